@@ -1,0 +1,124 @@
+#include "index_reader.h"
+
+#include "token.h"
+
+namespace ringfence {
+
+IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim)
+    : region_(std::move(region)), topic_(topic), claim_(claim),
+      epoch_(region_->publication().observe(region_->header().control.epoch)) {}
+
+// SYNC: cursor and attachment are published, a full fence follows, then the trim frontier is read again; the sequencer
+// publishes the trim frontier, fences, and reads the cursors again before it reuses anything (Sequencer::trimTo). So
+// either this reader sees that it was overtaken, or the sequencer sees the reader.
+bool IndexReader::attach(From from, uint64_t position, uint64_t& oldest) {
+  const Publication& p = region_->publication();
+  const TopicLine& topic = region_->topicLine(epoch_, topic_);
+  ReaderLine& line = region_->reader(topic_, claim_.slot).line;
+  for (;;) {
+    const uint64_t trim = p.observe(topic.retention.trim);
+    const uint64_t count = committed();
+    const uint64_t cursor = from == From::end ? count : trim;
+    p.write(line.cursor, cursor);
+    p.publish(line.attachedGeneration, claim_.generation);
+    p.fullFence();
+    if (p.observe(topic.retention.trim) > cursor) continue;
+    attached_ = true;
+    next_ = released_ = cursor;
+    break;
+  }
+  if (from != From::position) return true;
+
+  // What lies between the cursor and the committed count can no longer go away while the batch is looked for.
+  oldest = p.observe(topic.retention.trimMessages);
+  if (position < oldest) {
+    detach();
+    return false;
+  }
+  uint64_t low = next_;
+  uint64_t high = committed();
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    BatchView view{};
+    if (!read(middle, view)) break;
+    if (view.position + view.messages <= position) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  next_ = low;
+  release(low);
+  return true;
+}
+
+uint64_t IndexReader::committed() const {
+  return region_->publication().observe(region_->topicLine(epoch_, topic_).committed.entries);
+}
+
+uint64_t IndexReader::committedMessages() const {
+  return region_->publication().observe(region_->topicLine(epoch_, topic_).committed.messages);
+}
+
+// Every number is checked before it is used as an address: the memory is not trusted.
+bool IndexReader::read(uint64_t index, BatchView& view) const {
+  const Geometry& g = region_->layout().geometry;
+  const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch_, topic_, index));
+  const uint64_t token = readyToken(index, epoch_);
+  if (entry.order.token != token || entry.place.token != token) return false;
+  const uint64_t offset = entry.place.payloadPosition & (g.lanePayloadBytes - 1);
+  const uint64_t bytes =
+      batchBytesOf(entry.order.payloadBytes, entry.order.messageCount, entry.order.uniformBytes);
+  if (entry.order.lane >= region_->layout().lanes()) return false;
+  if (offset + bytes > g.lanePayloadBytes) return false;
+  if (entry.order.uniformBytes != 0 &&
+      uint64_t{entry.order.uniformBytes} * entry.order.messageCount != entry.order.payloadBytes) {
+    return false;
+  }
+  view.index = index;
+  view.position = entry.order.firstPosition;
+  view.sessionId = entry.order.sessionKey >> 16;
+  view.batchSequence = entry.order.batchSequence;
+  view.firstMessage = entry.order.firstMessage;
+  view.payloadOffset = offset;
+  view.publishedNanos = entry.place.publishedNanos;
+  view.orderedNanos = entry.place.orderedNanos;
+  view.lane = entry.order.lane;
+  view.messages = entry.order.messageCount;
+  view.payloadBytes = entry.order.payloadBytes;
+  view.uniformBytes = entry.order.uniformBytes;
+  return true;
+}
+
+// SYNC: the committed count pairs with the publish in Sequencer::commit, which follows the entries; what the entries
+// point to was published by the lane's client and observed by the sequencer before that.
+int32_t IndexReader::poll(BatchView* views, uint32_t max) {
+  const uint64_t count = committed();
+  if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
+  uint32_t filled = 0;
+  for (; filled < max && next_ < count; filled += 1) {
+    if (!read(next_, views[filled])) return -1;
+    const BatchView& view = views[filled];
+    region_->publication().willRead(region_->payload(view.lane) + view.payloadOffset, view.payloadBytes);
+    next_ += 1;
+  }
+  return static_cast<int32_t>(filled);
+}
+
+// SYNC: pairs with the observe in Sequencer::followReaders. All loads of the payload come before it.
+void IndexReader::release(uint64_t index) {
+  if (!attached_ || index <= released_ || index > next_) return;
+  released_ = index;
+  region_->publication().publish(region_->reader(topic_, claim_.slot).line.cursor, index);
+  region_->wakeSequencer(sleepsForRoom);
+}
+
+void IndexReader::detach() {
+  if (!attached_) return;
+  attached_ = false;
+  if (region_->closed()) return;
+  region_->publication().publish(region_->reader(topic_, claim_.slot).line.detachedGeneration, claim_.generation);
+  region_->wakeSequencer(sleepsForRoom);
+}
+
+}  // namespace ringfence

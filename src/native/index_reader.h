@@ -1,0 +1,58 @@
+// A subscriber's end: reads the index of one topic and lends the payload it points to.
+#pragma once
+
+#include "claims.h"
+#include "region.h"
+
+namespace ringfence {
+
+enum class From : uint32_t { start = 0, end = 1, position = 2 };
+
+struct BatchView {
+  uint64_t index;
+  uint64_t position;
+  uint64_t sessionId;
+  uint64_t batchSequence;
+  uint64_t firstMessage;
+  uint64_t payloadOffset;  // in the lane
+  uint64_t publishedNanos;
+  uint64_t orderedNanos;
+  uint32_t lane;
+  uint32_t messages;
+  uint32_t payloadBytes;
+  uint32_t uniformBytes;
+};
+
+class IndexReader {
+ public:
+  IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim);
+  ~IndexReader() { detach(); }
+  IndexReader(const IndexReader&) = delete;
+  IndexReader& operator=(const IndexReader&) = delete;
+
+  // Publishes the cursor that keeps batches from being reused. False when `position` is trimmed; `oldest` then says
+  // what is still kept.
+  bool attach(From from, uint64_t position, uint64_t& oldest);
+
+  // Fills up to `max` views. Returns their number, or -1 when the index contradicts the layout.
+  int32_t poll(BatchView* views, uint32_t max);
+  void release(uint64_t index);
+  void detach();
+
+  uint64_t next() const { return next_; }
+  uint64_t committed() const;
+  uint64_t committedMessages() const;
+
+ private:
+  bool read(uint64_t index, BatchView& view) const;
+
+  std::shared_ptr<Region> region_;
+  uint32_t topic_;
+  Claim claim_;
+  uint64_t epoch_;
+  uint64_t next_ = 0;
+  uint64_t released_ = 0;
+  bool attached_ = false;
+};
+
+}  // namespace ringfence

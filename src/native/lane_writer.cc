@@ -1,0 +1,234 @@
+#include "lane_writer.h"
+
+#include <cstring>
+
+#include "futex.h"
+#include "token.h"
+
+namespace ringfence {
+
+namespace {
+
+uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
+
+}  // namespace
+
+LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
+    : region_(std::move(region)), claim_(claim), lanes_(region_->layout().geometry.brokers) {}
+
+// SYNC: observes the generation that the sequencer publishes in the session's line after the lanes' lines
+// (Sequencer::adopt), and the one each broker publishes in its grant (Brokers::grant).
+bool LaneWriter::ready() {
+  const Publication& p = region_->publication();
+  epoch_ = p.observe(region_->header().control.epoch);
+  if (p.observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.generation) != claim_.generation) return false;
+  for (uint32_t b = 0; b < lanes_.size(); b += 1) {
+    if (p.observe(region_->grant(laneOf(b)).grantedGeneration) != claim_.generation) return false;
+  }
+  const uint32_t slots = region_->layout().geometry.laneSlots;
+  for (uint32_t b = 0; b < lanes_.size(); b += 1) {
+    Lane& lane = lanes_[b];
+    const LaneLine::Frontiers frontiers = p.copyOut(region_->laneLine(epoch_, laneOf(b)).frontiers);
+    lane.first = lane.written = lane.published = frontiers.scanned;
+    lane.released = frontiers.released;
+    lane.position = frontiers.payloadEnd;
+    lane.start.assign(slots, 0);
+    lane.messages.assign(slots, 0);
+    // What the former owner left unreleased still occupies its room: its descriptors say where it begins.
+    for (uint64_t i = lane.released; i < lane.written; i += 1) {
+      lane.start[i & (slots - 1)] = p.read(region_->descriptor(laneOf(b), i).payloadPosition);
+    }
+    ProducerLine& line = region_->producer(laneOf(b));
+    p.write(line.writtenBatches, lane.written);
+    p.write(line.publishedBatches, lane.published);
+    p.write(line.writtenMessages, uint64_t{0});
+    p.write(line.publishedMessages, uint64_t{0});
+    p.write(line.fullEvents, uint64_t{0});
+    p.write(line.wantsRoom, uint64_t{0});
+    p.wrote(&line, sizeof(line));
+    p.publish(line.generation, claim_.generation);
+  }
+  return true;
+}
+
+uint64_t LaneWriter::releasedPosition(uint32_t broker, const Lane& lane) const {
+  (void)broker;
+  if (lane.released >= lane.written) return lane.position;
+  const uint64_t start = lane.start[lane.released & (region_->layout().geometry.laneSlots - 1)];
+  // A position that cannot be true counts as a full lane, never as a free one.
+  const uint64_t capacity = region_->layout().geometry.lanePayloadBytes;
+  if (start > lane.position) return lane.position >= capacity ? lane.position - capacity : 0;
+  return start;
+}
+
+// One descriptor and one batch (and the pad before it) stay in reserve for the batch the sequencer expects next:
+// otherwise a late head of line could find every lane full of batches that wait for it.
+bool LaneWriter::roomFor(uint32_t broker, Lane& lane, uint64_t sequence, uint64_t start) {
+  const Geometry& g = region_->layout().geometry;
+  const bool expected = sequence == committedBatches();
+  const uint64_t reserveSlots = expected ? 0 : 1;
+  const uint64_t reserveBytes = expected ? 0 : 2 * g.batchBytes;
+  if (lane.written - lane.released + reserveSlots >= g.laneSlots) return false;
+  return start + g.batchBytes + reserveBytes - releasedPosition(broker, lane) <= g.lanePayloadBytes;
+}
+
+int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
+  Lane& lane = lanes_[broker];
+  const Geometry& g = region_->layout().geometry;
+  const uint64_t mask = g.lanePayloadBytes - 1;
+  if (lane.began && lane.beganSequence == sequence) return static_cast<int64_t>(lane.beganAt & mask);
+  uint64_t start = lane.position;
+  if ((start & mask) + g.batchBytes > g.lanePayloadBytes) start = roundUp(start, g.lanePayloadBytes);
+  if (!roomFor(broker, lane, sequence, start)) {
+    // SYNC: pairs with the publish of `released` in Sequencer::publishLane; the reads of its batches by subscribers
+    // happened before their cursors passed them, and those before this.
+    const Publication& p = region_->publication();
+    const uint64_t released = p.observe(region_->laneLine(epoch_, laneOf(broker)).frontiers.released);
+    if (released > lane.released && released <= lane.published) lane.released = released;
+    if (!roomFor(broker, lane, sequence, start)) {
+      fullEvents_ += 1;
+      p.write(region_->producer(laneOf(broker)).fullEvents, fullEvents_);
+      return -1;
+    }
+  }
+  lane.began = true;
+  lane.beganAt = start;
+  lane.beganSequence = sequence;
+  return static_cast<int64_t>(start & mask);
+}
+
+bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
+  Lane& lane = lanes_[broker];
+  const Geometry& g = region_->layout().geometry;
+  if (!lane.began || lane.beganSequence != batch.sequence) return false;
+  const uint64_t bytes = batchBytesOf(batch.payloadBytes, batch.messages, batch.uniformBytes);
+  const uint64_t tableBytes = batch.uniformBytes == 0 ? uint64_t{batch.messages} * sizeof(uint32_t) : 0;
+  if (bytes > g.batchBytes || batch.messages == 0) return false;
+  const Publication& p = region_->publication();
+  uint8_t* at = region_->payload(laneOf(broker)) + (lane.beganAt & (g.lanePayloadBytes - 1));
+  if (tableBytes != 0) std::memcpy(at + bytes - tableBytes, batch.lengths, tableBytes);
+  p.wrote(at, bytes);
+
+  Descriptor descriptor{};
+  descriptor.token = 0;
+  descriptor.sessionKey = claim_.clientId << 16;
+  descriptor.batchSequence = batch.sequence;
+  descriptor.firstMessage = batch.firstMessage;
+  descriptor.payloadPosition = lane.beganAt;
+  descriptor.payloadBytes = batch.payloadBytes;
+  descriptor.messageCount = batch.messages;
+  descriptor.uniformBytes = batch.uniformBytes;
+  descriptor.publishedNanos = wallNanos();
+  descriptor.crc = descriptorCrc(descriptor);
+  p.copyIn(region_->descriptor(laneOf(broker), lane.written), descriptor);
+
+  const uint64_t slot = lane.written & (g.laneSlots - 1);
+  lane.start[slot] = lane.beganAt;
+  lane.messages[slot] = batch.messages;
+  lane.position = roundUp(lane.beganAt + bytes, lineBytes);
+  lane.written += 1;
+  lane.writtenMessages += batch.messages;
+  lane.began = false;
+  ProducerLine& line = region_->producer(laneOf(broker));
+  p.write(line.writtenMessages, lane.writtenMessages);
+  p.write(line.writtenBatches, lane.written);
+  return true;
+}
+
+// SYNC: the token of each descriptor pairs with the observe in Sequencer::scanLane; payload and descriptor were
+// written before it.
+void LaneWriter::publish(uint32_t broker) {
+  Lane& lane = lanes_[broker];
+  if (lane.published == lane.written) return;
+  const Publication& p = region_->publication();
+  for (; lane.published < lane.written; lane.published += 1) {
+    p.publish(region_->descriptor(laneOf(broker), lane.published).token, readyToken(lane.published, claim_.generation));
+    lane.publishedMessages += lane.messages[lane.published & (region_->layout().geometry.laneSlots - 1)];
+  }
+  ProducerLine& line = region_->producer(laneOf(broker));
+  p.write(line.publishedMessages, lane.publishedMessages);
+  p.write(line.publishedBatches, lane.published);
+  region_->wakeSequencer(sleepsForData);
+}
+
+uint64_t LaneWriter::inFlight(uint32_t broker) {
+  const Publication& p = region_->publication();
+  const uint64_t released = p.observe(region_->laneLine(epoch_, laneOf(broker)).frontiers.released);
+  Lane& lane = lanes_[broker];
+  if (released > lane.released && released <= lane.published) lane.released = released;
+  return lane.written - lane.released;
+}
+
+bool LaneWriter::claimedStill() const {
+  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.generation) ==
+         claim_.generation;
+}
+
+// SYNC: pairs with the publish in Sequencer::publishSessions, which comes after the committed count it acknowledges.
+uint64_t LaneWriter::committedBatches() const {
+  if (!claimedStill()) return 0;
+  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.batches);
+}
+
+uint64_t LaneWriter::committedMessages() const {
+  if (!claimedStill()) return 0;
+  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.messages);
+}
+
+uint32_t LaneWriter::endReason() const {
+  const Publication& p = region_->publication();
+  const SessionLine::Acknowledged& line = region_->sessionLine(epoch_, claim_.slot).acknowledged;
+  if (p.observe(line.endedGeneration) < claim_.generation) return endNone;
+  const uint32_t reason = p.read(line.endReason);
+  return reason == endNone ? uint32_t{endClosed} : reason;
+}
+
+LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
+  const Publication& p = region_->publication();
+  const Lane& lane = lanes_[broker];
+  const LaneLine::Frontiers frontiers = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).frontiers);
+  const LaneLine::Counts counts = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).counts);
+  LaneFrontiers at{};
+  at.written = lane.written - lane.first;
+  at.published = lane.published - lane.first;
+  at.scanned = frontiers.scanned - lane.first;
+  at.released = frontiers.released;
+  at.held = counts.held;
+  at.ordered = counts.ordered;
+  at.orderedMessages = counts.orderedMessages;
+  at.delivered = counts.delivered;
+  at.deliveredMessages = counts.deliveredMessages;
+  at.duplicates = counts.duplicates;
+  at.purged = counts.purged;
+  return at;
+}
+
+uint64_t LaneWriter::held() const {
+  return region_->publication().read(region_->sessionLine(epoch_, claim_.slot).pressure.held);
+}
+
+int32_t LaneWriter::brokerHolding(uint64_t sequence) const {
+  const Publication& p = region_->publication();
+  for (uint32_t b = 0; b < lanes_.size(); b += 1) {
+    for (uint64_t i = lanes_[b].published; i < lanes_[b].written; i += 1) {
+      if (p.read(region_->descriptor(laneOf(b), i).batchSequence) == sequence) return static_cast<int32_t>(b);
+    }
+    if (lanes_[b].began && lanes_[b].beganSequence == sequence) return static_cast<int32_t>(b);
+  }
+  return -1;
+}
+
+void LaneWriter::wantRoom(bool wants) {
+  const Publication& p = region_->publication();
+  for (uint32_t b = 0; b < lanes_.size(); b += 1) {
+    p.write(region_->producer(laneOf(b)).wantsRoom, uint64_t{wants ? 1U : 0U});
+  }
+  if (wants) region_->wakeSequencer(sleepsForData | sleepsForRoom);
+}
+
+void LaneWriter::close() {
+  region_->publication().publish(region_->client(claim_.slot).line.closingGeneration, claim_.generation);
+  region_->wakeSequencer(sleepsForData | sleepsForRoom);
+}
+
+}  // namespace ringfence

@@ -1,0 +1,90 @@
+// A session's writing end: one lane on each broker.
+//
+//   descriptor ring (64 B a slot)      payload ring (lanePayloadBytes)
+//   ┌──┬──┬──┬──┬──┬──┬──┬──┐           ┌────────┬──────┬───┬─────────────┐
+//   │  │▒▒│▒▒│▓▓│▓▓│░░│  │  │           │ batch  │ batch│pad│ free        │
+//   └──┴──┴──┴──┴──┴──┴──┴──┘           └────────┴──────┴───┴─────────────┘
+//    released ▲     ▲     ▲ published, written            a batch never wraps: the pad is skipped
+//                scanned
+//
+// All marks are absolute counts; `mod` appears only where an address is computed.
+#pragma once
+
+#include <vector>
+
+#include "claims.h"
+#include "region.h"
+
+namespace ringfence {
+
+struct BatchToSeal {
+  uint64_t sequence;
+  uint64_t firstMessage;
+  uint32_t messages;
+  uint32_t payloadBytes;
+  uint32_t uniformBytes;
+  const uint32_t* lengths;  // `messages` of them, when uniformBytes is 0
+};
+
+struct LaneFrontiers {
+  uint64_t written, published, scanned, released;
+  uint64_t held, ordered, orderedMessages, delivered, deliveredMessages, duplicates, purged;
+};
+
+class LaneWriter {
+ public:
+  LaneWriter(std::shared_ptr<Region> region, Claim claim);
+
+  // True once the sequencer has adopted the session and every broker has admitted it; then the lanes are set up.
+  bool ready();
+
+  // Offset of the batch's room in the lane's payload, or -1 when the lane is full.
+  int64_t begin(uint32_t broker, uint64_t sequence);
+  bool seal(uint32_t broker, const BatchToSeal& batch);
+  void publish(uint32_t broker);
+
+  uint64_t inFlight(uint32_t broker);
+  uint64_t committedBatches() const;
+  uint64_t committedMessages() const;
+  uint32_t endReason() const;  // EndReason
+  uint64_t fullEvents() const { return fullEvents_; }
+  LaneFrontiers frontiers(uint32_t broker) const;
+  uint64_t held() const;
+  // The broker whose lane holds that batch unpublished, or -1.
+  int32_t brokerHolding(uint64_t sequence) const;
+  void wantRoom(bool wants);
+  // Everything is published: the session may end.
+  void close();
+
+  const Claim& claim() const { return claim_; }
+  const Region& region() const { return *region_; }
+  uint64_t laneOf(uint32_t broker) const { return region_->laneOf(broker, claim_.slot); }
+
+ private:
+  struct Lane {
+    uint64_t first = 0;     // written count when this session took the lane over
+    uint64_t written = 0;   // absolute
+    uint64_t published = 0;
+    uint64_t released = 0;  // last read
+    uint64_t position = 0;  // payload
+    bool began = false;
+    uint64_t beganAt = 0;
+    uint64_t beganSequence = 0;
+    uint64_t writtenMessages = 0;
+    uint64_t publishedMessages = 0;
+    std::vector<uint64_t> start;     // payload position by slot
+    std::vector<uint32_t> messages;  // by slot
+  };
+
+  uint64_t releasedPosition(uint32_t broker, const Lane& lane) const;
+  bool roomFor(uint32_t broker, Lane& lane, uint64_t sequence, uint64_t start);
+  bool claimedStill() const;
+
+  std::shared_ptr<Region> region_;
+  Claim claim_;
+  uint64_t epoch_ = 0;
+  uint64_t fullEvents_ = 0;
+  std::vector<Lane> lanes_;
+};
+
+}  // namespace ringfence

@@ -1,0 +1,83 @@
+#include "layout.h"
+
+namespace ringfence {
+
+namespace {
+
+bool powerOfTwo(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
+bool geometryValid(const Geometry& g) {
+  if (g.brokers < 1 || g.brokers > brokersMax) return false;
+  if (g.clients < 1 || g.clients > clientsMax) return false;
+  if (g.topics < 1 || g.topics > topicsMax) return false;
+  if (g.readers < 1 || g.readers > readersMax) return false;
+  if (g.processes < 2 || g.processes > processesMax) return false;
+  if (g.epochBlocks < 1 || g.epochBlocks > 8) return false;
+  if (!powerOfTwo(g.laneSlots) || g.laneSlots < 8 || g.laneSlots > (1U << 20)) return false;
+  if (!powerOfTwo(g.indexEntries) || g.indexEntries < 64 || g.indexEntries > (1U << 24)) return false;
+  if (!powerOfTwo(g.batchBytes) || g.batchBytes < 4096 || g.batchBytes > (1ULL << 28)) return false;
+  if (!powerOfTwo(g.lanePayloadBytes) || g.lanePayloadBytes > (1ULL << 32)) return false;
+  return g.lanePayloadBytes >= 8 * g.batchBytes;
+}
+
+Layout layoutOf(const Geometry& g) {
+  Layout at{};
+  at.geometry = g;
+  const uint64_t lanes = uint64_t{g.brokers} * g.clients;
+  const uint64_t readers = uint64_t{g.topics} * g.readers;
+
+  uint64_t end = sizeof(Header);
+  const auto take = [&end](uint64_t count, uint64_t bytes) {
+    const uint64_t start = end;
+    end += count * bytes;
+    return start;
+  };
+  at.processes = take(g.processes, sizeof(ProcessSlot));
+  at.topics = take(g.topics, sizeof(TopicSlot));
+  at.clients = take(g.clients, sizeof(ClientSlot));
+  at.grants = take(lanes, sizeof(GrantLine));
+  at.readers = take(readers, sizeof(ReaderSlot));
+  at.producers = take(lanes, sizeof(ProducerLine));
+  at.descriptors = take(lanes * g.laneSlots, sizeof(Descriptor));
+  end = roundUp(end, pageBytes);
+  at.blocks = end;
+
+  end = sizeof(BlockHeader);
+  at.blockTopics = take(g.topics, sizeof(TopicLine));
+  at.blockSessions = take(g.clients, sizeof(SessionLine));
+  at.blockLanes = take(lanes, sizeof(LaneLine));
+  at.blockReaderEnds = take(readers, sizeof(ReaderEnd));
+  at.blockIndex = take(uint64_t{g.topics} * g.indexEntries, sizeof(IndexEntry));
+  at.blockBytes = roundUp(end, pageBytes);
+
+  at.payload = roundUp(at.blocks + g.epochBlocks * at.blockBytes, pageBytes);
+  at.regionBytes = at.payload + lanes * g.lanePayloadBytes;
+  return at;
+}
+
+uint64_t layoutHash() {
+  // Any change of a structure's size or of a field that both sides address changes this number.
+  const uint64_t shape[] = {
+      layoutVersion,          sizeof(Header),         sizeof(ProcessSlot),
+      sizeof(TopicSlot),      sizeof(ClientSlot),     sizeof(GrantLine),
+      sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),
+      sizeof(BlockHeader),    sizeof(TopicLine),      sizeof(SessionLine),
+      sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),
+      offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
+      offsetof(IndexEntry, place),                    offsetof(SessionLine, pressure),
+      offsetof(LaneLine, counts),                     offsetof(TopicLine, retention)};
+  uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
+  for (const uint64_t word : shape) {
+    for (int byte = 0; byte < 8; byte += 1) {
+      hash ^= (word >> (8 * byte)) & 0xff;
+      hash *= 0x100000001b3ULL;
+    }
+  }
+  return hash;
+}
+
+}  // namespace ringfence

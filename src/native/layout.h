@@ -1,0 +1,344 @@
+// Every structure that lies in a region, as one table: field, offset, writer. docs/memory-layout.md shows the same.
+//
+//   0          ┌──────────────────────────────┐
+//              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell, allocator
+//              ├──────────────────────────────┤
+//              │ ProcessSlot  × processes     │ who is attached; liveness is the byte lock, not these bytes
+//              │ TopicSlot    × topics        │ declared topics
+//              │ ClientSlot   × clients       │ sessions asked for and closed
+//              │ GrantLine    × brokers·clients │ a broker's admission of a client
+//              │ ReaderSlot   × topics·readers │ subscribers and their cursors
+//              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
+//              │ Descriptor   × brokers·clients·laneSlots │ the lanes' descriptor rings
+//              ├──────────────────────────────┤
+//              │ EpochBlock   × epochBlocks   │ all that one sequencer epoch writes, and nothing else
+//              ├──────────────────────────────┤
+//              │ payload      × brokers·clients │ the lanes' payload rings
+//   regionBytes└──────────────────────────────┘
+//
+//   EpochBlock  ┌ BlockHeader
+//               │ TopicLine   × topics          committed count, trim frontier
+//               │ SessionLine × clients         acknowledgements
+//               │ LaneLine    × brokers·clients scanned, released
+//               │ ReaderEnd   × topics·readers  readers that were proven dead
+//               └ IndexEntry  × topics·indexEntries
+//
+// Rules: one writer a line; positions are absolute counts; a token is never zero and names its owner's generation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringfence {
+
+constexpr size_t lineBytes = 64;
+constexpr size_t pageBytes = 4096;
+constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
+constexpr uint32_t layoutVersion = 1;
+
+constexpr uint32_t brokersMax = 32;
+constexpr uint32_t clientsMax = 256;
+constexpr uint32_t topicsMax = 64;
+constexpr uint32_t readersMax = 64;
+constexpr uint32_t processesMax = 512;
+constexpr uint32_t topicNameBytes = 64;
+constexpr uint32_t nameBytes = 32;
+
+// Chosen when the region is created, fixed for its life.
+struct Geometry {
+  uint32_t brokers;
+  uint32_t clients;
+  uint32_t topics;
+  uint32_t readers;
+  uint32_t laneSlots;
+  uint32_t indexEntries;
+  uint32_t epochBlocks;
+  uint32_t processes;
+  uint64_t lanePayloadBytes;
+  uint64_t batchBytes;
+};
+
+enum ServingState : uint32_t { servingNone = 0, servingActive = 1, servingStopped = 2 };
+
+struct alignas(lineBytes) Identity {  // written by the creator before the region is published
+  uint64_t magic;
+  uint32_t version;
+  uint32_t headerBytes;
+  uint64_t layoutHash;
+  uint64_t regionBytes;
+  uint64_t regionId[2];
+  uint64_t bootId[2];
+};
+
+struct alignas(lineBytes) GeometryLine {  // creator
+  Geometry geometry;
+  uint64_t createdMillis;
+  uint32_t creatorPid;
+  uint32_t coherence;
+};
+
+struct alignas(lineBytes) ControlLine {  // the lease holder
+  uint64_t epoch;
+  uint32_t state;  // ServingState
+  uint32_t sequencerProcess;
+  uint64_t sequencerGeneration;
+  uint64_t epochMicros;
+  uint64_t reserved[4];
+};
+
+struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bumps it, it carries no data
+  uint32_t bell;
+  uint32_t reserved[15];
+};
+
+enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2 };
+
+struct alignas(lineBytes) SleepLine {  // the sleeper: what it sleeps for
+  uint32_t sleeps;
+  uint32_t reserved[15];
+};
+
+struct alignas(lineBytes) AllocatorLine {  // whoever holds the claims lock
+  uint64_t nextClientId;
+  uint64_t reserved[7];
+};
+
+struct alignas(pageBytes) Header {
+  Identity identity;         //   0
+  GeometryLine geometry;     //  64
+  ControlLine control;       // 128
+  BellLine sequencerBell;    // 192
+  SleepLine sequencerSleep;  // 256
+  AllocatorLine allocator;   // 320
+};
+
+struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
+  uint64_t generation;                    // published last
+  uint32_t pid;
+  uint32_t reserved0;
+  uint64_t attachedMillis;
+  char name[nameBytes];
+  uint64_t reserved1;
+};
+
+struct ProcessSlot {
+  ProcessOwner owner;  //   0
+  BellLine bell;       //  64
+  SleepLine sleep;     // 128
+};
+
+struct alignas(lineBytes) TopicSlot {  // whoever declares it, under the claims lock
+  uint32_t declared;                   // published last
+  uint32_t order;
+  uint32_t ack;
+  uint32_t nameLength;
+  uint64_t reserved[6];
+  char name[topicNameBytes];
+};
+
+struct alignas(lineBytes) ClientClaim {  // the opening client, under the claims lock
+  uint64_t generation;                   // published last
+  uint64_t clientId;
+  uint64_t processGeneration;
+  uint32_t process;
+  uint32_t topic;
+  uint32_t sessionEpoch;
+  uint32_t reserved0;
+  uint64_t brokerMask;
+  uint64_t reserved1[2];
+};
+
+struct alignas(lineBytes) ClientLine {  // the client
+  uint64_t closingGeneration;           // everything is published, the session may end
+  uint64_t reserved[7];
+};
+
+struct ClientSlot {
+  ClientClaim claim;  //  0
+  ClientLine line;    // 64
+};
+
+struct alignas(lineBytes) GrantLine {  // the broker
+  uint64_t grantedGeneration;
+  uint64_t reserved[7];
+};
+
+struct alignas(lineBytes) ReaderClaim {  // the attaching subscriber, under the claims lock
+  uint64_t generation;                   // published last
+  uint64_t processGeneration;
+  uint32_t process;
+  uint32_t reserved0;
+  char name[nameBytes];
+  uint64_t reserved1;
+};
+
+struct alignas(lineBytes) ReaderLine {  // the subscriber
+  uint64_t cursor;                      // index entries it no longer needs
+  uint64_t attachedGeneration;
+  uint64_t detachedGeneration;
+  uint64_t reserved[5];
+};
+
+struct ReaderSlot {
+  ReaderClaim claim;  //  0
+  ReaderLine line;    // 64
+};
+
+struct alignas(lineBytes) ProducerLine {  // the lane's client
+  uint64_t generation;
+  uint64_t writtenBatches;  // absolute, continues from the former owner
+  uint64_t publishedBatches;
+  uint64_t writtenMessages;  // of this generation
+  uint64_t publishedMessages;
+  uint64_t fullEvents;
+  uint64_t wantsRoom;  // 1 while the client waits for room in this lane
+  uint64_t reserved;
+};
+
+struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
+  uint64_t token;                       // published last
+  uint64_t sessionKey;                  // client id << 16 | session epoch
+  uint64_t batchSequence;
+  uint64_t firstMessage;
+  uint64_t payloadPosition;
+  uint32_t payloadBytes;
+  uint32_t messageCount;
+  uint32_t uniformBytes;  // record length when all are equal, otherwise 0 and a table of lengths follows the records
+  uint32_t crc;           // of the fields above but the token
+  uint64_t publishedNanos;
+};
+
+struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, as all that follows
+  uint64_t epoch;
+  uint64_t process;
+  uint64_t processGeneration;
+  uint64_t passes;
+  uint64_t commits;
+  uint64_t reserved[3];
+};
+
+struct TopicLine {
+  struct alignas(lineBytes) Committed {
+    uint64_t entries;
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t reserved[5];
+  } committed;
+  struct alignas(lineBytes) Retention {
+    uint64_t trim;       // entries below are not to be read
+    uint64_t delivered;  // entries below are released by every attached reader
+    uint64_t trimMessages;
+    uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 = none
+    uint64_t firstEntry;    // where this epoch's entries begin
+    uint64_t reserved[3];
+  } retention;
+};
+
+enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3 };
+
+struct SessionLine {
+  struct alignas(lineBytes) Acknowledged {
+    uint64_t generation;
+    uint64_t batches;  // committed prefix, which is also the next expected sequence
+    uint64_t messages;
+    uint64_t endedGeneration;
+    uint32_t endReason;
+    uint32_t reserved0;
+    uint64_t reserved[3];
+  } acknowledged;
+  struct alignas(lineBytes) Pressure {
+    uint64_t held;
+    uint64_t heldTotal;
+    uint64_t duplicates;
+    uint64_t purged;
+    uint64_t gapSinceNanos;  // 0 while there is no gap
+    uint64_t reserved[3];
+  } pressure;
+};
+
+struct LaneLine {
+  struct alignas(lineBytes) Frontiers {
+    uint64_t generation;
+    uint64_t scanned;     // descriptors seen
+    uint64_t released;    // descriptors whose slot and payload may be reused
+    uint64_t payloadEnd;  // payload position behind the last scanned descriptor
+    uint64_t reserved[4];
+  } frontiers;
+  struct alignas(lineBytes) Counts {  // of this generation, in batches and messages
+    uint64_t held;
+    uint64_t ordered;
+    uint64_t orderedMessages;
+    uint64_t delivered;
+    uint64_t deliveredMessages;
+    uint64_t duplicates;
+    uint64_t purged;
+    uint64_t firstIndex;  // scanned count when this generation began
+  } counts;
+};
+
+struct alignas(lineBytes) ReaderEnd {
+  uint64_t endedGeneration;
+  uint64_t reserved[7];
+};
+
+struct IndexEntry {
+  struct alignas(lineBytes) Order {
+    uint64_t token;
+    uint64_t sessionKey;
+    uint64_t batchSequence;
+    uint64_t firstPosition;  // of its first message in the topic
+    uint64_t firstMessage;   // of its first message in the session
+    uint32_t messageCount;
+    uint32_t payloadBytes;
+    uint32_t lane;  // broker * clients + client
+    uint32_t uniformBytes;
+    uint64_t laneIndex;
+  } order;
+  struct alignas(lineBytes) Place {
+    uint64_t token;
+    uint64_t payloadPosition;
+    uint64_t publishedNanos;
+    uint64_t orderedNanos;
+    uint64_t reserved[4];
+  } place;
+};
+
+static_assert(sizeof(Geometry) == 48);
+static_assert(sizeof(Identity) == 64 && sizeof(GeometryLine) == 64 && sizeof(ControlLine) == 64);
+static_assert(sizeof(Header) == pageBytes);
+static_assert(offsetof(Header, control) == 128 && offsetof(Header, sequencerBell) == 192);
+static_assert(offsetof(Header, sequencerSleep) == 256 && offsetof(Header, allocator) == 320);
+static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
+static_assert(sizeof(TopicSlot) == 128);
+static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
+static_assert(sizeof(GrantLine) == 64);
+static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128);
+static_assert(sizeof(ProducerLine) == 64);
+static_assert(sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
+static_assert(sizeof(BlockHeader) == 64);
+static_assert(sizeof(TopicLine) == 128 && sizeof(SessionLine) == 128 && sizeof(LaneLine) == 128);
+static_assert(sizeof(ReaderEnd) == 64);
+static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, place) == 64);
+
+// Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
+struct Layout {
+  Geometry geometry;
+  uint64_t processes, topics, clients, grants, readers, producers, descriptors;
+  uint64_t blocks, blockBytes;
+  uint64_t blockTopics, blockSessions, blockLanes, blockReaderEnds, blockIndex;  // relative to a block
+  uint64_t payload, regionBytes;
+
+  uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
+};
+
+// Bytes of a batch in its lane: the records and, when their lengths differ, a table of lengths on a 4-byte boundary.
+constexpr uint64_t batchBytesOf(uint64_t payloadBytes, uint64_t messages, uint32_t uniformBytes) {
+  return uniformBytes != 0 ? payloadBytes : ((payloadBytes + 3) & ~uint64_t{3}) + messages * sizeof(uint32_t);
+}
+
+// False when a count is outside its limits or the sizes do not fit together.
+bool geometryValid(const Geometry& geometry);
+Layout layoutOf(const Geometry& geometry);
+uint64_t layoutHash();
+
+}  // namespace ringfence

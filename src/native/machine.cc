@@ -1,0 +1,132 @@
+#include "machine.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "futex.h"
+#include "layout.h"
+#include "policy.h"
+
+namespace ringfence {
+
+namespace {
+
+struct alignas(lineBytes) PositionLine {
+  uint64_t position;
+  uint64_t reserved[7];
+};
+
+struct RingLines {
+  PositionLine written;
+  PositionLine read;
+};
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+void* mapShared(size_t bytes) {
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  return at == MAP_FAILED ? nullptr : at;
+}
+
+}  // namespace
+
+uint64_t foldBytes(const void* bytes, size_t count) {
+  const auto* at = static_cast<const uint8_t*>(bytes);
+  uint64_t sums[8] = {};
+  for (; count >= 64; count -= 64, at += 64) {
+    uint64_t words[8];
+    std::memcpy(words, at, sizeof(words));
+    for (int i = 0; i < 8; i += 1) sums[i] += words[i];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t part : sums) sum += part;
+  while (count != 0) {
+    uint64_t word = 0;
+    const size_t part = count < sizeof(word) ? count : sizeof(word);
+    std::memcpy(&word, at, part);
+    sum += word;
+    at += part;
+    count -= part;
+  }
+  return sum;
+}
+
+CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes) {
+  constexpr uint64_t publishEvery = 64 * 1024;
+  const Publication p;
+  auto* ring = static_cast<uint8_t*>(mapShared(ringBytes));
+  auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
+  if (ring == nullptr || lines == nullptr) return {0, 0, 0, 0};
+  std::vector<uint8_t> block(blockBytes);
+  for (size_t i = 0; i < block.size(); i += 1) block[i] = static_cast<uint8_t>(i * 131 + 7);
+  const uint64_t total = totalBytes / publishEvery * publishEvery;
+
+  uint64_t readerFold = 0;
+  const uint64_t started = monotonicNanos();
+  // SYNC: `written` is published after the blocks and observed before they are read; `read` the other way round.
+  std::thread reader([&] {
+    uint64_t at = 0;
+    while (at < total) {
+      const uint64_t end = p.observe(lines->written.position);
+      if (end == at) {
+        relax();
+        continue;
+      }
+      for (; at < end; at += publishEvery) readerFold += foldBytes(ring + at % ringBytes, publishEvery);
+      p.publish(lines->read.position, at);
+    }
+  });
+  for (uint64_t at = 0; at < total;) {
+    while (at + publishEvery - p.observe(lines->read.position) > ringBytes) relax();
+    for (const uint64_t end = at + publishEvery; at < end; at += blockBytes) {
+      std::memcpy(ring + at % ringBytes, block.data(), blockBytes);
+    }
+    p.publish(lines->written.position, at);
+  }
+  reader.join();
+  const double seconds = static_cast<double>(monotonicNanos() - started) / 1e9;
+  munmap(ring, ringBytes);
+  munmap(lines, sizeof(RingLines));
+  return {seconds, total, foldBytes(block.data(), blockBytes) * (total / blockBytes), readerFold};
+}
+
+double lineRoundTripMicros() {
+  constexpr uint64_t trips = 20'000;
+  constexpr int rounds = 7;
+  const Publication p;
+  auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
+  if (lines == nullptr) return 0;
+  std::vector<double> micros;
+  std::thread echo([&] {
+    for (uint64_t i = 1; i <= trips * rounds; i += 1) {
+      while (p.observe(lines->written.position) < i) relax();
+      p.publish(lines->read.position, i);
+    }
+  });
+  uint64_t i = 0;
+  for (int round = 0; round < rounds; round += 1) {
+    const uint64_t started = monotonicNanos();
+    for (uint64_t trip = 0; trip < trips; trip += 1) {
+      i += 1;
+      p.publish(lines->written.position, i);
+      while (p.observe(lines->read.position) < i) relax();
+    }
+    micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
+  }
+  echo.join();
+  munmap(lines, sizeof(RingLines));
+  std::sort(micros.begin(), micros.end());
+  return micros[micros.size() / 2];
+}
+
+}  // namespace ringfence

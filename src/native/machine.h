@@ -1,0 +1,26 @@
+// What the machine itself can do: the limits that the log's figures are set against.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringfence {
+
+// Every byte, as little-endian 64-bit words (the last one padded with zeros), added modulo 2^64.
+uint64_t foldBytes(const void* bytes, size_t count);
+
+struct CopyLimit {
+  double seconds;
+  uint64_t bytes;
+  uint64_t writerFold;
+  uint64_t readerFold;
+};
+
+// One writer copies blocks into a shared ring of `ringBytes`, one reader folds every byte of it: two threads, one
+// mapping prefaulted, positions published every 64 KiB. Blocks the caller for the whole run.
+CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes);
+
+// Microseconds of one cache line's way to another core and back, the median of several rounds.
+double lineRoundTripMicros();
+
+}  // namespace ringfence

@@ -1,0 +1,98 @@
+// How a write becomes visible to the other processes of a region, and how a read is kept from being stale.
+//
+// Every access to shared memory goes through one `Publication` value, chosen when the region is opened. A structure is
+// written as: `write` its fields, `wrote` the lines, `publish` the token. It is read as: `observe` the token,
+// `willRead` the lines, `read` the fields. With `coherent` memory (one host, /dev/shm) `wrote` and `willRead` cost
+// nothing; on memory without hardware coherence they are the write-back and the invalidation, in the same places.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ringfence {
+
+enum class Coherence : uint32_t { coherent = 0 };
+
+class Publication {
+ public:
+  explicit Publication(Coherence coherence = Coherence::coherent) : coherence_(coherence) {}
+
+  Coherence coherence() const { return coherence_; }
+
+  // One field, no order with its neighbours. A torn value is impossible for naturally aligned words.
+  template <class T>
+  T read(const T& field) const {
+    return __atomic_load_n(&field, __ATOMIC_RELAXED);
+  }
+
+  template <class T>
+  void write(T& field, T value) const {
+    __atomic_store_n(&field, value, __ATOMIC_RELAXED);
+  }
+
+  // Everything written before is visible to whoever observes `value` in `token`.
+  template <class T>
+  void publish(T& token, T value) const {
+    __atomic_store_n(&token, value, __ATOMIC_RELEASE);
+  }
+
+  // What was written before the observed value was published may be read after this.
+  template <class T>
+  T observe(const T& token) const {
+    return __atomic_load_n(&token, __ATOMIC_ACQUIRE);
+  }
+
+  // The lines of [at, at + bytes) were written and a token for them follows.
+  void wrote(const void* at, size_t bytes) const {
+    (void)at;
+    (void)bytes;
+  }
+
+  // The lines of [at, at + bytes) are about to be read, after their token was observed.
+  void willRead(const void* at, size_t bytes) const {
+    (void)at;
+    (void)bytes;
+  }
+
+  // Copies a record out of shared memory once, word by word, so that later checks and uses see the same values.
+  template <class Record>
+  Record copyOut(const Record& shared) const {
+    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
+    static_assert(alignof(Record) >= alignof(uint64_t));
+    willRead(&shared, sizeof(Record));
+    Record local;
+    uint64_t words[sizeof(Record) / sizeof(uint64_t)];
+    const auto* from = reinterpret_cast<const uint64_t*>(&shared);
+    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) words[i] = read(from[i]);
+    std::memcpy(static_cast<void*>(&local), words, sizeof(Record));
+    return local;
+  }
+
+  // Writes a whole record word by word; the token inside it is published separately, last.
+  template <class Record>
+  void copyIn(Record& shared, const Record& local) const {
+    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
+    uint64_t words[sizeof(Record) / sizeof(uint64_t)];
+    std::memcpy(words, static_cast<const void*>(&local), sizeof(Record));
+    auto* to = reinterpret_cast<uint64_t*>(&shared);
+    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) write(to[i], words[i]);
+    wrote(&shared, sizeof(Record));
+  }
+
+  // Stores before it are visible before stores after it.
+  void storeFence() const { __atomic_thread_fence(__ATOMIC_RELEASE); }
+
+  // Stores before it are visible before loads after it are made: both sides of every sleep and of every claim against
+  // a frontier need it.
+  void fullFence() const { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+  // A doorbell is a hint that any process of the host may bump; it is the one word with several writers.
+  uint32_t ring(uint32_t& bell) const { return __atomic_add_fetch(&bell, 1U, __ATOMIC_SEQ_CST); }
+
+ private:
+  Coherence coherence_;
+};
+
+}  // namespace ringfence

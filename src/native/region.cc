@@ -1,0 +1,475 @@
+#include "region.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "futex.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+namespace ringfence {
+
+namespace {
+
+// Byte locks lie far behind the contents, so that they never meet an ordinary lock on the file's bytes.
+constexpr off_t claimsLock = off_t{1} << 40;
+constexpr off_t processLocks = claimsLock + 1;
+
+std::string systemError(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
+
+struct flock byteLock(off_t at, short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = at;
+  lock.l_len = 1;
+  return lock;
+}
+
+bool tryLock(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+void unlock(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_UNLCK);
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+bool lockHeld(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+void bootId(uint64_t id[2]) {
+  id[0] = id[1] = 0;
+  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char text[40] = {};
+  const ssize_t count = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  int digits = 0;
+  for (ssize_t i = 0; i < count && digits < 32; i += 1) {
+    const char c = text[i];
+    int value;
+    if (c >= '0' && c <= '9') {
+      value = c - '0';
+    } else if (c >= 'a' && c <= 'f') {
+      value = c - 'a' + 10;
+    } else {
+      continue;
+    }
+    id[digits / 16] = (id[digits / 16] << 4) | static_cast<uint64_t>(value);
+    digits += 1;
+  }
+}
+
+void randomId(uint64_t id[2]) {
+  id[0] = id[1] = 0;
+  const int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    if (read(fd, id, 16) != 16) id[0] = wallNanos();
+    close(fd);
+  }
+  if (id[0] == 0 && id[1] == 0) id[0] = wallNanos() ^ static_cast<uint64_t>(getpid());
+}
+
+void copyName(char* to, size_t bytes, const std::string& name) {
+  std::memset(to, 0, bytes);
+  std::memcpy(to, name.data(), name.size() < bytes ? name.size() : bytes - 1);
+}
+
+std::string folderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+std::string baseOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+constexpr const char* temporaryMark = ".creating-";
+
+// Temporary files of creators that died before they published: their lock is free.
+void removeAbandoned(const std::string& path) {
+  const std::string folder = folderOf(path);
+  const std::string prefix = baseOf(path) + temporaryMark;
+  DIR* dir = opendir(folder.c_str());
+  if (dir == nullptr) return;
+  while (const dirent* found = readdir(dir)) {
+    if (std::strncmp(found->d_name, prefix.c_str(), prefix.size()) != 0) continue;
+    const std::string file = folder + found->d_name;
+    const int fd = open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (!lockHeld(fd, processLocks)) unlink(file.c_str());
+    close(fd);
+  }
+  closedir(dir);
+}
+
+Status reserve(int fd, uint64_t bytes) {
+  struct statvfs volume{};
+  if (fstatvfs(fd, &volume) == 0) {
+    const uint64_t available = static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize;
+    // Some filesystems report no size at all; there the allocation itself is the judge.
+    if (volume.f_blocks != 0 && available < bytes) {
+      Status status = Status::failed("noSpace", "there is not enough room for the region");
+      status.wantedBytes = bytes;
+      status.freeBytes = available;
+      return status;
+    }
+  }
+  int error;
+  do {
+    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  if (error == 0) return Status::fine();
+  errno = error;
+  if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
+  Status status = Status::failed("noSpace", "there is not enough room for the region");
+  status.wantedBytes = bytes;
+  status.freeBytes = fstatvfs(fd, &volume) == 0 ? static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize : 0;
+  return status;
+}
+
+void prefault(uint8_t* base, uint64_t bytes, std::atomic<uint64_t>* progress) {  // private
+  constexpr uint64_t step = 16U << 20;
+  for (uint64_t done = 0; done < bytes;) {
+    const uint64_t count = bytes - done < step ? bytes - done : step;
+    if (madvise(base + done, count, MADV_POPULATE_WRITE) != 0) {
+      // Older kernels: touching a page by writing back what it holds does the same, a page at a time.
+      for (uint64_t page = 0; page < count; page += pageBytes) {
+        volatile uint8_t* touched = base + done + page;
+        *touched = *touched;
+      }
+    }
+    done += count;
+    if (progress != nullptr) progress->store(done, std::memory_order_relaxed);
+  }
+}
+
+Status openExisting(const std::string& path, bool allowForeign, int& fd, struct stat& file) {
+  fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT) return Status::failed("missing", "there is no such region");
+    struct stat foreign{};
+    if (errno == EACCES && stat(path.c_str(), &foreign) == 0 && foreign.st_uid != geteuid()) {
+      return Status::failed("foreignOwner", "it belongs to user " + std::to_string(foreign.st_uid));
+    }
+    if (errno == ELOOP) return Status::failed("corrupt", "it is a symbolic link, which is not followed");
+    return Status::failed("system", systemError("opening the region"));
+  }
+  if (fstat(fd, &file) != 0) return Status::failed("system", systemError("reading the region's size"));
+  if (!S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode)) return Status::failed("corrupt", "it is not a file");
+  if (!allowForeign && file.st_uid != geteuid()) {
+    return Status::failed("foreignOwner", "it belongs to user " + std::to_string(file.st_uid));
+  }
+  return Status::fine();
+}
+
+// Reads the first page without mapping anything, so that a short file cannot hurt.
+Status readHeader(int fd, uint64_t fileBytes, Header& header) {
+  if (fileBytes < sizeof(Header)) {
+    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " bytes, less than a header");
+  }
+  if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
+    return Status::failed("system", systemError("reading the header"));
+  }
+  if (header.identity.magic != regionMagic) return Status::failed("corrupt", "it is not a ringfence region");
+  if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
+    char text[160];
+    std::snprintf(text, sizeof(text), "it has layout version %u (%016llx), this program knows version %u (%016llx)",
+                  header.identity.version, static_cast<unsigned long long>(header.identity.layoutHash),
+                  layoutVersion, static_cast<unsigned long long>(layoutHash()));
+    return Status::failed("versionMismatch", text);
+  }
+  if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
+  const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
+  if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
+  if (fileBytes < wanted) {
+    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " of " + std::to_string(wanted) + " bytes");
+  }
+  return Status::fine();
+}
+
+}  // namespace
+
+Mapping::~Mapping() { munmap(base_, bytes_); }
+
+Status Region::adopt(int fd, uint64_t bytes) {
+  fd_ = fd;
+  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) return Status::failed("system", systemError("mapping the region"));
+  mapping_ = std::make_shared<Mapping>(static_cast<uint8_t*>(base), bytes);
+  return Status::fine();
+}
+
+// SYNC: the slot's lines are written by the holder of its byte lock alone; `generation` is published last and pairs
+// with the observe in processes().
+Status Region::takeProcessSlot(const std::string& name) {
+  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
+    if (!tryLock(fd_, processLocks + i)) continue;
+    ProcessOwner& owner = process(i).owner;
+    slot_ = i;
+    generation_ = publication_.read(owner.generation) + 1;
+    publication_.write(process(i).sleep.sleeps, uint32_t{awake});
+    publication_.write(owner.pid, static_cast<uint32_t>(getpid()));
+    publication_.write(owner.attachedMillis, wallNanos() / 1'000'000);
+    copyName(owner.name, nameBytes, name);
+    publication_.wrote(&owner, sizeof(owner));
+    publication_.publish(owner.generation, generation_);
+    return Status::fine();
+  }
+  return Status::failed("full", "all " + std::to_string(layout_.geometry.processes) + " process slots are taken");
+}
+
+void Region::writeIdentity(uint32_t mode) {
+  (void)mode;
+  Header& head = header();
+  head.identity.version = layoutVersion;
+  head.identity.headerBytes = sizeof(Header);
+  head.identity.layoutHash = layoutHash();
+  head.identity.regionBytes = layout_.regionBytes;
+  randomId(head.identity.regionId);
+  bootId(head.identity.bootId);
+  head.geometry.geometry = layout_.geometry;
+  head.geometry.createdMillis = wallNanos() / 1'000'000;
+  head.geometry.creatorPid = static_cast<uint32_t>(getpid());
+  head.geometry.coherence = static_cast<uint32_t>(publication_.coherence());
+  publication_.wrote(&head, sizeof(head));
+  publication_.storeFence();
+  publication_.publish(head.identity.magic, regionMagic);
+}
+
+Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
+                      std::shared_ptr<Region>& out) {
+  if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
+  std::shared_ptr<Region> region(new Region());
+  region->layout_ = layoutOf(options.geometry);
+  region->path_ = options.path;
+  region->owner_ = true;
+  const bool anonymous = options.path.empty();
+
+  std::string temporary;
+  int fd;
+  if (anonymous) {
+    fd = memfd_create("ringfence", MFD_CLOEXEC);
+  } else {
+    removeAbandoned(options.path);
+    uint64_t id[2];
+    randomId(id);
+    char mark[32];
+    std::snprintf(mark, sizeof(mark), "%08llx", static_cast<unsigned long long>(id[0] & 0xffffffffULL));
+    temporary = options.path + temporaryMark + mark;
+    fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  }
+  if (fd < 0) return Status::failed("system", systemError("creating the region"));
+
+  const auto undo = [&temporary](Status status) {
+    if (!temporary.empty()) unlink(temporary.c_str());
+    return status;
+  };
+  region->fd_ = fd;
+  if (!tryLock(fd, processLocks)) return undo(Status::failed("busy", "another process is removing leftovers here"));
+  if (fchmod(fd, options.mode & 0770) != 0) return undo(Status::failed("system", systemError("setting permissions")));
+  if (options.group >= 0 && fchown(fd, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
+    return undo(Status::failed("system", systemError("setting the group")));
+  }
+  Status status = reserve(fd, region->layout_.regionBytes);
+  if (!status.ok()) return undo(status);
+  status = region->adopt(fd, region->layout_.regionBytes);
+  if (!status.ok()) return undo(status);
+  if (options.prefault) prefault(region->mapping_->base(), region->layout_.regionBytes, progress);
+  status = region->takeProcessSlot(options.processName);
+  if (!status.ok()) return undo(status);
+  region->writeIdentity(options.mode);
+
+  if (!anonymous) {
+    struct stat file{};
+    fstat(fd, &file);
+    region->inode_ = file.st_ino;
+    if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, options.path.c_str(), RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) return undo(Status::failed("exists", "a region of this name exists already"));
+      return undo(Status::failed("system", systemError("publishing the region")));
+    }
+  }
+  out = std::move(region);
+  return Status::fine();
+}
+
+Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out) {
+  int fd = -1;
+  struct stat file{};
+  Status status = openExisting(options.path, options.allowForeign, fd, file);
+  std::shared_ptr<Region> region(new Region());
+  region->fd_ = fd;
+  if (!status.ok()) return status;
+  Header header{};
+  status = readHeader(fd, static_cast<uint64_t>(file.st_size), header);
+  if (!status.ok()) return status;
+  region->path_ = options.path;
+  region->layout_ = layoutOf(header.geometry.geometry);
+  status = region->adopt(fd, region->layout_.regionBytes);
+  if (!status.ok()) return status;
+  status = region->takeProcessSlot(options.processName);
+  if (!status.ok()) return status;
+  out = std::move(region);
+  return Status::fine();
+}
+
+Status Region::reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& out) {
+  AttachOptions options;
+  options.path = "/proc/self/fd/" + std::to_string(other.fd_);
+  options.processName = processName;
+  // The link under /proc is the one symbolic link that is followed: it leads to memory this process holds open.
+  const int fd = open(options.path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return Status::failed("system", systemError("opening the region again"));
+  std::shared_ptr<Region> region(new Region());
+  region->fd_ = fd;
+  region->path_ = other.path_;
+  region->layout_ = other.layout_;
+  Status status = region->adopt(fd, region->layout_.regionBytes);
+  if (!status.ok()) return status;
+  status = region->takeProcessSlot(processName);
+  if (!status.ok()) return status;
+  out = std::move(region);
+  return Status::fine();
+}
+
+Region::~Region() { close(); }
+
+void Region::close() {
+  if (fd_ < 0) return;
+  if (owner_ && !path_.empty()) {
+    struct stat file{};
+    if (stat(path_.c_str(), &file) == 0 && file.st_ino == inode_) unlink(path_.c_str());
+  }
+  ::close(fd_);  // frees every byte lock of this attachment
+  fd_ = -1;
+}
+
+bool Region::processAlive(uint32_t slot, uint64_t generation) const {
+  if (fd_ < 0 || slot >= layout_.geometry.processes) return false;
+  if (publication_.observe(process(slot).owner.generation) != generation) return false;
+  return slot == slot_ || lockHeld(fd_, processLocks + slot);
+}
+
+std::vector<ProcessView> Region::processes() const {
+  std::vector<ProcessView> views;
+  if (fd_ < 0) return views;
+  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
+    const ProcessOwner owner = publication_.copyOut(process(i).owner);
+    if (owner.generation == 0) continue;
+    ProcessView view{i, owner.generation, owner.pid, processAlive(i, owner.generation), {}};
+    view.name.assign(owner.name, strnlen(owner.name, nameBytes));
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+bool Region::tryLockClaims() { return fd_ >= 0 && tryLock(fd_, claimsLock); }
+
+void Region::unlockClaims() {
+  if (fd_ >= 0) unlock(fd_, claimsLock);
+}
+
+// SYNC: the full fence orders what was published before against the sleepers' word; the sleeper writes that word,
+// fences, and looks again before it sleeps (waiter.cc, sequencer.cc). One of the two sees the other.
+void Region::wakeSequencer(uint32_t reasons) const {
+  publication_.fullFence();
+  Header& head = header();
+  if ((publication_.read(head.sequencerSleep.sleeps) & reasons) == 0) return;
+  publication_.ring(head.sequencerBell.bell);
+  futexWake(&head.sequencerBell.bell);
+}
+
+void Region::wakeProcesses() const {
+  publication_.fullFence();
+  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
+    ProcessSlot& sleeper = process(i);
+    if (publication_.read(sleeper.owner.generation) == 0) continue;
+    if (publication_.read(sleeper.sleep.sleeps) == awake) continue;
+    publication_.ring(sleeper.bell.bell);
+    futexWake(&sleeper.bell.bell);
+  }
+}
+
+Inspection inspect(const std::string& path) {
+  Inspection found;
+  found.temporary = path.find(temporaryMark) != std::string::npos;
+  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    found.detail = systemError("cannot be opened");
+    return found;
+  }
+  struct stat file{};
+  Header header{};
+  if (fstat(fd, &file) == 0) {
+    found.bytes = static_cast<uint64_t>(file.st_size);
+    const Status status = readHeader(fd, found.bytes, header);
+    found.region = status.ok();
+    found.detail = status.detail;
+  }
+  if (found.region) {
+    found.creatorPid = header.geometry.creatorPid;
+    found.createdMillis = header.geometry.createdMillis;
+    for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
+      if (lockHeld(fd, processLocks + i)) found.attached += 1;
+    }
+    found.served = header.control.state == servingActive && lockHeld(fd, processLocks + header.control.sequencerProcess);
+  } else if (lockHeld(fd, processLocks)) {
+    found.attached = 1;
+  }
+  close(fd);
+  return found;
+}
+
+Status removeDead(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT) return Status::fine();
+    struct stat foreign{};
+    if (errno == EACCES && stat(path.c_str(), &foreign) == 0 && foreign.st_uid != geteuid()) {
+      return Status::failed("foreignOwner", "it belongs to user " + std::to_string(foreign.st_uid));
+    }
+    return Status::failed("system", systemError("opening the region"));
+  }
+  struct stat mine{};
+  fstat(fd, &mine);
+  uint64_t magic = 0;
+  const bool read = pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic));
+  Status status = Status::fine();
+  if (mine.st_uid != geteuid()) {
+    status = Status::failed("foreignOwner", "it belongs to user " + std::to_string(mine.st_uid));
+  } else if (path.find(temporaryMark) == std::string::npos && (!read || magic != regionMagic)) {
+    status = Status::failed("corrupt", "it is not a ringfence region, so it is left alone");
+  } else if (!tryLock(fd, processLocks)) {
+    // Slot 0 is the creator's, which serves the log; clients of a dead one only wait to learn of its death.
+    status = Status::failed("busy", "the process that created it is alive");
+  } else {
+    struct stat now{};
+    if (stat(path.c_str(), &now) == 0 && now.st_ino == mine.st_ino) unlink(path.c_str());
+  }
+  close(fd);
+  return status;
+}
+
+}  // namespace ringfence

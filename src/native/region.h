@@ -1,0 +1,183 @@
+// A region: its file, its mapping, its process table, and the locks by which the operating system tells who lives.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layout.h"
+#include "policy.h"
+
+namespace ringfence {
+
+// `fault` is one of the names in services/CxlMemory.ts; null means success.
+struct Status {
+  const char* fault = nullptr;
+  std::string detail;
+  uint64_t wantedBytes = 0;
+  uint64_t freeBytes = 0;
+
+  bool ok() const { return fault == nullptr; }
+  static Status fine() { return {}; }
+  static Status failed(const char* fault, std::string detail) { return {fault, std::move(detail), 0, 0}; }
+};
+
+// The mapped bytes. They stay mapped until the region and every buffer over them are gone.
+class Mapping {
+ public:
+  Mapping(uint8_t* base, uint64_t bytes) : base_(base), bytes_(bytes) {}
+  ~Mapping();
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  uint8_t* base() const { return base_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  uint8_t* base_;
+  uint64_t bytes_;
+};
+
+struct CreateOptions {
+  std::string path;  // empty: anonymous memory
+  std::string processName;
+  Geometry geometry{};
+  uint32_t mode = 0600;
+  int64_t group = -1;
+  bool prefault = true;
+};
+
+struct AttachOptions {
+  std::string path;
+  std::string processName;
+  bool allowForeign = false;
+};
+
+struct ProcessView {
+  uint32_t slot;
+  uint64_t generation;
+  uint32_t pid;
+  bool alive;
+  std::string name;
+};
+
+class Region {
+ public:
+  // `progress` counts prefaulted bytes while this runs.
+  static Status create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
+                       std::shared_ptr<Region>& region);
+  static Status attach(const AttachOptions& options, std::shared_ptr<Region>& region);
+  // Attaches once more to anonymous memory of this process.
+  static Status reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& region);
+  ~Region();
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  // Gives up the process slot and, for the creator, the name. The bytes stay mapped while buffers over them live.
+  void close();
+  bool closed() const { return fd_ < 0; }
+
+  const Layout& layout() const { return layout_; }
+  const Publication& publication() const { return publication_; }
+  const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
+  const std::string& path() const { return path_; }
+  bool owner() const { return owner_; }
+  uint32_t slot() const { return slot_; }
+  uint64_t generation() const { return generation_; }
+
+  Header& header() const { return *at<Header>(0); }
+  ProcessSlot& process(uint64_t i) const { return at<ProcessSlot>(layout_.processes)[i]; }
+  TopicSlot& topic(uint64_t i) const { return at<TopicSlot>(layout_.topics)[i]; }
+  ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
+  GrantLine& grant(uint64_t lane) const { return at<GrantLine>(layout_.grants)[lane]; }
+  ReaderSlot& reader(uint64_t topic, uint64_t i) const {
+    return at<ReaderSlot>(layout_.readers)[topic * layout_.geometry.readers + i];
+  }
+  ProducerLine& producer(uint64_t lane) const { return at<ProducerLine>(layout_.producers)[lane]; }
+  Descriptor& descriptor(uint64_t lane, uint64_t index) const {
+    const uint64_t slots = layout_.geometry.laneSlots;
+    return at<Descriptor>(layout_.descriptors)[lane * slots + (index & (slots - 1))];
+  }
+  uint8_t* payload(uint64_t lane) const {
+    return mapping_->base() + layout_.payload + lane * layout_.geometry.lanePayloadBytes;
+  }
+
+  // Structures of one sequencer epoch.
+  uint64_t block(uint64_t epoch) const {
+    return layout_.blocks + (epoch % layout_.geometry.epochBlocks) * layout_.blockBytes;
+  }
+  BlockHeader& blockHeader(uint64_t epoch) const { return *at<BlockHeader>(block(epoch)); }
+  TopicLine& topicLine(uint64_t epoch, uint64_t i) const {
+    return at<TopicLine>(block(epoch) + layout_.blockTopics)[i];
+  }
+  SessionLine& sessionLine(uint64_t epoch, uint64_t client) const {
+    return at<SessionLine>(block(epoch) + layout_.blockSessions)[client];
+  }
+  LaneLine& laneLine(uint64_t epoch, uint64_t lane) const {
+    return at<LaneLine>(block(epoch) + layout_.blockLanes)[lane];
+  }
+  ReaderEnd& readerEnd(uint64_t epoch, uint64_t topic, uint64_t i) const {
+    return at<ReaderEnd>(block(epoch) + layout_.blockReaderEnds)[topic * layout_.geometry.readers + i];
+  }
+  IndexEntry& entry(uint64_t epoch, uint64_t topic, uint64_t index) const {
+    const uint64_t entries = layout_.geometry.indexEntries;
+    return at<IndexEntry>(block(epoch) + layout_.blockIndex)[topic * entries + (index & (entries - 1))];
+  }
+
+  uint64_t laneOf(uint64_t broker, uint64_t client) const { return broker * layout_.geometry.clients + client; }
+
+  // True while the operating system holds the byte lock of that incarnation of the slot.
+  bool processAlive(uint32_t slot, uint64_t generation) const;
+  std::vector<ProcessView> processes() const;
+
+  // The lock under which slots of the tables are claimed. Never waits: false when somebody else holds it.
+  bool tryLockClaims();
+  void unlockClaims();
+
+  // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
+  void wakeSequencer(uint32_t reasons) const;
+  void wakeProcesses() const;
+
+ private:
+  Region() = default;
+  template <class T>
+  T* at(uint64_t offset) const {
+    return reinterpret_cast<T*>(mapping_->base() + offset);
+  }
+  Status adopt(int fd, uint64_t bytes);
+  Status takeProcessSlot(const std::string& name);
+  void writeIdentity(uint32_t mode);
+
+  std::shared_ptr<Mapping> mapping_;
+  Layout layout_{};
+  Publication publication_;
+  std::string path_;
+  int fd_ = -1;
+  uint32_t slot_ = 0;
+  uint64_t generation_ = 0;
+  bool owner_ = false;
+  uint64_t inode_ = 0;
+};
+
+// What a file says of itself, without attaching: for people who look after a machine.
+struct Inspection {
+  bool region = false;      // it is one of ours, of this layout
+  std::string detail;       // why not, or what is wrong with it
+  uint64_t bytes = 0;
+  uint32_t creatorPid = 0;
+  uint64_t createdMillis = 0;
+  bool served = false;
+  uint32_t attached = 0;    // living processes
+  bool temporary = false;   // was never published: its creator died
+};
+
+Inspection inspect(const std::string& path);
+
+// Removes a region that only dead processes hold. False with the reason when somebody lives.
+Status removeDead(const std::string& path);
+
+}  // namespace ringfence

@@ -1,0 +1,773 @@
+#include "sequencer.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+
+#include "claims.h"
+#include "futex.h"
+#include "token.h"
+
+namespace ringfence {
+
+namespace {
+
+constexpr uint32_t scanBudget = 256;        // descriptors of one lane in one pass, so that no lane starves another
+constexpr size_t readyLimit = 4096;         // batches of one epoch
+constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
+
+uint64_t powerOfTwoAtLeast(uint64_t n) {
+  uint64_t power = 1;
+  while (power < n) power <<= 1;
+  return power;
+}
+
+}  // namespace
+
+Sequencer::Sequencer(std::shared_ptr<Region> region, SequencerOptions options)
+    : region_(std::move(region)),
+      options_(options),
+      p_(region_->publication()),
+      g_(region_->layout().geometry),
+      sessions_(g_.clients),
+      lanes_(region_->layout().lanes()) {
+  for (Lane& lane : lanes_) {
+    lane.state.assign(g_.laneSlots, Slot::none);
+    lane.topic.assign(g_.laneSlots, 0);
+    lane.entry.assign(g_.laneSlots, 0);
+    lane.start.assign(g_.laneSlots, 0);
+  }
+}
+
+Sequencer::~Sequencer() { stop(); }
+
+Status Sequencer::start() {
+  ControlLine& control = region_->header().control;
+  const ControlLine now = p_.copyOut(control);
+  if (now.state == servingActive && region_->processAlive(now.sequencerProcess, now.sequencerGeneration)) {
+    return Status::failed("busy", "its sequencer runs in another process");
+  }
+  // Taking over the order of a predecessor is not built yet: a region serves one epoch.
+  if (now.epoch != 0) return Status::failed("busy", "its order was begun by a process that is gone");
+  epoch_ = now.epoch + 1;
+  BlockHeader& block = region_->blockHeader(epoch_);
+  p_.write(block.epoch, epoch_);
+  p_.write(block.process, uint64_t{region_->slot()});
+  p_.write(block.processGeneration, region_->generation());
+  p_.wrote(&block, sizeof(block));
+  p_.write(control.sequencerProcess, region_->slot());
+  p_.write(control.sequencerGeneration, region_->generation());
+  p_.write(control.epochMicros, options_.epochMicros);
+  p_.publish(control.epoch, epoch_);
+  p_.publish(control.state, uint32_t{servingActive});
+  stopped_ = false;
+  if (!options_.manual) thread_ = std::thread([this] { run(); });
+  return Status::fine();
+}
+
+void Sequencer::stop() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  if (thread_.joinable()) {
+    BellLine& bell = region_->header().sequencerBell;
+    p_.ring(bell.bell);
+    futexWake(&bell.bell);
+    thread_.join();
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopped_) return;
+  stopped_ = true;
+  pass(true);  // what was published before the stop is still ordered
+  p_.publish(region_->header().control.state, uint32_t{servingStopped});
+  region_->wakeProcesses();
+}
+
+bool Sequencer::step() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return !stopped_ && pass(true);
+}
+
+void Sequencer::pause() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  paused_ = true;
+}
+
+void Sequencer::resume() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  paused_ = false;
+  BellLine& bell = region_->header().sequencerBell;
+  p_.ring(bell.bell);
+  futexWake(&bell.bell);
+}
+
+// --- one pass ---
+
+bool Sequencer::pass(bool commitNow) {
+  passes_ += 1;
+  bool moved = adoptTopics();
+  moved |= adoptClients();
+  moved |= scanLanes();
+  if (!ready_.empty() && (commitNow || epochDue())) moved |= commit();
+  moved |= endSessions();
+  moved |= followReaders();
+  moved |= makeRoom();
+  if (moved) {
+    publishAll();
+    region_->wakeProcesses();
+  }
+  return moved;
+}
+
+bool Sequencer::adoptTopics() {
+  if (topics_.size() >= g_.topics || p_.observe(region_->topic(topics_.size()).declared) == 0) return false;
+  const TopicSlot slot = p_.copyOut(region_->topic(topics_.size()));
+  Topic topic;
+  topic.order = slot.order == orderTotal || options_.ignoreSessionOrder ? orderTotal : orderSession;
+  topic.kept.assign(g_.indexEntries, Kept{});
+  topics_.push_back(std::move(topic));
+  adoptTopics();
+  return true;
+}
+
+// SYNC: observes the generation that a client publishes last in its claim, and the one it publishes when it closes,
+// after everything it published.
+bool Sequencer::adoptClients() {
+  bool moved = false;
+  for (uint32_t i = 0; i < g_.clients; i += 1) {
+    Session& session = sessions_[i];
+    const uint64_t generation = p_.observe(region_->client(i).claim.generation);
+    if (generation != session.generation && !session.active) {
+      adopt(i, p_.copyOut(region_->client(i).claim));
+      moved = true;
+    }
+    if (session.active && !session.ending &&
+        p_.observe(region_->client(i).line.closingGeneration) == session.generation) {
+      session.ending = true;
+      session.endReason = endClosed;
+    }
+  }
+  return moved;
+}
+
+// The lanes of the slot go on where their former owner's ended: positions never restart, so nothing it left behind
+// can look new under the new generation.
+void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
+  Session& session = sessions_[client];
+  session.generation = claim.generation;
+  session.id = claim.clientId;
+  session.topic = claim.topic;
+  session.process = claim.process;
+  session.processGeneration = claim.processGeneration;
+  session.active = true;
+  session.ending = false;
+  session.endReason = endNone;
+  session.expected = session.expectedMessages = 0;
+  session.held = session.heldTotal = session.duplicates = session.purged = session.gapSinceNanos = 0;
+  session.window.assign(powerOfTwoAtLeast(uint64_t{g_.brokers} * g_.laneSlots), Pending{});
+  for (uint32_t b = 0; b < g_.brokers; b += 1) {
+    const uint32_t at = static_cast<uint32_t>(region_->laneOf(b, client));
+    Lane& lane = lanes_[at];
+    lane.generation = claim.generation;
+    lane.firstIndex = lane.scanned;
+    lane.held = lane.ordered = lane.orderedMessages = lane.delivered = lane.deliveredMessages = 0;
+    lane.duplicates = lane.purged = 0;
+    publishLane(at);
+  }
+  if (session.topic >= topics_.size()) adoptTopics();  // declared a moment ago
+  if (session.topic >= topics_.size()) {
+    corrupt(client);
+    session.topic = 0;
+  } else {
+    session.order = topics_[session.topic].order;
+  }
+  SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
+  p_.write(line.batches, uint64_t{0});
+  p_.write(line.messages, uint64_t{0});
+  p_.write(line.endReason, uint32_t{endNone});
+  p_.wrote(&line, sizeof(line));
+  p_.publish(line.generation, session.generation);
+  session.dirty = true;
+}
+
+void Sequencer::corrupt(uint32_t client) {
+  Session& session = sessions_[client];
+  session.ending = true;
+  session.endReason = endCorrupt;
+}
+
+bool Sequencer::scanLanes() {
+  bool moved = false;
+  for (uint32_t turn = 0; turn < g_.clients; turn += 1) {
+    const uint32_t client = (firstClient_ + turn) % g_.clients;
+    if (!sessions_[client].active) continue;
+    moved |= emitReady(client);
+    for (uint32_t b = 0; b < g_.brokers; b += 1) moved |= scanLane(client, b);
+  }
+  firstClient_ = (firstClient_ + 1) % g_.clients;
+  return moved;
+}
+
+// SYNC: the token pairs with the publish in LaneWriter::publish.
+bool Sequencer::scanLane(uint32_t client, uint32_t broker) {
+  const uint32_t at = static_cast<uint32_t>(region_->laneOf(broker, client));
+  Lane& lane = lanes_[at];
+  Session& session = sessions_[client];
+  lane.tail = false;
+  bool moved = false;
+  for (uint32_t taken = 0; taken < scanBudget; taken += 1) {
+    if (session.endReason == endCorrupt || lane.scanned - lane.released >= g_.laneSlots) {
+      lane.tail = true;
+      break;
+    }
+    Descriptor& shared = region_->descriptor(at, lane.scanned);
+    if (p_.observe(shared.token) != readyToken(lane.scanned, lane.generation)) {
+      lane.tail = true;
+      break;
+    }
+    if (ready_.size() >= readyLimit || !roomInIndex(session.topic)) break;
+    const Descriptor descriptor = p_.copyOut(shared);
+    if (!descriptorValid(lane, session, descriptor)) {
+      corrupt(client);
+      return true;
+    }
+    if (!accept(client, at, descriptor)) break;
+    moved = true;
+  }
+  return moved;
+}
+
+bool Sequencer::descriptorValid(const Lane& lane, const Session& session, const Descriptor& d) const {
+  const uint64_t offset = d.payloadPosition & (g_.lanePayloadBytes - 1);
+  const uint64_t bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes);
+  if (d.crc != descriptorCrc(d) || d.sessionKey >> 16 != session.id) return false;
+  if (d.messageCount == 0 || bytes > g_.batchBytes || offset + bytes > g_.lanePayloadBytes) return false;
+  if (d.payloadPosition < lane.payloadEnd || d.payloadPosition - lane.payloadEnd > g_.lanePayloadBytes) return false;
+  return d.uniformBytes == 0 || uint64_t{d.uniformBytes} * d.messageCount == d.payloadBytes;
+}
+
+// Takes the batch at the lane's scanned frontier into its session's window. False leaves it in the lane.
+bool Sequencer::accept(uint32_t client, uint32_t at, const Descriptor& d) {
+  Session& session = sessions_[client];
+  Lane& lane = lanes_[at];
+  const uint64_t window = session.window.size();
+  if (d.batchSequence >= session.expected && d.batchSequence - session.expected >= window) {
+    // Under `session` no honest client has so many batches outstanding; under `total` its prefix may lag behind.
+    if (session.order == orderSession) corrupt(client);
+    return false;
+  }
+  Pending& pending = session.window[d.batchSequence & (window - 1)];
+  const uint64_t slot = lane.scanned & (g_.laneSlots - 1);
+  const uint64_t bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes);
+  lane.start[slot] = d.payloadPosition;
+  lane.topic[slot] = session.topic;
+  lane.payloadEnd = (d.payloadPosition + bytes + lineBytes - 1) & ~uint64_t{lineBytes - 1};
+  lane.dirty = session.dirty = true;
+  const uint64_t index = lane.scanned;
+  lane.scanned += 1;
+  if (d.batchSequence < session.expected || pending.tag == d.batchSequence + 1) {
+    lane.state[slot] = Slot::done;
+    lane.duplicates += 1;
+    session.duplicates += 1;
+    duplicates_ += 1;
+    releaseSlots(lane);
+    return true;
+  }
+  lane.state[slot] = Slot::held;
+  pending = Pending{d.batchSequence + 1, index, d.firstMessage, d.payloadPosition, d.publishedNanos,
+                    at, d.payloadBytes, d.messageCount, d.uniformBytes, false};
+  session.held += 1;
+  session.heldTotal += 1;
+  lane.held += 1;
+  if (session.order == orderTotal) emit(client, pending);
+  emitReady(client);
+  return true;
+}
+
+// Emits what may follow: under `session` the contiguous batches from the expected one; under `total` the prefix of
+// what was emitted already is only counted.
+bool Sequencer::emitReady(uint32_t client) {
+  Session& session = sessions_[client];
+  bool moved = false;
+  for (;;) {
+    Pending& pending = session.window[session.expected & (session.window.size() - 1)];
+    if (pending.tag != session.expected + 1) break;
+    if (!pending.emitted) {
+      if (!roomInIndex(session.topic)) break;
+      emit(client, pending);
+    }
+    session.expectedMessages += pending.messages;
+    session.expected += 1;
+    pending.tag = 0;
+    moved = true;
+  }
+  if (session.held == 0) {
+    session.gapSinceNanos = 0;
+  } else if (session.gapSinceNanos == 0 || moved) {
+    session.gapSinceNanos = monotonicNanos();
+  }
+  if (moved) session.dirty = true;
+  return moved;
+}
+
+void Sequencer::emit(uint32_t client, Pending& pending) {
+  Session& session = sessions_[client];
+  if (ready_.empty()) readySinceNanos_ = monotonicNanos();
+  pending.emitted = true;
+  ready_.push_back({client, pending});
+  topics_[session.topic].pending += 1;
+  session.held -= 1;
+  lanes_[pending.lane].held -= 1;
+}
+
+bool Sequencer::roomInIndex(uint32_t topic) const {
+  const Topic& at = topics_[topic];
+  return at.committed + at.pending - at.trim < g_.indexEntries;
+}
+
+// An epoch is committed at once while nothing is held; with held batches it waits for those that complete them.
+bool Sequencer::epochDue() const {
+  if (ready_.size() >= readyLimit || options_.manual) return true;
+  uint64_t held = 0;
+  for (const Session& session : sessions_) held += session.active ? session.held : 0;
+  return held == 0 || monotonicNanos() - readySinceNanos_ >= options_.epochMicros * 1000;
+}
+
+// Three fences an epoch, whatever the number of batches: entries, then counts, then acknowledgements (publishAll).
+bool Sequencer::commit() {
+  const uint64_t now = wallNanos();
+  for (const Ready& ready : ready_) {
+    const Session& session = sessions_[ready.client];
+    const Pending& batch = ready.batch;
+    Topic& topic = topics_[session.topic];
+    Lane& lane = lanes_[batch.lane];
+    const uint64_t index = topic.committed;
+    IndexEntry entry{};
+    entry.order.token = entry.place.token = readyToken(index, epoch_);
+    entry.order.sessionKey = session.id << 16;
+    entry.order.batchSequence = batch.tag - 1;
+    entry.order.firstPosition = topic.messages;
+    entry.order.firstMessage = batch.firstMessage;
+    entry.order.messageCount = batch.messages;
+    entry.order.payloadBytes = batch.payloadBytes;
+    entry.order.lane = batch.lane;
+    entry.order.uniformBytes = batch.uniformBytes;
+    entry.order.laneIndex = batch.laneIndex;
+    entry.place.payloadPosition = batch.payloadPosition;
+    entry.place.publishedNanos = batch.publishedNanos;
+    entry.place.orderedNanos = now;
+    p_.copyIn(region_->entry(epoch_, session.topic, index), entry);
+
+    topic.kept[index & (g_.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};
+    topic.committed += 1;
+    topic.pending -= 1;
+    topic.messages += batch.messages;
+    topic.bytes += batch.payloadBytes;
+    topic.dirty = true;
+    const uint64_t slot = batch.laneIndex & (g_.laneSlots - 1);
+    lane.state[slot] = Slot::ordered;
+    lane.entry[slot] = index;
+    lane.ordered += 1;
+    lane.orderedMessages += batch.messages;
+    lane.dirty = true;
+    batches_ += 1;
+    messages_ += batch.messages;
+  }
+  ready_.clear();
+  commits_ += 1;
+  p_.storeFence();
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    if (!topics_[t].dirty) continue;
+    topics_[t].dirty = false;
+    TopicLine::Committed& line = region_->topicLine(epoch_, t).committed;
+    p_.write(line.messages, topics_[t].messages);
+    p_.write(line.bytes, topics_[t].bytes);
+    // SYNC: pairs with the observe in IndexReader::poll.
+    p_.publish(line.entries, topics_[t].committed);
+  }
+  p_.storeFence();
+  return true;
+}
+
+// A session that closes, died or lied ends at its committed prefix, once everything it published was seen.
+bool Sequencer::endSessions() {
+  bool moved = false;
+  for (uint32_t i = 0; i < g_.clients; i += 1) {
+    Session& session = sessions_[i];
+    if (!session.active || !session.ending) continue;
+    bool seen = ready_.empty();
+    for (uint32_t b = 0; b < g_.brokers; b += 1) seen = seen && lanes_[region_->laneOf(b, i)].tail;
+    const Pending& next = session.window[session.expected & (session.window.size() - 1)];
+    if (next.tag == session.expected + 1 && session.endReason != endCorrupt) seen = false;
+    if (!seen) continue;
+    purge(i);
+    session.active = false;
+    session.ending = false;
+    publishSession(i);
+    for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, i)));
+    // SYNC: pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from here on.
+    SessionLine::Acknowledged& line = region_->sessionLine(epoch_, i).acknowledged;
+    p_.write(line.endReason, session.endReason);
+    p_.publish(line.endedGeneration, session.generation);
+    session.window.clear();
+    session.window.shrink_to_fit();
+    moved = true;
+  }
+  return moved;
+}
+
+void Sequencer::purge(uint32_t client) {
+  Session& session = sessions_[client];
+  for (Pending& pending : session.window) {
+    if (pending.tag == 0 || pending.emitted) continue;
+    Lane& lane = lanes_[pending.lane];
+    lane.state[pending.laneIndex & (g_.laneSlots - 1)] = Slot::done;
+    lane.held -= 1;
+    lane.purged += 1;
+    lane.dirty = true;
+    session.held -= 1;
+    session.purged += 1;
+    purged_ += 1;
+    pending.tag = 0;
+    releaseSlots(lane);
+  }
+  session.gapSinceNanos = 0;
+}
+
+// --- readers, retention, room ---
+
+// The smallest cursor of the attached readers, or the committed count when there is none (`reader` is 0 then).
+// SYNC: the cursor pairs with the publish in IndexReader::release: all reads of what lies below it are done.
+uint64_t Sequencer::attachedMinimum(uint32_t topic, uint64_t& reader) const {
+  uint64_t minimum = topics_[topic].committed;
+  reader = 0;
+  for (uint32_t i = 0; i < g_.readers; i += 1) {
+    const ReaderSlot& slot = region_->reader(topic, i);
+    const uint64_t generation = p_.observe(slot.claim.generation);
+    if (generation == 0 || p_.observe(slot.line.attachedGeneration) != generation) continue;
+    if (p_.observe(slot.line.detachedGeneration) == generation) continue;
+    if (p_.read(region_->readerEnd(epoch_, topic, i).endedGeneration) == generation) continue;
+    const uint64_t cursor = p_.observe(slot.line.cursor);
+    if (reader != 0 && cursor >= minimum) continue;
+    minimum = cursor < topics_[topic].committed ? cursor : topics_[topic].committed;
+    reader = i + 1;
+  }
+  return minimum;
+}
+
+bool Sequencer::followReaders() {
+  bool moved = false;
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    Topic& topic = topics_[t];
+    if (topic.delivered == topic.committed) continue;
+    uint64_t reader = 0;
+    const uint64_t minimum = attachedMinimum(t, reader);
+    if (reader == 0 || minimum <= topic.delivered) continue;
+    for (uint64_t i = topic.delivered; i < minimum; i += 1) {
+      const Kept& kept = topic.kept[i & (g_.indexEntries - 1)];
+      Lane& lane = lanes_[kept.lane];
+      if (lane.generation != kept.generation) continue;
+      lane.delivered += 1;
+      lane.deliveredMessages += kept.messages;
+      lane.dirty = true;
+    }
+    topic.delivered = minimum;
+    publishRetention(t);
+    moved = true;
+  }
+  return moved;
+}
+
+bool Sequencer::laneShort(uint32_t at) const {
+  const Lane& lane = lanes_[at];
+  if (lane.scanned == lane.released) return false;
+  const uint64_t spareSlots = g_.laneSlots / 4;
+  const uint64_t spareBytes = g_.lanePayloadBytes / 4 > 4 * g_.batchBytes ? g_.lanePayloadBytes / 4 : 4 * g_.batchBytes;
+  const uint64_t usedBytes = lane.payloadEnd - lane.start[lane.released & (g_.laneSlots - 1)];
+  if (lane.scanned - lane.released > g_.laneSlots - spareSlots) return true;
+  return usedBytes > g_.lanePayloadBytes - spareBytes;
+}
+
+// What is kept is kept until its room is needed: then the oldest goes, never past an attached reader.
+bool Sequencer::makeRoom() {
+  bool moved = false;
+  roomWanted_ = false;
+  for (Topic& topic : topics_) topic.gating = 0;
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    const uint64_t spare = g_.indexEntries - g_.indexEntries / 4;
+    const Topic& topic = topics_[t];
+    if (topic.committed - topic.trim > spare) moved |= trimTo(t, topic.committed - spare);
+  }
+  for (uint32_t at = 0; at < lanes_.size(); at += 1) {
+    Lane& lane = lanes_[at];
+    while (laneShort(at)) {
+      const uint64_t slot = lane.released & (g_.laneSlots - 1);
+      if (lane.state[slot] != Slot::ordered) {  // held: only the missing batch helps
+        roomWanted_ = true;
+        break;
+      }
+      if (!trimTo(lane.topic[slot], lane.entry[slot] + 1)) break;
+      moved = true;
+    }
+  }
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    Topic& topic = topics_[t];
+    if (topic.gating == 0) {
+      topic.gatingSinceNanos = 0;
+    } else if (topic.gatingSinceNanos == 0) {
+      topic.gatingSinceNanos = monotonicNanos();
+    }
+    if (p_.read(region_->topicLine(epoch_, t).retention.gatingReader) != topic.gating) publishRetention(t);
+  }
+  return moved;
+}
+
+// SYNC: the frontier is published, a full fence follows, then the cursors are read again (see IndexReader::attach).
+bool Sequencer::trimTo(uint32_t t, uint64_t target) {
+  Topic& topic = topics_[t];
+  uint64_t reader = 0;
+  uint64_t minimum = attachedMinimum(t, reader);
+  if (target > minimum) {
+    target = minimum;
+    topic.gating = reader;
+    roomWanted_ = true;
+  }
+  if (target <= topic.trim) return false;
+  const uint64_t before = topic.trim;
+  const uint64_t messagesBefore = topic.trimMessages;
+  for (uint64_t i = topic.trim; i < target; i += 1) {
+    topic.trimMessages += topic.kept[i & (g_.indexEntries - 1)].messages;
+  }
+  topic.trim = target;
+  publishRetention(t);
+  p_.fullFence();
+  minimum = attachedMinimum(t, reader);
+  if (minimum < target) {  // a reader attached meanwhile: what it asked for is kept
+    topic.trim = before;
+    topic.trimMessages = messagesBefore;
+    publishRetention(t);
+    topic.gating = reader;
+    roomWanted_ = true;
+    return false;
+  }
+  for (uint64_t i = before; i < target; i += 1) {
+    const Kept& kept = topic.kept[i & (g_.indexEntries - 1)];
+    Lane& lane = lanes_[kept.lane];
+    lane.state[kept.laneIndex & (g_.laneSlots - 1)] = Slot::done;
+    lane.dirty = true;
+    releaseSlots(lane);
+  }
+  if (topic.delivered < topic.trim) topic.delivered = topic.trim;
+  return true;
+}
+
+void Sequencer::releaseSlots(Lane& lane) {
+  while (lane.released < lane.scanned && lane.state[lane.released & (g_.laneSlots - 1)] == Slot::done) {
+    lane.state[lane.released & (g_.laneSlots - 1)] = Slot::none;
+    lane.released += 1;
+  }
+}
+
+// --- publishing what was decided ---
+
+void Sequencer::publishRetention(uint32_t t) {
+  const Topic& topic = topics_[t];
+  TopicLine::Retention& line = region_->topicLine(epoch_, t).retention;
+  p_.write(line.delivered, topic.delivered);
+  p_.write(line.trimMessages, topic.trimMessages);
+  p_.write(line.gatingReader, topic.gating);
+  p_.publish(line.trim, topic.trim);
+}
+
+// SYNC: `released` pairs with the observe in LaneWriter::begin.
+void Sequencer::publishLane(uint32_t at) {
+  Lane& lane = lanes_[at];
+  lane.dirty = false;
+  LaneLine& line = region_->laneLine(epoch_, at);
+  p_.write(line.counts.held, lane.held);
+  p_.write(line.counts.ordered, lane.ordered);
+  p_.write(line.counts.orderedMessages, lane.orderedMessages);
+  p_.write(line.counts.delivered, lane.delivered);
+  p_.write(line.counts.deliveredMessages, lane.deliveredMessages);
+  p_.write(line.counts.duplicates, lane.duplicates);
+  p_.write(line.counts.purged, lane.purged);
+  p_.write(line.counts.firstIndex, lane.firstIndex);
+  p_.write(line.frontiers.generation, lane.generation);
+  p_.write(line.frontiers.payloadEnd, lane.payloadEnd);
+  p_.write(line.frontiers.scanned, lane.scanned);
+  p_.wrote(&line, sizeof(line));
+  p_.publish(line.frontiers.released, lane.released);
+}
+
+// SYNC: `batches` pairs with the observe in LaneWriter::committedBatches; it is published after the committed count.
+void Sequencer::publishSession(uint32_t client) {
+  Session& session = sessions_[client];
+  session.dirty = false;
+  SessionLine& line = region_->sessionLine(epoch_, client);
+  p_.write(line.pressure.held, session.held);
+  p_.write(line.pressure.heldTotal, session.heldTotal);
+  p_.write(line.pressure.duplicates, session.duplicates);
+  p_.write(line.pressure.purged, session.purged);
+  p_.write(line.pressure.gapSinceNanos, session.gapSinceNanos);
+  p_.publish(line.acknowledged.messages, session.expectedMessages);
+  p_.publish(line.acknowledged.batches, session.expected);
+}
+
+void Sequencer::publishAll() {
+  for (uint32_t at = 0; at < lanes_.size(); at += 1) {
+    if (lanes_[at].dirty) publishLane(at);
+  }
+  // What is emitted but not committed yet is acknowledged with its epoch, not before.
+  if (ready_.empty()) {
+    for (uint32_t i = 0; i < g_.clients; i += 1) {
+      if (sessions_[i].active && sessions_[i].dirty) publishSession(i);
+    }
+  }
+  BlockHeader& block = region_->blockHeader(epoch_);
+  p_.write(block.passes, passes_);
+  p_.write(block.commits, commits_);
+  p_.storeFence();
+}
+
+// --- the thread ---
+
+int64_t Sequencer::sleepNanos() const {
+  if (ready_.empty() || paused_) return -1;
+  const uint64_t age = monotonicNanos() - readySinceNanos_;
+  const uint64_t limit = options_.epochMicros * 1000;
+  return age >= limit ? 0 : static_cast<int64_t>(limit - age);
+}
+
+// SYNC: the sleep word is written, a full fence follows, then the lanes are looked at once more; whoever publishes
+// does so first, fences, and looks at the word (Region::wakeSequencer).
+void Sequencer::run() {
+  Header& head = region_->header();
+  uint64_t idleSince = 0;
+  while (!stopping_.load(std::memory_order_seq_cst)) {
+    const uint32_t heard = p_.observe(head.sequencerBell.bell);
+    bool moved;
+    bool wantsRoom;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      moved = !paused_ && pass(false);
+      wantsRoom = roomWanted_;
+    }
+    if (moved) {
+      idleSince = 0;
+      continue;
+    }
+    const uint64_t now = monotonicNanos();
+    if (idleSince == 0) idleSince = now;
+    if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
+    p_.write(head.sequencerSleep.sleeps, sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U));
+    p_.fullFence();
+    int64_t limit;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      moved = !paused_ && pass(false);
+      limit = sleepNanos();
+    }
+    if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) {
+      futexWait(&head.sequencerBell.bell, heard, limit);
+    }
+    p_.write(head.sequencerSleep.sleeps, uint32_t{awake});
+    idleSince = 0;
+  }
+}
+
+// --- decisions from outside ---
+
+std::vector<Sequencer::DeadReader> Sequencer::endDead() {
+  std::vector<DeadReader> ended;
+  bool changed = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopped_) return ended;
+    for (Session& session : sessions_) {
+      if (!session.active || session.ending || region_->processAlive(session.process, session.processGeneration)) continue;
+      session.ending = true;
+      session.endReason = endDied;
+      changed = true;
+    }
+    for (uint32_t t = 0; t < topics_.size(); t += 1) {
+      for (uint32_t i = 0; i < g_.readers; i += 1) {
+        const ReaderSlot& slot = region_->reader(t, i);
+        const ReaderClaim claim = p_.copyOut(slot.claim);
+        uint64_t& end = region_->readerEnd(epoch_, t, i).endedGeneration;
+        if (claim.generation == 0 || p_.read(end) == claim.generation) continue;
+        if (p_.observe(slot.line.detachedGeneration) == claim.generation) continue;
+        if (region_->processAlive(claim.process, claim.processGeneration)) continue;
+        if (p_.observe(slot.claim.generation) != claim.generation) continue;  // it was just taken again
+        p_.publish(end, claim.generation);
+        const uint32_t pid = claim.process < g_.processes ? p_.read(region_->process(claim.process).owner.pid) : 0;
+        ended.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes))});
+        changed = true;
+      }
+    }
+  }
+  if (changed) {
+    BellLine& bell = region_->header().sequencerBell;
+    p_.ring(bell.bell);
+    futexWake(&bell.bell);
+  }
+  return ended;
+}
+
+SequencerCounters Sequencer::counters() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  SequencerCounters at{epoch_, passes_, commits_, batches_, messages_, duplicates_, purged_, 0, paused_, stopped_};
+  for (const Session& session : sessions_) {
+    at.held += session.active ? session.held : 0;
+  }
+  return at;
+}
+
+std::vector<SessionReport> Sequencer::sessions() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<SessionReport> reports;
+  for (uint32_t i = 0; i < g_.clients; i += 1) {
+    const Session& s = sessions_[i];
+    if (s.generation == 0) continue;
+    const uint32_t pid = s.process < g_.processes ? p_.read(region_->process(s.process).owner.pid) : 0;
+    reports.push_back({i, s.generation, s.id, s.topic, s.process, pid, s.endReason, !s.active, s.expected,
+                       s.expectedMessages, s.held, s.purged, s.gapSinceNanos});
+  }
+  return reports;
+}
+
+std::vector<GateReport> Sequencer::gates() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<GateReport> reports;
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    const Topic& topic = topics_[t];
+    if (topic.gating == 0) continue;
+    const uint32_t i = static_cast<uint32_t>(topic.gating - 1);
+    const ReaderSlot& slot = region_->reader(t, i);
+    const ReaderClaim claim = p_.copyOut(slot.claim);
+    const uint32_t pid = claim.process < g_.processes ? p_.read(region_->process(claim.process).owner.pid) : 0;
+    reports.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
+                       topic.committed - p_.observe(slot.line.cursor), topic.gatingSinceNanos});
+  }
+  return reports;
+}
+
+// The lane's pages are faulted in here, in the broker, so that the client's first lap does not pay for them.
+// SYNC: the grant pairs with the observe in LaneWriter::ready.
+uint32_t grantLanes(const Region& region, uint32_t broker) {
+  const Publication& p = region.publication();
+  const uint64_t epoch = p.observe(region.header().control.epoch);
+  uint32_t granted = 0;
+  for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
+    const uint64_t generation = p.observe(region.client(i).claim.generation);
+    GrantLine& grant = region.grant(region.laneOf(broker, i));
+    if (generation == 0 || p.read(grant.grantedGeneration) == generation) continue;
+    if (p.observe(region.sessionLine(epoch, i).acknowledged.generation) != generation) continue;
+#ifdef MADV_POPULATE_WRITE
+    madvise(region.payload(region.laneOf(broker, i)), region.layout().geometry.lanePayloadBytes, MADV_POPULATE_WRITE);
+#endif
+    p.publish(grant.grantedGeneration, generation);
+    granted += 1;
+  }
+  if (granted != 0) region.wakeProcesses();
+  return granted;
+}
+
+}  // namespace ringfence

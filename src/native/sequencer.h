@@ -1,0 +1,202 @@
+// The total order. One thread scans the lanes, orders what it sees, and commits it epoch by epoch.
+//
+//   scan lanes ─► window of the session ─► ready ─► commit: entries │ fence │ counts │ fence │ acknowledgements │ fence
+//                 (held: the batch stays in its lane)
+//
+// It alone writes the block of its epoch. All it decides by lies in its own memory; shared memory is read once,
+// checked, and then used.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "region.h"
+
+namespace ringfence {
+
+enum Order : uint32_t { orderTotal = 2, orderSession = 5 };
+
+struct SequencerOptions {
+  uint64_t epochMicros = 500;
+  bool manual = false;
+  bool ignoreSessionOrder = false;
+};
+
+struct SequencerCounters {
+  uint64_t epoch, passes, commits, batches, messages, duplicates, purged, held;
+  bool paused, stopped;
+};
+
+// Something people want to hear of: a session's beginning or end, a gap that lasts, a reader that holds room back.
+struct SessionReport {
+  uint32_t client;
+  uint64_t generation, sessionId;
+  uint32_t topic, process, pid, endReason;
+  bool ended;
+  uint64_t batches, messages, held, purged, gapSinceNanos;
+};
+
+struct GateReport {
+  uint32_t topic, reader, pid;
+  std::string name;
+  uint64_t behind, sinceNanos;
+};
+
+class Sequencer {
+ public:
+  Sequencer(std::shared_ptr<Region> region, SequencerOptions options);
+  ~Sequencer();
+  Sequencer(const Sequencer&) = delete;
+  Sequencer& operator=(const Sequencer&) = delete;
+
+  // Takes the lease. Fails with `busy` while another process holds it.
+  Status start();
+  void stop();
+  bool step();
+  void pause();
+  void resume();
+
+  // Ends what belonged to processes that are dead, and tells which readers those were.
+  struct DeadReader {
+    uint32_t topic, reader, pid;
+    std::string name;
+  };
+  std::vector<DeadReader> endDead();
+
+  SequencerCounters counters();
+  std::vector<SessionReport> sessions();
+  std::vector<GateReport> gates();
+
+ private:
+  enum class Slot : uint8_t { none, held, ordered, done };
+
+  struct Pending {  // a descriptor, copied and checked
+    uint64_t tag = 0;  // batch sequence + 1, 0 = empty
+    uint64_t laneIndex = 0;
+    uint64_t firstMessage = 0;
+    uint64_t payloadPosition = 0;
+    uint64_t publishedNanos = 0;
+    uint32_t lane = 0;
+    uint32_t payloadBytes = 0;
+    uint32_t messages = 0;
+    uint32_t uniformBytes = 0;
+    bool emitted = false;
+  };
+
+  struct Lane {
+    uint64_t generation = 0;
+    uint64_t scanned = 0;
+    uint64_t released = 0;
+    uint64_t payloadEnd = 0;
+    uint64_t firstIndex = 0;
+    uint64_t held = 0, ordered = 0, orderedMessages = 0, delivered = 0, deliveredMessages = 0;
+    uint64_t duplicates = 0, purged = 0;
+    bool dirty = false;
+    bool tail = false;  // the last scan ended at a slot that is not ready
+    std::vector<Slot> state;
+    std::vector<uint32_t> topic;
+    std::vector<uint64_t> entry;
+    std::vector<uint64_t> start;
+  };
+
+  struct Session {
+    uint64_t generation = 0;
+    uint64_t id = 0;
+    uint32_t topic = 0;
+    uint32_t order = 0;
+    uint32_t process = 0;
+    uint64_t processGeneration = 0;
+    bool active = false;
+    bool ending = false;
+    uint32_t endReason = endNone;
+    uint64_t expected = 0;          // next sequence to emit; everything below is in the order
+    uint64_t expectedMessages = 0;
+    uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
+    uint64_t gapSinceNanos = 0;
+    bool dirty = false;
+    std::vector<Pending> window;
+  };
+
+  struct Kept {  // what an index entry holds in a lane
+    uint32_t lane = 0;
+    uint32_t messages = 0;
+    uint64_t laneIndex = 0;
+    uint64_t generation = 0;
+  };
+
+  struct Topic {
+    uint32_t order = 0;
+    uint64_t committed = 0;
+    uint64_t messages = 0;
+    uint64_t bytes = 0;
+    uint64_t pending = 0;  // emitted, not yet committed
+    uint64_t trim = 0;
+    uint64_t trimMessages = 0;
+    uint64_t delivered = 0;
+    uint64_t gating = 0;  // reader slot + 1
+    uint64_t gatingSinceNanos = 0;
+    bool dirty = false;
+    std::vector<Kept> kept;
+  };
+
+  struct Ready {
+    uint32_t client;
+    Pending batch;
+  };
+
+  bool pass(bool commitNow);
+  bool adoptTopics();
+  bool adoptClients();
+  void adopt(uint32_t client, const ClientClaim& claim);
+  bool scanLanes();
+  bool scanLane(uint32_t client, uint32_t broker);
+  bool descriptorValid(const Lane& lane, const Session& session, const Descriptor& descriptor) const;
+  bool accept(uint32_t client, uint32_t lane, const Descriptor& descriptor);
+  bool emitReady(uint32_t client);
+  void emit(uint32_t client, Pending& batch);
+  bool roomInIndex(uint32_t topic) const;
+  bool epochDue() const;
+  bool commit();
+  bool endSessions();
+  void purge(uint32_t client);
+  uint64_t attachedMinimum(uint32_t topic, uint64_t& reader) const;
+  bool followReaders();
+  bool makeRoom();
+  bool laneShort(uint32_t lane) const;
+  bool trimTo(uint32_t topic, uint64_t target);
+  void releaseSlots(Lane& lane);
+  void publishLane(uint32_t lane);
+  void publishSession(uint32_t client);
+  void publishRetention(uint32_t topic);
+  void publishAll();
+  void corrupt(uint32_t client);
+  void run();
+  int64_t sleepNanos() const;
+
+  std::shared_ptr<Region> region_;
+  const SequencerOptions options_;
+  const Publication& p_;
+  const Geometry g_;
+  uint64_t epoch_ = 0;
+  std::vector<Topic> topics_;
+  std::vector<Session> sessions_;
+  std::vector<Lane> lanes_;
+  std::vector<Ready> ready_;
+  uint64_t readySinceNanos_ = 0;
+  uint32_t firstClient_ = 0;  // where the round robin begins
+  bool roomWanted_ = false;
+  bool paused_ = false;
+  bool stopped_ = true;
+  uint64_t passes_ = 0, commits_ = 0, batches_ = 0, messages_ = 0, duplicates_ = 0, purged_ = 0;
+  std::mutex mutex_;
+  std::atomic<bool> stopping_{false};  // private
+  std::thread thread_;
+};
+
+// A broker's side of the admission: grants the lanes of clients that asked and were adopted. Returns how many.
+uint32_t grantLanes(const Region& region, uint32_t broker);
+
+}  // namespace ringfence

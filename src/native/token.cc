@@ -1,0 +1,57 @@
+#include "token.h"
+
+#include <array>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
+namespace ringfence {
+
+namespace {
+
+constexpr std::array<uint32_t, 256> crcTable = [] {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < 256; byte += 1) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; bit += 1) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
+    table[byte] = crc;
+  }
+  return table;
+}();
+
+uint32_t crcByTable(uint32_t crc, const uint8_t* at, size_t count) {
+  for (size_t i = 0; i < count; i += 1) crc = (crc >> 8) ^ crcTable[(crc ^ at[i]) & 0xff];
+  return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) uint32_t crcByInstruction(uint32_t crc, const uint8_t* at, size_t count) {
+  uint64_t wide = crc;
+  for (; count >= 8; count -= 8, at += 8) {
+    uint64_t word;
+    std::memcpy(&word, at, sizeof(word));
+    wide = _mm_crc32_u64(wide, word);
+  }
+  return crcByTable(static_cast<uint32_t>(wide), at, count);
+}
+#endif
+
+}  // namespace
+
+uint32_t crc32c(const void* bytes, size_t count) {
+  const auto* at = static_cast<const uint8_t*>(bytes);
+#if defined(__x86_64__)
+  static const bool instruction = __builtin_cpu_supports("sse4.2") != 0;
+  if (instruction) return ~crcByInstruction(~0U, at, count);
+#endif
+  return ~crcByTable(~0U, at, count);
+}
+
+uint32_t descriptorCrc(const Descriptor& descriptor) {
+  constexpr size_t from = offsetof(Descriptor, sessionKey);
+  return crc32c(reinterpret_cast<const uint8_t*>(&descriptor) + from, offsetof(Descriptor, crc) - from);
+}
+
+}  // namespace ringfence

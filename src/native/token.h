@@ -1,0 +1,29 @@
+// Readiness tokens and checksums: a slot is ready when its token names its absolute index and its owner's generation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "layout.h"
+
+namespace ringfence {
+
+// Finaliser of SplitMix64 (Steele, Lea, Flood, 2014): a bijection, so distinct inputs give distinct tokens.
+inline uint64_t mix64(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+// `owner` is the lane's generation or the index's epoch. Never zero, so zeroed memory is never ready.
+inline uint64_t readyToken(uint64_t index, uint64_t owner) {
+  const uint64_t token = mix64(index + 1) ^ mix64(owner + 0x9e3779b97f4a7c15ULL);
+  return token == 0 ? 1 : token;
+}
+
+// CRC-32C (Castagnoli), by the processor's instruction where it has one.
+uint32_t crc32c(const void* bytes, size_t count);
+
+uint32_t descriptorCrc(const Descriptor& descriptor);
+
+}  // namespace ringfence

@@ -1,0 +1,71 @@
+#include "waiter.h"
+
+#include "futex.h"
+
+namespace ringfence {
+
+namespace {
+
+// How often an armed waiter asks the operating system whether the server lives.
+constexpr int64_t livenessNanos = 100'000'000;
+
+}  // namespace
+
+ServerState serverState(const Region& region) {
+  const Publication& p = region.publication();
+  const ControlLine control = p.copyOut(region.header().control);
+  if (control.state == servingStopped) return serverStopped;
+  if (control.state == servingNone) return serverUnknown;
+  return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
+}
+
+Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
+    : region_(std::move(region)), wake_(std::move(wake)), thread_([this] { run(); }) {}
+
+Waiter::~Waiter() { stop(); }
+
+// SYNC: `sleeps` is written and a full fence follows, then the caller looks at the data; a publisher publishes the
+// data, fences, and looks at `sleeps` (Region::wakeProcesses). So either the caller sees the data or it is rung.
+void Waiter::arm() {
+  armed_.store(true, std::memory_order_seq_cst);
+  const Publication& p = region_->publication();
+  p.write(region_->process(region_->slot()).sleep.sleeps, uint32_t{sleepsForData});
+  p.fullFence();
+}
+
+void Waiter::disarm() {
+  armed_.store(false, std::memory_order_seq_cst);
+  region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
+}
+
+void Waiter::run() {
+  const Publication& p = region_->publication();
+  uint32_t& bell = region_->process(region_->slot()).bell.bell;
+  uint32_t seen = p.observe(bell);
+  while (!stopping_.load(std::memory_order_seq_cst)) {
+    const uint32_t now = p.observe(bell);
+    if (now != seen) {
+      seen = now;
+      if (armed_.exchange(false, std::memory_order_seq_cst)) wake_();
+      continue;
+    }
+    futexWait(&bell, now, livenessNanos);
+    if (p.observe(bell) == now && armed_.load(std::memory_order_seq_cst)) {
+      const ServerState state = serverState(*region_);
+      const bool gone = state == serverDied || state == serverStopped;
+      if (gone && armed_.exchange(false, std::memory_order_seq_cst)) wake_();
+    }
+  }
+}
+
+void Waiter::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_seq_cst);
+  uint32_t& bell = region_->process(region_->slot()).bell.bell;
+  region_->publication().ring(bell);
+  futexWake(&bell);
+  thread_.join();
+  disarm();
+}
+
+}  // namespace ringfence

@@ -1,0 +1,46 @@
+// Turns a process's doorbell into a call on its event loop, and notices when the log's server is gone.
+//
+// One thread per attachment. It sleeps on the process's own doorbell; others ring it only while `sleeps` is set.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "region.h"
+
+namespace ringfence {
+
+enum ServerState : int { serverUnknown = 0, serverServing = 1, serverDied = 2, serverStopped = 3 };
+
+ServerState serverState(const Region& region);
+
+class Waiter {
+ public:
+  // `wake` is called from the waiter's thread, at most once for each arm().
+  Waiter(std::shared_ptr<Region> region, std::function<void()> wake);
+  ~Waiter();
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  // Publishes that this process sleeps. The caller looks at what it waits for *after* this, and sleeps only then.
+  void arm();
+  // Nobody here waits any more: others need not ring.
+  void disarm();
+  // Stops and joins the thread. Nothing is called afterwards.
+  void stop();
+
+ private:
+  void run();
+
+  std::shared_ptr<Region> region_;
+  std::function<void()> wake_;
+  std::atomic<bool> armed_{false};     // private
+  std::atomic<bool> stopping_{false};  // private
+  std::thread thread_;
+};
+
+}  // namespace ringfence

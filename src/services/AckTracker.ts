@@ -1,0 +1,37 @@
+/**
+ * What is acknowledged, per session and per broker, and what is missing where.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+
+export interface SessionAcks {
+  readonly sessionId: number
+  readonly topic: string
+  readonly published: number
+  /** Messages acknowledged: the committed prefix of the session, never a broker's frontier. */
+  readonly acknowledged: number
+  /** The same by the broker that carried them. */
+  readonly byBroker: ReadonlyArray<number>
+  /** The batch that keeps the prefix from growing, while there is one. */
+  readonly waitingOn: { readonly broker: number | undefined; readonly batch: number; readonly heldBehind: number } | undefined
+}
+
+/**
+ * The acknowledgements of every session of the region, read off the sessions' own lines.
+ */
+export class AckTracker extends Context.Service<AckTracker, {
+  readonly sessions: Effect.Effect<ReadonlyArray<SessionAcks>>
+}>()("ringfence/AckTracker") {}
+
+/**
+ * One line that says how far a session is and what it waits for:
+ * `acks: B0=986828 B1=986828 B2=986828 B3=0 | 2960484/10485760, waiting on B3 (batch 0, held 3 behind it)`.
+ */
+export const waitingLine = (acks: SessionAcks): string => {
+  const brokers = acks.byBroker.map((messages, broker) => `B${broker}=${messages}`).join(" ")
+  const line = `acks: ${brokers} | ${acks.acknowledged}/${acks.published}`
+  const waiting = acks.waitingOn
+  if (waiting === undefined) return line
+  const where = waiting.broker === undefined ? "its client" : `B${waiting.broker}`
+  return `${line}, waiting on ${where} (batch ${waiting.batch}, held ${waiting.heldBehind} behind it)`
+}

@@ -1,0 +1,26 @@
+/**
+ * The ingest domains of the log: each admits clients, gives them a lane in its own payload memory, and pushes back.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { Frontiers } from "./Lane.ts"
+
+export interface BrokerState {
+  readonly broker: number
+  /** Sessions it has admitted that have not ended. */
+  readonly sessions: number
+  readonly frontiers: Frontiers
+  readonly inFlight: number
+  readonly laneSlots: number
+  readonly laneBytes: number
+  /** Times a client found its lane on this broker full. */
+  readonly fullEvents: number
+}
+
+/**
+ * The brokers this process hosts. A client may publish once every broker of the region has admitted it.
+ */
+export class Broker extends Context.Service<Broker, {
+  readonly brokers: number
+  readonly states: Effect.Effect<ReadonlyArray<BrokerState>>
+}>()("ringfence/Broker") {}

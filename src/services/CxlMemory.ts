@@ -1,0 +1,112 @@
+/**
+ * A region of shared memory: where every structure of the log lives.
+ *
+ * A region is created once, validated by everyone who attaches, and holds the log's lanes, its index and its frontiers.
+ * Whether it lies in `/dev/shm`, in a file, in anonymous memory or only in this process's heap is the layer's choice.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
+export interface Geometry {
+  /** Ingest domains, 1 to 32. */
+  readonly brokers: number
+  /** Sessions that may be open at once, over all topics, 1 to 256. Each has one lane on every broker. */
+  readonly clients: number
+  /** Topics the region can hold, 1 to 64. */
+  readonly topics: number
+  /** Subscribers that may be attached to one topic at once, 1 to 64. */
+  readonly readers: number
+  /** Batches a lane can hold, a power of two, at least 8. */
+  readonly laneSlots: number
+  /** Payload bytes of a lane: a power of two, at least eight batches of the largest size. */
+  readonly laneBytes: number
+  /** The largest batch, a power of two, at least 4096. A record is never larger than a batch. */
+  readonly batchBytes: number
+  /** Batches the index of one topic can hold, a power of two, at least 64. */
+  readonly indexEntries: number
+  /** Processes that may be attached at once. */
+  readonly processes: number
+}
+
+/** Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. */
+export const defaultGeometry: Geometry = {
+  brokers: 4,
+  clients: 8,
+  topics: 8,
+  readers: 16,
+  laneSlots: 512,
+  laneBytes: 8 * 1024 * 1024,
+  batchBytes: 256 * 1024,
+  indexEntries: 8192,
+  processes: 64
+}
+
+/** Why a region could not be created or attached. */
+export const RegionFault = Schema.Literals([
+  "missing",
+  "exists",
+  "versionMismatch",
+  "truncated",
+  "corrupt",
+  "foreignOwner",
+  "noSpace",
+  "notServing",
+  "full",
+  "invalid",
+  "busy",
+  "unsupported",
+  "system"
+])
+export type RegionFault = typeof RegionFault.Type
+
+/**
+ * A region could not be created, attached or used. `hint` says what the person in front of it can do.
+ * `noSpace` carries the bytes that were wanted and those that are free.
+ */
+export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
+  fault: RegionFault,
+  region: Schema.String,
+  detail: Schema.String,
+  hint: Schema.String,
+  wantedBytes: Schema.optionalKey(Schema.Number),
+  freeBytes: Schema.optionalKey(Schema.Number)
+}) {
+  override get message(): string {
+    return `region "${this.region}": ${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
+  }
+}
+
+/** Where a region lies. */
+export type Backend = "shm" | "file" | "anonymous" | "heap"
+
+export interface RegionInfo {
+  readonly name: string
+  /** The file behind it, or an empty string. */
+  readonly path: string
+  readonly backend: Backend
+  readonly regionId: string
+  readonly bytes: number
+  readonly geometry: Geometry
+  /** True for the process that created the region and removes it at the end. */
+  readonly owner: boolean
+}
+
+/** An attached process, as the process table shows it. A stopped process is attached; a dead one is not. */
+export interface AttachedProcess {
+  readonly slot: number
+  readonly generation: number
+  readonly pid: number
+  readonly name: string
+  readonly alive: boolean
+}
+
+/**
+ * The region of this program. Its layers create or attach it and release it when their scope closes.
+ */
+export class CxlMemory extends Context.Service<CxlMemory, {
+  readonly info: RegionInfo
+  /** Everyone attached, with what the operating system says of their life. */
+  readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+}>()("ringfence/CxlMemory") {}

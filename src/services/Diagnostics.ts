@@ -1,0 +1,59 @@
+/**
+ * Every frontier and counter of the log, as data and as text.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { SessionAcks } from "./AckTracker.ts"
+import type { BrokerState } from "./Broker.ts"
+import type { RegionInfo } from "./CxlMemory.ts"
+import type { Frontiers } from "./Lane.ts"
+
+export interface ReaderState {
+  readonly name: string
+  readonly pid: number
+  /** Index entries it no longer needs. */
+  readonly cursor: number
+  readonly behindBatches: number
+}
+
+export interface TopicState {
+  readonly name: string
+  readonly order: string
+  readonly ack: string
+  readonly committedBatches: number
+  readonly committedMessages: number
+  readonly committedBytes: number
+  /** Index entries below are trimmed: `start` is here. */
+  readonly trimmedBatches: number
+  readonly trimmedMessages: number
+  readonly indexEntries: number
+  readonly readers: ReadonlyArray<ReaderState>
+}
+
+export interface SessionState {
+  readonly sessionId: number
+  readonly topic: string
+  readonly pid: number
+  readonly state: "open" | "ended"
+  readonly acks: SessionAcks
+  readonly held: number
+  readonly duplicates: number
+  readonly purged: number
+  readonly lanes: ReadonlyArray<Frontiers>
+}
+
+export interface LogSnapshot {
+  readonly region: RegionInfo
+  readonly epoch: number
+  readonly serving: boolean
+  readonly topics: ReadonlyArray<TopicState>
+  readonly brokers: ReadonlyArray<BrokerState>
+  readonly sessions: ReadonlyArray<SessionState>
+}
+
+/**
+ * The state of the whole log, read without disturbing it: any attached process may ask.
+ */
+export class Diagnostics extends Context.Service<Diagnostics, {
+  readonly snapshot: Effect.Effect<LogSnapshot>
+}>()("ringfence/Diagnostics") {}

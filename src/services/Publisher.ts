@@ -1,0 +1,171 @@
+/**
+ * The writing side of the log: packs records into batches and stripes them over the brokers.
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import type { SessionAcks } from "./AckTracker.ts"
+import { waitingLine } from "./AckTracker.ts"
+import type { RegionError } from "./CxlMemory.ts"
+import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
+import type { LogLost } from "./Sequencer.ts"
+import type { Topic, TopicError } from "./Topic.ts"
+
+/** The record does not fit into a batch. Nothing of it was published. */
+export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("RecordTooLarge", {
+  topic: Schema.String,
+  recordBytes: Schema.Number,
+  limitBytes: Schema.Number
+}) {
+  override get message(): string {
+    return `a record of ${this.recordBytes} bytes does not fit topic "${this.topic}" (at most ${this.limitBytes}; `
+      + `split it, or create the region with larger batches)`
+  }
+}
+
+/** No room was found within the deadline; `waitingOn` says who holds it. What was accepted before stays accepted. */
+export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressure", {
+  topic: Schema.String,
+  waitedMillis: Schema.Number,
+  waitingOn: Schema.String,
+  waitingOnOwnSubscriber: Schema.Boolean
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": no room for ${this.waitedMillis} ms, waiting on ${this.waitingOn}`
+  }
+}
+
+/** Acknowledgements did not arrive within the deadline. They may still: nothing was given up. */
+export class AckTimeout extends Schema.TaggedError<AckTimeout>()("AckTimeout", {
+  topic: Schema.String,
+  waitedMillis: Schema.Number,
+  acknowledged: Schema.Number,
+  published: Schema.Number,
+  waiting: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": ${this.acknowledged} of ${this.published} acknowledged after ${this.waitedMillis} ms; ${this.waiting}`
+  }
+}
+
+/** The publisher was closed, or its session ended. `acknowledged` messages of it are committed, the rest is not. */
+export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("PublisherClosed", {
+  topic: Schema.String,
+  reason: Schema.Literals(["closed", "died", "corrupt"]),
+  acknowledged: Schema.Number
+}) {
+  override get message(): string {
+    const why = this.reason === "closed"
+      ? "the publisher is closed"
+      : this.reason === "died"
+      ? "its session was ended because its process was seen dead"
+      : "its session was ended because its lane held an invalid descriptor"
+    return `topic "${this.topic}": ${why}; ${this.acknowledged} messages are committed`
+  }
+}
+
+export type PublishError = RecordTooLarge | Backpressure | PublisherClosed | LogLost
+
+export interface PublisherOptions {
+  /** How long an unfilled batch may wait for more records. 0 (default) seals it at the end of the event-loop turn. */
+  readonly linger?: Duration.Input | undefined
+  /** How long `send` waits for room before it fails with {@link Backpressure}. Default 30 seconds. */
+  readonly roomDeadline?: Duration.Input | undefined
+  /** How long `flush` waits for acknowledgements before it fails with {@link AckTimeout}. Default 60 seconds. */
+  readonly ackDeadline?: Duration.Input | undefined
+  /** Bytes at which a batch is sealed, at most the region's `batchBytes`, which is the default. */
+  readonly batchBytes?: number | undefined
+  /** Publishes each broker's batches late, by a random time up to this. For tests and demonstrations of the order. */
+  readonly skew?: Duration.Input | undefined
+}
+
+/** A record's bytes, being written in place. Nothing of it is published before `commit`. */
+export interface Claim {
+  readonly bytes: Uint8Array
+  /** The record is complete, `length` bytes of it (default: all). */
+  readonly commit: (length?: number) => void
+}
+
+/**
+ * One session of one topic. Records of a session are numbered from 0 in the order in which they were accepted.
+ */
+export interface PublisherHandle<in A> {
+  readonly topic: string
+  readonly sessionId: number
+  /**
+   * Accepts the record if there is room and says whether it did. Synchronous, copies the bytes, allocates nothing.
+   * `false` also when the record can never fit or the session has ended: `send` then tells which.
+   */
+  readonly offer: (record: A) => boolean
+  /** Accepts the record, waiting for room. */
+  readonly send: (record: A) => Effect.Effect<void, PublishError>
+  readonly sendAll: (records: Iterable<A>) => Effect.Effect<void, PublishError>
+  readonly sink: Sink.Sink<void, A, never, PublishError>
+  /**
+   * A record of `bytes` bytes written in place, without a copy. The claim ends with its scope: what was not
+   * committed by then never existed. One claim at a time.
+   */
+  readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError, Scope.Scope>
+  /** Everything accepted so far is published and, under `ack: "ordered"`, acknowledged when this returns. */
+  readonly flush: Effect.Effect<void, PublishError | AckTimeout>
+  /** Seals and publishes what is accepted, without waiting for anything. */
+  readonly seal: () => void
+  /** Resolves when the first `count` records of the session are acknowledged. */
+  readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout>
+  /** Records accepted. */
+  readonly accepted: () => number
+  /** Records acknowledged: the committed prefix of this session. */
+  readonly acknowledged: () => number
+  readonly acks: () => SessionAcks
+  /** Times a lane was found full. */
+  readonly fullEvents: () => number
+}
+
+export type OpenPublisherError = TopicError | RegionError | LogLost
+
+/**
+ * Opens sessions for writing. Closing the scope flushes what is published, ends the session and frees its lanes.
+ *
+ * @example
+ * ```ts
+ * import { Publisher, Topic } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const Lines = Topic.make("lines")
+ * const program = Effect.gen(function*() {
+ *   const publisher = yield* Publisher.open(Lines)
+ *   yield* publisher.send(new TextEncoder().encode("hello"))
+ *   yield* publisher.flush
+ * })
+ * ```
+ */
+export class Publisher extends Context.Service<Publisher, {
+  readonly open: <A>(
+    topic: Topic<A>,
+    options?: PublisherOptions
+  ) => Effect.Effect<PublisherHandle<A>, OpenPublisherError, Scope.Scope>
+}>()("ringfence/Publisher") {
+  static open<A>(
+    topic: Topic<A>,
+    options?: PublisherOptions
+  ): Effect.Effect<PublisherHandle<A>, OpenPublisherError, Scope.Scope | Publisher> {
+    return Publisher.use((publisher) => publisher.open(topic, options))
+  }
+}
+
+/** Names who holds the room, for people. */
+export const describeHolder = (holder: RoomHolder): string => {
+  switch (holder.kind) {
+    case "reader":
+      return `subscriber "${holder.name}" (pid ${holder.pid}${holder.own ? ", this process" : ""}), which has not released what it was lent`
+    case "gap":
+      return `batch ${holder.batch} of this session on broker ${holder.broker}, which is not published yet`
+    case "sequencer":
+      return "the sequencer"
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The total order: one lease holder scans the lanes, orders what it sees, and commits it epoch by epoch.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+
+/** The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. */
+export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
+  region: Schema.String,
+  reason: Schema.Literals(["died", "stopped"])
+}) {
+  override get message(): string {
+    return this.reason === "died"
+      ? `the process that serves region "${this.region}" died (start it again; what was not delivered is lost with it)`
+      : `region "${this.region}" is no longer served (it was shut down)`
+  }
+}
+
+export interface SequencerOptions {
+  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500. */
+  readonly epochMicros?: number
+  /** `thread` (default) runs by itself; `manual` advances by {@link Sequencer.step} only, for tests. */
+  readonly drive?: "thread" | "manual"
+  /** Switches the hold rule of order `session` off. It exists so that the checks of the order can be seen to fail. */
+  readonly unsafeIgnoreSessionOrder?: boolean
+}
+
+export interface SequencerStatus {
+  readonly epoch: number
+  readonly state: "serving" | "paused" | "stopped"
+  readonly passes: number
+  readonly commits: number
+  readonly batches: number
+  readonly messages: number
+  readonly duplicates: number
+  readonly purged: number
+  readonly held: number
+}
+
+/** What happened to the order and its sessions, as it happens. */
+export type SequencerEvent =
+  | { readonly _tag: "SessionOpened"; readonly sessionId: number; readonly topic: string; readonly pid: number }
+  | {
+    readonly _tag: "SessionEnded"
+    readonly sessionId: number
+    readonly topic: string
+    readonly reason: "closed" | "died" | "corrupt"
+    readonly committedBatches: number
+    readonly committedMessages: number
+    readonly purgedBatches: number
+  }
+  | { readonly _tag: "ReaderEnded"; readonly topic: string; readonly reader: string; readonly pid: number }
+  | {
+    readonly _tag: "ReaderStalled"
+    readonly topic: string
+    readonly reader: string
+    readonly pid: number
+    readonly behindBatches: number
+  }
+  | {
+    readonly _tag: "SessionGap"
+    readonly sessionId: number
+    readonly topic: string
+    readonly batch: number
+    readonly broker: number | undefined
+    readonly held: number
+    readonly sinceMillis: number
+  }
+
+/**
+ * Orders every topic of the region. Exactly one process of a region runs it.
+ */
+export class Sequencer extends Context.Service<Sequencer, {
+  readonly epoch: number
+  readonly status: Effect.Effect<SequencerStatus>
+  /** One pass over all lanes, under `drive: "manual"` or while paused. True when it changed anything. */
+  readonly step: Effect.Effect<boolean>
+  /** Stops ordering without giving up the lease: publishers fill their lanes and wait. */
+  readonly pause: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  readonly events: Stream.Stream<SequencerEvent>
+}>()("ringfence/Sequencer") {}

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // forks, so that a crash in the native module takes one file down and not the run
+    pool: "forks",
+    // suites start processes of their own: one file at a time keeps two cores honest
+    fileParallelism: false,
+    testTimeout: 30_000,
+    hookTimeout: 30_000
+  }
+})
