@@ -13,7 +13,9 @@ export interface SessionAcks {
   /** The same by the broker that carried them. */
   readonly byBroker: ReadonlyArray<number>
   /** The batch that keeps the prefix from growing, while there is one. */
-  readonly waitingOn: { readonly broker: number | undefined; readonly batch: number; readonly heldBehind: number } | undefined
+  readonly waitingOn:
+    | { readonly broker: number | undefined; readonly batch: number; readonly heldBehind: number }
+    | undefined
 }
 
 /**

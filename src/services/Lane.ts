@@ -43,6 +43,8 @@ export interface LaneWriter {
    * Afterwards the batch is written, not yet published.
    */
   readonly seal: (broker: number, batch: SealedBatch) => void
+  /** Says whether this session waits for room, so that the sequencer looks for some even when nothing else moves. */
+  readonly wantRoom: (wants: boolean) => void
   /** Publishes everything written on the broker's lane, in lane order. */
   readonly publish: (broker: number) => void
   /** Batches written in the lane and not yet released. Never above its slots. */
@@ -58,7 +60,9 @@ export interface LaneWriter {
   readonly fullEvents: () => number
   readonly roomHolder: (broker: number) => RoomHolder
   /** The broker whose lane holds the session's next expected batch, where that can be seen. */
-  readonly gap: () => { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number } | undefined
+  readonly gap: () =>
+    | { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number }
+    | undefined
   /** Frontiers of the session's lane on one broker. */
   readonly frontiers: (broker: number) => Frontiers
 }
@@ -89,6 +93,37 @@ export interface Frontiers {
   readonly purged: number
 }
 
+export const noFrontiers: Frontiers = {
+  written: 0,
+  published: 0,
+  scanned: 0,
+  held: 0,
+  ordered: 0,
+  acknowledged: 0,
+  delivered: 0,
+  orderedMessages: 0,
+  acknowledgedMessages: 0,
+  deliveredMessages: 0,
+  duplicates: 0,
+  purged: 0
+}
+
+/** Field by field, for totals over lanes. */
+export const sumFrontiers = (a: Frontiers, b: Frontiers): Frontiers => ({
+  written: a.written + b.written,
+  published: a.published + b.published,
+  scanned: a.scanned + b.scanned,
+  held: a.held + b.held,
+  ordered: a.ordered + b.ordered,
+  acknowledged: a.acknowledged + b.acknowledged,
+  delivered: a.delivered + b.delivered,
+  orderedMessages: a.orderedMessages + b.orderedMessages,
+  acknowledgedMessages: a.acknowledgedMessages + b.acknowledgedMessages,
+  deliveredMessages: a.deliveredMessages + b.deliveredMessages,
+  duplicates: a.duplicates + b.duplicates,
+  purged: a.purged + b.purged
+})
+
 /** One committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
 export interface IndexedBatch {
   /** Position of the batch in the topic's index. */
@@ -114,10 +149,10 @@ export interface IndexedBatch {
 /** A subscriber's reading end of one topic. */
 export interface IndexReader {
   readonly waiter: Waiter
-  /** The next batch this reader has not polled, or `undefined` when it has seen all that is committed. */
-  readonly poll: () => IndexedBatch | undefined
-  /** Up to `max` batches in order; empty when there is nothing new. */
-  readonly pollMany: (max: number) => ReadonlyArray<IndexedBatch>
+  /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
+  readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
+  /** Why `poll` gives nothing more: what the index holds contradicts the layout. `undefined` while all is well. */
+  readonly damage: () => string | undefined
   /** Everything below this index may be reused. Moves the cursor that gates publishers; never backwards. */
   readonly release: (index: number) => void
   /** Batches committed in the topic. */

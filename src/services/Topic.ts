@@ -89,7 +89,10 @@ export const make: {
 export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
   const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))
   if (topic.name.length === 0 || topic.name.length > nameBytesMax || !namePattern.test(topic.name)) {
-    return refuse("the name is not usable", `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", not starting with a sign`)
+    return refuse(
+      "the name is not usable",
+      `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", not starting with a sign`
+    )
   }
   if (topic.order !== "total" && topic.order !== "session") {
     return refuse(`order "${String(topic.order)}" is not served`, `use "session" or "total"`)

@@ -1,0 +1,25 @@
+/**
+ * The public surface of ringfence.
+ */
+export * as CxlMemory from "./layers/CxlMemory.ts"
+export * as Log from "./layers/Log.ts"
+export * as Machine from "./layers/Machine.ts"
+export * as Regions from "./layers/Regions.ts"
+export { AckTracker, type SessionAcks, waitingLine } from "./services/AckTracker.ts"
+export { Broker, type BrokerState } from "./services/Broker.ts"
+export { Diagnostics, type LogSnapshot } from "./services/Diagnostics.ts"
+export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
+export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
+export * from "./services/PublishError.ts"
+export { LogLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
+export {
+  type From,
+  LogCorrupt,
+  PositionTrimmed,
+  type Record,
+  RecordInvalid,
+  Subscriber,
+  type SubscriberHandle,
+  type SubscriberOptions
+} from "./services/Subscriber.ts"
+export * as Topic from "./services/Topic.ts"

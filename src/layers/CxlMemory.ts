@@ -1,0 +1,110 @@
+/**
+ * Regions of shared memory, by what they are made of.
+ *
+ * @example
+ * ```ts
+ * import { CxlMemory, Log } from "ringfence"
+ * import * as Layer from "effect/Layer"
+ *
+ * const Memory = CxlMemory.layerShm({ region: "orders", geometry: { brokers: 4 } })
+ * const Embedded = Log.layerEmbedded().pipe(Layer.provideMerge(Memory))
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { statfs } from "node:fs/promises"
+import { dirname } from "node:path"
+import { CxlMemory, type Geometry, RegionError } from "../services/CxlMemory.ts"
+import { nativeModule } from "./native/Faults.ts"
+import {
+  attach,
+  type AttachOptions,
+  create,
+  type CreateOptions,
+  geometryArray,
+  NativeRegion
+} from "./native/NativeRegion.ts"
+
+export * from "../services/CxlMemory.ts"
+export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/NativeRegion.ts"
+
+/** What the layers of this module provide: the service, and the attachment under the native layers of the log. */
+export type Provided = CxlMemory | NativeRegion
+
+/** Where a region of that name lies. */
+export const regionPath = (region: string): string => `${shmFolder}/${regionPrefix}${region}`
+
+/** The folder and the file prefix of named regions. */
+export const shmFolder = "/dev/shm"
+export const regionPrefix = "ringfence-"
+
+/** Creates a named region in `/dev/shm`. This process owns it: the name goes when the layer's scope closes. */
+export const layerShm = (options: CreateOptions & { readonly region: string }): Layer.Layer<Provided, RegionError> =>
+  layerOf(
+    Effect.andThen(nameUsable(options.region), create(options.region, "shm", regionPath(options.region), options))
+  )
+
+/** Creates a region in a file of any file system that can be mapped: DAX, hugetlbfs, a disk. */
+export const layerFile = (options: CreateOptions & { readonly path: string }): Layer.Layer<Provided, RegionError> =>
+  layerOf(create(options.path, "file", options.path, options))
+
+/** Creates a region without a name, for this process alone. */
+export const layerAnonymous = (options: CreateOptions = {}): Layer.Layer<Provided, RegionError> =>
+  layerOf(create("anonymous", "anonymous", "", options))
+
+/** Attaches to a region that another process created, after checking that it is whole and of this version. */
+export const layerAttach = (
+  options: ({ readonly region: string } | { readonly path: string }) & AttachOptions
+): Layer.Layer<Provided, RegionError> =>
+  "region" in options
+    ? layerOf(
+      Effect.andThen(nameUsable(options.region), attach(options.region, "shm", regionPath(options.region), options))
+    )
+    : layerOf(attach(options.path, "file", options.path, options))
+
+/** Bytes that a region of these sizes takes. */
+export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => {
+    const bytes = native.layoutBytes(geometryArray(geometry))
+    if (bytes >= 0) return Effect.succeed(bytes)
+    const detail = "the sizes do not fit together"
+    return Effect.fail(new RegionError({ fault: "invalid", region: "", detail, hint: geometryRules }))
+  })
+
+/** Free bytes where a region at this path would lie. */
+export const freeBytes = (path: string): Effect.Effect<number, RegionError> =>
+  Effect.tryPromise({
+    try: () => statfs(dirname(path)),
+    catch: (error) => new RegionError({ fault: "system", region: path, detail: String(error), hint: "" })
+  }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
+
+// --- internal ---
+
+const geometryRules = "1-32 brokers, 1-256 clients, 1-64 topics and readers; laneSlots, laneBytes, batchBytes and "
+  + "indexEntries are powers of two, at least 8, 8 batches, 4096 and 64"
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+
+const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
+  namePattern.test(region)
+    ? Effect.void
+    : Effect.fail(
+      new RegionError({
+        fault: "invalid",
+        region,
+        detail: "the name is not usable",
+        hint: `1 to 64 letters, digits, ".", "_" or "-", not starting with a sign`
+      })
+    )
+
+const layerOf = (
+  opening: Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope>
+): Layer.Layer<Provided, RegionError> =>
+  Layer.effectContext(
+    Effect.map(opening, (region) =>
+      Context.make(NativeRegion, region).pipe(
+        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes }))
+      ))
+  )

@@ -1,0 +1,64 @@
+/**
+ * The log, by what it is made of: served from this process, attached to as a client, both, or all in this heap.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { AckTracker } from "../services/AckTracker.ts"
+import type { Broker } from "../services/Broker.ts"
+import type { RegionError } from "../services/CxlMemory.ts"
+import type { Diagnostics } from "../services/Diagnostics.ts"
+import type { Publisher } from "../services/Publisher.ts"
+import type { Sequencer, SequencerOptions } from "../services/Sequencer.ts"
+import type { Subscriber } from "../services/Subscriber.ts"
+import type { Topic, TopicError } from "../services/Topic.ts"
+import type { Provided } from "./CxlMemory.ts"
+import * as NativeBroker from "./native/Broker.ts"
+import { layerAckTracker, layerDiagnostics } from "./native/NativeLog.ts"
+import { NativeRegion } from "./native/NativeRegion.ts"
+import { openTopic } from "./native/NativeTopics.ts"
+import * as NativePublisher from "./native/Publisher.ts"
+import * as NativeSequencer from "./native/Sequencer.ts"
+import * as NativeSubscriber from "./native/Subscriber.ts"
+
+export interface ServeOptions extends SequencerOptions {
+  /** Topics that are declared before anyone attaches. */
+  readonly topics?: ReadonlyArray<Topic<any>> | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1000. */
+  readonly stallMillis?: number | undefined
+}
+
+/** What serving provides. */
+export type Served = Sequencer | Broker | AckTracker | Diagnostics
+
+/** What a client has. */
+export type Client = Publisher | Subscriber | AckTracker | Diagnostics
+
+/** Serves the log of the region that this process created: sequencer and brokers. */
+export const layerServe = (
+  options: ServeOptions = {}
+): Layer.Layer<Served, RegionError | TopicError, Provided> =>
+  Layer.mergeAll(NativeSequencer.layer(options), NativeBroker.layer, layerAckTracker, layerDiagnostics).pipe(
+    Layer.tap(() => declareTopics(options.topics ?? []))
+  )
+
+/** Publishes and subscribes; the log is served by another process, or by {@link layerServe} in this one. */
+export const layerClient: Layer.Layer<Client, never, Provided> = Layer.mergeAll(
+  NativePublisher.layer,
+  NativeSubscriber.layer,
+  layerAckTracker,
+  layerDiagnostics
+)
+
+/** Serves the log and uses it, in one process and without a daemon. Others may attach all the same. */
+export const layerEmbedded = (
+  options: ServeOptions = {}
+): Layer.Layer<Served | Client, RegionError | TopicError, Provided> =>
+  layerClient.pipe(Layer.provideMerge(layerServe(options)))
+
+// --- internal ---
+
+const declareTopics = (topics: ReadonlyArray<Topic<any>>) =>
+  Effect.gen(function*() {
+    const region = yield* NativeRegion
+    for (const topic of topics) yield* openTopic(region, topic, false)
+  })

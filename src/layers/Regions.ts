@@ -1,0 +1,52 @@
+/**
+ * The regions of this host: which are in use, and what dead processes left.
+ */
+import * as Effect from "effect/Effect"
+import { readdir } from "node:fs/promises"
+import { RegionError } from "../services/CxlMemory.ts"
+import { regionPrefix, shmFolder } from "./CxlMemory.ts"
+import { attempt, nativeModule } from "./native/Faults.ts"
+
+export interface RegionSummary {
+  readonly path: string
+  readonly name: string
+  /** False for a file that only bears such a name; `detail` says what is wrong with it. */
+  readonly isRegion: boolean
+  readonly detail: string
+  readonly bytes: number
+  readonly creatorPid: number
+  readonly createdMillis: number
+  /** The process that created it lives. */
+  readonly served: boolean
+  /** Processes attached to it that live. */
+  readonly attached: number
+  /** Being created, or left by a process that died while creating it. */
+  readonly temporary: boolean
+}
+
+export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError> =>
+  Effect.map(
+    Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectRegion(path))),
+    ({ region, ...found }) => ({ ...found, path, isRegion: region, name: nameOf(path) })
+  )
+
+/** Everything in `/dev/shm` that bears a region's name. */
+export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Effect.gen(function*() {
+  const names = yield* Effect.tryPromise({
+    try: () => readdir(shmFolder),
+    catch: (error) => new RegionError({ fault: "system", region: shmFolder, detail: String(error), hint: "" })
+  })
+  const ours = names.filter((name) => name.startsWith(regionPrefix)).toSorted()
+  return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
+})
+
+/** Removes a region whose creator is dead. Anything else is left alone. */
+export const removeDead = (path: string): Effect.Effect<void, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path)))
+
+// --- internal ---
+
+const nameOf = (path: string): string => {
+  const file = path.split("/").at(-1) ?? path
+  return file.startsWith(regionPrefix) ? file.slice(regionPrefix.length) : file
+}

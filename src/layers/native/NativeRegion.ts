@@ -1,0 +1,160 @@
+/**
+ * An attachment to a region over shared memory: created or attached, and released with its scope.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { geometryFields, type Native, type ProgressHandle, type RegionHandle } from "../../native/binding.ts"
+import {
+  type AttachedProcess,
+  type Backend,
+  defaultGeometry,
+  type Geometry,
+  type RegionError,
+  type RegionInfo
+} from "../../services/CxlMemory.ts"
+import { attempt, attemptPromise, nativeModule } from "./Faults.ts"
+import { RegionWaiter } from "./RegionWaiter.ts"
+
+/** The attachment under all native layers. It carries handles of the native module: pass it on, do not look inside. */
+export class NativeRegion extends Context.Service<NativeRegion, {
+  readonly native: Native
+  readonly handle: RegionHandle
+  readonly info: RegionInfo
+  /** What others see of this process. */
+  readonly processName: string
+  readonly waiter: RegionWaiter
+  readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+}>()("ringfence/layers/NativeRegion") {}
+
+export interface CreateOptions {
+  /** Sizes that differ from {@link defaultGeometry}. */
+  readonly geometry?: Partial<Geometry> | undefined
+  /** Permission bits of the file. Default 0600. Never world-writable. */
+  readonly mode?: number | undefined
+  /** Numeric group that owns the file. Default: the process's own. */
+  readonly group?: number | undefined
+  /** Faults all pages in before the layer is ready, so that no message pays for it. Default true. */
+  readonly prefault?: boolean | undefined
+  /** What others see of this process. Default: the title of the program. */
+  readonly processName?: string | undefined
+  /** Called about ten times a second while the region is prefaulted. */
+  readonly onProgress?: ((faultedBytes: number, totalBytes: number) => void) | undefined
+}
+
+export interface AttachOptions {
+  readonly processName?: string | undefined
+  /** Attaches to a region of another user. Default false: its memory is only as honest as that user. */
+  readonly allowForeign?: boolean | undefined
+}
+
+/** The geometry as the native module reads it. */
+export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64Array => {
+  const whole: Record<string, number> = { ...defaultGeometry, ...geometry, epochBlocks }
+  return Float64Array.from(geometryFields, (field) => whole[field] ?? 0)
+}
+
+/** Creates a region. What a dead process left under the same path is removed first. */
+export const create = (
+  name: string,
+  backend: Backend,
+  path: string,
+  options: CreateOptions = {}
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const native = yield* nativeModule
+    const processName = options.processName ?? processTitle()
+    const geometry = geometryArray(options.geometry)
+    const totalBytes = native.layoutBytes(geometry)
+    const progress = native.newProgress()
+    const making = attemptPromise(name, () => {
+      if (path !== "") native.removeDeadRegion(path)
+      return native.createRegion(
+        path,
+        processName,
+        geometry,
+        options.mode ?? 0o600,
+        options.group ?? -1,
+        options.prefault ?? true,
+        progress
+      )
+    })
+    const reporting = reportProgress(native, progress, totalBytes, options.onProgress)
+    return yield* attached(native, { name, backend, processName }, watched(making, reporting))
+  })
+
+export const attach = (
+  name: string,
+  backend: Backend,
+  path: string,
+  options: AttachOptions = {}
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const native = yield* nativeModule
+    const processName = options.processName ?? processTitle()
+    const opening = attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false))
+    return yield* attached(native, { name, backend, processName }, opening)
+  })
+
+// --- internal ---
+
+// One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
+const epochBlocks = 2
+
+const progressMillis = 100
+
+const processTitle = (): string => {
+  const program = process.argv[1]?.split("/").at(-1) ?? process.title
+  return program.replace(/\.[a-z]+$/, "").slice(0, 31)
+}
+
+const reportProgress = (
+  native: Native,
+  progress: ProgressHandle,
+  totalBytes: number,
+  onProgress: CreateOptions["onProgress"]
+) =>
+  onProgress === undefined
+    ? Effect.never
+    : Effect.forever(Effect.andThen(
+      Effect.sync(() => onProgress(Math.min(native.progressBytes(progress), totalBytes), totalBytes)),
+      Effect.sleep(progressMillis)
+    ))
+
+const watched = <A, E>(making: Effect.Effect<A, E>, reporting: Effect.Effect<never>) =>
+  Effect.gen(function*() {
+    const reporter = yield* Effect.forkChild(Effect.interruptible(reporting))
+    return yield* Effect.ensuring(making, Fiber.interrupt(reporter))
+  })
+
+const attached = (
+  native: Native,
+  { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string },
+  opening: Effect.Effect<RegionHandle, RegionError>
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const handle = yield* Effect.acquireRelease(opening, (handle) => Effect.sync(() => native.closeRegion(handle)))
+    const waiter = yield* Effect.acquireRelease(
+      Effect.sync(() => new RegionWaiter(native, handle, name)),
+      (waiter) => Effect.sync(() => waiter.close())
+    )
+    const processes = Effect.sync(() => native.processes(handle))
+    const info = infoOf(native, handle, name, backend)
+    return NativeRegion.of({ native, handle, info, processName, waiter, processes })
+  })
+
+const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {
+  const info = native.regionInfo(handle)
+  const sizes = Object.fromEntries(geometryFields.map((field, i) => [field, info.geometry[i] ?? 0]))
+  const { epochBlocks: _, ...geometry } = sizes
+  return {
+    name,
+    path: info.path,
+    backend,
+    regionId: info.regionId,
+    bytes: info.bytes,
+    geometry: geometry as unknown as Geometry,
+    owner: info.owner
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Topics of a region: found or declared, and never opened as something else than what they are.
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { type NativeTopic, orderLevel } from "../../native/binding.ts"
+import type { RegionError } from "../../services/CxlMemory.ts"
+import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../services/Topic.ts"
+import { attempt } from "./Faults.ts"
+import type { NativeRegion } from "./NativeRegion.ts"
+
+type Region = NativeRegion["Service"]
+
+/** Claims are made under one lock: whoever finds it taken tries again. */
+export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
+  Effect.retry(attempt(region.info.name, call), {
+    while: (error) => error.fault === "busy",
+    schedule: Schedule.spaced(claimRetryMillis),
+    times: claimRetries
+  })
+
+/** The topic's place in the region. It is declared when it is not there, unless `mustExist`. */
+export const openTopic = (
+  region: Region,
+  topic: Topic<any>,
+  mustExist: boolean
+): Effect.Effect<NativeTopic, TopicError | RegionError> =>
+  Effect.gen(function*() {
+    yield* validate(topic)
+    const known = yield* attempt(region.info.name, () => region.native.topics(region.handle))
+    const there = known.find(({ name }) => name === topic.name)
+    if (there === undefined && mustExist) {
+      return yield* new TopicUnknown({ topic: topic.name, known: known.map(({ name }) => name) })
+    }
+    const found = there ?? (yield* declare(region, topic))
+    const wanted = describe(topic.order, topic.ack)
+    const actual = describe(orderNameOf(found.order), ackNameOf(found.ack))
+    if (wanted !== actual) return yield* new TopicMismatch({ topic: topic.name, wanted, found: actual })
+    return found
+  })
+
+export const orderNameOf = (level: number): string => level === orderLevel.total ? "total" : "session"
+
+export const ackNameOf = (level: number): string => level === 0 ? "none" : "ordered"
+
+// --- internal ---
+
+const claimRetryMillis = 2
+const claimRetries = 2500
+
+const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
+
+const declare = (region: Region, topic: Topic<any>) =>
+  claiming(region, () =>
+    region.native.declareTopic(
+      region.handle,
+      topic.name,
+      topic.order === "total" ? orderLevel.total : orderLevel.session,
+      topic.ack === "none" ? 0 : 1
+    ))

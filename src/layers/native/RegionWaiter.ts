@@ -1,0 +1,89 @@
+/**
+ * Waiting on a region from the event loop: registers, arms the doorbell, looks once more, and sleeps only then.
+ */
+import * as Effect from "effect/Effect"
+import { type Native, type RegionHandle, serverState } from "../../native/binding.ts"
+import type { Waiter } from "../../services/Lane.ts"
+import { LogLost } from "../../services/Sequencer.ts"
+
+interface Waiting {
+  /** Looks again; true when it found what it waits for and was resumed. */
+  readonly look: () => boolean
+  readonly lose: (lost: LogLost) => void
+}
+
+export class RegionWaiter implements Waiter {
+  readonly #native: Native
+  readonly #handle: RegionHandle
+  readonly #region: string
+  readonly #waiting = new Set<Waiting>()
+  #closed = false
+
+  constructor(native: Native, handle: RegionHandle, region: string) {
+    this.#native = native
+    this.#handle = handle
+    this.#region = region
+    native.startWaiter(handle, () => this.#woken())
+  }
+
+  readonly until = <A>(check: () => A | undefined): Effect.Effect<A, LogLost> =>
+    Effect.callback<A, LogLost>((resume) => {
+      if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
+      const first = check()
+      if (first !== undefined) return resume(Effect.succeed(first))
+      const waiting: Waiting = {
+        look: () => {
+          const found = check()
+          if (found === undefined) return false
+          this.#waiting.delete(waiting)
+          resume(Effect.succeed(found))
+          return true
+        },
+        lose: (lost) => {
+          this.#waiting.delete(waiting)
+          resume(Effect.fail(lost))
+        }
+      }
+      this.#waiting.add(waiting)
+      this.#arm()
+      return Effect.sync(() => {
+        if (this.#waiting.delete(waiting)) this.#restIfIdle()
+      })
+    })
+
+  /** Ends every wait: nothing is called back afterwards. */
+  close(): void {
+    this.#closed = true
+    for (const waiting of this.#waiting) waiting.lose(this.#lost("stopped"))
+  }
+
+  // What changed before the doorbell was armed did not ring it: so all look again afterwards.
+  #arm(): void {
+    this.#native.armWaiter(this.#handle)
+    for (const waiting of this.#waiting) waiting.look()
+    this.#restIfIdle()
+  }
+
+  #woken(): void {
+    if (this.#closed) return
+    for (const waiting of this.#waiting) waiting.look()
+    const lost = this.#waiting.size === 0 ? undefined : this.#serverGone()
+    if (lost !== undefined) { for (const waiting of this.#waiting) waiting.lose(lost) }
+    if (this.#waiting.size > 0) this.#arm()
+    else this.#restIfIdle()
+  }
+
+  #restIfIdle(): void {
+    if (this.#waiting.size === 0 && !this.#closed) this.#native.disarmWaiter(this.#handle)
+  }
+
+  #serverGone(): LogLost | undefined {
+    const state = this.#native.serverState(this.#handle)
+    if (state === serverState.died) return this.#lost("died")
+    return state === serverState.stopped ? this.#lost("stopped") : undefined
+  }
+
+  #lost(reason: "died" | "stopped"): LogLost {
+    return new LogLost({ region: this.#region, reason })
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Subscribers over shared memory: a reader publishes its cursor, and from then on nothing it has not released is reused.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { isFault } from "../../native/binding.ts"
+import type { RegionError } from "../../services/CxlMemory.ts"
+import { makeSubscriber, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../services/Subscriber.ts"
+import { beginning, NativeReader } from "./NativeReader.ts"
+import { NativeRegion } from "./NativeRegion.ts"
+import { claiming, openTopic } from "./NativeTopics.ts"
+
+export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
+  Subscriber,
+  Effect.map(NativeRegion, (region) =>
+    Subscriber.of({
+      open: (topic, options) =>
+        Effect.gen(function*() {
+          const { index, name } = yield* openTopic(region, topic, options?.mustExist === true)
+          return yield* makeSubscriber(topic, yield* openReader(region, index, name, options), options)
+        })
+    }))
+)
+
+// --- internal ---
+
+type Region = NativeRegion["Service"]
+
+const openReader = (
+  region: Region,
+  topic: number,
+  topicName: string,
+  options: SubscriberOptions | undefined
+): Effect.Effect<NativeReader, RegionError | PositionTrimmed, Scope.Scope> => {
+  const { handle, native } = region
+  const [kind, position] = beginning(options?.from ?? "end")
+  const name = options?.name ?? region.processName
+  // A position that is trimmed away is an answer, not a failure of the memory.
+  const open = () => {
+    try {
+      return native.openReader(handle, topic, name, kind, position)
+    } catch (error) {
+      if (!isFault(error) || error.fault !== "trimmed") throw error
+      return new PositionTrimmed({ topic: topicName, requested: position, start: error.freeBytes })
+    }
+  }
+  return Effect.acquireRelease(
+    Effect.flatMap(
+      claiming(region, open),
+      (opened) => opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(opened)
+    ),
+    (reader) => Effect.sync(() => native.closeReader(reader))
+  ).pipe(Effect.map((reader) => new NativeReader(region, reader)))
+}

@@ -1,0 +1,326 @@
+/**
+ * The typed face of the native memory module, and the only file that loads it.
+ *
+ * Handles are opaque. A call that cannot be done throws an `Error` with a `fault` (see {@link isFault}); nothing is
+ * half done then. Counts are numbers: exact up to 2^53, which no log reaches.
+ */
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+
+declare const handle: unique symbol
+
+/** An attachment to a region, of this environment. */
+export interface RegionHandle {
+  readonly [handle]: "region"
+}
+
+/** A session's writing end. */
+export interface LanesHandle {
+  readonly [handle]: "lanes"
+}
+
+/** A subscriber's reading end. */
+export interface ReaderHandle {
+  readonly [handle]: "reader"
+}
+
+/** Counts the bytes prefaulted while a region is being created. */
+export interface ProgressHandle {
+  readonly [handle]: "progress"
+}
+
+export interface NativeFault extends Error {
+  readonly fault: string
+  readonly wantedBytes: number
+  readonly freeBytes: number
+}
+
+export interface NativeRegionInfo {
+  readonly path: string
+  readonly regionId: string
+  readonly bytes: number
+  readonly owner: boolean
+  readonly slot: number
+  readonly generation: number
+  readonly geometry: ReadonlyArray<number>
+}
+
+export interface NativeProcess {
+  readonly slot: number
+  readonly generation: number
+  readonly pid: number
+  readonly alive: boolean
+  readonly name: string
+}
+
+export interface NativeTopic {
+  readonly index: number
+  readonly order: number
+  readonly ack: number
+  readonly name: string
+}
+
+export interface NativeInspection {
+  readonly region: boolean
+  readonly detail: string
+  readonly bytes: number
+  readonly creatorPid: number
+  readonly createdMillis: number
+  readonly served: boolean
+  readonly attached: number
+  readonly temporary: boolean
+}
+
+export interface NativeCounters {
+  readonly epoch: number
+  readonly passes: number
+  readonly commits: number
+  readonly batches: number
+  readonly messages: number
+  readonly duplicates: number
+  readonly purged: number
+  readonly held: number
+  readonly paused: boolean
+  readonly stopped: boolean
+}
+
+export interface NativeSessionReport {
+  readonly client: number
+  readonly generation: number
+  readonly sessionId: number
+  readonly topic: number
+  readonly pid: number
+  readonly endReason: number
+  readonly ended: boolean
+  readonly batches: number
+  readonly messages: number
+  readonly held: number
+  readonly purged: number
+  readonly gapSinceNanos: number
+}
+
+export interface NativeGate {
+  readonly topic: number
+  readonly reader: number
+  readonly pid: number
+  readonly name: string
+  readonly behind: number
+  readonly sinceNanos: number
+}
+
+export interface NativeDeadReader {
+  readonly topic: number
+  readonly reader: number
+  readonly pid: number
+  readonly name: string
+}
+
+export interface NativeLaneState {
+  readonly written: number
+  readonly published: number
+  readonly scanned: number
+  readonly released: number
+  readonly inFlight: number
+  readonly publishedMessages: number
+  readonly fullEvents: number
+  readonly held: number
+  readonly ordered: number
+  readonly orderedMessages: number
+  readonly delivered: number
+  readonly deliveredMessages: number
+  readonly duplicates: number
+  readonly purged: number
+}
+
+export interface NativeTopicState extends NativeTopic {
+  readonly committedBatches: number
+  readonly committedMessages: number
+  readonly committedBytes: number
+  readonly trimmedBatches: number
+  readonly trimmedMessages: number
+  /** Reader slot + 1 that holds room back, 0 = none. */
+  readonly gatingReader: number
+  readonly readers: ReadonlyArray<{
+    readonly reader: number
+    readonly cursor: number
+    readonly process: number
+    readonly pid: number
+    readonly name: string
+  }>
+}
+
+export interface NativeSessionState {
+  readonly client: number
+  readonly sessionId: number
+  readonly topic: number
+  readonly pid: number
+  readonly ended: boolean
+  readonly batches: number
+  readonly messages: number
+  readonly held: number
+  readonly heldTotal: number
+  readonly duplicates: number
+  readonly purged: number
+  /** -1 when no lane holds the expected batch. */
+  readonly gapBroker: number
+  readonly lanes: ReadonlyArray<NativeLaneState>
+}
+
+export interface NativeSnapshot {
+  readonly epoch: number
+  readonly topics: ReadonlyArray<NativeTopicState>
+  readonly sessions: ReadonlyArray<NativeSessionState>
+}
+
+/** Order of the sizes in a geometry array, as the module reads them. */
+export const geometryFields = [
+  "brokers",
+  "clients",
+  "topics",
+  "readers",
+  "laneSlots",
+  "indexEntries",
+  "epochBlocks",
+  "processes",
+  "laneBytes",
+  "batchBytes"
+] as const
+
+/** Numbers that `readerPoll` writes for each batch. */
+export const batchFields = 12
+
+/** Numbers that `laneFrontiers` writes. */
+export const frontierFields = 11
+
+/** States of the process that serves a region. */
+export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
+
+/** How a session ended. */
+export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
+
+/** Order levels as the layout stores them. */
+export const orderLevel = { total: 2, session: 5 } as const
+
+/** Where a reader begins. */
+export const readFrom = { start: 0, end: 1, position: 2 } as const
+
+export interface Native {
+  newProgress(): ProgressHandle
+  progressBytes(progress: ProgressHandle): number
+  createRegion(
+    path: string,
+    processName: string,
+    geometry: Float64Array,
+    mode: number,
+    group: number,
+    prefault: boolean,
+    progress: ProgressHandle
+  ): Promise<RegionHandle>
+  attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
+  reattachRegion(region: RegionHandle, processName: string): RegionHandle
+  populateRegion(region: RegionHandle): Promise<void>
+  regionInfo(region: RegionHandle): NativeRegionInfo
+  processes(region: RegionHandle): ReadonlyArray<NativeProcess>
+  closeRegion(region: RegionHandle): void
+  startWaiter(region: RegionHandle, wake: () => void): void
+  armWaiter(region: RegionHandle): void
+  disarmWaiter(region: RegionHandle): void
+  serverState(region: RegionHandle): number
+  laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
+  inspectRegion(path: string): NativeInspection
+  removeDeadRegion(path: string): void
+  /** -1 when the sizes do not fit together. */
+  layoutBytes(geometry: Float64Array): number
+
+  topics(region: RegionHandle): ReadonlyArray<NativeTopic>
+  declareTopic(region: RegionHandle, name: string, order: number, ack: number): NativeTopic
+
+  openLanes(region: RegionHandle, topic: number): LanesHandle
+  lanesInfo(lanes: LanesHandle): { readonly sessionId: number; readonly slot: number; readonly generation: number }
+  lanesReady(lanes: LanesHandle): boolean
+  /** Offset in the lane's buffer, -1 when the lane is full. */
+  laneBegin(lanes: LanesHandle, broker: number, batchSequence: number): number
+  laneSeal(
+    lanes: LanesHandle,
+    broker: number,
+    batchSequence: number,
+    firstMessage: number,
+    messages: number,
+    payloadBytes: number,
+    uniformBytes: number,
+    lengths: Uint32Array
+  ): boolean
+  lanePublish(lanes: LanesHandle, broker: number): void
+  laneInFlight(lanes: LanesHandle, broker: number): number
+  laneCommittedBatches(lanes: LanesHandle): number
+  laneCommittedMessages(lanes: LanesHandle): number
+  laneEndReason(lanes: LanesHandle): number
+  laneFullEvents(lanes: LanesHandle): number
+  laneHeld(lanes: LanesHandle): number
+  laneBrokerHolding(lanes: LanesHandle, batchSequence: number): number
+  laneFrontiers(lanes: LanesHandle, broker: number, out: Float64Array): void
+  lanesWantRoom(lanes: LanesHandle, wants: boolean): void
+  closeLanes(lanes: LanesHandle): void
+
+  openReader(region: RegionHandle, topic: number, name: string, from: number, position: number): ReaderHandle
+  /** Batches written to `out`, or -1 when the index contradicts the layout. */
+  readerPoll(reader: ReaderHandle, out: Float64Array, max: number): number
+  readerRelease(reader: ReaderHandle, index: number): void
+  readerNext(reader: ReaderHandle): number
+  readerCommitted(reader: ReaderHandle): number
+  readerCommittedMessages(reader: ReaderHandle): number
+  closeReader(reader: ReaderHandle): void
+
+  startSequencer(region: RegionHandle, epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): void
+  stepSequencer(region: RegionHandle): boolean
+  pauseSequencer(region: RegionHandle, paused: boolean): void
+  stopSequencer(region: RegionHandle): void
+  sequencerCounters(region: RegionHandle): NativeCounters
+  sequencerSessions(region: RegionHandle): ReadonlyArray<NativeSessionReport>
+  sequencerGates(region: RegionHandle): ReadonlyArray<NativeGate>
+  endDead(region: RegionHandle): ReadonlyArray<NativeDeadReader>
+  grantLanes(region: RegionHandle, broker: number): number
+  snapshot(region: RegionHandle): NativeSnapshot
+
+  /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */
+  foldInto(bytes: Uint8Array, sum: Uint32Array): void
+  measureCopyLimit(
+    totalBytes: number,
+    ringBytes: number,
+    blockBytes: number
+  ): Promise<{ readonly seconds: number; readonly bytes: number; readonly agree: boolean }>
+  measureLineRoundTrip(): Promise<number>
+}
+
+export const isFault = (error: unknown): error is NativeFault =>
+  error instanceof Error && typeof (error as Partial<NativeFault>).fault === "string"
+
+/** The module, or the reason why it cannot be loaded here. Loaded once. */
+export const load = (): Native | { readonly unavailable: string } => {
+  loaded ??= loadOnce()
+  return loaded
+}
+
+// --- internal ---
+
+let loaded: Native | { readonly unavailable: string } | undefined
+
+// What a package brings prebuilt comes first, then what was built here. The file sits two folders below the root both
+// as source and as compiled output.
+const candidates = (): ReadonlyArray<string> =>
+  [`../../prebuilds/${process.platform}-${process.arch}/ringfence.node`, "../../build/Release/ringfence.node"]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+
+const loadOnce = (): Native | { readonly unavailable: string } => {
+  if (process.platform !== "linux") {
+    return { unavailable: `the native memory module needs Linux, this is ${process.platform}` }
+  }
+  const path = candidates().find((candidate) => existsSync(candidate))
+  if (path === undefined) return { unavailable: "the native memory module is not built (run `npm run build`)" }
+  try {
+    return createRequire(import.meta.url)(path) as Native
+  } catch (error) {
+    return { unavailable: `the native memory module does not load: ${error instanceof Error ? error.message : error}` }
+  }
+}

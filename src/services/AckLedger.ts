@@ -1,0 +1,60 @@
+/**
+ * Which broker carries which batch of one session: how acknowledgements are attributed to brokers without ever reading
+ * a broker's own frontier.
+ */
+import type { LaneWriter } from "./Lane.ts"
+
+const initialBatches = 1024
+
+export class AckLedger {
+  readonly byBroker: Array<number>
+  #brokers: Uint8Array = new Uint8Array(initialBatches)
+  #messages: Uint32Array = new Uint32Array(initialBatches)
+  /** Batches counted as acknowledged. */
+  #counted = 0
+  /** Batches sealed. */
+  #sealed = 0
+
+  constructor(brokers: number) {
+    this.byBroker = Array.from({ length: brokers }, () => 0)
+  }
+
+  /** Notes the next batch of the session. */
+  sealed(broker: number, messages: number, lanes: LaneWriter): void {
+    if (this.#sealed - this.#counted === this.#brokers.length) this.count(lanes)
+    if (this.#sealed - this.#counted === this.#brokers.length) this.#grow()
+    const slot = this.#sealed & (this.#brokers.length - 1)
+    this.#brokers[slot] = broker
+    this.#messages[slot] = messages
+    this.#sealed += 1
+  }
+
+  /** Takes in what is acknowledged by now. */
+  count(lanes: LaneWriter): void {
+    const acknowledged = Math.min(lanes.committedBatches(), this.#sealed)
+    for (; this.#counted < acknowledged; this.#counted += 1) {
+      const slot = this.#counted & (this.#brokers.length - 1)
+      const broker = this.#brokers[slot] as number
+      this.byBroker[broker] = (this.byBroker[broker] as number) + (this.#messages[slot] as number)
+    }
+  }
+
+  /** The first batch that is not acknowledged and its broker, `undefined` when all are. */
+  waitingOn(): { readonly batch: number; readonly broker: number } | undefined {
+    if (this.#counted === this.#sealed) return undefined
+    return { batch: this.#counted, broker: this.#brokers[this.#counted & (this.#brokers.length - 1)] as number }
+  }
+
+  #grow(): void {
+    const brokers = new Uint8Array(this.#brokers.length * 2)
+    const messages = new Uint32Array(brokers.length)
+    for (let batch = this.#counted; batch < this.#sealed; batch += 1) {
+      const from = batch & (this.#brokers.length - 1)
+      const to = batch & (brokers.length - 1)
+      brokers[to] = this.#brokers[from] as number
+      messages[to] = this.#messages[from] as number
+    }
+    this.#brokers = brokers
+    this.#messages = messages
+  }
+}
