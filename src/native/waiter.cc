@@ -19,8 +19,12 @@ ServerState serverState(const Region& region) {
   return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
 }
 
+// The bell is sampled here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
-    : region_(std::move(region)), wake_(std::move(wake)), thread_([this] { run(); }) {}
+    : region_(std::move(region)), wake_(std::move(wake)) {
+  const uint32_t heard = region_->publication().observe(region_->process(region_->slot()).bell.bell);
+  thread_ = std::thread([this, heard] { run(heard); });
+}
 
 Waiter::~Waiter() { stop(); }
 
@@ -38,10 +42,9 @@ void Waiter::disarm() {
   region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
 }
 
-void Waiter::run() {
+void Waiter::run(uint32_t seen) {
   const Publication& p = region_->publication();
   uint32_t& bell = region_->process(region_->slot()).bell.bell;
-  uint32_t seen = p.observe(bell);
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const uint32_t now = p.observe(bell);
     if (now != seen) {

@@ -34,7 +34,7 @@ class Waiter {
   void stop();
 
  private:
-  void run();
+  void run(uint32_t seen);
 
   std::shared_ptr<Region> region_;
   std::function<void()> wake_;
