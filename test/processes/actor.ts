@@ -1,0 +1,79 @@
+/**
+ * A process of its own in a test: plays one part, tells its parent what it does, and is there to be killed or stopped.
+ *
+ * Usage: node actor.ts <part> <region> <options as JSON>
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import type { ActorMessage, ActorOptions } from "./harness.ts"
+import { Stamped } from "./stamped.ts"
+
+const [part = "", region = "", json = "{}"] = process.argv.slice(2)
+const options = JSON.parse(json) as ActorOptions
+
+const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
+
+const publish = Effect.gen(function*() {
+  const publisher = yield* Publisher.open(Stamped.topic, { skew: options.skewMillis ?? 0, roomDeadline: "1 minute" })
+  yield* tell({ _tag: "ready", sessionId: publisher.sessionId })
+  const record = new Uint8Array(options.recordBytes ?? 256)
+  let told = 0
+  for (let sequence = 0; sequence < (options.records ?? Infinity); sequence += 1) {
+    Stamped.write(record, publisher.sessionId, sequence)
+    if (!publisher.offer(record)) yield* publisher.send(record)
+    if (sequence % 64 !== 63) continue
+    yield* Effect.yieldNow
+    const acknowledged = publisher.acknowledged()
+    if (acknowledged - told < 256) continue
+    told = acknowledged
+    yield* tell({ _tag: "acknowledged", records: acknowledged })
+  }
+  yield* publisher.flush
+  yield* tell({ _tag: "done", records: publisher.acknowledged() })
+})
+
+const subscribe = Effect.gen(function*() {
+  const subscriber = yield* Subscriber.open(Stamped.topic, { from: options.from ?? "start", name: options.name })
+  yield* tell({ _tag: "ready", sessionId: 0 })
+  const check = new Stamped.Checker()
+  let records = 0
+  while (records < (options.records ?? Infinity)) {
+    const batches = yield* subscriber.pull
+    if (batches.length === 0) break
+    for (const batch of batches) check.batch(batch)
+    const before = records
+    records = check.records
+    if (Math.floor(records / 256) > Math.floor(before / 256)) yield* tell({ _tag: "acknowledged", records })
+  }
+  yield* tell({ _tag: "done", records })
+})
+
+const serve = Effect.gen(function*() {
+  yield* tell({ _tag: "ready", sessionId: 0 })
+  yield* Effect.never
+})
+
+const Attached = Log.layerClient.pipe(
+  Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
+)
+
+const server = serve.pipe(
+  Effect.scoped,
+  Effect.provide(
+    Log.layerServe({ topics: [Stamped.topic] }).pipe(
+      Layer.provideMerge(CxlMemory.layerShm({ region, geometry: options.geometry }))
+    )
+  )
+)
+
+const client = (part === "publish" ? publish : subscribe).pipe(Effect.scoped, Effect.provide(Attached))
+
+const failed = (error: { readonly _tag?: string; readonly message: string }) =>
+  tell({ _tag: "failed", error: error._tag ?? "defect", message: error.message })
+
+await Effect.runPromise(Effect.catch(part === "serve" ? server : client, failed))
+process.disconnect?.()

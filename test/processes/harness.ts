@@ -1,0 +1,123 @@
+/**
+ * Starts actors and waits for what they tell. An actor that outlives its test is killed with the test's scope.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { Geometry } from "../../src/services/CxlMemory.ts"
+
+export interface ActorOptions {
+  readonly name?: string
+  readonly records?: number
+  readonly recordBytes?: number
+  readonly skewMillis?: number
+  readonly from?: "start" | "end"
+  readonly geometry?: Partial<Geometry>
+}
+
+export type ActorMessage =
+  | { readonly _tag: "ready"; readonly sessionId: number }
+  | { readonly _tag: "acknowledged"; readonly records: number }
+  | { readonly _tag: "done"; readonly records: number }
+  | { readonly _tag: "failed"; readonly error: string; readonly message: string }
+
+export type Part = "publish" | "subscribe" | "serve"
+
+export class Actor {
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #told: Array<ActorMessage> = []
+  readonly #listeners = new Set<() => void>()
+  #exited = false
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    this.pid = child.pid ?? 0
+    child.on("message", (message) => {
+      this.#told.push(message as ActorMessage)
+      this.#changed()
+    })
+    child.once("exit", () => {
+      this.#exited = true
+      this.#changed()
+    })
+  }
+
+  get exited(): boolean {
+    return this.#exited
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** The first message that fits, told already or to come. Fails when the actor ends without it. */
+  told<M extends ActorMessage>(fits: (message: ActorMessage) => message is M): Effect.Effect<M, Error> {
+    return this.#until(() => {
+      const found = this.#told.find(fits)
+      if (found !== undefined) return Effect.succeed(found)
+      if (!this.#exited) return undefined
+      return Effect.fail(new Error(`the actor ended first; it told ${JSON.stringify(this.#told.at(-1))}`))
+    })
+  }
+
+  readonly ready: Effect.Effect<{ readonly sessionId: number }, Error> = Effect.suspend(() =>
+    this.told((message) => message._tag === "ready")
+  )
+
+  acknowledged(records: number): Effect.Effect<unknown, Error> {
+    return this.told((message): message is ActorMessage & { readonly _tag: "acknowledged" } =>
+      message._tag === "acknowledged" && message.records >= records
+    )
+  }
+
+  readonly exit: Effect.Effect<void> = Effect.suspend(() => this.#until(() => this.#exited ? Effect.void : undefined))
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  #until<A, E>(check: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const look = () => {
+        const found = check()
+        if (found !== undefined) resume(found)
+        return found !== undefined
+      }
+      if (look()) return
+      this.#listeners.add(look)
+      return Effect.sync(() => this.#listeners.delete(look))
+    })
+  }
+}
+
+export const start = (
+  part: Part,
+  region: string,
+  options: ActorOptions = {}
+): Effect.Effect<Actor, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const script = fileURLToPath(new URL("actor.ts", import.meta.url))
+      return new Actor(fork(script, [part, region, JSON.stringify(options)], { stdio: ["ignore", 1, 2, "ipc"] }))
+    }),
+    (actor) => {
+      actor.signal("SIGKILL")
+      return actor.exit
+    }
+  )
+
+/** A name that no other run uses. */
+export const freshRegion = (what: string): string => `test-${what}-${process.pid}-${(counter += 1)}`
+
+let counter = 0
+
+/** A generator that the printed seed reproduces. */
+export const seeded = (seed: number) => {
+  let state = seed >>> 0
+  return (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}

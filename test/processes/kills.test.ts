@@ -1,0 +1,195 @@
+/**
+ * Processes that are killed or stopped in mid-stream, over real shared memory. The seed is printed.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { existsSync } from "node:fs"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { LogLost } from "../../src/services/Sequencer.ts"
+import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import { freshRegion, seeded, start } from "./harness.ts"
+import { Stamped } from "./stamped.ts"
+
+const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
+const random = seeded(seed)
+
+const geometry = {
+  brokers: 4,
+  clients: 2,
+  topics: 2,
+  readers: 4,
+  laneSlots: 64,
+  laneBytes: 256 * 1024,
+  batchBytes: 8192,
+  indexEntries: 256
+}
+
+const serving = (region: string) =>
+  Log.layerEmbedded({ topics: [Stamped.topic], stallMillis: 200 }).pipe(
+    Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
+  )
+
+/** The first event that fits, listened for from now on. */
+const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
+  Effect.flatMap(
+    Sequencer,
+    (sequencer) =>
+      Effect.forkChild(sequencer.events.pipe(Stream.filter(fits), Stream.runHead), { startImmediately: true })
+  )
+
+const withinOneSecond = Effect.timeout("1 second")
+
+/** Reads all that comes, for as long as the test's scope, and keeps what it has checked. */
+const following = Effect.gen(function*() {
+  const subscriber = yield* Subscriber.open(Stamped.topic, { from: "start", name: "follower" })
+  const checker = new Stamped.Checker()
+  const reader = yield* Effect.forkScoped(Effect.forever(Effect.map(subscriber.pull, (batches) => {
+    for (const batch of batches) checker.batch(batch)
+  })))
+  return { checker, reader, subscriber }
+})
+
+const killPublisher = (region: string, skewMillis: number) =>
+  Effect.scoped(Effect.gen(function*() {
+    const actor = yield* start("publish", region, { skewMillis })
+    const { sessionId } = yield* actor.ready
+    yield* actor.acknowledged(1 + random(3000))
+    const ended = yield* nextEvent((event) => event._tag === "SessionEnded" && event.sessionId === sessionId)
+    actor.signal("SIGKILL")
+    yield* actor.exit
+    const event = yield* withinOneSecond(Fiber.join(ended))
+    assert.isTrue(event._tag === "Some" && event.value._tag === "SessionEnded" && event.value.reason === "died")
+    const committed = event._tag === "Some" && event.value._tag === "SessionEnded" ? event.value.committedMessages : -1
+    return { sessionId, committed }
+  }))
+
+describe(`kills (seed ${seed})`, () => {
+  it.live("a killed publisher ends at its committed prefix and its lanes come free, fifty times", () => {
+    const region = freshRegion("publishers")
+    return Effect.gen(function*() {
+      const { checker, subscriber } = yield* following
+      const survivor = yield* start("publish", region, { skewMillis: 1 })
+      yield* survivor.ready
+      for (let round = 0; round < 50; round += 1) {
+        // The region has two session slots: the survivor's, and the one that every victim takes over from the last.
+        const { committed, sessionId } = yield* killPublisher(region, round % 2 === 0 ? 0 : 2)
+        const before = checker.bySession.get(1) ?? 0
+        while ((checker.bySession.get(sessionId) ?? 0) < committed || (checker.bySession.get(1) ?? 0) <= before) {
+          yield* Effect.sleep(1)
+        }
+        assert.strictEqual(checker.bySession.get(sessionId), committed)
+        assert.isFalse(survivor.exited)
+      }
+      assert.strictEqual(subscriber.committedMessages(), [...checker.bySession.values()].reduce((a, b) => a + b, 0))
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 180_000)
+
+  it.live("a killed subscriber stops holding publishers within a second, fifty times", () => {
+    const region = freshRegion("subscribers")
+    return Effect.gen(function*() {
+      const publisher = yield* Publisher.open(Stamped.topic)
+      const record = new Uint8Array(256)
+      const send = Effect.suspend(() => {
+        Stamped.write(record, publisher.sessionId, publisher.accepted())
+        return publisher.send(record)
+      })
+      for (let round = 0; round < 50; round += 1) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const name = `victim-${round}`
+          const actor = yield* start("subscribe", region, { name, from: "end" })
+          yield* actor.ready
+          const sending = yield* Effect.forkChild(Effect.forever(Effect.andThen(send, Effect.yieldNow)))
+          yield* actor.acknowledged(1 + random(2000))
+          // Stopped first, so that it certainly holds the gate when it dies.
+          const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === name)
+          actor.signal("SIGSTOP")
+          yield* Fiber.join(stalled)
+          const accepted = publisher.accepted()
+          actor.signal("SIGKILL")
+          yield* actor.exit
+          const moves = Effect.gen(function*() {
+            while (publisher.accepted() < accepted + 1000) yield* Effect.sleep(1)
+          })
+          yield* withinOneSecond(moves)
+          yield* Fiber.interrupt(sending)
+        }))
+      }
+      yield* publisher.flush
+      assert.strictEqual(publisher.acknowledged(), publisher.accepted())
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 180_000)
+
+  it.live("a stopped subscriber makes publishers wait, by name, and all goes on when it continues", () => {
+    const region = freshRegion("stopped")
+    return Effect.gen(function*() {
+      const total = 60_000
+      const actor = yield* start("subscribe", region, { name: "sleeper", records: total })
+      yield* actor.ready
+      const publisher = yield* Publisher.open(Stamped.topic, { roomDeadline: "1 second" })
+      const record = new Uint8Array(256)
+      const send = Effect.suspend(() => {
+        Stamped.write(record, publisher.sessionId, publisher.accepted())
+        return publisher.offer(record) ? Effect.void : publisher.send(record)
+      })
+      while (publisher.accepted() < 20_000) yield* send
+      const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === "sleeper")
+      actor.signal("SIGSTOP")
+      const stopped = yield* Effect.forkChild(Effect.sleep("5 seconds"))
+      const error = yield* Effect.flip(Effect.forever(send))
+      assert.isTrue(
+        error._tag === "Backpressure" && error.waitingOn.includes(`subscriber "sleeper" (pid ${actor.pid})`)
+      )
+      yield* Fiber.join(stalled)
+      yield* Fiber.join(stopped)
+      actor.signal("SIGCONT")
+      while (publisher.accepted() < total) yield* send
+      yield* publisher.flush
+      const done = yield* actor.told((message) => message._tag === "done")
+      assert.strictEqual(done.records, total)
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 60_000)
+
+  it.live(
+    "a killed server ends its clients with LogLost within a second, and the next start needs no manual step",
+    () => {
+      const region = freshRegion("server")
+      const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
+      const round = Effect.scoped(Effect.gen(function*() {
+        const server = yield* start("serve", region, { geometry })
+        yield* server.ready
+        yield* Effect.gen(function*() {
+          const subscriber = yield* Subscriber.open(Stamped.topic, { from: "start" })
+          const publisher = yield* Publisher.open(Stamped.topic)
+          const reading = yield* Effect.forkChild(Effect.flip(Effect.forever(subscriber.pull)))
+          const sending = yield* Effect.forkChild(Effect.flip(Effect.gen(function*() {
+            const record = new Uint8Array(256)
+            while (true) {
+              Stamped.write(record, publisher.sessionId, publisher.accepted())
+              yield* publisher.send(record)
+              yield* publisher.flush
+            }
+          })))
+          while (publisher.acknowledged() < 100) yield* Effect.sleep(1)
+          server.signal("SIGKILL")
+          yield* server.exit
+          const errors = yield* withinOneSecond(Effect.all([Fiber.join(reading), Fiber.join(sending)]))
+          for (const error of errors) assert.isTrue(error instanceof LogLost && error.reason === "died")
+        }).pipe(Effect.scoped, Effect.provide(client))
+      }))
+      return Effect.gen(function*() {
+        for (let i = 0; i < 5; i += 1) yield* round
+        // What the last one left is removed by the next owner, and that one leaves nothing.
+        assert.isTrue(existsSync(CxlMemory.regionPath(region)))
+        yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))
+        assert.isFalse(existsSync(CxlMemory.regionPath(region)))
+      })
+    },
+    60_000
+  )
+})
