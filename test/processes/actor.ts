@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
@@ -54,7 +55,7 @@ const subscribe = Effect.gen(function*() {
 
 const serve = Effect.gen(function*() {
   yield* tell({ _tag: "ready", sessionId: 0 })
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 const Attached = Log.layerClient.pipe(
@@ -70,10 +71,17 @@ const server = serve.pipe(
   )
 )
 
-const client = (part === "publish" ? publish : subscribe).pipe(Effect.scoped, Effect.provide(Attached))
+const asClient = <E>(program: Effect.Effect<void, E, Log.Client | Scope.Scope>) =>
+  program.pipe(Effect.scoped, Effect.provide(Attached))
 
 const failed = (error: { readonly _tag?: string; readonly message: string }) =>
   tell({ _tag: "failed", error: error._tag ?? "defect", message: error.message })
 
-await Effect.runPromise(Effect.catch(part === "serve" ? server : client, failed))
+await Effect.runPromise(
+  part === "serve"
+    ? Effect.catch(server, failed)
+    : part === "publish"
+    ? Effect.catch(asClient(publish), failed)
+    : Effect.catch(asClient(subscribe), failed)
+)
 process.disconnect?.()

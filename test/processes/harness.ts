@@ -2,6 +2,7 @@
  * Starts actors and waits for what they tell. An actor that outlives its test is killed with the test's scope.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -21,6 +22,11 @@ export type ActorMessage =
   | { readonly _tag: "acknowledged"; readonly records: number }
   | { readonly _tag: "done"; readonly records: number }
   | { readonly _tag: "failed"; readonly error: string; readonly message: string }
+
+/** The actor was gone before it told what was waited for. */
+export class ActorEnded
+  extends Schema.TaggedError<ActorEnded>()("ActorEnded", { lastTold: Schema.UndefinedOr(Schema.String) })
+{}
 
 export type Part = "publish" | "subscribe" | "serve"
 
@@ -53,20 +59,20 @@ export class Actor {
   }
 
   /** The first message that fits, told already or to come. Fails when the actor ends without it. */
-  told<M extends ActorMessage>(fits: (message: ActorMessage) => message is M): Effect.Effect<M, Error> {
+  told<M extends ActorMessage>(fits: (message: ActorMessage) => message is M): Effect.Effect<M, ActorEnded> {
     return this.#until(() => {
       const found = this.#told.find(fits)
       if (found !== undefined) return Effect.succeed(found)
       if (!this.#exited) return undefined
-      return Effect.fail(new Error(`the actor ended first; it told ${JSON.stringify(this.#told.at(-1))}`))
+      return Effect.fail(new ActorEnded({ lastTold: JSON.stringify(this.#told.at(-1)) }))
     })
   }
 
-  readonly ready: Effect.Effect<{ readonly sessionId: number }, Error> = Effect.suspend(() =>
+  readonly ready: Effect.Effect<{ readonly sessionId: number }, ActorEnded> = Effect.suspend(() =>
     this.told((message) => message._tag === "ready")
   )
 
-  acknowledged(records: number): Effect.Effect<unknown, Error> {
+  acknowledged(records: number): Effect.Effect<unknown, ActorEnded> {
     return this.told((message): message is ActorMessage & { readonly _tag: "acknowledged" } =>
       message._tag === "acknowledged" && message.records >= records
     )
