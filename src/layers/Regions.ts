@@ -16,7 +16,7 @@ export interface RegionSummary {
   readonly bytes: number
   readonly creatorPid: number
   readonly createdMillis: number
-  /** The process that created it lives. */
+  /** Its sequencer runs, in a process that lives. */
   readonly served: boolean
   /** Processes attached to it that live. */
   readonly attached: number

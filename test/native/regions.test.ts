@@ -1,0 +1,204 @@
+/**
+ * Regions that are not there, not whole, not ours, or do not fit: a typed error each, and nothing left behind.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { execFileSync } from "node:child_process"
+import {
+  chownSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import * as Regions from "../../src/layers/Regions.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/Topic.ts"
+import { smallGeometry } from "../suites/family.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-regions-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const fault = <A, R>(effect: Effect.Effect<A, CxlMemory.RegionError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.notStrictEqual(error.message, "")
+    return error.fault
+  })
+
+const attach = (path: string) => Effect.scoped(Layer.build(CxlMemory.layerAttach({ path })))
+
+/** A region that is there for the rest of the scope. */
+const created = (path: string) => Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry }))
+
+/** Writes over the bytes at `offset`, as something from outside would. */
+const damage = (path: string, offset: number, bytes: ReadonlyArray<number>) => {
+  const file = openSync(path, "r+")
+  writeSync(file, Uint8Array.from(bytes), 0, bytes.length, offset)
+  closeSync(file)
+}
+
+describe("regions", () => {
+  it.live("missing, and neither a file nor a link is taken for one", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      assert.strictEqual(yield* fault(attach(path)), "missing")
+      closeSync(openSync(path, "w"))
+      assert.strictEqual(yield* fault(attach(path)), "truncated")
+      symlinkSync(path, `${path}-link`)
+      assert.notStrictEqual(yield* fault(attach(`${path}-link`)), "truncated")
+    }).pipe(Effect.scoped))
+
+  it.live("not ours by magic, by version, by layout, or by half", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      yield* created(path)
+      yield* attach(path)
+      const faultOfCopy = (change: (copy: string) => void) => {
+        copyFileSync(path, `${path}-copy`)
+        change(`${path}-copy`)
+        return fault(attach(`${path}-copy`))
+      }
+      assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 16, [0xee])), "versionMismatch")
+      assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 8, [0xee])), "versionMismatch")
+      assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 0, [0xee])), "corrupt")
+      assert.strictEqual(yield* faultOfCopy((copy) => truncateSync(copy, 100)), "truncated")
+      assert.strictEqual(yield* faultOfCopy((copy) => truncateSync(copy, statSync(path).size - 1)), "truncated")
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(process.getuid?.() !== 0)("of another user, unless it is allowed", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      yield* created(path)
+      chownSync(path, 65534, 65534)
+      assert.strictEqual(yield* fault(attach(path)), "foreignOwner")
+      yield* Effect.scoped(Layer.build(CxlMemory.layerAttach({ path, allowForeign: true })))
+    }).pipe(Effect.scoped))
+
+  it.live("in use already: the second owner is refused and the first is not harmed", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      yield* created(path)
+      assert.include(["exists", "busy"], yield* fault(Effect.scoped(created(path))))
+      yield* attach(path)
+    }).pipe(Effect.scoped))
+
+  it.live("larger than the space there is: says what was wanted and what is free, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const geometry = { ...smallGeometry, clients: 256, brokers: 32, laneBytes: 2 ** 30 }
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(CxlMemory.layerFile({ path, geometry }))))
+      assert.strictEqual(error.fault, "noSpace")
+      assert.isAbove(error.wantedBytes ?? 0, error.freeBytes ?? Infinity)
+      assert.deepStrictEqual(readdirSync(join(path, "..")), [])
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(process.getuid?.() !== 0)(
+    "on a file system that fills up: typed, and it works with less",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        yield* Effect.acquireRelease(
+          Effect.sync(() => execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", path])),
+          () => Effect.sync(() => execFileSync("umount", ["--lazy", path]))
+        )
+        const region = join(path, "region")
+        const large = { ...smallGeometry, laneBytes: 1024 * 1024 }
+        const error = yield* Effect.flip(
+          Effect.scoped(Layer.build(CxlMemory.layerFile({ path: region, geometry: large })))
+        )
+        assert.strictEqual(error.fault, "noSpace")
+        assert.deepStrictEqual(readdirSync(path), [])
+        const publishing = Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Topic.make("small"))
+          yield* publisher.sendAll(Array.from({ length: 100 }, () => new Uint8Array(4000)))
+          yield* publisher.flush
+          return publisher.acknowledged()
+        })
+        const Small = Log.layerEmbedded().pipe(
+          Layer.provideMerge(CxlMemory.layerFile({ path: region, geometry: smallGeometry }))
+        )
+        assert.strictEqual(yield* publishing.pipe(Effect.scoped, Effect.provide(Small)), 100)
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("of impossible sizes", () =>
+    Effect.gen(function*() {
+      const impossible = [
+        { brokers: 0 },
+        { brokers: 33 },
+        { clients: 257 },
+        { laneSlots: 7 },
+        { laneSlots: 48 },
+        { indexEntries: 32 },
+        { batchBytes: 2048 },
+        { laneBytes: 16 * 1024 },
+        { laneBytes: Number.NaN },
+        { laneBytes: -1 },
+        { laneBytes: 2 ** 60 }
+      ]
+      for (const sizes of impossible) {
+        const geometry = { ...smallGeometry, ...sizes }
+        const building = Effect.scoped(Layer.build(CxlMemory.layerAnonymous({ geometry })))
+        assert.include(["invalid", "noSpace"], yield* fault(building), JSON.stringify(sizes))
+        if (!Number.isFinite(sizes.laneBytes ?? 0)) continue
+        assert.strictEqual(yield* fault(CxlMemory.regionBytes(geometry)), "invalid", JSON.stringify(sizes))
+      }
+      for (const region of ["", "../x", "a/b", "x".repeat(65)]) {
+        assert.strictEqual(yield* fault(Effect.scoped(Layer.build(CxlMemory.layerShm({ region })))), "invalid")
+        assert.strictEqual(yield* fault(Effect.scoped(Layer.build(CxlMemory.layerAttach({ region })))), "invalid")
+      }
+    }))
+
+  it.live("are private to their owner by default, and gone with it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const scope = yield* Scope.make()
+      yield* created(path).pipe(Scope.provide(scope))
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      const summary = yield* Regions.inspect(path)
+      assert.deepStrictEqual([summary.isRegion, summary.served, summary.attached, summary.creatorPid, summary.detail], [
+        true,
+        false,
+        1,
+        process.pid,
+        ""
+      ])
+      const error = yield* Effect.flip(Regions.removeDead(path))
+      assert.include(["busy", "exists"], error.fault)
+      yield* Scope.close(scope, Exit.void)
+      assert.isFalse(existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live("tell how much was prefaulted while they are made", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const seen: Array<number> = []
+      let total = 0
+      yield* Layer.build(CxlMemory.layerFile({
+        path,
+        geometry: { ...smallGeometry, laneBytes: 4 * 1024 * 1024 },
+        onProgress: (faulted, all) => {
+          seen.push(faulted)
+          total = all
+        }
+      }))
+      assert.isAtLeast(seen.length, 1)
+      assert.strictEqual(total, statSync(path).size)
+    }).pipe(Effect.scoped))
+})
