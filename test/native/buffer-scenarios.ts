@@ -2,8 +2,7 @@
  * One scenario a process, because each ends its process in a way of its own. Prints `survived` where it gets so far.
  */
 import assert from "node:assert"
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
-import { createRequire } from "node:module"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -84,12 +83,14 @@ const scenarios: Record<string, () => Promise<void>> = {
     survived()
   },
   "double-load": async () => {
+    // A second copy of the package, as two dependencies may bring.
     const folder = mkdtempSync(join(tmpdir(), "ringfence-load-"))
-    const original = fileURLToPath(new URL("../../build/Release/ringfence.node", import.meta.url))
-    copyFileSync(original, join(folder, "second.node"))
-    const require = createRequire(import.meta.url)
-    assert.strictEqual(require(original), native)
-    const second = require(join(folder, "second.node")) as Native
+    for (const file of ["src/native/binding.ts", "build/Release/ringfence.node"]) {
+      cpSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), join(folder, file))
+    }
+    const binding = await import(join(folder, "src/native/binding.ts")) as { readonly load: typeof load }
+    const second = binding.load() as Native
+    assert.notStrictEqual(second, native)
     const [a, b] = [
       await create(""),
       await second.createRegion(path, "second", geometry, 0o600, -1, true, second.newProgress())
