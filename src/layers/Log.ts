@@ -12,6 +12,7 @@ import type { Sequencer, SequencerOptions } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Topic, TopicError } from "../services/Topic.ts"
 import type { Provided } from "./CxlMemory.ts"
+import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/layerMemory.ts"
 import * as NativeBroker from "./native/Broker.ts"
 import { layerAckTracker, layerDiagnostics } from "./native/NativeLog.ts"
 import { NativeRegion } from "./native/NativeRegion.ts"
@@ -54,6 +55,14 @@ export const layerEmbedded = (
   options: ServeOptions = {}
 ): Layer.Layer<Served | Client, RegionError | TopicError, Provided> =>
   layerClient.pipe(Layer.provideMerge(layerServe(options)))
+
+/**
+ * The whole log in this heap, in plain TypeScript, with the same promises: for tests, deterministic under `TestClock`,
+ * and for platforms without the native module.
+ */
+export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvided, RegionError | TopicError> = memory
+
+export type { MemoryOptions, Provided as MemoryProvided } from "./memory/layerMemory.ts"
 
 // --- internal ---
 

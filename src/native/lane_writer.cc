@@ -76,6 +76,7 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
   const uint64_t mask = g.lanePayloadBytes - 1;
+  if (closed_) return -1;
   if (lane.began && lane.beganSequence == sequence) return static_cast<int64_t>(lane.beganAt & mask);
   uint64_t start = lane.position;
   if ((start & mask) + g.batchBytes > g.lanePayloadBytes) start = roundUp(start, g.lanePayloadBytes);
@@ -100,7 +101,7 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
 bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
-  if (!lane.began || lane.beganSequence != batch.sequence) return false;
+  if (closed_ || !lane.began || lane.beganSequence != batch.sequence) return false;
   const uint64_t bytes = batchBytesOf(batch.payloadBytes, batch.messages, batch.uniformBytes);
   const uint64_t tableBytes = batch.uniformBytes == 0 ? uint64_t{batch.messages} * sizeof(uint32_t) : 0;
   if (bytes > g.batchBytes || batch.messages == 0) return false;
@@ -139,7 +140,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
 // written before it.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
-  if (lane.published == lane.written) return;
+  if (closed_ || lane.published == lane.written) return;
   const Publication& p = region_->publication();
   for (; lane.published < lane.written; lane.published += 1) {
     p.publish(region_->descriptor(laneOf(broker), lane.published).token, readyToken(lane.published, claim_.generation));
@@ -226,7 +227,9 @@ void LaneWriter::wantRoom(bool wants) {
   if (wants) region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 
+// From here on the lanes may become another session's: this writer never touches them again.
 void LaneWriter::close() {
+  closed_ = true;
   region_->publication().publish(region_->client(claim_.slot).line.closingGeneration, claim_.generation);
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }

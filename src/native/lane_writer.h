@@ -82,6 +82,7 @@ class LaneWriter {
 
   std::shared_ptr<Region> region_;
   Claim claim_;
+  bool closed_ = false;
   uint64_t epoch_ = 0;
   uint64_t fullEvents_ = 0;
   std::vector<Lane> lanes_;

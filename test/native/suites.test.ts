@@ -1,6 +1,8 @@
+import { lapsSuite } from "../suites/laps.ts"
 import { publishingSuite } from "../suites/publishing.ts"
 import { subscribingSuite } from "../suites/subscribing.ts"
 import { native } from "./family.ts"
 
 publishingSuite(native)
 subscribingSuite(native)
+lapsSuite(native)

@@ -1,10 +1,13 @@
 /**
  * A family of layers under test: the same suites run over each.
  */
+import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type * as Log from "../../src/layers/Log.ts"
 import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
 import type { TopicError } from "../../src/services/Topic.ts"
+import type { ManualLog } from "./manual.ts"
 
 export interface FamilyOptions {
   readonly geometry?: Partial<Geometry>
@@ -17,6 +20,11 @@ export interface Family {
   readonly embedded: (
     options?: FamilyOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory, RegionError | TopicError>
+  /** Runs over a log that advances by steps only. */
+  readonly manual: <A, E>(
+    geometry: Partial<Geometry>,
+    run: (log: ManualLog) => Effect.Effect<A, E, Scope.Scope>
+  ) => Effect.Effect<A, E | RegionError | TopicError>
 }
 
 /** Small lanes, so that suites reach every edge quickly. */

@@ -14,6 +14,8 @@ export class NativeLanes implements LaneWriter {
   readonly #region: RegionHandle
   readonly #lanes: LanesHandle
   readonly #payload: ReadonlyArray<ArrayBuffer>
+  #committedBatches = 0
+  #committedMessages = 0
   readonly #frontiers = new Float64Array(frontierFields)
 
   constructor(region: NativeRegion["Service"], lanes: LanesHandle) {
@@ -70,12 +72,13 @@ export class NativeLanes implements LaneWriter {
     return this.frontiers(broker).published
   }
 
+  // A session's line is the next owner's after its end: what was seen committed stays.
   committedBatches(): number {
-    return this.#native.laneCommittedBatches(this.#lanes)
+    return this.#committedBatches = Math.max(this.#committedBatches, this.#native.laneCommittedBatches(this.#lanes))
   }
 
   committedMessages(): number {
-    return this.#native.laneCommittedMessages(this.#lanes)
+    return this.#committedMessages = Math.max(this.#committedMessages, this.#native.laneCommittedMessages(this.#lanes))
   }
 
   ended(): SessionEnd | undefined {

@@ -11,15 +11,13 @@ import type { NativeRegion } from "./NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
 
-/**
- * Claims are made under one lock: whoever finds it taken tries again. A full table is looked at again for a moment
- * too, because a session that was just closed gives its slot back with the sequencer's next pass.
- */
+/** Claims are made under one lock: whoever finds it taken tries again. */
 export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
-  attempt(region.info.name, call).pipe(
-    Effect.retry({ while: isFault("full"), schedule: Schedule.spaced(claimRetryMillis), times: closingRetries }),
-    Effect.retry({ while: isFault("busy"), schedule: Schedule.spaced(claimRetryMillis), times: claimRetries })
-  )
+  Effect.retry(attempt(region.info.name, call), {
+    while: (error) => error.fault === "busy",
+    schedule: Schedule.spaced(claimRetryMillis),
+    times: claimRetries
+  })
 
 /** The topic's place in the region. It is declared when it is not there, unless `mustExist`. */
 export const openTopic = (
@@ -49,10 +47,6 @@ export const ackNameOf = (level: number): string => level === 0 ? "none" : "orde
 
 const claimRetryMillis = 2
 const claimRetries = 2500
-const closingRetries = 100
-
-const isFault = (fault: RegionError["fault"]) => (error: RegionError) => error.fault === fault
-
 const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
 
 const declare = (region: Region, topic: Topic<any>) =>

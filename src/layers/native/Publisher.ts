@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { LanesHandle } from "../../native/binding.ts"
 import { RegionError } from "../../services/CxlMemory.ts"
@@ -24,9 +25,23 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
     }))
 )
 
+type Region = NativeRegion["Service"]
+
+/** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
+export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
+  Effect.acquireRelease(
+    claiming(region, () => region.native.openLanes(region.handle, topic)),
+    (lanes) => Effect.sync(() => region.native.closeLanes(lanes))
+  )
+
 // --- internal ---
 
-type Region = NativeRegion["Service"]
+// A session that was just closed gives its slot back with the sequencer's next pass: a full table is looked at again.
+const closing = {
+  while: (error: RegionError) => error.fault === "full",
+  schedule: Schedule.spaced(2),
+  times: 100
+}
 
 const admissionMillis = 10_000
 
@@ -35,11 +50,7 @@ const openLanes = (
   topic: number
 ): Effect.Effect<NativeLanes, RegionError | LogLost, Scope.Scope> =>
   Effect.gen(function*() {
-    const { handle, native } = region
-    const lanes = yield* Effect.acquireRelease(
-      claiming(region, () => native.openLanes(handle, topic)),
-      (lanes) => Effect.sync(() => native.closeLanes(lanes))
-    )
+    const lanes = yield* Effect.retry(claimLanes(region, topic), closing)
     yield* admitted(region, lanes)
     return new NativeLanes(region, lanes)
   })

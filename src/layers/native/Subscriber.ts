@@ -23,11 +23,10 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
     }))
 )
 
-// --- internal ---
-
 type Region = NativeRegion["Service"]
 
-const openReader = (
+/** Attaches a reader, until the scope closes. */
+export const openReader = (
   region: Region,
   topic: number,
   topicName: string,

@@ -1,0 +1,37 @@
+/**
+ * Waiting for a change of the log without a lost wake-up.
+ */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type { Waiter } from "../../services/Lane.ts"
+import { LogLost } from "../../services/Sequencer.ts"
+
+/** Opened by every change; whoever waits looks again. A round that was opened stays open for those who saw it closed. */
+export class Bell {
+  #round = Latch.makeUnsafe(false)
+
+  ring(): void {
+    const round = this.#round
+    this.#round = Latch.makeUnsafe(false)
+    round.openUnsafe()
+  }
+
+  /** The round that the next {@link ring} opens: taken before a check, awaited after it. */
+  get round(): Latch.Latch {
+    return this.#round
+  }
+}
+
+/** A {@link Waiter} that looks again at each ring and gives up once `stopped` says so. */
+export const makeWaiter = (bell: Bell, region: string, stopped: () => boolean): Waiter => ({
+  until: <A>(check: () => A | undefined) => {
+    const attempt: Effect.Effect<A, LogLost> = Effect.suspend(() => {
+      const round = bell.round
+      const found = check()
+      if (found !== undefined) return Effect.succeed(found)
+      if (stopped()) return Effect.fail(new LogLost({ region, reason: "stopped" }))
+      return Effect.flatMap(round.await, () => attempt)
+    })
+    return attempt
+  }
+})

@@ -1,0 +1,58 @@
+/**
+ * The log of one heap, under all layers of this family: its memory, its order, and the way to wait for a change.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Geometry, RegionError } from "../../services/CxlMemory.ts"
+import type { Waiter } from "../../services/Lane.ts"
+import type { SequencerOptions } from "../../services/Sequencer.ts"
+import type { Topic, TopicError } from "../../services/Topic.ts"
+import { makeWaiter } from "./Bell.ts"
+import { declareTopic } from "./Claims.ts"
+import { Heap } from "./Heap.ts"
+import { resolveGeometry } from "./HeapGeometry.ts"
+import { OrderState } from "./OrderState.ts"
+
+export interface Options extends SequencerOptions {
+  /** Topics that are declared before anyone opens them. */
+  readonly topics?: ReadonlyArray<Topic<any>> | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1000. */
+  readonly stallMillis?: number | undefined
+  /** Sizes that differ from the small ones of this family: 1 MiB lanes, 64 KiB batches. */
+  readonly geometry?: Partial<Geometry> | undefined
+  /** What reports and errors call it. Default `memory`. */
+  readonly region?: string | undefined
+  /** Lends copies and fills them with 0xDB on release: a test that keeps a view too long sees it. Default false. */
+  readonly poisonReleased?: boolean | undefined
+}
+
+export class HeapLog extends Context.Service<HeapLog, {
+  readonly heap: Heap
+  readonly order: OrderState
+  readonly waiter: Waiter
+  readonly poisonReleased: boolean
+}>()("ringfence/layers/HeapLog") {}
+
+export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError | TopicError> =>
+  Layer.effect(
+    HeapLog,
+    Effect.gen(function*() {
+      const region = options.region ?? "memory"
+      const geometry = yield* resolveGeometry(region, options.geometry)
+      const heap = new Heap(region, geometry, yield* Clock.Clock)
+      for (const topic of options.topics ?? []) yield* declareTopic(heap, topic)
+      const order = new OrderState(heap, {
+        epochMicros: options.epochMicros ?? defaultEpochMicros,
+        manual: options.drive === "manual",
+        ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
+      })
+      const waiter = makeWaiter(heap.members, region, () => heap.stopped)
+      return HeapLog.of({ heap, order, waiter, poisonReleased: options.poisonReleased === true })
+    })
+  )
+
+// --- internal ---
+
+const defaultEpochMicros = 500

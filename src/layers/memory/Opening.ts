@@ -1,0 +1,95 @@
+/**
+ * Opening the two ends of the log: a session's lanes, and a reader of a topic.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { RegionError } from "../../services/CxlMemory.ts"
+import type { IndexReader, LaneWriter } from "../../services/Lane.ts"
+import type { LogLost } from "../../services/Sequencer.ts"
+import type { OpenSubscriberError, SubscriberOptions } from "../../services/Subscriber.ts"
+import type { Topic, TopicError } from "../../services/Topic.ts"
+import { claimReader, claimSession, declareTopic, hasFreeSession } from "./Claims.ts"
+import type { HeapTopic, Session } from "./Heap.ts"
+import type { HeapLog } from "./HeapLog.ts"
+import { makeLaneWriter } from "./LanePort.ts"
+import { ReaderPort } from "./ReaderPort.ts"
+
+type Log = HeapLog["Service"]
+
+/** A session's lanes, once the sequencer has adopted it. The session ends with the scope. */
+export const openLanes = (
+  log: Log,
+  topic: Topic<any>
+): Effect.Effect<LaneWriter, TopicError | RegionError | LogLost, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { heap, waiter } = log
+    const declared = yield* declareTopic(heap, topic)
+    const session = yield* Effect.acquireRelease(
+      claiming(log, declared),
+      (session) => Effect.sync(() => closeSession(log, session)),
+      { interruptible: true }
+    )
+    yield* admitted(log, session)
+    return makeLaneWriter(heap, session, waiter)
+  })
+
+/** A reader, attached until the scope closes. */
+export const openReader = (
+  log: Log,
+  topic: Topic<any>,
+  options?: SubscriberOptions
+): Effect.Effect<IndexReader, OpenSubscriberError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { heap, poisonReleased, waiter } = log
+    const declared = yield* declareTopic(heap, topic, options?.mustExist)
+    return yield* Effect.acquireRelease(
+      Effect.map(
+        claimReader(heap, declared, options?.name ?? processTitle(), options?.from ?? "end"),
+        (reader) => new ReaderPort(heap, declared, reader, waiter, poisonReleased)
+      ),
+      (port) => Effect.sync(port.detach)
+    )
+  })
+
+/** What others see of this process. */
+export const processTitle = (): string => {
+  const program = process.argv[1]?.split("/").at(-1) ?? process.title
+  return program.replace(/\.[a-z]+$/, "")
+}
+
+// --- internal ---
+
+const admissionMillis = 10_000
+
+// A slot whose session is closing comes free by itself while the sequencer runs by itself: it is waited for.
+const claiming = (log: Log, topic: HeapTopic): Effect.Effect<Session, RegionError | LogLost> =>
+  Effect.suspend(() => {
+    const { heap, order, waiter } = log
+    const isFreeing = heap.sessions.some((session) => session?.closing === true && session.state !== "ended")
+    if (!order.runs || !isFreeing || hasFreeSession(heap)) return claimSession(heap, topic)
+    return Effect.andThen(waiter.until(() => hasFreeSession(heap) ? true : undefined), claiming(log, topic))
+  })
+
+const admitted = ({ heap, order, waiter }: Log, session: Session): Effect.Effect<true, RegionError | LogLost> => {
+  const admission = waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
+  // a sequencer that runs by itself admits in its next pass: no need to watch the clock
+  return order.runs ? admission : admission.pipe(
+    Effect.timeoutOrElse({
+      duration: admissionMillis,
+      orElse: () =>
+        Effect.fail(
+          new RegionError({
+            fault: "notServing",
+            region: heap.region,
+            detail: `the session was not admitted within ${admissionMillis} ms`,
+            hint: "its sequencer is paused, or waits to be stepped"
+          })
+        )
+    })
+  )
+}
+
+const closeSession = ({ heap }: Log, session: Session): void => {
+  session.closing = true
+  heap.wakeSequencer()
+}

@@ -1,0 +1,32 @@
+/**
+ * The in-memory family.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Log from "../../src/layers/Log.ts"
+import { HeapLog } from "../../src/layers/memory/HeapLog.ts"
+import { layerWithPorts } from "../../src/layers/memory/layerMemory.ts"
+import { openLanes, openReader } from "../../src/layers/memory/Opening.ts"
+import { Sequencer } from "../../src/services/Sequencer.ts"
+import type { Family } from "../suites/family.ts"
+import { scopedPart } from "../suites/manual.ts"
+
+export const memory: Family = {
+  name: "memory",
+  embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  manual: (geometry, run) =>
+    Effect.gen(function*() {
+      const log = yield* HeapLog
+      const sequencer = yield* Sequencer
+      return yield* run({
+        open: (topic) =>
+          scopedPart(Effect.gen(function*() {
+            const opening = yield* Effect.forkChild(openLanes(log, topic), { startImmediately: true })
+            if (opening.pollUnsafe() === undefined) yield* sequencer.step
+            return yield* Fiber.join(opening)
+          })),
+        attach: (topic, from) => scopedPart(openReader(log, topic, { from, name: "reader" })),
+        step: sequencer.step
+      })
+    }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry, drive: "manual" })))
+}

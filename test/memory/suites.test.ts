@@ -1,0 +1,8 @@
+import { lapsSuite } from "../suites/laps.ts"
+import { publishingSuite } from "../suites/publishing.ts"
+import { subscribingSuite } from "../suites/subscribing.ts"
+import { memory } from "./family.ts"
+
+publishingSuite(memory)
+subscribingSuite(memory)
+lapsSuite(memory)

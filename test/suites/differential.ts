@@ -1,0 +1,336 @@
+/**
+ * Random histories, run over two families side by side: they agree on everything that can be seen, and each keeps the
+ * contract of the log.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as fc from "fast-check"
+import type { IndexedBatch, IndexReader, LaneWriter } from "../../src/services/Lane.ts"
+import type { From } from "../../src/services/Subscriber.ts"
+import * as Topic from "../../src/services/Topic.ts"
+import { type ManualLog, type Part, writeBatch } from "./manual.ts"
+
+export const topics = [Topic.make("by-session"), Topic.make("total", { order: "total" })] as const
+
+export const geometry = {
+  brokers: 3,
+  clients: 2,
+  topics: 2,
+  readers: 2,
+  laneSlots: 8,
+  laneBytes: 32 * 1024,
+  batchBytes: 4096,
+  indexEntries: 64,
+  processes: 2
+}
+
+/** What a client, a reader or the sequencer does next. Indexes are taken modulo what is there. */
+export type Command =
+  | { readonly do: "open"; readonly topic: number }
+  | {
+    readonly do: "write"
+    readonly session: number
+    readonly broker: number
+    /** Where in the session's sequence: next, one that was written before, or one ahead of others still to come. */
+    readonly which: "next" | "again" | "ahead" | "missing"
+    readonly lengths: ReadonlyArray<number>
+  }
+  | { readonly do: "publish"; readonly session: number; readonly broker: number }
+  | { readonly do: "step" }
+  | { readonly do: "close"; readonly session: number }
+  | { readonly do: "attach"; readonly topic: number; readonly from: "start" | "end" | number }
+  | { readonly do: "poll"; readonly reader: number; readonly max: number }
+  | { readonly do: "release"; readonly reader: number; readonly keep: number }
+  | { readonly do: "detach"; readonly reader: number }
+
+const index = fc.nat({ max: 2 })
+const lengths = fc.oneof(
+  fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 5 }),
+  fc.constantFrom([1000], [2000, 2000], [4096], [1, 2, 3])
+)
+
+export const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("open" as const), topic: index }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant("write" as const),
+      session: index,
+      broker: index,
+      which: fc.oneof(
+        { weight: 8, arbitrary: fc.constant("next" as const) },
+        { weight: 2, arbitrary: fc.constant("missing" as const) },
+        { weight: 1, arbitrary: fc.constantFrom("again" as const, "ahead" as const) }
+      ),
+      lengths
+    })
+  },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant("publish" as const), session: index, broker: index }) },
+  { weight: 8, arbitrary: fc.constant({ do: "step" as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("close" as const), session: index }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("attach" as const),
+      topic: index,
+      from: fc.oneof(fc.constantFrom("start" as const, "end" as const), fc.nat({ max: 40 }))
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant("poll" as const), reader: index, max: fc.integer({ min: 1, max: 9 }) })
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("release" as const), reader: index, keep: fc.nat({ max: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const), reader: index }) }
+)
+
+/** Plays the commands and tells, for each, what could be seen afterwards. */
+export const history = (commands: ReadonlyArray<Command>) => (log: ManualLog) =>
+  Effect.gen(function*() {
+    const player = new Player(log)
+    const seen: Array<unknown> = []
+    for (const command of commands) {
+      const result = yield* Effect.exit(player.play(command))
+      seen.push({
+        command,
+        result: Exit.isSuccess(result) ? result.value : describeFailure(result),
+        state: player.state()
+      })
+    }
+    yield* player.finish
+    return { seen, final: player.state(), streams: player.streams() }
+  })
+
+// --- internal ---
+
+const describeFailure = (exit: Exit.Failure<unknown, any>): unknown =>
+  exit.cause.reasons.map((reason) =>
+    reason._tag === "Fail"
+      ? {
+        tag: reason.error._tag,
+        fault: reason.error.fault,
+        start: reason.error.start
+      }
+      : String("defect" in reason ? reason.defect : reason._tag)
+  )
+
+interface Session {
+  readonly lanes: LaneWriter
+  readonly close: Effect.Effect<void>
+  readonly topic: string
+  closed: boolean
+  last: ReturnType<typeof describeSession> | undefined
+  next: number
+  firstMessages: Array<number>
+  messages: number
+  missing: Array<{ readonly sequence: number; readonly firstMessage: number; readonly lengths: ReadonlyArray<number> }>
+}
+
+const describeSession = (lanes: LaneWriter) => ({
+  id: lanes.sessionId,
+  committed: [lanes.committedBatches(), lanes.committedMessages()],
+  ended: lanes.ended(),
+  heldBehind: lanes.gap()?.heldBehind,
+  lanes: Array.from({ length: geometry.brokers }, (_, b) => ({ inFlight: lanes.inFlight(b), ...lanes.frontiers(b) }))
+})
+
+const describeEnded = (lanes: LaneWriter) => lanes.ended() === undefined ? undefined : describeSession(lanes)
+
+interface Reader {
+  readonly port: IndexReader
+  readonly close: Effect.Effect<void>
+  readonly topic: string
+  readonly batches: Array<ReturnType<typeof describeBatch>>
+}
+
+const describeBatch = (batch: IndexedBatch) => ({
+  index: batch.index,
+  position: batch.position,
+  messageCount: batch.messageCount,
+  sessionId: batch.sessionId,
+  batchSequence: batch.batchSequence,
+  firstMessage: batch.firstMessage,
+  broker: batch.broker,
+  lengths: batch.lengths === undefined
+    ? Array.from({ length: batch.messageCount }, () => batch.uniformBytes)
+    : [...batch.lengths],
+  bytes: batch.payload.length,
+  first: batch.payload[0],
+  last: batch.payload.at(-1)
+})
+
+class Player {
+  readonly #log: ManualLog
+  readonly #sessions: Array<Session> = []
+  readonly #readers: Array<Reader> = []
+  readonly #gone: Array<Reader> = []
+
+  constructor(log: ManualLog) {
+    this.#log = log
+  }
+
+  play(command: Command) {
+    return Effect.suspend((): Effect.Effect<unknown, any, any> => {
+      switch (command.do) {
+        case "open":
+          return this.#open(command.topic)
+        case "attach":
+          return this.#attach(command.topic, command.from)
+        case "step":
+          return this.#log.step
+        case "close":
+        case "write":
+        case "publish": {
+          const session = this.#sessions[command.session % Math.max(1, this.#sessions.length)]
+          return session === undefined ? Effect.void : this.#client(session, command)
+        }
+        default: {
+          const reader = this.#readers[command.reader % Math.max(1, this.#readers.length)]
+          return reader === undefined ? Effect.void : this.#subscriber(reader, command)
+        }
+      }
+    })
+  }
+
+  /** Everything that is visible from outside, of every session and every reader. */
+  state() {
+    return {
+      // What ended is looked at once more: afterwards its lanes may be another's.
+      sessions: this.#sessions.map((session) => session.last ??= describeEnded(session.lanes))
+        .map((ended, i) => ended ?? describeSession((this.#sessions[i] as Session).lanes)),
+      readers: this.#readers.map(({ port }) => ({
+        next: port.next(),
+        committed: [port.committed(), port.committedMessages()]
+      }))
+    }
+  }
+
+  streams() {
+    return [...this.#gone, ...this.#readers].map(({ batches, topic }) => ({ topic, batches }))
+  }
+
+  /** Lets everything that is published be ordered and read. */
+  readonly finish = Effect.suspend(() => {
+    const log = this.#log
+    const readers = this.#readers
+    return Effect.gen(function*() {
+      for (let i = 0; i < 200; i += 1) {
+        const moved = yield* log.step
+        let read = 0
+        for (const reader of readers) {
+          const batches = reader.port.poll(64)
+          read += batches.length
+          reader.batches.push(...batches.map(describeBatch))
+          reader.port.release(reader.port.next())
+        }
+        if (!moved && read === 0) return
+      }
+    })
+  })
+
+  #open(topic: number) {
+    const chosen = topics[topic % topics.length] ?? topics[0]
+    return Effect.map(this.#log.open(chosen), ({ close, port }: Part<LaneWriter>) => {
+      const fresh = { closed: false, last: undefined, next: 0, messages: 0, firstMessages: [], missing: [] }
+      this.#sessions.push({ lanes: port, close, topic: chosen.name, ...fresh })
+      return port.sessionId
+    })
+  }
+
+  #attach(topic: number, from: "start" | "end" | number) {
+    const chosen = topics[topic % topics.length] ?? topics[0]
+    const begin: From = typeof from === "number" ? { position: from } : from
+    return Effect.map(this.#log.attach(chosen, begin), ({ close, port }: Part<IndexReader>) => {
+      this.#readers.push({ port, close, topic: chosen.name, batches: [] })
+      return port.next()
+    })
+  }
+
+  #client(session: Session, command: Command & { readonly do: "close" | "write" | "publish" }) {
+    if (command.do === "close") {
+      // It stays in sight: its end is part of what is compared.
+      session.closed = true
+      return session.close
+    }
+    if (session.closed) return Effect.succeed("closed")
+    const broker = command.broker % geometry.brokers
+    if (command.do === "publish") return Effect.sync(() => session.lanes.publish(broker))
+    return Effect.sync(() => this.#write(session, broker, command))
+  }
+
+  #write(session: Session, broker: number, { lengths, which }: Command & { readonly do: "write" }): unknown {
+    if (session.lanes.ended() !== undefined) return "ended"
+    if (which === "again") {
+      if (session.next === 0) return "nothing to repeat"
+      const sequence = session.next - 1
+      return writeBatch(session.lanes, broker, {
+        sequence,
+        firstMessage: session.firstMessages[sequence] ?? 0,
+        lengths
+      })
+    }
+    if (which === "missing") {
+      const late = session.missing[0]
+      if (late === undefined) return "nothing is missing"
+      const written = writeBatch(session.lanes, broker, late)
+      if (written) session.missing.shift()
+      return written
+    }
+    const batch = { sequence: session.next, firstMessage: session.messages, lengths }
+    const passedOver = which === "ahead" && session.missing.length < 3
+    const written = passedOver || writeBatch(session.lanes, broker, batch)
+    if (passedOver) session.missing.push(batch)
+    if (!written) return false
+    session.firstMessages[batch.sequence] = batch.firstMessage
+    session.next += 1
+    session.messages += lengths.length
+    return passedOver ? "later" : true
+  }
+
+  #subscriber(reader: Reader, command: Command & { readonly do: "poll" | "release" | "detach" }) {
+    switch (command.do) {
+      case "poll":
+        return Effect.sync(() => {
+          const batches = reader.port.poll(command.max).map(describeBatch)
+          reader.batches.push(...batches)
+          return batches
+        })
+      case "release":
+        return Effect.sync(() => reader.port.release(reader.port.next() - command.keep))
+      case "detach":
+        return Effect.map(reader.close, () => {
+          this.#readers.splice(this.#readers.indexOf(reader), 1)
+          this.#gone.push(reader)
+        })
+    }
+  }
+}
+
+/** The contract of the log, on what the readers of one history have seen. Returns what is broken, or `undefined`. */
+export const brokenPromise = (
+  streams: ReadonlyArray<{ readonly topic: string; readonly batches: ReadonlyArray<ReturnType<typeof describeBatch>> }>
+): string | undefined => {
+  const orders = new Map<string, Map<number, string>>()
+  for (const { batches, topic } of streams) {
+    const order = orders.get(topic) ?? new Map<number, string>()
+    orders.set(topic, order)
+    const bySession = new Map<number, number>()
+    let last: { readonly index: number; readonly end: number } | undefined
+    for (const batch of batches) {
+      if (last !== undefined && (batch.index !== last.index + 1 || batch.position !== last.end)) {
+        return `${topic}: index ${batch.index} at ${batch.position} follows ${last.index}, which ends at ${last.end}`
+      }
+      last = { index: batch.index, end: batch.position + batch.messageCount }
+      const same = JSON.stringify(batch)
+      const known = order.get(batch.index)
+      if (known !== undefined && known !== same) return `${topic}: two readers differ at ${batch.index}`
+      order.set(batch.index, same)
+      const before = bySession.get(batch.sessionId)
+      if (topic === topics[0].name && before !== undefined && batch.batchSequence !== before + 1) {
+        return `${topic}: session ${batch.sessionId}: batch ${batch.batchSequence} follows ${before}`
+      }
+      bySession.set(batch.sessionId, batch.batchSequence)
+    }
+  }
+  return undefined
+}

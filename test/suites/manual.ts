@@ -1,0 +1,63 @@
+/**
+ * The two ends of a log whose sequencer advances by steps only: what happens between two steps is the test's choice.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { IndexReader, LaneWriter } from "../../src/services/Lane.ts"
+import type { LogLost } from "../../src/services/Sequencer.ts"
+import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
+import type { Topic, TopicError } from "../../src/services/Topic.ts"
+
+/** One end, and the way to give it up before the test ends. */
+export interface Part<P> {
+  readonly port: P
+  readonly close: Effect.Effect<void>
+}
+
+export type OpenError = TopicError | RegionError | LogLost | PositionTrimmed
+
+export interface ManualLog {
+  /** Opens a session; takes one step of the sequencer, which adopts it. */
+  readonly open: (topic: Topic) => Effect.Effect<Part<LaneWriter>, OpenError, Scope.Scope>
+  readonly attach: (topic: Topic, from: From) => Effect.Effect<Part<IndexReader>, OpenError, Scope.Scope>
+  readonly step: Effect.Effect<boolean>
+}
+
+/** Runs the opening in a scope of its own, below the test's. */
+export const scopedPart = <P, E>(
+  opening: Effect.Effect<P, E, Scope.Scope>
+): Effect.Effect<Part<P>, E, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const port = yield* opening.pipe(
+      Scope.provide(scope),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    return { port, close: Scope.close(scope, Exit.void) }
+  })
+
+/** Writes one batch; false when the lane is full. The records carry `stamp`, so that mixed-up memory shows. */
+export const writeBatch = (
+  lanes: LaneWriter,
+  broker: number,
+  batch: { readonly sequence: number; readonly firstMessage: number; readonly lengths: ReadonlyArray<number> }
+): boolean => {
+  const room = lanes.begin(broker, batch.sequence)
+  if (room === undefined) return false
+  const payloadBytes = batch.lengths.reduce((sum, length) => sum + length, 0)
+  const uniform = batch.lengths.every((length) => length === batch.lengths[0]) ? batch.lengths[0] ?? 0 : 0
+  room.fill(stampOf(lanes.sessionId, batch.sequence), 0, payloadBytes)
+  lanes.seal(broker, {
+    batchSequence: batch.sequence,
+    firstMessage: batch.firstMessage,
+    messageCount: batch.lengths.length,
+    payloadBytes,
+    uniformBytes: uniform,
+    lengths: Uint32Array.from(batch.lengths)
+  })
+  return true
+}
+
+export const stampOf = (sessionId: number, sequence: number): number => (sessionId * 37 + sequence * 11 + 1) & 0xff
