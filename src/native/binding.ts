@@ -159,6 +159,8 @@ export interface NativeSessionState {
   readonly batches: number
   readonly messages: number
   readonly held: number
+  /** What comes next is missing while others are held behind it. */
+  readonly gap: boolean
   readonly heldTotal: number
   readonly duplicates: number
   readonly purged: number
@@ -196,6 +198,9 @@ export const frontierFields = 11
 /** States of the process that serves a region. */
 export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
 
+/** What a sleeping process wants to be rung for. */
+export const sleepsFor = { data: 1, admission: 4 } as const
+
 /** How a session ended. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
 
@@ -224,7 +229,7 @@ export interface Native {
   processes(region: RegionHandle): ReadonlyArray<NativeProcess>
   closeRegion(region: RegionHandle): void
   startWaiter(region: RegionHandle, wake: () => void): void
-  armWaiter(region: RegionHandle): void
+  armWaiter(region: RegionHandle, reasons: number): void
   disarmWaiter(region: RegionHandle): void
   serverState(region: RegionHandle): number
   laneBuffer(region: RegionHandle, lane: number): ArrayBuffer

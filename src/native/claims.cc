@@ -91,7 +91,7 @@ Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& c
     p.publish(slot.generation, generation + 1);
     claim = {i, generation + 1, clientId};
     region.wakeSequencer(sleepsForData | sleepsForRoom);
-    region.wakeProcesses();
+    region.wakeProcesses(sleepsForAdmission);
     return Status::fine();
   }
   return Status::failed(

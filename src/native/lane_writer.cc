@@ -76,7 +76,7 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
   const uint64_t mask = g.lanePayloadBytes - 1;
-  if (closed_) return -1;
+  if (closed_ || endReason() != endNone) return -1;
   if (lane.began && lane.beganSequence == sequence) return static_cast<int64_t>(lane.beganAt & mask);
   uint64_t start = lane.position;
   if ((start & mask) + g.batchBytes > g.lanePayloadBytes) start = roundUp(start, g.lanePayloadBytes);
@@ -87,8 +87,8 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
     const uint64_t released = p.observe(region_->laneLine(epoch_, laneOf(broker)).frontiers.released);
     if (released > lane.released && released <= lane.published) lane.released = released;
     if (!roomFor(broker, lane, sequence, start)) {
-      fullEvents_ += 1;
-      p.write(region_->producer(laneOf(broker)).fullEvents, fullEvents_);
+      lane.fullEvents += 1;
+      p.write(region_->producer(laneOf(broker)).fullEvents, lane.fullEvents);
       return -1;
     }
   }
@@ -101,7 +101,7 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
 bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
-  if (closed_ || !lane.began || lane.beganSequence != batch.sequence) return false;
+  if (closed_ || endReason() != endNone || !lane.began || lane.beganSequence != batch.sequence) return false;
   const uint64_t bytes = batchBytesOf(batch.payloadBytes, batch.messages, batch.uniformBytes);
   const uint64_t tableBytes = batch.uniformBytes == 0 ? uint64_t{batch.messages} * sizeof(uint32_t) : 0;
   if (bytes > g.batchBytes || batch.messages == 0) return false;
@@ -140,7 +140,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
 // written before it.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
-  if (closed_ || lane.published == lane.written) return;
+  if (closed_ || endReason() != endNone || lane.published == lane.written) return;
   const Publication& p = region_->publication();
   for (; lane.published < lane.written; lane.published += 1) {
     p.publish(region_->descriptor(laneOf(broker), lane.published).token, readyToken(lane.published, claim_.generation));
@@ -150,6 +150,12 @@ void LaneWriter::publish(uint32_t broker) {
   p.write(line.publishedMessages, lane.publishedMessages);
   p.write(line.publishedBatches, lane.published);
   region_->wakeSequencer(sleepsForData);
+}
+
+uint64_t LaneWriter::fullEvents() const {
+  uint64_t events = 0;
+  for (const Lane& lane : lanes_) events += lane.fullEvents;
+  return events;
 }
 
 uint64_t LaneWriter::inFlight(uint32_t broker) {
@@ -205,7 +211,9 @@ LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
 }
 
 uint64_t LaneWriter::held() const {
-  return region_->publication().read(region_->sessionLine(epoch_, claim_.slot).pressure.held);
+  const Publication& p = region_->publication();
+  const SessionLine::Pressure& line = region_->sessionLine(epoch_, claim_.slot).pressure;
+  return p.read(line.gapSinceNanos) == 0 ? 0 : p.read(line.held);
 }
 
 int32_t LaneWriter::brokerHolding(uint64_t sequence) const {

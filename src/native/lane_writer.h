@@ -47,9 +47,9 @@ class LaneWriter {
   uint64_t committedBatches() const;
   uint64_t committedMessages() const;
   uint32_t endReason() const;  // EndReason
-  uint64_t fullEvents() const { return fullEvents_; }
+  uint64_t fullEvents() const;
   LaneFrontiers frontiers(uint32_t broker) const;
-  uint64_t held() const;
+  uint64_t held() const;  // behind a gap; 0 while nothing is missing
   // The broker whose lane holds that batch unpublished, or -1.
   int32_t brokerHolding(uint64_t sequence) const;
   void wantRoom(bool wants);
@@ -72,6 +72,7 @@ class LaneWriter {
     uint64_t beganSequence = 0;
     uint64_t writtenMessages = 0;
     uint64_t publishedMessages = 0;
+    uint64_t fullEvents = 0;
     std::vector<uint64_t> start;     // payload position by slot
     std::vector<uint32_t> messages;  // by slot
   };
@@ -84,7 +85,6 @@ class LaneWriter {
   Claim claim_;
   bool closed_ = false;
   uint64_t epoch_ = 0;
-  uint64_t fullEvents_ = 0;
   std::vector<Lane> lanes_;
 };
 

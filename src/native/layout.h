@@ -91,7 +91,8 @@ struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bum
   uint32_t reserved[15];
 };
 
-enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2 };
+// What a sleeper wants to be rung for. A server that only admits clients sleeps through the commits.
+enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2, sleepsForAdmission = 4, sleepsForAll = 7 };
 
 struct alignas(lineBytes) SleepLine {  // the sleeper: what it sleeps for
   uint32_t sleeps;

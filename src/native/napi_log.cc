@@ -498,6 +498,7 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   put(env, out, "batches", adopted ? acks.batches : 0);
   put(env, out, "messages", adopted ? acks.messages : 0);
   put(env, out, "held", adopted ? pressure.held : 0);
+  set(env, out, "gap", truth(env, adopted && pressure.gapSinceNanos != 0));
   put(env, out, "heldTotal", adopted ? pressure.heldTotal : 0);
   put(env, out, "duplicates", adopted ? pressure.duplicates : 0);
   put(env, out, "purged", adopted ? pressure.purged : 0);

@@ -181,11 +181,13 @@ napi_value startWaiter(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
+// armWaiter(region, reasons): `reasons` are SleepBits.
 napi_value armWaiter(napi_env env, napi_callback_info info) {
-  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr || handle->waiter == nullptr) return nothing(env);
   napi_ref_threadsafe_function(env, handle->wake);
-  handle->waiter->arm();
+  handle->waiter->arm(arguments.word(1));
   return nothing(env);
 }
 

@@ -401,12 +401,12 @@ void Region::wakeSequencer(uint32_t reasons) const {
   futexWake(&head.sequencerBell.bell);
 }
 
-void Region::wakeProcesses() const {
+void Region::wakeProcesses(uint32_t reasons) const {
   publication_.fullFence();
   for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
     ProcessSlot& sleeper = process(i);
     if (publication_.read(sleeper.owner.generation) == 0) continue;
-    if (publication_.read(sleeper.sleep.sleeps) == awake) continue;
+    if ((publication_.read(sleeper.sleep.sleeps) & reasons) == 0) continue;
     publication_.ring(sleeper.bell.bell);
     futexWake(&sleeper.bell.bell);
   }

@@ -140,7 +140,7 @@ class Region {
 
   // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
   void wakeSequencer(uint32_t reasons) const;
-  void wakeProcesses() const;
+  void wakeProcesses(uint32_t reasons) const;
 
  private:
   Region() = default;

@@ -78,7 +78,7 @@ void Sequencer::stop() {
   stopped_ = true;
   pass(true);  // what was published before the stop is still ordered
   p_.publish(region_->header().control.state, uint32_t{servingStopped});
-  region_->wakeProcesses();
+  region_->wakeProcesses(sleepsForAll);
 }
 
 bool Sequencer::step() {
@@ -104,7 +104,8 @@ void Sequencer::resume() {
 bool Sequencer::pass(bool commitNow) {
   passes_ += 1;
   bool moved = adoptTopics();
-  moved |= adoptClients();
+  const bool adopted = adoptClients();
+  moved |= adopted;
   moved |= scanLanes();
   if (!ready_.empty() && (commitNow || epochDue())) moved |= commit();
   moved |= endSessions();
@@ -112,7 +113,7 @@ bool Sequencer::pass(bool commitNow) {
   moved |= makeRoom();
   if (moved) {
     publishAll();
-    region_->wakeProcesses();
+    region_->wakeProcesses(adopted ? sleepsForData | sleepsForAdmission : uint32_t{sleepsForData});
   }
   return moved;
 }
@@ -299,7 +300,9 @@ bool Sequencer::emitReady(uint32_t client) {
     pending.tag = 0;
     moved = true;
   }
-  if (session.held == 0) {
+  // What only waits for room in the index is no gap: nothing of it is missing.
+  const bool missing = session.window[session.expected & (session.window.size() - 1)].tag != session.expected + 1;
+  if (session.held == 0 || !missing) {
     session.gapSinceNanos = 0;
   } else if (session.gapSinceNanos == 0 || moved) {
     session.gapSinceNanos = monotonicNanos();
@@ -766,7 +769,7 @@ uint32_t grantLanes(const Region& region, uint32_t broker) {
     p.publish(grant.grantedGeneration, generation);
     granted += 1;
   }
-  if (granted != 0) region.wakeProcesses();
+  if (granted != 0) region.wakeProcesses(sleepsForData);
   return granted;
 }
 

@@ -30,10 +30,10 @@ Waiter::~Waiter() { stop(); }
 
 // SYNC: `sleeps` is written and a full fence follows, then the caller looks at the data; a publisher publishes the
 // data, fences, and looks at `sleeps` (Region::wakeProcesses). So either the caller sees the data or it is rung.
-void Waiter::arm() {
+void Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
   const Publication& p = region_->publication();
-  p.write(region_->process(region_->slot()).sleep.sleeps, uint32_t{sleepsForData});
+  p.write(region_->process(region_->slot()).sleep.sleeps, reasons);
   p.fullFence();
 }
 
@@ -49,6 +49,9 @@ void Waiter::run(uint32_t seen) {
     const uint32_t now = p.observe(bell);
     if (now != seen) {
       seen = now;
+      // Others need not ring again before the next arm(). An arm() between these two lines is answered by the wake.
+      p.write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
+      p.fullFence();
       if (armed_.exchange(false, std::memory_order_seq_cst)) wake_();
       continue;
     }

@@ -26,8 +26,9 @@ class Waiter {
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
-  // Publishes that this process sleeps. The caller looks at what it waits for *after* this, and sleeps only then.
-  void arm();
+  // Publishes that this process sleeps, and for what (SleepBits). The caller looks at what it waits for *after* this,
+  // and sleeps only then.
+  void arm(uint32_t reasons);
   // Nobody here waits any more: others need not ring.
   void disarm();
   // Stops and joins the thread. Nothing is called afterwards.

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { isMainThread, Worker, workerData } from "node:worker_threads"
-import { load, type Native, orderLevel, type RegionHandle } from "../../src/native/binding.ts"
+import { load, type Native, orderLevel, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
 
 const native = load() as Native
 const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096])
@@ -53,7 +53,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     const region = await create(path)
     native.startSequencer(region, 500, false, false)
     native.startWaiter(region, () => {})
-    native.armWaiter(region)
+    native.armWaiter(region, sleepsFor.data)
     const buffer = native.laneBuffer(region, 0)
     process.on("exit", () => {
       new Uint8Array(buffer)[0] = 1
@@ -66,7 +66,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     const region = await create("")
     native.startSequencer(region, 500, false, false)
     native.startWaiter(region, () => {})
-    native.armWaiter(region)
+    native.armWaiter(region, sleepsFor.data)
     survived()
     process.exit(0)
   },
@@ -123,7 +123,7 @@ if (isMainThread) {
   const { parentPort } = await import("node:worker_threads")
   const region = native.attachRegion((workerData as { readonly path: string }).path, "worker", false)
   native.startWaiter(region, () => {})
-  native.armWaiter(region)
+  native.armWaiter(region, sleepsFor.data)
   assert.strictEqual(native.laneBuffer(region, 0).byteLength, 64 * 1024)
   parentPort?.postMessage("attached")
 }

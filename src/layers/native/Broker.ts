@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { sleepsFor } from "../../native/binding.ts"
 import { Broker } from "../../services/Broker.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import { brokerStates } from "./NativeLog.ts"
@@ -20,16 +21,12 @@ export const layer: Layer.Layer<Broker, RegionError, NativeRegion> = Layer.effec
 
 // --- internal ---
 
-/**
- * How often the brokers look for clients to admit. The doorbell is not used for it: it rings with every commit while
- * anyone listens, and a server that publishes nothing itself should sleep through those.
- */
-const admitMillis = 10
-
-const admitting = ({ handle, native }: NativeRegion["Service"], brokers: number) =>
-  Effect.forever(Effect.andThen(
-    Effect.sync(() => {
-      for (let broker = 0; broker < brokers; broker += 1) native.grantLanes(handle, broker)
-    }),
-    Effect.sleep(admitMillis)
-  ))
+// A claim rings for admission, and so does its adoption by the sequencer, after which a lane can be granted.
+const admitting = ({ handle, native, waiter }: NativeRegion["Service"], brokers: number) => {
+  const admit = () => {
+    let granted = 0
+    for (let broker = 0; broker < brokers; broker += 1) granted += native.grantLanes(handle, broker)
+    return granted > 0 ? granted : undefined
+  }
+  return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit)))
+}

@@ -40,7 +40,7 @@ export class NativeLanes implements LaneWriter {
   }
 
   seal(broker: number, batch: SealedBatch): void {
-    this.#native.laneSeal(
+    const sealed = this.#native.laneSeal(
       this.#lanes,
       broker,
       batch.batchSequence,
@@ -50,6 +50,8 @@ export class NativeLanes implements LaneWriter {
       batch.uniformBytes,
       batch.lengths
     )
+    // A session that ended meanwhile takes nothing more; anything else is a batch that was never begun.
+    if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
   }
 
   publish(broker: number): void {
@@ -101,7 +103,9 @@ export class NativeLanes implements LaneWriter {
   roomHolder(_broker: number): RoomHolder {
     const gap = this.gap()
     if (gap !== undefined && gap.broker !== undefined) return { kind: "gap", batch: gap.batch, broker: gap.broker }
-    for (const topic of this.#native.snapshot(this.#region).topics) {
+    const { sessions, topics } = this.#native.snapshot(this.#region)
+    const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
+    for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
       const reader = topic.readers.find(({ reader }) => reader + 1 === topic.gatingReader)
       if (reader === undefined) continue
       return { kind: "reader", name: reader.name, pid: reader.pid, own: reader.pid === process.pid }

@@ -81,7 +81,7 @@ const sessionOf = (session: NativeSessionState, topic: string): SessionState => 
 
 const acksOf = (session: NativeSessionState, topic: string): SessionAcks => {
   const published = session.lanes.reduce((sum, lane) => sum + lane.publishedMessages, 0)
-  const waits = !session.ended && session.held > 0
+  const waits = !session.ended && session.gap
   return {
     sessionId: session.sessionId,
     topic,

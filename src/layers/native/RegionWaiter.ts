@@ -2,11 +2,13 @@
  * Waiting on a region from the event loop: registers, arms the doorbell, looks once more, and sleeps only then.
  */
 import * as Effect from "effect/Effect"
-import { type Native, type RegionHandle, serverState } from "../../native/binding.ts"
+import { type Native, type RegionHandle, serverState, sleepsFor } from "../../native/binding.ts"
 import type { Waiter } from "../../services/Lane.ts"
 import { LogLost } from "../../services/Sequencer.ts"
 
 interface Waiting {
+  /** What it wants to be rung for. */
+  readonly reasons: number
   /** Looks again; true when it found what it waits for and was resumed. */
   readonly look: () => boolean
   readonly lose: (lost: LogLost) => void
@@ -27,11 +29,16 @@ export class RegionWaiter implements Waiter {
   }
 
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, LogLost> =>
-    Effect.callback<A, LogLost>((resume) => {
+    this.untilRungFor(sleepsFor.data, check)
+
+  /** `until`, for something else than data: the doorbell stays silent for what does not concern it. */
+  untilRungFor<A>(reasons: number, check: () => A | undefined): Effect.Effect<A, LogLost> {
+    return Effect.callback<A, LogLost>((resume) => {
       if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
       const waiting: Waiting = {
+        reasons,
         look: () => {
           const found = check()
           if (found === undefined) return false
@@ -50,6 +57,7 @@ export class RegionWaiter implements Waiter {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
       })
     })
+  }
 
   /** Ends every wait: nothing is called back afterwards. */
   close(): void {
@@ -59,7 +67,9 @@ export class RegionWaiter implements Waiter {
 
   // What changed before the doorbell was armed did not ring it: so all look again afterwards.
   #arm(): void {
-    this.#native.armWaiter(this.#handle)
+    let reasons = 0
+    for (const waiting of this.#waiting) reasons |= waiting.reasons
+    this.#native.armWaiter(this.#handle, reasons)
     for (const waiting of this.#waiting) waiting.look()
     this.#restIfIdle()
   }

@@ -60,7 +60,7 @@ const defaultStallMillis = 1000
 const eventsKept = 1024
 
 /** How often the operating system is asked who lives: well below the second in which lanes and gates must come free. */
-const watchMillis = 50
+const watchMillis = 100
 
 const watching = (watch: SequencerWatch, events: PubSub.PubSub<SequencerEvent>) =>
   Effect.forever(Effect.gen(function*() {
