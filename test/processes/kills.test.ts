@@ -86,7 +86,12 @@ describe(`kills (seed ${seed})`, () => {
         assert.strictEqual(checker.bySession.get(sessionId), committed)
         assert.isFalse(survivor.exited)
       }
-      assert.strictEqual(subscriber.committedMessages(), [...checker.bySession.values()].reduce((a, b) => a + b, 0))
+      const ended = yield* nextEvent((event) => event._tag === "SessionEnded" && event.sessionId === 1)
+      survivor.signal("SIGKILL")
+      yield* Fiber.join(ended)
+      const committed = subscriber.committedMessages()
+      while (checker.records < committed) yield* Effect.sleep(1)
+      assert.strictEqual([...checker.bySession.values()].reduce((a, b) => a + b, 0), committed)
     }).pipe(Effect.scoped, Effect.provide(serving(region)))
   }, 180_000)
 
