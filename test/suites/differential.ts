@@ -88,7 +88,7 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
 export const history = (commands: ReadonlyArray<Command>) => (log: ManualLog) =>
   Effect.gen(function*() {
     const player = new Player(log)
-    const seen: Array<unknown> = []
+    const seen: Array<{ readonly command: Command; readonly result: unknown; readonly state: State }> = []
     for (const command of commands) {
       const result = yield* Effect.exit(player.play(command))
       seen.push({
@@ -306,30 +306,77 @@ class Player {
   }
 }
 
-/** The contract of the log, on what the readers of one history have seen. Returns what is broken, or `undefined`. */
-export const brokenPromise = (
-  streams: ReadonlyArray<{ readonly topic: string; readonly batches: ReadonlyArray<ReturnType<typeof describeBatch>> }>
-): string | undefined => {
-  const orders = new Map<string, Map<number, string>>()
+type History = Effect.Success<ReturnType<ReturnType<typeof history>>>
+
+/** What one history breaks of the log's contract, or `undefined`. */
+export const brokenPromise = ({ seen, streams }: History): string | undefined =>
+  streams.map(brokenOrder).find((broken) => broken !== undefined)
+    ?? brokenAgreement(streams)
+    ?? brokenAcknowledgement(seen.map(({ state }) => state))
+    ?? brokenEnd(seen.at(-1)?.state, streams)
+
+type Streams = History["streams"]
+type State = ReturnType<Player["state"]>
+
+const isBySession = (topic: string): boolean => topic === topics[0].name
+
+// Dense, and first in, first out for each session without a gap or a repetition.
+const brokenOrder = ({ batches, topic }: Streams[number]): string | undefined => {
+  const bySession = new Map<number, number>()
+  let last: { readonly index: number; readonly end: number } | undefined
+  for (const { batchSequence, index, messageCount, position, sessionId } of batches) {
+    if (last !== undefined && (index !== last.index + 1 || position !== last.end)) {
+      return `${topic}: index ${index} at ${position} follows ${last.index}, which ends at ${last.end}`
+    }
+    last = { index, end: position + messageCount }
+    const before = bySession.get(sessionId)
+    if (isBySession(topic) && before !== undefined && batchSequence !== before + 1) {
+      return `${topic}: session ${sessionId}: batch ${batchSequence} follows ${before}`
+    }
+    bySession.set(sessionId, batchSequence)
+  }
+  return undefined
+}
+
+// The same for every reader.
+const brokenAgreement = (streams: Streams): string | undefined => {
+  const orders = new Map<string, string>()
   for (const { batches, topic } of streams) {
-    const order = orders.get(topic) ?? new Map<number, string>()
-    orders.set(topic, order)
-    const bySession = new Map<number, number>()
-    let last: { readonly index: number; readonly end: number } | undefined
     for (const batch of batches) {
-      if (last !== undefined && (batch.index !== last.index + 1 || batch.position !== last.end)) {
-        return `${topic}: index ${batch.index} at ${batch.position} follows ${last.index}, which ends at ${last.end}`
-      }
-      last = { index: batch.index, end: batch.position + batch.messageCount }
-      const same = JSON.stringify(batch)
-      const known = order.get(batch.index)
-      if (known !== undefined && known !== same) return `${topic}: two readers differ at ${batch.index}`
-      order.set(batch.index, same)
-      const before = bySession.get(batch.sessionId)
-      if (topic === topics[0].name && before !== undefined && batch.batchSequence !== before + 1) {
-        return `${topic}: session ${batch.sessionId}: batch ${batch.batchSequence} follows ${before}`
-      }
-      bySession.set(batch.sessionId, batch.batchSequence)
+      const place = `${topic} at ${batch.index}`
+      const known = orders.get(place)
+      const here = JSON.stringify(batch)
+      if (known !== undefined && known !== here) return `two readers differ: ${place}`
+      orders.set(place, here)
+    }
+  }
+  return undefined
+}
+
+// What is acknowledged is committed, and never taken back.
+const brokenAcknowledgement = (states: ReadonlyArray<State>): string | undefined => {
+  const highest = new Map<number, number>()
+  for (const { sessions } of states) {
+    for (const { committed: [, messages = 0], id, lanes } of sessions) {
+      if (messages < (highest.get(id) ?? 0)) return `session ${id}: an acknowledgement was taken back`
+      highest.set(id, messages)
+      const ordered = lanes.reduce((sum, lane) => sum + lane.orderedMessages, 0)
+      if (messages > ordered) return `session ${id}: ${messages} acknowledged, ${ordered} committed`
+    }
+  }
+  return undefined
+}
+
+// Nothing of a session above its end is ever committed.
+const brokenEnd = (state: State | undefined, streams: Streams): string | undefined => {
+  const ends = new Map(
+    (state?.sessions ?? []).filter(({ ended }) => ended !== undefined)
+      .map(({ committed: [batches = 0], id }) => [id, batches])
+  )
+  for (const { batches, topic } of streams) {
+    const ghost = batches.find(({ batchSequence, sessionId }) => batchSequence >= (ends.get(sessionId) ?? Infinity))
+    if (ghost !== undefined && isBySession(topic)) {
+      return `session ${ghost.sessionId}: ${ghost.batchSequence} after its end`
     }
   }
   return undefined

@@ -1,0 +1,77 @@
+/**
+ * The examples of the documentation compile and run. They stand in a folder of their own inside the package, where
+ * `ringfence` resolves to what was built.
+ */
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+
+const root = resolve(import.meta.dirname, "../..")
+const folder = join(root, "build/examples")
+
+interface Example {
+  readonly name: string
+  readonly kind: string
+  readonly code: string
+}
+
+const inMarkdown = (file: string): ReadonlyArray<Example> =>
+  [...readFileSync(join(root, file), "utf8").matchAll(/^```ts ?(\w*)\n(.*?)^```/gms)]
+    .map(([, kind = "", code = ""], i) => ({ name: `${nameOf(file)}-${i}`, kind, code }))
+
+const inSource = (file: string): ReadonlyArray<Example> =>
+  [...readFileSync(join(root, file), "utf8").matchAll(/^ \* ```ts\n(.*?)^ \* ```/gms)]
+    .map(([, code = ""], i) => ({ name: `${nameOf(file)}-${i}`, kind: "", code: code.replaceAll(/^ \* ?/gm, "") }))
+
+const nameOf = (file: string): string => file.replaceAll(/[^A-Za-z]+/g, "-")
+
+const examples = [
+  ...["README.md", ...globSync("docs/*.md", { cwd: root })].flatMap(inMarkdown),
+  ...globSync("src/{services,layers}/**/*.ts", { cwd: root }).flatMap(inSource)
+]
+
+const fileOf = ({ kind, name }: Example): string => join(folder, kind === "test" ? `${name}.test.ts` : `${name}.ts`)
+
+const tool = (name: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync(process.execPath, [join(root, "node_modules", name), ...args], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+
+describe("the examples of the documentation", () => {
+  beforeAll(() => {
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+    for (const example of examples) writeFileSync(fileOf(example), example.code)
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({
+        extends: "../../tsconfig.json",
+        include: ["*.ts"],
+        compilerOptions: { incremental: false, noUnusedLocals: false, tsBuildInfoFile: null }
+      })
+    )
+  })
+
+  it("are there", () => assert.isAtLeast(examples.length, 5))
+
+  it("compile", () => {
+    assert.strictEqual(tool("typescript/bin/tsc", "-p", folder), "")
+  })
+
+  it("run: the application of the README", () => {
+    const application = examples.find(({ kind }) => kind === "run")
+    const output = execFileSync(process.execPath, [fileOf(application as Example)], { cwd: root, encoding: "utf8" })
+    assert.include(output, "0: 100 × ABC")
+    assert.include(output, "1: 7 × XYZ")
+  })
+
+  it("run: the test of the README", () => {
+    const config = `export default { test: { include: ["*.test.ts"] } }\n`
+    writeFileSync(join(folder, "vitest.config.mjs"), config)
+    const output = tool("vitest/vitest.mjs", "run", "--root", folder, "--config", join(folder, "vitest.config.mjs"))
+    assert.match(output, /1 passed/)
+  })
+})
