@@ -1,0 +1,28 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/Topic.ts"
+import { native } from "./family.ts"
+
+const records = 20_000
+
+describe("offer", () => {
+  it.live("allocates nothing per record in JavaScript", () =>
+    Effect.gen(function*() {
+      const publisher = yield* Publisher.open(Topic.make("records"))
+      const record = new Uint8Array(64)
+      const grown: Array<number> = []
+      for (let round = 0; round < 12; round += 1) {
+        const before = process.memoryUsage().heapUsed
+        for (let i = 0; i < records; i += 1) publisher.offer(record.subarray(0, 64))
+        grown.push(process.memoryUsage().heapUsed - before)
+        yield* publisher.flush
+      }
+      // A batch costs a few objects. One small object a record would be 16 bytes and more; a collection in between
+      // only makes a round cheaper, hence the median of those that grew.
+      const rounds = grown.filter((bytes) => bytes > 0).toSorted((a, b) => a - b)
+      const bytesPerRecord = (rounds[rounds.length >> 1] ?? 0) / records
+      assert.isBelow(bytesPerRecord, 4)
+      assert.isAbove(rounds.length, 0)
+    }).pipe(Effect.scoped, Effect.provide(native.embedded({ geometry: { clients: 1, brokers: 4 } }))))
+})
