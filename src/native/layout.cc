@@ -1,5 +1,7 @@
 #include "layout.h"
 
+#include "ring_layout.h"
+
 namespace ringfence {
 
 namespace {
@@ -21,7 +23,10 @@ bool geometryValid(const Geometry& g) {
   if (!powerOfTwo(g.indexEntries) || g.indexEntries < 64 || g.indexEntries > (1U << 24)) return false;
   if (!powerOfTwo(g.batchBytes) || g.batchBytes < 4096 || g.batchBytes > (1ULL << 28)) return false;
   if (!powerOfTwo(g.lanePayloadBytes) || g.lanePayloadBytes > (1ULL << 32)) return false;
-  return g.lanePayloadBytes >= 8 * g.batchBytes;
+  if (g.lanePayloadBytes < 8 * g.batchBytes) return false;
+  if (g.rings == 0) return true;
+  if (g.rings > ringsMax || g.ringReaders < 1 || g.ringReaders > ringReadersMax) return false;
+  return powerOfTwo(g.ringBytes) && g.ringBytes >= pageBytes && g.ringBytes <= (1ULL << 32);
 }
 
 Layout layoutOf(const Geometry& g) {
@@ -54,8 +59,13 @@ Layout layoutOf(const Geometry& g) {
   at.blockIndex = take(uint64_t{g.topics} * g.indexEntries, sizeof(IndexEntry));
   at.blockBytes = roundUp(end, pageBytes);
 
-  at.payload = roundUp(at.blocks + g.epochBlocks * at.blockBytes, pageBytes);
-  at.regionBytes = at.payload + lanes * g.lanePayloadBytes;
+  end = at.blocks + g.epochBlocks * at.blockBytes;
+  at.ringSlots = take(g.rings, sizeof(RingSlot));
+  at.ringReaderSlots = take(uint64_t{g.rings} * g.ringReaders, sizeof(RingReaderSlot));
+
+  at.payload = roundUp(end, pageBytes);
+  at.ringData = at.payload + lanes * g.lanePayloadBytes;
+  at.regionBytes = at.ringData + uint64_t{g.rings} * g.ringBytes;
   return at;
 }
 
@@ -67,6 +77,7 @@ uint64_t layoutHash() {
       sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),
       sizeof(BlockHeader),    sizeof(TopicLine),      sizeof(SessionLine),
       sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),
+      sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, place),                    offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention)};

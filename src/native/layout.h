@@ -13,7 +13,11 @@
 //              ├──────────────────────────────┤
 //              │ EpochBlock   × epochBlocks   │ all that one sequencer epoch writes, and nothing else
 //              ├──────────────────────────────┤
+//              │ RingSlot       × rings       │ see ring_layout.h
+//              │ RingReaderSlot × rings·ringReaders │
+//              ├──────────────────────────────┤
 //              │ payload      × brokers·clients │ the lanes' payload rings
+//              │ ring data    × rings         │
 //   regionBytes└──────────────────────────────┘
 //
 //   EpochBlock  ┌ BlockHeader
@@ -34,7 +38,7 @@ namespace ringfence {
 constexpr size_t lineBytes = 64;
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 1;
+constexpr uint32_t layoutVersion = 2;
 
 constexpr uint32_t brokersMax = 32;
 constexpr uint32_t clientsMax = 256;
@@ -56,6 +60,9 @@ struct Geometry {
   uint32_t processes;
   uint64_t lanePayloadBytes;
   uint64_t batchBytes;
+  uint32_t rings;  // 0: none
+  uint32_t ringReaders;
+  uint64_t ringBytes;
 };
 
 enum ServingState : uint32_t { servingNone = 0, servingActive = 1, servingStopped = 2 };
@@ -72,9 +79,13 @@ struct alignas(lineBytes) Identity {  // written by the creator before the regio
 
 struct alignas(lineBytes) GeometryLine {  // creator
   Geometry geometry;
+};
+
+struct alignas(lineBytes) BirthLine {  // creator
   uint64_t createdMillis;
   uint32_t creatorPid;
   uint32_t coherence;
+  uint64_t reserved[6];
 };
 
 struct alignas(lineBytes) ControlLine {  // the lease holder
@@ -92,7 +103,7 @@ struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bum
 };
 
 // What a sleeper wants to be rung for. A server that only admits clients sleeps through the commits.
-enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2, sleepsForAdmission = 4, sleepsForAll = 7 };
+enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2, sleepsForAdmission = 4, sleepsForCursor = 8, sleepsForAll = 15 };
 
 struct alignas(lineBytes) SleepLine {  // the sleeper: what it sleeps for
   uint32_t sleeps;
@@ -107,10 +118,11 @@ struct alignas(lineBytes) AllocatorLine {  // whoever holds the claims lock
 struct alignas(pageBytes) Header {
   Identity identity;         //   0
   GeometryLine geometry;     //  64
-  ControlLine control;       // 128
-  BellLine sequencerBell;    // 192
-  SleepLine sequencerSleep;  // 256
-  AllocatorLine allocator;   // 320
+  BirthLine birth;           // 128
+  ControlLine control;       // 192
+  BellLine sequencerBell;    // 256
+  SleepLine sequencerSleep;  // 320
+  AllocatorLine allocator;   // 384
 };
 
 struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
@@ -304,11 +316,11 @@ struct IndexEntry {
   } place;
 };
 
-static_assert(sizeof(Geometry) == 48);
+static_assert(sizeof(Geometry) == 64);
 static_assert(sizeof(Identity) == 64 && sizeof(GeometryLine) == 64 && sizeof(ControlLine) == 64);
 static_assert(sizeof(Header) == pageBytes);
-static_assert(offsetof(Header, control) == 128 && offsetof(Header, sequencerBell) == 192);
-static_assert(offsetof(Header, sequencerSleep) == 256 && offsetof(Header, allocator) == 320);
+static_assert(offsetof(Header, control) == 192 && offsetof(Header, sequencerBell) == 256);
+static_assert(offsetof(Header, sequencerSleep) == 320 && offsetof(Header, allocator) == 384);
 static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
 static_assert(sizeof(TopicSlot) == 128);
 static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
@@ -327,7 +339,8 @@ struct Layout {
   uint64_t processes, topics, clients, grants, readers, producers, descriptors;
   uint64_t blocks, blockBytes;
   uint64_t blockTopics, blockSessions, blockLanes, blockReaderEnds, blockIndex;  // relative to a block
-  uint64_t payload, regionBytes;
+  uint64_t ringSlots, ringReaderSlots;
+  uint64_t payload, ringData, regionBytes;
 
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
 };

@@ -251,9 +251,9 @@ void Region::writeIdentity(uint32_t mode) {
   randomId(head.identity.regionId);
   bootId(head.identity.bootId);
   head.geometry.geometry = layout_.geometry;
-  head.geometry.createdMillis = wallNanos() / 1'000'000;
-  head.geometry.creatorPid = static_cast<uint32_t>(getpid());
-  head.geometry.coherence = static_cast<uint32_t>(publication_.coherence());
+  head.birth.createdMillis = wallNanos() / 1'000'000;
+  head.birth.creatorPid = static_cast<uint32_t>(getpid());
+  head.birth.coherence = static_cast<uint32_t>(publication_.coherence());
   publication_.wrote(&head, sizeof(head));
   publication_.storeFence();
   publication_.publish(head.identity.magic, regionMagic);
@@ -404,12 +404,16 @@ void Region::wakeSequencer(uint32_t reasons) const {
 void Region::wakeProcesses(uint32_t reasons) const {
   publication_.fullFence();
   for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
-    ProcessSlot& sleeper = process(i);
-    if (publication_.read(sleeper.owner.generation) == 0) continue;
-    if ((publication_.read(sleeper.sleep.sleeps) & reasons) == 0) continue;
-    publication_.ring(sleeper.bell.bell);
-    futexWake(&sleeper.bell.bell);
+    if (publication_.read(process(i).owner.generation) != 0) wakeProcess(i, reasons);
   }
+}
+
+void Region::wakeProcess(uint32_t slot, uint32_t reasons) const {
+  if (slot >= layout_.geometry.processes) return;
+  ProcessSlot& sleeper = process(slot);
+  if ((publication_.read(sleeper.sleep.sleeps) & reasons) == 0) return;
+  publication_.ring(sleeper.bell.bell);
+  futexWake(&sleeper.bell.bell);
 }
 
 Inspection inspect(const std::string& path) {
@@ -429,8 +433,8 @@ Inspection inspect(const std::string& path) {
     found.detail = status.detail;
   }
   if (found.region) {
-    found.creatorPid = header.geometry.creatorPid;
-    found.createdMillis = header.geometry.createdMillis;
+    found.creatorPid = header.birth.creatorPid;
+    found.createdMillis = header.birth.createdMillis;
     for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }

@@ -11,6 +11,7 @@
 
 #include "layout.h"
 #include "policy.h"
+#include "ring_layout.h"
 
 namespace ringfence {
 
@@ -141,6 +142,15 @@ class Region {
   // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
   void wakeSequencer(uint32_t reasons) const;
   void wakeProcesses(uint32_t reasons) const;
+  // The same for one process, after a full fence of the caller's.
+  void wakeProcess(uint32_t slot, uint32_t reasons) const;
+
+  RingSlot& ring(uint64_t i) const { return at<RingSlot>(layout_.ringSlots)[i]; }
+  RingReaderSlot& ringReader(uint64_t ring, uint64_t i) const {
+    return at<RingReaderSlot>(layout_.ringReaderSlots)[ring * layout_.geometry.ringReaders + i];
+  }
+  uint64_t ringOffset(uint64_t ring) const { return layout_.ringData + ring * layout_.geometry.ringBytes; }
+  int descriptor() const { return fd_; }
 
  private:
   Region() = default;

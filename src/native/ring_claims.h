@@ -1,0 +1,43 @@
+// Taking the writing role of a ring, and a reader's place, under the claims lock.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "region.h"
+#include "ring_layout.h"
+
+namespace ringfence {
+
+struct RingView {
+  uint32_t ring;
+  uint64_t generation;
+  uint32_t process;
+  bool written;  // its writer lives and has not closed it
+  uint64_t position;
+  std::string name;
+};
+
+struct RingRole {
+  uint32_t ring = 0;
+  uint64_t generation = 0;
+  uint64_t position = 0;  // where it begins
+};
+
+struct ReaderRole {
+  uint32_t ring = 0;
+  uint32_t slot = 0;
+  uint64_t generation = 0;
+};
+
+std::vector<RingView> ringsOf(const Region& region);
+
+// `exists` while another writer of that name lives; `full` when no ring is left; `busy` when the lock is taken.
+// A name that was written before goes on in the same ring, in a new generation.
+Status claimRing(Region& region, const std::string& name, RingRole& role);
+Status claimRingReader(Region& region, uint32_t ring, const std::string& name, ReaderRole& role);
+
+// True while the reader's cursors count: attached, not detached, not ended, not evicted.
+bool ringReaderActive(const Region& region, uint32_t ring, uint32_t slot);
+
+}  // namespace ringfence

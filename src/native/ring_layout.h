@@ -1,0 +1,112 @@
+// Rings: one writer, many readers, frames of any length, each reader at its own pace.
+//
+//   Ring       ┌ RingClaim    who writes it, under which name          (claims lock)
+//              │ RingLead     how far it is published                  (the writer)
+//              └ RingTable    changes whenever a reader comes or goes  (claims lock)
+//   RingReader ┌ RingReaderClaim  who reads, from where                (claims lock)
+//              │ RingReaderLine   its cursors                          (the reader)
+//              └ RingReaderFate   ended or evicted                     (the ring's writer)
+//
+//   data (ringBytes, mapped twice, so that a frame is contiguous)
+//   ┌────────┬──────────┬─────┬───────────┐┌────────┬─ ─
+//   │ frame  │ frame    │frame│  free     ││ the same bytes again
+//   └────────┴──────────┴─────┴───────────┘└────────┴─ ─
+//   Positions are bytes since the ring was born. They go on when it gets another writer, whose frames are a new
+//   generation: a position is a target only together with its ring and its generation.
+#pragma once
+
+#include "layout.h"
+
+namespace ringfence {
+
+constexpr uint32_t ringsMax = 1024;
+constexpr uint32_t ringReadersMax = 128;
+constexpr uint32_t readerNameBytes = 24;
+
+struct alignas(lineBytes) RingClaim {
+  uint64_t generation;  // published last
+  uint64_t processGeneration;
+  uint32_t process;
+  uint32_t reserved0;
+  char name[nameBytes];
+  uint64_t reserved1;
+};
+
+struct alignas(lineBytes) RingLead {
+  uint64_t position;  // frames below are whole
+  uint64_t generation;
+  uint64_t closedGeneration;
+  uint64_t firstPosition;  // where this generation begins
+  uint64_t frames;
+  uint64_t fullEvents;
+  uint64_t evictions;
+  uint32_t waitsForRoom;
+  uint32_t reserved;
+};
+
+struct alignas(lineBytes) RingTable {
+  uint64_t readersVersion;
+  uint64_t reserved[7];
+};
+
+struct RingSlot {
+  RingClaim claim;  //   0
+  RingLead lead;    //  64
+  RingTable table;  // 128
+};
+
+struct alignas(lineBytes) RingReaderClaim {
+  uint64_t generation;  // published last
+  uint64_t processGeneration;
+  uint64_t ringGeneration;
+  uint32_t process;
+  uint32_t reserved0;
+  char name[readerNameBytes];
+  uint64_t reserved1;
+};
+
+struct alignas(lineBytes) RingReaderLine {
+  uint64_t attachedGeneration;
+  uint64_t detachedGeneration;
+  uint64_t read;       // taken from the ring
+  uint64_t delivered;  // its handler has begun
+  uint64_t handled;    // its handler has ended
+  uint64_t released;   // its bytes are no longer needed
+  uint64_t baseline;   // where it began
+  uint64_t reserved;
+};
+
+struct alignas(lineBytes) RingReaderFate {
+  uint64_t endedGeneration;    // it was seen dead
+  uint64_t evictedGeneration;  // it was too slow
+  uint64_t evictedFrom;
+  uint64_t evictedTo;
+  uint64_t reserved[4];
+};
+
+struct RingReaderSlot {
+  RingReaderClaim claim;  //   0
+  RingReaderLine line;    //  64
+  RingReaderFate fate;    // 128
+};
+
+// A frame in the ring: this header, then the payload, then padding to eight bytes.
+struct FrameHeader {
+  uint32_t length;  // header and payload, without the padding
+  uint16_t kind;
+  uint16_t flags;
+  uint32_t type;
+  uint32_t sender;
+  uint32_t senderGeneration;
+  uint32_t reserved;
+  double correlation;
+};
+
+static_assert(sizeof(RingSlot) == 192 && sizeof(RingReaderSlot) == 192);
+static_assert(sizeof(FrameHeader) == 32);
+
+constexpr uint64_t frameBytesOf(uint64_t payloadBytes) {
+  return (sizeof(FrameHeader) + payloadBytes + 7) & ~uint64_t{7};
+}
+
+}  // namespace ringfence

@@ -1,0 +1,28 @@
+// A ring's bytes, mapped twice in a row: a frame that begins near the end goes on without a break.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace ringfence {
+
+class RingMemory {
+ public:
+  // Null when the address space or the mapping is refused.
+  static std::shared_ptr<RingMemory> map(int fd, uint64_t offset, uint64_t bytes);
+  ~RingMemory();
+  RingMemory(const RingMemory&) = delete;
+  RingMemory& operator=(const RingMemory&) = delete;
+
+  uint8_t* base() const { return base_; }
+  uint64_t bytes() const { return bytes_; }
+  uint8_t* at(uint64_t position) const { return base_ + (position & (bytes_ - 1)); }
+
+ private:
+  RingMemory(uint8_t* base, uint64_t bytes) : base_(base), bytes_(bytes) {}
+
+  uint8_t* base_;
+  uint64_t bytes_;
+};
+
+}  // namespace ringfence

@@ -1,0 +1,111 @@
+#include "ring_reader.h"
+
+#include <algorithm>
+
+namespace ringfence {
+
+RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role)
+    : region_(std::move(region)), memory_(std::move(memory)), role_(role) {
+  attach();
+}
+
+// SYNC: the cursor and the attachment are published, a full fence follows, and the position is read again until it is
+// the cursor. The writer fences before it looks at cursors (RingWriter::findRoom): either it sees this reader, or the
+// minimum it found without it is not above the position read here.
+void RingReader::attach() {
+  const Publication& p = region_->publication();
+  const RingLead& lead = region_->ring(role_.ring).lead;
+  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
+  uint64_t position = p.observe(lead.position);
+  for (;;) {
+    p.write(line.read, position);
+    p.write(line.delivered, position);
+    p.write(line.handled, position);
+    p.write(line.baseline, position);
+    p.publish(line.released, position);
+    p.publish(line.attachedGeneration, role_.generation);
+    p.fullFence();
+    const uint64_t now = p.observe(lead.position);
+    if (now == position) break;
+    position = now;
+  }
+  at_ = {position, position, position, position};
+  baseline_ = position;
+  attached_ = true;
+}
+
+// SYNC: pairs with the publish in RingWriter::publish.
+uint64_t RingReader::available() const {
+  const uint64_t position = region_->publication().observe(region_->ring(role_.ring).lead.position);
+  if (position < at_.read) return at_.read;
+  return std::min(position, at_.released + memory_->bytes());
+}
+
+// SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it. The fence
+// orders the cursors against the sleep words of those who wait for them.
+void RingReader::advance(const RingCursors& to) {
+  if (!attached_) return;
+  const Publication& p = region_->publication();
+  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
+  const uint64_t limit = available();
+  const RingCursors before = at_;
+  at_.read = std::max(at_.read, std::min(to.read, limit));
+  at_.delivered = std::max(at_.delivered, std::min(to.delivered, at_.read));
+  at_.handled = std::max(at_.handled, std::min(to.handled, at_.delivered));
+  at_.released = std::max(at_.released, std::min(to.released, at_.read));
+  p.write(line.read, at_.read);
+  p.publish(line.delivered, at_.delivered);
+  p.publish(line.handled, at_.handled);
+  p.publish(line.released, at_.released);
+  p.fullFence();
+  RingSlot& ring = region_->ring(role_.ring);
+  if (at_.released != before.released && p.read(ring.lead.waitsForRoom) != 0) {
+    region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
+  }
+  if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
+}
+
+bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
+  const Publication& p = region_->publication();
+  const RingReaderFate& fate = region_->ringReader(role_.ring, role_.slot).fate;
+  if (p.observe(fate.evictedGeneration) != role_.generation) return false;
+  from = p.read(fate.evictedFrom);
+  to = p.read(fate.evictedTo);
+  return true;
+}
+
+// The slot stays; a new generation of it takes part again.
+void RingReader::rejoin() {
+  const Publication& p = region_->publication();
+  RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
+  role_.generation += 1;
+  p.publish(slot.claim.generation, role_.generation);
+  attach();
+}
+
+bool RingReader::ended() const {
+  const Publication& p = region_->publication();
+  const RingSlot& ring = region_->ring(role_.ring);
+  if (p.observe(ring.lead.position) > at_.read) return false;
+  const uint64_t generation = p.observe(ring.claim.generation);
+  if (p.observe(ring.lead.closedGeneration) == generation) return true;
+  return !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
+}
+
+uint64_t RingReader::generation() const {
+  return region_->publication().observe(region_->ring(role_.ring).claim.generation);
+}
+
+void RingReader::detach() {
+  if (!attached_) return;
+  attached_ = false;
+  if (region_->closed()) return;
+  const Publication& p = region_->publication();
+  RingSlot& ring = region_->ring(role_.ring);
+  p.publish(region_->ringReader(role_.ring, role_.slot).line.detachedGeneration, role_.generation);
+  p.fullFence();
+  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
+  region_->wakeProcesses(sleepsForCursor);
+}
+
+}  // namespace ringfence

@@ -1,0 +1,49 @@
+// The reading end of a ring: cursors, and the bytes between them and what is published.
+#pragma once
+
+#include "ring_claims.h"
+#include "ring_memory.h"
+
+namespace ringfence {
+
+struct RingCursors {
+  uint64_t read, delivered, handled, released;
+};
+
+class RingReader {
+ public:
+  RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role);
+  ~RingReader() { detach(); }
+  RingReader(const RingReader&) = delete;
+  RingReader& operator=(const RingReader&) = delete;
+
+  // Frames below this position are whole. Never more than a ring above what this reader has released.
+  uint64_t available() const;
+  // Moves cursors forward, never back and never past what is published; wakes whoever waits for them.
+  void advance(const RingCursors& cursors);
+  // Where it was evicted, if it was: [from, to) is lost to it.
+  bool evicted(uint64_t& from, uint64_t& to) const;
+  // Takes part again, from what is published now on.
+  void rejoin();
+  // The writer has closed the ring or died, and this reader has read all of it.
+  bool ended() const;
+  uint64_t generation() const;  // of the ring's present writer
+  void detach();
+
+  uint64_t baseline() const { return baseline_; }
+  const RingCursors& cursors() const { return at_; }
+  const ReaderRole& role() const { return role_; }
+  const std::shared_ptr<RingMemory>& memory() const { return memory_; }
+
+ private:
+  void attach();
+
+  std::shared_ptr<Region> region_;
+  std::shared_ptr<RingMemory> memory_;
+  ReaderRole role_;
+  RingCursors at_{};
+  uint64_t baseline_ = 0;
+  bool attached_ = false;
+};
+
+}  // namespace ringfence

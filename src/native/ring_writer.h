@@ -1,0 +1,67 @@
+// The writing end of a ring. Room is what the slowest attached reader has released.
+#pragma once
+
+#include <vector>
+
+#include "ring_claims.h"
+#include "ring_memory.h"
+
+namespace ringfence {
+
+struct Frame {
+  uint16_t kind;
+  uint16_t flags;
+  uint32_t type;
+  uint32_t sender;
+  uint32_t senderGeneration;
+  double correlation;
+  const void* payload;
+  uint32_t payloadBytes;
+};
+
+class RingWriter {
+ public:
+  RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role);
+  ~RingWriter() { close(); }
+  RingWriter(const RingWriter&) = delete;
+  RingWriter& operator=(const RingWriter&) = delete;
+
+  // Position behind the frame, -1 when there is no room. Nothing is seen before publish().
+  int64_t append(const Frame& frame);
+  void publish();
+  // The largest frame that is taken: a quarter of the ring, so that a reader never has to release all of it.
+  uint64_t payloadBytesMax() const { return memory_->bytes() / 4 - sizeof(FrameHeader); }
+
+  uint64_t position() const { return position_; }
+  uint64_t published() const { return published_; }
+  const RingRole& role() const { return role_; }
+  const std::shared_ptr<RingMemory>& memory() const { return memory_; }
+
+  // Says that the writer waits for room, so that readers ring it when they release.
+  void wantRoom(bool wants);
+  // The reader that holds the room, or -1. Readers that are seen dead stop counting here.
+  int32_t slowestReader();
+  // Takes the room of the slowest reader away from it. It learns what it lost. False when nobody holds any.
+  bool evictSlowest();
+  // No more frames; what is published stays readable.
+  void close();
+
+ private:
+  bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
+  void refreshReaders();
+  void findRoom();
+
+  std::shared_ptr<Region> region_;
+  std::shared_ptr<RingMemory> memory_;
+  RingRole role_;
+  uint64_t position_;
+  uint64_t published_;
+  uint64_t released_;  // the smallest, as last looked at
+  uint64_t frames_ = 0;
+  uint64_t readersVersion_ = ~uint64_t{0};
+  bool closed_ = false;
+  std::vector<uint32_t> readers_;   // slots that may be attached
+  std::vector<uint32_t> processes_;  // theirs, each once
+};
+
+}  // namespace ringfence
