@@ -24,6 +24,7 @@ export const smallBytes = 64
 export const keys = {
   copyBefore: "copy, before",
   copyAfter: "copy, after",
+  copyPacked: "copy, told every 64 KiB",
   log: "log",
   javaScriptFold: "log, folded in JavaScript",
   total: "order total",
@@ -62,10 +63,11 @@ type Measuring = Measurement<Figure, LogError, ChildProcessSpawner>
 const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measuring> => {
   const copy = (key: string, changes: Partial<Scenario> = {}): Measuring => () =>
     copyLimit(key, { ...main, ...changes })
+  const packedCopy: Measuring = () => copyLimit(keys.copyPacked, main, 64 * 1024)
   const log = (key: string, changes: Partial<Scenario> = {}): Measuring => () => logFigure({ ...main, key, ...changes })
   switch (name) {
     case "limit":
-      return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter)]
+      return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter), packedCopy]
     case "javascript":
       return [log(keys.javaScriptFold, { fold: "javascript" })]
     // Twice in mirrored order, so that what drifts meanwhile weighs on both alike.

@@ -71,14 +71,14 @@ export const mainScenario = (totalBytes: number): Scenario => ({
 
 /**
  * The machine's own limit: one thread copies blocks of the record's size into as much memory as a session's lanes have,
- * another reads them. It is over in a fraction of a second, so the median of a few stands for it.
+ * tells the other after each (or every `publishEveryBytes`), and that one reads them. It is over in a fraction of a second, so the median of a few stands for it.
  */
-export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario) {
+export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario, publishEveryBytes?: number) {
   const { recordBytes: blockBytes, totalBytes } = scenario
   const ringBytes = scenario.brokers * scenario.laneBytes
   const copies: Array<Machine.CopyLimit> = []
   for (let i = 0; i < copiesMeasured; i += 1) {
-    copies.push(yield* Machine.copyLimit({ totalBytes, ringBytes, blockBytes }))
+    copies.push(yield* Machine.copyLimit({ totalBytes, ringBytes, blockBytes, publishEveryBytes }))
   }
   const bytesPerSecond = copies.map(({ bytes, seconds }) => bytes / seconds).toSorted((a, b) => a - b)
   const median = bytesPerSecond[copiesMeasured >> 1] ?? 0

@@ -32,6 +32,8 @@ export interface Summary {
   readonly figures: Readonly<Record<string, FigureSummary>>
   /** The log's rate, of the copy's rates before and after it. */
   readonly ofCopyLimit: Spread | undefined
+  /** The same of a copy that tells its reader only every 64 KiB. */
+  readonly ofPackedCopy: Spread | undefined
   /** The same for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
   /** The rate of order `session`, of that of order `total`. */
@@ -68,6 +70,7 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
     placement,
     figures: Object.fromEntries(summaries),
     ofCopyLimit: ratio(groups, "limit", [keys.log], [keys.copyBefore, keys.copyAfter]),
+    ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
     smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
     sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total])
   }
