@@ -16,6 +16,8 @@ export interface CopyLimitOptions {
   /** Memory that the copy goes round in. */
   readonly ringBytes: number
   readonly blockBytes: number
+  /** Bytes after which the writer tells the reader. Default: every block. At most 64 KiB. */
+  readonly publishEveryBytes?: number | undefined
 }
 
 export interface CopyLimit {
@@ -30,7 +32,13 @@ export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, R
   Effect.flatMap(
     nativeModule,
     (native) =>
-      attemptPromise("", () => native.measureCopyLimit(options.totalBytes, options.ringBytes, options.blockBytes))
+      attemptPromise("", () =>
+        native.measureCopyLimit(
+          options.totalBytes,
+          options.ringBytes,
+          options.blockBytes,
+          options.publishEveryBytes ?? options.blockBytes
+        ))
   )
 
 /** Adds all bytes, as 64-bit words, to the number in `sum` (two words, low first). */

@@ -293,7 +293,8 @@ export interface Native {
   measureCopyLimit(
     totalBytes: number,
     ringBytes: number,
-    blockBytes: number
+    blockBytes: number,
+    publishEveryBytes: number
   ): Promise<{ readonly seconds: number; readonly bytes: number; readonly agree: boolean }>
   measureLineRoundTrip(): Promise<number>
 }

@@ -54,21 +54,19 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
   if (index >= region.layout().geometry.topics) {
     return Status::failed("full", "all " + std::to_string(index) + " topics of the region are declared");
   }
-  const Publication& p = region.publication();
-  TopicSlot& slot = region.topic(index);
-  p.write(slot.order, order);
-  p.write(slot.ack, ack);
-  p.write(slot.nameLength, static_cast<uint32_t>(name.size()));
-  std::memset(slot.name, 0, sizeof(slot.name));
+  TopicSlot slot{};
+  slot.order = order;
+  slot.ack = ack;
+  slot.nameLength = static_cast<uint32_t>(name.size());
   std::memcpy(slot.name, name.data(), name.size());
-  p.wrote(&slot, sizeof(slot));
-  p.publish(slot.declared, 1U);
+  region.publication().copyIn(region.topic(index), slot);
+  region.publication().publish(region.topic(index).declared, 1U);
   topic = {index, order, ack, name};
   return Status::fine();
 }
 
 // A slot is free when its last session has ended, by the sequencer's own line.
-// SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and Brokers::grant.
+// SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and grantLanes.
 Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim) {
   const ClaimsLock lock(region);
   if (!lock.held()) return claimsBusy();
@@ -94,6 +92,8 @@ Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& c
     region.wakeProcesses(sleepsForAdmission);
     return Status::fine();
   }
+  // A slot may belong to a client that was killed before it could say so.
+  region.wakeSequencer(sleepsForData | sleepsForRoom);
   return Status::failed(
       "full", "all " + std::to_string(region.layout().geometry.clients) + " session slots are taken");
 }
@@ -109,11 +109,12 @@ Status claimReader(Region& region, uint32_t topic, const std::string& name, Clai
     const bool detached = p.observe(slot.line.detachedGeneration) == generation;
     const bool ended = p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation;
     if (generation != 0 && !detached && !ended) continue;
-    p.write(slot.claim.process, region.slot());
-    p.write(slot.claim.processGeneration, region.generation());
-    std::memset(slot.claim.name, 0, nameBytes);
-    std::memcpy(slot.claim.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
-    p.wrote(&slot.claim, sizeof(slot.claim));
+    ReaderClaim taken{};
+    taken.generation = generation;
+    taken.process = region.slot();
+    taken.processGeneration = region.generation();
+    std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
+    p.copyIn(slot.claim, taken);
     p.publish(slot.claim.generation, generation + 1);
     claim = {i, generation + 1, 0};
     return Status::fine();

@@ -4,37 +4,76 @@
 
 namespace ringfence {
 
+namespace {
+
+// A trim frontier that moves on each look, or lies beyond the committed count, is no frontier.
+constexpr int attachAttempts = 64;
+
+}  // namespace
+
 IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim)
-    : region_(std::move(region)), topic_(topic), claim_(claim),
-      epoch_(region_->publication().observe(region_->header().control.epoch)) {}
+    : region_(std::move(region)), topic_(topic), claim_(claim) {}
+
+uint64_t IndexReader::epoch() const {
+  if (epoch_ == 0) epoch_ = region_->publication().observe(region_->header().control.epoch);
+  return epoch_;
+}
+
+Status IndexReader::attach(From from, uint64_t position) {
+  if (!publishCursor(from)) {
+    detach();
+    return Status::failed("corrupt", "the index contradicts itself");
+  }
+  if (from != From::position) return Status::fine();
+  // What lies between the cursor and the committed count can no longer go away while the batch is looked for.
+  const uint64_t oldest = oldestPosition();
+  if (position < oldest) {
+    detach();
+    Status status = Status::failed("trimmed", "the position is trimmed away");
+    status.freeBytes = oldest;
+    return status;
+  }
+  seek(position);
+  return Status::fine();
+}
 
 // SYNC: cursor and attachment are published, a full fence follows, then the trim frontier is read again; the sequencer
 // publishes the trim frontier, fences, and reads the cursors again before it reuses anything (Sequencer::trimTo). So
-// either this reader sees that it was overtaken, or the sequencer sees the reader.
-bool IndexReader::attach(From from, uint64_t position, uint64_t& oldest) {
+// either this reader sees that it was overtaken, or the sequencer sees the reader. The epoch is read again with it.
+bool IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
-  const TopicLine& topic = region_->topicLine(epoch_, topic_);
+  const ControlLine& control = region_->header().control;
   ReaderLine& line = region_->reader(topic_, claim_.slot).line;
-  for (;;) {
+  attached_ = true;
+  for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
+    epoch_ = p.observe(control.epoch);
+    const TopicLine& topic = region_->topicLine(epoch_, topic_);
     const uint64_t trim = p.observe(topic.retention.trim);
-    const uint64_t count = committed();
-    const uint64_t cursor = from == From::end ? count : trim;
+    const uint64_t cursor = from == From::end ? committed() : trim;
     p.write(line.cursor, cursor);
     p.publish(line.attachedGeneration, claim_.generation);
     p.fullFence();
-    if (p.observe(topic.retention.trim) > cursor) continue;
-    attached_ = true;
     next_ = released_ = cursor;
-    break;
+    if (p.observe(control.epoch) == epoch_ && p.observe(topic.retention.trim) <= cursor) return true;
   }
-  if (from != From::position) return true;
+  return false;
+}
 
-  // What lies between the cursor and the committed count can no longer go away while the batch is looked for.
-  oldest = p.observe(topic.retention.trimMessages);
-  if (position < oldest) {
-    detach();
-    return false;
+// Position of the first message that is kept for this reader. The trim frontier's own count may already be that of a
+// frontier which the sequencer takes back when it sees this reader.
+uint64_t IndexReader::oldestPosition() const {
+  uint64_t messages = 0;
+  for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
+    const uint64_t count = committed();
+    BatchView oldest{};
+    if (next_ < count) return read(next_, oldest) ? oldest.position : 0;
+    messages = committedMessages();
+    if (committed() == count) break;
   }
+  return messages;
+}
+
+void IndexReader::seek(uint64_t position) {
   uint64_t low = next_;
   uint64_t high = committed();
   while (low < high) {
@@ -49,28 +88,27 @@ bool IndexReader::attach(From from, uint64_t position, uint64_t& oldest) {
   }
   next_ = low;
   release(low);
-  return true;
 }
 
 uint64_t IndexReader::committed() const {
-  return region_->publication().observe(region_->topicLine(epoch_, topic_).committed.entries);
+  return region_->publication().observe(region_->topicLine(epoch(), topic_).committed.entries);
 }
 
 uint64_t IndexReader::committedMessages() const {
-  return region_->publication().observe(region_->topicLine(epoch_, topic_).committed.messages);
+  return region_->publication().observe(region_->topicLine(epoch(), topic_).committed.messages);
 }
 
 // Every number is checked before it is used as an address: the memory is not trusted.
 bool IndexReader::read(uint64_t index, BatchView& view) const {
   const Geometry& g = region_->layout().geometry;
-  const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch_, topic_, index));
-  const uint64_t token = readyToken(index, epoch_);
+  const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch(), topic_, index));
+  const uint64_t token = readyToken(index, epoch());
   if (entry.order.token != token || entry.place.token != token) return false;
   const uint64_t offset = entry.place.payloadPosition & (g.lanePayloadBytes - 1);
   const uint64_t bytes =
       batchBytesOf(entry.order.payloadBytes, entry.order.messageCount, entry.order.uniformBytes);
-  if (entry.order.lane >= region_->layout().lanes()) return false;
-  if (offset + bytes > g.lanePayloadBytes) return false;
+  if (entry.order.lane >= region_->layout().lanes() || entry.order.messageCount == 0) return false;
+  if (offset % lineBytes != 0 || bytes > g.batchBytes || offset + bytes > g.lanePayloadBytes) return false;
   if (entry.order.uniformBytes != 0 &&
       uint64_t{entry.order.uniformBytes} * entry.order.messageCount != entry.order.payloadBytes) {
     return false;
@@ -97,7 +135,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
   uint32_t filled = 0;
   for (; filled < max && next_ < count; filled += 1) {
-    if (!read(next_, views[filled])) return -1;
+    if (!read(next_, views[filled])) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     const BatchView& view = views[filled];
     region_->publication().willRead(region_->payload(view.lane) + view.payloadOffset, view.payloadBytes);
     next_ += 1;

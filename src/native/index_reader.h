@@ -30,9 +30,10 @@ class IndexReader {
   IndexReader(const IndexReader&) = delete;
   IndexReader& operator=(const IndexReader&) = delete;
 
-  // Publishes the cursor that keeps batches from being reused. False when `position` is trimmed; `oldest` then says
-  // what is still kept.
-  bool attach(From from, uint64_t position, uint64_t& oldest);
+  // Publishes the cursor that keeps batches from being reused. `trimmed` when the position is no longer kept (the
+  // status's freeBytes say where what is kept begins), `corrupt` when the index contradicts itself.
+  // Attached before the log is served, it begins with it.
+  Status attach(From from, uint64_t position);
 
   // Fills up to `max` views. Returns their number, or -1 when the index contradicts the layout.
   int32_t poll(BatchView* views, uint32_t max);
@@ -44,12 +45,16 @@ class IndexReader {
   uint64_t committedMessages() const;
 
  private:
+  bool publishCursor(From from);
+  uint64_t oldestPosition() const;
+  void seek(uint64_t position);
+  uint64_t epoch() const;
   bool read(uint64_t index, BatchView& view) const;
 
   std::shared_ptr<Region> region_;
   uint32_t topic_;
   Claim claim_;
-  uint64_t epoch_;
+  mutable uint64_t epoch_ = 0;  // 0 until the log is served
   uint64_t next_ = 0;
   uint64_t released_ = 0;
   bool attached_ = false;

@@ -14,81 +14,81 @@ uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1
 }  // namespace
 
 LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
-    : region_(std::move(region)), claim_(claim), lanes_(region_->layout().geometry.brokers) {}
+    : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe(region_->header().control.epoch)),
+      lanes_(region_->layout().geometry.brokers) {}
 
 // SYNC: observes the generation that the sequencer publishes in the session's line after the lanes' lines
-// (Sequencer::adopt), and the one each broker publishes in its grant (Brokers::grant).
+// (Sequencer::adopt), and the one each broker publishes in its grant (grantLanes).
 bool LaneWriter::ready() {
+  if (ready_) return true;
   const Publication& p = region_->publication();
   epoch_ = p.observe(region_->header().control.epoch);
   if (p.observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.generation) != claim_.generation) return false;
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (p.observe(region_->grant(laneOf(b)).grantedGeneration) != claim_.generation) return false;
   }
-  const uint32_t slots = region_->layout().geometry.laneSlots;
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    Lane& lane = lanes_[b];
-    const LaneLine::Frontiers frontiers = p.copyOut(region_->laneLine(epoch_, laneOf(b)).frontiers);
-    lane.first = lane.written = lane.published = frontiers.scanned;
-    lane.released = frontiers.released;
-    lane.position = frontiers.payloadEnd;
-    lane.start.assign(slots, 0);
-    lane.messages.assign(slots, 0);
-    // What the former owner left unreleased still occupies its room: its descriptors say where it begins.
-    for (uint64_t i = lane.released; i < lane.written; i += 1) {
-      lane.start[i & (slots - 1)] = p.read(region_->descriptor(laneOf(b), i).payloadPosition);
-    }
-    ProducerLine& line = region_->producer(laneOf(b));
-    p.write(line.writtenBatches, lane.written);
-    p.write(line.publishedBatches, lane.published);
-    p.write(line.writtenMessages, uint64_t{0});
-    p.write(line.publishedMessages, uint64_t{0});
-    p.write(line.fullEvents, uint64_t{0});
-    p.write(line.wantsRoom, uint64_t{0});
-    p.wrote(&line, sizeof(line));
-    p.publish(line.generation, claim_.generation);
+    if (!takeOver(b)) return false;
   }
+  return ready_ = true;
+}
+
+// Goes on where the lane's former owner ended. What is not released yet still occupies its room.
+bool LaneWriter::takeOver(uint32_t broker) {
+  const Publication& p = region_->publication();
+  const Geometry& g = region_->layout().geometry;
+  const LaneLine::Frontiers at = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).frontiers);
+  if (at.scanned - at.released > g.laneSlots || at.payloadEnd % lineBytes != 0) return false;
+  if (at.payloadEnd - at.payloadReleased > g.lanePayloadBytes) return false;
+  Lane& lane = lanes_[broker];
+  lane.first = lane.written = lane.published = at.scanned;
+  lane.released = at.released;
+  lane.position = at.payloadEnd;
+  lane.payloadReleased = at.payloadReleased;
+  lane.messages.assign(g.laneSlots, 0);
+  ProducerLine line{};
+  line.writtenBatches = lane.written;
+  line.publishedBatches = lane.published;
+  p.copyIn(region_->producer(laneOf(broker)), line);
+  p.publish(region_->producer(laneOf(broker)).generation, claim_.generation);
   return true;
 }
 
-uint64_t LaneWriter::releasedPosition(uint32_t broker, const Lane& lane) const {
-  (void)broker;
-  if (lane.released >= lane.written) return lane.position;
-  const uint64_t start = lane.start[lane.released & (region_->layout().geometry.laneSlots - 1)];
-  // A position that cannot be true counts as a full lane, never as a free one.
-  const uint64_t capacity = region_->layout().geometry.lanePayloadBytes;
-  if (start > lane.position) return lane.position >= capacity ? lane.position - capacity : 0;
-  return start;
+// SYNC: pairs with the publish of `released` in Sequencer::publishLane; the reads of its batches by subscribers happened
+// before their cursors passed them, and those before this. Marks that cannot be true change nothing.
+void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
+  const Publication& p = region_->publication();
+  const LaneLine::Frontiers& line = region_->laneLine(epoch_, laneOf(broker)).frontiers;
+  const uint64_t released = p.observe(line.released);
+  const uint64_t payload = p.read(line.payloadReleased);
+  if (released > lane.released && released <= lane.published) lane.released = released;
+  if (payload > lane.payloadReleased && payload <= lane.position) lane.payloadReleased = payload;
 }
 
 // One descriptor and one batch (and the pad before it) stay in reserve for the batch the sequencer expects next:
 // otherwise a late head of line could find every lane full of batches that wait for it.
-bool LaneWriter::roomFor(uint32_t broker, Lane& lane, uint64_t sequence, uint64_t start) {
+bool LaneWriter::roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const {
   const Geometry& g = region_->layout().geometry;
   const bool expected = sequence == committedBatches();
   const uint64_t reserveSlots = expected ? 0 : 1;
   const uint64_t reserveBytes = expected ? 0 : 2 * g.batchBytes;
   if (lane.written - lane.released + reserveSlots >= g.laneSlots) return false;
-  return start + g.batchBytes + reserveBytes - releasedPosition(broker, lane) <= g.lanePayloadBytes;
+  return start + g.batchBytes + reserveBytes - lane.payloadReleased <= g.lanePayloadBytes;
 }
 
 int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
+  if (!usable()) return -1;
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
   const uint64_t mask = g.lanePayloadBytes - 1;
-  if (closed_ || endReason() != endNone) return -1;
   if (lane.began && lane.beganSequence == sequence) return static_cast<int64_t>(lane.beganAt & mask);
   uint64_t start = lane.position;
   if ((start & mask) + g.batchBytes > g.lanePayloadBytes) start = roundUp(start, g.lanePayloadBytes);
-  if (!roomFor(broker, lane, sequence, start)) {
-    // SYNC: pairs with the publish of `released` in Sequencer::publishLane; the reads of its batches by subscribers
-    // happened before their cursors passed them, and those before this.
-    const Publication& p = region_->publication();
-    const uint64_t released = p.observe(region_->laneLine(epoch_, laneOf(broker)).frontiers.released);
-    if (released > lane.released && released <= lane.published) lane.released = released;
-    if (!roomFor(broker, lane, sequence, start)) {
+  if (!roomFor(lane, sequence, start)) {
+    lookAtReleased(broker, lane);
+    if (!roomFor(lane, sequence, start)) {
       lane.fullEvents += 1;
-      p.write(region_->producer(laneOf(broker)).fullEvents, lane.fullEvents);
+      region_->publication().write(region_->producer(laneOf(broker)).fullEvents, lane.fullEvents);
       return -1;
     }
   }
@@ -101,10 +101,11 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
 bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   Lane& lane = lanes_[broker];
   const Geometry& g = region_->layout().geometry;
-  if (closed_ || endReason() != endNone || !lane.began || lane.beganSequence != batch.sequence) return false;
+  if (!usable() || !lane.began || lane.beganSequence != batch.sequence) return false;
   const uint64_t bytes = batchBytesOf(batch.payloadBytes, batch.messages, batch.uniformBytes);
   const uint64_t tableBytes = batch.uniformBytes == 0 ? uint64_t{batch.messages} * sizeof(uint32_t) : 0;
   if (bytes > g.batchBytes || batch.messages == 0) return false;
+  if (batch.uniformBytes != 0 && uint64_t{batch.uniformBytes} * batch.messages != batch.payloadBytes) return false;
   const Publication& p = region_->publication();
   uint8_t* at = region_->payload(laneOf(broker)) + (lane.beganAt & (g.lanePayloadBytes - 1));
   if (tableBytes != 0) std::memcpy(at + bytes - tableBytes, batch.lengths, tableBytes);
@@ -124,7 +125,6 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   p.copyIn(region_->descriptor(laneOf(broker), lane.written), descriptor);
 
   const uint64_t slot = lane.written & (g.laneSlots - 1);
-  lane.start[slot] = lane.beganAt;
   lane.messages[slot] = batch.messages;
   lane.position = roundUp(lane.beganAt + bytes, lineBytes);
   lane.written += 1;
@@ -140,7 +140,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
 // written before it.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
-  if (closed_ || endReason() != endNone || lane.published == lane.written) return;
+  if (!usable() || lane.published == lane.written ) return;
   const Publication& p = region_->publication();
   for (; lane.published < lane.written; lane.published += 1) {
     p.publish(region_->descriptor(laneOf(broker), lane.published).token, readyToken(lane.published, claim_.generation));
@@ -159,35 +159,45 @@ uint64_t LaneWriter::fullEvents() const {
 }
 
 uint64_t LaneWriter::inFlight(uint32_t broker) {
-  const Publication& p = region_->publication();
-  const uint64_t released = p.observe(region_->laneLine(epoch_, laneOf(broker)).frontiers.released);
   Lane& lane = lanes_[broker];
-  if (released > lane.released && released <= lane.published) lane.released = released;
+  lookAtReleased(broker, lane);
   return lane.written - lane.released;
 }
 
-bool LaneWriter::claimedStill() const {
-  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.generation) ==
-         claim_.generation;
+// The line is the next session's once its slot is taken again. So the generation is looked at last: the next owner's is
+// published before any count of its own.
+// SYNC: pairs with the publishes in Sequencer::publishSession, which come after the committed count they acknowledge.
+void LaneWriter::lookAtCommitted() const {
+  const Publication& p = region_->publication();
+  const SessionLine::Acknowledged& line = region_->sessionLine(epoch_, claim_.slot).acknowledged;
+  const uint64_t batches = p.observe(line.batches);
+  const uint64_t messages = p.observe(line.messages);
+  if (p.observe(line.generation) != claim_.generation) return;
+  if (batches > committedBatches_) committedBatches_ = batches;
+  if (messages > committedMessages_) committedMessages_ = messages;
 }
 
-// SYNC: pairs with the publish in Sequencer::publishSessions, which comes after the committed count it acknowledges.
 uint64_t LaneWriter::committedBatches() const {
-  if (!claimedStill()) return 0;
-  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.batches);
+  lookAtCommitted();
+  return committedBatches_;
 }
 
 uint64_t LaneWriter::committedMessages() const {
-  if (!claimedStill()) return 0;
-  return region_->publication().observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.messages);
+  lookAtCommitted();
+  return committedMessages_;
 }
 
+// SYNC: pairs with the publishes in Sequencer::end.
 uint32_t LaneWriter::endReason() const {
+  if (endReason_ != endNone) return endReason_;
   const Publication& p = region_->publication();
   const SessionLine::Acknowledged& line = region_->sessionLine(epoch_, claim_.slot).acknowledged;
   if (p.observe(line.endedGeneration) < claim_.generation) return endNone;
-  const uint32_t reason = p.read(line.endReason);
-  return reason == endNone ? uint32_t{endClosed} : reason;
+  const uint32_t reason = p.observe(line.endReason);
+  const bool own = reason != endNone && p.observe(line.generation) == claim_.generation;
+  // The slot is another's already, and the reason with it: who did not close was ended.
+  endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : uint32_t{endCorrupt};
+  return endReason_;
 }
 
 LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
@@ -228,6 +238,7 @@ int32_t LaneWriter::brokerHolding(uint64_t sequence) const {
 }
 
 void LaneWriter::wantRoom(bool wants) {
+  if (!usable()) return;
   const Publication& p = region_->publication();
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     p.write(region_->producer(laneOf(b)).wantsRoom, uint64_t{wants ? 1U : 0U});
@@ -237,7 +248,9 @@ void LaneWriter::wantRoom(bool wants) {
 
 // From here on the lanes may become another session's: this writer never touches them again.
 void LaneWriter::close() {
+  if (closed_) return;
   closed_ = true;
+  if (region_->closed()) return;
   region_->publication().publish(region_->client(claim_.slot).line.closingGeneration, claim_.generation);
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }

@@ -36,6 +36,7 @@ class LaneWriter {
   LaneWriter(std::shared_ptr<Region> region, Claim claim);
 
   // True once the sequencer has adopted the session and every broker has admitted it; then the lanes are set up.
+  // Never, when what the memory says of the lanes contradicts itself.
   bool ready();
 
   // Offset of the batch's room in the lane's payload, or -1 when the lane is full.
@@ -67,24 +68,31 @@ class LaneWriter {
     uint64_t published = 0;
     uint64_t released = 0;  // last read
     uint64_t position = 0;  // payload
+    uint64_t payloadReleased = 0;  // last read
     bool began = false;
     uint64_t beganAt = 0;
     uint64_t beganSequence = 0;
     uint64_t writtenMessages = 0;
     uint64_t publishedMessages = 0;
     uint64_t fullEvents = 0;
-    std::vector<uint64_t> start;     // payload position by slot
     std::vector<uint32_t> messages;  // by slot
   };
 
-  uint64_t releasedPosition(uint32_t broker, const Lane& lane) const;
-  bool roomFor(uint32_t broker, Lane& lane, uint64_t sequence, uint64_t start);
-  bool claimedStill() const;
+  bool usable() const { return ready_ && !closed_ && !region_->closed() && endReason() == endNone; }
+  bool takeOver(uint32_t broker);
+  void lookAtReleased(uint32_t broker, Lane& lane);
+  bool roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const;
+  void lookAtCommitted() const;
 
   std::shared_ptr<Region> region_;
   Claim claim_;
+  bool ready_ = false;
   bool closed_ = false;
   uint64_t epoch_ = 0;
+  // What was seen of this session stays true of it, when its line is already another's.
+  mutable uint64_t committedBatches_ = 0;
+  mutable uint64_t committedMessages_ = 0;
+  mutable uint32_t endReason_ = endNone;
   std::vector<Lane> lanes_;
 };
 

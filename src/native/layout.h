@@ -275,7 +275,8 @@ struct LaneLine {
     uint64_t scanned;     // descriptors seen
     uint64_t released;    // descriptors whose slot and payload may be reused
     uint64_t payloadEnd;  // payload position behind the last scanned descriptor
-    uint64_t reserved[4];
+    uint64_t payloadReleased;  // payload position below which all room may be reused
+    uint64_t reserved[3];
   } frontiers;
   struct alignas(lineBytes) Counts {  // of this generation, in batches and messages
     uint64_t held;

@@ -61,8 +61,9 @@ uint64_t foldBytes(const void* bytes, size_t count) {
   return sum;
 }
 
-CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes) {
-  constexpr uint64_t publishEvery = 64 * 1024;
+CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery) {
+  if (blockBytes == 0 || publishEvery < blockBytes || publishEvery % blockBytes != 0) return {};
+  if (ringBytes == 0 || ringBytes % publishEvery != 0) return {};
   const Publication p;
   auto* ring = static_cast<uint8_t*>(mapShared(ringBytes));
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));

@@ -17,8 +17,9 @@ struct CopyLimit {
 };
 
 // One writer copies blocks into a shared ring of `ringBytes`, one reader folds every byte of it: two threads, one
-// mapping prefaulted, positions published every 64 KiB. Blocks the caller for the whole run.
-CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes);
+// mapping prefaulted, positions published every `publishEvery` bytes, a multiple of the block. Blocks the caller for the
+// whole run.
+CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery);
 
 // Microseconds of one cache line's way to another core and back, the median of several rounds.
 double lineRoundTripMicros();

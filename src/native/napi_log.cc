@@ -196,13 +196,8 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   Status status = claimReader(*handle->region, topic, arguments.text(2), claim);
   if (!status.ok()) return throwFault(env, status);
   auto reader = std::make_unique<IndexReader>(handle->region, topic, claim);
-  uint64_t oldest = 0;
-  if (!reader->attach(static_cast<From>(arguments.word(3)), arguments.natural(4), oldest)) {
-    status = Status::failed("trimmed", "the position is trimmed away");
-    status.freeBytes = oldest;
-    return throwFault(env, status);
-  }
-  return own(env, reader.release());
+  status = reader->attach(static_cast<From>(arguments.word(3)), arguments.natural(4));
+  return status.ok() ? own(env, reader.release()) : throwFault(env, status);
 }
 
 // readerPoll(reader, out: Float64Array, max): number of batches, -1 when the index is damaged

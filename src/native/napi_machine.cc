@@ -26,13 +26,15 @@ napi_value measureCopyLimit(napi_env env, napi_callback_info info) {
   const uint64_t total = arguments.natural(0);
   const uint64_t ring = arguments.natural(1);
   const uint32_t block = arguments.word(2);
-  if (block < 8 || (64 * 1024) % block != 0 || ring < 64 * 1024 || ring % (64 * 1024) != 0) {
+  const uint32_t publishEvery = arguments.word(3);
+  if (block < 8 || (64 * 1024) % block != 0 || ring < 64 * 1024 || ring % (64 * 1024) != 0 || publishEvery < block ||
+      publishEvery % block != 0 || (64 * 1024) % publishEvery != 0) {
     return throwFault(env, Status::failed("invalid", "blocks must divide 64 KiB, and the ring be a multiple of it"));
   }
   return async(
       env,
       [=] {
-        *limit = copyLimit(total, ring, block);
+        *limit = copyLimit(total, ring, block, publishEvery);
         return limit->bytes == 0 ? Status::failed("noSpace", "no memory for the ring") : Status::fine();
       },
       [=](napi_env at) {

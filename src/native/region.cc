@@ -31,6 +31,10 @@ namespace {
 // Byte locks lie far behind the contents, so that they never meet an ordinary lock on the file's bytes.
 constexpr off_t claimsLock = off_t{1} << 40;
 constexpr off_t processLocks = claimsLock + 1;
+constexpr off_t leaseLock = claimsLock - 1;
+
+// Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
+constexpr uint32_t creatorSlot = 0;
 
 std::string systemError(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
 
@@ -108,7 +112,8 @@ std::string baseOf(const std::string& path) {
 
 constexpr const char* temporaryMark = ".creating-";
 
-// Temporary files of creators that died before they published: their lock is free.
+// Temporary files of creators that died before they published: their lock is free. It is taken, so that a creator that
+// has just made its file and not locked it yet finds that out.
 void removeAbandoned(const std::string& path) {
   const std::string folder = folderOf(path);
   const std::string prefix = baseOf(path) + temporaryMark;
@@ -119,7 +124,7 @@ void removeAbandoned(const std::string& path) {
     const std::string file = folder + found->d_name;
     const int fd = open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) continue;
-    if (!lockHeld(fd, processLocks)) unlink(file.c_str());
+    if (tryLock(fd, processLocks)) unlink(file.c_str());
     close(fd);
   }
   closedir(dir);
@@ -175,6 +180,7 @@ Status openExisting(const std::string& path, bool allowForeign, int& fd, struct 
       return Status::failed("foreignOwner", "it belongs to user " + std::to_string(foreign.st_uid));
     }
     if (errno == ELOOP) return Status::failed("corrupt", "it is a symbolic link, which is not followed");
+    if (errno == EISDIR) return Status::failed("corrupt", "it is not a file");
     return Status::failed("system", systemError("opening the region"));
   }
   if (fstat(fd, &file) != 0) return Status::failed("system", systemError("reading the region's size"));
@@ -201,6 +207,10 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
                   layoutVersion, static_cast<unsigned long long>(layoutHash()));
     return Status::failed("versionMismatch", text);
   }
+  if (header.geometry.coherence != static_cast<uint32_t>(Coherence::coherent)) {
+    return Status::failed("versionMismatch", "it is published by a discipline that this program does not know: " +
+                                                 std::to_string(header.geometry.coherence));
+  }
   if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
   const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
   if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
@@ -224,25 +234,24 @@ Status Region::adopt(int fd, uint64_t bytes) {
 
 // SYNC: the slot's lines are written by the holder of its byte lock alone; `generation` is published last and pairs
 // with the observe in processes().
-Status Region::takeProcessSlot(const std::string& name) {
-  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
+Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
+  for (uint32_t i = first; i < layout_.geometry.processes; i += 1) {
     if (!tryLock(fd_, processLocks + i)) continue;
-    ProcessOwner& owner = process(i).owner;
+    ProcessOwner owner = publication_.copyOut(process(i).owner);
     slot_ = i;
-    generation_ = publication_.read(owner.generation) + 1;
-    publication_.write(process(i).sleep.sleeps, uint32_t{awake});
-    publication_.write(owner.pid, static_cast<uint32_t>(getpid()));
-    publication_.write(owner.attachedMillis, wallNanos() / 1'000'000);
+    generation_ = owner.generation + 1 == 0 ? 1 : owner.generation + 1;
+    owner.pid = static_cast<uint32_t>(getpid());
+    owner.attachedMillis = wallNanos() / 1'000'000;
     copyName(owner.name, nameBytes, name);
-    publication_.wrote(&owner, sizeof(owner));
-    publication_.publish(owner.generation, generation_);
+    publication_.write(process(i).sleep.sleeps, uint32_t{awake});
+    publication_.copyIn(process(i).owner, owner);
+    publication_.publish(process(i).owner.generation, generation_);
     return Status::fine();
   }
   return Status::failed("full", "all " + std::to_string(layout_.geometry.processes) + " process slots are taken");
 }
 
-void Region::writeIdentity(uint32_t mode) {
-  (void)mode;
+void Region::writeIdentity() {
   Header& head = header();
   head.identity.version = layoutVersion;
   head.identity.headerBytes = sizeof(Header);
@@ -259,6 +268,37 @@ void Region::writeIdentity(uint32_t mode) {
   publication_.publish(head.identity.magic, regionMagic);
 }
 
+// A file of the region's size under a temporary name, locked by its creator. One that was taken for a dead creator's
+// before its lock was there, and removed, is made again.
+Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
+  constexpr int attempts = 16;
+  for (int attempt = 0; attempt < attempts; attempt += 1) {
+    uint64_t id[2];
+    randomId(id);
+    char mark[32];
+    std::snprintf(mark, sizeof(mark), "%08llx", static_cast<unsigned long long>(id[0] & 0xffffffffULL));
+    temporary = options.path + temporaryMark + mark;
+    fd_ = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd_ < 0) return Status::failed("system", systemError("creating the region"));
+    struct stat file{};
+    const bool mine = tryLock(fd_, processLocks + creatorSlot) && fstat(fd_, &file) == 0 && file.st_nlink != 0;
+    inode_ = file.st_ino;
+    if (mine) return Status::fine();
+    unlink(temporary.c_str());
+    ::close(fd_);
+    fd_ = -1;
+  }
+  return Status::failed("busy", "another process is removing leftovers here");
+}
+
+Status Region::publishFile(const std::string& temporary) {
+  if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) {
+    return Status::fine();
+  }
+  if (errno == EEXIST) return Status::failed("exists", "a region of this name exists already");
+  return Status::failed("system", systemError("publishing the region"));
+}
+
 Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
                       std::shared_ptr<Region>& out) {
   if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
@@ -267,52 +307,40 @@ Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progr
   region->path_ = options.path;
   region->owner_ = true;
   const bool anonymous = options.path.empty();
-
   std::string temporary;
-  int fd;
+  Status status;
   if (anonymous) {
-    fd = memfd_create("ringfence", MFD_CLOEXEC);
+    region->fd_ = memfd_create("ringfence", MFD_CLOEXEC);
+    if (region->fd_ < 0) status = Status::failed("system", systemError("creating the region"));
   } else {
+    // Seen before anything is allocated; the rename below is what decides.
+    if (access(options.path.c_str(), F_OK) == 0) return Status::failed("exists", "a region of this name exists already");
     removeAbandoned(options.path);
-    uint64_t id[2];
-    randomId(id);
-    char mark[32];
-    std::snprintf(mark, sizeof(mark), "%08llx", static_cast<unsigned long long>(id[0] & 0xffffffffULL));
-    temporary = options.path + temporaryMark + mark;
-    fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    status = region->makeFile(options, temporary);
   }
-  if (fd < 0) return Status::failed("system", systemError("creating the region"));
+  if (status.ok()) status = region->fill(options, progress);
+  if (status.ok() && !anonymous) status = region->publishFile(temporary);
+  if (status.ok()) {
+    out = std::move(region);
+  } else if (!temporary.empty()) {
+    unlink(temporary.c_str());
+  }
+  return status;
+}
 
-  const auto undo = [&temporary](Status status) {
-    if (!temporary.empty()) unlink(temporary.c_str());
-    return status;
-  };
-  region->fd_ = fd;
-  if (!tryLock(fd, processLocks)) return undo(Status::failed("busy", "another process is removing leftovers here"));
-  if (fchmod(fd, options.mode & 0770) != 0) return undo(Status::failed("system", systemError("setting permissions")));
-  if (options.group >= 0 && fchown(fd, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
-    return undo(Status::failed("system", systemError("setting the group")));
+// Permissions, room, mapping, the creator's slot, and last what makes it a region.
+Status Region::fill(const CreateOptions& options, std::atomic<uint64_t>* progress) {  // private
+  if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
+  if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
+    return Status::failed("system", systemError("setting the group"));
   }
-  Status status = reserve(fd, region->layout_.regionBytes);
-  if (!status.ok()) return undo(status);
-  status = region->adopt(fd, region->layout_.regionBytes);
-  if (!status.ok()) return undo(status);
-  if (options.prefault) prefault(region->mapping_->base(), region->layout_.regionBytes, progress);
-  status = region->takeProcessSlot(options.processName);
-  if (!status.ok()) return undo(status);
-  region->writeIdentity(options.mode);
-
-  if (!anonymous) {
-    struct stat file{};
-    fstat(fd, &file);
-    region->inode_ = file.st_ino;
-    if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, options.path.c_str(), RENAME_NOREPLACE) != 0) {
-      if (errno == EEXIST) return undo(Status::failed("exists", "a region of this name exists already"));
-      return undo(Status::failed("system", systemError("publishing the region")));
-    }
-  }
-  out = std::move(region);
-  return Status::fine();
+  Status status = reserve(fd_, layout_.regionBytes);
+  if (status.ok()) status = adopt(fd_, layout_.regionBytes);
+  if (!status.ok()) return status;
+  if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
+  status = takeProcessSlot(options.processName, creatorSlot);
+  if (status.ok()) writeIdentity();
+  return status;
 }
 
 Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out) {
@@ -329,7 +357,7 @@ Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out
   region->layout_ = layoutOf(header.geometry.geometry);
   status = region->adopt(fd, region->layout_.regionBytes);
   if (!status.ok()) return status;
-  status = region->takeProcessSlot(options.processName);
+  status = region->takeProcessSlot(options.processName, creatorSlot + 1);
   if (!status.ok()) return status;
   out = std::move(region);
   return Status::fine();
@@ -348,7 +376,7 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   region->layout_ = other.layout_;
   Status status = region->adopt(fd, region->layout_.regionBytes);
   if (!status.ok()) return status;
-  status = region->takeProcessSlot(processName);
+  status = region->takeProcessSlot(processName, creatorSlot + 1);
   if (!status.ok()) return status;
   out = std::move(region);
   return Status::fine();
@@ -358,11 +386,16 @@ Region::~Region() { close(); }
 
 void Region::close() {
   if (fd_ < 0) return;
-  if (owner_ && !path_.empty()) {
+  if (pid_ == getpid()) {
     struct stat file{};
-    if (stat(path_.c_str(), &file) == 0 && file.st_ino == inode_) unlink(path_.c_str());
+    const bool named = owner_ && !path_.empty() && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
+    if (named) unlink(path_.c_str());
+    // Not left to the file's end: the mapping keeps the file open, and with it the locks, while buffers over it live.
+    unlock(fd_, leaseLock);
+    unlock(fd_, claimsLock);
+    unlock(fd_, processLocks + slot_);
   }
-  ::close(fd_);  // frees every byte lock of this attachment
+  ::close(fd_);
   fd_ = -1;
 }
 
@@ -389,6 +422,12 @@ bool Region::tryLockClaims() { return fd_ >= 0 && tryLock(fd_, claimsLock); }
 
 void Region::unlockClaims() {
   if (fd_ >= 0) unlock(fd_, claimsLock);
+}
+
+bool Region::tryLockLease() { return fd_ >= 0 && tryLock(fd_, leaseLock); }
+
+void Region::unlockLease() {
+  if (fd_ >= 0) unlock(fd_, leaseLock);
 }
 
 // SYNC: the full fence orders what was published before against the sleepers' word; the sleeper writes that word,
@@ -438,7 +477,7 @@ Inspection inspect(const std::string& path) {
     for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
-    found.served = header.control.state == servingActive && lockHeld(fd, processLocks + header.control.sequencerProcess);
+    found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);
   } else if (lockHeld(fd, processLocks)) {
     found.attached = 1;
   }
@@ -465,9 +504,11 @@ Status removeDead(const std::string& path) {
     status = Status::failed("foreignOwner", "it belongs to user " + std::to_string(mine.st_uid));
   } else if (path.find(temporaryMark) == std::string::npos && (!read || magic != regionMagic)) {
     status = Status::failed("corrupt", "it is not a ringfence region, so it is left alone");
-  } else if (!tryLock(fd, processLocks)) {
-    // Slot 0 is the creator's, which serves the log; clients of a dead one only wait to learn of its death.
+  } else if (!tryLock(fd, processLocks + creatorSlot)) {
     status = Status::failed("busy", "the process that created it is alive");
+  } else if (lockHeld(fd, leaseLock)) {
+    // Not the creator, but a process that serves the log here. Clients of a dead server only wait to learn of its death.
+    status = Status::failed("busy", "the process that serves it is alive");
   } else {
     struct stat now{};
     if (stat(path.c_str(), &now) == 0 && now.st_ino == mine.st_ino) unlink(path.c_str());

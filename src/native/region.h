@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -79,6 +80,7 @@ class Region {
   Region& operator=(const Region&) = delete;
 
   // Gives up the process slot and, for the creator, the name. The bytes stay mapped while buffers over them live.
+  // In a forked copy of the process it gives up nothing: locks and name are the parent's.
   void close();
   bool closed() const { return fd_ < 0; }
 
@@ -139,6 +141,10 @@ class Region {
   bool tryLockClaims();
   void unlockClaims();
 
+  // The lock that the sequencer's lease holder keeps, and that dies with it.
+  bool tryLockLease();
+  void unlockLease();
+
   // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
   void wakeSequencer(uint32_t reasons) const;
   void wakeProcesses(uint32_t reasons) const;
@@ -159,14 +165,18 @@ class Region {
     return reinterpret_cast<T*>(mapping_->base() + offset);
   }
   Status adopt(int fd, uint64_t bytes);
-  Status takeProcessSlot(const std::string& name);
-  void writeIdentity(uint32_t mode);
+  Status makeFile(const CreateOptions& options, std::string& temporary);
+  Status fill(const CreateOptions& options, std::atomic<uint64_t>* progress);  // private
+  Status publishFile(const std::string& temporary);
+  Status takeProcessSlot(const std::string& name, uint32_t first);
+  void writeIdentity();
 
   std::shared_ptr<Mapping> mapping_;
   Layout layout_{};
   Publication publication_;
   std::string path_;
   int fd_ = -1;
+  pid_t pid_ = getpid();
   uint32_t slot_ = 0;
   uint64_t generation_ = 0;
   bool owner_ = false;

@@ -7,6 +7,7 @@
 #include "claims.h"
 #include "futex.h"
 #include "token.h"
+#include "waiter.h"
 
 namespace ringfence {
 
@@ -15,6 +16,7 @@ namespace {
 constexpr uint32_t scanBudget = 256;        // descriptors of one lane in one pass, so that no lane starves another
 constexpr size_t readyLimit = 4096;         // batches of one epoch
 constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
+constexpr int stopPasses = 4096;            // so that a client that goes on publishing does not keep it from stopping
 
 uint64_t powerOfTwoAtLeast(uint64_t n) {
   uint64_t power = 1;
@@ -43,13 +45,16 @@ Sequencer::~Sequencer() { stop(); }
 
 Status Sequencer::start() {
   ControlLine& control = region_->header().control;
-  const ControlLine now = p_.copyOut(control);
-  if (now.state == servingActive && region_->processAlive(now.sequencerProcess, now.sequencerGeneration)) {
-    return Status::failed("busy", "its sequencer runs in another process");
+  if (serverState(*region_) == serverServing || !region_->tryLockLease()) {
+    return Status::failed("busy", "its sequencer runs already");
   }
   // Taking over the order of a predecessor is not built yet: a region serves one epoch.
-  if (now.epoch != 0) return Status::failed("busy", "its order was begun by a process that is gone");
-  epoch_ = now.epoch + 1;
+  const uint64_t former = p_.observe(control.epoch);
+  if (former != 0) {
+    region_->unlockLease();
+    return Status::failed("busy", "its order was begun by a process that is gone");
+  }
+  epoch_ = former + 1;
   BlockHeader& block = region_->blockHeader(epoch_);
   p_.write(block.epoch, epoch_);
   p_.write(block.process, uint64_t{region_->slot()});
@@ -76,8 +81,10 @@ void Sequencer::stop() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (stopped_) return;
   stopped_ = true;
-  pass(true);  // what was published before the stop is still ordered
+  // What was published before the stop is still ordered.
+  for (int i = 0; i < stopPasses && pass(true); i += 1) continue;
   p_.publish(region_->header().control.state, uint32_t{servingStopped});
+  region_->unlockLease();
   region_->wakeProcesses(sleepsForAll);
 }
 
@@ -136,7 +143,7 @@ bool Sequencer::adoptClients() {
   for (uint32_t i = 0; i < g_.clients; i += 1) {
     Session& session = sessions_[i];
     const uint64_t generation = p_.observe(region_->client(i).claim.generation);
-    if (generation != session.generation && !session.active) {
+    if (generation != 0 && generation != session.generation && !session.active) {
       adopt(i, p_.copyOut(region_->client(i).claim));
       moved = true;
     }
@@ -213,27 +220,28 @@ bool Sequencer::scanLane(uint32_t client, uint32_t broker) {
   Lane& lane = lanes_[at];
   Session& session = sessions_[client];
   lane.tail = false;
+  lane.waitsFor = 0;
   bool moved = false;
   for (uint32_t taken = 0; taken < scanBudget; taken += 1) {
     if (session.endReason == endCorrupt || lane.scanned - lane.released >= g_.laneSlots) {
       lane.tail = true;
       break;
     }
-    Descriptor& shared = region_->descriptor(at, lane.scanned);
-    if (p_.observe(shared.token) != readyToken(lane.scanned, lane.generation)) {
+    if (!descriptorReady(at, lane.scanned)) {
       lane.tail = true;
       break;
     }
     if (ready_.size() >= readyLimit || !roomInIndex(session.topic)) break;
-    const Descriptor descriptor = p_.copyOut(shared);
-    if (!descriptorValid(lane, session, descriptor)) {
-      corrupt(client);
-      return true;
-    }
-    if (!accept(client, at, descriptor)) break;
+    const Descriptor descriptor = p_.copyOut(region_->descriptor(at, lane.scanned));
+    if (!descriptorValid(lane, session, descriptor)) corrupt(client);
+    if (session.endReason == endCorrupt || !accept(client, at, descriptor)) break;
     moved = true;
   }
-  return moved;
+  return moved || session.endReason == endCorrupt;
+}
+
+bool Sequencer::descriptorReady(uint32_t at, uint64_t index) const {
+  return p_.observe(region_->descriptor(at, index).token) == readyToken(index, lanes_[at].generation);
 }
 
 bool Sequencer::descriptorValid(const Lane& lane, const Session& session, const Descriptor& d) const {
@@ -241,6 +249,7 @@ bool Sequencer::descriptorValid(const Lane& lane, const Session& session, const 
   const uint64_t bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes);
   if (d.crc != descriptorCrc(d) || d.sessionKey >> 16 != session.id) return false;
   if (d.messageCount == 0 || bytes > g_.batchBytes || offset + bytes > g_.lanePayloadBytes) return false;
+  if (offset % lineBytes != 0) return false;
   if (d.payloadPosition < lane.payloadEnd || d.payloadPosition - lane.payloadEnd > g_.lanePayloadBytes) return false;
   return d.uniformBytes == 0 || uint64_t{d.uniformBytes} * d.messageCount == d.payloadBytes;
 }
@@ -253,6 +262,7 @@ bool Sequencer::accept(uint32_t client, uint32_t at, const Descriptor& d) {
   if (d.batchSequence >= session.expected && d.batchSequence - session.expected >= window) {
     // Under `session` no honest client has so many batches outstanding; under `total` its prefix may lag behind.
     if (session.order == orderSession) corrupt(client);
+    lane.waitsFor = d.batchSequence;
     return false;
   }
   Pending& pending = session.window[d.batchSequence & (window - 1)];
@@ -326,12 +336,17 @@ bool Sequencer::roomInIndex(uint32_t topic) const {
   return at.committed + at.pending - at.trim < g_.indexEntries;
 }
 
-// An epoch is committed at once while nothing is held; with held batches it waits for those that complete them.
+// An epoch is committed at once while nothing is held; with held batches it waits for those that complete them. Not for
+// a gap that is older than an epoch: nothing tells when that one ends, and other sessions do not wait for it.
 bool Sequencer::epochDue() const {
   if (ready_.size() >= readyLimit || options_.manual) return true;
-  uint64_t held = 0;
-  for (const Session& session : sessions_) held += session.active ? session.held : 0;
-  return held == 0 || monotonicNanos() - readySinceNanos_ >= options_.epochMicros * 1000;
+  const uint64_t now = monotonicNanos();
+  const uint64_t epochNanos = options_.epochMicros * 1000;
+  if (now - readySinceNanos_ >= epochNanos) return true;
+  for (const Session& session : sessions_) {
+    if (session.active && session.held != 0 && now - session.gapSinceNanos < epochNanos) return false;
+  }
+  return true;
 }
 
 // Three fences an epoch, whatever the number of batches: entries, then counts, then acknowledgements (publishAll).
@@ -394,27 +409,41 @@ bool Sequencer::commit() {
 bool Sequencer::endSessions() {
   bool moved = false;
   for (uint32_t i = 0; i < g_.clients; i += 1) {
-    Session& session = sessions_[i];
-    if (!session.active || !session.ending) continue;
-    bool seen = ready_.empty();
-    for (uint32_t b = 0; b < g_.brokers; b += 1) seen = seen && lanes_[region_->laneOf(b, i)].tail;
-    const Pending& next = session.window[session.expected & (session.window.size() - 1)];
-    if (next.tag == session.expected + 1 && session.endReason != endCorrupt) seen = false;
-    if (!seen) continue;
-    purge(i);
-    session.active = false;
-    session.ending = false;
-    publishSession(i);
-    for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, i)));
-    // SYNC: pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from here on.
-    SessionLine::Acknowledged& line = region_->sessionLine(epoch_, i).acknowledged;
-    p_.write(line.endReason, session.endReason);
-    p_.publish(line.endedGeneration, session.generation);
-    session.window.clear();
-    session.window.shrink_to_fit();
+    const Session& session = sessions_[i];
+    if (!session.active || !session.ending || !ready_.empty() || !allSeen(i)) continue;
+    end(i);
     moved = true;
   }
   return moved;
+}
+
+// True when no further scan can bring anything: each lane's last one ended at its tail, or at a batch too far ahead of a
+// prefix that nothing completes any more.
+bool Sequencer::allSeen(uint32_t client) const {
+  const Session& session = sessions_[client];
+  const uint64_t window = session.window.size();
+  for (uint32_t b = 0; b < g_.brokers; b += 1) {
+    const Lane& lane = lanes_[region_->laneOf(b, client)];
+    const bool stuck = lane.waitsFor > session.expected && lane.waitsFor - session.expected >= window;
+    if (!lane.tail && !stuck && session.endReason != endCorrupt) return false;
+  }
+  const Pending& next = session.window[session.expected & (window - 1)];
+  return next.tag != session.expected + 1 || session.endReason == endCorrupt;
+}
+
+// SYNC: the end pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from there on.
+void Sequencer::end(uint32_t client) {
+  Session& session = sessions_[client];
+  purge(client);
+  session.active = false;
+  session.ending = false;
+  publishSession(client);
+  for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, client)));
+  SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
+  p_.publish(line.endReason, session.endReason);
+  p_.publish(line.endedGeneration, session.generation);
+  session.window.clear();
+  session.window.shrink_to_fit();
 }
 
 void Sequencer::purge(uint32_t client) {
@@ -432,7 +461,18 @@ void Sequencer::purge(uint32_t client) {
     pending.tag = 0;
     releaseSlots(lane);
   }
+  for (uint32_t b = 0; b < g_.brokers; b += 1) purgeUnscanned(static_cast<uint32_t>(region_->laneOf(b, client)), session);
   session.gapSinceNanos = 0;
+}
+
+// What stays in the lane behind a batch that was not taken is counted; the lane's next owner writes over it.
+void Sequencer::purgeUnscanned(uint32_t at, Session& session) {
+  Lane& lane = lanes_[at];
+  for (uint64_t i = lane.scanned; i - lane.released < g_.laneSlots && descriptorReady(at, i); i += 1) {
+    lane.purged += 1;
+    session.purged += 1;
+    purged_ += 1;
+  }
 }
 
 // --- readers, retention, room ---
@@ -580,7 +620,7 @@ void Sequencer::publishRetention(uint32_t t) {
   p_.publish(line.trim, topic.trim);
 }
 
-// SYNC: `released` pairs with the observe in LaneWriter::begin.
+// SYNC: `released` pairs with the observe in LaneWriter::lookAtReleased.
 void Sequencer::publishLane(uint32_t at) {
   Lane& lane = lanes_[at];
   lane.dirty = false;
@@ -596,11 +636,13 @@ void Sequencer::publishLane(uint32_t at) {
   p_.write(line.frontiers.generation, lane.generation);
   p_.write(line.frontiers.payloadEnd, lane.payloadEnd);
   p_.write(line.frontiers.scanned, lane.scanned);
+  const bool empty = lane.released == lane.scanned;
+  p_.write(line.frontiers.payloadReleased, empty ? lane.payloadEnd : lane.start[lane.released & (g_.laneSlots - 1)]);
   p_.wrote(&line, sizeof(line));
   p_.publish(line.frontiers.released, lane.released);
 }
 
-// SYNC: `batches` pairs with the observe in LaneWriter::committedBatches; it is published after the committed count.
+// SYNC: `batches` pairs with the observe in LaneWriter::lookAtCommitted; it is published after the committed count.
 void Sequencer::publishSession(uint32_t client) {
   Session& session = sessions_[client];
   session.dirty = false;
@@ -666,6 +708,7 @@ void Sequencer::run() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       moved = !paused_ && pass(false);
+      moved |= roomWanted_ && !wantsRoom;  // the word must say all that is slept for
       limit = sleepNanos();
     }
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) {
@@ -684,6 +727,8 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return ended;
+    // A reader that gives back while the sequencer sleeps wakes it only where room is wanted.
+    if (!paused_ && !options_.manual && followReaders()) publishAll();
     for (Session& session : sessions_) {
       if (!session.active || session.ending || region_->processAlive(session.process, session.processGeneration)) continue;
       session.ending = true;
@@ -746,8 +791,9 @@ std::vector<GateReport> Sequencer::gates() {
     const ReaderSlot& slot = region_->reader(t, i);
     const ReaderClaim claim = p_.copyOut(slot.claim);
     const uint32_t pid = claim.process < g_.processes ? p_.read(region_->process(claim.process).owner.pid) : 0;
+    const uint64_t cursor = p_.observe(slot.line.cursor);
     reports.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
-                       topic.committed - p_.observe(slot.line.cursor), topic.gatingSinceNanos});
+                       cursor < topic.committed ? topic.committed - cursor : 0, topic.gatingSinceNanos});
   }
   return reports;
 }

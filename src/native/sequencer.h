@@ -64,7 +64,7 @@ class Sequencer {
     uint32_t topic, reader, pid;
     std::string name;
   };
-  std::vector<DeadReader> endDead();
+  std::vector<DeadReader> endDead();  // also brings up to date what readers have taken while nothing else moved
 
   SequencerCounters counters();
   std::vector<SessionReport> sessions();
@@ -96,6 +96,7 @@ class Sequencer {
     uint64_t duplicates = 0, purged = 0;
     bool dirty = false;
     bool tail = false;  // the last scan ended at a slot that is not ready
+    uint64_t waitsFor = 0;  // sequence of a batch that the last scan left behind, too far ahead of its session; 0 = none
     std::vector<Slot> state;
     std::vector<uint32_t> topic;
     std::vector<uint64_t> entry;
@@ -153,6 +154,7 @@ class Sequencer {
   void adopt(uint32_t client, const ClientClaim& claim);
   bool scanLanes();
   bool scanLane(uint32_t client, uint32_t broker);
+  bool descriptorReady(uint32_t lane, uint64_t index) const;
   bool descriptorValid(const Lane& lane, const Session& session, const Descriptor& descriptor) const;
   bool accept(uint32_t client, uint32_t lane, const Descriptor& descriptor);
   bool emitReady(uint32_t client);
@@ -161,7 +163,10 @@ class Sequencer {
   bool epochDue() const;
   bool commit();
   bool endSessions();
+  void end(uint32_t client);
+  bool allSeen(uint32_t client) const;
   void purge(uint32_t client);
+  void purgeUnscanned(uint32_t lane, Session& session);
   uint64_t attachedMinimum(uint32_t topic, uint64_t& reader) const;
   bool followReaders();
   bool makeRoom();

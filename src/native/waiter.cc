@@ -13,9 +13,11 @@ constexpr int64_t livenessNanos = 100'000'000;
 
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
+  // SYNC: pairs with the publish of `state` in Sequencer::start, which follows the fields that say who serves.
+  const uint32_t state = p.observe(region.header().control.state);
+  if (state == servingStopped) return serverStopped;
+  if (state == servingNone) return serverUnknown;
   const ControlLine control = p.copyOut(region.header().control);
-  if (control.state == servingStopped) return serverStopped;
-  if (control.state == servingNone) return serverUnknown;
   return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
 }
 
@@ -49,19 +51,23 @@ void Waiter::run(uint32_t seen) {
     const uint32_t now = p.observe(bell);
     if (now != seen) {
       seen = now;
-      // Others need not ring again before the next arm(). An arm() between these two lines is answered by the wake.
-      p.write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
-      p.fullFence();
-      if (armed_.exchange(false, std::memory_order_seq_cst)) wake_();
+      fire();
       continue;
     }
     futexWait(&bell, now, livenessNanos);
     if (p.observe(bell) == now && armed_.load(std::memory_order_seq_cst)) {
       const ServerState state = serverState(*region_);
-      const bool gone = state == serverDied || state == serverStopped;
-      if (gone && armed_.exchange(false, std::memory_order_seq_cst)) wake_();
+      if (state == serverDied || state == serverStopped) fire();
     }
   }
+}
+
+// The word is cleared with the arm() that is answered: others need not ring again before the next one. An arm() that
+// comes in between is cleared with it, and the call is its answer, too.
+void Waiter::fire() {
+  if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
+  region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
+  wake_();
 }
 
 void Waiter::stop() {

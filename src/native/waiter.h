@@ -20,7 +20,7 @@ ServerState serverState(const Region& region);
 
 class Waiter {
  public:
-  // `wake` is called from the waiter's thread, at most once for each arm().
+  // `wake` is called from the waiter's thread, at most once for each arm(). Whoever waits on after it arms again.
   Waiter(std::shared_ptr<Region> region, std::function<void()> wake);
   ~Waiter();
   Waiter(const Waiter&) = delete;
@@ -36,6 +36,7 @@ class Waiter {
 
  private:
   void run(uint32_t seen);
+  void fire();
 
   std::shared_ptr<Region> region_;
   std::function<void()> wake_;

@@ -87,7 +87,9 @@ export class SessionLane {
   written: number
   published: number
   publishedMessages = 0
+  /** Times the lane was found full after it had room. */
   fullEvents = 0
+  full = false
   /** Payload position behind the last written batch. */
   position: number
   /** Room given for a batch that is not sealed yet. */

@@ -84,9 +84,11 @@ const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSeque
   const fits = at.position % laneBytes + batchBytes <= laneBytes
   const position = fits ? at.position : roundUp(at.position, laneBytes)
   if (!hasRoom(geometry, at, position, batchSequence === session.acknowledgedBatches)) {
-    at.fullEvents += 1
+    if (!at.full) at.fullEvents += 1
+    at.full = true
     return undefined
   }
+  at.full = false
   const offset = position % laneBytes
   const room = at.lane.payload.subarray(offset, offset + batchBytes)
   at.begun = { batchSequence, position, room }

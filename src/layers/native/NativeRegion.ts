@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { geometryFields, type Native, type ProgressHandle, type RegionHandle } from "../../native/binding.ts"
+import { geometryFields, isFault, type Native, type ProgressHandle, type RegionHandle } from "../../native/binding.ts"
 import {
   type AttachedProcess,
   type Backend,
@@ -69,7 +69,7 @@ export const create = (
     const totalBytes = native.layoutBytes(geometry)
     const progress = native.newProgress()
     const making = attemptPromise(name, () => {
-      if (path !== "") native.removeDeadRegion(path)
+      if (path !== "") removeDead(native, path)
       return native.createRegion(
         path,
         processName,
@@ -107,6 +107,15 @@ const progressMillis = 100
 const processTitle = (): string => {
   const program = process.argv[1]?.split("/").at(-1) ?? process.title
   return program.replace(/\.[a-z]+$/, "").slice(0, 31)
+}
+
+// A region whose owner lives is left to the creation, which refuses by name.
+const removeDead = (native: Native, path: string): void => {
+  try {
+    native.removeDeadRegion(path)
+  } catch (error) {
+    if (!isFault(error) || error.fault !== "busy") throw error
+  }
 }
 
 const reportProgress = (

@@ -1,0 +1,201 @@
+// Rings that are lapped many times, with the consumer paused at every phase: this class of mistake broke others twice.
+#include "log_fixture.h"
+
+namespace ringfence::test {
+
+namespace {
+
+enum class PauseAt { empty, half, full, wrap };
+
+struct LapCase {
+  uint32_t laneSlots;
+  uint32_t messageBytesMax;
+  uint64_t laps;
+};
+
+Geometry geometryOf(const LapCase& lap) {
+  Geometry g = tinyGeometry();
+  g.laneSlots = lap.laneSlots;
+  g.lanePayloadBytes = lap.laneSlots == 8 ? 32768 : 131072;
+  return g;
+}
+
+// One session, its batches striped over the brokers, one consumer that stops where it is told to.
+class Lapping {
+ public:
+  Lapping(const LapCase& lap, PauseAt pauseAt)
+      : lap_(lap),
+        pauseAt_(pauseAt),
+        log_(geometryOf(lap)),
+        topic_(log_.declare("laps", orderSession)),
+        publishing_(log_.open(topic_), lap.messageBytesMax),
+        following_(log_, log_.reader(topic_, From::start), orderSession, lap.messageBytesMax) {}
+
+  void run() {
+    const uint64_t batches = lap_.laps * lap_.laneSlots * log_.geometry().brokers;
+    while (sequence_ < batches) {
+      fillTo(pauseAt_);
+      pausedConsumer();
+      drain();
+    }
+    drain();
+    checkAllCame();
+  }
+
+ private:
+  uint64_t inFlight() {
+    uint64_t most = 0;
+    for (uint32_t b = 0; b < log_.geometry().brokers; b += 1) {
+      const uint64_t now = publishing_.lanes().inFlight(b);
+      CHECK(now <= log_.geometry().laneSlots);
+      most = now > most ? now : most;
+    }
+    return most;
+  }
+
+  bool publishOne() {
+    const uint32_t broker = static_cast<uint32_t>(sequence_ % log_.geometry().brokers);
+    if (!publishing_.publish(broker, sequence_)) return false;
+    sequence_ += 1;
+    log_.settle();
+    inFlight();
+    return true;
+  }
+
+  void fillTo(PauseAt level) {
+    switch (level) {
+      case PauseAt::empty:
+        publishOne();
+        drain();
+        break;
+      case PauseAt::half:
+        while (inFlight() < lap_.laneSlots / 2 && publishOne()) continue;
+        break;
+      case PauseAt::full:
+        while (publishOne()) continue;
+        break;
+      case PauseAt::wrap:
+        while (publishOne() && log_.region()->layout().geometry.indexEntries - sequence_ % 64 != 64) continue;
+        break;
+    }
+  }
+
+  // Nothing the consumer has not given back may go away, however long it rests and however hard the others push.
+  void pausedConsumer() {
+    const uint64_t held = following_.index();
+    while (following_.take(64, true) != 0) continue;
+    for (int i = 0; i < 3; i += 1) {
+      publishOne();
+      log_.settle();
+    }
+    CHECK(following_.reader().committed() - held <= log_.geometry().indexEntries);
+  }
+
+  void drain() {
+    do {
+      log_.settle();
+    } while (following_.take(64) != 0);
+    log_.settle();
+  }
+
+  void checkAllCame() {
+    CHECK_EQUAL(following_.batchesOf(publishing_.session()), sequence_);
+    CHECK_EQUAL(publishing_.lanes().committedBatches(), sequence_);
+    CHECK_EQUAL(publishing_.lanes().committedMessages(), firstMessageOf(sequence_));
+    CHECK(sequence_ / log_.geometry().indexEntries >= 18);
+    for (uint32_t b = 0; b < log_.geometry().brokers; b += 1) {
+      const LaneFrontiers at = publishing_.lanes().frontiers(b);
+      CHECK(at.published >= lap_.laps * lap_.laneSlots);
+      CHECK_EQUAL(at.scanned, at.published);
+      CHECK_EQUAL(at.ordered, at.published);
+      CHECK_EQUAL(at.delivered, at.published);
+      CHECK_EQUAL(at.held + at.duplicates + at.purged, 0);
+    }
+  }
+
+  LapCase lap_;
+  PauseAt pauseAt_;
+  TestLog log_;
+  uint32_t topic_;
+  Publishing publishing_;
+  Following following_;
+  uint64_t sequence_ = 0;
+};
+
+void lapWith(PauseAt pauseAt) {
+  const uint64_t laps = slowness == 1 ? 200 : 150;
+  for (const LapCase& lap : {LapCase{8, 64, laps}, LapCase{8, 1300, laps}, LapCase{64, 64, laps}, LapCase{64, 1300, laps}}) {
+    Lapping(lap, pauseAt).run();
+  }
+}
+
+TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are empty") {
+  lapWith(PauseAt::empty);
+}
+
+TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are half full") {
+  lapWith(PauseAt::half);
+}
+
+TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are full") {
+  lapWith(PauseAt::full);
+}
+
+TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused at the wrap") {
+  lapWith(PauseAt::wrap);
+}
+
+TEST("with nobody attached the oldest batches go as room is needed, and a late reader starts behind them") {
+  TestLog log(tinyGeometry());
+  const uint32_t topic = log.declare("kept", orderSession);
+  Publishing publishing(log.open(topic), 1300);
+  for (uint64_t sequence = 0; sequence < 3000; sequence += 1) {
+    CHECK(publishing.publish(sequence % 2, sequence));
+    log.settle();
+    if (sequence % 100 != 99) continue;
+    Following following(log, log.reader(topic, From::start), orderSession, 1300);
+    const uint64_t from = following.index();
+    CHECK(following.take(64) > 0);
+    CHECK_EQUAL(following.index(), sequence + 1);
+    CHECK(sequence + 1 - from <= 16);
+  }
+}
+
+TEST("a slow writer, a slow sequencer and slow readers in any mixture lose nothing") {
+  for (uint64_t round = 0; round < 12; round += 1) {
+    Random random(100 + round);
+    TestLog log(geometryOf({random.oneIn(2) ? 8U : 64U, 0, 0}));
+    const uint32_t topic = log.declare("mixed", orderSession);
+    Publishing publishing(log.open(topic), 900);
+    Following fast(log, log.reader(topic, From::start), orderSession, 900);
+    Following slow(log, log.reader(topic, From::start), orderSession, 900);
+    uint64_t sequence = 0;
+    for (uint64_t turn = 0; turn < 20'000 / slowness; turn += 1) {
+      switch (random.below(5)) {
+        case 0:
+        case 1:
+          if (publishing.publish(static_cast<uint32_t>(random.below(2)), sequence)) sequence += 1;
+          break;
+        case 2:
+          log.sequencer().step();
+          break;
+        case 3:
+          fast.take(static_cast<uint32_t>(random.below(8)), random.oneIn(2));
+          break;
+        default:
+          if (random.oneIn(4)) slow.take(static_cast<uint32_t>(random.below(64)), random.oneIn(3));
+      }
+      CHECK(publishing.lanes().inFlight(0) <= log.geometry().laneSlots);
+      CHECK(publishing.lanes().inFlight(1) <= log.geometry().laneSlots);
+    }
+    log.settle();
+    while (fast.take(64) + slow.take(64) != 0) log.settle();
+    CHECK_EQUAL(fast.batchesOf(publishing.session()), sequence);
+    CHECK_EQUAL(fast.digest(), slow.digest());
+    CHECK(sequence > 100);
+  }
+}
+
+}  // namespace
+
+}  // namespace ringfence::test

@@ -1,0 +1,130 @@
+#include "testing.h"
+
+#include <ftw.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "futex.h"
+
+namespace ringfence::test {
+
+namespace {
+
+constexpr unsigned limitSeconds = 240;
+
+uint64_t theSeed = 0;
+std::string theFolder;
+pid_t folderOwner = 0;
+
+void removeFolder() {
+  if (theFolder.empty() || folderOwner != getpid()) return;
+  const auto removeOne = [](const char* path, const struct stat*, int, struct FTW*) { return ::remove(path); };
+  nftw(theFolder.c_str(), removeOne, 8, FTW_DEPTH | FTW_PHYS);
+  theFolder.clear();
+}
+
+bool wanted(const Test& test, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (std::strstr(test.promise, word.c_str()) != nullptr) return true;
+  }
+  return words.empty();
+}
+
+// Forked before this process has any thread: the child may start some, under every sanitizer.
+bool passes(const Test& test) {
+  std::fflush(nullptr);
+  const uint64_t started = monotonicNanos();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(limitSeconds);
+    test.run();
+    removeFolder();
+    exit(0);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) continue;
+  const double seconds = static_cast<double>(monotonicNanos() - started) / 1e9;
+  const bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  std::printf("  %s  %s (%.2f s)\n", passed ? "ok    " : "FAILED", test.promise, seconds);
+  if (WIFSIGNALED(status)) {
+    const bool hung = WTERMSIG(status) == SIGALRM;
+    std::printf("          %s\n", hung ? "it did not end in time" : strsignal(WTERMSIG(status)));
+  }
+  return passed;
+}
+
+int act(const std::vector<std::string>& arguments) {
+  for (const Actor& actor : actors()) {
+    if (arguments.front() == actor.name) return actor.act({arguments.begin() + 1, arguments.end()});
+  }
+  std::fprintf(stderr, "there is no actor %s\n", arguments.front().c_str());
+  return 2;
+}
+
+int runAll(const std::vector<std::string>& words) {
+  std::printf("  seed %llu\n", static_cast<unsigned long long>(theSeed));
+  int failed = 0;
+  int run = 0;
+  for (const Test& test : tests()) {
+    if (!wanted(test, words)) continue;
+    run += 1;
+    if (!passes(test)) failed += 1;
+  }
+  std::printf("  %d promises checked, %d broken\n", run, failed);
+  return failed == 0 && run != 0 ? 0 : 1;
+}
+
+}  // namespace
+
+// In functions, so that they exist before the first registration of any file.
+std::vector<Test>& tests() {
+  static std::vector<Test> all;
+  return all;
+}
+
+std::vector<Actor>& actors() {
+  static std::vector<Actor> all;
+  return all;
+}
+
+void fail(const char* file, int line, const std::string& why) {
+  std::fprintf(stderr, "          %s:%d: %s (seed %llu)\n", file, line, why.c_str(),
+               static_cast<unsigned long long>(theSeed));
+  std::fflush(nullptr);
+  removeFolder();
+  _exit(1);
+}
+
+uint64_t seed() { return theSeed; }
+
+const std::string& scratchFolder() {
+  if (!theFolder.empty()) return theFolder;
+  const char* base = std::getenv("TMPDIR");
+  std::string pattern = std::string(base == nullptr ? "/tmp" : base) + "/ringfence-native-XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr) fail(__FILE__, __LINE__, "no folder for temporary files");
+  folderOwner = getpid();
+  return theFolder = pattern;
+}
+
+}  // namespace ringfence::test
+
+// native-test [--seed N] [--list] [words of the promises to check...]
+int main(int count, char** values) {
+  using namespace ringfence::test;
+  std::vector<std::string> words(values + 1, values + count);
+  theSeed = ringfence::monotonicNanos() % 1'000'000'007;
+  if (words.size() >= 2 && words[0] == "--seed") {
+    theSeed = std::strtoull(words[1].c_str(), nullptr, 10);
+    words.erase(words.begin(), words.begin() + 2);
+  }
+  if (words.size() >= 2 && words[0] == "--act") return act({words.begin() + 1, words.end()});
+  if (words.size() == 1 && words[0] == "--list") {
+    for (const Test& test : tests()) std::printf("%s\n", test.promise);
+    return 0;
+  }
+  return runAll(words);
+}

@@ -1,0 +1,74 @@
+/**
+ * The benchmark's records: a fixed pattern behind a sequence number, so that the sum of all of them is known without
+ * being counted while the clock runs.
+ */
+const wordBytes = 8
+const wordMask = (1n << 64n) - 1n
+
+/** Where the pattern comes from: the same in every run. */
+export const contentSeed = 0x5eed
+
+/** One record, used over and over, and the words of it that change. */
+export interface BenchRecord {
+  readonly bytes: Uint8Array
+  readonly stamp: (sequence: number) => void
+}
+
+/** `recordBytes` is a multiple of 8. */
+export const makeRecord = (recordBytes: number): BenchRecord => {
+  const bytes = patternOf(recordBytes)
+  const words = new Uint32Array(bytes.buffer)
+  return {
+    bytes,
+    stamp: (sequence) => {
+      words[0] = sequence
+      words[1] = sequence / 2 ** 32
+    }
+  }
+}
+
+/** The sum of the records 0 to `count` of one session, as 64-bit words. */
+export const sumOf = (recordBytes: number, count: number): bigint => {
+  const words = new BigUint64Array(patternOf(recordBytes).buffer)
+  const pattern = words.subarray(1).reduce((sum, word) => sum + word, 0n)
+  const n = BigInt(count)
+  return (n * pattern + n * (n - 1n) / 2n) & wordMask
+}
+
+export const formatSum = (sum: bigint): string => (sum & wordMask).toString(16).padStart(16, "0")
+
+/** Adds bytes as 64-bit words in plain JavaScript, to two numbers that hold 32 bits of the sum and its carries. */
+export class JavaScriptSum {
+  #low = 0
+  #high = 0
+
+  add(bytes: Uint8Array): void {
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+    let low = 0
+    let high = 0
+    for (let i = 0; i + 1 < words.length; i += 2) {
+      low += words[i] as number
+      high += words[i + 1] as number
+    }
+    // Exact: a batch has far fewer than 2^21 words.
+    low += this.#low
+    this.#low = low % 2 ** 32
+    this.#high = (this.#high + high + Math.floor(low / 2 ** 32)) % 2 ** 32
+  }
+
+  value(): bigint {
+    return (BigInt(this.#high) << 32n) + BigInt(this.#low)
+  }
+}
+
+// --- internal ---
+
+const patternOf = (recordBytes: number): Uint8Array<ArrayBuffer> => {
+  const words = new Uint32Array(recordBytes / wordBytes * 2)
+  let state = contentSeed
+  for (let i = 2; i < words.length; i += 1) {
+    state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0
+    words[i] = state
+  }
+  return new Uint8Array(words.buffer)
+}

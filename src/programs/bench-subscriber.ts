@@ -1,0 +1,62 @@
+/**
+ * A child of the benchmark: reads every byte of every message, as 64-bit words into one sum.
+ */
+import * as Effect from "effect/Effect"
+import * as Machine from "../layers/Machine.ts"
+import type { RegionError } from "../services/CxlMemory.ts"
+import { Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
+import { formatSum, JavaScriptSum } from "./bench-content.ts"
+import { BenchSubscriber, benchTopic, type Fold, type SubscriberJob } from "./bench-jobs.ts"
+import { runChild } from "./child-program.ts"
+import { attached, LogEnded } from "./client-child.ts"
+import { monotonicMillis } from "./monotonic.ts"
+import { OrderCheck } from "./order-check.ts"
+import { coresSince } from "./process-usage.ts"
+
+interface Folding {
+  readonly add: (bytes: Uint8Array) => void
+  readonly value: () => bigint
+}
+
+const folding = (fold: Fold): Effect.Effect<Folding, RegionError> => {
+  if (fold === "javascript") {
+    const sum = new JavaScriptSum()
+    return Effect.succeed({ add: (bytes) => sum.add(bytes), value: () => sum.value() })
+  }
+  return Effect.map(Machine.fold, (fold) => {
+    const sum = new Uint32Array(2)
+    return {
+      add: (bytes: Uint8Array) => fold(bytes, sum),
+      value: () => (BigInt(sum[1] as number) << 32n) + BigInt(sum[0] as number)
+    }
+  })
+}
+
+const readAll = Effect.fnUntraced(function*(job: SubscriberJob, subscriber: SubscriberHandle<Uint8Array>) {
+  const sum = yield* folding(job.fold)
+  const order = new OrderCheck()
+  const wanted = job.warmupRecords + job.records
+  let disordered = 0
+  let cores = coresSince()
+  while (order.records < wanted) {
+    const warmingUp = order.records < job.warmupRecords
+    const batches = yield* subscriber.pull
+    if (batches.length === 0) return yield* new LogEnded({ records: order.records, wanted })
+    for (const batch of batches) {
+      if (!order.see(batch)) disordered += 1
+      sum.add(batch.payload)
+    }
+    if (warmingUp && order.records >= job.warmupRecords) cores = coresSince()
+  }
+  const lastMillis = monotonicMillis()
+  subscriber.release()
+  return { records: order.records, lastMillis, cores: cores(), sum: formatSum(sum.value()), disordered }
+})
+
+runChild(BenchSubscriber, (job, parent) =>
+  Effect.gen(function*() {
+    const subscriber = yield* Subscriber.open(benchTopic(job.order), { from: "start", name: job.name })
+    yield* parent.ready
+    yield* parent.result(yield* readAll(job, subscriber))
+    yield* parent.end
+  }).pipe(Effect.scoped, attached(job)))

@@ -1,0 +1,67 @@
+/**
+ * `ringfence bench log`: what the log reaches, held against what the machine itself reaches in the same minute.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as BenchReport from "./bench-report.ts"
+import { groupNames, measureRound, type Round } from "./bench-round.ts"
+import { ChecksFailed } from "./checks.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { countFlag } from "./quantities.ts"
+import { removeLeftovers } from "./region-plan.ts"
+import { printReport } from "./report.ts"
+import { lines } from "./usage.ts"
+
+const mebibyte = 1024 * 1024
+
+const settings = {
+  mib: setting("mib", (name) => countFlag(name, mebibyte), {
+    description: "Mebibytes to carry in each measurement",
+    fallback: 1024
+  }),
+  runs: setting("runs", (name) => countFlag(name, 1000), {
+    description: "How often to measure everything; with more than one, medians and ranges are reported",
+    fallback: 1
+  }),
+  only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
+    description: "Measure one group by itself",
+    shown: "all of them"
+  }),
+  json: jsonSetting
+}
+
+const log = Command.make(
+  "log",
+  { ...flagsOf(settings), printConfig: printConfigFlag },
+  (input) => configured(settings, input, ({ values }) => benchmark(values))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Measures one publisher process and one subscriber process over four brokers, beside the machine's own copy limit.",
+      "How near the machine's cores lie to each other changes every figure: figures are compared under one placement only."
+    )
+  ),
+  Command.withShortDescription("Throughput and latency of the log")
+)
+
+export const bench = Command.make("bench").pipe(
+  Command.withDescription("Measures how fast the log is on this machine"),
+  Command.withSubcommands([log])
+)
+
+// --- internal ---
+
+const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesOf<typeof settings>) {
+  yield* removeLeftovers("bench-")
+  const groups = only === undefined ? groupNames : [only]
+  const rounds: Array<Round> = []
+  for (let run = 1; run <= runs; run += 1) {
+    rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))
+  }
+  const report = BenchReport.report(mib * mebibyte, rounds)
+  yield* printReport(json, report, BenchReport.describe)
+  if (report.disagreeing.length > 0) {
+    return yield* new ChecksFailed({ program: "bench log", failed: report.disagreeing })
+  }
+})

@@ -1,0 +1,30 @@
+/**
+ * What a run has to prove, as lines of a report, and the failure of a program that did not prove it.
+ */
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { exitCode } from "./exit.ts"
+
+export interface Check {
+  readonly name: string
+  readonly holds: boolean
+  readonly detail: string
+}
+
+export const check = (name: string, holds: boolean, detail: string): Check => ({ name, holds, detail })
+
+/** The program did its work and what it saw is wrong. */
+export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", {
+  program: Schema.String,
+  failed: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = exitCode.checkFailed
+  override get message(): string {
+    return `${this.program}: ${this.failed.length} of the checks failed: ${this.failed.join("; ")}`
+  }
+}
+
+export const checkLine = ({ detail, holds, name }: Check): string => `${holds ? "✓" : "✗"} ${name}: ${detail}`
+
+export const namesOfFailed = (checks: ReadonlyArray<Check>): ReadonlyArray<string> =>
+  checks.filter(({ holds }) => !holds).map(({ name }) => name)

@@ -1,0 +1,61 @@
+/**
+ * What the demonstration asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import * as Topic from "../services/Topic.ts"
+import type { ChildSpec } from "./child-protocol.ts"
+import { clientFields } from "./client-child.ts"
+import { HistogramCounts } from "./histogram.ts"
+import { InputRange } from "./input-share.ts"
+import { SessionCheck } from "./order-check.ts"
+
+export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
+
+export const PublisherJob = Schema.Struct({
+  ...clientFields,
+  range: InputRange,
+  recordBytes: Schema.Int,
+  skewMillis: Schema.Finite
+})
+export type PublisherJob = typeof PublisherJob.Type
+
+export const PublisherResult = Schema.Struct({
+  sessionId: Schema.Int,
+  records: Schema.Int,
+  bytes: Schema.Int,
+  /** Of the bytes as they were read from the files. */
+  sha256: Schema.String,
+  acknowledged: Schema.Int,
+  firstOfferMillis: Schema.Finite,
+  lastAckMillis: Schema.Finite,
+  latency: HistogramCounts,
+  fullEvents: Schema.Int
+})
+export type PublisherResult = typeof PublisherResult.Type
+
+export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.Int })
+export type SubscriberJob = typeof SubscriberJob.Type
+
+export const SubscriberResult = Schema.Struct({
+  records: Schema.Int,
+  bytes: Schema.Int,
+  batches: Schema.Int,
+  sparse: Schema.Int,
+  lastMillis: Schema.Finite,
+  /** Of everything in the order seen: position, session, sequence and bytes. */
+  orderSha256: Schema.String,
+  sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, sha256: Schema.String }))
+})
+export type SubscriberResult = typeof SubscriberResult.Type
+
+export const DemoPublisher: ChildSpec<PublisherJob, PublisherResult> = {
+  entry: "demo-publisher",
+  job: PublisherJob,
+  result: PublisherResult
+}
+
+export const DemoSubscriber: ChildSpec<SubscriberJob, SubscriberResult> = {
+  entry: "demo-subscriber",
+  job: SubscriberJob,
+  result: SubscriberResult
+}

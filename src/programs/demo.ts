@@ -1,0 +1,89 @@
+/**
+ * `ringfence demo`: real files through real processes, and a proof of what came out.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import * as DemoPlan from "./demo-plan.ts"
+import * as DemoReport from "./demo-report.ts"
+import { run } from "./demo-run.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
+import { printReport } from "./report.ts"
+import { writeNotice } from "./standard-streams.ts"
+import { lines } from "./usage.ts"
+
+const tooSmall = () => "a record has at least one byte"
+
+const settings = {
+  brokers: setting("brokers", (name) => countFlag(name, 32), {
+    description: "Brokers that take in the records",
+    fallback: 4
+  }),
+  publishers: setting("publishers", (name) => countFlag(name, 64), {
+    description: "Publisher processes; the input is split over them",
+    fallback: 2
+  }),
+  subscribers: setting("subscribers", (name) => countFlag(name, 64), {
+    description: "Subscriber processes; each reads everything",
+    fallback: 2
+  }),
+  minBytes: openSetting("min-bytes", bytesFlag, {
+    description: "Repeat the input to at least this size",
+    shown: `${formatBytes(DemoPlan.defaultMinBytes)}, or once when paths are given`
+  }),
+  recordBytes: setting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
+    description: "Size of a record",
+    fallback: 1024
+  }),
+  skewMillis: setting("skew", millisFlag, {
+    description: "Publish each broker's batches late, by a random time up to this, so that they arrive out of order",
+    fallback: 0,
+    show: (millis) => `${millis}ms`
+  }),
+  json: jsonSetting
+}
+
+const inputs = {
+  paths: Argument.String("paths").pipe(
+    Argument.withDescription("Files and folders to publish (default: the sources of an installed package, repeated)"),
+    Argument.variadic()
+  ),
+  // Only to see the checks fail: switches the rule off that puts early batches in order.
+  unsafeIgnoreSessionOrder: Flag.Boolean("unsafe-ignore-session-order").pipe(Flag.withHidden, Flag.withDefault(false))
+}
+
+export const demo = Command.make(
+  "demo",
+  { ...flagsOf(settings), ...inputs, printConfig: printConfigFlag },
+  (input) =>
+    configured(settings, input, ({ values }) => demonstrate(values, input.paths, input.unsafeIgnoreSessionOrder))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Publishes files from several processes through several brokers, delivers them to several subscriber processes in",
+      "one order, and checks every byte. Ends with exit code 1 if any check fails."
+    )
+  ),
+  Command.withShortDescription("See and check all of it at work"),
+  Command.withExamples([
+    { command: "ringfence demo", description: "A quarter of a gibibyte of source files" },
+    { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" }
+  ])
+)
+
+// --- internal ---
+
+const demonstrate = Effect.fnUntraced(function*(
+  { json, ...values }: ValuesOf<typeof settings>,
+  paths: ReadonlyArray<string>,
+  unsafeIgnoreSessionOrder: boolean
+) {
+  const plan = yield* DemoPlan.plan({ ...values, paths, unsafeIgnoreSessionOrder })
+  yield* writeNotice(DemoPlan.describe(plan))
+  const report = DemoReport.report(plan, yield* run(plan))
+  yield* printReport(json, report, DemoReport.describe)
+  if (!report.passed) return yield* new ChecksFailed({ program: "demo", failed: namesOfFailed(report.checks) })
+})

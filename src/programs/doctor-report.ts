@@ -1,0 +1,34 @@
+/**
+ * What `ringfence doctor` found, as a report.
+ */
+import type { Finding } from "./doctor-finding.ts"
+import { formatBytes, plural } from "./quantities.ts"
+import { table } from "./report.ts"
+
+export interface DoctorReport {
+  readonly program: "doctor"
+  /** Nothing is left over. */
+  readonly healthy: boolean
+  readonly repair: boolean
+  readonly regions: ReadonlyArray<Finding>
+}
+
+export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
+  if (regions.length === 0) return "no regions"
+  const verdict = healthy ? "nothing is left over" : "something is left over"
+  return `${table([heading, ...regions.map(row)])}\n${plural(regions.length, "region")}, ${verdict}`
+}
+
+// --- internal ---
+
+const heading = ["region", "status", "size", "creator", "attached", "path", ""]
+
+const row = (region: Finding): ReadonlyArray<string> => [
+  region.name,
+  region.status,
+  formatBytes(region.bytes),
+  region.creatorPid > 0 ? `pid ${region.creatorPid}` : "-",
+  String(region.attached),
+  region.path,
+  region.detail
+]

@@ -1,0 +1,139 @@
+/**
+ * `ringfence publish`: files or standard input as records of a topic.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import { CxlMemory } from "../services/CxlMemory.ts"
+import { Publisher, type PublisherHandle, RecordTooLarge } from "../services/Publisher.ts"
+import * as Topic from "../services/Topic.ts"
+import { asClient } from "./client.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { type Input, openInputs } from "./publish-input.ts"
+import { sendRecords } from "./publish-records.ts"
+import { describePublished, publishedReport, type PublishTally } from "./publish-report.ts"
+import { bytesFlag, millisFlag, plural } from "./quantities.ts"
+import { lineCutter, pieceCutter } from "./record-cutter.ts"
+import { printReport } from "./report.ts"
+import { writeNotice } from "./standard-streams.ts"
+import { type Target, targetOf, targetSettings } from "./target.ts"
+import { declaredTopic, levelSettings } from "./topic-flags.ts"
+import { lines } from "./usage.ts"
+
+const tooSmall = () => "a record has at least one byte"
+
+const showMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000}s` : `${millis}ms`
+
+const settings = {
+  ...targetSettings,
+  ...levelSettings,
+  recordBytes: openSetting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
+    description: "Cut the input into records of this size instead of lines; the last may be shorter",
+    shown: "lines"
+  }),
+  lingerMillis: setting("linger", millisFlag, {
+    description: "How long an unfilled batch may wait for more records",
+    fallback: 0,
+    show: showMillis
+  }),
+  deadlineMillis: setting("deadline", millisFlag, {
+    description: "How long to wait for room, and for acknowledgements",
+    fallback: 30_000,
+    show: showMillis
+  }),
+  json: jsonSetting
+}
+
+const inputs = {
+  topic: Argument.String("topic").pipe(Argument.withDescription("The topic; it is declared if nobody has done so")),
+  paths: Argument.String("paths").pipe(
+    Argument.withDescription("Files to publish one after the other; - or nothing is standard input"),
+    Argument.variadic()
+  )
+}
+
+export const publish = Command.make(
+  "publish",
+  { ...flagsOf(settings), ...inputs, printConfig: printConfigFlag },
+  (input) =>
+    configured(
+      settings,
+      input,
+      (config) => Effect.flatMap(targetOf(config), (target) => publishTo(target, config.values, input))
+    )
+).pipe(
+  Command.withDescription(
+    lines(
+      "Publishes files or standard input as records of a topic and waits until they are acknowledged. Each line is a",
+      "record, without its newline, unless --record-bytes cuts the input into pieces."
+    )
+  ),
+  Command.withShortDescription("Publish files or standard input"),
+  Command.withExamples([
+    { command: "ringfence publish lines access.log", description: "Each line of a file is a record" },
+    { command: "ringfence publish blobs --record-bytes 64KiB disk.img", description: "A binary file, byte for byte" },
+    { command: "tail -f access.log | ringfence publish lines -", description: "As it comes" }
+  ])
+)
+
+// --- internal ---
+
+type Values = ValuesOf<typeof settings>
+
+interface Inputs {
+  readonly topic: string
+  readonly paths: ReadonlyArray<string>
+}
+
+const publishTo = Effect.fnUntraced(function*(target: Target, values: Values, { paths, topic }: Inputs) {
+  const inputs = yield* openInputs(paths)
+  if (paths.length === 0) yield* sayTerminalInput
+  yield* asClient(target, "publish", publishInputs(inputs, topic, values))
+})
+
+const sayTerminalInput = Effect.flatMap(
+  Stdio.Stdio.use(({ stdinIsTerminal }) => stdinIsTerminal),
+  (isTerminal) => isTerminal ? writeNotice("each line is a record; Ctrl-D ends the input") : Effect.void
+)
+
+const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, name: string, values: Values) {
+  const { info } = yield* CxlMemory
+  const limitBytes = info.geometry.batchBytes
+  const { recordBytes } = values
+  if (recordBytes !== undefined && recordBytes > limitBytes) {
+    return yield* new RecordTooLarge({ topic: name, recordBytes, limitBytes })
+  }
+  const topic = yield* topicToPublish(name, values)
+  const publisher = yield* Publisher.open(topic, {
+    linger: values.lingerMillis,
+    roomDeadline: values.deadlineMillis,
+    ackDeadline: values.deadlineMillis
+  })
+  const tally: PublishTally = { bytes: 0, beganMillis: performance.now() }
+  const newCutter = recordBytes === undefined ? lineCutter : () => pieceCutter(recordBytes)
+  const send = ({ chunks }: Input) => sendRecords(publisher, chunks, newCutter(), { limitBytes, tally })
+  yield* Effect.forEach(inputs, send, { discard: true }).pipe(
+    Effect.andThen(publisher.flush),
+    // What came before a bad input is good, and can still be acknowledged.
+    Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
+    Effect.onError(() => sayHowFar(publisher))
+  )
+  yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
+})
+
+// What was not said is as declared: only a contradiction is an error.
+const topicToPublish = (name: string, { ack, order }: Values) =>
+  Effect.map(declaredTopic(name), (declared) =>
+    Topic.make(name, {
+      order: order ?? declared?.order ?? "session",
+      ack: ack ?? declared?.ack ?? "ordered"
+    }))
+
+const sayHowFar = (publisher: PublisherHandle<Uint8Array>) =>
+  Effect.suspend(() =>
+    writeNotice(
+      `published so far: ${plural(publisher.accepted(), "record")}, ${publisher.acknowledged()} acknowledged`
+    )
+  )

@@ -1,0 +1,68 @@
+/**
+ * Sizes, times and counts on a command line, and in reports.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Flag from "effect/cli/Flag"
+import * as Option from "effect/Option"
+
+/** `256MiB`, `1GB` or plain bytes. */
+export const bytesFlag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("size"),
+    Flag.filterMap(parseBytes, (text) => `"${text}" is not a size: write 256MiB, 1GB or a number of bytes`)
+  )
+
+/** `5ms`, `1s`, `250us`; as milliseconds. */
+export const millisFlag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("time"),
+    Flag.filterMap(parseMillis, (text) => `"${text}" is not a time: write 5ms, 1s or 250us`)
+  )
+
+/** A whole number within bounds. */
+export const countFlag = (name: string, most: number): Flag.Flag<number> =>
+  Flag.Int(name).pipe(
+    Flag.filter((count) => count >= 1 && count <= most, (count) => `${count} is not between 1 and ${most}`)
+  )
+
+export const formatBytes = (bytes: number): string => {
+  if (bytes < 1024) return plural(bytes, "byte")
+  const unit = bytes < 1024 ** 2 ? "KiB" : bytes < 1024 ** 3 ? "MiB" : "GiB"
+  const value = bytes / unitBytes[unit]
+  return `${Number.isInteger(value) ? value : value.toFixed(unit === "GiB" ? 2 : 1)} ${unit}`
+}
+
+/** Decimal units. */
+export const formatRate = (gigabytesPerSecond: number): string =>
+  gigabytesPerSecond < 0.1
+    ? `${(gigabytesPerSecond * 1000).toFixed(1)} MB/s`
+    : `${gigabytesPerSecond.toFixed(2)} GB/s`
+
+export const formatMicros = (micros: number): string => {
+  if (micros < 1000) return `${micros.toFixed(micros < 10 ? 1 : 0)} µs`
+  if (micros < 1_000_000) return `${(micros / 1000).toFixed(micros < 10_000 ? 2 : 1)} ms`
+  return `${(micros / 1_000_000).toFixed(2)} s`
+}
+
+export const formatCount = (count: number): string => count.toLocaleString("en-US")
+
+/** One `s` where there is not exactly one. */
+export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`
+
+// --- internal ---
+
+const unitBytes = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
+
+const parseBytes = (text: string): Option.Option<number> =>
+  /^\d+$/.test(text)
+    ? Option.some(Number(text))
+    : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber)
+
+const unitMillis: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 }
+
+const parseMillis = (text: string): Option.Option<number> => {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(text) ?? []
+  return amount === undefined || unit === undefined
+    ? Option.none()
+    : Option.some(Number(amount) * (unitMillis[unit] ?? 1))
+}

@@ -1,0 +1,86 @@
+/**
+ * What `ringfence serve` tells while it runs: events as lines.
+ */
+import type { LogSnapshot } from "../services/Diagnostics.ts"
+import type { SequencerEvent } from "../services/Sequencer.ts"
+import { formatBytes, formatCount, plural } from "./quantities.ts"
+import type { SizePlan } from "./serve-sizes.ts"
+import { flagsTo, type Target } from "./target.ts"
+
+/** The log can be used from now on. */
+export interface ServingEvent {
+  readonly _tag: "Serving"
+  readonly region: string
+  readonly path: string
+  readonly bytes: number
+  readonly brokers: number
+  readonly clients: number
+  readonly laneBytes: number
+  readonly batchBytes: number
+  readonly topics: ReadonlyArray<string>
+  readonly publish: string
+  readonly subscribe: string
+}
+
+export const servingEvent = (target: Target, { region, topics }: LogSnapshot): ServingEvent => {
+  const { batchBytes, brokers, clients, laneBytes } = region.geometry
+  const topic = topics[0]?.name ?? "TOPIC"
+  return {
+    _tag: "Serving",
+    region: region.name,
+    path: region.path,
+    bytes: region.bytes,
+    brokers,
+    clients,
+    laneBytes,
+    batchBytes,
+    topics: topics.map(({ name, order, ack }) => `${name}:${order}:${ack}`),
+    publish: `ringfence publish${flagsTo(target)} ${topic} FILE`,
+    subscribe: `ringfence subscribe${flagsTo(target)} ${topic} --follow`
+  }
+}
+
+export const describeServing = (event: ServingEvent): string =>
+  `serving region "${event.region}": ${formatBytes(event.bytes)} in ${event.path}, ${plural(event.brokers, "broker")}, `
+  + `${plural(event.clients, "session")} with lanes of ${formatBytes(event.laneBytes)}, records up to ${
+    formatBytes(event.batchBytes)
+  }; publish: ${event.publish}; subscribe: ${event.subscribe}`
+
+export const describeReduced = ({ bytes, freeBytes, geometry }: SizePlan): string =>
+  `lanes of ${formatBytes(geometry.laneBytes)} only: the region takes ${formatBytes(bytes)} of the ${
+    formatBytes(freeBytes)
+  } that are free there`
+
+/** What people are told: who holds others up, and who died. Sessions that come and go are not. */
+export const isNotable = (event: SequencerEvent): boolean =>
+  event._tag !== "SessionOpened" && !(event._tag === "SessionEnded" && event.reason === "closed")
+
+export const describeEvent = (event: SequencerEvent): string => {
+  switch (event._tag) {
+    case "SessionOpened":
+      return `${who(event)} opened`
+    case "SessionEnded":
+      return `${who(event)} ended (${ends[event.reason]}): ${formatCount(event.committedMessages)} records committed, ${
+        batches(event.purgedBatches)
+      } dropped`
+    case "ReaderEnded":
+      return `subscriber "${event.reader}" of "${event.topic}" (pid ${event.pid}) died and holds nothing any more`
+    case "ReaderStalled":
+      return `subscriber "${event.reader}" of "${event.topic}" (pid ${event.pid}) holds publishers up: it is ${
+        batches(event.behindBatches)
+      } behind`
+    case "SessionGap":
+      return `session ${event.sessionId} of "${event.topic}" waits for its batch ${event.batch}${
+        event.broker === undefined ? "" : ` on broker ${event.broker}`
+      } for ${event.sinceMillis} ms, ${event.held} held behind it`
+  }
+}
+
+// --- internal ---
+
+const batches = (count: number): string => `${formatCount(count)} ${count === 1 ? "batch" : "batches"}`
+
+const ends = { closed: "closed", died: "its process died", corrupt: "its lane held an invalid batch" } as const
+
+const who = (event: { readonly sessionId: number; readonly topic: string; readonly pid?: number }): string =>
+  `session ${event.sessionId} of "${event.topic}"${event.pid === undefined ? "" : ` (pid ${event.pid})`}`

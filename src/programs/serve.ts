@@ -1,0 +1,106 @@
+/**
+ * `ringfence serve`: creates a region and serves the log in it until it is told to end.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as CxlMemory from "../layers/CxlMemory.ts"
+import * as Log from "../layers/Log.ts"
+import { Diagnostics } from "../services/Diagnostics.ts"
+import { Sequencer } from "../services/Sequencer.ts"
+import * as Topic from "../services/Topic.ts"
+import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { endPrefault, showPrefault } from "./prefault-progress.ts"
+import { printEvent } from "./report.ts"
+import { describeEvent, describeReduced, describeServing, isNotable, servingEvent } from "./serve-events.ts"
+import { planSizes, sizeSettings } from "./serve-sizes.ts"
+import { writeNotice } from "./standard-streams.ts"
+import { pathOf, type Target, targetOf, targetSettings } from "./target.ts"
+import { topicsFlag } from "./topic-flags.ts"
+import { lines } from "./usage.ts"
+
+const modeFlag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("octal"),
+    Flag.filterMap(
+      (text) => /^0?[0-7]{3}$/.test(text) ? Option.some(Number.parseInt(text, 8)) : Option.none(),
+      (text) => `"${text}" is not a mode: write 600, 640 or 660`
+    )
+  )
+
+const settings = {
+  ...targetSettings,
+  ...sizeSettings,
+  mode: setting("mode", (name) => modeFlag(name), {
+    description: "Permissions of the region, in octal",
+    fallback: 0o600,
+    show: (mode) => mode.toString(8)
+  }),
+  prefault: setting("prefault", (name) => Flag.Boolean(name), {
+    description: "Touch all memory before the first record, so that none pays for it; --no-prefault starts at once",
+    fallback: true
+  }),
+  epochMicros: setting("epoch-micros", (name) => Flag.Int(name), {
+    description: "The longest time in microseconds for which an ordered batch waits to be committed with others",
+    fallback: 500
+  }),
+  json: jsonSetting
+}
+
+export const serve = Command.make(
+  "serve",
+  { ...flagsOf(settings), topics: topicsFlag, printConfig: printConfigFlag },
+  (input) =>
+    configured(
+      settings,
+      input,
+      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input.topics))
+    )
+).pipe(
+  Command.withDescription(
+    lines(
+      "Creates a region of shared memory and serves the log in it until Ctrl-C. Publishers and subscribers find it by its",
+      "name. The region is removed at the end; what a killed server left is removed at the next start."
+    )
+  ),
+  Command.withShortDescription("Serve the log of a region"),
+  Command.withExamples([
+    { command: "ringfence serve", description: "Serve the region \"default\", sized by the free space" },
+    { command: "ringfence serve --topic orders:total:none --topic lines", description: "Declare topics at the start" },
+    { command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB", description: "A small one, by name" }
+  ])
+)
+
+// --- internal ---
+
+type Values = ValuesOf<typeof settings>
+
+const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
+  yield* Effect.forEach(topics, Topic.validate, { discard: true })
+  const plan = yield* planSizes(pathOf(target), values)
+  if (plan.reduced) yield* writeNotice(describeReduced(plan))
+  const { mode, prefault } = values
+  const options = { geometry: plan.geometry, mode, prefault, processName: "serve", onProgress: showPrefault }
+  const memory = "region" in target
+    ? CxlMemory.layerShm({ ...options, region: target.region })
+    : CxlMemory.layerFile({ ...options, path: target.path })
+  const log = Log.layerServe({ topics, epochMicros: values.epochMicros })
+  return yield* serving(target, values.json).pipe(Effect.provide(Layer.provideMerge(log, memory)))
+})
+
+// Runs until it is interrupted. That nobody reads its lines any more is no reason to end.
+const serving = (target: Target, json: boolean) =>
+  Effect.gen(function*() {
+    endPrefault()
+    const { events } = yield* Sequencer
+    const { snapshot } = yield* Diagnostics
+    yield* printEvent(json, servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
+    yield* events.pipe(
+      Stream.filter((event) => json || isNotable(event)),
+      Stream.runForEach((event) => Effect.ignore(printEvent(json, event, describeEvent)))
+    )
+    return yield* Effect.never
+  })

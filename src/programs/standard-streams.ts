@@ -1,0 +1,67 @@
+/**
+ * Standard output and standard error, the one place where this program writes to them.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** Whoever read this output has closed it: `| head` does. There is nobody left to tell. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
+
+/** Standard output takes nothing more: a full disk, mostly. */
+export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { reason: Schema.String }) {
+  override get message(): string {
+    return `standard output cannot be written: ${this.reason}`
+  }
+}
+
+export type OutputError = OutputClosed | OutputFailed
+
+/**
+ * Writes the parts one behind the other and returns when all of them are written: until then their bytes are in use.
+ * A reader that is slower than this program holds it up here.
+ */
+export const writeOutput = (parts: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, OutputError> =>
+  Effect.mapError(write(process.stdout, parts), outputError)
+
+/** A line on standard output. */
+export const writeLine = (line: string): Effect.Effect<void, OutputError> => writeOutput([`${line}\n`])
+
+/** A line on standard error, for people. Nothing is done about it when nobody reads there. */
+export const writeNotice = (line: string): Effect.Effect<void> => Effect.ignore(write(process.stderr, [`${line}\n`]))
+
+/** The same at once, for whoever cannot wait: a logger. */
+export const writeNoticeNow = (line: string): void => {
+  process.stderr.write(`${line}\n`)
+}
+
+/** The last line of standard error on a terminal, drawn over until it is drawn empty. Elsewhere nothing is shown. */
+export const redrawNotice = (text: string): void => {
+  if (!process.stderr.isTTY) return
+  const { columns } = process.stderr
+  // A line that wraps could not be drawn over.
+  process.stderr.write(`\r\u001B[2K${columns > 0 ? text.slice(0, columns - 1) : text}`)
+}
+
+/** A failed write is reported to whoever wrote: it must not end the process as an event that nobody listens to. */
+export const quietStreams: Effect.Effect<void> = Effect.sync(() => {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
+})
+
+// --- internal ---
+
+const write = (
+  stream: NodeJS.WriteStream,
+  parts: ReadonlyArray<Uint8Array | string>
+): Effect.Effect<void, Error> =>
+  Effect.callback((resume) => {
+    if (parts.length === 0) return resume(Effect.void)
+    stream.cork()
+    for (const part of parts.slice(0, -1)) stream.write(part)
+    stream.write(parts.at(-1) ?? "", (error) => resume(error instanceof Error ? Effect.fail(error) : Effect.void))
+    stream.uncork()
+  })
+
+const closedCodes = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"])
+
+const outputError = (error: NodeJS.ErrnoException): OutputError =>
+  closedCodes.has(error.code ?? "") ? new OutputClosed() : new OutputFailed({ reason: error.message })

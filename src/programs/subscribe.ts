@@ -1,0 +1,142 @@
+/**
+ * `ringfence subscribe`: the records of a topic on standard output, byte for byte, in the topic's order.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { IndexedBatch } from "../services/Lane.ts"
+import { type From, Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
+import { TopicUnknown } from "../services/Topic.ts"
+import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./batch-bytes.ts"
+import { asClient } from "./client.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { formatBytes, plural } from "./quantities.ts"
+import { printReportAside } from "./report.ts"
+import { writeOutput } from "./standard-streams.ts"
+import { targetOf, targetSettings } from "./target.ts"
+import { declaredTopic, knownTopics } from "./topic-flags.ts"
+import { lines } from "./usage.ts"
+
+const parseFrom = (text: string): Option.Option<From> => {
+  if (text === "start" || text === "end") return Option.some(text)
+  return /^\d{1,15}$/.test(text) ? Option.some({ position: Number(text) }) : Option.none()
+}
+
+const fromFlag = (name: string): Flag.Flag<From> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("start|end|position"),
+    Flag.filterMap(parseFrom, (text) => `"${text}" is not start, end or a position`)
+  )
+
+const settings = {
+  ...targetSettings,
+  from: setting<From>("from", (name) => fromFlag(name), {
+    description: "Where to begin: start (the oldest record that is kept), end, or a position",
+    fallback: "start",
+    show: (from) => typeof from === "object" ? from.position : from
+  }),
+  follow: setting("follow", (name) => Flag.withAlias(Flag.Boolean(name), "f"), {
+    description: "Wait for more at the end",
+    fallback: false
+  }),
+  separator: setting("record-separator", (name) => Flag.Literals(name, ["newline", "none"]), {
+    description: "What is written after each record",
+    fallback: "newline"
+  }),
+  raw: setting("raw", (name) => Flag.Boolean(name), {
+    description: "The bytes of the records and nothing else, like --record-separator none",
+    fallback: false
+  }),
+  count: openSetting("count", (name) => Flag.filter(Flag.Int(name), (count) => count >= 0, () => "not negative"), {
+    description: "End after so many records",
+    shown: "all"
+  }),
+  json: jsonSetting
+}
+
+const inputs = { topic: Argument.String("topic").pipe(Argument.withDescription("The topic to read")) }
+
+export const subscribe = Command.make(
+  "subscribe",
+  { ...flagsOf(settings), ...inputs, printConfig: printConfigFlag },
+  (input) =>
+    configured(
+      settings,
+      input,
+      (config) =>
+        Effect.flatMap(
+          targetOf(config),
+          (target) => asClient(target, "subscribe", readTopic(input.topic, config.values))
+        )
+    )
+).pipe(
+  Command.withDescription(
+    lines(
+      "Writes the records of a topic to standard output in the topic's order, each followed by a newline. Ends at the",
+      "last record that is committed, or waits for more with --follow. The report of --json goes to standard error."
+    )
+  ),
+  Command.withShortDescription("Write the records of a topic to standard output"),
+  Command.withExamples([
+    { command: "ringfence subscribe lines", description: "Everything that is kept" },
+    { command: "ringfence subscribe lines --follow --from end", description: "What comes from now on" },
+    { command: "ringfence subscribe blobs --raw > copy.img", description: "A binary file, byte for byte" }
+  ])
+)
+
+// --- internal ---
+
+type Values = ValuesOf<typeof settings>
+
+const newline = 0x0a
+
+const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
+  const topic = yield* declaredTopic(name)
+  if (topic === undefined) return yield* new TopicUnknown({ topic: name, known: yield* knownTopics })
+  const beganMillis = performance.now()
+  const subscriber = yield* Subscriber.open(topic, {
+    from: values.from,
+    untilEnd: !values.follow,
+    mustExist: true
+  })
+  const written = yield* copyToOutput(subscriber, values)
+  if (!values.json) return
+  const seconds = (performance.now() - beganMillis) / 1000
+  const report = { program: "subscribe" as const, topic: name, ...written, position: subscriber.position(), seconds }
+  yield* printReportAside(true, report, ({ bytes, records }) => `${plural(records, "record")}, ${formatBytes(bytes)}`)
+})
+
+// The batches are lent until the next pull, so they are in use as long as they are being written. Should this be
+// interrupted while a slow reader has taken only half of them: nothing runs between giving them back and the end of
+// the process, so nothing else is ever written in their place.
+const copyToOutput = Effect.fnUntraced(function*(
+  subscriber: SubscriberHandle<Uint8Array>,
+  { count = Infinity, from, raw, separator }: Values
+) {
+  const bytesOf = raw || separator === "none" ? contiguousBytes : (part: BatchPart) => separatedBytes(part, newline)
+  const position = typeof from === "object" ? from.position : 0
+  const written = { records: 0, bytes: 0 }
+  while (written.records < count) {
+    const batches = yield* subscriber.pull
+    if (batches.length === 0) break
+    const parts = partsOf(batches, position, count - written.records)
+    const bytes = parts.map(bytesOf)
+    yield* writeOutput(bytes)
+    written.records += parts.reduce((sum, part) => sum + recordsIn(part), 0)
+    written.bytes += bytes.reduce((sum, { length }) => sum + length, 0)
+  }
+  return written
+})
+
+const partsOf = (batches: ReadonlyArray<IndexedBatch>, position: number, most: number): ReadonlyArray<BatchPart> => {
+  const parts: Array<BatchPart> = []
+  let left = most
+  for (const batch of batches) {
+    const part = partFrom(batch, position, left)
+    left -= recordsIn(part)
+    if (recordsIn(part) > 0) parts.push(part)
+  }
+  return parts
+}

@@ -1,0 +1,56 @@
+/**
+ * Records whose every byte follows from their session and their place in it: nobody has to send along what is right.
+ */
+export const recordBytes = 1024
+
+/** Sequence number (8 bytes, low word first), session, and the sequence once more, inverted. */
+const headerBytes = 16
+const bodyBytes = recordBytes - headerBytes
+/** Bodies begin at so many places of the session's pattern. */
+const bodyOffsets = 4093
+
+const littleEndian = true
+
+export class SessionContent {
+  readonly #sessionId: number
+  readonly #pattern: Buffer
+
+  constructor(sessionId: number) {
+    this.#sessionId = sessionId
+    this.#pattern = patternOf(sessionId)
+  }
+
+  /** Makes `record` the record with this sequence number. Allocates nothing. */
+  write(record: Buffer, view: DataView, sequence: number): void {
+    view.setUint32(0, sequence >>> 0, littleEndian)
+    view.setUint32(4, Math.floor(sequence / 2 ** 32), littleEndian)
+    view.setUint32(8, this.#sessionId, littleEndian)
+    view.setUint32(12, ~sequence >>> 0, littleEndian)
+    const at = sequence % bodyOffsets
+    this.#pattern.copy(record, headerBytes, at, at + bodyBytes)
+  }
+
+  /** True when the record at `offset` is the one with this sequence number, to the last byte. */
+  matches(bytes: Buffer, view: DataView, offset: number, sequence: number): boolean {
+    const at = sequence % bodyOffsets
+    return view.getUint32(offset, littleEndian) === sequence >>> 0
+      && view.getUint32(offset + 4, littleEndian) === Math.floor(sequence / 2 ** 32)
+      && view.getUint32(offset + 8, littleEndian) === this.#sessionId
+      && view.getUint32(offset + 12, littleEndian) === ~sequence >>> 0
+      && bytes.compare(this.#pattern, at, at + bodyBytes, offset + headerBytes, offset + recordBytes) === 0
+  }
+}
+
+// --- internal ---
+
+const patternOf = (sessionId: number): Buffer => {
+  const pattern = Buffer.alloc(bodyOffsets + bodyBytes)
+  let state = Math.imul(sessionId + 1, 0x9e3779b1) | 1
+  for (let i = 0; i < pattern.length; i += 1) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    pattern[i] = state & 0xff
+  }
+  return pattern
+}

@@ -1,0 +1,51 @@
+/**
+ * What the validation asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import * as Topic from "../services/Topic.ts"
+import type { ChildSpec } from "./child-protocol.ts"
+import { clientFields } from "./client-child.ts"
+import { HistogramCounts } from "./histogram.ts"
+import { SessionCheck } from "./order-check.ts"
+
+export const ValidateTopic = Topic.make("validate", { order: "session", ack: "ordered" })
+
+const Job = Schema.Struct({ ...clientFields, records: Schema.Int })
+export type ValidateJob = typeof Job.Type
+
+export const Published = Schema.Struct({
+  sessionId: Schema.Int,
+  records: Schema.Int,
+  acknowledged: Schema.Int,
+  firstOfferMillis: Schema.Finite,
+  lastAckMillis: Schema.Finite,
+  latency: HistogramCounts,
+  fullEvents: Schema.Int,
+  residentBytes: Schema.Int
+})
+export type Published = typeof Published.Type
+
+export const Seen = Schema.Struct({
+  records: Schema.Int,
+  bytes: Schema.Int,
+  batches: Schema.Int,
+  sparse: Schema.Int,
+  /** Records that are not, to the last byte, what belongs in their place. */
+  wrong: Schema.Int,
+  lastMillis: Schema.Finite,
+  sessions: Schema.Array(SessionCheck),
+  residentBytes: Schema.Int
+})
+export type Seen = typeof Seen.Type
+
+export const ValidatePublisher: ChildSpec<ValidateJob, Published> = {
+  entry: "validate-publisher",
+  job: Job,
+  result: Published
+}
+
+export const ValidateSubscriber: ChildSpec<ValidateJob, Seen> = {
+  entry: "validate-subscriber",
+  job: Job,
+  result: Seen
+}

@@ -1,0 +1,80 @@
+/**
+ * A child of the validation: compares every byte of every record with what belongs in its place.
+ */
+import * as Effect from "effect/Effect"
+import type { IndexedBatch } from "../services/Lane.ts"
+import { Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
+import { type Parent, runChild } from "./child-program.ts"
+import { attached, LogEnded } from "./client-child.ts"
+import { monotonicMillis } from "./monotonic.ts"
+import { OrderCheck } from "./order-check.ts"
+import { peakResidentBytes } from "./process-usage.ts"
+import { recordBytes, SessionContent } from "./validate-content.ts"
+import { type Seen, type ValidateJob, ValidateSubscriber, ValidateTopic } from "./validate-jobs.ts"
+
+class ContentCheck {
+  wrong = 0
+  readonly #sessions = new Map<number, SessionContent>()
+
+  see(batch: IndexedBatch): void {
+    if (batch.uniformBytes !== recordBytes) {
+      this.wrong += batch.messageCount
+      return
+    }
+    const { buffer, byteLength, byteOffset } = batch.payload
+    const bytes = Buffer.from(buffer, byteOffset, byteLength)
+    const view = new DataView(buffer, byteOffset, byteLength)
+    const content = this.#contentOf(batch.sessionId)
+    for (let i = 0; i < batch.messageCount; i += 1) {
+      if (!content.matches(bytes, view, i * recordBytes, batch.firstMessage + i)) this.wrong += 1
+    }
+  }
+
+  #contentOf(sessionId: number): SessionContent {
+    const known = this.#sessions.get(sessionId)
+    if (known !== undefined) return known
+    const content = new SessionContent(sessionId)
+    this.#sessions.set(sessionId, content)
+    return content
+  }
+}
+
+const readAll = Effect.fnUntraced(function*(
+  job: ValidateJob,
+  subscriber: SubscriberHandle<Uint8Array>,
+  parent: Parent<Seen>
+) {
+  const order = new OrderCheck()
+  const content = new ContentCheck()
+  while (order.records < job.records) {
+    const batches = yield* subscriber.pull
+    if (batches.length === 0) return yield* new LogEnded({ records: order.records, wanted: job.records })
+    for (const batch of batches) {
+      order.see(batch)
+      content.see(batch)
+    }
+    parent.progress(order.records, order.bytes)
+    // A reader that never has to wait must still be able to hear that it is to stop.
+    yield* Effect.yieldNow
+  }
+  const lastMillis = monotonicMillis()
+  subscriber.release()
+  return yield* parent.result({
+    records: order.records,
+    bytes: order.bytes,
+    batches: order.batches,
+    sparse: order.sparse,
+    wrong: content.wrong,
+    lastMillis,
+    sessions: order.sessions(),
+    residentBytes: peakResidentBytes()
+  })
+})
+
+runChild(ValidateSubscriber, (job, parent) =>
+  Effect.gen(function*() {
+    const subscriber = yield* Subscriber.open(ValidateTopic, { from: "start", name: job.name })
+    yield* parent.ready
+    yield* readAll(job, subscriber, parent)
+    yield* parent.end
+  }).pipe(Effect.scoped, attached(job)))

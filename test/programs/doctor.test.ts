@@ -1,0 +1,79 @@
+/**
+ * `ringfence doctor` tells what is served from what is left over, and repairs only the latter.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { rmSync, statfsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { filesOf, folder, freshRegion, run, serve, start, untilTrue } from "./harness.ts"
+
+const shared = statfsSync("/dev/shm")
+const plentyFree = shared.bavail * shared.bsize > 2 * 1024 ** 3
+
+const look = (region: string, ...args: ReadonlyArray<string>) =>
+  Effect.map(run(["doctor", "--region", region, "--json", ...args]), ({ code, text }) => {
+    const report = JSON.parse(text)
+    return { code, healthy: report.healthy, statuses: report.regions.map((found: { status: string }) => found.status) }
+  })
+
+describe.skipIf(process.platform !== "linux")("doctor", () => {
+  it.live("leaves what is served alone and removes what a killed server left", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("doctor")
+      assert.deepStrictEqual(yield* look(region), { code: 0, healthy: true, statuses: [] })
+      const server = yield* serve(region)
+      assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["served"] })
+      server.signal("SIGKILL")
+      yield* server.ended
+      assert.deepStrictEqual(yield* look(region), { code: 1, healthy: false, statuses: ["left over"] })
+      const said = yield* run(["doctor", "--region", region])
+      assert.match(said.text, new RegExp(`${region} +left over .*pid ${server.pid} .*/dev/shm/ringfence-${region}`))
+      assert.match(said.stderr, /1 leftover not removed \(--repair removes/)
+      assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["removed"] })
+      assert.deepStrictEqual(filesOf(region), [])
+    }))
+
+  it.live.skipIf(!plentyFree)(
+    "tells a region that is being created from one that was left half created",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("half")
+        const server = yield* start(["serve", "--region", region, "--lane-bytes", "16MiB"])
+        yield* untilTrue("the region being created", () => filesOf(region).some((name) => name.includes(".creating-")))
+        server.signal("SIGSTOP")
+        const creating = yield* look(region, "--repair")
+        if (creating.statuses.includes("served")) return
+        assert.deepStrictEqual(creating, { code: 0, healthy: true, statuses: ["being created"] })
+        server.signal("SIGKILL")
+        yield* server.ended
+        assert.deepStrictEqual(yield* look(region), { code: 1, healthy: false, statuses: ["half created"] })
+        assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["removed"] })
+      })
+  )
+
+  it.live("does not remove a file that only bears such a name", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("stranger")
+      const path = `/dev/shm/ringfence-${region}`
+      yield* Effect.acquireRelease(
+        Effect.sync(() => writeFileSync(path, "not a region")),
+        () => Effect.sync(() => rmSync(path))
+      )
+      const found = yield* run(["doctor", "--region", region, "--repair"])
+      assert.strictEqual(found.code, 1)
+      assert.match(found.text, /unusable .*it is not a ringfence region, so it is left alone/)
+      assert.strictEqual(filesOf(region).length, 1)
+    }))
+
+  it.live("looks at a region in a file", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("none")
+      const path = join(yield* folder, "region")
+      const server = yield* start(["serve", "--path", path, "--brokers", "1", "--lane-bytes", "256KiB"])
+      yield* server.told(/serving/)
+      assert.deepStrictEqual((yield* look(region, "--path", path)).statuses, ["served"])
+      server.signal("SIGKILL")
+      yield* server.ended
+      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair")).statuses, ["removed"])
+    }))
+})

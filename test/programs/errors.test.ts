@@ -1,0 +1,161 @@
+/**
+ * What cannot be done is said in one line, with the exit code of its kind, and nothing is half done.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { filesOf, folder, freshRegion, run, serve, start } from "./harness.ts"
+
+/** The program failed with this code, this line, nothing on standard output, and no stack trace. */
+const assertRefused = (
+  ran: { readonly code: number | null; readonly text: string; readonly stderr: string },
+  code: number,
+  line: RegExp
+) => {
+  assert.match(ran.stderr, line)
+  assert.strictEqual(ran.code, code, ran.stderr)
+  assert.strictEqual(ran.text, "")
+  assert.notMatch(ran.stderr, /^\s+at |node:internal/m)
+}
+
+describe.skipIf(process.platform !== "linux")("errors", () => {
+  it.live("names a region that is not there", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("missing")
+      const line = new RegExp(`^ringfence: region "${region}": .*\\(start \`ringfence serve\` for it.*\\)\\n$`)
+      assertRefused(yield* run(["publish", "--region", region, "lines"]), 3, line)
+      assertRefused(yield* run(["subscribe", "--region", region, "lines"]), 3, line)
+      const bad = yield* run(["publish", "--region", "no/name", "lines"])
+      assertRefused(bad, 2, /the name is not usable/)
+    }))
+
+  it.live("names a region that is no region", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "text")
+      writeFileSync(path, "this is a text ".repeat(1000))
+      assertRefused(yield* run(["subscribe", "--path", path, "lines"]), 3, /^ringfence: region ".*text": .+\n$/)
+      assertRefused(
+        yield* run(["serve", "--path", path, "--lane-bytes", "256KiB"]),
+        3,
+        /^ringfence: region ".*text": .+\n$/
+      )
+    }))
+
+  it.live("refuses a second server, and the first goes on", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("twice")
+      yield* serve(region)
+      assertRefused(
+        yield* run(["serve", "--region", region, "--brokers", "1", "--lane-bytes", "256KiB"]),
+        3,
+        /it is served|is alive|exists already/
+      )
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "still here\n" })).code, 0)
+    }))
+
+  it.live("refuses sizes that do not fit together or do not fit at all, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("sizes")
+      assertRefused(yield* run(["serve", "--region", region, "--lane-bytes", "100000"]), 2, /powers of two/)
+      const huge = ["--clients", "256", "--lane-bytes", "1GiB"]
+      assertRefused(yield* run(["serve", "--region", region, ...huge]), 3, /free some space/)
+      assert.deepStrictEqual(filesOf(region), [])
+    }))
+
+  it.live("refuses topics that are unknown, declared otherwise, or cannot be served", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("topics")
+      yield* serve(region, "--topic", "lines:total")
+      const at = (command: string, ...args: ReadonlyArray<string>) => run([command, "--region", region, ...args])
+      assertRefused(
+        yield* at("subscribe", "other"),
+        2,
+        /^ringfence: unknown topic "other" \(declared here: lines\) \(declare it with .*\)\n$/
+      )
+      assertRefused(yield* at("publish", "lines", "--order", "session"), 2, /is declared as order "total"/)
+      assertRefused(yield* at("publish", "lines", "--ack", "none"), 2, /is declared as order "total"/)
+      assertRefused(yield* at("publish", "new", "--order", "none"), 2, /order "none" is not served \(use/)
+      assertRefused(yield* at("publish", "new", "--ack", "durable"), 2, /needs at least two replicas/)
+      assertRefused(yield* at("publish", "-bad-"), 2, /Unrecognized flag|name is not usable/)
+      assertRefused(yield* run(["serve", "--region", `${region}-b`, "--topic", "x:none"]), 2, /not served/)
+      assertRefused(
+        yield* run(["serve", "--region", `${region}-b`, "--topic", "x:sorted"]),
+        2,
+        /name\[:order\[:ack\]\]/
+      )
+    }))
+
+  it.live("looks at every file before it publishes the first", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("files")
+      const files = yield* folder
+      writeFileSync(join(files, "good"), "good\n")
+      yield* serve(region, "--topic", "lines")
+      const publish = (path: string) => run(["publish", "--region", region, "lines", join(files, "good"), path])
+      assertRefused(yield* publish(join(files, "none")), 2, /^ringfence: cannot read .*none: there is no such file\n$/)
+      assertRefused(yield* publish(files), 2, /it is a folder/)
+      assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "")
+    }))
+
+  it.live("says how far it came when a record is too large", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("large")
+      yield* serve(region, "--topic", "lines")
+      const large = "x".repeat(17 * 1024)
+      const publish = ["publish", "--region", region, "lines"]
+      const complete = yield* run(publish, { input: `small\n${large}\nafter\n` })
+      assertRefused(complete, 2, /a record of 17408 bytes does not fit topic "lines" \(at most 16384/)
+      assert.match(complete.stderr, /^published so far: 1 record, 1 acknowledged$/m)
+      const endless = yield* run(publish, { input: "x".repeat(300 * 1024) })
+      assertRefused(endless, 2, /does not fit topic "lines"/)
+      const pieces = yield* run([...publish, "--record-bytes", "16385"], { input: "short" })
+      assertRefused(pieces, 2, /^ringfence: a record of 16385 bytes does not fit[^\n]*\n$/)
+      assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "small\n")
+    }))
+
+  it.live("names the subscriber that holds the room", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("room")
+      const server = yield* serve(region, "--topic", "lines")
+      const reader = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "go\n" })).code, 0)
+      yield* reader.told(/^go$/m)
+      reader.signal("SIGSTOP")
+      const input = "y".repeat(15 * 1024).concat("\n").repeat(100)
+      const ran = yield* run(["publish", "--region", region, "lines", "--deadline", "1500ms"], { input })
+      assertRefused(ran, 4, new RegExp(`waiting on subscriber "subscribe" \\(pid ${reader.pid}\\).*--deadline`))
+      yield* server.told(new RegExp(`subscriber "subscribe" of "lines" \\(pid ${reader.pid}\\) holds publishers up`))
+    }))
+
+  it.live("refuses a command line it does not understand", () =>
+    Effect.gen(function*() {
+      assertRefused(
+        yield* run(["publish"]),
+        2,
+        /^ringfence: Missing required argument: topic\nsee: ringfence publish --help\n$/
+      )
+      assertRefused(yield* run(["sevre"]), 2, /Unknown subcommand "sevre" .*serve/)
+      assertRefused(yield* run(["serve", "--brokers", "33"]), 2, /33 is not between 1 and 32/)
+      assertRefused(yield* run(["subscribe", "x", "--from", "middle"]), 2, /start, end or a position/)
+      assertRefused(
+        yield* run(["serve"], { env: { RINGFENCE_BROKERS: "many" } }),
+        2,
+        /RINGFENCE_BROKERS="many" in the environment/
+      )
+      assertRefused(yield* run(["publish", "x", "--region", "a", "--path", "b"]), 2, /exclude each other/)
+    }))
+
+  it.live("refuses a position that is trimmed away", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("trimmed")
+      yield* serve(region, "--topic", "lines")
+      const input = "z".repeat(1000).concat("\n").repeat(3000)
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input })).code, 0)
+      assertRefused(
+        yield* run(["subscribe", "--region", region, "lines", "--from", "0"]),
+        2,
+        /position 0 is trimmed away/
+      )
+    }))
+})

@@ -1,0 +1,70 @@
+/**
+ * What a newcomer sees: the help, the version, and where each setting comes from.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { run } from "./harness.ts"
+
+describe("help", () => {
+  it.live("shows the commands, how to start, and the exit codes", () =>
+    Effect.gen(function*() {
+      for (const args of [["--help"], []]) {
+        const { code, stderr, text } = yield* run(args)
+        assert.strictEqual(code, 0)
+        assert.strictEqual(stderr, "")
+        for (const command of ["serve", "publish", "subscribe", "doctor", "demo", "bench"]) {
+          assert.match(text, new RegExp(`^  ${command} {2,}\\S`, "m"))
+        }
+        assert.match(text, /ringfence serve --topic lines/)
+        assert.match(text, /Exit codes: 0 ok, .* 130 interrupted/)
+      }
+    }))
+
+  it.live("shows every command's flags with their defaults, and examples", () =>
+    Effect.gen(function*() {
+      const flags = {
+        serve: ["--region name", "--brokers", "--lane-bytes size", "--mode octal", "--prefault", "--topic name"],
+        publish: [
+          "<topic>",
+          "[<paths...>]",
+          "--record-bytes size",
+          "--order",
+          "--ack",
+          "--linger time",
+          "--deadline time"
+        ],
+        subscribe: ["<topic>", "--from start|end|position", "--follow, -f", "--record-separator", "--count", "--raw"],
+        doctor: ["--repair", "--json", "--path file"]
+      }
+      for (const [command, wanted] of Object.entries(flags)) {
+        const { code, text } = yield* run([command, "--help"])
+        assert.strictEqual(code, 0)
+        for (const flag of wanted) assert.include(text, flag)
+        assert.match(text, /\(default: .*; or RINGFENCE_JSON\)/)
+        assert.match(text, new RegExp(`EXAMPLES\\n[^]*ringfence ${command}`))
+      }
+    }))
+
+  it.live("takes flags over the environment over defaults, and says so", () =>
+    Effect.gen(function*() {
+      const env = {
+        RINGFENCE_BROKERS: "3",
+        RINGFENCE_CLIENTS: "5",
+        RINGFENCE_LANE_BYTES: "1MiB",
+        RINGFENCE_PREFAULT: "false"
+      }
+      const args = ["serve", "--brokers", "2", "--print-config", "--json"]
+      const rows: ReadonlyArray<{ setting: string; value: unknown; from: string }> = JSON.parse(
+        (yield* run(args, { env })).text
+      )
+      const found = Object.fromEntries(rows.map(({ from, setting, value }) => [setting, [value, from]]))
+      assert.deepStrictEqual(found["brokers"], [2, "flag"])
+      assert.deepStrictEqual(found["clients"], [5, "environment"])
+      assert.deepStrictEqual(found["lane-bytes"], [1024 * 1024, "environment"])
+      assert.deepStrictEqual(found["prefault"], [false, "environment"])
+      assert.deepStrictEqual(found["mode"], ["600", "default"])
+      const { text } = yield* run(["publish", "x", "--deadline", "2s", "--print-config"])
+      assert.match(text, /^deadline +2s +from --deadline$/m)
+      assert.match((yield* run(["--version"])).text, /^ringfence v\d+\.\d+\.\d+\n$/)
+    }))
+})

@@ -1,0 +1,167 @@
+/**
+ * Ctrl-C, closed pipes and killed servers: every end is a clean one, and nothing is left in shared memory.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
+import { statfsSync } from "node:fs"
+import { join } from "node:path"
+import { filesOf, folder, freshRegion, run, serve, small, start, untilTrue } from "./harness.ts"
+
+const shared = statfsSync("/dev/shm")
+const plentyFree = shared.bavail * shared.bsize > 2 * 1024 ** 3
+
+describe.skipIf(process.platform !== "linux")("signals", () => {
+  it.live("a server that is interrupted or terminated removes its region", () =>
+    Effect.gen(function*() {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        const region = freshRegion("serving")
+        const server = yield* serve(region)
+        assert.strictEqual(filesOf(region).length, 1)
+        server.signal(signal)
+        assert.deepStrictEqual(yield* server.ended, { code: 130, signal: null })
+        assert.deepStrictEqual(filesOf(region), [])
+        assert.strictEqual(server.stderr, "")
+      }
+    }))
+
+  it.live.skipIf(!plentyFree)(
+    "a server that is interrupted while it prefaults leaves nothing",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("prefaulting")
+        const server = yield* start(["serve", "--region", region, "--lane-bytes", "16MiB"])
+        yield* untilTrue("the region being created", () => filesOf(region).some((name) => name.includes(".creating-")))
+        server.signal("SIGINT")
+        assert.strictEqual(yield* server.code, 130)
+        assert.deepStrictEqual(filesOf(region), [])
+        assert.strictEqual(server.text, "")
+      })
+  )
+
+  it.live("a server can be interrupted at any moment", () =>
+    Effect.gen(function*() {
+      for (let moment = 0; moment < 10; moment += 1) {
+        const region = freshRegion("anytime")
+        const server = yield* start(["serve", "--region", region, ...small])
+        yield* Effect.sleep(moment * 60)
+        server.signal("SIGINT")
+        const { code, signal } = yield* server.ended
+        // Before there is anything to release, the signal ends the process by itself.
+        assert.isTrue(code === 130 || signal === "SIGINT", `${code} ${signal} ${server.stderr}`)
+        assert.deepStrictEqual(filesOf(region), [])
+        assert.strictEqual(server.stderr, "")
+      }
+    }))
+
+  it.live("a publisher that is interrupted ends its session with what it has published", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("publishing")
+      const server = yield* serve(region, "--json", "--topic", "lines")
+      const publisher = yield* start(["publish", "--region", region, "lines"])
+      publisher.write("one\ntwo\n")
+      const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "2"])
+      assert.strictEqual(yield* reader.code, 0, reader.stderr)
+      publisher.signal("SIGINT")
+      assert.strictEqual(yield* publisher.code, 130)
+      assert.strictEqual(publisher.stderr, "published so far: 2 records, 2 acknowledged\n")
+      yield* server.told(/"_tag":"SessionEnded".*"reason":"closed","committedBatches":\d+,"committedMessages":2/)
+    }))
+
+  it.live("a publisher that waits for room can be interrupted", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("waiting")
+      const server = yield* serve(region, "--topic", "lines")
+      const reader = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "go\n" })).code, 0)
+      yield* reader.told(/^go$/m)
+      reader.signal("SIGSTOP")
+      const input = "y".repeat(15 * 1024).concat("\n").repeat(200)
+      const publisher = yield* start(["publish", "--region", region, "lines"], { input })
+      yield* server.told(/holds publishers up/)
+      publisher.signal("SIGINT")
+      assert.strictEqual(yield* publisher.code, 130)
+    }))
+
+  it.live("a publisher that waits for a named pipe can be interrupted", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("pipe")
+      const pipe = join(yield* folder, "pipe")
+      execFileSync("mkfifo", [pipe])
+      const server = yield* serve(region, "--json")
+      const publisher = yield* start(["publish", "--region", region, "lines", pipe])
+      yield* server.told(/"_tag":"SessionOpened"/)
+      publisher.signal("SIGINT")
+      assert.strictEqual(yield* publisher.code, 130)
+    }))
+
+  it.live("a subscriber can be interrupted while it waits and while nobody reads from it", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("subscribing")
+      yield* serve(region, "--topic", "lines")
+      const input = "w".repeat(1023).concat("\n").repeat(400)
+      const waiting = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      const stuck = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "go\n" })).code, 0)
+      yield* waiting.told(/^go$/m)
+      yield* stuck.told(/^go$/m)
+      stuck.holdOutput()
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input })).code, 0)
+      yield* waiting.until("everything", () => waiting.stdout.length === input.length + 3 ? true : undefined)
+      for (const reader of [waiting, stuck]) {
+        reader.signal("SIGINT")
+        reader.resumeOutput()
+        assert.strictEqual(yield* reader.code, 130)
+        assert.strictEqual(reader.stderr, "")
+      }
+    }))
+
+  it.live("a subscriber whose output is closed ends without a word", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("closed")
+      yield* serve(region)
+      const input = "v".repeat(1023).concat("\n").repeat(400)
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input })).code, 0)
+      const reader = yield* start(["subscribe", "--region", region, "lines"])
+      yield* reader.told(/v\n/)
+      reader.closeOutput()
+      assert.strictEqual(yield* reader.code, 0)
+      assert.strictEqual(reader.stderr, "")
+    }))
+
+  it.live("a server tells of clients that died", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("died")
+      const server = yield* serve(region, "--topic", "lines")
+      const reader = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      const publisher = yield* start(["publish", "--region", region, "lines"])
+      publisher.write("one\ntwo\n")
+      yield* reader.told(/^two$/m)
+      publisher.signal("SIGKILL")
+      yield* server.told(/session \d+ of "lines" ended \(its process died\): 2 records committed, 0 batches dropped/)
+      reader.signal("SIGKILL")
+      yield* server.told(new RegExp(`subscriber "subscribe" of "lines" \\(pid ${reader.pid}\\) died`))
+    }))
+
+  it.live("clients of a server that is killed end within a second, and the next server needs no help", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("killed")
+      const server = yield* serve(region, "--topic", "lines")
+      const reader = yield* start(["subscribe", "--region", region, "lines", "-f"])
+      const publisher = yield* start(["publish", "--region", region, "lines"])
+      publisher.write("go\n")
+      yield* reader.told(/^go$/m)
+      server.signal("SIGKILL")
+      assert.strictEqual(yield* Effect.timeout(reader.code, "1 second"), 5)
+      assert.match(reader.stderr, /^ringfence: the process that serves region ".*" died \(start it again/)
+      publisher.write("more\n")
+      publisher.endInput()
+      assert.strictEqual(yield* publisher.code, 5)
+      const late = yield* run(["subscribe", "--region", region, "lines"])
+      assert.strictEqual(late.code, 3)
+      assert.match(late.stderr, /nobody serves the log .*\(start `ringfence serve` again\)/)
+      yield* serve(region)
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "again\n" })).code, 0)
+      assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "again\n")
+    }))
+})

@@ -1,0 +1,53 @@
+/**
+ * The validation and the benchmark at a size for tests: that they run, and that they say what they have to say.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { run } from "./harness.ts"
+import { runEntry } from "./snippet.ts"
+
+describe.skipIf(process.platform !== "linux")("validate", () => {
+  it.live("carries everything, in order, right to the last byte, in bounded memory", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* runEntry("validate", ["--mib", "128", "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const report = JSON.parse(text)
+      assert.deepInclude(report, { program: "validate", passed: true, records: 128 * 1024, drops: 0, duplicates: 0 })
+      assert.isTrue(report.checks.every(({ holds }: { readonly holds: boolean }) => holds))
+      assert.lengthOf(report.checks, 7)
+      assert.deepStrictEqual(
+        report.memory.map((row: { readonly process: string }) => row.process),
+        ["serve", "publisher-0", "publisher-1", "subscriber-0"]
+      )
+      for (const { boundBytes, peakResidentBytes } of report.memory) {
+        assert.isAbove(peakResidentBytes, 0)
+        assert.isBelow(peakResidentBytes, boundBytes)
+      }
+    }))
+
+  it.live("refuses a size that is none", () =>
+    Effect.gen(function*() {
+      const { code, stderr } = yield* runEntry("validate", ["--gib", "0"])
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /0 is not between 1 and/)
+    }))
+})
+
+describe.skipIf(process.platform !== "linux")("bench log", () => {
+  it.live("measures the log beside the copy limit, and compares the sums of all bytes", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* run(["bench", "log", "--only", "limit", "--mib", "16", "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const report = JSON.parse(text)
+      assert.deepStrictEqual(report.disagreeing, [])
+      const [[group]] = report.rounds
+      const [before, log, after] = group.values
+      assert.deepStrictEqual([before.key, log.key, after.key], ["copy, before", "log", "copy, after"])
+      assert.strictEqual(log.log.sums.seen, log.log.sums.published)
+      assert.match(log.log.sums.seen, /^[0-9a-f]{16}$/)
+      assert.notMatch(log.log.sums.seen, /^0+$/)
+      for (const { gigabytesPerSecond } of group.values) assert.isAbove(gigabytesPerSecond, 0)
+      assert.isBelow(log.log.heapBytesPerRecord, 16, "offer allocates for each message")
+      assert.isAbove(report.environment.cores, 0)
+    }))
+})
