@@ -25,6 +25,16 @@ export interface ReaderHandle {
   readonly [handle]: "reader"
 }
 
+/** The writing end of a ring. */
+export interface RingWriterHandle {
+  readonly [handle]: "ring writer"
+}
+
+/** The reading end of a ring. */
+export interface RingReaderHandle {
+  readonly [handle]: "ring reader"
+}
+
 /** Counts the bytes prefaulted while a region is being created. */
 export interface ProgressHandle {
   readonly [handle]: "progress"
@@ -169,6 +179,30 @@ export interface NativeSessionState {
   readonly lanes: ReadonlyArray<NativeLaneState>
 }
 
+export interface NativeRing {
+  readonly ring: number
+  readonly generation: number
+  readonly process: number
+  readonly written: boolean
+  readonly position: number
+  readonly name: string
+}
+
+export interface NativeRingWriter {
+  readonly ring: number
+  readonly generation: number
+  readonly position: number
+  readonly payloadBytesMax: number
+}
+
+export interface NativeRingReader {
+  readonly ring: number
+  readonly slot: number
+  readonly generation: number
+  readonly baseline: number
+  readonly ringBytes: number
+}
+
 export interface NativeSnapshot {
   readonly epoch: number
   readonly topics: ReadonlyArray<NativeTopicState>
@@ -186,7 +220,10 @@ export const geometryFields = [
   "epochBlocks",
   "processes",
   "laneBytes",
-  "batchBytes"
+  "batchBytes",
+  "rings",
+  "ringReaders",
+  "ringBytes"
 ] as const
 
 /** Numbers that `readerPoll` writes for each batch. */
@@ -195,11 +232,14 @@ export const batchFields = 12
 /** Numbers that `laneFrontiers` writes. */
 export const frontierFields = 11
 
+/** Numbers that `ringReaders` writes for each reader. */
+export const ringReaderFields = 8
+
 /** States of the process that serves a region. */
 export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
 
 /** What a sleeping process wants to be rung for. */
-export const sleepsFor = { data: 1, admission: 4 } as const
+export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8 } as const
 
 /** How a session ended. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
@@ -287,6 +327,41 @@ export interface Native {
   endDead(region: RegionHandle): ReadonlyArray<NativeDeadReader>
   grantLanes(region: RegionHandle, broker: number): number
   snapshot(region: RegionHandle): NativeSnapshot
+
+  rings(region: RegionHandle): ReadonlyArray<NativeRing>
+  openRingWriter(region: RegionHandle, name: string): RingWriterHandle
+  ringWriterInfo(writer: RingWriterHandle): NativeRingWriter
+  /** Position behind the frame, -1 when there is no room, -2 when it is too large. */
+  ringAppend(
+    writer: RingWriterHandle,
+    kind: number,
+    flags: number,
+    type: number,
+    sender: number,
+    senderGeneration: number,
+    correlation: number,
+    payload: Uint8Array
+  ): number
+  ringPublish(writer: RingWriterHandle): void
+  ringPublished(writer: RingWriterHandle): number
+  ringWantRoom(writer: RingWriterHandle, wants: boolean): void
+  /** Reader slot, -1 when nobody holds any room. */
+  ringSlowestReader(writer: RingWriterHandle): number
+  ringEvictSlowest(writer: RingWriterHandle): boolean
+  closeRingWriter(writer: RingWriterHandle): void
+  openRingReader(region: RegionHandle, ring: number, name: string): RingReaderHandle
+  ringReaderInfo(reader: RingReaderHandle): NativeRingReader
+  /** The ring's bytes, twice in a row. */
+  ringBuffer(reader: RingReaderHandle): ArrayBuffer
+  ringAvailable(reader: RingReaderHandle): number
+  ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
+  ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
+  ringRejoin(reader: RingReaderHandle): number
+  ringEnded(reader: RingReaderHandle): boolean
+  closeRingReader(reader: RingReaderHandle): void
+  /** Readers written to `out`. */
+  ringReaders(region: RegionHandle, ring: number, out: Float64Array): number
+  processAlive(region: RegionHandle, slot: number, generation: number): boolean
 
   /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */
   foldInto(bytes: Uint8Array, sum: Uint32Array): void

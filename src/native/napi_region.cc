@@ -35,7 +35,7 @@ Geometry geometryOf(const Arguments& arguments, size_t i) {
   size_t elements = 0;
   const auto* sizes = arguments.array<double>(i, elements);
   Geometry g{};
-  if (sizes == nullptr || elements < 10) return g;
+  if (sizes == nullptr || elements < 13) return g;
   const auto word = [sizes](size_t at) { return static_cast<uint32_t>(sizes[at]); };
   g.brokers = word(0);
   g.clients = word(1);
@@ -47,13 +47,16 @@ Geometry geometryOf(const Arguments& arguments, size_t i) {
   g.processes = word(7);
   g.lanePayloadBytes = static_cast<uint64_t>(sizes[8]);
   g.batchBytes = static_cast<uint64_t>(sizes[9]);
+  g.rings = word(10);
+  g.ringReaders = word(11);
+  g.ringBytes = static_cast<uint64_t>(sizes[12]);
   return g;
 }
 
 napi_value geometryArray(napi_env env, const Geometry& g) {
   const double sizes[] = {double(g.brokers),      double(g.clients),     double(g.topics),    double(g.readers),
                           double(g.laneSlots),    double(g.indexEntries), double(g.epochBlocks), double(g.processes),
-                          double(g.lanePayloadBytes), double(g.batchBytes)};
+                          double(g.lanePayloadBytes), double(g.batchBytes), double(g.rings), double(g.ringReaders), double(g.ringBytes)};
   napi_value out;
   napi_create_array_with_length(env, std::size(sizes), &out);
   for (uint32_t i = 0; i < std::size(sizes); i += 1) napi_set_element(env, out, i, number(env, sizes[i]));

@@ -91,5 +91,6 @@ NAPI_MODULE_INIT() {
   ringfence::binding::registerRegion(env, exports);
   ringfence::binding::registerLog(env, exports);
   ringfence::binding::registerMachine(env, exports);
+  ringfence::binding::registerRing(env, exports);
   return exports;
 }

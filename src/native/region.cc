@@ -207,9 +207,9 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
                   layoutVersion, static_cast<unsigned long long>(layoutHash()));
     return Status::failed("versionMismatch", text);
   }
-  if (header.geometry.coherence != static_cast<uint32_t>(Coherence::coherent)) {
+  if (header.birth.coherence != static_cast<uint32_t>(Coherence::coherent)) {
     return Status::failed("versionMismatch", "it is published by a discipline that this program does not know: " +
-                                                 std::to_string(header.geometry.coherence));
+                                                 std::to_string(header.birth.coherence));
   }
   if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
   const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;

@@ -28,6 +28,12 @@ export interface Geometry {
   readonly indexEntries: number
   /** Processes that may be attached at once. */
   readonly processes: number
+  /** Rings, 0 (none) to 1024. A swarm takes two for each member. */
+  readonly rings: number
+  /** Readers that may be attached to one ring at once, 1 to 128. */
+  readonly ringReaders: number
+  /** Bytes of a ring, a power of two, at least 4096. */
+  readonly ringBytes: number
 }
 
 /** Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. */
@@ -40,7 +46,10 @@ export const defaultGeometry: Geometry = {
   laneBytes: 8 * 1024 * 1024,
   batchBytes: 256 * 1024,
   indexEntries: 8192,
-  processes: 64
+  processes: 64,
+  rings: 0,
+  ringReaders: 16,
+  ringBytes: 1024 * 1024
 }
 
 /** Why a region could not be created or attached. */

@@ -5,7 +5,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { geometryFields, isFault, type Native, type ProgressHandle, type RegionHandle } from "../../native/binding.ts"
+import {
+  geometryFields,
+  isFault,
+  type Native,
+  type ProgressHandle,
+  type RegionHandle,
+  sleepsFor
+} from "../../native/binding.ts"
 import {
   type AttachedProcess,
   type Backend,
@@ -14,6 +21,7 @@ import {
   type RegionError,
   type RegionInfo
 } from "../../services/CxlMemory.ts"
+import type { Waiter } from "../../services/Lane.ts"
 import { attempt, attemptPromise, nativeModule } from "./Faults.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
 
@@ -25,6 +33,10 @@ export class NativeRegion extends Context.Service<NativeRegion, {
   /** What others see of this process. */
   readonly processName: string
   readonly waiter: RegionWaiter
+  /** The same, rung when a reader of a ring gives room back. */
+  readonly roomWaiter: Waiter
+  /** The same, rung when a reader of a ring gets further. */
+  readonly cursorWaiter: Waiter
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
 }>()("ringfence/layers/NativeRegion") {}
 
@@ -150,7 +162,9 @@ const attached = (
     )
     const processes = Effect.sync(() => native.processes(handle))
     const info = infoOf(native, handle, name, backend)
-    return NativeRegion.of({ native, handle, info, processName, waiter, processes })
+    const roomWaiter = waiter.rungFor(sleepsFor.room)
+    const cursorWaiter = waiter.rungFor(sleepsFor.cursor)
+    return NativeRegion.of({ native, handle, info, processName, waiter, roomWaiter, cursorWaiter, processes })
   })
 
 const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {

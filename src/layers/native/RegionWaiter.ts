@@ -59,6 +59,11 @@ export class RegionWaiter implements Waiter {
     })
   }
 
+  /** The same waiting, rung for other reasons. */
+  rungFor(reasons: number): Waiter {
+    return { until: (check) => this.untilRungFor(reasons, check) }
+  }
+
   /** Ends every wait: nothing is called back afterwards. */
   close(): void {
     this.#closed = true

@@ -1,0 +1,213 @@
+/**
+ * The two ends of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so that
+ * none is broken in two.
+ */
+import {
+  type Native,
+  ringReaderFields,
+  type RingReaderHandle,
+  type RingWriterHandle
+} from "../../native/binding.ts"
+import type { Waiter } from "../../services/Lane.ts"
+import type {
+  Frame,
+  FrameHeader,
+  RingCursors,
+  RingReaderPort,
+  RingReaderState,
+  RingWriterPort
+} from "../../services/Ring.ts"
+import type { NativeRegion } from "./NativeRegion.ts"
+
+type Region = NativeRegion["Service"]
+
+export class NativeRingWriter implements RingWriterPort {
+  readonly ring: number
+  readonly generation: number
+  readonly payloadBytesMax: number
+  readonly waiter: Waiter
+  readonly #region: Region
+  readonly #native: Native
+  readonly #writer: RingWriterHandle
+
+  constructor(region: Region, writer: RingWriterHandle) {
+    const info = region.native.ringWriterInfo(writer)
+    this.ring = info.ring
+    this.generation = info.generation
+    this.payloadBytesMax = info.payloadBytesMax
+    this.waiter = region.roomWaiter
+    this.#region = region
+    this.#native = region.native
+    this.#writer = writer
+  }
+
+  append(header: FrameHeader, payload: Uint8Array): number | undefined {
+    const { correlation, flags, kind, sender, senderGeneration, type } = header
+    const end = this.#native.ringAppend(this.#writer, kind, flags, type, sender, senderGeneration, correlation, payload)
+    return end < 0 ? undefined : end
+  }
+
+  publish(): void {
+    this.#native.ringPublish(this.#writer)
+  }
+
+  published(): number {
+    return this.#native.ringPublished(this.#writer)
+  }
+
+  wantRoom(wants: boolean): void {
+    this.#native.ringWantRoom(this.#writer, wants)
+  }
+
+  slowestReader(): RingReaderState | undefined {
+    const slowest = this.#native.ringSlowestReader(this.#writer)
+    return slowest < 0 ? undefined : readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
+  }
+
+  evictSlowest(): boolean {
+    return this.#native.ringEvictSlowest(this.#writer)
+  }
+}
+
+/** Offsets in a frame's header, as ring_layout.h has them. */
+const headerBytes = 32
+
+export class NativeRingReader implements RingReaderPort {
+  readonly ring: number
+  readonly waiter: Waiter
+  readonly #native: Native
+  readonly #reader: RingReaderHandle
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #capacityBytes: number
+  readonly #evicted = new Float64Array(2)
+  #read: number
+  #delivered: number
+  #handled: number
+  #released: number
+  #baseline: number
+  #damage: string | undefined
+
+  constructor(region: Region, reader: RingReaderHandle) {
+    const info = region.native.ringReaderInfo(reader)
+    const buffer = region.native.ringBuffer(reader)
+    this.ring = info.ring
+    this.waiter = region.waiter
+    this.#native = region.native
+    this.#reader = reader
+    this.#bytes = new Uint8Array(buffer)
+    this.#view = new DataView(buffer)
+    this.#capacityBytes = info.ringBytes
+    this.#baseline =
+      this.#read =
+      this.#delivered =
+      this.#handled =
+      this.#released =
+        info.baseline
+  }
+
+  baseline(): number {
+    return this.#baseline
+  }
+
+  generation(): number {
+    return this.#native.ringReaderInfo(this.#reader).generation
+  }
+
+  poll(max: number): ReadonlyArray<Frame> {
+    if (this.#damage !== undefined) return []
+    const available = this.#native.ringAvailable(this.#reader)
+    if (available === this.#read) return []
+    const frames: Array<Frame> = []
+    while (this.#read < available && frames.length < max) {
+      const frame = this.#frame(available)
+      if (frame === undefined) break
+      frames.push(frame)
+    }
+    return frames
+  }
+
+  cursors(): RingCursors {
+    return { read: this.#read, delivered: this.#delivered, handled: this.#handled, released: this.#released }
+  }
+
+  advance({ delivered, handled, read, released }: RingCursors): void {
+    if (
+      read <= this.#read && delivered <= this.#delivered && handled <= this.#handled && released <= this.#released
+      && this.#read === this.#published
+    ) return
+    this.#delivered = Math.max(this.#delivered, Math.min(delivered, this.#read))
+    this.#handled = Math.max(this.#handled, Math.min(handled, this.#delivered))
+    this.#released = Math.max(this.#released, Math.min(released, this.#read))
+    this.#published = this.#read
+    this.#native.ringAdvance(this.#reader, this.#read, this.#delivered, this.#handled, this.#released)
+  }
+
+  /** `read` as the others see it. */
+  #published = -1
+
+  evicted(): { readonly from: number; readonly to: number } | undefined {
+    if (!this.#native.ringEvicted(this.#reader, this.#evicted)) return undefined
+    return { from: this.#evicted[0] as number, to: this.#evicted[1] as number }
+  }
+
+  rejoin(): void {
+    this.#baseline = this.#native.ringRejoin(this.#reader)
+    this.#read =
+      this.#delivered =
+      this.#handled =
+      this.#released =
+        this.#baseline
+    this.#published = this.#baseline
+  }
+
+  ended(): boolean {
+    return this.#native.ringEnded(this.#reader)
+  }
+
+  damage(): string | undefined {
+    return this.#damage
+  }
+
+  // Each number is read once and checked before it is used.
+  #frame(available: number): Frame | undefined {
+    const at = this.#read % this.#capacityBytes
+    const view = this.#view
+    const length = view.getUint32(at, true)
+    const end = this.#read + Math.ceil(length / 8) * 8
+    if (length < headerBytes || end > available) {
+      this.#damage = `what lies at ${this.#read} is no frame: the memory was damaged from outside`
+      return undefined
+    }
+    this.#read = end
+    return {
+      kind: view.getUint16(at + 4, true),
+      flags: view.getUint16(at + 6, true),
+      type: view.getUint32(at + 8, true),
+      sender: view.getUint32(at + 12, true),
+      senderGeneration: view.getUint32(at + 16, true),
+      correlation: view.getFloat64(at + 24, true),
+      payload: this.#bytes.subarray(at + headerBytes, at + length),
+      end
+    }
+  }
+}
+
+/** The attached readers of a ring, with their cursors. */
+export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
+  const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
+  const active = region.native.ringReaders(region.handle, ring, fields)
+  return Array.from({ length: active }, (_, i) => {
+    const field = (f: number) => fields[i * ringReaderFields + f] as number
+    return {
+      reader: field(0),
+      process: field(1),
+      processGeneration: field(2),
+      read: field(3),
+      delivered: field(4),
+      handled: field(5),
+      released: field(6),
+      baseline: field(7)
+    }
+  })
+}

@@ -1,0 +1,60 @@
+/**
+ * Rings over shared memory.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type RegionError } from "../../services/CxlMemory.ts"
+import { type OpenRingError, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
+import { NativeRegion } from "./NativeRegion.ts"
+import { NativeRingReader, NativeRingWriter, readersOf } from "./NativeRing.ts"
+import { claiming } from "./NativeTopics.ts"
+
+export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
+  Ring,
+  Effect.map(NativeRegion, (region) =>
+    Ring.of({
+      openWriter: (name) => openWriter(region, name),
+      openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
+      rings: Effect.sync(() => ringsOf(region)),
+      readers: (ring) => readersOf(region, ring),
+      waiter: region.waiter
+    }))
+)
+
+// --- internal ---
+
+type Region = NativeRegion["Service"]
+
+const ringsOf = (region: Region): ReadonlyArray<RingState> => region.native.rings(region.handle)
+
+const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
+
+const hasRings = (region: Region, name: string): Effect.Effect<void, RingUnavailable> =>
+  region.info.geometry.rings > 0 ? Effect.void : Effect.fail(unavailable(name, "noRings"))
+
+const openWriter = (region: Region, name: string) =>
+  Effect.andThen(
+    hasRings(region, name),
+    Effect.acquireRelease(
+      claiming(region, () => region.native.openRingWriter(region.handle, name)).pipe(
+        Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+          Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
+      ),
+      (writer) =>
+        Effect.sync(() =>
+          region.native.closeRingWriter(writer)
+        )
+    )
+  ).pipe(Effect.map((writer) => new NativeRingWriter(region, writer)))
+
+const openReader = (region: Region, name: string, readerName: string) =>
+  Effect.gen(function*() {
+    yield* hasRings(region, name)
+    const found = ringsOf(region).find((ring) => ring.name === name)
+    if (found === undefined) return yield* unavailable(name, "missing")
+    const reader = yield* Effect.acquireRelease(
+      claiming(region, () => region.native.openRingReader(region.handle, found.ring, readerName)),
+      (reader) => Effect.sync(() => region.native.closeRingReader(reader))
+    )
+    return new NativeRingReader(region, reader)
+  }) satisfies Effect.Effect<NativeRingReader, OpenRingError, any>

@@ -1,0 +1,279 @@
+/**
+ * Rings: one writer, many readers, messages of any length, every reader at its own pace, no loss unless asked for.
+ *
+ * A position is the number of bytes written since the ring was born. It goes on when the ring gets another writer, whose
+ * frames are a new generation: a place in a ring is named by ring, generation and position together.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { RegionError } from "./CxlMemory.ts"
+import type { Waiter } from "./Lane.ts"
+import { makeRingReader, makeRingWriter, openWhenWritten } from "./RingEnds.ts"
+import type { LogLost } from "./Sequencer.ts"
+
+/** A place in a ring that a reader may be asked to reach: every frame that ends at or below `position`. */
+export const RingTarget = Schema.Struct({
+  ring: Schema.Int,
+  generation: Schema.Int,
+  position: Schema.Int
+})
+export type RingTarget = typeof RingTarget.Type
+
+/** What a frame carries beside its payload. Kinds below 16 are the system's own. */
+export interface FrameHeader {
+  readonly kind: number
+  readonly flags: number
+  readonly type: number
+  readonly sender: number
+  readonly senderGeneration: number
+  readonly correlation: number
+}
+
+/** A frame as it lies in the ring. Its payload is lent: valid until the reader's `released` passes `end`. */
+export interface Frame extends FrameHeader {
+  readonly payload: Uint8Array
+  /** Position behind the frame. */
+  readonly end: number
+}
+
+/** How far a reader is. */
+export interface RingCursors {
+  /** Taken from the ring. */
+  readonly read: number
+  /** Its handler has begun. */
+  readonly delivered: number
+  /** Its handler has ended; everything before it too. */
+  readonly handled: number
+  /** Its bytes are no longer needed. */
+  readonly released: number
+}
+
+/** The writing end that a family of layers provides. Synchronous; whoever must wait does so with the waiter. */
+export interface RingWriterPort {
+  readonly ring: number
+  readonly generation: number
+  /** The largest payload of one frame. */
+  readonly payloadBytesMax: number
+  readonly waiter: Waiter
+  /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
+  readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
+  readonly publish: () => void
+  /** Position below which all frames are published. */
+  readonly published: () => number
+  readonly wantRoom: (wants: boolean) => void
+  /** The reader that holds the room, if any does. */
+  readonly slowestReader: () => RingReaderState | undefined
+  /** Takes the slowest reader's room away from it. False when nobody holds any. */
+  readonly evictSlowest: () => boolean
+}
+
+/** The reading end that a family of layers provides. */
+export interface RingReaderPort {
+  readonly ring: number
+  readonly waiter: Waiter
+  /** Where this reader began: a target below it is reached by definition. */
+  readonly baseline: () => number
+  /** Generation of the ring's present writer. */
+  readonly generation: () => number
+  /** Up to `max` whole frames behind `read`, which moves past them. */
+  readonly poll: (max: number) => ReadonlyArray<Frame>
+  readonly cursors: () => RingCursors
+  /** Moves cursors forward, never back. The one place where they move. */
+  readonly advance: (cursors: RingCursors) => void
+  readonly evicted: () => { readonly from: number; readonly to: number } | undefined
+  /** Takes part again after an eviction. */
+  readonly rejoin: () => void
+  /** The writer is gone and all it published was read. */
+  readonly ended: () => boolean
+  /** Why `poll` gives nothing more: what the ring holds is no frame. */
+  readonly damage: () => string | undefined
+}
+
+export interface RingState {
+  readonly ring: number
+  readonly name: string
+  readonly generation: number
+  /** Its writer lives and has not closed it. */
+  readonly written: boolean
+  readonly position: number
+  readonly process: number
+}
+
+export interface RingReaderState extends RingCursors {
+  readonly reader: number
+  readonly process: number
+  readonly processGeneration: number
+  readonly baseline: number
+}
+
+/** The ring cannot be opened as asked. */
+export class RingUnavailable extends Schema.TaggedError<RingUnavailable>()("RingUnavailable", {
+  ring: Schema.String,
+  reason: Schema.Literals(["written", "missing", "noRings"])
+}) {
+  override get message(): string {
+    const why = {
+      written: "has a writer already",
+      missing: "is not written by anybody yet",
+      noRings: "cannot be: the region was created without room for it"
+    }
+    return `ring "${this.ring}" ${why[this.reason]}`
+  }
+}
+
+/** The message is larger than what the ring was told to take. Nothing of it was written. */
+export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
+  ring: Schema.String,
+  messageBytes: Schema.Number,
+  limitBytes: Schema.Number
+}) {
+  override get message(): string {
+    return `a message of ${this.messageBytes} bytes is more than ring "${this.ring}" takes (${this.limitBytes})`
+  }
+}
+
+/** No room was found, at once (`fail`) or within the deadline (`wait`). */
+export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
+  ring: Schema.String,
+  waitedMillis: Schema.Number,
+  /** Process slot of the reader that holds the room; -1 when none does. */
+  process: Schema.Number
+}) {
+  override get message(): string {
+    const who = this.process < 0 ? "nobody any more" : `the reader in process slot ${this.process}`
+    return `ring "${this.ring}" is full for ${this.waitedMillis} ms, waiting on ${who}`
+  }
+}
+
+/** This reader was too slow and lost what lies between `from` and `to`. Reading on continues behind it. */
+export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEvicted", {
+  ring: Schema.String,
+  from: Schema.Number,
+  to: Schema.Number
+}) {
+  override get message(): string {
+    return `ring "${this.ring}": this reader was too slow and lost ${this.to - this.from} bytes, from ${this.from}`
+  }
+}
+
+/** What the ring holds is no frame: the memory was damaged from outside. */
+export class RingCorrupt extends Schema.TaggedError<RingCorrupt>()("RingCorrupt", {
+  ring: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `ring "${this.ring}": ${this.detail}`
+  }
+}
+
+/** What a full ring does to a message: it waits, it fails at once, or the slowest reader loses what it has not read. */
+export type FullPolicy = "wait" | "fail" | "evict"
+
+export interface RingWriterOptions {
+  readonly name: string
+  /** Default `wait`. */
+  readonly whenFull?: FullPolicy | undefined
+  /** How long `wait` waits before it fails with {@link RingFull}. Default 30 seconds. */
+  readonly roomDeadline?: Duration.Input | undefined
+  /** Messages above this are refused; those above one frame are sent in fragments. Default 16 MiB. */
+  readonly messageBytesMax?: number | undefined
+}
+
+/** How a reader waits: it spins (yielding to the event loop now and then), spins a little before it sleeps, or sleeps. */
+export type WaitStrategy = "spin" | "adaptive" | "park"
+
+export interface RingReaderOptions {
+  readonly name: string
+  /** What others see. Default: the process's name. */
+  readonly readerName?: string | undefined
+  /** Default `adaptive`. */
+  readonly strategy?: WaitStrategy | undefined
+  /** Waits for the ring's writer to appear. Default: fails with {@link RingUnavailable} when there is none. */
+  readonly awaitWriter?: boolean | undefined
+}
+
+export type SendError = MessageTooLarge | RingFull | LogLost
+
+export interface RingWriterHandle {
+  readonly ring: number
+  readonly generation: number
+  /** Writes and publishes the message if there is room. */
+  readonly offer: (message: Uint8Array) => boolean
+  /** Writes it without publishing: `publish` makes all of them seen at once. */
+  readonly append: (message: Uint8Array) => boolean
+  readonly publish: () => void
+  readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
+  /** Where this ring stands now: a reader that reaches it has seen everything sent before. */
+  readonly target: () => RingTarget
+}
+
+/** A message, whole. Lent until the next pull, like its batch. */
+export interface RingMessage {
+  readonly payload: Uint8Array
+  /** Position behind it. */
+  readonly end: number
+}
+
+export type ReceiveError = ReaderEvicted | RingCorrupt | LogLost
+
+export interface RingReaderHandle {
+  readonly ring: number
+  /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all was read. */
+  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
+  /** `pull` without waiting. */
+  readonly poll: () => ReadonlyArray<RingMessage>
+  /** Messages, copied. Ends when the writer is gone. */
+  readonly messages: Stream.Stream<Uint8Array, ReceiveError>
+  readonly cursors: () => RingCursors
+}
+
+export type OpenRingError = RingUnavailable | RegionError | LogLost
+
+/**
+ * The rings of a region.
+ *
+ * @example
+ * ```ts
+ * import { Ring } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const writer = yield* Ring.writer({ name: "ticks" })
+ *   const reader = yield* Ring.reader({ name: "ticks" })
+ *   yield* writer.send(new Uint8Array([1, 2, 3]))
+ *   const [message] = yield* reader.pull
+ *   return message?.payload.length
+ * })
+ * ```
+ */
+export class Ring extends Context.Service<Ring, {
+  /** The narrow ends, for what is built on rings. */
+  readonly openWriter: (name: string) => Effect.Effect<RingWriterPort, OpenRingError, Scope.Scope>
+  readonly openReader: (
+    name: string,
+    readerName?: string
+  ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
+  /** All rings that were ever written. */
+  readonly rings: Effect.Effect<ReadonlyArray<RingState>>
+  /** The attached readers of a ring. */
+  readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
+  readonly waiter: Waiter
+}>()("ringfence/Ring") {
+  static writer(options: RingWriterOptions): Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope | Ring> {
+    return Effect.map(
+      Ring.use((ring) => ring.openWriter(options.name)),
+      (port) => makeRingWriter(port, options)
+    )
+  }
+
+  static reader(options: RingReaderOptions): Effect.Effect<RingReaderHandle, OpenRingError, Scope.Scope | Ring> {
+    return Effect.map(
+      Ring.use((ring) => openWhenWritten(ring, options)),
+      (port) => makeRingReader(port, options)
+    )
+  }
+}
