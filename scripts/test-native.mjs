@@ -1,11 +1,23 @@
-// Builds and runs the native tests, plain and under the address and undefined-behaviour sanitizers;
-// with --tsan under the thread sanitizer instead.
+// Builds and runs the native tests: as they are, under the address and undefined-behaviour sanitizers, and under the
+// thread sanitizer. Variants named as parameters are run alone; what follows `--` goes to the test program:
+//
+//   npm run test:native -- plain -- --seed 42 ghost
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const variants = process.argv.includes("--tsan") ? ["tsan"] : ["plain", "asan"]
+const all = ["plain", "asan", "tsan"]
+
+const given = process.argv.slice(2)
+const end = given.includes("--") ? given.indexOf("--") : given.length
+const named = given.slice(0, end)
+const forTests = given.slice(end + 1)
+const unknown = named.find((name) => !all.includes(name))
+if (unknown !== undefined) {
+  console.error(`there is no variant ${unknown}: ${all.join(", ")}`)
+  process.exit(2)
+}
 
 const run = (command, parameters) => {
   const { error, status } = spawnSync(command, parameters, { cwd: root, stdio: "inherit" })
@@ -13,16 +25,18 @@ const run = (command, parameters) => {
   if (status !== 0) process.exit(status ?? 1)
 }
 
+// Without address randomization: the thread sanitizer's shadow memory does not go with much of it.
+const fixedAddresses = spawnSync("setarch", ["-R", "true"]).status === 0 ? ["setarch", "-R"] : []
+
 if (process.platform !== "linux") {
   console.log("the native layers are not available on this platform: skipped")
   process.exit(0)
 }
-for (const variant of variants) {
+for (const variant of named.length > 0 ? named : all) {
   run("make", ["-s", "-C", "src/native", "-j2", variant === "plain" ? "native-test" : `native-test-${variant}`])
   const program = `build/${variant}/native-test`
   if (!existsSync(`${root}/${program}`)) continue
   console.log(`native tests, ${variant}`)
-  // The thread sanitizer's shadow memory does not go with a highly randomized address space.
-  if (variant === "tsan") run("setarch", ["-R", program])
-  else run(program, [])
+  const [command, ...parameters] = [...(variant === "tsan" ? fixedAddresses : []), program, ...forTests]
+  run(command, parameters)
 }

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "futex.h"
@@ -144,7 +145,7 @@ bool Publishing::write(uint32_t broker, uint64_t sequence) {
   if (offset < 0) return false;
   const BatchContents contents = contentsOf(session(), sequence, messageBytesMax_);
   uint8_t* at = lanes_->region().payload(lanes_->laneOf(broker)) + offset;
-  std::memcpy(at, contents.bytes.data(), contents.bytes.size());
+  std::copy(contents.bytes.begin(), contents.bytes.end(), at);
   CHECK(lanes_->seal(broker, {sequence, firstMessageOf(sequence), contents.messages, contents.payloadBytes,
                               contents.uniformBytes, contents.lengths.data()}));
   return true;
@@ -175,7 +176,7 @@ void Following::check(const BatchView& view) {
   CHECK_EQUAL(view.uniformBytes, contents.uniformBytes);
   CHECK_EQUAL(view.payloadBytes, contents.payloadBytes);
   const uint8_t* at = region_->payload(view.lane) + view.payloadOffset;
-  CHECK(std::memcmp(at, contents.bytes.data(), contents.bytes.size()) == 0);
+  CHECK(std::equal(contents.bytes.begin(), contents.bytes.end(), at));
   if (view.uniformBytes == 0) {
     const uint8_t* table = at + (batchBytesOf(view.payloadBytes, view.messages, 0) - 4 * uint64_t{view.messages});
     CHECK(std::memcmp(table, contents.lengths.data(), 4 * contents.lengths.size()) == 0);
