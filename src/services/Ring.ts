@@ -93,6 +93,12 @@ export interface RingReaderPort {
   readonly damage: () => string | undefined
 }
 
+/** A process of the region: its slot in the process table, and which of the slot's owners it is. */
+export interface ProcessIdentity {
+  readonly process: number
+  readonly generation: number
+}
+
 export interface RingState {
   readonly ring: number
   readonly name: string
@@ -262,6 +268,12 @@ export class Ring extends Context.Service<Ring, {
   /** The attached readers of a ring. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
   readonly waiter: Waiter
+  /** `waiter`, rung when the cursors of any reader move, or a reader comes or goes. */
+  readonly cursorWaiter: Waiter
+  /** This process in the region's process table. */
+  readonly self: ProcessIdentity
+  /** What the operating system says of a process, now. False once its slot has another generation. */
+  readonly isAlive: (process: number, generation: number) => boolean
 }>()("ringfence/Ring") {
   static writer(options: RingWriterOptions): Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope | Ring> {
     return Effect.map(

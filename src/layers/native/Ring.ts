@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type RegionError } from "../../services/CxlMemory.ts"
-import { type OpenRingError, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
+import { type OpenRingError, type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { NativeRingReader, NativeRingWriter, readersOf } from "./NativeRing.ts"
 import { claiming } from "./NativeTopics.ts"
@@ -17,13 +17,21 @@ export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
       openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
       rings: Effect.sync(() => ringsOf(region)),
       readers: (ring) => readersOf(region, ring),
-      waiter: region.waiter
+      waiter: region.waiter,
+      cursorWaiter: region.cursorWaiter,
+      self: selfOf(region),
+      isAlive: (process, generation) => region.native.processAlive(region.handle, process, generation)
     }))
 )
 
 // --- internal ---
 
 type Region = NativeRegion["Service"]
+
+const selfOf = (region: Region): ProcessIdentity => {
+  const { generation, slot } = region.native.regionInfo(region.handle)
+  return { process: slot, generation }
+}
 
 const ringsOf = (region: Region): ReadonlyArray<RingState> => region.native.rings(region.handle)
 
