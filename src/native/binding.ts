@@ -353,6 +353,7 @@ export interface Native {
   ringReaderInfo(reader: RingReaderHandle): NativeRingReader
   /** The ring's bytes, twice in a row. */
   ringBuffer(reader: RingReaderHandle): ArrayBuffer
+  ringOpenings(region: RegionHandle): number
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean

@@ -241,6 +241,12 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
   return count(env, active);
 }
 
+napi_value ringOpeningsOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  return handle == nullptr ? nothing(env) : count(env, ringOpenings(*handle->region));
+}
+
 napi_value processAlive(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
@@ -252,6 +258,7 @@ napi_value processAlive(napi_env env, napi_callback_info info) {
 
 void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "rings", rings);
+  method(env, exports, "ringOpenings", ringOpeningsOf);
   method(env, exports, "openRingWriter", openRingWriter);
   method(env, exports, "ringWriterInfo", ringWriterInfo);
   method(env, exports, "ringAppend", ringAppend);

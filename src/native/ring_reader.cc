@@ -32,6 +32,7 @@ void RingReader::attach() {
   at_ = {position, position, position, position};
   baseline_ = position;
   attached_ = true;
+  region_->wakeProcesses(sleepsForAll);  // somebody may wait to be heard
 }
 
 // SYNC: pairs with the publish in RingWriter::publish.

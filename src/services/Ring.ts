@@ -79,6 +79,8 @@ export interface RingReaderPort {
   readonly baseline: () => number
   /** Generation of the ring's present writer. */
   readonly generation: () => number
+  /** Position below which all frames are published. */
+  readonly leading: () => number
   /** Up to `max` whole frames behind `read`, which moves past them. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors
@@ -263,6 +265,8 @@ export class Ring extends Context.Service<Ring, {
     name: string,
     readerName?: string
   ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
+  /** Counts the writers that were ever opened: `rings` has changed when it has. */
+  readonly openings: () => number
   /** All rings that were ever written. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
   /** The attached readers of a ring. */

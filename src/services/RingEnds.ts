@@ -39,11 +39,10 @@ export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions)
   return {
     ring: port.ring,
     generation: port.generation,
-    offer: (message) => writer.append(message) && writer.publish(),
-    append: (message) => writer.append(message),
+    offer: (message) => writer.append(messageHeader, message) && writer.publish(),
+    append: (message) => writer.append(messageHeader, message),
     publish: () => port.publish(),
-    send: (message) =>
-      Effect.suspend(() => writer.append(message) ? Effect.sync(() => port.publish()) : writer.sendSlowly(message)),
+    send: (message) => writer.send(messageHeader, message),
     target: () => ({ ring: port.ring, generation: port.generation, position: port.published() })
   }
 }
@@ -90,9 +89,9 @@ const messageHeader: FrameHeader = {
   senderGeneration: 0,
   correlation: 0
 }
-const partHeader: FrameHeader = { ...messageHeader, flags: partFlag }
 
-class MessageWriter {
+/** Writes messages of any length, in one frame or in parts, and waits for room as it was told to. */
+export class MessageWriter {
   readonly #port: RingWriterPort
   readonly #name: string
   readonly #policy: NonNullable<RingWriterOptions["whenFull"]>
@@ -111,9 +110,18 @@ class MessageWriter {
   }
 
   /** One frame, at once. False when there is no room, or when the message needs more than one. */
-  append(message: Uint8Array): boolean {
+  append(header: FrameHeader, message: Uint8Array): boolean {
     if (this.#inParts || message.length > this.#port.payloadBytesMax || message.length > this.#limitBytes) return false
-    return this.#append(messageHeader, message)
+    return this.#append(header, message)
+  }
+
+  /** Writes and publishes, now or as soon as there is room. */
+  send(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => {
+      if (!this.append(header, message)) return this.#sendSlowly(header, message)
+      this.#port.publish()
+      return Effect.void
+    })
   }
 
   publish(): true {
@@ -121,12 +129,12 @@ class MessageWriter {
     return true
   }
 
-  sendSlowly(message: Uint8Array): Effect.Effect<void, SendError> {
+  #sendSlowly(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
     if (message.length > this.#limitBytes) {
       const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
       return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
     }
-    return this.#parts.withPermits(1)(this.#sendParts(message))
+    return this.#parts.withPermits(1)(this.#sendParts(header, message))
   }
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
@@ -135,7 +143,8 @@ class MessageWriter {
   }
 
   // Parts are published as they are written: a message may be larger than the ring.
-  #sendParts(message: Uint8Array): Effect.Effect<void, SendError> {
+  #sendParts(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
+    const partHeader = { ...header, flags: header.flags | partFlag }
     const partBytes = this.#port.payloadBytesMax
     return Effect.suspend(() => {
       this.#inParts = true
@@ -145,7 +154,7 @@ class MessageWriter {
         body: () => {
           const part = message.subarray(at, at + partBytes)
           const isLast = at + partBytes >= message.length
-          return this.#sendFrame(isLast ? messageHeader : partHeader, part)
+          return this.#sendFrame(isLast ? header : partHeader, part)
         },
         step: () => {
           at = Math.max(1, at + partBytes)
@@ -250,7 +259,8 @@ class MessageReader {
 const isFailure = (found: unknown): found is ReaderEvicted | RingCorrupt =>
   found instanceof ReaderEvicted || found instanceof RingCorrupt
 
-const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+/** One after the other in new memory. */
+export const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {

@@ -92,7 +92,7 @@ export class NativeRingReader implements RingReaderPort {
     const info = region.native.ringReaderInfo(reader)
     const buffer = region.native.ringBuffer(reader)
     this.ring = info.ring
-    this.waiter = region.waiter
+    this.waiter = region.ringWaiter
     this.#native = region.native
     this.#reader = reader
     this.#bytes = new Uint8Array(buffer)
@@ -112,6 +112,10 @@ export class NativeRingReader implements RingReaderPort {
 
   generation(): number {
     return this.#native.ringReaderInfo(this.#reader).generation
+  }
+
+  leading(): number {
+    return this.#native.ringAvailable(this.#reader)
   }
 
   poll(max: number): ReadonlyArray<Frame> {
