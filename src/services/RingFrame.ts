@@ -34,7 +34,7 @@ export class RingBytes {
     // Read once, and checked before it is used: others may write here.
     const length = view.getUint32(at, true)
     const end = position + Math.ceil(length / 8) * 8
-    if (length < headerBytes || end > limit) return undefined
+    if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return undefined
     return {
       kind: view.getUint16(at + 4, true),
       flags: view.getUint16(at + 6, true),

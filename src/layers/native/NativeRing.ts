@@ -2,12 +2,7 @@
  * The two ends of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so that
  * none is broken in two.
  */
-import {
-  type Native,
-  ringReaderFields,
-  type RingReaderHandle,
-  type RingWriterHandle
-} from "../../native/binding.ts"
+import { type Native, ringReaderFields, type RingReaderHandle, type RingWriterHandle } from "../../native/binding.ts"
 import type { Waiter } from "../../services/Lane.ts"
 import type {
   Frame,
@@ -116,7 +111,9 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   ready(): boolean {
-    return this.#damage !== undefined || this.#native.ringAvailable(this.#reader) !== this.#read
+    if (this.#damage !== undefined) return true
+    const available = this.#native.ringAvailable(this.#reader)
+    return available > this.#read || available < 0
   }
 
   poll(max: number): ReadonlyArray<Frame> {

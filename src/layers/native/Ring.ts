@@ -67,6 +67,9 @@ const openReader = (region: Region, name: string, readerName: string) =>
         Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
           Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
       ),
-      (reader) => Effect.sync(() => region.native.closeRingReader(reader))
+      (reader) =>
+        Effect.sync(() =>
+          region.native.closeRingReader(reader)
+        )
     )
   ).pipe(Effect.map((reader) => new NativeRingReader(region, reader)))
