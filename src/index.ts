@@ -5,12 +5,32 @@ export * as CxlMemory from "./layers/CxlMemory.ts"
 export * as Log from "./layers/Log.ts"
 export * as Machine from "./layers/Machine.ts"
 export * as Regions from "./layers/Regions.ts"
+export * as Rings from "./layers/Rings.ts"
 export { AckTracker, type SessionAcks, waitingLine } from "./services/AckTracker.ts"
 export { Broker, type BrokerState } from "./services/Broker.ts"
 export { Diagnostics, type LogSnapshot } from "./services/Diagnostics.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
 export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
 export * from "./services/PublishError.ts"
+export {
+  type FullPolicy,
+  MessageTooLarge,
+  ReaderEvicted,
+  Ring,
+  RingCorrupt,
+  type RingCursors,
+  RingFull,
+  type RingMessage,
+  type RingReaderHandle,
+  type RingReaderOptions,
+  type RingReaderState,
+  type RingState,
+  RingTarget,
+  RingUnavailable,
+  type RingWriterHandle,
+  type RingWriterOptions,
+  type WaitStrategy
+} from "./services/Ring.ts"
 export { LogLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
 export {
   type From,

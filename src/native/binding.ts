@@ -185,6 +185,9 @@ export interface NativeRing {
   readonly process: number
   readonly written: boolean
   readonly position: number
+  readonly frames: number
+  readonly waits: number
+  readonly evictions: number
   readonly name: string
 }
 
@@ -343,17 +346,19 @@ export interface Native {
     payload: Uint8Array
   ): number
   ringPublish(writer: RingWriterHandle): void
+  ringHasRoom(writer: RingWriterHandle, payloadBytes: number): boolean
   ringPublished(writer: RingWriterHandle): number
   ringWantRoom(writer: RingWriterHandle, wants: boolean): void
   /** Reader slot, -1 when nobody holds any room. */
   ringSlowestReader(writer: RingWriterHandle): number
   ringEvictSlowest(writer: RingWriterHandle): boolean
   closeRingWriter(writer: RingWriterHandle): void
-  openRingReader(region: RegionHandle, ring: number, name: string): RingReaderHandle
+  openRingReader(region: RegionHandle, ring: string, name: string): RingReaderHandle
   ringReaderInfo(reader: RingReaderHandle): NativeRingReader
   /** The ring's bytes, twice in a row. */
   ringBuffer(reader: RingReaderHandle): ArrayBuffer
   ringOpenings(region: RegionHandle): number
+  /** Position below which frames are whole, -1 once the reader is evicted. */
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
@@ -362,6 +367,7 @@ export interface Native {
   closeRingReader(reader: RingReaderHandle): void
   /** Readers written to `out`. */
   ringReaders(region: RegionHandle, ring: number, out: Float64Array): number
+  ringReaderName(region: RegionHandle, ring: number, reader: number): string
   processAlive(region: RegionHandle, slot: number, generation: number): boolean
 
   /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "napi_support.h"
 #include "ring_reader.h"
 #include "ring_writer.h"
@@ -58,6 +60,9 @@ napi_value rings(napi_env env, napi_callback_info info) {
     set(env, ring, "process", count(env, view.process));
     set(env, ring, "written", truth(env, view.written));
     set(env, ring, "position", count(env, view.position));
+    set(env, ring, "frames", count(env, view.frames));
+    set(env, ring, "waits", count(env, view.fullEvents));
+    set(env, ring, "evictions", count(env, view.evictions));
     set(env, ring, "name", text(env, view.name));
     napi_set_element(env, out, i++, ring);
   }
@@ -73,7 +78,10 @@ napi_value openRingWriter(napi_env env, napi_callback_info info) {
   const Status status = claimRing(*handle->region, arguments.text(1), role);
   if (!status.ok()) return throwFault(env, status);
   auto memory = memoryOf(env, *handle->region, role.ring);
-  if (memory == nullptr) return nothing(env);
+  if (memory == nullptr) {
+    abandonRing(*handle->region, role);
+    return nothing(env);
+  }
   return own(env, new RingWriter(handle->region, std::move(memory), role));
 }
 
@@ -116,6 +124,12 @@ napi_value ringPublished(napi_env env, napi_callback_info info) {
   return writer == nullptr ? nothing(env) : count(env, writer->published());
 }
 
+napi_value ringHasRoom(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  auto* writer = owned<RingWriter>(arguments, 0);
+  return writer == nullptr ? nothing(env) : truth(env, writer->hasRoomFor(arguments.natural(1)));
+}
+
 napi_value ringWantRoom(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   auto* writer = owned<RingWriter>(arguments, 0);
@@ -139,16 +153,19 @@ napi_value closeRingWriter(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
-// openRingReader(region, ring, name)
+// openRingReader(region, ring name, reader name)
 napi_value openRingReader(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
-  if (handle == nullptr || !ringValid(arguments, *handle->region, arguments.word(1))) return nothing(env);
-  auto memory = memoryOf(env, *handle->region, arguments.word(1));
-  if (memory == nullptr) return nothing(env);
+  if (handle == nullptr) return nothing(env);
   ReaderRole role;
-  const Status status = claimRingReader(*handle->region, arguments.word(1), arguments.text(2), role);
+  const Status status = claimRingReader(*handle->region, arguments.text(1), arguments.text(2), role);
   if (!status.ok()) return throwFault(env, status);
+  auto memory = memoryOf(env, *handle->region, role.ring);
+  if (memory == nullptr) {
+    abandonRingReader(*handle->region, role);
+    return nothing(env);
+  }
   return own(env, new RingReader(handle->region, std::move(memory), role));
 }
 
@@ -170,9 +187,11 @@ napi_value ringBuffer(napi_env env, napi_callback_info info) {
   return reader == nullptr ? nothing(env) : bufferOver(env, reader->memory());
 }
 
+// ringAvailable(reader): position, -1 once it is evicted
 napi_value ringAvailable(napi_env env, napi_callback_info info) {
   const auto* reader = owned<RingReader>(Arguments(env, info), 0);
-  return reader == nullptr ? nothing(env) : count(env, reader->available());
+  if (reader == nullptr) return nothing(env);
+  return reader->isEvicted() ? number(env, -1) : count(env, reader->available());
 }
 
 // ringAdvance(reader, read, delivered, handled, released)
@@ -217,7 +236,7 @@ napi_value closeRingReader(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
-// ringReaders(region, ring, out: Float64Array): 8 numbers for each active reader; returns how many there are
+// ringReaders(region, ring, out: Float64Array): 8 numbers for each active reader that lives; returns how many there are
 napi_value ringReaders(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
@@ -228,11 +247,12 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
   const Publication& p = region.publication();
   uint32_t active = 0;
   for (uint32_t i = 0; i < region.layout().geometry.ringReaders; i += 1) {
-    if (!ringReaderActive(region, arguments.word(1), i)) continue;
+    if (ringReaderActive(region, arguments.word(1), i) == 0) continue;
     if (out == nullptr || elements < size_t{active + 1} * readerFields) break;
     const RingReaderSlot& slot = region.ringReader(arguments.word(1), i);
     const RingReaderLine line = p.copyOut(slot.line);
     const uint32_t process = p.read(slot.claim.process);
+    if (!region.processAlive(process, p.read(slot.claim.processGeneration))) continue;
     const uint64_t fields[readerFields] = {i, process, p.read(slot.claim.processGeneration), line.read,
                                            line.delivered, line.handled, line.released, line.baseline};
     for (uint32_t f = 0; f < readerFields; f += 1) out[active * readerFields + f] = static_cast<double>(fields[f]);
@@ -245,6 +265,16 @@ napi_value ringOpeningsOf(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
   return handle == nullptr ? nothing(env) : count(env, ringOpenings(*handle->region));
+}
+
+napi_value ringReaderName(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  if (handle == nullptr || !ringValid(arguments, *handle->region, arguments.word(1))) return nothing(env);
+  const Region& region = *handle->region;
+  if (arguments.word(2) >= region.layout().geometry.ringReaders) return text(env, "");
+  const RingReaderClaim claim = region.publication().copyOut(region.ringReader(arguments.word(1), arguments.word(2)).claim);
+  return text(env, std::string(claim.name, strnlen(claim.name, readerNameBytes)));
 }
 
 napi_value processAlive(napi_env env, napi_callback_info info) {
@@ -264,6 +294,7 @@ void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "ringAppend", ringAppend);
   method(env, exports, "ringPublish", ringPublish);
   method(env, exports, "ringPublished", ringPublished);
+  method(env, exports, "ringHasRoom", ringHasRoom);
   method(env, exports, "ringWantRoom", ringWantRoom);
   method(env, exports, "ringSlowestReader", ringSlowestReader);
   method(env, exports, "ringEvictSlowest", ringEvictSlowest);
@@ -278,6 +309,7 @@ void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "ringEnded", ringEnded);
   method(env, exports, "closeRingReader", closeRingReader);
   method(env, exports, "ringReaders", ringReaders);
+  method(env, exports, "ringReaderName", ringReaderName);
   method(env, exports, "processAlive", processAlive);
 }
 

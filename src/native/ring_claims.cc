@@ -33,6 +33,25 @@ bool written(const Region& region, uint32_t ring) {
 
 std::string nameOf(const RingClaim& claim) { return std::string(claim.name, strnlen(claim.name, nameBytes)); }
 
+// True while somebody who lives has the reader's slot, whether its cursors count or not.
+bool taken(const Region& region, uint32_t ring, uint32_t reader) {
+  const Publication& p = region.publication();
+  const RingReaderSlot& slot = region.ringReader(ring, reader);
+  const uint64_t generation = p.observe(slot.claim.generation);
+  if (generation == 0 || p.observe(slot.line.detachedGeneration) == generation) return false;
+  return region.processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration));
+}
+
+bool hasReaders(const Region& region, uint32_t ring) {
+  for (uint32_t i = 0; i < region.layout().geometry.ringReaders; i += 1) {
+    if (taken(region, ring, i)) return true;
+  }
+  return false;
+}
+
+// A position that no writer can have left.
+bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
+
 }  // namespace
 
 std::vector<RingView> ringsOf(const Region& region) {
@@ -41,8 +60,9 @@ std::vector<RingView> ringsOf(const Region& region) {
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
     const RingClaim claim = p.copyOut(region.ring(i).claim);
     if (claim.generation == 0) continue;
-    const uint64_t position = p.observe(region.ring(i).lead.position);
-    views.push_back({i, claim.generation, claim.process, written(region, i), position, nameOf(claim)});
+    const RingLead lead = p.copyOut(region.ring(i).lead);
+    views.push_back({i, claim.generation, claim.process, written(region, i), lead.position, lead.frames,
+                     lead.fullEvents, lead.evictions, nameOf(claim)});
   }
   return views;
 }
@@ -75,14 +95,15 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
     found = i;
     break;
   }
-  // A ring whose writer is gone is only taken over for another name when no fresh one is left.
+  // Taken over for another name only when no fresh one is left, and never under those who still read it.
   for (uint32_t i = 0; found == rings && i < rings; i += 1) {
-    if (!written(region, i)) found = i;
+    if (!written(region, i) && !hasReaders(region, i)) found = i;
   }
-  if (found == rings) return Status::failed("full", "all " + std::to_string(rings) + " rings are written");
+  if (found == rings) return Status::failed("full", "all " + std::to_string(rings) + " rings are written or read");
   RingSlot& slot = region.ring(found);
   const uint64_t generation = p.read(slot.claim.generation) + 1;
   const uint64_t position = p.observe(slot.lead.position);
+  if (damaged(position)) return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
   p.write(slot.lead.firstPosition, position);
   p.write(slot.lead.waitsForRoom, 0U);
   p.wrote(&slot.lead, sizeof(slot.lead));
@@ -98,26 +119,40 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
   return Status::fine();
 }
 
-bool ringReaderActive(const Region& region, uint32_t ring, uint32_t index) {
+void abandonRing(const Region& region, const RingRole& role) {
+  region.publication().publish(region.ring(role.ring).lead.closedGeneration, role.generation);
+}
+
+void abandonRingReader(const Region& region, const ReaderRole& role) {
+  region.publication().publish(region.ringReader(role.ring, role.slot).line.detachedGeneration, role.generation);
+}
+
+uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t index) {
   const Publication& p = region.publication();
   const RingReaderSlot& slot = region.ringReader(ring, index);
   const uint64_t generation = p.observe(slot.claim.generation);
-  if (generation == 0 || p.observe(slot.line.attachedGeneration) != generation) return false;
-  if (p.observe(slot.line.detachedGeneration) == generation) return false;
-  return p.observe(slot.fate.endedGeneration) != generation && p.observe(slot.fate.evictedGeneration) != generation;
+  if (generation == 0 || p.observe(slot.line.attachedGeneration) != generation) return 0;
+  if (p.observe(slot.line.detachedGeneration) == generation) return 0;
+  if (p.observe(slot.fate.endedGeneration) == generation) return 0;
+  return p.observe(slot.fate.evictedGeneration) == generation ? 0 : generation;
 }
 
-Status claimRingReader(Region& region, uint32_t ring, const std::string& name, ReaderRole& role) {
+// The ring is looked up under the lock, so that it is not taken over for another name in between.
+Status claimRingReader(Region& region, const std::string& ringName, const std::string& name, ReaderRole& role) {
   const ClaimsLock lock(region);
   if (!lock.held()) return busy();
   const Publication& p = region.publication();
+  uint32_t ring = 0;
+  for (; ring < region.layout().geometry.rings; ring += 1) {
+    const RingClaim claim = p.copyOut(region.ring(ring).claim);
+    if (claim.generation != 0 && nameOf(claim) == ringName) break;
+  }
+  if (ring == region.layout().geometry.rings) return Status::failed("missing", "there is no ring of that name");
   const uint32_t readers = region.layout().geometry.ringReaders;
   for (uint32_t i = 0; i < readers; i += 1) {
     RingReaderSlot& slot = region.ringReader(ring, i);
+    if (taken(region, ring, i)) continue;
     const uint64_t generation = p.observe(slot.claim.generation);
-    const bool gone = generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
-                      !region.processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration));
-    if (!gone) continue;
     p.write(slot.claim.process, region.slot());
     p.write(slot.claim.processGeneration, region.generation());
     p.write(slot.claim.ringGeneration, p.observe(region.ring(ring).claim.generation));

@@ -15,6 +15,9 @@ struct RingView {
   uint32_t process;
   bool written;  // its writer lives and has not closed it
   uint64_t position;
+  uint64_t frames;
+  uint64_t fullEvents;
+  uint64_t evictions;
   std::string name;
 };
 
@@ -38,9 +41,14 @@ uint64_t ringOpenings(const Region& region);
 // `exists` while another writer of that name lives; `full` when no ring is left; `busy` when the lock is taken.
 // A name that was written before goes on in the same ring, in a new generation.
 Status claimRing(Region& region, const std::string& name, RingRole& role);
-Status claimRingReader(Region& region, uint32_t ring, const std::string& name, ReaderRole& role);
+// `missing` when no ring was ever written under that name.
+Status claimRingReader(Region& region, const std::string& ring, const std::string& name, ReaderRole& role);
 
-// True while the reader's cursors count: attached, not detached, not ended, not evicted.
-bool ringReaderActive(const Region& region, uint32_t ring, uint32_t slot);
+// Give back what was claimed and cannot be used.
+void abandonRing(const Region& region, const RingRole& role);
+void abandonRingReader(const Region& region, const ReaderRole& role);
+
+// The reader's generation while its cursors count (attached, not detached, not ended, not evicted), otherwise 0.
+uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t slot);
 
 }  // namespace ringfence

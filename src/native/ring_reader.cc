@@ -32,7 +32,7 @@ void RingReader::attach() {
   at_ = {position, position, position, position};
   baseline_ = position;
   attached_ = true;
-  region_->wakeProcesses(sleepsForAll);  // somebody may wait to be heard
+  region_->wakeProcesses(sleepsForCursor);
 }
 
 // SYNC: pairs with the publish in RingWriter::publish.
@@ -69,10 +69,15 @@ void RingReader::advance(const RingCursors& to) {
 bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
   const Publication& p = region_->publication();
   const RingReaderFate& fate = region_->ringReader(role_.ring, role_.slot).fate;
-  if (p.observe(fate.evictedGeneration) != role_.generation) return false;
+  if (!isEvicted()) return false;
   from = p.read(fate.evictedFrom);
   to = p.read(fate.evictedTo);
   return true;
+}
+
+bool RingReader::isEvicted() const {
+  return region_->publication().observe(region_->ringReader(role_.ring, role_.slot).fate.evictedGeneration) ==
+         role_.generation;
 }
 
 // The slot stays; a new generation of it takes part again.
@@ -89,8 +94,10 @@ bool RingReader::ended() const {
   const RingSlot& ring = region_->ring(role_.ring);
   if (p.observe(ring.lead.position) > at_.read) return false;
   const uint64_t generation = p.observe(ring.claim.generation);
-  if (p.observe(ring.lead.closedGeneration) == generation) return true;
-  return !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
+  const bool gone = p.observe(ring.lead.closedGeneration) == generation ||
+                    !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
+  // Once more, after the end was seen: the last frames may have come in between.
+  return gone && p.observe(ring.lead.position) <= at_.read;
 }
 
 uint64_t RingReader::generation() const {

@@ -21,8 +21,9 @@ class RingReader {
   uint64_t available() const;
   // Moves cursors forward, never back and never past what is published; wakes whoever waits for them.
   void advance(const RingCursors& cursors);
-  // Where it was evicted, if it was: [from, to) is lost to it.
+  // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
   bool evicted(uint64_t& from, uint64_t& to) const;
+  bool isEvicted() const;
   // Takes part again, from what is published now on.
   void rejoin();
   // The writer has closed the ring or died, and this reader has read all of it.

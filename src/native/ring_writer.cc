@@ -9,7 +9,8 @@ namespace ringfence {
 
 RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role)
     : region_(std::move(region)), memory_(std::move(memory)), role_(role), position_(role.position),
-      published_(role.position), released_(role.position) {
+      published_(role.position), released_(role.position - std::min(role.position, memory_->bytes())),
+      frames_(region_->publication().read(region_->ring(role_.ring).lead.frames)) {
   findRoom();
 }
 
@@ -39,22 +40,46 @@ void RingWriter::findRoom() {
   refreshReaders();
   uint64_t minimum = published_;
   for (const uint32_t i : readers_) {
-    if (!ringReaderActive(*region_, role_.ring, i)) continue;
+    const uint64_t generation = activeGeneration(i);
+    if (generation == 0) continue;
     const uint64_t released = p.observe(region_->ringReader(role_.ring, i).line.released);
-    // What cannot be true counts as holding everything, never as room.
-    if (released > published_) continue;
-    minimum = std::min(minimum, std::max(released, position_ > memory_->bytes() ? position_ - memory_->bytes() : 0));
+    // A cursor that cannot be true tells nothing of what its reader still needs: it is told that it lost all.
+    if (released > published_) {
+      evict(i, generation, published_ - std::min(published_, memory_->bytes()));
+    } else {
+      minimum = std::min(minimum, released);
+    }
   }
   if (minimum > released_) released_ = minimum;
+}
+
+// Marks the dead among the readers that keep `bytes` more from being written. True when there were any.
+bool RingWriter::endDead(uint64_t bytes) {
+  const Publication& p = region_->publication();
+  bool found = false;
+  for (const uint32_t i : readers_) {
+    const uint64_t generation = activeGeneration(i);
+    RingReaderSlot& slot = region_->ringReader(role_.ring, i);
+    if (generation == 0 || position_ + bytes - p.observe(slot.line.released) <= memory_->bytes()) continue;
+    if (region_->processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration))) continue;
+    p.publish(slot.fate.endedGeneration, generation);
+    found = true;
+  }
+  return found;
+}
+
+bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
+  const uint64_t bytes = frameBytesOf(payloadBytes);
+  if (hasRoom(bytes)) return true;
+  findRoom();
+  if (!hasRoom(bytes) && endDead(bytes)) findRoom();
+  return hasRoom(bytes);
 }
 
 int64_t RingWriter::append(const Frame& frame) {
   const uint64_t bytes = frameBytesOf(frame.payloadBytes);
   if (closed_ || frame.payloadBytes > payloadBytesMax()) return -2;
-  if (!hasRoom(bytes)) {
-    findRoom();
-    if (!hasRoom(bytes)) return -1;
-  }
+  if (!hasRoomFor(frame.payloadBytes)) return -1;
   uint8_t* at = memory_->at(position_);
   const FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
                            frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
@@ -91,17 +116,12 @@ void RingWriter::wantRoom(bool wants) {
 int32_t RingWriter::slowestReader() {
   const Publication& p = region_->publication();
   refreshReaders();
+  endDead(memory_->bytes());
   int32_t slowest = -1;
-  uint64_t minimum = ~uint64_t{0};
+  uint64_t minimum = published_;
   for (const uint32_t i : readers_) {
-    if (!ringReaderActive(*region_, role_.ring, i)) continue;
-    RingReaderSlot& slot = region_->ringReader(role_.ring, i);
-    const uint64_t generation = p.observe(slot.claim.generation);
-    if (!region_->processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration))) {
-      if (p.observe(slot.claim.generation) == generation) p.publish(slot.fate.endedGeneration, generation);
-      continue;
-    }
-    const uint64_t released = p.observe(slot.line.released);
+    if (activeGeneration(i) == 0) continue;
+    const uint64_t released = p.observe(region_->ringReader(role_.ring, i).line.released);
     if (released >= minimum) continue;
     minimum = released;
     slowest = static_cast<int32_t>(i);
@@ -109,27 +129,38 @@ int32_t RingWriter::slowestReader() {
   return slowest;
 }
 
-// SYNC: the fate is published before the room is used; the reader checks it after it has copied (RingReader::evicted).
 bool RingWriter::evictSlowest() {
   const int32_t reader = slowestReader();
   if (reader < 0) return false;
+  const uint32_t index = static_cast<uint32_t>(reader);
+  const uint64_t generation = activeGeneration(index);
+  if (generation == 0) return true;  // it has left by itself
+  evict(index, generation, region_->publication().observe(region_->ringReader(role_.ring, index).line.released));
+  return true;
+}
+
+// SYNC: the fate is published before the room is used; the reader checks it after it has copied (RingReader::evicted).
+void RingWriter::evict(uint32_t reader, uint64_t generation, uint64_t from) {
   const Publication& p = region_->publication();
-  RingReaderSlot& slot = region_->ringReader(role_.ring, static_cast<uint32_t>(reader));
-  p.write(slot.fate.evictedFrom, p.observe(slot.line.released));
+  RingReaderSlot& slot = region_->ringReader(role_.ring, reader);
+  p.write(slot.fate.evictedFrom, from);
   p.write(slot.fate.evictedTo, published_);
-  p.publish(slot.fate.evictedGeneration, p.observe(slot.claim.generation));
+  p.publish(slot.fate.evictedGeneration, generation);
   RingLead& lead = region_->ring(role_.ring).lead;
   p.write(lead.evictions, p.read(lead.evictions) + 1);
   p.fullFence();
   region_->wakeProcess(p.read(slot.claim.process), sleepsForData);
-  return true;
+  region_->wakeProcesses(sleepsForCursor);
+}
+
+uint64_t RingWriter::activeGeneration(uint32_t reader) const {
+  return ringReaderActive(*region_, role_.ring, reader);
 }
 
 void RingWriter::close() {
-  if (closed_) return;
+  if (closed_ || region_->closed()) return;
   publish();
   closed_ = true;
-  if (region_->closed()) return;
   region_->publication().publish(region_->ring(role_.ring).lead.closedGeneration, role_.generation);
   region_->wakeProcesses(sleepsForAll);
 }

@@ -29,6 +29,8 @@ class RingWriter {
   // Position behind the frame, -1 when there is no room. Nothing is seen before publish().
   int64_t append(const Frame& frame);
   void publish();
+  // Looks at the readers again; the dead among those who hold the room stop counting.
+  bool hasRoomFor(uint64_t payloadBytes);
   // The largest frame that is taken: a quarter of the ring, so that a reader never has to release all of it.
   uint64_t payloadBytesMax() const { return memory_->bytes() / 4 - sizeof(FrameHeader); }
 
@@ -39,9 +41,9 @@ class RingWriter {
 
   // Says that the writer waits for room, so that readers ring it when they release.
   void wantRoom(bool wants);
-  // The reader that holds the room, or -1. Readers that are seen dead stop counting here.
+  // The reader furthest behind what is published, or -1 when none is behind. The dead stop counting here.
   int32_t slowestReader();
-  // Takes the room of the slowest reader away from it. It learns what it lost. False when nobody holds any.
+  // Takes the room of that reader away from it. It learns what it lost. False when nobody holds any.
   bool evictSlowest();
   // No more frames; what is published stays readable.
   void close();
@@ -50,6 +52,9 @@ class RingWriter {
   bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
   void refreshReaders();
   void findRoom();
+  bool endDead(uint64_t bytes);
+  void evict(uint32_t reader, uint64_t generation, uint64_t from);
+  uint64_t activeGeneration(uint32_t reader) const;
 
   std::shared_ptr<Region> region_;
   std::shared_ptr<RingMemory> memory_;
@@ -57,7 +62,7 @@ class RingWriter {
   uint64_t position_;
   uint64_t published_;
   uint64_t released_;  // the smallest, as last looked at
-  uint64_t frames_ = 0;
+  uint64_t frames_;    // since the ring was born
   uint64_t readersVersion_ = ~uint64_t{0};
   bool closed_ = false;
   std::vector<uint32_t> readers_;   // slots that may be attached

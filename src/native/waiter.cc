@@ -6,7 +6,7 @@ namespace ringfence {
 
 namespace {
 
-// How often an armed waiter asks the operating system whether the server lives.
+// How often an armed waiter asks the operating system who lives.
 constexpr int64_t livenessNanos = 100'000'000;
 
 }  // namespace
@@ -25,6 +25,7 @@ ServerState serverState(const Region& region) {
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
     : region_(std::move(region)), wake_(std::move(wake)) {
   const uint32_t heard = region_->publication().observe(region_->process(region_->slot()).bell.bell);
+  processesChanged();
   thread_ = std::thread([this, heard] { run(heard); });
 }
 
@@ -44,20 +45,36 @@ void Waiter::disarm() {
   region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
 }
 
-void Waiter::run(uint32_t seen) {
+// A process that came counts, too: it may stand in the slot of one whose end was not seen.
+bool Waiter::processesChanged() {
+  const Publication& p = region_->publication();
+  seen_.resize(region_->layout().geometry.processes, {0, false});
+  bool changed = false;
+  for (uint32_t i = 0; i < seen_.size(); i += 1) {
+    Seen& seen = seen_[i];
+    const uint64_t generation = p.observe(region_->process(i).owner.generation);
+    if (generation == seen.generation && !seen.alive) continue;
+    const bool alive = region_->processAlive(i, generation);
+    changed = changed || generation != seen.generation || !alive;
+    seen = {generation, alive};
+  }
+  return changed;
+}
+
+void Waiter::run(uint32_t heard) {
   const Publication& p = region_->publication();
   uint32_t& bell = region_->process(region_->slot()).bell.bell;
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const uint32_t now = p.observe(bell);
-    if (now != seen) {
-      seen = now;
+    if (now != heard) {
+      heard = now;
       fire();
       continue;
     }
     futexWait(&bell, now, livenessNanos);
     if (p.observe(bell) == now && armed_.load(std::memory_order_seq_cst)) {
       const ServerState state = serverState(*region_);
-      if (state == serverDied || state == serverStopped) fire();
+      if (processesChanged() || state == serverDied || state == serverStopped) fire();
     }
   }
 }

@@ -1,4 +1,5 @@
-// Turns a process's doorbell into a call on its event loop, and notices when the log's server is gone.
+// Turns a process's doorbell into a call on its event loop, and notices when another process is gone: the dead ring no
+// doorbell.
 //
 // One thread per attachment. It sleeps on the process's own doorbell; others ring it only while `sleeps` is set.
 #pragma once
@@ -35,13 +36,21 @@ class Waiter {
   void stop();
 
  private:
-  void run(uint32_t seen);
+  // A process slot as it was last looked at.
+  struct Seen {
+    uint64_t generation;
+    bool alive;
+  };
+
+  void run(uint32_t heard);
   void fire();
+  bool processesChanged();
 
   std::shared_ptr<Region> region_;
   std::function<void()> wake_;
   std::atomic<bool> armed_{false};     // private
   std::atomic<bool> stopping_{false};  // private
+  std::vector<Seen> seen_;             // the thread's
   std::thread thread_;
 };
 

@@ -62,12 +62,14 @@ export interface RingWriterPort {
   /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
   readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
   readonly publish: () => void
+  /** Whether a payload of that size would find room now. Writes nothing. */
+  readonly hasRoom: (payloadBytes: number) => boolean
   /** Position below which all frames are published. */
   readonly published: () => number
   readonly wantRoom: (wants: boolean) => void
-  /** The reader that holds the room, if any does. */
-  readonly slowestReader: () => RingReaderState | undefined
-  /** Takes the slowest reader's room away from it. False when nobody holds any. */
+  /** The reader furthest behind what is published: it holds the room. None when all have released everything. */
+  readonly slowestReader: () => SlowestReader | undefined
+  /** Takes that reader's room away from it. False when nobody holds any. */
   readonly evictSlowest: () => boolean
 }
 
@@ -81,15 +83,21 @@ export interface RingReaderPort {
   readonly generation: () => number
   /** Position below which all frames are published. */
   readonly leading: () => number
-  /** Up to `max` whole frames behind `read`, which moves past them. */
+  /** True when something came of which `poll`, `evicted` or `damage` tells. */
+  readonly ready: () => boolean
+  /** Up to `max` whole frames behind `read`, which moves past them. None once the reader is evicted. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors
   /** Moves cursors forward, never back. The one place where they move. */
   readonly advance: (cursors: RingCursors) => void
+  /**
+   * What was taken from it. Whoever copies lent bytes of a ring that evicts asks after the copy: until then they may be
+   * overwritten at any time.
+   */
   readonly evicted: () => { readonly from: number; readonly to: number } | undefined
-  /** Takes part again after an eviction. */
+  /** Takes part again after an eviction: `baseline` is where. What was published before it is lost, too. */
   readonly rejoin: () => void
-  /** The writer is gone and all it published was read. */
+  /** The writer is gone and all it published was read. Asks the operating system: not for every turn of a loop. */
   readonly ended: () => boolean
   /** Why `poll` gives nothing more: what the ring holds is no frame. */
   readonly damage: () => string | undefined
@@ -108,7 +116,16 @@ export interface RingState {
   /** Its writer lives and has not closed it. */
   readonly written: boolean
   readonly position: number
+  /** Process slot of its writer. */
   readonly process: number
+  /** Frames published since the ring was born. */
+  readonly frames: number
+  /** Times round the ring. */
+  readonly wraps: number
+  /** Times its writer began to wait for room. */
+  readonly waits: number
+  /** Times a reader was evicted. */
+  readonly evictions: number
 }
 
 export interface RingReaderState extends RingCursors {
@@ -116,6 +133,11 @@ export interface RingReaderState extends RingCursors {
   readonly process: number
   readonly processGeneration: number
   readonly baseline: number
+}
+
+export interface SlowestReader extends RingReaderState {
+  /** As the reader called itself. */
+  readonly name: string
 }
 
 /** The ring cannot be opened as asked. */
@@ -149,15 +171,20 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
   ring: Schema.String,
   waitedMillis: Schema.Number,
   /** Process slot of the reader that holds the room; -1 when none does. */
-  process: Schema.Number
+  process: Schema.Number,
+  /** What that reader calls itself. */
+  reader: Schema.String
 }) {
   override get message(): string {
-    const who = this.process < 0 ? "nobody any more" : `the reader in process slot ${this.process}`
+    const who = this.process < 0 ? "nobody any more" : `reader "${this.reader}" in process slot ${this.process}`
     return `ring "${this.ring}" is full for ${this.waitedMillis} ms, waiting on ${who}`
   }
 }
 
-/** This reader was too slow and lost what lies between `from` and `to`. Reading on continues behind it. */
+/**
+ * This reader was too slow and lost every message of which a byte lies between `from` and `to`. Reading on continues
+ * behind it.
+ */
 export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEvicted", {
   ring: Schema.String,
   from: Schema.Number,
@@ -219,7 +246,10 @@ export interface RingWriterHandle {
   readonly target: () => RingTarget
 }
 
-/** A message, whole. Lent until the next pull, like its batch. */
+/**
+ * A message, whole. Lent until the next pull, like its batch. On a ring that evicts, what is lent may be overwritten
+ * before: the pull after it fails then. Read such rings through {@link RingReaderHandle.messages}.
+ */
 export interface RingMessage {
   readonly payload: Uint8Array
   /** Position behind it. */
@@ -232,9 +262,9 @@ export interface RingReaderHandle {
   readonly ring: number
   /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all was read. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
-  /** `pull` without waiting. */
+  /** `pull` without waiting. Empty, too, where `pull` would fail: that is the one that tells why. */
   readonly poll: () => ReadonlyArray<RingMessage>
-  /** Messages, copied. Ends when the writer is gone. */
+  /** Messages, copied, each of them whole and as it was sent. Ends when the writer is gone. */
   readonly messages: Stream.Stream<Uint8Array, ReceiveError>
   readonly cursors: () => RingCursors
 }
@@ -267,12 +297,12 @@ export class Ring extends Context.Service<Ring, {
   ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
   /** Counts the writers that were ever opened: `rings` has changed when it has. */
   readonly openings: () => number
-  /** All rings that were ever written. */
+  /** All rings that were ever written and not taken over for another name. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
-  /** The attached readers of a ring. */
+  /** The readers of a ring that count: attached, not evicted, and alive. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
   readonly waiter: Waiter
-  /** `waiter`, rung when the cursors of any reader move, or a reader comes or goes. */
+  /** `waiter`, rung when a reader delivers or handles more, comes, goes or is evicted. */
   readonly cursorWaiter: Waiter
   /** This process in the region's process table. */
   readonly self: ProcessIdentity

@@ -8,8 +8,8 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import {
-  type Frame,
   type FrameHeader,
+  type FullPolicy,
   MessageTooLarge,
   type OpenRingError,
   ReaderEvicted,
@@ -27,6 +27,7 @@ import {
   type SendError,
   type WaitStrategy
 } from "./Ring.ts"
+import type { LogLost } from "./Sequencer.ts"
 
 /** Kind of a frame that carries a message of a plain ring. */
 export const messageKind = 16
@@ -34,32 +35,35 @@ export const messageKind = 16
 /** Flag of a frame that is followed by another part of its message. */
 export const partFlag = 1
 
+/** Flag of a frame that goes on with the message of the one before. */
+export const continuedFlag = 2
+
 export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions): RingWriterHandle => {
   const writer = new MessageWriter(port, options)
   return {
     ring: port.ring,
     generation: port.generation,
-    offer: (message) => writer.append(messageHeader, message) && writer.publish(),
-    append: (message) => writer.append(messageHeader, message),
-    publish: () => port.publish(),
-    send: (message) => writer.send(messageHeader, message),
+    offer: (message) => writer.offer(message),
+    append: (message) => writer.append(message),
+    publish: () => writer.publish(),
+    send: (message) => writer.send(message),
     target: () => ({ ring: port.ring, generation: port.generation, position: port.published() })
   }
 }
 
 export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions): RingReaderHandle => {
-  const reader = new MessageReader(port, options.name)
-  const pull = reader.pull(options.strategy ?? "adaptive")
+  const reader = new MessageReader(port, options)
   return {
     ring: port.ring,
-    pull,
+    pull: reader.pull,
     poll: () => reader.take(),
     messages: Stream.fromPull(
-      Effect.succeed(Effect.flatMap(pull, (messages) => {
-        const [first, ...rest] = messages.map(({ payload }) => payload.slice())
-        reader.release()
-        return first === undefined ? Cause.done() : Effect.succeed([first, ...rest] as const)
-      }))
+      Effect.succeed(
+        Effect.flatMap(
+          reader.pullCopies,
+          ([first, ...rest]) => first === undefined ? Cause.done() : Effect.succeed([first, ...rest] as const)
+        )
+      )
     ),
     cursors: () => port.cursors()
   }
@@ -72,7 +76,10 @@ export const openWhenWritten = (
 ): Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope> => {
   const open = ring.openReader(options.name, options.readerName)
   if (options.awaitWriter !== true) return open
-  const isWritten = Effect.map(ring.rings, (rings) => rings.some(({ name }) => name === options.name))
+  const isWritten = Effect.map(
+    ring.rings,
+    (rings) => rings.some(({ name, written }) => written && name === options.name)
+  )
   const awaited = ring.waiter.until(() => Effect.runSync(isWritten) ? true : undefined)
   return Effect.andThen(awaited, open)
 }
@@ -81,7 +88,7 @@ export const openWhenWritten = (
 
 const defaultMessageBytesMax = 16 * 1024 * 1024
 
-const messageHeader: FrameHeader = {
+const plainHeader: FrameHeader = {
   kind: messageKind,
   flags: 0,
   type: 0,
@@ -94,12 +101,13 @@ const messageHeader: FrameHeader = {
 export class MessageWriter {
   readonly #port: RingWriterPort
   readonly #name: string
-  readonly #policy: NonNullable<RingWriterOptions["whenFull"]>
+  readonly #policy: FullPolicy
   readonly #limitBytes: number
   readonly #roomMillis: number
   /** A message in parts has the ring to itself until its last part is written. */
   readonly #parts = Semaphore.makeUnsafe(1)
   #inParts = false
+  #unpublished = false
 
   constructor(port: RingWriterPort, options: RingWriterOptions) {
     this.#port = port
@@ -110,51 +118,55 @@ export class MessageWriter {
   }
 
   /** One frame, at once. False when there is no room, or when the message needs more than one. */
-  append(header: FrameHeader, message: Uint8Array): boolean {
+  append(message: Uint8Array, header = plainHeader): boolean {
     if (this.#inParts || message.length > this.#port.payloadBytesMax || message.length > this.#limitBytes) return false
     return this.#append(header, message)
   }
 
-  /** Writes and publishes, now or as soon as there is room. */
-  send(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => {
-      if (!this.append(header, message)) return this.#sendSlowly(header, message)
-      this.#port.publish()
-      return Effect.void
-    })
+  offer(message: Uint8Array, header = plainHeader): boolean {
+    if (this.append(message, header)) return this.publish()
+    // What is written and not published takes room that nobody can give back.
+    return this.#unpublished && !this.#inParts && this.publish() && this.append(message, header) && this.publish()
   }
 
   publish(): true {
+    this.#unpublished = false
     this.#port.publish()
     return true
   }
 
-  #sendSlowly(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
+  send(message: Uint8Array, header = plainHeader): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => this.offer(message, header) ? Effect.void : this.#sendSlowly(message, header))
+  }
+
+  #sendSlowly(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     if (message.length > this.#limitBytes) {
       const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
       return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
     }
-    return this.#parts.withPermits(1)(this.#sendParts(header, message))
+    return this.#parts.withPermits(1)(this.#sendParts(message, header))
   }
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
-    if (this.#port.append(header, payload) !== undefined) return true
-    return this.#policy === "evict" && this.#port.evictSlowest() && this.#port.append(header, payload) !== undefined
+    do {
+      if (this.#port.append(header, payload) !== undefined) return this.#unpublished = true
+    } while (this.#policy === "evict" && this.#port.evictSlowest())
+    return false
   }
 
   // Parts are published as they are written: a message may be larger than the ring.
-  #sendParts(header: FrameHeader, message: Uint8Array): Effect.Effect<void, SendError> {
-    const partHeader = { ...header, flags: header.flags | partFlag }
+  #sendParts(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     const partBytes = this.#port.payloadBytesMax
     return Effect.suspend(() => {
       this.#inParts = true
+      this.publish()
       let at = 0
       return Effect.whileLoop({
         while: () => at < message.length || at === 0,
         body: () => {
-          const part = message.subarray(at, at + partBytes)
           const isLast = at + partBytes >= message.length
-          return this.#sendFrame(isLast ? header : partHeader, part)
+          const flags = (isLast ? 0 : partFlag) | (at === 0 ? 0 : continuedFlag)
+          return this.#sendFrame({ ...header, flags }, message.subarray(at, at + partBytes))
         },
         step: () => {
           at = Math.max(1, at + partBytes)
@@ -166,27 +178,36 @@ export class MessageWriter {
   }
 
   #sendFrame(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
-    if (this.#append(header, payload)) return Effect.sync(() => this.#port.publish())
+    if (this.#append(header, payload)) return Effect.sync(() => this.publish())
     if (this.#policy === "fail") return Effect.fail(this.#full(0))
-    const { waiter } = this.#port
-    const check = () => {
-      if (this.#append(header, payload)) return true
-      // Whoever holds the room may be dead: looking for the slowest is what finds out.
-      this.#port.slowestReader()
-      return this.#append(header, payload) ? true : undefined
-    }
-    return Effect.suspend(() => {
-      this.#port.wantRoom(true)
-      return waiter.until(check)
-    }).pipe(
-      Effect.timeoutOrElse({ duration: this.#roomMillis, orElse: () => Effect.fail(this.#full(this.#roomMillis)) }),
-      Effect.andThen(Effect.sync(() => this.#port.publish())),
+    return this.#sendWhenRoom(header, payload).pipe(
+      Effect.timeoutOrElse({
+        duration: this.#roomMillis,
+        orElse: () => Effect.fail(this.#full(this.#roomMillis))
+      }),
       Effect.ensuring(Effect.sync(() => this.#port.wantRoom(false)))
     )
   }
 
+  // Looking for room writes nothing, so that a send that was given up at its deadline is never seen after all.
+  #sendWhenRoom(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
+    const hasRoom = () => this.#port.hasRoom(payload.length) ? true : undefined
+    return Effect.suspend(() => {
+      this.#port.wantRoom(true)
+      return this.#port.waiter.until(hasRoom)
+    }).pipe(
+      Effect.andThen(Effect.suspend(() => {
+        if (!this.#append(header, payload)) return this.#sendWhenRoom(header, payload)
+        this.publish()
+        return Effect.void
+      }))
+    )
+  }
+
   #full(waitedMillis: number): RingFull {
-    return new RingFull({ ring: this.#name, waitedMillis, process: this.#port.slowestReader()?.process ?? -1 })
+    const slowest = this.#port.slowestReader()
+    const who = { process: slowest?.process ?? -1, reader: slowest?.name ?? "" }
+    return new RingFull({ ring: this.#name, waitedMillis, ...who })
   }
 }
 
@@ -196,71 +217,100 @@ const framesMax = 256
 class MessageReader {
   readonly #port: RingReaderPort
   readonly #name: string
-  #parts: Array<Uint8Array> = []
+  readonly #strategy: WaitStrategy
+  readonly #parts = new Parts()
 
-  constructor(port: RingReaderPort, name: string) {
+  constructor(port: RingReaderPort, options: RingReaderOptions) {
     this.#port = port
-    this.#name = name
+    this.#name = options.name
+    this.#strategy = options.strategy ?? "adaptive"
   }
 
-  pull(strategy: WaitStrategy): Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> {
-    const check = (): ReadonlyArray<RingMessage> | ReaderEvicted | RingCorrupt | undefined => {
-      const messages = this.take()
-      if (messages.length > 0) return messages
-      return this.#failure() ?? (this.#port.ended() ? [] : undefined)
-    }
-    const wait = strategy === "spin" ? spinning(check) : this.#port.waiter.until(check)
-    return Effect.suspend(() => {
-      const found = strategy === "park" ? check() : spin(check, spinMicros)
-      return found === undefined ? wait : Effect.succeed(found)
-    }).pipe(Effect.flatMap((found) => isFailure(found) ? Effect.fail(found) : Effect.succeed(found)))
-  }
+  /** The next messages. Nothing is taken while it waits: a pull that is interrupted has lost none. */
+  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
+    const messages = this.take()
+    if (messages.length > 0) return Effect.succeed(messages)
+    const failure = this.#failure()
+    if (failure !== undefined) return Effect.fail(failure)
+    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
+    if (isReady) return this.pull
+    if (this.#port.ended()) return Effect.succeed([])
+    return Effect.andThen(this.#wait, this.pull)
+  })
+
+  /** The same, as copies that are whole: what was overwritten while it was copied is not among them. */
+  readonly pullCopies: Effect.Effect<ReadonlyArray<Uint8Array>, ReceiveError> = Effect.suspend(() =>
+    Effect.flatMap(this.pull, (messages) => {
+      const copies = messages.map(({ payload }) => payload.slice())
+      if (messages.length > 0 && this.#port.evicted() !== undefined) return this.pullCopies
+      this.#release()
+      return Effect.succeed(copies)
+    })
+  )
 
   /** Gives back what was lent and takes what is there. */
   take(): ReadonlyArray<RingMessage> {
-    this.release()
+    this.#release()
     const messages: Array<RingMessage> = []
-    for (const frame of this.#port.poll(framesMax)) {
-      const payload = this.#whole(frame)
-      if (payload !== undefined) messages.push({ payload, end: frame.end })
+    let isCopied = false
+    for (const { end, flags, payload } of this.#port.poll(framesMax)) {
+      isCopied ||= (flags & partFlag) !== 0
+      const whole = this.#parts.whole(flags, payload)
+      if (whole !== undefined) messages.push({ payload: whole, end })
     }
-    return messages
+    return isCopied && this.#port.evicted() !== undefined ? [] : messages
   }
 
-  release(): void {
+  #release(): void {
     const { read } = this.#port.cursors()
     this.#port.advance({ read, delivered: read, handled: read, released: read })
   }
 
-  // Parts are copied as they come, so that a message larger than the ring can be put together.
-  #whole({ flags, payload }: Frame): Uint8Array | undefined {
-    if ((flags & partFlag) !== 0) {
-      this.#parts.push(payload.slice())
-      return undefined
-    }
-    if (this.#parts.length === 0) return payload
-    const whole = concatenate([...this.#parts, payload])
-    this.#parts = []
-    return whole
-  }
+  readonly #ready = (): true | undefined => this.#port.ready() ? true : undefined
+  readonly #readyOrEnded = (): true | undefined => this.#port.ready() || this.#port.ended() ? true : undefined
+
+  readonly #wait: Effect.Effect<unknown, LogLost> = Effect.suspend(() =>
+    this.#strategy === "spin" ? spinning(this.#ready, this.#readyOrEnded) : this.#port.waiter.until(this.#readyOrEnded)
+  )
 
   #failure(): ReaderEvicted | RingCorrupt | undefined {
     const lost = this.#port.evicted()
     if (lost !== undefined) {
-      this.#parts = []
+      this.#parts.forget()
       this.#port.rejoin()
-      return new ReaderEvicted({ ring: this.#name, ...lost })
+      return new ReaderEvicted({ ring: this.#name, from: lost.from, to: this.#port.baseline() })
     }
     const detail = this.#port.damage()
     return detail === undefined ? undefined : new RingCorrupt({ ring: this.#name, detail })
   }
 }
 
-const isFailure = (found: unknown): found is ReaderEvicted | RingCorrupt =>
-  found instanceof ReaderEvicted || found instanceof RingCorrupt
+/**
+ * Puts messages together. Parts are copied as they come, so that a message may be larger than the ring. One whose
+ * beginning was not seen, or whose end never came, is left out.
+ */
+export class Parts {
+  #parts: Array<Uint8Array> = []
 
-/** One after the other in new memory. */
-export const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  /** The message that ends with this frame, or `undefined` when more of it is to come. */
+  whole(flags: number, payload: Uint8Array): Uint8Array | undefined {
+    const isFirst = (flags & continuedFlag) === 0
+    if (isFirst) this.#parts = []
+    else if (this.#parts.length === 0) return undefined
+    if (isFirst && (flags & partFlag) === 0) return payload
+    this.#parts.push(payload.slice())
+    if ((flags & partFlag) !== 0) return undefined
+    const whole = concatenate(this.#parts)
+    this.#parts = []
+    return whole
+  }
+
+  forget(): void {
+    this.#parts = []
+  }
+}
+
+const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {
@@ -285,11 +335,11 @@ export const spin = <A>(check: () => A | undefined, micros: number): A | undefin
   return undefined
 }
 
-/** Spins without end, and lets the event loop have its turn in between. */
-export const spinning = <A>(check: () => A | undefined): Effect.Effect<A> =>
+/** Spins without end, lets the event loop have its turn in between, and looks harder then. */
+export const spinning = <A>(check: () => A | undefined, thorough: () => A | undefined): Effect.Effect<A> =>
   Effect.gen(function*() {
     while (true) {
-      const found = spin(check, spinMicros)
+      const found = spin(check, spinMicros) ?? thorough()
       if (found !== undefined) return found
       yield* Effect.yieldNow
     }

@@ -47,6 +47,12 @@ const powerOfTwo = (field: keyof Geometry, least: number, most: number): Rule =>
   holds: (value) => isPowerOfTwo(value) && value >= least && value <= most
 })
 
+/** Nothing is asked of rings that are not there. */
+const withRings = (rule: Rule): Rule => ({
+  ...rule,
+  holds: (value, geometry) => geometry.rings === 0 || rule.holds(value, geometry)
+})
+
 const rules: ReadonlyArray<Rule> = [
   between("brokers", 1, 32),
   between("clients", 1, 256),
@@ -61,5 +67,8 @@ const rules: ReadonlyArray<Rule> = [
     field: "laneBytes",
     range: "at least eight batches of the largest size",
     holds: (laneBytes, { batchBytes }) => laneBytes >= 8 * batchBytes
-  }
+  },
+  between("rings", 0, 1024),
+  withRings(between("ringReaders", 1, 128)),
+  withRings(powerOfTwo("ringBytes", 4096, 2 ** 32))
 ]

@@ -2,12 +2,7 @@
  * The two ends of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so that
  * none is broken in two.
  */
-import {
-  type Native,
-  ringReaderFields,
-  type RingReaderHandle,
-  type RingWriterHandle
-} from "../../native/binding.ts"
+import { type Native, ringReaderFields, type RingReaderHandle, type RingWriterHandle } from "../../native/binding.ts"
 import type { Waiter } from "../../services/Lane.ts"
 import type {
   Frame,
@@ -15,8 +10,10 @@ import type {
   RingCursors,
   RingReaderPort,
   RingReaderState,
-  RingWriterPort
+  RingWriterPort,
+  SlowestReader
 } from "../../services/Ring.ts"
+import { damageAt, RingBytes } from "../../services/RingFrame.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
@@ -51,6 +48,10 @@ export class NativeRingWriter implements RingWriterPort {
     this.#native.ringPublish(this.#writer)
   }
 
+  hasRoom(payloadBytes: number): boolean {
+    return this.#native.ringHasRoom(this.#writer, payloadBytes)
+  }
+
   published(): number {
     return this.#native.ringPublished(this.#writer)
   }
@@ -59,9 +60,12 @@ export class NativeRingWriter implements RingWriterPort {
     this.#native.ringWantRoom(this.#writer, wants)
   }
 
-  slowestReader(): RingReaderState | undefined {
+  slowestReader(): SlowestReader | undefined {
     const slowest = this.#native.ringSlowestReader(this.#writer)
-    return slowest < 0 ? undefined : readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
+    if (slowest < 0) return undefined
+    const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
+    const name = this.#native.ringReaderName(this.#region.handle, this.ring, slowest)
+    return state === undefined ? undefined : { ...state, name }
   }
 
   evictSlowest(): boolean {
@@ -69,17 +73,12 @@ export class NativeRingWriter implements RingWriterPort {
   }
 }
 
-/** Offsets in a frame's header, as ring_layout.h has them. */
-const headerBytes = 32
-
 export class NativeRingReader implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
   readonly #native: Native
   readonly #reader: RingReaderHandle
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
-  readonly #capacityBytes: number
+  readonly #bytes: RingBytes
   readonly #evicted = new Float64Array(2)
   #read: number
   #delivered: number
@@ -90,14 +89,11 @@ export class NativeRingReader implements RingReaderPort {
 
   constructor(region: Region, reader: RingReaderHandle) {
     const info = region.native.ringReaderInfo(reader)
-    const buffer = region.native.ringBuffer(reader)
     this.ring = info.ring
     this.waiter = region.ringWaiter
     this.#native = region.native
     this.#reader = reader
-    this.#bytes = new Uint8Array(buffer)
-    this.#view = new DataView(buffer)
-    this.#capacityBytes = info.ringBytes
+    this.#bytes = new RingBytes(region.native.ringBuffer(reader), info.ringBytes)
     this.#baseline =
       this.#read =
       this.#delivered =
@@ -115,17 +111,27 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   leading(): number {
-    return this.#native.ringAvailable(this.#reader)
+    return Math.max(0, this.#native.ringAvailable(this.#reader))
+  }
+
+  ready(): boolean {
+    if (this.#damage !== undefined) return true
+    const available = this.#native.ringAvailable(this.#reader)
+    return available > this.#read || available < 0
   }
 
   poll(max: number): ReadonlyArray<Frame> {
     if (this.#damage !== undefined) return []
     const available = this.#native.ringAvailable(this.#reader)
-    if (available === this.#read) return []
+    if (available <= this.#read) return []
     const frames: Array<Frame> = []
     while (this.#read < available && frames.length < max) {
-      const frame = this.#frame(available)
-      if (frame === undefined) break
+      const frame = this.#bytes.frameAt(this.#read, available)
+      if (frame === undefined) {
+        this.#spoiled()
+        break
+      }
+      this.#read = frame.end
       frames.push(frame)
     }
     return frames
@@ -163,6 +169,7 @@ export class NativeRingReader implements RingReaderPort {
       this.#released =
         this.#baseline
     this.#published = this.#baseline
+    this.#damage = undefined
   }
 
   ended(): boolean {
@@ -173,31 +180,13 @@ export class NativeRingReader implements RingReaderPort {
     return this.#damage
   }
 
-  // Each number is read once and checked before it is used.
-  #frame(available: number): Frame | undefined {
-    const at = this.#read % this.#capacityBytes
-    const view = this.#view
-    const length = view.getUint32(at, true)
-    const end = this.#read + Math.ceil(length / 8) * 8
-    if (length < headerBytes || end > available) {
-      this.#damage = `what lies at ${this.#read} is no frame: the memory was damaged from outside`
-      return undefined
-    }
-    this.#read = end
-    return {
-      kind: view.getUint16(at + 4, true),
-      flags: view.getUint16(at + 6, true),
-      type: view.getUint32(at + 8, true),
-      sender: view.getUint32(at + 12, true),
-      senderGeneration: view.getUint32(at + 16, true),
-      correlation: view.getFloat64(at + 24, true),
-      payload: this.#bytes.subarray(at + headerBytes, at + length),
-      end
-    }
+  // What an evicted reader finds is overwritten, not damaged.
+  #spoiled(): void {
+    if (this.evicted() === undefined) this.#damage = damageAt(this.#read)
   }
 }
 
-/** The attached readers of a ring, with their cursors. */
+/** The readers of a ring that count, with their cursors. */
 export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
   const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
   const active = region.native.ringReaders(region.handle, ring, fields)

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type RegionError } from "../../services/CxlMemory.ts"
-import { type OpenRingError, type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
+import { type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { NativeRingReader, NativeRingWriter, readersOf } from "./NativeRing.ts"
 import { claiming } from "./NativeTopics.ts"
@@ -34,7 +34,11 @@ const selfOf = (region: Region): ProcessIdentity => {
   return { process: slot, generation }
 }
 
-const ringsOf = (region: Region): ReadonlyArray<RingState> => region.native.rings(region.handle)
+const ringsOf = (region: Region): ReadonlyArray<RingState> =>
+  region.native.rings(region.handle).map((ring) => ({
+    ...ring,
+    wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
+  }))
 
 const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
 
@@ -57,13 +61,16 @@ const openWriter = (region: Region, name: string) =>
   ).pipe(Effect.map((writer) => new NativeRingWriter(region, writer)))
 
 const openReader = (region: Region, name: string, readerName: string) =>
-  Effect.gen(function*() {
-    yield* hasRings(region, name)
-    const found = ringsOf(region).find((ring) => ring.name === name)
-    if (found === undefined) return yield* unavailable(name, "missing")
-    const reader = yield* Effect.acquireRelease(
-      claiming(region, () => region.native.openRingReader(region.handle, found.ring, readerName)),
-      (reader) => Effect.sync(() => region.native.closeRingReader(reader))
+  Effect.andThen(
+    hasRings(region, name),
+    Effect.acquireRelease(
+      claiming(region, () => region.native.openRingReader(region.handle, name, readerName)).pipe(
+        Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+          Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
+      ),
+      (reader) =>
+        Effect.sync(() =>
+          region.native.closeRingReader(reader)
+        )
     )
-    return new NativeRingReader(region, reader)
-  }) satisfies Effect.Effect<NativeRingReader, OpenRingError, any>
+  ).pipe(Effect.map((reader) => new NativeRingReader(region, reader)))

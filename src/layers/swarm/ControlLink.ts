@@ -146,7 +146,7 @@ export class ControlLink {
   /** Waits until the coordinator reads this member's control ring. */
   get heard(): Effect.Effect<void> {
     const isRead = () => this.#ring.readers(this.#controlRing).length > 0 ? true : undefined
-    return Effect.ignore(this.#ring.waiter.until(isRead))
+    return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
   }
 
   /** Looks whether the coordinator lives. */
@@ -182,7 +182,7 @@ export class ControlLink {
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
       const payload = requestWire.encode({ term: this.term, number, request })
-      return this.#writer.send(headerOf(frameKind.control, 0, this.self, everybody), payload)
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 

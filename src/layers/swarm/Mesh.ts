@@ -76,12 +76,12 @@ export class Mesh {
 
   /** Sends a message or a request, in order with all others of this member. */
   send(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
-    return this.#eventWriter.send(headerOf(kind, type, this.self, to, number), payload)
+    return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
 
   /** Sends what must not wait behind a handler. */
   reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
-    return this.#replyWriter.send(headerOf(kind, type, this.self, to, number), payload)
+    return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
 
   /** What this member has sent up to now. */

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
-import { concatenate, partFlag } from "../../services/RingEnds.ts"
+import { Parts } from "../../services/RingEnds.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import { RangeLost } from "../../services/Barrier.ts"
 
@@ -34,7 +34,7 @@ export class MessageSource {
   readonly port: RingReaderPort
   readonly #handle: Handle
   readonly #waiting = new Set<Waiting>()
-  #parts: Array<Uint8Array> = []
+  readonly #parts = new Parts()
   #delivered: number
   #handled: number
   #released: number
@@ -126,17 +126,10 @@ export class MessageSource {
   }
 
   #begin(frame: Frame): Effect.Effect<void> | undefined {
-    if ((frame.flags & partFlag) !== 0) {
-      this.#parts.push(frame.payload.slice())
-      this.#released = frame.end
-      return undefined
-    }
-    const message = this.#parts.length === 0 ? frame : { ...frame, payload: concatenate([...this.#parts, frame.payload]) }
-    this.#parts = []
-    this.#messages++
-    const running = this.#handle(message)
-    this.#released = frame.end
-    this.#delivered = frame.end
+    const payload = this.#parts.whole(frame.flags, frame.payload)
+    if (payload !== undefined) this.#messages++
+    const running = payload === undefined ? undefined : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
+    this.#released = this.#delivered = frame.end
     if (running !== undefined) this.#advance()
     return running
   }

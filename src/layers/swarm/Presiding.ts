@@ -279,12 +279,13 @@ export class Presiding {
   #lookForSuspects(nowMillis: number): ReadonlyArray<MemberId> {
     const position = this.#writer.published()
     const suspects: Array<MemberId> = []
-    for (const { process, processGeneration, read } of this.#options.ring.readers(this.#writer.ring)) {
-      const lagging = this.#lagging.get(process)
-      if (read >= position || lagging?.read !== read) this.#lagging.set(process, { read, sinceMillis: nowMillis })
-      else if (nowMillis - lagging.sinceMillis >= this.#options.settled.suspectMillis) {
-        suspects.push({ slot: process, generation: processGeneration })
-      }
+    const readers = this.#options.ring.readers(this.#writer.ring)
+    for (const { id } of this.#roster.members) {
+      // One that was evicted is no reader any more, until it reads again.
+      const read = readers.find(({ process }) => process === id.slot)?.read ?? 0
+      const lagging = this.#lagging.get(id.slot)
+      if (read >= position || lagging?.read !== read) this.#lagging.set(id.slot, { read, sinceMillis: nowMillis })
+      else if (nowMillis - lagging.sinceMillis >= this.#options.settled.suspectMillis) suspects.push(id)
     }
     if (this.#roster.members.length > 1) this.#heartbeat(nowMillis)
     return suspects

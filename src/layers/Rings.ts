@@ -1,0 +1,37 @@
+/**
+ * Rings by what they are made of: shared memory, or this heap.
+ *
+ * @example
+ * ```ts
+ * import { CxlMemory, Rings } from "ringfence"
+ * import * as Layer from "effect/Layer"
+ *
+ * const Memory = CxlMemory.layerShm({ region: "demo", geometry: { rings: 8 } })
+ * const Shared = Rings.layerNative.pipe(Layer.provideMerge(Memory))
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type { CxlMemory, RegionError } from "../services/CxlMemory.ts"
+import type { Ring } from "../services/Ring.ts"
+import type { HeapRegion } from "./memory/HeapRegion.ts"
+import { layerProcess } from "./memory/HeapRings.ts"
+
+export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/HeapRegion.ts"
+export { layer as layerNative } from "./native/Ring.ts"
+
+/**
+ * A process in this heap, of a region that others here share: the same rules without shared memory, deterministic under
+ * `TestClock`. Fails when all process slots of the region are taken.
+ */
+export const layerHeapProcess = (
+  region: HeapRegion,
+  options: { readonly processName: string }
+): Layer.Layer<CxlMemory | Ring, RegionError> => layerProcess(region, options.processName)
+
+/**
+ * For tests: the process in that slot dies as by SIGKILL. Nothing it or its finalizers do afterwards has any effect, and
+ * what its fibers wait for never comes: interrupt them.
+ */
+export const killHeapProcess = (region: HeapRegion, process: number): Effect.Effect<void> =>
+  Effect.sync(() => region.processes[process]?.kill())

@@ -1,0 +1,140 @@
+/**
+ * A region in this heap that several processes share. Its processes are fibers: each attaches for itself, has its slot
+ * and its generation, and can die without a word.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type AttachedProcess, type Geometry, RegionError, type RegionInfo } from "../../services/CxlMemory.ts"
+import type { Waiter } from "../../services/Lane.ts"
+import { LogLost } from "../../services/Sequencer.ts"
+import { Bell } from "./Bell.ts"
+import { resolveGeometry } from "./HeapGeometry.ts"
+import type { HeapRing } from "./HeapRing.ts"
+
+export interface HeapRegionOptions {
+  /** What reports and errors call it. Default `memory`. */
+  readonly region?: string | undefined
+  /** Sizes that differ from the small ones of this family. Without `rings` there are none. */
+  readonly geometry?: Partial<Geometry> | undefined
+}
+
+export class HeapRegion {
+  readonly name: string
+  readonly geometry: Geometry
+  /** Rung by every change. */
+  readonly bell = new Bell()
+  /** By slot: the process that has it, or had it last. */
+  readonly processes: Array<HeapProcess> = []
+  readonly rings: Array<HeapRing> = []
+
+  constructor(name: string, geometry: Geometry) {
+    this.name = name
+    this.geometry = geometry
+  }
+
+  isAlive(slot: number, generation: number): boolean {
+    const process = this.processes[slot]
+    return process?.generation === generation && process.isAlive
+  }
+}
+
+/** A process of a heap region. Once it is dead, nothing that it or its finalizers do has any effect. */
+export class HeapProcess {
+  readonly region: HeapRegion
+  readonly slot: number
+  readonly generation: number
+  readonly name: string
+  #state: "attached" | "detached" | "killed" = "attached"
+
+  constructor(region: HeapRegion, slot: number, generation: number, name: string) {
+    this.region = region
+    this.slot = slot
+    this.generation = generation
+    this.name = name
+  }
+
+  get isAlive(): boolean {
+    return this.#state === "attached"
+  }
+
+  get isKilled(): boolean {
+    return this.#state === "killed"
+  }
+
+  /** The slot comes free. What this process waits for ends with `LogLost`. */
+  detach(): void {
+    this.#end("detached")
+  }
+
+  /** Dies as by SIGKILL: its fibers are where they were, but what they wait for never comes. */
+  kill(): void {
+    this.#end("killed")
+  }
+
+  // In a turn of its own each: whoever rings goes on first, as it would if those who wait were in other processes.
+  readonly waiter: Waiter = {
+    until: <A>(check: () => A | undefined) => {
+      const attempt: Effect.Effect<A, LogLost> = Effect.suspend(() => {
+        const round = this.region.bell.round
+        if (this.#state === "detached") return Effect.fail(new LogLost({ region: this.region.name, reason: "stopped" }))
+        const found = this.isAlive ? check() : undefined
+        if (found !== undefined) return Effect.succeed(found)
+        return round.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(attempt))
+      })
+      return attempt
+    }
+  }
+
+  #end(state: "detached" | "killed"): void {
+    if (!this.isAlive) return
+    this.#state = state
+    this.region.bell.ring()
+  }
+}
+
+export const makeHeapRegion = (options: HeapRegionOptions = {}): Effect.Effect<HeapRegion, RegionError> => {
+  const name = options.region ?? "memory"
+  return Effect.map(resolveGeometry(name, options.geometry), (geometry) => new HeapRegion(name, geometry))
+}
+
+/** A process takes the first slot whose last owner is gone, and gives it up with the scope. */
+export const attachHeap = (
+  region: HeapRegion,
+  processName: string
+): Effect.Effect<HeapProcess, RegionError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.suspend(() => {
+      const free = region.processes.findIndex(({ isAlive }) => !isAlive)
+      const slot = free < 0 ? region.processes.length : free
+      if (slot >= region.geometry.processes) return Effect.fail(full(region))
+      const generation = (region.processes[slot]?.generation ?? 0) + 1
+      const process = new HeapProcess(region, slot, generation, processName)
+      region.processes[slot] = process
+      region.bell.ring()
+      return Effect.succeed(process)
+    }),
+    (process) => Effect.sync(() => process.detach())
+  )
+
+export const heapInfoOf = ({ generation, region, slot }: HeapProcess): RegionInfo => ({
+  name: region.name,
+  path: "",
+  backend: "heap",
+  regionId: region.name,
+  bytes: region.geometry.rings * region.geometry.ringBytes,
+  geometry: region.geometry,
+  owner: slot === 0 && generation === 1
+})
+
+export const heapProcessesOf = ({ processes }: HeapRegion): ReadonlyArray<AttachedProcess> =>
+  processes.map(({ generation, isAlive, name, slot }) => ({ slot, generation, pid: process.pid, name, alive: isAlive }))
+
+// --- internal ---
+
+const full = ({ geometry, name }: HeapRegion) =>
+  new RegionError({
+    fault: "full",
+    region: name,
+    detail: `all ${geometry.processes} process slots are taken`,
+    hint: "close some, or create the region with room for more"
+  })

@@ -1,0 +1,85 @@
+/**
+ * The writing end of a ring in the heap.
+ */
+import type { Waiter } from "../../services/Lane.ts"
+import type { FrameHeader, RingWriterPort, SlowestReader } from "../../services/Ring.ts"
+import { frameBytesOf, payloadBytesMaxOf } from "../../services/RingFrame.ts"
+import type { HeapProcess } from "./HeapRegion.ts"
+import type { HeapRing } from "./HeapRing.ts"
+
+export class HeapRingWriter implements RingWriterPort {
+  readonly ring: number
+  readonly generation: number
+  readonly payloadBytesMax: number
+  readonly waiter: Waiter
+  readonly #of: HeapRing
+  readonly #process: HeapProcess
+  #position: number
+  #frames: number
+  #closed = false
+
+  constructor(of: HeapRing, process: HeapProcess) {
+    this.ring = of.ring
+    this.generation = of.generation
+    this.payloadBytesMax = payloadBytesMaxOf(of.region.geometry.ringBytes)
+    this.waiter = process.waiter
+    this.#of = of
+    this.#process = process
+    this.#position = of.position
+    this.#frames = of.frames
+  }
+
+  append(header: FrameHeader, payload: Uint8Array): number | undefined {
+    if (!this.#writes || payload.length > this.payloadBytesMax || !this.hasRoom(payload.length)) return undefined
+    this.#frames += 1
+    this.#position = this.#of.bytes.write(this.#position, header, payload)
+    return this.#position
+  }
+
+  publish(): void {
+    const of = this.#of
+    if (!this.#writes || this.#position === of.position) return
+    of.position = this.#position
+    of.frames = this.#frames
+    of.region.bell.ring()
+  }
+
+  hasRoom(payloadBytes: number): boolean {
+    const released = this.#of.slowest()?.released ?? this.#of.position
+    return this.#position + frameBytesOf(payloadBytes) - released <= this.#of.region.geometry.ringBytes
+  }
+
+  published(): number {
+    return this.#writes ? this.#of.position : this.#position
+  }
+
+  wantRoom(wants: boolean): void {
+    if (wants && this.#writes) this.#of.waits += 1
+  }
+
+  slowestReader(): SlowestReader | undefined {
+    return this.#of.slowest()?.slowestState()
+  }
+
+  evictSlowest(): boolean {
+    const slowest = this.#writes ? this.#of.slowest() : undefined
+    if (slowest === undefined) return false
+    slowest.evicted = { from: slowest.released, to: this.#of.position }
+    this.#of.evictions += 1
+    this.#of.region.bell.ring()
+    return true
+  }
+
+  close(): void {
+    this.publish()
+    if (!this.#writes) return
+    this.#closed = true
+    this.#of.closed = true
+    this.#of.region.bell.ring()
+  }
+
+  // Nothing that a dead process still does may touch the ring: another may write it by then.
+  get #writes(): boolean {
+    return !this.#closed && this.#process.isAlive
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Rings over shared memory: each process of a test is an attachment of its own.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
+import { layer as layerRing } from "../../src/layers/native/Ring.ts"
+import { Ring } from "../../src/services/Ring.ts"
+import { freshRegion } from "../processes/harness.ts"
+import type { RingFamily, RingProcess } from "../suites/ringFamily.ts"
+
+export const nativeRings: RingFamily = {
+  name: "native",
+  usesTestClock: false,
+  elapse: (millis) => Effect.sleep(millis),
+  region: (geometry, run) =>
+    Effect.gen(function*() {
+      const region = freshRegion("rings")
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry, processName: "owner" }))
+      return yield* run({ attach: (processName) => attach(region, processName) })
+    }).pipe(Effect.scoped)
+}
+
+// --- internal ---
+
+const attach = (
+  region: string,
+  processName: string
+): Effect.Effect<RingProcess, CxlMemory.RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const attached = CxlMemory.layerAttach({ region, processName })
+    const context = yield* Layer.build(layerRing.pipe(Layer.provideMerge(attached)))
+    const native = Context.get(context, NativeRegion)
+    return {
+      memory: Context.get(context, CxlMemory.CxlMemory),
+      ring: Context.get(context, Ring),
+      kill: kill(native),
+      poke: (name, position, bytes) => poke(native, name, position, bytes)
+    }
+  })
+
+// The operating system takes back what a dead process held; nothing of its own runs.
+const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
+  Effect.sync(() => {
+    waiter.close()
+    native.closeRegion(handle)
+  })
+
+const poke = ({ handle, info, native }: NativeRegion["Service"], ring: string, position: number, bytes: Uint8Array) =>
+  Effect.sync(() => {
+    const reader = native.openRingReader(handle, ring, "poke")
+    new Uint8Array(native.ringBuffer(reader)).set(bytes, position % info.geometry.ringBytes)
+    native.closeRingReader(reader)
+  })

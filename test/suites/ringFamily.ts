@@ -1,0 +1,113 @@
+/**
+ * A family of rings under test: the same suites run over each.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
+import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+
+/** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
+export interface RingProcess {
+  readonly memory: CxlMemory["Service"]
+  readonly ring: Ring["Service"]
+  /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
+  readonly kill: Effect.Effect<void>
+  /** Writes over what lies at that position of a ring. */
+  readonly poke: (ring: string, position: number, bytes: Uint8Array) => Effect.Effect<void>
+}
+
+export interface RingSwarm {
+  readonly attach: (name: string) => Effect.Effect<RingProcess, RegionError, Scope.Scope>
+}
+
+export interface RingFamily {
+  readonly name: string
+  /** Lets that much time go by. */
+  readonly elapse: (millis: number) => Effect.Effect<void>
+  readonly usesTestClock: boolean
+  readonly region: <A, E>(
+    geometry: Partial<Geometry>,
+    run: (swarm: RingSwarm) => Effect.Effect<A, E, Scope.Scope>
+  ) => Effect.Effect<A, E | RegionError>
+}
+
+/** Rings of one page, so that suites reach every edge quickly. */
+export const smallRings: Partial<Geometry> = {
+  brokers: 1,
+  clients: 1,
+  topics: 1,
+  readers: 1,
+  laneSlots: 8,
+  laneBytes: 32 * 1024,
+  batchBytes: 4096,
+  indexEntries: 64,
+  processes: 8,
+  rings: 4,
+  ringReaders: 4,
+  ringBytes: 4096
+}
+
+/** A test over one region, under the family's clock. */
+export const ringTest = <A, E>(
+  family: RingFamily,
+  promise: string,
+  run: (swarm: RingSwarm) => Effect.Effect<A, E, Scope.Scope>,
+  geometry: Partial<Geometry> = {}
+): void => {
+  const test = family.usesTestClock ? it.effect : it.live
+  test(promise, () => family.region({ ...smallRings, ...geometry }, run), 60_000)
+}
+
+export const writerOf = (process: RingProcess, options: Partial<RingWriterOptions> = {}) =>
+  Effect.provideService(Ring.writer({ name: "ring", ...options }), Ring, process.ring)
+
+export const readerOf = (process: RingProcess, options: Partial<RingReaderOptions> = {}) =>
+  Effect.provideService(Ring.reader({ name: "ring", strategy: "park", ...options }), Ring, process.ring)
+
+/** Runs the opening in a scope of its own, that can be closed before the test ends. */
+export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, E, Scope.Scope>) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const port = yield* Scope.provide(opening, scope)
+  return { port, close: Scope.close(scope, Exit.void) }
+})
+
+/** Bytes that say which they are: loss, repetition, mixture and ghosts of old memory show. */
+export const stamped = (sequence: number, length = 16): Uint8Array => {
+  const bytes = new Uint8Array(Math.max(length, 4))
+  for (let i = 4; i < bytes.length; i += 1) bytes[i] = (sequence * 31 + i * 7) & 0xff
+  new DataView(bytes.buffer).setUint32(0, sequence, true)
+  return bytes
+}
+
+/** The sequence of a stamped message that is whole. */
+export const sequenceOf = (bytes: Uint8Array): number => {
+  const sequence = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
+  assert.deepStrictEqual(bytes.slice(), stamped(sequence, bytes.length), `message ${sequence} holds other bytes`)
+  return sequence
+}
+
+export const sequencesOf = (messages: ReadonlyArray<{ readonly payload: Uint8Array }>): ReadonlyArray<number> =>
+  messages.map(({ payload }) => sequenceOf(payload))
+
+export const numbers = (from: number, to: number): ReadonlyArray<number> =>
+  Array.from({ length: to - from }, (_, i) => from + i)
+
+/** Waits until it holds; what moves it runs in between. */
+export const eventually = (family: RingFamily, holds: () => boolean) =>
+  Effect.gen(function*() {
+    for (let i = 0; i < 2000 && !holds(); i += 1) yield* family.elapse(1)
+    assert.isTrue(holds(), "it never came true")
+  })
+
+/** The fiber is still at it after that much time. */
+export const staysWaiting = Effect.fnUntraced(function*(
+  family: RingFamily,
+  fiber: Fiber.Fiber<any, any>,
+  millis = 20
+) {
+  yield* family.elapse(millis)
+  assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+})
