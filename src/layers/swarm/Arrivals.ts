@@ -141,11 +141,14 @@ export class Arrivals {
   }
 
   #awaitOutcome(arrived: Arrived, waiting: Waiting, untilMillis: number): Effect.Effect<Outcome, BarrierError> {
-    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-      Effect.timeoutOrElse(Deferred.await(waiting.outcome), {
-        duration: Math.max(0, untilMillis - nowMillis),
-        orElse: () => this.#withdraw(arrived, waiting)
-      }))
+    return Effect.flatMap(
+      Clock.currentTimeMillis,
+      (nowMillis) =>
+        Effect.timeoutOrElse(Deferred.await(waiting.outcome), {
+          duration: Math.max(0, untilMillis - nowMillis),
+          orElse: () => this.#withdraw(arrived, waiting)
+        })
+    )
   }
 
   // --- too late ---
@@ -159,10 +162,13 @@ export class Arrivals {
         duration: withdrawMillis,
         orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
       }),
-      Effect.catchTag("CoordinatorLost", (lost): Effect.Effect<Answer, BarrierTimedOut | CoordinatorLost> =>
-        lost.reason === "silent"
-          ? Effect.fail(new BarrierTimedOut({ name, absent: [], undrained: [], undecided: true }))
-          : Effect.fail(lost))
+      Effect.catchTag(
+        "CoordinatorLost",
+        (lost): Effect.Effect<Answer, BarrierTimedOut | CoordinatorLost> =>
+          lost.reason === "silent"
+            ? Effect.fail(new BarrierTimedOut({ name, absent: [], undrained: [], undecided: true }))
+            : Effect.fail(lost)
+      )
     )
     return Effect.flatMap(answer, (answer) =>
       answer._tag === "Withdrawn"
@@ -197,8 +203,11 @@ export class Arrivals {
   #released(release: Released): void {
     const mine = release.arrivals.find(({ member }) => isSame(member, this.#mesh.self))
     if (mine === undefined) return
-    this.#end(this.#find(release, mine.attempt), ({ amendment }) =>
-      Effect.succeed<Outcome>(amendment <= mine.amendment ? { _tag: "Released", release } : { _tag: "Missed" }))
+    this.#end(
+      this.#find(release, mine.attempt),
+      ({ amendment }) =>
+        Effect.succeed<Outcome>(amendment <= mine.amendment ? { _tag: "Released", release } : { _tag: "Missed" })
+    )
   }
 
   #answered(number: number, answer: Answer): void {
@@ -221,7 +230,10 @@ export class Arrivals {
   }
 
   #lose(lost: CoordinatorLost): void {
-    for (const arrived of [...this.#arrived.values()]) this.#end(arrived, () => Effect.fail(lost))
+    for (const arrived of [...this.#arrived.values()]) {
+      // One that was not sent yet is for whoever coordinates next.
+      if (arrived.requests.size > 0) this.#end(arrived, () => Effect.fail(lost))
+    }
   }
 
   // --- draining ---

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import { type MemberEvent, JoinRefused } from "../../services/Coordinator.ts"
+import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
 import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
 import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
@@ -175,8 +175,10 @@ export class ControlLink {
   }
 
   get #whenUp(): Effect.Effect<void, CoordinatorLost> {
-    return Effect.flatMap(this.#up.await, () =>
-      this.#state === "over" ? Effect.fail(new CoordinatorLost({ reason: "died" })) : Effect.void)
+    return Effect.flatMap(
+      this.#up.await,
+      () => this.#state === "over" ? Effect.fail(new CoordinatorLost({ reason: "died" })) : Effect.void
+    )
   }
 
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {

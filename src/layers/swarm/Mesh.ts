@@ -56,7 +56,11 @@ export class Mesh {
     this.#events = opened.events
     this.#fibers = opened.fibers
     this.#scope = opened.scope
-    this.#eventWriter = new MessageWriter(opened.events, { name: ringNames.events(self.slot), roomDeadline, messageBytesMax })
+    this.#eventWriter = new MessageWriter(opened.events, {
+      name: ringNames.events(self.slot),
+      roomDeadline,
+      messageBytesMax
+    })
     this.#replyWriter = new MessageWriter(opened.replies, {
       name: ringNames.replies(self.slot),
       roomDeadline,

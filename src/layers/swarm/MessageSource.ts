@@ -5,10 +5,10 @@
  * handler begins and that it has ended.
  */
 import * as Effect from "effect/Effect"
+import { RangeLost } from "../../services/Barrier.ts"
 import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
 import { Parts } from "../../services/RingEnds.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
-import { RangeLost } from "../../services/Barrier.ts"
 
 /** A whole message. The payload is lent until its handler returns or first waits. */
 export interface Message extends Frame {
@@ -128,7 +128,9 @@ export class MessageSource {
   #begin(frame: Frame): Effect.Effect<void> | undefined {
     const payload = this.#parts.whole(frame.flags, frame.payload)
     if (payload !== undefined) this.#messages++
-    const running = payload === undefined ? undefined : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
+    const running = payload === undefined
+      ? undefined
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
     this.#released = this.#delivered = frame.end
     if (running !== undefined) this.#advance()
     return running

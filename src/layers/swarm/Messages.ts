@@ -1,8 +1,8 @@
 /**
  * The messages of one member: whom they reach, and who here wants them.
  */
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -136,7 +136,9 @@ export class Messages {
     if (to === "remote") return others
     const [member] = this.reached(to)
     if (member !== undefined) return one(member.id)
-    return new MemberGone({ member: typeof to === "object" && "member" in to ? to.member : { slot: -1, generation: 0 } })
+    return new MemberGone({
+      member: typeof to === "object" && "member" in to ? to.member : { slot: -1, generation: 0 }
+    })
   }
 
   // A name that was published before the message was sent is known before it is delivered.

@@ -60,9 +60,9 @@ type Switch = "trace" | "shutdownHook"
 export type Settled =
   & { readonly [K in Exclude<keyof SwarmOptions, Switch>]-?: NonNullable<SwarmOptions[K]> }
   & {
-  readonly trace: ((event: BarrierTrace) => void) | undefined
-  readonly shutdownHook: Effect.Effect<void> | undefined
-}
+    readonly trace: ((event: BarrierTrace) => void) | undefined
+    readonly shutdownHook: Effect.Effect<void> | undefined
+  }
 
 export const settle = (options: SwarmOptions, processName: string): Settled => ({
   name: options.name ?? processName,

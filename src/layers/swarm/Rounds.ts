@@ -114,7 +114,9 @@ export class Rounds {
   #refusal(member: MemberId, { drainTargets, group, name }: Arrival): Answer | undefined {
     const refused = (reason: string, detail: string): Answer => ({ _tag: "Refused", reason, detail })
     if (name === "") return refused("empty", "a barrier has a name")
-    if (name.startsWith(reservedPrefix)) return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)
+    if (name.startsWith(reservedPrefix)) {
+      return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)
+    }
     if (!this.#host.roster.group(group).some(({ id }) => isSame(id, member))) {
       return refused("notInGroup", `the member is not in group "${group}"`)
     }
@@ -131,7 +133,9 @@ export class Rounds {
       return { reason: "impossible", detail: `ring ${ring} is not one that the member writes` }
     }
     const now = source.port.generation()
-    if (generation !== now) return { reason: "generation", detail: `the ring is in generation ${now}, not ${generation}` }
+    if (generation !== now) {
+      return { reason: "generation", detail: `the ring is in generation ${now}, not ${generation}` }
+    }
     const leading = source.port.leading()
     if (position >= 0 && position <= leading) return undefined
     return { reason: "impossible", detail: `nothing was sent at ${position}: the ring is at ${leading}` }
@@ -197,7 +201,9 @@ export class Rounds {
   }
 
   #exemptionsOf(round: Round): ReadonlyArray<Exemption> {
-    return [...round.arrived.values()].flatMap(({ arrival, member }) => arrival.exempt.map((ring) => ({ member, ring })))
+    return [...round.arrived.values()].flatMap(({ arrival, member }) =>
+      arrival.exempt.map((ring) => ({ member, ring }))
+    )
   }
 
   // One child fiber a target: a death, a departure or the end of the coordinator interrupts exactly these.

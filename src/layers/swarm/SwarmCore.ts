@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
-import { CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
+import { type CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { ControlLink } from "./ControlLink.ts"
@@ -102,15 +102,17 @@ export class Core {
   })
 
   /** Takes part no more, and says so. */
-  readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend((): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
-    if (this.#over) return Effect.void
-    const others = this.link.roster.members.filter(({ id }) => !isSame(id, this.self.id))
-    if (this.#presiding !== undefined && others.length > 0 && !others.some(({ standby }) => standby)) {
-      return Effect.fail(new LeaveRefused())
+  readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend(
+    (): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
+      if (this.#over) return Effect.void
+      const others = this.link.roster.members.filter(({ id }) => !isSame(id, this.self.id))
+      if (this.#presiding !== undefined && others.length > 0 && !others.some(({ standby }) => standby)) {
+        return Effect.fail(new LeaveRefused())
+      }
+      this.#end()
+      return Effect.andThen(Effect.asVoid(this.link.request({ _tag: "Leave" })), this.#resign)
     }
-    this.#end()
-    return Effect.andThen(Effect.asVoid(this.link.request({ _tag: "Leave" })), this.#resign)
-  })
+  )
 
   /** Takes part no more, once nobody does. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {

@@ -36,8 +36,7 @@ const layerMessenger = Layer.effect(
     Messenger.of({
       send: (type, value, to = "remote") => messages.send(type, value, to),
       subscribe: (type, handler, options) => messages.subscribe(type, handler, options),
-      receive: (type, options = {}) =>
-        messages.receive(type, options, millisOf(options.deadline ?? defaultDeadline)),
+      receive: (type, options = {}) => messages.receive(type, options, millisOf(options.deadline ?? defaultDeadline)),
       counts: () => messages.counts(),
       reached: (to) => messages.reached(to)
     }))
@@ -95,8 +94,11 @@ const held = (
 ): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope> => {
   const taken = Effect.suspend((): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown> => {
     if (core.over) return Effect.fail(new ShuttingDown())
-    return Effect.flatMap(core.link.request(take), (answer) =>
-      answer._tag === "Refused" ? Effect.fail(new NameRefused({ name, reason: reasonOf(answer) })) : Effect.void)
+    return Effect.flatMap(
+      core.link.request(take),
+      (answer) =>
+        answer._tag === "Refused" ? Effect.fail(new NameRefused({ name, reason: reasonOf(answer) })) : Effect.void
+    )
   })
   return Effect.acquireRelease(taken, () => core.over ? Effect.void : Effect.ignore(core.link.tell(giveBack)))
 }
