@@ -258,7 +258,10 @@ class MessageReader {
       const whole = this.#parts.whole(flags, payload)
       if (whole !== undefined) messages.push({ payload: whole, end })
     }
-    return isCopied && this.#port.evicted() !== undefined ? [] : messages
+    if (isCopied && this.#port.evicted() !== undefined) return []
+    // Parts alone lend nothing, and the next part may need their room.
+    if (messages.length === 0) this.#release()
+    return messages
   }
 
   #release(): void {
