@@ -45,7 +45,7 @@ uint64_t RingReader::available() const {
 // SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it. The fence
 // orders the cursors against the sleep words of those who wait for them.
 void RingReader::advance(const RingCursors& to) {
-  if (!attached_) return;
+  if (!attached_ || region_->closed()) return;
   const Publication& p = region_->publication();
   RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
   const uint64_t limit = available();

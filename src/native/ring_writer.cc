@@ -70,7 +70,7 @@ bool RingWriter::endDead(uint64_t bytes) {
 
 bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
   const uint64_t bytes = frameBytesOf(payloadBytes);
-  if (hasRoom(bytes)) return true;
+  if (over() || hasRoom(bytes)) return !over();
   findRoom();
   if (!hasRoom(bytes) && endDead(bytes)) findRoom();
   return hasRoom(bytes);
@@ -78,7 +78,7 @@ bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
 
 int64_t RingWriter::append(const Frame& frame) {
   const uint64_t bytes = frameBytesOf(frame.payloadBytes);
-  if (closed_ || frame.payloadBytes > payloadBytesMax()) return -2;
+  if (over() || frame.payloadBytes > payloadBytesMax()) return -2;
   if (!hasRoomFor(frame.payloadBytes)) return -1;
   uint8_t* at = memory_->at(position_);
   const FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
@@ -94,7 +94,7 @@ int64_t RingWriter::append(const Frame& frame) {
 // SYNC: the position pairs with the observe in RingReader::available; the frames below it were written before. The
 // fence orders it against the readers' sleep words (Waiter::arm).
 void RingWriter::publish() {
-  if (closed_ || published_ == position_) return;
+  if (over() || published_ == position_) return;
   const Publication& p = region_->publication();
   RingLead& lead = region_->ring(role_.ring).lead;
   published_ = position_;
@@ -114,6 +114,7 @@ void RingWriter::wantRoom(bool wants) {
 }
 
 int32_t RingWriter::slowestReader() {
+  if (over()) return -1;
   const Publication& p = region_->publication();
   refreshReaders();
   endDead(memory_->bytes());
@@ -158,7 +159,7 @@ uint64_t RingWriter::activeGeneration(uint32_t reader) const {
 }
 
 void RingWriter::close() {
-  if (closed_ || region_->closed()) return;
+  if (over()) return;
   publish();
   closed_ = true;
   region_->publication().publish(region_->ring(role_.ring).lead.closedGeneration, role_.generation);

@@ -49,6 +49,8 @@ class RingWriter {
   void close();
 
  private:
+  // Whoever gave its process slot up has no say any more: the ring may be another's by now.
+  bool over() const { return closed_ || region_->closed(); }
   bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
   void refreshReaders();
   void findRoom();

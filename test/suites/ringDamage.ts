@@ -1,0 +1,56 @@
+/**
+ * Memory is shared, so it may be damaged from outside: the reader that finds it is told, nothing crashes, and the ring
+ * goes on without it.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { numbers, part, readerOf, type RingFamily, ringTest, sequencesOf, stamped, writerOf } from "./ringFamily.ts"
+
+const lengths = { nothing: 0, "less than a header": 31, "more than was written": 4000, "4 GiB": 2 ** 32 - 1 }
+
+export const ringDamageSuite = (family: RingFamily): void => {
+  describe(`a damaged ring (${family.name})`, () => {
+    for (const [what, length] of Object.entries(lengths)) {
+      ringTest(
+        family,
+        `a frame of ${what} is no frame: what came before it is read, and then it is told`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const process = yield* swarm.attach("process")
+            const writer = yield* writerOf(process)
+            const { close, port: reader } = yield* part(readerOf(yield* swarm.attach("reader")))
+            for (let i = 0; i < 4; i += 1) yield* writer.send(stamped(i))
+            const word = new Uint8Array(4)
+            new DataView(word.buffer).setUint32(0, length, true)
+            yield* process.poke("ring", 2 * 48, word)
+            assert.deepStrictEqual(sequencesOf(yield* reader.pull), [0, 1])
+            for (const look of [reader.pull, reader.pull, Stream.runDrain(reader.messages)]) {
+              const error = yield* Effect.flip<unknown, any, never>(look)
+              assert.isTrue(error._tag === "RingCorrupt" && error.ring === "ring")
+              assert.match(error.message, /what lies at 96 is no frame/)
+            }
+            yield* close
+            const next = yield* readerOf(process)
+            for (let i = 0; i < 100; i += 1) {
+              yield* writer.send(stamped(i, 200))
+              assert.deepStrictEqual(sequencesOf(yield* next.pull), [i])
+            }
+          })
+      )
+    }
+
+    ringTest(family, "one who has read past it notices nothing", (swarm) =>
+      Effect.gen(function*() {
+        const process = yield* swarm.attach("process")
+        const writer = yield* writerOf(process)
+        const reader = yield* readerOf(process)
+        for (let i = 0; i < 4; i += 1) yield* writer.send(stamped(i))
+        assert.deepStrictEqual(sequencesOf(yield* reader.pull), numbers(0, 4))
+        reader.poll()
+        yield* process.poke("ring", 0, new Uint8Array(4096))
+        yield* writer.send(stamped(4))
+        assert.deepStrictEqual(sequencesOf(yield* reader.pull), [4])
+      }))
+  })
+}
