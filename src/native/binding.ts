@@ -343,7 +343,8 @@ export interface Native {
     sender: number,
     senderGeneration: number,
     correlation: number,
-    payload: Uint8Array
+    payload: Uint8Array,
+    publish: boolean
   ): number
   ringPublish(writer: RingWriterHandle): void
   ringHasRoom(writer: RingWriterHandle, payloadBytes: number): boolean

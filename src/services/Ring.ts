@@ -62,6 +62,8 @@ export interface RingWriterPort {
   /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
   readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
   readonly publish: () => void
+  /** `append` and `publish` at once. */
+  readonly send: (header: FrameHeader, payload: Uint8Array) => number | undefined
   /** Whether a payload of that size would find room now. Writes nothing. */
   readonly hasRoom: (payloadBytes: number) => boolean
   /** Position below which all frames are published. */

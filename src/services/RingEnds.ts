@@ -103,6 +103,8 @@ export class MessageWriter {
   readonly #name: string
   readonly #policy: FullPolicy
   readonly #limitBytes: number
+  /** The largest message that goes in one frame. */
+  readonly #frameBytesMax: number
   readonly #roomMillis: number
   /** A message in parts has the ring to itself until its last part is written. */
   readonly #parts = Semaphore.makeUnsafe(1)
@@ -114,24 +116,34 @@ export class MessageWriter {
     this.#name = options.name
     this.#policy = options.whenFull ?? "wait"
     this.#limitBytes = options.messageBytesMax ?? defaultMessageBytesMax
+    this.#frameBytesMax = Math.min(this.#limitBytes, port.payloadBytesMax)
     this.#roomMillis = Duration.toMillis(Duration.fromInputUnsafe(options.roomDeadline ?? "30 seconds"))
   }
 
   /** One frame, at once. False when there is no room, or when the message needs more than one. */
   append(message: Uint8Array, header = plainHeader): boolean {
-    if (this.#inParts || message.length > this.#port.payloadBytesMax || message.length > this.#limitBytes) return false
-    return this.#append(header, message)
+    return this.#fits(message) && this.#append(header, message)
+  }
+
+  #fits(message: Uint8Array): boolean {
+    return !this.#inParts && message.length <= this.#frameBytesMax
   }
 
   offer(message: Uint8Array, header = plainHeader): boolean {
+    if (!this.#fits(message)) return false
+    if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
     // What is written and not published takes room that nobody can give back.
     return this.#unpublished && !this.#inParts && this.publish() && this.append(message, header) && this.publish()
   }
 
   publish(): true {
-    this.#unpublished = false
     this.#port.publish()
+    return this.#published()
+  }
+
+  #published(): true {
+    this.#unpublished = false
     return true
   }
 
@@ -228,14 +240,13 @@ class MessageReader {
 
   /** The next messages. Nothing is taken while it waits: a pull that is interrupted has lost none. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
-    const messages = this.take()
+    this.#release()
+    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
+    if (!isReady) return this.#port.ended() ? Effect.succeed([]) : Effect.andThen(this.#wait, this.pull)
+    const messages = this.#poll()
     if (messages.length > 0) return Effect.succeed(messages)
     const failure = this.#failure()
-    if (failure !== undefined) return Effect.fail(failure)
-    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
-    if (isReady) return this.pull
-    if (this.#port.ended()) return Effect.succeed([])
-    return Effect.andThen(this.#wait, this.pull)
+    return failure === undefined ? this.pull : Effect.fail(failure)
   })
 
   /** The same, as copies that are whole: what was overwritten while it was copied is not among them. */
@@ -251,6 +262,10 @@ class MessageReader {
   /** Gives back what was lent and takes what is there. */
   take(): ReadonlyArray<RingMessage> {
     this.#release()
+    return this.#poll()
+  }
+
+  #poll(): ReadonlyArray<RingMessage> {
     const messages: Array<RingMessage> = []
     let isCopied = false
     for (const { end, flags, payload } of this.#port.poll(framesMax)) {
@@ -326,15 +341,20 @@ const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** How long a spinning reader keeps the event loop to itself, and an adaptive one spins before it sleeps. */
 const spinMicros = 20
 
+/** The clock costs as much as a look. */
+const looksPerClock = 8
+
 /** Looks again and again for a short while. */
 export const spin = <A>(check: () => A | undefined, micros: number): A | undefined => {
   const first = check()
   if (first !== undefined || micros === 0) return first
   const until = performance.now() + micros / 1000
-  while (performance.now() < until) {
-    const found = check()
-    if (found !== undefined) return found
-  }
+  do {
+    for (let i = 0; i < looksPerClock; i++) {
+      const found = check()
+      if (found !== undefined) return found
+    }
+  } while (performance.now() < until)
   return undefined
 }
 
