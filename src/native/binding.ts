@@ -362,7 +362,8 @@ export interface Native {
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
   ringRejoin(reader: RingReaderHandle): number
-  ringEnded(reader: RingReaderHandle): boolean
+  /** Its writer is gone, and nothing is published above `read`. */
+  ringEnded(reader: RingReaderHandle, read: number): boolean
   closeRingReader(reader: RingReaderHandle): void
   /** Readers written to `out`. */
   ringReaders(region: RegionHandle, ring: number, out: Float64Array): number
