@@ -7,7 +7,8 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as fc from "fast-check"
 import type { Frame, RingReaderPort, RingWriterPort } from "../../src/services/Ring.ts"
-import { part, type RingProcess, type RingSwarm, stamped } from "./ringFamily.ts"
+import { part, type RingProcess, type RingSwarm } from "./ringFamily.ts"
+import { stamped } from "./ringStamps.ts"
 
 export const geometry = { processes: 4, rings: 2, ringReaders: 2 }
 
