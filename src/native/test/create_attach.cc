@@ -232,7 +232,7 @@ TEST("a geometry that overflows, or that contradicts the sizes, is refused") {
 
 TEST("a publication discipline that this program does not know is refused") {
   const std::string path = abandonedRegion("coherence");
-  patch(path, offsetof(Header, geometry) + offsetof(GeometryLine, coherence), uint32_t{7});
+  patch(path, offsetof(Header, birth) + offsetof(BirthLine, coherence), uint32_t{7});
   expectRefused(path, "versionMismatch");
 }
 
