@@ -6,10 +6,39 @@ export * as Log from "./layers/Log.ts"
 export * as Machine from "./layers/Machine.ts"
 export * as Regions from "./layers/Regions.ts"
 export * as Rings from "./layers/Rings.ts"
+export * as Swarm from "./layers/Swarm.ts"
 export { AckTracker, type SessionAcks, waitingLine } from "./services/AckTracker.ts"
+export * from "./services/Barrier.ts"
 export { Broker, type BrokerState } from "./services/Broker.ts"
+export {
+  Coordinator,
+  JoinRefused,
+  LeaveRefused,
+  type MemberEvent,
+  NameMissing,
+  NameRefused
+} from "./services/Coordinator.ts"
 export { Diagnostics, type LogSnapshot } from "./services/Diagnostics.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
+export {
+  CoordinatorLost,
+  type DepartureReason,
+  MemberGone,
+  MemberId,
+  MemberInfo,
+  ShuttingDown
+} from "./services/Member.ts"
+export {
+  EventClash,
+  type EventType,
+  type MessageCounts,
+  type MessageError,
+  Messenger,
+  type Origin,
+  type Reach,
+  ReceiveTimedOut,
+  type SubscribeOptions
+} from "./services/Messenger.ts"
 export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
 export * from "./services/PublishError.ts"
 export {

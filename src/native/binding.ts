@@ -343,7 +343,8 @@ export interface Native {
     sender: number,
     senderGeneration: number,
     correlation: number,
-    payload: Uint8Array
+    payload: Uint8Array,
+    publish: boolean
   ): number
   ringPublish(writer: RingWriterHandle): void
   ringHasRoom(writer: RingWriterHandle, payloadBytes: number): boolean
@@ -357,6 +358,7 @@ export interface Native {
   ringReaderInfo(reader: RingReaderHandle): NativeRingReader
   /** The ring's bytes, twice in a row. */
   ringBuffer(reader: RingReaderHandle): ArrayBuffer
+  ringOpenings(region: RegionHandle): number
   /** Position below which frames are whole, -1 once the reader is evicted. */
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void

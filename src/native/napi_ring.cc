@@ -97,7 +97,8 @@ napi_value ringWriterInfo(napi_env env, napi_callback_info info) {
   return out;
 }
 
-// ringAppend(writer, kind, flags, type, sender, senderGeneration, correlation, bytes): position, -1 full, -2 too large
+// ringAppend(writer, kind, flags, type, sender, senderGeneration, correlation, bytes, publish): position, -1 full,
+// -2 too large
 napi_value ringAppend(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   auto* writer = owned<RingWriter>(arguments, 0);
@@ -110,7 +111,9 @@ napi_value ringAppend(napi_env env, napi_callback_info info) {
   const Frame frame{static_cast<uint16_t>(arguments.word(1)), static_cast<uint16_t>(arguments.word(2)),
                     arguments.word(3), arguments.word(4), arguments.word(5), correlation, payload,
                     static_cast<uint32_t>(bytes)};
-  return number(env, static_cast<double>(writer->append(frame)));
+  const int64_t end = writer->append(frame);
+  if (end >= 0 && arguments.boolean(8)) writer->publish();
+  return number(env, static_cast<double>(end));
 }
 
 napi_value ringPublish(napi_env env, napi_callback_info info) {
@@ -262,6 +265,12 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
   return count(env, active);
 }
 
+napi_value ringOpeningsOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  return handle == nullptr ? nothing(env) : count(env, ringOpenings(*handle->region));
+}
+
 napi_value ringReaderName(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
@@ -283,6 +292,7 @@ napi_value processAlive(napi_env env, napi_callback_info info) {
 
 void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "rings", rings);
+  method(env, exports, "ringOpenings", ringOpeningsOf);
   method(env, exports, "openRingWriter", openRingWriter);
   method(env, exports, "ringWriterInfo", ringWriterInfo);
   method(env, exports, "ringAppend", ringAppend);

@@ -67,6 +67,14 @@ std::vector<RingView> ringsOf(const Region& region) {
   return views;
 }
 
+uint64_t ringOpenings(const Region& region) {
+  uint64_t openings = 0;
+  for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
+    openings += region.publication().observe(region.ring(i).claim.generation);
+  }
+  return openings;
+}
+
 // SYNC: the lead line is written first; `generation` of the claim is published last and pairs with the observes in
 // ringsOf() and RingReader.
 Status claimRing(Region& region, const std::string& name, RingRole& role) {

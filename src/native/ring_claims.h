@@ -35,6 +35,9 @@ struct ReaderRole {
 
 std::vector<RingView> ringsOf(const Region& region);
 
+// Writers that were ever given a ring.
+uint64_t ringOpenings(const Region& region);
+
 // `exists` while another writer of that name lives; `full` when no ring is left; `busy` when the lock is taken.
 // A name that was written before goes on in the same ring, in a new generation.
 Status claimRing(Region& region, const std::string& name, RingRole& role);

@@ -62,6 +62,8 @@ export interface RingWriterPort {
   /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
   readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
   readonly publish: () => void
+  /** `append` and `publish` at once. */
+  readonly send: (header: FrameHeader, payload: Uint8Array) => number | undefined
   /** Whether a payload of that size would find room now. Writes nothing. */
   readonly hasRoom: (payloadBytes: number) => boolean
   /** Position below which all frames are published. */
@@ -81,6 +83,8 @@ export interface RingReaderPort {
   readonly baseline: () => number
   /** Generation of the ring's present writer. */
   readonly generation: () => number
+  /** Position below which all frames are published. */
+  readonly leading: () => number
   /** True when something came of which `poll`, `evicted` or `damage` tells. */
   readonly ready: () => boolean
   /** Up to `max` whole frames behind `read`, which moves past them. None once the reader is evicted. */
@@ -293,6 +297,8 @@ export class Ring extends Context.Service<Ring, {
     name: string,
     readerName?: string
   ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
+  /** Counts the writers that were ever opened: `rings` has changed when it has. */
+  readonly openings: () => number
   /** All rings that were ever written and not taken over for another name. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
   /** The readers of a ring that count: attached, not evicted, and alive. */

@@ -88,27 +88,23 @@ export const openWhenWritten = (
 
 const defaultMessageBytesMax = 16 * 1024 * 1024
 
-const headerOf = (flags: number): FrameHeader => ({
+const plainHeader: FrameHeader = {
   kind: messageKind,
-  flags,
+  flags: 0,
   type: 0,
   sender: 0,
   senderGeneration: 0,
   correlation: 0
-})
-
-const headers = {
-  whole: headerOf(0),
-  first: headerOf(partFlag),
-  middle: headerOf(partFlag | continuedFlag),
-  last: headerOf(continuedFlag)
 }
 
-class MessageWriter {
+/** Writes messages of any length, in one frame or in parts, and waits for room as it was told to. */
+export class MessageWriter {
   readonly #port: RingWriterPort
   readonly #name: string
   readonly #policy: FullPolicy
   readonly #limitBytes: number
+  /** The largest message that goes in one frame. */
+  readonly #frameBytesMax: number
   readonly #roomMillis: number
   /** A message in parts has the ring to itself until its last part is written. */
   readonly #parts = Semaphore.makeUnsafe(1)
@@ -120,37 +116,47 @@ class MessageWriter {
     this.#name = options.name
     this.#policy = options.whenFull ?? "wait"
     this.#limitBytes = options.messageBytesMax ?? defaultMessageBytesMax
+    this.#frameBytesMax = Math.min(this.#limitBytes, port.payloadBytesMax)
     this.#roomMillis = Duration.toMillis(Duration.fromInputUnsafe(options.roomDeadline ?? "30 seconds"))
   }
 
   /** One frame, at once. False when there is no room, or when the message needs more than one. */
-  append(message: Uint8Array): boolean {
-    if (this.#inParts || message.length > this.#port.payloadBytesMax || message.length > this.#limitBytes) return false
-    return this.#append(headers.whole, message)
+  append(message: Uint8Array, header = plainHeader): boolean {
+    return this.#fits(message) && this.#append(header, message)
   }
 
-  offer(message: Uint8Array): boolean {
-    if (this.append(message)) return this.publish()
+  #fits(message: Uint8Array): boolean {
+    return !this.#inParts && message.length <= this.#frameBytesMax
+  }
+
+  offer(message: Uint8Array, header = plainHeader): boolean {
+    if (!this.#fits(message)) return false
+    if (this.#port.send(header, message) !== undefined) return this.#published()
+    if (this.append(message, header)) return this.publish()
     // What is written and not published takes room that nobody can give back.
-    return this.#unpublished && !this.#inParts && this.publish() && this.append(message) && this.publish()
+    return this.#unpublished && !this.#inParts && this.publish() && this.append(message, header) && this.publish()
   }
 
   publish(): true {
-    this.#unpublished = false
     this.#port.publish()
+    return this.#published()
+  }
+
+  #published(): true {
+    this.#unpublished = false
     return true
   }
 
-  send(message: Uint8Array): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => this.offer(message) ? Effect.void : this.#sendSlowly(message))
+  send(message: Uint8Array, header = plainHeader): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => this.offer(message, header) ? Effect.void : this.#sendSlowly(message, header))
   }
 
-  #sendSlowly(message: Uint8Array): Effect.Effect<void, SendError> {
+  #sendSlowly(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     if (message.length > this.#limitBytes) {
       const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
       return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
     }
-    return this.#parts.withPermits(1)(this.#sendParts(message))
+    return this.#parts.withPermits(1)(this.#sendParts(message, header))
   }
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
@@ -161,7 +167,7 @@ class MessageWriter {
   }
 
   // Parts are published as they are written: a message may be larger than the ring.
-  #sendParts(message: Uint8Array): Effect.Effect<void, SendError> {
+  #sendParts(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     const partBytes = this.#port.payloadBytesMax
     return Effect.suspend(() => {
       this.#inParts = true
@@ -171,8 +177,8 @@ class MessageWriter {
         while: () => at < message.length || at === 0,
         body: () => {
           const isLast = at + partBytes >= message.length
-          const header = at === 0 ? isLast ? headers.whole : headers.first : isLast ? headers.last : headers.middle
-          return this.#sendFrame(header, message.subarray(at, at + partBytes))
+          const flags = (isLast ? 0 : partFlag) | (at === 0 ? 0 : continuedFlag)
+          return this.#sendFrame({ ...header, flags }, message.subarray(at, at + partBytes))
         },
         step: () => {
           at = Math.max(1, at + partBytes)
@@ -224,8 +230,7 @@ class MessageReader {
   readonly #port: RingReaderPort
   readonly #name: string
   readonly #strategy: WaitStrategy
-  /** What came so far of a message in parts, copied. */
-  #parts: Array<Uint8Array> = []
+  readonly #parts = new Parts()
 
   constructor(port: RingReaderPort, options: RingReaderOptions) {
     this.#port = port
@@ -235,14 +240,13 @@ class MessageReader {
 
   /** The next messages. Nothing is taken while it waits: a pull that is interrupted has lost none. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
-    const messages = this.take()
+    this.#release()
+    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
+    if (!isReady) return this.#port.ended() ? Effect.succeed([]) : Effect.andThen(this.#wait, this.pull)
+    const messages = this.#poll()
     if (messages.length > 0) return Effect.succeed(messages)
     const failure = this.#failure()
-    if (failure !== undefined) return Effect.fail(failure)
-    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
-    if (isReady) return this.pull
-    if (this.#port.ended()) return Effect.succeed([])
-    return Effect.andThen(this.#wait, this.pull)
+    return failure === undefined ? this.pull : Effect.fail(failure)
   })
 
   /** The same, as copies that are whole: what was overwritten while it was copied is not among them. */
@@ -258,11 +262,15 @@ class MessageReader {
   /** Gives back what was lent and takes what is there. */
   take(): ReadonlyArray<RingMessage> {
     this.#release()
+    return this.#poll()
+  }
+
+  #poll(): ReadonlyArray<RingMessage> {
     const messages: Array<RingMessage> = []
     let isCopied = false
     for (const { end, flags, payload } of this.#port.poll(framesMax)) {
       isCopied ||= (flags & partFlag) !== 0
-      const whole = this.#whole(flags, payload)
+      const whole = this.#parts.whole(flags, payload)
       if (whole !== undefined) messages.push({ payload: whole, end })
     }
     if (isCopied && this.#port.evicted() !== undefined) return []
@@ -283,9 +291,27 @@ class MessageReader {
     this.#strategy === "spin" ? spinning(this.#ready, this.#readyOrEnded) : this.#port.waiter.until(this.#readyOrEnded)
   )
 
-  // Parts are copied as they come, so that a message larger than the ring can be put together. One whose beginning was
-  // not seen, or whose end never came, is left out.
-  #whole(flags: number, payload: Uint8Array): Uint8Array | undefined {
+  #failure(): ReaderEvicted | RingCorrupt | undefined {
+    const lost = this.#port.evicted()
+    if (lost !== undefined) {
+      this.#parts.forget()
+      this.#port.rejoin()
+      return new ReaderEvicted({ ring: this.#name, from: lost.from, to: this.#port.baseline() })
+    }
+    const detail = this.#port.damage()
+    return detail === undefined ? undefined : new RingCorrupt({ ring: this.#name, detail })
+  }
+}
+
+/**
+ * Puts messages together. Parts are copied as they come, so that a message may be larger than the ring. One whose
+ * beginning was not seen, or whose end never came, is left out.
+ */
+export class Parts {
+  #parts: Array<Uint8Array> = []
+
+  /** The message that ends with this frame, or `undefined` when more of it is to come. */
+  whole(flags: number, payload: Uint8Array): Uint8Array | undefined {
     const isFirst = (flags & continuedFlag) === 0
     if (isFirst) this.#parts = []
     else if (this.#parts.length === 0) return undefined
@@ -297,15 +323,8 @@ class MessageReader {
     return whole
   }
 
-  #failure(): ReaderEvicted | RingCorrupt | undefined {
-    const lost = this.#port.evicted()
-    if (lost !== undefined) {
-      this.#parts = []
-      this.#port.rejoin()
-      return new ReaderEvicted({ ring: this.#name, from: lost.from, to: this.#port.baseline() })
-    }
-    const detail = this.#port.damage()
-    return detail === undefined ? undefined : new RingCorrupt({ ring: this.#name, detail })
+  forget(): void {
+    this.#parts = []
   }
 }
 
@@ -322,15 +341,20 @@ const concatenate = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** How long a spinning reader keeps the event loop to itself, and an adaptive one spins before it sleeps. */
 const spinMicros = 20
 
+/** The clock costs as much as a look. */
+const looksPerClock = 8
+
 /** Looks again and again for a short while. */
 export const spin = <A>(check: () => A | undefined, micros: number): A | undefined => {
   const first = check()
   if (first !== undefined || micros === 0) return first
   const until = performance.now() + micros / 1000
-  while (performance.now() < until) {
-    const found = check()
-    if (found !== undefined) return found
-  }
+  do {
+    for (let i = 0; i < looksPerClock; i++) {
+      const found = check()
+      if (found !== undefined) return found
+    }
+  } while (performance.now() < until)
   return undefined
 }
 

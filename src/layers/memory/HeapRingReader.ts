@@ -31,6 +31,10 @@ export class HeapRingReader implements RingReaderPort {
     return this.#of.generation
   }
 
+  leading(): number {
+    return this.#of.position
+  }
+
   ready(): boolean {
     if (!this.#reads) return false
     return this.#damage !== undefined || this.#slot.evicted !== undefined || this.#available > this.#read

@@ -44,6 +44,12 @@ export class HeapRingWriter implements RingWriterPort {
     of.region.bell.ring()
   }
 
+  send(header: FrameHeader, payload: Uint8Array): number | undefined {
+    const end = this.append(header, payload)
+    if (end !== undefined) this.publish()
+    return end
+  }
+
   hasRoom(payloadBytes: number): boolean {
     if (!this.#writes) return false
     const released = this.#of.slowest()?.released ?? this.#of.position

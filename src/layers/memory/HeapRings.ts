@@ -34,6 +34,7 @@ export const ringsOf = (process: HeapProcess): Ring["Service"] => {
   return Ring.of({
     openWriter: (name) => openWriter(process, name),
     openReader: (name, readerName) => openReader(process, name, readerName ?? process.name),
+    openings: () => region.rings.reduce((openings, { generation }) => openings + generation, 0),
     rings: Effect.sync(() => region.rings.map((ring) => ring.state())),
     readers: (ring) =>
       (region.rings[ring]?.readers ?? []).filter(({ counts }) => counts).map((reader) => reader.state()),

@@ -28,5 +28,5 @@ const admitting = ({ handle, native, waiter }: NativeRegion["Service"], brokers:
     for (let broker = 0; broker < brokers; broker += 1) granted += native.grantLanes(handle, broker)
     return granted > 0 ? granted : undefined
   }
-  return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit)))
+  return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit, true)))
 }

@@ -33,6 +33,8 @@ export class NativeRegion extends Context.Service<NativeRegion, {
   /** What others see of this process. */
   readonly processName: string
   readonly waiter: RegionWaiter
+  /** The same for rings, rung when something was written. */
+  readonly ringWaiter: Waiter
   /** The same, rung when a reader of a ring gives room back. */
   readonly roomWaiter: Waiter
   /** The same, rung when a reader of a ring gets further. */
@@ -162,9 +164,11 @@ const attached = (
     )
     const processes = Effect.sync(() => native.processes(handle))
     const info = infoOf(native, handle, name, backend)
-    const roomWaiter = waiter.rungFor(sleepsFor.room)
-    const cursorWaiter = waiter.rungFor(sleepsFor.cursor)
-    return NativeRegion.of({ native, handle, info, processName, waiter, roomWaiter, cursorWaiter, processes })
+    const roomWaiter = waiter.forRings(sleepsFor.room)
+    const cursorWaiter = waiter.forRings(sleepsFor.cursor)
+    const ringWaiter = waiter.forRings(sleepsFor.data)
+    const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
+    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes })
   })
 
 const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {

@@ -39,8 +39,27 @@ export class NativeRingWriter implements RingWriterPort {
   }
 
   append(header: FrameHeader, payload: Uint8Array): number | undefined {
+    return this.#append(header, payload, false)
+  }
+
+  send(header: FrameHeader, payload: Uint8Array): number | undefined {
+    return this.#append(header, payload, true)
+  }
+
+  #append(header: FrameHeader, payload: Uint8Array, publish: boolean): number | undefined {
     const { correlation, flags, kind, sender, senderGeneration, type } = header
-    const end = this.#native.ringAppend(this.#writer, kind, flags, type, sender, senderGeneration, correlation, payload)
+    const writer = this.#writer
+    const end = this.#native.ringAppend(
+      writer,
+      kind,
+      flags,
+      type,
+      sender,
+      senderGeneration,
+      correlation,
+      payload,
+      publish
+    )
     return end < 0 ? undefined : end
   }
 
@@ -86,11 +105,12 @@ export class NativeRingReader implements RingReaderPort {
   #released: number
   #baseline: number
   #damage: string | undefined
+  #available = 0
 
   constructor(region: Region, reader: RingReaderHandle) {
     const info = region.native.ringReaderInfo(reader)
     this.ring = info.ring
-    this.waiter = region.waiter
+    this.waiter = region.ringWaiter
     this.#native = region.native
     this.#reader = reader
     this.#bytes = new RingBytes(region.native.ringBuffer(reader), info.ringBytes)
@@ -110,15 +130,21 @@ export class NativeRingReader implements RingReaderPort {
     return this.#native.ringReaderInfo(this.#reader).generation
   }
 
+  leading(): number {
+    return Math.max(0, this.#native.ringAvailable(this.#reader))
+  }
+
   ready(): boolean {
     if (this.#damage !== undefined) return true
-    const available = this.#native.ringAvailable(this.#reader)
-    return available > this.#read || available < 0
+    this.#available = this.#native.ringAvailable(this.#reader)
+    return this.#available > this.#read || this.#available < 0
   }
 
   poll(max: number): ReadonlyArray<Frame> {
     if (this.#damage !== undefined) return []
-    const available = this.#native.ringAvailable(this.#reader)
+    // What `ready` has just seen is not asked for again.
+    const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
+    this.#available = 0
     if (available <= this.#read) return []
     const frames: Array<Frame> = []
     while (this.#read < available && frames.length < max) {

@@ -9,6 +9,8 @@ import { LogLost } from "../../services/Sequencer.ts"
 interface Waiting {
   /** What it wants to be rung for. */
   readonly reasons: number
+  /** Ends when the log's server is gone. Rings have none: they live as long as the region. */
+  readonly ofLog: boolean
   /** Looks again; true when it found what it waits for and was resumed. */
   readonly look: () => boolean
   readonly lose: (lost: LogLost) => void
@@ -29,16 +31,17 @@ export class RegionWaiter implements Waiter {
   }
 
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, LogLost> =>
-    this.untilRungFor(sleepsFor.data, check)
+    this.untilRungFor(sleepsFor.data, check, true)
 
   /** `until`, for something else than data: the doorbell stays silent for what does not concern it. */
-  untilRungFor<A>(reasons: number, check: () => A | undefined): Effect.Effect<A, LogLost> {
+  untilRungFor<A>(reasons: number, check: () => A | undefined, ofLog: boolean): Effect.Effect<A, LogLost> {
     return Effect.callback<A, LogLost>((resume) => {
       if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
       const waiting: Waiting = {
         reasons,
+        ofLog,
         look: () => {
           const found = check()
           if (found === undefined) return false
@@ -59,9 +62,9 @@ export class RegionWaiter implements Waiter {
     })
   }
 
-  /** The same waiting, rung for other reasons. */
-  rungFor(reasons: number): Waiter {
-    return { until: (check) => this.untilRungFor(reasons, check) }
+  /** The same waiting for what rings do, whether or not a log is served here. */
+  forRings(reasons: number): Waiter {
+    return { until: (check) => this.untilRungFor(reasons, check, false) }
   }
 
   /** Ends every wait: nothing is called back afterwards. */
@@ -83,7 +86,9 @@ export class RegionWaiter implements Waiter {
     if (this.#closed) return
     for (const waiting of this.#waiting) waiting.look()
     const lost = this.#waiting.size === 0 ? undefined : this.#serverGone()
-    if (lost !== undefined) { for (const waiting of this.#waiting) waiting.lose(lost) }
+    if (lost !== undefined) {
+      for (const waiting of this.#waiting) if (waiting.ofLog) waiting.lose(lost)
+    }
     if (this.#waiting.size > 0) this.#arm()
     else this.#restIfIdle()
   }

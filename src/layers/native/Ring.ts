@@ -15,9 +15,10 @@ export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
     Ring.of({
       openWriter: (name) => openWriter(region, name),
       openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
+      openings: () => region.native.ringOpenings(region.handle),
       rings: Effect.sync(() => ringsOf(region)),
       readers: (ring) => readersOf(region, ring),
-      waiter: region.waiter,
+      waiter: region.ringWaiter,
       cursorWaiter: region.cursorWaiter,
       self: selfOf(region),
       isAlive: (process, generation) => region.native.processAlive(region.handle, process, generation)

@@ -1,0 +1,104 @@
+/**
+ * A swarm: processes that share a region, know each other, send messages and meet at barriers.
+ *
+ * @example
+ * ```ts
+ * import { Barrier, Swarm } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const main = Barrier.use((barrier) => barrier.enter("ready")).pipe(
+ *   Effect.provide(Swarm.layerCoordinator({ region: "orchestra", name: "conductor" }))
+ * )
+ * ```
+ */
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Barrier } from "../services/Barrier.ts"
+import type { Coordinator } from "../services/Coordinator.ts"
+import type { CxlMemory as Memory, Geometry, RegionError } from "../services/CxlMemory.ts"
+import type { Messenger } from "../services/Messenger.ts"
+import type { Ring } from "../services/Ring.ts"
+import * as CxlMemory from "./CxlMemory.ts"
+import type { HeapRegion } from "./memory/HeapRegion.ts"
+import type { NativeRegion } from "./native/NativeRegion.ts"
+import * as Rings from "./Rings.ts"
+import { ringsOfSwarm } from "./swarm/Frames.ts"
+import { layer } from "./swarm/layerSwarm.ts"
+import type { SwarmOptions } from "./swarm/Options.ts"
+import type { JoinError, SwarmCore } from "./swarm/SwarmCore.ts"
+
+export { layer } from "./swarm/layerSwarm.ts"
+export type { BarrierTrace, SwarmOptions } from "./swarm/Options.ts"
+
+/** What a member has. */
+export type Member = Coordinator | Messenger | Barrier | SwarmCore
+
+export interface SwarmSizes {
+  /** Members that may live at once. Default 16. */
+  readonly members?: number | undefined
+  /** Bytes of each ring; a member has three. A power of two, default 512 KiB. */
+  readonly ringBytes?: number | undefined
+  /** Rings beside those of the members, for `Ring.writer` and `Ring.reader`. Default 8. */
+  readonly plainRings?: number | undefined
+}
+
+/** Sizes of a region for a swarm, and as little of a log as a region can have. */
+export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 }: SwarmSizes = {}): Geometry => ({
+  brokers: 1,
+  clients: 1,
+  topics: 1,
+  readers: 1,
+  laneSlots: 8,
+  laneBytes: 32_768,
+  batchBytes: 4096,
+  indexEntries: 64,
+  // Its creator's slot is nobody else's.
+  processes: members + 1,
+  rings: ringsOfSwarm(members + 1) + plainRings,
+  ringReaders: members + 1,
+  ringBytes
+})
+
+export interface CoordinatorOptions extends SwarmOptions, SwarmSizes {
+  /** Name of the region: `/dev/shm/ringfence-<region>`. */
+  readonly region: string
+}
+
+export interface MemberOptions extends SwarmOptions {
+  readonly region: string
+  /** Joins the region of another user. Default false. */
+  readonly allowForeign?: boolean | undefined
+}
+
+type Native = Member | Ring | Memory | NativeRegion
+
+/** Creates the region and coordinates its swarm. */
+export const layerCoordinator = (options: CoordinatorOptions): Layer.Layer<Native, JoinError> =>
+  layer({ ...options, coordinate: true }).pipe(
+    Layer.provideMerge(Rings.layerNative),
+    Layer.provideMerge(
+      CxlMemory.layerShm({ region: options.region, geometry: geometry(options), processName: options.name })
+    )
+  )
+
+/** Attaches to the region and joins its swarm. */
+export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinError> => {
+  const { allowForeign, name: processName, region } = options
+  return layer(options).pipe(
+    Layer.provideMerge(Rings.layerNative),
+    Layer.provideMerge(CxlMemory.layerAttach({ region, processName, allowForeign }))
+  )
+}
+
+/** A member that is a fiber of this process, in a region in the heap: the same protocol without shared memory. */
+export const layerHeapMember = (
+  region: HeapRegion,
+  options: SwarmOptions & { readonly name: string }
+): Layer.Layer<Member | Ring | Memory, JoinError> =>
+  layer(options).pipe(Layer.provideMerge(Rings.layerHeapProcess(region, { processName: options.name })))
+
+/** A region in the heap for so many members. */
+export const makeHeapRegion = (
+  sizes: SwarmSizes & { readonly region?: string } = {}
+): Effect.Effect<HeapRegion, RegionError> =>
+  Rings.makeHeapRegion({ region: sizes.region, geometry: geometry({ ringBytes: 64 * 1024, ...sizes }) })

@@ -1,0 +1,274 @@
+/**
+ * A member's link to whoever coordinates: requests on its own control ring, answers and notices on the coordinator's.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
+import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
+import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
+import { MessageWriter } from "../../services/RingEnds.ts"
+import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
+import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
+import { MessageSource } from "./MessageSource.ts"
+import type { Settled } from "./Options.ts"
+import { Roster } from "./Roster.ts"
+
+/** `up`: a coordinator answers. `lost`: it is dead, and a standby may take over. `over`: nobody will. */
+export type LinkState = "up" | "lost" | "over"
+
+type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+
+export class ControlLink {
+  readonly roster = new Roster()
+  readonly changes: PubSub.PubSub<MemberEvent>
+  readonly self: MemberId
+  readonly #ring: Ring["Service"]
+  readonly #settled: Settled
+  readonly #port: RingReaderPort
+  readonly #controlRing: number
+  readonly #writer: MessageWriter
+  readonly #pending = new Map<number, Pending>()
+  readonly #listeners = new Set<(notice: Notice) => void>()
+  readonly #up = Latch.makeUnsafe(true)
+  readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
+  #source: MessageSource
+  #state: LinkState = "up"
+  #numbers = 0
+
+  private constructor(
+    ring: Ring["Service"],
+    self: MemberId,
+    settled: Settled,
+    opened: {
+      readonly port: RingReaderPort
+      readonly controlRing: number
+      readonly writer: MessageWriter
+      readonly changes: PubSub.PubSub<MemberEvent>
+    }
+  ) {
+    this.#ring = ring
+    this.self = self
+    this.#settled = settled
+    this.#port = opened.port
+    this.#controlRing = opened.controlRing
+    this.#writer = opened.writer
+    this.changes = opened.changes
+    this.#source = this.#newSource()
+  }
+
+  static readonly open = Effect.fnUntraced(
+    function*(ring: Ring["Service"], self: MemberId, settled: Settled) {
+      const control = yield* ring.openWriter(ringNames.control(self.slot))
+      const name = ringNames.control(self.slot)
+      const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
+      const port = yield* awaitCoordinator(ring, settled)
+      const changes = yield* PubSub.unbounded<MemberEvent>()
+      const link = new ControlLink(ring, self, settled, { port, controlRing: control.ring, writer, changes })
+      yield* Effect.forkScoped(Effect.ignore(link.#reading))
+      return link
+    }
+  )
+
+  /** The coordinator's term: the generation of its ring. */
+  get term(): number {
+    return this.#port.generation()
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  /** Called with each notice, in order, after the roster has taken it in. */
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Takes in what the coordinator has said up to now. */
+  catchUp(): void {
+    this.#source.catchUp()
+  }
+
+  /** Fails when nobody coordinates any more. */
+  get lost(): Effect.Effect<never, CoordinatorLost> {
+    return Deferred.await(this.#over)
+  }
+
+  /** Asks, and waits for the answer. */
+  request(request: Request): Effect.Effect<Answer, CoordinatorLost> {
+    return Effect.suspend(() => {
+      const pending: Pending = Deferred.makeUnsafe()
+      const answered = Effect.timeoutOrElse(Deferred.await(pending), {
+        duration: this.#settled.answerDeadlineMillis,
+        orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
+      })
+      const numbered = Effect.flatMap(this.#whenUp, () => {
+        const number = ++this.#numbers
+        this.#pending.set(number, pending)
+        return Effect.ensuring(
+          Effect.andThen(this.#write(number, request), answered),
+          Effect.sync(() => this.#pending.delete(number))
+        )
+      })
+      return numbered
+    })
+  }
+
+  /** Says something; an answer, if there is one, comes as a notice with that number. */
+  tell(request: Request): Effect.Effect<number, CoordinatorLost> {
+    return Effect.flatMap(this.#whenUp, () => {
+      const number = ++this.#numbers
+      return Effect.as(this.#write(number, request), number)
+    })
+  }
+
+  /** The first value of `check` that is not `undefined`, looked for after each notice. */
+  until<A>(check: () => A | undefined): Effect.Effect<A, CoordinatorLost> {
+    const found = Effect.callback<A>((resume) => {
+      const look = () => {
+        const value = check()
+        if (value === undefined) return false
+        resume(Effect.succeed(value))
+        return true
+      }
+      if (look()) return
+      const stop = this.onNotice(() => {
+        if (look()) stop()
+      })
+      return Effect.sync(stop)
+    })
+    return Effect.raceFirst(found, this.lost)
+  }
+
+  /** Waits until the coordinator reads this member's control ring. */
+  get heard(): Effect.Effect<void> {
+    const isRead = () => this.#ring.readers(this.#controlRing).length > 0 ? true : undefined
+    return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
+  }
+
+  /** Looks whether the coordinator lives. */
+  look(): void {
+    if (this.#state !== "up" || this.#coordinatorLives()) return
+    this.#state = "lost"
+    Latch.closeUnsafe(this.#up)
+    this.#failPending("died")
+    this.#tellAll()
+  }
+
+  /** Nobody has taken over. */
+  giveUp(): void {
+    if (this.#state !== "lost") return
+    this.#state = "over"
+    Deferred.doneUnsafe(this.#over, Effect.fail(new CoordinatorLost({ reason: "died" })))
+    Latch.openUnsafe(this.#up)
+    this.#tellAll()
+  }
+
+  // --- internal ---
+
+  #coordinatorLives(): boolean {
+    const { generation, slot } = this.roster.coordinator
+    return slot < 0 || (this.#ring.isAlive(slot, generation) && !this.#port.ended())
+  }
+
+  get #whenUp(): Effect.Effect<void, CoordinatorLost> {
+    return Effect.flatMap(
+      this.#up.await,
+      () => this.#state === "over" ? Effect.fail(new CoordinatorLost({ reason: "died" })) : Effect.void
+    )
+  }
+
+  #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
+    return Effect.suspend(() => {
+      const payload = requestWire.encode({ term: this.term, number, request })
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
+    }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
+  }
+
+  // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring.
+  get #reading(): Effect.Effect<void, unknown, Scope.Scope> {
+    return Effect.flatMap(Effect.suspend(() => this.#source.runAtOnce), () => {
+      this.#port.rejoin()
+      this.#source = this.#newSource()
+      this.#failPending("silent")
+      return Effect.andThen(Effect.forkScoped(this.#resync), this.#reading)
+    })
+  }
+
+  get #resync(): Effect.Effect<void, CoordinatorLost> {
+    return Effect.map(this.request({ _tag: "Resync" }), (answer) => {
+      if (answer._tag === "Roster") this.roster.restore(answer.state)
+    })
+  }
+
+  #newSource(): MessageSource {
+    return new MessageSource(this.#port, ({ correlation, payload, sender }) => {
+      if (!isFor(correlation, sender, this.self)) return undefined
+      const notice = noticeWire.decode(payload)
+      if (notice !== undefined) this.#take(notice)
+      return undefined
+    })
+  }
+
+  #take(notice: Notice): void {
+    if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
+    if (notice._tag === "TookOver") this.#tookOver()
+    const event = this.roster.apply(notice)
+    if (event !== undefined) PubSub.publishUnsafe(this.changes, event)
+    for (const listener of this.#listeners) listener(notice)
+  }
+
+  #answered(number: number, answer: Answer): void {
+    const pending = this.#pending.get(number)
+    if (answer._tag === "Roster") this.roster.restore(answer.state)
+    if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
+  }
+
+  #tookOver(): void {
+    this.#failPending("replaced")
+    if (this.#state === "over") return
+    this.#state = "up"
+    Latch.openUnsafe(this.#up)
+  }
+
+  #failPending(reason: CoordinatorLost["reason"]): void {
+    for (const pending of this.#pending.values()) {
+      Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
+    }
+    this.#pending.clear()
+    for (const listener of this.#lossListeners) listener(reason)
+  }
+
+  readonly #lossListeners = new Set<(reason: CoordinatorLost["reason"]) => void>()
+
+  /** Called when what was asked for may never be answered. */
+  onLoss(listener: (reason: CoordinatorLost["reason"]) => void): void {
+    this.#lossListeners.add(listener)
+  }
+
+  #tellAll(): void {
+    PubSub.publishUnsafe(this.changes, { _tag: "CoordinatorChanged", coordinator: this.roster.coordinator })
+  }
+
+  /** True while this process's own member coordinates. */
+  get coordinates(): boolean {
+    return isSame(this.roster.coordinator, this.self)
+  }
+}
+
+const awaitCoordinator = (ring: Ring["Service"], { joinDeadlineMillis }: Settled) => {
+  const isWritten = Effect.map(
+    ring.rings,
+    (rings) => rings.some(({ name, written }) => written && name === ringNames.coordinator)
+  )
+  const written = ring.waiter.until(() => Effect.runSync(isWritten) ? true : undefined)
+  const refused = () => Effect.fail(new JoinRefused({ reason: "noCoordinator" }))
+  return written.pipe(
+    Effect.catch(refused),
+    Effect.timeoutOrElse({ duration: joinDeadlineMillis, orElse: refused }),
+    Effect.andThen(ring.openReader(ringNames.coordinator))
+  ) satisfies Effect.Effect<RingReaderPort, OpenRingError | JoinRefused, any>
+}

@@ -1,0 +1,59 @@
+/**
+ * Phase two of a fence: waiting until a reader has reached what was sent ahead. The coordinator, before it releases, and
+ * every member, before it returns, wait with this same code.
+ */
+import * as Effect from "effect/Effect"
+import type { BarrierMode, Drained, RangeLost } from "../../services/Barrier.ts"
+import type { MemberId } from "../../services/Member.ts"
+import type { RingTarget } from "../../services/Ring.ts"
+import type { Cursor, MessageSource } from "./MessageSource.ts"
+import type { BarrierTrace } from "./Options.ts"
+
+/** Of which round this is, for the trace. */
+export interface DrainingOf {
+  readonly round: number
+  readonly name: string
+  readonly mode: BarrierMode
+  readonly member: MemberId
+  readonly side: BarrierTrace["side"]
+}
+
+/** Whoever arrives within one round names a ring once for each of its arrivals: only the furthest counts. */
+export const furthest = (targets: ReadonlyArray<RingTarget>): ReadonlyArray<RingTarget> => {
+  const byRing = new Map<number, RingTarget>()
+  for (const target of targets) {
+    const known = byRing.get(target.ring)
+    if (known === undefined || target.position > known.position) byRing.set(target.ring, target)
+  }
+  return [...byRing.values()]
+}
+
+/** Waits for one target. */
+export const drain = (
+  source: MessageSource,
+  target: RingTarget,
+  cursor: Cursor,
+  of: DrainingOf,
+  trace: ((event: BarrierTrace) => void) | undefined
+): Effect.Effect<Drained, RangeLost> =>
+  Effect.suspend(() => {
+    const before = source.position(cursor)
+    const messages = source.messages
+    return Effect.map(source.reached(target, cursor), () => {
+      const after = source.position(cursor)
+      const drained: Drained = { target, before, after, messages: source.messages - messages }
+      if (trace !== undefined) trace(traceOf(of, drained))
+      return drained
+    })
+  })
+
+const traceOf = (of: DrainingOf, { after, before, messages, target }: Drained): BarrierTrace => ({
+  ...of,
+  ring: target.ring,
+  target: target.position,
+  observed: before,
+  reached: after,
+  backlogBefore: Math.max(0, target.position - before),
+  backlogAfter: Math.max(0, target.position - after),
+  messages
+})

@@ -1,0 +1,134 @@
+/**
+ * The application's rings between the members: each writes its own two and reads those of all, its own included.
+ *
+ * A reader, once attached, stays with its slot for good: what a dead member had sent is read to its end, and the slot's
+ * next member goes on in the same ring.
+ */
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Scope from "effect/Scope"
+import type { MemberId } from "../../services/Member.ts"
+import type { OpenRingError, Ring, RingTarget, RingWriterPort, SendError } from "../../services/Ring.ts"
+import { MessageWriter } from "../../services/RingEnds.ts"
+import { type Address, headerOf, ringNames } from "./Frames.ts"
+import { type Handle, MessageSource } from "./MessageSource.ts"
+
+export interface MeshOptions {
+  readonly roomDeadlineMillis: number
+  readonly messageBytesMax: number
+}
+
+/** What is done with messages and requests, and with replies. */
+export interface MeshHandlers {
+  readonly event: Handle
+  readonly reply: Handle
+}
+
+export class Mesh {
+  readonly self: MemberId
+  readonly #ring: Ring["Service"]
+  readonly #handlers: MeshHandlers
+  readonly #fibers: FiberMap.FiberMap<string, void, unknown>
+  readonly #scope: Scope.Scope
+  readonly #events: RingWriterPort
+  readonly #eventWriter: MessageWriter
+  readonly #replyWriter: MessageWriter
+  readonly #sources = new Map<number, MessageSource>()
+  readonly #attached = new Set<number>()
+  readonly #rings = new Map<number, number>()
+
+  private constructor(
+    ring: Ring["Service"],
+    self: MemberId,
+    handlers: MeshHandlers,
+    options: MeshOptions,
+    opened: {
+      readonly events: RingWriterPort
+      readonly replies: RingWriterPort
+      readonly fibers: FiberMap.FiberMap<string, void, unknown>
+      readonly scope: Scope.Scope
+    }
+  ) {
+    const { messageBytesMax, roomDeadlineMillis: roomDeadline } = options
+    this.#ring = ring
+    this.self = self
+    this.#handlers = handlers
+    this.#events = opened.events
+    this.#fibers = opened.fibers
+    this.#scope = opened.scope
+    this.#eventWriter = new MessageWriter(opened.events, {
+      name: ringNames.events(self.slot),
+      roomDeadline,
+      messageBytesMax
+    })
+    this.#replyWriter = new MessageWriter(opened.replies, {
+      name: ringNames.replies(self.slot),
+      roomDeadline,
+      messageBytesMax
+    })
+  }
+
+  static readonly open = Effect.fnUntraced(
+    function*(ring: Ring["Service"], self: MemberId, handlers: MeshHandlers, options: MeshOptions) {
+      const events = yield* ring.openWriter(ringNames.events(self.slot))
+      const replies = yield* ring.openWriter(ringNames.replies(self.slot))
+      const fibers = yield* FiberMap.make<string, void, unknown>()
+      const scope = yield* Effect.scope
+      return new Mesh(ring, self, handlers, options, { events, replies, fibers, scope })
+    }
+  )
+
+  /** Sends a message or a request, in order with all others of this member. */
+  send(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
+    return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
+  }
+
+  /** Sends what must not wait behind a handler. */
+  reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
+    return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))
+  }
+
+  /** What this member has sent up to now. */
+  target(): RingTarget {
+    const { generation, ring } = this.#events
+    return { ring, generation, position: this.#events.published() }
+  }
+
+  /** The ring of messages that the member in that slot writes. */
+  ringOf(slot: number): number | undefined {
+    return this.#rings.get(slot)
+  }
+
+  /** The reader of a ring of messages, if this member has one. */
+  source(ring: number): MessageSource | undefined {
+    return this.#sources.get(ring)
+  }
+
+  /** Reads the rings of the member in that slot, from now on. */
+  attach(slot: number): Effect.Effect<void, OpenRingError> {
+    return Effect.suspend(() => {
+      if (this.#attached.has(slot)) return Effect.void
+      this.#attached.add(slot)
+      const events = this.#read(ringNames.events(slot), this.#handlers.event)
+      const replies = this.#read(ringNames.replies(slot), this.#handlers.reply)
+      return Effect.andThen(
+        Effect.map(events, (source) => {
+          this.#sources.set(source.port.ring, source)
+          this.#rings.set(slot, source.port.ring)
+        }),
+        Effect.asVoid(replies)
+      ).pipe(
+        Effect.onError(() => Effect.sync(() => this.#attached.delete(slot))),
+        Scope.provide(this.#scope)
+      )
+    })
+  }
+
+  #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      const source = new MessageSource(yield* this.#ring.openReader(name), handle)
+      yield* FiberMap.run(this.#fibers, name, source.run)
+      return source
+    })
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Reads a ring message by message: the loop that all of a swarm's rings are read by.
+ *
+ * Progress is published here and nowhere else, for every message on every path: whoever handles one only says that its
+ * handler begins and that it has ended.
+ */
+import * as Effect from "effect/Effect"
+import { RangeLost } from "../../services/Barrier.ts"
+import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
+import { Parts } from "../../services/RingEnds.ts"
+import type { LogLost } from "../../services/Sequencer.ts"
+
+/** A whole message. The payload is lent until its handler returns or first waits. */
+export interface Message extends Frame {
+  readonly kind: number
+}
+
+/** What is done with a message. `undefined` when nothing is to be waited for. */
+export type Handle = (message: Message) => Effect.Effect<void> | undefined
+
+/** How far a reader is with what its handlers do. */
+export type Cursor = "delivered" | "handled"
+
+interface Waiting {
+  readonly cursor: Cursor
+  readonly position: number
+  readonly resume: (lost: RangeLost | undefined) => void
+}
+
+/** Messages taken from the ring at once. */
+const framesMax = 64
+
+export class MessageSource {
+  readonly port: RingReaderPort
+  readonly #handle: Handle
+  readonly #waiting = new Set<Waiting>()
+  readonly #parts = new Parts()
+  #delivered: number
+  #handled: number
+  #released: number
+  #messages = 0
+  #lost: RangeLost | undefined
+  #busy = false
+
+  constructor(port: RingReaderPort, handle: Handle) {
+    this.port = port
+    this.#handle = handle
+    this.#delivered = this.#handled = this.#released = port.baseline()
+  }
+
+  position(cursor: Cursor): number {
+    return cursor === "delivered" ? this.#delivered : this.#handled
+  }
+
+  /** Messages delivered since this reader began. */
+  get messages(): number {
+    return this.#messages
+  }
+
+  /** Reads for ever, one message after the other. Ends only when part of the ring was lost: `lost` says what. */
+  readonly run: Effect.Effect<void, LogLost> = Effect.suspend(() => {
+    const next = (): ReadonlyArray<Frame> | "over" | undefined => {
+      const frames = this.port.poll(framesMax)
+      if (frames.length > 0) return frames
+      return this.#noteLoss() ? "over" : undefined
+    }
+    const step: Effect.Effect<void, LogLost> = Effect.flatMap(
+      this.port.waiter.until(next),
+      (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
+    )
+    return step
+  })
+
+  /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
+  readonly runAtOnce: Effect.Effect<void, LogLost> = Effect.suspend(() =>
+    Effect.asVoid(this.port.waiter.until(() => this.catchUp() ? undefined : true))
+  )
+
+  /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
+  catchUp(): boolean {
+    if (this.#busy) return true
+    this.#busy = true
+    for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
+      for (const frame of frames) {
+        this.#begin(frame)
+        this.#handled = frame.end
+      }
+      this.#advance()
+    }
+    this.#busy = false
+    return !this.#noteLoss()
+  }
+
+  /** Waits until this reader has reached the target. */
+  reached({ position }: RingTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
+    return Effect.callback((resume) => {
+      if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
+      if (this.position(cursor) >= position) return resume(Effect.void)
+      const waiting: Waiting = {
+        cursor,
+        position,
+        resume: (lost) => resume(lost === undefined ? Effect.void : Effect.fail(lost))
+      }
+      this.#waiting.add(waiting)
+      return Effect.sync(() => {
+        this.#waiting.delete(waiting)
+      })
+    })
+  }
+
+  // Synchronous as long as no handler has to be waited for.
+  #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
+    for (let i = from; i < frames.length; i++) {
+      const running = this.#begin(frames[i] as Frame)
+      if (running !== undefined) {
+        const { end } = frames[i] as Frame
+        return Effect.flatMap(running, () => {
+          this.#ended(end)
+          return this.#each(frames, i + 1)
+        })
+      }
+      this.#handled = (frames[i] as Frame).end
+    }
+    this.#advance()
+    return Effect.void
+  }
+
+  #begin(frame: Frame): Effect.Effect<void> | undefined {
+    const payload = this.#parts.whole(frame.flags, frame.payload)
+    if (payload !== undefined) this.#messages++
+    const running = payload === undefined
+      ? undefined
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
+    this.#released = this.#delivered = frame.end
+    if (running !== undefined) this.#advance()
+    return running
+  }
+
+  #ended(end: number): void {
+    this.#handled = end
+    this.#advance()
+  }
+
+  #advance(): void {
+    const { read } = this.port.cursors()
+    this.#delivered = Math.max(this.#delivered, this.#handled)
+    this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
+    if (this.#waiting.size === 0) return
+    for (const waiting of this.#waiting) {
+      if (this.position(waiting.cursor) < waiting.position) continue
+      this.#waiting.delete(waiting)
+      waiting.resume(undefined)
+    }
+  }
+
+  #noteLoss(): boolean {
+    const evicted = this.port.evicted()
+    const { read } = this.port.cursors()
+    if (evicted === undefined && this.port.damage() === undefined) return false
+    this.#lost = new RangeLost({ ring: this.port.ring, from: evicted?.from ?? read, to: evicted?.to ?? read })
+    for (const waiting of this.#waiting) waiting.resume(this.#lost)
+    this.#waiting.clear()
+    return true
+  }
+
+  get lost(): RangeLost | undefined {
+    return this.#lost
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The messages of one member: whom they reach, and who here wants them.
+ */
+import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import { isSame, MemberGone, type MemberInfo, ShuttingDown } from "../../services/Member.ts"
+import {
+  EventClash,
+  type EventType,
+  type From,
+  type MessageCounts,
+  type MessageError,
+  type Origin,
+  type Reach,
+  ReceiveTimedOut,
+  type SubscribeOptions
+} from "../../services/Messenger.ts"
+import type { ControlLink } from "./ControlLink.ts"
+import { CurrentDeliveries, type Delivery } from "./Delivery.ts"
+import { type Address, everybody, frameKind, isFor, one, others } from "./Frames.ts"
+import type { Mesh } from "./Mesh.ts"
+import type { Message } from "./MessageSource.ts"
+
+interface Subscription {
+  readonly from: From | undefined
+  readonly handle: (value: any, origin: Origin) => Effect.Effect<void>
+  readonly running: Map<Delivery, Latch.Latch>
+  open: boolean
+}
+
+interface Claim {
+  readonly type: EventType<any>
+  readonly subscriptions: Set<Subscription>
+}
+
+export class Messages {
+  readonly #link: ControlLink
+  readonly #claims = new Map<number, Claim>()
+  readonly #counts = { delivered: 0, unclaimed: 0, rejected: 0, failed: 0 }
+  #mesh: Mesh | undefined
+  closed = false
+
+  constructor(link: ControlLink) {
+    this.#link = link
+  }
+
+  /** The mesh is opened after its handlers. */
+  set mesh(mesh: Mesh) {
+    this.#mesh = mesh
+  }
+
+  counts(): MessageCounts {
+    return { ...this.#counts }
+  }
+
+  send<A>(type: EventType<A>, value: A, to: Reach): Effect.Effect<void, MessageError> {
+    return Effect.suspend((): Effect.Effect<void, MessageError> => {
+      const mesh = this.#mesh
+      if (this.closed || mesh === undefined) return Effect.fail(new ShuttingDown())
+      const address = this.#address(to)
+      if (address instanceof MemberGone) return Effect.fail(address)
+      return mesh.send(frameKind.event, type.code, address, type.encode(value))
+    })
+  }
+
+  subscribe<A, E, R>(
+    type: EventType<A>,
+    handler: (value: A, origin: Origin) => Effect.Effect<void, E, R>,
+    { from }: SubscribeOptions = {}
+  ): Effect.Effect<void, EventClash, Scope.Scope | R> {
+    return Effect.contextWith((context: Context.Context<R>) => {
+      const handle = (value: A, origin: Origin) =>
+        Effect.catchCause(Effect.provideContext(handler(value, origin), context), (cause) => this.#failed(type, cause))
+      const subscription: Subscription = { from, handle, running: new Map(), open: true }
+      return Effect.acquireRelease(this.#claim(type, subscription), () => this.#close(type, subscription))
+    })
+  }
+
+  receive<A>(type: EventType<A>, { from }: SubscribeOptions, deadlineMillis: number) {
+    return Effect.scoped(Effect.gen({ self: this }, function*() {
+      const received = Deferred.makeUnsafe<{ readonly value: A; readonly origin: Origin }>()
+      yield* this.subscribe(
+        type,
+        (value, origin) => Effect.sync(() => void Deferred.doneUnsafe(received, Effect.succeed({ value, origin }))),
+        { from }
+      )
+      return yield* Effect.timeoutOrElse(Deferred.await(received), {
+        duration: deadlineMillis,
+        orElse: () => Effect.fail(new ReceiveTimedOut({ name: type.name }))
+      })
+    }))
+  }
+
+  /** Members that a message would go to. */
+  reached(to: Reach): ReadonlyArray<MemberInfo> {
+    const { roster, self } = this.#link
+    if (to === "world") return roster.members
+    if (to === "remote") return roster.members.filter(({ id }) => !isSame(id, self))
+    const member = to === "local" ? self : "member" in to ? to.member : roster.resolve(to.name)?.id
+    const found = member === undefined ? undefined : roster.find(member)
+    return found === undefined ? [] : [found]
+  }
+
+  /** A message from a ring: for whom it is, what it says, and who wants it. */
+  take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
+    if (!isFor(correlation, sender, this.#link.self)) return undefined
+    const claim = this.#claims.get(type)
+    if (claim === undefined) {
+      this.#counts.unclaimed += 1
+      return undefined
+    }
+    const decoded = claim.type.decode(payload.slice())
+    if (Exit.isFailure(decoded)) {
+      this.#counts.rejected += 1
+      return undefined
+    }
+    this.#counts.delivered += 1
+    const origin: Origin = { sender: { slot: sender, generation: senderGeneration }, end }
+    const wanted = [...claim.subscriptions].filter((subscription) => this.#wants(subscription, origin))
+    if (wanted.length === 0) return undefined
+    const ring = this.#mesh?.ringOf(sender) ?? -1
+    return Effect.forEach(wanted, (subscription) => this.#run(subscription, decoded.value, origin, ring), {
+      discard: true
+    })
+  }
+
+  // --- internal ---
+
+  #address(to: Reach): Address | MemberGone {
+    if (to === "world") return everybody
+    if (to === "remote") return others
+    const [member] = this.reached(to)
+    if (member !== undefined) return one(member.id)
+    return new MemberGone({
+      member: typeof to === "object" && "member" in to ? to.member : { slot: -1, generation: 0 }
+    })
+  }
+
+  // A name that was published before the message was sent is known before it is delivered.
+  #wants({ from }: Subscription, { sender }: Origin): boolean {
+    if (from === undefined) return true
+    if ("member" in from) return isSame(from.member, sender)
+    this.#link.catchUp()
+    const named = this.#link.roster.resolve(from.name)
+    return named !== undefined && isSame(named.id, sender)
+  }
+
+  #claim(type: EventType<any>, subscription: Subscription): Effect.Effect<void, EventClash> {
+    return Effect.suspend(() => {
+      const claim = this.#claims.get(type.code) ?? { type, subscriptions: new Set<Subscription>() }
+      if (claim.type !== type) return Effect.fail(new EventClash({ name: type.name, other: claim.type.name }))
+      claim.subscriptions.add(subscription)
+      this.#claims.set(type.code, claim)
+      return Effect.void
+    })
+  }
+
+  #run(subscription: Subscription, value: unknown, origin: Origin, ring: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!subscription.open) return Effect.void
+      const delivery: Delivery = { ring, running: true, closing: false }
+      const ended = Latch.makeUnsafe(false)
+      subscription.running.set(delivery, ended)
+      return subscription.handle(value, origin).pipe(
+        Effect.provideService(CurrentDeliveries, [delivery]),
+        Effect.ensuring(Effect.sync(() => {
+          delivery.running = false
+          subscription.running.delete(delivery)
+          ended.openUnsafe()
+        }))
+      )
+    })
+  }
+
+  // A handler may close its own subscription, and two may close each other's: who closes is not waited for.
+  #close(type: EventType<any>, subscription: Subscription): Effect.Effect<void> {
+    return Effect.flatMap(CurrentDeliveries, (deliveries) => {
+      subscription.open = false
+      const claim = this.#claims.get(type.code)
+      claim?.subscriptions.delete(subscription)
+      if (claim?.subscriptions.size === 0) this.#claims.delete(type.code)
+      const waitedFor = [...subscription.running].filter(([delivery]) =>
+        !deliveries.includes(delivery) && !delivery.closing
+      )
+      if (waitedFor.length === 0) return Effect.void
+      for (const delivery of deliveries) delivery.closing = true
+      return Effect.forEach(waitedFor, ([, ended]) => ended.await, { discard: true })
+    })
+  }
+
+  #failed(type: EventType<any>, cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    this.#counts.failed += 1
+    return Effect.logWarning(`a handler of "${type.name}" failed`, cause)
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What a swarm can be told: sizes, deadlines, and the two switches for demonstration and for tracing.
+ */
+import type * as Effect from "effect/Effect"
+import type { BarrierMode } from "../../services/Barrier.ts"
+import type { MemberId } from "../../services/Member.ts"
+
+/** What a fence saw of one target, where tracing is switched on. */
+export interface BarrierTrace {
+  readonly round: number
+  readonly name: string
+  readonly mode: BarrierMode
+  readonly member: MemberId
+  /** Whether this member waited as the coordinator, before the release, or for itself, after it. */
+  readonly side: "coordinator" | "member"
+  readonly ring: number
+  readonly target: number
+  /** Where the reader was before it waited, and after. */
+  readonly observed: number
+  readonly reached: number
+  readonly backlogBefore: number
+  readonly backlogAfter: number
+  readonly messages: number
+}
+
+export interface SwarmOptions {
+  /** What others see of this member. Default: the process's name. */
+  readonly name?: string | undefined
+  /** Becomes the coordinator of this region. Exactly one member does. */
+  readonly coordinate?: boolean | undefined
+  /** Takes over when the coordinator is gone. */
+  readonly standby?: boolean | undefined
+  /** What the coordinator let this process in by, when it was invited. */
+  readonly invitation?: string | undefined
+  /** 0 for the first life, counted up by each recovery. */
+  readonly occurrence?: number | undefined
+  readonly joinDeadlineMillis?: number | undefined
+  /** How long a sender waits for room before it fails. Default 30,000. */
+  readonly roomDeadlineMillis?: number | undefined
+  /** Default 16 MiB. */
+  readonly messageBytesMax?: number | undefined
+  /** How long a request to the coordinator may take. Default 10,000. */
+  readonly answerDeadlineMillis?: number | undefined
+  /** How long members wait for a standby. Default 2,000. */
+  readonly failoverMillis?: number | undefined
+  /** How often life is looked after. Default 50. */
+  readonly livenessMillis?: number | undefined
+  /** When a member that does not read is called suspect. Default 1,000. */
+  readonly suspectMillis?: number | undefined
+  /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
+  readonly drain?: "on" | "off" | undefined
+  readonly trace?: ((event: BarrierTrace) => void) | undefined
+  /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
+  readonly shutdownHook?: Effect.Effect<void> | undefined
+}
+
+type Switch = "trace" | "shutdownHook"
+
+/** The same, with every default filled in. */
+export type Settled =
+  & { readonly [K in Exclude<keyof SwarmOptions, Switch>]-?: NonNullable<SwarmOptions[K]> }
+  & {
+    readonly trace: ((event: BarrierTrace) => void) | undefined
+    readonly shutdownHook: Effect.Effect<void> | undefined
+  }
+
+export const settle = (options: SwarmOptions, processName: string): Settled => ({
+  name: options.name ?? processName,
+  coordinate: options.coordinate ?? false,
+  standby: options.standby ?? false,
+  invitation: options.invitation ?? "",
+  occurrence: options.occurrence ?? 0,
+  joinDeadlineMillis: options.joinDeadlineMillis ?? 10_000,
+  roomDeadlineMillis: options.roomDeadlineMillis ?? 30_000,
+  messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
+  answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,
+  failoverMillis: options.failoverMillis ?? 2000,
+  livenessMillis: options.livenessMillis ?? 50,
+  suspectMillis: options.suspectMillis ?? 1000,
+  drain: options.drain ?? "on",
+  trace: options.trace,
+  shutdownHook: options.shutdownHook
+})

@@ -1,0 +1,269 @@
+/**
+ * The rounds of all barriers, as the coordinator keeps them.
+ *
+ * A round is one use of a barrier: the members that were in its group when it was opened, those who arrived, and, once
+ * all have, the draining of what they had sent. Whoever comes again before the release joins its own arrival; whoever
+ * comes later is in the next round.
+ */
+import * as Effect from "effect/Effect"
+import type { BarrierMode, Exemption, RangeLost } from "../../services/Barrier.ts"
+import { isSame, type MemberId } from "../../services/Member.ts"
+import type { Ring, RingTarget } from "../../services/Ring.ts"
+import type { Answer, Arrival, Notice } from "./ControlMessages.ts"
+import { drain, type DrainingOf, furthest } from "./Draining.ts"
+import type { Mesh } from "./Mesh.ts"
+import type { Settled } from "./Options.ts"
+import type { Roster } from "./Roster.ts"
+
+/** Names that begin so belong to the system. */
+export const reservedPrefix = "ringfence/"
+
+interface Arrived {
+  readonly member: MemberId
+  arrival: Arrival
+}
+
+interface Round {
+  readonly id: number
+  readonly name: string
+  readonly group: string
+  readonly mode: BarrierMode
+  /** Who has to come, by slot. */
+  readonly expected: Map<number, MemberId>
+  readonly arrived: Map<number, Arrived>
+  /** What the dead and the departed had sent before they arrived is still drained. */
+  readonly kept: Array<Arrival>
+  readonly departed: Array<MemberId>
+  readonly withdrawn: Array<MemberId>
+  draining: boolean
+}
+
+export interface RoundsHost {
+  readonly roster: Roster
+  readonly mesh: Mesh
+  readonly ring: Ring["Service"]
+  readonly settled: Settled
+  readonly notify: (notice: Notice) => void
+  /** Runs a round's draining in a fiber of its own, until it ends or is stopped. */
+  readonly start: (round: number, draining: Effect.Effect<void>) => void
+  readonly stop: (round: number) => void
+  /** A member that is about to leave takes part in no round. */
+  readonly isLeaving: (member: MemberId) => boolean
+}
+
+export class Rounds {
+  readonly #host: RoundsHost
+  readonly #open = new Set<Round>()
+  #rounds = 0
+
+  constructor(host: RoundsHost) {
+    this.#host = host
+  }
+
+  /** Takes an arrival in. An answer only when it is refused: otherwise the release is the answer. */
+  arrive(member: MemberId, arrival: Arrival): Answer | undefined {
+    const refused = this.#refusal(member, arrival)
+    if (refused !== undefined) return refused
+    const amended = this.#arrivalOf(member, arrival.attempt)
+    if (amended !== undefined && !amended.round.draining) amended.arrived.arrival = arrival
+    // Too late for the round it was meant for: the release says so, and the fiber arrives anew.
+    if (amended !== undefined || arrival.amendment > 0) return undefined
+    const round = this.#roundFor(member, arrival)
+    if (round.mode !== arrival.mode) return { _tag: "Mismatch", asked: arrival.mode, round: round.mode }
+    round.arrived.set(member.slot, { member, arrival })
+    this.#lookAt(round)
+    return undefined
+  }
+
+  /**
+   * Takes an arrival back, or only says who is absent when others of that process `stay`. `Done` when it is too late:
+   * the release is out already.
+   */
+  withdraw(member: MemberId, attempt: number, stay: boolean): Answer {
+    const found = this.#arrivalOf(member, attempt)
+    if (found === undefined) return { _tag: "Done" }
+    const { arrived, round } = found
+    const absent = [...round.expected.values()].filter(({ slot }) => !round.arrived.has(slot))
+    if (stay) return { _tag: "Withdrawn", absent }
+    round.arrived.delete(member.slot)
+    if (round.draining) {
+      round.expected.delete(member.slot)
+      round.withdrawn.push(member)
+      round.kept.push(arrived.arrival)
+    }
+    this.#lookAt(round)
+    return { _tag: "Withdrawn", absent }
+  }
+
+  /** Nobody waits for that member any more. What it had sent before it arrived stays a target. */
+  depart(member: MemberId): void {
+    for (const round of [...this.#open]) {
+      const expected = round.expected.get(member.slot)
+      if (expected === undefined || !isSame(expected, member)) continue
+      const arrived = round.arrived.get(member.slot)
+      if (arrived !== undefined) round.kept.push(arrived.arrival)
+      round.expected.delete(member.slot)
+      round.arrived.delete(member.slot)
+      round.departed.push(member)
+      this.#lookAt(round)
+    }
+  }
+
+  // --- internal ---
+
+  #refusal(member: MemberId, { drainTargets, group, name }: Arrival): Answer | undefined {
+    const refused = (reason: string, detail: string): Answer => ({ _tag: "Refused", reason, detail })
+    if (name === "") return refused("empty", "a barrier has a name")
+    if (name.startsWith(reservedPrefix)) {
+      return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)
+    }
+    if (!this.#host.roster.group(group).some(({ id }) => isSame(id, member))) {
+      return refused("notInGroup", `the member is not in group "${group}"`)
+    }
+    for (const target of drainTargets) {
+      const wrong = this.#wrongTarget(member, target)
+      if (wrong !== undefined) return refused(wrong.reason, wrong.detail)
+    }
+    return undefined
+  }
+
+  #wrongTarget(member: MemberId, { generation, position, ring }: RingTarget) {
+    const source = this.#host.mesh.source(ring)
+    if (source === undefined || this.#host.mesh.ringOf(member.slot) !== ring) {
+      return { reason: "impossible", detail: `ring ${ring} is not one that the member writes` }
+    }
+    const now = source.port.generation()
+    if (generation !== now) {
+      return { reason: "generation", detail: `the ring is in generation ${now}, not ${generation}` }
+    }
+    const leading = source.port.leading()
+    if (position >= 0 && position <= leading) return undefined
+    return { reason: "impossible", detail: `nothing was sent at ${position}: the ring is at ${leading}` }
+  }
+
+  #arrivalOf(member: MemberId, attempt: number): { readonly round: Round; readonly arrived: Arrived } | undefined {
+    for (const round of this.#open) {
+      const arrived = round.arrived.get(member.slot)
+      if (arrived !== undefined && isSame(arrived.member, member) && arrived.arrival.attempt === attempt) {
+        return { round, arrived }
+      }
+    }
+    return undefined
+  }
+
+  #roundFor(member: MemberId, { group, mode, name }: Arrival): Round {
+    for (const round of this.#open) {
+      if (round.name !== name || round.group !== group || round.draining) continue
+      const expected = round.expected.get(member.slot)
+      if (expected !== undefined && isSame(expected, member)) return round
+    }
+    const members = this.#host.roster.group(group).filter(({ id }) => !this.#host.isLeaving(id))
+    const round: Round = {
+      id: ++this.#rounds,
+      name,
+      group,
+      mode,
+      expected: new Map(members.map(({ id }) => [id.slot, id])),
+      arrived: new Map(),
+      kept: [],
+      departed: [],
+      withdrawn: [],
+      draining: false
+    }
+    this.#open.add(round)
+    return round
+  }
+
+  #lookAt(round: Round): void {
+    if (round.arrived.size === 0) {
+      this.#host.stop(round.id)
+      this.#open.delete(round)
+      return
+    }
+    if (!round.draining && [...round.expected.keys()].some((slot) => !round.arrived.has(slot))) return
+    // A round that drains already begins again: whom it waits for has changed.
+    round.draining = true
+    const targets = this.#targetsOf(round)
+    if (targets.length === 0) return this.#release(round, targets)
+    const draining = this.#drain(round, targets).pipe(
+      Effect.matchEffect({
+        onFailure: (lost) => Effect.sync(() => this.#break(round, lost)),
+        onSuccess: () => Effect.sync(() => this.#release(round, targets))
+      })
+    )
+    this.#host.start(round.id, draining)
+  }
+
+  #targetsOf(round: Round): ReadonlyArray<RingTarget> {
+    if (round.mode === "rendezvous" || this.#host.settled.drain === "off") return []
+    const arrivals = [...round.kept, ...[...round.arrived.values()].map(({ arrival }) => arrival)]
+    return furthest(arrivals.flatMap(({ drainTargets }) => drainTargets))
+  }
+
+  #exemptionsOf(round: Round): ReadonlyArray<Exemption> {
+    return [...round.arrived.values()].flatMap(({ arrival, member }) =>
+      arrival.exempt.map((ring) => ({ member, ring }))
+    )
+  }
+
+  // One child fiber a target: a death, a departure or the end of the coordinator interrupts exactly these.
+  #drain(round: Round, targets: ReadonlyArray<RingTarget>): Effect.Effect<void, RangeLost> {
+    const one = (target: RingTarget) =>
+      round.mode === "processingFence" ? this.#handledByAll(round, target) : this.#deliveredHere(round, target)
+    return Effect.forEach(targets, one, { concurrency: "unbounded", discard: true })
+  }
+
+  #deliveredHere(round: Round, target: RingTarget): Effect.Effect<void, RangeLost> {
+    const { mesh, settled } = this.#host
+    const source = mesh.source(target.ring)
+    if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return Effect.void
+    const { id, mode, name } = round
+    const of: DrainingOf = { round: id, name, mode, member: mesh.self, side: "coordinator" }
+    return Effect.asVoid(drain(source, target, "delivered", of, settled.trace))
+  }
+
+  // The cursors of all members are in shared memory: no second round of messages is needed.
+  #handledByAll(round: Round, { position, ring }: RingTarget): Effect.Effect<void, RangeLost> {
+    const behind = () =>
+      this.#host.ring.readers(ring).some(({ handled, process, processGeneration }) => {
+        const member = round.expected.get(process)
+        if (member === undefined || member.generation !== processGeneration || handled >= position) return false
+        return !this.#isExempt(round, member, ring)
+      })
+    return Effect.ignore(this.#host.ring.cursorWaiter.until(() => behind() ? undefined : true))
+  }
+
+  #isExempt(round: Round, member: MemberId, ring: number): boolean {
+    return round.arrived.get(member.slot)?.arrival.exempt.includes(ring) ?? false
+  }
+
+  #release(round: Round, targets: ReadonlyArray<RingTarget>): void {
+    this.#open.delete(round)
+    const { departed, group, id, mode, name, withdrawn } = round
+    const arrivals = [...round.arrived.values()].map(({ arrival: { amendment, attempt }, member }) => ({
+      member,
+      attempt,
+      amendment
+    }))
+    this.#host.notify({
+      _tag: "Released",
+      round: id,
+      name,
+      group,
+      mode,
+      arrivals,
+      departed,
+      withdrawn,
+      targets,
+      exempt: this.#exemptionsOf(round),
+      drain: this.#host.settled.drain === "on"
+    })
+  }
+
+  #break(round: Round, { from, ring, to }: RangeLost): void {
+    this.#open.delete(round)
+    const { group, name } = round
+    const arrivals = [...round.arrived.values()].map(({ arrival: { attempt }, member }) => ({ member, attempt }))
+    this.#host.notify({ _tag: "Broken", name, group, arrivals, ring, from, to })
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Barriers: nobody goes on before all have arrived, and, as a fence, not before what was sent ahead has come through.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type CoordinatorLost, MemberId, showMember, type ShuttingDown } from "./Member.ts"
+import { RingTarget } from "./Ring.ts"
+
+/**
+ * What a barrier promises when it returns in a member Q:
+ *
+ * - `rendezvous`: all have arrived. Nothing about messages.
+ * - `deliveryFence`: and everything that any member sent before it arrived has been delivered (its handler has begun)
+ *   to the coordinator and to Q.
+ * - `processingFence`: and every member has handled it (the handlers have ended).
+ */
+export const BarrierMode = Schema.Literals(["rendezvous", "deliveryFence", "processingFence"])
+export type BarrierMode = typeof BarrierMode.Type
+
+/** A stream that a fence did not wait for in one member, because the fence was entered from a handler of it. */
+export const Exemption = Schema.Struct({ member: MemberId, ring: Schema.Int })
+export type Exemption = typeof Exemption.Type
+
+/** How a target was reached by this member. Positions are bytes of the ring. */
+export interface Drained {
+  readonly target: RingTarget
+  /** Where this member was when the release came. */
+  readonly before: number
+  /** Where it was when the fence returned. */
+  readonly after: number
+  /** Messages that came through in between. */
+  readonly messages: number
+}
+
+interface Release {
+  /** Numbers the rounds of this coordinator. */
+  readonly round: number
+  readonly mode: BarrierMode
+  readonly targets: ReadonlyArray<RingTarget>
+  readonly exempt: ReadonlyArray<Exemption>
+  readonly drained: ReadonlyArray<Drained>
+}
+
+/** All members of the group arrived. */
+export interface Satisfied extends Release {
+  readonly _tag: "Satisfied"
+}
+
+/** Some did not arrive any more: they died, left, or withdrew after they had arrived. What the others sent is through. */
+export interface Degraded extends Release {
+  readonly _tag: "Degraded"
+  readonly departed: ReadonlyArray<MemberId>
+  readonly withdrawn: ReadonlyArray<MemberId>
+}
+
+export type BarrierResult = Satisfied | Degraded
+
+/** The deadline passed. This member does not count as arrived, and whoever is absent is named. */
+export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("BarrierTimedOut", {
+  name: Schema.String,
+  /** Members that had not arrived. Empty when all had, and the draining took too long. */
+  absent: Schema.Array(MemberId),
+  /** Targets that were not reached in time. */
+  undrained: Schema.Array(RingTarget),
+  /** True when the coordinator did not answer either, so that the others may see another outcome. */
+  undecided: Schema.Boolean
+}) {
+  override get message(): string {
+    const who = this.absent.map(showMember).join(", ")
+    if (this.undecided) return `barrier "${this.name}" timed out, and the coordinator does not answer`
+    return who === ""
+      ? `barrier "${this.name}" timed out while ${this.undrained.length} streams were draining`
+      : `barrier "${this.name}" timed out without ${who}`
+  }
+}
+
+/** Others are in this round with another mode. They are not disturbed. */
+export class ModeMismatch extends Schema.TaggedError<ModeMismatch>()("ModeMismatch", {
+  name: Schema.String,
+  asked: BarrierMode,
+  round: BarrierMode
+}) {
+  override get message(): string {
+    return `barrier "${this.name}" is a ${this.round} in this round, not a ${this.asked}`
+  }
+}
+
+/** The arrival was refused: nothing of it counts. */
+export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("ArrivalRefused", {
+  name: Schema.String,
+  reason: Schema.Literals(["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `barrier "${this.name}": ${this.detail}`
+  }
+}
+
+/** Part of a stream was lost before it was delivered, so that the fence cannot hold. */
+export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
+  ring: Schema.Int,
+  from: Schema.Number,
+  to: Schema.Number
+}) {
+  override get message(): string {
+    return `ring ${this.ring} lost what lay from ${this.from} to ${this.to}`
+  }
+}
+
+export type BarrierError =
+  | BarrierTimedOut
+  | ModeMismatch
+  | ArrivalRefused
+  | RangeLost
+  | CoordinatorLost
+  | ShuttingDown
+
+export interface BarrierOptions {
+  /** Default `deliveryFence`. */
+  readonly mode?: BarrierMode | undefined
+  /** Default `all`: every member. */
+  readonly group?: string | undefined
+  /** Default 30 seconds. */
+  readonly deadline?: Duration.Input | undefined
+}
+
+/**
+ * The barriers of a swarm.
+ *
+ * @example
+ * ```ts
+ * import { Barrier } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const barrier = yield* Barrier
+ *   const result = yield* barrier.enter("iteration", { mode: "processingFence", deadline: "5 seconds" })
+ *   return result._tag === "Satisfied"
+ * })
+ * ```
+ */
+export class Barrier extends Context.Service<Barrier, {
+  /** Arrives at the barrier of that name and waits for its release. A name may be used again at once. */
+  readonly enter: (name: string, options?: BarrierOptions) => Effect.Effect<BarrierResult, BarrierError>
+}>()("ringfence/Barrier") {}

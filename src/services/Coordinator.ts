@@ -1,0 +1,109 @@
+/**
+ * Membership: who is in the swarm, under which names and in which groups, and how one joins and leaves.
+ *
+ * One member coordinates. All know the same membership, which has a version, its epoch: it is counted up by each join
+ * and departure, and a member is in it only when everybody is able to hear it and it everybody.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CoordinatorLost, DepartureReason, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
+
+/** Something that changed in the membership. Everybody sees the same changes in the same order. */
+export type MemberEvent =
+  | { readonly _tag: "Joined"; readonly epoch: number; readonly member: MemberInfo }
+  | {
+    readonly _tag: "Departed"
+    readonly epoch: number
+    readonly member: MemberInfo
+    readonly reason: DepartureReason
+  }
+  | { readonly _tag: "NamePublished"; readonly name: string; readonly member: MemberId }
+  | { readonly _tag: "NameUnpublished"; readonly name: string; readonly member: MemberId }
+  | { readonly _tag: "GroupJoined"; readonly group: string; readonly member: MemberId }
+  | { readonly _tag: "GroupLeft"; readonly group: string; readonly member: MemberId }
+  | { readonly _tag: "CoordinatorChanged"; readonly coordinator: MemberId }
+
+/** The name is published by somebody else, or is not one. */
+export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused", {
+  name: Schema.String,
+  reason: Schema.Literals(["taken", "reserved", "empty"])
+}) {
+  override get message(): string {
+    const why = { taken: "is published already", reserved: "is reserved", empty: "is not a name" }
+    return `name "${this.name}" ${why[this.reason]}`
+  }
+}
+
+/** Nobody published that name within the deadline. */
+export class NameMissing extends Schema.TaggedError<NameMissing>()("NameMissing", { name: Schema.String }) {
+  override get message(): string {
+    return `nobody has published the name "${this.name}"`
+  }
+}
+
+/** This member could not join. Nothing of it is left behind. */
+export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused", {
+  reason: Schema.Literals(["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"])
+}) {
+  override get message(): string {
+    const why = {
+      noCoordinator: "nobody coordinates this region",
+      coordinated: "this region has a coordinator already",
+      invitation: "the invitation is unknown, used or expired",
+      shuttingDown: "the swarm is shutting down",
+      deadline: "the coordinator did not let it in within the deadline"
+    }
+    return `cannot join: ${why[this.reason]}`
+  }
+}
+
+/** A coordinator may not leave while there are members and no standby: use `shutdown`. */
+export class LeaveRefused extends Schema.TaggedError<LeaveRefused>()("LeaveRefused", {}) {
+  override get message(): string {
+    return "the coordinator may not leave its members without a standby: shut down together instead"
+  }
+}
+
+export class Coordinator extends Context.Service<Coordinator, {
+  readonly self: MemberInfo
+  /** True while this member coordinates. */
+  readonly coordinates: () => boolean
+  readonly members: () => ReadonlyArray<MemberInfo>
+  /** Members of a group; `all` has everybody. */
+  readonly group: (group: string) => ReadonlyArray<MemberInfo>
+  readonly epoch: () => number
+  /** Changes from now on. */
+  readonly changes: Stream.Stream<MemberEvent>
+  /** Members that are alive and do not keep up: stopped, or busy beyond measure. */
+  readonly suspects: () => ReadonlyArray<MemberInfo>
+  /** Waits for a state of the membership, looked at again after each change. */
+  readonly awaitMembers: (
+    until: (members: ReadonlyArray<MemberInfo>) => boolean
+  ) => Effect.Effect<ReadonlyArray<MemberInfo>, CoordinatorLost>
+  /** Publishes a name for this member until the scope closes. */
+  readonly publish: (
+    name: string
+  ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
+  readonly resolve: (name: string) => MemberInfo | undefined
+  /** The member that has published the name, now or within the deadline (30 seconds). */
+  readonly waitFor: (
+    name: string,
+    options?: { readonly deadline?: Duration.Input }
+  ) => Effect.Effect<MemberInfo, NameMissing | CoordinatorLost>
+  /** Takes part in a group until the scope closes. */
+  readonly joinGroup: (
+    group: string
+  ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
+  /** Leaves alone. The others go on, and rounds do not wait for this member any more. */
+  readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost>
+  /** Leaves together: returns when all members have called it and the coordinator's hook has run. */
+  readonly shutdown: Effect.Effect<void, CoordinatorLost>
+  /** Fails when the coordinator is dead and nobody takes over. */
+  readonly lost: Effect.Effect<never, CoordinatorLost>
+  /** The member, or a typed error when it is none any more. */
+  readonly find: (member: MemberId) => Effect.Effect<MemberInfo, MemberGone>
+}>()("ringfence/Coordinator") {}

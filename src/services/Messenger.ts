@@ -1,0 +1,140 @@
+/**
+ * Messages between members: typed by a Schema, in order per sender, to all, to one, or to whoever has a name.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as SchemaBinary from "effect/encoding/SchemaBinary"
+import type * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { NameMissing } from "./Coordinator.ts"
+import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
+import type { MessageTooLarge, RingFull } from "./Ring.ts"
+import type { LogLost } from "./Sequencer.ts"
+
+/** A kind of message: a name that all members agree on, and what it carries. */
+export interface EventType<A> {
+  readonly name: string
+  /** What stands for the name in a frame. */
+  readonly code: number
+  readonly encode: (value: A) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => Exit.Exit<A, unknown>
+}
+
+/**
+ * Declares a kind of message, as a value that senders, receivers and tests share.
+ *
+ * @example
+ * ```ts
+ * import { Messenger } from "ringfence"
+ * import * as Schema from "effect/Schema"
+ *
+ * const Tick = Messenger.event("tick", Schema.Struct({ at: Schema.Int }))
+ * ```
+ */
+export const event = <A, I>(name: string, schema: Schema.Codec<A, I, never, never>): EventType<A> => {
+  const codec = SchemaBinary.toCodec(schema)
+  const encode = Schema.encodeSync(codec)
+  const decode = Schema.decodeUnknownExit(codec)
+  return {
+    name,
+    code: codeOf(name),
+    encode: (value) => encode(value) as Uint8Array,
+    decode: (bytes) => decode(bytes)
+  }
+}
+
+/** Who gets a message: this member itself, all others, all, one member, or whoever has published a name. */
+export type Reach =
+  | "local"
+  | "remote"
+  | "world"
+  | { readonly member: MemberId }
+  | { readonly name: string }
+
+/** Where a message came from. */
+export interface Origin {
+  readonly sender: MemberId
+  /** The position behind it in its sender's ring. */
+  readonly end: number
+}
+
+/** From whom messages are wanted: a member, or whoever has published a name (now or later). */
+export type From = { readonly member: MemberId } | { readonly name: string }
+
+export interface SubscribeOptions {
+  readonly from?: From | undefined
+}
+
+/** Two kinds of message have the same code, or the same name and another declaration. Rename one. */
+export class EventClash extends Schema.TaggedError<EventClash>()("EventClash", {
+  name: Schema.String,
+  other: Schema.String
+}) {
+  override get message(): string {
+    return `messages "${this.name}" and "${this.other}" cannot be told apart: rename one`
+  }
+}
+
+/** No such message came within the deadline. */
+export class ReceiveTimedOut extends Schema.TaggedError<ReceiveTimedOut>()("ReceiveTimedOut", {
+  name: Schema.String
+}) {
+  override get message(): string {
+    return `no message "${this.name}" came within the deadline`
+  }
+}
+
+export type MessageError =
+  | MessageTooLarge
+  | RingFull
+  | MemberGone
+  | NameMissing
+  | ShuttingDown
+  | CoordinatorLost
+  | LogLost
+
+/** What became of the messages that were read. */
+export interface MessageCounts {
+  readonly delivered: number
+  /** Of a kind that nobody here has subscribed to. */
+  readonly unclaimed: number
+  /** That did not decode. */
+  readonly rejected: number
+  /** Whose handler failed. */
+  readonly failed: number
+}
+
+export class Messenger extends Context.Service<Messenger, {
+  /** Sends; waits while the slowest receiver holds the room. Default reach: `remote`. */
+  readonly send: <A>(type: EventType<A>, value: A, to?: Reach) => Effect.Effect<void, MessageError>
+  /**
+   * Runs the handler for each message, one after the other for each sender. After the scope has closed no handler
+   * runs. A handler that fails is reported and counted, and the next message comes.
+   */
+  readonly subscribe: <A, E, R>(
+    type: EventType<A>,
+    handler: (value: A, origin: Origin) => Effect.Effect<void, E, R>,
+    options?: SubscribeOptions
+  ) => Effect.Effect<void, EventClash, Scope.Scope | R>
+  /** The next such message from now on. Default deadline: 30 seconds. */
+  readonly receive: <A>(
+    type: EventType<A>,
+    options?: SubscribeOptions & { readonly deadline?: Duration.Input | undefined }
+  ) => Effect.Effect<{ readonly value: A; readonly origin: Origin }, EventClash | ReceiveTimedOut>
+  readonly counts: () => MessageCounts
+  /** Members a message to that reach would go to now. */
+  readonly reached: (to: Reach) => ReadonlyArray<MemberInfo>
+}>()("ringfence/Messenger") {
+  static readonly event = event
+}
+
+// --- internal ---
+
+// FNV-1a, 32 bits (Fowler, Noll, Vo).
+const codeOf = (name: string): number => {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  return hash
+}
