@@ -31,7 +31,8 @@ uint64_t fill(RingWriter& writer, uint64_t number);
 // Reads as the JavaScript side does, with the same checks: whole frames, one after the other.
 class RingFollowing {
  public:
-  explicit RingFollowing(RingReader& reader, uint64_t next = 0) : next(next), reader_(reader), at_(reader.cursors().read) {}
+  explicit RingFollowing(RingReader& reader, uint64_t first = 0)
+      : next(first), reader_(reader), at_(reader.cursors().read) {}
 
   // Frames that were there, their contents checked; given back unless told to keep them.
   uint64_t take(bool keep = false);

@@ -107,7 +107,7 @@ TEST("a reader whose cursor cannot be true is told that it lost all, and holds n
 }
 
 TEST("a position that no writer left is not gone on with") {
-  for (const uint64_t position : {uint64_t{4}, (1ULL << 53) + 8, ~uint64_t{7}}) {
+  for (const uint64_t position : {uint64_t{4}, (uint64_t{1} << 53) + 8, ~uint64_t{7}}) {
     const auto region = anonymousRegion(ringGeometry());
     writerOf(region).reset();
     region->ring(0).lead.position = position;
