@@ -25,7 +25,7 @@ export interface ReaderHandle {
   readonly [handle]: "reader"
 }
 
-/** Counts the bytes prefaulted while a region is being created. */
+/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
 export interface ProgressHandle {
   readonly [handle]: "progress"
 }
@@ -213,6 +213,8 @@ export const readFrom = { start: 0, end: 1, position: 2 } as const
 export interface Native {
   newProgress(): ProgressHandle
   progressBytes(progress: ProgressHandle): number
+  /** The creation ends soon, with the fault `cancelled` and nothing left of the region, unless it has ended already. */
+  cancelCreation(progress: ProgressHandle): void
   createRegion(
     path: string,
     processName: string,

@@ -1,9 +1,11 @@
 /**
  * Regions that are not there, not whole, not ours, or do not fit: a typed error each, and nothing left behind.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { execFileSync } from "node:child_process"
@@ -16,6 +18,7 @@ import {
   openSync,
   readdirSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -26,6 +29,7 @@ import { join } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import * as Regions from "../../src/layers/Regions.ts"
+import { load, type ProgressHandle } from "../../src/native/binding.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/Topic.ts"
 import { smallGeometry } from "../suites/family.ts"
@@ -45,6 +49,12 @@ const attach = (path: string) => Effect.scoped(Layer.build(CxlMemory.layerAttach
 
 /** A region that is there for the rest of the scope. */
 const created = (path: string) => Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry }))
+
+/** 2 GiB: some hundred milliseconds to make, in which it can be given up. */
+const largeGeometry = { ...smallGeometry, brokers: 4, clients: 8, laneBytes: 64 * 1024 * 1024 }
+
+const shared = statfsSync("/dev/shm")
+const plentyFree = shared.bavail * shared.bsize > 4 * 1024 ** 3
 
 /** Writes over the bytes at `offset`, as something from outside would. */
 const damage = (path: string, offset: number, bytes: ReadonlyArray<number>) => {
@@ -183,6 +193,59 @@ describe("regions", () => {
       assert.include(["busy", "exists"], error.fault)
       yield* Scope.close(scope, Exit.void)
       assert.isFalse(existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(!plentyFree)("given up while they are made: soon, and nothing is left", () =>
+    Effect.gen(function*() {
+      const native = load()
+      assert(!("unavailable" in native))
+      const newProgress = vi.spyOn(native, "newProgress")
+      yield* Effect.addFinalizer(() => Effect.sync(() => newProgress.mockRestore()))
+      const region = `test-given-up-${process.pid}`
+      const begun = yield* Deferred.make<number>()
+      const making = yield* Effect.forkChild(Effect.scoped(Layer.build(CxlMemory.layerShm({
+        region,
+        geometry: largeGeometry,
+        onProgress: (_, all) => Deferred.doneUnsafe(begun, Effect.succeed(all))
+      }))))
+      const total = yield* Deferred.await(begun)
+      yield* Fiber.interrupt(making)
+      const progress = newProgress.mock.results[0]?.value as ProgressHandle
+      assert.isBelow(native.progressBytes(progress), total)
+      assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(!plentyFree)("given up when the process exits, and nothing is left", () =>
+    Effect.sync(() => {
+      const region = `test-exit-${process.pid}`
+      const program = `
+        import * as Effect from "effect/Effect"
+        import * as Layer from "effect/Layer"
+        import { layerShm } from "${import.meta.resolve("../../src/layers/CxlMemory.ts")}"
+        const onProgress = (faulted) => faulted > 0 && process.exit(0)
+        const options = { region: "${region}", geometry: ${JSON.stringify(largeGeometry)}, onProgress }
+        await Effect.runPromise(Effect.scoped(Layer.build(layerShm(options))))
+        console.log("made")
+      `
+      const cwd = import.meta.dirname
+      const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd, encoding: "utf8" })
+      assert.strictEqual(output, "")
+      assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
+    }))
+
+  it.live("not given up where nothing may be interrupted", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const begun = yield* Deferred.make<void>()
+      const making = Layer.build(CxlMemory.layerFile({
+        path,
+        geometry: smallGeometry,
+        onProgress: () => Deferred.doneUnsafe(begun, Effect.void)
+      }))
+      const made = yield* Effect.forkChild(Effect.uninterruptible(making))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(made)
+      assert.isTrue(existsSync(path))
     }).pipe(Effect.scoped))
 
   it.live("tell how much was prefaulted while they are made", () =>
