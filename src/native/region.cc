@@ -135,7 +135,7 @@ bool cancelled(const CreateProgress* progress) {
 }
 
 Status noSpace(uint64_t wantedBytes, uint64_t freeBytes) {
-  Status status = Status::failed("noSpace", "there is not enough room for the region");
+  Status status = Status::failed("noSpace", "there is not enough room for it");
   status.wantedBytes = wantedBytes;
   status.freeBytes = freeBytes;
   return status;

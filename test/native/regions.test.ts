@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as fc from "fast-check"
 import { execFileSync } from "node:child_process"
 import {
   chownSync,
@@ -28,8 +29,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
+import { geometryArray } from "../../src/layers/native/NativeRegion.ts"
 import * as Regions from "../../src/layers/Regions.ts"
 import { load, type ProgressHandle } from "../../src/native/binding.ts"
+import { defaultGeometry } from "../../src/services/CxlMemory.ts"
+import { geometryError } from "../../src/services/GeometryRules.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/Topic.ts"
 import { smallGeometry } from "../suites/family.ts"
@@ -115,6 +119,7 @@ describe("regions", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(CxlMemory.layerFile({ path, geometry }))))
       assert.strictEqual(error.fault, "noSpace")
       assert.isAbove(error.wantedBytes ?? 0, error.freeBytes ?? Infinity)
+      assert.match(error.message, /it takes [\d.]+ TiB, [\d.]+ [KMGT]iB are free/)
       assert.deepStrictEqual(readdirSync(join(path, "..")), [])
     }).pipe(Effect.scoped))
 
@@ -174,6 +179,37 @@ describe("regions", () => {
         assert.strictEqual(yield* fault(Effect.scoped(Layer.build(CxlMemory.layerAttach({ region })))), "invalid")
       }
     }))
+
+  it("of impossible sizes are told by the same rules in both languages", () => {
+    const native = load()
+    assert(!("unavailable" in native))
+    const small = fc.constantFrom(0, 1, 2, 31, 32, 33, 64, 65, 256, 257, 512, 513)
+    const power = fc.nat({ max: 33 }).map((exponent) => 2 ** exponent)
+    const around = fc.tuple(power, fc.constantFrom(-1, 0, 0, 0, 0, 0, 1)).map(([size, more]) => size + more)
+    const geometry = fc.record({
+      brokers: small,
+      clients: small,
+      topics: small,
+      readers: small,
+      processes: small,
+      laneSlots: around,
+      indexEntries: around,
+      laneBytes: around,
+      batchBytes: around
+    })
+    const change = fc.record({ of: geometry, only: fc.subarray(Object.keys(defaultGeometry), { maxLength: 2 }) })
+    fc.assert(
+      fc.property(change, ({ of, only }) => {
+        const sizes = {
+          ...defaultGeometry,
+          ...Object.fromEntries(Object.entries(of).filter(([name]) => only.includes(name)))
+        }
+        const possible = native.layoutBytes(geometryArray(sizes)) > 0
+        assert.strictEqual(geometryError("", sizes) === undefined, possible, JSON.stringify(sizes))
+      }),
+      { numRuns: 2000 }
+    )
+  })
 
   it.live("are private to their owner by default, and gone with it", () =>
     Effect.gen(function*() {

@@ -13,6 +13,7 @@ import {
   type RegionError,
   type RegionInfo
 } from "../../services/CxlMemory.ts"
+import { geometryError } from "../../services/GeometryRules.ts"
 import { attempt, nativeModule } from "./Faults.ts"
 import { createRegion } from "./RegionCreation.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
@@ -64,6 +65,8 @@ export const create = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const native = yield* nativeModule
+    const invalid = geometryError(name, { ...defaultGeometry, ...options.geometry })
+    if (invalid !== undefined) return yield* invalid
     const processName = options.processName ?? processTitle()
     const geometry = geometryArray(options.geometry)
     const totalBytes = native.layoutBytes(geometry)
