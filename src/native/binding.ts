@@ -226,7 +226,6 @@ export interface Native {
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   reattachRegion(region: RegionHandle, processName: string): RegionHandle
-  populateRegion(region: RegionHandle): Promise<void>
   regionInfo(region: RegionHandle): NativeRegionInfo
   processes(region: RegionHandle): ReadonlyArray<NativeProcess>
   closeRegion(region: RegionHandle): void

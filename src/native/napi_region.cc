@@ -1,10 +1,4 @@
-#include <sys/mman.h>
-
 #include "napi_support.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 namespace ringfence::binding {
 
@@ -110,20 +104,6 @@ napi_value reattachRegion(napi_env env, napi_callback_info info) {
   std::shared_ptr<Region> region;
   const Status status = Region::reattach(*other->region, arguments.text(1), region);
   return status.ok() ? wrapRegion(env, std::move(region)) : throwFault(env, status);
-}
-
-// Maps the pages of the whole region into this process off the event loop, so that the first lap does not fault.
-napi_value populateRegion(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  RegionHandle* handle = openRegion(arguments, 0);
-  if (handle == nullptr) return nothing(env);
-  return async(
-      env,
-      [mapping = handle->region->mapping()] {
-        madvise(mapping->base(), mapping->bytes(), MADV_POPULATE_READ);
-        return Status::fine();
-      },
-      [](napi_env at) { return nothing(at); });
 }
 
 napi_value regionInfo(napi_env env, napi_callback_info info) {
@@ -303,7 +283,6 @@ void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "createRegion", createRegion);
   method(env, exports, "attachRegion", attachRegion);
   method(env, exports, "reattachRegion", reattachRegion);
-  method(env, exports, "populateRegion", populateRegion);
   method(env, exports, "regionInfo", regionInfo);
   method(env, exports, "processes", processes);
   method(env, exports, "closeRegion", closeRegion);

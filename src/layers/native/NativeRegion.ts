@@ -14,6 +14,7 @@ import {
   type RegionInfo
 } from "../../services/CxlMemory.ts"
 import { geometryError } from "../../services/GeometryRules.ts"
+import { processTitle } from "../ProcessTitle.ts"
 import { attempt, nativeModule } from "./Faults.ts"
 import { createRegion } from "./RegionCreation.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
@@ -100,11 +101,6 @@ export const attach = (
 
 // One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
 const epochBlocks = 2
-
-const processTitle = (): string => {
-  const program = process.argv[1]?.split("/").at(-1) ?? process.title
-  return program.replace(/\.[a-z]+$/, "").slice(0, 31)
-}
 
 // A region whose owner lives is left to the creation, which refuses by name.
 const removeDead = (native: Native, path: string): void => {
