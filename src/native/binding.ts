@@ -35,7 +35,7 @@ export interface RingReaderHandle {
   readonly [handle]: "ring reader"
 }
 
-/** Counts the bytes prefaulted while a region is being created. */
+/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
 export interface ProgressHandle {
   readonly [handle]: "progress"
 }
@@ -256,6 +256,8 @@ export const readFrom = { start: 0, end: 1, position: 2 } as const
 export interface Native {
   newProgress(): ProgressHandle
   progressBytes(progress: ProgressHandle): number
+  /** The creation ends soon, with the fault `cancelled` and nothing left of the region, unless it has ended already. */
+  cancelCreation(progress: ProgressHandle): void
   createRegion(
     path: string,
     processName: string,
@@ -267,7 +269,6 @@ export interface Native {
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   reattachRegion(region: RegionHandle, processName: string): RegionHandle
-  populateRegion(region: RegionHandle): Promise<void>
   regionInfo(region: RegionHandle): NativeRegionInfo
   processes(region: RegionHandle): ReadonlyArray<NativeProcess>
   closeRegion(region: RegionHandle): void
