@@ -14,9 +14,6 @@
 
 #include "futex.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -137,35 +134,42 @@ void removeAbandoned(const std::string& path) {
   closedir(dir);
 }
 
-Status reserve(int fd, uint64_t bytes) {
-  struct statvfs volume{};
-  if (fstatvfs(fd, &volume) == 0) {
-    const uint64_t available = static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize;
-    // Some filesystems report no size at all; there the allocation itself is the judge.
-    if (volume.f_blocks != 0 && available < bytes) {
-      Status status = Status::failed("noSpace", "there is not enough room for the region");
-      status.wantedBytes = bytes;
-      status.freeBytes = available;
-      return status;
-    }
-  }
-  int error;
-  do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  } while (error == EINTR);
-  if (error == 0) return Status::fine();
-  errno = error;
-  if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
-  Status status = Status::failed("noSpace", "there is not enough room for the region");
-  status.wantedBytes = bytes;
-  status.freeBytes = fstatvfs(fd, &volume) == 0 ? static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize : 0;
+bool cancelled(const CreateProgress* progress) {
+  return progress != nullptr && progress->cancelled.load(std::memory_order_relaxed);
+}
+
+Status noSpace(uint64_t wantedBytes, uint64_t freeBytes) {
+  Status status = Status::failed("noSpace", "there is not enough room for it");
+  status.wantedBytes = wantedBytes;
+  status.freeBytes = freeBytes;
   return status;
 }
 
-void prefault(uint8_t* base, uint64_t bytes, std::atomic<uint64_t>* progress) {  // private
-  constexpr uint64_t step = 16U << 20;
-  for (uint64_t done = 0; done < bytes;) {
-    const uint64_t count = bytes - done < step ? bytes - done : step;
+// Memory is asked for in steps, so that a large region can be given up while it is made.
+constexpr uint64_t stepBytes = 16U << 20;
+
+Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
+  struct statvfs volume{};
+  const auto freeBytes = [&volume] { return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize; };
+  // Some filesystems report no size at all; there the allocation itself is the judge.
+  if (fstatvfs(fd, &volume) == 0 && volume.f_blocks != 0 && freeBytes() < bytes) return noSpace(bytes, freeBytes());
+  for (uint64_t done = 0; done < bytes && !cancelled(progress); done += stepBytes) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
+    int error;
+    do {
+      error = posix_fallocate(fd, static_cast<off_t>(done), static_cast<off_t>(count));
+    } while (error == EINTR);
+    if (error == 0) continue;
+    errno = error;
+    if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
+    return noSpace(bytes, fstatvfs(fd, &volume) == 0 ? freeBytes() + done : 0);
+  }
+  return Status::fine();
+}
+
+void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
+  for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
     if (madvise(base + done, count, MADV_POPULATE_WRITE) != 0) {
       // Older kernels: touching a page by writing back what it holds does the same, a page at a time.
       for (uint64_t page = 0; page < count; page += pageBytes) {
@@ -174,7 +178,7 @@ void prefault(uint8_t* base, uint64_t bytes, std::atomic<uint64_t>* progress) { 
       }
     }
     done += count;
-    if (progress != nullptr) progress->store(done, std::memory_order_relaxed);
+    if (progress != nullptr) progress->faultedBytes.store(done, std::memory_order_relaxed);
   }
 }
 
@@ -307,8 +311,7 @@ Status Region::publishFile(const std::string& temporary) {
   return Status::failed("system", systemError("publishing the region"));
 }
 
-Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
-                      std::shared_ptr<Region>& out) {
+Status Region::create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& out) {
   if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
   std::shared_ptr<Region> region(new Region());
   region->layout_ = layoutOf(options.geometry);
@@ -337,15 +340,16 @@ Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progr
 }
 
 // Permissions, room, mapping, the creator's slot, and last what makes it a region.
-Status Region::fill(const CreateOptions& options, std::atomic<uint64_t>* progress) {  // private
+Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
   if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
     return Status::failed("system", systemError("setting the group"));
   }
-  Status status = reserve(fd_, layout_.regionBytes);
+  Status status = reserve(fd_, layout_.regionBytes, progress);
   if (status.ok()) status = adopt(fd_, layout_.regionBytes);
   if (!status.ok()) return status;
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
+  if (cancelled(progress)) return Status::failed("cancelled", "its creation was given up");
   status = takeProcessSlot(options.processName, creatorSlot);
   if (status.ok()) writeIdentity();
   return status;

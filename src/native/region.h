@@ -53,6 +53,12 @@ struct CreateOptions {
   bool prefault = true;
 };
 
+// Between the thread that makes a region and the one that waits for it.
+struct CreateProgress {
+  std::atomic<uint64_t> faultedBytes{0};  // private
+  std::atomic<bool> cancelled{false};     // private
+};
+
 struct AttachOptions {
   std::string path;
   std::string processName;
@@ -69,9 +75,9 @@ struct ProcessView {
 
 class Region {
  public:
-  // `progress` counts prefaulted bytes while this runs.
-  static Status create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
-                       std::shared_ptr<Region>& region);
+  // `progress` counts prefaulted bytes while this runs. Once it is cancelled, this ends soon with `cancelled`, and
+  // leaves nothing.
+  static Status create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& region);
   static Status attach(const AttachOptions& options, std::shared_ptr<Region>& region);
   // Attaches once more to anonymous memory of this process.
   static Status reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& region);
@@ -170,7 +176,7 @@ class Region {
   }
   Status adopt(int fd, uint64_t bytes);
   Status makeFile(const CreateOptions& options, std::string& temporary);
-  Status fill(const CreateOptions& options, std::atomic<uint64_t>* progress);  // private
+  Status fill(const CreateOptions& options, CreateProgress* progress);
   Status publishFile(const std::string& temporary);
   Status takeProcessSlot(const std::string& name, uint32_t first);
   void writeIdentity();

@@ -71,7 +71,7 @@ export const RegionFault = Schema.Literals([
 export type RegionFault = typeof RegionFault.Type
 
 /**
- * A region could not be created, attached or used. `hint` says what the person in front of it can do.
+ * A region could not be created, attached or used. `hint` says what can be done about it.
  * `noSpace` carries the bytes that were wanted and those that are free.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
@@ -83,7 +83,8 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
   freeBytes: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
-    return `region "${this.region}": ${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
+    const where = this.region === "" ? "" : `region "${this.region}": `
+    return `${where}${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
   }
 }
 

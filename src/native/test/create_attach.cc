@@ -139,6 +139,21 @@ TEST("what cannot be allocated is refused with both sizes, and leaves nothing") 
   CHECK_EQUAL(filesLeft(), 0);
 }
 
+TEST("a creation that is given up ends so, allocates no further, and leaves nothing") {
+  CreateOptions options;
+  options.path = pathOf("region");
+  options.geometry = tinyGeometry();
+  CreateProgress progress;
+  progress.cancelled.store(true, std::memory_order_relaxed);  // private
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::create(options, &progress, region).fault, "cancelled");
+  CHECK(region == nullptr);
+  CHECK_EQUAL(progress.faultedBytes.load(std::memory_order_relaxed), 0);  // private
+  CHECK_EQUAL(filesLeft(), 0);
+  options.path.clear();
+  CHECK_EQUAL(Region::create(options, &progress, region).fault, "cancelled");
+}
+
 TEST("an allocation that fails half-way is refused, and leaves nothing") {
   signal(SIGXFSZ, SIG_IGN);
   const std::string path = pathOf("region");

@@ -226,6 +226,28 @@ TEST("a client that attaches to a dead server's region does not keep the next se
   create(path);
 }
 
+TEST("the creator's slot stays free when the creator is dead, also when all others are taken") {
+  const std::string path = pathOf("region");
+  Child creator([&path](int to) {
+    static std::shared_ptr<Region> kept = create(path);
+    say(to, kept->slot(), kept->generation());
+  });
+  const auto [creatorSlot, generation] = creator.heard();
+  creator.kill(SIGKILL);
+  std::vector<std::shared_ptr<Region>> clients;
+  clients.push_back(attach(path));
+  std::shared_ptr<Region> again;
+  CHECK_EQUAL(Region::reattach(*clients[0], "again", again).fault, "none");
+  clients.push_back(again);
+  while (clients.size() + 1 < tinyGeometry().processes) clients.push_back(attach(path));
+  for (const auto& client : clients) CHECK(client->slot() != creatorSlot);
+  std::shared_ptr<Region> extra;
+  CHECK_EQUAL(Region::attach({path, "extra", false}, extra).fault, "full");
+  CHECK_EQUAL(Region::reattach(*clients[0], "extra", extra).fault, "full");
+  CHECK(!clients[0]->processAlive(creatorSlot, generation));
+  CHECK_EQUAL(removeDead(path).fault, "none");
+}
+
 TEST("a region that another process than its creator serves is not removed from under it") {
   const std::string path = pathOf("region");
   Child creator([&path](int to) {
