@@ -1,4 +1,8 @@
+import { lifecycleFailoverSuite } from "../suites/lifecycleFailover.ts"
 import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
+import { lifecycleLeavingSuite } from "../suites/lifecycleLeaving.ts"
 import { memorySwarms } from "./swarmFamily.ts"
 
 lifecycleJoiningSuite(memorySwarms)
+lifecycleLeavingSuite(memorySwarms)
+lifecycleFailoverSuite(memorySwarms)

@@ -1,4 +1,8 @@
+import { lifecycleFailoverSuite } from "../suites/lifecycleFailover.ts"
 import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
+import { lifecycleLeavingSuite } from "../suites/lifecycleLeaving.ts"
 import { nativeSwarms } from "./swarmFamily.ts"
 
 lifecycleJoiningSuite(nativeSwarms)
+lifecycleLeavingSuite(nativeSwarms)
+lifecycleFailoverSuite(nativeSwarms)

@@ -40,6 +40,11 @@ export class ControlLink {
   readonly #up = Latch.makeUnsafe(true)
   readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
   #source: MessageSource
+  /**
+   * The coordinator's term as this member knows it: the generation of its ring. Whoever has the ring hears what is asked
+   * only some time later, and says so: what is asked until then is for the one before, and fails with it.
+   */
+  #term: number
   #state: LinkState = "up"
   #numbers = 0
 
@@ -62,6 +67,7 @@ export class ControlLink {
     this.#writer = opened.writer
     this.#changes = opened.changes
     this.#source = this.#newSource()
+    this.#term = opened.port.generation()
   }
 
   static readonly open = Effect.fnUntraced(
@@ -76,11 +82,6 @@ export class ControlLink {
       return link
     }
   )
-
-  /** The coordinator's term: the generation of its ring. */
-  get term(): number {
-    return this.#port.generation()
-  }
 
   get state(): LinkState {
     return this.#state
@@ -177,7 +178,7 @@ export class ControlLink {
     if (this.#state !== "up" || !this.#port.ended()) return
     this.#state = "lost"
     Latch.closeUnsafe(this.#up)
-    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+    this.#publishGone()
   }
 
   /** Nobody has taken over. */
@@ -201,7 +202,7 @@ export class ControlLink {
 
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
-      const payload = requestWire.encode({ term: this.term, number, request })
+      const payload = requestWire.encode({ term: this.#term, number, request })
       return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
@@ -213,6 +214,7 @@ export class ControlLink {
       this.#port.rejoin()
       this.#source = this.#newSource()
       this.#failPending("silent")
+      this.#term = this.#port.generation()
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
@@ -239,7 +241,9 @@ export class ControlLink {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "TookOver") this.#tookOver()
+    // Some see that the old one is gone before they hear of the new one, some do not.
+    if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
+    if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
     if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)
@@ -251,7 +255,8 @@ export class ControlLink {
     if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
   }
 
-  #tookOver(): void {
+  #tookOver(term: number): void {
+    this.#term = term
     this.#failPending("replaced")
     this.#isUp()
   }
@@ -262,15 +267,19 @@ export class ControlLink {
     Latch.openUnsafe(this.#up)
   }
 
+  #publishGone(): void {
+    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+  }
+
   #publish(event: MemberEvent): void {
     PubSub.publishUnsafe(this.#changes, event)
   }
 
   #failPending(reason: CoordinatorLost["reason"]): void {
-    for (const pending of this.#pending.values()) {
-      Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
-    }
+    // Who asks again at once is not meant.
+    const failing = [...this.#pending.values()]
     this.#pending.clear()
+    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
     for (const listener of this.#lossListeners) listener(reason)
   }
 
