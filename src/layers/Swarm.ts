@@ -11,20 +11,25 @@
  * )
  * ```
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Barrier } from "../services/Barrier.ts"
 import type { Coordinator } from "../services/Coordinator.ts"
-import type { CxlMemory as Memory, Geometry, RegionError } from "../services/CxlMemory.ts"
+import { type CxlMemory as Memory, type Geometry, RegionError } from "../services/CxlMemory.ts"
 import type { Messenger } from "../services/Messenger.ts"
 import type { Ring } from "../services/Ring.ts"
+import type { LifelineMissing, Spawner } from "../services/Spawner.ts"
 import * as CxlMemory from "./CxlMemory.ts"
 import type { HeapRegion } from "./memory/HeapRegion.ts"
+import { holdLifeline } from "./native/Lifeline.ts"
 import type { NativeRegion } from "./native/NativeRegion.ts"
+import * as ChildProcesses from "./node/ChildProcesses.ts"
+import { takeOwnEnvironment } from "./node/OwnEnvironment.ts"
 import * as Rings from "./Rings.ts"
 import { ringsOfSwarm } from "./swarm/Frames.ts"
 import { layer } from "./swarm/layerSwarm.ts"
 import type { SwarmOptions } from "./swarm/Options.ts"
+import * as Spawning from "./swarm/Spawning.ts"
 import type { JoinError, SwarmCore } from "./swarm/SwarmCore.ts"
 
 export { layer } from "./swarm/layerSwarm.ts"
@@ -90,6 +95,32 @@ export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinErr
   )
 }
 
+export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "occurrence"> {
+  readonly allowForeign?: boolean | undefined
+}
+
+/**
+ * Joins as whoever started this process said in its environment: which swarm, under which name, by which invitation.
+ * Where a lifeline was promised it is held first: this process ends, with exit code 99, when its owner is gone.
+ */
+export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, JoinError | LifelineMissing> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const told = yield* takeOwnEnvironment
+    if (told.lifeline !== undefined) yield* holdLifeline(told.lifeline)
+    if (told.at === undefined) return yield* nowhere
+    const { allowForeign, name = told.name, standby = told.standby, ...rest } = options
+    const { invitation, occurrence } = told
+    return layer({ ...rest, name, standby, invitation, occurrence }).pipe(
+      Layer.provideMerge(Rings.layerNative),
+      Layer.provideMerge(CxlMemory.layerAttach({ ...told.at, processName: name, allowForeign }))
+    )
+  }))
+
+/** Starts processes that become members, and invites others. For any member; the coordinator lets them in. */
+export const layerSpawner: Layer.Layer<Spawner, never, SwarmCore | Memory> = Spawning.layer.pipe(
+  Layer.provide(ChildProcesses.layer)
+)
+
 /** A member that is a fiber of this process, in a region in the heap: the same protocol without shared memory. */
 export const layerHeapMember = (
   region: HeapRegion,
@@ -102,3 +133,14 @@ export const makeHeapRegion = (
   sizes: SwarmSizes & { readonly region?: string } = {}
 ): Effect.Effect<HeapRegion, RegionError> =>
   Rings.makeHeapRegion({ region: sizes.region, geometry: geometry({ ringBytes: 64 * 1024, ...sizes }) })
+
+// --- internal ---
+
+const nowhere = Effect.fail(
+  new RegionError({
+    fault: "invalid",
+    region: "",
+    detail: "this process was not told which swarm to join",
+    hint: "RINGFENCE_REGION names it"
+  })
+)

@@ -385,6 +385,8 @@ export interface Native {
     publishEveryBytes: number
   ): Promise<{ readonly seconds: number; readonly bytes: number; readonly agree: boolean }>
   measureLineRoundTrip(): Promise<number>
+  /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
+  holdLifeline(descriptor: number, proof: string, exitCode: number): boolean
 }
 
 export const isFault = (error: unknown): error is NativeFault =>

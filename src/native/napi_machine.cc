@@ -1,3 +1,4 @@
+#include "lifeline.h"
 #include "machine.h"
 #include "napi_support.h"
 
@@ -58,12 +59,20 @@ napi_value measureLineRoundTrip(napi_env env, napi_callback_info) {
       [=](napi_env at) { return number(at, *micros); });
 }
 
+// holdLifeline(fd, proof, exitCode): false when it is not the lifeline.
+napi_value holdLifelineOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const auto fd = static_cast<int>(arguments.integer(0));
+  return truth(env, holdLifeline(fd, arguments.text(1), static_cast<int>(arguments.integer(2))));
+}
+
 }  // namespace
 
 void registerMachine(napi_env env, napi_value exports) {
   method(env, exports, "foldInto", foldInto);
   method(env, exports, "measureCopyLimit", measureCopyLimit);
   method(env, exports, "measureLineRoundTrip", measureLineRoundTrip);
+  method(env, exports, "holdLifeline", holdLifelineOf);
 }
 
 }  // namespace ringfence::binding

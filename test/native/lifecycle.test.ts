@@ -1,10 +1,14 @@
 import { lifecycleFailoverSuite } from "../suites/lifecycleFailover.ts"
+import { lifecycleInvitationsSuite } from "../suites/lifecycleInvitations.ts"
 import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
 import { lifecycleLeavingSuite } from "../suites/lifecycleLeaving.ts"
 import { lifecycleNamesSuite } from "../suites/lifecycleNames.ts"
+import { lifecycleSpawningSuite } from "../suites/lifecycleSpawning.ts"
 import { nativeSwarms } from "./swarmFamily.ts"
 
 lifecycleJoiningSuite(nativeSwarms)
 lifecycleLeavingSuite(nativeSwarms)
 lifecycleFailoverSuite(nativeSwarms)
 lifecycleNamesSuite(nativeSwarms)
+lifecycleInvitationsSuite(nativeSwarms)
+lifecycleSpawningSuite(nativeSwarms)

@@ -46,8 +46,8 @@ const attach = (
 // What is left of a killed member's fibers looks at nothing: a killed process has none.
 const asLongAsItLives = (ring: Ring["Service"], state: { readonly dead: boolean }): Ring["Service"] => ({
   ...ring,
-  openWriter: (name) => state.dead ? Effect.never : ring.openWriter(name),
-  openReader: (name, reader) => state.dead ? Effect.never : ring.openReader(name, reader),
+  openWriter: (name) => state.dead ? Effect.interruptible(Effect.never) : ring.openWriter(name),
+  openReader: (name, reader) => state.dead ? Effect.interruptible(Effect.never) : ring.openReader(name, reader),
   openings: () => state.dead ? 0 : ring.openings(),
   rings: Effect.suspend(() => state.dead ? Effect.succeed([]) : ring.rings),
   readers: (index) => state.dead ? [] : ring.readers(index),

@@ -75,14 +75,14 @@ const openReader = (
 
 type Claimed<A> = Effect.Effect<A, RingUnavailable | RegionError>
 
-// The dead open nothing, and are not told so.
+// The dead open nothing, and are not told so. Their fibers can be interrupted all the same.
 const usable = <A>(
   process: HeapProcess,
   name: string,
   claim: (process: HeapProcess, name: string) => Claimed<A>
 ): Claimed<A> =>
   Effect.suspend(() => {
-    if (process.isKilled) return Effect.never
+    if (process.isKilled) return Effect.interruptible(Effect.never)
     return process.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(process, name)
   })
 

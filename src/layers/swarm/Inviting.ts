@@ -77,10 +77,11 @@ export class Inviting {
   }
 
   #cancel(digest: string, { joined }: Open): Effect.Effect<void> {
+    const asked = Effect.suspend(() => this.#link.request({ _tag: "Uninvite", digest }))
     return Effect.suspend(() => {
       if (!this.#open.delete(digest)) return Effect.void
       Deferred.doneUnsafe(joined, Effect.fail(new InvitationVoid({ reason: "cancelled" })))
-      return Effect.ignore(this.#link.request({ _tag: "Uninvite", digest }))
+      return Effect.ignore(Effect.retry(asked, { while: ({ reason }) => reason === "replaced" }))
     })
   }
 

@@ -98,6 +98,11 @@ export class Core {
     return this.#stage !== "active"
   }
 
+  /** Runs that beside everything else, for as long as this member is here. */
+  beside(effect: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.sync(() => this.#run(effect))
+  }
+
   /** A process that was started here has ended: whoever coordinates need not wait for the clock to see it. */
   readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
     this.over ? Effect.void : Effect.ignore(this.link.tell({ _tag: "Look" }))
@@ -185,7 +190,9 @@ export class Core {
   })
 
   readonly #takeBack: Effect.Effect<void> = Effect.suspend(() =>
-    this.link.state === "up" ? Effect.ignore(this.link.tell({ _tag: "Leave" })) : Effect.void
+    this.link.state === "up"
+      ? Effect.ignore(Effect.timeout(this.link.tell({ _tag: "Leave" }), answerMillis))
+      : Effect.void
   )
 
   // A joining member attaches to all others, and says so, each time that its turn comes.
@@ -329,7 +336,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   return core
 })
 
-/** How long the end of a scope waits for the coordinator to take a member out. */
+/** How long the end of a scope, or of an attempt, waits for the coordinator to take a member out. */
 const answerMillis = 500
 
 const looking = (core: Core) =>

@@ -1,0 +1,87 @@
+/**
+ * Starting processes on this operating system. A child's lifeline is a pipe of which this process holds the one end
+ * and writes only two things to it: what proves that it is the lifeline, and that the child is released.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type ChildProcess as NodeChild, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import type { Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import { SpawnFailed } from "../../services/Spawner.ts"
+import { variables } from "../swarm/ChildEnvironment.ts"
+import { type ChildCommand, type ChildEnd, type ChildProcess, Processes } from "../swarm/Processes.ts"
+
+export const layer: Layer.Layer<Processes> = Layer.succeed(
+  Processes,
+  Processes.of({
+    environment: () =>
+      Object.fromEntries(
+        Object.entries(process.env).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])
+      ),
+    node: (entry) => ({
+      command: process.execPath,
+      args: [...process.execArgv, entry instanceof URL ? fileURLToPath(entry) : entry]
+    }),
+    start: (command) => start(command)
+  })
+)
+
+// --- internal ---
+
+/** The first descriptor behind the standard ones. */
+const lifelineDescriptor = 3
+
+/** What is said to a child that may go its own way. */
+const releaseWord = "R"
+
+const start = (command: ChildCommand): Effect.Effect<ChildProcess, SpawnFailed> => {
+  const failed = (error: unknown) =>
+    new SpawnFailed({ command: command.command, detail: error instanceof Error ? error.message : String(error) })
+  const proof = randomBytes(16).toString("hex")
+  return Effect.flatMap(
+    Effect.try({ try: () => begin(command, proof), catch: failed }),
+    (child) =>
+      Effect.callback((resume) => {
+        const line = lineOf(child)
+        const ended = Deferred.makeUnsafe<ChildEnd>()
+        child.once("exit", (code, signal) => {
+          line?.destroy()
+          Deferred.doneUnsafe(ended, Effect.succeed({ code, signal }))
+        })
+        child.on("error", (error) => {
+          line?.destroy()
+          resume(Effect.fail(failed(error)))
+        })
+        child.once("spawn", () => resume(Effect.succeed(handleOf(child, Deferred.await(ended)))))
+      })
+  )
+}
+
+const begin = ({ args, command, env, lifeline, output }: ChildCommand, proof: string): NodeChild => {
+  const told = lifeline ? { [variables.lifeline]: `${lifelineDescriptor}:${proof}` } : {}
+  const child = spawn(command, args, {
+    env: { ...env, ...told },
+    stdio: ["ignore", output, output, ...lifeline ? ["pipe" as const] : []]
+  })
+  const line = lineOf(child)
+  // A child that is gone does not read: that shows in its end.
+  line?.on("error", () => undefined)
+  line?.write(proof)
+  return child
+}
+
+const lineOf = (child: NodeChild): Writable | undefined =>
+  (child.stdio[lifelineDescriptor] as Writable | null | undefined) ?? undefined
+
+const handleOf = (child: NodeChild, ended: Effect.Effect<ChildEnd>): ChildProcess => ({
+  pid: child.pid ?? 0,
+  ended,
+  // Nothing happens to one that has ended: its number may be another's by now, and Node knows.
+  signal: (signal) => Effect.sync(() => void child.kill(signal)),
+  release: Effect.sync(() => {
+    lineOf(child)?.end(releaseWord)
+    child.unref()
+  })
+})

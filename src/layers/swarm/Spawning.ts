@@ -1,0 +1,70 @@
+/**
+ * Children that become members: started, admitted by an invitation of their own, looked after, started again where that
+ * was asked for, and ended.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { CxlMemory } from "../../services/CxlMemory.ts"
+import type { CoordinatorLost } from "../../services/Member.ts"
+import { type Custody, type Kind, Spawner, type SpawnFailed } from "../../services/Spawner.ts"
+import { Child } from "./Child.ts"
+import { placeOf, variables } from "./ChildEnvironment.ts"
+import { Processes } from "./Processes.ts"
+import { SwarmCore } from "./SwarmCore.ts"
+
+export const layer: Layer.Layer<Spawner, never, SwarmCore | CxlMemory | Processes> = Layer.effect(
+  Spawner,
+  Effect.gen(function*() {
+    const core = yield* SwarmCore
+    const processes = yield* Processes
+    const place = placeOf((yield* CxlMemory).info)
+    const watch = yield* FiberSet.makeRuntime<never, void>()
+
+    const spawnAs = (kind: Kind, name: string): Effect.Effect<Custody, SpawnError, Scope.Scope> =>
+      Effect.acquireRelease(
+        Effect.suspend(() => {
+          const child = new Child(core, processes, place, kind, name)
+          return Effect.map(child.begin, () => {
+            watch(child.watch)
+            return child
+          })
+        }),
+        (child) => child.close
+      )
+
+    // They end side by side: each may take as long as it was given.
+    const spawnAll = (count: number, kind: Kind) =>
+      Effect.gen(function*() {
+        const together = yield* Scope.fork(yield* Effect.scope, "parallel")
+        const spawnOne = (i: number) =>
+          Effect.flatMap(Scope.fork(together), (own) => Scope.provide(spawnAs(kind, `${kind.name}-${i + 1}`), own))
+        return yield* Effect.forEach(Array.from({ length: count }, (_, i) => i), spawnOne).pipe(
+          Effect.onError(() => Scope.close(together, Exit.void))
+        )
+      })
+
+    return Spawner.of({
+      spawn: (kind) => spawnAs(kind, kind.name),
+      spawnAll,
+      invite: (options) =>
+        Effect.map(core.inviting.invite(millisOf(options?.expires ?? defaultExpiry)), ({ cancel, joined, token }) => ({
+          token,
+          environment: { ...place, [variables.invitation]: token },
+          joined,
+          cancel
+        }))
+    })
+  })
+)
+
+// --- internal ---
+
+type SpawnError = SpawnFailed | CoordinatorLost
+
+const defaultExpiry = "30 seconds"
+
+const millisOf = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))

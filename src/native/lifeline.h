@@ -1,0 +1,13 @@
+// The lifeline of a process that another one started: a pipe whose other end its owner holds. A thread of its own
+// watches it, so that the process ends when its owner is gone, however busy or stuck its event loop is.
+#pragma once
+
+#include <string>
+
+namespace ringfence {
+
+// Reads the proof that this descriptor is the lifeline and not something else that has its number by now, and begins to
+// watch it. False when it is not the lifeline. `exitCode` is what this process ends with when its owner is gone.
+bool holdLifeline(int fd, const std::string& proof, int exitCode);
+
+}  // namespace ringfence

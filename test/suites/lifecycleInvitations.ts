@@ -1,0 +1,142 @@
+/**
+ * Invitations: who comes in by one, and how often.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { JoinRefused } from "../../src/services/Coordinator.ts"
+import { InvitationVoid } from "../../src/services/Spawner.ts"
+import { spawnerOf } from "./heldProcesses.ts"
+import { namesOf } from "./lifecycleLeaving.ts"
+import {
+  at,
+  eventually,
+  failedWith,
+  fork,
+  joinAll,
+  joined,
+  type JoinOptions,
+  type SwarmFamily,
+  swarmTest,
+  type TestSwarm
+} from "./swarmFamily.ts"
+
+const isRefused = (error: unknown): boolean => error instanceof JoinRefused && error.reason === "invitation"
+
+const refused = (family: SwarmFamily, swarm: TestSwarm, options: JoinOptions) =>
+  Effect.gen(function*() {
+    const error = yield* failedWith(family, yield* fork(Effect.scoped(swarm.join("stranger", options))))
+    assert.isTrue(isRefused(error), String(error))
+  })
+
+export const lifecycleInvitationsSuite = (family: SwarmFamily): void => {
+  describe(`invitations (${family.name})`, () => {
+    swarmTest(
+      family,
+      "S22 one comes in by an invitation, once, and the one who invited learns who it was",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          // Not only the coordinator invites.
+          for (const host of members) {
+            const { spawner } = yield* spawnerOf(swarm, host)
+            const invitation = yield* spawner.invite()
+            assert.strictEqual(invitation.environment["RINGFENCE_INVITATION"], invitation.token)
+            const guest = yield* joined(family, yield* fork(swarm.join("guest", { invitation: invitation.token })))
+            assert.deepStrictEqual(yield* invitation.joined, guest.coordinator.self)
+            yield* refused(family, swarm, { invitation: invitation.token })
+            yield* guest.close
+            yield* refused(family, swarm, { invitation: invitation.token })
+          }
+        })
+    )
+
+    swarmTest(
+      family,
+      "S22 wrong, cancelled and expired ones are refused, also where everybody may come in",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [host] = yield* joinAll(swarm, 1)
+          const { spawner } = yield* spawnerOf(swarm, host!)
+          const good = yield* spawner.invite()
+          yield* refused(family, swarm, { invitation: "made up" })
+          yield* refused(family, swarm, {
+            invitation: `${good.token.slice(0, -1)}${good.token.endsWith("A") ? "B" : "A"}`
+          })
+          const cancelled = yield* spawner.invite()
+          yield* cancelled.cancel
+          yield* refused(family, swarm, { invitation: cancelled.token })
+          const error = yield* Effect.flip(cancelled.joined)
+          assert.isTrue(error instanceof InvitationVoid && error.reason === "cancelled")
+          const short = yield* spawner.invite({ expires: "50 millis" })
+          yield* family.elapse(60)
+          yield* refused(family, swarm, { invitation: short.token })
+          // None of it was this one's fault.
+          yield* joined(family, yield* fork(swarm.join("guest", { invitation: good.token })))
+          assert.strictEqual((yield* good.joined).name, "guest")
+        })
+    )
+
+    swarmTest(
+      family,
+      "an invitation that nobody uses is void some time after its end",
+      (swarm) =>
+        Effect.gen(function*() {
+          const host = yield* swarm.join("m0", { coordinate: true, joinDeadlineMillis: 200 })
+          const { spawner } = yield* spawnerOf(swarm, host)
+          const { joined: never } = yield* spawner.invite({ expires: "50 millis" })
+          const error = yield* failedWith(family, yield* fork(never))
+          assert.isTrue(error instanceof InvitationVoid && error.reason === "expired")
+        })
+    )
+
+    swarmTest(
+      family,
+      "S22 where the door is closed only those who are invited come in",
+      (swarm) =>
+        Effect.gen(function*() {
+          const host = yield* swarm.join("m0", { coordinate: true, door: "invited" })
+          yield* refused(family, swarm, {})
+          const { spawner } = yield* spawnerOf(swarm, host)
+          const { token } = yield* spawner.invite()
+          yield* joined(family, yield* fork(swarm.join("guest", { invitation: token })))
+          yield* refused(family, swarm, {})
+          assert.deepStrictEqual(namesOf(host), ["m0", "guest"])
+        })
+    )
+
+    swarmTest(
+      family,
+      "invitations that are out stay good when another coordinates, and cancelled ones void",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, (i) => ({ standby: i === 1, door: i === 1 ? "invited" : "open" }))
+          const { spawner } = yield* spawnerOf(swarm, at(members, 2))
+          const [good, cancelled] = [yield* spawner.invite(), yield* spawner.invite()]
+          yield* at(members, 0).kill
+          yield* eventually(family, () => at(members, 1).coordinator.coordinates())
+          yield* cancelled.cancel
+          yield* joined(family, yield* fork(swarm.join("guest", { invitation: good.token })))
+          yield* refused(family, swarm, { invitation: good.token })
+          yield* refused(family, swarm, { invitation: cancelled.token })
+          yield* refused(family, swarm, {})
+        })
+    )
+
+    swarmTest(
+      family,
+      "S22 a shutdown does not wait for those who are invited, and lets none of them in",
+      (swarm) =>
+        Effect.gen(function*() {
+          const host = yield* swarm.join("m0", { coordinate: true, shutdownHook: Effect.sleep(200) })
+          const { spawner } = yield* spawnerOf(swarm, host)
+          const { token } = yield* spawner.invite()
+          const down = yield* fork(host.coordinator.shutdown)
+          yield* family.elapse(10)
+          const late = yield* fork(Effect.scoped(swarm.join("late", { invitation: token })))
+          const error = yield* failedWith(family, late)
+          assert.isTrue(error instanceof JoinRefused && error.reason === "shuttingDown")
+          yield* joined(family, down)
+        })
+    )
+  })
+}
