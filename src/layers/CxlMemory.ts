@@ -101,6 +101,6 @@ const layerOf = (
   Layer.effectContext(
     Effect.map(opening, (region) =>
       Context.make(NativeRegion, region).pipe(
-        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes }))
+        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes, hold: region.hold }))
       ))
   )

@@ -78,6 +78,7 @@ export interface NativeInspection {
   readonly creatorPid: number
   readonly createdMillis: number
   readonly served: boolean
+  readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
 }
@@ -271,6 +272,8 @@ export interface Native {
   reattachRegion(region: RegionHandle, processName: string): RegionHandle
   regionInfo(region: RegionHandle): NativeRegionInfo
   processes(region: RegionHandle): ReadonlyArray<NativeProcess>
+  /** Keeps it in use while this process is attached; the name goes with the last one that does. */
+  holdRegion(region: RegionHandle): void
   closeRegion(region: RegionHandle): void
   startWaiter(region: RegionHandle, wake: () => void): void
   armWaiter(region: RegionHandle, reasons: number): void

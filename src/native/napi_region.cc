@@ -148,6 +148,13 @@ napi_value processes(napi_env env, napi_callback_info info) {
   return out;
 }
 
+napi_value holdRegion(napi_env env, napi_callback_info info) {
+  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  if (handle == nullptr) return nothing(env);
+  const Status status = handle->region->hold();
+  return status.ok() ? nothing(env) : throwFault(env, status);
+}
+
 napi_value closeRegion(napi_env env, napi_callback_info info) {
   auto* handle = owned<RegionHandle>(Arguments(env, info), 0);
   if (handle != nullptr) handle->close();
@@ -229,6 +236,7 @@ napi_value inspectRegion(napi_env env, napi_callback_info info) {
   set(env, out, "creatorPid", count(env, found.creatorPid));
   set(env, out, "createdMillis", count(env, found.createdMillis));
   set(env, out, "served", truth(env, found.served));
+  set(env, out, "held", truth(env, found.held));
   set(env, out, "attached", count(env, found.attached));
   set(env, out, "temporary", truth(env, found.temporary));
   return out;
@@ -288,6 +296,7 @@ void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "reattachRegion", reattachRegion);
   method(env, exports, "regionInfo", regionInfo);
   method(env, exports, "processes", processes);
+  method(env, exports, "holdRegion", holdRegion);
   method(env, exports, "closeRegion", closeRegion);
   method(env, exports, "startWaiter", startWaiter);
   method(env, exports, "armWaiter", armWaiter);

@@ -29,6 +29,8 @@ namespace {
 constexpr off_t claimsLock = off_t{1} << 40;
 constexpr off_t processLocks = claimsLock + 1;
 constexpr off_t leaseLock = claimsLock - 1;
+// Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
+constexpr off_t holdLock = claimsLock - 2;
 
 // Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
 constexpr uint32_t creatorSlot = 0;
@@ -46,6 +48,11 @@ struct flock byteLock(off_t at, short type) {
 
 bool tryLock(int fd, off_t at) {
   struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool tryShare(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_RDLCK);
   return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
@@ -285,7 +292,8 @@ Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
     fd_ = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) return Status::failed("system", systemError("creating the region"));
     struct stat file{};
-    const bool mine = tryLock(fd_, processLocks + creatorSlot) && fstat(fd_, &file) == 0 && file.st_nlink != 0;
+    const bool mine = tryLock(fd_, processLocks + creatorSlot) && tryShare(fd_, holdLock) && fstat(fd_, &file) == 0 &&
+                      file.st_nlink != 0;
     inode_ = file.st_ino;
     if (mine) return Status::fine();
     unlink(temporary.c_str());
@@ -358,6 +366,7 @@ Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out
   status = readHeader(fd, static_cast<uint64_t>(file.st_size), header);
   if (!status.ok()) return status;
   region->path_ = options.path;
+  region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry.geometry);
   status = region->adopt(fd, region->layout_.regionBytes);
   if (!status.ok()) return status;
@@ -391,9 +400,7 @@ Region::~Region() { close(); }
 void Region::close() {
   if (fd_ < 0) return;
   if (pid_ == getpid()) {
-    struct stat file{};
-    const bool named = owner_ && !path_.empty() && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
-    if (named) unlink(path_.c_str());
+    if (owner_ && !path_.empty()) removeName();
     // Not left to the file's end: the mapping keeps the file open, and with it the locks, while buffers over it live.
     unlock(fd_, leaseLock);
     unlock(fd_, claimsLock);
@@ -401,6 +408,24 @@ void Region::close() {
   }
   ::close(fd_);
   fd_ = -1;
+}
+
+Status Region::hold() {
+  if (fd_ < 0) return Status::failed("closed", "the region is closed");
+  if (path_.empty() || owner_) return Status::fine();
+  if (!tryShare(fd_, holdLock)) return Status::failed("busy", "the region is being removed");
+  owner_ = true;
+  return Status::fine();
+}
+
+// The name goes with the last of those who hold the region. Each gives up its share before it asks for the lock alone,
+// so that one of two who leave together gets it.
+void Region::removeName() {
+  unlock(fd_, holdLock);
+  struct stat file{};
+  const bool last = tryLock(fd_, holdLock) && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
+  if (last) unlink(path_.c_str());
+  unlock(fd_, holdLock);
 }
 
 bool Region::processAlive(uint32_t slot, uint64_t generation) const {
@@ -482,6 +507,7 @@ Inspection inspect(const std::string& path) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
     found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);
+    found.held = lockHeld(fd, holdLock);
   } else if (lockHeld(fd, processLocks)) {
     found.attached = 1;
   }
@@ -513,6 +539,8 @@ Status removeDead(const std::string& path) {
   } else if (lockHeld(fd, leaseLock)) {
     // Not the creator, but a process that serves the log here. Clients of a dead server only wait to learn of its death.
     status = Status::failed("busy", "the process that serves it is alive");
+  } else if (!tryLock(fd, holdLock)) {
+    status = Status::failed("busy", "a process that keeps it in use is alive");
   } else {
     struct stat now{};
     if (stat(path.c_str(), &now) == 0 && now.st_ino == mine.st_ino) unlink(path.c_str());

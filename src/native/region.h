@@ -85,7 +85,11 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Gives up the process slot and, for the creator, the name. The bytes stay mapped while buffers over them live.
+  // Keeps the region in use while this process is attached, whatever becomes of its creator. Whoever holds it owns it
+  // as its creator does: the name goes with the last owner.
+  Status hold();
+
+  // Gives up the process slot and, for the last owner, the name. The bytes stay mapped while buffers over them live.
   // In a forked copy of the process it gives up nothing: locks and name are the parent's.
   void close();
   bool closed() const { return fd_ < 0; }
@@ -176,6 +180,7 @@ class Region {
   Status publishFile(const std::string& temporary);
   Status takeProcessSlot(const std::string& name, uint32_t first);
   void writeIdentity();
+  void removeName();
 
   std::shared_ptr<Mapping> mapping_;
   Layout layout_{};
@@ -197,6 +202,7 @@ struct Inspection {
   uint32_t creatorPid = 0;
   uint64_t createdMillis = 0;
   bool served = false;
+  bool held = false;        // its creator lives, or somebody else who keeps it in use
   uint32_t attached = 0;    // living processes
   bool temporary = false;   // was never published: its creator died
 };

@@ -119,4 +119,9 @@ export class CxlMemory extends Context.Service<CxlMemory, {
   readonly info: RegionInfo
   /** Everyone attached, with what the operating system says of their life. */
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+  /**
+   * Keeps the region in use for as long as this process is attached, also when the one that created it is gone: others
+   * can attach, and nobody takes it for a leftover. Its name goes with the last process that holds it.
+   */
+  readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/CxlMemory") {}

@@ -15,7 +15,10 @@ import { frontiersOf, gapOf } from "./LanePort.ts"
 
 export const layerCxlMemory: Layer.Layer<CxlMemory, never, HeapLog> = Layer.effect(
   CxlMemory,
-  Effect.map(HeapLog, ({ heap }) => CxlMemory.of({ info: infoOf(heap), processes: Effect.sync(() => [thisProcess()]) }))
+  Effect.map(
+    HeapLog,
+    ({ heap }) => CxlMemory.of({ info: infoOf(heap), processes: Effect.sync(() => [thisProcess()]), hold: Effect.void })
+  )
 )
 
 export const layerBroker: Layer.Layer<Broker, never, HeapLog> = Layer.effect(

@@ -42,6 +42,7 @@ export class NativeRegion extends Context.Service<NativeRegion, {
   /** The same, rung when a reader of a ring gets further. */
   readonly cursorWaiter: Waiter
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+  readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/layers/NativeRegion") {}
 
 export interface CreateOptions {
@@ -141,7 +142,8 @@ const attached = (
     const cursorWaiter = waiter.forRings(sleepsFor.cursor)
     const ringWaiter = waiter.forRings(sleepsFor.data)
     const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
-    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes })
+    const hold = attempt(name, () => native.holdRegion(handle))
+    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })
   })
 
 const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {

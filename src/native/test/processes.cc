@@ -263,6 +263,53 @@ TEST("a region that another process than its creator serves is not removed from 
   sequencer.stop();
 }
 
+TEST("a region that another process than its creator holds outlives its creator, and is removed when that one is dead") {
+  const std::string path = pathOf("region");
+  Child creator([&path](int to) {
+    static std::shared_ptr<Region> kept = create(path);
+    say(to, kept->slot(), kept->generation());
+  });
+  creator.heard();
+  Child keeper([&path](int to) {
+    static std::shared_ptr<Region> kept = attach(path);
+    if (!kept->hold().ok()) _exit(2);
+    say(to, kept->slot(), kept->generation());
+  });
+  keeper.heard();
+  creator.kill(SIGKILL);
+  CHECK_EQUAL(removeDead(path).fault, "busy");
+  CHECK(inspect(path).held);
+  attach(path);
+  keeper.kill(SIGKILL);
+  CHECK(!inspect(path).held);
+  CHECK_EQUAL(removeDead(path).fault, "none");
+  CHECK(access(path.c_str(), F_OK) != 0);
+}
+
+TEST("the name of a region goes with the last of those who hold it, in whatever order they leave") {
+  const std::string path = pathOf("region");
+  for (const bool creatorFirst : {true, false}) {
+    auto creator = create(path);
+    auto keeper = attach(path);
+    const auto client = attach(path);
+    CHECK_EQUAL(keeper->hold().fault, "none");
+    CHECK_EQUAL(keeper->hold().fault, "none");
+    (creatorFirst ? creator : keeper)->close();
+    CHECK_EQUAL(access(path.c_str(), F_OK), 0);
+    CHECK_EQUAL(removeDead(path).fault, "busy");
+    (creatorFirst ? keeper : creator)->close();
+    CHECK(access(path.c_str(), F_OK) != 0);
+  }
+}
+
+TEST("who only attaches does not hold a region") {
+  const std::string path = pathOf("region");
+  auto creator = create(path);
+  const auto client = attach(path);
+  creator->close();
+  CHECK(access(path.c_str(), F_OK) != 0);
+}
+
 TEST("what is no region is never removed") {
   const std::string path = pathOf("precious");
   const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
