@@ -37,12 +37,8 @@ export const timesSuite = (family: Family): void => {
           yield* log.step
           const committed = Date.now()
           const [batch] = reader.poll(1)
-          const { orderedMillis = 0, publishedMillis = 0 } = batch ?? {}
-          assert.isTrue(isWithin(publishedMillis, before, sealed), `${before} ${publishedMillis} ${sealed}`)
-          assert.isTrue(isWithin(orderedMillis, published, nextMilli()), `${published} ${orderedMillis}`)
+          assert.isTrue(isBetween(batch?.publishedMillis, beforeSealing, sealed), "the time of its sealing")
+          assert.isTrue(isBetween(batch?.orderedMillis, beforeCommit, committed), "the time of its commit")
         })))
   })
 }
-
-// The clocks that stamp are finer than the one they are compared with, and it is not told when they are adjusted.
-const isWithin = (millis: number, from: number, to: number): boolean => from - 1 <= millis && millis < to + 1
