@@ -42,6 +42,7 @@ export class Core {
   readonly #run: (effect: Effect.Effect<void>) => void
   readonly #admitted = Deferred.makeUnsafe<void>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
+  readonly #looks = new Set<() => void>()
   #presiding: Presiding | undefined
   #presidingScope: Scope.Closeable | undefined
   #ticket = 0
@@ -74,6 +75,7 @@ export class Core {
     this.#presiding = parts.presiding?.presiding
     this.#presidingScope = parts.presiding?.scope
     this.messages.mesh = parts.mesh
+    this.exchange.mesh = parts.mesh
     this.arrivals = new Arrivals(parts.link, parts.mesh, settled)
     this.link.onNotice((notice) => this.#take(notice))
   }
@@ -122,11 +124,23 @@ export class Core {
     return Effect.andThen(this.link.request({ _tag: "ReadyToShutDown" }), all)
   })
 
+  /** True while that member is one, and lives. */
+  isThere(member: MemberId): boolean {
+    return this.link.roster.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
+  }
+
+  /** Called whenever life is looked after, for those who wait for others. */
+  onLook(listener: () => void): () => void {
+    this.#looks.add(listener)
+    return () => this.#looks.delete(listener)
+  }
+
   /** Looks after the coordinator's life, and in the office after everybody's. */
   look(nowMillis: number): Effect.Effect<void, never, Scope.Scope> {
     return Effect.suspend(() => {
       this.link.look()
       this.#presiding?.look()
+      for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = nowMillis
         return Effect.void
