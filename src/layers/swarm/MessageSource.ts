@@ -30,6 +30,9 @@ interface Waiting {
 /** Messages taken from the ring at once. */
 const framesMax = 64
 
+/** More steps than lie between a message and the first one of its handler. */
+const stepsToHandler = 128
+
 export class MessageSource {
   readonly port: RingReaderPort
   readonly #handle: Handle
@@ -114,7 +117,7 @@ export class MessageSource {
       const running = this.#begin(frames[i] as Frame)
       if (running !== undefined) {
         const { end } = frames[i] as Frame
-        return Effect.flatMap(running, () => {
+        return Effect.flatMap(this.#told(running), () => {
           this.#ended(end)
           return this.#each(frames, i + 1)
         })
@@ -132,8 +135,19 @@ export class MessageSource {
       ? undefined
       : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
     this.#released = this.#delivered = frame.end
-    if (running !== undefined) this.#advance()
     return running
+  }
+
+  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
+  // fiber that would be put off before the handler's first step takes a new turn for it.
+  #told(running: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
+        return Effect.andThen(Effect.yieldNow, this.#told(running))
+      }
+      queueMicrotask(this.#advance)
+      return running
+    })
   }
 
   #ended(end: number): void {
@@ -141,7 +155,7 @@ export class MessageSource {
     this.#advance()
   }
 
-  #advance(): void {
+  readonly #advance = (): void => {
     const { read } = this.port.cursors()
     this.#delivered = Math.max(this.#delivered, this.#handled)
     this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
