@@ -117,7 +117,7 @@ export class MessageSource {
       const running = this.#begin(frames[i] as Frame)
       if (running !== undefined) {
         const { end } = frames[i] as Frame
-        return Effect.flatMap(this.#told(running), () => {
+        return Effect.flatMap(this.#told(running, end), () => {
           this.#ended(end)
           return this.#each(frames, i + 1)
         })
@@ -134,20 +134,27 @@ export class MessageSource {
     const running = payload === undefined
       ? undefined
       : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
-    this.#released = this.#delivered = frame.end
+    this.#released = frame.end
+    if (running === undefined) this.#delivered = frame.end
     return running
   }
 
   // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
   // fiber that would be put off before the handler's first step takes a new turn for it.
-  #told(running: Effect.Effect<void>): Effect.Effect<void> {
+  #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
-        return Effect.andThen(Effect.yieldNow, this.#told(running))
+        return Effect.andThen(Effect.yieldNow, this.#told(running, end))
       }
-      queueMicrotask(this.#advance)
+      queueMicrotask(() => this.#begun(end))
       return running
     })
+  }
+
+  #begun(end: number): void {
+    if (end <= this.#delivered) return
+    this.#delivered = end
+    this.#advance()
   }
 
   #ended(end: number): void {
@@ -155,7 +162,7 @@ export class MessageSource {
     this.#advance()
   }
 
-  readonly #advance = (): void => {
+  #advance(): void {
     const { read } = this.port.cursors()
     this.#delivered = Math.max(this.#delivered, this.#handled)
     this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
