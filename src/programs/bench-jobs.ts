@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import type * as Topic from "../services/Topic.ts"
 import { make } from "../services/Topic.ts"
+import { Fold } from "./bench-folding.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import { clientFields } from "./client-child.ts"
 import { HistogramCounts } from "./histogram.ts"
@@ -40,9 +41,6 @@ export const Published = Schema.Struct({
   fullEvents: Schema.Int
 })
 export type Published = typeof Published.Type
-
-export const Fold = Schema.Literals(["native", "javascript"])
-export type Fold = typeof Fold.Type
 
 export const SubscriberJob = Schema.Struct({
   ...clientFields,
