@@ -36,6 +36,20 @@ inline void relax() {
 // How long the probe of a cache line's way may take.
 constexpr uint64_t probeNanos = 50'000'000;
 
+// Looks until `there`. Gives the core away when it takes far longer than any way between two cores: the other thread may
+// be waiting for this very core.
+template <class There>
+void spinUntil(There there) {
+  constexpr uint32_t patience = 10'000;
+  for (uint32_t looks = 1; !there(); looks += 1) {
+    if (looks % patience == 0) {
+      std::this_thread::yield();
+    } else {
+      relax();
+    }
+  }
+}
+
 void* mapShared(size_t bytes) {
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   return at == MAP_FAILED ? nullptr : at;
@@ -114,12 +128,9 @@ double lineRoundTripMicros() {
   if (lines == nullptr) return 0;
   std::thread echo([&] {
     for (uint64_t heard = 0; heard != over;) {
-      const uint64_t now = p.observe(lines->written.position);
-      if (now == heard) {
-        relax();
-      } else {
-        p.publish(lines->read.position, heard = now);
-      }
+      spinUntil([&] { return p.observe(lines->written.position) != heard; });
+      heard = p.observe(lines->written.position);
+      p.publish(lines->read.position, heard);
     }
   });
   std::vector<double> micros;
@@ -131,7 +142,7 @@ double lineRoundTripMicros() {
     for (uint64_t trip = 0; trip < trips; trip += 1) {
       i += 1;
       p.publish(lines->written.position, i);
-      while (p.observe(lines->read.position) < i) relax();
+      spinUntil([&] { return p.observe(lines->read.position) >= i; });
     }
     micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
   }
