@@ -229,8 +229,9 @@ napi_value ringRejoin(napi_env env, napi_callback_info info) {
 }
 
 napi_value ringEnded(napi_env env, napi_callback_info info) {
-  const auto* reader = owned<RingReader>(Arguments(env, info), 0);
-  return reader == nullptr ? nothing(env) : truth(env, reader->ended());
+  const Arguments arguments(env, info);
+  const auto* reader = owned<RingReader>(arguments, 0);
+  return reader == nullptr ? nothing(env) : truth(env, reader->ended(arguments.natural(1)));
 }
 
 napi_value closeRingReader(napi_env env, napi_callback_info info) {

@@ -89,15 +89,15 @@ void RingReader::rejoin() {
   attach();
 }
 
-bool RingReader::ended() const {
+bool RingReader::ended(uint64_t read) const {
   const Publication& p = region_->publication();
   const RingSlot& ring = region_->ring(role_.ring);
-  if (p.observe(ring.lead.position) > at_.read) return false;
+  if (p.observe(ring.lead.position) > read) return false;
   const uint64_t generation = p.observe(ring.claim.generation);
   const bool gone = p.observe(ring.lead.closedGeneration) == generation ||
                     !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
   // Once more, after the end was seen: the last frames may have come in between.
-  return gone && p.observe(ring.lead.position) <= at_.read;
+  return gone && p.observe(ring.lead.position) <= read;
 }
 
 uint64_t RingReader::generation() const {

@@ -269,7 +269,7 @@ class MessageReader {
     const messages: Array<RingMessage> = []
     let isCopied = false
     for (const { end, flags, payload } of this.#port.poll(framesMax)) {
-      isCopied ||= (flags & partFlag) !== 0
+      isCopied ||= (flags & (partFlag | continuedFlag)) !== 0
       const whole = this.#parts.whole(flags, payload)
       if (whole !== undefined) messages.push({ payload: whole, end })
     }

@@ -26,7 +26,10 @@ const opened = Effect.gen(function*() {
     begun.count += 1
     yield* Effect.yieldNow
   })
-  const source = new MessageSource(yield* ring.openReader("messages"), () => handler)
+  const source = new MessageSource(yield* ring.openReader("messages"), (_, told) => {
+    told()
+    return handler
+  })
   yield* Effect.forkScoped(source.run)
   return { writer, source, begun }
 })

@@ -6,16 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { type RingCursors, type RingReaderPort, RingTarget } from "../../src/services/Ring.ts"
-import {
-  part,
-  readerOf,
-  type RingFamily,
-  type RingProcess,
-  ringTest,
-  stamped,
-  staysWaiting,
-  writerOf
-} from "./ringFamily.ts"
+import { part, readerOf, type RingFamily, type RingProcess, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { stamped } from "./ringStamps.ts"
 
 export const ringCursorsSuite = (family: RingFamily): void => {
   describe(`ring cursors (${family.name})`, () => {

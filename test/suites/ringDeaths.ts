@@ -4,18 +4,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import {
-  eventually,
-  numbers,
-  part,
-  readerOf,
-  type RingFamily,
-  ringTest,
-  sequencesOf,
-  stamped,
-  staysWaiting,
-  writerOf
-} from "./ringFamily.ts"
+import { eventually, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
 
 const atOnce = (family: RingFamily) => family.elapse(1)
 

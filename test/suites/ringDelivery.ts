@@ -7,19 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { RingReaderHandle } from "../../src/services/Ring.ts"
-import {
-  eventually,
-  numbers,
-  part,
-  readerOf,
-  type RingFamily,
-  ringTest,
-  sequenceOf,
-  sequencesOf,
-  stamped,
-  staysWaiting,
-  writerOf
-} from "./ringFamily.ts"
+import { eventually, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 export const ringDeliverySuite = (family: RingFamily): void => {
   describe(`ring delivery (${family.name})`, () => {

@@ -74,27 +74,6 @@ export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, 
   return { port, close: Scope.close(scope, Exit.void) }
 })
 
-/** Bytes that say which they are: loss, repetition, mixture and ghosts of old memory show. */
-export const stamped = (sequence: number, length = 16): Uint8Array => {
-  const bytes = new Uint8Array(Math.max(length, 4))
-  for (let i = 4; i < bytes.length; i += 1) bytes[i] = (sequence * 31 + i * 7) & 0xff
-  new DataView(bytes.buffer).setUint32(0, sequence, true)
-  return bytes
-}
-
-/** The sequence of a stamped message that is whole. */
-export const sequenceOf = (bytes: Uint8Array): number => {
-  const sequence = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
-  assert.deepStrictEqual(bytes.slice(), stamped(sequence, bytes.length), `message ${sequence} holds other bytes`)
-  return sequence
-}
-
-export const sequencesOf = (messages: ReadonlyArray<{ readonly payload: Uint8Array }>): ReadonlyArray<number> =>
-  messages.map(({ payload }) => sequenceOf(payload))
-
-export const numbers = (from: number, to: number): ReadonlyArray<number> =>
-  Array.from({ length: to - from }, (_, i) => from + i)
-
 /** Waits until it holds; what moves it runs in between. */
 export const eventually = (family: RingFamily, holds: () => boolean) =>
   Effect.gen(function*() {

@@ -4,17 +4,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import {
-  numbers,
-  part,
-  readerOf,
-  type RingFamily,
-  ringTest,
-  sequencesOf,
-  stamped,
-  staysWaiting,
-  writerOf
-} from "./ringFamily.ts"
+import { part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
 
 export const ringPlacesSuite = (family: RingFamily): void => {
   describe(`places in a ring (${family.name})`, () => {

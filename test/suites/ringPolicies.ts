@@ -8,18 +8,15 @@ import * as Stream from "effect/Stream"
 import { ReaderEvicted, type RingWriterHandle } from "../../src/services/Ring.ts"
 import {
   eventually,
-  numbers,
   part,
   readerOf,
   type RingFamily,
   ringTest,
-  sequenceOf,
-  sequencesOf,
   smallRings,
-  stamped,
   staysWaiting,
   writerOf
 } from "./ringFamily.ts"
+import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 const ringBytes = smallRings.ringBytes as number
 

@@ -26,7 +26,9 @@ export const layerProcess = (
 export const memoryOf = (process: HeapProcess): CxlMemory["Service"] =>
   CxlMemory.of({
     info: heapInfoOf(process),
-    processes: Effect.sync(() => heapProcessesOf(process.region))
+    processes: Effect.sync(() => heapProcessesOf(process.region)),
+    // A region in the heap has no name that could outlive it.
+    hold: Effect.void
   })
 
 export const ringsOf = (process: HeapProcess): Ring["Service"] => {

@@ -125,7 +125,7 @@ export interface Wire<A> {
 }
 
 const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
-  const codec = SchemaBinary.toCodec(schema)
+  const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownExit(codec)
   return {

@@ -8,9 +8,13 @@ export interface Delivery {
   readonly ring: number
   /** False once the handler has ended: what it left behind is in no handler. */
   running: boolean
-  /** Waits for another handler to end, so that this one is not waited for in turn. */
-  closing: boolean
+  /** Handlers of subscriptions that this one closes: it goes on when they have ended. */
+  readonly waitsFor: Set<Delivery>
 }
+
+/** True when `delivery` is one of these, or goes on only after one of them has ended. */
+export const isHeldBy = (delivery: Delivery, these: ReadonlyArray<Delivery>): boolean =>
+  these.includes(delivery) || [...delivery.waitsFor].some((next) => isHeldBy(next, these))
 
 /** The handlers that the present fiber is in, the outermost first. */
 export const CurrentDeliveries = Context.Reference<ReadonlyArray<Delivery>>("ringfence/CurrentDeliveries", {

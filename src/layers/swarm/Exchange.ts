@@ -1,7 +1,7 @@
 /**
  * Who here answers requests and awaits responses, by the number that stands for it in a frame.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { MemberId } from "../../services/Member.ts"
 import { frameKind, isFor } from "./Frames.ts"
 import type { Handle, Message } from "./MessageSource.ts"
@@ -26,12 +26,15 @@ export class Exchange {
     return registered(this.#responses, type, handle)
   }
 
-  take(message: Message): Effect.Effect<void> | undefined {
+  take(message: Message, begun: () => void): Effect.Effect<void> | undefined {
     if (!isFor(message.correlation, message.sender, this.#self)) return undefined
     const handle = (message.kind === frameKind.request ? this.#requests : this.#responses).get(message.type)
-    if (handle !== undefined) return handle(message)
-    this.unclaimed += 1
-    return undefined
+    if (handle === undefined) {
+      this.unclaimed += 1
+      return undefined
+    }
+    const running = handle(message, begun)
+    return running === undefined ? undefined : Effect.andThen(Effect.sync(begun), running)
   }
 }
 

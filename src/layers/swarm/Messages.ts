@@ -2,7 +2,7 @@
  * The messages of one member: whom they reach, and who here wants them.
  */
 import type * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,14 +21,14 @@ import {
   type SubscribeOptions
 } from "../../services/Messenger.ts"
 import type { ControlLink } from "./ControlLink.ts"
-import { CurrentDeliveries, type Delivery } from "./Delivery.ts"
+import { CurrentDeliveries, type Delivery, isHeldBy } from "./Delivery.ts"
 import { type Address, everybody, frameKind, isFor, one, others } from "./Frames.ts"
 import type { Mesh } from "./Mesh.ts"
 import type { Message } from "./MessageSource.ts"
 
 interface Subscription {
   readonly from: From | undefined
-  readonly handle: (value: any, origin: Origin) => Effect.Effect<void>
+  readonly handle: (value: any, origin: Origin, delivery: Delivery, begun: () => void) => Effect.Effect<void>
   readonly running: Map<Delivery, Latch.Latch>
   open: boolean
 }
@@ -74,8 +74,16 @@ export class Messages {
     { from }: SubscribeOptions = {}
   ): Effect.Effect<void, EventClash, Scope.Scope | R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const handle = (value: A, origin: Origin) =>
-        Effect.catchCause(Effect.provideContext(handler(value, origin), context), (cause) => this.#failed(type, cause))
+      const handle: Subscription["handle"] = (value, origin, delivery, begun) =>
+        Effect.suspend(() => {
+          const running = handler(value, origin)
+          begun()
+          return running
+        }).pipe(
+          // Innermost: the subscriber may have been in a handler itself.
+          Effect.provideContext(Context.add(context, CurrentDeliveries, [delivery])),
+          Effect.catchCause((cause) => this.#failed(type, cause))
+        )
       const subscription: Subscription = { from, handle, running: new Map(), open: true }
       return Effect.acquireRelease(this.#claim(type, subscription), () => this.#close(type, subscription))
     })
@@ -107,7 +115,10 @@ export class Messages {
   }
 
   /** A message from a ring: for whom it is, what it says, and who wants it. */
-  take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
+  take(
+    { correlation, end, payload, sender, senderGeneration, type }: Message,
+    begun: () => void
+  ): Effect.Effect<void> | undefined {
     if (!isFor(correlation, sender, this.#link.self)) return undefined
     const claim = this.#claims.get(type)
     if (claim === undefined) {
@@ -124,9 +135,12 @@ export class Messages {
     const wanted = [...claim.subscriptions].filter((subscription) => this.#wants(subscription, origin))
     if (wanted.length === 0) return undefined
     const ring = this.#mesh?.ringOf(sender) ?? -1
-    return Effect.forEach(wanted, (subscription) => this.#run(subscription, decoded.value, origin, ring), {
-      discard: true
-    })
+    const last = wanted.at(-1)
+    return Effect.forEach(wanted, (subscription) => {
+      const delivery: Delivery = { ring, running: true, waitsFor: new Set() }
+      const handling = subscription.handle(decoded.value, origin, delivery, subscription === last ? begun : () => {})
+      return this.#run(subscription, delivery, handling)
+    }, { discard: true })
   }
 
   // --- internal ---
@@ -160,36 +174,39 @@ export class Messages {
     })
   }
 
-  #run(subscription: Subscription, value: unknown, origin: Origin, ring: number): Effect.Effect<void> {
+  #run(subscription: Subscription, delivery: Delivery, handling: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!subscription.open) return Effect.void
-      const delivery: Delivery = { ring, running: true, closing: false }
       const ended = Latch.makeUnsafe(false)
       subscription.running.set(delivery, ended)
-      return subscription.handle(value, origin).pipe(
-        Effect.provideService(CurrentDeliveries, [delivery]),
-        Effect.ensuring(Effect.sync(() => {
+      return Effect.ensuring(
+        handling,
+        Effect.sync(() => {
           delivery.running = false
           subscription.running.delete(delivery)
           ended.openUnsafe()
-        }))
+        })
       )
     })
   }
 
-  // A handler may close its own subscription, and two may close each other's: who closes is not waited for.
+  // A handler may close its own subscription, and several may close each other's: nobody waits for one that waits for
+  // it. Whoever is in no handler waits for all.
   #close(type: EventType<any>, subscription: Subscription): Effect.Effect<void> {
-    return Effect.flatMap(CurrentDeliveries, (deliveries) => {
+    return Effect.flatMap(CurrentDeliveries, (closing) => {
       subscription.open = false
       const claim = this.#claims.get(type.code)
       claim?.subscriptions.delete(subscription)
       if (claim?.subscriptions.size === 0) this.#claims.delete(type.code)
-      const waitedFor = [...subscription.running].filter(([delivery]) =>
-        !deliveries.includes(delivery) && !delivery.closing
+      const awaited = [...subscription.running].filter(([delivery]) => !isHeldBy(delivery, closing))
+      if (awaited.length === 0) return Effect.void
+      for (const own of closing) for (const [delivery] of awaited) own.waitsFor.add(delivery)
+      return Effect.ensuring(
+        Effect.forEach(awaited, ([, ended]) => ended.await, { discard: true }),
+        Effect.sync(() => {
+          for (const own of closing) for (const [delivery] of awaited) own.waitsFor.delete(delivery)
+        })
       )
-      if (waitedFor.length === 0) return Effect.void
-      for (const delivery of deliveries) delivery.closing = true
-      return Effect.forEach(waitedFor, ([, ended]) => ended.await, { discard: true })
     })
   }
 

@@ -17,7 +17,7 @@ import { Exchange } from "./Exchange.ts"
 import { frameKind } from "./Frames.ts"
 import { Mesh } from "./Mesh.ts"
 import { Messages } from "./Messages.ts"
-import type { Message } from "./MessageSource.ts"
+import type { Handle } from "./MessageSource.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
 import { type Invitations, Presiding } from "./Presiding.ts"
 
@@ -217,10 +217,8 @@ const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown
 const refusalOf = (answer: Answer): JoinRefused["reason"] =>
   joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
 
-const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }) => (message: Message) => {
-  if (message.kind === frameKind.event) return parts.messages?.take(message)
-  return parts.exchange.take(message)
-}
+const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message, begun) =>
+  message.kind === frameKind.event ? parts.messages?.take(message, begun) : parts.exchange.take(message, begun)
 
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(

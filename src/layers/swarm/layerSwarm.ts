@@ -30,6 +30,9 @@ const processName = Effect.map(CxlMemory, ({ info }) => info.name)
 
 const defaultDeadline = "30 seconds"
 
+/** How long the end of a scope waits for the coordinator to take a name back. */
+const giveBackMillis = 500
+
 const layerMessenger = Layer.effect(
   Messenger,
   Effect.map(SwarmCore, ({ messages }) =>
@@ -100,7 +103,9 @@ const held = (
         answer._tag === "Refused" ? Effect.fail(new NameRefused({ name, reason: reasonOf(answer) })) : Effect.void
     )
   })
-  return Effect.acquireRelease(taken, () => core.over ? Effect.void : Effect.ignore(core.link.tell(giveBack)))
+  // Who comes after the scope has closed finds it free.
+  const givenBack = Effect.ignore(Effect.timeout(core.link.request(giveBack), giveBackMillis))
+  return Effect.acquireRelease(taken, () => core.over ? Effect.void : givenBack)
 }
 
 const reasonOf = (answer: Extract<Answer, { readonly _tag: "Refused" }>): NameRefused["reason"] =>

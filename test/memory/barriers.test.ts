@@ -1,0 +1,4 @@
+import { barrierModesSuite } from "../suites/barrierModes.ts"
+import { memorySwarms } from "./swarmFamily.ts"
+
+barrierModesSuite(memorySwarms)

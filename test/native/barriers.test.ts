@@ -1,0 +1,4 @@
+import { barrierModesSuite } from "../suites/barrierModes.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
+
+barrierModesSuite(nativeSwarms)

@@ -1,0 +1,50 @@
+/**
+ * Swarms over shared memory: each member of a test is an attachment of its own.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
+import { layer as layerRing } from "../../src/layers/native/Ring.ts"
+import * as Swarm from "../../src/layers/Swarm.ts"
+import { Ring } from "../../src/services/Ring.ts"
+import { freshRegion } from "../processes/harness.ts"
+import type { SwarmFamily, SwarmProcess } from "../suites/swarmFamily.ts"
+
+export const nativeSwarms: SwarmFamily = {
+  name: "native",
+  usesTestClock: false,
+  elapse: (millis) => Effect.sleep(millis),
+  region: (sizes, run) =>
+    Effect.gen(function*() {
+      const region = freshRegion("swarm")
+      const geometry = Swarm.geometry(sizes)
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry, processName: "owner" }))
+      return yield* run((processName) => attach(region, processName))
+    }).pipe(Effect.scoped)
+}
+
+// --- internal ---
+
+const attach = (
+  region: string,
+  processName: string
+): Effect.Effect<SwarmProcess, CxlMemory.RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const attached = CxlMemory.layerAttach({ region, processName })
+    const context = yield* Layer.build(layerRing.pipe(Layer.provideMerge(attached)))
+    return {
+      memory: Context.get(context, CxlMemory.CxlMemory),
+      ring: Context.get(context, Ring),
+      kill: kill(Context.get(context, NativeRegion))
+    }
+  })
+
+// The operating system takes back what a dead process held; nothing of its own runs.
+const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
+  Effect.sync(() => {
+    waiter.close()
+    native.closeRegion(handle)
+  })
