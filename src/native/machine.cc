@@ -121,9 +121,10 @@ double lineRoundTripMicros() {
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
   if (lines == nullptr) return 0;
   std::thread echo([&] {
-    for (uint64_t i = 1; i <= trips * rounds; i += 1) {
-      spinUntil([&] { return p.observe(lines->written.position) >= i; });
-      p.publish(lines->read.position, i);
+    for (uint64_t heard = 0; heard != over;) {
+      spinUntil([&] { return p.observe(lines->written.position) != heard; });
+      heard = p.observe(lines->written.position);
+      p.publish(lines->read.position, heard);
     }
   });
   std::vector<double> micros;
