@@ -94,6 +94,11 @@ export class MessageSource {
     return !this.#noteLoss()
   }
 
+  /** Whether this reader has reached the target, or knows that it never will. */
+  hasReached({ position }: RingTarget, cursor: Cursor): boolean {
+    return this.#lost !== undefined || this.position(cursor) >= position
+  }
+
   /** Waits until this reader has reached the target. */
   reached({ position }: RingTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
     return Effect.callback((resume) => {
