@@ -33,6 +33,9 @@ inline void relax() {
 #endif
 }
 
+// How long the probe of a cache line's way may take.
+constexpr uint64_t probeNanos = 50'000'000;
+
 // Far longer than a line takes to come over: what is waited for does not run, and wants this core.
 constexpr uint32_t spinsAtOnce = 256;
 
@@ -110,20 +113,25 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
 }
 
 double lineRoundTripMicros() {
-  constexpr uint64_t trips = 20'000;
-  constexpr int rounds = 7;
+  constexpr uint64_t trips = 200;
+  constexpr size_t roundsMin = 7;
+  constexpr size_t roundsMax = 700;
+  constexpr uint64_t over = ~uint64_t{0};
   const Publication p;
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
   if (lines == nullptr) return 0;
-  std::vector<double> micros;
   std::thread echo([&] {
-    for (uint64_t i = 1; i <= trips * rounds; i += 1) {
-      spinUntil([&] { return p.observe(lines->written.position) >= i; });
-      p.publish(lines->read.position, i);
+    for (uint64_t heard = 0; heard != over;) {
+      spinUntil([&] { return p.observe(lines->written.position) != heard; });
+      heard = p.observe(lines->written.position);
+      p.publish(lines->read.position, heard);
     }
   });
+  std::vector<double> micros;
   uint64_t i = 0;
-  for (int round = 0; round < rounds; round += 1) {
+  const uint64_t began = monotonicNanos();
+  // On a busy machine the two may have to share a core: then a few rounds have to do.
+  while (micros.size() < roundsMin || (micros.size() < roundsMax && monotonicNanos() - began < probeNanos)) {
     const uint64_t started = monotonicNanos();
     for (uint64_t trip = 0; trip < trips; trip += 1) {
       i += 1;
@@ -132,6 +140,7 @@ double lineRoundTripMicros() {
     }
     micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
   }
+  p.publish(lines->written.position, over);
   echo.join();
   munmap(lines, sizeof(RingLines));
   std::sort(micros.begin(), micros.end());

@@ -67,7 +67,7 @@ export class ControlLink {
       const port = yield* awaitCoordinator(ring, settled)
       const changes = yield* PubSub.unbounded<MemberEvent>()
       const link = new ControlLink(ring, self, settled, { port, controlRing: control.ring, writer, changes })
-      yield* Effect.forkScoped(Effect.ignore(link.#reading))
+      yield* Effect.forkScoped(Effect.ignore(link.#reading()))
       return link
     }
   )
@@ -189,12 +189,12 @@ export class ControlLink {
   }
 
   // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring.
-  get #reading(): Effect.Effect<void, unknown, Scope.Scope> {
+  #reading(): Effect.Effect<void, unknown, Scope.Scope> {
     return Effect.flatMap(Effect.suspend(() => this.#source.runAtOnce), () => {
       this.#port.rejoin()
       this.#source = this.#newSource()
       this.#failPending("silent")
-      return Effect.andThen(Effect.forkScoped(this.#resync), this.#reading)
+      return Effect.andThen(Effect.forkScoped(this.#resync), this.#reading())
     })
   }
 

@@ -231,8 +231,8 @@ const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown
 const refusalOf = (answer: Answer): JoinRefused["reason"] =>
   joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
 
-const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message, begun) =>
-  message.kind === frameKind.event ? parts.messages?.take(message, begun) : parts.exchange.take(message, begun)
+const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message) =>
+  message.kind === frameKind.event ? parts.messages?.take(message) : parts.exchange.take(message)
 
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(
