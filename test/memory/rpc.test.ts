@@ -1,4 +1,4 @@
 import { rpcResultsSuite } from "../suites/rpcResults.ts"
-import { memoryRpc } from "./rpcFamily.ts"
+import { memorySwarms } from "./swarmFamily.ts"
 
-rpcResultsSuite(memoryRpc)
+rpcResultsSuite(memorySwarms)

@@ -1,4 +1,4 @@
 import { rpcResultsSuite } from "../suites/rpcResults.ts"
-import { nativeRpc } from "./rpcFamily.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
 
-rpcResultsSuite(nativeRpc)
+rpcResultsSuite(nativeSwarms)
