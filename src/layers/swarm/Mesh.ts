@@ -126,7 +126,7 @@ export class Mesh {
 
   #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      const source = new MessageSource(yield* this.#ring.openReader(name), handle)
+      const source = new MessageSource(yield* this.#ring.openReader(name), handle, this.#ring.waiter)
       yield* FiberMap.run(this.#fibers, name, source.run)
       return source
     })

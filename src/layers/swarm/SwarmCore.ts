@@ -20,6 +20,7 @@ import { Messages } from "./Messages.ts"
 import type { Handle } from "./MessageSource.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
 import { type Invitations, Presiding } from "./Presiding.ts"
+import { waitingBy } from "./Waiting.ts"
 
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
 export class SwarmCore extends Context.Service<SwarmCore, Core>()("ringfence/layers/SwarmCore") {}
@@ -223,8 +224,8 @@ const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Ex
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(
   function*(options: SwarmOptions & { readonly invitations?: Invitations | undefined }, processName: string) {
-    const ring = yield* Ring
     const settled = settle(options, processName)
+    const ring = waitingBy(settled.strategy, yield* Ring)
     const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
     const { name, occurrence, standby } = settled
     const self: MemberInfo = { id, name, pid: process.pid, standby, occurrence }
