@@ -36,17 +36,14 @@ inline void relax() {
 // How long the probe of a cache line's way may take.
 constexpr uint64_t probeNanos = 50'000'000;
 
-// Looks until `there`. Gives the core away when it takes far longer than any way between two cores: the other thread may
-// be waiting for this very core.
-template <class There>
-void spinUntil(There there) {
-  constexpr uint32_t patience = 10'000;
-  for (uint32_t looks = 1; !there(); looks += 1) {
-    if (looks % patience == 0) {
-      std::this_thread::yield();
-    } else {
-      relax();
-    }
+// Far longer than a line takes to come over: what is waited for does not run, and wants this core.
+constexpr uint32_t spinsAtOnce = 256;
+
+template <class Ready>
+void spinUntil(Ready ready) {
+  for (uint32_t spins = 1; !ready(); spins += 1) {
+    relax();
+    if (spins % spinsAtOnce == 0) std::this_thread::yield();
   }
 }
 
@@ -95,17 +92,14 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
   std::thread reader([&] {
     uint64_t at = 0;
     while (at < total) {
-      const uint64_t end = p.observe(lines->written.position);
-      if (end == at) {
-        relax();
-        continue;
-      }
+      uint64_t end = at;
+      spinUntil([&] { return (end = p.observe(lines->written.position)) != at; });
       for (; at < end; at += publishEvery) readerFold += foldBytes(ring + at % ringBytes, publishEvery);
       p.publish(lines->read.position, at);
     }
   });
   for (uint64_t at = 0; at < total;) {
-    while (at + publishEvery - p.observe(lines->read.position) > ringBytes) relax();
+    spinUntil([&] { return at + publishEvery - p.observe(lines->read.position) <= ringBytes; });
     for (const uint64_t end = at + publishEvery; at < end; at += blockBytes) {
       std::memcpy(ring + at % ringBytes, block.data(), blockBytes);
     }

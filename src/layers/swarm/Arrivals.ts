@@ -230,10 +230,9 @@ export class Arrivals {
   }
 
   #lose(lost: CoordinatorLost): void {
-    for (const arrived of [...this.#arrived.values()]) {
-      // One that was not sent yet is for whoever coordinates next.
-      if (arrived.requests.size > 0) this.#end(arrived, () => Effect.fail(lost))
-    }
+    // One that was not sent yet is for whoever coordinates next, and so is one that is made by those who go on here.
+    const sent = Array.from(this.#arrived.values()).filter(({ requests }) => requests.size > 0)
+    for (const arrived of sent) this.#end(arrived, () => Effect.fail(lost))
   }
 
   // --- draining ---

@@ -83,6 +83,11 @@ export class Mesh {
     return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
 
+  /** `send`, if there is room at once. */
+  offer(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): boolean {
+    return this.#eventWriter.offer(payload, headerOf(kind, type, this.self, to, number))
+  }
+
   /** Sends what must not wait behind a handler. */
   reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
     return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))

@@ -16,8 +16,8 @@ export interface Message extends Frame {
   readonly kind: number
 }
 
-/** What is done with a message. `undefined` when nothing is to be waited for; whoever returns more calls `begun`. */
-export type Handle = (message: Message, begun: () => void) => Effect.Effect<void> | undefined
+/** What is done with a message. `undefined` when nothing is to be waited for. */
+export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
 /** How far a reader is with what its handlers do. */
 export type Cursor = "delivered" | "handled"
@@ -31,11 +31,8 @@ interface Waiting {
 /** Messages taken from the ring at once. */
 const framesMax = 64
 
-/**
- * Whoever waits for a handler to begin is told within that handler's own turn, before its first step. It goes on in the
- * turn after the next: should the handler's fiber yield among its first steps, it has its turn before.
- */
-const settled = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+/** More steps than lie between a message and the first one of its handler. */
+const stepsToHandler = 128
 
 export class MessageSource {
   readonly port: RingReaderPort
@@ -102,16 +99,8 @@ export class MessageSource {
 
   /** Waits until this reader has reached the target. */
   reached({ position }: RingTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
-    return Effect.suspend(() => {
-      if (this.#lost !== undefined) return Effect.fail(this.#lost)
-      // What is handled has begun for certain.
-      if (Math.min(this.position(cursor), this.#handled) >= position) return Effect.void
-      return Effect.andThen(this.#reaches(position, cursor), settled)
-    })
-  }
-
-  #reaches(position: number, cursor: Cursor): Effect.Effect<void, RangeLost> {
     return Effect.callback((resume) => {
+      if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
       if (this.position(cursor) >= position) return resume(Effect.void)
       const waiting: Waiting = {
         cursor,
@@ -131,7 +120,7 @@ export class MessageSource {
       const running = this.#begin(frames[i] as Frame)
       if (running !== undefined) {
         const { end } = frames[i] as Frame
-        return Effect.flatMap(running, () => {
+        return Effect.flatMap(this.#told(running, end), () => {
           this.#ended(end)
           return this.#each(frames, i + 1)
         })
@@ -147,10 +136,22 @@ export class MessageSource {
     if (payload !== undefined) this.#messages++
     const running = payload === undefined
       ? undefined
-      : this.#handle(payload === frame.payload ? frame : { ...frame, payload }, () => this.#begun(frame.end))
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
     this.#released = frame.end
     if (running === undefined) this.#delivered = frame.end
     return running
+  }
+
+  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
+  // fiber that would be put off before the handler's first step takes a new turn for it.
+  #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
+        return Effect.andThen(Effect.yieldNow, this.#told(running, end))
+      }
+      queueMicrotask(() => this.#begun(end))
+      return running
+    })
   }
 
   #begun(end: number): void {

@@ -97,7 +97,7 @@ export class Rounds {
 
   /** Nobody waits for that member any more. What it had sent before it arrived stays a target. */
   depart(member: MemberId): void {
-    for (const round of [...this.#open]) {
+    for (const round of this.#open) {
       const expected = round.expected.get(member.slot)
       if (expected === undefined || !isSame(expected, member)) continue
       const arrived = round.arrived.get(member.slot)

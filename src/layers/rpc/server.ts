@@ -1,0 +1,99 @@
+/**
+ * The library's server protocol over a member's rings.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Queue from "effect/Queue"
+import { type CodecFor, RpcSerialization } from "effect/rpc/RpcSerialization"
+import * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { ServiceTaken, Serving } from "../../services/Call.ts"
+import { codeOf } from "../../services/NameCode.ts"
+import { SwarmCore } from "../swarm/SwarmCore.ts"
+import { Incoming, type IncomingOptions } from "./Incoming.ts"
+import { Wire } from "./Wire.ts"
+
+type Server = RpcServer.Protocol | Serving
+
+/** Serves from now on: what comes before the library runs the protocol waits for it. */
+export const makeServer: (
+  service: string
+) => Effect.Effect<Context.Context<Server>, ServiceTaken, SwarmCore | RpcSerialization | Scope.Scope> = Effect
+  .fnUntraced(function*(service) {
+    const core = yield* SwarmCore
+    const serialization = yield* RpcSerialization
+    const run = yield* FiberSet.makeRuntime<never, void>()
+    const disconnects = yield* Queue.unbounded<number>()
+    const { codecFor, rejected } = countingRejections(serialization.codecFor)
+    const type = codeOf(service)
+    const parts = { core, wire: new Wire(serialization), run, type, disconnects }
+    const { incoming, protocol } = yield* answering(parts, codecFor)
+    yield* incoming.watched
+
+    const register = () => core.exchange.serve(type, incoming)
+    let unregister = register()
+    if (unregister === undefined) return yield* new ServiceTaken({ service })
+    // Whoever waits for an answer learns that none comes before the library interrupts the handlers.
+    const stop = Effect.sync(() => {
+      unregister?.()
+      unregister = undefined
+      incoming.close()
+    })
+    yield* Effect.addFinalizer(() => stop)
+    const running: RpcServer.Protocol["Service"]["run"] = (take) =>
+      Effect.suspend(() => {
+        unregister ??= register()
+        return Effect.ensuring(protocol.run(take), stop)
+      })
+
+    return Context.empty().pipe(
+      Context.add(RpcServer.Protocol, { ...protocol, run: running }),
+      Context.add(Serving, {
+        counts: () => ({ ...incoming.counts, rejected: rejected() }),
+        clients: () => incoming.clientIds.size,
+        inFlight: () => incoming.inFlight
+      })
+    )
+  })
+
+// --- internal ---
+
+/** The protocol without its `run`'s beginning and end. */
+const answering = (parts: Omit<IncomingOptions, "write">, codecFor: CodecFor) =>
+  Effect.suspend(() => {
+    let incoming: Incoming | undefined
+    const protocol = RpcServer.Protocol.make((write) => {
+      const taking = incoming = new Incoming({ ...parts, write })
+      return Effect.succeed({
+        disconnects: parts.disconnects,
+        send: taking.send,
+        end: () => Effect.void,
+        clientIds: Effect.sync(() => taking.clientIds),
+        initialMessage: Effect.succeedNone,
+        supportsAck: true,
+        supportsTransferables: false,
+        supportsSpanPropagation: true,
+        supportsNotifications: true,
+        codecFor
+      })
+    })
+    return Effect.map(protocol, (protocol) => ({ protocol, incoming: incoming as Incoming }))
+  })
+
+// All that a server decodes are payloads.
+const countingRejections = (codecFor: CodecFor): { readonly codecFor: CodecFor; readonly rejected: () => number } => {
+  let rejected = 0
+  const reject = Effect.sync(() => {
+    rejected += 1
+  })
+  const counted: CodecFor = <S extends Schema.Top>(schema: S) => {
+    const codec: Schema.Codec<S["Type"], unknown, S["DecodingServices"], S["EncodingServices"]> = codecFor(schema)
+    return Schema.middlewareDecoding<typeof codec, S["DecodingServices"]>((decoding) =>
+      Exit.isExit(decoding) && Exit.isSuccess(decoding) ? decoding : Effect.tapError(decoding, () => reject)
+    )(codec)
+  }
+  return { codecFor: counted, rejected: () => rejected }
+}
