@@ -14,7 +14,7 @@ import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
-import { MessageSource } from "./MessageSource.ts"
+import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
 
@@ -229,12 +229,13 @@ export class ControlLink {
   })
 
   #newSource(): MessageSource {
-    return new MessageSource(this.#port, ({ correlation, payload, sender }) => {
+    const take: Handle = ({ correlation, payload, sender }) => {
       if (!isFor(correlation, sender, this.self)) return undefined
       const notice = noticeWire.decode(payload)
       if (notice !== undefined) this.#take(notice)
       return undefined
-    })
+    }
+    return new MessageSource(this.#port, take, this.#ring.waiter)
   }
 
   #take(notice: Notice): void {

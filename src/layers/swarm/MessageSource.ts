@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { RangeLost } from "../../services/Barrier.ts"
+import type { Waiter } from "../../services/Lane.ts"
 import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
 import { Parts } from "../../services/RingEnds.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
@@ -39,6 +40,7 @@ const stepsToHandler = 128
 
 export class MessageSource {
   readonly port: RingReaderPort
+  readonly #waiter: Waiter
   readonly #handle: Handle
   readonly #isInTurn: InTurn
   readonly #waiting = new Set<Waiting>()
@@ -53,8 +55,9 @@ export class MessageSource {
   #lost: RangeLost | undefined
   #busy = false
 
-  constructor(port: RingReaderPort, handle: Handle, isInTurn: InTurn = () => true) {
+  constructor(port: RingReaderPort, handle: Handle, waiter = port.waiter, isInTurn: InTurn = () => true) {
     this.port = port
+    this.#waiter = waiter
     this.#handle = handle
     this.#isInTurn = isInTurn
     this.#delivered =
@@ -85,7 +88,7 @@ export class MessageSource {
       return this.#noteLoss() ? "over" : undefined
     }
     const step: Effect.Effect<void, LogLost> = Effect.flatMap(
-      this.port.waiter.until(next),
+      this.#waiter.until(next),
       (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
     )
     return step
@@ -93,7 +96,7 @@ export class MessageSource {
 
   /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, LogLost> = Effect.suspend(() =>
-    Effect.asVoid(this.port.waiter.until(() => this.catchUp() ? undefined : true))
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
   )
 
   /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */

@@ -4,6 +4,7 @@
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
 import type { MemberId } from "../../services/Member.ts"
+import type { WaitStrategy } from "../../services/Ring.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */
 export interface BarrierTrace {
@@ -52,6 +53,11 @@ export interface SwarmOptions {
   readonly livenessMillis?: number | undefined
   /** When a member that does not read is called suspect. Default 1,000. */
   readonly suspectMillis?: number | undefined
+  /**
+   * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
+   * moment before it sleeps, `park` sleeps. Default `park`.
+   */
+  readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
   readonly trace?: ((event: BarrierTrace) => void) | undefined
@@ -84,6 +90,7 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   failoverMillis: options.failoverMillis ?? 2000,
   livenessMillis: options.livenessMillis ?? 50,
   suspectMillis: options.suspectMillis ?? 1000,
+  strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
   trace: options.trace,
   shutdownHook: options.shutdownHook

@@ -150,10 +150,7 @@ export class Presiding {
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
       this.#control.add(name)
-      const source = new MessageSource(port, (message) => {
-        this.#take(message)
-        return undefined
-      })
+      const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })
   }

@@ -25,6 +25,7 @@ import { Messages } from "./Messages.ts"
 import type { Handle } from "./MessageSource.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
 import { Presiding } from "./Presiding.ts"
+import { waitingBy } from "./Waiting.ts"
 
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
 export class SwarmCore extends Context.Service<SwarmCore, Core>()("ringfence/layers/SwarmCore") {}
@@ -324,10 +325,11 @@ const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Ex
 
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
-  const ring = yield* Ring
+  const rings = yield* Ring
   const { hold, processes } = yield* CxlMemory
-  const own = (yield* processes).find(({ slot }) => slot === ring.self.process)
+  const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
   const settled = settle(options, own?.name ?? "")
+  const ring = waitingBy(settled.strategy, rings)
   // Whoever coordinates, or may do so, keeps the region in use without its creator.
   if (settled.coordinate || settled.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
