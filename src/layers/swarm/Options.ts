@@ -34,7 +34,12 @@ export interface SwarmOptions {
   readonly invitation?: string | undefined
   /** 0 for the first life, counted up by each recovery. */
   readonly occurrence?: number | undefined
+  /** `invited`: only those come in who bring an invitation. The coordinator's setting counts. Default `open`. */
+  readonly door?: "open" | "invited" | undefined
+  /** Default 10,000. The coordinator's setting counts for how long it tries to let somebody in. */
   readonly joinDeadlineMillis?: number | undefined
+  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1,000. */
+  readonly joinTurnMillis?: number | undefined
   /** How long a sender waits for room before it fails. Default 30,000. */
   readonly roomDeadlineMillis?: number | undefined
   /** Default 16 MiB. */
@@ -70,7 +75,9 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   standby: options.standby ?? false,
   invitation: options.invitation ?? "",
   occurrence: options.occurrence ?? 0,
+  door: options.door ?? "open",
   joinDeadlineMillis: options.joinDeadlineMillis ?? 10_000,
+  joinTurnMillis: options.joinTurnMillis ?? 1000,
   roomDeadlineMillis: options.roomDeadlineMillis ?? 30_000,
   messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
   answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,

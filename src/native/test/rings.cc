@@ -119,7 +119,7 @@ TEST("a reader that attaches while the writer runs sees every frame from its bas
   });
   Random random(65);
   for (uint64_t round = 0; round < 200 / slowness; round += 1) {
-    auto reader = readerOf(region);
+    auto reader = readerOf(region, "ring", writer->memory());
     const uint64_t first = numberAt(reader->baseline());
     RingFollowing following(*reader, first);
     const uint64_t enough = first + 1 + random.below(100);
@@ -134,7 +134,7 @@ TEST("a writer and two readers in threads of their own: every frame, in order, w
   const uint64_t frames = 60'000 / slowness;
   auto writer = writerOf(region);
   std::vector<std::unique_ptr<RingReader>> readers;
-  for (int i = 0; i < 2; i += 1) readers.push_back(readerOf(region));
+  for (int i = 0; i < 2; i += 1) readers.push_back(readerOf(region, "ring", writer->memory()));
   std::vector<std::thread> threads;
   for (const auto& reader : readers) {
     threads.emplace_back([&reader, frames] {
@@ -328,7 +328,7 @@ TEST("the end is never seen before the frames that were published before it, who
   for (uint64_t round = 0; round < 400 / slowness; round += 1) {
     const auto region = anonymousRegion(ringGeometry());
     auto writer = writerOf(region);
-    auto reader = readerOf(region);
+    auto reader = readerOf(region, "ring", writer->memory());
     std::thread closing([&writer] {
       for (uint64_t number = 0; number < 5; number += 1) {
         append(*writer, number);

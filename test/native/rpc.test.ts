@@ -1,0 +1,6 @@
+import { rpcOrderSuite } from "../suites/rpcOrder.ts"
+import { rpcResultsSuite } from "../suites/rpcResults.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
+
+rpcResultsSuite(nativeSwarms)
+rpcOrderSuite(nativeSwarms)
