@@ -197,7 +197,7 @@ TEST("a ring's name is whole for whoever looks while its writers come and go") {
   const auto other = attachedAgain(*region);
   const std::string name = "control/12";
   writerOf(region, name).reset();
-  std::atomic<bool> over{false};
+  std::atomic<bool> over{false};  // private
   std::thread coming([&] {
     RingRole role;
     for (uint64_t round = 0; round < 300'000 / slowness; round += 1) {
