@@ -15,6 +15,7 @@ import { countFlag } from "./quantities.ts"
 import { removeLeftovers } from "./region-plan.ts"
 import { printReport } from "./report.ts"
 import { benchRing } from "./ring-bench.ts"
+import { benchRpc } from "./rpc-bench.ts"
 import { lines } from "./usage.ts"
 
 const mebibyte = 1024 * 1024
@@ -48,7 +49,7 @@ const log = Command.make(
 
 export const bench = Command.make("bench").pipe(
   Command.withDescription("Measures how fast this machine is, with the log, rings, calls and barriers"),
-  Command.withSubcommands([log, benchRing, benchBarrier])
+  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier])
 )
 
 // --- internal ---
