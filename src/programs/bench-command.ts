@@ -1,6 +1,7 @@
 /**
  * What the benchmarks have in common as commands.
  */
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { type Benchmark, describe, measure } from "./bench-comparison.ts"
 import { ChecksFailed } from "./checks.ts"
@@ -12,6 +13,11 @@ import { printReport } from "./report.ts"
 export const runsSetting = setting("runs", (name) => countFlag(name, 1000), {
   description: "How often to measure everything; with more than one, medians and ranges are reported",
   fallback: 1
+})
+
+export const strategySetting = setting("strategy", (name) => Flag.Literals(name, ["spin", "adaptive", "park"]), {
+  description: "How members wait for messages",
+  fallback: "park"
 })
 
 /** Measures, and prints the report. Fails only when something did not arrive as it was sent. */

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { RegionError } from "../services/CxlMemory.ts"
 import { describeEnvironment, type Environment, environment } from "./bench-environment.ts"
-import { type Measurement, type Placed, type Placement, together } from "./bench-placement.ts"
+import { type Placed, type Placement, together } from "./bench-placement.ts"
 import { ranged, type Spread, spreadOf } from "./bench-summary.ts"
 import { formatGoal, formatValue, labelOf, type Unit } from "./bench-units.ts"
 import { plural } from "./quantities.ts"
@@ -25,7 +25,7 @@ export const figure = (key: string, values: Figure["values"], agrees = true): Fi
 /** Measurements that are compared with each other. */
 export interface Comparison<E, R> {
   readonly name: string
-  readonly measurements: ReadonlyArray<Measurement<Figure, E, R>>
+  readonly measurements: ReadonlyArray<Effect.Effect<ReadonlyArray<Figure>, E, R>>
 }
 
 type ValueOf = (key: string, value: string) => number | undefined
@@ -94,7 +94,8 @@ export const measure = Effect.fnUntraced(function*<E, R>(
   for (let run = 1; run <= runs; run += 1) {
     const round: Array<Group> = []
     for (const { measurements, name } of comparisons) {
-      const group: Group = { name, ...(yield* together(measurements)) }
+      const placed = yield* together(measurements.map((measurement) => () => measurement))
+      const group: Group = { ...placed, name, values: placed.values.flat() }
       yield* writeNotice(`run ${run} of ${runs}: ${describeGroup(group)}`)
       round.push(group)
     }

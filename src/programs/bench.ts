@@ -5,6 +5,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import { benchBarrier } from "./barrier-bench.ts"
 import { runsSetting } from "./bench-command.ts"
 import * as BenchReport from "./bench-report.ts"
 import { groupNames, measureRound, type Round } from "./bench-round.ts"
@@ -47,7 +48,7 @@ const log = Command.make(
 
 export const bench = Command.make("bench").pipe(
   Command.withDescription("Measures how fast this machine is, with the log, rings, calls and barriers"),
-  Command.withSubcommands([log, benchRing])
+  Command.withSubcommands([log, benchRing, benchBarrier])
 )
 
 // --- internal ---

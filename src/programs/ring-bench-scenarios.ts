@@ -17,13 +17,16 @@ const mebibyte = 1024 * 1024
 
 export type MeasureError = RegionError | Children.ChildError
 
-export type Measuring<A = Figure> = Effect.Effect<A, MeasureError, ChildProcessSpawner>
+export type Measuring<A = ReadonlyArray<Figure>> = Effect.Effect<A, MeasureError, ChildProcessSpawner>
 
 /** Memory that messages go round in, and that the copy limit goes round in. */
 export const ringBytes = 8 * mebibyte
 
 /** Messages that one publication makes seen, where they are batched. */
 export const batchMessages = 64
+
+/** Bare wake-ups that stand beside other measurements. */
+export const bareTrips = 5000
 
 export interface Stream {
   readonly messageBytes: number
@@ -63,7 +66,7 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
         writerCores: written.cores,
         readerCores: seen.reduce((sum, { cores }) => sum + cores, 0) / readers
       }
-      return figure(key, values, agrees)
+      return [figure(key, values, agrees)]
     })
   )
 
@@ -71,11 +74,13 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
 export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream): Measuring =>
   Effect.map(
     Machine.copyLimit({ totalBytes: Math.max(mebibyte, messages * messageBytes), ringBytes, blockBytes: messageBytes }),
-    ({ agree, bytes, seconds }) =>
-      figure(key, {
-        messagesPerSecond: bytes / messageBytes / seconds,
-        gigabytesPerSecond: bytes / 1e9 / seconds
-      }, agree)
+    ({ agree, bytes, seconds }) => [
+      figure(
+        key,
+        { messagesPerSecond: bytes / messageBytes / seconds, gigabytesPerSecond: bytes / 1e9 / seconds },
+        agree
+      )
+    ]
   )
 
 /** Two processes, a message of 64 bytes each way. */
@@ -90,7 +95,7 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
       yield* asks.tell("begin")
       const latency = yield* asks.result
       yield* ended([asks, answers])
-      return figure(key, latency)
+      return [figure(key, latency)]
     })
   )
 
@@ -104,18 +109,18 @@ export const bareFigure = (key: string, trips: number): Measuring =>
       yield* Children.all([answers, asks], ({ tell }) => tell("begin"))
       const latency = yield* asks.result
       yield* ended([asks, answers])
-      return figure(key, latency)
+      return [figure(key, latency)]
     })
   )
 
 export const futexFigure = (key: string, trips: number): Measuring =>
-  Effect.map(Machine.futexRoundTrips(trips), (latency) => figure(key, { ...latency }))
+  Effect.map(Machine.futexRoundTrips(trips), (latency) => [figure(key, { ...latency })])
 
 export const nativeRingFigure = (key: string, options: { trips: number; asleep: boolean }): Measuring =>
-  Effect.map(Machine.ringRoundTrips(options), (latency) => figure(key, { ...latency }))
+  Effect.map(Machine.ringRoundTrips(options), (latency) => [figure(key, { ...latency })])
 
 export const lineFigure = (key: string): Measuring =>
-  Effect.map(Machine.lineRoundTripMicros, (p50Micros) => figure(key, { p50Micros }))
+  Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
 
 /** Starts a child and waits until it is ready. */
 export const started = Effect.fnUntraced(function*<Job, Result>(spec: ChildSpec<Job, Result>, name: string, job: Job) {

@@ -68,7 +68,7 @@ const keys = {
 const run = ({ json, messages, only, runs, trips }: ValuesOf<typeof settings>) => {
   const comparisons = groupNames.filter((name) => only === undefined || name === only).map((name) => ({
     name,
-    measurements: measurementsOf(name, messages, trips).map((measuring) => () => measuring)
+    measurements: measurementsOf(name, messages, trips)
   }))
   return benchmark(json, { program: "bench ring", runs, settings: { messages, trips }, comparisons, goals })
 }

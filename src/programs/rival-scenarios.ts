@@ -71,11 +71,11 @@ const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) =>
     const child = yield* started(RivalAsker, job.rival, job)
     const result = yield* child.result
     yield* ended([child])
-    return figure(key, valuesOf(result), result.agrees)
+    return [figure(key, valuesOf(result), result.agrees)]
   }).pipe(
     Effect.catchTag(
       "ChildFailed",
-      (error) => error.detail === missing ? Effect.succeed(figure(`${key}: ${missing}`, {})) : Effect.fail(error)
+      (error) => error.detail === missing ? Effect.succeed([figure(`${key}: ${missing}`, {})]) : Effect.fail(error)
     ),
     Effect.scoped
   )

@@ -1,4 +1,6 @@
+import { rpcOrderSuite } from "../suites/rpcOrder.ts"
 import { rpcResultsSuite } from "../suites/rpcResults.ts"
-import { memoryRpc } from "./rpcFamily.ts"
+import { memorySwarms } from "./swarmFamily.ts"
 
-rpcResultsSuite(memoryRpc)
+rpcResultsSuite(memorySwarms)
+rpcOrderSuite(memorySwarms)

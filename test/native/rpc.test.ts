@@ -1,4 +1,6 @@
+import { rpcOrderSuite } from "../suites/rpcOrder.ts"
 import { rpcResultsSuite } from "../suites/rpcResults.ts"
-import { nativeRpc } from "./rpcFamily.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
 
-rpcResultsSuite(nativeRpc)
+rpcResultsSuite(nativeSwarms)
+rpcOrderSuite(nativeSwarms)

@@ -1,4 +1,5 @@
 // Rings: frames that go round and round, cursors, and room that is what the slowest reader released.
+#include <atomic>
 #include <cstring>
 #include <thread>
 
