@@ -1,4 +1,5 @@
 // Places in a ring: taken, given back and taken over, and what ends with those who had them.
+#include <atomic>
 #include <thread>
 
 #include "ring_fixture.h"
@@ -45,6 +46,27 @@ TEST("a ring is taken over for another name only when none is fresh, and not und
   CHECK_EQUAL(role.generation, 2);
   ReaderRole place;
   CHECK_EQUAL(claimRingReader(*region, "one", "late", place).fault, "missing");
+}
+
+TEST("a ring's name is whole for whoever looks while its writers come and go") {
+  const auto region = anonymousRegion(ringGeometry());
+  const auto other = attachedAgain(*region);
+  const std::string name = "control/12";
+  writerOf(region, name).reset();
+  std::atomic<bool> over{false};  // private
+  std::thread coming([&] {
+    RingRole role;
+    for (uint64_t round = 0; round < 300'000 / slowness; round += 1) {
+      if (claimRing(*region, name, role).ok()) abandonRing(*region, role);
+    }
+    over.store(true);
+  });
+  uint64_t torn = 0;
+  while (!over.load()) {
+    for (const RingView& ring : ringsOf(*other)) torn += ring.name == name ? 0 : 1;
+  }
+  coming.join();
+  CHECK_EQUAL(torn, 0);
 }
 
 TEST("readers' places are given back by those who leave and by the dead, and never shared") {
