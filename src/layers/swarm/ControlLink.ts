@@ -11,7 +11,7 @@ import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts
 import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
+import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
 import { MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
@@ -20,6 +20,9 @@ import { Roster } from "./Roster.ts"
 export type LinkState = "up" | "lost" | "over"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+
+/** What is told, made when its turn to be written comes. */
+export type Telling = Request | ((number: number) => Request)
 
 export class ControlLink {
   readonly roster = new Roster()
@@ -37,6 +40,8 @@ export class ControlLink {
   #source: MessageSource
   #state: LinkState = "up"
   #numbers = 0
+  /** As the coordinator has said it, not as its ring has it: what is meant for one is not answered by the next. */
+  #term: number
 
   private constructor(
     ring: Ring["Service"],
@@ -57,6 +62,7 @@ export class ControlLink {
     this.#writer = opened.writer
     this.changes = opened.changes
     this.#source = this.#newSource()
+    this.#term = opened.port.generation()
   }
 
   static readonly open = Effect.fnUntraced(
@@ -72,9 +78,9 @@ export class ControlLink {
     }
   )
 
-  /** The coordinator's term: the generation of its ring. */
+  /** The term of the coordinator that this member takes orders from: a generation of its ring. */
   get term(): number {
-    return this.#port.generation()
+    return this.#term
   }
 
   get state(): LinkState {
@@ -106,7 +112,7 @@ export class ControlLink {
         orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
-        const number = ++this.#numbers
+        const number = this.#nextNumber()
         this.#pending.set(number, pending)
         return Effect.ensuring(
           Effect.andThen(this.#write(number, request), answered),
@@ -118,10 +124,10 @@ export class ControlLink {
   }
 
   /** Says something; an answer, if there is one, comes as a notice with that number. */
-  tell(request: Request): Effect.Effect<number, CoordinatorLost> {
+  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
-      const number = ++this.#numbers
-      return Effect.as(this.#write(number, request), number)
+      const number = this.#nextNumber()
+      return this.#write(number, typeof telling === "function" ? telling(number) : telling)
     })
   }
 
@@ -154,14 +160,16 @@ export class ControlLink {
     if (this.#state !== "up" || this.#coordinatorLives()) return
     this.#state = "lost"
     Latch.closeUnsafe(this.#up)
-    this.#failPending("died")
     this.#tellAll()
+    // Its last words count. What they leave unanswered stays so until it is clear who comes next.
+    this.catchUp()
   }
 
   /** Nobody has taken over. */
   giveUp(): void {
     if (this.#state !== "lost") return
     this.#state = "over"
+    this.#failPending("died")
     Deferred.doneUnsafe(this.#over, Effect.fail(new CoordinatorLost({ reason: "died" })))
     Latch.openUnsafe(this.#up)
     this.#tellAll()
@@ -181,10 +189,15 @@ export class ControlLink {
     )
   }
 
+  #nextNumber(): number {
+    this.#numbers = (this.#numbers + 1) % numberSpan
+    return this.#numbers
+  }
+
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
-      const payload = requestWire.encode({ term: this.term, number, request })
-      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
+      const payload = requestWire.encode({ term: this.#term, number, request })
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody, number))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 
@@ -215,7 +228,7 @@ export class ControlLink {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "TookOver") this.#tookOver()
+    if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
     if (event !== undefined) PubSub.publishUnsafe(this.changes, event)
     for (const listener of this.#listeners) listener(notice)
@@ -227,7 +240,8 @@ export class ControlLink {
     if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
   }
 
-  #tookOver(): void {
+  #tookOver(term: number): void {
+    this.#term = term
     this.#failPending("replaced")
     if (this.#state === "over") return
     this.#state = "up"

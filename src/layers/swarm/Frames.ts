@@ -32,7 +32,10 @@ export const ringNames = {
 /** Rings that a swarm of so many members takes, the coordinator's included. */
 export const ringsOfSwarm = (members: number): number => members * 3 + 1
 
-/** The correlation of a frame: whom it is for and, above that, a number of its own below 2^24. */
+/** Numbers that a frame can carry beside its address. */
+export const numberSpan = 2 ** 24
+
+/** The correlation of a frame: whom it is for and, above that, a number of its own below {@link numberSpan}. */
 export const correlationOf = (to: Address, number = 0): number => number * addressSpan + codeOf(to)
 
 export const numberOf = (correlation: number): number => Math.floor(correlation / addressSpan)

@@ -11,7 +11,7 @@ import { isSame, type MemberId, type MemberInfo } from "../../services/Member.ts
 import type { Ring, RingWriterPort } from "../../services/Ring.ts"
 import { Admission } from "./Admission.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { type Address, everybody, frameKind, headerOf, one, ringNames } from "./Frames.ts"
+import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "./Frames.ts"
 import type { Mesh } from "./Mesh.ts"
 import { type Message, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
@@ -33,6 +33,8 @@ export interface PresidingOptions {
   readonly roster: Roster | undefined
 }
 
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
+
 type Start = (key: string, effect: Effect.Effect<void>) => void
 
 export class Presiding {
@@ -46,7 +48,7 @@ export class Presiding {
   readonly #clock: Clock.Clock
   readonly #leaving = new Set<number>()
   readonly #lagging = new Map<number, { readonly read: number; readonly sinceMillis: number }>()
-  readonly #control = new Set<string>()
+  readonly #control = new Map<string, MessageSource>()
   #suspects: ReadonlyArray<MemberId> = []
   #openings = -1
   #shuttingDown = false
@@ -94,7 +96,11 @@ export class Presiding {
     const clock = yield* Clock.Clock
     const presiding = new Presiding(options, { writer, fibers, start: (key, effect) => void start(key, effect), clock })
     yield* presiding.#listen
-    if (options.roster !== undefined) presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state })
+    if (options.roster !== undefined) {
+      presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state, term: writer.generation })
+      // The predecessor is a member still, and whoever died with it.
+      presiding.look()
+    }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
     return presiding
   })
@@ -111,7 +117,7 @@ export class Presiding {
   look(): void {
     const nowMillis = this.#clock.currentTimeMillisUnsafe()
     for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
-      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#departed(id, "died")
+      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
     }
     this.#admission.expire(this.#options.settled.joinDeadlineMillis)
     this.#suspects = this.#lookForSuspects(nowMillis)
@@ -137,19 +143,20 @@ export class Presiding {
 
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      this.#control.add(name)
       const source = new MessageSource(port, (message) => {
         this.#take(message)
         return undefined
       })
+      this.#control.set(name, source)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })
   }
 
-  #take({ payload, sender, senderGeneration }: Message): void {
+  #take({ correlation, payload, sender, senderGeneration }: Message): void {
     const frame = requestWire.decode(payload)
-    if (frame === undefined || frame.term !== this.#writer.generation) return
     const member = { slot: sender, generation: senderGeneration }
+    if (frame === undefined) return this.#reply(member, numberOf(correlation), malformed)
+    if (frame.term !== this.#writer.generation) return
     const answer = this.#answer(member, frame.number, frame.request)
     if (answer !== undefined) this.#reply(member, frame.number, answer)
   }
@@ -177,6 +184,7 @@ export class Presiding {
         return this.#joinGroup(member, request.group)
       case "LeaveGroup":
         this.#notify({ _tag: "GroupLeft", group: request.group, member })
+        this.#rounds.leave(member, request.group)
         return { _tag: "Done" }
       case "Arrive":
         return this.#rounds.arrive(member, request.arrival)
@@ -202,7 +210,7 @@ export class Presiding {
     }
     // The slot's former member is dead, or its slot would not be another's.
     const former = this.#roster.members.find(({ id }) => id.slot === member.id.slot && !isSame(id, member.id))
-    if (former !== undefined) this.#departed(former.id, "died")
+    if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { member: member.id, number })
     this.#admission.ask(member)
     return undefined
@@ -217,6 +225,12 @@ export class Presiding {
   #refuseJoin(member: MemberInfo, reason: string): void {
     const join = this.#joins.get(member.id.slot)
     if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Refused", reason, detail: "" })
+  }
+
+  // What it had said before it died counts: an arrival has targets that are waited for.
+  #died(member: MemberId): void {
+    this.#control.get(ringNames.control(member.slot))?.catchUp()
+    this.#departed(member, "died")
   }
 
   #departed(member: MemberId, reason: "left" | "died"): void {

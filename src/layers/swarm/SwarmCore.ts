@@ -45,7 +45,7 @@ export class Core {
   #presiding: Presiding | undefined
   #presidingScope: Scope.Closeable | undefined
   #ticket = 0
-  #lostMillis = 0
+  #lostMillis: number | undefined
   #over = false
 
   constructor(
@@ -128,9 +128,10 @@ export class Core {
       this.link.look()
       this.#presiding?.look()
       if (this.link.state !== "lost") {
-        this.#lostMillis = nowMillis
+        this.#lostMillis = undefined
         return Effect.void
       }
+      this.#lostMillis ??= nowMillis
       if (this.settled.standby && !this.#over) return this.#takeOver
       if (!this.#hasStandby() || nowMillis - this.#lostMillis >= this.settled.failoverMillis) this.link.giveUp()
       return Effect.void
@@ -142,6 +143,7 @@ export class Core {
   #end(): void {
     this.#over = true
     this.messages.closed = true
+    this.arrivals.close()
   }
 
   get #resign(): Effect.Effect<void> {
