@@ -13,7 +13,7 @@ import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts
 import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
+import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
 import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
@@ -25,6 +25,9 @@ export type LinkState = "up" | "lost" | "over"
 type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+
+/** What is told, made when its turn to be written comes. */
+export type Telling = Request | ((number: number) => Request)
 
 export class ControlLink {
   readonly roster = new Roster()
@@ -42,6 +45,8 @@ export class ControlLink {
   #source: MessageSource
   #state: LinkState = "up"
   #numbers = 0
+  /** As the coordinator has said it, not as its ring has it: what is meant for one is not answered by the next. */
+  #term: number
 
   private constructor(
     ring: Ring["Service"],
@@ -62,6 +67,7 @@ export class ControlLink {
     this.#writer = opened.writer
     this.#changes = opened.changes
     this.#source = this.#newSource()
+    this.#term = opened.port.generation()
   }
 
   static readonly open = Effect.fnUntraced(
@@ -77,9 +83,9 @@ export class ControlLink {
     }
   )
 
-  /** The coordinator's term: the generation of its ring. */
+  /** The term of the coordinator that this member takes orders from: a generation of its ring. */
   get term(): number {
-    return this.#port.generation()
+    return this.#term
   }
 
   get state(): LinkState {
@@ -124,7 +130,7 @@ export class ControlLink {
         orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
-        const number = ++this.#numbers
+        const number = this.#nextNumber()
         this.#pending.set(number, pending)
         return Effect.ensuring(
           Effect.andThen(this.#write(number, request), answered),
@@ -136,10 +142,10 @@ export class ControlLink {
   }
 
   /** Says something; an answer, if there is one, comes as a notice with that number. */
-  tell(request: Request): Effect.Effect<number, CoordinatorLost> {
+  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
-      const number = ++this.#numbers
-      return Effect.as(this.#write(number, request), number)
+      const number = this.#nextNumber()
+      return this.#write(number, typeof telling === "function" ? telling(number) : telling)
     })
   }
 
@@ -200,10 +206,15 @@ export class ControlLink {
     )
   }
 
+  #nextNumber(): number {
+    this.#numbers = (this.#numbers + 1) % numberSpan
+    return this.#numbers
+  }
+
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
-      const payload = requestWire.encode({ term: this.term, number, request })
-      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
+      const payload = requestWire.encode({ term: this.#term, number, request })
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody, number))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 
@@ -214,6 +225,7 @@ export class ControlLink {
       this.#port.rejoin()
       this.#source = this.#newSource()
       this.#failPending("silent")
+      this.#term = this.#port.generation()
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
@@ -241,7 +253,7 @@ export class ControlLink {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "TookOver") this.#tookOver()
+    if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
     if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)
@@ -253,7 +265,8 @@ export class ControlLink {
     if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
   }
 
-  #tookOver(): void {
+  #tookOver(term: number): void {
+    this.#term = term
     this.#failPending("replaced")
     this.#isUp()
   }

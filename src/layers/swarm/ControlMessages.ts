@@ -117,8 +117,8 @@ export const Notice = Schema.TaggedUnion({
     from: Schema.Number,
     to: Schema.Number
   },
-  /** A standby coordinates now. */
-  TookOver: { state: RosterState },
+  /** A standby coordinates now, in that term. */
+  TookOver: { state: RosterState, term: Schema.Int },
   ShutDown: {},
   /** Says nothing: whoever does not read it is suspect. */
   Heartbeat: {}

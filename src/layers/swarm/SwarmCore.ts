@@ -163,7 +163,6 @@ export class Core {
     return Effect.suspend(() => {
       this.link.look()
       this.#presiding?.look()
-      this.arrivals.look(nowMillis)
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
@@ -188,6 +187,7 @@ export class Core {
   #begin(stage: Stage): void {
     this.#stage = stage
     this.messages.closed = true
+    this.arrivals.close()
     if (stage === "gone") this.link.endChanges()
   }
 
@@ -195,9 +195,9 @@ export class Core {
 
   readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const { coordinate, invitation } = this.settled
-    const asked = this.link.tell({ _tag: "Join", member: this.self, coordinates: coordinate, invitation })
-    return Effect.map(asked, (number) => {
+    return this.link.tell((number) => {
       this.#joining = number
+      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
     })
   })
 
