@@ -303,6 +303,18 @@ class MessageReader {
   }
 }
 
+/** A message in frames of at most so many bytes, as {@link Parts} puts them together. */
+export const partsOf = (
+  message: Uint8Array,
+  partBytes: number
+): ReadonlyArray<{ readonly flags: number; readonly part: Uint8Array }> => {
+  const count = Math.max(1, Math.ceil(message.length / partBytes))
+  return Array.from({ length: count }, (_, i) => ({
+    flags: (i === count - 1 ? 0 : partFlag) | (i === 0 ? 0 : continuedFlag),
+    part: message.subarray(i * partBytes, (i + 1) * partBytes)
+  }))
+}
+
 /**
  * Puts messages together. Parts are copied as they come, so that a message may be larger than the ring. One whose
  * beginning was not seen, or whose end never came, is left out.

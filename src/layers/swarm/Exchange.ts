@@ -69,12 +69,12 @@ export class Exchange {
     return { number, close: () => this.#callers.delete(number) }
   }
 
-  take(message: Message, begun: () => void): Effect.Effect<void> | undefined {
+  take(message: Message): Effect.Effect<void> | undefined {
     if (!isFor(message.correlation, message.sender, this.#self)) return undefined
     switch (message.kind) {
       case frameKind.request: {
         const service = this.#services.get(message.type)
-        return service === undefined ? this.giveBack(message, "unserved") : service.request(message, begun)
+        return service === undefined ? this.giveBack(message, "unserved") : service.request(message)
       }
       case frameKind.signal: {
         this.#services.get(message.type)?.signal(message)

@@ -135,6 +135,7 @@ export class Mesh {
       const source = new MessageSource(
         yield* this.#ring.openReader(name),
         handle,
+        this.#ring.waiter,
         ({ correlation, kind, sender }) => kind === frameKind.event && isFor(correlation, sender, this.self)
       )
       yield* FiberMap.run(this.#fibers, name, source.run)

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { RangeLost } from "../../services/Barrier.ts"
+import type { Waiter } from "../../services/Lane.ts"
 import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
 import { Parts } from "../../services/RingEnds.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
@@ -16,8 +17,8 @@ export interface Message extends Frame {
   readonly kind: number
 }
 
-/** What is done with a message. `undefined` when nothing is to be waited for; whoever returns more calls `begun`. */
-export type Handle = (message: Message, begun: () => void) => Effect.Effect<void> | undefined
+/** What is done with a message. `undefined` when nothing is to be waited for. */
+export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
 /** Says of which messages the handlers run one after the other. Nothing waits for the others once they are taken. */
 export type InTurn = (frame: Frame) => boolean
@@ -34,14 +35,12 @@ interface Waiting {
 /** Messages taken from the ring at once. */
 const framesMax = 64
 
-/**
- * Whoever waits for a handler to begin is told within that handler's own turn, before its first step. It goes on in the
- * turn after the next: should the handler's fiber yield among its first steps, it has its turn before.
- */
-const settled = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+/** More steps than lie between a message and the first one of its handler. */
+const stepsToHandler = 128
 
 export class MessageSource {
   readonly port: RingReaderPort
+  readonly #waiter: Waiter
   readonly #handle: Handle
   readonly #isInTurn: InTurn
   readonly #waiting = new Set<Waiting>()
@@ -56,8 +55,9 @@ export class MessageSource {
   #lost: RangeLost | undefined
   #busy = false
 
-  constructor(port: RingReaderPort, handle: Handle, isInTurn: InTurn = () => true) {
+  constructor(port: RingReaderPort, handle: Handle, waiter = port.waiter, isInTurn: InTurn = () => true) {
     this.port = port
+    this.#waiter = waiter
     this.#handle = handle
     this.#isInTurn = isInTurn
     this.#delivered =
@@ -88,7 +88,7 @@ export class MessageSource {
       return this.#noteLoss() ? "over" : undefined
     }
     const step: Effect.Effect<void, LogLost> = Effect.flatMap(
-      this.port.waiter.until(next),
+      this.#waiter.until(next),
       (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
     )
     return step
@@ -96,7 +96,7 @@ export class MessageSource {
 
   /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, LogLost> = Effect.suspend(() =>
-    Effect.asVoid(this.port.waiter.until(() => this.catchUp() ? undefined : true))
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
   )
 
   /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
@@ -114,18 +114,19 @@ export class MessageSource {
     return !this.#noteLoss()
   }
 
+  /** Whether this reader has reached the target, or knows that it never will. */
+  hasReached({ position }: RingTarget, cursor: Cursor): boolean {
+    return this.#lost !== undefined || this.position(cursor) >= position
+  }
+
   /** Waits until this reader has reached the target. */
   reached({ position }: RingTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
-    return Effect.suspend(() => {
-      if (this.#lost !== undefined) return Effect.fail(this.#lost)
-      // What is handled has begun for certain.
-      if (Math.min(this.position(cursor), this.#handled) >= position) return Effect.void
-      return Effect.andThen(this.#reaches(position, cursor), settled)
-    })
+    return this.#reaches(position, cursor)
   }
 
   #reaches(position: number, cursor: Cursor): Effect.Effect<void, RangeLost> {
     return Effect.callback((resume) => {
+      if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
       if (this.position(cursor) >= position) return resume(Effect.void)
       const waiting: Waiting = {
         cursor,
@@ -160,7 +161,7 @@ export class MessageSource {
 
   // Goes on when the handler has begun: what comes next must not begin before it.
   #start(handler: Effect.Effect<void>, end: number): Effect.Effect<void> {
-    return Effect.flatMap(Effect.forkChild(handler, { startImmediately: true }), (running) => {
+    return Effect.flatMap(Effect.forkChild(this.#told(handler, end), { startImmediately: true }), (running) => {
       if (running.pollUnsafe() !== undefined) return Effect.sync(() => this.#pass(end))
       this.#passed = end
       this.#running = running
@@ -185,10 +186,22 @@ export class MessageSource {
     if (payload !== undefined) this.#messages++
     const running = payload === undefined
       ? undefined
-      : this.#handle(payload === frame.payload ? frame : { ...frame, payload }, () => this.#begun(frame.end))
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
     this.#released = frame.end
     if (running === undefined) this.#delivered = frame.end
     return running
+  }
+
+  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
+  // fiber that would be put off before the handler's first step takes a new turn for it.
+  #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
+        return Effect.andThen(Effect.yieldNow, this.#told(running, end))
+      }
+      queueMicrotask(() => this.#begun(end))
+      return running
+    })
   }
 
   #begun(end: number): void {
