@@ -330,10 +330,11 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           const ends = yield* serving(swarm)
           const { calling, client, close, here, hold, log, server } = ends
           const registered = here.core.exchange.registered
-          yield* fork(Effect.exit(client.Hold({ key: "a" })))
+          const call = yield* fork(callError(client.Hold({ key: "a" })))
           yield* fork(Effect.exit(client.Stubborn({ key: "b" })))
           yield* driven(family, Effect.andThen(log.awaits("begun a"), log.awaits("begun b")))
           yield* close
+          assert.strictEqual((yield* joined(family, call))._tag, "ClientClosed")
           yield* driven(family, log.awaits("interrupted a"))
           assert.strictEqual(calling.inFlight(), 0)
           assert.strictEqual(here.core.exchange.registered, registered)

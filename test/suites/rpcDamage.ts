@@ -13,10 +13,12 @@ import { EncodedSchema } from "effect/rpc/RpcMessage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { frameKind, one } from "../../src/layers/swarm/Frames.ts"
+import { encodeRefusal } from "../../src/layers/swarm/Refusals.ts"
 import { codeOf } from "../../src/services/NameCode.ts"
+import { MessageTooLarge } from "../../src/services/Ring.ts"
 import { seeded } from "../processes/harness.ts"
 import { callerOf, callError, driven, Log, serve } from "./rpcEnds.ts"
-import { at, eventually, fork, joinAll, joined, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
+import { at, eventually, fork, joinAll, joined, staysWaiting, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
 
 class Calls extends RpcGroup.make(
   Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int }),
@@ -201,5 +203,18 @@ export const rpcDamageSuite = (family: SwarmFamily): void => {
           yield* eventually(family, () => serving.inFlight() === 0 && calling.inFlight() === 0)
         })
     )
+
+    swarmTest(family, "nobody but whom a call went to can refuse it", (swarm) =>
+      Effect.gen(function*() {
+        const { caller, client, hold, hostile, log } = yield* ends(swarm)
+        const held = yield* fork(client.Hold({ key: "a" }))
+        yield* driven(family, log.awaits("begun a"))
+        const why = new MessageTooLarge({ ring: "", messageBytes: 2, limitBytes: 1 })
+        const refusal = encodeRefusal({ _tag: "Undelivered", id: null, why })
+        yield* hostile.core.mesh.reply(frameKind.refusal, service, one(caller.id), refusal, 1)
+        yield* staysWaiting(family, held)
+        hold.openUnsafe()
+        assert.strictEqual(yield* joined(family, held), "a")
+      }))
   })
 }

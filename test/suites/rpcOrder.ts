@@ -5,12 +5,16 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as RingRpc from "../../src/layers/RingRpc.ts"
+import { SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import { callerOf, type Client, driven, Log, serve } from "./rpcEnds.ts"
+import { callerOf, callError, type Client, driven, Log, serve } from "./rpcEnds.ts"
 import { at, eventually, fork, joinAll, joined, staysWaiting, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
 
 const Tick = Messenger.event("tick", Schema.Struct({ number: Schema.Int }))
@@ -21,6 +25,13 @@ class Calls extends RpcGroup.make(
   Rpc.make("Hold", { payload: { key: Schema.String } }),
   Rpc.make("Back", { payload: { depth: Schema.Int }, success: Schema.Int }),
   Rpc.make("Numbers", { success: Schema.Int, stream: true })
+) {}
+
+const Slow = Schema.Int.pipe(Schema.middlewareDecoding((decoding) => Effect.delay(decoding, 30)))
+
+class SlowCalls extends RpcGroup.make(
+  Rpc.make("Do", { payload: { number: Slow }, success: Schema.Int }),
+  Rpc.make("Hold", { payload: { number: Slow } })
 ) {}
 
 type Caller = Client<RpcGroup.Rpcs<typeof Calls>>
@@ -230,6 +241,58 @@ export const rpcOrderSuite = (family: SwarmFamily): void => {
           hold.openUnsafe()
           yield* joined(family, slow)
           assert.strictEqual(taken, 100)
+        })
+    )
+
+    swarmTest(
+      family,
+      "what comes before a built server is run keeps its place; one that is never run refuses",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [here, there] = yield* twoMembers(swarm)
+          const log = new Log()
+          const context = yield* Layer.build(RingRpc.layerServer()).pipe(Effect.provideService(SwarmCore, there.core))
+          yield* there.messenger.subscribe(Tick, ({ number }) => log.note(`message ${number}`))
+          const { client } = yield* callerOf(here, Calls, { to: { member: there.id } })
+          const unserved = yield* fork(callError(client.Do({ number: 0 })))
+          assert.include((yield* joined(family, unserved)).message, `does not serve "rpc"`)
+          const call = yield* fork(client.Do({ number: 1 }))
+          yield* here.messenger.send(Tick, { number: 2 }, { member: there.id })
+          yield* staysWaiting(family, call)
+          assert.deepStrictEqual(log.events, [])
+          yield* fork(RpcServer.make(Calls).pipe(Effect.provide(handlers(log)), Effect.provideContext(context)))
+          assert.strictEqual(yield* joined(family, call), 1)
+          yield* driven(family, log.awaits("message 2"))
+          assert.deepStrictEqual(log.events, ["call 1", "message 2"])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a payload that takes its time to decode keeps its place, and can be given up meanwhile",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [here, there] = yield* twoMembers(swarm)
+          const log = new Log()
+          const served = SlowCalls.toLayer({
+            Do: ({ number }) => Effect.as(log.note(`call ${number}`), number),
+            Hold: ({ number }) =>
+              Effect.andThen(log.note(`begun ${number}`), Effect.never).pipe(
+                Effect.onInterrupt(() => log.note(`interrupted ${number}`))
+              )
+          })
+          const { serving } = yield* serve(there, SlowCalls, served)
+          yield* there.messenger.subscribe(Tick, ({ number }) => log.note(`message ${number}`))
+          const { client } = yield* callerOf(here, SlowCalls, { to: { member: there.id } })
+          const first = yield* fork(client.Hold({ number: 1 }))
+          const second = yield* fork(client.Do({ number: 2 }))
+          yield* here.messenger.send(Tick, { number: 3 }, { member: there.id })
+          yield* eventually(family, () => serving.counts().accepted > 0)
+          yield* Fiber.interrupt(first)
+          assert.strictEqual(yield* joined(family, second), 2)
+          yield* driven(family, log.awaits("message 3"))
+          assert.deepStrictEqual(log.events, ["begun 1", "interrupted 1", "call 2", "message 3"])
+          yield* eventually(family, () => serving.inFlight() === 0)
         })
     )
   })

@@ -82,6 +82,7 @@ export class Outgoing {
   readonly #deadline: Duration.Input
   readonly #callers = new Map<number, Caller>()
   #late = 0
+  #isClosed = false
 
   constructor({ core, deadline, run, service, to, wire, write }: OutgoingOptions) {
     this.#core = core
@@ -135,6 +136,7 @@ export class Outgoing {
     (stops) =>
       Effect.sync(() => {
         for (const stop of stops) stop()
+        this.#isClosed = true
         for (const clientId of this.#callers.keys()) this.closeCaller(clientId)
       })
   ).pipe(Effect.asVoid)
@@ -173,6 +175,7 @@ export class Outgoing {
   #callee(): MemberId | CallError {
     const { link, over } = this.#core
     const to = this.#to
+    if (this.#isClosed) return new ClientClosed({ service: this.#service })
     if (over) return new ShuttingDown()
     if (link.state === "over") return new CoordinatorLost({ reason: "died" })
     // What was known to whoever told this member of the callee is known here, too.
@@ -254,8 +257,7 @@ export class Outgoing {
     const answer = this.#wire.decode(payload, answerKinds)
     if (answer === undefined) return this.#misunderstood(caller, from)
     if (answer._tag === "Pong") return
-    // The library fails all calls of the client then: they are interrupted one by one.
-    if (answer._tag === "Defect") return void this.#run(this.#write(caller.clientId, answer))
+    if (answer._tag === "Defect") return this.#defect(caller, from, answer)
     const call = caller.calls.get(answer.requestId)
     if (call === undefined || !isSame(call.member, from)) {
       this.#late += 1
@@ -267,6 +269,13 @@ export class Outgoing {
     }
     Deferred.doneUnsafe(call.begun, Effect.void)
     call.answers.add(this.#write(caller.clientId, answer))
+  }
+
+  // The library fails all calls of the client then: they are interrupted one by one.
+  #defect(caller: Caller, from: MemberId, answer: FromServerEncoded): void {
+    const called = caller.called.get(from.slot)
+    if (called === undefined || !isSame(called, from)) this.#late += 1
+    else this.#run(this.#write(caller.clientId, answer))
   }
 
   // An answer that nobody can read was for one of these.
@@ -306,8 +315,9 @@ export class Outgoing {
   }
 
   /** False when it was over before. */
-  #forget({ caller, id }: Call): boolean {
-    return caller.calls.delete(id)
+  #forget(call: Call): boolean {
+    const { caller: { calls }, id } = call
+    return calls.get(id) === call && calls.delete(id)
   }
 
   #abandon(call: Call | undefined): void {
