@@ -43,10 +43,13 @@ export class ControlLink {
   readonly #up = Latch.makeUnsafe(true)
   readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
   #source: MessageSource
+  /**
+   * The coordinator's term as this member knows it: the generation of its ring. Whoever has the ring hears what is asked
+   * only some time later, and says so: what is asked until then is for the one before, and fails with it.
+   */
+  #term: number
   #state: LinkState = "up"
   #numbers = 0
-  /** As the coordinator has said it, not as its ring has it: what is meant for one is not answered by the next. */
-  #term: number
 
   private constructor(
     ring: Ring["Service"],
@@ -82,11 +85,6 @@ export class ControlLink {
       return link
     }
   )
-
-  /** The term of the coordinator that this member takes orders from: a generation of its ring. */
-  get term(): number {
-    return this.#term
-  }
 
   get state(): LinkState {
     return this.#state
@@ -184,7 +182,7 @@ export class ControlLink {
     if (this.#state !== "up" || !this.#port.ended()) return
     this.#state = "lost"
     Latch.closeUnsafe(this.#up)
-    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+    this.#publishGone()
   }
 
   /** Nobody has taken over. */
@@ -253,6 +251,8 @@ export class ControlLink {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
+    // Some see that the old one is gone before they hear of the new one, some do not.
+    if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
     if (event !== undefined) this.#publish(event)
@@ -277,15 +277,19 @@ export class ControlLink {
     Latch.openUnsafe(this.#up)
   }
 
+  #publishGone(): void {
+    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+  }
+
   #publish(event: MemberEvent): void {
     PubSub.publishUnsafe(this.#changes, event)
   }
 
   #failPending(reason: CoordinatorLost["reason"]): void {
-    for (const pending of this.#pending.values()) {
-      Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
-    }
+    // Who asks again at once is not meant.
+    const failing = [...this.#pending.values()]
     this.#pending.clear()
+    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
     for (const listener of this.#lossListeners) listener(reason)
   }
 

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
+import type * as Scope from "effect/Scope"
 import { isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import type { FrameHeader, Ring, RingWriterPort } from "../../services/Ring.ts"
 import { partsOf } from "../../services/RingEnds.ts"
@@ -138,7 +139,7 @@ export class Presiding {
   }
 
   // A member's control ring is read from the moment it is there, and stays read: its slot's next member goes on in it.
-  get #listening(): Effect.Effect<void, unknown, any> {
+  get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
     const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
     return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
   }
