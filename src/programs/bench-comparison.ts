@@ -43,6 +43,8 @@ export interface Goal {
 export interface Benchmark<E, R> {
   readonly program: string
   readonly runs: number
+  /** How often a group is measured when the placement of the cores flips on the way. */
+  readonly attempts: number
   readonly settings: Readonly<Record<string, number | string>>
   readonly comparisons: ReadonlyArray<Comparison<E, R>>
   readonly goals: ReadonlyArray<Goal>
@@ -88,13 +90,13 @@ export const ratioOf = (valueOf: ValueOf, over: readonly [string, string], under
 }
 
 export const measure = Effect.fnUntraced(function*<E, R>(
-  { comparisons, goals, program, runs, settings }: Benchmark<E, R>
+  { attempts, comparisons, goals, program, runs, settings }: Benchmark<E, R>
 ): Effect.fn.Return<ComparisonReport, E | RegionError, R> {
   const rounds: Array<ReadonlyArray<Group>> = []
   for (let run = 1; run <= runs; run += 1) {
     const round: Array<Group> = []
     for (const { measurements, name } of comparisons) {
-      const placed = yield* together(measurements.map((measurement) => () => measurement))
+      const placed = yield* together(measurements.map((measurement) => () => measurement), attempts)
       const group: Group = { ...placed, name, values: placed.values.flat() }
       yield* writeNotice(`run ${run} of ${runs}: ${describeGroup(group)}`)
       round.push(group)
