@@ -155,7 +155,8 @@ export const ringCursorsSuite = (family: RingFamily): void => {
             process.ring.cursorWaiter.until(() => picture() === before ? undefined : true),
             { startImmediately: true }
           )
-          yield* staysWaiting(family, waiting)
+          // longer than it takes to notice that a process came
+          yield* staysWaiting(family, waiting, 250)
           yield* move(reader, other)
           yield* Effect.timeout(Fiber.join(waiting), "1 second")
         }))

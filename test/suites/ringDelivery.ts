@@ -174,7 +174,7 @@ export const ringDeliverySuite = (family: RingFamily): void => {
 
     ringTest(
       family,
-      "a reader that awaits the writer begins with its first message",
+      "a reader that awaits the writer is attached as soon as there is one",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("reader")

@@ -3,7 +3,6 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,7 +13,8 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcTest from "effect/rpc/RpcTest"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { callerOf, driven, type RpcFamily, rpcTest, serve } from "./rpcFamily.ts"
+import { callerOf, driven, Log, serve } from "./rpcEnds.ts"
+import { at, joinAll, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
 
 class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { limit: Schema.Int }) {}
 class Odd extends Schema.TaggedError<Odd>()("Odd", { value: Schema.Int }) {}
@@ -40,27 +40,7 @@ class Procedures extends RpcGroup.make(
   Rpc.make("Later", { payload: { key: Schema.String } })
 ) {}
 
-/** What the handlers of one run have seen. */
-class Seen {
-  readonly events: Array<string> = []
-  readonly #latches = new Map<string, Deferred.Deferred<void>>()
-
-  readonly note = (event: string) =>
-    Effect.sync(() => {
-      this.events.push(event)
-      Deferred.doneUnsafe(this.#latch(event), Effect.void)
-    })
-
-  readonly awaits = (event: string) => Deferred.await(this.#latch(event))
-
-  #latch(event: string): Deferred.Deferred<void> {
-    const latch = this.#latches.get(event) ?? Deferred.makeUnsafe<void>()
-    this.#latches.set(event, latch)
-    return latch
-  }
-}
-
-const handlers = (seen: Seen) =>
+const handlers = (seen: Log) =>
   Procedures.toLayer({
     Echo: ({ value }) => Effect.succeed(value),
     Halve: ({ value }) => {
@@ -102,7 +82,7 @@ const value = {
 }
 
 /** What a program that uses all of them sees, step by step. */
-const everything = (client: Client, seen: Seen) =>
+const everything = (client: Client, seen: Log) =>
   Effect.gen(function*() {
     const results: Array<unknown> = []
     const note = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -129,7 +109,7 @@ const everything = (client: Client, seen: Seen) =>
     return { results, events: seen.events }
   })
 
-const interrupting = (client: Client, seen: Seen) =>
+const interrupting = (client: Client, seen: Log) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(client.Wait({ key: "a" }))
     yield* seen.awaits("begun a")
@@ -145,12 +125,12 @@ const queueing = (client: Client) =>
   }))
 
 const expected = Effect.gen(function*() {
-  const seen = new Seen()
+  const seen = new Log()
   const client = yield* RpcTest.makeClient(Procedures).pipe(Effect.provide(handlers(seen)))
   return yield* everything(client, seen)
 }).pipe(Effect.scoped)
 
-export const rpcResultsSuite = (family: RpcFamily): void => {
+export const rpcResultsSuite = (family: SwarmFamily): void => {
   describe(`rpc results (${family.name})`, () => {
     it.live("the library's own test client gives results at all", () =>
       Effect.map(expected, ({ events, results }) => {
@@ -160,14 +140,15 @@ export const rpcResultsSuite = (family: RpcFamily): void => {
       }))
 
     for (const [whom, self] of [["another member", false], ["oneself", true]] as const) {
-      rpcTest(
+      swarmTest(
         family,
         `acceptance 5: calls to ${whom} give the same results as in process`,
         (swarm) =>
           Effect.gen(function*() {
-            const here = yield* swarm.join("here")
-            const there = self ? here : yield* swarm.join("there")
-            const seen = new Seen()
+            const members = yield* joinAll(swarm, 2)
+            const here = at(members, 0)
+            const there = at(members, self ? 0 : 1)
+            const seen = new Log()
             yield* serve(there, Procedures, handlers(seen))
             const { calling, client } = yield* callerOf(here, Procedures, { to: { member: there.id } })
             const result = yield* driven(family, everything(client, seen))

@@ -5,9 +5,11 @@
  * is kept until every request that was sent before it has been read.
  */
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { ServingCounts } from "../../services/Call.ts"
 import { isSame, type MemberId } from "../../services/Member.ts"
 import type { MessageTooLarge, RingFull, SendError } from "../../services/Ring.ts"
@@ -31,8 +33,10 @@ export interface IncomingOptions {
   readonly run: Run
   readonly type: number
   readonly disconnects: Queue.Queue<number>
-  readonly write: (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 }
+
+/** The library's side of it: takes what a client says. */
+type Take = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
 /** One of the library's clients in some member. */
 interface Caller {
@@ -43,6 +47,9 @@ interface Caller {
   readonly calls: Map<CallId, CallState>
 }
 
+/** How long requests wait for a server that was built, and is not run yet. */
+const startMillis = 1000
+
 const requestKinds = new Set(["Request"] as const)
 const signalKinds = new Set(["Ack", "Interrupt", "Eof", "Ping"] as const)
 
@@ -51,7 +58,9 @@ export class Incoming implements Service {
   readonly #wire: Wire
   readonly #run: Run
   readonly #type: number
-  readonly #write: (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+  readonly #turn = Semaphore.makeUnsafe(1)
+  readonly #isRun = Latch.makeUnsafe(false)
+  #take: Take = () => Effect.void
   readonly #callers = new Map<string, Caller>()
   readonly #byId = new Map<number, Caller>()
   readonly #withdrawals: Withdrawals
@@ -59,13 +68,12 @@ export class Incoming implements Service {
   readonly #disconnects: Queue.Queue<number>
   #clientIds = 0
 
-  constructor({ core, disconnects, run, type, wire, write }: IncomingOptions) {
+  constructor({ core, disconnects, run, type, wire }: IncomingOptions) {
     this.#core = core
     this.#wire = wire
     this.#run = run
     this.#type = type
     this.#disconnects = disconnects
-    this.#write = write
     this.#withdrawals = new Withdrawals(core.mesh, run)
   }
 
@@ -83,7 +91,19 @@ export class Incoming implements Service {
 
   // --- requests ---
 
-  readonly request = (message: Message): Effect.Effect<void> | undefined => {
+  readonly request = (message: Message): Effect.Effect<void> | undefined =>
+    this.#isRun.isOpen() ? this.#accept(message) : this.#hold({ ...message, payload: message.payload.slice() })
+
+  // Between the building of a server and its first turn: what comes then keeps its place.
+  #hold(message: Message): Effect.Effect<void> {
+    const isRun = Effect.as(this.#isRun.await, true)
+    return Effect.flatMap(
+      Effect.timeoutOrElse(isRun, { duration: startMillis, orElse: () => Effect.succeed(false) }),
+      (isRun) => isRun ? this.#accept(message) ?? Effect.void : this.#giveBack(message, "unserved")
+    )
+  }
+
+  #accept(message: Message): Effect.Effect<void> | undefined {
     const member = senderOf(message)
     if (this.#core.over) return this.#giveBack(message, "departing")
     if (!this.#knows(member)) return this.#giveBack(message, "stranger")
@@ -98,7 +118,7 @@ export class Incoming implements Service {
     const caller = this.#callers.get(key) ?? this.#open(key, member, number)
     caller.calls.set(request.id, "accepting")
     this.#counts.accepted += 1
-    return this.#accepted(caller, request.id, this.#write(caller.clientId, request))
+    return this.#accepted(caller, request.id, this.#take(caller.clientId, request))
   }
 
   // A cause that is not this fiber's own interruption says that the library takes no more requests.
@@ -149,7 +169,7 @@ export class Incoming implements Service {
     if (caller === undefined || state === undefined) {
       if (signal._tag === "Interrupt") this.#withdrawals.add(message.sender, key, signal.requestId)
     } else if (signal._tag === "Ack") {
-      this.#run(this.#write(caller.clientId, signal))
+      this.#run(this.#take(caller.clientId, signal))
     } else if (state === "running") {
       this.#run(this.#interrupt(caller, signal.requestId))
     } else {
@@ -158,7 +178,7 @@ export class Incoming implements Service {
   }
 
   #interrupt({ clientId }: Caller, requestId: CallId): Effect.Effect<void> {
-    return this.#write(clientId, { _tag: "Interrupt", requestId })
+    return this.#take(clientId, { _tag: "Interrupt", requestId })
   }
 
   // --- answers ---
@@ -198,8 +218,17 @@ export class Incoming implements Service {
     if (caller.calls.delete(id)) this.#refuse(caller, { _tag: "Closed", id })
   }
 
+  /** Gives the library what comes, until it ends. */
+  readonly run = (take: Take): Effect.Effect<never> =>
+    this.#turn.withPermits(1)(Effect.suspend(() => {
+      this.#take = take
+      this.#isRun.openUnsafe()
+      return Effect.ensuring(Effect.never, Effect.sync(() => this.close()))
+    }))
+
   /** Serves nobody any more: whoever waits for an answer is told that there will be none. */
   close(): void {
+    this.#isRun.closeUnsafe()
     for (const caller of this.#byId.values()) {
       for (const id of caller.calls.keys()) this.#closed(caller, id)
       this.#forget(caller)

@@ -13,12 +13,11 @@ import type * as Scope from "effect/Scope"
 import { ServiceTaken, Serving } from "../../services/Call.ts"
 import { codeOf } from "../../services/NameCode.ts"
 import { SwarmCore } from "../swarm/SwarmCore.ts"
-import { Incoming, type IncomingOptions } from "./Incoming.ts"
+import { Incoming } from "./Incoming.ts"
 import { Wire } from "./Wire.ts"
 
 type Server = RpcServer.Protocol | Serving
 
-/** Serves from now on: what comes before the library runs the protocol waits for it. */
 export const makeServer: (
   service: string
 ) => Effect.Effect<Context.Context<Server>, ServiceTaken, SwarmCore | RpcSerialization | Scope.Scope> = Effect
@@ -29,28 +28,31 @@ export const makeServer: (
     const disconnects = yield* Queue.unbounded<number>()
     const { codecFor, rejected } = countingRejections(serialization.codecFor)
     const type = codeOf(service)
-    const parts = { core, wire: new Wire(serialization), run, type, disconnects }
-    const { incoming, protocol } = yield* answering(parts, codecFor)
+    const incoming = new Incoming({ core, wire: new Wire(serialization), run, type, disconnects })
     yield* incoming.watched
-
-    const register = () => core.exchange.serve(type, incoming)
-    let unregister = register()
-    if (unregister === undefined) return yield* new ServiceTaken({ service })
-    // Whoever waits for an answer learns that none comes before the library interrupts the handlers.
-    const stop = Effect.sync(() => {
-      unregister?.()
-      unregister = undefined
-      incoming.close()
-    })
-    yield* Effect.addFinalizer(() => stop)
-    const running: RpcServer.Protocol["Service"]["run"] = (take) =>
+    const registered = Effect.acquireRelease(
       Effect.suspend(() => {
-        unregister ??= register()
-        return Effect.ensuring(protocol.run(take), stop)
-      })
-
+        const unregister = core.exchange.serve(type, incoming)
+        return unregister === undefined ? Effect.fail(new ServiceTaken({ service })) : Effect.succeed(unregister)
+      }),
+      (unregister) => Effect.sync(unregister)
+    )
+    const unregister = yield* registered
     return Context.empty().pipe(
-      Context.add(RpcServer.Protocol, { ...protocol, run: running }),
+      Context.add(RpcServer.Protocol, {
+        // Whoever waits for an answer learns that none comes before the library interrupts the handlers.
+        run: (take) => Effect.ensuring(incoming.run(take), Effect.sync(unregister)),
+        disconnects,
+        send: incoming.send,
+        end: () => Effect.void,
+        clientIds: Effect.sync(() => incoming.clientIds),
+        initialMessage: Effect.succeedNone,
+        supportsAck: true,
+        supportsTransferables: false,
+        supportsSpanPropagation: true,
+        supportsNotifications: true,
+        codecFor
+      }),
       Context.add(Serving, {
         counts: () => ({ ...incoming.counts, rejected: rejected() }),
         clients: () => incoming.clientIds.size,
@@ -60,28 +62,6 @@ export const makeServer: (
   })
 
 // --- internal ---
-
-/** The protocol without its `run`'s beginning and end. */
-const answering = (parts: Omit<IncomingOptions, "write">, codecFor: CodecFor) =>
-  Effect.suspend(() => {
-    let incoming: Incoming | undefined
-    const protocol = RpcServer.Protocol.make((write) => {
-      const taking = incoming = new Incoming({ ...parts, write })
-      return Effect.succeed({
-        disconnects: parts.disconnects,
-        send: taking.send,
-        end: () => Effect.void,
-        clientIds: Effect.sync(() => taking.clientIds),
-        initialMessage: Effect.succeedNone,
-        supportsAck: true,
-        supportsTransferables: false,
-        supportsSpanPropagation: true,
-        supportsNotifications: true,
-        codecFor
-      })
-    })
-    return Effect.map(protocol, (protocol) => ({ protocol, incoming: incoming as Incoming }))
-  })
 
 // All that a server decodes are payloads.
 const countingRejections = (codecFor: CodecFor): { readonly codecFor: CodecFor; readonly rejected: () => number } => {

@@ -34,10 +34,14 @@ type Outcome =
   | { readonly _tag: "Released"; readonly release: Released }
   /** The release came, and this fiber was too late for it. */
   | { readonly _tag: "Missed" }
+  | { readonly _tag: "Expired" }
 
 interface Waiting {
   readonly amendment: number
-  readonly outcome: Deferred.Deferred<Outcome, BarrierError>
+  readonly untilMillis: number
+  /** Another one once the deadline has passed: what the coordinator says then is still awaited. */
+  outcome: Deferred.Deferred<Outcome, BarrierError>
+  isExpired: boolean
 }
 
 /** One arrival of this process, with the fibers that wait in it. */
@@ -87,16 +91,26 @@ export class Arrivals {
     })
   }
 
+  /** Looks after the deadlines: together, for a timer each would cost more than the arrival. */
+  look(nowMillis: number): void {
+    for (const { waiting } of this.#arrived.values()) {
+      for (const one of waiting) {
+        if (!one.isExpired && nowMillis >= one.untilMillis) expire(one)
+      }
+    }
+  }
+
   // --- arriving ---
 
   #arrive(name: string, group: string, mode: BarrierMode, exempt: ReadonlyArray<number>, untilMillis: number) {
     return Effect.gen({ self: this }, function*() {
       const arrived = yield* this.#joinOrBegin(name, group, mode)
       for (const ring of exempt) arrived.exempt.add(ring)
-      const waiting: Waiting = { amendment: arrived.amendment, outcome: Deferred.makeUnsafe() }
+      const { amendment } = arrived
+      const waiting: Waiting = { amendment, untilMillis, outcome: Deferred.makeUnsafe(), isExpired: false }
       arrived.waiting.add(waiting)
       const outcome = yield* this.#send(arrived, untilMillis).pipe(
-        Effect.andThen(this.#awaitOutcome(arrived, waiting, untilMillis)),
+        Effect.andThen(this.#awaitOutcome(arrived, waiting)),
         Effect.ensuring(Effect.sync(() => this.#gone(arrived, waiting))),
         Effect.onInterrupt(() => this.#abandon(arrived))
       )
@@ -140,14 +154,10 @@ export class Arrivals {
       })).pipe(Effect.map((number) => void requests.add(number)))
   }
 
-  #awaitOutcome(arrived: Arrived, waiting: Waiting, untilMillis: number): Effect.Effect<Outcome, BarrierError> {
+  #awaitOutcome(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
     return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (nowMillis) =>
-        Effect.timeoutOrElse(Deferred.await(waiting.outcome), {
-          duration: Math.max(0, untilMillis - nowMillis),
-          orElse: () => this.#withdraw(arrived, waiting)
-        })
+      Deferred.await(waiting.outcome),
+      (outcome) => outcome._tag === "Expired" ? this.#withdraw(arrived, waiting) : Effect.succeed(outcome)
     )
   }
 
@@ -239,15 +249,20 @@ export class Arrivals {
 
   #drain(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
-    const reached = release.drain && release.mode === "deliveryFence"
-      ? Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency: "unbounded" })
-      : Effect.succeed([])
-    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-      Effect.timeoutOrElse(reached, {
-        // What is there already is not late, however late the release came.
-        duration: Math.max(1, untilMillis - nowMillis),
-        orElse: () => Effect.fail(this.#undrained(release, targets))
-      })).pipe(Effect.map((drained) => resultOf(release, drained)))
+    const isWaiting = release.drain && release.mode === "deliveryFence"
+    if (!isWaiting) return Effect.succeed(resultOf(release, []))
+    const reached = (concurrency: 1 | "unbounded") =>
+      Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency })
+    const isThere = targets.every((target) => this.#mesh.source(target.ring)?.hasReached(target, "delivered") ?? false)
+    // What is there already is not late, however late the release came.
+    const drained = isThere ?
+      reached(1) :
+      Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+        Effect.timeoutOrElse(reached("unbounded"), {
+          duration: Math.max(1, untilMillis - nowMillis),
+          orElse: () => Effect.fail(this.#undrained(release, targets))
+        }))
+    return Effect.map(drained, (drained) => resultOf(release, drained))
   }
 
   #reached(release: Released, target: RingTarget): Effect.Effect<Drained, RangeLost> {
@@ -264,6 +279,13 @@ export class Arrivals {
     )
     return new BarrierTimedOut({ name, absent: [], undrained, undecided: false })
   }
+}
+
+const expire = (waiting: Waiting): void => {
+  const { outcome } = waiting
+  waiting.isExpired = true
+  waiting.outcome = Deferred.makeUnsafe()
+  Deferred.doneUnsafe(outcome, Effect.succeed({ _tag: "Expired" }))
 }
 
 const keyOf = (group: string, name: string): string => `${group}\n${name}`

@@ -105,8 +105,9 @@ export class ControlLink {
   }
 
   /** Takes in what the coordinator has said up to now. */
-  catchUp(): void {
+  catchUp(): Roster {
     this.#source.catchUp()
+    return this.roster
   }
 
   /** Fails when nobody coordinates any more. */

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import type { MemberId } from "../../services/Member.ts"
 import type { OpenRingError, Ring, RingTarget, RingWriterPort, SendError } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
-import { type Address, headerOf, ringNames } from "./Frames.ts"
+import { type Address, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
 import { type Handle, MessageSource } from "./MessageSource.ts"
 
 export interface MeshOptions {
@@ -131,7 +131,13 @@ export class Mesh {
 
   #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      const source = new MessageSource(yield* this.#ring.openReader(name), handle, this.#ring.waiter)
+      // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
+      const source = new MessageSource(
+        yield* this.#ring.openReader(name),
+        handle,
+        this.#ring.waiter,
+        ({ correlation, kind, sender }) => kind === frameKind.event && isFor(correlation, sender, this.self)
+      )
       yield* FiberMap.run(this.#fibers, name, source.run)
       return source
     })

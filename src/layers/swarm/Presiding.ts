@@ -142,10 +142,17 @@ export class Presiding {
     return Effect.flatMap(this.#options.ring.rings, (rings) =>
       Effect.forEach(
         rings.filter(({ name }) => name.startsWith("control/") && !this.#control.has(name)),
-        ({ name }) => this.#listenTo(name),
+        ({ name }) => Effect.catch(this.#listenTo(name), (error) => this.#deafTo(name, error)),
         { discard: true }
       ))
   })
+
+  // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
+  #deafTo(name: string, error: unknown): Effect.Effect<void> {
+    this.#openings = -1
+    const { livenessMillis } = this.#options.settled
+    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessMillis))
+  }
 
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {

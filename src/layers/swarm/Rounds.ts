@@ -36,6 +36,7 @@ interface Round {
   readonly departed: Array<MemberId>
   readonly withdrawn: Array<MemberId>
   draining: boolean
+  hasFiber: boolean
 }
 
 export interface RoundsHost {
@@ -168,7 +169,8 @@ export class Rounds {
       kept: [],
       departed: [],
       withdrawn: [],
-      draining: false
+      draining: false,
+      hasFiber: false
     }
     this.#open.add(round)
     return round
@@ -176,7 +178,7 @@ export class Rounds {
 
   #lookAt(round: Round): void {
     if (round.arrived.size === 0) {
-      this.#host.stop(round.id)
+      this.#stop(round)
       this.#open.delete(round)
       return
     }
@@ -184,14 +186,24 @@ export class Rounds {
     // A round that drains already begins again: whom it waits for has changed.
     round.draining = true
     const targets = this.#targetsOf(round)
-    if (targets.length === 0) return this.#release(round, targets)
+    // Most rounds have nothing left to drain, and need no fiber to find out.
+    const isTraced = this.#host.settled.trace !== undefined
+    if (targets.length === 0 || (!isTraced && targets.every((target) => this.#isDrained(round, target)))) {
+      this.#stop(round)
+      return this.#release(round, targets)
+    }
     const draining = this.#drain(round, targets).pipe(
       Effect.matchEffect({
         onFailure: (lost) => Effect.sync(() => this.#break(round, lost)),
         onSuccess: () => Effect.sync(() => this.#release(round, targets))
       })
     )
+    round.hasFiber = true
     this.#host.start(round.id, draining)
+  }
+
+  #stop(round: Round): void {
+    if (round.hasFiber) this.#host.stop(round.id)
   }
 
   #targetsOf(round: Round): ReadonlyArray<RingTarget> {
@@ -223,14 +235,25 @@ export class Rounds {
   }
 
   // The cursors of all members are in shared memory: no second round of messages is needed.
-  #handledByAll(round: Round, { position, ring }: RingTarget): Effect.Effect<void, RangeLost> {
-    const behind = () =>
-      this.#host.ring.readers(ring).some(({ handled, process, processGeneration }) => {
-        const member = round.expected.get(process)
-        if (member === undefined || member.generation !== processGeneration || handled >= position) return false
-        return !this.#isExempt(round, member, ring)
-      })
-    return Effect.ignore(this.#host.ring.cursorWaiter.until(() => behind() ? undefined : true))
+  #handledByAll(round: Round, target: RingTarget): Effect.Effect<void, RangeLost> {
+    const handled = () => this.#isHandled(round, target) ? true : undefined
+    return Effect.ignore(this.#host.ring.cursorWaiter.until(handled))
+  }
+
+  #isHandled(round: Round, { position, ring }: RingTarget): boolean {
+    return this.#host.ring.readers(ring).every(({ handled, process, processGeneration }) => {
+      const member = round.expected.get(process)
+      if (member === undefined || member.generation !== processGeneration || handled >= position) return true
+      return this.#isExempt(round, member, ring)
+    })
+  }
+
+  #isDrained(round: Round, target: RingTarget): boolean {
+    if (round.mode === "processingFence") return this.#isHandled(round, target)
+    const { mesh } = this.#host
+    const source = mesh.source(target.ring)
+    if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return true
+    return source.lost === undefined && source.hasReached(target, "delivered")
   }
 
   #isExempt(round: Round, member: MemberId, ring: number): boolean {

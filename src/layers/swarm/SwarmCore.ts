@@ -163,6 +163,7 @@ export class Core {
     return Effect.suspend(() => {
       this.link.look()
       this.#presiding?.look()
+      this.arrivals.look(nowMillis)
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
