@@ -136,10 +136,9 @@ describe.skipIf(process.platform !== "linux")("benchmarks", () => {
       const args = ["bench", "ring", "--only", "asleep", "--trips", "2000", "--runs", "2", "--attempts", "1"]
       const { code, stderr, text } = yield* run(args, { patience: "100 seconds" })
       assert.strictEqual(code, 0, stderr)
-      // Nothing is summed up of a group whose placement flipped.
-      if (text.includes("discarded")) return
-      assert.match(text, /^cores placed (near|far)$/m)
       assert.match(text, /^  ring, park +p50 [\d.]+ .s/m)
+      // Nothing is held against a goal when the placement flipped.
+      if (!/^cores placed (near|far)$/m.test(text)) return
       assert.match(text, /^[✓✗] native round trip asleep \/ futex, p50 +[\d.]+.* at most 1\.50$/m)
     }), 2 * minutes)
 
