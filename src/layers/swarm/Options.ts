@@ -49,7 +49,7 @@ export interface SwarmOptions {
   readonly answerDeadlineMillis?: number | undefined
   /** How long members wait for a standby. Default 2,000. */
   readonly failoverMillis?: number | undefined
-  /** How often life is looked after. Default 50. */
+  /** How often life is looked after. Default 100. */
   readonly livenessMillis?: number | undefined
   /** When a member that does not read is called suspect. Default 1,000. */
   readonly suspectMillis?: number | undefined
@@ -88,7 +88,7 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
   answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,
   failoverMillis: options.failoverMillis ?? 2000,
-  livenessMillis: options.livenessMillis ?? 50,
+  livenessMillis: options.livenessMillis ?? 100,
   suspectMillis: options.suspectMillis ?? 1000,
   strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",

@@ -355,7 +355,7 @@ export class Presiding {
   // Without anything to read a stopped member would look like one that has read everything.
   #heartbeat(): void {
     if (this.#roster.members.length < 2) return
-    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 4) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 2) return
     this.#heartbeatMillis = this.#nowMillis
     this.#notify({ _tag: "Heartbeat" })
   }
