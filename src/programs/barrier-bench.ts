@@ -7,7 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { BarrierMode } from "../services/Barrier.ts"
 import { BarrierMember, type BarrierTimes } from "./barrier-bench-jobs.ts"
-import { benchmark, runsSetting, strategySetting } from "./bench-command.ts"
+import { attemptsSetting, benchmark, runsSetting, strategySetting } from "./bench-command.ts"
 import { type Figure, figure, type Goal, ratioOf } from "./bench-comparison.ts"
 import * as Children from "./children.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
@@ -30,6 +30,7 @@ const settings = {
   }),
   strategy: strategySetting,
   runs: runsSetting,
+  attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, memberCounts), {
     description: "Measure swarms of that many members alone",
     shown: "all of them"
@@ -63,7 +64,7 @@ const keys = {
 }
 
 const run = (values: Values) => {
-  const { idleMillis, json, only, rounds, runs, strategy } = values
+  const { attempts, idleMillis, json, only, rounds, runs, strategy } = values
   const comparisons = memberCounts.filter((name) => only === undefined || name === only).map((name) => ({
     name: `${name} members`,
     measurements: [bareFigure(keys.bare, bareTrips), barrierFigures(Number(name), values)]
@@ -71,6 +72,7 @@ const run = (values: Values) => {
   return benchmark(json, {
     program: "bench barrier",
     runs,
+    attempts,
     settings: { rounds, idleMillis, strategy },
     comparisons,
     goals

@@ -15,6 +15,11 @@ export const runsSetting = setting("runs", (name) => countFlag(name, 1000), {
   fallback: 1
 })
 
+export const attemptsSetting = setting("attempts", (name) => countFlag(name, 100), {
+  description: "How often a group is measured when the placement of the cores flips meanwhile",
+  fallback: 4
+})
+
 export const strategySetting = setting("strategy", (name) => Flag.Literals(name, ["spin", "adaptive", "park"]), {
   description: "How members wait for messages",
   fallback: "park"

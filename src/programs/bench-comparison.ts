@@ -8,7 +8,6 @@ import { describeEnvironment, type Environment, environment } from "./bench-envi
 import { type Placed, type Placement, together } from "./bench-placement.ts"
 import { ranged, type Spread, spreadOf } from "./bench-summary.ts"
 import { formatGoal, formatValue, labelOf, type Unit } from "./bench-units.ts"
-import { plural } from "./quantities.ts"
 import { table } from "./report.ts"
 import { writeNotice } from "./standard-streams.ts"
 
@@ -43,6 +42,8 @@ export interface Goal {
 export interface Benchmark<E, R> {
   readonly program: string
   readonly runs: number
+  /** How often a group is measured when the placement of the cores flips on the way. */
+  readonly attempts: number
   readonly settings: Readonly<Record<string, number | string>>
   readonly comparisons: ReadonlyArray<Comparison<E, R>>
   readonly goals: ReadonlyArray<Goal>
@@ -62,7 +63,8 @@ export interface GoalReached {
 }
 
 export interface PlacementSummary {
-  readonly placement: Placement
+  /** `flipped`: the placement changed in every attempt, so that nothing of it is held against a goal. */
+  readonly placement: Placement | "flipped"
   /** By key, and then by value. */
   readonly figures: Readonly<Record<string, Readonly<Record<string, Spread>>>>
   readonly goals: ReadonlyArray<GoalReached>
@@ -76,8 +78,6 @@ export interface ComparisonReport {
   readonly summary: ReadonlyArray<PlacementSummary>
   /** Figures of which not all arrived as it was sent. */
   readonly disagreeing: ReadonlyArray<string>
-  /** Groups in which the placement flipped in every attempt; they are in no summary. */
-  readonly discarded: number
 }
 
 /** Two values of one group, one over the other. */
@@ -88,13 +88,13 @@ export const ratioOf = (valueOf: ValueOf, over: readonly [string, string], under
 }
 
 export const measure = Effect.fnUntraced(function*<E, R>(
-  { comparisons, goals, program, runs, settings }: Benchmark<E, R>
+  { attempts, comparisons, goals, program, runs, settings }: Benchmark<E, R>
 ): Effect.fn.Return<ComparisonReport, E | RegionError, R> {
   const rounds: Array<ReadonlyArray<Group>> = []
   for (let run = 1; run <= runs; run += 1) {
     const round: Array<Group> = []
     for (const { measurements, name } of comparisons) {
-      const placed = yield* together(measurements.map((measurement) => () => measurement))
+      const placed = yield* together(measurements.map((measurement) => () => measurement), attempts)
       const group: Group = { ...placed, name, values: placed.values.flat() }
       yield* writeNotice(`run ${run} of ${runs}: ${describeGroup(group)}`)
       round.push(group)
@@ -108,8 +108,7 @@ export const measure = Effect.fnUntraced(function*<E, R>(
     settings: { ...settings, runs },
     rounds,
     summary: summarize(rounds.flat(), goals),
-    disagreeing: [...new Set(figures.filter(({ agrees }) => !agrees).map(({ key }) => key))],
-    discarded: rounds.flat().filter(({ placement }) => placement === "flipped").length
+    disagreeing: [...new Set(figures.filter(({ agrees }) => !agrees).map(({ key }) => key))]
   }
 })
 
@@ -121,18 +120,17 @@ export const describe = (report: ComparisonReport): string =>
     Object.entries(report.settings).map(([name, value]) => `${name} ${value}`).join(", "),
     ...report.summary.flatMap(summaryLines),
     "",
-    ...(report.discarded === 0
-      ? []
-      : [`${plural(report.discarded, "group")} discarded: the placement of the cores flipped in every attempt`]),
     ...report.disagreeing.map((key) => `NOT EQUAL: what arrived is not what was sent: ${key}`)
   ].join("\n")
 
 // --- internal ---
 
 const summarize = (groups: ReadonlyArray<Group>, goals: ReadonlyArray<Goal>): ReadonlyArray<PlacementSummary> =>
-  (["near", "far"] as const).flatMap((placement) => {
+  (["near", "far", "flipped"] as const).flatMap((placement) => {
     const placed = groups.filter((group) => group.placement === placement)
-    return placed.length === 0 ? [] : [{ placement, figures: spreadsOf(placed), goals: goalsReached(placed, goals) }]
+    if (placed.length === 0) return []
+    const reached = placement === "flipped" ? [] : goalsReached(placed, goals)
+    return [{ placement, figures: spreadsOf(placed), goals: reached }]
   })
 
 const spreadsOf = (groups: ReadonlyArray<Group>): PlacementSummary["figures"] => {
@@ -176,7 +174,9 @@ const rangedValue = (name: string, spread: Spread): string => ranged(spread, (va
 
 const summaryLines = ({ figures, goals, placement }: PlacementSummary): ReadonlyArray<string> => [
   "",
-  `cores placed ${placement}`,
+  placement === "flipped"
+    ? "the placement of the cores flipped in every attempt: not to be compared"
+    : `cores placed ${placement}`,
   table(
     Object.entries(figures).map(([key, values]) => [
       `  ${key}`,

@@ -3,7 +3,7 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { benchmark, runsSetting } from "./bench-command.ts"
+import { attemptsSetting, benchmark, runsSetting } from "./bench-command.ts"
 import { type Goal, ratioOf } from "./bench-comparison.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { countFlag } from "./quantities.ts"
@@ -24,6 +24,7 @@ const settings = {
     fallback: 200_000
   }),
   runs: runsSetting,
+  attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
     description: "Measure one group by itself",
     shown: "all of them"
@@ -65,12 +66,12 @@ const keys = {
   oneByOneBeside: "ring 64 B, one by one, beside the rivals"
 } as const
 
-const run = ({ json, messages, only, runs, trips }: ValuesOf<typeof settings>) => {
+const run = ({ attempts, json, messages, only, runs, trips }: ValuesOf<typeof settings>) => {
   const comparisons = groupNames.filter((name) => only === undefined || name === only).map((name) => ({
     name,
     measurements: measurementsOf(name, messages, trips)
   }))
-  return benchmark(json, { program: "bench ring", runs, settings: { messages, trips }, comparisons, goals })
+  return benchmark(json, { program: "bench ring", runs, attempts, settings: { messages, trips }, comparisons, goals })
 }
 
 const sleepingOf = (trips: number): number => Math.ceil(trips / 20)

@@ -71,7 +71,7 @@ const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
       if (began.counted === 0 && counted >= job.warmup && counted < total) began = { counted, atMillis: now }
       if (counted < total) return pump()
       const messagesPerSecond = 1000 * (total - began.counted) / (now - began.atMillis)
-      const [seen] = new Float64Array(answer.slice(0, 8).buffer)
+      const [seen] = new Float64Array(Uint8Array.from(answer.subarray(0, 8)).buffer)
       resume(Effect.succeed({ p50Micros: 0, p99Micros: 0, messagesPerSecond, agrees: seen === sum }))
     })
     pump()

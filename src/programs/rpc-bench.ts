@@ -5,7 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { benchmark, runsSetting } from "./bench-command.ts"
+import { attemptsSetting, benchmark, runsSetting } from "./bench-command.ts"
 import { figure, type Goal, ratioOf } from "./bench-comparison.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { countFlag } from "./quantities.ts"
@@ -19,6 +19,7 @@ const settings = {
     fallback: 20_000
   }),
   runs: runsSetting,
+  attempts: attemptsSetting,
   json: jsonSetting
 }
 
@@ -47,7 +48,7 @@ const keys = {
   socket: "RPC over a Unix socket"
 } as const
 
-const run = ({ calls, json, runs }: ValuesOf<typeof settings>) => {
+const run = ({ attempts, calls, json, runs }: ValuesOf<typeof settings>) => {
   const over = (key: string, ways: Partial<RpcJob>): Measuring => callsFigure(key, calls, ways)
   const comparisons = [{
     name: "unary",
@@ -60,7 +61,7 @@ const run = ({ calls, json, runs }: ValuesOf<typeof settings>) => {
       over(keys.socket, { over: "socket" })
     ]
   }]
-  return benchmark(json, { program: "bench rpc", runs, settings: { calls }, comparisons, goals })
+  return benchmark(json, { program: "bench rpc", runs, attempts, settings: { calls }, comparisons, goals })
 }
 
 const callsFigure = (key: string, calls: number, ways: Partial<RpcJob>): Measuring =>

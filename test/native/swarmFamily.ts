@@ -35,16 +35,29 @@ const attach = (
   Effect.gen(function*() {
     const attached = CxlMemory.layerAttach({ region, processName })
     const context = yield* Layer.build(layerRing.pipe(Layer.provideMerge(attached)))
+    const state = { dead: false }
     return {
       memory: Context.get(context, CxlMemory.CxlMemory),
-      ring: Context.get(context, Ring),
-      kill: kill(Context.get(context, NativeRegion))
+      ring: asLongAsItLives(Context.get(context, Ring), state),
+      kill: kill(Context.get(context, NativeRegion), state)
     }
   })
 
+// What is left of a killed member's fibers looks at nothing: a killed process has none.
+const asLongAsItLives = (ring: Ring["Service"], state: { readonly dead: boolean }): Ring["Service"] => ({
+  ...ring,
+  openWriter: (name) => state.dead ? Effect.never : ring.openWriter(name),
+  openReader: (name, reader) => state.dead ? Effect.never : ring.openReader(name, reader),
+  openings: () => state.dead ? 0 : ring.openings(),
+  rings: Effect.suspend(() => state.dead ? Effect.succeed([]) : ring.rings),
+  readers: (index) => state.dead ? [] : ring.readers(index),
+  isAlive: (process, generation) => !state.dead && ring.isAlive(process, generation)
+})
+
 // The operating system takes back what a dead process held; nothing of its own runs.
-const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
+const kill = ({ handle, native, waiter }: NativeRegion["Service"], state: { dead: boolean }) =>
   Effect.sync(() => {
+    state.dead = true
     waiter.close()
     native.closeRegion(handle)
   })

@@ -20,7 +20,7 @@ interface Report {
 const small = ["--members", "3", "--iterations", "8", "--burst", "5", "--handler-delay", "4ms"]
 
 const reportOf = (args: ReadonlyArray<string>) =>
-  Effect.map(run(["demo", "barrier", ...args, "--json"]), ({ code, stderr, text }) => ({
+  Effect.map(run(["demo", "barrier", ...args, "--json"], { patience: "60 seconds" }), ({ code, stderr, text }) => ({
     code,
     stderr,
     report: JSON.parse(text) as Report
@@ -43,7 +43,7 @@ const longRun = Effect.gen(function*() {
 describe.skipIf(process.platform !== "linux")("demo barrier", () => {
   it.live("passes as it is, with nothing missing", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* run(["demo", "barrier"])
+      const { code, stderr, text } = yield* run(["demo", "barrier"], { patience: "60 seconds" })
       assert.strictEqual(code, 0, stderr + text)
       assert.match(stderr, /64 iterations: each sends 8 messages to all, then enters a barrier \(deliveryFence\)/)
       assert.match(text, /^an iteration +[\d.]+ ms +[\d.]+ ms +\d+$/m)

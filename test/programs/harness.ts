@@ -30,9 +30,11 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
+  /** For programs that start many others. */
+  readonly patience?: Duration.Input
 }
 
-/** Far more than anything here takes, and less than a test may. */
+/** Far more than most things here take, and less than a test may. */
 const patience = Duration.seconds(20)
 
 export class Program {
@@ -41,10 +43,12 @@ export class Program {
   readonly #stdout: Array<Buffer> = []
   readonly #stderr: Array<Buffer> = []
   readonly #listeners = new Set<() => void>()
+  readonly #patience: Duration.Input
   #ended: Ended | undefined
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, patienceOf: Duration.Input = patience) {
     this.#child = child
+    this.#patience = patienceOf
     this.pid = child.pid ?? 0
     child.stdout?.on("data", (bytes: Buffer) => this.#changed(() => this.#stdout.push(bytes)))
     child.stderr?.on("data", (bytes: Buffer) => this.#changed(() => this.#stderr.push(bytes)))
@@ -119,7 +123,7 @@ export class Program {
       return Effect.sync(() => this.#listeners.delete(look))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: patience,
+        duration: this.#patience,
         orElse: () => Effect.fail(new NotSeen({ what, stdout: this.text.slice(-2000), stderr: this.stderr }))
       })
     )
@@ -139,7 +143,7 @@ export const start = (
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(node, [ringfence, ...args], { env: { ...process.env, ...options.env } })
-      const program = new Program(child)
+      const program = new Program(child, options.patience)
       if (options.input !== undefined) program.endInput(options.input)
       return program
     }),

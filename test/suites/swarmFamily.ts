@@ -165,7 +165,7 @@ export const staysWaiting = Effect.fnUntraced(function*(
   millis = 20
 ) {
   yield* family.elapse(millis)
-  assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+  assert.isUndefined(fiber.pollUnsafe(), `it did not wait: ${JSON.stringify(fiber.pollUnsafe())}`)
 })
 
 /** What the fiber ends with, while time goes by. Fails the test when it does not end. */

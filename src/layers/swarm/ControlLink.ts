@@ -13,7 +13,7 @@ import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts
 import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
+import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
 import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
@@ -25,6 +25,9 @@ export type LinkState = "up" | "lost" | "over"
 type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+
+/** What is told, made when its turn to be written comes. */
+export type Telling = Request | ((number: number) => Request)
 
 export class ControlLink {
   readonly roster = new Roster()
@@ -40,6 +43,11 @@ export class ControlLink {
   readonly #up = Latch.makeUnsafe(true)
   readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
   #source: MessageSource
+  /**
+   * The coordinator's term as this member knows it: the generation of its ring. Whoever has the ring hears what is asked
+   * only some time later, and says so: what is asked until then is for the one before, and fails with it.
+   */
+  #term: number
   #state: LinkState = "up"
   #numbers = 0
 
@@ -62,6 +70,7 @@ export class ControlLink {
     this.#writer = opened.writer
     this.#changes = opened.changes
     this.#source = this.#newSource()
+    this.#term = opened.port.generation()
   }
 
   static readonly open = Effect.fnUntraced(
@@ -76,11 +85,6 @@ export class ControlLink {
       return link
     }
   )
-
-  /** The coordinator's term: the generation of its ring. */
-  get term(): number {
-    return this.#port.generation()
-  }
 
   get state(): LinkState {
     return this.#state
@@ -124,7 +128,7 @@ export class ControlLink {
         orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
-        const number = ++this.#numbers
+        const number = this.#nextNumber()
         this.#pending.set(number, pending)
         return Effect.ensuring(
           Effect.andThen(this.#write(number, request), answered),
@@ -136,10 +140,10 @@ export class ControlLink {
   }
 
   /** Says something; an answer, if there is one, comes as a notice with that number. */
-  tell(request: Request): Effect.Effect<number, CoordinatorLost> {
+  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
-      const number = ++this.#numbers
-      return Effect.as(this.#write(number, request), number)
+      const number = this.#nextNumber()
+      return this.#write(number, typeof telling === "function" ? telling(number) : telling)
     })
   }
 
@@ -178,7 +182,7 @@ export class ControlLink {
     if (this.#state !== "up" || !this.#port.ended()) return
     this.#state = "lost"
     Latch.closeUnsafe(this.#up)
-    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+    this.#publishGone()
   }
 
   /** Nobody has taken over. */
@@ -200,10 +204,15 @@ export class ControlLink {
     )
   }
 
+  #nextNumber(): number {
+    this.#numbers = (this.#numbers + 1) % numberSpan
+    return this.#numbers
+  }
+
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
-      const payload = requestWire.encode({ term: this.term, number, request })
-      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
+      const payload = requestWire.encode({ term: this.#term, number, request })
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody, number))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 
@@ -214,6 +223,7 @@ export class ControlLink {
       this.#port.rejoin()
       this.#source = this.#newSource()
       this.#failPending("silent")
+      this.#term = this.#port.generation()
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
@@ -241,7 +251,9 @@ export class ControlLink {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "TookOver") this.#tookOver()
+    // Some see that the old one is gone before they hear of the new one, some do not.
+    if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
+    if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
     if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)
@@ -253,7 +265,8 @@ export class ControlLink {
     if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
   }
 
-  #tookOver(): void {
+  #tookOver(term: number): void {
+    this.#term = term
     this.#failPending("replaced")
     this.#isUp()
   }
@@ -264,15 +277,19 @@ export class ControlLink {
     Latch.openUnsafe(this.#up)
   }
 
+  #publishGone(): void {
+    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
+  }
+
   #publish(event: MemberEvent): void {
     PubSub.publishUnsafe(this.#changes, event)
   }
 
   #failPending(reason: CoordinatorLost["reason"]): void {
-    for (const pending of this.#pending.values()) {
-      Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
-    }
+    // Who asks again at once is not meant.
+    const failing = [...this.#pending.values()]
     this.#pending.clear()
+    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
     for (const listener of this.#lossListeners) listener(reason)
   }
 

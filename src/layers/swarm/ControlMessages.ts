@@ -117,8 +117,8 @@ export const Notice = Schema.TaggedUnion({
     from: Schema.Number,
     to: Schema.Number
   },
-  /** A standby coordinates now. */
-  TookOver: { state: RosterState },
+  /** A standby coordinates now, for that term. */
+  TookOver: { term: Schema.Int, state: RosterState },
   ShutDown: {},
   /** Says nothing: whoever does not read it is suspect. */
   Heartbeat: {}

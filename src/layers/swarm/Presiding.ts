@@ -9,12 +9,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
+import type * as Scope from "effect/Scope"
 import { isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import type { FrameHeader, Ring, RingWriterPort } from "../../services/Ring.ts"
 import { partsOf } from "../../services/RingEnds.ts"
 import { Admission } from "./Admission.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { type Address, everybody, frameKind, headerOf, one, ringNames } from "./Frames.ts"
+import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "./Frames.ts"
 import { Invitations } from "./Invitations.ts"
 import type { Mesh } from "./Mesh.ts"
 import { type Message, MessageSource } from "./MessageSource.ts"
@@ -31,6 +32,8 @@ export interface PresidingOptions {
   readonly roster: Roster | undefined
 }
 
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
+
 type Start = (key: string, effect: Effect.Effect<void>) => void
 
 export class Presiding {
@@ -45,7 +48,7 @@ export class Presiding {
   readonly #leaving = new Set<number>()
   readonly #invitations = new Invitations()
   readonly #suspects: Suspects
-  readonly #control = new Set<string>()
+  readonly #control = new Map<string, MessageSource>()
   #openings = -1
   #shuttingDown = false
   #hookFailure: Cause.Cause<never> | undefined
@@ -97,7 +100,11 @@ export class Presiding {
     const clock = yield* Clock.Clock
     const presiding = new Presiding(options, { writer, fibers, start: (key, effect) => void start(key, effect), clock })
     yield* presiding.#listen
-    if (options.roster !== undefined) presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state })
+    if (options.roster !== undefined) {
+      presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state, term: writer.generation })
+      // The predecessor is a member still, and whoever died with it.
+      presiding.look()
+    }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
     return presiding
   })
@@ -127,12 +134,12 @@ export class Presiding {
 
   #endDead(): void {
     for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
-      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#departed(id, "died")
+      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
     }
   }
 
   // A member's control ring is read from the moment it is there, and stays read: its slot's next member goes on in it.
-  get #listening(): Effect.Effect<void, unknown, any> {
+  get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
     const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
     return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
   }
@@ -156,16 +163,17 @@ export class Presiding {
 
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      this.#control.add(name)
       const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter)
+      this.#control.set(name, source)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })
   }
 
-  #take({ payload, sender, senderGeneration }: Message): void {
+  #take({ correlation, payload, sender, senderGeneration }: Message): void {
     const frame = requestWire.decode(payload)
-    if (frame === undefined || frame.term !== this.#writer.generation) return
     const member = { slot: sender, generation: senderGeneration }
+    if (frame === undefined) return this.#reply(member, numberOf(correlation), malformed)
+    if (frame.term !== this.#writer.generation) return
     const answer = this.#answer(member, frame.number, frame.request)
     if (answer !== undefined) this.#reply(member, frame.number, answer)
   }
@@ -200,6 +208,7 @@ export class Presiding {
         return this.#joinGroup(member, request.group)
       case "LeaveGroup":
         this.#notify({ _tag: "GroupLeft", group: request.group, member })
+        this.#rounds.leave(member, request.group)
         return { _tag: "Done" }
       case "Arrive":
         return this.#rounds.arrive(member, request.arrival)
@@ -227,7 +236,7 @@ export class Presiding {
     if (redeemed === undefined) return refused("invitation")
     // The slot's former member is dead, or its slot would not be another's.
     const former = this.#roster.members.find(({ id }) => id.slot === member.id.slot)
-    if (former !== undefined) this.#departed(former.id, "died")
+    if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { number, invitation: redeemed })
     this.#admission.ask(member)
     return undefined
@@ -260,6 +269,12 @@ export class Presiding {
   #leave(member: MemberId): Answer {
     this.#departed(member, "left")
     return { _tag: "Done" }
+  }
+
+  // What it had said before it died counts: an arrival has targets that are waited for.
+  #died(member: MemberId): void {
+    this.#control.get(ringNames.control(member.slot))?.catchUp()
+    this.#departed(member, "died")
   }
 
   #departed(member: MemberId, reason: "left" | "died"): void {

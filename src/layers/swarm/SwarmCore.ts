@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
-import * as Scope from "effect/Scope"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { CxlMemory } from "../../services/CxlMemory.ts"
 import { type CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
@@ -23,8 +22,10 @@ import { Inviting } from "./Inviting.ts"
 import { Mesh } from "./Mesh.ts"
 import { Messages } from "./Messages.ts"
 import type { Handle } from "./MessageSource.ts"
+import { Office } from "./Office.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
-import { Presiding } from "./Presiding.ts"
+import type { Presiding } from "./Presiding.ts"
+import type { Roster } from "./Roster.ts"
 import { waitingBy } from "./Waiting.ts"
 
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
@@ -53,8 +54,7 @@ export class Core {
   readonly #shutDown = Deferred.makeUnsafe<void>()
   readonly #looks = new Set<() => void>()
   readonly #attention = Latch.makeUnsafe(false)
-  #presiding: Presiding | undefined
-  #presidingScope: Scope.Closeable | undefined
+  readonly #office: Office
   #stage: Stage = "active"
   #joining: number | undefined
   #isMember = false
@@ -71,7 +71,7 @@ export class Core {
       readonly exchange: Exchange
       readonly run: (effect: Effect.Effect<void>) => void
       readonly clock: Clock.Clock
-      readonly presiding: { readonly presiding: Presiding; readonly scope: Scope.Closeable } | undefined
+      readonly office: Office
     }
   ) {
     this.self = self
@@ -82,8 +82,7 @@ export class Core {
     this.messages = parts.messages
     this.exchange = parts.exchange
     this.#run = parts.run
-    this.#presiding = parts.presiding?.presiding
-    this.#presidingScope = parts.presiding?.scope
+    this.#office = parts.office
     this.messages.mesh = parts.mesh
     this.exchange.mesh = parts.mesh
     this.arrivals = new Arrivals(parts.link, parts.mesh, settled)
@@ -94,7 +93,7 @@ export class Core {
 
   /** The office, while this member holds it. */
   get presiding(): Presiding | undefined {
-    return this.#presiding
+    return this.#office.presiding
   }
 
   /** True once this member begins nothing new any more. */
@@ -121,8 +120,8 @@ export class Core {
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend(
     (): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
       if (this.#stage === "gone" || this.#stage === "leaving") return Effect.void
-      const others = this.link.roster.members.filter(({ id }) => !isSame(id, this.self.id))
-      const presiding = this.#presiding
+      const { presiding } = this.#office
+      const others = this.#roster.members.filter(({ id }) => !isSame(id, this.self.id))
       if (presiding !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
       this.#begin("leaving")
       const left = Effect.suspend(() => this.link.request({ _tag: "Leave" })).pipe(
@@ -141,7 +140,7 @@ export class Core {
     return this.#sayReady.pipe(
       Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)),
       Effect.andThen(Effect.suspend(() => {
-        const failure = this.#presiding?.hookFailure
+        const failure = this.#office.presiding?.hookFailure
         return failure === undefined ? Effect.void : Effect.failCause(failure)
       }))
     )
@@ -159,11 +158,10 @@ export class Core {
   }
 
   /** Looks after the coordinator's life, and in the office after everybody's. */
-  look(nowMillis: number): Effect.Effect<void, never, Scope.Scope> {
+  look(nowMillis: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.link.look()
-      this.#presiding?.look()
-      this.arrivals.look(nowMillis)
+      this.#office.presiding?.look()
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
@@ -188,6 +186,7 @@ export class Core {
   #begin(stage: Stage): void {
     this.#stage = stage
     this.messages.closed = true
+    this.arrivals.close()
     if (stage === "gone") this.link.endChanges()
   }
 
@@ -195,9 +194,9 @@ export class Core {
 
   readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const { coordinate, invitation } = this.settled
-    const asked = this.link.tell({ _tag: "Join", member: this.self, coordinates: coordinate, invitation })
-    return Effect.map(asked, (number) => {
+    return this.link.tell((number) => {
       this.#joining = number
+      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
     })
   })
 
@@ -269,9 +268,7 @@ export class Core {
 
   // The region keeps its name while somebody holds it: so the next one is waited for, but not for ever.
   #handOver(isAwaited: boolean): Effect.Effect<void> {
-    const scope = this.#presidingScope
-    this.#presiding = this.#presidingScope = undefined
-    const resigned = scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    const resigned = this.#office.resign
     if (!isAwaited) return resigned
     const succeeded = this.link.until(() => isSame(this.link.roster.coordinator, this.self.id) ? undefined : true)
     return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.settled.failoverMillis)))
@@ -282,8 +279,13 @@ export class Core {
     return !this.#isMember || this.#hasStandby() || (this.settled.standby && !this.over)
   }
 
+  /** In the office one knows before one is told. */
+  get #roster(): Roster {
+    return this.#office.presiding?.roster ?? this.link.roster
+  }
+
   #hasStandby(): boolean {
-    const { roster } = this.link
+    const roster = this.#roster
     return roster.members.some((member) => {
       const { id, standby } = member
       if (!standby || isSame(id, this.self.id) || isSame(id, roster.coordinator)) return false
@@ -292,28 +294,13 @@ export class Core {
   }
 
   // Whoever comes second finds the office taken.
-  get #takeOver(): Effect.Effect<void, never, Scope.Scope> {
+  get #takeOver(): Effect.Effect<void> {
     const { link, mesh, ring, settled } = this
     // What the old coordinator said last, between the last look and its end.
     link.catchUp()
-    return Effect.flatMap(presideIn({ ring, mesh, settled, roster: link.roster }), (held) =>
-      Effect.sync(() => {
-        this.#presiding = held.presiding
-        this.#presidingScope = held.scope
-      })).pipe(Effect.ignore)
+    return Effect.ignore(this.#office.take({ ring, mesh, settled, roster: link.roster }))
   }
 }
-
-const presideIn = (options: Parameters<typeof Presiding.open>[0]) =>
-  Effect.gen(function*() {
-    const parent = yield* Effect.scope
-    const scope = yield* Scope.fork(parent)
-    const presiding = yield* Presiding.open(options).pipe(
-      Scope.provide(scope),
-      Effect.onError(() => Scope.close(scope, Exit.void))
-    )
-    return { presiding, scope }
-  })
 
 const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
 
@@ -339,17 +326,18 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const parts: { messages: Messages | undefined; readonly exchange: Exchange } = { messages: undefined, exchange }
   const handle = dispatch(parts)
   const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
-  const presiding = settled.coordinate
-    ? yield* presideIn({ ring, mesh, settled, roster: undefined }).pipe(
+  const office = yield* Office.make
+  if (settled.coordinate) {
+    yield* office.take({ ring, mesh, settled, roster: undefined }).pipe(
       Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
     )
-    : undefined
+  }
   const link = yield* ControlLink.open(ring, id, settled)
   const messages = parts.messages = new Messages(link)
   const start = yield* FiberSet.makeRuntime<never, void>()
   const run = (effect: Effect.Effect<void>) => void start(effect)
   const clock = yield* Clock.Clock
-  const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, clock, presiding })
+  const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, clock, office })
   yield* Effect.forkScoped(looking(core))
   yield* core.join
   // While the loop above still looks: who leaves may be left itself.

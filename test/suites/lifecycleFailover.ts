@@ -1,0 +1,358 @@
+/**
+ * The end of the coordinator: with a standby and without, in good order and without a word.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import type { MemberEvent } from "../../src/services/Coordinator.ts"
+import { CoordinatorLost } from "../../src/services/Member.ts"
+import { Messenger } from "../../src/services/Messenger.ts"
+import { changesOf, namesOf } from "./lifecycleLeaving.ts"
+import { soon, timed } from "./lifecycleTimes.ts"
+import { stoppable } from "./stoppable.ts"
+import {
+  at,
+  enterAll,
+  eventually,
+  failedWith,
+  fork,
+  joinAll,
+  joined,
+  staysWaiting,
+  type SwarmFamily,
+  swarmTest,
+  type TestMember
+} from "./swarmFamily.ts"
+
+const Tick = Messenger.event("tick", Schema.Int)
+
+/** A coordinator, as many standbys, and a member. */
+const withStandbys = (count: number) => (index: number) => ({ standby: index > 0 && index <= count })
+
+const lostReason = (error: unknown): string => error instanceof CoordinatorLost ? error.reason : String(error)
+
+const coordinators = (members: ReadonlyArray<TestMember>): ReadonlyArray<string> =>
+  members.filter(({ coordinator }) => coordinator.coordinates()).map(({ name }) => name)
+
+/** Everybody knows the same members, and who coordinates. */
+const agree = (family: SwarmFamily, members: ReadonlyArray<TestMember>) =>
+  eventually(
+    family,
+    () =>
+      coordinators(members).length === 1
+      && members.every((member) => namesOf(member).join() === members.map(({ name }) => name).join()),
+    "they never agreed"
+  )
+
+/** What was told of coordinators and members, without names and groups. */
+const tags = (seen: ReadonlyArray<MemberEvent>): ReadonlyArray<string> =>
+  seen.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Coordinator") || tag === "Departed")
+
+export const lifecycleFailoverSuite = (family: SwarmFamily): void => {
+  describe(`the coordinator dies without a standby (${family.name})`, () => {
+    swarmTest(
+      family,
+      "everything that a member waits for ends, with CoordinatorLost, within 250 ms",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const { barrier, coordinator } = at(members, 1)
+          const { fiber: changes, seen } = yield* changesOf(at(members, 1))
+          const waiting: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+            barrier.enter("meet"),
+            coordinator.waitFor("nobody"),
+            coordinator.awaitMembers(({ length }) => length > 9),
+            coordinator.lost,
+            at(members, 2).coordinator.shutdown
+          ]
+          const fibers = yield* Effect.forEach(waiting, (effect) => fork(Effect.flip(effect)))
+          for (const fiber of fibers) yield* staysWaiting(family, fiber)
+          yield* at(members, 0).kill
+          for (const fiber of fibers) {
+            const { millis, value } = yield* timed(family, fiber)
+            assert.strictEqual(lostReason(value), "died")
+            assert.isAtMost(millis, soon(family, 250))
+          }
+          yield* joined(family, changes)
+          assert.deepStrictEqual(tags(seen), ["CoordinatorGone"])
+          // Later ones do not wait at all.
+          assert.strictEqual(lostReason(yield* Effect.flip(barrier.enter("meet"))), "died")
+          assert.strictEqual(lostReason(yield* Effect.flip(Effect.scoped(coordinator.publish("name")))), "died")
+        })
+    )
+
+    swarmTest(
+      family,
+      "a round that was released before the coordinator died is satisfied for those who hear of it later",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { go, over, stop } = stoppable()
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
+          const late = yield* fork(at(members, 1).barrier.enter("meet"))
+          yield* stop
+          yield* at(members, 0).barrier.enter("meet")
+          yield* at(members, 0).kill
+          yield* family.elapse(20)
+          yield* go
+          assert.strictEqual((yield* joined(family, late))._tag, "Satisfied")
+        })
+    )
+
+    swarmTest(
+      family,
+      "when the only standby dies with it nobody waits for a successor",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, withStandbys(1))
+          const waiting = yield* fork(at(members, 2).barrier.enter("meet"))
+          yield* at(members, 1).kill
+          yield* at(members, 0).kill
+          const { millis, value } = yield* timed(family, yield* fork(failedWith(family, waiting)))
+          assert.strictEqual(lostReason(value), "died")
+          assert.isAtMost(millis, soon(family, 250))
+        })
+    )
+
+    swarmTest(
+      family,
+      "a standby that is stopped is waited for as long as was said, and not longer",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { over, stop } = stoppable()
+          const members = yield* joinAll(
+            swarm,
+            3,
+            (index) => index === 1 ? { over, standby: true } : { failoverMillis: 600 }
+          )
+          yield* stop
+          const waiting = yield* fork(at(members, 2).barrier.enter("meet"))
+          yield* at(members, 0).kill
+          const { millis, value } = yield* timed(family, yield* fork(failedWith(family, waiting)))
+          assert.strictEqual(lostReason(value), "died")
+          assert.isAtLeast(millis, 600)
+          assert.isAtMost(millis, soon(family, 850))
+        })
+    )
+  })
+
+  describe(`a standby takes over (${family.name})`, () => {
+    swarmTest(
+      family,
+      "from a coordinator that is killed: members, names and groups go on, and newcomers come in",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 4, withStandbys(1))
+          const rest = members.slice(1)
+          yield* at(members, 3).coordinator.publish("worker")
+          for (const { coordinator } of rest) yield* coordinator.joinGroup("rest")
+          const { seen } = yield* changesOf(at(members, 2))
+          yield* at(members, 0).kill
+          yield* agree(family, rest)
+          assert.deepStrictEqual(coordinators(rest), ["m1"])
+          assert.deepStrictEqual(tags(seen), ["CoordinatorGone", "CoordinatorChanged", "Departed"])
+          const newcomer = yield* joined(family, yield* fork(swarm.join("newcomer")))
+          const all = [...rest, newcomer]
+          for (const member of all) {
+            assert.strictEqual(member.coordinator.resolve("worker")?.name, "m3")
+            assert.deepStrictEqual(member.coordinator.group("rest").map(({ name }) => name), ["m1", "m2", "m3"])
+          }
+          const heard: Array<number> = []
+          yield* newcomer.messenger.subscribe(Tick, (value) => Effect.sync(() => void heard.push(value)))
+          yield* at(rest, 1).messenger.send(Tick, 7)
+          for (const mode of ["rendezvous", "deliveryFence", "processingFence"] as const) {
+            const results = yield* joined(family, yield* fork(enterAll(all, "meet", { mode })))
+            assert.deepStrictEqual(results.map(({ _tag }) => _tag), all.map(() => "Satisfied"))
+          }
+          assert.deepStrictEqual(heard, [7])
+        })
+    )
+
+    for (const standbys of [0, 1]) {
+      const reason = standbys === 0 ? "died" : "replaced"
+      const how = standbys === 0 ? "without a standby" : "with a standby"
+      swarmTest(
+        family,
+        `a round in its first phase ends with CoordinatorLost, ${how}`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* joinAll(swarm, 3, withStandbys(standbys))
+            const waiting = yield* fork(at(members, 1).barrier.enter("meet"))
+            yield* staysWaiting(family, waiting)
+            yield* at(members, 0).kill
+            assert.strictEqual(lostReason(yield* failedWith(family, waiting)), reason)
+            if (standbys > 0) yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
+          })
+      )
+
+      swarmTest(
+        family,
+        `a round in its second phase ends with CoordinatorLost, ${how}`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* joinAll(swarm, 3, withStandbys(standbys))
+            const gate = yield* Latch.make(false)
+            yield* at(members, 0).messenger.subscribe(Tick, () => gate.await)
+            yield* Effect.addFinalizer(() => gate.open)
+            for (const value of [1, 2]) yield* at(members, 1).messenger.send(Tick, value)
+            const waiting = yield* Effect.forEach(members, ({ barrier }) => fork(barrier.enter("meet")))
+            for (const fiber of waiting) yield* staysWaiting(family, fiber)
+            yield* at(members, 0).kill
+            for (const fiber of waiting.slice(1)) {
+              assert.strictEqual(lostReason(yield* failedWith(family, fiber)), reason)
+            }
+            if (standbys > 0) yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
+          })
+      )
+    }
+
+    swarmTest(
+      family,
+      "of two standbys exactly one takes over, and the other one after it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 4, withStandbys(2))
+          yield* at(members, 0).kill
+          yield* agree(family, members.slice(1))
+          const second = members.slice(1).find(({ coordinator }) => coordinator.coordinates())!
+          yield* second.kill
+          const rest = members.slice(1).filter((member) => member !== second)
+          yield* agree(family, rest)
+          yield* joined(family, yield* fork(enterAll(rest, "meet")))
+          const third = rest.find(({ coordinator }) => coordinator.coordinates())!
+          assert.notStrictEqual(third.name, "m3")
+          // Nobody is left to take over.
+          const last = rest.find((member) => member !== third)!
+          yield* third.kill
+          assert.strictEqual(lostReason(yield* failedWith(family, yield* fork(last.coordinator.lost))), "died")
+        })
+    )
+
+    swarmTest(
+      family,
+      "from a coordinator that leaves in good order, before that one is gone",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, withStandbys(1))
+          const rest = members.slice(1)
+          const { seen } = yield* changesOf(at(members, 2))
+          const { millis } = yield* timed(family, yield* fork(at(members, 0).coordinator.leave))
+          assert.isAtMost(millis, soon(family, 100))
+          yield* agree(family, rest)
+          assert.deepStrictEqual(
+            tags(seen),
+            ["Departed", "CoordinatorGone", "CoordinatorChanged"].filter((tag) => tags(seen).includes(tag))
+          )
+          assert.include(tags(seen), "CoordinatorChanged")
+          assert.isFalse(at(members, 0).coordinator.coordinates())
+          yield* joined(family, yield* fork(enterAll(rest, "meet")))
+          yield* joined(family, yield* fork(Effect.asVoid(swarm.join("newcomer"))))
+        })
+    )
+
+    swarmTest(
+      family,
+      "a coordinator that leaves and comes back is a member like all others",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2, withStandbys(1))
+          yield* at(members, 0).close
+          yield* agree(family, members.slice(1))
+          const again = yield* joined(family, yield* fork(swarm.join("m0", { standby: true })))
+          yield* agree(family, [at(members, 1), again])
+          yield* joined(family, yield* fork(enterAll([at(members, 1), again], "meet")))
+          yield* at(members, 1).coordinator.leave
+          yield* eventually(family, () => again.coordinator.coordinates())
+        })
+    )
+
+    swarmTest(
+      family,
+      "a standby that leaves is none, and one that only coordinated may go when it is alone",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, withStandbys(1))
+          yield* at(members, 1).coordinator.leave
+          const refused = yield* Effect.flip(at(members, 0).coordinator.leave)
+          assert.strictEqual(refused._tag, "LeaveRefused")
+        })
+    )
+
+    swarmTest(family, "one that was joining comes in with the successor", (swarm) =>
+      Effect.gen(function*() {
+        const { go, over, stop } = stoppable()
+        const members = yield* joinAll(swarm, 3, (index) => index === 2 ? { over } : { standby: index === 1 })
+        // Held up in its admission by one that does not attach.
+        yield* stop
+        const joining = yield* fork(swarm.join("newcomer"))
+        yield* staysWaiting(family, joining, 60)
+        yield* at(members, 0).kill
+        yield* eventually(family, () => at(members, 1).coordinator.coordinates())
+        yield* go
+        const newcomer = yield* joined(family, joining)
+        yield* agree(family, [...members.slice(1), newcomer])
+      }))
+
+    swarmTest(family, "a shutdown that was begun before ends after", (swarm) =>
+      Effect.gen(function*() {
+        const members = yield* joinAll(swarm, 3, withStandbys(1))
+        const early = yield* fork(at(members, 2).coordinator.shutdown)
+        yield* staysWaiting(family, early)
+        yield* at(members, 0).kill
+        yield* eventually(family, () => at(members, 1).coordinator.coordinates())
+        yield* staysWaiting(family, early)
+        yield* joined(family, yield* fork(at(members, 1).coordinator.shutdown))
+        yield* joined(family, early)
+      }))
+
+    swarmTest(
+      family,
+      "a member that was stopped all the while follows, also when it was evicted meanwhile",
+      (swarm) =>
+        Effect.gen(function*() {
+          for (const evicted of [false, true]) {
+            const { go, over, stop } = stoppable()
+            const options = (index: number) => ({ standby: index === 1, ...index === 2 ? { over } : {} })
+            const members = yield* joinAll(swarm, 3, options)
+            yield* stop
+            yield* at(members, 0).kill
+            yield* eventually(family, () => at(members, 1).coordinator.coordinates())
+            if (evicted) yield* joined(family, yield* fork(chatter(at(members, 1), 400)))
+            yield* at(members, 1).coordinator.publish("successor")
+            yield* go
+            yield* eventually(family, () => at(members, 2).coordinator.resolve("successor") !== undefined)
+            assert.deepStrictEqual(namesOf(at(members, 2)), ["m1", "m2"])
+            yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
+            yield* joined(family, yield* fork(at(members, 2).close))
+            yield* joined(family, yield* fork(at(members, 1).close))
+          }
+        })
+    )
+
+    swarmTest(
+      family,
+      "what was asked of the dead coordinator and repeated is done once",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, withStandbys(1))
+          yield* at(members, 0).kill
+          const fibers = yield* Effect.forEach(
+            ["a", "b"],
+            (name) => fork(at(members, 2).coordinator.publish(name))
+          )
+          for (const fiber of fibers) yield* joined(family, fiber)
+          yield* eventually(family, () => at(members, 1).coordinator.resolve("b")?.name === "m2")
+          yield* Effect.forEach(fibers, Fiber.await)
+        })
+    )
+  })
+}
+
+/** Says so much that a reader of the coordinator's ring that does not read is evicted. */
+export const chatter = ({ coordinator }: TestMember, times: number) =>
+  Effect.forEach(
+    Array.from({ length: times }, (_, i) => `a name that fills the ring of the coordinator, number ${i}`),
+    (name) => Effect.scoped(coordinator.publish(name)),
+    { discard: true }
+  )
