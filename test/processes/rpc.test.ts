@@ -63,8 +63,7 @@ const parent = <A, E>(
     return yield* run(region, seen)
   }).pipe(
     Effect.scoped,
-    Effect.provide(Server),
-    Effect.provide(Swarm.layerCoordinator({ region, name: "keeper", members: 6 })),
+    Effect.provide(Server.pipe(Layer.provideMerge(Swarm.layerCoordinator({ region, name: "keeper", members: 6 })))),
     Effect.ensuring(Effect.sync(() => assert.isFalse(existsSync(`/dev/shm/ringfence-${region}`))))
   )
 }

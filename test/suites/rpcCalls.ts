@@ -2,7 +2,9 @@
  * Calls as such: to names and members, within deadlines and sizes, given up, and what is left of them.
  */
 import { assert, describe } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
@@ -10,8 +12,10 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
+import { ringNames } from "../../src/layers/swarm/Frames.ts"
 import { Deadline } from "../../src/services/Call.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { callerOf, callError, connect, driven, Log, serve } from "./rpcEnds.ts"
@@ -22,6 +26,7 @@ import {
   fork,
   joinAll,
   joined,
+  type JoinOptions,
   staysWaiting,
   type SwarmFamily,
   swarmTest,
@@ -85,9 +90,12 @@ type Swarm = Parameters<typeof joinAll>[0]
 
 /** A server on the second member, and a client on the first. */
 const serving = Effect.fnUntraced(
-  function*(swarm: Swarm, options: Omit<RingRpc.ClientOptions, "to"> & { readonly messageBytesMax?: number } = {}) {
-    const { messageBytesMax } = options
-    const members = yield* joinAll(swarm, 2, () => ({ messageBytesMax }))
+  function*(
+    swarm: Swarm,
+    options: Omit<RingRpc.ClientOptions, "to"> & Pick<JoinOptions, "messageBytesMax" | "roomDeadlineMillis"> = {}
+  ) {
+    const { messageBytesMax, roomDeadlineMillis } = options
+    const members = yield* joinAll(swarm, 2, () => ({ messageBytesMax, roomDeadlineMillis }))
     const [here, there] = [at(members, 0), at(members, 1)]
     const log = new Log()
     const hold = Latch.makeUnsafe(false)
@@ -475,6 +483,42 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           yield* nothingLeft(family, ends)
         })
     )
+
+    swarmTest(family, "without a deadline a call waits as long as it takes", (swarm) =>
+      Effect.gen(function*() {
+        const { client, hold, log } = yield* serving(swarm, { deadline: 50 })
+        const call = yield* fork(Effect.provideService(client.Hold({ key: "a" }), Deadline, Duration.infinity))
+        yield* driven(family, log.awaits("begun a"))
+        yield* staysWaiting(family, call, 200)
+        hold.openUnsafe()
+        assert.strictEqual(yield* joined(family, call), "a")
+      }))
+
+    swarmTest(
+      family,
+      "an answer that found no room is a typed error, at the latest when there is some, and its server goes on",
+      (swarm) =>
+        Effect.gen(function*() {
+          const ends = yield* serving(swarm, { roomDeadlineMillis: 100 })
+          const { client, log, server, there } = ends
+          for (
+            const call of [
+              Effect.all([client.Bytes({ bytes: 12_000 }), client.Bytes({ bytes: 12_000 })], { concurrency: 2 }),
+              Stream.runDrain(client.Growing({ sizes: Array.from({ length: 20 }, () => 3000) }))
+            ]
+          ) {
+            const before = server.serving.counts().undelivered
+            const sloth = yield* asleep(swarm, there)
+            const failing = yield* fork(callError(call))
+            yield* eventually(family, () => server.serving.counts().undelivered > before)
+            yield* sloth.wake
+            assert.strictEqual((yield* joined(family, failing))._tag, "RingFull")
+            assert.strictEqual(yield* driven(family, client.Append({ value: 1, text: "next" })), "1: next")
+          }
+          yield* driven(family, log.awaits("growing ended"))
+          yield* nothingLeft(family, ends)
+        })
+    )
   })
 }
 
@@ -499,4 +543,12 @@ const largestThat = Effect.fnUntraced(function*<R>(
     else high = middle
   }
   return low
+})
+
+/** A process that reads nothing of what the member answers, and so holds its room, until it is woken. */
+const asleep = Effect.fnUntraced(function*(swarm: Swarm, { id }: TestMember) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const { ring } = yield* swarm.attach("sloth")
+  yield* Scope.provide(ring.openReader(ringNames.replies(id.slot)), scope)
+  return { wake: Scope.close(scope, Exit.void) }
 })
