@@ -16,7 +16,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
-import { CxlMemory, type Geometry, RegionError } from "../services/CxlMemory.ts"
+import { CxlMemory, defaultGeometry, type Geometry, RegionError } from "../services/CxlMemory.ts"
+import { geometryError } from "../services/GeometryRules.ts"
 import { nativeModule } from "./native/Faults.ts"
 import {
   attach,
@@ -67,10 +68,8 @@ export const layerAttach = (
 /** Bytes that a region of these sizes takes. */
 export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, RegionError> =>
   Effect.flatMap(nativeModule, (native) => {
-    const bytes = native.layoutBytes(geometryArray(geometry))
-    if (bytes >= 0) return Effect.succeed(bytes)
-    const detail = "the sizes do not fit together"
-    return Effect.fail(new RegionError({ fault: "invalid", region: "", detail, hint: geometryRules }))
+    const error = geometryError("", { ...defaultGeometry, ...geometry })
+    return error === undefined ? Effect.succeed(native.layoutBytes(geometryArray(geometry))) : Effect.fail(error)
   })
 
 /** Free bytes where a region at this path would lie. */
@@ -81,9 +80,6 @@ export const freeBytes = (path: string): Effect.Effect<number, RegionError> =>
   }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
 
 // --- internal ---
-
-const geometryRules = "1-32 brokers, 1-256 clients, 1-64 topics and readers; laneSlots, laneBytes, batchBytes and "
-  + "indexEntries are powers of two, at least 8, 8 batches, 4096 and 64"
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
@@ -105,6 +101,6 @@ const layerOf = (
   Layer.effectContext(
     Effect.map(opening, (region) =>
       Context.make(NativeRegion, region).pipe(
-        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes }))
+        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes, hold: region.hold }))
       ))
   )

@@ -18,6 +18,8 @@ export interface RegionSummary {
   readonly createdMillis: number
   /** Its sequencer runs, in a process that lives. */
   readonly served: boolean
+  /** Its creator lives, or another process that keeps it in use: a coordinator, a standby. */
+  readonly held: boolean
   /** Processes attached to it that live. */
   readonly attached: number
   /** Being created, or left by a process that died while creating it. */
@@ -40,7 +42,7 @@ export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Ef
   return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
 })
 
-/** Removes a region whose creator is dead. Anything else is left alone. */
+/** Removes a region that nobody holds: its creator is dead. Anything else is left alone. */
 export const removeDead = (path: string): Effect.Effect<void, RegionError> =>
   Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path)))
 

@@ -35,7 +35,7 @@ export interface RingReaderHandle {
   readonly [handle]: "ring reader"
 }
 
-/** Counts the bytes prefaulted while a region is being created. */
+/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
 export interface ProgressHandle {
   readonly [handle]: "progress"
 }
@@ -78,6 +78,7 @@ export interface NativeInspection {
   readonly creatorPid: number
   readonly createdMillis: number
   readonly served: boolean
+  readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
 }
@@ -206,6 +207,11 @@ export interface NativeRingReader {
   readonly ringBytes: number
 }
 
+export interface NativeRoundTrips {
+  readonly p50Micros: number
+  readonly p99Micros: number
+}
+
 export interface NativeSnapshot {
   readonly epoch: number
   readonly topics: ReadonlyArray<NativeTopicState>
@@ -256,6 +262,8 @@ export const readFrom = { start: 0, end: 1, position: 2 } as const
 export interface Native {
   newProgress(): ProgressHandle
   progressBytes(progress: ProgressHandle): number
+  /** The creation ends soon, with the fault `cancelled` and nothing left of the region, unless it has ended already. */
+  cancelCreation(progress: ProgressHandle): void
   createRegion(
     path: string,
     processName: string,
@@ -267,13 +275,16 @@ export interface Native {
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   reattachRegion(region: RegionHandle, processName: string): RegionHandle
-  populateRegion(region: RegionHandle): Promise<void>
   regionInfo(region: RegionHandle): NativeRegionInfo
   processes(region: RegionHandle): ReadonlyArray<NativeProcess>
+  /** Keeps it in use while this process is attached; the name goes with the last one that does. */
+  holdRegion(region: RegionHandle): void
   closeRegion(region: RegionHandle): void
   startWaiter(region: RegionHandle, wake: () => void): void
   armWaiter(region: RegionHandle, reasons: number): void
   disarmWaiter(region: RegionHandle): void
+  /** Rings that process's doorbell if it sleeps. */
+  wakeProcess(region: RegionHandle, slot: number): void
   serverState(region: RegionHandle): number
   laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
   inspectRegion(path: string): NativeInspection
@@ -364,7 +375,8 @@ export interface Native {
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
   ringRejoin(reader: RingReaderHandle): number
-  ringEnded(reader: RingReaderHandle): boolean
+  /** Its writer is gone, and nothing is published above `read`. */
+  ringEnded(reader: RingReaderHandle, read: number): boolean
   closeRingReader(reader: RingReaderHandle): void
   /** Readers written to `out`. */
   ringReaders(region: RegionHandle, ring: number, out: Float64Array): number
@@ -380,6 +392,8 @@ export interface Native {
     publishEveryBytes: number
   ): Promise<{ readonly seconds: number; readonly bytes: number; readonly agree: boolean }>
   measureLineRoundTrip(): Promise<number>
+  measureFutexRoundTrips(trips: number): Promise<NativeRoundTrips>
+  measureRingRoundTrips(trips: number, asleep: boolean): Promise<NativeRoundTrips>
 }
 
 export const isFault = (error: unknown): error is NativeFault =>

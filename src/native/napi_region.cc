@@ -1,17 +1,11 @@
-#include <sys/mman.h>
-
 #include "napi_support.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 namespace ringfence::binding {
 
 namespace {
 
 struct Progress {
-  std::shared_ptr<std::atomic<uint64_t>> bytes = std::make_shared<std::atomic<uint64_t>>(0);  // private
+  std::shared_ptr<CreateProgress> shared = std::make_shared<CreateProgress>();
 };
 
 void closeAtExit(void* data) { static_cast<RegionHandle*>(data)->close(); }
@@ -67,7 +61,13 @@ napi_value newProgress(napi_env env, napi_callback_info) { return own(env, new P
 
 napi_value progressBytes(napi_env env, napi_callback_info info) {
   const auto* progress = owned<Progress>(Arguments(env, info), 0);
-  return progress == nullptr ? nothing(env) : count(env, progress->bytes->load(std::memory_order_relaxed));
+  return progress == nullptr ? nothing(env) : count(env, progress->shared->faultedBytes.load(std::memory_order_relaxed));
+}
+
+napi_value cancelCreation(napi_env env, napi_callback_info info) {
+  const auto* progress = owned<Progress>(Arguments(env, info), 0);
+  if (progress != nullptr) progress->shared->cancelled.store(true, std::memory_order_relaxed);  // private
+  return nothing(env);
 }
 
 // createRegion(path, name, geometry: Float64Array, mode, group, prefault, progress): Promise<handle>
@@ -84,7 +84,7 @@ napi_value createRegion(napi_env env, napi_callback_info info) {
   if (progress == nullptr) return nothing(env);
   auto region = std::make_shared<std::shared_ptr<Region>>();
   return async(
-      env, [options, region, bytes = progress->bytes] { return Region::create(options, bytes.get(), *region); },
+      env, [options, region, shared = progress->shared] { return Region::create(options, shared.get(), *region); },
       [region](napi_env at) { return wrapRegion(at, std::move(*region)); });
 }
 
@@ -107,20 +107,6 @@ napi_value reattachRegion(napi_env env, napi_callback_info info) {
   std::shared_ptr<Region> region;
   const Status status = Region::reattach(*other->region, arguments.text(1), region);
   return status.ok() ? wrapRegion(env, std::move(region)) : throwFault(env, status);
-}
-
-// Maps the pages of the whole region into this process off the event loop, so that the first lap does not fault.
-napi_value populateRegion(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  RegionHandle* handle = openRegion(arguments, 0);
-  if (handle == nullptr) return nothing(env);
-  return async(
-      env,
-      [mapping = handle->region->mapping()] {
-        madvise(mapping->base(), mapping->bytes(), MADV_POPULATE_READ);
-        return Status::fine();
-      },
-      [](napi_env at) { return nothing(at); });
 }
 
 napi_value regionInfo(napi_env env, napi_callback_info info) {
@@ -162,6 +148,13 @@ napi_value processes(napi_env env, napi_callback_info info) {
   return out;
 }
 
+napi_value holdRegion(napi_env env, napi_callback_info info) {
+  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  if (handle == nullptr) return nothing(env);
+  const Status status = handle->region->hold();
+  return status.ok() ? nothing(env) : throwFault(env, status);
+}
+
 napi_value closeRegion(napi_env env, napi_callback_info info) {
   auto* handle = owned<RegionHandle>(Arguments(env, info), 0);
   if (handle != nullptr) handle->close();
@@ -191,6 +184,16 @@ napi_value armWaiter(napi_env env, napi_callback_info info) {
   if (handle == nullptr || handle->waiter == nullptr) return nothing(env);
   napi_ref_threadsafe_function(env, handle->wake);
   handle->waiter->arm(arguments.word(1));
+  return nothing(env);
+}
+
+// wakeProcess(region, slot): rings that process's doorbell if it sleeps, for whatever reason.
+napi_value wakeProcess(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  if (handle == nullptr) return nothing(env);
+  handle->region->publication().fullFence();
+  handle->region->wakeProcess(arguments.word(1), sleepsForAll);
   return nothing(env);
 }
 
@@ -243,6 +246,7 @@ napi_value inspectRegion(napi_env env, napi_callback_info info) {
   set(env, out, "creatorPid", count(env, found.creatorPid));
   set(env, out, "createdMillis", count(env, found.createdMillis));
   set(env, out, "served", truth(env, found.served));
+  set(env, out, "held", truth(env, found.held));
   set(env, out, "attached", count(env, found.attached));
   set(env, out, "temporary", truth(env, found.temporary));
   return out;
@@ -296,16 +300,18 @@ void RegionHandle::close() {
 void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "newProgress", newProgress);
   method(env, exports, "progressBytes", progressBytes);
+  method(env, exports, "cancelCreation", cancelCreation);
   method(env, exports, "createRegion", createRegion);
   method(env, exports, "attachRegion", attachRegion);
   method(env, exports, "reattachRegion", reattachRegion);
-  method(env, exports, "populateRegion", populateRegion);
   method(env, exports, "regionInfo", regionInfo);
   method(env, exports, "processes", processes);
+  method(env, exports, "holdRegion", holdRegion);
   method(env, exports, "closeRegion", closeRegion);
   method(env, exports, "startWaiter", startWaiter);
   method(env, exports, "armWaiter", armWaiter);
   method(env, exports, "disarmWaiter", disarmWaiter);
+  method(env, exports, "wakeProcess", wakeProcess);
   method(env, exports, "serverState", serverStateOf);
   method(env, exports, "laneBuffer", laneBuffer);
   method(env, exports, "inspectRegion", inspectRegion);

@@ -229,8 +229,9 @@ napi_value ringRejoin(napi_env env, napi_callback_info info) {
 }
 
 napi_value ringEnded(napi_env env, napi_callback_info info) {
-  const auto* reader = owned<RingReader>(Arguments(env, info), 0);
-  return reader == nullptr ? nothing(env) : truth(env, reader->ended());
+  const Arguments arguments(env, info);
+  const auto* reader = owned<RingReader>(arguments, 0);
+  return reader == nullptr ? nothing(env) : truth(env, reader->ended(arguments.natural(1)));
 }
 
 napi_value closeRingReader(napi_env env, napi_callback_info info) {
@@ -240,6 +241,7 @@ napi_value closeRingReader(napi_env env, napi_callback_info info) {
 }
 
 // ringReaders(region, ring, out: Float64Array): 8 numbers for each active reader that lives; returns how many there are
+// SYNC: the cursors pair with the publishes in RingReader::advance: what a handler did comes before it is counted here.
 napi_value ringReaders(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
@@ -261,6 +263,7 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
     for (uint32_t f = 0; f < readerFields; f += 1) out[active * readerFields + f] = static_cast<double>(fields[f]);
     active += 1;
   }
+  p.loadFence();
   return count(env, active);
 }
 

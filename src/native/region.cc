@@ -14,9 +14,6 @@
 
 #include "futex.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -32,6 +29,8 @@ namespace {
 constexpr off_t claimsLock = off_t{1} << 40;
 constexpr off_t processLocks = claimsLock + 1;
 constexpr off_t leaseLock = claimsLock - 1;
+// Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
+constexpr off_t holdLock = claimsLock - 2;
 
 // Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
 constexpr uint32_t creatorSlot = 0;
@@ -49,6 +48,11 @@ struct flock byteLock(off_t at, short type) {
 
 bool tryLock(int fd, off_t at) {
   struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool tryShare(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_RDLCK);
   return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
@@ -130,35 +134,42 @@ void removeAbandoned(const std::string& path) {
   closedir(dir);
 }
 
-Status reserve(int fd, uint64_t bytes) {
-  struct statvfs volume{};
-  if (fstatvfs(fd, &volume) == 0) {
-    const uint64_t available = static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize;
-    // Some filesystems report no size at all; there the allocation itself is the judge.
-    if (volume.f_blocks != 0 && available < bytes) {
-      Status status = Status::failed("noSpace", "there is not enough room for the region");
-      status.wantedBytes = bytes;
-      status.freeBytes = available;
-      return status;
-    }
-  }
-  int error;
-  do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  } while (error == EINTR);
-  if (error == 0) return Status::fine();
-  errno = error;
-  if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
-  Status status = Status::failed("noSpace", "there is not enough room for the region");
-  status.wantedBytes = bytes;
-  status.freeBytes = fstatvfs(fd, &volume) == 0 ? static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize : 0;
+bool cancelled(const CreateProgress* progress) {
+  return progress != nullptr && progress->cancelled.load(std::memory_order_relaxed);
+}
+
+Status noSpace(uint64_t wantedBytes, uint64_t freeBytes) {
+  Status status = Status::failed("noSpace", "there is not enough room for it");
+  status.wantedBytes = wantedBytes;
+  status.freeBytes = freeBytes;
   return status;
 }
 
-void prefault(uint8_t* base, uint64_t bytes, std::atomic<uint64_t>* progress) {  // private
-  constexpr uint64_t step = 16U << 20;
-  for (uint64_t done = 0; done < bytes;) {
-    const uint64_t count = bytes - done < step ? bytes - done : step;
+// Memory is asked for in steps, so that a large region can be given up while it is made.
+constexpr uint64_t stepBytes = 16U << 20;
+
+Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
+  struct statvfs volume{};
+  const auto freeBytes = [&volume] { return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize; };
+  // Some filesystems report no size at all; there the allocation itself is the judge.
+  if (fstatvfs(fd, &volume) == 0 && volume.f_blocks != 0 && freeBytes() < bytes) return noSpace(bytes, freeBytes());
+  for (uint64_t done = 0; done < bytes && !cancelled(progress); done += stepBytes) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
+    int error;
+    do {
+      error = posix_fallocate(fd, static_cast<off_t>(done), static_cast<off_t>(count));
+    } while (error == EINTR);
+    if (error == 0) continue;
+    errno = error;
+    if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
+    return noSpace(bytes, fstatvfs(fd, &volume) == 0 ? freeBytes() + done : 0);
+  }
+  return Status::fine();
+}
+
+void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
+  for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
     if (madvise(base + done, count, MADV_POPULATE_WRITE) != 0) {
       // Older kernels: touching a page by writing back what it holds does the same, a page at a time.
       for (uint64_t page = 0; page < count; page += pageBytes) {
@@ -167,7 +178,7 @@ void prefault(uint8_t* base, uint64_t bytes, std::atomic<uint64_t>* progress) { 
       }
     }
     done += count;
-    if (progress != nullptr) progress->store(done, std::memory_order_relaxed);
+    if (progress != nullptr) progress->faultedBytes.store(done, std::memory_order_relaxed);
   }
 }
 
@@ -281,7 +292,8 @@ Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
     fd_ = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) return Status::failed("system", systemError("creating the region"));
     struct stat file{};
-    const bool mine = tryLock(fd_, processLocks + creatorSlot) && fstat(fd_, &file) == 0 && file.st_nlink != 0;
+    const bool mine = tryLock(fd_, processLocks + creatorSlot) && tryShare(fd_, holdLock) && fstat(fd_, &file) == 0 &&
+                      file.st_nlink != 0;
     inode_ = file.st_ino;
     if (mine) return Status::fine();
     unlink(temporary.c_str());
@@ -299,8 +311,7 @@ Status Region::publishFile(const std::string& temporary) {
   return Status::failed("system", systemError("publishing the region"));
 }
 
-Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
-                      std::shared_ptr<Region>& out) {
+Status Region::create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& out) {
   if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
   std::shared_ptr<Region> region(new Region());
   region->layout_ = layoutOf(options.geometry);
@@ -329,15 +340,16 @@ Status Region::create(const CreateOptions& options, std::atomic<uint64_t>* progr
 }
 
 // Permissions, room, mapping, the creator's slot, and last what makes it a region.
-Status Region::fill(const CreateOptions& options, std::atomic<uint64_t>* progress) {  // private
+Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
   if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
     return Status::failed("system", systemError("setting the group"));
   }
-  Status status = reserve(fd_, layout_.regionBytes);
+  Status status = reserve(fd_, layout_.regionBytes, progress);
   if (status.ok()) status = adopt(fd_, layout_.regionBytes);
   if (!status.ok()) return status;
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
+  if (cancelled(progress)) return Status::failed("cancelled", "its creation was given up");
   status = takeProcessSlot(options.processName, creatorSlot);
   if (status.ok()) writeIdentity();
   return status;
@@ -354,6 +366,7 @@ Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out
   status = readHeader(fd, static_cast<uint64_t>(file.st_size), header);
   if (!status.ok()) return status;
   region->path_ = options.path;
+  region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry.geometry);
   status = region->adopt(fd, region->layout_.regionBytes);
   if (!status.ok()) return status;
@@ -387,9 +400,7 @@ Region::~Region() { close(); }
 void Region::close() {
   if (fd_ < 0) return;
   if (pid_ == getpid()) {
-    struct stat file{};
-    const bool named = owner_ && !path_.empty() && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
-    if (named) unlink(path_.c_str());
+    if (owner_ && !path_.empty()) removeName();
     // Not left to the file's end: the mapping keeps the file open, and with it the locks, while buffers over it live.
     unlock(fd_, leaseLock);
     unlock(fd_, claimsLock);
@@ -397,6 +408,24 @@ void Region::close() {
   }
   ::close(fd_);
   fd_ = -1;
+}
+
+Status Region::hold() {
+  if (fd_ < 0) return Status::failed("closed", "the region is closed");
+  if (path_.empty() || owner_) return Status::fine();
+  if (!tryShare(fd_, holdLock)) return Status::failed("busy", "the region is being removed");
+  owner_ = true;
+  return Status::fine();
+}
+
+// The name goes with the last of those who hold the region. Each gives up its share before it asks for the lock alone,
+// so that one of two who leave together gets it.
+void Region::removeName() {
+  unlock(fd_, holdLock);
+  struct stat file{};
+  const bool last = tryLock(fd_, holdLock) && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
+  if (last) unlink(path_.c_str());
+  unlock(fd_, holdLock);
 }
 
 bool Region::processAlive(uint32_t slot, uint64_t generation) const {
@@ -478,6 +507,7 @@ Inspection inspect(const std::string& path) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
     found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);
+    found.held = lockHeld(fd, holdLock);
   } else if (lockHeld(fd, processLocks)) {
     found.attached = 1;
   }
@@ -509,6 +539,8 @@ Status removeDead(const std::string& path) {
   } else if (lockHeld(fd, leaseLock)) {
     // Not the creator, but a process that serves the log here. Clients of a dead server only wait to learn of its death.
     status = Status::failed("busy", "the process that serves it is alive");
+  } else if (!tryLock(fd, holdLock)) {
+    status = Status::failed("busy", "a process that keeps it in use is alive");
   } else {
     struct stat now{};
     if (stat(path.c_str(), &now) == 0 && now.st_ino == mine.st_ino) unlink(path.c_str());

@@ -53,6 +53,12 @@ struct CreateOptions {
   bool prefault = true;
 };
 
+// Between the thread that makes a region and the one that waits for it.
+struct CreateProgress {
+  std::atomic<uint64_t> faultedBytes{0};  // private
+  std::atomic<bool> cancelled{false};     // private
+};
+
 struct AttachOptions {
   std::string path;
   std::string processName;
@@ -69,9 +75,9 @@ struct ProcessView {
 
 class Region {
  public:
-  // `progress` counts prefaulted bytes while this runs.
-  static Status create(const CreateOptions& options, std::atomic<uint64_t>* progress,  // private
-                       std::shared_ptr<Region>& region);
+  // `progress` counts prefaulted bytes while this runs. Once it is cancelled, this ends soon with `cancelled`, and
+  // leaves nothing.
+  static Status create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& region);
   static Status attach(const AttachOptions& options, std::shared_ptr<Region>& region);
   // Attaches once more to anonymous memory of this process.
   static Status reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& region);
@@ -79,7 +85,11 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Gives up the process slot and, for the creator, the name. The bytes stay mapped while buffers over them live.
+  // Keeps the region in use while this process is attached, whatever becomes of its creator. Whoever holds it owns it
+  // as its creator does: the name goes with the last owner.
+  Status hold();
+
+  // Gives up the process slot and, for the last owner, the name. The bytes stay mapped while buffers over them live.
   // In a forked copy of the process it gives up nothing: locks and name are the parent's.
   void close();
   bool closed() const { return fd_ < 0; }
@@ -166,10 +176,11 @@ class Region {
   }
   Status adopt(int fd, uint64_t bytes);
   Status makeFile(const CreateOptions& options, std::string& temporary);
-  Status fill(const CreateOptions& options, std::atomic<uint64_t>* progress);  // private
+  Status fill(const CreateOptions& options, CreateProgress* progress);
   Status publishFile(const std::string& temporary);
   Status takeProcessSlot(const std::string& name, uint32_t first);
   void writeIdentity();
+  void removeName();
 
   std::shared_ptr<Mapping> mapping_;
   Layout layout_{};
@@ -191,6 +202,7 @@ struct Inspection {
   uint32_t creatorPid = 0;
   uint64_t createdMillis = 0;
   bool served = false;
+  bool held = false;        // its creator lives, or somebody else who keeps it in use
   uint32_t attached = 0;    // living processes
   bool temporary = false;   // was never published: its creator died
 };

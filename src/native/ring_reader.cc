@@ -66,8 +66,11 @@ void RingReader::advance(const RingCursors& to) {
   if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
 }
 
+// SYNC: pairs with the publish in RingWriter::evict. The fence keeps the loads of frames that were copied before the
+// look: what an evicted reader copied from room that was written again is never taken for whole.
 bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
   const Publication& p = region_->publication();
+  p.loadFence();
   const RingReaderFate& fate = region_->ringReader(role_.ring, role_.slot).fate;
   if (!isEvicted()) return false;
   from = p.read(fate.evictedFrom);
@@ -89,15 +92,15 @@ void RingReader::rejoin() {
   attach();
 }
 
-bool RingReader::ended() const {
+bool RingReader::ended(uint64_t read) const {
   const Publication& p = region_->publication();
   const RingSlot& ring = region_->ring(role_.ring);
-  if (p.observe(ring.lead.position) > at_.read) return false;
+  if (p.observe(ring.lead.position) > read) return false;
   const uint64_t generation = p.observe(ring.claim.generation);
   const bool gone = p.observe(ring.lead.closedGeneration) == generation ||
                     !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
   // Once more, after the end was seen: the last frames may have come in between.
-  return gone && p.observe(ring.lead.position) <= at_.read;
+  return gone && p.observe(ring.lead.position) <= read;
 }
 
 uint64_t RingReader::generation() const {

@@ -26,8 +26,8 @@ class RingReader {
   bool isEvicted() const;
   // Takes part again, from what is published now on.
   void rejoin();
-  // The writer has closed the ring or died, and this reader has read all of it.
-  bool ended() const;
+  // The writer has closed the ring or died, and nothing is published above `read`.
+  bool ended(uint64_t read) const;
   uint64_t generation() const;  // of the ring's present writer
   void detach();
 

@@ -286,10 +286,10 @@ bool Sequencer::accept(uint32_t client, uint32_t at, const Descriptor& d) {
   pending = Pending{d.batchSequence + 1, index, d.firstMessage, d.payloadPosition, d.publishedNanos,
                     at, d.payloadBytes, d.messageCount, d.uniformBytes, false};
   session.held += 1;
-  session.heldTotal += 1;
   lane.held += 1;
   if (session.order == orderTotal) emit(client, pending);
   emitReady(client);
+  if (!pending.emitted) session.heldTotal += 1;
   return true;
 }
 

@@ -4,9 +4,10 @@
 import * as Schema from "effect/Schema"
 import type * as Topic from "../services/Topic.ts"
 import { make } from "../services/Topic.ts"
+import { Fold } from "./bench-folding.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import { clientFields } from "./client-child.ts"
-import { HistogramCounts } from "./histogram.ts"
+import { PublishedCounts } from "./run-counts.ts"
 
 const Order = Schema.Literals(["session", "total"])
 export type BenchOrder = typeof Order.Type
@@ -27,22 +28,15 @@ export const PublisherJob = Schema.Struct({
 export type PublisherJob = typeof PublisherJob.Type
 
 export const Published = Schema.Struct({
-  acknowledged: Schema.Int,
-  firstOfferMillis: Schema.Finite,
-  lastAckMillis: Schema.Finite,
-  /** Cores used between the two. */
+  ...PublishedCounts.fields,
+  /** Cores used from the first offer to the last acknowledgement. */
   cores: Schema.Finite,
   /** Sum of everything that was published, warm-up included, as 64-bit words; hexadecimal. */
   sum: Schema.String,
-  latency: HistogramCounts,
   /** JavaScript heap that one message takes, seen over stretches without a collection. */
-  heapBytesPerRecord: Schema.Finite,
-  fullEvents: Schema.Int
+  heapBytesPerRecord: Schema.Finite
 })
 export type Published = typeof Published.Type
-
-export const Fold = Schema.Literals(["native", "javascript"])
-export type Fold = typeof Fold.Type
 
 export const SubscriberJob = Schema.Struct({
   ...clientFields,

@@ -28,13 +28,13 @@ const lookMillis = 10
 const looks = 200
 
 // A region is there a moment before its log is served. One that a killed server left is there and never served: the
-// creator's place, the first, is empty then, or taken by whoever came next.
+// creator's place, the first, is empty then.
 const served = Effect.fnUntraced(function*(target: Target) {
   const { info, processes } = yield* CxlMemory.CxlMemory
   const { snapshot } = yield* Diagnostics
   const creatorLives = Effect.map(
     processes,
-    (all) => all.some(({ alive, pid, slot }) => slot === 0 && alive && pid !== process.pid)
+    (all) => all.some(({ alive, slot }) => slot === 0 && alive)
   )
   yield* Effect.filterOrFail(
     snapshot,
@@ -44,7 +44,7 @@ const served = Effect.fnUntraced(function*(target: Target) {
         fault: "notServing",
         region: info.name,
         detail: `nobody serves the log in ${pathOf(target)}`,
-        hint: "start `ringfence serve` again"
+        hint: ""
       })
   ).pipe(Effect.retry({ while: () => creatorLives, schedule: Schedule.spaced(lookMillis), times: looks }))
 })

@@ -5,9 +5,9 @@ import * as Schema from "effect/Schema"
 import * as Topic from "../services/Topic.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import { clientFields } from "./client-child.ts"
-import { HistogramCounts } from "./histogram.ts"
 import { InputRange } from "./input-share.ts"
 import { SessionCheck } from "./order-check.ts"
+import { PublishedCounts, SeenCounts } from "./run-counts.ts"
 
 export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
 
@@ -20,16 +20,12 @@ export const PublisherJob = Schema.Struct({
 export type PublisherJob = typeof PublisherJob.Type
 
 export const PublisherResult = Schema.Struct({
+  ...PublishedCounts.fields,
   sessionId: Schema.Int,
   records: Schema.Int,
   bytes: Schema.Int,
   /** Of the bytes as they were read from the files. */
-  sha256: Schema.String,
-  acknowledged: Schema.Int,
-  firstOfferMillis: Schema.Finite,
-  lastAckMillis: Schema.Finite,
-  latency: HistogramCounts,
-  fullEvents: Schema.Int
+  sha256: Schema.String
 })
 export type PublisherResult = typeof PublisherResult.Type
 
@@ -37,11 +33,7 @@ export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.In
 export type SubscriberJob = typeof SubscriberJob.Type
 
 export const SubscriberResult = Schema.Struct({
-  records: Schema.Int,
-  bytes: Schema.Int,
-  batches: Schema.Int,
-  sparse: Schema.Int,
-  lastMillis: Schema.Finite,
+  ...SeenCounts.fields,
   /** Of everything in the order seen: position, session, sequence and bytes. */
   orderSha256: Schema.String,
   sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, sha256: Schema.String }))

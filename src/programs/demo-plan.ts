@@ -58,9 +58,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
     brokers: options.brokers,
     clients: options.publishers,
     readers: options.subscribers,
-    topics: 1,
-    laneBytes: 8 * 1024 * 1024,
-    batchBytes: 256 * 1024
+    topics: 1
   })
   if (options.recordBytes > region.geometry.batchBytes) {
     const detail = `a record has at most ${region.geometry.batchBytes} bytes in a region of this size`

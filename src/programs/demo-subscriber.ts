@@ -6,10 +6,9 @@ import { createHash, type Hash } from "node:crypto"
 import type { IndexedBatch } from "../services/Lane.ts"
 import { Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
 import { type Parent, runChild } from "./child-program.ts"
-import { attached, LogEnded } from "./client-child.ts"
+import { attached } from "./client-child.ts"
 import { DemoSubscriber, DemoTopic, type SubscriberJob, type SubscriberResult } from "./demo-jobs.ts"
-import { monotonicMillis } from "./monotonic.ts"
-import { OrderCheck } from "./order-check.ts"
+import { readTopic } from "./read-topic.ts"
 
 /** Hashes batches as a whole: the bytes of a session in the order seen, and everything in the order seen. */
 class OrderHash {
@@ -49,29 +48,12 @@ const readAll = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
   parent: Parent<SubscriberResult>
 ) {
-  const order = new OrderCheck()
   const hash = new OrderHash()
-  while (order.records < job.records) {
-    const batches = yield* subscriber.pull
-    if (batches.length === 0) return yield* new LogEnded({ records: order.records, wanted: job.records })
-    for (const batch of batches) {
-      order.see(batch)
-      hash.see(batch)
-    }
-    parent.progress(order.records, order.bytes)
-    // A reader that never has to wait must still be able to hear that it is to stop.
-    yield* Effect.yieldNow
-  }
-  const lastMillis = monotonicMillis()
-  subscriber.release()
+  const seen = yield* readTopic(job.records, subscriber, parent, (batch) => hash.see(batch))
   return yield* parent.result({
-    records: order.records,
-    bytes: order.bytes,
-    batches: order.batches,
-    sparse: order.sparse,
-    lastMillis,
+    ...seen,
     orderSha256: hash.ofOrder(),
-    sessions: order.sessions().map((session) => ({ ...session, sha256: hash.ofSession(session.sessionId) }))
+    sessions: seen.sessions.map((session) => ({ ...session, sha256: hash.ofSession(session.sessionId) }))
   })
 })
 

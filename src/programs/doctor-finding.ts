@@ -6,7 +6,7 @@ import type { RegionSummary } from "../layers/Regions.ts"
 export type RegionStatus =
   /** Its server lives. */
   | "served"
-  /** Its creator lives and does not serve it, or not yet. */
+  /** Its creator lives and does not serve it, or not yet; or a swarm goes on in it without its creator. */
   | "in use"
   | "being created"
   /** Whoever created it is dead. */
@@ -37,14 +37,5 @@ const statusOf = (region: RegionSummary): RegionStatus => {
   if (!region.isRegion && region.bytes === 0 && region.detail.startsWith("cannot be opened")) return "not accessible"
   if (region.temporary) return region.attached > 0 ? "being created" : "half created"
   if (!region.isRegion) return region.attached > 0 ? "in use" : "unusable"
-  return region.attached > 0 && isAlive(region.creatorPid) ? "in use" : "left over"
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // There is such a process, and it is another user's.
-    return error instanceof Error && "code" in error && error.code === "EPERM"
-  }
+  return region.held ? "in use" : "left over"
 }

@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import { RegionError, type RegionFault } from "../services/CxlMemory.ts"
 import { writeNotice } from "./standard-streams.ts"
 
 /** The exit codes of every `ringfence` command. */
@@ -19,7 +20,7 @@ export const exitCode = {
   unavailable: 3,
   /** Something was waited for and did not come in time. */
   timeout: 4,
-  /** The log, or this session of it, ended while it was in use. */
+  /** The log, this session of it, or the swarm ended while it was in use. */
   logLost: 5,
   /** Standard output could not be written. */
   output: 6,
@@ -44,10 +45,9 @@ export const describeFailure = (cause: Cause.Cause<unknown>): string | undefined
   const error = Cause.squash(cause)
   const tag = tagOf(error)
   if (tag !== undefined && silent.has(tag)) return undefined
-  const message = oneLine(error instanceof Error ? error.message : String(error))
+  const message = oneLine(messageOf(error))
   if (tag === undefined) return `ringfence: internal error: ${message} (RINGFENCE_DEBUG=true shows where)`
-  const hint = hints[tag]
-  return `ringfence: ${message}${hint === undefined ? "" : ` (${hint})`}`
+  return `ringfence: ${withHint(message, hints[tag])}`
 }
 
 /** Says on standard error why the program failed. Where it failed is told under `RINGFENCE_DEBUG=true` only. */
@@ -84,15 +84,45 @@ const codes: Readonly<Record<string, number>> = {
   Backpressure: exitCode.timeout,
   AckTimeout: exitCode.timeout,
   LogLost: exitCode.logLost,
+  JoinRefused: exitCode.unavailable,
+  RingUnavailable: exitCode.unavailable,
+  BarrierTimedOut: exitCode.timeout,
+  RingFull: exitCode.timeout,
+  CoordinatorLost: exitCode.logLost,
   PublisherClosed: exitCode.logLost
 }
 
-/** What can be done about it, for errors whose message does not say so itself. */
+/** What can be done about it here, at a command line: the errors themselves speak to whoever writes a program. */
 const hints: Readonly<Record<string, string>> = {
   TopicUnknown: "declare it with `ringfence serve --topic NAME`, or publish to it first",
+  TopicMismatch: "without --order and --ack it is used as it is declared",
+  RecordTooLarge: "`ringfence serve --batch-bytes` sets their size",
+  PositionTrimmed: "--from start begins with the oldest",
   Backpressure: "--deadline waits longer",
   AckTimeout: "--deadline waits longer",
   LogCorrupt: "start `ringfence serve` again"
+}
+
+/** The same for the faults of a region, instead of what the error says. */
+const regionHints: Readonly<Partial<Record<RegionFault, string>>> = {
+  missing: "start `ringfence serve` for it, or check the name; `ringfence doctor` lists what there is",
+  exists: "publish and subscribe to it, or choose another name with --region",
+  foreignOwner: "run this as that user",
+  noSpace: "free some space, or ask for less with --clients or --lane-bytes",
+  notServing: "start `ringfence serve` again",
+  full: "wait for others to end; `ringfence serve --clients` makes room for more sessions",
+  unsupported: ""
+}
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof RegionError)) return error instanceof Error ? error.message : String(error)
+  return new RegionError({ ...error, hint: regionHints[error.fault] ?? error.hint }).message
+}
+
+/** Within the parentheses that end the message, where there are some. */
+const withHint = (message: string, hint: string | undefined): string => {
+  if (hint === undefined) return message
+  return message.endsWith(")") ? `${message.slice(0, -1)}; ${hint})` : `${message} (${hint})`
 }
 
 /** Said already, or nobody is there to hear it. */
@@ -103,12 +133,9 @@ const codeOfError = (error: unknown): number => {
   if (tag === undefined) return exitCode.internal
   // The parser's own code for a bad command line is the one of a failed check here.
   if (tag === "ShowHelp") return Runtime.getErrorExitCode(error) === 0 ? exitCode.ok : exitCode.usage
-  if (tag === "RegionError" && isInvalid(error)) return exitCode.usage
+  if (error instanceof RegionError && error.fault === "invalid") return exitCode.usage
   return codes[tag] ?? Runtime.getErrorExitCode(error)
 }
-
-const isInvalid = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "fault" in error && error.fault === "invalid"
 
 const tagOf = (error: unknown): string | undefined =>
   error instanceof Error && "_tag" in error && typeof error._tag === "string" ? error._tag : undefined

@@ -5,25 +5,8 @@
 import { type Check, check } from "./checks.ts"
 import * as Histogram from "./histogram.ts"
 import type { LogOutcome } from "./log-run.ts"
-import type { SessionCheck } from "./order-check.ts"
 import { formatCount, plural } from "./quantities.ts"
-
-export interface PublishedCounts {
-  readonly acknowledged: number
-  readonly firstOfferMillis: number
-  readonly lastAckMillis: number
-  readonly latency: Histogram.HistogramCounts
-  readonly fullEvents: number
-}
-
-export interface SeenCounts {
-  readonly records: number
-  readonly bytes: number
-  readonly batches: number
-  readonly sparse: number
-  readonly lastMillis: number
-  readonly sessions: ReadonlyArray<SessionCheck>
-}
+import type { PublishedCounts, SeenCounts } from "./run-counts.ts"
 
 export type Outcome = LogOutcome<PublishedCounts, SeenCounts>
 
@@ -51,6 +34,8 @@ export interface Figures {
   readonly deliveredGigabytesPerSecond: number
   readonly ackLatencyMicros: Histogram.Percentiles
   readonly ringFullEvents: number
+  /** Batches that came before an earlier one of their session, in all and at one time. */
+  readonly held: number
   readonly heldAtOnce: number
   readonly drops: number
   readonly duplicates: number
@@ -77,6 +62,7 @@ export const figuresOf = (amount: Amount, outcome: Outcome): Figures => {
     deliveredGigabytesPerSecond: amount.bytes / 1e6 / (delivered - began),
     ackLatencyMicros: Histogram.merged(publishers.map(({ result }) => result.latency)).percentiles(),
     ringFullEvents: sum(publishers, ({ result }) => result.fullEvents),
+    held: sum(snapshot.sessions, ({ heldTotal }) => heldTotal),
     heldAtOnce: heldPeak,
     drops: dropsOf(amount, outcome),
     duplicates: duplicatesOf(outcome),

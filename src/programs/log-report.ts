@@ -17,7 +17,7 @@ export const figureLines = (figures: Figures): ReadonlyArray<string> => {
     `ack latency   p50 ${formatMicros(latency.p50)}   p99 ${formatMicros(latency.p99)}   `
     + `p99.9 ${formatMicros(latency.p999)}   (${plural(latency.samples, "sample")}, at full load)`,
     `ring full     ${plural(figures.ringFullEvents, "time")}`,
-    `held          ${formatCount(figures.heldAtOnce)} batches at once`,
+    `held          ${formatCount(figures.held)} batches, up to ${formatCount(figures.heldAtOnce)} seen at once`,
     `drops         ${formatCount(figures.drops)}`,
     `duplicates    ${formatCount(figures.duplicates)}`
   ]

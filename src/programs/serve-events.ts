@@ -4,7 +4,7 @@
 import type { LogSnapshot } from "../services/Diagnostics.ts"
 import type { SequencerEvent } from "../services/Sequencer.ts"
 import { formatBytes, formatCount, plural } from "./quantities.ts"
-import type { SizePlan } from "./serve-sizes.ts"
+import type { SizePlan } from "./region-plan.ts"
 import { flagsTo, type Target } from "./target.ts"
 
 /** The log can be used from now on. */

@@ -14,9 +14,10 @@ import { Sequencer } from "../services/Sequencer.ts"
 import * as Topic from "../services/Topic.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { endPrefault, showPrefault } from "./prefault-progress.ts"
+import { planSizes } from "./region-plan.ts"
 import { printEvent } from "./report.ts"
 import { describeEvent, describeReduced, describeServing, isNotable, servingEvent } from "./serve-events.ts"
-import { planSizes, sizeSettings } from "./serve-sizes.ts"
+import { sizeSettings } from "./size-settings.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { pathOf, type Target, targetOf, targetSettings } from "./target.ts"
 import { topicsFlag } from "./topic-flags.ts"
@@ -80,7 +81,9 @@ type Values = ValuesOf<typeof settings>
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
-  const plan = yield* planSizes(pathOf(target), values)
+  const { batchBytes, brokers, clients, indexEntries, laneBytes, laneSlots } = values
+  const wanted = { brokers, clients, indexEntries, laneSlots }
+  const plan = yield* planSizes(pathOf(target), wanted, { laneBytes, batchBytes })
   if (plan.reduced) yield* writeNotice(describeReduced(plan))
   const { mode, prefault } = values
   const options = { geometry: plan.geometry, mode, prefault, processName: "serve", onProgress: showPrefault }

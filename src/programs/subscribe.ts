@@ -14,7 +14,7 @@ import { asClient } from "./client.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { formatBytes, plural } from "./quantities.ts"
 import { printReportAside } from "./report.ts"
-import { writeOutput } from "./standard-streams.ts"
+import { writeNotice, writeOutput } from "./standard-streams.ts"
 import { targetOf, targetSettings } from "./target.ts"
 import { declaredTopic, knownTopics } from "./topic-flags.ts"
 import { lines } from "./usage.ts"
@@ -82,7 +82,10 @@ export const subscribe = Command.make(
   Command.withExamples([
     { command: "ringfence subscribe lines", description: "Everything that is kept" },
     { command: "ringfence subscribe lines --follow --from end", description: "What comes from now on" },
-    { command: "ringfence subscribe blobs --raw > copy.img", description: "A binary file, byte for byte" }
+    {
+      command: "ringfence subscribe blobs --raw --follow > copy.img",
+      description: "A binary file, byte for byte; start it before the file is published"
+    }
   ])
 )
 
@@ -113,14 +116,15 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
 // the process, so nothing else is ever written in their place.
 const copyToOutput = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
-  { count = Infinity, from, raw, separator }: Values
+  { count = Infinity, from, json, raw, separator }: Values
 ) {
   const bytesOf = raw || separator === "none" ? contiguousBytes : (part: BatchPart) => separatedBytes(part, newline)
   const position = typeof from === "object" ? from.position : 0
-  const written = { records: 0, bytes: 0 }
+  const written = { records: 0, bytes: 0, trimmed: 0 }
   while (written.records < count) {
     const batches = yield* subscriber.pull
     if (batches.length === 0) break
+    if (written.records === 0 && from === "start") written.trimmed = yield* trimmedBefore(batches, json)
     const parts = partsOf(batches, position, count - written.records)
     const bytes = parts.map(bytesOf)
     yield* writeOutput(bytes)
@@ -128,6 +132,16 @@ const copyToOutput = Effect.fnUntraced(function*(
     written.bytes += bytes.reduce((sum, { length }) => sum + length, 0)
   }
   return written
+})
+
+// Whoever wants everything must be told when it is not: without a subscriber the log keeps only the newest.
+const trimmedBefore = Effect.fnUntraced(function*(batches: ReadonlyArray<IndexedBatch>, json: boolean) {
+  const trimmed = batches[0]?.position ?? 0
+  if (trimmed > 0 && !json) {
+    const before = `${plural(trimmed, "record")} before this one ${trimmed === 1 ? "is" : "are"}`
+    yield* writeNotice(`${before} not kept: a subscriber that is to have all attaches before they are published`)
+  }
+  return trimmed
 })
 
 const partsOf = (batches: ReadonlyArray<IndexedBatch>, position: number, most: number): ReadonlyArray<BatchPart> => {

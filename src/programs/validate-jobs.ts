@@ -5,8 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Topic from "../services/Topic.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import { clientFields } from "./client-child.ts"
-import { HistogramCounts } from "./histogram.ts"
-import { SessionCheck } from "./order-check.ts"
+import { PublishedCounts, SeenCounts } from "./run-counts.ts"
 
 export const ValidateTopic = Topic.make("validate", { order: "session", ack: "ordered" })
 
@@ -14,26 +13,17 @@ const Job = Schema.Struct({ ...clientFields, records: Schema.Int })
 export type ValidateJob = typeof Job.Type
 
 export const Published = Schema.Struct({
+  ...PublishedCounts.fields,
   sessionId: Schema.Int,
   records: Schema.Int,
-  acknowledged: Schema.Int,
-  firstOfferMillis: Schema.Finite,
-  lastAckMillis: Schema.Finite,
-  latency: HistogramCounts,
-  fullEvents: Schema.Int,
   residentBytes: Schema.Int
 })
 export type Published = typeof Published.Type
 
 export const Seen = Schema.Struct({
-  records: Schema.Int,
-  bytes: Schema.Int,
-  batches: Schema.Int,
-  sparse: Schema.Int,
+  ...SeenCounts.fields,
   /** Records that are not, to the last byte, what belongs in their place. */
   wrong: Schema.Int,
-  lastMillis: Schema.Finite,
-  sessions: Schema.Array(SessionCheck),
   residentBytes: Schema.Int
 })
 export type Seen = typeof Seen.Type

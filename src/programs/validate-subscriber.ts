@@ -5,10 +5,9 @@ import * as Effect from "effect/Effect"
 import type { IndexedBatch } from "../services/Lane.ts"
 import { Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
 import { type Parent, runChild } from "./child-program.ts"
-import { attached, LogEnded } from "./client-child.ts"
-import { monotonicMillis } from "./monotonic.ts"
-import { OrderCheck } from "./order-check.ts"
+import { attached } from "./client-child.ts"
 import { peakResidentBytes } from "./process-usage.ts"
+import { readTopic } from "./read-topic.ts"
 import { recordBytes, SessionContent } from "./validate-content.ts"
 import { type Seen, type ValidateJob, ValidateSubscriber, ValidateTopic } from "./validate-jobs.ts"
 
@@ -44,31 +43,9 @@ const readAll = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
   parent: Parent<Seen>
 ) {
-  const order = new OrderCheck()
   const content = new ContentCheck()
-  while (order.records < job.records) {
-    const batches = yield* subscriber.pull
-    if (batches.length === 0) return yield* new LogEnded({ records: order.records, wanted: job.records })
-    for (const batch of batches) {
-      order.see(batch)
-      content.see(batch)
-    }
-    parent.progress(order.records, order.bytes)
-    // A reader that never has to wait must still be able to hear that it is to stop.
-    yield* Effect.yieldNow
-  }
-  const lastMillis = monotonicMillis()
-  subscriber.release()
-  return yield* parent.result({
-    records: order.records,
-    bytes: order.bytes,
-    batches: order.batches,
-    sparse: order.sparse,
-    wrong: content.wrong,
-    lastMillis,
-    sessions: order.sessions(),
-    residentBytes: peakResidentBytes()
-  })
+  const seen = yield* readTopic(job.records, subscriber, parent, (batch) => content.see(batch))
+  return yield* parent.result({ ...seen, wrong: content.wrong, residentBytes: peakResidentBytes() })
 })
 
 runChild(ValidateSubscriber, (job, parent) =>

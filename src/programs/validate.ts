@@ -42,9 +42,7 @@ const region = Effect.andThen(
     brokers,
     clients: publishers,
     readers: 1,
-    topics: 1,
-    laneBytes: 8 * mebibyte,
-    batchBytes: 256 * 1024
+    topics: 1
   })
 )
 

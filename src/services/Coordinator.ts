@@ -25,7 +25,13 @@ export type MemberEvent =
   | { readonly _tag: "NameUnpublished"; readonly name: string; readonly member: MemberId }
   | { readonly _tag: "GroupJoined"; readonly group: string; readonly member: MemberId }
   | { readonly _tag: "GroupLeft"; readonly group: string; readonly member: MemberId }
+  /** Members that are alive and do not keep up, all of them. */
+  | { readonly _tag: "SuspectsChanged"; readonly suspects: ReadonlyArray<MemberInfo> }
+  /** The coordinator is dead or has left. Another one follows, or the end of the changes. */
+  | { readonly _tag: "CoordinatorGone"; readonly coordinator: MemberId }
   | { readonly _tag: "CoordinatorChanged"; readonly coordinator: MemberId }
+  /** This member could not keep up and missed changes: what is known now is what the coordinator knows. */
+  | { readonly _tag: "Resynced"; readonly epoch: number }
 
 /** The name is published by somebody else, or is not one. */
 export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused", {
@@ -76,9 +82,9 @@ export class Coordinator extends Context.Service<Coordinator, {
   /** Members of a group; `all` has everybody. */
   readonly group: (group: string) => ReadonlyArray<MemberInfo>
   readonly epoch: () => number
-  /** Changes from now on. */
+  /** Changes from now on. Ends when this member is none any more, or nobody coordinates. */
   readonly changes: Stream.Stream<MemberEvent>
-  /** Members that are alive and do not keep up: stopped, or busy beyond measure. */
+  /** Members that are alive and do not keep up: stopped, or busy beyond measure. As the coordinator sees it. */
   readonly suspects: () => ReadonlyArray<MemberInfo>
   /** Waits for a state of the membership, looked at again after each change. */
   readonly awaitMembers: (

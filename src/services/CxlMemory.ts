@@ -71,7 +71,7 @@ export const RegionFault = Schema.Literals([
 export type RegionFault = typeof RegionFault.Type
 
 /**
- * A region could not be created, attached or used. `hint` says what the person in front of it can do.
+ * A region could not be created, attached or used. `hint` says what can be done about it.
  * `noSpace` carries the bytes that were wanted and those that are free.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
@@ -83,7 +83,8 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
   freeBytes: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
-    return `region "${this.region}": ${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
+    const where = this.region === "" ? "" : `region "${this.region}": `
+    return `${where}${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
   }
 }
 
@@ -118,4 +119,9 @@ export class CxlMemory extends Context.Service<CxlMemory, {
   readonly info: RegionInfo
   /** Everyone attached, with what the operating system says of their life. */
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+  /**
+   * Keeps the region in use for as long as this process is attached, also when the one that created it is gone: others
+   * can attach, and nobody takes it for a leftover. Its name goes with the last process that holds it.
+   */
+  readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/CxlMemory") {}

@@ -36,7 +36,9 @@ export interface SessionState {
   readonly pid: number
   readonly state: "open" | "ended"
   readonly acks: SessionAcks
+  /** Batches that wait for an earlier one of the session now, and those that had to in all. */
   readonly held: number
+  readonly heldTotal: number
   readonly duplicates: number
   readonly purged: number
   readonly lanes: ReadonlyArray<Frontiers>

@@ -141,8 +141,12 @@ export interface IndexedBatch {
   readonly lengths: Uint32Array | undefined
   /** The records, one behind the other. */
   readonly payload: Uint8Array
-  /** Wall-clock milliseconds (with fractions) at which it was published and committed. */
+  /**
+   * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after that, unless
+   * something delays it (`skew`, a publisher that is stopped): the delay counts as part of the way to the commit.
+   */
   readonly publishedMillis: number
+  /** When its epoch was committed, by the clock of the serving process. */
   readonly orderedMillis: number
 }
 

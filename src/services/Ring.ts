@@ -87,7 +87,7 @@ export interface RingReaderPort {
   readonly leading: () => number
   /** True when something came of which `poll`, `evicted` or `damage` tells. */
   readonly ready: () => boolean
-  /** Up to `max` whole frames behind `read`, which moves past them. None once the reader is evicted. */
+  /** Up to `max` whole frames behind `read`, which moves past them. None once an eviction was seen. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors
   /** Moves cursors forward, never back. The one place where they move. */

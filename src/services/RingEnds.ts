@@ -269,7 +269,7 @@ class MessageReader {
     const messages: Array<RingMessage> = []
     let isCopied = false
     for (const { end, flags, payload } of this.#port.poll(framesMax)) {
-      isCopied ||= (flags & partFlag) !== 0
+      isCopied ||= (flags & (partFlag | continuedFlag)) !== 0
       const whole = this.#parts.whole(flags, payload)
       if (whole !== undefined) messages.push({ payload: whole, end })
     }
@@ -301,6 +301,18 @@ class MessageReader {
     const detail = this.#port.damage()
     return detail === undefined ? undefined : new RingCorrupt({ ring: this.#name, detail })
   }
+}
+
+/** A message in frames of at most so many bytes, as {@link Parts} puts them together. */
+export const partsOf = (
+  message: Uint8Array,
+  partBytes: number
+): ReadonlyArray<{ readonly flags: number; readonly part: Uint8Array }> => {
+  const count = Math.max(1, Math.ceil(message.length / partBytes))
+  return Array.from({ length: count }, (_, i) => ({
+    flags: (i === count - 1 ? 0 : partFlag) | (i === 0 ? 0 : continuedFlag),
+    part: message.subarray(i * partBytes, (i + 1) * partBytes)
+  }))
 }
 
 /**

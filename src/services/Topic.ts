@@ -42,7 +42,7 @@ export class TopicMismatch extends Schema.TaggedError<TopicMismatch>()("TopicMis
   found: Schema.String
 }) {
   override get message(): string {
-    return `topic "${this.topic}" is declared as ${this.found}, not as ${this.wanted} (declare it once and share the value)`
+    return `topic "${this.topic}" is declared as ${this.found}, not as ${this.wanted} (a topic keeps its declaration)`
   }
 }
 

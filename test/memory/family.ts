@@ -7,6 +7,7 @@ import * as Log from "../../src/layers/Log.ts"
 import { HeapLog } from "../../src/layers/memory/HeapLog.ts"
 import { layerWithPorts } from "../../src/layers/memory/layerMemory.ts"
 import { openLanes, openReader } from "../../src/layers/memory/Opening.ts"
+import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import type { Family } from "../suites/family.ts"
 import { scopedPart } from "../suites/manual.ts"
@@ -18,6 +19,7 @@ export const memory: Family = {
     Effect.gen(function*() {
       const log = yield* HeapLog
       const sequencer = yield* Sequencer
+      const { snapshot } = yield* Diagnostics
       return yield* run({
         open: (topic) =>
           scopedPart(Effect.gen(function*() {
@@ -26,7 +28,8 @@ export const memory: Family = {
             return yield* Fiber.join(opening)
           })),
         attach: (topic, from) => scopedPart(openReader(log, topic, { from, name: "reader" })),
-        step: sequencer.step
+        step: sequencer.step,
+        snapshot
       })
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry, drive: "manual" })))
 }

@@ -216,7 +216,7 @@ describe("reports of a heap log", () => {
       assert.strictEqual(acks && waitingLine(acks), "acks: B0=2 B1=0 | 2/4, waiting on B0 (batch 1, held 1 behind it)")
       const { brokers, sessions, topics } = yield* Diagnostics.use(({ snapshot }) => snapshot)
       assert.deepStrictEqual(brokers.map(({ inFlight }) => inFlight), [2, 1])
-      assert.deepStrictEqual(sessions.map(({ held, state }) => [held, state]), [[1, "open"]])
+      assert.deepStrictEqual(sessions.map(({ held, heldTotal, state }) => [held, heldTotal, state]), [[1, 1, "open"]])
       assert.deepStrictEqual(topics[0]?.readers, [{ name: "slow", pid: process.pid, cursor: 0, behindBatches: 1 }])
       const states = yield* Broker.use(({ states }) => states)
       assert.deepStrictEqual(states.map(({ frontiers }) => [frontiers.written, frontiers.held]), [[2, 0], [1, 1]])

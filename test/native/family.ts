@@ -6,11 +6,13 @@ import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { NativeLanes } from "../../src/layers/native/NativeLanes.ts"
+import { layerDiagnostics } from "../../src/layers/native/NativeLog.ts"
 import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
 import { openTopic } from "../../src/layers/native/NativeTopics.ts"
 import { claimLanes } from "../../src/layers/native/Publisher.ts"
 import * as NativeSequencer from "../../src/layers/native/Sequencer.ts"
 import { openReader } from "../../src/layers/native/Subscriber.ts"
+import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import type { Topic } from "../../src/services/Topic.ts"
 import type { Family } from "../suites/family.ts"
@@ -26,6 +28,7 @@ export const native: Family = {
     Effect.gen(function*() {
       const region = yield* NativeRegion
       const sequencer = yield* Sequencer
+      const { snapshot } = yield* Diagnostics
       return yield* run({
         open: (topic) => scopedPart(openLanes(region, sequencer, topic)),
         attach: (topic, from) =>
@@ -33,12 +36,15 @@ export const native: Family = {
             const { index } = yield* openTopic(region, topic, false)
             return yield* openReader(region, index, topic.name, { from, name: "reader" })
           })),
-        step: sequencer.step
+        step: sequencer.step,
+        snapshot
       })
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        NativeSequencer.layer({ drive: "manual" }).pipe(Layer.provideMerge(CxlMemory.layerAnonymous({ geometry })))
+        Layer.mergeAll(NativeSequencer.layer({ drive: "manual" }), layerDiagnostics).pipe(
+          Layer.provideMerge(CxlMemory.layerAnonymous({ geometry }))
+        )
       )
     )
 }

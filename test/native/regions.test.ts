@@ -1,11 +1,14 @@
 /**
  * Regions that are not there, not whole, not ours, or do not fit: a typed error each, and nothing left behind.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as fc from "fast-check"
 import { execFileSync } from "node:child_process"
 import {
   chownSync,
@@ -16,6 +19,7 @@ import {
   openSync,
   readdirSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -25,7 +29,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
+import { geometryArray } from "../../src/layers/native/NativeRegion.ts"
 import * as Regions from "../../src/layers/Regions.ts"
+import { load, type ProgressHandle } from "../../src/native/binding.ts"
+import { defaultGeometry } from "../../src/services/CxlMemory.ts"
+import { geometryError } from "../../src/services/GeometryRules.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/Topic.ts"
 import { smallGeometry } from "../suites/family.ts"
@@ -45,6 +53,12 @@ const attach = (path: string) => Effect.scoped(Layer.build(CxlMemory.layerAttach
 
 /** A region that is there for the rest of the scope. */
 const created = (path: string) => Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry }))
+
+/** 2 GiB: some hundred milliseconds to make, in which it can be given up. */
+const largeGeometry = { ...smallGeometry, brokers: 4, clients: 8, laneBytes: 64 * 1024 * 1024 }
+
+const shared = statfsSync("/dev/shm")
+const plentyFree = shared.bavail * shared.bsize > 4 * 1024 ** 3
 
 /** Writes over the bytes at `offset`, as something from outside would. */
 const damage = (path: string, offset: number, bytes: ReadonlyArray<number>) => {
@@ -105,6 +119,7 @@ describe("regions", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(CxlMemory.layerFile({ path, geometry }))))
       assert.strictEqual(error.fault, "noSpace")
       assert.isAbove(error.wantedBytes ?? 0, error.freeBytes ?? Infinity)
+      assert.match(error.message, /it takes [\d.]+ TiB, [\d.]+ [KMGT]iB are free/)
       assert.deepStrictEqual(readdirSync(join(path, "..")), [])
     }).pipe(Effect.scoped))
 
@@ -165,6 +180,37 @@ describe("regions", () => {
       }
     }))
 
+  it("of impossible sizes are told by the same rules in both languages", () => {
+    const native = load()
+    assert(!("unavailable" in native))
+    const small = fc.constantFrom(0, 1, 2, 31, 32, 33, 64, 65, 256, 257, 512, 513)
+    const power = fc.nat({ max: 33 }).map((exponent) => 2 ** exponent)
+    const around = fc.tuple(power, fc.constantFrom(-1, 0, 0, 0, 0, 0, 1)).map(([size, more]) => size + more)
+    const geometry = fc.record({
+      brokers: small,
+      clients: small,
+      topics: small,
+      readers: small,
+      processes: small,
+      laneSlots: around,
+      indexEntries: around,
+      laneBytes: around,
+      batchBytes: around
+    })
+    const change = fc.record({ of: geometry, only: fc.subarray(Object.keys(defaultGeometry), { maxLength: 2 }) })
+    fc.assert(
+      fc.property(change, ({ of, only }) => {
+        const sizes = {
+          ...defaultGeometry,
+          ...Object.fromEntries(Object.entries(of).filter(([name]) => only.includes(name)))
+        }
+        const possible = native.layoutBytes(geometryArray(sizes)) > 0
+        assert.strictEqual(geometryError("", sizes) === undefined, possible, JSON.stringify(sizes))
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
   it.live("are private to their owner by default, and gone with it", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "region")
@@ -183,6 +229,59 @@ describe("regions", () => {
       assert.include(["busy", "exists"], error.fault)
       yield* Scope.close(scope, Exit.void)
       assert.isFalse(existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(!plentyFree)("given up while they are made: soon, and nothing is left", () =>
+    Effect.gen(function*() {
+      const native = load()
+      assert(!("unavailable" in native))
+      const newProgress = vi.spyOn(native, "newProgress")
+      yield* Effect.addFinalizer(() => Effect.sync(() => newProgress.mockRestore()))
+      const region = `test-given-up-${process.pid}`
+      const begun = yield* Deferred.make<number>()
+      const making = yield* Effect.forkChild(Effect.scoped(Layer.build(CxlMemory.layerShm({
+        region,
+        geometry: largeGeometry,
+        onProgress: (_, all) => Deferred.doneUnsafe(begun, Effect.succeed(all))
+      }))))
+      const total = yield* Deferred.await(begun)
+      yield* Fiber.interrupt(making)
+      const progress = newProgress.mock.results[0]?.value as ProgressHandle
+      assert.isBelow(native.progressBytes(progress), total)
+      assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(!plentyFree)("given up when the process exits, and nothing is left", () =>
+    Effect.sync(() => {
+      const region = `test-exit-${process.pid}`
+      const program = `
+        import * as Effect from "effect/Effect"
+        import * as Layer from "effect/Layer"
+        import { layerShm } from "${import.meta.resolve("../../src/layers/CxlMemory.ts")}"
+        const onProgress = (faulted) => faulted > 0 && process.exit(0)
+        const options = { region: "${region}", geometry: ${JSON.stringify(largeGeometry)}, onProgress }
+        await Effect.runPromise(Effect.scoped(Layer.build(layerShm(options))))
+        console.log("made")
+      `
+      const cwd = import.meta.dirname
+      const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd, encoding: "utf8" })
+      assert.strictEqual(output, "")
+      assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
+    }))
+
+  it.live("not given up where nothing may be interrupted", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const begun = yield* Deferred.make<void>()
+      const making = Layer.build(CxlMemory.layerFile({
+        path,
+        geometry: smallGeometry,
+        onProgress: () => Deferred.doneUnsafe(begun, Effect.void)
+      }))
+      const made = yield* Effect.forkChild(Effect.uninterruptible(making))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(made)
+      assert.isTrue(existsSync(path))
     }).pipe(Effect.scoped))
 
   it.live("tell how much was prefaulted while they are made", () =>

@@ -1,8 +1,10 @@
 import { lapsSuite } from "../suites/laps.ts"
 import { publishingSuite } from "../suites/publishing.ts"
 import { subscribingSuite } from "../suites/subscribing.ts"
+import { timesSuite } from "../suites/times.ts"
 import { native } from "./family.ts"
 
 publishingSuite(native)
 subscribingSuite(native)
 lapsSuite(native)
+timesSuite(native)

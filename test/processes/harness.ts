@@ -102,11 +102,17 @@ export const start = (
   part: Part,
   region: string,
   options: ActorOptions = {}
+): Effect.Effect<Actor, never, Scope.Scope> => startActor("actor.ts", [part, region, JSON.stringify(options)])
+
+/** A script of this folder, as a process of its own. */
+export const startActor = (
+  script: string,
+  parameters: ReadonlyArray<string>
 ): Effect.Effect<Actor, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const script = fileURLToPath(new URL("actor.ts", import.meta.url))
-      return new Actor(fork(script, [part, region, JSON.stringify(options)], { stdio: ["ignore", 1, 2, "ipc"] }))
+      const path = fileURLToPath(new URL(script, import.meta.url))
+      return new Actor(fork(path, parameters, { stdio: ["ignore", 1, 2, "ipc"] }))
     }),
     (actor) => {
       actor.signal("SIGKILL")

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -204,6 +204,27 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
+
+/** Children of a process, as the system lists them; each with its command line. */
+export const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
+  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+      if (Number(rest.split(" ")[1]) !== parent) return []
+      return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") }]
+    } catch {
+      return []
+    }
+  })
+
+/** A process that is there and is not only waited for. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
 
 // --- internal ---
 

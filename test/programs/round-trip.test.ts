@@ -66,6 +66,29 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
       }
     }))
 
+  it.live("gives all of a file to who was there before it, and says to who came late what is missing", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("early")
+      const blob = randomBytes(5 * 1024 * 1024 + 1)
+      const server = yield* serve(region, "--topic", "blobs")
+      const early = yield* start(["subscribe", "--region", region, "blobs", "--raw", "--follow"])
+      yield* attached(region, 1)
+      const publish = ["publish", "--region", region, "blobs", "--record-bytes", "16KiB"]
+      assert.strictEqual((yield* run(publish, { input: blob })).code, 0)
+      server.signal("SIGINT")
+      assert.strictEqual(yield* early.code, 0, early.stderr)
+      assert.strictEqual(sha256(early.stdout), sha256(blob))
+      assert.strictEqual(early.stderr, "")
+      yield* server.ended
+      yield* serve(region, "--topic", "blobs")
+      assert.strictEqual((yield* run(publish, { input: blob })).code, 0)
+      const late = yield* run(["subscribe", "--region", region, "blobs", "--raw"])
+      assert.isBelow(late.stdout.length, blob.length)
+      assert.strictEqual(sha256(late.stdout), sha256(blob.subarray(-late.stdout.length)))
+      const [, missing] = /^(\d+) records before this one are not kept: /.exec(late.stderr) ?? []
+      assert.strictEqual(Number(missing) * 16 * 1024, blob.length - late.stdout.length)
+    }))
+
   it.live("waits for a reader that takes its time", () =>
     Effect.gen(function*() {
       const region = freshRegion("slow")

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
+import type { SessionState } from "../../src/services/Diagnostics.ts"
 import type { IndexedBatch, IndexReader, LaneWriter } from "../../src/services/Lane.ts"
 import type { From } from "../../src/services/Subscriber.ts"
 import * as Topic from "../../src/services/Topic.ts"
@@ -88,13 +89,19 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
 export const history = (commands: ReadonlyArray<Command>) => (log: ManualLog) =>
   Effect.gen(function*() {
     const player = new Player(log)
-    const seen: Array<{ readonly command: Command; readonly result: unknown; readonly state: State }> = []
+    const seen: Array<{
+      readonly command: Command
+      readonly result: unknown
+      readonly state: State
+      readonly counted: ReadonlyArray<ReturnType<typeof describeCounted>>
+    }> = []
     for (const command of commands) {
       const result = yield* Effect.exit(player.play(command))
       seen.push({
         command,
         result: Exit.isSuccess(result) ? result.value : describeFailure(result),
-        state: player.state()
+        state: player.state(),
+        counted: (yield* log.snapshot).sessions.map(describeCounted)
       })
     }
     yield* player.finish
@@ -113,6 +120,16 @@ const describeFailure = (exit: Exit.Failure<unknown, any>): unknown =>
       }
       : String("defect" in reason ? reason.defect : reason._tag)
   )
+
+/** What the diagnostics count of a session. */
+const describeCounted = ({ duplicates, held, heldTotal, purged, sessionId, state }: SessionState) => ({
+  sessionId,
+  state,
+  held,
+  heldTotal,
+  duplicates,
+  purged
+})
 
 interface Session {
   readonly lanes: LaneWriter

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { LogSnapshot } from "../../src/services/Diagnostics.ts"
 import type { IndexReader, LaneWriter } from "../../src/services/Lane.ts"
 import type { LogLost } from "../../src/services/Sequencer.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
@@ -23,6 +24,7 @@ export interface ManualLog {
   readonly open: (topic: Topic) => Effect.Effect<Part<LaneWriter>, OpenError, Scope.Scope>
   readonly attach: (topic: Topic, from: From) => Effect.Effect<Part<IndexReader>, OpenError, Scope.Scope>
   readonly step: Effect.Effect<boolean>
+  readonly snapshot: Effect.Effect<LogSnapshot>
 }
 
 /** Runs the opening in a scope of its own, below the test's. */

@@ -5,7 +5,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { numbers, part, readerOf, type RingFamily, ringTest, sequencesOf, stamped, writerOf } from "./ringFamily.ts"
+import { part, readerOf, type RingFamily, ringTest, writerOf } from "./ringFamily.ts"
+import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
 
 const lengths = { nothing: 0, "less than a header": 31, "more than was written": 4000, "4 GiB": 2 ** 32 - 1 }
 

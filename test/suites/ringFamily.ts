@@ -8,6 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
 import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+import { stamped } from "./ringStamps.ts"
 
 /** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
 export interface RingProcess {
@@ -58,7 +59,7 @@ export const ringTest = <A, E>(
   geometry: Partial<Geometry> = {}
 ): void => {
   const test = family.usesTestClock ? it.effect : it.live
-  test(promise, () => family.region({ ...smallRings, ...geometry }, run), 60_000)
+  test(promise, () => family.region({ ...smallRings, ...geometry }, run))
 }
 
 export const writerOf = (process: RingProcess, options: Partial<RingWriterOptions> = {}) =>
@@ -74,26 +75,18 @@ export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, 
   return { port, close: Scope.close(scope, Exit.void) }
 })
 
-/** Bytes that say which they are: loss, repetition, mixture and ghosts of old memory show. */
-export const stamped = (sequence: number, length = 16): Uint8Array => {
-  const bytes = new Uint8Array(Math.max(length, 4))
-  for (let i = 4; i < bytes.length; i += 1) bytes[i] = (sequence * 31 + i * 7) & 0xff
-  new DataView(bytes.buffer).setUint32(0, sequence, true)
-  return bytes
+/**
+ * Offers stamped messages, from `sequence` on, until one is refused, and returns its sequence. A ring of one page that
+ * refuses nothing fails the test.
+ */
+export const fill = (offer: (message: Uint8Array) => boolean, sequence = 0, length = 96): number => {
+  let next = sequence
+  while (offer(stamped(next, length))) {
+    next += 1
+    assert.isBelow(next, sequence + 1000, "the ring is never full")
+  }
+  return next
 }
-
-/** The sequence of a stamped message that is whole. */
-export const sequenceOf = (bytes: Uint8Array): number => {
-  const sequence = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
-  assert.deepStrictEqual(bytes.slice(), stamped(sequence, bytes.length), `message ${sequence} holds other bytes`)
-  return sequence
-}
-
-export const sequencesOf = (messages: ReadonlyArray<{ readonly payload: Uint8Array }>): ReadonlyArray<number> =>
-  messages.map(({ payload }) => sequenceOf(payload))
-
-export const numbers = (from: number, to: number): ReadonlyArray<number> =>
-  Array.from({ length: to - from }, (_, i) => from + i)
 
 /** Waits until it holds; what moves it runs in between. */
 export const eventually = (family: RingFamily, holds: () => boolean) =>

@@ -5,18 +5,8 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import {
-  numbers,
-  part,
-  readerOf,
-  type RingFamily,
-  ringTest,
-  sequenceOf,
-  sequencesOf,
-  smallRings,
-  stamped,
-  writerOf
-} from "./ringFamily.ts"
+import { part, readerOf, type RingFamily, ringTest, smallRings, writerOf } from "./ringFamily.ts"
+import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 const ringBytes = smallRings.ringBytes as number
 

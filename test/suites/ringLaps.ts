@@ -5,7 +5,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { RingReaderHandle, RingWriterHandle } from "../../src/services/Ring.ts"
-import { readerOf, type RingFamily, ringTest, sequenceOf, smallRings, stamped, writerOf } from "./ringFamily.ts"
+import { readerOf, type RingFamily, ringTest, smallRings, writerOf } from "./ringFamily.ts"
+import { sequenceOf, stamped } from "./ringStamps.ts"
 
 const ringBytes = smallRings.ringBytes as number
 const lapsWanted = 150

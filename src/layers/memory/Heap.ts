@@ -140,6 +140,7 @@ export class Session {
   /** By batch sequence: what was scanned and is not below `expected`. */
   readonly window = new Map<number, Pending>()
   held = 0
+  heldTotal = 0
   duplicates = 0
   purged = 0
   /** Monotonic microseconds at which the expected batch began to be missing while others are held. */

@@ -30,7 +30,7 @@ export class HeapRingWriter implements RingWriterPort {
   }
 
   append(header: FrameHeader, payload: Uint8Array): number | undefined {
-    if (!this.#writes || payload.length > this.payloadBytesMax || !this.hasRoom(payload.length)) return undefined
+    if (payload.length > this.payloadBytesMax || !this.hasRoom(payload.length)) return undefined
     this.#frames += 1
     this.#position = this.#of.bytes.write(this.#position, header, payload)
     return this.#position
@@ -51,6 +51,7 @@ export class HeapRingWriter implements RingWriterPort {
   }
 
   hasRoom(payloadBytes: number): boolean {
+    if (!this.#writes) return false
     const released = this.#of.slowest()?.released ?? this.#of.position
     return this.#position + frameBytesOf(payloadBytes) - released <= this.#of.region.geometry.ringBytes
   }
@@ -64,7 +65,7 @@ export class HeapRingWriter implements RingWriterPort {
   }
 
   slowestReader(): SlowestReader | undefined {
-    return this.#of.slowest()?.slowestState()
+    return this.#writes ? this.#of.slowest()?.slowestState() : undefined
   }
 
   evictSlowest(): boolean {

@@ -3,11 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { RegionError } from "../../services/CxlMemory.ts"
+import type { RegionError } from "../../services/CxlMemory.ts"
 import type { IndexReader, LaneWriter } from "../../services/Lane.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import type { OpenSubscriberError, SubscriberOptions } from "../../services/Subscriber.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
+import { admittedInTime } from "../Admission.ts"
+import { processTitle } from "../ProcessTitle.ts"
 import { claimReader, claimSession, declareTopic, hasFreeSession } from "./Claims.ts"
 import type { HeapTopic, Session } from "./Heap.ts"
 import type { HeapLog } from "./HeapLog.ts"
@@ -51,15 +53,7 @@ export const openReader = (
     )
   })
 
-/** What others see of this process. */
-export const processTitle = (): string => {
-  const program = process.argv[1]?.split("/").at(-1) ?? process.title
-  return program.replace(/\.[a-z]+$/, "")
-}
-
 // --- internal ---
-
-const admissionMillis = 10_000
 
 // A slot whose session is closing comes free by itself while the sequencer runs by itself: it is waited for.
 const claiming = (log: Log, topic: HeapTopic): Effect.Effect<Session, RegionError | LogLost> =>
@@ -74,18 +68,7 @@ const admitted = ({ heap, order, waiter }: Log, session: Session): Effect.Effect
   const admission = waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
   // a sequencer that runs by itself admits in its next pass: no need to watch the clock
   return order.runs ? admission : admission.pipe(
-    Effect.timeoutOrElse({
-      duration: admissionMillis,
-      orElse: () =>
-        Effect.fail(
-          new RegionError({
-            fault: "notServing",
-            region: heap.region,
-            detail: `the session was not admitted within ${admissionMillis} ms`,
-            hint: "its sequencer is paused, or waits to be stepped"
-          })
-        )
-    })
+    admittedInTime(heap.region, "its sequencer is paused, or waits to be stepped")
   )
 }
 

@@ -8,14 +8,17 @@ import { Broker, type BrokerState } from "../../services/Broker.ts"
 import { type AttachedProcess, CxlMemory, type RegionInfo } from "../../services/CxlMemory.ts"
 import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../services/Diagnostics.ts"
 import { noFrontiers, sumFrontiers } from "../../services/Lane.ts"
+import { processTitle } from "../ProcessTitle.ts"
 import type { Heap, HeapTopic, Lane, Session } from "./Heap.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { frontiersOf, gapOf } from "./LanePort.ts"
-import { processTitle } from "./Opening.ts"
 
 export const layerCxlMemory: Layer.Layer<CxlMemory, never, HeapLog> = Layer.effect(
   CxlMemory,
-  Effect.map(HeapLog, ({ heap }) => CxlMemory.of({ info: infoOf(heap), processes: Effect.sync(() => [thisProcess()]) }))
+  Effect.map(
+    HeapLog,
+    ({ heap }) => CxlMemory.of({ info: infoOf(heap), processes: Effect.sync(() => [thisProcess()]), hold: Effect.void })
+  )
 )
 
 export const layerBroker: Layer.Layer<Broker, never, HeapLog> = Layer.effect(
@@ -92,6 +95,7 @@ const sessionOf = (session: Session): SessionState => ({
   state: session.state === "ended" ? "ended" : "open",
   acks: acksOf(session),
   held: session.held,
+  heldTotal: session.heldTotal,
   duplicates: session.duplicates,
   purged: session.purged,
   lanes: session.lanes.map(frontiersOf)

@@ -87,6 +87,7 @@ const accept = (order: OrderState, session: Session, at: SessionLane, descriptor
   at.held += 1
   if (!session.topic.holds) emit(order, session, pending)
   emitReady(order, session)
+  if (!pending.emitted) session.heldTotal += 1
   return true
 }
 

@@ -1,8 +1,9 @@
 /**
  * What the native module reports, as the errors of the services.
  */
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
-import { isFault, load, type Native } from "../../native/binding.ts"
+import { isFault, load, type Native, type NativeFault } from "../../native/binding.ts"
 import { RegionError, RegionFault } from "../../services/CxlMemory.ts"
 
 /** The module, or a typed error where it cannot be loaded. */
@@ -43,12 +44,12 @@ export const attemptPromise = <A>(region: string, call: () => Promise<A>): Effec
 // --- internal ---
 
 const hints: Record<RegionFault, string> = {
-  missing: "start `ringfence serve` for it, or check the name",
+  missing: "nobody serves it, or it has another name",
   exists: "another process serves it: attach to it, or choose another name",
   versionMismatch: "both sides must run the same version of ringfence",
   truncated: "it is not whole: `ringfence doctor --repair` removes it when nobody uses it",
-  corrupt: "it is damaged: `ringfence doctor --repair` removes it when nobody uses it",
-  foreignOwner: "it belongs to another user, whose memory is not trusted unless you allow it",
+  corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that nobody uses",
+  foreignOwner: "run as that user, or allow foreign memory where you attach",
   noSpace: "free some space, or ask for a smaller region: fewer sessions, smaller lanes",
   notServing: "its server has not started yet or is gone",
   full: "close some, or create the region with room for more",
@@ -61,8 +62,14 @@ const hints: Record<RegionFault, string> = {
 const isRegionFault = (fault: string): fault is RegionFault =>
   (RegionFault.literals as ReadonlyArray<string>).includes(fault)
 
-const regionErrorOf = (region: string, error: Error & { fault: string; wantedBytes: number; freeBytes: number }) => {
+const regionErrorOf = (region: string, error: NativeFault) => {
   const fault = isRegionFault(error.fault) ? error.fault : "system"
-  const sizes = fault === "noSpace" ? { wantedBytes: error.wantedBytes, freeBytes: error.freeBytes } : {}
-  return new RegionError({ fault, region, detail: error.message, hint: hints[fault], ...sizes })
+  const { freeBytes, message, wantedBytes } = error
+  if (fault !== "noSpace" || wantedBytes === 0) {
+    return new RegionError({ fault, region, detail: message, hint: hints[fault] })
+  }
+  const detail = `${message}: it takes ${sizeText(wantedBytes)}, ${sizeText(freeBytes)} are free`
+  return new RegionError({ fault, region, detail, hint: hints.noSpace, wantedBytes, freeBytes })
 }
+
+const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes), { precision: 1 })

@@ -74,6 +74,7 @@ const sessionOf = (session: NativeSessionState, topic: string): SessionState => 
   state: session.ended ? "ended" : "open",
   acks: acksOf(session, topic),
   held: session.held,
+  heldTotal: session.heldTotal,
   duplicates: session.duplicates,
   purged: session.purged,
   lanes: session.lanes.map(frontiersOf)

@@ -3,7 +3,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import {
   geometryFields,
@@ -21,8 +20,11 @@ import {
   type RegionError,
   type RegionInfo
 } from "../../services/CxlMemory.ts"
+import { geometryError } from "../../services/GeometryRules.ts"
 import type { Waiter } from "../../services/Lane.ts"
-import { attempt, attemptPromise, nativeModule } from "./Faults.ts"
+import { processTitle } from "../ProcessTitle.ts"
+import { attempt, nativeModule } from "./Faults.ts"
+import { createRegion } from "./RegionCreation.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
 
 /** The attachment under all native layers. It carries handles of the native module: pass it on, do not look inside. */
@@ -40,6 +42,7 @@ export class NativeRegion extends Context.Service<NativeRegion, {
   /** The same, rung when a reader of a ring gets further. */
   readonly cursorWaiter: Waiter
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+  readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/layers/NativeRegion") {}
 
 export interface CreateOptions {
@@ -78,24 +81,19 @@ export const create = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const native = yield* nativeModule
+    const invalid = geometryError(name, { ...defaultGeometry, ...options.geometry })
+    if (invalid !== undefined) return yield* invalid
     const processName = options.processName ?? processTitle()
     const geometry = geometryArray(options.geometry)
     const totalBytes = native.layoutBytes(geometry)
-    const progress = native.newProgress()
-    const making = attemptPromise(name, () => {
+    const start = (progress: ProgressHandle) => {
       if (path !== "") removeDead(native, path)
-      return native.createRegion(
-        path,
-        processName,
-        geometry,
-        options.mode ?? 0o600,
-        options.group ?? -1,
-        options.prefault ?? true,
-        progress
-      )
-    })
-    const reporting = reportProgress(native, progress, totalBytes, options.onProgress)
-    return yield* attached(native, { name, backend, processName }, watched(making, reporting))
+      const { group = -1, mode = 0o600, prefault = true } = options
+      return native.createRegion(path, processName, geometry, mode, group, prefault, progress)
+    }
+    const { onProgress } = options
+    const handle = yield* createRegion({ region: name, native, totalBytes, onProgress, start })
+    return yield* attached(native, handle, { name, backend, processName })
   })
 
 export const attach = (
@@ -107,21 +105,17 @@ export const attach = (
   Effect.gen(function*() {
     const native = yield* nativeModule
     const processName = options.processName ?? processTitle()
-    const opening = attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false))
-    return yield* attached(native, { name, backend, processName }, opening)
+    const handle = yield* Effect.acquireRelease(
+      attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false)),
+      (handle) => Effect.sync(() => native.closeRegion(handle))
+    )
+    return yield* attached(native, handle, { name, backend, processName })
   })
 
 // --- internal ---
 
 // One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
 const epochBlocks = 2
-
-const progressMillis = 100
-
-const processTitle = (): string => {
-  const program = process.argv[1]?.split("/").at(-1) ?? process.title
-  return program.replace(/\.[a-z]+$/, "").slice(0, 31)
-}
 
 // A region whose owner lives is left to the creation, which refuses by name.
 const removeDead = (native: Native, path: string): void => {
@@ -132,32 +126,12 @@ const removeDead = (native: Native, path: string): void => {
   }
 }
 
-const reportProgress = (
-  native: Native,
-  progress: ProgressHandle,
-  totalBytes: number,
-  onProgress: CreateOptions["onProgress"]
-) =>
-  onProgress === undefined
-    ? Effect.never
-    : Effect.forever(Effect.andThen(
-      Effect.sync(() => onProgress(Math.min(native.progressBytes(progress), totalBytes), totalBytes)),
-      Effect.sleep(progressMillis)
-    ))
-
-const watched = <A, E>(making: Effect.Effect<A, E>, reporting: Effect.Effect<never>) =>
-  Effect.gen(function*() {
-    const reporter = yield* Effect.forkChild(Effect.interruptible(reporting))
-    return yield* Effect.ensuring(making, Fiber.interrupt(reporter))
-  })
-
 const attached = (
   native: Native,
-  { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string },
-  opening: Effect.Effect<RegionHandle, RegionError>
-): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  handle: RegionHandle,
+  { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string }
+): Effect.Effect<NativeRegion["Service"], never, Scope.Scope> =>
   Effect.gen(function*() {
-    const handle = yield* Effect.acquireRelease(opening, (handle) => Effect.sync(() => native.closeRegion(handle)))
     const waiter = yield* Effect.acquireRelease(
       Effect.sync(() => new RegionWaiter(native, handle, name)),
       (waiter) => Effect.sync(() => waiter.close())
@@ -168,7 +142,8 @@ const attached = (
     const cursorWaiter = waiter.forRings(sleepsFor.cursor)
     const ringWaiter = waiter.forRings(sleepsFor.data)
     const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
-    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes })
+    const hold = attempt(name, () => native.holdRegion(handle))
+    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })
   })
 
 const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {

@@ -195,7 +195,7 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   ended(): boolean {
-    return this.#native.ringEnded(this.#reader)
+    return this.#native.ringEnded(this.#reader, this.#read)
   }
 
   damage(): string | undefined {

@@ -6,9 +6,10 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { LanesHandle } from "../../native/binding.ts"
-import { RegionError } from "../../services/CxlMemory.ts"
+import type { RegionError } from "../../services/CxlMemory.ts"
 import { makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
+import { admittedInTime } from "../Admission.ts"
 import { NativeLanes } from "./NativeLanes.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { claiming, openTopic } from "./NativeTopics.ts"
@@ -43,8 +44,6 @@ const closing = {
   times: 100
 }
 
-const admissionMillis = 10_000
-
 const openLanes = (
   region: Region,
   topic: number
@@ -57,16 +56,5 @@ const openLanes = (
 
 const admitted = (region: Region, lanes: LanesHandle) =>
   region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined).pipe(
-    Effect.timeoutOrElse({
-      duration: admissionMillis,
-      orElse: () =>
-        Effect.fail(
-          new RegionError({
-            fault: "notServing",
-            region: region.info.name,
-            detail: `the session was not admitted within ${admissionMillis} ms`,
-            hint: "its server has not started yet, or is stopped"
-          })
-        )
-    })
+    admittedInTime(region.info.name, "its server has not started yet, or is stopped")
   )

@@ -1,96 +1,132 @@
 /**
  * Letting members in, one after the other: a member is one when everybody reads its rings and it reads theirs.
+ *
+ * Who does not attach in time (stopped, or busy beyond measure) must not stop the joining: after a while the next one
+ * has its turn, and the one before comes again, until its own deadline has passed.
  */
 import type { MemberId, MemberInfo } from "../../services/Member.ts"
 import { isSame } from "../../services/Member.ts"
 
-interface Admitting {
+interface Candidate {
   readonly member: MemberInfo
-  /** Numbers the admissions: who is attached says to which. */
+  readonly askedMillis: number
+  /** By slot: who reads its rings. What is attached once stays so, whatever turn it is. */
+  readonly attached: Map<number, MemberId>
+  /** Numbers its turns: who is attached says to which. */
+  readonly tickets: Array<number>
+}
+
+interface Turn {
+  readonly candidate: Candidate
   readonly ticket: number
-  /** Slots of those who are not attached yet, the joining member's included. */
-  readonly awaited: Map<number, MemberId>
-  readonly sinceMillis: number
+  readonly beganMillis: number
 }
 
 export interface AdmissionHost {
+  /** The coordinator: the first one in. */
+  readonly self: MemberId
   readonly members: () => ReadonlyArray<MemberInfo>
   readonly nowMillis: () => number
+  /** How long a candidate is tried for in all, and how long one turn lasts. */
+  readonly deadlineMillis: number
+  readonly turnMillis: number
   /** Tells everybody to attach. */
   readonly begin: (ticket: number, member: MemberInfo) => void
   readonly admit: (member: MemberInfo) => void
-  readonly refuse: (member: MemberInfo) => void
+  readonly refuse: (member: MemberInfo, reason: "deadline" | "shuttingDown") => void
 }
 
 export class Admission {
   readonly #host: AdmissionHost
-  readonly #queue: Array<MemberInfo> = []
-  #current: Admitting | undefined
+  readonly #queue: Array<Candidate> = []
+  #turn: Turn | undefined
   #tickets = 0
 
   constructor(host: AdmissionHost) {
     this.#host = host
   }
 
-  /** False when it is waiting already. */
-  ask(member: MemberInfo): boolean {
-    const waits = [...this.#queue, ...this.#current === undefined ? [] : [this.#current.member]]
-    if (waits.some(({ id }) => isSame(id, member.id))) return false
-    this.#queue.push(member)
+  /** Does nothing when it is waiting already. */
+  ask(member: MemberInfo): void {
+    if (this.#all.some((candidate) => isSame(candidate.member.id, member.id))) return
+    this.#queue.push({ member, askedMillis: this.#host.nowMillis(), attached: new Map(), tickets: [] })
     this.#next()
-    return true
   }
 
   attached(from: MemberId, ticket: number): void {
-    if (this.#current?.ticket !== ticket) return
-    this.#done(from)
+    const candidate = this.#all.find(({ tickets }) => tickets.includes(ticket))
+    if (candidate === undefined) return
+    // The candidate itself attaches to those who were members at that turn.
+    if (isSame(from, candidate.member.id) && ticket !== candidate.tickets.at(-1)) return
+    candidate.attached.set(from.slot, from)
+    this.#lookAt()
   }
 
-  /** A dead member is not waited for; a dead candidate is not let in. */
+  /** A dead candidate is not let in, and one that is no member any more is not waited for. */
   gone(member: MemberId): void {
-    const waiting = this.#queue.findIndex(({ id }) => isSame(id, member))
-    if (waiting >= 0) this.#queue.splice(waiting, 1)
-    if (this.#current === undefined) return
-    if (isSame(this.#current.member.id, member)) {
-      this.#current = undefined
-      this.#next()
-    } else {
-      this.#done(member)
-    }
+    this.#drop((candidate) => isSame(candidate.member.id, member))
+    this.#lookAt()
   }
 
   /** Candidates, for whoever looks after their life. */
   get candidates(): ReadonlyArray<MemberInfo> {
-    return this.#current === undefined ? this.#queue : [this.#current.member, ...this.#queue]
+    return this.#all.map(({ member }) => member)
   }
 
-  /** Gives up on a candidate that somebody does not attach to in time: a stopped member must not stop the joining. */
-  expire(deadlineMillis: number): void {
-    const current = this.#current
-    if (current === undefined || this.#host.nowMillis() - current.sinceMillis < deadlineMillis) return
-    this.#current = undefined
-    this.#host.refuse(current.member)
+  /** Ends what took too long. */
+  expire(): void {
+    const nowMillis = this.#host.nowMillis()
+    const isLate = ({ askedMillis }: Candidate) => nowMillis - askedMillis >= this.#host.deadlineMillis
+    for (const { member } of this.#drop(isLate)) this.#host.refuse(member, "deadline")
+    if (this.#turn !== undefined && nowMillis - this.#turn.beganMillis >= this.#host.turnMillis) {
+      this.#queue.push(this.#turn.candidate)
+      this.#turn = undefined
+    }
     this.#next()
+  }
+
+  /** Nobody comes in any more. */
+  close(): void {
+    for (const { member } of this.#drop(() => true)) this.#host.refuse(member, "shuttingDown")
   }
 
   // --- internal ---
 
-  #next(): void {
-    const member = this.#current === undefined ? this.#queue.shift() : undefined
-    if (member === undefined) return
-    const awaited = new Map([...this.#host.members(), member].map(({ id }) => [id.slot, id]))
-    this.#current = { member, ticket: ++this.#tickets, awaited, sinceMillis: this.#host.nowMillis() }
-    this.#host.begin(this.#current.ticket, member)
+  get #all(): ReadonlyArray<Candidate> {
+    return this.#turn === undefined ? this.#queue : [this.#turn.candidate, ...this.#queue]
   }
 
-  #done(member: MemberId): void {
-    const current = this.#current
-    const awaited = current?.awaited.get(member.slot)
-    if (current === undefined || awaited === undefined || !isSame(awaited, member)) return
-    current.awaited.delete(member.slot)
-    if (current.awaited.size > 0) return
-    this.#current = undefined
-    this.#host.admit(current.member)
+  #drop(which: (candidate: Candidate) => boolean): ReadonlyArray<Candidate> {
+    const dropped = this.#all.filter(which)
+    const kept = this.#queue.filter((candidate) => !dropped.includes(candidate))
+    this.#queue.splice(0, this.#queue.length, ...kept)
+    if (this.#turn !== undefined && dropped.includes(this.#turn.candidate)) this.#turn = undefined
+    return dropped
+  }
+
+  #next(): void {
+    if (this.#turn !== undefined) return
+    const isFirst = this.#host.members().length === 0
+    const next = isFirst ? this.#queue.findIndex(({ member }) => isSame(member.id, this.#host.self)) : 0
+    const [candidate] = next < 0 ? [] : this.#queue.splice(next, 1)
+    if (candidate === undefined) return
+    const ticket = ++this.#tickets
+    candidate.tickets.push(ticket)
+    candidate.attached.delete(candidate.member.id.slot)
+    this.#turn = { candidate, ticket, beganMillis: this.#host.nowMillis() }
+    this.#host.begin(ticket, candidate.member)
+  }
+
+  #lookAt(): void {
+    if (this.#turn === undefined) return this.#next()
+    const { attached, member } = this.#turn.candidate
+    const isAttached = ({ id }: MemberInfo) => {
+      const found = attached.get(id.slot)
+      return found !== undefined && isSame(found, id)
+    }
+    if (![...this.#host.members(), member].every(isAttached)) return
+    this.#turn = undefined
+    this.#host.admit(member)
     this.#next()
   }
 }

@@ -5,33 +5,41 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
 import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
-import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
+import type { OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
-import { MessageSource } from "./MessageSource.ts"
+import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
 
-/** `up`: a coordinator answers. `lost`: it is dead, and a standby may take over. `over`: nobody will. */
+/** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: nobody will. */
 export type LinkState = "up" | "lost" | "over"
+
+/** The end of the changes. */
+type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
 
 /** What is told, made when its turn to be written comes. */
 export type Telling = Request | ((number: number) => Request)
 
+/** Room that all but the longest requests find enough. */
+const requestBytes = 1024
+
 export class ControlLink {
   readonly roster = new Roster()
-  readonly changes: PubSub.PubSub<MemberEvent>
+  readonly #changes: PubSub.PubSub<Change>
   readonly self: MemberId
   readonly #ring: Ring["Service"]
   readonly #settled: Settled
   readonly #port: RingReaderPort
-  readonly #controlRing: number
+  readonly #control: RingWriterPort
   readonly #writer: MessageWriter
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Set<(notice: Notice) => void>()
@@ -49,18 +57,18 @@ export class ControlLink {
     settled: Settled,
     opened: {
       readonly port: RingReaderPort
-      readonly controlRing: number
+      readonly control: RingWriterPort
       readonly writer: MessageWriter
-      readonly changes: PubSub.PubSub<MemberEvent>
+      readonly changes: PubSub.PubSub<Change>
     }
   ) {
     this.#ring = ring
     this.self = self
     this.#settled = settled
     this.#port = opened.port
-    this.#controlRing = opened.controlRing
+    this.#control = opened.control
     this.#writer = opened.writer
-    this.changes = opened.changes
+    this.#changes = opened.changes
     this.#source = this.#newSource()
     this.#term = opened.port.generation()
   }
@@ -71,8 +79,8 @@ export class ControlLink {
       const name = ringNames.control(self.slot)
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
       const port = yield* awaitCoordinator(ring, settled)
-      const changes = yield* PubSub.unbounded<MemberEvent>()
-      const link = new ControlLink(ring, self, settled, { port, controlRing: control.ring, writer, changes })
+      const changes = yield* PubSub.unbounded<Change>()
+      const link = new ControlLink(ring, self, settled, { port, control, writer, changes })
       yield* Effect.forkScoped(Effect.ignore(link.#reading))
       return link
     }
@@ -87,6 +95,18 @@ export class ControlLink {
     return this.#state
   }
 
+  /** What changes from now on, until this member is none any more. */
+  get changes(): Stream.Stream<MemberEvent> {
+    return Stream.fromPubSub(this.#changes).pipe(
+      Stream.takeWhile((change) => change !== "end")
+    )
+  }
+
+  /** No change is to come any more. */
+  endChanges(): void {
+    PubSub.endUnsafe(this.#changes, "end")
+  }
+
   /** Called with each notice, in order, after the roster has taken it in. */
   onNotice(listener: (notice: Notice) => void): () => void {
     this.#listeners.add(listener)
@@ -94,13 +114,19 @@ export class ControlLink {
   }
 
   /** Takes in what the coordinator has said up to now. */
-  catchUp(): void {
+  catchUp(): Roster {
     this.#source.catchUp()
+    return this.roster
   }
 
   /** Fails when nobody coordinates any more. */
   get lost(): Effect.Effect<never, CoordinatorLost> {
     return Deferred.await(this.#over)
+  }
+
+  /** Somebody coordinates, and takes what is said to it: nothing has to be waited for in saying it. */
+  get listens(): boolean {
+    return this.#state === "up" && this.#control.hasRoom(requestBytes)
   }
 
   /** Asks, and waits for the answer. */
@@ -123,7 +149,7 @@ export class ControlLink {
     })
   }
 
-  /** Says something; an answer, if there is one, comes as a notice with that number. */
+  /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
   tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
       const number = this.#nextNumber()
@@ -151,18 +177,22 @@ export class ControlLink {
 
   /** Waits until the coordinator reads this member's control ring. */
   get heard(): Effect.Effect<void> {
-    const isRead = () => this.#ring.readers(this.#controlRing).length > 0 ? true : undefined
+    const isRead = () => this.#ring.readers(this.#control.ring).length > 0 ? true : undefined
     return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
   }
 
-  /** Looks whether the coordinator lives. */
+  /** Waits until whoever writes the coordinator's ring has left it, or is dead. */
+  get ended(): Effect.Effect<void> {
+    return Effect.ignore(this.#ring.waiter.until(() => this.#port.ended() ? true : undefined))
+  }
+
+  /** Looks whether somebody coordinates. What a dead coordinator has said to the end counts first. */
   look(): void {
-    if (this.#state !== "up" || this.#coordinatorLives()) return
+    this.catchUp()
+    if (this.#state !== "up" || !this.#port.ended()) return
     this.#state = "lost"
     Latch.closeUnsafe(this.#up)
-    this.#tellAll()
-    // Its last words count. What they leave unanswered stays so until it is clear who comes next.
-    this.catchUp()
+    this.#publish({ _tag: "CoordinatorGone", coordinator: this.roster.coordinator })
   }
 
   /** Nobody has taken over. */
@@ -172,15 +202,10 @@ export class ControlLink {
     this.#failPending("died")
     Deferred.doneUnsafe(this.#over, Effect.fail(new CoordinatorLost({ reason: "died" })))
     Latch.openUnsafe(this.#up)
-    this.#tellAll()
+    this.endChanges()
   }
 
   // --- internal ---
-
-  #coordinatorLives(): boolean {
-    const { generation, slot } = this.roster.coordinator
-    return slot < 0 || (this.#ring.isAlive(slot, generation) && !this.#port.ended())
-  }
 
   get #whenUp(): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(
@@ -201,36 +226,44 @@ export class ControlLink {
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 
-  // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring.
-  get #reading(): Effect.Effect<void, unknown, Scope.Scope> {
-    return Effect.flatMap(Effect.suspend(() => this.#source.runAtOnce), () => {
+  // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring. A takeover
+  // may be among it, so that whoever writes the ring now is the one to ask.
+  readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
+    Effect.andThen(Effect.suspend(() => {
       this.#port.rejoin()
+      this.#term = this.#port.generation()
       this.#source = this.#newSource()
       this.#failPending("silent")
-      return Effect.andThen(Effect.forkScoped(this.#resync), this.#reading)
-    })
-  }
+      this.#isUp()
+      return Effect.forkScoped(Effect.ignore(this.#resync))
+    })),
+    Effect.forever
+  )
 
-  get #resync(): Effect.Effect<void, CoordinatorLost> {
-    return Effect.map(this.request({ _tag: "Resync" }), (answer) => {
-      if (answer._tag === "Roster") this.roster.restore(answer.state)
-    })
-  }
+  readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
+    const schedule = Schedule.spaced(this.#settled.livenessMillis)
+    const asked = Effect.suspend(() => this.request({ _tag: "Resync" }))
+    return Effect.map(
+      Effect.retry(asked, { while: ({ reason }) => reason !== "died", schedule }),
+      () => this.#publish({ _tag: "Resynced", epoch: this.roster.epoch })
+    )
+  })
 
   #newSource(): MessageSource {
-    return new MessageSource(this.#port, ({ correlation, payload, sender }) => {
+    const take: Handle = ({ correlation, payload, sender }) => {
       if (!isFor(correlation, sender, this.self)) return undefined
       const notice = noticeWire.decode(payload)
       if (notice !== undefined) this.#take(notice)
       return undefined
-    })
+    }
+    return new MessageSource(this.#port, take, this.#ring.waiter)
   }
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
     const event = this.roster.apply(notice)
-    if (event !== undefined) PubSub.publishUnsafe(this.changes, event)
+    if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)
   }
 
@@ -241,11 +274,21 @@ export class ControlLink {
   }
 
   #tookOver(term: number): void {
-    this.#term = term
-    this.#failPending("replaced")
+    if (term !== this.#term) {
+      this.#term = term
+      this.#failPending("replaced")
+    }
+    this.#isUp()
+  }
+
+  #isUp(): void {
     if (this.#state === "over") return
     this.#state = "up"
     Latch.openUnsafe(this.#up)
+  }
+
+  #publish(event: MemberEvent): void {
+    PubSub.publishUnsafe(this.#changes, event)
   }
 
   #failPending(reason: CoordinatorLost["reason"]): void {
@@ -261,10 +304,6 @@ export class ControlLink {
   /** Called when what was asked for may never be answered. */
   onLoss(listener: (reason: CoordinatorLost["reason"]) => void): void {
     this.#lossListeners.add(listener)
-  }
-
-  #tellAll(): void {
-    PubSub.publishUnsafe(this.changes, { _tag: "CoordinatorChanged", coordinator: this.roster.coordinator })
   }
 
   /** True while this process's own member coordinates. */

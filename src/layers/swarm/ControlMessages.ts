@@ -16,7 +16,8 @@ export const RosterState = Schema.Struct({
   coordinator: MemberId,
   members: Schema.Array(MemberInfo),
   names: Names,
-  groups: Names
+  groups: Names,
+  suspects: Schema.Array(MemberId)
 })
 export type RosterState = typeof RosterState.Type
 
@@ -41,8 +42,13 @@ export type Arrival = typeof Arrival.Type
 /** From a member to the coordinator. */
 export const Request = Schema.TaggedUnion({
   Join: { member: MemberInfo, coordinates: Schema.Boolean, invitation: Schema.String },
-  /** Its readers are attached to the rings of the member that joins in this epoch. */
-  Attached: { epoch: Schema.Int },
+  /** Its readers are attached to the rings of the one who is being admitted by that ticket. */
+  Attached: { ticket: Schema.Int },
+  /** Whoever comes with what hashes to this may come in, once, within that time. */
+  Invite: { digest: Schema.String, lifeMillis: Schema.Number },
+  Uninvite: { digest: Schema.String },
+  /** A process ended: see who lives. */
+  Look: {},
   /** It missed notices and wants the whole state again. */
   Resync: {},
   Leave: {},
@@ -77,13 +83,15 @@ export type Answer = typeof Answer.Type
 export const Notice = Schema.TaggedUnion({
   Answered: { number: Schema.Int, answer: Answer },
   /** Somebody joins: attach readers to its rings and say so. */
-  Admitting: { epoch: Schema.Int, member: MemberInfo },
-  Admitted: { epoch: Schema.Int, member: MemberInfo },
+  Admitting: { ticket: Schema.Int, member: MemberInfo },
+  /** With the digest of the invitation by which it came, or nothing. */
+  Admitted: { epoch: Schema.Int, member: MemberInfo, invitation: Schema.String },
   Departed: { epoch: Schema.Int, member: MemberId, reason: DepartureReason },
   Named: { name: Schema.String, member: MemberId },
   Unnamed: { name: Schema.String, member: MemberId },
   GroupJoined: { group: Schema.String, member: MemberId },
   GroupLeft: { group: Schema.String, member: MemberId },
+  Suspected: { suspects: Schema.Array(MemberId) },
   /** A round is over. Those who arrived are listed with the last of their amendments that counts. */
   Released: {
     round: Schema.Int,
@@ -125,7 +133,7 @@ export interface Wire<A> {
 }
 
 const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
-  const codec = SchemaBinary.toCodec(schema)
+  const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownExit(codec)
   return {

@@ -5,7 +5,16 @@ import type { MemberId } from "../../services/Member.ts"
 import type { FrameHeader } from "../../services/Ring.ts"
 
 /** Kinds of frames; below 16 they are the system's own. */
-export const frameKind = { control: 1, event: 2, request: 3, response: 4 } as const
+export const frameKind = {
+  control: 1,
+  event: 2,
+  request: 3,
+  response: 4,
+  /** From a caller to whoever serves it, about calls that it has made: ahead of its messages and requests. */
+  signal: 5,
+  /** Instead of a response. */
+  refusal: 6
+} as const
 
 /** Whom a frame is for. */
 export type Address =

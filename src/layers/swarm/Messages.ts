@@ -103,6 +103,7 @@ export class Messages {
   /** Members that a message would go to. */
   reached(to: Reach): ReadonlyArray<MemberInfo> {
     const { roster, self } = this.#link
+    this.#link.catchUp()
     if (to === "world") return roster.members
     if (to === "remote") return roster.members.filter(({ id }) => !isSame(id, self))
     const member = to === "local" ? self : "member" in to ? to.member : roster.resolve(to.name)?.id

@@ -4,6 +4,7 @@
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
 import type { MemberId } from "../../services/Member.ts"
+import type { WaitStrategy } from "../../services/Ring.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */
 export interface BarrierTrace {
@@ -34,7 +35,12 @@ export interface SwarmOptions {
   readonly invitation?: string | undefined
   /** 0 for the first life, counted up by each recovery. */
   readonly occurrence?: number | undefined
+  /** `invited`: only those come in who bring an invitation. The coordinator's setting counts. Default `open`. */
+  readonly door?: "open" | "invited" | undefined
+  /** Default 10,000. The coordinator's setting counts for how long it tries to let somebody in. */
   readonly joinDeadlineMillis?: number | undefined
+  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1,000. */
+  readonly joinTurnMillis?: number | undefined
   /** How long a sender waits for room before it fails. Default 30,000. */
   readonly roomDeadlineMillis?: number | undefined
   /** Default 16 MiB. */
@@ -47,6 +53,11 @@ export interface SwarmOptions {
   readonly livenessMillis?: number | undefined
   /** When a member that does not read is called suspect. Default 1,000. */
   readonly suspectMillis?: number | undefined
+  /**
+   * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
+   * moment before it sleeps, `park` sleeps. Default `park`.
+   */
+  readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
   readonly trace?: ((event: BarrierTrace) => void) | undefined
@@ -70,13 +81,16 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   standby: options.standby ?? false,
   invitation: options.invitation ?? "",
   occurrence: options.occurrence ?? 0,
+  door: options.door ?? "open",
   joinDeadlineMillis: options.joinDeadlineMillis ?? 10_000,
+  joinTurnMillis: options.joinTurnMillis ?? 1000,
   roomDeadlineMillis: options.roomDeadlineMillis ?? 30_000,
   messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
   answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,
   failoverMillis: options.failoverMillis ?? 2000,
   livenessMillis: options.livenessMillis ?? 50,
   suspectMillis: options.suspectMillis ?? 1000,
+  strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
   trace: options.trace,
   shutdownHook: options.shutdownHook

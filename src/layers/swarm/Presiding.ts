@@ -4,36 +4,32 @@
  * Its ring is the coordinator's office: the region lets one process write it at a time, and each writer is a new
  * generation, which is the coordinator's term. So there are never two, and a dead one's successor is told from it.
  */
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import { isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
-import type { Ring, RingWriterPort } from "../../services/Ring.ts"
+import type { FrameHeader, Ring, RingWriterPort } from "../../services/Ring.ts"
+import { partsOf } from "../../services/RingEnds.ts"
 import { Admission } from "./Admission.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "./Frames.ts"
+import { Invitations } from "./Invitations.ts"
 import type { Mesh } from "./Mesh.ts"
 import { type Message, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { allMembers, Roster } from "./Roster.ts"
 import { reservedPrefix, Rounds } from "./Rounds.ts"
-
-/** Who may come in by an invitation. */
-export interface Invitations {
-  /** Uses the invitation up. False when it is unknown, used or expired. */
-  readonly redeem: (invitation: string, member: MemberInfo) => boolean
-}
+import { Suspects } from "./Suspects.ts"
 
 export interface PresidingOptions {
   readonly ring: Ring["Service"]
   readonly mesh: Mesh
   readonly settled: Settled
-  readonly invitations: Invitations
   /** The membership to begin with: a standby's own copy, or nothing. */
   readonly roster: Roster | undefined
 }
-
-const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
 
 type Start = (key: string, effect: Effect.Effect<void>) => void
 
@@ -47,11 +43,12 @@ export class Presiding {
   readonly #start: Start
   readonly #clock: Clock.Clock
   readonly #leaving = new Set<number>()
-  readonly #lagging = new Map<number, { readonly read: number; readonly sinceMillis: number }>()
+  readonly #invitations = new Invitations()
+  readonly #suspects: Suspects
   readonly #control = new Map<string, MessageSource>()
-  #suspects: ReadonlyArray<MemberId> = []
   #openings = -1
   #shuttingDown = false
+  #hookFailure: Cause.Cause<never> | undefined
 
   private constructor(
     options: PresidingOptions,
@@ -69,12 +66,16 @@ export class Presiding {
     this.#clock = opened.clock
     if (options.roster !== undefined) this.#roster.restore(options.roster.state)
     this.#roster.coordinator = options.mesh.self
+    this.#suspects = new Suspects(options.settled.suspectMillis)
     this.#admission = new Admission({
+      self: options.mesh.self,
       members: () => this.#roster.members,
-      nowMillis: () => this.#clock.currentTimeMillisUnsafe(),
+      nowMillis: () => this.#nowMillis,
+      deadlineMillis: options.settled.joinDeadlineMillis,
+      turnMillis: options.settled.joinTurnMillis,
       begin: (ticket, member) => this.#beginAdmission(ticket, member),
-      admit: (member) => this.#notify({ _tag: "Admitted", epoch: this.#roster.epoch + 1, member }),
-      refuse: (member) => this.#refuseJoin(member, "deadline")
+      admit: (member) => this.#admit(member),
+      refuse: (member, reason) => this.#refuseJoin(member, reason)
     })
     this.#rounds = new Rounds({
       roster: this.#roster,
@@ -99,7 +100,7 @@ export class Presiding {
     if (options.roster !== undefined) {
       presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state, term: writer.generation })
       // The predecessor is a member still, and whoever died with it.
-      presiding.look()
+      presiding.#endDead()
     }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
     return presiding
@@ -109,21 +110,30 @@ export class Presiding {
     return this.#roster
   }
 
-  get suspects(): ReadonlyArray<MemberId> {
-    return this.#suspects
+  /** Why the hook that runs before all shut down did not do what it should, if it did not. */
+  get hookFailure(): Cause.Cause<never> | undefined {
+    return this.#hookFailure
   }
 
   /** Looks after the life of all members. */
   look(): void {
-    const nowMillis = this.#clock.currentTimeMillisUnsafe()
-    for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
-      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
-    }
-    this.#admission.expire(this.#options.settled.joinDeadlineMillis)
-    this.#suspects = this.#lookForSuspects(nowMillis)
+    this.#endDead()
+    this.#admission.expire()
+    this.#lookForSuspects()
+    this.#heartbeat()
   }
 
   // --- internal ---
+
+  get #nowMillis(): number {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  #endDead(): void {
+    for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
+      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
+    }
+  }
 
   // A member's control ring is read from the moment it is there, and stays read: its slot's next member goes on in it.
   get #listening(): Effect.Effect<void, unknown, any> {
@@ -136,17 +146,21 @@ export class Presiding {
     return Effect.flatMap(this.#options.ring.rings, (rings) =>
       Effect.forEach(
         rings.filter(({ name }) => name.startsWith("control/") && !this.#control.has(name)),
-        ({ name }) => this.#listenTo(name),
+        ({ name }) => Effect.catch(this.#listenTo(name), (error) => this.#deafTo(name, error)),
         { discard: true }
       ))
   })
 
+  // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
+  #deafTo(name: string, error: unknown): Effect.Effect<void> {
+    this.#openings = -1
+    const { livenessMillis } = this.#options.settled
+    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessMillis))
+  }
+
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      const source = new MessageSource(port, (message) => {
-        this.#take(message)
-        return undefined
-      })
+      const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter)
       this.#control.set(name, source)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })
@@ -164,15 +178,22 @@ export class Presiding {
   #answer(member: MemberId, number: number, request: Request): Answer | undefined {
     if (request._tag === "Join") return this.#join(number, { ...request.member, id: member }, request)
     if (request._tag === "Attached") {
-      this.#admission.attached(member, request.epoch)
+      this.#admission.attached(member, request.ticket)
       return undefined
     }
+    if (request._tag === "Leave") return this.#leave(member)
     if (this.#roster.find(member) === undefined) return { _tag: "Refused", reason: "notMember", detail: "" }
     switch (request._tag) {
       case "Resync":
         return { _tag: "Roster", state: this.#roster.state }
-      case "Leave":
-        this.#departed(member, "left")
+      case "Invite":
+        this.#invitations.issue(request.digest, this.#nowMillis + request.lifeMillis, this.#nowMillis)
+        return { _tag: "Done" }
+      case "Uninvite":
+        this.#invitations.cancel(request.digest)
+        return { _tag: "Done" }
+      case "Look":
+        this.#endDead()
         return { _tag: "Done" }
       case "ReadyToShutDown":
         return this.#readyToShutDown(member)
@@ -195,36 +216,56 @@ export class Presiding {
 
   // --- joining and leaving ---
 
-  readonly #joins = new Map<number, { readonly member: MemberId; readonly number: number }>()
+  /** By slot: whoever asked last, by which request and which invitation. */
+  readonly #joins = new Map<number, { readonly number: number; readonly invitation: string }>()
 
   #join(
     number: number,
     member: MemberInfo,
     { coordinates, invitation }: Extract<Request, { readonly _tag: "Join" }>
   ): Answer | undefined {
-    if (this.#shuttingDown) return { _tag: "Refused", reason: "shuttingDown", detail: "" }
+    // It asks again after a takeover: its admission is known already.
+    if (this.#roster.find(member.id) !== undefined) return { _tag: "Roster", state: this.#roster.state }
+    if (this.#shuttingDown) return refused("shuttingDown")
     const isUs = isSame(member.id, this.#options.mesh.self)
-    if (coordinates && !isUs) return { _tag: "Refused", reason: "coordinated", detail: "" }
-    if (!isUs && !this.#options.invitations.redeem(invitation, member)) {
-      return { _tag: "Refused", reason: "invitation", detail: "" }
-    }
+    if (coordinates && !isUs) return refused("coordinated")
+    const redeemed = isUs ? "" : this.#redeem(invitation)
+    if (redeemed === undefined) return refused("invitation")
     // The slot's former member is dead, or its slot would not be another's.
-    const former = this.#roster.members.find(({ id }) => id.slot === member.id.slot && !isSame(id, member.id))
+    const former = this.#roster.members.find(({ id }) => id.slot === member.id.slot)
     if (former !== undefined) this.#died(former.id)
-    this.#joins.set(member.id.slot, { member: member.id, number })
+    this.#joins.set(member.id.slot, { number, invitation: redeemed })
     this.#admission.ask(member)
     return undefined
   }
 
-  #beginAdmission(epoch: number, member: MemberInfo): void {
-    this.#notify({ _tag: "Admitting", epoch, member })
+  /** What the invitation hashes to; nothing when none is needed. */
+  #redeem(invitation: string): string | undefined {
+    if (invitation !== "") return this.#invitations.redeem(invitation, this.#nowMillis)
+    return this.#options.settled.door === "open" ? "" : undefined
+  }
+
+  // The membership comes first: whoever joins attaches to all that are in it.
+  #beginAdmission(ticket: number, member: MemberInfo): void {
     const join = this.#joins.get(member.id.slot)
     if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Roster", state: this.#roster.state })
+    this.#notify({ _tag: "Admitting", ticket, member })
+  }
+
+  #admit(member: MemberInfo): void {
+    const invitation = this.#joins.get(member.id.slot)?.invitation ?? ""
+    this.#notify({ _tag: "Admitted", epoch: this.#roster.epoch + 1, member, invitation })
   }
 
   #refuseJoin(member: MemberInfo, reason: string): void {
     const join = this.#joins.get(member.id.slot)
-    if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Refused", reason, detail: "" })
+    if (join !== undefined) this.#reply(member.id, join.number, refused(reason))
+  }
+
+  // Whoever gave up joining says so, too.
+  #leave(member: MemberId): Answer {
+    this.#departed(member, "left")
+    return { _tag: "Done" }
   }
 
   // What it had said before it died counts: an arrival has targets that are waited for.
@@ -234,12 +275,13 @@ export class Presiding {
   }
 
   #departed(member: MemberId, reason: "left" | "died"): void {
+    if (this.#roster.find(member) !== undefined) {
+      this.#leaving.delete(member.slot)
+      this.#notify({ _tag: "Departed", epoch: this.#roster.epoch + 1, member, reason })
+      this.#rounds.depart(member)
+      this.#shutDownIfReady()
+    }
     this.#admission.gone(member)
-    if (this.#roster.find(member) === undefined) return
-    this.#leaving.delete(member.slot)
-    this.#notify({ _tag: "Departed", epoch: this.#roster.epoch + 1, member, reason })
-    this.#rounds.depart(member)
-    this.#shutDownIfReady()
   }
 
   // --- shutting down together ---
@@ -251,22 +293,30 @@ export class Presiding {
     return { _tag: "Done" }
   }
 
+  // Whatever becomes of the hook: all are told, and the coordinator's own call says why it failed.
   #shutDownIfReady(): void {
     const { members } = this.#roster
     const ready = members.length > 0 && members.every(({ id }) => this.#leaving.has(id.slot))
     if (!ready || this.#shuttingDown) return
     this.#shuttingDown = true
-    const hook = this.#options.settled.shutdownHook ?? Effect.void
-    const told = Effect.sync(() => this.#notify({ _tag: "ShutDown" }))
-    this.#start("shutdown", Effect.andThen(Effect.exit(hook), told))
+    this.#admission.close()
+    const hook = Effect.exit(this.#options.settled.shutdownHook ?? Effect.void)
+    this.#start(
+      "shutdown",
+      Effect.map(hook, (exit) => {
+        if (Exit.isFailure(exit)) this.#hookFailure = exit.cause
+        this.#notify({ _tag: "ShutDown" })
+      })
+    )
   }
 
   // --- names and groups ---
 
   #publish(member: MemberId, name: string): Answer {
-    const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })
     if (name === "") return refused("empty")
     if (name.startsWith(reservedPrefix)) return refused("reserved")
+    // A name that a dead member had is free, whether its death was noticed before or not.
+    if (this.#roster.resolve(name) !== undefined) this.#endDead()
     if (this.#roster.resolve(name) !== undefined) return refused("taken")
     this.#notify({ _tag: "Named", name, member })
     return { _tag: "Done" }
@@ -279,38 +329,31 @@ export class Presiding {
   }
 
   #joinGroup(member: MemberId, group: string): Answer {
-    if (group === "") return { _tag: "Refused", reason: "empty", detail: "" }
-    if (group === allMembers || group.startsWith(reservedPrefix)) {
-      return { _tag: "Refused", reason: "reserved", detail: "" }
-    }
-    this.#notify({ _tag: "GroupJoined", group, member })
+    if (group === "") return refused("empty")
+    if (group === allMembers || group.startsWith(reservedPrefix)) return refused("reserved")
+    const isIn = this.#roster.group(group).some(({ id }) => isSame(id, member))
+    if (!isIn) this.#notify({ _tag: "GroupJoined", group, member })
     return { _tag: "Done" }
   }
 
   // --- suspects ---
 
-  // A member that does not read the coordinator's ring while there is something to read is stopped, or beyond reach.
-  #lookForSuspects(nowMillis: number): ReadonlyArray<MemberId> {
-    const position = this.#writer.published()
-    const suspects: Array<MemberId> = []
-    const readers = this.#options.ring.readers(this.#writer.ring)
-    for (const { id } of this.#roster.members) {
-      // One that was evicted is no reader any more, until it reads again.
-      const read = readers.find(({ process }) => process === id.slot)?.read ?? 0
-      const lagging = this.#lagging.get(id.slot)
-      if (read >= position || lagging?.read !== read) this.#lagging.set(id.slot, { read, sinceMillis: nowMillis })
-      else if (nowMillis - lagging.sinceMillis >= this.#options.settled.suspectMillis) suspects.push(id)
-    }
-    if (this.#roster.members.length > 1) this.#heartbeat(nowMillis)
-    return suspects
+  #lookForSuspects(): void {
+    const { ring } = this.#options
+    const readers = ring.readers(this.#writer.ring)
+    const suspects = this.#suspects.look(this.#roster.members, readers, this.#writer.published(), this.#nowMillis)
+    const known = this.#roster.suspects
+    const same = suspects.length === known.length && known.every(({ id }, i) => isSame(id, suspects[i] as MemberId))
+    if (!same) this.#notify({ _tag: "Suspected", suspects })
   }
 
   #heartbeatMillis = 0
 
   // Without anything to read a stopped member would look like one that has read everything.
-  #heartbeat(nowMillis: number): void {
-    if (nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 4) return
-    this.#heartbeatMillis = nowMillis
+  #heartbeat(): void {
+    if (this.#roster.members.length < 2) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 4) return
+    this.#heartbeatMillis = this.#nowMillis
     this.#notify({ _tag: "Heartbeat" })
   }
 
@@ -325,13 +368,23 @@ export class Presiding {
     this.#write(notice, everybody)
   }
 
-  // Nobody holds the coordinator up: who is too slow is evicted, and asks for everything again.
   #write(notice: Notice, to: Address): void {
     const payload = noticeWire.encode(notice)
     const header = headerOf(frameKind.control, 0, this.#options.mesh.self, to)
+    for (const { flags, part } of partsOf(payload, this.#writer.payloadBytesMax)) {
+      this.#append({ ...header, flags }, part)
+      this.#writer.publish()
+    }
+  }
+
+  // Nobody holds the coordinator up: who is too slow is evicted, and asks for everything again.
+  #append(header: FrameHeader, payload: Uint8Array): void {
     while (this.#writer.append(header, payload) === undefined) {
       if (!this.#writer.evictSlowest()) return
     }
-    this.#writer.publish()
   }
 }
+
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
+
+const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })

@@ -13,6 +13,7 @@ const nobody: MemberId = { slot: -1, generation: 0 }
 export class Roster {
   epoch = 0
   coordinator: MemberId = nobody
+  #suspects: ReadonlyArray<MemberId> = []
   readonly #members = new Map<number, MemberInfo>()
   readonly #names = new Map<string, MemberId>()
   readonly #groups = new Map<string, Map<number, MemberId>>()
@@ -36,6 +37,10 @@ export class Roster {
     return [...this.#groups.get(group)?.values() ?? []].flatMap((id) => this.find(id) ?? [])
   }
 
+  get suspects(): ReadonlyArray<MemberInfo> {
+    return this.#suspects.flatMap((id) => this.find(id) ?? [])
+  }
+
   /** Names that a member has published. */
   namesOf(member: MemberId): ReadonlyArray<string> {
     return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
@@ -45,13 +50,15 @@ export class Roster {
     const { coordinator, epoch, members } = this
     const names = [...this.#names].map(([name, member]) => ({ name, member }))
     const groups = [...this.#groups].flatMap(([name, ids]) => [...ids.values()].map((member) => ({ name, member })))
-    return { epoch, coordinator, members, names, groups }
+    const suspects = this.suspects.map(({ id }) => id)
+    return { epoch, coordinator, members, names, groups, suspects }
   }
 
   /** Replaces all that is known. */
-  restore({ coordinator, epoch, groups, members, names }: RosterState): void {
+  restore({ coordinator, epoch, groups, members, names, suspects }: RosterState): void {
     this.epoch = epoch
     this.coordinator = coordinator
+    this.#suspects = suspects
     this.#members.clear()
     this.#names.clear()
     this.#groups.clear()
@@ -90,6 +97,10 @@ export class Roster {
       case "GroupLeft": {
         this.#groups.get(notice.group)?.delete(notice.member.slot)
         return { _tag: "GroupLeft", group: notice.group, member: notice.member }
+      }
+      case "Suspected": {
+        this.#suspects = notice.suspects
+        return { _tag: "SuspectsChanged", suspects: this.suspects }
       }
       case "TookOver": {
         this.restore(notice.state)

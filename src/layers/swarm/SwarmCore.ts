@@ -1,13 +1,16 @@
 /**
  * One member of a swarm: joins, takes part, takes over where it was asked to, and leaves.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
+import { CxlMemory } from "../../services/CxlMemory.ts"
 import { type CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import { Arrivals } from "./Arrivals.ts"
@@ -15,19 +18,24 @@ import { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice } from "./ControlMessages.ts"
 import { Exchange } from "./Exchange.ts"
 import { frameKind } from "./Frames.ts"
+import { Holdings } from "./Holdings.ts"
+import { Inviting } from "./Inviting.ts"
 import { Mesh } from "./Mesh.ts"
 import { Messages } from "./Messages.ts"
-import type { Message } from "./MessageSource.ts"
+import type { Handle } from "./MessageSource.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
-import { type Invitations, Presiding } from "./Presiding.ts"
+import { Presiding } from "./Presiding.ts"
+import { waitingBy } from "./Waiting.ts"
 
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
 export class SwarmCore extends Context.Service<SwarmCore, Core>()("ringfence/layers/SwarmCore") {}
 
 export type JoinError = JoinRefused | CoordinatorLost | OpenRingError
 
-/** Everybody may come in. */
-const openDoor: Invitations = { redeem: () => true }
+/**
+ * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: is no member any more.
+ */
+type Stage = "active" | "leaving" | "shuttingDown" | "gone"
 
 export class Core {
   readonly self: MemberInfo
@@ -38,34 +46,37 @@ export class Core {
   readonly messages: Messages
   readonly arrivals: Arrivals
   readonly exchange: Exchange
-  readonly #invitations: Invitations
+  readonly holdings: Holdings
+  readonly inviting: Inviting
   readonly #run: (effect: Effect.Effect<void>) => void
-  readonly #admitted = Deferred.makeUnsafe<void>()
+  readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
+  readonly #looks = new Set<() => void>()
+  readonly #attention = Latch.makeUnsafe(false)
   #presiding: Presiding | undefined
   #presidingScope: Scope.Closeable | undefined
-  #ticket = 0
+  #stage: Stage = "active"
+  #joining: number | undefined
+  #isMember = false
   #lostMillis: number | undefined
-  #over = false
 
   constructor(
     self: MemberInfo,
     settled: Settled,
     ring: Ring["Service"],
-    invitations: Invitations,
     parts: {
       readonly mesh: Mesh
       readonly link: ControlLink
       readonly messages: Messages
       readonly exchange: Exchange
       readonly run: (effect: Effect.Effect<void>) => void
+      readonly clock: Clock.Clock
       readonly presiding: { readonly presiding: Presiding; readonly scope: Scope.Closeable } | undefined
     }
   ) {
     this.self = self
     this.settled = settled
     this.ring = ring
-    this.#invitations = invitations
     this.mesh = parts.mesh
     this.link = parts.link
     this.messages = parts.messages
@@ -74,7 +85,10 @@ export class Core {
     this.#presiding = parts.presiding?.presiding
     this.#presidingScope = parts.presiding?.scope
     this.messages.mesh = parts.mesh
+    this.exchange.mesh = parts.mesh
     this.arrivals = new Arrivals(parts.link, parts.mesh, settled)
+    this.holdings = new Holdings(parts.link, () => this.over)
+    this.inviting = new Inviting(parts.link, settled, parts.clock, parts.run)
     this.link.onNotice((notice) => this.#take(notice))
   }
 
@@ -83,123 +97,211 @@ export class Core {
     return this.#presiding
   }
 
-  /** True once this member takes part in nothing any more. */
+  /** True once this member begins nothing new any more. */
   get over(): boolean {
-    return this.#over
+    return this.#stage !== "active"
   }
 
-  /** Becomes a member. */
+  /** A process that was started here has ended: whoever coordinates need not wait for the clock to see it. */
+  readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
+    this.over ? Effect.void : Effect.ignore(this.link.tell({ _tag: "Look" }))
+  )
+
+  /** Becomes a member. Whoever gives up says so: it may have become one in the meantime. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
-    const { joinDeadlineMillis, invitation } = this.settled
     const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
-    const member = this.self
-    const asked = this.link.request({ _tag: "Join", member, coordinates: this.settled.coordinate, invitation })
-    return Effect.andThen(this.link.heard, asked).pipe(
-      Effect.flatMap((answer) => this.#welcomed(answer)),
-      Effect.andThen(Deferred.await(this.#admitted)),
-      Effect.timeoutOrElse({ duration: joinDeadlineMillis, orElse: refused })
+    return Effect.andThen(this.link.heard, this.#askToJoin).pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.link.lost)),
+      Effect.timeoutOrElse({ duration: this.settled.joinDeadlineMillis, orElse: refused }),
+      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : this.#takeBack)
     )
   })
 
   /** Takes part no more, and says so. */
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend(
     (): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
-      if (this.#over) return Effect.void
+      if (this.#stage === "gone" || this.#stage === "leaving") return Effect.void
       const others = this.link.roster.members.filter(({ id }) => !isSame(id, this.self.id))
-      if (this.#presiding !== undefined && others.length > 0 && !others.some(({ standby }) => standby)) {
-        return Effect.fail(new LeaveRefused())
-      }
-      this.#end()
-      return Effect.andThen(Effect.asVoid(this.link.request({ _tag: "Leave" })), this.#resign)
+      const presiding = this.#presiding
+      if (presiding !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
+      this.#begin("leaving")
+      const left = Effect.suspend(() => this.link.request({ _tag: "Leave" })).pipe(
+        Effect.retry({ while: ({ reason }) => reason === "replaced" }),
+        Effect.asVoid,
+        Effect.ensuring(Effect.sync(() => this.#begin("gone")))
+      )
+      return presiding === undefined ? left : Effect.andThen(left, this.#handOver(others.length > 0))
     }
   )
 
   /** Takes part no more, once nobody does. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
-    if (this.#over) return Effect.void
-    this.#end()
-    const all = Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)
-    return Effect.andThen(this.link.request({ _tag: "ReadyToShutDown" }), all)
+    if (this.#stage === "leaving" || this.#stage === "gone") return Effect.void
+    this.#begin("shuttingDown")
+    return this.#sayReady.pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)),
+      Effect.andThen(Effect.suspend(() => {
+        const failure = this.#presiding?.hookFailure
+        return failure === undefined ? Effect.void : Effect.failCause(failure)
+      }))
+    )
   })
+
+  /** True while that member is one, and lives. */
+  isThere(member: MemberId): boolean {
+    return this.link.roster.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
+  }
+
+  /** Called whenever life is looked after, for those who wait for others. */
+  onLook(listener: () => void): () => void {
+    this.#looks.add(listener)
+    return () => this.#looks.delete(listener)
+  }
 
   /** Looks after the coordinator's life, and in the office after everybody's. */
   look(nowMillis: number): Effect.Effect<void, never, Scope.Scope> {
     return Effect.suspend(() => {
       this.link.look()
       this.#presiding?.look()
+      this.arrivals.look(nowMillis)
+      for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
         return Effect.void
       }
       this.#lostMillis ??= nowMillis
-      if (this.settled.standby && !this.#over) return this.#takeOver
-      if (!this.#hasStandby() || nowMillis - this.#lostMillis >= this.settled.failoverMillis) this.link.giveUp()
+      if (nowMillis - this.#lostMillis >= this.settled.failoverMillis || !this.#isSucceeded()) this.link.giveUp()
+      else if (this.settled.standby && this.#isMember && !this.over) return this.#takeOver
       return Effect.void
     })
   }
 
-  // --- internal ---
-
-  #end(): void {
-    this.#over = true
-    this.messages.closed = true
-    this.arrivals.close()
+  /** Ends when it is time to look, or when something happened that calls for it. */
+  get lookAgain(): Effect.Effect<void> {
+    return Effect.raceFirst(Effect.sleep(this.settled.livenessMillis), this.#attention.await).pipe(
+      Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
+    )
   }
 
-  get #resign(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const scope = this.#presidingScope
-      this.#presiding = this.#presidingScope = undefined
-      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  // --- internal ---
+
+  #begin(stage: Stage): void {
+    this.#stage = stage
+    this.messages.closed = true
+    this.arrivals.close()
+    if (stage === "gone") this.link.endChanges()
+  }
+
+  // --- joining ---
+
+  readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
+    const { coordinate, invitation } = this.settled
+    return this.link.tell((number) => {
+      this.#joining = number
+      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
     })
+  })
+
+  readonly #takeBack: Effect.Effect<void> = Effect.suspend(() =>
+    this.link.state === "up" ? Effect.ignore(this.link.tell({ _tag: "Leave" })) : Effect.void
+  )
+
+  // A joining member attaches to all others, and says so, each time that its turn comes.
+  #admitting(ticket: number, member: MemberId): void {
+    const slots = isSame(member, this.self.id)
+      ? [...this.link.roster.members.map(({ id }) => id.slot), member.slot]
+      : [member.slot]
+    this.#run(Effect.ignore(Effect.andThen(
+      Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
+      this.link.tell({ _tag: "Attached", ticket })
+    )))
+  }
+
+  #noteAdmission(): void {
+    if (this.#isMember || this.link.roster.find(this.self.id) === undefined) return
+    this.#isMember = true
+    Deferred.doneUnsafe(this.#admitted, Effect.void)
+  }
+
+  #noteRefusal(number: number, answer: Answer): void {
+    if (number !== this.#joining || answer._tag !== "Refused") return
+    Deferred.doneUnsafe(this.#admitted, Effect.fail(new JoinRefused({ reason: refusalOf(answer) })))
+  }
+
+  // --- what the coordinator says ---
+
+  #take(notice: Notice): void {
+    switch (notice._tag) {
+      case "Admitting":
+        return this.#admitting(notice.ticket, notice.member.id)
+      case "Answered":
+        this.#noteRefusal(notice.number, notice.answer)
+        return this.#noteAdmission()
+      case "Admitted":
+        return this.#noteAdmission()
+      case "Departed":
+        return this.#departed(notice.member)
+      case "TookOver":
+        return this.#tookOver()
+      case "ShutDown":
+        this.#begin("gone")
+        Deferred.doneUnsafe(this.#shutDown, Effect.void)
+    }
+  }
+
+  // The office of a coordinator that left in good order is not waited for by the clock.
+  #departed(member: MemberId): void {
+    if (!isSame(member, this.link.roster.coordinator)) return
+    this.#run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
+  }
+
+  // The new coordinator knows the members, and nothing of what was asked of the old one.
+  #tookOver(): void {
+    this.#noteAdmission()
+    if (!this.#isMember) this.#run(Effect.ignore(this.#askToJoin))
+    if (this.#stage === "shuttingDown") this.#run(Effect.ignore(this.#sayReady))
+  }
+
+  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() =>
+    this.link.request({ _tag: "ReadyToShutDown" })
+  ).pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }), Effect.asVoid)
+
+  // --- the office ---
+
+  // The region keeps its name while somebody holds it: so the next one is waited for, but not for ever.
+  #handOver(isAwaited: boolean): Effect.Effect<void> {
+    const scope = this.#presidingScope
+    this.#presiding = this.#presidingScope = undefined
+    const resigned = scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    if (!isAwaited) return resigned
+    const succeeded = this.link.until(() => isSame(this.link.roster.coordinator, this.self.id) ? undefined : true)
+    return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.settled.failoverMillis)))
+  }
+
+  /** Somebody may take over. Who is not a member yet does not know. */
+  #isSucceeded(): boolean {
+    return !this.#isMember || this.#hasStandby() || (this.settled.standby && !this.over)
   }
 
   #hasStandby(): boolean {
-    return this.link.roster.members.some(({ id, standby }) =>
-      standby && this.ring.isAlive(id.slot, id.generation) && !isSame(id, this.link.roster.coordinator)
-    )
+    const { roster } = this.link
+    return roster.members.some((member) => {
+      const { id, standby } = member
+      if (!standby || isSame(id, this.self.id) || isSame(id, roster.coordinator)) return false
+      return this.ring.isAlive(id.slot, id.generation)
+    })
   }
 
   // Whoever comes second finds the office taken.
   get #takeOver(): Effect.Effect<void, never, Scope.Scope> {
-    const { mesh, ring, settled } = this
-    const options = { ring, mesh, settled, invitations: this.#invitations, roster: this.link.roster }
-    return Effect.flatMap(presideIn(options), (held) =>
+    const { link, mesh, ring, settled } = this
+    // What the old coordinator said last, between the last look and its end.
+    link.catchUp()
+    return Effect.flatMap(presideIn({ ring, mesh, settled, roster: link.roster }), (held) =>
       Effect.sync(() => {
         this.#presiding = held.presiding
         this.#presidingScope = held.scope
       })).pipe(Effect.ignore)
-  }
-
-  #welcomed(answer: Answer): Effect.Effect<void, JoinError> {
-    if (answer._tag !== "Roster") return Effect.fail(new JoinRefused({ reason: refusalOf(answer) }))
-    const slots = [...answer.state.members.map(({ id }) => id.slot), this.self.id.slot]
-    return Effect.andThen(
-      Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
-      Effect.asVoid(this.link.tell({ _tag: "Attached", epoch: this.#ticket }))
-    )
-  }
-
-  #take(notice: Notice): void {
-    if (notice._tag === "Admitting") this.#admitting(notice.epoch, notice.member.id)
-    if (notice._tag === "Admitted" && isSame(notice.member.id, this.self.id)) {
-      Deferred.doneUnsafe(this.#admitted, Effect.void)
-    }
-    if (notice._tag === "ShutDown") {
-      this.#end()
-      Deferred.doneUnsafe(this.#shutDown, Effect.void)
-    }
-  }
-
-  // A joining member attaches to all others first, and then says so.
-  #admitting(ticket: number, member: MemberId): void {
-    if (isSame(member, this.self.id)) this.#ticket = ticket
-    else {
-      this.#run(Effect.ignore(Effect.andThen(
-        this.mesh.attach(member.slot),
-        this.link.tell({ _tag: "Attached", epoch: ticket })
-      )))
-    }
   }
 }
 
@@ -219,52 +321,49 @@ const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown
 const refusalOf = (answer: Answer): JoinRefused["reason"] =>
   joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
 
-const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }) => (message: Message) => {
-  if (message.kind === frameKind.event) return parts.messages?.take(message)
-  return parts.exchange.take(message)
-}
+const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message) =>
+  message.kind === frameKind.event ? parts.messages?.take(message) : parts.exchange.take(message)
 
 /** Joins, and takes part until the scope closes. */
-export const joinSwarm = Effect.fnUntraced(
-  function*(options: SwarmOptions & { readonly invitations?: Invitations | undefined }, processName: string) {
-    const ring = yield* Ring
-    const settled = settle(options, processName)
-    const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
-    const { name, occurrence, standby } = settled
-    const self: MemberInfo = { id, name, pid: process.pid, standby, occurrence }
-    const exchange = new Exchange(id)
-    const parts: { messages: Messages | undefined; readonly exchange: Exchange } = { messages: undefined, exchange }
-    const handle = dispatch(parts)
-    const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
-    const invitations = options.invitations ?? openDoor
-    const presiding = settled.coordinate
-      ? yield* presideIn({ ring, mesh, settled, invitations, roster: undefined }).pipe(
-        Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
-      )
-      : undefined
-    const link = yield* ControlLink.open(ring, id, settled)
-    const messages = parts.messages = new Messages(link)
-    const run = yield* FiberSet.makeRuntime<never, void>()
-    const core = new Core(self, settled, ring, invitations, {
-      mesh,
-      link,
-      messages,
-      exchange,
-      run: (effect) => void run(effect),
-      presiding
-    })
-    yield* core.join
-    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis)))
-    yield* Effect.forkScoped(looking(core))
-    return core
-  }
-)
+export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
+  const rings = yield* Ring
+  const { hold, processes } = yield* CxlMemory
+  const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
+  const settled = settle(options, own?.name ?? "")
+  const ring = waitingBy(settled.strategy, rings)
+  // Whoever coordinates, or may do so, keeps the region in use without its creator.
+  if (settled.coordinate || settled.standby) yield* hold
+  const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
+  const { name, occurrence, standby } = settled
+  const self: MemberInfo = { id, name, pid: process.pid, standby, occurrence }
+  const exchange = new Exchange(id)
+  const parts: { messages: Messages | undefined; readonly exchange: Exchange } = { messages: undefined, exchange }
+  const handle = dispatch(parts)
+  const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
+  const presiding = settled.coordinate
+    ? yield* presideIn({ ring, mesh, settled, roster: undefined }).pipe(
+      Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
+    )
+    : undefined
+  const link = yield* ControlLink.open(ring, id, settled)
+  const messages = parts.messages = new Messages(link)
+  const start = yield* FiberSet.makeRuntime<never, void>()
+  const run = (effect: Effect.Effect<void>) => void start(effect)
+  const clock = yield* Clock.Clock
+  const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, clock, presiding })
+  yield* Effect.forkScoped(looking(core))
+  yield* core.join
+  // While the loop above still looks: who leaves may be left itself.
+  const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
+  yield* Effect.addFinalizer(() => Effect.suspend(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis()))))
+  return core
+})
 
 /** How long the end of a scope waits for the coordinator to take a member out. */
-const leavingMillis = 500
+const answerMillis = 500
 
 const looking = (core: Core) =>
   Effect.forever(Effect.andThen(
-    Effect.sleep(core.settled.livenessMillis),
+    core.lookAgain,
     Effect.clockWith((clock) => core.look(clock.currentTimeMillisUnsafe()))
   ))

@@ -139,6 +139,21 @@ TEST("what cannot be allocated is refused with both sizes, and leaves nothing") 
   CHECK_EQUAL(filesLeft(), 0);
 }
 
+TEST("a creation that is given up ends so, allocates no further, and leaves nothing") {
+  CreateOptions options;
+  options.path = pathOf("region");
+  options.geometry = tinyGeometry();
+  CreateProgress progress;
+  progress.cancelled.store(true, std::memory_order_relaxed);  // private
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::create(options, &progress, region).fault, "cancelled");
+  CHECK(region == nullptr);
+  CHECK_EQUAL(progress.faultedBytes.load(std::memory_order_relaxed), 0);  // private
+  CHECK_EQUAL(filesLeft(), 0);
+  options.path.clear();
+  CHECK_EQUAL(Region::create(options, &progress, region).fault, "cancelled");
+}
+
 TEST("an allocation that fails half-way is refused, and leaves nothing") {
   signal(SIGXFSZ, SIG_IGN);
   const std::string path = pathOf("region");
@@ -232,7 +247,7 @@ TEST("a geometry that overflows, or that contradicts the sizes, is refused") {
 
 TEST("a publication discipline that this program does not know is refused") {
   const std::string path = abandonedRegion("coherence");
-  patch(path, offsetof(Header, geometry) + offsetof(GeometryLine, coherence), uint32_t{7});
+  patch(path, offsetof(Header, birth) + offsetof(BirthLine, coherence), uint32_t{7});
   expectRefused(path, "versionMismatch");
 }
 

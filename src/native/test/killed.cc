@@ -1,14 +1,8 @@
 // Processes that are killed in mid-stream: what was committed stays whole, their lanes and gates come free, and the next
 // owner of their memory brings nothing of theirs back.
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "actor_process.h"
 #include "log_fixture.h"
 #include "waiter.h"
-
-extern char** environ;
 
 namespace ringfence::test {
 
@@ -20,37 +14,6 @@ Geometry killedGeometry() {
   g.laneSlots = 16;
   g.readers = 8;
   return g;
-}
-
-// This program again, in the part of an actor.
-class Process {
- public:
-  Process(const char* actor, const std::string& path, uint64_t stream) {
-    std::string words[] = {"native-test", "--seed", std::to_string(seed()), "--act", actor, path, std::to_string(stream)};
-    char* arguments[8] = {};
-    for (size_t i = 0; i < std::size(words); i += 1) arguments[i] = words[i].data();
-    CHECK_EQUAL(posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, arguments, environ), 0);
-  }
-  ~Process() { kill(); }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-
-  bool running() const { return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0; }
-  void kill() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-
- private:
-  pid_t pid_ = 0;
-};
-
-std::shared_ptr<Region> attachAs(const char* name, const std::string& path) {
-  std::shared_ptr<Region> region;
-  if (!Region::attach({path, name, false}, region).ok()) _exit(2);
-  return region;
 }
 
 void claimPatiently(const std::shared_ptr<Region>& region, Claim& claim) {

@@ -226,6 +226,28 @@ TEST("a client that attaches to a dead server's region does not keep the next se
   create(path);
 }
 
+TEST("the creator's slot stays free when the creator is dead, also when all others are taken") {
+  const std::string path = pathOf("region");
+  Child creator([&path](int to) {
+    static std::shared_ptr<Region> kept = create(path);
+    say(to, kept->slot(), kept->generation());
+  });
+  const auto [creatorSlot, generation] = creator.heard();
+  creator.kill(SIGKILL);
+  std::vector<std::shared_ptr<Region>> clients;
+  clients.push_back(attach(path));
+  std::shared_ptr<Region> again;
+  CHECK_EQUAL(Region::reattach(*clients[0], "again", again).fault, "none");
+  clients.push_back(again);
+  while (clients.size() + 1 < tinyGeometry().processes) clients.push_back(attach(path));
+  for (const auto& client : clients) CHECK(client->slot() != creatorSlot);
+  std::shared_ptr<Region> extra;
+  CHECK_EQUAL(Region::attach({path, "extra", false}, extra).fault, "full");
+  CHECK_EQUAL(Region::reattach(*clients[0], "extra", extra).fault, "full");
+  CHECK(!clients[0]->processAlive(creatorSlot, generation));
+  CHECK_EQUAL(removeDead(path).fault, "none");
+}
+
 TEST("a region that another process than its creator serves is not removed from under it") {
   const std::string path = pathOf("region");
   Child creator([&path](int to) {
@@ -239,6 +261,53 @@ TEST("a region that another process than its creator serves is not removed from 
   creator.kill(SIGKILL);
   CHECK_EQUAL(removeDead(path).fault, "busy");
   sequencer.stop();
+}
+
+TEST("a region that another process than its creator holds outlives its creator, and is removed when that one is dead") {
+  const std::string path = pathOf("region");
+  Child creator([&path](int to) {
+    static std::shared_ptr<Region> kept = create(path);
+    say(to, kept->slot(), kept->generation());
+  });
+  creator.heard();
+  Child keeper([&path](int to) {
+    static std::shared_ptr<Region> kept = attach(path);
+    if (!kept->hold().ok()) _exit(2);
+    say(to, kept->slot(), kept->generation());
+  });
+  keeper.heard();
+  creator.kill(SIGKILL);
+  CHECK_EQUAL(removeDead(path).fault, "busy");
+  CHECK(inspect(path).held);
+  attach(path);
+  keeper.kill(SIGKILL);
+  CHECK(!inspect(path).held);
+  CHECK_EQUAL(removeDead(path).fault, "none");
+  CHECK(access(path.c_str(), F_OK) != 0);
+}
+
+TEST("the name of a region goes with the last of those who hold it, in whatever order they leave") {
+  const std::string path = pathOf("region");
+  for (const bool creatorFirst : {true, false}) {
+    auto creator = create(path);
+    auto keeper = attach(path);
+    const auto client = attach(path);
+    CHECK_EQUAL(keeper->hold().fault, "none");
+    CHECK_EQUAL(keeper->hold().fault, "none");
+    (creatorFirst ? creator : keeper)->close();
+    CHECK_EQUAL(access(path.c_str(), F_OK), 0);
+    CHECK_EQUAL(removeDead(path).fault, "busy");
+    (creatorFirst ? keeper : creator)->close();
+    CHECK(access(path.c_str(), F_OK) != 0);
+  }
+}
+
+TEST("who only attaches does not hold a region") {
+  const std::string path = pathOf("region");
+  auto creator = create(path);
+  const auto client = attach(path);
+  creator->close();
+  CHECK(access(path.c_str(), F_OK) != 0);
 }
 
 TEST("what is no region is never removed") {

@@ -280,15 +280,16 @@ void attachWhileTrimming(From from) {
     }
     attached += 1;
     CHECK(from != From::end || reader->next() >= kept.committed);
-    CHECK(reader->next() >= kept.trim);
+    // Not compared with the trim frontier: one seen before may have been taken back, for the reader before this one.
+    CHECK(reader->next() + log.geometry().indexEntries >= kept.committed);
     Following following(log, std::move(reader), orderSession, 300);
     for (uint64_t turn = random.below(4); turn != 0; turn -= 1) following.take(static_cast<uint32_t>(random.below(12)));
     if (random.oneIn(50)) until("more comes", [&] { return following.take(64) != 0; });
   }
+  until("enough was published", [&] { return publisher.published() * slowness > 100; });
   publisher.stop();
   CHECK(attached > 20);
   if (from != From::position) CHECK_EQUAL(refused, 0);
-  CHECK(publisher.published() > 100);
 }
 
 TEST("a reader may attach at the start at any moment: it sees a dense run of whole batches") {

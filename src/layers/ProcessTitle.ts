@@ -1,0 +1,5 @@
+/** What others see of this process, unless it says something else. */
+export const processTitle = (): string => {
+  const program = process.argv[1]?.split("/").at(-1) ?? process.title
+  return program.replace(/\.[a-z]+$/, "").slice(0, 31)
+}

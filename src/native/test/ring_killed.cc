@@ -1,0 +1,163 @@
+// Processes that are killed while they write or read a ring, and those who wait for them.
+#include <algorithm>
+
+#include "actor_process.h"
+#include "ring_fixture.h"
+#include "waiter.h"
+
+namespace ringfence::test {
+
+namespace {
+
+std::string pathOf() { return scratchFolder() + "/region"; }
+
+std::shared_ptr<Region> makeRegion() {
+  CreateOptions options;
+  options.path = pathOf();
+  options.geometry = ringGeometry();
+  options.processName = "owner";
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::create(options, nullptr, region).fault, "none");
+  return region;
+}
+
+// Publishes frames, then writes three more that it never publishes, and says so on another ring.
+ACTOR("ring writer between append and publish") {
+  const auto region = attachAs("writer", arguments[0]);
+  auto writer = writerOf(region);
+  auto signal = writerOf(region, "signal");
+  uint64_t number = std::stoull(arguments[1]);
+  until("somebody reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
+  for (int i = 0; i < 5; i += 1) append(*writer, number++);
+  writer->publish();
+  for (int i = 0; i < 3; i += 1) append(*writer, number++);
+  append(*signal, 0);
+  signal->publish();
+  for (;;) pauseBriefly();
+}
+
+// Writes as fast as it can, with something unpublished at each moment.
+ACTOR("ring writer") {
+  const auto region = attachAs("writer", arguments[0]);
+  auto writer = writerOf(region);
+  Random random(writer->role().generation);
+  for (uint64_t number = std::stoull(arguments[1]);;) {
+    if (append(*writer, number)) {
+      number += 1;
+    } else {
+      pauseBriefly();
+    }
+    if (random.oneIn(3)) writer->publish();
+  }
+}
+
+// Reads a little, and then holds what it has.
+ACTOR("ring reader") {
+  const auto region = attachAs("reader", arguments[0]);
+  auto reader = readerOf(region);
+  Random random(std::stoull(arguments[1]));
+  RingFollowing following(*reader);
+  for (uint64_t rounds = random.below(50); rounds > 0; rounds -= 1) following.walk();
+  for (;;) pauseBriefly();
+}
+
+TEST("killed between append and publish: what was published is read to its end, the rest never existed") {
+  const auto region = makeRegion();
+  uint64_t number = 0;
+  std::unique_ptr<RingReader> reader;
+  std::unique_ptr<RingFollowing> following;
+  for (uint64_t generation = 1; generation <= 10; generation += 1) {
+    Process writer("ring writer between append and publish", pathOf(), number);
+    until("it writes", [&] {
+      const auto rings = ringsOf(*region);
+      return rings.size() == 2 && rings[0].written && rings[0].generation == generation;
+    });
+    if (reader == nullptr) {
+      reader = readerOf(region);
+      following = std::make_unique<RingFollowing>(*reader);
+    }
+    until("it has told", [&] { return ringsOf(*region)[1].frames == generation; });
+    CHECK(!reader->ended(reader->available()));
+    writer.kill();
+    CHECK_EQUAL(following->take(), 5);
+    number += 5;
+    CHECK(reader->ended(reader->cursors().read));
+    CHECK_EQUAL(ringsOf(*region)[0].position, reader->cursors().read);
+    CHECK_EQUAL(ringsOf(*region)[0].frames, number);
+  }
+}
+
+TEST("a writer is killed in mid-stream thirty times, and each next one goes on where the last was seen") {
+  const auto region = makeRegion();
+  Random random(64);
+  std::unique_ptr<RingReader> reader;
+  std::unique_ptr<RingFollowing> following;
+  for (uint64_t generation = 1; generation <= 30; generation += 1) {
+    Process writer("ring writer", pathOf(), following == nullptr ? 0 : following->next);
+    until("it writes", [&] {
+      const auto rings = ringsOf(*region);
+      return !rings.empty() && rings[0].written && rings[0].generation == generation;
+    });
+    if (reader == nullptr) {
+      writer.kill();  // the first only makes the ring: a reader begins where nothing is unknown
+      reader = readerOf(region);
+      const uint64_t next = ringsOf(*region)[0].frames;
+      following = std::make_unique<RingFollowing>(*reader, next);
+      continue;
+    }
+    const uint64_t before = following->next;
+    until("it has written", [&] { return following->take() != 0 && following->next > before + 20; });
+    const uint64_t started = nowNanos();
+    const uint64_t nanos = random.below(4'000'000);
+    while (nowNanos() - started < nanos) following->take();
+    writer.kill();
+    while (!reader->ended(reader->cursors().read)) following->take();
+    CHECK_EQUAL(ringsOf(*region)[0].frames, following->next);
+  }
+}
+
+TEST("a reader is killed while it holds the room thirty times: the writer goes on at once") {
+  const auto region = makeRegion();
+  auto writer = writerOf(region);
+  for (uint64_t round = 0; round < 30; round += 1) {
+    Process reader("ring reader", pathOf(), round);
+    until("it reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
+    // It reads a little, so it is full only in the end.
+    until("it holds the room", [&] {
+      fill(*writer, 0);
+      writer->publish();
+      const uint64_t before = writer->position();
+      pauseBriefly();
+      fill(*writer, 0);
+      return writer->position() == before;
+    });
+    CHECK_EQUAL(writer->slowestReader(), 0);
+    reader.kill();
+    CHECK(append(*writer, 0));
+    CHECK_EQUAL(writer->slowestReader(), -1);
+    writer->publish();
+  }
+}
+
+TEST("who waits is called when another process is gone, also when its slot has a new owner at once") {
+  for (const bool reused : {false, true}) {
+    const auto region = anonymousRegion(ringGeometry());
+    auto other = attachedAgain(*region);
+    std::atomic<uint32_t> called{0};  // private
+    Waiter waiter(region, [&called] { called.fetch_add(1); });
+    waiter.arm(sleepsForData);
+    const uint64_t started = nowNanos();
+    while (nowNanos() - started < 250'000'000) pauseBriefly();
+    CHECK_EQUAL(called.load(), 0);
+    other->close();
+    if (reused) other = attachedAgain(*region);
+    const uint64_t gone = nowNanos();
+    until("it is called", [&] { return called.load() == 1; });
+    CHECK(nowNanos() - gone < 250'000'000 * slowness);
+    waiter.stop();
+  }
+}
+
+}  // namespace
+
+}  // namespace ringfence::test

@@ -1,0 +1,151 @@
+/**
+ * Processes that become members: started here and looked after, or invited and started by hand.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CoordinatorLost, MemberInfo } from "./Member.ts"
+
+/** How one life of a child ended. `code` and `signal` are both `null` when it could not be started again. */
+export interface ChildExit {
+  /** 0 for its first life, counted up by each recovery. */
+  readonly occurrence: number
+  readonly pid: number
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** Which ends of a child's life are followed by another one. Without it none is. */
+export interface Recovery {
+  /** Default: any end but exit code 0, for the first five lives. */
+  readonly policy?: ((exit: ChildExit) => boolean) | undefined
+  /** How long to wait before the next life. Default 100 ms. */
+  readonly delay?: Duration.Input | ((exit: ChildExit) => Duration.Input) | undefined
+}
+
+/** Exactly one of `entry` and `command`. */
+export type Program =
+  /** A script for the Node that runs here, with the same flags. */
+  | { readonly entry: string | URL; readonly command?: undefined }
+  | { readonly command: string; readonly entry?: undefined }
+
+/** What a child is. */
+export type Kind = Program & {
+  /** What others see of it. Children that are spawned together are numbered: `worker-1`. */
+  readonly name: string
+  readonly args?: ReadonlyArray<string> | undefined
+  /** On top of this process's own. `undefined` takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  /** Default `inherit`. */
+  readonly output?: "inherit" | "ignore" | undefined
+  /** It takes over when the coordinator is gone. Default false. */
+  readonly standby?: boolean | undefined
+  /** It ends, with exit code {@link ownerGoneCode}, when this process is gone. Default true. */
+  readonly lifeline?: boolean | undefined
+  /** How long it may take from its start until it asks to join. Default 30 seconds. */
+  readonly invitation?: Duration.Input | undefined
+  readonly recovery?: Recovery | undefined
+  /** How long it has between SIGTERM and SIGKILL when it is to end. Default 5 seconds. */
+  readonly grace?: Duration.Input | undefined
+}
+
+export type ChildStatus =
+  /** Its process runs, and is no member yet. */
+  | { readonly _tag: "Starting"; readonly occurrence: number; readonly pid: number }
+  | { readonly _tag: "Joined"; readonly occurrence: number; readonly pid: number; readonly member: MemberInfo }
+  /** This life is over, and another one follows. */
+  | { readonly _tag: "Recovering"; readonly exit: ChildExit }
+  | { readonly _tag: "Ended"; readonly exit: ChildExit }
+  /** It goes its own way: nobody here knows of it any more. */
+  | { readonly _tag: "Released"; readonly pid: number }
+
+/** Exit code of a child whose owner is gone, or that was promised a lifeline and did not get one. */
+export const ownerGoneCode = 99
+
+/** The program could not be started. Nothing is left behind. */
+export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed", {
+  command: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.command} could not be started: ${this.detail}`
+  }
+}
+
+/** The child is not ready yet, or never will be. It was not disturbed. */
+export class ChildNotReady extends Schema.TaggedError<ChildNotReady>()("ChildNotReady", {
+  child: Schema.String,
+  reason: Schema.Literals(["deadline", "ended", "released"])
+}) {
+  override get message(): string {
+    const why = { deadline: "is not ready in time", ended: "has ended", released: "was released" }
+    return `child "${this.child}" ${why[this.reason]}`
+  }
+}
+
+/** Nobody comes by this invitation any more. */
+export class InvitationVoid extends Schema.TaggedError<InvitationVoid>()("InvitationVoid", {
+  reason: Schema.Literals(["cancelled", "expired"])
+}) {
+  override get message(): string {
+    return `the invitation was ${this.reason === "cancelled" ? "cancelled" : "not used in time"}`
+  }
+}
+
+/** This process was promised a lifeline, and there is none: whoever started it would not end it. */
+export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("LifelineMissing", {}) {
+  override get message(): string {
+    return "the lifeline to the process that started this one is missing"
+  }
+}
+
+/** Admits one process, once, within its time. */
+export interface Invitation {
+  /** Whoever has it may come in: it belongs in an environment, not on a command line. */
+  readonly token: string
+  /** What the process needs in its environment: the region and the token. */
+  readonly environment: Readonly<Record<string, string>>
+  /** The member that came by it. */
+  readonly joined: Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost>
+  readonly cancel: Effect.Effect<void>
+}
+
+/** What one has of a child that one has started. */
+export interface Custody {
+  readonly name: string
+  readonly status: () => ChildStatus
+  /** Each change of `status` from now on, the present one first. Ends when no other can follow. */
+  readonly statuses: Stream.Stream<ChildStatus>
+  /**
+   * Returns when the child is a member and, where `name` is given, has published that name. A deadline (30 seconds)
+   * that passes does not end the child.
+   */
+  readonly ready: (
+    options?: { readonly name?: string | undefined; readonly deadline?: Duration.Input | undefined }
+  ) => Effect.Effect<MemberInfo, ChildNotReady | CoordinatorLost>
+  /** The end of each of its lives, exactly once each, those of the past too. Ends with the last one. */
+  readonly exits: Stream.Stream<ChildExit>
+  /** Its last end. Never comes for a child that was released. */
+  readonly ended: Effect.Effect<ChildExit>
+  /** Asks it to end (SIGTERM), and ends it (SIGKILL) when it has not done so in time. No recovery follows. */
+  readonly terminate: Effect.Effect<ChildExit>
+  /** Lets it go: it is not ended with this scope or with this process, and its end is not noticed any more. */
+  readonly release: Effect.Effect<void>
+}
+
+export class Spawner extends Context.Service<Spawner, {
+  /** Starts a child. It is ended when the scope closes, unless it was released. */
+  readonly spawn: (kind: Kind) => Effect.Effect<Custody, SpawnFailed | CoordinatorLost, Scope.Scope>
+  /** Starts so many of a kind. When one cannot be started none is. */
+  readonly spawnAll: (
+    count: number,
+    kind: Kind
+  ) => Effect.Effect<ReadonlyArray<Custody>, SpawnFailed | CoordinatorLost, Scope.Scope>
+  /** For a process that is started by hand. Default: for 30 seconds. */
+  readonly invite: (
+    options?: { readonly expires?: Duration.Input | undefined }
+  ) => Effect.Effect<Invitation, CoordinatorLost>
+}>()("ringfence/Spawner") {}

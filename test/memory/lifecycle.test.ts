@@ -1,0 +1,4 @@
+import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
+import { memorySwarms } from "./swarmFamily.ts"
+
+lifecycleJoiningSuite(memorySwarms)

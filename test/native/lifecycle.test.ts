@@ -1,0 +1,4 @@
+import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
+
+lifecycleJoiningSuite(nativeSwarms)
