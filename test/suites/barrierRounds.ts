@@ -292,8 +292,9 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const { barrier } = at(members, 1)
-          // the first has no time: it asks to be taken out, and the second comes before the answer
-          const gives = yield* fork(barrier.enter("b", { deadline: 0 }))
+          // the first asks to be taken out, and the second comes before the answer
+          const gives = yield* fork(barrier.enter("b", { deadline: 10 }))
+          at(members, 1).core.arrivals.look(Number.MAX_SAFE_INTEGER)
           const comes = yield* fork(barrier.enter("b", { deadline: 30 }))
           assert.strictEqual((yield* failedWith(family, gives))._tag, "BarrierTimedOut")
           assert.strictEqual((yield* failedWith(family, comes))._tag, "BarrierTimedOut")

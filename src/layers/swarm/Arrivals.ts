@@ -23,10 +23,11 @@ import {
 import { CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../services/Member.ts"
 import type { RingTarget } from "../../services/Ring.ts"
 import type { ControlLink } from "./ControlLink.ts"
-import type { Answer, Notice, Released } from "./ControlMessages.ts"
+import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
 import { CurrentDeliveries } from "./Delivery.ts"
 import { drain, type DrainingOf } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
+import type { Cursor } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { allMembers } from "./Roster.ts"
 
@@ -34,10 +35,13 @@ type Outcome =
   | { readonly _tag: "Released"; readonly release: Released }
   /** The release came, and this fiber was too late for it. */
   | { readonly _tag: "Missed" }
+  | { readonly _tag: "Expired" }
 
 /** A fiber in an arrival. */
 interface Waiting {
-  readonly outcome: Deferred.Deferred<Outcome, BarrierError>
+  readonly untilMillis: number
+  /** Another one once the deadline has passed: what the coordinator says then is still awaited. */
+  outcome: Deferred.Deferred<Outcome, BarrierError>
   /** Which of the arrival's amendments is its own, once it is written. */
   amendment: number
   /** Its deadline has passed: it stays only until the coordinator has decided. */
@@ -96,6 +100,13 @@ export class Arrivals {
     })
   }
 
+  /** Looks after the deadlines: together, for a timer each would cost more than the arrival. */
+  look(nowMillis: number): void {
+    for (const { waiting } of this.#arrived.values()) {
+      for (const one of waiting) if (!one.leaving && nowMillis >= one.untilMillis) expire(one)
+    }
+  }
+
   /** This member takes part no more. */
   close(): void {
     for (const arrived of this.#arrived.values()) this.#end(arrived, () => Effect.fail(new ShuttingDown()))
@@ -111,23 +122,18 @@ export class Arrivals {
     untilMillis: number
   ): Effect.Effect<Outcome, BarrierError> {
     return Effect.acquireUseRelease(
-      this.#join(name, group, mode, exempt),
-      ({ arrived, waiting }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-          Effect.timeoutOrElse(
-            Effect.andThen(this.#send(arrived, waiting, untilMillis), Deferred.await(waiting.outcome)),
-            { duration: Math.max(0, untilMillis - nowMillis), orElse: () => this.#withdraw(arrived, waiting) }
-          )),
+      this.#join(name, group, mode, exempt, untilMillis),
+      ({ arrived, waiting }) => Effect.andThen(this.#send(arrived, waiting), this.#outcome(arrived, waiting)),
       ({ arrived, waiting }) => this.#gone(arrived, waiting)
     )
   }
 
-  #join(name: string, group: string, mode: BarrierMode, exempt: ReadonlyArray<number>) {
+  #join(name: string, group: string, mode: BarrierMode, exempt: ReadonlyArray<number>, untilMillis: number) {
     return Effect.suspend(() => {
       const arrived = this.#open.get(keyOf(group, name)) ?? this.#begin(name, group, mode)
       if (arrived.mode !== mode) return Effect.fail(new ModeMismatch({ name, asked: mode, round: arrived.mode }))
       for (const ring of exempt) arrived.exempt.add(ring)
-      const waiting: Waiting = { outcome: Deferred.makeUnsafe(), amendment: 0, leaving: false }
+      const waiting: Waiting = { untilMillis, outcome: Deferred.makeUnsafe(), amendment: 0, leaving: false }
       arrived.waiting.add(waiting)
       return Effect.succeed({ arrived, waiting })
     })
@@ -151,29 +157,42 @@ export class Arrivals {
     return arrived
   }
 
+  // A coordinator that does not listen must not hold anybody beyond the deadline.
+  #send(arrived: Arrived, waiting: Waiting): Effect.Effect<void, CoordinatorLost> {
+    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
+      const duration = Math.max(0, waiting.untilMillis - nowMillis)
+      const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number, duration))
+      return this.#link.listens ? told : Effect.timeoutOrElse(told, { duration, orElse: () => Effect.void })
+    })
+  }
+
   // The targets are taken as it is written: whatever this member has sent before it arrived lies below them.
-  #send(arrived: Arrived, waiting: Waiting, untilMillis: number): Effect.Effect<void, CoordinatorLost> {
-    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-      this.#link.tell((number) => {
-        const { attempt, exempt, group, mode, name } = arrived
-        waiting.amendment = arrived.amendments
-        arrived.amendments += 1
-        arrived.requests.set(number, waiting)
-        return {
-          _tag: "Arrive",
-          arrival: {
-            name,
-            group,
-            mode,
-            epoch: this.#link.roster.epoch,
-            attempt,
-            amendment: waiting.amendment,
-            deadlineMillis: Math.max(0, untilMillis - nowMillis),
-            drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
-            exempt: [...exempt]
-          }
-        }
-      }))
+  #arrival(arrived: Arrived, waiting: Waiting, number: number, deadlineMillis: number): Request {
+    const { attempt, exempt, group, mode, name } = arrived
+    waiting.amendment = arrived.amendments
+    arrived.amendments += 1
+    arrived.requests.set(number, waiting)
+    return {
+      _tag: "Arrive",
+      arrival: {
+        name,
+        group,
+        mode,
+        epoch: this.#link.roster.epoch,
+        attempt,
+        amendment: waiting.amendment,
+        deadlineMillis,
+        drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
+        exempt: [...exempt]
+      }
+    }
+  }
+
+  #outcome(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
+    return Effect.flatMap(
+      Deferred.await(waiting.outcome),
+      (outcome) => outcome._tag === "Expired" ? this.#withdraw(arrived, waiting) : Effect.succeed(outcome)
+    )
   }
 
   // --- too late ---
@@ -181,7 +200,6 @@ export class Arrivals {
   // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
     return Effect.suspend(() => {
-      waiting.leaving = true
       const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
       if (arrived.requests.size === 0) return Effect.fail(undecided)
       return this.#takeBack(arrived).pipe(
@@ -290,16 +308,21 @@ export class Arrivals {
   // --- draining ---
 
   #drain(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
+    if (!release.drain) return Effect.succeed(resultOf(release, []))
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
-    const reached = release.drain
-      ? Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency: "unbounded" })
-      : Effect.succeed([])
-    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-      Effect.timeoutOrElse(reached, {
-        // What is there already is not late, however late the release came.
-        duration: Math.max(1, untilMillis - nowMillis),
-        orElse: () => Effect.fail(this.#undrained(release, targets))
-      })).pipe(Effect.map((drained) => resultOf(release, drained)))
+    const reached = (concurrency: 1 | "unbounded") =>
+      Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency })
+    const cursor = cursorOf(release)
+    const isThere = targets.every((target) => this.#mesh.source(target.ring)?.hasReached(target, cursor) ?? false)
+    // What is there already is not late, however late the release came.
+    const drained = isThere ?
+      reached(1) :
+      Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+        Effect.timeoutOrElse(reached("unbounded"), {
+          duration: Math.max(1, untilMillis - nowMillis),
+          orElse: () => Effect.fail(this.#undrained(release, targets))
+        }))
+    return Effect.map(drained, (drained) => resultOf(release, drained))
   }
 
   #reached(release: Released, target: RingTarget): Effect.Effect<Drained, RangeLost> {
@@ -307,17 +330,26 @@ export class Arrivals {
     const of: DrainingOf = { round, name, mode, member: this.#mesh.self, side: "member" }
     const source = this.#mesh.source(target.ring)
     if (source === undefined) return Effect.fail(new RangeLost({ ring: target.ring, from: 0, to: target.position }))
-    // What a processing fence waits for is over when it is released: the members look, and find out what was lost.
-    return drain(source, target, mode === "processingFence" ? "handled" : "delivered", of, this.#settled.trace)
+    return drain(source, target, cursorOf(release), of, this.#settled.trace)
   }
 
-  #undrained({ name }: Released, targets: ReadonlyArray<RingTarget>): BarrierTimedOut {
+  #undrained(release: Released, targets: ReadonlyArray<RingTarget>): BarrierTimedOut {
     const undrained = targets.filter(({ position, ring }) =>
-      (this.#mesh.source(ring)?.position("delivered") ?? 0) < position
+      (this.#mesh.source(ring)?.position(cursorOf(release)) ?? 0) < position
     )
-    return new BarrierTimedOut({ name, absent: [], undrained, undecided: false })
+    return new BarrierTimedOut({ name: release.name, absent: [], undrained, undecided: false })
   }
 }
+
+const expire = (waiting: Waiting): void => {
+  const { outcome } = waiting
+  waiting.leaving = true
+  waiting.outcome = Deferred.makeUnsafe()
+  Deferred.doneUnsafe(outcome, Effect.succeed({ _tag: "Expired" }))
+}
+
+// What a processing fence waits for is over when it is released: the members look, and find out what was lost.
+const cursorOf = ({ mode }: Released): Cursor => mode === "processingFence" ? "handled" : "delivered"
 
 const keyOf = (group: string, name: string): string => JSON.stringify([group, name])
 

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
 import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
-import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
+import type { OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
@@ -29,6 +29,9 @@ type Pending = Deferred.Deferred<Answer, CoordinatorLost>
 /** What is told, made when its turn to be written comes. */
 export type Telling = Request | ((number: number) => Request)
 
+/** Room that all but the longest requests find enough. */
+const requestBytes = 1024
+
 export class ControlLink {
   readonly roster = new Roster()
   readonly #changes: PubSub.PubSub<Change>
@@ -36,7 +39,7 @@ export class ControlLink {
   readonly #ring: Ring["Service"]
   readonly #settled: Settled
   readonly #port: RingReaderPort
-  readonly #controlRing: number
+  readonly #control: RingWriterPort
   readonly #writer: MessageWriter
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Set<(notice: Notice) => void>()
@@ -57,7 +60,7 @@ export class ControlLink {
     settled: Settled,
     opened: {
       readonly port: RingReaderPort
-      readonly controlRing: number
+      readonly control: RingWriterPort
       readonly writer: MessageWriter
       readonly changes: PubSub.PubSub<Change>
     }
@@ -66,7 +69,7 @@ export class ControlLink {
     this.self = self
     this.#settled = settled
     this.#port = opened.port
-    this.#controlRing = opened.controlRing
+    this.#control = opened.control
     this.#writer = opened.writer
     this.#changes = opened.changes
     this.#source = this.#newSource()
@@ -80,7 +83,7 @@ export class ControlLink {
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
       const port = yield* awaitCoordinator(ring, settled)
       const changes = yield* PubSub.unbounded<Change>()
-      const link = new ControlLink(ring, self, settled, { port, controlRing: control.ring, writer, changes })
+      const link = new ControlLink(ring, self, settled, { port, control, writer, changes })
       yield* Effect.forkScoped(Effect.ignore(link.#reading))
       return link
     }
@@ -119,6 +122,11 @@ export class ControlLink {
     return Deferred.await(this.#over)
   }
 
+  /** Somebody coordinates, and takes what is said to it: nothing has to be waited for in saying it. */
+  get listens(): boolean {
+    return this.#state === "up" && this.#control.hasRoom(requestBytes)
+  }
+
   /** Asks, and waits for the answer. */
   request(request: Request): Effect.Effect<Answer, CoordinatorLost> {
     return Effect.suspend(() => {
@@ -139,7 +147,7 @@ export class ControlLink {
     })
   }
 
-  /** Says something; an answer, if there is one, comes as a notice with that number. */
+  /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
   tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
       const number = this.#nextNumber()
@@ -167,7 +175,7 @@ export class ControlLink {
 
   /** Waits until the coordinator reads this member's control ring. */
   get heard(): Effect.Effect<void> {
-    const isRead = () => this.#ring.readers(this.#controlRing).length > 0 ? true : undefined
+    const isRead = () => this.#ring.readers(this.#control.ring).length > 0 ? true : undefined
     return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
   }
 
@@ -221,9 +229,9 @@ export class ControlLink {
   readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
     Effect.andThen(Effect.suspend(() => {
       this.#port.rejoin()
+      this.#term = this.#port.generation()
       this.#source = this.#newSource()
       this.#failPending("silent")
-      this.#term = this.#port.generation()
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
@@ -266,8 +274,10 @@ export class ControlLink {
   }
 
   #tookOver(term: number): void {
-    this.#term = term
-    this.#failPending("replaced")
+    if (term !== this.#term) {
+      this.#term = term
+      this.#failPending("replaced")
+    }
     this.#isUp()
   }
 

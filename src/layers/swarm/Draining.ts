@@ -74,7 +74,7 @@ export const drainEverywhere = (
   })
 
 /** How far the last of them is, up to the target. `undefined` when one lives and is no reader of that ring any more. */
-const leastHandled = (
+export const leastHandled = (
   ring: Ring["Service"],
   members: ReadonlyArray<MemberId>,
   target: RingTarget

@@ -32,8 +32,6 @@ export interface PresidingOptions {
   readonly roster: Roster | undefined
 }
 
-const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
-
 type Start = (key: string, effect: Effect.Effect<void>) => void
 
 export class Presiding {
@@ -103,7 +101,7 @@ export class Presiding {
     if (options.roster !== undefined) {
       presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state, term: writer.generation })
       // The predecessor is a member still, and whoever died with it.
-      presiding.look()
+      presiding.#endDead()
     }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
     return presiding
@@ -387,5 +385,7 @@ export class Presiding {
     }
   }
 }
+
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
 
 const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })

@@ -10,7 +10,7 @@ import type { BarrierMode, Exemption, RangeLost } from "../../services/Barrier.t
 import { isSame, type MemberId } from "../../services/Member.ts"
 import type { Ring, RingTarget } from "../../services/Ring.ts"
 import type { Answer, Arrival, Notice } from "./ControlMessages.ts"
-import { drain, drainEverywhere, type DrainingOf, furthest } from "./Draining.ts"
+import { drain, drainEverywhere, type DrainingOf, furthest, leastHandled } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
 import type { Settled } from "./Options.ts"
 import type { Roster } from "./Roster.ts"
@@ -36,6 +36,7 @@ interface Round {
   readonly departed: Array<MemberId>
   readonly withdrawn: Array<MemberId>
   draining: boolean
+  hasFiber: boolean
 }
 
 // One in which only the dead have arrived stays: what they had sent is a target for those who are still to come.
@@ -192,7 +193,8 @@ export class Rounds {
       kept: [],
       departed: [],
       withdrawn: [],
-      draining: false
+      draining: false,
+      hasFiber: false
     }
     this.#open.add(round)
     return round
@@ -200,7 +202,7 @@ export class Rounds {
 
   #lookAt(round: Round): void {
     if (isOver(round)) {
-      this.#host.stop(round.id)
+      this.#stop(round)
       this.#open.delete(round)
       return
     }
@@ -208,14 +210,24 @@ export class Rounds {
     // A round that drains already begins again: whom it waits for has changed.
     round.draining = true
     const targets = this.#targetsOf(round)
-    if (targets.length === 0) return this.#release(round, targets)
+    // Most rounds have nothing left to drain, and need no fiber to find out.
+    const isTraced = this.#host.settled.trace !== undefined
+    if (targets.length === 0 || (!isTraced && targets.every((target) => this.#isDrained(round, target)))) {
+      this.#stop(round)
+      return this.#release(round, targets)
+    }
     const draining = this.#drain(round, targets).pipe(
       Effect.matchEffect({
         onFailure: (lost) => Effect.sync(() => this.#break(round, lost)),
         onSuccess: () => Effect.sync(() => this.#release(round, targets))
       })
     )
+    round.hasFiber = true
     this.#host.start(round.id, draining)
+  }
+
+  #stop(round: Round): void {
+    if (round.hasFiber) this.#host.stop(round.id)
   }
 
   #targetsOf(round: Round): ReadonlyArray<RingTarget> {
@@ -246,8 +258,22 @@ export class Rounds {
 
   #handledByAll(round: Round, target: RingTarget): Effect.Effect<void, RangeLost> {
     const { ring, settled } = this.#host
-    const waitsFor = [...round.expected.values()].filter((member) => !this.#isExempt(round, member, target.ring))
-    return drainEverywhere(ring, waitsFor, target, this.#drainingOf(round), settled.trace)
+    return drainEverywhere(ring, this.#waitedFor(round, target), target, this.#drainingOf(round), settled.trace)
+  }
+
+  #isDrained(round: Round, target: RingTarget): boolean {
+    const { mesh, ring } = this.#host
+    if (round.mode === "processingFence") {
+      return (leastHandled(ring, this.#waitedFor(round, target), target) ?? -1) >= target.position
+    }
+    const source = mesh.source(target.ring)
+    if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return true
+    return source.lost === undefined && source.hasReached(target, "delivered")
+  }
+
+  /** Whose handlers a processing fence waits for. */
+  #waitedFor(round: Round, { ring }: RingTarget): ReadonlyArray<MemberId> {
+    return [...round.expected.values()].filter((member) => !this.#isExempt(round, member, ring))
   }
 
   #drainingOf({ id, mode, name }: Round): DrainingOf {

@@ -162,6 +162,7 @@ export class Core {
     return Effect.suspend(() => {
       this.link.look()
       this.#office.presiding?.look()
+      this.arrivals.look(nowMillis)
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
