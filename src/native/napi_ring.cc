@@ -112,13 +112,13 @@ napi_value ringAppend(napi_env env, napi_callback_info info) {
                     arguments.word(3), arguments.word(4), arguments.word(5), correlation, payload,
                     static_cast<uint32_t>(bytes)};
   const int64_t end = writer->append(frame);
-  if (end >= 0 && arguments.boolean(8)) writer->publish();
+  if (end >= 0 && arguments.boolean(8)) writer->publish(false);
   return number(env, static_cast<double>(end));
 }
 
 napi_value ringPublish(napi_env env, napi_callback_info info) {
   auto* writer = owned<RingWriter>(Arguments(env, info), 0);
-  if (writer != nullptr) writer->publish();
+  if (writer != nullptr) writer->publish(false);
   return nothing(env);
 }
 
