@@ -207,6 +207,11 @@ export interface NativeRingReader {
   readonly ringBytes: number
 }
 
+export interface NativeRoundTrips {
+  readonly p50Micros: number
+  readonly p99Micros: number
+}
+
 export interface NativeSnapshot {
   readonly epoch: number
   readonly topics: ReadonlyArray<NativeTopicState>
@@ -278,6 +283,8 @@ export interface Native {
   startWaiter(region: RegionHandle, wake: () => void): void
   armWaiter(region: RegionHandle, reasons: number): void
   disarmWaiter(region: RegionHandle): void
+  /** Rings that process's doorbell if it sleeps. */
+  wakeProcess(region: RegionHandle, slot: number): void
   serverState(region: RegionHandle): number
   laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
   inspectRegion(path: string): NativeInspection
@@ -387,6 +394,8 @@ export interface Native {
   measureLineRoundTrip(): Promise<number>
   /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean
+  measureFutexRoundTrips(trips: number): Promise<NativeRoundTrips>
+  measureRingRoundTrips(trips: number, asleep: boolean): Promise<NativeRoundTrips>
 }
 
 export const isFault = (error: unknown): error is NativeFault =>

@@ -33,6 +33,20 @@ inline void relax() {
 #endif
 }
 
+// How long the probe of a cache line's way may take.
+constexpr uint64_t probeNanos = 50'000'000;
+
+// Far longer than a line takes to come over: what is waited for does not run, and wants this core.
+constexpr uint32_t spinsAtOnce = 256;
+
+template <class Ready>
+void spinUntil(Ready ready) {
+  for (uint32_t spins = 1; !ready(); spins += 1) {
+    relax();
+    if (spins % spinsAtOnce == 0) std::this_thread::yield();
+  }
+}
+
 void* mapShared(size_t bytes) {
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   return at == MAP_FAILED ? nullptr : at;
@@ -78,17 +92,14 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
   std::thread reader([&] {
     uint64_t at = 0;
     while (at < total) {
-      const uint64_t end = p.observe(lines->written.position);
-      if (end == at) {
-        relax();
-        continue;
-      }
+      uint64_t end = at;
+      spinUntil([&] { return (end = p.observe(lines->written.position)) != at; });
       for (; at < end; at += publishEvery) readerFold += foldBytes(ring + at % ringBytes, publishEvery);
       p.publish(lines->read.position, at);
     }
   });
   for (uint64_t at = 0; at < total;) {
-    while (at + publishEvery - p.observe(lines->read.position) > ringBytes) relax();
+    spinUntil([&] { return at + publishEvery - p.observe(lines->read.position) <= ringBytes; });
     for (const uint64_t end = at + publishEvery; at < end; at += blockBytes) {
       std::memcpy(ring + at % ringBytes, block.data(), blockBytes);
     }
@@ -102,28 +113,34 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
 }
 
 double lineRoundTripMicros() {
-  constexpr uint64_t trips = 20'000;
-  constexpr int rounds = 7;
+  constexpr uint64_t trips = 200;
+  constexpr size_t roundsMin = 7;
+  constexpr size_t roundsMax = 700;
+  constexpr uint64_t over = ~uint64_t{0};
   const Publication p;
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
   if (lines == nullptr) return 0;
-  std::vector<double> micros;
   std::thread echo([&] {
-    for (uint64_t i = 1; i <= trips * rounds; i += 1) {
-      while (p.observe(lines->written.position) < i) relax();
-      p.publish(lines->read.position, i);
+    for (uint64_t heard = 0; heard != over;) {
+      spinUntil([&] { return p.observe(lines->written.position) != heard; });
+      heard = p.observe(lines->written.position);
+      p.publish(lines->read.position, heard);
     }
   });
+  std::vector<double> micros;
   uint64_t i = 0;
-  for (int round = 0; round < rounds; round += 1) {
+  const uint64_t began = monotonicNanos();
+  // On a busy machine the two may have to share a core: then a few rounds have to do.
+  while (micros.size() < roundsMin || (micros.size() < roundsMax && monotonicNanos() - began < probeNanos)) {
     const uint64_t started = monotonicNanos();
     for (uint64_t trip = 0; trip < trips; trip += 1) {
       i += 1;
       p.publish(lines->written.position, i);
-      while (p.observe(lines->read.position) < i) relax();
+      spinUntil([&] { return p.observe(lines->read.position) >= i; });
     }
     micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
   }
+  p.publish(lines->written.position, over);
   echo.join();
   munmap(lines, sizeof(RingLines));
   std::sort(micros.begin(), micros.end());

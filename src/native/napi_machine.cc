@@ -1,6 +1,8 @@
-#include "lifeline.h"
+#include <algorithm>
+
 #include "machine.h"
 #include "napi_support.h"
+#include "round_trips.h"
 
 namespace ringfence::binding {
 
@@ -59,11 +61,32 @@ napi_value measureLineRoundTrip(napi_env env, napi_callback_info) {
       [=](napi_env at) { return number(at, *micros); });
 }
 
-// holdLifeline(fd, proof, exitCode): false when it is not the lifeline.
-napi_value holdLifelineOf(napi_env env, napi_callback_info info) {
+// Resolves with { p50Micros, p99Micros } of what `measure` finds.
+napi_value roundTrips(napi_env env, std::function<Status(RoundTrips&)> measure) {
+  auto found = std::make_shared<RoundTrips>();
+  return async(
+      env, [=] { return measure(*found); },
+      [=](napi_env at) {
+        napi_value out;
+        napi_create_object(at, &out);
+        set(at, out, "p50Micros", number(at, found->p50Micros));
+        set(at, out, "p99Micros", number(at, found->p99Micros));
+        return out;
+      });
+}
+
+// measureFutexRoundTrips(trips)
+napi_value measureFutexRoundTrips(napi_env env, napi_callback_info info) {
+  const uint32_t trips = std::max(1U, Arguments(env, info).word(0));
+  return roundTrips(env, [=](RoundTrips& found) { return futexRoundTrips(trips, found); });
+}
+
+// measureRingRoundTrips(trips, asleep)
+napi_value measureRingRoundTrips(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  const auto fd = static_cast<int>(arguments.integer(0));
-  return truth(env, holdLifeline(fd, arguments.text(1), static_cast<int>(arguments.integer(2))));
+  const uint32_t trips = std::max(1U, arguments.word(0));
+  const bool asleep = arguments.boolean(1);
+  return roundTrips(env, [=](RoundTrips& found) { return ringRoundTrips(trips, asleep, found); });
 }
 
 }  // namespace
@@ -72,7 +95,8 @@ void registerMachine(napi_env env, napi_value exports) {
   method(env, exports, "foldInto", foldInto);
   method(env, exports, "measureCopyLimit", measureCopyLimit);
   method(env, exports, "measureLineRoundTrip", measureLineRoundTrip);
-  method(env, exports, "holdLifeline", holdLifelineOf);
+  method(env, exports, "measureFutexRoundTrips", measureFutexRoundTrips);
+  method(env, exports, "measureRingRoundTrips", measureRingRoundTrips);
 }
 
 }  // namespace ringfence::binding

@@ -187,6 +187,16 @@ napi_value armWaiter(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
+// wakeProcess(region, slot): rings that process's doorbell if it sleeps, for whatever reason.
+napi_value wakeProcess(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  if (handle == nullptr) return nothing(env);
+  handle->region->publication().fullFence();
+  handle->region->wakeProcess(arguments.word(1), sleepsForAll);
+  return nothing(env);
+}
+
 napi_value disarmWaiter(napi_env env, napi_callback_info info) {
   auto* handle = owned<RegionHandle>(Arguments(env, info), 0);
   if (handle == nullptr || handle->waiter == nullptr) return nothing(env);
@@ -301,6 +311,7 @@ void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "startWaiter", startWaiter);
   method(env, exports, "armWaiter", armWaiter);
   method(env, exports, "disarmWaiter", disarmWaiter);
+  method(env, exports, "wakeProcess", wakeProcess);
   method(env, exports, "serverState", serverStateOf);
   method(env, exports, "laneBuffer", laneBuffer);
   method(env, exports, "inspectRegion", inspectRegion);

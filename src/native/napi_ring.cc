@@ -112,13 +112,13 @@ napi_value ringAppend(napi_env env, napi_callback_info info) {
                     arguments.word(3), arguments.word(4), arguments.word(5), correlation, payload,
                     static_cast<uint32_t>(bytes)};
   const int64_t end = writer->append(frame);
-  if (end >= 0 && arguments.boolean(8)) writer->publish();
+  if (end >= 0 && arguments.boolean(8)) writer->publish(false);
   return number(env, static_cast<double>(end));
 }
 
 napi_value ringPublish(napi_env env, napi_callback_info info) {
   auto* writer = owned<RingWriter>(Arguments(env, info), 0);
-  if (writer != nullptr) writer->publish();
+  if (writer != nullptr) writer->publish(false);
   return nothing(env);
 }
 
@@ -241,6 +241,7 @@ napi_value closeRingReader(napi_env env, napi_callback_info info) {
 }
 
 // ringReaders(region, ring, out: Float64Array): 8 numbers for each active reader that lives; returns how many there are
+// SYNC: the cursors pair with the publishes in RingReader::advance: what a handler did comes before it is counted here.
 napi_value ringReaders(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
@@ -262,6 +263,7 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
     for (uint32_t f = 0; f < readerFields; f += 1) out[active * readerFields + f] = static_cast<double>(fields[f]);
     active += 1;
   }
+  p.loadFence();
   return count(env, active);
 }
 

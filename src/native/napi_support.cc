@@ -92,5 +92,6 @@ NAPI_MODULE_INIT() {
   ringfence::binding::registerLog(env, exports);
   ringfence::binding::registerMachine(env, exports);
   ringfence::binding::registerRing(env, exports);
+  ringfence::binding::registerLifeline(env, exports);
   return exports;
 }

@@ -136,5 +136,6 @@ void registerRegion(napi_env env, napi_value exports);
 void registerLog(napi_env env, napi_value exports);
 void registerMachine(napi_env env, napi_value exports);
 void registerRing(napi_env env, napi_value exports);
+void registerLifeline(napi_env env, napi_value exports);
 
 }  // namespace ringfence::binding

@@ -84,6 +84,10 @@ class Publication {
   // Stores before it are visible before stores after it.
   void storeFence() const { __atomic_thread_fence(__ATOMIC_RELEASE); }
 
+  // Loads before it are made before loads and stores after it: what was copied is followed by the question whether it
+  // still was what it should be.
+  void loadFence() const { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+
   // Stores before it are visible before loads after it are made: both sides of every sleep and of every claim against
   // a frontier need it.
   void fullFence() const { __atomic_thread_fence(__ATOMIC_SEQ_CST); }

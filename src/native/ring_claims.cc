@@ -58,8 +58,8 @@ std::vector<RingView> ringsOf(const Region& region) {
   const Publication& p = region.publication();
   std::vector<RingView> views;
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
+    if (p.observe(region.ring(i).claim.generation) == 0) continue;
     const RingClaim claim = p.copyOut(region.ring(i).claim);
-    if (claim.generation == 0) continue;
     const RingLead lead = p.copyOut(region.ring(i).lead);
     views.push_back({i, claim.generation, claim.process, written(region, i), lead.position, lead.frames,
                      lead.fullEvents, lead.evictions, nameOf(claim)});
@@ -110,8 +110,11 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
   p.publish(slot.lead.generation, generation);
   p.write(slot.claim.process, region.slot());
   p.write(slot.claim.processGeneration, region.generation());
-  std::memset(slot.claim.name, 0, nameBytes);
-  std::memcpy(slot.claim.name, name.data(), name.size());
+  // A name that stays is not touched: others read it at any time, and whoever dies here must not leave half of it.
+  if (nameOf(p.copyOut(slot.claim)) != name) {
+    std::memset(slot.claim.name, 0, nameBytes);
+    std::memcpy(slot.claim.name, name.data(), name.size());
+  }
   p.wrote(&slot.claim, sizeof(slot.claim));
   p.publish(slot.claim.generation, generation);
   role = {found, generation, position};

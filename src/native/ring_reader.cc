@@ -66,8 +66,11 @@ void RingReader::advance(const RingCursors& to) {
   if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
 }
 
+// SYNC: pairs with the publish in RingWriter::evict. The fence keeps the loads of frames that were copied before the
+// look: what an evicted reader copied from room that was written again is never taken for whole.
 bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
   const Publication& p = region_->publication();
+  p.loadFence();
   const RingReaderFate& fate = region_->ringReader(role_.ring, role_.slot).fate;
   if (!isEvicted()) return false;
   from = p.read(fate.evictedFrom);

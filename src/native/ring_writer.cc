@@ -93,7 +93,7 @@ int64_t RingWriter::append(const Frame& frame) {
 
 // SYNC: the position pairs with the observe in RingReader::available; the frames below it were written before. The
 // fence orders it against the readers' sleep words (Waiter::arm).
-void RingWriter::publish() {
+void RingWriter::publish(bool selfToo) {
   if (over() || published_ == position_) return;
   const Publication& p = region_->publication();
   RingLead& lead = region_->ring(role_.ring).lead;
@@ -102,7 +102,9 @@ void RingWriter::publish() {
   p.publish(lead.position, published_);
   p.fullFence();
   refreshReaders();
-  for (const uint32_t process : processes_) region_->wakeProcess(process, sleepsForData);
+  for (const uint32_t process : processes_) {
+    if (selfToo || process != region_->slot()) region_->wakeProcess(process, sleepsForData);
+  }
 }
 
 void RingWriter::wantRoom(bool wants) {

@@ -28,7 +28,8 @@ class RingWriter {
 
   // Position behind the frame, -1 when there is no room. Nothing is seen before publish().
   int64_t append(const Frame& frame);
-  void publish();
+  // Rings those who wait for it; the writer's own process only when `selfToo`: its event loop knows by itself.
+  void publish(bool selfToo = true);
   // Looks at the readers again; the dead among those who hold the room stop counting.
   bool hasRoomFor(uint64_t payloadBytes);
   // The largest frame that is taken: a quarter of the ring, so that a reader never has to release all of it.

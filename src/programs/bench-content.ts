@@ -37,16 +37,25 @@ export const sumOf = (recordBytes: number, count: number): bigint => {
 
 export const formatSum = (sum: bigint): string => (sum & wordMask).toString(16).padStart(16, "0")
 
-/** Adds bytes as 64-bit words in plain JavaScript, to two numbers that hold 32 bits of the sum and its carries. */
+/**
+ * Adds bytes as 64-bit words in plain JavaScript, to two numbers that hold 32 bits of the sum and its carries. The bytes
+ * lie on an address that is a multiple of 4.
+ */
 export class JavaScriptSum {
   #low = 0
   #high = 0
+  /** All the memory that the bytes are part of: mostly the same from one time to the next. */
+  #words: Uint32Array = new Uint32Array(0)
 
   add(bytes: Uint8Array): void {
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+    if (bytes.buffer !== this.#words.buffer) {
+      this.#words = new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2)
+    }
+    const words = this.#words
+    const end = (bytes.byteOffset + bytes.byteLength) >>> 2
     let low = 0
     let high = 0
-    for (let i = 0; i + 1 < words.length; i += 2) {
+    for (let i = bytes.byteOffset >>> 2; i + 1 < end; i += 2) {
       low += words[i] as number
       high += words[i + 1] as number
     }

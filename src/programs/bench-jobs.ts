@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import type * as Topic from "../services/Topic.ts"
 import { make } from "../services/Topic.ts"
+import { Fold } from "./bench-folding.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import { clientFields } from "./client-child.ts"
 import { PublishedCounts } from "./run-counts.ts"
@@ -36,9 +37,6 @@ export const Published = Schema.Struct({
   heapBytesPerRecord: Schema.Finite
 })
 export type Published = typeof Published.Type
-
-export const Fold = Schema.Literals(["native", "javascript"])
-export type Fold = typeof Fold.Type
 
 export const SubscriberJob = Schema.Struct({
   ...clientFields,

@@ -22,7 +22,8 @@ export type Measurement<A, E, R> = (before: ReadonlyArray<A>) => Effect.Effect<A
 
 /** Runs all of them back to back, again from the first if the placement flipped on the way. */
 export const together = Effect.fnUntraced(function*<A, E, R>(
-  measurements: ReadonlyArray<Measurement<A, E, R>>
+  measurements: ReadonlyArray<Measurement<A, E, R>>,
+  attemptsMax = 4
 ): Effect.fn.Return<Placed<A>, E | RegionError, R> {
   for (let attempts = 1;; attempts += 1) {
     const probesMicros = [yield* Machine.lineRoundTripMicros]
@@ -39,8 +40,6 @@ export const together = Effect.fnUntraced(function*<A, E, R>(
 })
 
 // --- internal ---
-
-const attemptsMax = 4
 
 /** Near round trips take about 0.1 microseconds, far ones three to five times as long. */
 const farMicros = 0.25

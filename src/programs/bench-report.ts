@@ -1,11 +1,11 @@
 /**
  * The benchmark's report: where it ran, what was measured, and both as text.
  */
-import { availableParallelism, cpus, release, totalmem } from "node:os"
 import { contentSeed } from "./bench-content.ts"
+import { describeEnvironment, type Environment, environment } from "./bench-environment.ts"
 import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./bench-round.ts"
 import { mainScenario, warmupBytes } from "./bench-scenarios.ts"
-import { type FigureSummary, type Spread, summarize, type Summary } from "./bench-summary.ts"
+import { type FigureSummary, ranged, type Spread, summarize, type Summary } from "./bench-summary.ts"
 import { formatBytes, formatCount, formatMicros, plural } from "./quantities.ts"
 
 /**
@@ -16,13 +16,7 @@ export const embarcaderoGigabytesPerSecond = 0.65
 
 export interface BenchReport {
   readonly program: "bench log"
-  readonly environment: {
-    readonly node: string
-    readonly kernel: string
-    readonly processor: string
-    readonly cores: number
-    readonly memoryBytes: number
-  }
+  readonly environment: Environment
   readonly settings: Readonly<Record<string, number | string>>
   readonly rounds: ReadonlyArray<Round>
   readonly summary: ReadonlyArray<Summary>
@@ -37,13 +31,7 @@ export const report = (totalBytes: number, rounds: ReadonlyArray<Round>): BenchR
   const { batchBytes, brokers, laneBytes, recordBytes } = mainScenario(totalBytes)
   return {
     program: "bench log",
-    environment: {
-      node: process.version,
-      kernel: release(),
-      processor: cpus()[0]?.model.trim() ?? "unknown",
-      cores: availableParallelism(),
-      memoryBytes: totalmem()
-    },
+    environment: environment(),
     settings: {
       totalBytes,
       warmupBytes,
@@ -64,13 +52,11 @@ export const report = (totalBytes: number, rounds: ReadonlyArray<Round>): BenchR
 
 /** The report for people. */
 export const describe = (report: BenchReport): string => {
-  const { environment, settings } = report
+  const { settings } = report
   const sums = report.rounds.flat().flatMap(({ values }) => values).flatMap(({ log }) => log?.sums ?? [])
   return [
     "",
-    `${environment.processor}, ${
-      plural(environment.cores, "core")
-    }, Node ${environment.node}, Linux ${environment.kernel}`,
+    describeEnvironment(report.environment),
     `${formatBytes(Number(settings["totalBytes"]))} a measurement after ${formatBytes(warmupBytes)} of warm-up; `
     + `lanes of ${formatBytes(Number(settings["laneBytes"]))}, batches of ${
       formatBytes(Number(settings["batchBytes"]))
@@ -91,9 +77,6 @@ export const describe = (report: BenchReport): string => {
 const nameLength = 34
 
 const row = (name: string, text: string): string => `  ${name.padEnd(nameLength)} ${text}`
-
-const ranged = ({ max, median, min, runs }: Spread, format: (value: number) => string): string =>
-  runs === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)}, ${runs} runs)`
 
 const decimals = (digits: number) => (value: number): string => value.toFixed(digits)
 

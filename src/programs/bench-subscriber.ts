@@ -2,38 +2,18 @@
  * A child of the benchmark: reads every byte of every message, as 64-bit words into one sum.
  */
 import * as Effect from "effect/Effect"
-import * as Machine from "../layers/Machine.ts"
-import type { RegionError } from "../services/CxlMemory.ts"
 import { Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
-import { formatSum, JavaScriptSum } from "./bench-content.ts"
-import { BenchSubscriber, benchTopic, type Fold, type SubscriberJob } from "./bench-jobs.ts"
+import { formatSum } from "./bench-content.ts"
+import { foldingOf } from "./bench-folding.ts"
+import { BenchSubscriber, benchTopic, type SubscriberJob } from "./bench-jobs.ts"
 import { runChild } from "./child-program.ts"
 import { attached, LogEnded } from "./client-child.ts"
 import { monotonicMillis } from "./monotonic.ts"
 import { OrderCheck } from "./order-check.ts"
 import { coresSince } from "./process-usage.ts"
 
-interface Folding {
-  readonly add: (bytes: Uint8Array) => void
-  readonly value: () => bigint
-}
-
-const folding = (fold: Fold): Effect.Effect<Folding, RegionError> => {
-  if (fold === "javascript") {
-    const sum = new JavaScriptSum()
-    return Effect.succeed({ add: (bytes) => sum.add(bytes), value: () => sum.value() })
-  }
-  return Effect.map(Machine.fold, (fold) => {
-    const sum = new Uint32Array(2)
-    return {
-      add: (bytes: Uint8Array) => fold(bytes, sum),
-      value: () => (BigInt(sum[1] as number) << 32n) + BigInt(sum[0] as number)
-    }
-  })
-}
-
 const readAll = Effect.fnUntraced(function*(job: SubscriberJob, subscriber: SubscriberHandle<Uint8Array>) {
-  const sum = yield* folding(job.fold)
+  const sum = yield* foldingOf(job.fold)
   const order = new OrderCheck()
   const wanted = job.warmupRecords + job.records
   let disordered = 0

@@ -57,6 +57,10 @@ export const spreadOf = (values: ReadonlyArray<number>): Spread | undefined => {
   return { median: (lower + upper) / 2, min, max, runs: sorted.length }
 }
 
+/** The median, with its range where there were several runs. */
+export const ranged = ({ max, median, min, runs }: Spread, format: (value: number) => string): string =>
+  runs === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)}, ${runs} runs)`
+
 // --- internal ---
 
 const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary => {

@@ -1,9 +1,12 @@
 /**
- * `ringfence bench log`: what the log reaches, held against what the machine itself reaches in the same minute.
+ * `ringfence bench`: what the log and the rings reach, held against what the machine itself reaches in the
+ * same minute.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import { benchBarrier } from "./barrier-bench.ts"
+import { runsSetting } from "./bench-command.ts"
 import * as BenchReport from "./bench-report.ts"
 import { groupNames, measureRound, type Round } from "./bench-round.ts"
 import { ChecksFailed } from "./checks.ts"
@@ -11,6 +14,8 @@ import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting
 import { countFlag } from "./quantities.ts"
 import { removeLeftovers } from "./region-plan.ts"
 import { printReport } from "./report.ts"
+import { benchRing } from "./ring-bench.ts"
+import { benchRpc } from "./rpc-bench.ts"
 import { lines } from "./usage.ts"
 
 const mebibyte = 1024 * 1024
@@ -20,10 +25,7 @@ const settings = {
     description: "Mebibytes to carry in each measurement",
     fallback: 1024
   }),
-  runs: setting("runs", (name) => countFlag(name, 1000), {
-    description: "How often to measure everything; with more than one, medians and ranges are reported",
-    fallback: 1
-  }),
+  runs: runsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
     description: "Measure one group by itself",
     shown: "all of them"
@@ -46,8 +48,8 @@ const log = Command.make(
 )
 
 export const bench = Command.make("bench").pipe(
-  Command.withDescription("Measures how fast the log is on this machine"),
-  Command.withSubcommands([log])
+  Command.withDescription("Measures how fast this machine is, with the log, rings, calls and barriers"),
+  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier])
 )
 
 // --- internal ---

@@ -1,5 +1,5 @@
 /**
- * `ringfence demo`: real files through real processes, and a proof of what came out.
+ * `ringfence demo`: real files through real processes, and a proof of what came out. `demo barrier` is beside it.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -7,6 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { ChecksFailed, namesOfFailed } from "./checks.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { demoBarrier } from "./demo-barrier.ts"
 import * as DemoPlan from "./demo-plan.ts"
 import * as DemoReport from "./demo-report.ts"
 import { run } from "./demo-run.ts"
@@ -71,7 +72,8 @@ export const demo = Command.make(
   Command.withExamples([
     { command: "ringfence demo", description: "A quarter of a gibibyte of source files" },
     { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" }
-  ])
+  ]),
+  Command.withSubcommands([demoBarrier])
 )
 
 // --- internal ---

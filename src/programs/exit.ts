@@ -20,7 +20,7 @@ export const exitCode = {
   unavailable: 3,
   /** Something was waited for and did not come in time. */
   timeout: 4,
-  /** The log, or this session of it, ended while it was in use. */
+  /** The log, this session of it, or the swarm ended while it was in use. */
   logLost: 5,
   /** Standard output could not be written. */
   output: 6,
@@ -84,6 +84,11 @@ const codes: Readonly<Record<string, number>> = {
   Backpressure: exitCode.timeout,
   AckTimeout: exitCode.timeout,
   LogLost: exitCode.logLost,
+  JoinRefused: exitCode.unavailable,
+  RingUnavailable: exitCode.unavailable,
+  BarrierTimedOut: exitCode.timeout,
+  RingFull: exitCode.timeout,
+  CoordinatorLost: exitCode.logLost,
   PublisherClosed: exitCode.logLost
 }
 

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { NameMissing } from "./Coordinator.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
+import { codeOf } from "./NameCode.ts"
 import type { MessageTooLarge, RingFull } from "./Ring.ts"
 import type { LogLost } from "./Sequencer.ts"
 
@@ -128,13 +129,4 @@ export class Messenger extends Context.Service<Messenger, {
   readonly reached: (to: Reach) => ReadonlyArray<MemberInfo>
 }>()("ringfence/Messenger") {
   static readonly event = event
-}
-
-// --- internal ---
-
-// FNV-1a, 32 bits (Fowler, Noll, Vo).
-const codeOf = (name: string): number => {
-  let hash = 0x811c9dc5
-  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
-  return hash
 }

@@ -3,7 +3,8 @@
  * `ringfence` resolves to what was built.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 
@@ -66,6 +67,24 @@ describe("the examples of the documentation", () => {
     const output = execFileSync(process.execPath, [fileOf(application as Example)], { cwd: root, encoding: "utf8" })
     assert.include(output, "0: 100 × ABC")
     assert.include(output, "1: 7 × XYZ")
+  })
+
+  it("run: the calls of the README", async () => {
+    const calls = examples.find(({ kind }) => kind === "rpc") as Example
+    // Whoever runs these tests beside us has a region of its own.
+    writeFileSync(fileOf(calls), calls.code.replaceAll(`"market"`, `"market-${process.pid}"`))
+    const server = spawn(process.execPath, [fileOf(calls), "serve"], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    try {
+      for await (const line of server.stdout) if (String(line).includes("serving")) break
+      const output = execFileSync(process.execPath, [fileOf(calls)], { cwd: root, encoding: "utf8" })
+      assert.include(output, "ABC costs 300")
+    } finally {
+      server.kill("SIGTERM")
+      await once(server, "exit")
+    }
   })
 
   it("run: the test of the README", () => {

@@ -1,6 +1,6 @@
 /**
- * The structures of `src/native/layout.h` as data: names, sizes and offsets by the rules of the language, which the
- * header's own static assertions confirm.
+ * The structures of `src/native/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of the
+ * language, which the headers' own static assertions confirm.
  */
 
 export interface Field {
@@ -14,30 +14,22 @@ export interface Structure {
   readonly fields: ReadonlyArray<Field>
 }
 
+interface Claim {
+  readonly about: string
+  readonly bytes: number
+}
+
 export class LayoutHeader {
   readonly constants: Map<string, number> = new Map()
   readonly structures: Map<string, Structure> = new Map()
   /** Both sides of each static assertion on a size or an offset: what it is about, what it claims. */
-  readonly claims: ReadonlyArray<{ readonly about: string; readonly bytes: number }>
-  readonly #alignments = new Map<string, number>([["uint64_t", 8], ["uint32_t", 4], ["char", 1]])
-  readonly #sizes = new Map<string, number>(this.#alignments)
+  readonly claims: ReadonlyArray<Claim>
+  readonly #alignments = new Map(primitives)
+  readonly #sizes = new Map(primitives)
 
-  constructor(source: string) {
-    const code = source.replaceAll(/ *\/\/.*$/gm, "")
-    for (const [, name = "", value = ""] of code.matchAll(/^constexpr \w+ (\w+) = (\w+);/gm)) {
-      this.constants.set(name, Number(value.replace(/U?L*$/, "")))
-    }
-    // Only what lies in a region is plain data: `Layout` computes and has members that are functions.
-    const shared = code.slice(0, code.indexOf("struct Layout {"))
-    for (const [, align = "", name = "", body = ""] of shared.matchAll(topLevelStruct)) {
-      this.#structure(name, align, body)
-    }
-    this.claims = [...code.matchAll(/(sizeof|offsetof)\(([^)]*)\) == (\w+)/g)].map((
-      [, kind = "", about = "", claimed = ""]
-    ) => ({
-      about: kind === "sizeof" ? about : about.replace(", ", "#"),
-      bytes: this.#number(claimed)
-    }))
+  /** In the order in which they include each other. */
+  constructor(sources: ReadonlyArray<string>) {
+    this.claims = sources.flatMap((source) => this.#header(source.replaceAll(/ *\/\/.*$/gm, "")))
   }
 
   /** What a claim is about: the size of `Structure`, or the offset of `Structure#field`. */
@@ -45,6 +37,23 @@ export class LayoutHeader {
     const [name = "", field] = about.split("#")
     const structure = this.structures.get(name)
     return field === undefined ? structure?.bytes : structure?.fields.find(({ name }) => name === field)?.offset
+  }
+
+  #header(code: string): ReadonlyArray<Claim> {
+    for (const [, name = "", value = ""] of code.matchAll(/^constexpr \w+ (\w+) = (\w+);/gm)) {
+      this.constants.set(name, Number(value.replace(/U?L*$/, "")))
+    }
+    // Only what lies in a region is plain data: `Layout` computes and has members that are functions.
+    const [shared = ""] = code.split("struct Layout {")
+    for (const [, align = "", name = "", body = ""] of shared.matchAll(topLevelStruct)) {
+      this.#structure(name, align, body)
+    }
+    return [...code.matchAll(/(sizeof|offsetof)\(([^)]*)\) == (\w+)/g)].map((
+      [, kind = "", about = "", claimed = ""]
+    ) => ({
+      about: kind === "sizeof" ? about : about.replace(", ", "#"),
+      bytes: this.#number(claimed)
+    }))
   }
 
   // Adds the structure, and those inside it under `Outer.Inner`, as its members' types.
@@ -87,6 +96,15 @@ export class LayoutHeader {
 }
 
 // --- internal ---
+
+/** Each is aligned to its own size. */
+const primitives: ReadonlyArray<readonly [string, number]> = [
+  ["double", 8],
+  ["uint64_t", 8],
+  ["uint32_t", 4],
+  ["uint16_t", 2],
+  ["char", 1]
+]
 
 const topLevelStruct = /^struct (?:alignas\((\w+)\) )?(\w+) \{\n(.*?)^\};/gms
 const innerStruct = /^ {2}struct (?:alignas\((\w+)\) )?(\w+) \{\n(.*?)^ {2}\} (\w+);/gms

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import { LayoutHeader } from "./layout-header.ts"
@@ -13,7 +13,7 @@ const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
 const document = read("docs/memory-layout.md")
-const header = new LayoutHeader(read("src/native/layout.h"))
+const header = new LayoutHeader([read("src/native/layout.h"), read("src/native/ring_layout.h")])
 
 type Row = ReadonlyArray<string>
 
@@ -36,14 +36,14 @@ const fieldsOf = (name: string): ReadonlyArray<Row> =>
 
 describe("docs/memory-layout.md", () => {
   it("is compared with a header that was read right", () => {
-    assert.isAtLeast(header.claims.length, 20)
+    assert.isAtLeast(header.claims.length, 30)
     for (const { about, bytes } of header.claims) assert.strictEqual(header.measured(about), bytes, about)
   })
 
   it("shows every structure that lies in a region, and no other", () => {
     const shown = new Set(sections.map(({ name }) => name))
     assert.deepStrictEqual([...header.structures.keys()].filter((name) => !shown.has(name)), [], "not shown")
-    assert.deepStrictEqual([...shown].filter((name) => !header.structures.has(name)), [], "not in layout.h")
+    assert.deepStrictEqual([...shown].filter((name) => !header.structures.has(name)), [], "not in the headers")
   })
 
   it("shows each at its size, with every field at its offset", () => {
@@ -90,12 +90,31 @@ const pageUp = (bytes: number): number => Math.ceil(bytes / 4096) * 4096
 describe("the tables of the region's parts", () => {
   const [region = [], block = []] = tablesOf(document, "part")
   const layout = read("src/native/layout.cc")
-  const [beforeBlocks = "", inBlock = ""] = layout.split("at.blocks = end;")
+  const [beforeBlocks = "", fromBlocks = ""] = layout.split("at.blocks = end;")
+  const [inBlock = "", behindBlocks = ""] = fromBlocks.split("at.blockBytes = ")
 
   it("name the parts in their order, as many as there are", () => {
     const shown = (rows: ReadonlyArray<Row>) => rows.map(([, element, , count]) => [element, count])
-    assert.deepStrictEqual(shown(region.slice(1, -2)), takenIn(beforeBlocks))
+    assert.deepStrictEqual(shown(region), [
+      ["Header", "1"],
+      ...takenIn(beforeBlocks),
+      ["see below", "epochBlocks"],
+      ...takenIn(behindBlocks),
+      ["bytes", "brokers × clients"],
+      ["bytes", "rings"]
+    ])
     assert.deepStrictEqual(shown(block.slice(1)), takenIn(inBlock))
+  })
+
+  it("name them in the order of the drawings", () => {
+    const drawn = [...document.matchAll(/^```text\n(.*?)^```/gms)].map(([, drawing = ""]) => drawing)
+    for (const rows of [region, block]) {
+      const parts = rows.map(([part = ""]) => part.replace(/s$/, ""))
+      const drawing = drawn.find((drawing) => parts.every((part) => drawing.includes(part))) ?? ""
+      const places = parts.map((part) => drawing.indexOf(`│ ${part}`))
+      assert.isAtLeast(places[0] ?? -1, 0)
+      assert.deepStrictEqual(places, places.toSorted((a, b) => a - b), parts.join(", "))
+    }
   })
 
   it("give each its place", () => {
@@ -104,28 +123,41 @@ describe("the tables of the region's parts", () => {
       assert.deepStrictEqual([Number(bytes), Number(offset)], [header.structures.get(element)?.bytes, end], part)
       end += Number(bytes) * countOf(count)
     }
-    const ofBlock = pageUp(end)
+    const sizes: Record<string, number | undefined> = {
+      "epoch blocks": pageUp(end),
+      "payload rings": defaults["laneBytes"],
+      "ring data": defaults["ringBytes"]
+    }
     end = 0
-    for (const [part, element = "", bytes, count = "", offset] of region) {
+    for (const [part = "", element = "", bytes, count = "", offset] of region) {
       const onPage = part === "epoch blocks" || part === "payload rings"
-      const size = part === "epoch blocks" ? ofBlock : header.structures.get(element)?.bytes ?? defaults["laneBytes"]
+      const size = sizes[part] ?? header.structures.get(element)?.bytes
       assert.deepStrictEqual([Number(bytes), Number(offset)], [size, onPage ? pageUp(end) : end], part)
       end = Number(offset) + Number(bytes) * countOf(count)
     }
-    assert.include(document, `In all ${end.toLocaleString("en-US")} bytes.`)
+    assert.include(document, `In all ${end.toLocaleString("en-US")} bytes`)
   })
 
-  it.effect.skipIf(process.platform !== "linux")("add up to the size of a region", () =>
-    Effect.gen(function*() {
-      const bytes = yield* CxlMemory.regionBytes(CxlMemory.defaultGeometry)
-      assert.include(document, `In all ${bytes.toLocaleString("en-US")} bytes.`)
-    }))
+  it.effect.skipIf(process.platform !== "linux")(
+    "add up to the size of a region, without rings and with them",
+    () =>
+      Effect.gen(function*() {
+        const bytes = yield* CxlMemory.regionBytes(CxlMemory.defaultGeometry)
+        const withRings = yield* CxlMemory.regionBytes({ ...CxlMemory.defaultGeometry, rings: 8 })
+        assert.include(document, `In all ${bytes.toLocaleString("en-US")} bytes`)
+        assert.include(document, `\`rings: 8\` it would be ${withRings.toLocaleString("en-US")}`)
+      })
+  )
 })
 
 // --- what pairs with what ---
 
-const sources = ["claims", "index_reader", "lane_writer", "region", "sequencer", "waiter"]
-  .map((name) => read(`src/native/${name}.cc`))
+/** What they share lies in no region. */
+const measurements = new Set(["machine.cc", "round_trips.cc"])
+
+const sources = readdirSync(join(root, "src/native"))
+  .filter((name) => name.endsWith(".cc") && !measurements.has(name))
+  .map((name) => read(`src/native/${name}`))
 
 const definition = /^(?!return|using|namespace)[\w:<>&* ]*?\b((?:\w+::)?\w+)\([^;]*$/
 
@@ -144,17 +176,19 @@ const synchronized = sources.flatMap((source) => {
 describe("the tables of pairs", () => {
   const pairs = [...tablesOf(document, "what becomes visible"), ...tablesOf(document, "one side")].flat()
   const text = document.slice(document.indexOf("## What pairs with what"))
-  const named = [...text.matchAll(/`((?:[A-Z]\w+::)\w+|serverState|\w+Lanes|claim\w+|declareTopic|topicsOf)`/g)]
+  const named = [
+    ...text.matchAll(/`((?:[A-Z]\w+::)\w+|serverState|\w+Lanes|claim\w+|declareTopic|\w+sOf|ringReader\w+)`/g)
+  ]
     .map(([, name = ""]) => name)
 
   it("name functions that there are", () => {
-    assert.isAtLeast(pairs.length, 15)
+    assert.isAtLeast(pairs.length, 25)
     const defined = new Set(sources.flatMap((source) => source.split("\n").map((line) => definition.exec(line)?.[1])))
     for (const name of named) assert.isTrue(defined.has(name), name)
   })
 
-  it("name every function that a SYNC comment of region and log explains", () => {
-    assert.isAtLeast(synchronized.length, 20)
+  it("name every function that a SYNC comment of region, log and rings explains", () => {
+    assert.isAtLeast(synchronized.length, 27)
     assert.deepStrictEqual(synchronized.filter((name) => !named.includes(name)), [])
   })
 })

@@ -1,4 +1,10 @@
+import { barrierFailuresSuite } from "../suites/barrierFailures.ts"
 import { barrierModesSuite } from "../suites/barrierModes.ts"
+import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
+import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
 import { memorySwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(memorySwarms)
+barrierRoundsSuite(memorySwarms)
+barrierFailuresSuite(memorySwarms)
+barrierProtocolSuite(memorySwarms)

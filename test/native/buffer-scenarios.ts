@@ -10,7 +10,7 @@ import { isMainThread, Worker, workerData } from "node:worker_threads"
 import { load, type Native, orderLevel, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
 
 const native = load() as Native
-const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096])
+const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 0, 0, 0])
 
 const create = (path: string) => native.createRegion(path, "scenario", geometry, 0o600, -1, true, native.newProgress())
 

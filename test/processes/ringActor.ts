@@ -57,7 +57,9 @@ const read = Effect.gen(function*() {
     if (messages.length === 0) return yield* tell({ _tag: "done", records })
     for (const { payload } of messages) {
       const sequence = sequenceOf(payload)
-      if (next !== undefined && sequence !== next) yield* Effect.die(new Error(`${sequence} follows ${next - 1}`))
+      if (next !== undefined && sequence !== next) {
+        return yield* Effect.die(new Error(`${sequence} follows ${next - 1}`))
+      }
       next = sequence + 1
       records += 1
       if (records % told === 0) yield* tell({ _tag: "acknowledged", records })

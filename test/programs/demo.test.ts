@@ -4,9 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash, randomBytes } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { filesOf, folder, type Program, run, start, untilTrue } from "./harness.ts"
+import { childrenOf, filesOf, folder, isAlive, type Program, run, start, untilTrue } from "./harness.ts"
 
 interface Report {
   readonly passed: boolean
@@ -31,18 +31,6 @@ interface Report {
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const sumOf = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0)
-
-/** Children of a process, as the system lists them; each with its command line. */
-const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
-  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
-      if (Number(rest.split(" ")[1]) !== parent) return []
-      return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") }]
-    } catch {
-      return []
-    }
-  })
 
 const regionOf = (program: Program): ReadonlyArray<string> => filesOf(`demo-${program.pid}`)
 
@@ -166,11 +154,3 @@ describe.skipIf(process.platform !== "linux")("demo", () => {
       assert.deepStrictEqual(regionOf(program), [])
     }))
 })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
-  } catch {
-    return false
-  }
-}

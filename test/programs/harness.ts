@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -30,9 +30,11 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
+  /** For programs that start many others. */
+  readonly patience?: Duration.Input
 }
 
-/** Far more than anything here takes, and less than a test may. */
+/** Far more than most things here take, and less than a test may. */
 const patience = Duration.seconds(20)
 
 export class Program {
@@ -41,10 +43,12 @@ export class Program {
   readonly #stdout: Array<Buffer> = []
   readonly #stderr: Array<Buffer> = []
   readonly #listeners = new Set<() => void>()
+  readonly #patience: Duration.Input
   #ended: Ended | undefined
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, patienceOf: Duration.Input = patience) {
     this.#child = child
+    this.#patience = patienceOf
     this.pid = child.pid ?? 0
     child.stdout?.on("data", (bytes: Buffer) => this.#changed(() => this.#stdout.push(bytes)))
     child.stderr?.on("data", (bytes: Buffer) => this.#changed(() => this.#stderr.push(bytes)))
@@ -119,7 +123,7 @@ export class Program {
       return Effect.sync(() => this.#listeners.delete(look))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: patience,
+        duration: this.#patience,
         orElse: () => Effect.fail(new NotSeen({ what, stdout: this.text.slice(-2000), stderr: this.stderr }))
       })
     )
@@ -139,7 +143,7 @@ export const start = (
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(node, [ringfence, ...args], { env: { ...process.env, ...options.env } })
-      const program = new Program(child)
+      const program = new Program(child, options.patience)
       if (options.input !== undefined) program.endInput(options.input)
       return program
     }),
@@ -204,6 +208,27 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
+
+/** Children of a process, as the system lists them; each with its command line. */
+export const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
+  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+      if (Number(rest.split(" ")[1]) !== parent) return []
+      return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") }]
+    } catch {
+      return []
+    }
+  })
+
+/** A process that is there and is not only waited for. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
 
 // --- internal ---
 

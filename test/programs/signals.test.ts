@@ -119,14 +119,13 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
   it.live("a subscriber whose output is closed ends without a word", () =>
     Effect.gen(function*() {
       const region = freshRegion("closed")
-      yield* serve(region, "--topic", "lines")
-      const input = "v".repeat(1023).concat("\n").repeat(400)
-      const publishing = run(["publish", "--region", region, "lines"], { input })
-      const reader = yield* start(["subscribe", "--region", region, "lines", "-f"])
-      assert.strictEqual((yield* publishing).code, 0)
+      yield* serve(region)
+      // More than a pipe holds, and less than the log keeps.
+      const input = "v".repeat(1023).concat("\n").repeat(250)
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input })).code, 0)
+      const reader = yield* start(["subscribe", "--region", region, "lines"])
       yield* reader.told(/v\n/)
       reader.closeOutput()
-      assert.strictEqual((yield* publishing).code, 0)
       assert.strictEqual(yield* reader.code, 0)
       assert.strictEqual(reader.stderr, "")
     }))

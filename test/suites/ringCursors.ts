@@ -6,7 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { type RingCursors, type RingReaderPort, RingTarget } from "../../src/services/Ring.ts"
-import { part, readerOf, type RingFamily, type RingProcess, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import {
+  fill,
+  part,
+  readerOf,
+  type RingFamily,
+  type RingProcess,
+  ringTest,
+  staysWaiting,
+  writerOf
+} from "./ringFamily.ts"
 import { stamped } from "./ringStamps.ts"
 
 export const ringCursorsSuite = (family: RingFamily): void => {
@@ -49,7 +58,7 @@ export const ringCursorsSuite = (family: RingFamily): void => {
         const process = yield* swarm.attach("process")
         const writer = yield* writerOf(process)
         const reader = yield* process.ring.openReader("ring")
-        while (writer.offer(stamped(0, 96))) continue
+        fill(writer.offer)
         const frames = reader.poll(100)
         const end = frames.at(-1)!.end
         const at = (delivered: number, handled: number, released: number) => ({
@@ -146,7 +155,8 @@ export const ringCursorsSuite = (family: RingFamily): void => {
             process.ring.cursorWaiter.until(() => picture() === before ? undefined : true),
             { startImmediately: true }
           )
-          yield* staysWaiting(family, waiting)
+          // longer than it takes to notice that a process came
+          yield* staysWaiting(family, waiting, 250)
           yield* move(reader, other)
           yield* Effect.timeout(Fiber.join(waiting), "1 second")
         }))

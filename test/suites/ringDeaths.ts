@@ -4,7 +4,7 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { eventually, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { eventually, fill, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
 import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
 
 const atOnce = (family: RingFamily) => family.elapse(1)
@@ -17,8 +17,7 @@ export const ringDeathsSuite = (family: RingFamily): void => {
         const writer = yield* writerOf(process)
         const victim = yield* swarm.attach("victim")
         yield* readerOf(victim)
-        let sequence = 0
-        while (writer.offer(stamped(sequence, 100))) sequence += 1
+        const sequence = fill(writer.offer)
         assert.strictEqual(process.ring.readers(writer.ring).length, 1)
         yield* victim.kill
         assert.strictEqual(process.ring.readers(writer.ring).length, 0)
@@ -31,8 +30,7 @@ export const ringDeathsSuite = (family: RingFamily): void => {
         const victim = yield* swarm.attach("victim")
         yield* readerOf(victim)
         const survivor = yield* readerOf(yield* swarm.attach("survivor"))
-        let sequence = 0
-        while (writer.offer(stamped(sequence, 100))) sequence += 1
+        const sequence = fill(writer.offer)
         survivor.poll()
         survivor.poll()
         const sending = yield* Effect.forkChild(writer.send(stamped(sequence)), { startImmediately: true })
@@ -83,7 +81,7 @@ export const ringDeathsSuite = (family: RingFamily): void => {
         const process = yield* swarm.attach("next")
         const second = yield* writerOf(process)
         assert.deepStrictEqual(second.target(), { ...before, generation: before.generation + 1 })
-        while (second.offer(stamped(sequence, 96))) sequence += 1
+        sequence = fill(second.offer, sequence)
         assert.strictEqual(sequence, 32)
         const [state] = yield* process.ring.rings
         assert.strictEqual(state?.frames, 32)

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { RingReaderHandle } from "../../src/services/Ring.ts"
-import { eventually, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { eventually, fill, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
 import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 export const ringDeliverySuite = (family: RingFamily): void => {
@@ -68,13 +68,12 @@ export const ringDeliverySuite = (family: RingFamily): void => {
         const [first] = yield* reader.pull
         const lent = first!.payload
         assert.strictEqual(reader.cursors().released, 0)
-        let sequence = 2
-        while (writer.offer(stamped(sequence))) sequence += 1
+        const sequence = fill(writer.offer, 2, 16)
         assert.strictEqual(sequenceOf(lent), 1)
         assert.deepStrictEqual(sequencesOf(yield* reader.pull), numbers(2, sequence))
         assert.strictEqual(reader.cursors().released, first!.end)
         reader.poll()
-        while (writer.offer(stamped(9999))) sequence += 1
+        fill(writer.offer, 9999, 16)
         assert.notStrictEqual(new DataView(lent.buffer, lent.byteOffset).getUint32(0, true), 1)
       }))
 
@@ -175,7 +174,7 @@ export const ringDeliverySuite = (family: RingFamily): void => {
 
     ringTest(
       family,
-      "a reader that awaits the writer begins with its first message",
+      "a reader that awaits the writer is attached as soon as there is one",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("reader")

@@ -8,6 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
 import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+import { stamped } from "./ringStamps.ts"
 
 /** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
 export interface RingProcess {
@@ -58,7 +59,7 @@ export const ringTest = <A, E>(
   geometry: Partial<Geometry> = {}
 ): void => {
   const test = family.usesTestClock ? it.effect : it.live
-  test(promise, () => family.region({ ...smallRings, ...geometry }, run), 60_000)
+  test(promise, () => family.region({ ...smallRings, ...geometry }, run))
 }
 
 export const writerOf = (process: RingProcess, options: Partial<RingWriterOptions> = {}) =>
@@ -73,6 +74,19 @@ export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, 
   const port = yield* Scope.provide(opening, scope)
   return { port, close: Scope.close(scope, Exit.void) }
 })
+
+/**
+ * Offers stamped messages, from `sequence` on, until one is refused, and returns its sequence. A ring of one page that
+ * refuses nothing fails the test.
+ */
+export const fill = (offer: (message: Uint8Array) => boolean, sequence = 0, length = 96): number => {
+  let next = sequence
+  while (offer(stamped(next, length))) {
+    next += 1
+    assert.isBelow(next, sequence + 1000, "the ring is never full")
+  }
+  return next
+}
 
 /** Waits until it holds; what moves it runs in between. */
 export const eventually = (family: RingFamily, holds: () => boolean) =>

@@ -4,7 +4,7 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
+import { fill, part, readerOf, type RingFamily, ringTest, staysWaiting, writerOf } from "./ringFamily.ts"
 import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
 
 export const ringPlacesSuite = (family: RingFamily): void => {
@@ -53,7 +53,7 @@ export const ringPlacesSuite = (family: RingFamily): void => {
         Effect.gen(function*() {
           const writer = yield* writerOf(yield* swarm.attach("writer"))
           const { close } = yield* part(Effect.flatMap(swarm.attach("reader"), (process) => readerOf(process)))
-          while (writer.offer(stamped(0, 100))) continue
+          fill(writer.offer)
           const sending = yield* Effect.forkChild(writer.send(stamped(1)), { startImmediately: true })
           yield* staysWaiting(family, sending)
           yield* close

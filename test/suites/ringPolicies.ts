@@ -5,27 +5,14 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { ReaderEvicted, type RingWriterHandle } from "../../src/services/Ring.ts"
-import {
-  eventually,
-  part,
-  readerOf,
-  type RingFamily,
-  ringTest,
-  smallRings,
-  staysWaiting,
-  writerOf
-} from "./ringFamily.ts"
+import { ReaderEvicted } from "../../src/services/Ring.ts"
+import { fill, part, readerOf, type RingFamily, ringTest, smallRings, staysWaiting, writerOf } from "./ringFamily.ts"
 import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 const ringBytes = smallRings.ringBytes as number
 
-/** Offers until the ring is full; returns the next sequence. */
-const fill = (writer: RingWriterHandle, from = 0): number => {
-  let sequence = from
-  while (writer.offer(stamped(sequence, 224))) sequence += 1
-  return sequence
-}
+/** Bytes of a message that takes a sixteenth of the ring. */
+const length = 224
 
 /** Messages of that size that the ring takes. */
 const room = ringBytes / 256
@@ -41,10 +28,10 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
           const writer = yield* writerOf(process)
           const slow = yield* readerOf(yield* swarm.attach("slow"))
           const quick = yield* readerOf(yield* swarm.attach("quick"))
-          assert.strictEqual(fill(writer), room)
+          assert.strictEqual(fill(writer.offer, 0, length), room)
           assert.strictEqual(quick.poll().length, room)
           quick.poll()
-          const sending = yield* Effect.forkChild(writer.send(stamped(room, 224)), { startImmediately: true })
+          const sending = yield* Effect.forkChild(writer.send(stamped(room, length)), { startImmediately: true })
           yield* staysWaiting(family, sending)
           assert.strictEqual((yield* process.ring.rings)[0]?.waits, 1)
           assert.deepStrictEqual(sequencesOf(yield* slow.pull), numbers(0, room))
@@ -59,7 +46,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
     ringTest(family, "wait: without a reader nothing is waited for", (swarm) =>
       Effect.gen(function*() {
         const writer = yield* writerOf(yield* swarm.attach("writer"))
-        for (let i = 0; i < 10 * room; i += 1) yield* writer.send(stamped(i, 224))
+        for (let i = 0; i < 10 * room; i += 1) yield* writer.send(stamped(i, length))
         assert.strictEqual(writer.target().position, 10 * ringBytes)
       }))
 
@@ -72,7 +59,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
           yield* readerOf(yield* swarm.attach("quick"), { readerName: "the quick" })
           const slowProcess = yield* swarm.attach("slow")
           const slow = yield* readerOf(slowProcess, { readerName: "the slow" })
-          const sent = fill(writer)
+          const sent = fill(writer.offer, 0, length)
           const sending = yield* Effect.forkChild(Effect.flip(writer.send(stamped(999))), { startImmediately: true })
           yield* staysWaiting(family, sending, 25)
           yield* family.elapse(30)
@@ -97,7 +84,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
           const writer = yield* writerOf(yield* swarm.attach("writer"), { whenFull: "fail" })
           const process = yield* swarm.attach("slow")
           const reader = yield* readerOf(process, { readerName: "the slow" })
-          const sent = fill(writer)
+          const sent = fill(writer.offer, 0, length)
           const error = yield* Effect.flip(writer.send(stamped(999)))
           const process_ = process.ring.self.process
           assert.isTrue(error._tag === "RingFull" && error.waitedMillis === 0 && error.process === process_)
@@ -116,29 +103,31 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
         (swarm) =>
           Effect.gen(function*() {
             const writer = yield* writerOf(yield* swarm.attach("writer"), { whenFull })
-            const process = yield* swarm.attach("reader")
-            const reader = yield* readerOf(process)
-            let sequence = 0
-            while (writer.append(stamped(sequence, 224))) sequence += 1
-            assert.strictEqual(sequence, room)
-            assert.strictEqual(process.ring.readers(writer.ring).length, 1)
-            const reading = yield* Effect.forkChild(
-              Stream.runCollect(Stream.take(reader.messages, whenFull === "wait" ? room + 1 : room)),
-              { startImmediately: true }
-            )
-            if (whenFull !== "wait") {
-              writer.publish()
-              yield* Fiber.join(reading)
-              yield* eventually(family, () => reader.cursors().released === ringBytes)
-            }
-            yield* writer.send(stamped(sequence, 224))
-            const got = whenFull === "wait"
-              ? (yield* Fiber.join(reading)).map(sequenceOf)
-              : [...(yield* Fiber.join(reading)).map(sequenceOf), ...sequencesOf(yield* reader.pull)]
-            assert.deepStrictEqual(got, numbers(0, room + 1))
+            const sequence = fill(writer.append, 0, length)
+            yield* writer.send(stamped(sequence, length))
+            assert.strictEqual(writer.target().position, (sequence + 1) * 256)
+            assert.isTrue(writer.offer(stamped(sequence, length)))
           })
       )
     }
+
+    ringTest(
+      family,
+      "wait: a send publishes what was appended before it waits for those who read it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const writer = yield* writerOf(yield* swarm.attach("writer"))
+          const reader = yield* readerOf(yield* swarm.attach("reader"))
+          const reading = yield* Effect.forkChild(
+            Stream.runCollect(Stream.take(reader.messages, room + 4)),
+            { startImmediately: true }
+          )
+          const sequence = fill(writer.append, 0, length)
+          yield* writer.send(stamped(sequence, 4 * length))
+          for (let i = 1; i < 4; i += 1) yield* writer.send(stamped(sequence + i, length))
+          assert.deepStrictEqual((yield* Fiber.join(reading)).map(sequenceOf), numbers(0, room + 4))
+        })
+    )
 
     ringTest(
       family,
@@ -149,12 +138,12 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
           const writer = yield* writerOf(process, { whenFull: "evict" })
           const laggard = yield* readerOf(yield* swarm.attach("laggard"))
           const quick = yield* readerOf(yield* swarm.attach("quick"))
-          yield* writer.send(stamped(0, 224))
+          yield* writer.send(stamped(0, length))
           assert.deepStrictEqual(sequencesOf(yield* laggard.pull), [0])
           laggard.poll()
           const got: Array<number> = []
           for (let i = 1; i <= 3 * room; i += 1) {
-            yield* writer.send(stamped(i, 224))
+            yield* writer.send(stamped(i, length))
             got.push(...sequencesOf(quick.poll()))
           }
           assert.deepStrictEqual([0, ...got].slice(-3 * room), numbers(1, 3 * room + 1))
@@ -176,7 +165,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
         const readers = yield* Effect.forEach(["a", "b", "c"], (name) =>
           Effect.flatMap(swarm.attach(name), (process) => readerOf(process)))
         for (let i = 0; i < 3 * room; i += 1) {
-          assert.isTrue(writer.offer(stamped(i, 224)))
+          assert.isTrue(writer.offer(stamped(i, length)))
         }
         yield* writer.send(stamped(0, 3 * ringBytes))
         assert.strictEqual((yield* process.ring.rings)[0]?.evictions, 3)
@@ -194,9 +183,8 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
           const process = yield* swarm.attach("writer")
           const writer = yield* writerOf(process, { whenFull: "evict" })
           const reader = yield* readerOf(yield* swarm.attach("reader"))
-          let sequence = 0
-          while (writer.append(stamped(sequence, 224))) sequence += 1
-          assert.isFalse(writer.append(stamped(sequence, 224)))
+          const sequence = fill(writer.append, 0, length)
+          assert.isFalse(writer.append(stamped(sequence, length)))
           assert.strictEqual((yield* process.ring.rings)[0]?.evictions, 0)
           writer.publish()
           assert.deepStrictEqual(sequencesOf(yield* reader.pull), numbers(0, sequence))
@@ -228,7 +216,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
             Effect.flatMap(swarm.attach("writer"), (process) => writerOf(process, { whenFull: "evict" }))
           )
           const reader = yield* readerOf(yield* swarm.attach("reader"))
-          for (let i = 0; i < 2 * room; i += 1) yield* writer.send(stamped(i, 224))
+          for (let i = 0; i < 2 * room; i += 1) yield* writer.send(stamped(i, length))
           const lost = yield* Effect.flip(Stream.runDrain(reader.messages))
           assert.strictEqual(lost._tag, "ReaderEvicted")
           yield* writer.send(stamped(5))

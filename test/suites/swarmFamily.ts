@@ -94,7 +94,12 @@ export const joinAs = Effect.fnUntraced(function*(
   name: string,
   { over, ...options }: JoinOptions = {}
 ) {
-  const scope = yield* Scope.fork(yield* Effect.scope)
+  const scope = yield* Scope.make()
+  let isKilled = false
+  // what the dead would still do finds the region closed
+  const close = (exit: Exit.Exit<unknown, unknown>) =>
+    Effect.suspend(() => isKilled ? Effect.asVoid(Effect.exit(Scope.close(scope, exit))) : Scope.close(scope, exit))
+  yield* Effect.addFinalizer(close)
   const rings = over === undefined ? ring : over(ring)
   const context = yield* Layer.build(Swarm.layer({ name, ...options })).pipe(
     Effect.provideService(Ring, rings),
@@ -110,8 +115,11 @@ export const joinAs = Effect.fnUntraced(function*(
     barrier: Context.get(context, Barrier),
     core,
     ring: rings,
-    kill,
-    close: Scope.close(scope, Exit.void)
+    kill: Effect.suspend(() => {
+      isKilled = true
+      return kill
+    }),
+    close: close(Exit.void)
   }
   return member
 })
@@ -165,7 +173,7 @@ export const staysWaiting = Effect.fnUntraced(function*(
   millis = 20
 ) {
   yield* family.elapse(millis)
-  assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+  assert.isUndefined(fiber.pollUnsafe(), `it did not wait: ${JSON.stringify(fiber.pollUnsafe())}`)
 })
 
 /** What the fiber ends with, while time goes by. Fails the test when it does not end. */

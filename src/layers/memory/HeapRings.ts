@@ -55,9 +55,12 @@ const openWriter = (
   process: HeapProcess,
   name: string
 ): Effect.Effect<HeapRingWriter, OpenRingError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.map(usable(process, name, claimRing), (ring) => new HeapRingWriter(ring, process)),
-    (writer) => Effect.sync(() => writer.close())
+  unlessKilled(
+    process,
+    Effect.acquireRelease(
+      Effect.map(usable(process, name, claimRing), (ring) => new HeapRingWriter(ring, process)),
+      (writer) => Effect.sync(() => writer.close())
+    )
   )
 
 const openReader = (
@@ -65,26 +68,31 @@ const openReader = (
   name: string,
   readerName: string
 ): Effect.Effect<HeapRingReader, OpenRingError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.map(
-      usable(process, name, () => claimReader(process, name, readerName)),
-      (slot) => new HeapRingReader(slot)
-    ),
-    (reader) => Effect.sync(() => reader.detach())
+  unlessKilled(
+    process,
+    Effect.acquireRelease(
+      Effect.map(
+        usable(process, name, () => claimReader(process, name, readerName)),
+        (slot) => new HeapRingReader(slot)
+      ),
+      (reader) => Effect.sync(() => reader.detach())
+    )
   )
 
 type Claimed<A> = Effect.Effect<A, RingUnavailable | RegionError>
 
-// The dead open nothing, and are not told so. Their fibers can be interrupted all the same.
+// The dead open nothing, and are not told so.
+const unlessKilled = <A, E, R>(process: HeapProcess, opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => process.isKilled ? Effect.never : opening)
+
 const usable = <A>(
   process: HeapProcess,
   name: string,
   claim: (process: HeapProcess, name: string) => Claimed<A>
 ): Claimed<A> =>
-  Effect.suspend(() => {
-    if (process.isKilled) return Effect.interruptible(Effect.never)
-    return process.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(process, name)
-  })
+  Effect.suspend(() =>
+    process.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(process, name)
+  )
 
 // A name that was written before goes on in the same ring. Another's ring is taken over only when no fresh one is left,
 // and never under those who still read it.

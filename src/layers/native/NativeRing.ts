@@ -60,11 +60,13 @@ export class NativeRingWriter implements RingWriterPort {
       payload,
       publish
     )
+    if (publish && end >= 0) this.#region.waiter.nudge()
     return end < 0 ? undefined : end
   }
 
   publish(): void {
     this.#native.ringPublish(this.#writer)
+    this.#region.waiter.nudge()
   }
 
   hasRoom(payloadBytes: number): boolean {

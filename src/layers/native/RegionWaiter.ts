@@ -21,6 +21,9 @@ export class RegionWaiter implements Waiter {
   readonly #handle: RegionHandle
   readonly #region: string
   readonly #waiting = new Set<Waiting>()
+  /** What the doorbell is armed for, until it has rung. */
+  #armed = 0
+  #isNudged = false
   #closed = false
 
   constructor(native: Native, handle: RegionHandle, region: string) {
@@ -55,7 +58,8 @@ export class RegionWaiter implements Waiter {
         }
       }
       this.#waiting.add(waiting)
-      this.#arm()
+      // Armed before the check above, or about to be woken: then everybody looks again anyhow.
+      if ((this.#armed & reasons) !== reasons) this.#arm()
       return Effect.sync(() => {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
       })
@@ -65,6 +69,20 @@ export class RegionWaiter implements Waiter {
   /** The same waiting for what rings do, whether or not a log is served here. */
   forRings(reasons: number): Waiter {
     return { until: (check) => this.untilRungFor(reasons, check, false) }
+  }
+
+  /** This process has written to a ring: those of its own that wait look again, without a ring of the doorbell. */
+  nudge(): void {
+    if (this.#waiting.size === 0 || this.#isNudged) return
+    this.#isNudged = true
+    setImmediate(this.#nudged)
+  }
+
+  readonly #nudged = (): void => {
+    this.#isNudged = false
+    if (this.#closed) return
+    for (const waiting of this.#waiting) waiting.look()
+    this.#restIfIdle()
   }
 
   /** Ends every wait: nothing is called back afterwards. */
@@ -78,12 +96,14 @@ export class RegionWaiter implements Waiter {
     let reasons = 0
     for (const waiting of this.#waiting) reasons |= waiting.reasons
     this.#native.armWaiter(this.#handle, reasons)
+    this.#armed = reasons
     for (const waiting of this.#waiting) waiting.look()
     this.#restIfIdle()
   }
 
   #woken(): void {
     if (this.#closed) return
+    this.#armed = 0
     for (const waiting of this.#waiting) waiting.look()
     const lost = this.#waiting.size === 0 ? undefined : this.#serverGone()
     if (lost !== undefined) {
@@ -94,7 +114,9 @@ export class RegionWaiter implements Waiter {
   }
 
   #restIfIdle(): void {
-    if (this.#waiting.size === 0 && !this.#closed) this.#native.disarmWaiter(this.#handle)
+    if (this.#waiting.size > 0 || this.#closed) return
+    this.#armed = 0
+    this.#native.disarmWaiter(this.#handle)
   }
 
   #serverGone(): LogLost | undefined {

@@ -21,7 +21,7 @@ export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
       waiter: region.ringWaiter,
       cursorWaiter: region.cursorWaiter,
       self: selfOf(region),
-      isAlive: (process, generation) => region.native.processAlive(region.handle, process, generation)
+      isAlive: (process, generation) => isAlive(region, process, generation)
     }))
 )
 
@@ -39,6 +39,15 @@ const ringsOf = (region: Region): ReadonlyArray<RingState> =>
     ...ring,
     wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
   }))
+
+// In a region that is closed nobody is known to live.
+const isAlive = ({ handle, native }: Region, process: number, generation: number): boolean => {
+  try {
+    return native.processAlive(handle, process, generation)
+  } catch {
+    return false
+  }
+}
 
 const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
 

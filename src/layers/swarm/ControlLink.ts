@@ -10,11 +10,11 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
 import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
-import type { OpenRingError, Ring, RingReaderPort } from "../../services/Ring.ts"
+import type { OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { everybody, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
-import { MessageSource } from "./MessageSource.ts"
+import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
+import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { Roster } from "./Roster.ts"
 
@@ -26,6 +26,12 @@ type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
 
+/** What is told, made when its turn to be written comes. */
+export type Telling = Request | ((number: number) => Request)
+
+/** Room that all but the longest requests find enough. */
+const requestBytes = 1024
+
 export class ControlLink {
   readonly roster = new Roster()
   readonly #changes: PubSub.PubSub<Change>
@@ -33,7 +39,7 @@ export class ControlLink {
   readonly #ring: Ring["Service"]
   readonly #settled: Settled
   readonly #port: RingReaderPort
-  readonly #controlRing: number
+  readonly #control: RingWriterPort
   readonly #writer: MessageWriter
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Set<(notice: Notice) => void>()
@@ -54,7 +60,7 @@ export class ControlLink {
     settled: Settled,
     opened: {
       readonly port: RingReaderPort
-      readonly controlRing: number
+      readonly control: RingWriterPort
       readonly writer: MessageWriter
       readonly changes: PubSub.PubSub<Change>
     }
@@ -63,7 +69,7 @@ export class ControlLink {
     this.self = self
     this.#settled = settled
     this.#port = opened.port
-    this.#controlRing = opened.controlRing
+    this.#control = opened.control
     this.#writer = opened.writer
     this.#changes = opened.changes
     this.#source = this.#newSource()
@@ -77,7 +83,7 @@ export class ControlLink {
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
       const port = yield* awaitCoordinator(ring, settled)
       const changes = yield* PubSub.unbounded<Change>()
-      const link = new ControlLink(ring, self, settled, { port, controlRing: control.ring, writer, changes })
+      const link = new ControlLink(ring, self, settled, { port, control, writer, changes })
       yield* Effect.forkScoped(Effect.ignore(link.#reading))
       return link
     }
@@ -106,13 +112,19 @@ export class ControlLink {
   }
 
   /** Takes in what the coordinator has said up to now. */
-  catchUp(): void {
+  catchUp(): Roster {
     this.#source.catchUp()
+    return this.roster
   }
 
   /** Fails when nobody coordinates any more. */
   get lost(): Effect.Effect<never, CoordinatorLost> {
     return Deferred.await(this.#over)
+  }
+
+  /** Somebody coordinates, and takes what is said to it: nothing has to be waited for in saying it. */
+  get listens(): boolean {
+    return this.#state === "up" && this.#control.hasRoom(requestBytes)
   }
 
   /** Asks, and waits for the answer. */
@@ -124,7 +136,7 @@ export class ControlLink {
         orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
-        const number = ++this.#numbers
+        const number = this.#nextNumber()
         this.#pending.set(number, pending)
         return Effect.ensuring(
           Effect.andThen(this.#write(number, request), answered),
@@ -135,11 +147,11 @@ export class ControlLink {
     })
   }
 
-  /** Says something; an answer, if there is one, comes as a notice with that number. */
-  tell(request: Request): Effect.Effect<number, CoordinatorLost> {
+  /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
+  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
-      const number = ++this.#numbers
-      return Effect.as(this.#write(number, request), number)
+      const number = this.#nextNumber()
+      return this.#write(number, typeof telling === "function" ? telling(number) : telling)
     })
   }
 
@@ -163,7 +175,7 @@ export class ControlLink {
 
   /** Waits until the coordinator reads this member's control ring. */
   get heard(): Effect.Effect<void> {
-    const isRead = () => this.#ring.readers(this.#controlRing).length > 0 ? true : undefined
+    const isRead = () => this.#ring.readers(this.#control.ring).length > 0 ? true : undefined
     return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
   }
 
@@ -200,10 +212,15 @@ export class ControlLink {
     )
   }
 
+  #nextNumber(): number {
+    this.#numbers = (this.#numbers + 1) % numberSpan
+    return this.#numbers
+  }
+
   #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => {
       const payload = requestWire.encode({ term: this.#term, number, request })
-      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody))
+      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody, number))
     }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
   }
 
@@ -212,9 +229,9 @@ export class ControlLink {
   readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
     Effect.andThen(Effect.suspend(() => {
       this.#port.rejoin()
+      this.#term = this.#port.generation()
       this.#source = this.#newSource()
       this.#failPending("silent")
-      this.#term = this.#port.generation()
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
@@ -231,12 +248,13 @@ export class ControlLink {
   })
 
   #newSource(): MessageSource {
-    return new MessageSource(this.#port, ({ correlation, payload, sender }) => {
+    const take: Handle = ({ correlation, payload, sender }) => {
       if (!isFor(correlation, sender, this.self)) return undefined
       const notice = noticeWire.decode(payload)
       if (notice !== undefined) this.#take(notice)
       return undefined
-    })
+    }
+    return new MessageSource(this.#port, take, this.#ring.waiter)
   }
 
   #take(notice: Notice): void {
@@ -256,8 +274,10 @@ export class ControlLink {
   }
 
   #tookOver(term: number): void {
-    this.#term = term
-    this.#failPending("replaced")
+    if (term !== this.#term) {
+      this.#term = term
+      this.#failPending("replaced")
+    }
     this.#isUp()
   }
 

@@ -3,9 +3,9 @@
  * every member, before it returns, wait with this same code.
  */
 import * as Effect from "effect/Effect"
-import type { BarrierMode, Drained, RangeLost } from "../../services/Barrier.ts"
+import { type BarrierMode, type Drained, RangeLost } from "../../services/Barrier.ts"
 import type { MemberId } from "../../services/Member.ts"
-import type { RingTarget } from "../../services/Ring.ts"
+import type { Ring, RingTarget } from "../../services/Ring.ts"
 import type { Cursor, MessageSource } from "./MessageSource.ts"
 import type { BarrierTrace } from "./Options.ts"
 
@@ -46,6 +46,51 @@ export const drain = (
       return drained
     })
   })
+
+/** Waits until all these members have handled what lies below the target. Their cursors are in shared memory. */
+export const drainEverywhere = (
+  ring: Ring["Service"],
+  members: ReadonlyArray<MemberId>,
+  target: RingTarget,
+  of: DrainingOf,
+  trace: ((event: BarrierTrace) => void) | undefined
+): Effect.Effect<void, RangeLost> =>
+  Effect.suspend(() => {
+    const before = leastHandled(ring, members, target)
+    const reached = ring.cursorWaiter.until(() => {
+      const handled = leastHandled(ring, members, target)
+      return handled === undefined || handled >= target.position ? { handled } : undefined
+    })
+    return Effect.flatMap(reached, ({ handled }) => {
+      if (handled === undefined) {
+        return Effect.fail(new RangeLost({ ring: target.ring, from: before ?? 0, to: target.position }))
+      }
+      if (trace !== undefined) trace(traceOf(of, { target, before: before ?? 0, after: handled, messages: 0 }))
+      return Effect.void
+    }).pipe(
+      // This process is gone from the region: it releases nothing any more.
+      Effect.catchTag("LogLost", () => Effect.never)
+    )
+  })
+
+/** How far the last of them is, up to the target. `undefined` when one lives and is no reader of that ring any more. */
+export const leastHandled = (
+  ring: Ring["Service"],
+  members: ReadonlyArray<MemberId>,
+  target: RingTarget
+): number | undefined => {
+  const readers = ring.readers(target.ring)
+  let least = target.position
+  for (const { generation, slot } of members) {
+    const reader = readers.find(({ process, processGeneration }) =>
+      process === slot && processGeneration === generation
+    )
+    if (reader === undefined && ring.isAlive(slot, generation)) return undefined
+    // A dead one is waited for until its departure is known: the draining begins again without it then.
+    least = Math.min(least, reader?.handled ?? 0)
+  }
+  return least
+}
 
 const traceOf = (of: DrainingOf, { after, before, messages, target }: Drained): BarrierTrace => ({
   ...of,

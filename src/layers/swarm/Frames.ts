@@ -5,7 +5,16 @@ import type { MemberId } from "../../services/Member.ts"
 import type { FrameHeader } from "../../services/Ring.ts"
 
 /** Kinds of frames; below 16 they are the system's own. */
-export const frameKind = { control: 1, event: 2, request: 3, response: 4 } as const
+export const frameKind = {
+  control: 1,
+  event: 2,
+  request: 3,
+  response: 4,
+  /** From a caller to whoever serves it, about calls that it has made: ahead of its messages and requests. */
+  signal: 5,
+  /** Instead of a response. */
+  refusal: 6
+} as const
 
 /** Whom a frame is for. */
 export type Address =
@@ -32,7 +41,10 @@ export const ringNames = {
 /** Rings that a swarm of so many members takes, the coordinator's included. */
 export const ringsOfSwarm = (members: number): number => members * 3 + 1
 
-/** The correlation of a frame: whom it is for and, above that, a number of its own below 2^24. */
+/** Numbers that a frame can carry beside its address. */
+export const numberSpan = 2 ** 24
+
+/** The correlation of a frame: whom it is for and, above that, a number of its own below {@link numberSpan}. */
 export const correlationOf = (to: Address, number = 0): number => number * addressSpan + codeOf(to)
 
 export const numberOf = (correlation: number): number => Math.floor(correlation / addressSpan)

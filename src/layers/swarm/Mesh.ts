@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import type { MemberId } from "../../services/Member.ts"
 import type { OpenRingError, Ring, RingTarget, RingWriterPort, SendError } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
-import { type Address, headerOf, ringNames } from "./Frames.ts"
+import { type Address, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
 import { type Handle, MessageSource } from "./MessageSource.ts"
 
 export interface MeshOptions {
@@ -83,6 +83,11 @@ export class Mesh {
     return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
 
+  /** `send`, if there is room at once. */
+  offer(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): boolean {
+    return this.#eventWriter.offer(payload, headerOf(kind, type, this.self, to, number))
+  }
+
   /** Sends what must not wait behind a handler. */
   reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
     return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))
@@ -126,7 +131,13 @@ export class Mesh {
 
   #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      const source = new MessageSource(yield* this.#ring.openReader(name), handle)
+      // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
+      const source = new MessageSource(
+        yield* this.#ring.openReader(name),
+        handle,
+        this.#ring.waiter,
+        ({ correlation, kind, sender }) => kind === frameKind.event && isFor(correlation, sender, this.self)
+      )
       yield* FiberMap.run(this.#fibers, name, source.run)
       return source
     })

@@ -5,7 +5,9 @@
  * handler begins and that it has ended.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { RangeLost } from "../../services/Barrier.ts"
+import type { Waiter } from "../../services/Lane.ts"
 import type { Frame, RingReaderPort, RingTarget } from "../../services/Ring.ts"
 import { Parts } from "../../services/RingEnds.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
@@ -15,8 +17,11 @@ export interface Message extends Frame {
   readonly kind: number
 }
 
-/** What is done with a message. `undefined` when nothing is to be waited for; whoever returns more calls `begun`. */
-export type Handle = (message: Message, begun: () => void) => Effect.Effect<void> | undefined
+/** What is done with a message. `undefined` when nothing is to be waited for. */
+export type Handle = (message: Message) => Effect.Effect<void> | undefined
+
+/** Says of which messages the handlers run one after the other. Nothing waits for the others once they are taken. */
+export type InTurn = (frame: Frame) => boolean
 
 /** How far a reader is with what its handlers do. */
 export type Cursor = "delivered" | "handled"
@@ -30,28 +35,36 @@ interface Waiting {
 /** Messages taken from the ring at once. */
 const framesMax = 64
 
-/**
- * Whoever waits for a handler to begin is told within that handler's own turn, before its first step. It goes on in the
- * turn after the next: should the handler's fiber yield among its first steps, it has its turn before.
- */
-const settled = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+/** More steps than lie between a message and the first one of its handler. */
+const stepsToHandler = 128
 
 export class MessageSource {
   readonly port: RingReaderPort
+  readonly #waiter: Waiter
   readonly #handle: Handle
+  readonly #isInTurn: InTurn
   readonly #waiting = new Set<Waiting>()
   readonly #parts = new Parts()
   #delivered: number
   #handled: number
   #released: number
+  /** What is below is handled, or is what the running handler handles. */
+  #passed: number
+  #running: Fiber.Fiber<void> | undefined
   #messages = 0
   #lost: RangeLost | undefined
   #busy = false
 
-  constructor(port: RingReaderPort, handle: Handle) {
+  constructor(port: RingReaderPort, handle: Handle, waiter = port.waiter, isInTurn: InTurn = () => true) {
     this.port = port
+    this.#waiter = waiter
     this.#handle = handle
-    this.#delivered = this.#handled = this.#released = port.baseline()
+    this.#isInTurn = isInTurn
+    this.#delivered =
+      this.#handled =
+      this.#released =
+      this.#passed =
+        port.baseline()
   }
 
   position(cursor: Cursor): number {
@@ -63,7 +76,11 @@ export class MessageSource {
     return this.#messages
   }
 
-  /** Reads for ever, one message after the other. Ends only when part of the ring was lost: `lost` says what. */
+  /**
+   * Reads for ever. Handlers begin in the order of their messages, and those in turn one after the other; what comes
+   * behind a running one, and is not in turn, does not wait for its end. Ends only when part of the ring was lost:
+   * `lost` says what.
+   */
   readonly run: Effect.Effect<void, LogLost> = Effect.suspend(() => {
     const next = (): ReadonlyArray<Frame> | "over" | undefined => {
       const frames = this.port.poll(framesMax)
@@ -71,7 +88,7 @@ export class MessageSource {
       return this.#noteLoss() ? "over" : undefined
     }
     const step: Effect.Effect<void, LogLost> = Effect.flatMap(
-      this.port.waiter.until(next),
+      this.#waiter.until(next),
       (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
     )
     return step
@@ -79,7 +96,7 @@ export class MessageSource {
 
   /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, LogLost> = Effect.suspend(() =>
-    Effect.asVoid(this.port.waiter.until(() => this.catchUp() ? undefined : true))
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
   )
 
   /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
@@ -89,7 +106,7 @@ export class MessageSource {
     for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
       for (const frame of frames) {
         this.#begin(frame)
-        this.#handled = frame.end
+        this.#pass(frame.end)
       }
       this.#advance()
     }
@@ -97,18 +114,19 @@ export class MessageSource {
     return !this.#noteLoss()
   }
 
+  /** Whether this reader has reached the target, or knows that it never will. */
+  hasReached({ position }: RingTarget, cursor: Cursor): boolean {
+    return this.#lost !== undefined || this.position(cursor) >= position
+  }
+
   /** Waits until this reader has reached the target. */
   reached({ position }: RingTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
-    return Effect.suspend(() => {
-      if (this.#lost !== undefined) return Effect.fail(this.#lost)
-      // What is handled has begun for certain.
-      if (Math.min(this.position(cursor), this.#handled) >= position) return Effect.void
-      return Effect.andThen(this.#reaches(position, cursor), settled)
-    })
+    return this.#reaches(position, cursor)
   }
 
   #reaches(position: number, cursor: Cursor): Effect.Effect<void, RangeLost> {
     return Effect.callback((resume) => {
+      if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
       if (this.position(cursor) >= position) return resume(Effect.void)
       const waiting: Waiting = {
         cursor,
@@ -122,21 +140,45 @@ export class MessageSource {
     })
   }
 
-  // Synchronous as long as no handler has to be waited for.
+  // Synchronous as long as nothing has to be waited for.
   #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
     for (let i = from; i < frames.length; i++) {
-      const running = this.#begin(frames[i] as Frame)
-      if (running !== undefined) {
-        const { end } = frames[i] as Frame
-        return Effect.flatMap(running, () => {
-          this.#ended(end)
-          return this.#each(frames, i + 1)
-        })
+      const frame = frames[i] as Frame
+      const isInTurn = this.#isInTurn(frame)
+      if (isInTurn && this.#running !== undefined) {
+        return Effect.flatMap(Fiber.await(this.#running), () => this.#each(frames, i))
       }
-      this.#handled = (frames[i] as Frame).end
+      const taking = this.#begin(frame)
+      if (taking === undefined) this.#pass(frame.end)
+      else {
+        const taken = isInTurn ? this.#start(taking, frame.end) : Effect.map(taking, () => this.#pass(frame.end))
+        return Effect.flatMap(taken, () => this.#each(frames, i + 1))
+      }
     }
     this.#advance()
     return Effect.void
+  }
+
+  // Goes on when the handler has begun: what comes next must not begin before it.
+  #start(handler: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.flatMap(Effect.forkChild(this.#told(handler, end), { startImmediately: true }), (running) => {
+      if (running.pollUnsafe() !== undefined) return Effect.sync(() => this.#pass(end))
+      this.#passed = end
+      this.#running = running
+      running.addObserver(() => {
+        this.#running = undefined
+        this.#pass(this.#passed)
+        this.#advance()
+      })
+      if (this.#delivered >= end) return Effect.void
+      return Effect.raceFirst(Effect.ignore(this.#reaches(end, "delivered")), Effect.asVoid(Fiber.await(running)))
+    })
+  }
+
+  #pass(end: number): void {
+    this.#passed = end
+    this.#delivered = Math.max(this.#delivered, end)
+    if (this.#running === undefined) this.#handled = end
   }
 
   #begin(frame: Frame): Effect.Effect<void> | undefined {
@@ -144,10 +186,22 @@ export class MessageSource {
     if (payload !== undefined) this.#messages++
     const running = payload === undefined
       ? undefined
-      : this.#handle(payload === frame.payload ? frame : { ...frame, payload }, () => this.#begun(frame.end))
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
     this.#released = frame.end
     if (running === undefined) this.#delivered = frame.end
     return running
+  }
+
+  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
+  // fiber that would be put off before the handler's first step takes a new turn for it.
+  #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
+        return Effect.andThen(Effect.yieldNow, this.#told(running, end))
+      }
+      queueMicrotask(() => this.#begun(end))
+      return running
+    })
   }
 
   #begun(end: number): void {
@@ -156,14 +210,8 @@ export class MessageSource {
     this.#advance()
   }
 
-  #ended(end: number): void {
-    this.#handled = end
-    this.#advance()
-  }
-
   #advance(): void {
     const { read } = this.port.cursors()
-    this.#delivered = Math.max(this.#delivered, this.#handled)
     this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
     if (this.#waiting.size === 0) return
     for (const waiting of this.#waiting) {

@@ -28,7 +28,7 @@ import type { Message } from "./MessageSource.ts"
 
 interface Subscription {
   readonly from: From | undefined
-  readonly handle: (value: any, origin: Origin, delivery: Delivery, begun: () => void) => Effect.Effect<void>
+  readonly handle: (value: any, origin: Origin, delivery: Delivery) => Effect.Effect<void>
   readonly running: Map<Delivery, Latch.Latch>
   open: boolean
 }
@@ -74,12 +74,8 @@ export class Messages {
     { from }: SubscribeOptions = {}
   ): Effect.Effect<void, EventClash, Scope.Scope | R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const handle: Subscription["handle"] = (value, origin, delivery, begun) =>
-        Effect.suspend(() => {
-          const running = handler(value, origin)
-          begun()
-          return running
-        }).pipe(
+      const handle: Subscription["handle"] = (value, origin, delivery) =>
+        Effect.suspend(() => handler(value, origin)).pipe(
           // Innermost: the subscriber may have been in a handler itself.
           Effect.provideContext(Context.add(context, CurrentDeliveries, [delivery])),
           Effect.catchCause((cause) => this.#failed(type, cause))
@@ -107,6 +103,7 @@ export class Messages {
   /** Members that a message would go to. */
   reached(to: Reach): ReadonlyArray<MemberInfo> {
     const { roster, self } = this.#link
+    this.#link.catchUp()
     if (to === "world") return roster.members
     if (to === "remote") return roster.members.filter(({ id }) => !isSame(id, self))
     const member = to === "local" ? self : "member" in to ? to.member : roster.resolve(to.name)?.id
@@ -115,10 +112,7 @@ export class Messages {
   }
 
   /** A message from a ring: for whom it is, what it says, and who wants it. */
-  take(
-    { correlation, end, payload, sender, senderGeneration, type }: Message,
-    begun: () => void
-  ): Effect.Effect<void> | undefined {
+  take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
     if (!isFor(correlation, sender, this.#link.self)) return undefined
     const claim = this.#claims.get(type)
     if (claim === undefined) {
@@ -135,12 +129,9 @@ export class Messages {
     const wanted = [...claim.subscriptions].filter((subscription) => this.#wants(subscription, origin))
     if (wanted.length === 0) return undefined
     const ring = this.#mesh?.ringOf(sender) ?? -1
-    const last = wanted.at(-1)
-    return Effect.forEach(wanted, (subscription) => {
-      const delivery: Delivery = { ring, running: true, waitsFor: new Set() }
-      const handling = subscription.handle(decoded.value, origin, delivery, subscription === last ? begun : () => {})
-      return this.#run(subscription, delivery, handling)
-    }, { discard: true })
+    return Effect.forEach(wanted, (subscription) => this.#run(subscription, decoded.value, origin, ring), {
+      discard: true
+    })
   }
 
   // --- internal ---
@@ -174,13 +165,14 @@ export class Messages {
     })
   }
 
-  #run(subscription: Subscription, delivery: Delivery, handling: Effect.Effect<void>): Effect.Effect<void> {
+  #run(subscription: Subscription, value: unknown, origin: Origin, ring: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!subscription.open) return Effect.void
+      const delivery: Delivery = { ring, running: true, waitsFor: new Set() }
       const ended = Latch.makeUnsafe(false)
       subscription.running.set(delivery, ended)
       return Effect.ensuring(
-        handling,
+        subscription.handle(value, origin, delivery),
         Effect.sync(() => {
           delivery.running = false
           subscription.running.delete(delivery)

@@ -4,6 +4,7 @@
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
 import type { MemberId } from "../../services/Member.ts"
+import type { WaitStrategy } from "../../services/Ring.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */
 export interface BarrierTrace {
@@ -48,10 +49,15 @@ export interface SwarmOptions {
   readonly answerDeadlineMillis?: number | undefined
   /** How long members wait for a standby. Default 2,000. */
   readonly failoverMillis?: number | undefined
-  /** How often life is looked after. Default 50. */
+  /** How often life is looked after. Default 100. */
   readonly livenessMillis?: number | undefined
   /** When a member that does not read is called suspect. Default 1,000. */
   readonly suspectMillis?: number | undefined
+  /**
+   * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
+   * moment before it sleeps, `park` sleeps. Default `park`.
+   */
+  readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
   readonly trace?: ((event: BarrierTrace) => void) | undefined
@@ -82,8 +88,9 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
   answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,
   failoverMillis: options.failoverMillis ?? 2000,
-  livenessMillis: options.livenessMillis ?? 50,
+  livenessMillis: options.livenessMillis ?? 100,
   suspectMillis: options.suspectMillis ?? 1000,
+  strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
   trace: options.trace,
   shutdownHook: options.shutdownHook

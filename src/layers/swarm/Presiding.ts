@@ -15,7 +15,7 @@ import type { FrameHeader, Ring, RingWriterPort } from "../../services/Ring.ts"
 import { partsOf } from "../../services/RingEnds.ts"
 import { Admission } from "./Admission.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
-import { type Address, everybody, frameKind, headerOf, one, ringNames } from "./Frames.ts"
+import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "./Frames.ts"
 import { Invitations } from "./Invitations.ts"
 import type { Mesh } from "./Mesh.ts"
 import { type Message, MessageSource } from "./MessageSource.ts"
@@ -46,7 +46,7 @@ export class Presiding {
   readonly #leaving = new Set<number>()
   readonly #invitations = new Invitations()
   readonly #suspects: Suspects
-  readonly #control = new Set<string>()
+  readonly #control = new Map<string, MessageSource>()
   #openings = -1
   #shuttingDown = false
   #hookFailure: Cause.Cause<never> | undefined
@@ -99,7 +99,9 @@ export class Presiding {
     const presiding = new Presiding(options, { writer, fibers, start: (key, effect) => void start(key, effect), clock })
     yield* presiding.#listen
     if (options.roster !== undefined) {
-      presiding.#notify({ _tag: "TookOver", term: writer.generation, state: presiding.#roster.state })
+      presiding.#notify({ _tag: "TookOver", state: presiding.#roster.state, term: writer.generation })
+      // The predecessor is a member still, and whoever died with it.
+      presiding.#endDead()
     }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
     return presiding
@@ -130,7 +132,7 @@ export class Presiding {
 
   #endDead(): void {
     for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
-      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#departed(id, "died")
+      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
     }
   }
 
@@ -145,26 +147,31 @@ export class Presiding {
     return Effect.flatMap(this.#options.ring.rings, (rings) =>
       Effect.forEach(
         rings.filter(({ name }) => name.startsWith("control/") && !this.#control.has(name)),
-        ({ name }) => this.#listenTo(name),
+        ({ name }) => Effect.catch(this.#listenTo(name), (error) => this.#deafTo(name, error)),
         { discard: true }
       ))
   })
 
+  // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
+  #deafTo(name: string, error: unknown): Effect.Effect<void> {
+    this.#openings = -1
+    const { livenessMillis } = this.#options.settled
+    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessMillis))
+  }
+
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      this.#control.add(name)
-      const source = new MessageSource(port, (message) => {
-        this.#take(message)
-        return undefined
-      })
+      const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter)
+      this.#control.set(name, source)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })
   }
 
-  #take({ payload, sender, senderGeneration }: Message): void {
+  #take({ correlation, payload, sender, senderGeneration }: Message): void {
     const frame = requestWire.decode(payload)
-    if (frame === undefined || frame.term !== this.#writer.generation) return
     const member = { slot: sender, generation: senderGeneration }
+    if (frame === undefined) return this.#reply(member, numberOf(correlation), malformed)
+    if (frame.term !== this.#writer.generation) return
     const answer = this.#answer(member, frame.number, frame.request)
     if (answer !== undefined) this.#reply(member, frame.number, answer)
   }
@@ -199,6 +206,7 @@ export class Presiding {
         return this.#joinGroup(member, request.group)
       case "LeaveGroup":
         this.#notify({ _tag: "GroupLeft", group: request.group, member })
+        this.#rounds.leave(member, request.group)
         return { _tag: "Done" }
       case "Arrive":
         return this.#rounds.arrive(member, request.arrival)
@@ -226,7 +234,7 @@ export class Presiding {
     if (redeemed === undefined) return refused("invitation")
     // The slot's former member is dead, or its slot would not be another's.
     const former = this.#roster.members.find(({ id }) => id.slot === member.id.slot)
-    if (former !== undefined) this.#departed(former.id, "died")
+    if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { number, invitation: redeemed })
     this.#admission.ask(member)
     return undefined
@@ -259,6 +267,12 @@ export class Presiding {
   #leave(member: MemberId): Answer {
     this.#departed(member, "left")
     return { _tag: "Done" }
+  }
+
+  // What it had said before it died counts: an arrival has targets that are waited for.
+  #died(member: MemberId): void {
+    this.#control.get(ringNames.control(member.slot))?.catchUp()
+    this.#departed(member, "died")
   }
 
   #departed(member: MemberId, reason: "left" | "died"): void {
@@ -339,7 +353,7 @@ export class Presiding {
   // Without anything to read a stopped member would look like one that has read everything.
   #heartbeat(): void {
     if (this.#roster.members.length < 2) return
-    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 4) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 2) return
     this.#heartbeatMillis = this.#nowMillis
     this.#notify({ _tag: "Heartbeat" })
   }
@@ -371,5 +385,7 @@ export class Presiding {
     }
   }
 }
+
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
 
 const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })

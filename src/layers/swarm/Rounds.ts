@@ -10,7 +10,7 @@ import type { BarrierMode, Exemption, RangeLost } from "../../services/Barrier.t
 import { isSame, type MemberId } from "../../services/Member.ts"
 import type { Ring, RingTarget } from "../../services/Ring.ts"
 import type { Answer, Arrival, Notice } from "./ControlMessages.ts"
-import { drain, type DrainingOf, furthest } from "./Draining.ts"
+import { drain, drainEverywhere, type DrainingOf, furthest, leastHandled } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
 import type { Settled } from "./Options.ts"
 import type { Roster } from "./Roster.ts"
@@ -36,7 +36,12 @@ interface Round {
   readonly departed: Array<MemberId>
   readonly withdrawn: Array<MemberId>
   draining: boolean
+  hasFiber: boolean
 }
+
+// One in which only the dead have arrived stays: what they had sent is a target for those who are still to come.
+const isOver = ({ arrived, draining, expected, kept }: Round): boolean =>
+  arrived.size === 0 && (draining || kept.length === 0 || expected.size === 0)
 
 export interface RoundsHost {
   readonly roster: Roster
@@ -60,14 +65,18 @@ export class Rounds {
     this.#host = host
   }
 
-  /** Takes an arrival in. An answer only when it is refused: otherwise the release is the answer. */
+  /**
+   * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `Done` tells
+   * its fiber to arrive anew.
+   */
   arrive(member: MemberId, arrival: Arrival): Answer | undefined {
     const refused = this.#refusal(member, arrival)
     if (refused !== undefined) return refused
     const amended = this.#arrivalOf(member, arrival.attempt)
     if (amended !== undefined && !amended.round.draining) amended.arrived.arrival = arrival
     // Too late for the round it was meant for: the release says so, and the fiber arrives anew.
-    if (amended !== undefined || arrival.amendment > 0) return undefined
+    if (amended !== undefined) return undefined
+    if (arrival.amendment > 0) return { _tag: "Done" }
     const round = this.#roundFor(member, arrival)
     if (round.mode !== arrival.mode) return { _tag: "Mismatch", asked: arrival.mode, round: round.mode }
     round.arrived.set(member.slot, { member, arrival })
@@ -97,19 +106,35 @@ export class Rounds {
 
   /** Nobody waits for that member any more. What it had sent before it arrived stays a target. */
   depart(member: MemberId): void {
-    for (const round of [...this.#open]) {
-      const expected = round.expected.get(member.slot)
-      if (expected === undefined || !isSame(expected, member)) continue
+    for (const round of this.#expecting(member)) {
       const arrived = round.arrived.get(member.slot)
       if (arrived !== undefined) round.kept.push(arrived.arrival)
-      round.expected.delete(member.slot)
-      round.arrived.delete(member.slot)
-      round.departed.push(member)
-      this.#lookAt(round)
+      this.#without(round, member)
+    }
+  }
+
+  /** It is in that group no more, and is not waited for there. Where it has arrived, it has. */
+  leave(member: MemberId, group: string): void {
+    for (const round of this.#expecting(member)) {
+      if (round.group === group && !round.arrived.has(member.slot)) this.#without(round, member)
     }
   }
 
   // --- internal ---
+
+  #expecting(member: MemberId): ReadonlyArray<Round> {
+    return [...this.#open].filter(({ expected }) => {
+      const known = expected.get(member.slot)
+      return known !== undefined && isSame(known, member)
+    })
+  }
+
+  #without(round: Round, member: MemberId): void {
+    round.expected.delete(member.slot)
+    round.arrived.delete(member.slot)
+    round.departed.push(member)
+    this.#lookAt(round)
+  }
 
   #refusal(member: MemberId, { drainTargets, group, name }: Arrival): Answer | undefined {
     const refused = (reason: string, detail: string): Answer => ({ _tag: "Refused", reason, detail })
@@ -168,15 +193,16 @@ export class Rounds {
       kept: [],
       departed: [],
       withdrawn: [],
-      draining: false
+      draining: false,
+      hasFiber: false
     }
     this.#open.add(round)
     return round
   }
 
   #lookAt(round: Round): void {
-    if (round.arrived.size === 0) {
-      this.#host.stop(round.id)
+    if (isOver(round)) {
+      this.#stop(round)
       this.#open.delete(round)
       return
     }
@@ -184,14 +210,24 @@ export class Rounds {
     // A round that drains already begins again: whom it waits for has changed.
     round.draining = true
     const targets = this.#targetsOf(round)
-    if (targets.length === 0) return this.#release(round, targets)
+    // Most rounds have nothing left to drain, and need no fiber to find out.
+    const isTraced = this.#host.settled.trace !== undefined
+    if (targets.length === 0 || (!isTraced && targets.every((target) => this.#isDrained(round, target)))) {
+      this.#stop(round)
+      return this.#release(round, targets)
+    }
     const draining = this.#drain(round, targets).pipe(
       Effect.matchEffect({
         onFailure: (lost) => Effect.sync(() => this.#break(round, lost)),
         onSuccess: () => Effect.sync(() => this.#release(round, targets))
       })
     )
+    round.hasFiber = true
     this.#host.start(round.id, draining)
+  }
+
+  #stop(round: Round): void {
+    if (round.hasFiber) this.#host.stop(round.id)
   }
 
   #targetsOf(round: Round): ReadonlyArray<RingTarget> {
@@ -217,20 +253,31 @@ export class Rounds {
     const { mesh, settled } = this.#host
     const source = mesh.source(target.ring)
     if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return Effect.void
-    const { id, mode, name } = round
-    const of: DrainingOf = { round: id, name, mode, member: mesh.self, side: "coordinator" }
-    return Effect.asVoid(drain(source, target, "delivered", of, settled.trace))
+    return Effect.asVoid(drain(source, target, "delivered", this.#drainingOf(round), settled.trace))
   }
 
-  // The cursors of all members are in shared memory: no second round of messages is needed.
-  #handledByAll(round: Round, { position, ring }: RingTarget): Effect.Effect<void, RangeLost> {
-    const behind = () =>
-      this.#host.ring.readers(ring).some(({ handled, process, processGeneration }) => {
-        const member = round.expected.get(process)
-        if (member === undefined || member.generation !== processGeneration || handled >= position) return false
-        return !this.#isExempt(round, member, ring)
-      })
-    return Effect.ignore(this.#host.ring.cursorWaiter.until(() => behind() ? undefined : true))
+  #handledByAll(round: Round, target: RingTarget): Effect.Effect<void, RangeLost> {
+    const { ring, settled } = this.#host
+    return drainEverywhere(ring, this.#waitedFor(round, target), target, this.#drainingOf(round), settled.trace)
+  }
+
+  #isDrained(round: Round, target: RingTarget): boolean {
+    const { mesh, ring } = this.#host
+    if (round.mode === "processingFence") {
+      return (leastHandled(ring, this.#waitedFor(round, target), target) ?? -1) >= target.position
+    }
+    const source = mesh.source(target.ring)
+    if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return true
+    return source.lost === undefined && source.hasReached(target, "delivered")
+  }
+
+  /** Whose handlers a processing fence waits for. */
+  #waitedFor(round: Round, { ring }: RingTarget): ReadonlyArray<MemberId> {
+    return [...round.expected.values()].filter((member) => !this.#isExempt(round, member, ring))
+  }
+
+  #drainingOf({ id, mode, name }: Round): DrainingOf {
+    return { round: id, name, mode, member: this.#host.mesh.self, side: "coordinator" }
   }
 
   #isExempt(round: Round, member: MemberId, ring: number): boolean {
@@ -238,7 +285,8 @@ export class Rounds {
   }
 
   #release(round: Round, targets: ReadonlyArray<RingTarget>): void {
-    this.#open.delete(round)
+    // A draining that was begun again may have been through in the same turn.
+    if (!this.#open.delete(round)) return
     const { departed, group, id, mode, name, withdrawn } = round
     const arrivals = [...round.arrived.values()].map(({ arrival: { amendment, attempt }, member }) => ({
       member,
@@ -261,7 +309,7 @@ export class Rounds {
   }
 
   #break(round: Round, { from, ring, to }: RangeLost): void {
-    this.#open.delete(round)
+    if (!this.#open.delete(round)) return
     const { group, name } = round
     const arrivals = [...round.arrived.values()].map(({ arrival: { attempt }, member }) => ({ member, attempt }))
     this.#host.notify({ _tag: "Broken", name, group, arrivals, ring, from, to })

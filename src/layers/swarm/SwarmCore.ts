@@ -26,6 +26,7 @@ import { Office } from "./Office.ts"
 import { settle, type Settled, type SwarmOptions } from "./Options.ts"
 import type { Presiding } from "./Presiding.ts"
 import type { Roster } from "./Roster.ts"
+import { waitingBy } from "./Waiting.ts"
 
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
 export class SwarmCore extends Context.Service<SwarmCore, Core>()("ringfence/layers/SwarmCore") {}
@@ -51,6 +52,7 @@ export class Core {
   readonly #run: (effect: Effect.Effect<void>) => void
   readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
+  readonly #looks = new Set<() => void>()
   readonly #attention = Latch.makeUnsafe(false)
   readonly #office: Office
   #stage: Stage = "active"
@@ -82,6 +84,7 @@ export class Core {
     this.#run = parts.run
     this.#office = parts.office
     this.messages.mesh = parts.mesh
+    this.exchange.mesh = parts.mesh
     this.arrivals = new Arrivals(parts.link, parts.mesh, settled)
     this.holdings = new Holdings(parts.link, () => this.over)
     this.inviting = new Inviting(parts.link, settled, parts.clock, parts.run)
@@ -148,11 +151,24 @@ export class Core {
     )
   })
 
+  /** True while that member is one, and lives. */
+  isThere(member: MemberId): boolean {
+    return this.link.roster.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
+  }
+
+  /** Called whenever life is looked after, for those who wait for others. */
+  onLook(listener: () => void): () => void {
+    this.#looks.add(listener)
+    return () => this.#looks.delete(listener)
+  }
+
   /** Looks after the coordinator's life, and in the office after everybody's. */
   look(nowMillis: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.link.look()
       this.#office.presiding?.look()
+      this.arrivals.look(nowMillis)
+      for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
         return Effect.void
@@ -176,6 +192,7 @@ export class Core {
   #begin(stage: Stage): void {
     this.#stage = stage
     this.messages.closed = true
+    this.arrivals.close()
     if (stage === "gone") this.link.endChanges()
   }
 
@@ -183,9 +200,9 @@ export class Core {
 
   readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const { coordinate, invitation } = this.settled
-    const asked = this.link.tell({ _tag: "Join", member: this.self, coordinates: coordinate, invitation })
-    return Effect.map(asked, (number) => {
+    return this.link.tell((number) => {
       this.#joining = number
+      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
     })
   })
 
@@ -298,15 +315,16 @@ const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown
 const refusalOf = (answer: Answer): JoinRefused["reason"] =>
   joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
 
-const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message, begun) =>
-  message.kind === frameKind.event ? parts.messages?.take(message, begun) : parts.exchange.take(message, begun)
+const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Exchange }): Handle => (message) =>
+  message.kind === frameKind.event ? parts.messages?.take(message) : parts.exchange.take(message)
 
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
-  const ring = yield* Ring
+  const rings = yield* Ring
   const { hold, processes } = yield* CxlMemory
-  const own = (yield* processes).find(({ slot }) => slot === ring.self.process)
+  const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
   const settled = settle(options, own?.name ?? "")
+  const ring = waitingBy(settled.strategy, rings)
   // Whoever coordinates, or may do so, keeps the region in use without its creator.
   if (settled.coordinate || settled.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }

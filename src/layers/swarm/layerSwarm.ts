@@ -52,14 +52,15 @@ const layerCoordinator = Layer.effect(
     return Coordinator.of({
       self,
       coordinates: () => core.presiding !== undefined,
-      members: () => roster.members,
-      group: (group) => roster.group(group),
-      epoch: () => roster.epoch,
+      // Whoever looks knows what was said before: a member that another has seen join is there.
+      members: () => link.catchUp().members,
+      group: (group) => link.catchUp().group(group),
+      epoch: () => link.catchUp().epoch,
       changes: link.changes,
       suspects: () => roster.suspects,
       awaitMembers: (until) => link.until(() => until(roster.members) ? roster.members : undefined),
       publish: (name) => core.holdings.publish(name),
-      resolve: (name) => roster.resolve(name),
+      resolve: (name) => link.catchUp().resolve(name),
       waitFor: (name, options) =>
         Effect.timeoutOrElse(link.until(() => roster.resolve(name)), {
           duration: options?.deadline ?? defaultDeadline,
@@ -70,7 +71,7 @@ const layerCoordinator = Layer.effect(
       shutdown: core.shutdown,
       lost: link.lost,
       find: (member) => {
-        const found = roster.find(member)
+        const found = link.catchUp().find(member)
         return found === undefined ? Effect.fail(new MemberGone({ member })) : Effect.succeed(found)
       }
     })

@@ -36,10 +36,12 @@ std::unique_ptr<RingWriter> writerOf(const std::shared_ptr<Region>& region, cons
   return std::make_unique<RingWriter>(region, memoryOf(*region, role.ring), role);
 }
 
-std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name) {
+std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name,
+                                     std::shared_ptr<RingMemory> memory) {
   ReaderRole role;
   CHECK_EQUAL(claimRingReader(*region, name, "reader", role).fault, "none");
-  return std::make_unique<RingReader>(region, memoryOf(*region, role.ring), role);
+  if (memory == nullptr) memory = memoryOf(*region, role.ring);
+  return std::make_unique<RingReader>(region, std::move(memory), role);
 }
 
 uint32_t payloadBytesOf(uint64_t number) { return static_cast<uint32_t>(4 + number * 131 % 300); }

@@ -20,7 +20,9 @@ Geometry ringGeometry();
 std::shared_ptr<Region> attachedAgain(const Region& region, const char* name = "again");
 
 std::unique_ptr<RingWriter> writerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring");
-std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring");
+// With the writer's memory both see the same addresses, which is what the thread sanitizer goes by.
+std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring",
+                                     std::shared_ptr<RingMemory> memory = nullptr);
 
 // Payload bytes of a frame: 4 to 303, all residues of the alignment.
 uint32_t payloadBytesOf(uint64_t number);

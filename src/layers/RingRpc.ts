@@ -1,0 +1,97 @@
+/**
+ * The library's RPC between the members of a swarm: an `RpcGroup` is served in one member and called in others, without
+ * a change to it.
+ *
+ * @example
+ * ```ts
+ * import { RingRpc, Swarm } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Rpc from "effect/rpc/Rpc"
+ * import * as RpcClient from "effect/rpc/RpcClient"
+ * import * as RpcGroup from "effect/rpc/RpcGroup"
+ * import * as Schema from "effect/Schema"
+ *
+ * const Adding = RpcGroup.make(
+ *   Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int })
+ * )
+ *
+ * const sum = RpcClient.make(Adding).pipe(
+ *   Effect.flatMap((client) => client.Add({ a: 1, b: 2 })),
+ *   Effect.scoped,
+ *   Effect.provide(RingRpc.layerClient({ to: { name: "calculator" } })),
+ *   Effect.provide(Swarm.layerMember({ region: "orchestra", name: "caller" }))
+ * )
+ * ```
+ */
+import type * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import type * as RpcClient from "effect/rpc/RpcClient"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import type * as RpcServer from "effect/rpc/RpcServer"
+import type { Calling, ServiceTaken, Serving } from "../services/Call.ts"
+import { makeClient } from "./rpc/client.ts"
+import type { Callee } from "./rpc/Outgoing.ts"
+import { makeServer } from "./rpc/server.ts"
+import type { SwarmCore } from "./swarm/SwarmCore.ts"
+
+export {
+  CallError,
+  callErrorOf,
+  Calling,
+  type CallingCounts,
+  CallRefused,
+  CallTimedOut,
+  CallUnreadable,
+  ClientClosed,
+  Deadline,
+  ServiceTaken,
+  Serving,
+  type ServingCounts
+} from "../services/Call.ts"
+export type { Callee } from "./rpc/Outgoing.ts"
+
+export interface ServerOptions {
+  /** Tells several servers of one member apart. Default `rpc`. */
+  readonly service?: string | undefined
+}
+
+export interface ClientOptions extends ServerOptions {
+  /** One member for good, or whoever has published the name when a call is made. */
+  readonly to: Callee
+  /** Until a call is answered, or the first element of its stream has come. Default 30 seconds. */
+  readonly deadline?: Duration.Input | undefined
+}
+
+/** Serves what `RpcServer.layer` is given, encoded as the given serialization does it. */
+export const layerServerEncoded = (
+  { service = "rpc" }: ServerOptions = {}
+): Layer.Layer<
+  RpcServer.Protocol | Serving,
+  ServiceTaken,
+  SwarmCore | RpcSerialization.RpcSerialization
+> => Layer.effectContext(makeServer(service))
+
+/** Carries the calls of `RpcClient.make`, encoded as the given serialization does it. */
+export const layerClientEncoded = (
+  { deadline = "30 seconds", service = "rpc", to }: ClientOptions
+): Layer.Layer<
+  RpcClient.Protocol | Calling,
+  never,
+  SwarmCore | RpcSerialization.RpcSerialization
+> => Layer.effectContext(makeClient({ service, to, deadline }))
+
+/** Serves what `RpcServer.layer` is given. */
+export const layerServer = (
+  options?: ServerOptions
+): Layer.Layer<RpcServer.Protocol | Serving, ServiceTaken, SwarmCore> =>
+  Layer.provide(layerServerEncoded(options), layerEncoding)
+
+/** Carries the calls of `RpcClient.make`. */
+export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Protocol | Calling, never, SwarmCore> =>
+  Layer.provide(layerClientEncoded(options), layerEncoding)
+
+// --- internal ---
+
+// The swarm's limit of a message is the limit.
+const layerEncoding = RpcSerialization.layerSchemaBinary({ maxFrameSize: "unbounded" })

@@ -1,0 +1,376 @@
+/**
+ * The calls of one member to a service: each is known until it is answered, given up, or nobody can answer it any more.
+ *
+ * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type * as Scope from "effect/Scope"
+import {
+  type CallError,
+  CallRefused,
+  CallTimedOut,
+  CallUnreadable,
+  ClientClosed,
+  Deadline
+} from "../../services/Call.ts"
+import { NameMissing } from "../../services/Coordinator.ts"
+import { CoordinatorLost, isSame, MemberGone, type MemberId, ShuttingDown } from "../../services/Member.ts"
+import { codeOf } from "../../services/NameCode.ts"
+import { MessageTooLarge } from "../../services/Ring.ts"
+import type { Notice } from "../swarm/ControlMessages.ts"
+import { frameKind, one, ringNames } from "../swarm/Frames.ts"
+import type { Message } from "../swarm/MessageSource.ts"
+import { decodeRefusal, type Refusal, returnedBytesMax } from "../swarm/Refusals.ts"
+import type { Core } from "../swarm/SwarmCore.ts"
+import { InTurn, type Run } from "./InTurn.ts"
+import { persisting } from "./persisting.ts"
+import type { Wire } from "./Wire.ts"
+
+/** Whom calls go to: one member for good, or whoever has published the name at the time of each call. */
+export type Callee = { readonly member: MemberId } | { readonly name: string }
+
+type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
+
+export interface OutgoingOptions {
+  readonly core: Core
+  readonly wire: Wire
+  readonly run: Run
+  readonly write: Write
+  readonly service: string
+  readonly to: Callee
+  readonly deadline: Duration.Input
+}
+
+type CallId = string | number
+type Settled = Deferred.Deferred<void, RpcClientError>
+
+interface Call {
+  readonly caller: Caller
+  readonly id: CallId
+  readonly member: MemberId
+  /** Answered for the first time. */
+  readonly begun: Settled
+  readonly ended: Settled
+  readonly answers: InTurn
+}
+
+/** One of the library's clients. */
+interface Caller {
+  readonly clientId: number
+  readonly number: number
+  readonly close: () => void
+  readonly calls: Map<CallId, Call>
+  /** Whom it has called, by slot. */
+  readonly called: Map<number, MemberId>
+}
+
+const answerKinds = new Set(["Chunk", "Exit", "Defect", "Pong"] as const)
+const requestKinds = new Set(["Request"] as const)
+
+export class Outgoing {
+  readonly #core: Core
+  readonly #wire: Wire
+  readonly #run: Run
+  readonly #write: Write
+  readonly #service: string
+  readonly #type: number
+  readonly #to: Callee
+  readonly #deadline: Duration.Input
+  readonly #callers = new Map<number, Caller>()
+  #late = 0
+  #isClosed = false
+
+  constructor({ core, deadline, run, service, to, wire, write }: OutgoingOptions) {
+    this.#core = core
+    this.#wire = wire
+    this.#run = run
+    this.#write = write
+    this.#service = service
+    this.#type = codeOf(service)
+    this.#to = to
+    this.#deadline = deadline
+  }
+
+  get late(): number {
+    return this.#late
+  }
+
+  get inFlight(): number {
+    return this.#calls.length
+  }
+
+  send(clientId: number, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
+    switch (message._tag) {
+      case "Request":
+        return Effect.flatMap(Deadline, (deadline) => this.#request(clientId, message, deadline))
+      case "Ack":
+        return Effect.suspend(() => this.#acknowledge(this.#find(clientId, message.requestId), message))
+      case "Interrupt":
+        return Effect.sync(() => this.#abandon(this.#find(clientId, message.requestId)))
+      default:
+        return Effect.void
+    }
+  }
+
+  /** The client is no more: its calls are given up, and whoever serves it is told. */
+  closeCaller(clientId: number): void {
+    const caller = this.#callers.get(clientId)
+    if (caller === undefined) return
+    this.#callers.delete(clientId)
+    caller.close()
+    for (const call of caller.calls.values()) this.#fail(call, new ClientClosed({ service: this.#service }))
+    for (const member of caller.called.values()) this.#tell(member, caller.number, { _tag: "Eof" })
+  }
+
+  /** Watches over whoever is called, until the scope closes: then all calls are given up. */
+  readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.sync(() => {
+      const stops = [this.#core.link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
+      this.#run(Effect.catch(this.#core.link.lost, (lost) => Effect.sync(() => this.#failAll(lost))))
+      return stops
+    }),
+    (stops) =>
+      Effect.sync(() => {
+        for (const stop of stops) stop()
+        this.#isClosed = true
+        for (const clientId of this.#callers.keys()) this.closeCaller(clientId)
+      })
+  ).pipe(Effect.asVoid)
+
+  // --- calling ---
+
+  #request(
+    clientId: number,
+    request: RequestEncoded,
+    deadline: Duration.Input | undefined
+  ): Effect.Effect<void, RpcClientError> {
+    let call: Call | undefined
+    const answered = Effect.suspend(() => {
+      const member = this.#callee()
+      if (!("slot" in member)) return Effect.fail(failureOf(member))
+      const payload = this.#encoded(request, member)
+      if (!(payload instanceof Uint8Array)) return Effect.fail(failureOf(payload))
+      call = this.#begin(clientId, request.id, member)
+      return this.#awaited(call, request, payload, deadline)
+    })
+    return Effect.onInterrupt(answered, () => Effect.sync(() => this.#abandon(call)))
+  }
+
+  #awaited(
+    call: Call,
+    { tag }: RequestEncoded,
+    payload: Uint8Array,
+    deadline: Duration.Input | undefined
+  ): Effect.Effect<void, RpcClientError> {
+    const { begun, caller, ended, member } = call
+    const isSent = this.#core.mesh.offer(frameKind.request, this.#type, one(member), payload, caller.number)
+    const answered = isSent ? Deferred.await(begun) : Effect.andThen(this.#sent(call, payload), Deferred.await(begun))
+    return Effect.andThen(this.#timed(call, tag, answered, deadline), Deferred.await(ended))
+  }
+
+  #callee(): MemberId | CallError {
+    const { link, over } = this.#core
+    const to = this.#to
+    if (this.#isClosed) return new ClientClosed({ service: this.#service })
+    if (over) return new ShuttingDown()
+    if (link.state === "over") return new CoordinatorLost({ reason: "died" })
+    // What was known to whoever told this member of the callee is known here, too.
+    link.catchUp()
+    if ("name" in to) return link.roster.resolve(to.name)?.id ?? new NameMissing({ name: to.name })
+    return link.roster.find(to.member)?.id ?? new MemberGone({ member: to.member })
+  }
+
+  // It must be possible to send it back.
+  #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
+    const { mesh, settled } = this.#core
+    const payload = this.#wire.encode(request)
+    if (payload === undefined) return new CallUnreadable({ service: this.#service, member, part: "request" })
+    const limitBytes = settled.messageBytesMax - returnedBytesMax
+    if (payload.length <= limitBytes) return payload
+    return new MessageTooLarge({ ring: ringNames.events(mesh.self.slot), messageBytes: payload.length, limitBytes })
+  }
+
+  #begin(clientId: number, id: CallId, member: MemberId): Call {
+    const caller = this.#callers.get(clientId) ?? this.#open(clientId)
+    const settled = {
+      begun: Deferred.makeUnsafe<void, RpcClientError>(),
+      ended: Deferred.makeUnsafe<void, RpcClientError>()
+    }
+    const call: Call = { caller, id, member, ...settled, answers: new InTurn(this.#run) }
+    caller.calls.set(id, call)
+    caller.called.set(member.slot, member)
+    return call
+  }
+
+  #open(clientId: number): Caller {
+    const taken = this.#core.exchange.call((message) => this.#take(caller, message))
+    const caller: Caller = { clientId, ...taken, calls: new Map(), called: new Map() }
+    this.#callers.set(clientId, caller)
+    return caller
+  }
+
+  // Who waits for room need not wait any longer once there is nobody to answer.
+  #sent(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
+    const { caller, ended, member } = call
+    const sent = this.#core.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
+    return Effect.raceFirst(
+      Effect.catch(sent, (error) => {
+        this.#forget(call)
+        return Effect.fail(failureOf(error))
+      }),
+      Deferred.await(ended)
+    )
+  }
+
+  #timed(
+    call: Call,
+    procedure: string,
+    answered: Effect.Effect<void, RpcClientError>,
+    deadline: Duration.Input | undefined
+  ): Effect.Effect<void, RpcClientError> {
+    const duration = Duration.fromInputUnsafe(deadline ?? this.#deadline)
+    if (!Duration.isFinite(duration)) return answered
+    return Effect.timeoutOrElse(answered, {
+      duration,
+      orElse: () => {
+        this.#abandon(call)
+        return Effect.fail(failureOf(new CallTimedOut({ procedure, deadlineMillis: Duration.toMillis(duration) })))
+      }
+    })
+  }
+
+  #acknowledge(call: Call | undefined, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
+    const payload = call === undefined ? undefined : this.#wire.encode(message)
+    if (call === undefined || payload === undefined) return Effect.void
+    return Effect.mapError(this.#signal(call.member, call.caller.number, payload), failureOf)
+  }
+
+  // --- answers ---
+
+  #take(caller: Caller, { kind, payload, sender, senderGeneration }: Message): void {
+    const from: MemberId = { slot: sender, generation: senderGeneration }
+    if (kind === frameKind.refusal) return this.#refused(caller, from, decodeRefusal(payload))
+    const answer = this.#wire.decode(payload, answerKinds)
+    if (answer === undefined) return this.#misunderstood(caller, from)
+    if (answer._tag === "Pong") return
+    if (answer._tag === "Defect") return this.#defect(caller, from, answer)
+    const call = caller.calls.get(answer.requestId)
+    if (call === undefined || !isSame(call.member, from)) {
+      this.#late += 1
+      return
+    }
+    if (answer._tag === "Exit") {
+      this.#forget(call)
+      Deferred.doneUnsafe(call.ended, Effect.void)
+    }
+    Deferred.doneUnsafe(call.begun, Effect.void)
+    call.answers.add(this.#write(caller.clientId, answer))
+  }
+
+  // The library fails all calls of the client then: they are interrupted one by one.
+  #defect(caller: Caller, from: MemberId, answer: FromServerEncoded): void {
+    const called = caller.called.get(from.slot)
+    if (called === undefined || !isSame(called, from)) this.#late += 1
+    else this.#run(this.#write(caller.clientId, answer))
+  }
+
+  // An answer that nobody can read was for one of these.
+  #misunderstood(caller: Caller, from: MemberId): void {
+    const unreadable = new CallUnreadable({ service: this.#service, member: from, part: "answer" })
+    for (const call of [...caller.calls.values()].filter(({ member }) => isSame(member, from))) {
+      this.#abandon(call)
+      this.#fail(call, unreadable)
+    }
+  }
+
+  #refused(caller: Caller, from: MemberId, refusal: Refusal | undefined): void {
+    if (refusal === undefined) return this.#misunderstood(caller, from)
+    const id = refusal._tag === "Returned" ? this.#wire.decode(refusal.request, requestKinds)?.id : refusal.id
+    const calls = id === null ? [...caller.calls.values()] : [id === undefined ? undefined : caller.calls.get(id)]
+    for (const call of calls) {
+      if (call !== undefined && isSame(call.member, from)) this.#fail(call, this.#refusalOf(from, refusal))
+    }
+  }
+
+  #refusalOf(member: MemberId, refusal: Refusal): CallError {
+    const service = this.#service
+    if (refusal._tag === "Undelivered") return refusal.why
+    const reason = refusal._tag === "Closed" ? "closed" : refusal.reason
+    if (reason === "unreadable") return new CallUnreadable({ service, member, part: "request" })
+    return new CallRefused({ service, member, reason })
+  }
+
+  // --- the end of a call ---
+
+  get #calls(): ReadonlyArray<Call> {
+    return [...this.#callers.values()].flatMap(({ calls }) => [...calls.values()])
+  }
+
+  #find(clientId: number, id: CallId): Call | undefined {
+    return this.#callers.get(clientId)?.calls.get(id)
+  }
+
+  /** False when it was over before. */
+  #forget(call: Call): boolean {
+    const { caller: { calls }, id } = call
+    return calls.get(id) === call && calls.delete(id)
+  }
+
+  #abandon(call: Call | undefined): void {
+    if (call === undefined || !this.#forget(call)) return
+    this.#tell(call.member, call.caller.number, { _tag: "Interrupt", requestId: call.id })
+  }
+
+  #fail(call: Call, error: CallError): void {
+    this.#forget(call)
+    const failed = Effect.fail(failureOf(error))
+    Deferred.doneUnsafe(call.ended, failed)
+    Deferred.doneUnsafe(call.begun, failed)
+  }
+
+  #failAll(error: CallError): void {
+    for (const call of this.#calls) this.#fail(call, error)
+  }
+
+  #tell(member: MemberId, number: number, message: FromClientEncoded): void {
+    const payload = this.#wire.encode(message)
+    if (payload !== undefined) this.#run(persisting(this.#signal(member, number, payload)))
+  }
+
+  #signal(member: MemberId, number: number, payload: Uint8Array) {
+    return this.#core.mesh.reply(frameKind.signal, this.#type, one(member), payload, number)
+  }
+
+  // --- who is there ---
+
+  #heed(notice: Notice): void {
+    if (notice._tag === "ShutDown") this.#failAll(new ShuttingDown())
+    if (notice._tag === "Departed") {
+      if (isSame(notice.member, this.#core.self.id)) this.#failAll(new ShuttingDown())
+      else this.#gone(notice.member)
+    }
+  }
+
+  #gone(member: MemberId): void {
+    for (const call of this.#calls) {
+      if (isSame(call.member, member)) this.#fail(call, new MemberGone({ member }))
+    }
+    for (const { called } of this.#callers.values()) {
+      const known = called.get(member.slot)
+      if (known !== undefined && isSame(known, member)) called.delete(member.slot)
+    }
+  }
+
+  // Without a coordinator nobody says who departs.
+  #sweep(): void {
+    const called = new Map(this.#calls.map(({ member }) => [`${member.slot}.${member.generation}`, member]))
+    for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)
+  }
+}
+
+const failureOf = (cause: CallError): RpcClientError =>
+  new RpcClientError({ reason: new RpcClientDefect({ message: cause.message, cause }) })

@@ -1,0 +1,191 @@
+#include "round_trips.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "futex.h"
+#include "ring_reader.h"
+#include "ring_writer.h"
+
+namespace ringfence {
+
+namespace {
+
+constexpr uint32_t messageBytes = 64;
+constexpr uint16_t messageKind = 16;
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+double percentile(std::vector<double>& samples, double fraction) {
+  const auto at = static_cast<size_t>(fraction * static_cast<double>(samples.size() - 1));
+  std::nth_element(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(at), samples.end());
+  return samples[at];
+}
+
+// Times `trip` so often, after a tenth as many that do not count.
+template <class Trip>
+RoundTrips timed(uint32_t trips, Trip trip) {
+  const uint32_t warmup = trips / 10;
+  std::vector<double> samples;
+  samples.reserve(trips);
+  uint64_t before = monotonicNanos();
+  for (uint32_t i = 1; i <= warmup + trips; i += 1) {
+    trip(i);
+    const uint64_t now = monotonicNanos();
+    if (i > warmup) samples.push_back(static_cast<double>(now - before) / 1000.0);
+    before = now;
+  }
+  return {percentile(samples, 0.5), percentile(samples, 0.99)};
+}
+
+struct alignas(lineBytes) FutexLine {
+  uint32_t word;
+  uint32_t reserved[15];
+};
+
+struct FutexLines {
+  FutexLine asked;
+  FutexLine answered;
+};
+
+void sleepUntil(const Publication& p, const uint32_t& word, uint32_t value) {
+  for (uint32_t now = p.observe(word); now != value; now = p.observe(word)) futexWait(&word, now, -1);
+}
+
+// One side of the conversation: a process of the region with the ring it writes and the ring it reads.
+class Side {
+ public:
+  static Status open(std::shared_ptr<Region> region, const char* writes, std::unique_ptr<Side>& side) {
+    RingRole role;
+    const Status status = claimRing(*region, writes, role);
+    if (!status.ok()) return status;
+    auto memory = RingMemory::map(region->descriptor(), region->ringOffset(role.ring), region->layout().geometry.ringBytes);
+    if (memory == nullptr) return Status::failed("system", "the ring cannot be mapped");
+    side = std::make_unique<Side>();
+    side->writer_ = std::make_unique<RingWriter>(region, std::move(memory), role);
+    side->region_ = std::move(region);
+    return Status::fine();
+  }
+
+  Status listenTo(const char* ring) {
+    ReaderRole role;
+    const Status status = claimRingReader(*region_, ring, "", role);
+    if (!status.ok()) return status;
+    auto memory = RingMemory::map(region_->descriptor(), region_->ringOffset(role.ring), region_->layout().geometry.ringBytes);
+    if (memory == nullptr) return Status::failed("system", "the ring cannot be mapped");
+    reader_ = std::make_unique<RingReader>(region_, std::move(memory), role);
+    return Status::fine();
+  }
+
+  void say() {
+    const Frame frame{messageKind, 0, 0, 0, 0, 0, message_, messageBytes};
+    writer_->append(frame);
+    writer_->publish();
+  }
+
+  void hear(bool asleep) {
+    const uint64_t at = reader_->cursors().read;
+    while (reader_->available() == at) {
+      if (asleep) {
+        sleepUnlessHeard(at);
+      } else {
+        relax();
+      }
+    }
+    std::memcpy(message_, reader_->memory()->at(at) + sizeof(FrameHeader), messageBytes);
+    const uint64_t end = reader_->available();
+    reader_->advance({end, end, end, end});
+  }
+
+ private:
+  // SYNC: as Waiter::arm: the sleep word is written, fenced, and the ring looked at again before the doorbell is slept on.
+  void sleepUnlessHeard(uint64_t at) {
+    const Publication& p = region_->publication();
+    ProcessSlot& process = region_->process(region_->slot());
+    const uint32_t heard = p.observe(process.bell.bell);
+    p.write(process.sleep.sleeps, uint32_t{sleepsForData});
+    p.fullFence();
+    if (reader_->available() == at) futexWait(&process.bell.bell, heard, -1);
+    p.write(process.sleep.sleeps, uint32_t{awake});
+  }
+
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<RingWriter> writer_;
+  std::unique_ptr<RingReader> reader_;
+  uint8_t message_[messageBytes] = {};
+};
+
+// As small a log as a region can have, and the two rings.
+constexpr Geometry twoRings{1, 1, 1, 1, 8, 64, 2, 3, 32 * 1024, 4096, 2, 2, 64 * 1024};
+
+Status openBoth(std::unique_ptr<Side>& asks, std::unique_ptr<Side>& answers) {
+  CreateOptions options;
+  options.processName = "asks";
+  options.geometry = twoRings;
+  std::shared_ptr<Region> first;
+  std::shared_ptr<Region> second;
+  Status status = Region::create(options, nullptr, first);
+  if (status.ok()) status = Region::reattach(*first, "answers", second);
+  if (status.ok()) status = Side::open(first, "questions", asks);
+  if (status.ok()) status = Side::open(second, "answers", answers);
+  if (status.ok()) status = asks->listenTo("answers");
+  if (status.ok()) status = answers->listenTo("questions");
+  return status;
+}
+
+}  // namespace
+
+Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
+  const Publication p;
+  void* at = mmap(nullptr, sizeof(FutexLines), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (at == MAP_FAILED) return Status::failed("noSpace", "no memory for two words");
+  auto& lines = *static_cast<FutexLines*>(at);
+  const uint32_t all = trips / 10 + trips;
+  std::thread answers([&] {
+    for (uint32_t i = 1; i <= all; i += 1) {
+      sleepUntil(p, lines.asked.word, i);
+      p.publish(lines.answered.word, i);
+      futexWake(&lines.answered.word);
+    }
+  });
+  found = timed(trips, [&](uint32_t i) {
+    p.publish(lines.asked.word, i);
+    futexWake(&lines.asked.word);
+    sleepUntil(p, lines.answered.word, i);
+  });
+  answers.join();
+  munmap(at, sizeof(FutexLines));
+  return Status::fine();
+}
+
+Status ringRoundTrips(uint32_t trips, bool asleep, RoundTrips& found) {
+  std::unique_ptr<Side> asks;
+  std::unique_ptr<Side> answers;
+  const Status status = openBoth(asks, answers);
+  if (!status.ok()) return status;
+  const uint32_t all = trips / 10 + trips;
+  std::thread other([&] {
+    for (uint32_t i = 1; i <= all; i += 1) {
+      answers->hear(asleep);
+      answers->say();
+    }
+  });
+  found = timed(trips, [&](uint32_t) {
+    asks->say();
+    asks->hear(asleep);
+  });
+  other.join();
+  return Status::fine();
+}
+
+}  // namespace ringfence

@@ -1,0 +1,31 @@
+/**
+ * What the benchmark of the barriers asks of the members it starts, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import { BarrierMode } from "../services/Barrier.ts"
+import type { ChildSpec } from "./child-protocol.ts"
+import { HistogramCounts } from "./histogram.ts"
+import { SwarmChildFields } from "./swarm-child.ts"
+
+export const BarrierJob = Schema.Struct({
+  ...SwarmChildFields,
+  /** Barriers of each mode before the clock starts. */
+  warmup: Schema.Int,
+  rounds: Schema.Int,
+  idleMillis: Schema.Finite
+})
+export type BarrierJob = typeof BarrierJob.Type
+
+export const BarrierTimes = Schema.Struct({
+  /** From the call to its return, as this member saw it. */
+  modes: Schema.Array(Schema.Struct({ mode: BarrierMode, latency: HistogramCounts })),
+  /** Of a core, while nobody did anything. */
+  idlePercent: Schema.Finite
+})
+export type BarrierTimes = typeof BarrierTimes.Type
+
+export const BarrierMember: ChildSpec<BarrierJob, BarrierTimes> = {
+  entry: "barrier-bench-member",
+  job: BarrierJob,
+  result: BarrierTimes
+}

@@ -1,0 +1,83 @@
+/**
+ * `ringfence demo barrier`: bursts, a slow collector, and a barrier that does not return before the bursts are through.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { BarrierMode } from "../services/Barrier.ts"
+import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import * as FencePlan from "./fence-plan.ts"
+import * as FenceReport from "./fence-report.ts"
+import { run } from "./fence-run.ts"
+import { countFlag, millisFlag } from "./quantities.ts"
+import { printReport } from "./report.ts"
+import { writeNotice } from "./standard-streams.ts"
+import { lines } from "./usage.ts"
+
+const settings = {
+  members: setting("members", (name) => countFlag(name, 32), {
+    description: "Processes that meet; the first coordinates, in this process",
+    fallback: 4
+  }),
+  iterations: setting("iterations", (name) => countFlag(name, 100_000), {
+    description: "How often they meet",
+    fallback: 64
+  }),
+  burst: setting("burst", (name) => countFlag(name, 10_000), {
+    description: "Messages that each sends to all before it enters the barrier",
+    fallback: 8
+  }),
+  handlerDelayMillis: setting("handler-delay", millisFlag, {
+    description: "How long the coordinator's process takes for a message",
+    fallback: 12,
+    show: (millis) => `${millis}ms`
+  }),
+  mode: setting("mode", (name) => Flag.Literals(name, BarrierMode.literals), {
+    description: "What the barrier promises",
+    fallback: "deliveryFence"
+  }),
+  drain: setting("drain", (name) => Flag.Literals(name, ["on", "off"]), {
+    description: "Off: every barrier is a rendezvous, to see the checks fail",
+    fallback: "on"
+  }),
+  kill: openSetting("kill", FencePlan.killFlag, {
+    description: "A member that is killed within its burst, and the iteration",
+    shown: "nobody"
+  }),
+  trace: setting("trace", (name) => Flag.Boolean(name), {
+    description: "Show every iteration, and what the barrier waited for",
+    fallback: false
+  }),
+  json: jsonSetting
+}
+
+export const demoBarrier = Command.make(
+  "barrier",
+  { ...flagsOf(settings), printConfig: printConfigFlag },
+  (input) => configured(settings, input, ({ values }) => demonstrate(values))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Several processes send bursts to each other and meet at a barrier, over and over. The one that coordinates is slow.",
+      "Checks at every return, in every process, that everything sent before the barrier has come through. Ends with exit",
+      "code 1 if any check fails."
+    )
+  ),
+  Command.withShortDescription("See a barrier wait for what was sent ahead of it"),
+  Command.withExamples([
+    { command: "ringfence demo barrier", description: "4 processes, 64 barriers, nothing missing" },
+    { command: "ringfence demo barrier --drain off", description: "The same without draining: it fails" },
+    { command: "ringfence demo barrier --kill 2@20", description: "A process dies; the others go on" }
+  ])
+)
+
+// --- internal ---
+
+const demonstrate = Effect.fnUntraced(function*({ json, ...options }: ValuesOf<typeof settings>) {
+  const plan = yield* FencePlan.plan(options)
+  yield* writeNotice(FencePlan.describe(plan))
+  const report = FenceReport.report(plan, yield* run(plan))
+  yield* printReport(json, report, FenceReport.describe(options.trace))
+  if (!report.passed) return yield* new ChecksFailed({ program: "demo barrier", failed: namesOfFailed(report.checks) })
+})

@@ -1,0 +1,94 @@
+/**
+ * The run of a demonstration of the barrier: this process coordinates and is a member itself, the others are children.
+ */
+import * as Effect from "effect/Effect"
+import * as Swarm from "../layers/Swarm.ts"
+import type { BarrierTrace } from "../layers/Swarm.ts"
+import * as Children from "./children.ts"
+import { FenceMember, type MemberJob, type MemberResult } from "./fence-jobs.ts"
+import type { FencePlan } from "./fence-plan.ts"
+import { listen, takePart } from "./fence-rounds.ts"
+import { monotonicMillis } from "./monotonic.ts"
+import * as Progress from "./progress.ts"
+import { formatCount } from "./quantities.ts"
+
+/** What became of a member. */
+export type Verdict =
+  | { readonly _tag: "Reported"; readonly result: MemberResult }
+  | { readonly _tag: "Killed"; readonly how: string }
+
+export interface FenceOutcome {
+  readonly beganMillis: number
+  /** By number. */
+  readonly verdicts: ReadonlyArray<Verdict>
+  /** What the coordinator's process saw of each target, where that was asked for. */
+  readonly traces: ReadonlyArray<BarrierTrace>
+}
+
+export const run = (plan: FencePlan) => {
+  const { drain, members, trace } = plan.options
+  const traces: Array<BarrierTrace> = []
+  const [{ name }] = plan.jobs
+  const swarm = Swarm.layerCoordinator({
+    region: plan.region,
+    name,
+    members,
+    plainRings: 0,
+    drain,
+    trace: trace ? (event) => void traces.push(event) : undefined
+  })
+  return meetAll(plan.jobs).pipe(
+    Effect.map((met): FenceOutcome => ({ ...met, traces })),
+    Effect.scoped,
+    Effect.provide(swarm)
+  )
+}
+
+// --- internal ---
+
+const meetAll = Effect.fnUntraced(function*([own, ...jobs]: FencePlan["jobs"]) {
+  const tally = yield* listen(own)
+  const children = yield* Effect.forEach(
+    jobs,
+    (job) => Effect.map(Children.spawn(FenceMember, job.name, job), (child): Started => ({ child, job }))
+  )
+  const everybody = children.map(({ child }) => child)
+  yield* Children.all(everybody, ({ ready }) => ready)
+  const beganMillis = monotonicMillis()
+  let iterations = 0
+  const ownVerdict = Effect.map(
+    takePart(own, tally, (met) => {
+      iterations = met
+    }),
+    (result): Verdict => ({ _tag: "Reported", result })
+  )
+  yield* Children.all(everybody, ({ tell }) => tell("begin"))
+  const verdicts = yield* Effect.all([ownVerdict, ...children.map(verdictOf)], { concurrency: "unbounded" }).pipe(
+    showing(own.iterations, () => iterations)
+  )
+  const living = children.filter((_, i) => verdicts[i + 1]?._tag === "Reported").map(({ child }) => child)
+  yield* Children.all(living, ({ tell }) => tell("end"))
+  yield* Children.all(living, ({ finished }) => finished)
+  return { beganMillis, verdicts }
+})
+
+interface Started {
+  readonly child: Children.Child<MemberResult>
+  readonly job: MemberJob
+}
+
+// Only the death that was asked for is one of the things that may happen.
+const verdictOf = ({ child, job }: Started): Effect.Effect<Verdict, Children.ChildError> => {
+  const reported = Effect.map(child.result, (result): Verdict => ({ _tag: "Reported", result }))
+  if (job.diesIn === 0) return reported
+  return Effect.catchTag(reported, "ChildDied", ({ how }) => Effect.succeed<Verdict>({ _tag: "Killed", how }))
+}
+
+const showing =
+  (iterations: number, met: () => number) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const state = Effect.sync((): Progress.ProgressState => ({
+      fraction: met() / iterations,
+      text: `${formatCount(met())} of ${formatCount(iterations)} iterations`
+    }))
+    return Effect.scoped(Effect.andThen(Progress.show("barrier", state), work))
+  }

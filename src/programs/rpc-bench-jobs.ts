@@ -1,0 +1,36 @@
+/**
+ * What the benchmark of calls asks of its children: the same group of procedures, over rings and over a socket.
+ */
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import type { ChildSpec } from "./child-protocol.ts"
+import { LatencyMicros } from "./samples.ts"
+import { SwarmChildFields } from "./swarm-child.ts"
+
+/** As little as a call can be. */
+export const Adding = RpcGroup.make(
+  Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int })
+)
+
+/** The name that the server has in the swarm. */
+export const serverName = "server"
+
+export const RpcJob = Schema.Struct({
+  ...SwarmChildFields,
+  /** `direct`: the caller serves itself, without anything in between. */
+  over: Schema.Literals(["ring", "socket", "direct"]),
+  /** Of the socket. */
+  path: Schema.String,
+  warmup: Schema.Int,
+  calls: Schema.Int
+})
+export type RpcJob = typeof RpcJob.Type
+
+export const RpcServing: ChildSpec<RpcJob, null> = { entry: "rpc-bench-server", job: RpcJob, result: Schema.Null }
+
+export const RpcCalling: ChildSpec<RpcJob, LatencyMicros> = {
+  entry: "rpc-bench-client",
+  job: RpcJob,
+  result: LatencyMicros
+}

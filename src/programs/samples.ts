@@ -1,0 +1,16 @@
+/**
+ * Percentiles of samples that are few enough to be kept, exact where a histogram's buckets would be too wide.
+ */
+import * as Schema from "effect/Schema"
+
+export const LatencyMicros = Schema.Struct({ p50Micros: Schema.Finite, p99Micros: Schema.Finite })
+export type LatencyMicros = typeof LatencyMicros.Type
+
+export const latencyOf = (micros: Float64Array | ReadonlyArray<number>): LatencyMicros => {
+  const sorted = Float64Array.from(micros).toSorted()
+  const at = (fraction: number) => sorted[Math.floor(fraction * Math.max(0, sorted.length - 1))] ?? 0
+  return { p50Micros: at(0.5), p99Micros: at(0.99) }
+}
+
+/** The samples after the first, which are taken while compilers and caches settle. */
+export const settled = (micros: Float64Array, warmup: number): Float64Array => micros.subarray(warmup)

@@ -1,0 +1,12 @@
+import { rpcCallsSuite } from "../suites/rpcCalls.ts"
+import { rpcDamageSuite } from "../suites/rpcDamage.ts"
+import { rpcEndingsSuite } from "../suites/rpcEndings.ts"
+import { rpcOrderSuite } from "../suites/rpcOrder.ts"
+import { rpcResultsSuite } from "../suites/rpcResults.ts"
+import { nativeSwarms } from "./swarmFamily.ts"
+
+rpcResultsSuite(nativeSwarms)
+rpcCallsSuite(nativeSwarms)
+rpcEndingsSuite(nativeSwarms)
+rpcOrderSuite(nativeSwarms)
+rpcDamageSuite(nativeSwarms)

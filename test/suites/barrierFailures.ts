@@ -1,0 +1,431 @@
+/**
+ * Barriers when somebody dies, leaves, or is late, in any phase of a round.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import type { BarrierError, BarrierMode, BarrierResult } from "../../src/services/Barrier.ts"
+import type { MemberId } from "../../src/services/Member.ts"
+import { Messenger } from "../../src/services/Messenger.ts"
+import { type Hold, holding, losing, unseen } from "./held.ts"
+import { collect } from "./messengerDelivery.ts"
+import {
+  at,
+  enterAll,
+  failedWith,
+  fork,
+  joinAll,
+  joined,
+  staysWaiting,
+  type SwarmFamily,
+  swarmTest,
+  type TestMember
+} from "./swarmFamily.ts"
+
+const Tick = Messenger.event("tick", Schema.Int)
+
+const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
+
+const departedOf = (result: BarrierResult): ReadonlyArray<MemberId> => result._tag === "Degraded" ? result.departed : []
+
+/** A handler of ticks that stays in the first one until the gate opens. */
+const parked = Effect.fnUntraced(function*(member: TestMember) {
+  const gate = yield* Latch.make(false)
+  const begun = yield* Deferred.make<void>()
+  const handled: Array<number> = []
+  yield* member.messenger.subscribe(Tick, (value) =>
+    Effect.gen(function*() {
+      yield* Deferred.succeed(begun, undefined)
+      yield* gate.await
+      handled.push(value)
+    }))
+  // whoever closes a subscription waits for its handler
+  yield* Effect.addFinalizer(() => gate.open)
+  return { gate, begun: Deferred.await(begun), handled }
+})
+
+export const barrierFailuresSuite = (family: SwarmFamily): void => {
+  /** What they end with, and that it does not take a second. */
+  const withinOneSecond = Effect.fnUntraced(function*<A>(fiber: Fiber.Fiber<A, BarrierError>) {
+    const before = yield* Clock.currentTimeMillis
+    const result = yield* joined(family, fiber)
+    assert.isBelow((yield* Clock.currentTimeMillis) - before, 1000)
+    return result
+  })
+
+  describe(`barriers and deaths (${family.name})`, () => {
+    swarmTest(
+      family,
+      "B1 a member dies before it arrives: the others are released, and it is named",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const waiting = yield* fork(enterAll(members.slice(0, 2), "b"))
+          yield* staysWaiting(family, waiting)
+          yield* at(members, 2).kill
+          const results = yield* withinOneSecond(waiting)
+          assert.deepStrictEqual(results.map(departedOf), [[at(members, 2).id], [at(members, 2).id]])
+          const [again] = yield* enterAll(members.slice(0, 2), "b")
+          assert.strictEqual(again?._tag, "Satisfied")
+        })
+    )
+
+    for (const mode of fences) {
+      swarmTest(
+        family,
+        `B1 a member dies after it arrived: what it had sent before still comes first (${mode})`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* joinAll(swarm, 3)
+            const [coordinator, receiver, mortal] = [at(members, 0), at(members, 1), at(members, 2)]
+            const { begun, gate, handled } = yield* parked(receiver)
+            for (let value = 0; value < 5; value += 1) yield* mortal.messenger.send(Tick, value)
+            yield* begun
+            yield* fork(mortal.barrier.enter("b", { mode }))
+            yield* family.elapse(10)
+            yield* mortal.kill
+            const waiting = yield* fork(enterAll([coordinator, receiver], "b", { mode }))
+            yield* staysWaiting(family, waiting, 150)
+            yield* gate.open
+            const results = yield* joined(family, waiting)
+            // it had arrived: only where the release had to wait is it known as departed
+            const departed = mode === "deliveryFence" ? [] : [mortal.id]
+            assert.deepStrictEqual(results.map(departedOf), [departed, departed])
+            assert.isAtLeast(handled.length, mode === "deliveryFence" ? 4 : 5)
+          })
+      )
+    }
+
+    swarmTest(
+      family,
+      "B1 a member dies in the turn in which it arrives: its arrival counts, and its targets",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const [coordinator, mortal] = [at(members, 0), at(members, 1)]
+          const { begun, gate, handled } = yield* parked(coordinator)
+          for (let value = 0; value < 5; value += 1) yield* mortal.messenger.send(Tick, value)
+          yield* begun
+          yield* fork(mortal.barrier.enter("b", { mode: "processingFence" }))
+          yield* mortal.kill
+          // the coordinator looks after its members' lives before it reads what they have said
+          yield* coordinator.core.look(yield* Clock.currentTimeMillis).pipe(Effect.scoped)
+          const waiting = yield* fork(coordinator.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, waiting)
+          yield* gate.open
+          yield* joined(family, waiting)
+          assert.strictEqual(handled.length, 5)
+        })
+    )
+
+    swarmTest(
+      family,
+      "B1 a member dies while the round drains: its own handlers are not waited for any more",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const [one, two, mortal] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun } = yield* parked(mortal)
+          yield* one.messenger.send(Tick, 1, { member: mortal.id })
+          yield* begun
+          const waiting = yield* fork(enterAll([one, two], "b", { mode: "processingFence" }))
+          yield* fork(mortal.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, waiting)
+          yield* mortal.kill
+          const results = yield* withinOneSecond(waiting)
+          assert.deepStrictEqual(results.map(departedOf), [[mortal.id], [mortal.id]])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a member leaves while the others wait, and while the round drains",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 4)
+          const [one, two, three, four] = [at(members, 0), at(members, 1), at(members, 2), at(members, 3)]
+          const waiting = yield* fork(enterAll([one, two, three], "b"))
+          yield* staysWaiting(family, waiting)
+          yield* four.close
+          assert.deepStrictEqual((yield* joined(family, waiting)).map(departedOf), [[four.id], [four.id], [four.id]])
+          const { begun, gate, handled } = yield* parked(one)
+          for (const value of [1, 2]) yield* three.messenger.send(Tick, value)
+          yield* begun
+          const draining = yield* fork(enterAll([one, two], "b"))
+          const leaves = yield* fork(three.barrier.enter("b"))
+          yield* staysWaiting(family, draining)
+          yield* three.close
+          assert.strictEqual((yield* failedWith(family, leaves))._tag, "ShuttingDown")
+          yield* staysWaiting(family, draining)
+          yield* gate.open
+          assert.deepStrictEqual((yield* joined(family, draining)).map(departedOf), [[three.id], [three.id]])
+          assert.deepStrictEqual(handled.slice(0, 1), [1])
+        })
+    )
+
+    swarmTest(
+      family,
+      "who waits in a barrier while its member leaves, or shuts down, is told so",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const waits = yield* fork(at(members, 2).barrier.enter("b"))
+          yield* family.elapse(5)
+          yield* at(members, 2).coordinator.leave
+          assert.strictEqual((yield* failedWith(family, waits))._tag, "ShuttingDown")
+          const shuts = yield* fork(at(members, 1).barrier.enter("b"))
+          yield* family.elapse(5)
+          yield* fork(at(members, 1).coordinator.shutdown)
+          assert.strictEqual((yield* failedWith(family, shuts))._tag, "ShuttingDown")
+          yield* family.elapse(5)
+          // they had arrived: what they had sent before is a target still
+          const result = yield* at(members, 0).barrier.enter("b")
+          assert.deepStrictEqual(departedOf(result), [at(members, 2).id, at(members, 1).id])
+        })
+    )
+
+    swarmTest(
+      family,
+      "S18 departure: one shuts down early, the others' processing fence does not wait for it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const done = [yield* fork(at(members, 1).coordinator.shutdown)]
+          yield* family.elapse(5)
+          const fence = yield* fork(enterAll([at(members, 0), at(members, 2)], "b", { mode: "processingFence" }))
+          const results = yield* joined(family, fence)
+          assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+          assert.strictEqual((yield* Effect.flip(at(members, 1).barrier.enter("late")))._tag, "ShuttingDown")
+          for (const { coordinator } of [at(members, 0), at(members, 2)]) done.push(yield* fork(coordinator.shutdown))
+          for (const fiber of done) yield* joined(family, fiber)
+        })
+    )
+
+    swarmTest(family, "a join, a departure and a kill in the middle of one round", (swarm) =>
+      Effect.gen(function*() {
+        const members = yield* joinAll(swarm, 5)
+        const [one, two, three, leaver, mortal] = [0, 1, 2, 3, 4].map((index) => at(members, index))
+        if (!one || !two || !three || !leaver || !mortal) return
+        const got = yield* collect(one, Tick)
+        const early = yield* fork(enterAll([one, two], "b"))
+        yield* mortal.messenger.send(Tick, 7)
+        yield* fork(mortal.barrier.enter("b"))
+        yield* staysWaiting(family, early)
+        const joiner = yield* swarm.join("joiner")
+        const next = yield* fork(joiner.barrier.enter("b"))
+        yield* leaver.close
+        yield* mortal.kill
+        yield* staysWaiting(family, early, 100)
+        const last = yield* fork(three.barrier.enter("b"))
+        const results = [...yield* joined(family, early), yield* joined(family, last)]
+        for (const result of results) {
+          assert.sameDeepMembers([...departedOf(result)], [leaver.id, mortal.id])
+        }
+        assert.deepStrictEqual(got, [7])
+        yield* staysWaiting(family, next)
+        const nexts = yield* fork(enterAll([one, two, three], "b"))
+        const { round } = yield* joined(family, next)
+        assert.deepStrictEqual((yield* joined(family, nexts)).map((result) => result.round), [round, round, round])
+      }))
+
+    swarmTest(
+      family,
+      "a fence over a range that was lost fails: for who lost it, and for all if the coordinator did",
+      (swarm) =>
+        Effect.gen(function*() {
+          const lost = [false, false, false]
+          const members = yield* joinAll(swarm, 3, (index) => ({ over: losing(() => lost[index] ?? false) }))
+          const outcomes = Effect.forEach(
+            members,
+            ({ barrier }) =>
+              Effect.match(barrier.enter("b"), {
+                onFailure: ({ _tag }) => _tag as string,
+                onSuccess: ({ _tag }) => _tag as string
+              }),
+            { concurrency: "unbounded" }
+          )
+          yield* at(members, 2).messenger.send(Tick, 1)
+          yield* enterAll(members, "before")
+          lost[1] = true
+          yield* at(members, 2).messenger.send(Tick, 2)
+          assert.deepStrictEqual(yield* joined(family, yield* fork(outcomes)), ["Satisfied", "RangeLost", "Satisfied"])
+          lost[0] = true
+          yield* at(members, 2).messenger.send(Tick, 3)
+          assert.deepStrictEqual(yield* joined(family, yield* fork(outcomes)), ["RangeLost", "RangeLost", "RangeLost"])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a processing fence fails when a member is no reader of a stream any more",
+      (swarm) =>
+        Effect.gen(function*() {
+          let hidden = -1
+          const members = yield* joinAll(swarm, 2, () => ({ over: unseen(() => hidden) }))
+          yield* at(members, 0).messenger.send(Tick, 1)
+          yield* enterAll(members, "before", { mode: "processingFence" })
+          hidden = at(members, 1).id.slot
+          const fence = yield* fork(enterAll(members, "b", { mode: "processingFence", deadline: 500 }))
+          assert.strictEqual((yield* failedWith(family, fence))._tag, "RangeLost")
+        })
+    )
+  })
+
+  describe(`barriers and the coordinator's death (${family.name})`, () => {
+    const outcomes = (fibers: ReadonlyArray<Fiber.Fiber<BarrierResult, BarrierError>>) =>
+      Effect.forEach(fibers, (fiber) =>
+        Effect.match(joined(family, fiber), {
+          onFailure: (error) => error._tag === "CoordinatorLost" ? `CoordinatorLost ${error.reason}` : error._tag,
+          onSuccess: ({ _tag }) => _tag as string
+        }))
+
+    for (const standby of [true, false]) {
+      const with_ = standby ? "with a standby" : "without a standby"
+      const reason = standby ? "CoordinatorLost replaced" : "CoordinatorLost died"
+      const swarmOf = (swarm: Parameters<typeof joinAll>[0]) =>
+        joinAll(swarm, 4, (index) => ({ standby: standby && index === 1 }))
+
+      const goesOn = Effect.fnUntraced(function*(survivors: ReadonlyArray<TestMember>) {
+        if (!standby) {
+          const tags = yield* Effect.forEach(survivors, ({ barrier }) => Effect.flip(barrier.enter("after")))
+          assert.deepStrictEqual(tags.map(({ _tag }) => _tag), survivors.map(() => "CoordinatorLost" as const))
+          return
+        }
+        const got = yield* collect(at(survivors, 0), Tick)
+        yield* at(survivors, 1).messenger.send(Tick, 1)
+        const again = yield* joined(family, yield* fork(enterAll(survivors, "after", { mode: "processingFence" })))
+        assert.deepStrictEqual(again.map(({ _tag }) => _tag), ["Satisfied", "Satisfied", "Satisfied"])
+        assert.deepStrictEqual(got, [1])
+      })
+
+      swarmTest(
+        family,
+        `the coordinator dies in phase one, ${with_}: a typed end for all, nothing hangs`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* swarmOf(swarm)
+            const survivors = members.slice(1)
+            const waiting = yield* Effect.forEach(survivors, ({ barrier }) => fork(barrier.enter("b")))
+            for (const fiber of waiting) yield* staysWaiting(family, fiber, 5)
+            yield* at(members, 0).kill
+            assert.deepStrictEqual(yield* outcomes(waiting), [reason, reason, reason])
+            yield* goesOn(survivors)
+          })
+      )
+
+      swarmTest(
+        family,
+        `the coordinator dies in phase two, ${with_}: a typed end for all, nothing hangs`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* swarmOf(swarm)
+            const survivors = members.slice(1)
+            const { begun, gate } = yield* parked(at(members, 0))
+            for (const value of [1, 2]) yield* at(members, 2).messenger.send(Tick, value)
+            yield* begun
+            yield* fork(at(members, 0).barrier.enter("b"))
+            const waiting = yield* Effect.forEach(survivors, ({ barrier }) => fork(barrier.enter("b")))
+            for (const fiber of waiting) yield* staysWaiting(family, fiber, 5)
+            yield* at(members, 0).kill
+            assert.deepStrictEqual(yield* outcomes(waiting), [reason, reason, reason])
+            yield* gate.open
+            yield* goesOn(survivors)
+          })
+      )
+    }
+
+    swarmTest(
+      family,
+      "what the coordinator had released before it died is released for all",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const members = yield* joinAll(swarm, 3, (index) => ({
+            standby: index === 1,
+            ...index === 2 ? { over: holding((name) => name === "coordinator", hold) } : {}
+          }))
+          hold.held = true
+          const slow = yield* fork(at(members, 2).barrier.enter("b"))
+          const [first] = yield* joined(family, yield* fork(enterAll(members.slice(0, 2), "b")))
+          yield* at(members, 0).kill
+          yield* staysWaiting(family, slow, 200)
+          hold.held = false
+          assert.strictEqual((yield* joined(family, slow)).round, first?.round)
+        })
+    )
+
+    swarmTest(
+      family,
+      "an arrival that its sender meant for the dead coordinator does not count for the next one",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const members = yield* joinAll(swarm, 3, (index) => ({
+            standby: index === 1,
+            ...index === 2 ? { over: holding((name) => name === "coordinator", hold), livenessMillis: 60_000 } : {}
+          }))
+          const standby = at(members, 1)
+          hold.held = true
+          yield* at(members, 0).kill
+          yield* eventuallyCoordinates(standby)
+          const early = yield* fork(at(members, 2).barrier.enter("b"))
+          yield* staysWaiting(family, early)
+          hold.held = false
+          yield* family.elapse(1000)
+          const error = yield* failedWith(family, early)
+          assert.deepInclude(error, { _tag: "CoordinatorLost", reason: "replaced" })
+          const waiting = yield* fork(standby.barrier.enter("b"))
+          yield* staysWaiting(family, waiting)
+          yield* at(members, 2).barrier.enter("b")
+          yield* joined(family, waiting)
+        })
+    )
+
+    swarmTest(
+      family,
+      "a standby takes over with all that its predecessor had announced",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const members = yield* joinAll(swarm, 3, (index) => ({
+            standby: index === 1,
+            ...index === 1 ? { over: holding((name) => name === "coordinator", hold) } : {}
+          }))
+          hold.held = true
+          yield* at(members, 2).coordinator.publish("here")
+          yield* at(members, 0).kill
+          hold.held = false
+          // it looks after the coordinator's life before it has read on
+          yield* at(members, 1).core.look(yield* Clock.currentTimeMillis).pipe(
+            Effect.forkScoped({ startImmediately: true })
+          )
+          yield* eventuallyCoordinates(at(members, 1))
+          assert.strictEqual(at(members, 1).coordinator.resolve("here")?.name, "m2")
+        })
+    )
+
+    swarmTest(
+      family,
+      "a coordinator that leaves to its standby ends its rounds typed",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, (index) => ({ standby: index === 1 }))
+          const waiting = yield* Effect.forEach(members.slice(1, 2), ({ barrier }) => fork(barrier.enter("b")))
+          yield* family.elapse(5)
+          yield* at(members, 0).close
+          assert.deepStrictEqual(yield* outcomes(waiting), ["CoordinatorLost replaced"])
+          const again = yield* joined(family, yield* fork(enterAll(members.slice(1), "b")))
+          assert.deepStrictEqual(again.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+        })
+    )
+
+    const eventuallyCoordinates = Effect.fnUntraced(function*(member: TestMember) {
+      for (let i = 0; i < 500 && !member.coordinator.coordinates(); i += 1) yield* family.elapse(5)
+      assert.isTrue(member.coordinator.coordinates())
+    })
+  })
+}

@@ -1,0 +1,73 @@
+/**
+ * Rings that can be held up: what stands there is not seen until they are let go, as by a process that is stopped.
+ */
+import * as Effect from "effect/Effect"
+import type { Ring, RingReaderPort } from "../../src/services/Ring.ts"
+
+export interface Hold {
+  held: boolean
+}
+
+/** The reader of rings with that name sees nothing while it is held. */
+export const holding = (name: (ring: string) => boolean, hold: Hold) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  openReader: (ringName, readerName) =>
+    Effect.map(ring.openReader(ringName, readerName), (port) => name(ringName) ? held(port, hold) : port)
+})
+
+const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
+  overriding(port, {
+    ready: () => !hold.held && port.ready(),
+    poll: (max) => hold.held ? [] : port.poll(max)
+  })
+
+/** The same port, with some of it done otherwise. */
+export const overriding = <Port extends object>(port: Port, instead: Partial<Port>): Port =>
+  new Proxy(port, {
+    get: (target, key) => {
+      const own = (instead as Record<PropertyKey, unknown>)[key]
+      if (own !== undefined) return own
+      const value = Reflect.get(target, key, target) as unknown
+      return typeof value === "function" ? value.bind(target) : value
+    }
+  })
+
+/** Readers of members' messages find, once it is said, that what comes then was taken from them. */
+export const losing = (isLost: () => boolean) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  openReader: (ringName, readerName) =>
+    Effect.map(
+      ring.openReader(ringName, readerName),
+      (port) => ringName.startsWith("events/") ? spoilt(port, isLost) : port
+    )
+})
+
+const spoilt = (port: RingReaderPort, isLost: () => boolean): RingReaderPort =>
+  overriding(port, {
+    poll: (max) => isLost() ? [] : port.poll(max),
+    evicted: () => {
+      const from = port.cursors().read
+      return isLost() && port.leading() > from ? { from, to: port.leading() } : undefined
+    }
+  })
+
+/** Nobody sees that process among the readers of members' messages. */
+export const unseen = (process: () => number) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  readers: (of) => ring.readers(of).filter((reader) => reader.process !== process())
+})
+
+/** What is written to rings with that name may be changed on the way. */
+export const rewriting =
+  (name: (ring: string) => boolean, change: (payload: Uint8Array) => Uint8Array) =>
+  (ring: Ring["Service"]): Ring["Service"] => ({
+    ...ring,
+    openWriter: (ringName) =>
+      Effect.map(ring.openWriter(ringName), (port) =>
+        name(ringName)
+          ? overriding(port, {
+            append: (header, payload) => port.append(header, change(payload)),
+            send: (header, payload) => port.send(header, change(payload))
+          })
+          : port)
+  })
