@@ -85,6 +85,8 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
       )
     case "spawn":
       return spawn(order)
+    case "release":
+      return Effect.suspend(() => children[order.index]?.release ?? Effect.void)
     case "ready":
       return Effect.forEach(children, (child) => child.ready(), { concurrency: "unbounded" })
     case "abort":

@@ -25,6 +25,7 @@ export type Order =
   | { readonly _tag: "chatter"; readonly times: number }
   | { readonly _tag: "invite"; readonly expiresMillis: number }
   | { readonly _tag: "spawn"; readonly count: number; readonly kind: Kind }
+  | { readonly _tag: "release"; readonly index: number }
   | { readonly _tag: "exit" | "die"; readonly code: number }
 
 export interface Told {
