@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -97,6 +98,7 @@ export class InvitationVoid extends Schema.TaggedError<InvitationVoid>()("Invita
 
 /** This process was promised a lifeline, and there is none: whoever started it would not end it. */
 export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("LifelineMissing", {}) {
+  override readonly [Runtime.errorExitCode] = ownerGoneCode
   override get message(): string {
     return "the lifeline to the process that started this one is missing"
   }

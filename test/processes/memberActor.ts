@@ -1,0 +1,146 @@
+/**
+ * A process of its own that is a member of a swarm and does what it is told, over the channel to its parent.
+ *
+ * Usage: node memberActor.ts <role> <options as JSON>
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { readdirSync } from "node:fs"
+import * as Swarm from "../../src/layers/Swarm.ts"
+import { Barrier } from "../../src/services/Barrier.ts"
+import { Coordinator } from "../../src/services/Coordinator.ts"
+import { type Custody, Spawner } from "../../src/services/Spawner.ts"
+import type { MemberRole, MemberState, Order, Told } from "./members.ts"
+
+const [role = "member", json = "{}"] = process.argv.slice(2)
+const options = JSON.parse(json) as Swarm.CoordinatorOptions
+
+const tell = (told: Told): void => void process.send?.(told)
+
+const failureOf = (error: unknown): Told["error"] => ({
+  tag: (error as { readonly _tag?: string })._tag ?? "defect",
+  reason: (error as { readonly reason?: string }).reason ?? (error as { readonly fault?: string }).fault ?? "",
+  message: String(error)
+})
+
+const children: Array<Custody> = []
+
+const state = Effect.map(Coordinator, ({ coordinates, epoch, members, self, suspects }): MemberState => ({
+  self,
+  coordinates: coordinates(),
+  epoch: epoch(),
+  members: members().map(({ name }) => name),
+  suspects: suspects().map(({ name }) => name),
+  children: children.map((child) => child.status()),
+  descriptors: readdirSync("/proc/self/fd").length
+}))
+
+const wedge = (): never => {
+  for (;;) if (performance.now() < 0) break
+  return process.exit()
+}
+
+const spawn = ({ count, kind }: Extract<Order, { readonly _tag: "spawn" }>) =>
+  Effect.gen(function*() {
+    const spawner = yield* Spawner
+    const begun = yield* spawner.spawnAll(count, kind)
+    children.push(...begun)
+    return begun.map((child) => child.status())
+  })
+
+type Member = Coordinator | Barrier | Spawner
+
+const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scope> => {
+  switch (order._tag) {
+    case "enter":
+      return Effect.map(
+        Barrier.use((barrier) => barrier.enter(order.name, { mode: order.mode, deadline: order.deadlineMillis })),
+        ({ _tag }) => _tag
+      )
+    case "state":
+      return state
+    case "publish":
+      return Coordinator.use(({ publish }) => publish(order.name))
+    case "chatter":
+      return Coordinator.use(({ publish }) =>
+        Effect.forEach(
+          Array.from({ length: order.times }, (_, i) => `a name that fills the ring, number ${i}`),
+          (name) => Effect.scoped(publish(name)),
+          { discard: true }
+        )
+      )
+    case "waitFor":
+      return Effect.map(Coordinator.use(({ waitFor }) => waitFor(order.name)), ({ name }) => name)
+    case "leave":
+      return Coordinator.use(({ leave }) => leave)
+    case "shutdown":
+      return Coordinator.use(({ shutdown }) => shutdown)
+    case "lost":
+      return Coordinator.use(({ lost }) => lost)
+    case "invite":
+      return Effect.map(
+        Spawner.use(({ invite }) => invite({ expires: order.expiresMillis })),
+        ({ environment }) => environment
+      )
+    case "spawn":
+      return spawn(order)
+    case "release":
+      return Effect.suspend(() => children[order.index]?.release ?? Effect.void)
+    case "ready":
+      return Effect.forEach(children, (child) => child.ready(), { concurrency: "unbounded" })
+    case "abort":
+      return Effect.sync(() => process.abort())
+    case "exit":
+      return Effect.sync(() => process.exit(order.code))
+    case "die":
+      // Without a word, and without what runs at an exit.
+      return Effect.sync(() => (process as unknown as { reallyExit: (code: number) => void }).reallyExit(order.code))
+    case "wedge":
+      return Effect.sync(wedge)
+    case "hang":
+      return Effect.sync(() => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
+    case "end":
+      return Effect.void
+  }
+}
+
+const answer = (number: number, order: Order) =>
+  Effect.matchCause(obey(order), {
+    onFailure: (cause) => {
+      const error = cause.reasons.find((reason) => "error" in reason)
+      tell({ number, error: failureOf(error !== undefined && "error" in error ? error.error : cause) })
+    },
+    onSuccess: (value) => tell({ number, value })
+  })
+
+/** Obeys, each order in a fiber of its own, until it is told to end. */
+const obeying = Effect.gen(function*() {
+  const context = yield* Effect.context<Member | Scope.Scope>()
+  const ended = Effect.callback<void>((resume) => {
+    process.on("message", ({ number, order }: { readonly number: number; readonly order: Order }) => {
+      Effect.runForkWith(context)(answer(number, order))
+      if (order._tag === "end") resume(Effect.void)
+    })
+  })
+  const { self } = yield* Coordinator
+  tell({ number: 0, value: self })
+  yield* ended
+})
+
+const layers: Readonly<Record<MemberRole, () => Layer.Layer<any, any>>> = {
+  coordinator: () => Swarm.layerCoordinator(options),
+  member: () => Swarm.layerMember(options),
+  child: () => Swarm.layerChild(options)
+}
+
+const layer = Swarm.layerSpawner.pipe(Layer.provideMerge(layers[role as MemberRole]()))
+
+await Effect.runPromise(
+  obeying.pipe(
+    Effect.scoped,
+    Effect.provide(layer as Layer.Layer<Member>),
+    Effect.catch((error) => Effect.sync(() => tell({ number: 0, error: failureOf(error) })))
+  )
+)
+process.disconnect?.()

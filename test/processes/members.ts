@@ -1,0 +1,215 @@
+/**
+ * Starts member actors, tells them what to do, and waits for what comes of it. One that outlives its test is killed with
+ * the test's scope.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, fork } from "node:child_process"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import type * as Swarm from "../../src/layers/Swarm.ts"
+import type { BarrierMode } from "../../src/services/Barrier.ts"
+import type { MemberInfo } from "../../src/services/Member.ts"
+import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
+import { freshRegion } from "./harness.ts"
+
+/** `child`: joins as its environment says. */
+export type MemberRole = "coordinator" | "member" | "child"
+
+export type Order =
+  | { readonly _tag: "enter"; readonly name: string; readonly mode?: BarrierMode; readonly deadlineMillis?: number }
+  | { readonly _tag: "state" | "leave" | "shutdown" | "lost" | "ready" | "abort" | "wedge" | "hang" | "end" }
+  | { readonly _tag: "publish" | "waitFor"; readonly name: string }
+  | { readonly _tag: "chatter"; readonly times: number }
+  | { readonly _tag: "invite"; readonly expiresMillis: number }
+  | { readonly _tag: "spawn"; readonly count: number; readonly kind: Kind }
+  | { readonly _tag: "release"; readonly index: number }
+  | { readonly _tag: "exit" | "die"; readonly code: number }
+
+export interface Told {
+  /** Of the order that is answered; 0 when it has joined, or could not. */
+  readonly number: number
+  readonly value?: unknown
+  readonly error?: { readonly tag: string; readonly reason: string; readonly message: string } | undefined
+}
+
+export interface MemberState {
+  readonly self: MemberInfo
+  readonly coordinates: boolean
+  readonly epoch: number
+  readonly members: ReadonlyArray<string>
+  readonly suspects: ReadonlyArray<string>
+  readonly children: ReadonlyArray<ChildStatus>
+  /** File descriptors that it has open. */
+  readonly descriptors: number
+}
+
+/** What the actor told when it could not do as it was told. */
+export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
+  tag: Schema.String,
+  reason: Schema.String,
+  detail: Schema.String
+}) {}
+
+export interface Exited {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export class MemberActor {
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #told: Array<Told> = []
+  readonly #listeners = new Set<() => void>()
+  #exited: Exited | undefined
+  #numbers = 0
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    this.pid = child.pid ?? 0
+    child.on("message", (told) => this.#changed(() => this.#told.push(told as Told)))
+    child.once("exit", (code, signal) => this.#changed(() => this.#exited = { code, signal }))
+    child.on("error", () => undefined)
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** It is a member. */
+  readonly joined: Effect.Effect<MemberInfo, ActorFailed> = Effect.suspend(() => this.#answer<MemberInfo>(0))
+
+  /** Tells it to do something, and waits until it is done. */
+  do<A = unknown>(order: Order): Effect.Effect<A, ActorFailed> {
+    return Effect.suspend(() => this.#answer<A>(this.#send(order)))
+  }
+
+  /** Tells it to do something from which no answer comes. */
+  order(order: Order): void {
+    this.#send(order)
+  }
+
+  get state(): Effect.Effect<MemberState, ActorFailed> {
+    return this.do<MemberState>({ _tag: "state" })
+  }
+
+  readonly exit: Effect.Effect<Exited> = Effect.suspend(() =>
+    this.#until(() => this.#exited === undefined ? undefined : Effect.succeed(this.#exited))
+  )
+
+  /** Leaves in good order. */
+  readonly end: Effect.Effect<Exited> = Effect.suspend(() => {
+    this.order({ _tag: "end" })
+    return this.exit
+  })
+
+  #send(order: Order): number {
+    const number = this.#numbers += 1
+    if (this.#child.connected) this.#child.send({ number, order })
+    return number
+  }
+
+  #answer<A>(number: number): Effect.Effect<A, ActorFailed> {
+    return this.#until<A, ActorFailed>(() => {
+      const told = this.#told.find((other) => other.number === number)
+      if (told?.error !== undefined) {
+        const { message, reason, tag } = told.error
+        return Effect.fail(new ActorFailed({ tag, reason, detail: message }))
+      }
+      if (told !== undefined) return Effect.succeed(told.value as A)
+      if (this.#exited === undefined) return undefined
+      return Effect.fail(new ActorFailed({ tag: "exited", reason: "", detail: JSON.stringify(this.#exited) }))
+    })
+  }
+
+  #changed(change: () => void): void {
+    change()
+    for (const listener of this.#listeners) listener()
+  }
+
+  #until<A, E>(check: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const look = () => {
+        const found = check()
+        if (found !== undefined) resume(found)
+        return found !== undefined
+      }
+      if (look()) return
+      this.#listeners.add(look)
+      return Effect.sync(() => this.#listeners.delete(look))
+    })
+  }
+}
+
+export const memberScript = fileURLToPath(new URL("memberActor.ts", import.meta.url))
+
+export interface StartOptions extends Partial<Swarm.CoordinatorOptions> {
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Small rings: regions are made fast, and filled fast. */
+export const smallSizes: Swarm.SwarmSizes = { members: 6, ringBytes: 16 * 1024, plainRings: 1 }
+
+export const startMember = (
+  role: MemberRole,
+  region: string,
+  { env, ...options }: StartOptions = {}
+): Effect.Effect<MemberActor, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const settings = role === "child" ? options : { region, ...smallSizes, ...options }
+      const child = fork(memberScript, [role, JSON.stringify(settings)], {
+        env: { ...process.env, ...env },
+        stdio: ["ignore", 1, 2, "ipc"]
+      })
+      return new MemberActor(child)
+    }),
+    (actor) => {
+      actor.signal("SIGKILL")
+      return actor.exit
+    }
+  )
+
+/** A member that has joined. */
+export const member = (region: string, name: string, options: StartOptions = {}) =>
+  Effect.tap(startMember("member", region, { name, ...options }), (actor) => actor.joined)
+
+export const coordinator = (region: string, name: string, options: StartOptions = {}) =>
+  Effect.tap(startMember("coordinator", region, { name, ...options }), (actor) => actor.joined)
+
+/** Looks again and again, for what nobody tells. */
+export const untilHolds = <E, R>(what: string, holds: Effect.Effect<boolean, E, R>, millis = 20_000) =>
+  Effect.gen(function*() {
+    while (!(yield* holds)) yield* Effect.sleep(5)
+  }).pipe(
+    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.die(new Error(`it never came true: ${what}`)) })
+  )
+
+/** True once the process is dead; what nobody has waited for yet is dead, too. */
+export const isGone = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.startsWith("Z") === true
+  } catch {
+    return true
+  }
+}
+
+/** What there is of a region in shared memory. */
+export const filesOf = (region: string): ReadonlyArray<string> =>
+  readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
+
+/** A test with a region of its own, of which nothing may be left in shared memory. */
+export const regionTest = <A, E>(
+  promise: string,
+  run: (region: string) => Effect.Effect<A, E, Scope.Scope>
+): void =>
+  it.live(promise, () => {
+    const region = freshRegion("swarm")
+    const remove = Effect.sync(() => filesOf(region).forEach((name) => rmSync(`/dev/shm/${name}`)))
+    return Effect.scoped(run(region)).pipe(
+      Effect.tap(() => Effect.sync(() => assert.deepStrictEqual(filesOf(region), []))),
+      Effect.ensuring(remove)
+    )
+  }, 60_000)
