@@ -119,6 +119,8 @@ export class Serving extends Context.Service<Serving, {
   readonly clients: () => number
   /** Calls whose handlers run. */
   readonly inFlight: () => number
+  /** Clients that gave calls up whose requests were not read yet. */
+  readonly withdrawing: () => number
 }>()("ringfence/Serving") {}
 
 /** What became of the answers that one client read. */

@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
-import { ringNames } from "../../src/layers/swarm/Frames.ts"
+import { frameKind, one, ringNames } from "../../src/layers/swarm/Frames.ts"
 import { Deadline } from "../../src/services/Call.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { callerOf, callError, connect, driven, Log, serve } from "./rpcEnds.ts"
@@ -378,9 +378,11 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           yield* Fiber.interrupt(call)
           const next = yield* fork(client.Append({ value: 1, text: "next" }))
           yield* staysWaiting(family, next)
+          assert.strictEqual(ends.server.serving.withdrawing(), 1)
           barred.openUnsafe()
           assert.strictEqual(yield* joined(family, next), "1: next")
           assert.deepStrictEqual(log.events, [])
+          yield* eventually(family, () => ends.server.serving.withdrawing() === 0)
           const { accepted, withdrawn } = ends.server.serving.counts()
           assert.deepStrictEqual({ accepted, withdrawn }, { accepted: 1, withdrawn: 1 })
           yield* nothingLeft(family, ends)
@@ -508,7 +510,7 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
             ]
           ) {
             const before = server.serving.counts().undelivered
-            const sloth = yield* asleep(swarm, there)
+            const sloth = yield* asleep(swarm, ringNames.replies(there.id.slot))
             const failing = yield* fork(callError(call))
             yield* eventually(family, () => server.serving.counts().undelivered > before)
             yield* sloth.wake
@@ -517,6 +519,61 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           }
           yield* driven(family, log.awaits("growing ended"))
           yield* nothingLeft(family, ends)
+        })
+    )
+
+    for (const how of ["closed", "closed when there is room", "interrupted"] as const) {
+      swarmTest(
+        family,
+        `a request that waits for room is not sent after its client was ${how}`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const ends = yield* serving(swarm)
+            const { client, close, here, server } = ends
+            yield* driven(family, client.Append({ value: 1, text: "first" }))
+            const sloth = yield* asleep(swarm, ringNames.events(here.id.slot))
+            const calls = yield* Effect.forEach(
+              [1, 2, 3],
+              () => fork(Effect.exit(client.Length({ bytes: new Uint8Array(10_000) })))
+            )
+            yield* eventually(family, () => server.serving.counts().accepted === 2)
+            yield* staysWaiting(family, at(calls, 2))
+            if (how === "closed") yield* Effect.andThen(close, sloth.wake)
+            else if (how === "interrupted") yield* Effect.andThen(Effect.forEach(calls, Fiber.interrupt), sloth.wake)
+            else yield* Effect.andThen(sloth.wake, close)
+            const { client: other } = yield* callerOf(here, Calls, { to: { member: ends.there.id } })
+            assert.strictEqual(yield* driven(family, other.Append({ value: 2, text: "next" })), "2: next")
+            yield* eventually(family, () => server.serving.clients() === (how === "interrupted" ? 2 : 1))
+            if (how !== "closed when there is room") assert.strictEqual(server.serving.counts().accepted, 3)
+            yield* nothingLeft(family, ends)
+          })
+      )
+    }
+
+    swarmTest(
+      family,
+      "what ends a call is told, though there is no room for it until its client, or its server, is no more",
+      (swarm) =>
+        Effect.gen(function*() {
+          const ends = yield* serving(swarm)
+          const { client, close, here, hold, log, server, there } = ends
+          const { client: other } = yield* callerOf(here, Calls, { to: { member: there.id } })
+          const given = yield* fork(Effect.exit(client.Hold({ key: "given up" })))
+          const failing = yield* fork(callError(other.Hold({ key: "stopped" })))
+          yield* driven(family, Effect.andThen(log.awaits("begun given up"), log.awaits("begun stopped")))
+          const sloths = yield* Effect.forEach([here, there], (member) => full(swarm, member))
+          yield* close
+          yield* joined(family, given)
+          yield* family.elapse(5)
+          assert.strictEqual(server.serving.clients(), 2)
+          yield* at(sloths, 0).wake
+          yield* eventually(family, () => server.serving.clients() === 1)
+          assert.isTrue(log.has("interrupted given up"))
+          yield* server.close
+          yield* staysWaiting(family, failing)
+          yield* at(sloths, 1).wake
+          assert.strictEqual((yield* joined(family, failing))._tag, "CallRefused")
+          hold.openUnsafe()
         })
     )
   })
@@ -545,10 +602,25 @@ const largestThat = Effect.fnUntraced(function*<R>(
   return low
 })
 
-/** A process that reads nothing of what the member answers, and so holds its room, until it is woken. */
-const asleep = Effect.fnUntraced(function*(swarm: Swarm, { id }: TestMember) {
+/** A process that reads nothing of that ring, and so holds its room, until it is woken. */
+const asleep = Effect.fnUntraced(function*(swarm: Swarm, name: string) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const { ring } = yield* swarm.attach("sloth")
-  yield* Scope.provide(ring.openReader(ringNames.replies(id.slot)), scope)
+  yield* Scope.provide(ring.openReader(name), scope)
   return { wake: Scope.close(scope, Exit.void) }
+})
+
+/** Leaves a member no room for what it answers and says of its calls. */
+const full = Effect.fnUntraced(function*(swarm: Swarm, { core }: TestMember) {
+  const sloth = yield* asleep(swarm, ringNames.replies(core.self.id.slot))
+  const nobody = one({ slot: 0, generation: 0 })
+  for (const bytes of [2000, 100, 0]) {
+    for (let i = 0; i < 1000; i += 1) {
+      const sent = yield* fork(core.mesh.reply(frameKind.response, 0, nobody, new Uint8Array(bytes)))
+      const isFull = sent.pollUnsafe() === undefined
+      yield* Fiber.interrupt(sent)
+      if (isFull) break
+    }
+  }
+  return sloth
 })

@@ -89,6 +89,10 @@ export class Incoming implements Service {
     return [...this.#byId.values()].reduce((sum, { calls }) => sum + calls.size, 0)
   }
 
+  get withdrawing(): number {
+    return this.#withdrawals.size
+  }
+
   // --- requests ---
 
   readonly request = (message: Message): Effect.Effect<void> | undefined =>
@@ -207,9 +211,10 @@ export class Incoming implements Service {
     return response._tag === "Chunk" ? Effect.die(error) : Effect.void
   }
 
+  // Also when this server is no more by the time there is room.
   #refuse({ member, number }: Caller, refusal: Refusal): void {
     const payload = encodeRefusal(refusal)
-    this.#run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
+    this.#core.run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
   }
 
   // --- the end ---

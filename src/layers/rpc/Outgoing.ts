@@ -217,12 +217,8 @@ export class Outgoing {
   #sent(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
     const { caller, ended, member } = call
     const sent = this.#core.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
-    return Effect.raceFirst(
-      Effect.catch(sent, (error) => {
-        this.#forget(call)
-        return Effect.fail(failureOf(error))
-      }),
-      Deferred.await(ended)
+    return Effect.raceFirst(Effect.mapError(sent, failureOf), Deferred.await(ended)).pipe(
+      Effect.tapError(() => Effect.sync(() => this.#forget(call)))
     )
   }
 
@@ -336,9 +332,10 @@ export class Outgoing {
     for (const call of this.#calls) this.#fail(call, error)
   }
 
+  // Also when this client is no more by the time there is room.
   #tell(member: MemberId, number: number, message: FromClientEncoded): void {
     const payload = this.#wire.encode(message)
-    if (payload !== undefined) this.#run(persisting(this.#signal(member, number, payload)))
+    if (payload !== undefined) this.#core.run(persisting(this.#signal(member, number, payload)))
   }
 
   #signal(member: MemberId, number: number, payload: Uint8Array) {

@@ -56,7 +56,8 @@ export const makeServer: (
       Context.add(Serving, {
         counts: () => ({ ...incoming.counts, rejected: rejected() }),
         clients: () => incoming.clientIds.size,
-        inFlight: () => incoming.inFlight
+        inFlight: () => incoming.inFlight,
+        withdrawing: () => incoming.withdrawing
       })
     )
   })

@@ -49,7 +49,8 @@ export class Core {
   readonly exchange: Exchange
   readonly holdings: Holdings
   readonly inviting: Inviting
-  readonly #run: (effect: Effect.Effect<void>) => void
+  /** Runs beside everything else, for as long as this member is here. */
+  readonly run: (effect: Effect.Effect<void>) => void
   readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
   readonly #looks = new Set<() => void>()
@@ -81,7 +82,7 @@ export class Core {
     this.link = parts.link
     this.messages = parts.messages
     this.exchange = parts.exchange
-    this.#run = parts.run
+    this.run = parts.run
     this.#office = parts.office
     this.messages.mesh = parts.mesh
     this.exchange.mesh = parts.mesh
@@ -101,9 +102,9 @@ export class Core {
     return this.#stage !== "active"
   }
 
-  /** Runs that beside everything else, for as long as this member is here. */
+  /** The same as an effect. */
   beside(effect: Effect.Effect<void>): Effect.Effect<void> {
-    return Effect.sync(() => this.#run(effect))
+    return Effect.sync(() => this.run(effect))
   }
 
   /** A process that was started here has ended: whoever coordinates need not wait for the clock to see it. */
@@ -217,7 +218,7 @@ export class Core {
     const slots = isSame(member, this.self.id)
       ? [...this.link.roster.members.map(({ id }) => id.slot), member.slot]
       : [member.slot]
-    this.#run(Effect.ignore(Effect.andThen(
+    this.run(Effect.ignore(Effect.andThen(
       Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
       this.link.tell({ _tag: "Attached", ticket })
     )))
@@ -258,14 +259,14 @@ export class Core {
   // The office of a coordinator that left in good order is not waited for by the clock.
   #departed(member: MemberId): void {
     if (!isSame(member, this.link.roster.coordinator)) return
-    this.#run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
+    this.run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
   }
 
   // The new coordinator knows the members, and nothing of what was asked of the old one.
   #tookOver(): void {
     this.#noteAdmission()
-    if (!this.#isMember) this.#run(Effect.ignore(this.#askToJoin))
-    if (this.#stage === "shuttingDown") this.#run(Effect.ignore(this.#sayReady))
+    if (!this.#isMember) this.run(Effect.ignore(this.#askToJoin))
+    if (this.#stage === "shuttingDown") this.run(Effect.ignore(this.#sayReady))
   }
 
   readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() =>
