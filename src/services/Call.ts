@@ -55,10 +55,10 @@ export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUn
   }
 }
 
-/** The client was closed during the call. */
+/** The scope of the client's layer has ended, before the call or during it. */
 export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", { service: Schema.String }) {
   override get message(): string {
-    return `the client of "${this.service}" was closed during the call`
+    return `the client of "${this.service}" is closed: the scope of its layer has ended`
   }
 }
 

@@ -27,7 +27,7 @@ const work = Effect.gen(function*() {
   if (crash !== undefined && self.occurrence === 0) return yield* Effect.sync(crash)
   if (crash !== undefined) yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))
   if (job === "barrier") yield* Barrier.use((barrier) => barrier.enter("meet"))
-  if (job === "wedge") yield* Effect.sync(forever)
+  if (job === "wedge") return yield* Effect.sync(forever)
   if (job === "hang") yield* Effect.sync(() => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
   return yield* Effect.never
 })

@@ -121,7 +121,7 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
-          yield* inGroup(at(members, 0), "strings")
+          yield* Effect.asVoid(inGroup(at(members, 0), "strings"))
           const { barrier } = at(members, 1)
           const reasons = yield* Effect.forEach(
             [barrier.enter("ringfence/x"), barrier.enter(""), barrier.enter("b", { group: "strings" })],
@@ -138,7 +138,7 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 4)
-          for (const member of members.slice(1, 3)) yield* inGroup(member, "strings")
+          for (const member of members.slice(1, 3)) yield* Effect.asVoid(inGroup(member, "strings"))
           const results = yield* enterAll(members.slice(1, 3), "b", { group: "strings" })
           assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
           const leaves = yield* inGroup(at(members, 3), "strings")

@@ -79,7 +79,7 @@ export class Outgoing {
   readonly #service: string
   readonly #type: number
   readonly #to: Callee
-  readonly #deadline: Duration.Input
+  readonly #deadline: Duration.Duration
   readonly #callers = new Map<number, Caller>()
   #late = 0
   #isClosed = false
@@ -92,7 +92,7 @@ export class Outgoing {
     this.#service = service
     this.#type = codeOf(service)
     this.#to = to
-    this.#deadline = deadline
+    this.#deadline = Duration.fromInputUnsafe(deadline)
   }
 
   get late(): number {
@@ -232,7 +232,7 @@ export class Outgoing {
     answered: Effect.Effect<void, RpcClientError>,
     deadline: Duration.Input | undefined
   ): Effect.Effect<void, RpcClientError> {
-    const duration = Duration.fromInputUnsafe(deadline ?? this.#deadline)
+    const duration = deadline === undefined ? this.#deadline : Duration.fromInputUnsafe(deadline)
     if (!Duration.isFinite(duration)) return answered
     return Effect.timeoutOrElse(answered, {
       duration,
