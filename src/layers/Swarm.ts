@@ -96,6 +96,8 @@ export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinErr
 }
 
 export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "occurrence"> {
+  /** Default: the one that was named in the environment. */
+  readonly region?: string | undefined
   readonly allowForeign?: boolean | undefined
 }
 
@@ -107,12 +109,13 @@ export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, Join
   Layer.unwrap(Effect.gen(function*() {
     const told = yield* takeOwnEnvironment
     if (told.lifeline !== undefined) yield* holdLifeline(told.lifeline)
-    if (told.at === undefined) return yield* nowhere
-    const { allowForeign, name = told.name, standby = told.standby, ...rest } = options
+    const { allowForeign, name = told.name, region, standby = told.standby, ...rest } = options
+    const at = region === undefined ? told.at : { region }
+    if (at === undefined) return yield* nowhere
     const { invitation, occurrence } = told
     return layer({ ...rest, name, standby, invitation, occurrence }).pipe(
       Layer.provideMerge(Rings.layerNative),
-      Layer.provideMerge(CxlMemory.layerAttach({ ...told.at, processName: name, allowForeign }))
+      Layer.provideMerge(CxlMemory.layerAttach({ ...at, processName: name, allowForeign }))
     )
   }))
 

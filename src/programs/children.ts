@@ -90,8 +90,8 @@ export const all = <A, Result>(
 
 const lastWordsLength = 2000
 
-// Both as source and as compiled output the entries lie beside this file and share its extension.
-const entryPath = (entry: string): string => {
+/** Both as source and as compiled output the entries lie beside this file and share its extension. */
+export const entryPath = (entry: string): string => {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js"
   return fileURLToPath(new URL(`./${entry}${extension}`, import.meta.url))
 }

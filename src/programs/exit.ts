@@ -26,12 +26,14 @@ export const exitCode = {
   output: 6,
   /** An error of this program itself. */
   internal: 70,
+  /** Whoever started this program is gone, or did not hold the lifeline that it had promised. */
+  ownerGone: 99,
   interrupted: 130
 } as const
 
 /** The exit codes as the help shows them. */
-export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region unavailable, 4 timeout, 5 log lost, "
-  + "6 output failed, 70 internal error, 130 interrupted"
+export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region unavailable, 4 timeout, 5 log or "
+  + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 130 interrupted"
 
 export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return exitCode.ok
@@ -85,6 +87,9 @@ const codes: Readonly<Record<string, number>> = {
   AckTimeout: exitCode.timeout,
   LogLost: exitCode.logLost,
   JoinRefused: exitCode.unavailable,
+  SwarmUnavailable: exitCode.unavailable,
+  SpawnFailed: exitCode.usage,
+  LifelineMissing: exitCode.ownerGone,
   RingUnavailable: exitCode.unavailable,
   BarrierTimedOut: exitCode.timeout,
   RingFull: exitCode.timeout,

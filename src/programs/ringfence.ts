@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `ringfence`: serve, publish, subscribe, and programs that show and measure the log.
+ * `ringfence`: serve, publish, subscribe, members of a swarm, and programs that show and measure both.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -20,24 +20,26 @@ import { publish } from "./publish.ts"
 import { serve } from "./serve.ts"
 import { quietStreams } from "./standard-streams.ts"
 import { subscribe } from "./subscribe.ts"
+import { swarm } from "./swarm.ts"
 import { lines, presenter } from "./usage.ts"
 import { version } from "./version.ts"
 
 const ringfence = Command.make("ringfence").pipe(
   Command.withDescription(
     lines(
-      "A totally ordered, acknowledged log in shared memory, for processes of one host.",
+      "A totally ordered, acknowledged log in shared memory, and swarms of processes that meet at barriers, on one host.",
       "",
       "See all of it at work:   ringfence demo",
       "Or use it:               ringfence serve --topic lines       in one terminal",
       "                         ringfence subscribe lines --follow  in another",
       "                         ringfence publish lines FILE        in a third",
+      "A swarm of processes:    ringfence swarm --coordinator       and  ringfence swarm --name NAME",
       "",
       "Settings come from flags, then from RINGFENCE_* variables, then from defaults; --print-config shows them.",
       `Exit codes: ${exitCodesText}.`
     )
   ),
-  Command.withSubcommands([serve, publish, subscribe, doctor, demo, bench])
+  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo, bench])
 )
 
 const layer = Layer.mergeAll(

@@ -12,7 +12,7 @@ describe("help", () => {
         const { code, stderr, text } = yield* run(args)
         assert.strictEqual(code, 0)
         assert.strictEqual(stderr, "")
-        for (const command of ["serve", "publish", "subscribe", "doctor", "demo", "bench"]) {
+        for (const command of ["serve", "publish", "subscribe", "swarm", "doctor", "demo", "bench"]) {
           assert.match(text, new RegExp(`^  ${command} {2,}\\S`, "m"))
         }
         assert.match(text, /ringfence serve --topic lines/)
@@ -34,6 +34,7 @@ describe("help", () => {
           "--deadline time"
         ],
         subscribe: ["<topic>", "--from start|end|position", "--follow, -f", "--record-separator", "--count", "--raw"],
+        swarm: ["--region name", "--name name", "--coordinator", "--standby", "--spawn count", "--invited-only"],
         doctor: ["--repair", "--json", "--path file"]
       }
       for (const [command, wanted] of Object.entries(flags)) {

@@ -1,0 +1,213 @@
+/**
+ * `ringfence swarm`: a member of a swarm, as a program: it coordinates, stands by, spawns others of its kind, and says who
+ * comes and goes.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as CxlMemory from "../layers/CxlMemory.ts"
+import * as Swarm from "../layers/Swarm.ts"
+import { Coordinator } from "../services/Coordinator.ts"
+import { type ChildExit, type Custody, Spawner } from "../services/Spawner.ts"
+import { entryPath } from "./children.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
+import { printEvent } from "./report.ts"
+import { describeSwarmEvent, type SwarmEvent } from "./swarm-events.ts"
+import { flagsTo, targetSettings } from "./target.ts"
+import { lines } from "./usage.ts"
+
+/** There is no such swarm to join, or there is one already. */
+export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("SwarmUnavailable", {
+  region: Schema.String,
+  reason: Schema.Literals(["missing", "exists"])
+}) {
+  override get message(): string {
+    return this.reason === "missing"
+      ? `there is no swarm in region "${this.region}" (start one: ringfence swarm --coordinator${this.#flags})`
+      : `region "${this.region}" is in use already (join it: ringfence swarm${this.#flags} --name NAME)`
+  }
+
+  get #flags(): string {
+    return flagsTo({ region: this.region })
+  }
+}
+
+/** As many readers as a ring can have. */
+const membersMax = 127
+
+const onlyFlag = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withoutNegation, Flag.withDefault(false))
+
+const othersFlag = (name: string, description: string): Flag.Flag<number> =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar("count"),
+    Flag.filter((count) => count >= 0 && count < membersMax, (count) =>
+      `${count} is not between 0 and ${membersMax - 1}`),
+    Flag.withDescription(description),
+    Flag.withDefault(0)
+  )
+
+const settings = {
+  region: targetSettings.region,
+  name: openSetting("name", (name) => Flag.withMetavar(Flag.String(name), "name"), {
+    description: "What others see of this member",
+    shown: "its process number"
+  }),
+  members: setting("members", (name) => countFlag(name, membersMax), {
+    description: "Members that may live at once, for the coordinator to make room for",
+    fallback: 16
+  }),
+  ringBytes: setting("ring-bytes", bytesFlag, {
+    description: "Bytes of each ring, a power of two; a member has three. For the coordinator",
+    fallback: 512 * 1024,
+    show: formatBytes
+  }),
+  standby: setting("standby", (name) => Flag.Boolean(name), {
+    description: "Take over when the coordinator is gone",
+    fallback: false
+  }),
+  json: jsonSetting
+}
+
+const inputs = {
+  coordinator: onlyFlag("coordinator", "Create the region and coordinate its swarm: exactly one member does"),
+  spawn: othersFlag("spawn", "Start so many members more, which end with this one"),
+  recover: onlyFlag("recover", "Start a spawned member again when it did not end by itself, five times at most"),
+  invitedOnly: onlyFlag("invited-only", "Let nobody in without an invitation. For the coordinator"),
+  invite: othersFlag("invite", "Print so many invitations: each lets one process in, once"),
+  expires: millisFlag("expires").pipe(
+    Flag.withDescription("How long an invitation is good (default: 30s)"),
+    Flag.withDefault(30_000)
+  ),
+  quiet: onlyFlag("quiet", "Say nothing but what went wrong")
+}
+
+export const swarm = Command.make(
+  "swarm",
+  { ...flagsOf(settings), ...inputs, printConfig: printConfigFlag },
+  (input) => configured(settings, input, ({ values }) => takePart({ ...input, ...values }))
+).pipe(
+  Command.withDescription(
+    lines(
+      "A member of a swarm: processes that share a region of memory, know each other, and meet at barriers. Runs until",
+      "Ctrl-C, and says who comes and goes. Start one that coordinates, then as many others as you like:",
+      "",
+      "  ringfence swarm --coordinator            in one terminal",
+      "  ringfence swarm --name ann               in another",
+      "  ringfence swarm --name bob --standby     in a third: it takes over when the first is gone",
+      "",
+      "Your own program becomes a member by Swarm.layerMember, or by Swarm.layerChild where it is spawned or invited."
+    )
+  ),
+  Command.withShortDescription("Take part in a swarm, coordinate one, spawn members"),
+  Command.withExamples([
+    { command: "ringfence swarm --coordinator --spawn 4 --recover", description: "Coordinate, with four members more" },
+    {
+      command: "ringfence swarm --name ann --standby",
+      description: "Join, and take over when the coordinator is gone"
+    },
+    {
+      command: "ringfence swarm --coordinator --invited-only --invite 2",
+      description: "Let two others in, and nobody else"
+    }
+  ])
+)
+
+// --- internal ---
+
+type Values = ValuesOf<typeof settings> & {
+  readonly coordinator: boolean
+  readonly spawn: number
+  readonly recover: boolean
+  readonly invitedOnly: boolean
+  readonly invite: number
+  readonly expires: number
+  readonly quiet: boolean
+}
+
+const takePart = (values: Values) => {
+  const layer = Swarm.layerSpawner.pipe(Layer.provideMerge(layerOf(values)))
+  return takingPart(values).pipe(
+    Effect.scoped,
+    Effect.provide(layer),
+    Effect.catchTag(
+      "RegionError",
+      (error): Effect.Effect<never, CxlMemory.RegionError | SwarmUnavailable> =>
+        error.fault === "missing" || error.fault === "exists"
+          ? Effect.fail(new SwarmUnavailable({ region: values.region, reason: error.fault }))
+          : Effect.fail(error)
+    )
+  )
+}
+
+const layerOf = ({ coordinator, invitedOnly, members, name: given, region, ringBytes, spawn, standby }: Values) => {
+  const name = given ?? (coordinator ? "coordinator" : `member-${process.pid}`)
+  const door = invitedOnly ? "invited" : "open"
+  const room = Math.max(members, spawn + 1)
+  return coordinator
+    ? Swarm.layerCoordinator({ region, name, standby, door, members: room, ringBytes })
+    : Swarm.layerChild({ region, name, standby, door })
+}
+
+// That nobody reads its lines any more is no reason to end.
+const takingPart = Effect.fnUntraced(function*(values: Values) {
+  const coordinator = yield* Coordinator
+  const { info } = yield* CxlMemory.CxlMemory
+  const describe = describeSwarmEvent(coordinator)
+  const say = (event: SwarmEvent) =>
+    values.quiet ? Effect.void : Effect.ignore(printEvent(values.json, event, describe))
+  const begun = yield* Latch.make(false)
+  const following = yield* Effect.forkScoped(
+    Stream.runForEach(coordinator.changes, (change) => Effect.andThen(begun.await, say(change))),
+    { startImmediately: true }
+  )
+  yield* say({
+    _tag: "TakingPart",
+    region: values.region,
+    path: info.path,
+    member: coordinator.self,
+    coordinates: coordinator.coordinates(),
+    members: coordinator.members(),
+    join: `ringfence swarm${flagsTo({ region: values.region })} --name NAME`
+  })
+  yield* begun.open
+  yield* inviteOthers(values, say)
+  yield* spawnOthers(values, coordinator.self.name, say)
+  yield* Effect.raceFirst(Fiber.join(following), coordinator.lost)
+})
+
+type Say = (event: SwarmEvent) => Effect.Effect<void>
+
+const inviteOthers = ({ expires, invite }: Values, say: Say) =>
+  Effect.gen(function*() {
+    const spawner = yield* Spawner
+    for (let i = 0; i < invite; i += 1) {
+      const { environment } = yield* spawner.invite({ expires })
+      yield* say({ _tag: "Invited", environment, millis: expires })
+    }
+  })
+
+// They say nothing themselves: what they would say is said here.
+const spawnOthers = ({ recover, region, spawn }: Values, name: string, say: Say) =>
+  Effect.gen(function*() {
+    if (spawn === 0) return
+    const spawner = yield* Spawner
+    const children = yield* spawner.spawnAll(spawn, {
+      name: `${name}-child`,
+      entry: entryPath("ringfence"),
+      args: ["swarm", "--region", region, "--quiet"],
+      ...recover ? { recovery: {} } : {}
+    })
+    for (const child of children) {
+      yield* Effect.forkScoped(Stream.runForEach(child.exits, (exit) => said(child, exit, say)))
+    }
+  })
+
+const said = (child: Custody, exit: ChildExit, say: Say) =>
+  say({ _tag: "ChildEnded", ...exit, child: child.name, recovering: child.status()._tag === "Recovering" })
