@@ -1,4 +1,6 @@
 import { barrierFailuresSuite } from "../suites/barrierFailures.ts"
+import { barrierFenceSuite } from "../suites/barrierFence.ts"
+import { barrierHandlersSuite } from "../suites/barrierHandlers.ts"
 import { barrierModesSuite } from "../suites/barrierModes.ts"
 import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
@@ -8,3 +10,5 @@ barrierModesSuite(nativeSwarms)
 barrierRoundsSuite(nativeSwarms)
 barrierFailuresSuite(nativeSwarms)
 barrierProtocolSuite(nativeSwarms)
+barrierFenceSuite(nativeSwarms)
+barrierHandlersSuite(nativeSwarms)

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
+import { holding } from "./held.ts"
 import { collect } from "./messengerDelivery.ts"
 import {
   at,
@@ -178,27 +179,56 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
-      "B4 a fiber that comes after the coordinator has counted is in the next round",
+      "B4 a fiber that comes while the round drains joins it, and its targets are honoured",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const [one, two] = [at(members, 0), at(members, 1)]
           const gate = yield* Latch.make(false)
           const begun = yield* Deferred.make<void>()
-          yield* one.messenger.subscribe(Tick, () => Effect.andThen(Deferred.succeed(begun, undefined), gate.await))
-          yield* two.messenger.send(Tick, 1)
-          yield* two.messenger.send(Tick, 2)
+          const got: Array<number> = []
+          yield* one.messenger.subscribe(Tick, (value) => {
+            got.push(value)
+            return Effect.andThen(Deferred.succeed(begun, undefined), gate.await)
+          })
+          for (const value of [1, 2]) yield* two.messenger.send(Tick, value)
           yield* Deferred.await(begun)
           // the round has all its arrivals and drains, held up by the first handler
           const draining = yield* fork(enterAll(members, "b"))
           yield* staysWaiting(family, draining)
+          for (const value of [3, 4]) yield* two.messenger.send(Tick, value)
           const late = yield* fork(two.barrier.enter("b"))
           yield* staysWaiting(family, late)
           yield* gate.open
           const [first] = yield* joined(family, draining)
+          assert.deepStrictEqual(got, [1, 2, 3, 4])
+          assert.strictEqual((yield* joined(family, late)).round, first?.round)
+        })
+    )
+
+    swarmTest(
+      family,
+      "B4 a fiber that comes after the release is in the next round",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold = { held: false }
+          const members = yield* joinAll(swarm, 2, (index) =>
+            index === 1
+              ? { over: holding((name) => name === "coordinator", hold) }
+              : {})
+          const [one, two] = [at(members, 0), at(members, 1)]
+          hold.held = true
+          const first = yield* fork(two.barrier.enter("b"))
+          const { round } = yield* one.barrier.enter("b")
+          // the release is out, and not seen yet
+          const late = yield* fork(two.barrier.enter("b"))
+          yield* staysWaiting(family, late)
+          hold.held = false
+          yield* family.elapse(300)
+          assert.strictEqual((yield* joined(family, first)).round, round)
           yield* staysWaiting(family, late)
           const next = yield* one.barrier.enter("b")
-          assert.isAbove(next.round, first?.round ?? Infinity)
+          assert.isAbove(next.round, round)
           assert.strictEqual((yield* joined(family, late)).round, next.round)
         })
     )

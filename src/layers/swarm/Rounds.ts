@@ -73,9 +73,12 @@ export class Rounds {
     const refused = this.#refusal(member, arrival)
     if (refused !== undefined) return refused
     const amended = this.#arrivalOf(member, arrival.attempt)
-    if (amended !== undefined && !amended.round.draining) amended.arrived.arrival = arrival
-    // Too late for the round it was meant for: the release says so, and the fiber arrives anew.
-    if (amended !== undefined) return undefined
+    if (amended !== undefined) {
+      amended.arrived.arrival = arrival
+      if (amended.round.draining) this.#lookAt(amended.round)
+      return undefined
+    }
+    // Too late for the round it was meant for.
     if (arrival.amendment > 0) return { _tag: "Done" }
     const round = this.#roundFor(member, arrival)
     if (round.mode !== arrival.mode) return { _tag: "Mismatch", asked: arrival.mode, round: round.mode }
