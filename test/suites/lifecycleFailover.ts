@@ -182,7 +182,10 @@ export const lifecycleFailoverSuite = (family: SwarmFamily): void => {
             yield* staysWaiting(family, waiting)
             yield* at(members, 0).kill
             assert.strictEqual(lostReason(yield* failedWith(family, waiting)), reason)
-            if (standbys > 0) yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
+            if (standbys === 0) return
+            // Who has not heard of the successor yet is told to ask again.
+            yield* agree(family, members.slice(1))
+            yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
           })
       )
 
@@ -202,7 +205,10 @@ export const lifecycleFailoverSuite = (family: SwarmFamily): void => {
             for (const fiber of waiting.slice(1)) {
               assert.strictEqual(lostReason(yield* failedWith(family, fiber)), reason)
             }
-            if (standbys > 0) yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
+            if (standbys === 0) return
+            // Who has not heard of the successor yet is told to ask again.
+            yield* agree(family, members.slice(1))
+            yield* joined(family, yield* fork(enterAll(members.slice(1), "meet")))
           })
       )
     }
