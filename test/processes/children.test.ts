@@ -77,6 +77,8 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
         const env = yield* host.do<Record<string, string>>({ _tag: "invite", expiresMillis: 30_000 })
         const guest = yield* startMember("child", region, { env, name: "guest" })
         assert.strictEqual((yield* guest.joined).name, "guest")
+        // What was for it alone is not there for those that it starts.
+        assert.deepStrictEqual((yield* guest.state).environment, ["RINGFENCE_REGION"])
         const replay = yield* startMember("child", region, { env, name: "replay" })
         assert.strictEqual(yield* failureOf(replay.joined), "JoinRefused invitation")
         const stranger = yield* startMember("member", region, { name: "stranger" })

@@ -33,6 +33,7 @@ const state = Effect.map(Coordinator, ({ coordinates, epoch, members, self, susp
   members: members().map(({ name }) => name),
   suspects: suspects().map(({ name }) => name),
   children: children.map((child) => child.status()),
+  environment: Object.keys(process.env).filter((name) => name.startsWith("RINGFENCE_")),
   descriptors: readdirSync("/proc/self/fd").length
 }))
 

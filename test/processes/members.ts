@@ -42,6 +42,8 @@ export interface MemberState {
   readonly members: ReadonlyArray<string>
   readonly suspects: ReadonlyArray<string>
   readonly children: ReadonlyArray<ChildStatus>
+  /** What it has in its environment that is ours. */
+  readonly environment: ReadonlyArray<string>
   /** File descriptors that it has open. */
   readonly descriptors: number
 }
