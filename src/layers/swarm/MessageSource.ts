@@ -97,6 +97,7 @@ export class MessageSource {
    */
   readonly run: Effect.Effect<void, LogLost> = Effect.suspend(() => {
     const next = (): ReadonlyArray<Frame> | "over" | undefined => {
+      if (!this.port.ready()) return undefined
       const frames = this.port.poll(framesMax)
       if (frames.length > 0) return frames
       return this.#noteLoss() ? "over" : undefined
@@ -115,7 +116,7 @@ export class MessageSource {
 
   /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
   catchUp(): boolean {
-    if (this.#isCatchingUp) return true
+    if (this.#isCatchingUp || !this.port.ready()) return true
     this.#isCatchingUp = true
     for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
       for (const frame of frames) {
