@@ -130,7 +130,7 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   generation(): number {
-    return this.#native.ringReaderInfo(this.#reader).generation
+    return this.#native.ringGeneration(this.#reader)
   }
 
   leading(): number {

@@ -129,8 +129,8 @@ export class Arrivals {
   look(nowMillis: number): void {
     this.#alarmMillis = Infinity
     let nextMillis = Infinity
-    for (const { waiting } of [...this.#arrived.values()]) {
-      for (const one of [...waiting]) {
+    for (const { waiting } of this.#arrived.values()) {
+      for (const one of waiting) {
         if (one.leaving) continue
         if (nowMillis >= one.untilMillis) one.settle({ _tag: "Expired" })
         else nextMillis = Math.min(nextMillis, one.untilMillis)
@@ -367,17 +367,18 @@ export class Arrivals {
     this.#close(arrived)
     arrived.state = "ended"
     this.#arrived.delete(arrived.attempt)
-    for (const waiting of [...arrived.waiting]) waiting.settle(outcome(waiting))
+    for (const waiting of arrived.waiting) waiting.settle(outcome(waiting))
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
-    for (const arrived of this.#arrived.values()) {
+    // Who enters again at once is not meant.
+    for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for whoever coordinates next.
       if (arrived.requests.size === 0) continue
       const lost = () => failed(new CoordinatorLost({ reason }))
       if (reason !== "silent") this.#end(arrived, lost)
       // The coordinator lives and knows it: each fiber takes it back as it goes.
-      else for (const waiting of [...arrived.waiting]) waiting.settle(lost())
+      else for (const waiting of arrived.waiting) waiting.settle(lost())
     }
   }
 
