@@ -283,6 +283,8 @@ export interface Native {
   startWaiter(region: RegionHandle, wake: () => void): void
   armWaiter(region: RegionHandle, reasons: number): void
   disarmWaiter(region: RegionHandle): void
+  /** Counts the times that processes were seen to have come or gone: asked of the system every 100 ms. */
+  lives(region: RegionHandle): number
   /** Rings that process's doorbell if it sleeps. */
   wakeProcess(region: RegionHandle, slot: number): void
   serverState(region: RegionHandle): number

@@ -187,6 +187,13 @@ napi_value armWaiter(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
+// lives(region): counts the times that processes were seen to have come or gone
+napi_value lives(napi_env env, napi_callback_info info) {
+  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  if (handle == nullptr) return nothing(env);
+  return count(env, handle->waiter == nullptr ? 0 : handle->waiter->lives());
+}
+
 // wakeProcess(region, slot): rings that process's doorbell if it sleeps, for whatever reason.
 napi_value wakeProcess(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -311,6 +318,7 @@ void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "startWaiter", startWaiter);
   method(env, exports, "armWaiter", armWaiter);
   method(env, exports, "disarmWaiter", disarmWaiter);
+  method(env, exports, "lives", lives);
   method(env, exports, "wakeProcess", wakeProcess);
   method(env, exports, "serverState", serverStateOf);
   method(env, exports, "laneBuffer", laneBuffer);

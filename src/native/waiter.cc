@@ -1,13 +1,15 @@
 #include "waiter.h"
 
+#include <chrono>
+
 #include "futex.h"
 
 namespace ringfence {
 
 namespace {
 
-// How often an armed waiter asks the operating system who lives.
-constexpr int64_t livenessNanos = 100'000'000;
+// How often a waiter asks the operating system who lives.
+constexpr std::chrono::milliseconds liveness{100};
 
 }  // namespace
 
@@ -61,22 +63,33 @@ bool Waiter::processesChanged() {
   return changed;
 }
 
+// However often the bell rings, life is looked after in time.
 void Waiter::run(uint32_t heard) {
+  using Clock = std::chrono::steady_clock;
   const Publication& p = region_->publication();
   uint32_t& bell = region_->process(region_->slot()).bell.bell;
+  Clock::time_point due = Clock::now() + liveness;
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const uint32_t now = p.observe(bell);
     if (now != heard) {
       heard = now;
       fire();
-      continue;
+    } else {
+      const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(due - Clock::now());
+      if (left.count() > 0) futexWait(&bell, now, left.count());
     }
-    futexWait(&bell, now, livenessNanos);
-    if (p.observe(bell) == now && armed_.load(std::memory_order_seq_cst)) {
-      const ServerState state = serverState(*region_);
-      if (processesChanged() || state == serverDied || state == serverStopped) fire();
-    }
+    if (Clock::now() < due) continue;
+    lookAfterLives();
+    due = Clock::now() + liveness;
   }
+}
+
+// SYNC: counted before it is asked whether anybody is armed; whoever arms looks at the count afterwards.
+void Waiter::lookAfterLives() {
+  const bool changed = processesChanged();
+  if (changed) lives_.fetch_add(1, std::memory_order_seq_cst);
+  const ServerState state = serverState(*region_);
+  if (changed || state == serverDied || state == serverStopped) fire();
 }
 
 // The word is cleared with the arm() that is answered: others need not ring again before the next one. An arm() that

@@ -30,6 +30,8 @@ class Waiter {
   // Publishes that this process sleeps, and for what (SleepBits). The caller looks at what it waits for *after* this,
   // and sleeps only then.
   void arm(uint32_t reasons);
+  // Counts the times that processes were seen to have come or gone. Whoever is armed is woken after each.
+  uint64_t lives() const { return lives_.load(std::memory_order_seq_cst); }
   // Nobody here waits any more: others need not ring.
   void disarm();
   // Stops and joins the thread. Nothing is called afterwards.
@@ -45,11 +47,13 @@ class Waiter {
   void run(uint32_t heard);
   void fire();
   bool processesChanged();
+  void lookAfterLives();
 
   std::shared_ptr<Region> region_;
   std::function<void()> wake_;
   std::atomic<bool> armed_{false};     // private
   std::atomic<bool> stopping_{false};  // private
+  std::atomic<uint64_t> lives_{0};     // private
   std::vector<Seen> seen_;             // the thread's
   std::thread thread_;
 };

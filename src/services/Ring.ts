@@ -308,6 +308,8 @@ export class Ring extends Context.Service<Ring, {
   readonly cursorWaiter: Waiter
   /** This process in the region's process table. */
   readonly self: ProcessIdentity
+  /** Counts the times that processes came or went, as far as this one has noticed. `waiter` is rung after each. */
+  readonly lives: () => number
   /** What the operating system says of a process, now. False once its slot has another generation. */
   readonly isAlive: (process: number, generation: number) => boolean
 }>()("ringfence/Ring") {

@@ -49,6 +49,7 @@ const asLongAsItLives = (ring: Ring["Service"], state: { readonly dead: boolean 
   openWriter: (name) => state.dead ? Effect.interruptible(Effect.never) : ring.openWriter(name),
   openReader: (name, reader) => state.dead ? Effect.interruptible(Effect.never) : ring.openReader(name, reader),
   openings: () => state.dead ? 0 : ring.openings(),
+  lives: () => state.dead ? 0 : ring.lives(),
   rings: Effect.suspend(() => state.dead ? Effect.succeed([]) : ring.rings),
   readers: (index) => state.dead ? [] : ring.readers(index),
   isAlive: (process, generation) => !state.dead && ring.isAlive(process, generation)

@@ -27,6 +27,8 @@ export class HeapRegion {
   readonly processes: Array<HeapProcess> = []
   readonly rings: Array<HeapRing> = []
 
+  #lives = 0
+
   constructor(name: string, geometry: Geometry) {
     this.name = name
     this.geometry = geometry
@@ -35,6 +37,16 @@ export class HeapRegion {
   isAlive(slot: number, generation: number): boolean {
     const process = this.processes[slot]
     return process?.generation === generation && process.isAlive
+  }
+
+  /** Counts the times that processes came or went. */
+  get lives(): number {
+    return this.#lives
+  }
+
+  livesChanged(): void {
+    this.#lives += 1
+    this.bell.ring()
   }
 }
 
@@ -88,7 +100,7 @@ export class HeapProcess {
   #end(state: "detached" | "killed"): void {
     if (!this.isAlive) return
     this.#state = state
-    this.region.bell.ring()
+    this.region.livesChanged()
   }
 }
 
@@ -110,7 +122,7 @@ export const attachHeap = (
       const generation = (region.processes[slot]?.generation ?? 0) + 1
       const process = new HeapProcess(region, slot, generation, processName)
       region.processes[slot] = process
-      region.bell.ring()
+      region.livesChanged()
       return Effect.succeed(process)
     }),
     (process) => Effect.sync(() => process.detach())

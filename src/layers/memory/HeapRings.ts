@@ -42,6 +42,7 @@ export const ringsOf = (process: HeapProcess): Ring["Service"] => {
       (region.rings[ring]?.readers ?? []).filter(({ counts }) => counts).map((reader) => reader.state()),
     waiter,
     cursorWaiter: waiter,
+    lives: () => region.lives,
     self: { process: process.slot, generation: process.generation },
     isAlive: (slot, generation) => region.isAlive(slot, generation)
   })

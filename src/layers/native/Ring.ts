@@ -21,6 +21,7 @@ export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
       waiter: region.ringWaiter,
       cursorWaiter: region.cursorWaiter,
       self: selfOf(region),
+      lives: () => region.native.lives(region.handle),
       isAlive: (process, generation) => isAlive(region, process, generation)
     }))
 )

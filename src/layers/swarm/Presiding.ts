@@ -116,6 +116,11 @@ export class Presiding {
     return this.#hookFailure
   }
 
+  /** Somebody waits to be let in. */
+  get isAdmitting(): boolean {
+    return this.#admission.candidates.length > 0
+  }
+
   /** Looks after the life of all members. */
   look(): void {
     this.#endDead()

@@ -61,6 +61,8 @@ export class Core {
   #joining: number | undefined
   #isMember = false
   #lostMillis: number | undefined
+  /** The count of those who came and went when it was last looked. */
+  #lives = -1
 
   constructor(
     self: MemberInfo,
@@ -169,6 +171,7 @@ export class Core {
   /** Looks after the coordinator's life, and in the office after everybody's. */
   look(nowMillis: number): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.#lives = this.ring.lives()
       this.link.look()
       this.#office.presiding?.look()
       for (const listener of this.#looks) listener()
@@ -184,13 +187,27 @@ export class Core {
   }
 
   /** Ends when it is time to look, or when something happened that calls for it. */
-  get lookAgain(): Effect.Effect<void> {
-    return Effect.raceFirst(Effect.sleep(this.settled.livenessMillis), this.#attention.await).pipe(
+  readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
       Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
     )
-  }
+  )
 
   // --- internal ---
+
+  // Whoever sleeps is woken when somebody comes or goes, and need not look so often by itself.
+  get #pauseMillis(): number {
+    const { livenessMillis, strategy, suspectMillis } = this.settled
+    const isCalm = strategy === "park" && this.link.state === "up" && this.presiding?.isAdmitting !== true
+    return isCalm ? Math.min(livenessMillis * calmTimes, suspectMillis / 2) : livenessMillis
+  }
+
+  get #calledFor(): Effect.Effect<void> {
+    if (this.settled.strategy !== "park") return this.#attention.await
+    const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
+    // A process that is gone from the region has nothing to look after.
+    return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
+  }
 
   #begin(stage: Stage): void {
     this.#stage = stage
@@ -242,6 +259,7 @@ export class Core {
   #take(notice: Notice): void {
     switch (notice._tag) {
       case "Admitting":
+        this.#attention.openUnsafe()
         return this.#admitting(notice.ticket, notice.member.id)
       case "Answered":
         this.#noteRefusal(notice.number, notice.answer)
@@ -312,6 +330,9 @@ export class Core {
     return Effect.ignore(this.#office.take({ ring, mesh, settled, roster: link.roster }))
   }
 }
+
+/** So much longer lasts the pause between two looks while nothing calls for one. */
+const calmTimes = 5
 
 const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
 

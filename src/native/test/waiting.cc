@@ -258,6 +258,33 @@ TEST("an armed waiter is called when the log stops, and when its server is kille
   until("it is called", [&] { return other.called() == 1; });
 }
 
+TEST("a death is counted in time, however often the bell rings, and whoever is armed is called") {
+  const std::string path = scratchFolder() + "/region";
+  CreateOptions options;
+  options.path = path;
+  options.geometry = tinyGeometry();
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::create(options, nullptr, region).fault, "none");
+  const pid_t other = fork();
+  if (other == 0) {
+    std::shared_ptr<Region> mine;
+    if (!Region::attach({path, "other", false}, mine).ok()) _exit(2);
+    for (;;) pause();
+  }
+  until("it is attached", [&] { return region->processes().size() == 2; });
+  Sleeper sleeper(region);
+  const uint64_t before = sleeper.waiter().lives();
+  const uint64_t killed = nowNanos();
+  kill(other, SIGKILL);
+  waitpid(other, nullptr, 0);
+  while (sleeper.waiter().lives() == before && nowNanos() - killed < lostAfterNanos) {
+    sleeper.waiter().arm(sleepsForData);
+    region->wakeProcesses(sleepsForData);
+  }
+  CHECK_EQUAL(sleeper.waiter().lives(), before + 1);
+  CHECK(nowNanos() - killed < 1'000'000'000);
+}
+
 TEST("the sequencer stops at any moment, under load, and what it acknowledged is there") {
   for (uint64_t round = 0; round < 60 / slowness; round += 1) {
     auto log = std::make_unique<TestLog>(tinyGeometry(), TestLog::threaded());
