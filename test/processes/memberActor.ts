@@ -13,6 +13,8 @@ import { Coordinator } from "../../src/services/Coordinator.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { type Custody, Spawner } from "../../src/services/Spawner.ts"
 import { playCollector, playWorker } from "../suites/fenceRun.ts"
+import { walkRounds } from "../suites/rapidReuse.ts"
+import { type Heard, sendBlocks, takeBlocks } from "./blocks.ts"
 import type { MemberRole, MemberState, Order, Told } from "./members.ts"
 
 const [role = "member", json = "{}"] = process.argv.slice(2)
@@ -27,6 +29,7 @@ const failureOf = (error: unknown): Told["error"] => ({
 })
 
 const children: Array<Custody> = []
+let heard: () => Heard = () => ({ blocks: 0, wrong: 0 })
 
 const state = Effect.map(Coordinator, ({ coordinates, epoch, members, self, suspects }): MemberState => ({
   self,
@@ -75,6 +78,14 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
       return Coordinator.use(({ joinGroup }) => joinGroup(order.group))
     case "fence":
       return fence(order)
+    case "walkRounds":
+      return Barrier.use((barrier) => walkRounds(barrier, order.plan, Effect.sleep(1)))
+    case "takeBlocks":
+      return Effect.map(takeBlocks(order.restMillis), (taken) => void (heard = taken))
+    case "heard":
+      return Effect.sync(() => heard())
+    case "sendBlocks":
+      return sendBlocks(order.blocks, order.bytes)
     case "chatter":
       return Coordinator.use(({ publish }) =>
         Effect.forEach(
