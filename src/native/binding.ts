@@ -370,6 +370,8 @@ export interface Native {
   /** The ring's bytes, twice in a row. */
   ringBuffer(reader: RingReaderHandle): ArrayBuffer
   ringOpenings(region: RegionHandle): number
+  /** Of the ring's present writer. */
+  ringGeneration(reader: RingReaderHandle): number
   /** Position below which frames are whole, -1 once the reader is evicted. */
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void

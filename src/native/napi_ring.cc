@@ -190,6 +190,12 @@ napi_value ringBuffer(napi_env env, napi_callback_info info) {
   return reader == nullptr ? nothing(env) : bufferOver(env, reader->memory());
 }
 
+// ringGeneration(reader): of the ring's present writer
+napi_value ringGeneration(napi_env env, napi_callback_info info) {
+  const auto* reader = owned<RingReader>(Arguments(env, info), 0);
+  return reader == nullptr ? nothing(env) : count(env, reader->generation());
+}
+
 // ringAvailable(reader): position, -1 once it is evicted
 napi_value ringAvailable(napi_env env, napi_callback_info info) {
   const auto* reader = owned<RingReader>(Arguments(env, info), 0);
@@ -308,6 +314,7 @@ void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "openRingReader", openRingReader);
   method(env, exports, "ringReaderInfo", ringReaderInfo);
   method(env, exports, "ringBuffer", ringBuffer);
+  method(env, exports, "ringGeneration", ringGeneration);
   method(env, exports, "ringAvailable", ringAvailable);
   method(env, exports, "ringAdvance", ringAdvance);
   method(env, exports, "ringEvicted", ringEvicted);

@@ -366,6 +366,27 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "B9 an arrival whose withdrawal the stopped coordinator finds right behind it completes no round",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding((name) => name.startsWith("control/"), hold)
+          const members = yield* joinAll(swarm, 2, (index) => index === 0 ? { over } : {})
+          const [first, late] = [at(members, 0), at(members, 1)]
+          hold.held = true
+          const early = yield* fork(late.barrier.enter("b", { deadline: 100 }))
+          yield* family.elapse(1500)
+          assert.deepInclude(yield* failedWith(family, early), { _tag: "BarrierTimedOut", undecided: true })
+          const waiting = yield* fork(first.barrier.enter("b"))
+          yield* staysWaiting(family, waiting)
+          hold.held = false
+          const again = yield* late.barrier.enter("b")
+          assert.strictEqual((yield* joined(family, waiting)).round, again.round)
+        })
+    )
+
+    swarmTest(
+      family,
       "a standby takes over with all that its predecessor had announced",
       (swarm) =>
         Effect.gen(function*() {

@@ -60,13 +60,13 @@ export class NativeRingWriter implements RingWriterPort {
       payload,
       publish
     )
-    if (publish && end >= 0) this.#region.waiter.nudge()
+    if (publish && end >= 0) this.#region.waiter.nudge(this.ring)
     return end < 0 ? undefined : end
   }
 
   publish(): void {
     this.#native.ringPublish(this.#writer)
-    this.#region.waiter.nudge()
+    this.#region.waiter.nudge(this.ring)
   }
 
   hasRoom(payloadBytes: number): boolean {
@@ -113,6 +113,7 @@ export class NativeRingReader implements RingReaderPort {
     const info = region.native.ringReaderInfo(reader)
     this.ring = info.ring
     this.waiter = region.ringWaiter
+    region.waiter.reads(info.ring)
     this.#native = region.native
     this.#reader = reader
     this.#bytes = new RingBytes(region.native.ringBuffer(reader), info.ringBytes)
@@ -129,7 +130,7 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   generation(): number {
-    return this.#native.ringReaderInfo(this.#reader).generation
+    return this.#native.ringGeneration(this.#reader)
   }
 
   leading(): number {

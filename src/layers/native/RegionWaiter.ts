@@ -23,6 +23,8 @@ export class RegionWaiter implements Waiter {
   readonly #waiting = new Set<Waiting>()
   /** What the doorbell is armed for, until it has rung. */
   #armed = 0
+  /** Rings that have, or had, a reader here. */
+  readonly #rings = new Set<number>()
   #isNudged = false
   #closed = false
 
@@ -71,9 +73,14 @@ export class RegionWaiter implements Waiter {
     return { until: (check) => this.untilRungFor(reasons, check, false) }
   }
 
-  /** This process has written to a ring: those of its own that wait look again, without a ring of the doorbell. */
-  nudge(): void {
-    if (this.#waiting.size === 0 || this.#isNudged) return
+  /** This process reads that ring from now on. */
+  reads(ring: number): void {
+    this.#rings.add(ring)
+  }
+
+  /** This process has written to that ring: those of its own that wait look again, without a ring of the doorbell. */
+  nudge(ring: number): void {
+    if (this.#isNudged || this.#waiting.size === 0 || !this.#rings.has(ring)) return
     this.#isNudged = true
     setImmediate(this.#nudged)
   }

@@ -5,7 +5,7 @@
  * Fibers that enter the same round merge into one arrival of their process. Who comes after the coordinator has
  * counted is told by the release, which names the last amendment it knew, and arrives anew.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -25,9 +25,9 @@ import type { RingTarget } from "../../services/Ring.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
 import { CurrentDeliveries } from "./Delivery.ts"
-import { drain, type DrainingOf } from "./Draining.ts"
+import { drain, drainedAlready, type DrainingOf } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
-import type { Cursor } from "./MessageSource.ts"
+import type { Cursor, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
 import { allMembers } from "./Roster.ts"
 
@@ -36,13 +36,24 @@ type Outcome =
   /** The release came, and this fiber was too late for it. */
   | { readonly _tag: "Missed" }
   | { readonly _tag: "Expired" }
+  | { readonly _tag: "Failed"; readonly error: BarrierError }
+
+/** What a fiber enters. */
+interface Entering {
+  readonly name: string
+  readonly group: string
+  readonly mode: BarrierMode
+  /** Rings whose handlers it is in. */
+  readonly exempt: ReadonlyArray<number>
+  readonly untilMillis: number
+}
 
 /** A fiber in an arrival. */
 interface Waiting {
   readonly untilMillis: number
-  /** Another one once the deadline has passed: what the coordinator says then is still awaited. */
-  outcome: Deferred.Deferred<Outcome, BarrierError>
-  /** Which of the arrival's amendments is its own, once it is written. */
+  /** Lets it go on. Another one once the deadline has passed: what the coordinator says then is still awaited. */
+  settle: (outcome: Outcome) => void
+  /** Which of the arrival's amendments is its own: none before it is written. */
   amendment: number
   /** Its deadline has passed: it stays only until the coordinator has decided. */
   leaving: boolean
@@ -63,83 +74,115 @@ interface Arrived {
   state: "open" | "withdrawing" | "ended"
 }
 
-const defaultDeadline = "30 seconds"
+const defaultDeadlineMillis = 30_000
+
+/** What a timer can wait for at once. */
+const timerMillisMax = 2 ** 31 - 1
 
 /** How long a withdrawal may take before the coordinator counts as silent. */
 const withdrawMillis = 1000
+
+export interface ArrivalsParts {
+  readonly link: ControlLink
+  readonly mesh: Mesh
+  readonly settled: Settled
+  readonly clock: Clock.Clock
+  /** Runs beside everything else, instead of what was given to it before. */
+  readonly alarm: (effect: Effect.Effect<void>) => void
+}
 
 export class Arrivals {
   readonly #link: ControlLink
   readonly #mesh: Mesh
   readonly #settled: Settled
+  readonly #clock: Clock.Clock
+  readonly #alarm: ArrivalsParts["alarm"]
   /** By group and name: what the next fiber joins. */
   readonly #open = new Map<string, Arrived>()
   /** By attempt: what may yet be released. */
   readonly #arrived = new Map<number, Arrived>()
   #attempts = 0
+  #alarmMillis = Infinity
 
-  constructor(link: ControlLink, mesh: Mesh, settled: Settled) {
+  constructor({ alarm, clock, link, mesh, settled }: ArrivalsParts) {
     this.#link = link
     this.#mesh = mesh
     this.#settled = settled
+    this.#clock = clock
+    this.#alarm = alarm
     link.onNotice((notice) => this.#take(notice))
     link.onLoss((reason) => this.#lose(reason))
   }
 
   enter(name: string, options: BarrierOptions = {}): Effect.Effect<BarrierResult, BarrierError> {
-    return Effect.gen({ self: this }, function*() {
-      const nowMillis = yield* Clock.currentTimeMillis
-      const deadline = Duration.toMillis(Duration.fromInputUnsafe(options.deadline ?? defaultDeadline))
-      const untilMillis = nowMillis + deadline
-      const mode = options.mode ?? "deliveryFence"
-      const exempt = (yield* CurrentDeliveries).filter(({ running }) => running).map(({ ring }) => ring)
-      while (true) {
-        const outcome = yield* this.#arrive(name, options.group ?? allMembers, mode, exempt, untilMillis)
-        if (outcome._tag === "Released") return yield* this.#drain(outcome.release, untilMillis)
-      }
+    return Effect.withFiber((fiber) => {
+      const { deadline, group = allMembers, mode = "deliveryFence" } = options
+      const deadlineMillis = deadline === undefined
+        ? defaultDeadlineMillis
+        : Duration.toMillis(Duration.fromInputUnsafe(deadline))
+      const exempt = fiber.getRef(CurrentDeliveries).filter(({ running }) => running).map(({ ring }) => ring)
+      return this.#arrive({ name, group, mode, exempt, untilMillis: this.#nowMillis + deadlineMillis })
     })
   }
 
-  /** Looks after the deadlines: together, for a timer each would cost more than the arrival. */
+  /** Looks after the deadlines. */
   look(nowMillis: number): void {
+    this.#alarmMillis = Infinity
+    let nextMillis = Infinity
     for (const { waiting } of this.#arrived.values()) {
-      for (const one of waiting) if (!one.leaving && nowMillis >= one.untilMillis) expire(one)
+      for (const one of waiting) {
+        if (one.leaving) continue
+        if (nowMillis >= one.untilMillis) one.settle({ _tag: "Expired" })
+        else nextMillis = Math.min(nextMillis, one.untilMillis)
+      }
     }
+    this.#lookBy(nextMillis)
   }
 
   /** This member takes part no more. */
   close(): void {
-    for (const arrived of this.#arrived.values()) this.#end(arrived, () => Effect.fail(new ShuttingDown()))
+    for (const arrived of this.#arrived.values()) this.#end(arrived, () => failed(new ShuttingDown()))
+  }
+
+  // --- deadlines ---
+
+  get #nowMillis(): number {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  // One timer looks after all: one for each arrival would cost more than the arrival.
+  #lookBy(untilMillis: number): void {
+    if (untilMillis >= this.#alarmMillis) return
+    this.#alarmMillis = untilMillis
+    const sleepMillis = Math.min(Math.max(1, untilMillis - this.#nowMillis), timerMillisMax)
+    this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.look(this.#nowMillis))))
   }
 
   // --- arriving ---
 
-  #arrive(
-    name: string,
-    group: string,
-    mode: BarrierMode,
-    exempt: ReadonlyArray<number>,
-    untilMillis: number
-  ): Effect.Effect<Outcome, BarrierError> {
-    return Effect.acquireUseRelease(
-      this.#join(name, group, mode, exempt, untilMillis),
-      ({ arrived, waiting }) => Effect.andThen(this.#send(arrived, waiting), this.#outcome(arrived, waiting)),
-      ({ arrived, waiting }) => this.#gone(arrived, waiting)
-    )
-  }
-
-  #join(name: string, group: string, mode: BarrierMode, exempt: ReadonlyArray<number>, untilMillis: number) {
-    return Effect.suspend(() => {
-      const arrived = this.#open.get(keyOf(group, name)) ?? this.#begin(name, group, mode)
-      if (arrived.mode !== mode) return Effect.fail(new ModeMismatch({ name, asked: mode, round: arrived.mode }))
-      for (const ring of exempt) arrived.exempt.add(ring)
-      const waiting: Waiting = { untilMillis, outcome: Deferred.makeUnsafe(), amendment: 0, leaving: false }
+  // One step: nobody is interrupted between an arrival and the wait for its release.
+  #arrive(entering: Entering): Effect.Effect<BarrierResult, BarrierError> {
+    return Effect.callback((resume) => {
+      const { mode, name, untilMillis } = entering
+      const arrived = this.#open.get(keyOf(entering)) ?? this.#begin(entering)
+      if (arrived.mode !== mode) {
+        return resume(Effect.fail(new ModeMismatch({ name, asked: mode, round: arrived.mode })))
+      }
+      const waiting: Waiting = {
+        untilMillis,
+        settle: (outcome) => resume(this.#goOn(entering, arrived, waiting, outcome)),
+        amendment: Infinity,
+        leaving: false
+      }
+      for (const ring of entering.exempt) arrived.exempt.add(ring)
       arrived.waiting.add(waiting)
-      return Effect.succeed({ arrived, waiting })
+      this.#lookBy(untilMillis)
+      if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(entering, arrived, waiting))
+      return this.#gone(arrived, waiting)
     })
   }
 
-  #begin(name: string, group: string, mode: BarrierMode): Arrived {
+  #begin({ group, mode, name }: Entering): Arrived {
     this.#attempts += 1
     const arrived: Arrived = {
       attempt: this.#attempts,
@@ -152,22 +195,58 @@ export class Arrivals {
       amendments: 0,
       state: "open"
     }
-    this.#open.set(keyOf(group, name), arrived)
+    this.#open.set(keyOf(arrived), arrived)
     this.#arrived.set(arrived.attempt, arrived)
     return arrived
   }
 
-  // A coordinator that does not listen must not hold anybody beyond the deadline.
-  #send(arrived: Arrived, waiting: Waiting): Effect.Effect<void, CoordinatorLost> {
-    return Effect.flatMap(Clock.currentTimeMillis, (nowMillis) => {
-      const duration = Math.max(0, waiting.untilMillis - nowMillis)
-      const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number, duration))
-      return this.#link.listens ? told : Effect.timeoutOrElse(told, { duration, orElse: () => Effect.void })
+  #goOn(
+    entering: Entering,
+    arrived: Arrived,
+    waiting: Waiting,
+    outcome: Outcome
+  ): Effect.Effect<BarrierResult, BarrierError> {
+    switch (outcome._tag) {
+      case "Released":
+        return this.#drain(outcome.release, entering.untilMillis)
+      case "Missed":
+        return this.#arrive(entering)
+      case "Failed":
+        return Effect.ensuring(Effect.fail(outcome.error), this.#gone(arrived, waiting))
+      case "Expired":
+        return this.#withdraw(arrived, waiting).pipe(
+          Effect.flatMap((outcome) => this.#goOn(entering, arrived, waiting, outcome)),
+          Effect.ensuring(this.#gone(arrived, waiting))
+        )
+    }
+  }
+
+  #offer(arrived: Arrived, waiting: Waiting): boolean {
+    let asked = 0
+    const isTold = this.#link.offer((number) => {
+      asked = number
+      return this.#arrival(arrived, waiting, number)
     })
+    if (!isTold) arrived.requests.delete(asked)
+    return isTold
+  }
+
+  // A coordinator that does not listen must not hold anybody beyond the deadline.
+  #arriveSlowly(
+    entering: Entering,
+    arrived: Arrived,
+    waiting: Waiting
+  ): Effect.Effect<BarrierResult, BarrierError> {
+    const outcome = settledLater(waiting)
+    const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number))
+    return Effect.raceFirst(Effect.andThen(told, outcome), outcome).pipe(
+      Effect.flatMap((outcome) => this.#goOn(entering, arrived, waiting, outcome)),
+      Effect.ensuring(this.#gone(arrived, waiting))
+    )
   }
 
   // The targets are taken as it is written: whatever this member has sent before it arrived lies below them.
-  #arrival(arrived: Arrived, waiting: Waiting, number: number, deadlineMillis: number): Request {
+  #arrival(arrived: Arrived, waiting: Waiting, number: number): Request {
     const { attempt, exempt, group, mode, name } = arrived
     waiting.amendment = arrived.amendments
     arrived.amendments += 1
@@ -181,18 +260,11 @@ export class Arrivals {
         epoch: this.#link.roster.epoch,
         attempt,
         amendment: waiting.amendment,
-        deadlineMillis,
+        deadlineMillis: Math.max(0, waiting.untilMillis - this.#nowMillis),
         drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
         exempt: [...exempt]
       }
     }
-  }
-
-  #outcome(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
-    return Effect.flatMap(
-      Deferred.await(waiting.outcome),
-      (outcome) => outcome._tag === "Expired" ? this.#withdraw(arrived, waiting) : Effect.succeed(outcome)
-    )
   }
 
   // --- too late ---
@@ -200,6 +272,11 @@ export class Arrivals {
   // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
     return Effect.suspend(() => {
+      waiting.leaving = true
+      let decided: Outcome | undefined
+      waiting.settle = (outcome) => {
+        decided ??= outcome
+      }
       const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
       if (arrived.requests.size === 0) return Effect.fail(undecided)
       return this.#takeBack(arrived).pipe(
@@ -207,7 +284,7 @@ export class Arrivals {
         Effect.flatMap((answer) => {
           if (answer._tag === "Withdrawn") return Effect.fail(timedOut(arrived, answer.absent))
           // The release is out, and was taken in before this answer.
-          return Deferred.isDoneUnsafe(waiting.outcome) ? Deferred.await(waiting.outcome) : Effect.fail(undecided)
+          return decided === undefined ? Effect.fail(undecided) : Effect.succeed(decided)
         })
       )
     })
@@ -244,7 +321,7 @@ export class Arrivals {
   /** Who comes from now on arrives anew. */
   #close(arrived: Arrived): void {
     if (arrived.state === "open") arrived.state = "withdrawing"
-    const key = keyOf(arrived.group, arrived.name)
+    const key = keyOf(arrived)
     if (this.#open.get(key) === arrived) this.#open.delete(key)
   }
 
@@ -255,16 +332,16 @@ export class Arrivals {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
     if (notice._tag === "Broken") {
       const { arrivals, from, ring, to } = notice
-      this.#end(this.#mine(arrivals)?.arrived, () => Effect.fail(new RangeLost({ ring, from, to })))
+      this.#end(this.#mine(arrivals)?.arrived, () => failed(new RangeLost({ ring, from, to })))
     }
   }
 
   #released(release: Released): void {
     const mine = this.#mine(release.arrivals)
-    this.#end(mine?.arrived, ({ amendment }) =>
-      Effect.succeed<Outcome>(
-        amendment <= (mine?.listed.amendment ?? 0) ? { _tag: "Released", release } : { _tag: "Missed" }
-      ))
+    this.#end(
+      mine?.arrived,
+      ({ amendment }) => amendment <= (mine?.listed.amendment ?? 0) ? { _tag: "Released", release } : { _tag: "Missed" }
+    )
   }
 
   #mine<Listed extends { readonly member: MemberId; readonly attempt: number }>(arrivals: ReadonlyArray<Listed>) {
@@ -279,29 +356,29 @@ export class Arrivals {
       const waiting = arrived.requests.get(number)
       if (waiting === undefined) continue
       // The coordinator does not know the arrival that was to be amended.
-      if (answer._tag === "Done") this.#end(arrived, () => Effect.succeed<Outcome>({ _tag: "Missed" }))
-      else Deferred.doneUnsafe(waiting.outcome, Effect.fail(refusalOf(arrived, answer)))
+      if (answer._tag === "Done") this.#end(arrived, () => ({ _tag: "Missed" }))
+      else waiting.settle(failed(refusalOf(arrived, answer)))
     }
   }
 
   // The name is free for the next round before anybody of this one goes on.
-  #end(arrived: Arrived | undefined, outcome: (waiting: Waiting) => Effect.Effect<Outcome, BarrierError>): void {
+  #end(arrived: Arrived | undefined, outcome: (waiting: Waiting) => Outcome): void {
     if (arrived === undefined || arrived.state === "ended") return
     this.#close(arrived)
     arrived.state = "ended"
     this.#arrived.delete(arrived.attempt)
-    for (const waiting of arrived.waiting) Deferred.doneUnsafe(waiting.outcome, outcome(waiting))
+    for (const waiting of arrived.waiting) waiting.settle(outcome(waiting))
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
-    for (const arrived of this.#arrived.values()) {
+    // Who enters again at once is not meant.
+    for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for whoever coordinates next.
       if (arrived.requests.size === 0) continue
-      if (reason !== "silent") this.#end(arrived, () => Effect.fail(new CoordinatorLost({ reason })))
+      const lost = () => failed(new CoordinatorLost({ reason }))
+      if (reason !== "silent") this.#end(arrived, lost)
       // The coordinator lives and knows it: each fiber takes it back as it goes.
-      else {for (const { outcome } of arrived.waiting) {
-          Deferred.doneUnsafe(outcome, Effect.fail(new CoordinatorLost({ reason })))
-        }}
+      else for (const waiting of arrived.waiting) waiting.settle(lost())
     }
   }
 
@@ -310,27 +387,44 @@ export class Arrivals {
   #drain(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
     if (!release.drain) return Effect.succeed(resultOf(release, []))
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
-    const reached = (concurrency: 1 | "unbounded") =>
-      Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency })
-    const cursor = cursorOf(release)
-    const isThere = targets.every((target) => this.#mesh.source(target.ring)?.hasReached(target, cursor) ?? false)
     // What is there already is not late, however late the release came.
-    const drained = isThere ?
-      reached(1) :
-      Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
-        Effect.timeoutOrElse(reached("unbounded"), {
-          duration: Math.max(1, untilMillis - nowMillis),
-          orElse: () => Effect.fail(this.#undrained(release, targets))
-        }))
-    return Effect.map(drained, (drained) => resultOf(release, drained))
+    const drained = this.#drainedAlready(release, targets)
+    if (drained !== undefined) return Effect.succeed(resultOf(release, drained))
+    return Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency: "unbounded" }).pipe(
+      Effect.timeoutOrElse({
+        duration: Math.max(1, untilMillis - this.#nowMillis),
+        orElse: () => Effect.fail(this.#undrained(release, targets))
+      }),
+      Effect.map((drained) => resultOf(release, drained))
+    )
+  }
+
+  #drainedAlready(release: Released, targets: ReadonlyArray<RingTarget>): ReadonlyArray<Drained> | undefined {
+    const cursor = cursorOf(release)
+    const isThere = (target: RingTarget): boolean => {
+      const source = this.#mesh.source(target.ring)
+      return source !== undefined && source.lost === undefined && source.hasReached(target, cursor)
+    }
+    if (!targets.every(isThere)) return undefined
+    return targets.map((target) =>
+      drainedAlready(
+        this.#mesh.source(target.ring) as MessageSource,
+        target,
+        cursor,
+        this.#drainingOf(release),
+        this.#settled.trace
+      )
+    )
   }
 
   #reached(release: Released, target: RingTarget): Effect.Effect<Drained, RangeLost> {
-    const { mode, name, round } = release
-    const of: DrainingOf = { round, name, mode, member: this.#mesh.self, side: "member" }
     const source = this.#mesh.source(target.ring)
     if (source === undefined) return Effect.fail(new RangeLost({ ring: target.ring, from: 0, to: target.position }))
-    return drain(source, target, cursorOf(release), of, this.#settled.trace)
+    return drain(source, target, cursorOf(release), this.#drainingOf(release), this.#settled.trace)
+  }
+
+  #drainingOf({ mode, name, round }: Released): DrainingOf {
+    return { round, name, mode, member: this.#mesh.self, side: "member" }
   }
 
   #undrained(release: Released, targets: ReadonlyArray<RingTarget>): BarrierTimedOut {
@@ -341,17 +435,20 @@ export class Arrivals {
   }
 }
 
-const expire = (waiting: Waiting): void => {
-  const { outcome } = waiting
-  waiting.leaving = true
-  waiting.outcome = Deferred.makeUnsafe()
-  Deferred.doneUnsafe(outcome, Effect.succeed({ _tag: "Expired" }))
+const failed = (error: BarrierError): Outcome => ({ _tag: "Failed", error })
+
+/** How it is settled, waited for. */
+const settledLater = (waiting: Waiting): Effect.Effect<Outcome> => {
+  const outcome = Deferred.makeUnsafe<Outcome>()
+  waiting.settle = (settled) => void Deferred.doneUnsafe(outcome, Effect.succeed(settled))
+  return Deferred.await(outcome)
 }
 
 // What a processing fence waits for is over when it is released: the members look, and find out what was lost.
 const cursorOf = ({ mode }: Released): Cursor => mode === "processingFence" ? "handled" : "delivered"
 
-const keyOf = (group: string, name: string): string => JSON.stringify([group, name])
+const keyOf = ({ group, name }: { readonly group: string; readonly name: string }): string =>
+  `${group.length} ${group} ${name}`
 
 const timedOut = ({ name }: Arrived, absent: ReadonlyArray<MemberId>) =>
   new BarrierTimedOut({ name, absent, undrained: [], undecided: false })

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
 import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
-import type { OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
+import type { FrameHeader, OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
@@ -122,9 +122,11 @@ export class ControlLink {
     return Deferred.await(this.#over)
   }
 
-  /** Somebody coordinates, and takes what is said to it: nothing has to be waited for in saying it. */
-  get listens(): boolean {
-    return this.#state === "up" && this.#control.hasRoom(requestBytes)
+  /** `tell`, when somebody coordinates and nothing has to be waited for in saying it. */
+  offer(telling: Telling): boolean {
+    if (this.#state !== "up" || !this.#control.hasRoom(requestBytes)) return false
+    const number = this.#nextNumber()
+    return this.#writer.offer(this.#framed(number, telling), this.#headerOf(number))
   }
 
   /** Asks, and waits for the answer. */
@@ -150,8 +152,7 @@ export class ControlLink {
   /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
   tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
-      const number = this.#nextNumber()
-      return this.#write(number, typeof telling === "function" ? telling(number) : telling)
+      return this.#write(this.#nextNumber(), telling)
     })
   }
 
@@ -217,11 +218,19 @@ export class ControlLink {
     return this.#numbers
   }
 
-  #write(number: number, request: Request): Effect.Effect<void, CoordinatorLost> {
-    return Effect.suspend(() => {
-      const payload = requestWire.encode({ term: this.#term, number, request })
-      return this.#writer.send(payload, headerOf(frameKind.control, 0, this.self, everybody, number))
-    }).pipe(Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" }))))
+  #write(number: number, telling: Telling): Effect.Effect<void, CoordinatorLost> {
+    return Effect.suspend(() => this.#writer.send(this.#framed(number, telling), this.#headerOf(number))).pipe(
+      Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" })))
+    )
+  }
+
+  #framed(number: number, telling: Telling): Uint8Array {
+    const request = typeof telling === "function" ? telling(number) : telling
+    return requestWire.encode({ term: this.#term, number, request })
+  }
+
+  #headerOf(number: number): FrameHeader {
+    return headerOf(frameKind.control, 0, this.self, everybody, number)
   }
 
   // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring. A takeover

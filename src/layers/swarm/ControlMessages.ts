@@ -4,6 +4,8 @@
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import * as SchemaAST from "effect/SchemaAST"
 import { BarrierMode, Exemption } from "../../services/Barrier.ts"
 import { DepartureReason, MemberId, MemberInfo } from "../../services/Member.ts"
 import { RingTarget } from "../../services/Ring.ts"
@@ -134,6 +136,8 @@ export interface Wire<A> {
 
 const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
   const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
+  // Compiled where it may be: every barrier waits for what is encoded and decoded here.
+  for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownExit(codec)
   return {

@@ -47,6 +47,20 @@ export const drain = (
     })
   })
 
+/** The same for a target that the reader has reached already. */
+export const drainedAlready = (
+  source: MessageSource,
+  target: RingTarget,
+  cursor: Cursor,
+  of: DrainingOf,
+  trace: ((event: BarrierTrace) => void) | undefined
+): Drained => {
+  const at = source.position(cursor)
+  const drained: Drained = { target, before: at, after: at, messages: 0 }
+  if (trace !== undefined) trace(traceOf(of, drained))
+  return drained
+}
+
 /**
  * Waits until all these members have handled what lies below the target. Their cursors are in shared memory; `source` is
  * this member's own reader, for the trace.

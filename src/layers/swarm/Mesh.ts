@@ -11,7 +11,7 @@ import type { MemberId } from "../../services/Member.ts"
 import type { OpenRingError, Ring, RingTarget, RingWriterPort, SendError } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Address, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
-import { type Handle, MessageSource } from "./MessageSource.ts"
+import { type Handle, type InTurn, MessageSource } from "./MessageSource.ts"
 
 export interface MeshOptions {
   readonly roomDeadlineMillis: number
@@ -132,12 +132,9 @@ export class Mesh {
   #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
-      const source = new MessageSource(
-        yield* this.#ring.openReader(name),
-        handle,
-        this.#ring.waiter,
-        ({ correlation, kind, sender }) => kind === frameKind.event && isFor(correlation, sender, this.self)
-      )
+      const isInTurn: InTurn = ({ correlation, kind, sender }) =>
+        kind === frameKind.event && isFor(correlation, sender, this.self)
+      const source = new MessageSource(yield* this.#ring.openReader(name), handle, this.#ring.waiter, { isInTurn })
       yield* FiberMap.run(this.#fibers, name, source.run)
       return source
     })

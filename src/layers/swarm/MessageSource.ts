@@ -23,6 +23,13 @@ export type Handle = (message: Message) => Effect.Effect<void> | undefined
 /** Says of which messages the handlers run one after the other. Nothing waits for the others once they are taken. */
 export type InTurn = (frame: Frame) => boolean
 
+export interface SourceOptions {
+  /** All are, unless it says otherwise. */
+  readonly isInTurn?: InTurn
+  /** Called when all that was there has been handled at once. */
+  readonly caughtUp?: () => void
+}
+
 /** How far a reader is with what its handlers do. */
 export type Cursor = "delivered" | "handled"
 
@@ -43,6 +50,7 @@ export class MessageSource {
   readonly #waiter: Waiter
   readonly #handle: Handle
   readonly #isInTurn: InTurn
+  readonly #caughtUp: () => void
   readonly #waiting = new Set<Waiting>()
   readonly #parts = new Parts()
   #delivered: number
@@ -53,10 +61,16 @@ export class MessageSource {
   #running: Fiber.Fiber<void> | undefined
   #messages = 0
   #lost: RangeLost | undefined
-  #busy = false
+  #isCatchingUp = false
 
-  constructor(port: RingReaderPort, handle: Handle, waiter = port.waiter, isInTurn: InTurn = () => true) {
+  constructor(
+    port: RingReaderPort,
+    handle: Handle,
+    waiter = port.waiter,
+    { caughtUp = () => undefined, isInTurn = () => true }: SourceOptions = {}
+  ) {
     this.port = port
+    this.#caughtUp = caughtUp
     this.#waiter = waiter
     this.#handle = handle
     this.#isInTurn = isInTurn
@@ -83,6 +97,7 @@ export class MessageSource {
    */
   readonly run: Effect.Effect<void, LogLost> = Effect.suspend(() => {
     const next = (): ReadonlyArray<Frame> | "over" | undefined => {
+      if (!this.port.ready()) return undefined
       const frames = this.port.poll(framesMax)
       if (frames.length > 0) return frames
       return this.#noteLoss() ? "over" : undefined
@@ -101,8 +116,8 @@ export class MessageSource {
 
   /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
   catchUp(): boolean {
-    if (this.#busy) return true
-    this.#busy = true
+    if (this.#isCatchingUp || !this.port.ready()) return true
+    this.#isCatchingUp = true
     for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
       for (const frame of frames) {
         this.#begin(frame)
@@ -110,8 +125,14 @@ export class MessageSource {
       }
       this.#advance()
     }
-    this.#busy = false
+    this.#isCatchingUp = false
+    this.#caughtUp()
     return !this.#noteLoss()
+  }
+
+  /** True within `catchUp`. */
+  get isCatchingUp(): boolean {
+    return this.#isCatchingUp
   }
 
   /** Whether this reader has reached the target, or knows that it never will. */

@@ -130,8 +130,10 @@ export class Presiding {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
+  // One whose requests are being taken in is dead only after the last of them.
   #endDead(): void {
     for (const { id } of [...this.#roster.members, ...this.#admission.candidates]) {
+      if (this.#control.get(ringNames.control(id.slot))?.isCatchingUp === true) continue
       if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
     }
   }
@@ -161,7 +163,9 @@ export class Presiding {
 
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter)
+      const source = new MessageSource(port, (message) => void this.#take(message), this.#options.ring.waiter, {
+        caughtUp: () => this.#rounds.settle()
+      })
       this.#control.set(name, source)
       return FiberMap.run(this.#fibers, name, source.runAtOnce)
     })

@@ -59,6 +59,8 @@ export interface RoundsHost {
 export class Rounds {
   readonly #host: RoundsHost
   readonly #open = new Set<Round>()
+  /** What came for them was not looked at yet. */
+  readonly #fresh = new Set<Round>()
   #rounds = 0
 
   constructor(host: RoundsHost) {
@@ -67,7 +69,7 @@ export class Rounds {
 
   /**
    * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `Done` tells
-   * its fiber to arrive anew.
+   * its fiber to arrive anew. It completes no round before `settle`.
    */
   arrive(member: MemberId, arrival: Arrival): Answer | undefined {
     const refused = this.#refusal(member, arrival)
@@ -75,7 +77,7 @@ export class Rounds {
     const amended = this.#arrivalOf(member, arrival.attempt)
     if (amended !== undefined) {
       amended.arrived.arrival = arrival
-      if (amended.round.draining) this.#lookAt(amended.round)
+      if (amended.round.draining) this.#fresh.add(amended.round)
       return undefined
     }
     // Too late for the round it was meant for.
@@ -83,8 +85,19 @@ export class Rounds {
     const round = this.#roundFor(member, arrival)
     if (round.mode !== arrival.mode) return { _tag: "Mismatch", asked: arrival.mode, round: round.mode }
     round.arrived.set(member.slot, { member, arrival })
-    this.#lookAt(round)
+    this.#fresh.add(round)
     return undefined
+  }
+
+  /**
+   * All that a member has said up to now was taken in. A coordinator that was stopped finds arrivals with their
+   * withdrawals right behind them: these must complete nothing.
+   */
+  settle(): void {
+    if (this.#fresh.size === 0) return
+    const fresh = [...this.#fresh]
+    this.#fresh.clear()
+    for (const round of fresh) if (this.#open.has(round)) this.#lookAt(round)
   }
 
   /**

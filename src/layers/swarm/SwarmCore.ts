@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
@@ -71,6 +72,8 @@ export class Core {
       readonly messages: Messages
       readonly exchange: Exchange
       readonly run: (effect: Effect.Effect<void>) => void
+      /** The same, instead of what was given to it before. */
+      readonly alarm: (effect: Effect.Effect<void>) => void
       readonly clock: Clock.Clock
       readonly office: Office
     }
@@ -86,7 +89,7 @@ export class Core {
     this.#office = parts.office
     this.messages.mesh = parts.mesh
     this.exchange.mesh = parts.mesh
-    this.arrivals = new Arrivals(parts.link, parts.mesh, settled)
+    this.arrivals = new Arrivals({ ...parts, settled })
     this.holdings = new Holdings(parts.link, () => this.over)
     this.inviting = new Inviting(parts.link, settled, parts.clock, parts.run)
     this.link.onNotice((notice) => this.#take(notice))
@@ -168,7 +171,6 @@ export class Core {
     return Effect.suspend(() => {
       this.link.look()
       this.#office.presiding?.look()
-      this.arrivals.look(nowMillis)
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
@@ -345,8 +347,10 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const messages = parts.messages = new Messages(link)
   const start = yield* FiberSet.makeRuntime<never, void>()
   const run = (effect: Effect.Effect<void>) => void start(effect)
+  const startAlarm = yield* FiberHandle.makeRuntime<never>()
+  const alarm = (effect: Effect.Effect<void>) => void startAlarm(effect)
   const clock = yield* Clock.Clock
-  const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, clock, office })
+  const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, alarm, clock, office })
   yield* Effect.forkScoped(looking(core))
   yield* core.join
   // While the loop above still looks: who leaves may be left itself.
