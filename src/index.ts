@@ -63,6 +63,20 @@ export {
 } from "./services/Ring.ts"
 export { LogLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
 export {
+  type ChildExit,
+  ChildNotReady,
+  type ChildStatus,
+  type Custody,
+  type Invitation,
+  InvitationVoid,
+  type Kind,
+  LifelineMissing,
+  ownerGoneCode,
+  type Recovery,
+  Spawner,
+  SpawnFailed
+} from "./services/Spawner.ts"
+export {
   type From,
   LogCorrupt,
   PositionTrimmed,

@@ -75,7 +75,7 @@ export const demoBarrier = Command.make(
 // --- internal ---
 
 const demonstrate = Effect.fnUntraced(function*({ json, ...options }: ValuesOf<typeof settings>) {
-  const plan = yield* FencePlan.plan(options)
+  const plan = yield* FencePlan.plan({ ...options, form: "contiguity" })
   yield* writeNotice(FencePlan.describe(plan))
   const report = FenceReport.report(plan, yield* run(plan))
   yield* printReport(json, report, FenceReport.describe(options.trace))

@@ -15,6 +15,7 @@ export const checksOf = ({ options }: FencePlan, outcome: FenceOutcome): Readonl
     everyRoundReleased(options.iterations, options.kill === undefined ? options.members : options.members - 1, outcome),
     ...(options.mode === "rendezvous" ? [] : [nothingMissing(options.mode, iterations)]),
     nobodyEarly(options.mode, iterations),
+    ...(options.form === "start" ? [nothingAhead(iterations)] : []),
     inOrder(outcome),
     nothingLost(outcome),
     ...(options.kill === undefined ? [] : [killed(options.kill.member, outcome)]),
@@ -61,6 +62,15 @@ const conditions: Readonly<Record<BarrierMode, string>> = {
 const nobodyEarly = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>): Check => {
   const early = sum(iterations, (iteration) => iteration.early)
   return check(`nobody goes on before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
+}
+
+const nothingAhead = (iterations: ReadonlyArray<Iteration>): Check => {
+  const ahead = sum(iterations, (iteration) => iteration.ahead)
+  return check(
+    "nothing comes before the start that it is sent behind",
+    ahead === 0,
+    `${plural(ahead, "message")} ahead`
+  )
 }
 
 const inOrder = (outcome: FenceOutcome): Check => {

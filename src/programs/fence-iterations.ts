@@ -15,6 +15,8 @@ export interface Iteration {
   readonly drained: number
   /** In all members together. */
   readonly missing: number
+  /** Messages that came before the release behind which they were sent, in all members together. */
+  readonly ahead: number
   /** From the moment when all that was promised had come true to the last return. */
   readonly releaseMillis: number
   /** Returns before that moment. */
@@ -59,6 +61,7 @@ const iterationOf = (options: FenceOptions, all: readonly [MemberRound, ...Array
   return {
     drained: own.drained,
     missing: all.reduce((sum, { missing }) => sum + missing, 0),
+    ahead: all.reduce((sum, { ahead }) => sum + ahead, 0),
     releaseMillis: Math.max(...all.map(({ returnedMillis }) => returnedMillis)) - due,
     early: all.filter(({ returnedMillis }) => returnedMillis < due).length,
     departed: own.departed,

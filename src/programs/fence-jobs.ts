@@ -9,6 +9,14 @@ import type { ChildSpec } from "./child-protocol.ts"
 /** One message of a burst. A sender numbers all it sends, on and on over all iterations. */
 export const Shot = Messenger.event("shot", Schema.Struct({ member: Schema.Int, sequence: Schema.Int }))
 
+/**
+ * The two forms of the test. `start`: a rendezvous opens each iteration, so that no message can come before its own.
+ * `contiguity`: nothing opens it, and all that counts is that each sender's messages come one after the other, and how
+ * many have.
+ */
+export const FenceForm = Schema.Literals(["start", "contiguity"])
+export type FenceForm = typeof FenceForm.Type
+
 export const MemberJob = Schema.Struct({
   region: Schema.String,
   name: Schema.String,
@@ -18,6 +26,7 @@ export const MemberJob = Schema.Struct({
   iterations: Schema.Int,
   burst: Schema.Int,
   mode: BarrierMode,
+  form: FenceForm,
   handlerDelayMillis: Schema.Finite,
   deadlineMillis: Schema.Finite,
   /** In this iteration it kills itself, with half of its burst sent. 0: it does not. */
@@ -31,6 +40,8 @@ export const MemberRound = Schema.Struct({
   returnedMillis: Schema.Finite,
   /** Messages that were sent before this barrier and had not come through when it returned. */
   missing: Schema.Int,
+  /** Messages of later iterations that had come by then. */
+  ahead: Schema.Int,
   /** Messages that came through while this member was in the barrier. */
   drained: Schema.Int,
   /** When the last message that was sent before this barrier came through; 0 if it never did. */

@@ -8,7 +8,7 @@ import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Swarm from "../layers/Swarm.ts"
 import type { BarrierMode } from "../services/Barrier.ts"
 import { DemoImpossible } from "./demo-plan.ts"
-import type { MemberJob } from "./fence-jobs.ts"
+import type { FenceForm, MemberJob } from "./fence-jobs.ts"
 import { memberName } from "./fence-rounds.ts"
 import { formatBytes, formatMicros, plural } from "./quantities.ts"
 import { removeLeftovers } from "./region-plan.ts"
@@ -25,6 +25,7 @@ export interface FenceOptions {
   readonly burst: number
   readonly handlerDelayMillis: number
   readonly mode: BarrierMode
+  readonly form: FenceForm
   readonly drain: "on" | "off"
   readonly kill: Kill | undefined
   readonly trace: boolean
@@ -50,11 +51,11 @@ export const killFlag = (name: string): Flag.Flag<Kill> =>
 
 export const formatKill = ({ iteration, member }: Kill): string => `${member}@${iteration}`
 
-export const plan = Effect.fnUntraced(function*(options: FenceOptions) {
+export const plan = Effect.fnUntraced(function*(options: FenceOptions, program: "demo" | "validate" = "demo") {
   const impossible = impossibleKill(options)
   if (impossible !== undefined) return yield* new DemoImpossible({ option: "--kill", detail: impossible })
-  yield* removeLeftovers("demo-")
-  const region = `demo-barrier-${process.pid}`
+  yield* removeLeftovers(`${program}-`)
+  const region = `${program}-barrier-${process.pid}`
   const path = CxlMemory.regionPath(region)
   const geometry = Swarm.geometry({ members: options.members, plainRings: 0 })
   const bytes = yield* CxlMemory.regionBytes(geometry)
@@ -104,6 +105,7 @@ const jobOf = (options: FenceOptions, region: string, member: number): MemberJob
   iterations: options.iterations,
   burst: options.burst,
   mode: options.mode,
+  form: options.form,
   handlerDelayMillis: member === 0 ? options.handlerDelayMillis : 0,
   deadlineMillis: deadlineOf(options),
   diesIn: options.kill?.member === member ? options.kill.iteration : 0

@@ -17,7 +17,7 @@ export interface FenceReport {
   readonly passed: boolean
   readonly checks: ReadonlyArray<Check>
   readonly region: { readonly path: string; readonly bytes: number }
-  readonly settings: Omit<FenceOptions, "kill" | "trace"> & { readonly kill: string | null }
+  readonly settings: Omit<FenceOptions, "form" | "kill" | "trace"> & { readonly kill: string | null }
   readonly summary: {
     readonly millis: Typical
     readonly drained: Typical
@@ -39,7 +39,7 @@ export interface MemberRow {
 }
 
 export const report = (plan: FencePlan, outcome: FenceOutcome): FenceReport => {
-  const { kill, trace: _, ...settings } = plan.options
+  const { form: _, kill, trace: __, ...settings } = plan.options
   const checks = checksOf(plan, outcome)
   const iterations = iterationsOf(plan.options, outcome)
   return {

@@ -34,6 +34,7 @@ export const takePart = Effect.fnUntraced(
     const rounds: Array<Met> = []
     let living: ReadonlyArray<number> = Array.from({ length: job.members }, (_, member) => member)
     for (let iteration = 1; iteration <= job.iterations; iteration += 1) {
+      if (job.form === "start") yield* startTogether(job)
       yield* sendBurst(job, iteration)
       const round = yield* meet(job, iteration, tally, living, nameOf)
       living = round.living
@@ -56,6 +57,10 @@ const namesOfMembers = Effect.map(Coordinator, (coordinator) => {
   const names = new Map(coordinator.members().map(({ id, name }) => [showMember(id), name]))
   return (id: Parameters<typeof showMember>[0]) => names.get(showMember(id)) ?? showMember(id)
 })
+
+// Whoever sends has seen everybody out of the barrier before.
+const startTogether = ({ deadlineMillis }: MemberJob) =>
+  Barrier.use((barrier) => barrier.enter("start", { mode: "rendezvous", deadline: deadlineMillis }))
 
 const sendBurst = Effect.fnUntraced(function*({ burst, diesIn, member }: MemberJob, iteration: number) {
   const messenger = yield* Messenger
@@ -83,6 +88,7 @@ const meet = Effect.fnUntraced(function*(
     enteredMillis,
     returnedMillis: monotonicMillis(),
     missing: tally.missing(oracle, iteration, living),
+    ahead: tally.ahead(iteration, living),
     drained: tally.total(oracle) - through,
     departed,
     living

@@ -2,6 +2,7 @@
  * The run of a demonstration of the barrier: this process coordinates and is a member itself, the others are children.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Swarm from "../layers/Swarm.ts"
 import type { BarrierTrace } from "../layers/Swarm.ts"
 import * as Children from "./children.ts"
@@ -43,6 +44,31 @@ export const run = (plan: FencePlan) => {
     Effect.provide(swarm)
   )
 }
+
+/** The same with all members in this process, and their rings in its heap. Nobody can be killed there. */
+export const runInHeap = (plan: FencePlan) =>
+  Effect.gen(function*() {
+    const { drain, members: count } = plan.options
+    const region = yield* Swarm.makeHeapRegion({ members: count, plainRings: 0 })
+    const members = yield* Effect.forEach(plan.jobs, (job) =>
+      Effect.gen(function*() {
+        const { member, name } = job
+        const context = yield* Layer.build(Swarm.layerHeapMember(region, { name, coordinate: member === 0, drain }))
+        const tally = yield* Effect.provideContext(listen(job), context)
+        return { context, job, tally }
+      }))
+    const beganMillis = monotonicMillis()
+    let iterations = 0
+    const verdicts = yield* Effect.forEach(members, ({ context, job, tally }) => {
+      const progress = (met: number) => void (iterations = Math.max(iterations, met))
+      return takePart(job, tally, progress).pipe(
+        Effect.map((result): Verdict => ({ _tag: "Reported", result })),
+        Effect.provideContext(context)
+      )
+    }, { concurrency: "unbounded" }).pipe(showing(plan.options.iterations, () => iterations))
+    const outcome: FenceOutcome = { beganMillis, verdicts, traces: [] }
+    return outcome
+  }).pipe(Effect.scoped)
 
 // --- internal ---
 

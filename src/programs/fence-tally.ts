@@ -59,6 +59,13 @@ export class Tally {
     return missing
   }
 
+  /** Of what these members send behind that iteration's barrier, the messages that have come already. */
+  ahead(iteration: number, members: Iterable<number>): number {
+    let ahead = 0
+    for (const member of members) ahead += Math.max(0, this.#of("begun", member).count - iteration * this.#burst)
+    return ahead
+  }
+
   /** When the last of it came through; 0 as long as something is missing. */
   reachedMillis(oracle: Oracle, iteration: number, members: Iterable<number>): number {
     if (this.missing(oracle, iteration, members) > 0) return 0

@@ -4,6 +4,7 @@ import { barrierHandlersSuite } from "../suites/barrierHandlers.ts"
 import { barrierModesSuite } from "../suites/barrierModes.ts"
 import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
+import { barrierTracingSuite } from "../suites/barrierTracing.ts"
 import { memorySwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(memorySwarms)
@@ -12,3 +13,4 @@ barrierFailuresSuite(memorySwarms)
 barrierProtocolSuite(memorySwarms)
 barrierFenceSuite(memorySwarms)
 barrierHandlersSuite(memorySwarms)
+barrierTracingSuite(memorySwarms)

@@ -4,6 +4,7 @@ import { barrierHandlersSuite } from "../suites/barrierHandlers.ts"
 import { barrierModesSuite } from "../suites/barrierModes.ts"
 import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
+import { barrierTracingSuite } from "../suites/barrierTracing.ts"
 import { nativeSwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(nativeSwarms)
@@ -12,3 +13,4 @@ barrierFailuresSuite(nativeSwarms)
 barrierProtocolSuite(nativeSwarms)
 barrierFenceSuite(nativeSwarms)
 barrierHandlersSuite(nativeSwarms)
+barrierTracingSuite(nativeSwarms)

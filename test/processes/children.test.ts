@@ -45,11 +45,11 @@ const childScript = memberScript.replace("memberActor", "childActor")
 const kind = (job: string, more: Partial<Kind> = {}): Kind =>
   ({ name: "worker", entry: childScript, env: { JOB: job }, grace: "1 second", ...more }) as Kind
 
-/** Through a shell, that writes down how it ended. */
+/** Through a shell, that writes down how it ended, and ends so itself. */
 const observed = (job: string, file: string): Kind => ({
   name: "worker",
   command: "sh",
-  args: ["-c", `"$0" "$1"; echo $? > "$2"`, process.execPath, childScript, file],
+  args: ["-c", `"$0" "$1"; code=$?; echo $code > "$2"; exit $code`, process.execPath, childScript, file],
   env: { JOB: job }
 })
 
@@ -227,6 +227,26 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
         yield* untilHolds("it has ended", Effect.sync(() => isGone(pid)), 10_000)
         yield* keeper.end
       }))
+
+    regionTest(
+      "a child that was recovered has a lifeline of its own: it ends with 99, too",
+      (region) =>
+        Effect.gen(function*() {
+          const file = join(yield* folder, "code")
+          const keeper = yield* coordinator(region, "keeper")
+          const owner = yield* startMember("member", region, { name: "owner" })
+          yield* owner.do({ _tag: "spawn", count: 1, kind: { ...observed("crash", file), recovery: {} } })
+          yield* keeper.do({ _tag: "waitFor", name: "worker-1 1" })
+          owner.signal("SIGKILL")
+          yield* untilHolds(
+            "its second life has ended",
+            Effect.sync(() => existsSync(file) && readFileSync(file, "utf8").endsWith("99\n")),
+            10_000
+          )
+          yield* untilHolds("it is no member", Effect.map(keeper.state, ({ members }) => members.join() === "keeper"))
+          yield* keeper.end
+        })
+    )
 
     regionTest(
       "a child without one, and one that was released, outlive their owner",

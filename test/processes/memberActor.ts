@@ -10,7 +10,11 @@ import { readdirSync } from "node:fs"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Barrier } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
+import { Messenger } from "../../src/services/Messenger.ts"
 import { type Custody, Spawner } from "../../src/services/Spawner.ts"
+import { playCollector, playWorker } from "../suites/fenceRun.ts"
+import { walkRounds } from "../suites/rapidReuse.ts"
+import { type Heard, sendBlocks, takeBlocks } from "./blocks.ts"
 import type { MemberRole, MemberState, Order, Told } from "./members.ts"
 
 const [role = "member", json = "{}"] = process.argv.slice(2)
@@ -25,6 +29,7 @@ const failureOf = (error: unknown): Told["error"] => ({
 })
 
 const children: Array<Custody> = []
+let heard: () => Heard = () => ({ blocks: 0, wrong: 0 })
 
 const state = Effect.map(Coordinator, ({ coordinates, epoch, members, self, suspects }): MemberState => ({
   self,
@@ -50,7 +55,13 @@ const spawn = ({ count, kind }: Extract<Order, { readonly _tag: "spawn" }>) =>
     return begun.map((child) => child.status())
   })
 
-type Member = Coordinator | Barrier | Spawner
+const fence = ({ plan, worker }: Extract<Order, { readonly _tag: "fence" }>) =>
+  Effect.gen(function*() {
+    const member = { barrier: yield* Barrier, messenger: yield* Messenger }
+    return yield* worker === undefined ? playCollector(member, plan) : playWorker(member, plan, worker)
+  })
+
+type Member = Coordinator | Barrier | Messenger | Spawner
 
 const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scope> => {
   switch (order._tag) {
@@ -63,6 +74,18 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
       return state
     case "publish":
       return Coordinator.use(({ publish }) => publish(order.name))
+    case "joinGroup":
+      return Coordinator.use(({ joinGroup }) => joinGroup(order.group))
+    case "fence":
+      return fence(order)
+    case "walkRounds":
+      return Barrier.use((barrier) => walkRounds(barrier, order.plan, Effect.sleep(1)))
+    case "takeBlocks":
+      return Effect.map(takeBlocks(order.restMillis), (taken) => void (heard = taken))
+    case "heard":
+      return Effect.sync(() => heard())
+    case "sendBlocks":
+      return sendBlocks(order.blocks, order.bytes)
     case "chatter":
       return Coordinator.use(({ publish }) =>
         Effect.forEach(

@@ -13,6 +13,8 @@ import type * as Swarm from "../../src/layers/Swarm.ts"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
 import type { MemberInfo } from "../../src/services/Member.ts"
 import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
+import type { FencePlan } from "../suites/fenceRun.ts"
+import type { WalkPlan } from "../suites/rapidReuse.ts"
 import { freshRegion } from "./harness.ts"
 
 /** `child`: joins as its environment says. */
@@ -20,8 +22,14 @@ export type MemberRole = "coordinator" | "member" | "child"
 
 export type Order =
   | { readonly _tag: "enter"; readonly name: string; readonly mode?: BarrierMode; readonly deadlineMillis?: number }
-  | { readonly _tag: "state" | "leave" | "shutdown" | "lost" | "ready" | "abort" | "wedge" | "hang" | "end" }
+  | { readonly _tag: "state" | "leave" | "shutdown" | "lost" | "ready" | "heard" | "abort" | "wedge" | "hang" | "end" }
   | { readonly _tag: "publish" | "waitFor"; readonly name: string }
+  | { readonly _tag: "joinGroup"; readonly group: string }
+  /** Plays its part in the test of fences: the collector's without a number, else that worker's. */
+  | { readonly _tag: "fence"; readonly plan: FencePlan; readonly worker?: number }
+  | { readonly _tag: "walkRounds"; readonly plan: WalkPlan }
+  | { readonly _tag: "takeBlocks"; readonly restMillis: number }
+  | { readonly _tag: "sendBlocks"; readonly blocks: number; readonly bytes: number }
   | { readonly _tag: "chatter"; readonly times: number }
   | { readonly _tag: "invite"; readonly expiresMillis: number }
   | { readonly _tag: "spawn"; readonly count: number; readonly kind: Kind }

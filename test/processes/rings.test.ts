@@ -59,7 +59,7 @@ const readToTheEnd = Effect.fnUntraced(function*(reader: RingReaderHandle, first
 })
 
 describe(`rings over processes (seed ${seed})`, () => {
-  it.live("a killed reader stops holding the writer up within a second, and others lose nothing, ten times", () => {
+  it.live("S25 a killed reader stops holding the writer up within a second, and others lose nothing, ten times", () => {
     const region = freshRegion("ring-readers")
     return Effect.gen(function*() {
       const writer = yield* Ring.writer({ name: "ring" })
@@ -100,7 +100,7 @@ describe(`rings over processes (seed ${seed})`, () => {
     )
   }, 60_000)
 
-  it.live("a killed writer's published messages are read to the last, and the next one goes on, ten times", () => {
+  it.live("S25 a killed writer's published messages are read to the last, and the next one goes on, ten times", () => {
     const region = freshRegion("ring-writers")
     return Effect.gen(function*() {
       const ring = yield* Ring

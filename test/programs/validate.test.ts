@@ -1,5 +1,5 @@
 /**
- * The validation and the benchmark at a size for tests: that they run, and that they say what they have to say.
+ * The validations and the benchmark at a size for tests: that they run, and that they say what they have to say.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -30,6 +30,39 @@ describe.skipIf(process.platform !== "linux")("validate", () => {
       const { code, stderr } = yield* runEntry("validate", ["--gib", "0"])
       assert.strictEqual(code, 2)
       assert.match(stderr, /0 is not between 1 and/)
+    }))
+})
+
+describe.skipIf(process.platform !== "linux")("validate-fence", () => {
+  const rounds = 24
+
+  it.live("S10 lets processes and fibers meet, in both forms, and misses nothing", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* runEntry("validate-fence", ["--rounds", `${rounds}`, "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const report = JSON.parse(text)
+      assert.deepInclude(report, { program: "validate-fence", passed: true, mode: "deliveryFence", drain: "on" })
+      assert.deepStrictEqual(
+        report.runs.map((run: Record<string, unknown>) => [run["family"], run["form"], run["handled"], run["missing"]]),
+        ["processes", "in memory"].flatMap((family) =>
+          ["start", "contiguity"].map((form) => [family, form, 3 * 3 * 8 * rounds, 0])
+        )
+      )
+    }))
+
+  it.live("S10 fails, and says what is missing, in every run without draining", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* runEntry("validate-fence", ["--rounds", "8", "--drain", "off", "--json"])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /processes, a rendezvous at the start: what was sent before a barrier is delivered/)
+      const { passed, runs } = JSON.parse(text)
+      assert.isFalse(passed)
+      assert.lengthOf(runs, 4)
+      for (const { handled, missing } of runs) {
+        assert.isAbove(missing, 0)
+        // Late, and not lost.
+        assert.strictEqual(handled, 3 * 3 * 8 * 8)
+      }
     }))
 })
 

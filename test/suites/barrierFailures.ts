@@ -3,16 +3,13 @@
  */
 import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Schema from "effect/Schema"
 import type { BarrierError, BarrierMode, BarrierResult } from "../../src/services/Barrier.ts"
 import type { MemberId } from "../../src/services/Member.ts"
-import { Messenger } from "../../src/services/Messenger.ts"
 import { type Hold, holding, losing, unseen } from "./held.ts"
 import { collect } from "./messengerDelivery.ts"
+import { parked, Tick } from "./parked.ts"
 import {
   at,
   enterAll,
@@ -26,27 +23,9 @@ import {
   type TestMember
 } from "./swarmFamily.ts"
 
-const Tick = Messenger.event("tick", Schema.Int)
-
 const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
 
 const departedOf = (result: BarrierResult): ReadonlyArray<MemberId> => result._tag === "Degraded" ? result.departed : []
-
-/** A handler of ticks that stays in the first one until the gate opens. */
-const parked = Effect.fnUntraced(function*(member: TestMember) {
-  const gate = yield* Latch.make(false)
-  const begun = yield* Deferred.make<void>()
-  const handled: Array<number> = []
-  yield* member.messenger.subscribe(Tick, (value) =>
-    Effect.gen(function*() {
-      yield* Deferred.succeed(begun, undefined)
-      yield* gate.await
-      handled.push(value)
-    }))
-  // whoever closes a subscription waits for its handler
-  yield* Effect.addFinalizer(() => gate.open)
-  return { gate, begun: Deferred.await(begun), handled }
-})
 
 export const barrierFailuresSuite = (family: SwarmFamily): void => {
   /** What they end with, and that it does not take a second. */

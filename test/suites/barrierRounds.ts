@@ -13,6 +13,7 @@ import type { BarrierMode } from "../../src/services/Barrier.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { holding } from "./held.ts"
 import { collect } from "./messengerDelivery.ts"
+import { walkRounds } from "./rapidReuse.ts"
 import {
   at,
   enterAll,
@@ -57,29 +58,8 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)
-          const names = (iteration: number): ReadonlyArray<string> => [
-            "reuse",
-            "other",
-            "reuse",
-            ...iteration % 16 === 0 ? ["bonus"] : [],
-            ...iteration % 32 === 0 ? ["bonus", "reuse"] : []
-          ]
-          const walk = (member: TestMember, index: number) =>
-            Effect.gen(function*() {
-              const rounds: Array<string> = []
-              const last = new Map<string, number>()
-              for (let iteration = 0; iteration < 102; iteration += 1) {
-                for (const name of names(iteration)) {
-                  const { _tag, round } = yield* member.barrier.enter(name, { mode: modes[iteration % 3] })
-                  assert.strictEqual(_tag, "Satisfied")
-                  assert.isAbove(round, last.get(name) ?? 0)
-                  last.set(name, round)
-                  rounds.push(`${name} ${round}`)
-                }
-                if ((iteration + index) % 3 === 0) yield* Effect.yieldNow
-              }
-              return rounds
-            })
+          const walk = ({ barrier }: TestMember, index: number) =>
+            walkRounds(barrier, { iterations: 102, index }, Effect.yieldNow)
           const [first, ...rest] = yield* Effect.forEach(members, walk, { concurrency: "unbounded" })
           for (const other of rest) assert.deepStrictEqual(other, first)
         })

@@ -51,11 +51,14 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
             yield* messenger.subscribe(Hello, (from) => Effect.sync(() => void heard.push(`${name} hears ${from}`)))
           }
           for (const { messenger, name } of all) yield* messenger.send(Hello, name)
+          yield* late.coordinator.publish("the late one")
+          yield* first!.coordinator.waitFor("the late one")
+          yield* first!.messenger.send(Hello, "by name", { name: "the late one" })
           yield* enterAll(all, "meet")
           const expected = all.flatMap(({ name }) =>
             all.filter((other) => other.name !== name).map((other) => `${name} hears ${other.name}`)
           )
-          assert.deepStrictEqual(heard.toSorted(), expected.toSorted())
+          assert.deepStrictEqual(heard.toSorted(), [...expected, "late hears by name"].toSorted())
         })
     )
 

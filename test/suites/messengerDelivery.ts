@@ -63,8 +63,12 @@ export const messengerDeliverySuite = (family: SwarmFamily): void => {
         })
     )
 
-    for (const [who, index] of [["the coordinator", 0], ["a worker (B6)", 1]] as const) {
-      swarmTest(family, `S02 locality: local, remote and world from ${who}`, (swarm) =>
+    const senders = [
+      ["S02 locality: local, remote and world from the coordinator", 0],
+      ["S02 B6 locality: local, remote and world from a worker", 1]
+    ] as const
+    for (const [promise, index] of senders) {
+      swarmTest(family, promise, (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const counted = yield* Effect.forEach(

@@ -12,7 +12,7 @@ import { numbers, sequenceOf, sequencesOf, stamped } from "./ringStamps.ts"
 
 export const ringDeliverySuite = (family: RingFamily): void => {
   describe(`ring delivery (${family.name})`, () => {
-    ringTest(family, "three readers get exactly the bytes that were sent", (swarm) =>
+    ringTest(family, "S25 three readers get exactly the bytes that were sent", (swarm) =>
       Effect.gen(function*() {
         const writer = yield* writerOf(yield* swarm.attach("writer"))
         const readers = yield* Effect.forEach(["a", "b", "c"], (name) =>
@@ -33,7 +33,7 @@ export const ringDeliverySuite = (family: RingFamily): void => {
 
     ringTest(
       family,
-      "three readers, each at its own pace, read many messages, all of them and in order",
+      "S25 three readers, each at its own pace, read many messages, all of them and in order",
       (swarm) =>
         Effect.gen(function*() {
           const total = 2000
@@ -109,7 +109,7 @@ export const ringDeliverySuite = (family: RingFamily): void => {
       )
     }
 
-    ringTest(family, "a pull that was interrupted has taken nothing", (swarm) =>
+    ringTest(family, "S25 a pull that was interrupted has taken nothing", (swarm) =>
       Effect.gen(function*() {
         const writer = yield* writerOf(yield* swarm.attach("writer"))
         const reader = yield* readerOf(yield* swarm.attach("reader"))
@@ -132,7 +132,7 @@ export const ringDeliverySuite = (family: RingFamily): void => {
 
     ringTest(
       family,
-      "what was published before the writer closed is still read, and then comes the end",
+      "S25 what was published before the writer closed is still read, and then comes the end",
       (swarm) =>
         Effect.gen(function*() {
           const { close, port: writer } = yield* part(

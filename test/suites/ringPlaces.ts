@@ -11,7 +11,7 @@ export const ringPlacesSuite = (family: RingFamily): void => {
   describe(`places in a ring (${family.name})`, () => {
     ringTest(
       family,
-      "a reader comes and goes 64 times, and each time gets exactly its own part",
+      "S25 a reader comes and goes 64 times, and each time gets exactly its own part",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("writer")
@@ -31,20 +31,25 @@ export const ringPlacesSuite = (family: RingFamily): void => {
       { ringReaders: 1 }
     )
 
-    ringTest(family, "a process comes and goes 64 times, as writer and as reader", (swarm) =>
-      Effect.gen(function*() {
-        for (let round = 1; round <= 64; round += 1) {
-          const { close, port } = yield* part(Effect.gen(function*() {
-            const process = yield* swarm.attach("member")
-            return { process, writer: yield* writerOf(process), reader: yield* readerOf(process) }
-          }))
-          assert.strictEqual(port.writer.generation, round)
-          assert.strictEqual(port.process.ring.self.generation, round)
-          yield* port.writer.send(stamped(round))
-          assert.deepStrictEqual(sequencesOf(yield* port.reader.pull), [round])
-          yield* close
-        }
-      }), { processes: 2, rings: 1, ringReaders: 1 })
+    ringTest(
+      family,
+      "S25 a process comes and goes 64 times, as writer and as reader",
+      (swarm) =>
+        Effect.gen(function*() {
+          for (let round = 1; round <= 64; round += 1) {
+            const { close, port } = yield* part(Effect.gen(function*() {
+              const process = yield* swarm.attach("member")
+              return { process, writer: yield* writerOf(process), reader: yield* readerOf(process) }
+            }))
+            assert.strictEqual(port.writer.generation, round)
+            assert.strictEqual(port.process.ring.self.generation, round)
+            yield* port.writer.send(stamped(round))
+            assert.deepStrictEqual(sequencesOf(yield* port.reader.pull), [round])
+            yield* close
+          }
+        }),
+      { processes: 2, rings: 1, ringReaders: 1 }
+    )
 
     ringTest(
       family,

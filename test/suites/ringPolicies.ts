@@ -131,7 +131,7 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
 
     ringTest(
       family,
-      "evict: the laggard learns what it lost, exactly, and goes on; the others lose nothing",
+      "S25 evict: the laggard learns what it lost, exactly, and goes on; the others lose nothing",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("writer")

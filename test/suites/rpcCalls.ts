@@ -44,6 +44,7 @@ class Calls extends RpcGroup.make(
   }),
   Rpc.make("Hold", { payload: { key: Schema.String }, success: Schema.String }),
   Rpc.make("Stubborn", { payload: { key: Schema.String }, success: Schema.String }),
+  Rpc.make("Later", { payload: { millis: Schema.Int }, success: Schema.Int }),
   Rpc.make("Bytes", { payload: { bytes: Schema.Int }, success: Schema.Uint8Array }),
   Rpc.make("Length", { payload: { bytes: Schema.Uint8Array }, success: Schema.Int }),
   Rpc.make("Growing", { payload: { sizes: Schema.Array(Schema.Int) }, success: Schema.Uint8Array, stream: true }),
@@ -68,6 +69,7 @@ const handlers = (log: Log, hold = Latch.makeUnsafe(false)) => {
     },
     Hold: ({ key }) => Effect.as(held(key), key).pipe(interrupted(key)),
     Stubborn: ({ key }) => Effect.uninterruptible(Effect.as(Effect.andThen(held(key), log.note(`ended ${key}`)), key)),
+    Later: ({ millis }) => Effect.as(Effect.sleep(millis), millis),
     Bytes: ({ bytes }) => Effect.succeed(new Uint8Array(bytes).fill(7)),
     Length: ({ bytes }) => Effect.succeed(bytes.length),
     Growing: ({ sizes }) =>
@@ -174,6 +176,27 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           yield* eventually(family, () => calling.counts().late === 1)
           assert.strictEqual(yield* driven(family, client.Append({ value: 1, text: "next" })), "1: next")
           yield* nothingLeft(family, ends)
+        })
+    )
+
+    swarmTest(
+      family,
+      "S06 an answer that comes as its deadline passes is one or the other, and leaves nothing either way",
+      (swarm) =>
+        Effect.gen(function*() {
+          const ends = yield* serving(swarm, { deadline: 50 })
+          const { calling, client } = ends
+          const outcomes: Array<string> = []
+          for (let millis = 40; millis <= 60; millis += 1) {
+            const call = client.Later({ millis })
+            const outcome = yield* driven(family, Effect.result(call))
+            outcomes.push(outcome._tag === "Success" ? "answered" : "CallTimedOut")
+            if (outcome._tag === "Success") assert.strictEqual(outcome.success, millis)
+            else assert.strictEqual((yield* callError(Effect.fail(outcome.failure)))._tag, "CallTimedOut")
+            yield* nothingLeft(family, ends)
+          }
+          assert.deepStrictEqual(new Set(outcomes), new Set(["answered", "CallTimedOut"]))
+          assert.isAtMost(calling.counts().late, outcomes.filter((outcome) => outcome === "CallTimedOut").length)
         })
     )
 

@@ -15,7 +15,17 @@ import * as RingRpc from "../../src/layers/RingRpc.ts"
 import { SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { callerOf, callError, type Client, driven, Log, serve } from "./rpcEnds.ts"
-import { at, eventually, fork, joinAll, joined, staysWaiting, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
+import {
+  at,
+  eventually,
+  fork,
+  joinAll,
+  joined,
+  staysWaiting,
+  type SwarmFamily,
+  swarmTest,
+  type TestMember
+} from "./swarmFamily.ts"
 
 const Tick = Messenger.event("tick", Schema.Struct({ number: Schema.Int }))
 const Tock = Messenger.event("tock", Schema.Struct({ number: Schema.Int }))
@@ -25,6 +35,10 @@ class Calls extends RpcGroup.make(
   Rpc.make("Hold", { payload: { key: Schema.String } }),
   Rpc.make("Back", { payload: { depth: Schema.Int }, success: Schema.Int }),
   Rpc.make("Numbers", { success: Schema.Int, stream: true })
+) {}
+
+class Fences extends RpcGroup.make(
+  Rpc.make("Fence", { payload: { number: Schema.Int }, success: Schema.Int })
 ) {}
 
 const Slow = Schema.Int.pipe(Schema.middlewareDecoding((decoding) => Effect.delay(decoding, 30)))
@@ -189,6 +203,44 @@ export const rpcOrderSuite = (family: SwarmFamily): void => {
           yield* driven(family, log.awaits("answered"))
         })
     )
+
+    for (const mode of ["deliveryFence", "processingFence"] as const) {
+      swarmTest(
+        family,
+        `S17 the handlers of two callers' requests enter a fence at once: all return, and nothing is exempt (${mode})`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const members = yield* joinAll(swarm, 3)
+            const [root, ...callers] = [at(members, 0), at(members, 1), at(members, 2)] as const
+            const log = new Log()
+            const exempt: Array<number> = []
+            const fence = ({ barrier }: TestMember, number: number) =>
+              Effect.map(barrier.enter(`of ${number}`, { mode, deadline: "10 seconds" }), (result) => {
+                assert.strictEqual(result._tag, "Satisfied")
+                exempt.push(result.exempt.length)
+                return number
+              })
+            // Both are in their handlers before either enters.
+            const inside = (number: number) =>
+              Effect.andThen(log.note(`in ${number}`), Effect.all([log.awaits("in 1"), log.awaits("in 2")]))
+            const served = Fences.toLayer({
+              Fence: ({ number }) => Effect.orDie(Effect.andThen(inside(number), fence(root, number)))
+            })
+            yield* serve(root, Fences, served)
+            const call = Effect.fnUntraced(function*(caller: TestMember, number: number) {
+              const { client } = yield* callerOf(caller, Fences, { to: { member: root.id } })
+              const calling = client.Fence({ number })
+              return yield* Effect.all([calling, fence(caller, 1), fence(caller, 2)], { concurrency: "unbounded" })
+            })
+            const answers = yield* driven(
+              family,
+              Effect.forEach(callers, (caller, index) => call(caller, index + 1), { concurrency: "unbounded" })
+            )
+            assert.deepStrictEqual(answers, [[1, 1, 2], [2, 1, 2]])
+            assert.deepStrictEqual(exempt, [0, 0, 0, 0, 0, 0])
+          })
+      )
+    }
 
     swarmTest(
       family,

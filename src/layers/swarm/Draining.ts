@@ -61,9 +61,13 @@ export const drainedAlready = (
   return drained
 }
 
-/** Waits until all these members have handled what lies below the target. Their cursors are in shared memory. */
+/**
+ * Waits until all these members have handled what lies below the target. Their cursors are in shared memory; `source` is
+ * this member's own reader, for the trace.
+ */
 export const drainEverywhere = (
   ring: Ring["Service"],
+  source: MessageSource | undefined,
   members: ReadonlyArray<MemberId>,
   target: RingTarget,
   of: DrainingOf,
@@ -71,6 +75,7 @@ export const drainEverywhere = (
 ): Effect.Effect<void, RangeLost> =>
   Effect.suspend(() => {
     const before = leastHandled(ring, members, target)
+    const messages = source?.messages ?? 0
     const reached = ring.cursorWaiter.until(() => {
       const handled = leastHandled(ring, members, target)
       return handled === undefined || handled >= target.position ? { handled } : undefined
@@ -79,7 +84,8 @@ export const drainEverywhere = (
       if (handled === undefined) {
         return Effect.fail(new RangeLost({ ring: target.ring, from: before ?? 0, to: target.position }))
       }
-      if (trace !== undefined) trace(traceOf(of, { target, before: before ?? 0, after: handled, messages: 0 }))
+      const drained = { target, before: before ?? 0, after: handled, messages: (source?.messages ?? 0) - messages }
+      if (trace !== undefined) trace(traceOf(of, drained))
       return Effect.void
     }).pipe(
       // This process is gone from the region: it releases nothing any more.

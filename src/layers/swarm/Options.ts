@@ -16,11 +16,16 @@ export interface BarrierTrace {
   readonly side: "coordinator" | "member"
   readonly ring: number
   readonly target: number
-  /** Where the reader was before it waited, and after. */
+  /**
+   * Where the reader was before it waited, and after. For a processing fence the coordinator looks at the readers of all
+   * members: it is where the last of them was.
+   */
   readonly observed: number
   readonly reached: number
+  /** Bytes of the ring that lay between it and the target. */
   readonly backlogBefore: number
   readonly backlogAfter: number
+  /** Messages that were delivered in this process meanwhile. */
   readonly messages: number
 }
 
@@ -63,6 +68,7 @@ export interface SwarmOptions {
   readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
+  /** Is told of each target of each fence that this member waited for. What it throws is dropped. Default: nobody is. */
   readonly trace?: ((event: BarrierTrace) => void) | undefined
   /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
   readonly shutdownHook?: Effect.Effect<void> | undefined
@@ -95,6 +101,17 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   suspectMillis: options.suspectMillis ?? 1000,
   strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
-  trace: options.trace,
+  trace: options.trace === undefined ? undefined : harmless(options.trace),
   shutdownHook: options.shutdownHook
 })
+
+// --- internal ---
+
+// Whoever only looks on ends no round.
+const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace): void => {
+  try {
+    trace(event)
+  } catch {
+    // It is theirs.
+  }
+}

@@ -273,8 +273,9 @@ export class Rounds {
   }
 
   #handledByAll(round: Round, target: RingTarget): Effect.Effect<void, RangeLost> {
-    const { ring, settled } = this.#host
-    return drainEverywhere(ring, this.#waitedFor(round, target), target, this.#drainingOf(round), settled.trace)
+    const { mesh, ring, settled } = this.#host
+    const waitedFor = this.#waitedFor(round, target)
+    return drainEverywhere(ring, mesh.source(target.ring), waitedFor, target, this.#drainingOf(round), settled.trace)
   }
 
   #isDrained(round: Round, target: RingTarget): boolean {
