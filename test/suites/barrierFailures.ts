@@ -169,6 +169,32 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "a processing fence goes on when a member leaves that has to handle what one sent who joined after it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding((name) => name.startsWith("control/"), hold)
+          const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
+          const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun } = yield* parked(leaver)
+          yield* sender.messenger.send(Tick, 1, { member: leaver.id })
+          yield* begun
+          const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
+          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          // it is a member, and reads, until the coordinator has heard of it
+          hold.held = true
+          const leaving = yield* fork(leaver.close)
+          yield* staysWaiting(family, staying)
+          hold.held = false
+          yield* joined(family, leaving)
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+        })
+    )
+
+    swarmTest(
+      family,
       "who waits in a barrier while its member leaves, or shuts down, is told so",
       (swarm) =>
         Effect.gen(function*() {
