@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type { BarrierError, BarrierMode, BarrierResult } from "../../src/services/Barrier.ts"
 import type { MemberId } from "../../src/services/Member.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import { type Hold, holding, losing, unseen } from "./held.ts"
+import { type Hold, holding, interposing, losing, unseen } from "./held.ts"
 import { collect } from "./messengerDelivery.ts"
 import {
   at,
@@ -190,6 +190,56 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
           yield* joined(family, leaving)
           const results = yield* joined(family, staying)
           assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+        })
+    )
+
+    swarmTest(
+      family,
+      "what one had sent that leaves is handled by all before a processing fence returns",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const [coordinator, receiver, leaver] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun, gate, handled } = yield* parked(receiver)
+          for (const value of [1, 2]) yield* leaver.messenger.send(Tick, value)
+          yield* begun
+          const staying = yield* fork(enterAll([coordinator, receiver], "b", { mode: "processingFence" }))
+          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          yield* leaver.close
+          yield* staysWaiting(family, staying)
+          yield* gate.open
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+          assert.deepStrictEqual(handled, [1, 2])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a member dies in the moment in which the draining begins again without another: neither is waited for",
+      (swarm) =>
+        Effect.gen(function*() {
+          let whenWaiting = () => {}
+          const over = interposing(() => whenWaiting())
+          const members = yield* joinAll(swarm, 4, (index) => index === 0 ? { over } : {})
+          const [one, two, leaver, mortal] = [at(members, 0), at(members, 1), at(members, 2), at(members, 3)]
+          const parkings = yield* Effect.forEach([two, leaver, mortal], parked)
+          yield* one.messenger.send(Tick, 1)
+          for (const { begun } of parkings) yield* begun
+          const staying = yield* fork(enterAll([one, two], "b", { mode: "processingFence" }))
+          for (const { barrier } of [leaver, mortal]) yield* fork(barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          const nowMillis = yield* Clock.currentTimeMillis
+          whenWaiting = () => {
+            whenWaiting = () => {}
+            Effect.runSync(Effect.andThen(mortal.kill, one.core.look(nowMillis)))
+          }
+          yield* leaver.coordinator.leave
+          yield* staysWaiting(family, staying)
+          yield* at(parkings, 0).gate.open
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id, mortal.id], [leaver.id, mortal.id]])
         })
     )
 
