@@ -57,8 +57,8 @@ export const watching = (book: Notebook) => (ring: Ring["Service"]): Ring["Servi
     })
 })
 
-// A withdrawal is noted ahead, and everything else once it is out: whoever is killed in between has then said less than
-// it did, and nothing is expected that was not promised.
+// An arrival is noted once it is out, and everything else ahead: of whoever is killed in between nothing is expected then
+// that was not promised, and nobody returns from a release that nobody knows of.
 const watched = (
   port: RingWriterPort,
   { note, now }: Notebook,
@@ -68,7 +68,7 @@ const watched = (
   const noting = (payload: Uint8Array, write: () => number | undefined, isOut: boolean): number | undefined => {
     const at = now()
     const event = eventOf(payload)
-    const isAhead = event?._tag === "withdrew"
+    const isAhead = event?._tag !== "arrived"
     if (event !== undefined && isAhead) note(event, at)
     const end = write()
     if (end === undefined || event === undefined || isAhead) return end
