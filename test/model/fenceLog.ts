@@ -136,7 +136,7 @@ export class FenceLog {
 
   /** How many messages of each member the round promises: what it had sent when it arrived. */
   #promised(release: Release): Map<string, number> {
-    const { notice: { arrivals, departed, withdrawn }, at } = release
+    const { arrivals, departed, withdrawn } = release.notice
     const promised = new Map<string, number>()
     for (const { amendment, attempt, member } of arrivals) {
       for (const arrived of this.#of(member, release)) {
@@ -144,17 +144,24 @@ export class FenceLog {
         promised.set(arrived.member, Math.max(arrived.sent, promised.get(arrived.member) ?? 0))
       }
     }
-    // Of those who are not in it any more their last arrival counts, unless it was for another round.
-    const count = (member: MemberId, isWithdrawn: boolean) => {
-      const last = this.#of(member, release).findLast((arrived) =>
-        arrived.at < at && (arrived.withdrawnAt < at) === isWithdrawn &&
-        !this.#released.has(keyOf(arrived.member, arrived.term, arrived.attempt))
-      )
-      if (last !== undefined) promised.set(last.member, last.sent)
-    }
-    for (const member of departed) count(member, false)
-    for (const member of withdrawn) count(member, true)
+    // Of who is not there any more the last arrival counts. Who took one back may have arrived for later rounds while this
+    // one still drained, so that only the first of those is certain to be in it.
+    for (const member of departed) this.#count(promised, this.#unreleased(member, release, false).at(-1))
+    for (const member of withdrawn) this.#count(promised, this.#unreleased(member, release, true).at(0))
     return promised
+  }
+
+  #count(promised: Map<string, number>, arrived: Arrived | undefined): void {
+    if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
+  }
+
+  /** Arrivals since the last that was in a round that was released. */
+  #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
+    const before = this.#of(member, release).filter(({ at }) => at < release.at)
+    const last = before.findLastIndex((arrived) =>
+      this.#released.has(keyOf(arrived.member, arrived.term, arrived.attempt))
+    )
+    return before.slice(last + 1).filter(({ withdrawnAt }) => (withdrawnAt < release.at) === isWithdrawn)
   }
 
   #of(member: MemberId, { notice, term }: Release): ReadonlyArray<Arrived> {
@@ -178,7 +185,7 @@ export class FenceLog {
       if (member === undefined || isThrough(member)) continue
       this.#violated(
         `${show(from, n)} was sent before the ${mode} of round ${round} that returned in ${showMember(to.id)}, ` +
-          `and is not ${how} in ${showMember(id)}`
+          `and is not ${how} in ${showMember(id)} (the sender ${standingOf(from.id, notice)})`
       )
     }
   }
@@ -212,6 +219,12 @@ const isMeantFor = (sent: Sent | undefined, from: Watched, member: Watched): boo
   if (sent.to === "world") return true
   if (sent.to === "local") return isOwn
   return sent.to === "remote" ? !isOwn : isSame(sent.to, member.id)
+}
+
+const standingOf = (id: MemberId, { departed, withdrawn }: Released): string => {
+  const isIn = (members: ReadonlyArray<MemberId>) => members.some((member) => isSame(member, id))
+  if (isIn(departed)) return "departed"
+  return isIn(withdrawn) ? "withdrew" : "arrived"
 }
 
 const noteOf = (
