@@ -155,13 +155,20 @@ export class FenceLog {
     if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
   }
 
-  /** Arrivals since the last that was in a round that was released. */
+  // Arrivals since the last that was in a round that was released. Who took one back and came again may have opened the
+  // round, while the one before still drained: what had arrived by then may belong to that one.
   #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
     const before = this.#of(member, release).filter(({ at }) => at < release.at)
     const last = before.findLastIndex((arrived) =>
       this.#released.has(keyOf(arrived.member, arrived.term, arrived.attempt))
     )
-    return before.slice(last + 1).filter(({ withdrawnAt }) => (withdrawnAt < release.at) === isWithdrawn)
+    const openedAfter = release.notice.arrivals.flatMap(({ member: other }) =>
+      this.#of(other, release).flatMap(({ withdrawnAt }) => withdrawnAt < release.at ? [withdrawnAt] : [])
+    ).reduce((latest, at) => Math.max(latest, at), 0)
+    const firstOf = ({ attempt }: Arrived) => before.find((arrived) => arrived.attempt === attempt)?.at ?? 0
+    return before.slice(last + 1).filter((arrived) =>
+      firstOf(arrived) > openedAfter && (arrived.withdrawnAt < release.at) === isWithdrawn
+    )
   }
 
   #of(member: MemberId, { notice, term }: Release): ReadonlyArray<Arrived> {
