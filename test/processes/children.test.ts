@@ -15,17 +15,8 @@ import { Barrier } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
 import { Spawner } from "../../src/services/Spawner.ts"
-import {
-  type ActorFailed,
-  coordinator,
-  type Exited,
-  isGone,
-  memberScript,
-  regionTest,
-  smallSizes,
-  startMember,
-  untilHolds
-} from "./members.ts"
+import { coordinator, isGone, memberScript, regionTest, smallSizes, startMember, untilHolds } from "./members.ts"
+import type { ActorFailed, Exited } from "./orders.ts"
 
 /** Runs in this process as the coordinator, with a spawner. */
 const here = <A, E>(

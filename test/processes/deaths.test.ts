@@ -9,7 +9,6 @@ import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Regions from "../../src/layers/Regions.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import {
-  type ActorFailed,
   coordinator,
   filesOf,
   member,
@@ -19,6 +18,7 @@ import {
   startMember,
   untilHolds
 } from "./members.ts"
+import type { ActorFailed } from "./orders.ts"
 
 /** Bounds are asserted by the tick that keeps them; this machine may be busy with something else for a while. */
 const noticedMillis = 250 + 2000

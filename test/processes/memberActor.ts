@@ -15,18 +15,11 @@ import { type Custody, Spawner } from "../../src/services/Spawner.ts"
 import { playCollector, playWorker } from "../suites/fenceRun.ts"
 import { walkRounds } from "../suites/rapidReuse.ts"
 import { type Heard, sendBlocks, takeBlocks } from "./blocks.ts"
-import type { MemberRole, MemberState, Order, Told } from "./members.ts"
+import type { MemberRole, MemberState, Order } from "./members.ts"
+import { answering, failureOf, tell } from "./obeying.ts"
 
 const [role = "member", json = "{}"] = process.argv.slice(2)
 const options = JSON.parse(json) as Swarm.CoordinatorOptions
-
-const tell = (told: Told): void => void process.send?.(told)
-
-const failureOf = (error: unknown): Told["error"] => ({
-  tag: (error as { readonly _tag?: string })._tag ?? "defect",
-  reason: (error as { readonly reason?: string }).reason ?? (error as { readonly fault?: string }).fault ?? "",
-  message: String(error)
-})
 
 const children: Array<Custody> = []
 let heard: () => Heard = () => ({ blocks: 0, wrong: 0 })
@@ -129,21 +122,12 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
   }
 }
 
-const answer = (number: number, order: Order) =>
-  Effect.matchCause(obey(order), {
-    onFailure: (cause) => {
-      const error = cause.reasons.find((reason) => "error" in reason)
-      tell({ number, error: failureOf(error !== undefined && "error" in error ? error.error : cause) })
-    },
-    onSuccess: (value) => tell({ number, value })
-  })
-
 /** Obeys, each order in a fiber of its own, until it is told to end. */
 const obeying = Effect.gen(function*() {
   const context = yield* Effect.context<Member | Scope.Scope>()
   const ended = Effect.callback<void>((resume) => {
     process.on("message", ({ number, order }: { readonly number: number; readonly order: Order }) => {
-      Effect.runForkWith(context)(answer(number, order))
+      Effect.runForkWith(context)(answering(number, obey(order)))
       if (order._tag === "end") resume(Effect.void)
     })
   })

@@ -4,9 +4,8 @@
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type ChildProcess, fork } from "node:child_process"
+import { fork } from "node:child_process"
 import { readdirSync, readFileSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import type * as Swarm from "../../src/layers/Swarm.ts"
@@ -16,6 +15,7 @@ import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
 import type { FencePlan } from "../suites/fenceRun.ts"
 import type { WalkPlan } from "../suites/rapidReuse.ts"
 import { freshRegion } from "./harness.ts"
+import { type ActorFailed, type Exited, OrderedActor } from "./orders.ts"
 
 /** `child`: joins as its environment says. */
 export type MemberRole = "coordinator" | "member" | "child"
@@ -36,13 +36,6 @@ export type Order =
   | { readonly _tag: "release"; readonly index: number }
   | { readonly _tag: "exit" | "die"; readonly code: number }
 
-export interface Told {
-  /** Of the order that is answered; 0 when it has joined, or could not. */
-  readonly number: number
-  readonly value?: unknown
-  readonly error?: { readonly tag: string; readonly reason: string; readonly message: string } | undefined
-}
-
 export interface MemberState {
   readonly self: MemberInfo
   readonly coordinates: boolean
@@ -56,101 +49,19 @@ export interface MemberState {
   readonly descriptors: number
 }
 
-/** What the actor told when it could not do as it was told. */
-export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
-  tag: Schema.String,
-  reason: Schema.String,
-  detail: Schema.String
-}) {}
-
-export interface Exited {
-  readonly code: number | null
-  readonly signal: string | null
-}
-
-export class MemberActor {
-  readonly pid: number
-  readonly #child: ChildProcess
-  readonly #told: Array<Told> = []
-  readonly #listeners = new Set<() => void>()
-  #exited: Exited | undefined
-  #numbers = 0
-
-  constructor(child: ChildProcess) {
-    this.#child = child
-    this.pid = child.pid ?? 0
-    child.on("message", (told) => this.#changed(() => this.#told.push(told as Told)))
-    child.once("exit", (code, signal) => this.#changed(() => this.#exited = { code, signal }))
-    child.on("error", () => undefined)
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
-  }
-
+export class MemberActor extends OrderedActor<Order> {
   /** It is a member. */
-  readonly joined: Effect.Effect<MemberInfo, ActorFailed> = Effect.suspend(() => this.#answer<MemberInfo>(0))
-
-  /** Tells it to do something, and waits until it is done. */
-  do<A = unknown>(order: Order): Effect.Effect<A, ActorFailed> {
-    return Effect.suspend(() => this.#answer<A>(this.#send(order)))
-  }
-
-  /** Tells it to do something from which no answer comes. */
-  order(order: Order): void {
-    this.#send(order)
-  }
+  readonly joined: Effect.Effect<MemberInfo, ActorFailed> = Effect.suspend(() => this.answer<MemberInfo>(0))
 
   get state(): Effect.Effect<MemberState, ActorFailed> {
     return this.do<MemberState>({ _tag: "state" })
   }
-
-  readonly exit: Effect.Effect<Exited> = Effect.suspend(() =>
-    this.#until(() => this.#exited === undefined ? undefined : Effect.succeed(this.#exited))
-  )
 
   /** Leaves in good order. */
   readonly end: Effect.Effect<Exited> = Effect.suspend(() => {
     this.order({ _tag: "end" })
     return this.exit
   })
-
-  #send(order: Order): number {
-    const number = this.#numbers += 1
-    if (this.#child.connected) this.#child.send({ number, order })
-    return number
-  }
-
-  #answer<A>(number: number): Effect.Effect<A, ActorFailed> {
-    return this.#until<A, ActorFailed>(() => {
-      const told = this.#told.find((other) => other.number === number)
-      if (told?.error !== undefined) {
-        const { message, reason, tag } = told.error
-        return Effect.fail(new ActorFailed({ tag, reason, detail: message }))
-      }
-      if (told !== undefined) return Effect.succeed(told.value as A)
-      if (this.#exited === undefined) return undefined
-      return Effect.fail(new ActorFailed({ tag: "exited", reason: "", detail: JSON.stringify(this.#exited) }))
-    })
-  }
-
-  #changed(change: () => void): void {
-    change()
-    for (const listener of this.#listeners) listener()
-  }
-
-  #until<A, E>(check: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
-    return Effect.callback<A, E>((resume) => {
-      const look = () => {
-        const found = check()
-        if (found !== undefined) resume(found)
-        return found !== undefined
-      }
-      if (look()) return
-      this.#listeners.add(look)
-      return Effect.sync(() => this.#listeners.delete(look))
-    })
-  }
 }
 
 export const memberScript = fileURLToPath(new URL("memberActor.ts", import.meta.url))

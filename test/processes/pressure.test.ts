@@ -5,7 +5,8 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Heard } from "./blocks.ts"
-import { type ActorFailed, coordinator, member, type MemberActor, type Order, regionTest } from "./members.ts"
+import { coordinator, member, type MemberActor, type Order, regionTest } from "./members.ts"
+import type { ActorFailed } from "./orders.ts"
 
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effect, { startImmediately: true })
 

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { BarrierError, BarrierMode, BarrierResult } from "../../src/services/Barrier.ts"
 import type { MemberId } from "../../src/services/Member.ts"
-import { type Hold, holding, losing, unseen } from "./held.ts"
+import type { Ring } from "../../src/services/Ring.ts"
+import { type Hold, holding, interposing, losing, unseen } from "./held.ts"
 import { collect } from "./messengerDelivery.ts"
 import { parked, Tick } from "./parked.ts"
 import {
@@ -143,6 +144,82 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
           yield* gate.open
           assert.deepStrictEqual((yield* joined(family, draining)).map(departedOf), [[three.id], [three.id]])
           assert.deepStrictEqual(handled.slice(0, 1), [1])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a processing fence goes on when a member leaves that has to handle what one sent who joined after it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding((name) => name.startsWith("control/"), hold)
+          const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
+          const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun } = yield* parked(leaver)
+          yield* sender.messenger.send(Tick, 1, { member: leaver.id })
+          yield* begun
+          const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
+          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          // it is a member, and reads, until the coordinator has heard of it
+          hold.held = true
+          const leaving = yield* fork(leaver.close)
+          yield* staysWaiting(family, staying)
+          hold.held = false
+          yield* joined(family, leaving)
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+        })
+    )
+
+    swarmTest(
+      family,
+      "what one had sent that leaves is handled by all before a processing fence returns",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const [coordinator, receiver, leaver] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun, gate, handled } = yield* parked(receiver)
+          for (const value of [1, 2]) yield* leaver.messenger.send(Tick, value)
+          yield* begun
+          const staying = yield* fork(enterAll([coordinator, receiver], "b", { mode: "processingFence" }))
+          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          yield* leaver.close
+          yield* staysWaiting(family, staying)
+          yield* gate.open
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+          assert.deepStrictEqual(handled, [1, 2])
+        })
+    )
+
+    swarmTest(
+      family,
+      "a member dies in the moment in which the draining begins again without another: neither is waited for",
+      (swarm) =>
+        Effect.gen(function*() {
+          let whenWaiting = () => {}
+          const over = interposing(() => whenWaiting())
+          const members = yield* joinAll(swarm, 4, (index) => index === 0 ? { over } : {})
+          const [one, two, leaver, mortal] = [at(members, 0), at(members, 1), at(members, 2), at(members, 3)]
+          const parkings = yield* Effect.forEach([two, leaver, mortal], parked)
+          yield* one.messenger.send(Tick, 1)
+          for (const { begun } of parkings) yield* begun
+          const staying = yield* fork(enterAll([one, two], "b", { mode: "processingFence" }))
+          for (const { barrier } of [leaver, mortal]) yield* fork(barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(family, staying)
+          const nowMillis = yield* Clock.currentTimeMillis
+          whenWaiting = () => {
+            whenWaiting = () => {}
+            Effect.runSync(Effect.andThen(mortal.kill, one.core.look(nowMillis)))
+          }
+          yield* leaver.coordinator.leave
+          yield* staysWaiting(family, staying)
+          yield* at(parkings, 0).gate.open
+          const results = yield* joined(family, staying)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id, mortal.id], [leaver.id, mortal.id]])
         })
     )
 
@@ -343,9 +420,14 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const hold: Hold = { held: false }
+          // it neither reads nor notices that somebody is gone
+          const unaware = (ring: Ring["Service"]): Ring["Service"] => ({
+            ...holding((name) => name === "coordinator", hold)(ring),
+            lives: () => 0
+          })
           const members = yield* joinAll(swarm, 3, (index) => ({
             standby: index === 1,
-            ...index === 2 ? { over: holding((name) => name === "coordinator", hold), livenessMillis: 60_000 } : {}
+            ...index === 2 ? { over: unaware, livenessMillis: 60_000 } : {}
           }))
           const standby = at(members, 1)
           hold.held = true

@@ -71,3 +71,15 @@ export const rewriting =
           })
           : port)
   })
+
+/** Something happens whenever this member begins to wait for others' cursors that are not there yet. */
+export const interposing = (happens: () => void) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  cursorWaiter: {
+    until: (check) =>
+      Effect.suspend(() => {
+        if (check() === undefined) happens()
+        return ring.cursorWaiter.until(check)
+      })
+  }
+})

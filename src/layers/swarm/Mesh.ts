@@ -73,7 +73,8 @@ export class Mesh {
       const events = yield* ring.openWriter(ringNames.events(self.slot))
       const replies = yield* ring.openWriter(ringNames.replies(self.slot))
       const fibers = yield* FiberMap.make<string, void, unknown>()
-      const scope = yield* Effect.scope
+      // Of its own: a reader of one who joins later must not be gone before this member has left.
+      const scope = yield* Scope.fork(yield* Effect.scope)
       return new Mesh(ring, self, handlers, options, { events, replies, fibers, scope })
     }
   )

@@ -232,7 +232,9 @@ export class Rounds {
       this.#stop(round)
       return this.#release(round, targets)
     }
-    const draining = this.#drain(round, targets).pipe(
+    // In a turn of its own: who is waited for may change in the moment in which the waiting begins, and whatever begins
+    // again then has to find this one in its place.
+    const draining = Effect.andThen(Effect.yieldNow, this.#drain(round, targets)).pipe(
       Effect.matchEffect({
         onFailure: (lost) => Effect.sync(() => this.#break(round, lost)),
         onSuccess: () => Effect.sync(() => this.#release(round, targets))

@@ -1,0 +1,75 @@
+/**
+ * Ways to spoil a fence without touching it: faults that a checker has to find.
+ */
+import * as Effect from "effect/Effect"
+import { noticeWire } from "../../src/layers/swarm/ControlMessages.ts"
+import { ringNames } from "../../src/layers/swarm/Frames.ts"
+import type { Frame, Ring } from "../../src/services/Ring.ts"
+import { overriding, rewriting } from "../suites/held.ts"
+
+export const faults = [
+  "none",
+  "draining off",
+  "progress published early",
+  "target taken too early",
+  "the dead forgotten"
+] as const
+export type Fault = (typeof faults)[number]
+
+/** The rings of a member with that fault. */
+export const spoiling = (fault: Fault) => (ring: Ring["Service"]): Ring["Service"] => {
+  if (fault === "progress published early") return { ...ring, openReader: (name, as) => early(ring, name, as) }
+  if (fault === "target taken too early") return { ...ring, openWriter: (name) => stale(ring, name) }
+  return fault === "the dead forgotten" ? forgetful(ring) : ring
+}
+
+const isEvents = (name: string): boolean => name.startsWith("events/")
+
+// The whole batch counts as soon as its first message does.
+const early: Ring["Service"]["openReader"] extends (...args: infer A) => infer R
+  ? (ring: Ring["Service"], ...args: A) => R
+  : never = (ring, name, as) =>
+    Effect.map(ring.openReader(name, as), (port) => {
+      if (!isEvents(name)) return port
+      return overriding(port, {
+        poll: (max): ReadonlyArray<Frame> => {
+          const frames = port.poll(max)
+          const end = frames.at(-1)?.end ?? 0
+          return frames.map((frame) => ({ ...frame, end }))
+        }
+      })
+    })
+
+// What the last arrival found is what this one says.
+const stale = (ring: Ring["Service"], name: string): ReturnType<Ring["Service"]["openWriter"]> =>
+  Effect.map(ring.openWriter(name), (port) => {
+    if (!isEvents(name)) return port
+    let before = port.published()
+    return overriding(port, {
+      published: () => {
+        const now = port.published()
+        const said = before
+        before = now
+        return said
+      }
+    })
+  })
+
+// A release says nothing of what those had sent who are dead by then.
+const forgetful = (ring: Ring["Service"]): Ring["Service"] => {
+  const slots = new Map<number, string>()
+  const forgetting = (payload: Uint8Array): Uint8Array => {
+    const notice = noticeWire.decode(payload)
+    if (notice?._tag !== "Released") return payload
+    const dead = notice.arrivals.flatMap(({ member }) => ring.isAlive(member.slot, member.generation) ? [] : [member])
+    const gone = new Set([...notice.departed, ...dead].map(({ slot }) => ringNames.events(slot)))
+    const targets = notice.targets.filter((target) => !gone.has(slots.get(target.ring) ?? ""))
+    return noticeWire.encode({ ...notice, targets })
+  }
+  const isCoordinators = (name: string) => name === ringNames.coordinator
+  return {
+    ...rewriting(isCoordinators, forgetting)(ring),
+    openReader: (name, as) =>
+      Effect.tap(ring.openReader(name, as), (port) => Effect.sync(() => slots.set(port.ring, name)))
+  }
+}

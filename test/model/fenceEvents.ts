@@ -1,0 +1,104 @@
+/**
+ * What is noted down of a run, by somebody who looks over a member's shoulder and at what it writes.
+ */
+import * as Effect from "effect/Effect"
+import {
+  type Notice,
+  noticeWire,
+  type Released,
+  type Request,
+  requestWire
+} from "../../src/layers/swarm/ControlMessages.ts"
+import type { BarrierMode } from "../../src/services/Barrier.ts"
+import type { MemberId } from "../../src/services/Member.ts"
+import type { Ring, RingWriterPort } from "../../src/services/Ring.ts"
+import { overriding } from "../suites/held.ts"
+
+export type FenceEvent =
+  /** From now on it hears everything. Its messages are in that ring. */
+  | { readonly _tag: "joined"; readonly ring: number }
+  /** Its next message is sent; since when it was about to be. */
+  | { readonly _tag: "sent"; readonly to: "world" | "remote" | "local" | MemberId; readonly since: number }
+  /** The handler of that message of that sender. */
+  | { readonly _tag: "begun" | "handled"; readonly sender: MemberId; readonly n: number }
+  | {
+    readonly _tag: "arrived"
+    readonly term: number
+    readonly name: string
+    readonly attempt: number
+    readonly amendment: number
+  }
+  | { readonly _tag: "withdrew"; readonly term: number; readonly attempt: number }
+  | { readonly _tag: "released"; readonly term: number; readonly release: Released }
+  | { readonly _tag: "returned"; readonly name: string; readonly round: number; readonly mode: BarrierMode }
+  /** What must not happen to it. */
+  | { readonly _tag: "failed"; readonly why: string }
+  /** It is killed, or leaves: nothing is promised to it any more. */
+  | { readonly _tag: "gone" }
+
+export interface Noted {
+  readonly at: number
+  readonly who: MemberId
+  readonly event: FenceEvent
+}
+
+export interface Notebook {
+  readonly now: () => number
+  readonly note: (event: FenceEvent, at: number) => void
+}
+
+/** Notes what the member says to its coordinator, and as one. */
+export const watching = (book: Notebook) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  openWriter: (name) =>
+    Effect.map(ring.openWriter(name), (port) => {
+      if (name.startsWith("control/")) return watched(port, book, requested)
+      return name === "coordinator" ? watched(port, book, (payload) => announced(port.generation, payload)) : port
+    })
+})
+
+// An arrival is noted once it is out, and everything else ahead: of whoever is killed in between nothing is expected then
+// that was not promised, and nobody returns from a release that nobody knows of.
+const watched = (
+  port: RingWriterPort,
+  { note, now }: Notebook,
+  eventOf: (payload: Uint8Array) => FenceEvent | undefined
+): RingWriterPort => {
+  const unpublished: Array<() => void> = []
+  const noting = (payload: Uint8Array, write: () => number | undefined, isOut: boolean): number | undefined => {
+    const at = now()
+    const event = eventOf(payload)
+    const isAhead = event?._tag !== "arrived"
+    if (event !== undefined && isAhead) note(event, at)
+    const end = write()
+    if (end === undefined || event === undefined || isAhead) return end
+    if (isOut) note(event, at)
+    else unpublished.push(() => note(event, at))
+    return end
+  }
+  return overriding(port, {
+    append: (header, payload) => noting(payload, () => port.append(header, payload), false),
+    send: (header, payload) => noting(payload, () => port.send(header, payload), true),
+    publish: () => {
+      port.publish()
+      for (const tell of unpublished.splice(0)) tell()
+    }
+  })
+}
+
+const requested = (payload: Uint8Array): FenceEvent | undefined => {
+  const frame = requestWire.decode(payload)
+  const request: Request | undefined = frame?.request
+  const term = frame?.term ?? 0
+  if (request?._tag === "Arrive") {
+    const { amendment, attempt, name } = request.arrival
+    return { _tag: "arrived", term, name, attempt, amendment }
+  }
+  if (request?._tag !== "Withdraw" || request.stay) return undefined
+  return { _tag: "withdrew", term, attempt: request.attempt }
+}
+
+const announced = (term: number, payload: Uint8Array): FenceEvent | undefined => {
+  const notice: Notice | undefined = noticeWire.decode(payload)
+  return notice?._tag === "Released" ? { _tag: "released", term, release: notice } : undefined
+}
