@@ -26,6 +26,7 @@ export class RegionWaiter implements Waiter {
   /** Rings that have, or had, a reader here. */
   readonly #rings = new Set<number>()
   #isNudged = false
+  #isWaking = false
   #closed = false
 
   constructor(native: Native, handle: RegionHandle, region: string) {
@@ -61,7 +62,7 @@ export class RegionWaiter implements Waiter {
       }
       this.#waiting.add(waiting)
       // Armed before the check above, or about to be woken: then everybody looks again anyhow.
-      if ((this.#armed & reasons) !== reasons) this.#arm()
+      if (!this.#isWaking && (this.#armed & reasons) !== reasons) this.#arm()
       return Effect.sync(() => {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
       })
@@ -111,7 +112,13 @@ export class RegionWaiter implements Waiter {
   #woken(): void {
     if (this.#closed) return
     this.#armed = 0
-    for (const waiting of this.#waiting) waiting.look()
+    // Armed once for all who wait on after this.
+    this.#isWaking = true
+    try {
+      for (const waiting of this.#waiting) waiting.look()
+    } finally {
+      this.#isWaking = false
+    }
     const lost = this.#waiting.size === 0 ? undefined : this.#serverGone()
     if (lost !== undefined) {
       for (const waiting of this.#waiting) if (waiting.ofLog) waiting.lose(lost)

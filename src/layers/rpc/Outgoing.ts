@@ -22,6 +22,7 @@ import { CoordinatorLost, isSame, MemberGone, type MemberId, ShuttingDown } from
 import { codeOf } from "../../services/NameCode.ts"
 import { MessageTooLarge } from "../../services/Ring.ts"
 import type { Notice } from "../swarm/ControlMessages.ts"
+import { type Alarm, Deadlines } from "../swarm/Deadlines.ts"
 import { frameKind, one, ringNames } from "../swarm/Frames.ts"
 import type { Message } from "../swarm/MessageSource.ts"
 import { decodeRefusal, type Refusal, returnedBytesMax } from "../swarm/Refusals.ts"
@@ -43,19 +44,24 @@ export interface OutgoingOptions {
   readonly service: string
   readonly to: Callee
   readonly deadline: Duration.Input
+  readonly alarm: Alarm
 }
 
 type CallId = string | number
-type Settled = Deferred.Deferred<void, RpcClientError>
+type Settle = (ended: Effect.Effect<void, RpcClientError>) => void
 
 interface Call {
   readonly caller: Caller
   readonly id: CallId
   readonly member: MemberId
-  /** Answered for the first time. */
-  readonly begun: Settled
-  readonly ended: Settled
+  readonly procedure: string
+  readonly deadlineMillis: number
+  readonly untilMillis: number
   readonly answers: InTurn
+  /** Lets whoever called go on, once. */
+  settle: Settle
+  /** Answered for the first time: its deadline counts no more. */
+  begun: boolean
 }
 
 /** One of the library's clients. */
@@ -79,12 +85,13 @@ export class Outgoing {
   readonly #service: string
   readonly #type: number
   readonly #to: Callee
-  readonly #deadline: Duration.Duration
+  readonly #deadlineMillis: number
+  readonly #deadlines: Deadlines
   readonly #callers = new Map<number, Caller>()
   #late = 0
   #isClosed = false
 
-  constructor({ core, deadline, run, service, to, wire, write }: OutgoingOptions) {
+  constructor({ alarm, core, deadline, run, service, to, wire, write }: OutgoingOptions) {
     this.#core = core
     this.#wire = wire
     this.#run = run
@@ -92,7 +99,8 @@ export class Outgoing {
     this.#service = service
     this.#type = codeOf(service)
     this.#to = to
-    this.#deadline = Duration.fromInputUnsafe(deadline)
+    this.#deadlineMillis = millisOf(deadline)
+    this.#deadlines = new Deadlines(core.clock, alarm, (nowMillis) => this.#expire(nowMillis))
   }
 
   get late(): number {
@@ -106,7 +114,7 @@ export class Outgoing {
   send(clientId: number, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
     switch (message._tag) {
       case "Request":
-        return Effect.flatMap(Deadline, (deadline) => this.#request(clientId, message, deadline))
+        return Effect.withFiber((fiber) => this.#request(clientId, message, fiber.getRef(Deadline)))
       case "Ack":
         return Effect.suspend(() => this.#acknowledge(this.#find(clientId, message.requestId), message))
       case "Interrupt":
@@ -143,33 +151,23 @@ export class Outgoing {
 
   // --- calling ---
 
+  // One step: nobody is interrupted between the call and the wait for its end.
   #request(
     clientId: number,
     request: RequestEncoded,
     deadline: Duration.Input | undefined
   ): Effect.Effect<void, RpcClientError> {
-    let call: Call | undefined
-    const answered = Effect.suspend(() => {
+    return Effect.callback((settle) => {
       const member = this.#callee()
-      if (!("slot" in member)) return Effect.fail(failureOf(member))
+      if (!("slot" in member)) return settle(Effect.fail(failureOf(member)))
       const payload = this.#encoded(request, member)
-      if (!(payload instanceof Uint8Array)) return Effect.fail(failureOf(payload))
-      call = this.#begin(clientId, request.id, member)
-      return this.#awaited(call, request, payload, deadline)
+      if (!(payload instanceof Uint8Array)) return settle(Effect.fail(failureOf(payload)))
+      const call = this.#begin(clientId, request, member, deadline, settle)
+      const to = one(member)
+      const isSent = this.#core.mesh.offer(frameKind.request, this.#type, to, payload, call.caller.number)
+      if (!isSent) settle(this.#sendSlowly(call, payload))
+      return Effect.sync(() => this.#abandon(call))
     })
-    return Effect.onInterrupt(answered, () => Effect.sync(() => this.#abandon(call)))
-  }
-
-  #awaited(
-    call: Call,
-    { tag }: RequestEncoded,
-    payload: Uint8Array,
-    deadline: Duration.Input | undefined
-  ): Effect.Effect<void, RpcClientError> {
-    const { begun, caller, ended, member } = call
-    const isSent = this.#core.mesh.offer(frameKind.request, this.#type, one(member), payload, caller.number)
-    const answered = isSent ? Deferred.await(begun) : Effect.andThen(this.#sent(call, payload), Deferred.await(begun))
-    return Effect.andThen(this.#timed(call, tag, answered, deadline), Deferred.await(ended))
   }
 
   #callee(): MemberId | CallError {
@@ -194,15 +192,31 @@ export class Outgoing {
     return new MessageTooLarge({ ring: ringNames.events(mesh.self.slot), messageBytes: payload.length, limitBytes })
   }
 
-  #begin(clientId: number, id: CallId, member: MemberId): Call {
+  #begin(
+    clientId: number,
+    { id, tag }: RequestEncoded,
+    member: MemberId,
+    deadline: Duration.Input | undefined,
+    settle: Settle
+  ): Call {
     const caller = this.#callers.get(clientId) ?? this.#open(clientId)
-    const settled = {
-      begun: Deferred.makeUnsafe<void, RpcClientError>(),
-      ended: Deferred.makeUnsafe<void, RpcClientError>()
+    const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf(deadline)
+    const untilMillis = this.#deadlines.nowMillis + deadlineMillis
+    const answers = new InTurn(this.#run)
+    const call: Call = {
+      caller,
+      id,
+      member,
+      procedure: tag,
+      deadlineMillis,
+      untilMillis,
+      answers,
+      settle,
+      begun: false
     }
-    const call: Call = { caller, id, member, ...settled, answers: new InTurn(this.#run) }
     caller.calls.set(id, call)
     caller.called.set(member.slot, member)
+    this.#deadlines.add(untilMillis)
     return call
   }
 
@@ -214,29 +228,31 @@ export class Outgoing {
   }
 
   // Who waits for room need not wait any longer once there is nobody to answer.
-  #sent(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
-    const { caller, ended, member } = call
+  #sendSlowly(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
+    const { caller, member } = call
+    const settled = Deferred.makeUnsafe<void, RpcClientError>()
+    call.settle = (ended) => void Deferred.doneUnsafe(settled, ended)
+    const ended = Deferred.await(settled)
     const sent = this.#core.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
-    return Effect.raceFirst(Effect.mapError(sent, failureOf), Deferred.await(ended)).pipe(
+    return Effect.raceFirst(Effect.andThen(Effect.mapError(sent, failureOf), ended), ended).pipe(
       Effect.tapError(() => Effect.sync(() => this.#forget(call)))
     )
   }
 
-  #timed(
-    call: Call,
-    procedure: string,
-    answered: Effect.Effect<void, RpcClientError>,
-    deadline: Duration.Input | undefined
-  ): Effect.Effect<void, RpcClientError> {
-    const duration = deadline === undefined ? this.#deadline : Duration.fromInputUnsafe(deadline)
-    if (!Duration.isFinite(duration)) return answered
-    return Effect.timeoutOrElse(answered, {
-      duration,
-      orElse: () => {
-        this.#abandon(call)
-        return Effect.fail(failureOf(new CallTimedOut({ procedure, deadlineMillis: Duration.toMillis(duration) })))
+  // Whoever is answered has all the time it needs to the end.
+  #expire(nowMillis: number): number {
+    let nextMillis = Infinity
+    for (const call of this.#calls) {
+      const { begun, deadlineMillis, procedure, untilMillis } = call
+      if (begun) continue
+      if (nowMillis < untilMillis) {
+        nextMillis = Math.min(nextMillis, untilMillis)
+        continue
       }
-    })
+      this.#abandon(call)
+      call.settle(Effect.fail(failureOf(new CallTimedOut({ procedure, deadlineMillis }))))
+    }
+    return nextMillis
   }
 
   #acknowledge(call: Call | undefined, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
@@ -259,11 +275,11 @@ export class Outgoing {
       this.#late += 1
       return
     }
+    call.begun = true
     if (answer._tag === "Exit") {
       this.#forget(call)
-      Deferred.doneUnsafe(call.ended, Effect.void)
+      call.settle(Effect.void)
     }
-    Deferred.doneUnsafe(call.begun, Effect.void)
     call.answers.add(this.#write(caller.clientId, answer))
   }
 
@@ -323,9 +339,7 @@ export class Outgoing {
 
   #fail(call: Call, error: CallError): void {
     this.#forget(call)
-    const failed = Effect.fail(failureOf(error))
-    Deferred.doneUnsafe(call.ended, failed)
-    Deferred.doneUnsafe(call.begun, failed)
+    call.settle(Effect.fail(failureOf(error)))
   }
 
   #failAll(error: CallError): void {
@@ -368,6 +382,8 @@ export class Outgoing {
     for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)
   }
 }
+
+const millisOf = (deadline: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(deadline))
 
 const failureOf = (cause: CallError): RpcClientError =>
   new RpcClientError({ reason: new RpcClientDefect({ message: cause.message, cause }) })

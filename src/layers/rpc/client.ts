@@ -4,11 +4,13 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type * as Scope from "effect/Scope"
 import { Calling } from "../../services/Call.ts"
+import type { Alarm } from "../swarm/Deadlines.ts"
 import { SwarmCore } from "../swarm/SwarmCore.ts"
 import { type Callee, Outgoing, type OutgoingOptions } from "./Outgoing.ts"
 import { Wire } from "./Wire.ts"
@@ -28,8 +30,9 @@ export const makeClient: (
     const core = yield* SwarmCore
     const serialization = yield* RpcSerialization
     const run = yield* FiberSet.makeRuntime<never, void>()
+    const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
     const wire = new Wire(serialization)
-    const { outgoing, protocol } = yield* calling({ ...options, core, wire, run }, serialization)
+    const { outgoing, protocol } = yield* calling({ ...options, core, wire, run, alarm }, serialization)
     yield* outgoing.watched
     return Context.empty().pipe(
       Context.add(RpcClient.Protocol, {

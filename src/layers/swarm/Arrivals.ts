@@ -24,6 +24,7 @@ import { CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../serv
 import type { RingTarget } from "../../services/Ring.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
+import { type Alarm, Deadlines } from "./Deadlines.ts"
 import { CurrentDeliveries } from "./Delivery.ts"
 import { drain, drainedAlready, type DrainingOf } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
@@ -76,9 +77,6 @@ interface Arrived {
 
 const defaultDeadlineMillis = 30_000
 
-/** What a timer can wait for at once. */
-const timerMillisMax = 2 ** 31 - 1
-
 /** How long a withdrawal may take before the coordinator counts as silent. */
 const withdrawMillis = 1000
 
@@ -87,29 +85,25 @@ export interface ArrivalsParts {
   readonly mesh: Mesh
   readonly settled: Settled
   readonly clock: Clock.Clock
-  /** Runs beside everything else, instead of what was given to it before. */
-  readonly alarm: (effect: Effect.Effect<void>) => void
+  readonly alarm: Alarm
 }
 
 export class Arrivals {
   readonly #link: ControlLink
   readonly #mesh: Mesh
   readonly #settled: Settled
-  readonly #clock: Clock.Clock
-  readonly #alarm: ArrivalsParts["alarm"]
+  readonly #deadlines: Deadlines
   /** By group and name: what the next fiber joins. */
   readonly #open = new Map<string, Arrived>()
   /** By attempt: what may yet be released. */
   readonly #arrived = new Map<number, Arrived>()
   #attempts = 0
-  #alarmMillis = Infinity
 
   constructor({ alarm, clock, link, mesh, settled }: ArrivalsParts) {
     this.#link = link
     this.#mesh = mesh
     this.#settled = settled
-    this.#clock = clock
-    this.#alarm = alarm
+    this.#deadlines = new Deadlines(clock, alarm, (nowMillis) => this.#expire(nowMillis))
     link.onNotice((notice) => this.#take(notice))
     link.onLoss((reason) => this.#lose(reason))
   }
@@ -121,41 +115,18 @@ export class Arrivals {
         ? defaultDeadlineMillis
         : Duration.toMillis(Duration.fromInputUnsafe(deadline))
       const exempt = fiber.getRef(CurrentDeliveries).filter(({ running }) => running).map(({ ring }) => ring)
-      return this.#arrive({ name, group, mode, exempt, untilMillis: this.#nowMillis + deadlineMillis })
+      return this.#arrive({ name, group, mode, exempt, untilMillis: this.#deadlines.nowMillis + deadlineMillis })
     })
   }
 
   /** Looks after the deadlines. */
   look(nowMillis: number): void {
-    this.#alarmMillis = Infinity
-    let nextMillis = Infinity
-    for (const { waiting } of this.#arrived.values()) {
-      for (const one of waiting) {
-        if (one.leaving) continue
-        if (nowMillis >= one.untilMillis) one.settle({ _tag: "Expired" })
-        else nextMillis = Math.min(nextMillis, one.untilMillis)
-      }
-    }
-    this.#lookBy(nextMillis)
+    this.#deadlines.look(nowMillis)
   }
 
   /** This member takes part no more. */
   close(): void {
     for (const arrived of this.#arrived.values()) this.#end(arrived, () => failed(new ShuttingDown()))
-  }
-
-  // --- deadlines ---
-
-  get #nowMillis(): number {
-    return this.#clock.currentTimeMillisUnsafe()
-  }
-
-  // One timer looks after all: one for each arrival would cost more than the arrival.
-  #lookBy(untilMillis: number): void {
-    if (untilMillis >= this.#alarmMillis) return
-    this.#alarmMillis = untilMillis
-    const sleepMillis = Math.min(Math.max(1, untilMillis - this.#nowMillis), timerMillisMax)
-    this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.look(this.#nowMillis))))
   }
 
   // --- arriving ---
@@ -176,7 +147,7 @@ export class Arrivals {
       }
       for (const ring of entering.exempt) arrived.exempt.add(ring)
       arrived.waiting.add(waiting)
-      this.#lookBy(untilMillis)
+      this.#deadlines.add(untilMillis)
       if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(entering, arrived, waiting))
       return this.#gone(arrived, waiting)
     })
@@ -260,7 +231,7 @@ export class Arrivals {
         epoch: this.#link.roster.epoch,
         attempt,
         amendment: waiting.amendment,
-        deadlineMillis: Math.max(0, waiting.untilMillis - this.#nowMillis),
+        deadlineMillis: Math.max(0, waiting.untilMillis - this.#deadlines.nowMillis),
         drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
         exempt: [...exempt]
       }
@@ -268,6 +239,18 @@ export class Arrivals {
   }
 
   // --- too late ---
+
+  #expire(nowMillis: number): number {
+    let nextMillis = Infinity
+    for (const { waiting } of this.#arrived.values()) {
+      for (const one of waiting) {
+        if (one.leaving) continue
+        if (nowMillis >= one.untilMillis) one.settle({ _tag: "Expired" })
+        else nextMillis = Math.min(nextMillis, one.untilMillis)
+      }
+    }
+    return nextMillis
+  }
 
   // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
@@ -392,7 +375,7 @@ export class Arrivals {
     if (drained !== undefined) return Effect.succeed(resultOf(release, drained))
     return Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency: "unbounded" }).pipe(
       Effect.timeoutOrElse({
-        duration: Math.max(1, untilMillis - this.#nowMillis),
+        duration: Math.max(1, untilMillis - this.#deadlines.nowMillis),
         orElse: () => Effect.fail(this.#undrained(release, targets))
       }),
       Effect.map((drained) => resultOf(release, drained))

@@ -16,6 +16,7 @@ import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice } from "./ControlMessages.ts"
+import type { Alarm } from "./Deadlines.ts"
 import { Exchange } from "./Exchange.ts"
 import { frameKind } from "./Frames.ts"
 import { Holdings } from "./Holdings.ts"
@@ -52,6 +53,7 @@ export class Core {
   readonly inviting: Inviting
   /** Runs beside everything else, for as long as this member is here. */
   readonly run: (effect: Effect.Effect<void>) => void
+  readonly clock: Clock.Clock
   readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
   readonly #looks = new Set<() => void>()
@@ -74,8 +76,7 @@ export class Core {
       readonly messages: Messages
       readonly exchange: Exchange
       readonly run: (effect: Effect.Effect<void>) => void
-      /** The same, instead of what was given to it before. */
-      readonly alarm: (effect: Effect.Effect<void>) => void
+      readonly alarm: Alarm
       readonly clock: Clock.Clock
       readonly office: Office
     }
@@ -88,6 +89,7 @@ export class Core {
     this.messages = parts.messages
     this.exchange = parts.exchange
     this.run = parts.run
+    this.clock = parts.clock
     this.#office = parts.office
     this.messages.mesh = parts.mesh
     this.exchange.mesh = parts.mesh
@@ -368,8 +370,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const messages = parts.messages = new Messages(link)
   const start = yield* FiberSet.makeRuntime<never, void>()
   const run = (effect: Effect.Effect<void>) => void start(effect)
-  const startAlarm = yield* FiberHandle.makeRuntime<never>()
-  const alarm = (effect: Effect.Effect<void>) => void startAlarm(effect)
+  const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
   const clock = yield* Clock.Clock
   const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, alarm, clock, office })
   yield* Effect.forkScoped(looking(core))
