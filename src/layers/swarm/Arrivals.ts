@@ -1,6 +1,5 @@
 /**
- * A member's side of the barriers: arrives, waits for the release, and then until its own readers have come as far as
- * the release says.
+ * A member's side of the barriers: arrives, and waits for the release.
  *
  * Fibers that enter the same round merge into one arrival of their process. Who comes after the coordinator has
  * counted is told by the release, which names the last amendment it knew, and arrives anew.
@@ -16,20 +15,17 @@ import {
   type BarrierOptions,
   type BarrierResult,
   BarrierTimedOut,
-  type Drained,
   ModeMismatch,
   RangeLost
 } from "../../services/Barrier.ts"
 import { CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../services/Member.ts"
-import type { RingTarget } from "../../services/Ring.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
 import { type Alarm, Deadlines } from "./Deadlines.ts"
 import { CurrentDeliveries } from "./Delivery.ts"
-import { drain, drainedAlready, type DrainingOf } from "./Draining.ts"
 import type { Mesh } from "./Mesh.ts"
-import type { Cursor, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
+import { Returns } from "./Returns.ts"
 import { allMembers } from "./Roster.ts"
 
 type Outcome =
@@ -91,7 +87,7 @@ export interface ArrivalsParts {
 export class Arrivals {
   readonly #link: ControlLink
   readonly #mesh: Mesh
-  readonly #settled: Settled
+  readonly #returns: Returns
   readonly #deadlines: Deadlines
   /** By group and name: what the next fiber joins. */
   readonly #open = new Map<string, Arrived>()
@@ -102,7 +98,7 @@ export class Arrivals {
   constructor({ alarm, clock, link, mesh, settled }: ArrivalsParts) {
     this.#link = link
     this.#mesh = mesh
-    this.#settled = settled
+    this.#returns = new Returns(mesh, clock, settled.trace)
     this.#deadlines = new Deadlines(clock, alarm, (nowMillis) => this.#expire(nowMillis))
     link.onNotice((notice) => this.#take(notice))
     link.onLoss((reason) => this.#lose(reason))
@@ -179,7 +175,7 @@ export class Arrivals {
   ): Effect.Effect<BarrierResult, BarrierError> {
     switch (outcome._tag) {
       case "Released":
-        return this.#drain(outcome.release, entering.untilMillis)
+        return this.#returns.after(outcome.release, entering.untilMillis)
       case "Missed":
         return this.#arrive(entering)
       case "Failed":
@@ -364,58 +360,6 @@ export class Arrivals {
       else for (const waiting of arrived.waiting) waiting.settle(lost())
     }
   }
-
-  // --- draining ---
-
-  #drain(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
-    if (!release.drain) return Effect.succeed(resultOf(release, []))
-    const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
-    // What is there already is not late, however late the release came.
-    const drained = this.#drainedAlready(release, targets)
-    if (drained !== undefined) return Effect.succeed(resultOf(release, drained))
-    return Effect.forEach(targets, (target) => this.#reached(release, target), { concurrency: "unbounded" }).pipe(
-      Effect.timeoutOrElse({
-        duration: Math.max(1, untilMillis - this.#deadlines.nowMillis),
-        orElse: () => Effect.fail(this.#undrained(release, targets))
-      }),
-      Effect.map((drained) => resultOf(release, drained))
-    )
-  }
-
-  #drainedAlready(release: Released, targets: ReadonlyArray<RingTarget>): ReadonlyArray<Drained> | undefined {
-    const cursor = cursorOf(release)
-    const isThere = (target: RingTarget): boolean => {
-      const source = this.#mesh.source(target.ring)
-      return source !== undefined && source.lost === undefined && source.hasReached(target, cursor)
-    }
-    if (!targets.every(isThere)) return undefined
-    return targets.map((target) =>
-      drainedAlready(
-        this.#mesh.source(target.ring) as MessageSource,
-        target,
-        cursor,
-        this.#drainingOf(release),
-        this.#settled.trace
-      )
-    )
-  }
-
-  #reached(release: Released, target: RingTarget): Effect.Effect<Drained, RangeLost> {
-    const source = this.#mesh.source(target.ring)
-    if (source === undefined) return Effect.fail(new RangeLost({ ring: target.ring, from: 0, to: target.position }))
-    return drain(source, target, cursorOf(release), this.#drainingOf(release), this.#settled.trace)
-  }
-
-  #drainingOf({ mode, name, round }: Released): DrainingOf {
-    return { round, name, mode, member: this.#mesh.self, side: "member" }
-  }
-
-  #undrained(release: Released, targets: ReadonlyArray<RingTarget>): BarrierTimedOut {
-    const undrained = targets.filter(({ position, ring }) =>
-      (this.#mesh.source(ring)?.position(cursorOf(release)) ?? 0) < position
-    )
-    return new BarrierTimedOut({ name: release.name, absent: [], undrained, undecided: false })
-  }
 }
 
 const failed = (error: BarrierError): Outcome => ({ _tag: "Failed", error })
@@ -427,17 +371,11 @@ const settledLater = (waiting: Waiting): Effect.Effect<Outcome> => {
   return Deferred.await(outcome)
 }
 
-// What a processing fence waits for is over when it is released: the members look, and find out what was lost.
-const cursorOf = ({ mode }: Released): Cursor => mode === "processingFence" ? "handled" : "delivered"
-
 const keyOf = ({ group, name }: { readonly group: string; readonly name: string }): string =>
   `${group.length} ${group} ${name}`
 
 const timedOut = ({ name }: Arrived, absent: ReadonlyArray<MemberId>) =>
   new BarrierTimedOut({ name, absent, undrained: [], undecided: false })
-
-const isExempt = ({ exempt }: Released, self: MemberId, ring: number): boolean =>
-  exempt.some((exemption) => exemption.ring === ring && isSame(exemption.member, self))
 
 const reasons = ["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"] as const
 
@@ -445,14 +383,4 @@ const refusalOf = ({ name }: Arrived, answer: Extract<Answer, { readonly _tag: "
   if (answer._tag === "Mismatch") return new ModeMismatch({ name, asked: answer.asked, round: answer.round })
   const reason = reasons.find((known) => known === answer.reason) ?? "malformed"
   return new ArrivalRefused({ name, reason, detail: answer.detail })
-}
-
-const resultOf = (
-  { departed, exempt, mode, round, targets, withdrawn }: Released,
-  drained: ReadonlyArray<Drained>
-): BarrierResult => {
-  const release = { round, mode, targets, exempt, drained }
-  return departed.length + withdrawn.length === 0
-    ? { _tag: "Satisfied", ...release }
-    : { _tag: "Degraded", ...release, departed, withdrawn }
 }
