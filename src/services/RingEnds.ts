@@ -268,10 +268,13 @@ class MessageReader {
   #poll(): ReadonlyArray<RingMessage> {
     const messages: Array<RingMessage> = []
     let isCopied = false
-    for (const { end, flags, payload } of this.#port.poll(framesMax)) {
+    for (const frame of this.#port.poll(framesMax)) {
+      const { end, flags, payload } = frame
       isCopied ||= (flags & (partFlag | continuedFlag)) !== 0
       const whole = this.#parts.whole(flags, payload)
-      if (whole !== undefined) messages.push({ payload: whole, end })
+      // Most messages are one frame: it is the message.
+      if (whole === payload) messages.push(frame)
+      else if (whole !== undefined) messages.push({ payload: whole, end })
     }
     if (isCopied && this.#port.evicted() !== undefined) return []
     // Parts alone lend nothing, and the next part may need their room.
