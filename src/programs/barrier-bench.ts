@@ -20,8 +20,8 @@ const memberCounts = ["2", "4", "8"] as const
 
 const settings = {
   rounds: setting("rounds", (name) => countFlag(name, 10_000_000), {
-    description: "Barriers of each mode that are timed, after a quarter as many that are not",
-    fallback: 2000
+    description: "Barriers of each mode that are timed, after half as many that are not",
+    fallback: 5000
   }),
   idleMillis: setting("idle", millisFlag, {
     description: "How long members do nothing while their use of the processor is measured",
@@ -85,7 +85,7 @@ const barrierFigures = (members: number, { idleMillis, rounds, strategy }: Value
       region: `bench-${process.pid}`,
       members,
       strategy,
-      warmup: Math.ceil(rounds / 4),
+      warmup: Math.ceil(rounds / 2),
       rounds,
       idleMillis
     }

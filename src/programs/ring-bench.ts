@@ -17,7 +17,7 @@ const groupNames = ["64B", "1KiB", "two readers", "spinning", "asleep", "rivals"
 const settings = {
   messages: setting("messages", (name) => countFlag(name, 1_000_000_000), {
     description: "Messages of 64 bytes to carry in each measurement; a quarter as many of 1 KiB",
-    fallback: 4_000_000
+    fallback: 8_000_000
   }),
   trips: setting("trips", (name) => countFlag(name, 100_000_000), {
     description: "Round trips in each measurement that spins; a twentieth as many where both sides sleep",

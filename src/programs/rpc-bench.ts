@@ -75,7 +75,7 @@ const callsFigure = (key: string, calls: number, ways: Partial<RpcJob>): Measuri
       strategy: "park",
       over: "ring",
       path: join(tmpdir(), `ringfence-${region}.sock`),
-      warmup: Math.ceil(calls / 4),
+      warmup: Math.ceil(calls / 2),
       calls,
       ...ways
     }
