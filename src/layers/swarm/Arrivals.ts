@@ -189,13 +189,20 @@ export class Arrivals {
   }
 
   #offer(arrived: Arrived, waiting: Waiting): boolean {
-    let asked = 0
+    let asked: number | undefined
     const isTold = this.#link.offer((number) => {
       asked = number
       return this.#arrival(arrived, waiting, number)
     })
-    if (!isTold) arrived.requests.delete(asked)
+    if (!isTold && asked !== undefined) this.#unsay(arrived, waiting, asked)
     return isTold
+  }
+
+  // It was made and not written: the coordinator does not know an amendment of what it has never heard.
+  #unsay(arrived: Arrived, waiting: Waiting, number: number): void {
+    arrived.requests.delete(number)
+    arrived.amendments = waiting.amendment
+    waiting.amendment = Infinity
   }
 
   // A coordinator that does not listen must not hold anybody beyond the deadline.
