@@ -9,11 +9,14 @@ import type { BarrierError, BarrierMode, BarrierResult } from "../../src/service
 import type { MemberId } from "../../src/services/Member.ts"
 import type { Ring } from "../../src/services/Ring.ts"
 import { type Hold, holding, interposing, losing, unseen } from "./held.ts"
+import { chatter } from "./lifecycleFailover.ts"
 import { collect } from "./messengerDelivery.ts"
 import { parked, Tick } from "./parked.ts"
+import { stoppable } from "./stoppable.ts"
 import {
   at,
   enterAll,
+  eventually,
   failedWith,
   fork,
   joinAll,
@@ -464,6 +467,31 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
           hold.held = false
           const again = yield* late.barrier.enter("b")
           assert.strictEqual((yield* joined(family, waiting)).round, again.round)
+        })
+    )
+
+    swarmTest(
+      family,
+      "fibers of one arrival that enter again when their member was evicted are in one round, and wait for it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { go, over, stop } = stoppable()
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
+          const [coordinator, evicted] = [at(members, 0), at(members, 1)]
+          let entries = 0
+          const enter: Effect.Effect<BarrierResult, BarrierError> = Effect.suspend(() => {
+            entries += 1
+            if (entries > 100) return Effect.die("they enter again and again")
+            return Effect.catchTag(evicted.barrier.enter("b"), "CoordinatorLost", () => enter)
+          })
+          const waiting = yield* fork(Effect.all([enter, enter], { concurrency: 2 }))
+          yield* stop
+          yield* joined(family, yield* fork(chatter(coordinator, 400)))
+          yield* go
+          yield* eventually(family, () => entries === 4)
+          yield* staysWaiting(family, waiting)
+          const { round } = yield* coordinator.barrier.enter("b")
+          assert.deepStrictEqual((yield* joined(family, waiting)).map((result) => result.round), [round, round])
         })
     )
 

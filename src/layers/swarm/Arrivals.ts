@@ -357,14 +357,14 @@ export class Arrivals {
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
-    // Who enters again at once is not meant.
+    // Who enters again at once is not meant, neither in a new arrival nor in the same one.
     for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for whoever coordinates next.
       if (arrived.requests.size === 0) continue
       const lost = () => failed(new CoordinatorLost({ reason }))
       if (reason !== "silent") this.#end(arrived, lost)
       // The coordinator lives and knows it: each fiber takes it back as it goes.
-      else for (const waiting of arrived.waiting) waiting.settle(lost())
+      else for (const waiting of Array.from(arrived.waiting)) waiting.settle(lost())
     }
   }
 }
