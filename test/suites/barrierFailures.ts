@@ -419,6 +419,30 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "what the coordinator had released before it died counts, though it let somebody in right before",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding((name) => name === "coordinator", hold)
+          const members = yield* joinAll(swarm, 3, (index) => index === 2 ? { over } : {})
+          hold.held = true
+          const slow = yield* fork(at(members, 2).barrier.enter("b"))
+          let isAdmitting = false
+          at(members, 1).core.link.onNotice(({ _tag }) => void (isAdmitting ||= _tag === "Admitting"))
+          yield* fork(Effect.exit(swarm.join("late")))
+          yield* eventually(family, () => isAdmitting)
+          const [first] = yield* joined(family, yield* fork(enterAll(members.slice(0, 2), "b")))
+          yield* at(members, 0).kill
+          yield* staysWaiting(family, slow, 200)
+          hold.held = false
+          // all look again, and it finds first what it reads
+          yield* Effect.scoped(at(members, 1).ring.openWriter("a bell"))
+          assert.strictEqual((yield* joined(family, slow)).round, first?.round)
+        })
+    )
+
+    swarmTest(
+      family,
       "an arrival that its sender meant for the dead coordinator does not count for the next one",
       (swarm) =>
         Effect.gen(function*() {

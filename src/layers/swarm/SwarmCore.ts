@@ -188,9 +188,13 @@ export class Core {
     })
   }
 
-  /** Ends when it is time to look, or when something happened that calls for it. */
+  /**
+   * Ends when it is time to look, or when something happened that calls for it. In a turn of its own: what calls may be
+   * in the midst of what a coordinator said that is dead by now, and all of that counts first.
+   */
   readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
+      Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
     )
   )
