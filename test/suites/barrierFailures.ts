@@ -554,6 +554,19 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
         })
     )
 
+    swarmTest(
+      family,
+      "what waits in a coordinator that ends without a standby ends with it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const waiting = yield* fork(at(members, 0).barrier.enter("b"))
+          yield* staysWaiting(family, waiting)
+          yield* at(members, 0).close
+          assert.strictEqual((yield* failedWith(family, waiting))._tag, "ShuttingDown")
+        })
+    )
+
     const eventuallyCoordinates = Effect.fnUntraced(function*(member: TestMember) {
       for (let i = 0; i < 500 && !member.coordinator.coordinates(); i += 1) yield* family.elapse(5)
       assert.isTrue(member.coordinator.coordinates())
