@@ -108,7 +108,8 @@ export class MessageWriter {
   readonly #roomMillis: number
   /** A message in parts has the ring to itself until its last part is written. */
   readonly #parts = Semaphore.makeUnsafe(1)
-  #inParts = false
+  /** Those who write in parts, or wait for their turn to. */
+  #inTurn = 0
   #unpublished = false
 
   constructor(port: RingWriterPort, options: RingWriterOptions) {
@@ -126,7 +127,7 @@ export class MessageWriter {
   }
 
   #fits(message: Uint8Array): boolean {
-    return !this.#inParts && message.length <= this.#frameBytesMax
+    return this.#inTurn === 0 && message.length <= this.#frameBytesMax
   }
 
   offer(message: Uint8Array, header = plainHeader): boolean {
@@ -134,7 +135,7 @@ export class MessageWriter {
     if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
     // What is written and not published takes room that nobody can give back.
-    return this.#unpublished && !this.#inParts && this.publish() && this.append(message, header) && this.publish()
+    return this.#unpublished && this.#inTurn === 0 && this.publish() && this.append(message, header) && this.publish()
   }
 
   publish(): true {
@@ -156,7 +157,17 @@ export class MessageWriter {
       const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
       return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
     }
-    return this.#parts.withPermits(1)(this.#sendParts(message, header))
+    const entered = Effect.sync(() => {
+      this.#inTurn += 1
+    })
+    const left = Effect.sync(() => {
+      this.#inTurn -= 1
+    })
+    return Effect.acquireUseRelease(
+      entered,
+      () => this.#parts.withPermits(1)(this.#sendParts(message, header)),
+      () => left
+    )
   }
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
@@ -170,7 +181,6 @@ export class MessageWriter {
   #sendParts(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     const partBytes = this.#port.payloadBytesMax
     return Effect.suspend(() => {
-      this.#inParts = true
       this.publish()
       let at = 0
       return Effect.whileLoop({
@@ -184,9 +194,7 @@ export class MessageWriter {
           at = Math.max(1, at + partBytes)
         }
       })
-    }).pipe(Effect.ensuring(Effect.sync(() => {
-      this.#inParts = false
-    })))
+    })
   }
 
   #sendFrame(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {

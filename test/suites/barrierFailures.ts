@@ -9,11 +9,14 @@ import type { BarrierError, BarrierMode, BarrierResult } from "../../src/service
 import type { MemberId } from "../../src/services/Member.ts"
 import type { Ring } from "../../src/services/Ring.ts"
 import { type Hold, holding, interposing, losing, unseen } from "./held.ts"
+import { chatter } from "./lifecycleFailover.ts"
 import { collect } from "./messengerDelivery.ts"
 import { parked, Tick } from "./parked.ts"
+import { stoppable } from "./stoppable.ts"
 import {
   at,
   enterAll,
+  eventually,
   failedWith,
   fork,
   joinAll,
@@ -416,6 +419,30 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "what the coordinator had released before it died counts, though it let somebody in right before",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding((name) => name === "coordinator", hold)
+          const members = yield* joinAll(swarm, 3, (index) => index === 2 ? { over } : {})
+          hold.held = true
+          const slow = yield* fork(at(members, 2).barrier.enter("b"))
+          let isAdmitting = false
+          at(members, 1).core.link.onNotice(({ _tag }) => void (isAdmitting ||= _tag === "Admitting"))
+          yield* fork(Effect.exit(swarm.join("late")))
+          yield* eventually(family, () => isAdmitting)
+          const [first] = yield* joined(family, yield* fork(enterAll(members.slice(0, 2), "b")))
+          yield* at(members, 0).kill
+          yield* staysWaiting(family, slow, 200)
+          hold.held = false
+          // all look again, and it finds first what it reads
+          yield* Effect.scoped(at(members, 1).ring.openWriter("a bell"))
+          assert.strictEqual((yield* joined(family, slow)).round, first?.round)
+        })
+    )
+
+    swarmTest(
+      family,
       "an arrival that its sender meant for the dead coordinator does not count for the next one",
       (swarm) =>
         Effect.gen(function*() {
@@ -469,6 +496,31 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "fibers of one arrival that enter again when their member was evicted are in one round, and wait for it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { go, over, stop } = stoppable()
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
+          const [coordinator, evicted] = [at(members, 0), at(members, 1)]
+          let entries = 0
+          const enter: Effect.Effect<BarrierResult, BarrierError> = Effect.suspend(() => {
+            entries += 1
+            if (entries > 100) return Effect.die("they enter again and again")
+            return Effect.catchTag(evicted.barrier.enter("b"), "CoordinatorLost", () => enter)
+          })
+          const waiting = yield* fork(Effect.all([enter, enter], { concurrency: 2 }))
+          yield* stop
+          yield* joined(family, yield* fork(chatter(coordinator, 400)))
+          yield* go
+          yield* eventually(family, () => entries === 4)
+          yield* staysWaiting(family, waiting)
+          const { round } = yield* coordinator.barrier.enter("b")
+          assert.deepStrictEqual((yield* joined(family, waiting)).map((result) => result.round), [round, round])
+        })
+    )
+
+    swarmTest(
+      family,
       "a standby takes over with all that its predecessor had announced",
       (swarm) =>
         Effect.gen(function*() {
@@ -499,6 +551,19 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
           assert.deepStrictEqual(yield* outcomes(waiting), ["CoordinatorLost replaced"])
           const again = yield* joined(family, yield* fork(enterAll(members.slice(1), "b")))
           assert.deepStrictEqual(again.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+        })
+    )
+
+    swarmTest(
+      family,
+      "what waits in a coordinator that ends without a standby ends with it",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const waiting = yield* fork(at(members, 0).barrier.enter("b"))
+          yield* staysWaiting(family, waiting)
+          yield* at(members, 0).close
+          assert.strictEqual((yield* failedWith(family, waiting))._tag, "ShuttingDown")
         })
     )
 

@@ -360,6 +360,19 @@ export const barrierRoundsSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
+      "arrivals whose name is longer than a frame meet as any other",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const name = "a long name ".repeat(500)
+          const meeting = yield* fork(enterAll([...members, at(members, 1)], name, { deadline: 2000 }))
+          const results = yield* joined(family, meeting)
+          assert.deepStrictEqual(results.map(({ round }) => round), [1, 1, 1])
+        })
+    )
+
+    swarmTest(
+      family,
       "a member that joins while a round is open belongs to the next one",
       (swarm) =>
         Effect.gen(function*() {

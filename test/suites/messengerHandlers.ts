@@ -107,10 +107,11 @@ export const messengerHandlersSuite = (family: SwarmFamily): void => {
           const { messenger } = at(members, 0)
           const [one, two] = [yield* part, yield* part]
           const both = yield* Latch.make(false)
+          const begun = new Set<string>()
           const ended: Array<string> = []
           const closes = (name: string, other: Effect.Effect<void>) => () =>
             Effect.gen(function*() {
-              if (name === "two") yield* both.open
+              if (begun.add(name).size === 2) yield* both.open
               yield* both.await
               yield* other
               ended.push(name)

@@ -43,6 +43,28 @@ export const ringPoliciesSuite = (family: RingFamily): void => {
         })
     )
 
+    ringTest(
+      family,
+      "wait: nobody overtakes those who wait for their turn",
+      (swarm) =>
+        Effect.gen(function*() {
+          const writer = yield* writerOf(yield* swarm.attach("writer"))
+          const reader = yield* readerOf(yield* swarm.attach("reader"))
+          fill(writer.offer, 0, length)
+          const first = yield* Effect.forkChild(
+            Effect.map(writer.send(stamped(room, length)), () => writer.offer(stamped(99, length))),
+            { startImmediately: true }
+          )
+          const second = yield* Effect.forkChild(writer.send(stamped(room + 1, length)), { startImmediately: true })
+          reader.poll()
+          reader.poll()
+          assert.isFalse(yield* Fiber.join(first))
+          yield* Fiber.join(second)
+          assert.deepStrictEqual(sequencesOf(reader.poll()), [room, room + 1])
+          assert.isTrue(writer.offer(stamped(room + 2, length)))
+        })
+    )
+
     ringTest(family, "wait: without a reader nothing is waited for", (swarm) =>
       Effect.gen(function*() {
         const writer = yield* writerOf(yield* swarm.attach("writer"))

@@ -189,13 +189,20 @@ export class Arrivals {
   }
 
   #offer(arrived: Arrived, waiting: Waiting): boolean {
-    let asked = 0
+    let asked: number | undefined
     const isTold = this.#link.offer((number) => {
       asked = number
       return this.#arrival(arrived, waiting, number)
     })
-    if (!isTold) arrived.requests.delete(asked)
+    if (!isTold && asked !== undefined) this.#unsay(arrived, waiting, asked)
     return isTold
+  }
+
+  // It was made and not written: the coordinator does not know an amendment of what it has never heard.
+  #unsay(arrived: Arrived, waiting: Waiting, number: number): void {
+    arrived.requests.delete(number)
+    arrived.amendments = waiting.amendment
+    waiting.amendment = Infinity
   }
 
   // A coordinator that does not listen must not hold anybody beyond the deadline.
@@ -350,14 +357,14 @@ export class Arrivals {
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
-    // Who enters again at once is not meant.
+    // Who enters again at once is not meant, neither in a new arrival nor in the same one.
     for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for whoever coordinates next.
       if (arrived.requests.size === 0) continue
       const lost = () => failed(new CoordinatorLost({ reason }))
       if (reason !== "silent") this.#end(arrived, lost)
       // The coordinator lives and knows it: each fiber takes it back as it goes.
-      else for (const waiting of arrived.waiting) waiting.settle(lost())
+      else for (const waiting of Array.from(arrived.waiting)) waiting.settle(lost())
     }
   }
 }

@@ -188,9 +188,16 @@ export class Core {
     })
   }
 
-  /** Ends when it is time to look, or when something happened that calls for it. */
+  /** Whatever became of leaving: nothing waits here for what will not come any more. */
+  readonly end: Effect.Effect<void> = Effect.sync(() => this.#begin("gone"))
+
+  /**
+   * Ends when it is time to look, or when something happened that calls for it. In a turn of its own: what calls may be
+   * in the midst of what a coordinator said that is dead by now, and all of that counts first.
+   */
   readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
+      Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
     )
   )
@@ -377,7 +384,8 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   yield* core.join
   // While the loop above still looks: who leaves may be left itself.
   const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
-  yield* Effect.addFinalizer(() => Effect.suspend(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis()))))
+  const left = Effect.suspend(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis())))
+  yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
   return core
 })
 
