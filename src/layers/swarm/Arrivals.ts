@@ -115,7 +115,7 @@ export class Arrivals {
     })
   }
 
-  /** Looks after the deadlines. */
+  /** Ends what is late by that time. */
   look(nowMillis: number): void {
     this.#deadlines.look(nowMillis)
   }

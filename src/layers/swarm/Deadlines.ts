@@ -8,9 +8,6 @@ import * as Effect from "effect/Effect"
 /** Runs beside everything else, instead of what was given to it before. */
 export type Alarm = (effect: Effect.Effect<void>) => void
 
-/** What a timer can wait for at once. */
-const timerMillisMax = 2 ** 31 - 1
-
 export class Deadlines {
   readonly #clock: Clock.Clock
   readonly #alarm: Alarm
@@ -28,14 +25,15 @@ export class Deadlines {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
-  /** Something must be over by then. It may end earlier: then the timer rings for nothing. */
+  /** Something must be over by then: the timer is set to it if it is the next. It may ring for nothing. */
   add(untilMillis: number): void {
     if (untilMillis >= this.#nextMillis) return
     this.#nextMillis = untilMillis
-    const sleepMillis = Math.min(Math.max(1, untilMillis - this.nowMillis), timerMillisMax)
+    const sleepMillis = Math.max(1, untilMillis - this.nowMillis)
     this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.look(this.nowMillis))))
   }
 
+  /** Ends what is late by that time, and sets the timer to what is next. */
   look(nowMillis: number): void {
     this.#nextMillis = Infinity
     this.add(this.#expire(nowMillis))

@@ -118,14 +118,17 @@ export class MessageSource {
   catchUp(): boolean {
     if (this.#isCatchingUp || !this.port.ready()) return true
     this.#isCatchingUp = true
-    for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
-      for (const frame of frames) {
-        this.#begin(frame)
-        this.#pass(frame.end)
+    try {
+      for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
+        for (const frame of frames) {
+          this.#begin(frame)
+          this.#pass(frame.end)
+        }
+        this.#advance()
       }
-      this.#advance()
+    } finally {
+      this.#isCatchingUp = false
     }
-    this.#isCatchingUp = false
     this.#caughtUp()
     return !this.#noteLoss()
   }

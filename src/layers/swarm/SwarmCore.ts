@@ -207,8 +207,11 @@ export class Core {
   // Whoever sleeps is woken when somebody comes or goes, and need not look so often by itself.
   get #pauseMillis(): number {
     const { livenessMillis, strategy, suspectMillis } = this.settled
-    const isCalm = strategy === "park" && this.link.state === "up" && this.presiding?.isAdmitting !== true
-    return isCalm ? Math.min(livenessMillis * calmTimes, suspectMillis / 2) : livenessMillis
+    const { presiding } = this
+    const isCalm = strategy === "park" && this.link.state === "up" && presiding?.isAdmitting !== true
+    if (!isCalm) return livenessMillis
+    // Whoever coordinates has to see in time who reads nothing.
+    return Math.max(1, Math.min(livenessMillis * calmFactor, presiding === undefined ? Infinity : suspectMillis / 4))
   }
 
   get #calledFor(): Effect.Effect<void> {
@@ -340,8 +343,8 @@ export class Core {
   }
 }
 
-/** So much longer lasts the pause between two looks while nothing calls for one. */
-const calmTimes = 5
+/** So much longer is the pause between two looks while nothing calls for one. */
+const calmFactor = 5
 
 const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
 
