@@ -250,7 +250,15 @@ class MessageReader {
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
     this.#release()
     const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
-    if (!isReady) return this.#port.ended() ? Effect.succeed([]) : Effect.andThen(this.#wait, this.pull)
+    return isReady ? this.#taken : Effect.andThen(this.#wait, this.#takenOrEnded)
+  })
+
+  // Whether the writer is gone is asked of the system: only by those who wait.
+  readonly #takenOrEnded: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() =>
+    this.#port.ready() ? this.#taken : Effect.succeed([])
+  )
+
+  readonly #taken: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
     const messages = this.#poll()
     if (messages.length > 0) return Effect.succeed(messages)
     const failure = this.#failure()
