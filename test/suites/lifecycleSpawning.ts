@@ -42,6 +42,8 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           const child = yield* spawner.spawn({ ...worker, env: { EXTRA: "1", PATH: undefined } })
           assert.strictEqual(child.status()._tag, "Starting")
           const member = yield* joined(family, yield* fork(child.ready()))
+          // others may know that it is a member before it does
+          yield* eventually(family, () => at(started, 0).member !== undefined)
           assert.deepStrictEqual(member, at(started, 0).member?.coordinator.self)
           assert.strictEqual(member.name, "worker")
           const status = child.status()
