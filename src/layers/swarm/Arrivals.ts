@@ -190,12 +190,12 @@ export class Arrivals {
 
   #offer(arrived: Arrived, waiting: Waiting): boolean {
     let asked: number | undefined
-    const isTold = this.#link.offer((number) => {
+    const isWritten = this.#link.offer((number) => {
       asked = number
       return this.#arrival(arrived, waiting, number)
     })
-    if (!isTold && asked !== undefined) this.#unsay(arrived, waiting, asked)
-    return isTold
+    if (!isWritten && asked !== undefined) this.#unsay(arrived, waiting, asked)
+    return isWritten
   }
 
   // It was made and not written: the coordinator does not know an amendment of what it has never heard.

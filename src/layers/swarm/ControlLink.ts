@@ -26,7 +26,7 @@ type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
 
-/** What is told, made when its turn to be written comes. */
+/** What is told, or how it is made once its number is known. */
 export type Telling = Request | ((number: number) => Request)
 
 /** Room that all but the longest requests find enough. */

@@ -56,7 +56,7 @@ export interface SwarmOptions {
   readonly failoverMillis?: number | undefined
   /**
    * How often life is looked after, and a fifth as often while nothing changes: whoever sleeps is woken when a process
-   * comes or goes. Default 100.
+   * comes or goes. Whoever coordinates looks at least four times in `suspectMillis`. Default 100.
    */
   readonly livenessMillis?: number | undefined
   /** When a member that does not read is called suspect. Default 1,000. */
