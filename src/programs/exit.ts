@@ -28,17 +28,33 @@ export const exitCode = {
   internal: 70,
   /** Whoever started this program is gone, or did not hold the lifeline that it had promised. */
   ownerGone: 99,
-  interrupted: 130
+  /** The terminal is closed: SIGHUP. This and the two below are what a shell shows of a program that a signal ended. */
+  hungUp: 129,
+  /** Ctrl-C: SIGINT. */
+  interrupted: 130,
+  /** SIGTERM, and the work was not done yet. */
+  terminated: 143
 } as const
 
 /** The exit codes as the help shows them. */
 export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region unavailable, 4 timeout, 5 log or "
-  + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 130 interrupted"
+  + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 129 hung up, 130 interrupted, 143 terminated "
+  + "(serve and swarm, which run until then, end with 0 when they are hung up or terminated)"
 
-export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+/** The signals that end a program, all in the same way: it gives back what it holds. */
+export const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+export type EndingSignal = typeof endingSignals[number]
+
+/** How a program was told to end, if it was. */
+export interface ToldToEnd {
+  readonly signal: EndingSignal | undefined
+  /** It runs until then: a service manager that stops it is to see that it did so. */
+  readonly untilTerminated: boolean
+}
+
+export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, told: ToldToEnd): number => {
   if (Exit.isSuccess(exit)) return exitCode.ok
-  if (Cause.hasInterruptsOnly(exit.cause)) return exitCode.interrupted
-  return codeOfError(Cause.squash(exit.cause))
+  return Cause.hasInterruptsOnly(exit.cause) ? codeOfSignal(told) : codeOfError(Cause.squash(exit.cause))
 }
 
 /** One line for people, with what can be done about it; `undefined` where nothing is to be said. */
@@ -61,8 +77,6 @@ export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.
       yield* writeNotice(line)
       if (yield* debugging) yield* writeNotice(Cause.pretty(cause))
     }))
-
-export const teardown: Runtime.Teardown = (exit, onExit) => onExit(exitCodeOf(exit))
 
 // --- internal ---
 
@@ -132,6 +146,12 @@ const withHint = (message: string, hint: string | undefined): string => {
 
 /** Said already, or nobody is there to hear it. */
 const silent = new Set(["ShowHelp", "OutputClosed"])
+
+const codeOfSignal = ({ signal, untilTerminated }: ToldToEnd): number => {
+  if (signal === undefined || signal === "SIGINT") return exitCode.interrupted
+  if (untilTerminated) return exitCode.ok
+  return signal === "SIGTERM" ? exitCode.terminated : exitCode.hungUp
+}
 
 const codeOfError = (error: unknown): number => {
   const tag = tagOf(error)

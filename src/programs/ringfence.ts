@@ -2,7 +2,6 @@
 /**
  * `ringfence`: serve, publish, subscribe, members of a swarm, and programs that show and measure both.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"
@@ -14,8 +13,9 @@ import * as Layer from "effect/Layer"
 import { bench } from "./bench.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
-import { exitCodesText, reportFailure, teardown } from "./exit.ts"
+import { exitCodesText, reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
+import { runMain } from "./main.ts"
 import { publish } from "./publish.ts"
 import { serve } from "./serve.ts"
 import { quietStreams } from "./standard-streams.ts"
@@ -53,5 +53,5 @@ quietStreams.pipe(
   Effect.andThen(Command.run(ringfence, { version: version() })),
   reportFailure,
   Effect.provide(layer),
-  NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  runMain
 )

@@ -13,6 +13,7 @@ import { Diagnostics } from "../services/Diagnostics.ts"
 import { Sequencer } from "../services/Sequencer.ts"
 import * as Topic from "../services/Topic.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { Ending } from "./main.ts"
 import { endPrefault, showPrefault } from "./prefault-progress.ts"
 import { planSizes } from "./region-plan.ts"
 import { printEvent } from "./report.ts"
@@ -98,6 +99,7 @@ const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, 
 const serving = (target: Target, json: boolean) =>
   Effect.gen(function*() {
     endPrefault()
+    yield* Ending.use(({ untilTerminated }) => untilTerminated)
     const { events } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)

@@ -16,6 +16,7 @@ import { Coordinator } from "../services/Coordinator.ts"
 import { type ChildExit, type Custody, Spawner } from "../services/Spawner.ts"
 import { entryPath } from "./children.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { Ending } from "./main.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
 import { printEvent } from "./report.ts"
 import { describeSwarmEvent, type SwarmEvent } from "./swarm-events.ts"
@@ -157,6 +158,7 @@ const layerOf = ({ coordinator, invitedOnly, members, name: given, region, ringB
 
 // That nobody reads its lines any more is no reason to end.
 const takingPart = Effect.fnUntraced(function*(values: Values) {
+  yield* Ending.use(({ untilTerminated }) => untilTerminated)
   const coordinator = yield* Coordinator
   const { info } = yield* CxlMemory.CxlMemory
   const describe = describeSwarmEvent(coordinator)

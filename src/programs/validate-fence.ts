@@ -3,7 +3,6 @@
  * Validates the delivery fence on this machine: `node dist/programs/validate-fence.js --rounds N` lets the members of a
  * swarm burst and meet N times, in both forms of the test, as processes over shared memory and as fibers in the heap.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
@@ -11,11 +10,12 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ChecksFailed, namesOfFailed } from "./checks.ts"
-import { reportFailure, teardown } from "./exit.ts"
+import { reportFailure } from "./exit.ts"
 import { FenceForm } from "./fence-jobs.ts"
 import * as FencePlan from "./fence-plan.ts"
 import * as FenceRun from "./fence-run.ts"
 import { layerLogLines } from "./log-lines.ts"
+import { runMain } from "./main.ts"
 import { countFlag, formatMicros, plural } from "./quantities.ts"
 import { printReport } from "./report.ts"
 import { quietStreams, writeNotice } from "./standard-streams.ts"
@@ -71,5 +71,5 @@ quietStreams.pipe(
   Effect.andThen(Command.run(validate, { version: version() })),
   reportFailure,
   Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter), layerLogLines)),
-  NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  runMain
 )

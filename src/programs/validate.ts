@@ -3,7 +3,6 @@
  * Validates the whole log on this machine: `node dist/programs/validate.js --gib N` carries N GiB of records through
  * four brokers from two publisher processes to one subscriber process, and checks all that is promised of them.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
@@ -12,9 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { ChecksFailed, namesOfFailed } from "./checks.ts"
-import { reportFailure, teardown } from "./exit.ts"
+import { reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
 import * as LogRun from "./log-run.ts"
+import { runMain } from "./main.ts"
 import { countFlag, formatBytes, formatCount, plural } from "./quantities.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "./region-plan.ts"
 import { printReport } from "./report.ts"
@@ -83,5 +83,5 @@ quietStreams.pipe(
   Effect.andThen(Command.run(validate, { version: version() })),
   reportFailure,
   Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter), layerLogLines)),
-  NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  runMain
 )

@@ -16,7 +16,7 @@ describe("help", () => {
           assert.match(text, new RegExp(`^  ${command} {2,}\\S`, "m"))
         }
         assert.match(text, /ringfence serve --topic lines/)
-        assert.match(text, /Exit codes: 0 ok, .* 130 interrupted/)
+        assert.match(text, /Exit codes: 0 ok, .* 130 interrupted, 143 terminated/)
       }
     }))
 

@@ -12,14 +12,14 @@ const shared = statfsSync("/dev/shm")
 const plentyFree = shared.bavail * shared.bsize > 8 * 1024 ** 3
 
 describe.skipIf(process.platform !== "linux")("signals", () => {
-  it.live("a server that is interrupted or terminated removes its region", () =>
+  it.live("a server that is interrupted, terminated or hung up removes its region, and ends well when it was stopped", () =>
     Effect.gen(function*() {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 0], ["SIGHUP", 0]] as const) {
         const region = freshRegion("serving")
         const server = yield* serve(region)
         assert.strictEqual(filesOf(region).length, 1)
         server.signal(signal)
-        assert.deepStrictEqual(yield* server.ended, { code: 130, signal: null })
+        assert.deepStrictEqual(yield* server.ended, { code, signal: null })
         assert.deepStrictEqual(filesOf(region), [])
         assert.strictEqual(server.stderr, "")
       }
@@ -66,6 +66,22 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       assert.strictEqual(yield* publisher.code, 130)
       assert.strictEqual(publisher.stderr, "published so far: 2 records, 2 acknowledged\n")
       yield* server.told(/"_tag":"SessionEnded".*"reason":"closed","committedBatches":\d+,"committedMessages":2/)
+    }))
+
+  it.live("a publisher that is terminated or hung up says how far it came, and that it was not done", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("terminated")
+      const server = yield* serve(region, "--json", "--topic", "lines")
+      for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+        const publisher = yield* start(["publish", "--region", region, "lines"])
+        publisher.write("one\ntwo\n")
+        const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "2"])
+        assert.strictEqual(yield* reader.code, 0, reader.stderr)
+        publisher.signal(signal)
+        assert.deepStrictEqual(yield* publisher.ended, { code, signal: null })
+        assert.strictEqual(publisher.stderr, "published so far: 2 records, 2 acknowledged\n")
+      }
+      yield* server.told(/"_tag":"SessionEnded".*"reason":"closed".*"committedMessages":2/)
     }))
 
   it.live("a publisher that waits for room can be interrupted", () =>
