@@ -66,6 +66,24 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
     }))
 })
 
+describe.skipIf(process.platform !== "linux")("validate-calls", () => {
+  it.live("calls, looks at the memory of both ends, and finds that nothing is left of the calls", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* runEntry("validate-calls", ["--calls", "3000", "--every", "1000", "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const report = JSON.parse(text)
+      assert.deepInclude(report, { program: "validate-calls", passed: true, calls: 3000 })
+      assert.lengthOf(report.checks, 3)
+      assert.deepStrictEqual(
+        report.samples.map(({ calls, collected }: Record<string, unknown>) => [calls, collected]),
+        [[1000, false], [1000, true], [2000, false], [3000, false], [3000, true]]
+      )
+      for (const { client, server } of report.samples) {
+        for (const { heapBytes, residentBytes } of [client, server]) assert.isAbove(residentBytes, heapBytes)
+      }
+    }))
+})
+
 describe.skipIf(process.platform !== "linux")("bench log", () => {
   it.live("measures the log beside the copy limit, and compares the sums of all bytes", () =>
     Effect.gen(function*() {
