@@ -20,6 +20,7 @@ export {
   NameRefused
 } from "./services/Coordinator.ts"
 export { Diagnostics, type LogSnapshot } from "./services/Diagnostics.ts"
+export { DurationInvalid } from "./services/DurationInput.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
 export {
   CoordinatorLost,

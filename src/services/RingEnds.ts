@@ -2,11 +2,11 @@
  * The two ends of a ring as programs use them: whole messages, waiting, policies.
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import { millisOf } from "./DurationInput.ts"
 import {
   type FrameHeader,
   type FullPolicy,
@@ -118,7 +118,7 @@ export class MessageWriter {
     this.#policy = options.whenFull ?? "wait"
     this.#limitBytes = options.messageBytesMax ?? defaultMessageBytesMax
     this.#frameBytesMax = Math.min(this.#limitBytes, port.payloadBytesMax)
-    this.#roomMillis = Duration.toMillis(Duration.fromInputUnsafe(options.roomDeadline ?? "30 seconds"))
+    this.#roomMillis = millisOf("roomDeadline", options.roomDeadline ?? "30 seconds")
   }
 
   /** One frame, at once. False when there is no room, or when the message needs more than one. */

@@ -126,9 +126,9 @@ class Run {
         name,
         {
           ...options,
-          livenessMillis: 20,
-          failoverMillis: 400,
-          joinDeadlineMillis: 2000,
+          livenessInterval: 20,
+          failover: 400,
+          joinDeadline: 2000,
           drain: this.#fault === "draining off" ? "off" : "on",
           over: (rings) => watching(book)(spoiling(this.#fault)(rings))
         }

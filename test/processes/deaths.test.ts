@@ -254,7 +254,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
     "B9 a member that is stopped is suspect, not dead, and when it goes on it knows all that it missed",
     (region) =>
       Effect.gen(function*() {
-        const first = yield* coordinator(region, "m0", { suspectMillis: 300 })
+        const first = yield* coordinator(region, "m0", { suspectAfter: 300 })
         const stopped = yield* member(region, "stopped")
         const third = yield* member(region, "m2")
         stopped.signal("SIGSTOP")
@@ -278,10 +278,10 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
     "a member that is stopped while another joins holds it up until its deadline, and nobody else",
     (region) =>
       Effect.gen(function*() {
-        const first = yield* coordinator(region, "m0", { joinDeadlineMillis: 600, joinTurnMillis: 150 })
+        const first = yield* coordinator(region, "m0", { joinDeadline: 600, joinTurn: 150 })
         const stopped = yield* member(region, "stopped")
         stopped.signal("SIGSTOP")
-        const refused = yield* startMember("member", region, { name: "refused", joinDeadlineMillis: 600 })
+        const refused = yield* startMember("member", region, { name: "refused", joinDeadline: 600 })
         assert.strictEqual(yield* failureOf(refused.joined), "JoinRefused deadline")
         // Meanwhile the members meet where the stopped one is not needed.
         stopped.signal("SIGCONT")

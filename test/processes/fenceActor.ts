@@ -88,7 +88,7 @@ const layerOf = (joining: Joining, notes: Notes) => {
     })
   )
   const drain = fault === "draining off" ? "off" : "on"
-  return Swarm.layer({ name, coordinate, standby, drain, livenessMillis: 20 }).pipe(
+  return Swarm.layer({ name, coordinate, standby, drain, livenessInterval: 20 }).pipe(
     Layer.provideMerge(watched),
     Layer.provideMerge(Rings.layerNative),
     Layer.provideMerge(memory(joining))

@@ -454,7 +454,7 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
           })
           const members = yield* joinAll(swarm, 3, (index) => ({
             standby: index === 1,
-            ...index === 2 ? { over: unaware, livenessMillis: 60_000 } : {}
+            ...index === 2 ? { over: unaware, livenessInterval: 60_000 } : {}
           }))
           const standby = at(members, 1)
           hold.held = true

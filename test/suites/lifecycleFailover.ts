@@ -124,7 +124,7 @@ export const lifecycleFailoverSuite = (family: SwarmFamily): void => {
           const members = yield* joinAll(
             swarm,
             3,
-            (index) => index === 1 ? { over, standby: true } : { failoverMillis: 600 }
+            (index) => index === 1 ? { over, standby: true } : { failover: 600 }
           )
           yield* stop
           const waiting = yield* fork(at(members, 2).barrier.enter("meet"))

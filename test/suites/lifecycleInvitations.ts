@@ -81,7 +81,7 @@ export const lifecycleInvitationsSuite = (family: SwarmFamily): void => {
       "an invitation that nobody uses is void some time after its end",
       (swarm) =>
         Effect.gen(function*() {
-          const host = yield* swarm.join("m0", { coordinate: true, joinDeadlineMillis: 200 })
+          const host = yield* swarm.join("m0", { coordinate: true, joinDeadline: 200 })
           const { spawner } = yield* spawnerOf(swarm, host)
           const { joined: never } = yield* spawner.invite({ expires: "50 millis" })
           const error = yield* failedWith(family, yield* fork(never))

@@ -2,7 +2,9 @@
  * How one becomes a member, and who does not.
  */
 import { assert, describe } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { JoinRefused } from "../../src/services/Coordinator.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
@@ -89,9 +91,37 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
 
     swarmTest(family, "without a coordinator there is nothing to join", (swarm) =>
       Effect.gen(function*() {
-        const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadlineMillis: 300 })))
+        const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadline: 300 })))
         assert.strictEqual(reasonOf(yield* failedWith(family, joining)), "noCoordinator")
       }))
+
+    swarmTest(
+      family,
+      "times are durations of any form, and one that is none is named before anything is joined",
+      (swarm) =>
+        Effect.gen(function*() {
+          for (const joinDeadline of ["300 millis", { milliseconds: 300 }, Duration.millis(300)] as const) {
+            const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadline })))
+            const refused = yield* fork(Effect.flip(Fiber.join(joining)))
+            const { millis, value } = yield* timed(family, refused)
+            assert.strictEqual(reasonOf(value), "noCoordinator")
+            assert.isAtLeast(millis, 290)
+            assert.isAtMost(millis, soon(family, 350))
+          }
+          // As configuration and JSON bring them: types refuse the first.
+          const none: ReadonlyArray<readonly [Duration.Input, string]> = [
+            ["soon" as "1 second", `"soon"`],
+            [-1, "-1"],
+            [Number.NaN, "NaN"]
+          ]
+          for (const [suspectAfter, given] of none) {
+            const error = yield* Effect.flip(Effect.scoped(swarm.join("m0", { coordinate: true, suspectAfter })))
+            assert.strictEqual(error._tag, "DurationInvalid")
+            assert.include(error.message, `suspectAfter: ${given} is not a time to wait`)
+          }
+          yield* swarm.join("m0", { coordinate: true })
+        })
+    )
 
     swarmTest(family, "one that comes before its coordinator waits for it", (swarm) =>
       Effect.gen(function*() {
@@ -160,7 +190,7 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
       "one that is stopped while it joins keeps others out for one turn only, and comes in when it goes on",
       (swarm) =>
         Effect.gen(function*() {
-          const first = yield* swarm.join("m0", { coordinate: true, joinTurnMillis: 200 })
+          const first = yield* swarm.join("m0", { coordinate: true, joinTurn: 200 })
           const { go, over, stop } = stoppable()
           const slow = yield* fork(swarm.join("slow", { over: stopsBefore(`events/${first.id.slot}`, over, stop) }))
           yield* family.elapse(50)
@@ -179,7 +209,7 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const { go, over, stop } = stoppable()
-          const options = { joinDeadlineMillis: 500, joinTurnMillis: 100 }
+          const options = { joinDeadline: 500, joinTurn: 100 }
           const members = yield* joinAll(swarm, 2, (index) => index === 0 ? options : { ...options, over })
           yield* stop
           const refused = yield* Effect.forEach([1, 2], (i) => fork(Effect.scoped(swarm.join(`late-${i}`, options))))
@@ -200,7 +230,7 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
         yield* stop
         // Its process lives on: only its membership is given up.
         const process = yield* swarm.attach("impatient")
-        const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadlineMillis: 200 })))
+        const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadline: 200 })))
         assert.strictEqual(reasonOf(yield* failedWith(family, joining)), "deadline")
         yield* go
         yield* family.elapse(50)

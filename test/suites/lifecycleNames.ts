@@ -146,7 +146,7 @@ export const lifecycleNamesSuite = (family: SwarmFamily): void => {
       (swarm) =>
         Effect.gen(function*() {
           const { go, over, stop } = stoppable()
-          const members = yield* joinAll(swarm, 3, (index) => index === 1 ? { over } : { suspectMillis: 200 })
+          const members = yield* joinAll(swarm, 3, (index) => index === 1 ? { over } : { suspectAfter: 200 })
           const { seen } = yield* changesOf(at(members, 2))
           yield* stop
           const suspected = eventually(

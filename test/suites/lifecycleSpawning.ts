@@ -121,7 +121,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
 
     swarmTest(family, "the death of a child is seen at once, not at the next look", (swarm) =>
       Effect.gen(function*() {
-        const members = yield* joinAll(swarm, 2, () => ({ livenessMillis: 20_000 }))
+        const members = yield* joinAll(swarm, 2, () => ({ livenessInterval: 20_000 }))
         // Also where the one that spawns is not the one that coordinates.
         for (const host of members) {
           const { spawner, started } = yield* spawnerOf(swarm, host)

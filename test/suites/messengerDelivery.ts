@@ -226,7 +226,7 @@ export const messengerDeliverySuite = (family: SwarmFamily): void => {
       "a sender without room is told whom it waits for, and what was refused never arrives",
       (swarm) =>
         Effect.gen(function*() {
-          const members = yield* joinAll(swarm, 2, () => ({ roomDeadlineMillis: 100 }))
+          const members = yield* joinAll(swarm, 2, () => ({ roomDeadline: 100 }))
           const [sender, receiver] = [at(members, 0), at(members, 1)]
           const gate = yield* Latch.make(false)
           const got: Array<string> = []

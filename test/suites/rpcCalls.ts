@@ -94,10 +94,10 @@ type Swarm = Parameters<typeof joinAll>[0]
 const serving = Effect.fnUntraced(
   function*(
     swarm: Swarm,
-    options: Omit<RingRpc.ClientOptions, "to"> & Pick<JoinOptions, "messageBytesMax" | "roomDeadlineMillis"> = {}
+    options: Omit<RingRpc.ClientOptions, "to"> & Pick<JoinOptions, "messageBytesMax" | "roomDeadline"> = {}
   ) {
-    const { messageBytesMax, roomDeadlineMillis } = options
-    const members = yield* joinAll(swarm, 2, () => ({ messageBytesMax, roomDeadlineMillis }))
+    const { messageBytesMax, roomDeadline } = options
+    const members = yield* joinAll(swarm, 2, () => ({ messageBytesMax, roomDeadline }))
     const [here, there] = [at(members, 0), at(members, 1)]
     const log = new Log()
     const hold = Latch.makeUnsafe(false)
@@ -524,7 +524,7 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
       "an answer that found no room is a typed error, at the latest when there is some, and its server goes on",
       (swarm) =>
         Effect.gen(function*() {
-          const ends = yield* serving(swarm, { roomDeadlineMillis: 100 })
+          const ends = yield* serving(swarm, { roomDeadline: 100 })
           const { client, log, server, there } = ends
           for (
             const call of [

@@ -188,7 +188,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
       "a killed server is noticed though the coordinator does not look",
       (swarm) =>
         Effect.gen(function*() {
-          const blind = (index: number) => index === 0 ? { livenessMillis: 1_000_000 } : {}
+          const blind = (index: number) => index === 0 ? { livenessInterval: 1_000_000 } : {}
           const { caller, server } = yield* three(swarm, blind)
           const ends = yield* inFlight(family, caller, server)
           yield* server.kill

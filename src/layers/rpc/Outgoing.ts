@@ -4,7 +4,7 @@
  * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
@@ -18,6 +18,7 @@ import {
   Deadline
 } from "../../services/Call.ts"
 import { NameMissing } from "../../services/Coordinator.ts"
+import { millisOf } from "../../services/DurationInput.ts"
 import { CoordinatorLost, isSame, MemberGone, type MemberId, ShuttingDown } from "../../services/Member.ts"
 import { codeOf } from "../../services/NameCode.ts"
 import { MessageTooLarge } from "../../services/Ring.ts"
@@ -99,7 +100,7 @@ export class Outgoing {
     this.#service = service
     this.#type = codeOf(service)
     this.#to = to
-    this.#deadlineMillis = millisOf(deadline)
+    this.#deadlineMillis = millisOf("deadline", deadline)
     this.#deadlines = new Deadlines(core.clock, alarm, (nowMillis) => this.#expire(nowMillis))
   }
 
@@ -200,7 +201,7 @@ export class Outgoing {
     settle: Settle
   ): Call {
     const caller = this.#callers.get(clientId) ?? this.#open(clientId)
-    const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf(deadline)
+    const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf("deadline", deadline)
     const untilMillis = this.#deadlines.nowMillis + deadlineMillis
     const answers = new InTurn(this.#run)
     const call: Call = {
@@ -382,8 +383,6 @@ export class Outgoing {
     for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)
   }
 }
-
-const millisOf = (deadline: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(deadline))
 
 const failureOf = (cause: CallError): RpcClientError =>
   new RpcClientError({ reason: new RpcClientDefect({ message: cause.message, cause }) })

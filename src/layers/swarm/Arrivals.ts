@@ -6,7 +6,6 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import {
   ArrivalRefused,
@@ -18,6 +17,7 @@ import {
   ModeMismatch,
   RangeLost
 } from "../../services/Barrier.ts"
+import { millisOf } from "../../services/DurationInput.ts"
 import { CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../services/Member.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
@@ -109,7 +109,7 @@ export class Arrivals {
       const { deadline, group = allMembers, mode = "deliveryFence" } = options
       const deadlineMillis = deadline === undefined
         ? defaultDeadlineMillis
-        : Duration.toMillis(Duration.fromInputUnsafe(deadline))
+        : millisOf("deadline", deadline)
       const exempt = fiber.getRef(CurrentDeliveries).filter(({ running }) => running).map(({ ring }) => ring)
       return this.#arrive({ name, group, mode, exempt, untilMillis: this.#deadlines.nowMillis + deadlineMillis })
     })

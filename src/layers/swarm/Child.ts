@@ -2,11 +2,12 @@
  * One child in custody, over all of its lives.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
+import { millisOf } from "../../services/DurationInput.ts"
 import { type CoordinatorLost, isSame, type MemberInfo } from "../../services/Member.ts"
 import {
   type ChildExit,
@@ -85,10 +86,12 @@ export class Child implements Custody {
       const owner = this.#core.link.roster.resolve(name)
       return owner !== undefined && isSame(owner.id, status.member.id) ? Effect.succeed(owner) : undefined
     }
-    return Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#core.link.lost), {
-      duration: deadline,
-      orElse: () => notReady("deadline")
-    })
+    return Effect.suspend(() =>
+      Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#core.link.lost), {
+        duration: millisOf("deadline", deadline),
+        orElse: () => notReady("deadline")
+      })
+    )
   }
 
   readonly terminate: Effect.Effect<ChildExit> = Effect.suspend(() => {
@@ -98,7 +101,7 @@ export class Child implements Custody {
     return Effect.andThen(
       process.signal("SIGTERM"),
       Effect.timeoutOrElse(this.ended, {
-        duration: this.#kind.grace ?? "5 seconds",
+        duration: millisOf("grace", this.#kind.grace ?? "5 seconds"),
         orElse: () => Effect.andThen(this.#kill, this.ended)
       })
     )
@@ -134,7 +137,7 @@ export class Child implements Custody {
   // --- internal ---
 
   #start(occurrence: number): Effect.Effect<void, SpawnFailed | CoordinatorLost> {
-    const invitationMillis = Duration.toMillis(Duration.fromInputUnsafe(this.#kind.invitation ?? "30 seconds"))
+    const invitationMillis = millisOf("invitation", this.#kind.invitation ?? "30 seconds")
     return Effect.flatMap(
       this.#core.inviting.invite(invitationMillis),
       (invited) =>

@@ -248,7 +248,7 @@ export class ControlLink {
   )
 
   readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
-    const schedule = Schedule.spaced(this.#settled.livenessMillis)
+    const schedule = Schedule.spaced(this.#settled.livenessIntervalMillis)
     const asked = Effect.suspend(() => this.request({ _tag: "Resync" }))
     return Effect.map(
       Effect.retry(asked, { while: ({ reason }) => reason !== "died", schedule }),

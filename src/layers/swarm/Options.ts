@@ -1,8 +1,10 @@
 /**
  * What a swarm can be told: sizes, deadlines, and the two switches for demonstration and for tracing.
  */
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
+import { millisOf } from "../../services/DurationInput.ts"
 import type { MemberId } from "../../services/Member.ts"
 import type { WaitStrategy } from "../../services/Ring.ts"
 
@@ -42,25 +44,25 @@ export interface SwarmOptions {
   readonly occurrence?: number | undefined
   /** `invited`: only those come in who bring an invitation. The coordinator's setting counts. Default `open`. */
   readonly door?: "open" | "invited" | undefined
-  /** Default 10,000. The coordinator's setting counts for how long it tries to let somebody in. */
-  readonly joinDeadlineMillis?: number | undefined
-  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1,000. */
-  readonly joinTurnMillis?: number | undefined
-  /** How long a sender waits for room before it fails. Default 30,000. */
-  readonly roomDeadlineMillis?: number | undefined
+  /** Default 10 seconds. The coordinator's setting counts for how long it tries to let somebody in. */
+  readonly joinDeadline?: Duration.Input | undefined
+  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1 second. */
+  readonly joinTurn?: Duration.Input | undefined
+  /** How long a sender waits for room before it fails. Default 30 seconds. */
+  readonly roomDeadline?: Duration.Input | undefined
   /** Default 16 MiB. */
   readonly messageBytesMax?: number | undefined
-  /** How long a request to the coordinator may take. Default 10,000. */
-  readonly answerDeadlineMillis?: number | undefined
-  /** How long members wait for a standby. Default 2,000. */
-  readonly failoverMillis?: number | undefined
+  /** How long a request to the coordinator may take. Default 10 seconds. */
+  readonly answerDeadline?: Duration.Input | undefined
+  /** How long members wait for a standby. Default 2 seconds. */
+  readonly failover?: Duration.Input | undefined
   /**
    * How often life is looked after, and a fifth as often while nothing changes: whoever sleeps is woken when a process
-   * comes or goes. Whoever coordinates looks at least four times in `suspectMillis`. Default 100.
+   * comes or goes. Whoever coordinates looks at least four times in `suspectAfter`. Default 100 ms.
    */
-  readonly livenessMillis?: number | undefined
-  /** When a member that does not read is called suspect. Default 1,000. */
-  readonly suspectMillis?: number | undefined
+  readonly livenessInterval?: Duration.Input | undefined
+  /** When a member that does not read is called suspect. Default 1 second. */
+  readonly suspectAfter?: Duration.Input | undefined
   /**
    * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
    * moment before it sleeps, `park` sleeps. Default `park`.
@@ -76,14 +78,28 @@ export interface SwarmOptions {
 
 type Switch = "trace" | "shutdownHook"
 
-/** The same, with every default filled in. */
+const defaultDurations = {
+  joinDeadline: "10 seconds",
+  joinTurn: "1 second",
+  roomDeadline: "30 seconds",
+  answerDeadline: "10 seconds",
+  failover: "2 seconds",
+  livenessInterval: "100 millis",
+  suspectAfter: "1 second"
+} as const satisfies Partial<SwarmOptions>
+
+type Durations = keyof typeof defaultDurations
+
+/** The same, with every default filled in, and times in milliseconds. */
 export type Settled =
-  & { readonly [K in Exclude<keyof SwarmOptions, Switch>]-?: NonNullable<SwarmOptions[K]> }
+  & { readonly [K in Exclude<keyof SwarmOptions, Switch | Durations>]-?: NonNullable<SwarmOptions[K]> }
+  & { readonly [K in Durations as `${K}Millis`]: number }
   & {
     readonly trace: ((event: BarrierTrace) => void) | undefined
     readonly shutdownHook: Effect.Effect<void> | undefined
   }
 
+/** Throws `DurationInvalid`. */
 export const settle = (options: SwarmOptions, processName: string): Settled => ({
   name: options.name ?? processName,
   coordinate: options.coordinate ?? false,
@@ -91,14 +107,15 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   invitation: options.invitation ?? "",
   occurrence: options.occurrence ?? 0,
   door: options.door ?? "open",
-  joinDeadlineMillis: options.joinDeadlineMillis ?? 10_000,
-  joinTurnMillis: options.joinTurnMillis ?? 1000,
-  roomDeadlineMillis: options.roomDeadlineMillis ?? 30_000,
   messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
-  answerDeadlineMillis: options.answerDeadlineMillis ?? 10_000,
-  failoverMillis: options.failoverMillis ?? 2000,
-  livenessMillis: options.livenessMillis ?? 100,
-  suspectMillis: options.suspectMillis ?? 1000,
+  joinDeadlineMillis: timeOf(options, "joinDeadline"),
+  joinTurnMillis: timeOf(options, "joinTurn"),
+  roomDeadlineMillis: timeOf(options, "roomDeadline"),
+  answerDeadlineMillis: timeOf(options, "answerDeadline"),
+  failoverMillis: timeOf(options, "failover"),
+  // Between two looks others have a turn, however short the pause.
+  livenessIntervalMillis: Math.max(1, timeOf(options, "livenessInterval")),
+  suspectAfterMillis: timeOf(options, "suspectAfter"),
   strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
   trace: options.trace === undefined ? undefined : harmless(options.trace),
@@ -106,6 +123,9 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
 })
 
 // --- internal ---
+
+const timeOf = (options: SwarmOptions, option: Durations): number =>
+  millisOf(option, options[option] ?? defaultDurations[option])
 
 // Whoever only looks on ends no round.
 const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace): void => {

@@ -67,7 +67,7 @@ export class Presiding {
     this.#clock = opened.clock
     if (options.roster !== undefined) this.#roster.restore(options.roster.state)
     this.#roster.coordinator = options.mesh.self
-    this.#suspects = new Suspects(options.settled.suspectMillis)
+    this.#suspects = new Suspects(options.settled.suspectAfterMillis)
     this.#admission = new Admission({
       self: options.mesh.self,
       members: () => this.#roster.members,
@@ -162,8 +162,8 @@ export class Presiding {
   // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
   #deafTo(name: string, error: unknown): Effect.Effect<void> {
     this.#openings = -1
-    const { livenessMillis } = this.#options.settled
-    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessMillis))
+    const { livenessIntervalMillis } = this.#options.settled
+    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessIntervalMillis))
   }
 
   #listenTo(name: string) {
@@ -362,7 +362,7 @@ export class Presiding {
   // Without anything to read a stopped member would look like one that has read everything.
   #heartbeat(): void {
     if (this.#roster.members.length < 2) return
-    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectMillis / 2) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectAfterMillis / 2) return
     this.#heartbeatMillis = this.#nowMillis
     this.#notify({ _tag: "Heartbeat" })
   }

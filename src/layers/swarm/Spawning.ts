@@ -2,13 +2,13 @@
  * Children that become members: started, admitted by an invitation of their own, looked after, started again where that
  * was asked for, and ended.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { CxlMemory } from "../../services/CxlMemory.ts"
+import { millisOf } from "../../services/DurationInput.ts"
 import type { CoordinatorLost } from "../../services/Member.ts"
 import { type Custody, type Kind, Spawner, type SpawnFailed } from "../../services/Spawner.ts"
 import { Child } from "./Child.ts"
@@ -51,12 +51,15 @@ export const layer: Layer.Layer<Spawner, never, SwarmCore | CxlMemory | Processe
       spawn: (kind) => spawnAs(kind, kind.name),
       spawnAll,
       invite: (options) =>
-        Effect.map(core.inviting.invite(millisOf(options?.expires ?? defaultExpiry)), ({ cancel, joined, token }) => ({
-          token,
-          environment: { ...place, [variables.invitation]: token },
-          joined,
-          cancel
-        }))
+        Effect.map(
+          core.inviting.invite(millisOf("expires", options?.expires ?? defaultExpiry)),
+          ({ cancel, joined, token }) => ({
+            token,
+            environment: { ...place, [variables.invitation]: token },
+            joined,
+            cancel
+          })
+        )
     })
   })
 )
@@ -66,5 +69,3 @@ export const layer: Layer.Layer<Spawner, never, SwarmCore | CxlMemory | Processe
 type SpawnError = SpawnFailed | CoordinatorLost
 
 const defaultExpiry = "30 seconds"
-
-const millisOf = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))

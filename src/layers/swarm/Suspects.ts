@@ -11,11 +11,11 @@ interface Progress {
 }
 
 export class Suspects {
-  readonly #suspectMillis: number
+  readonly #suspectAfterMillis: number
   readonly #progress = new Map<number, Progress>()
 
-  constructor(suspectMillis: number) {
-    this.#suspectMillis = suspectMillis
+  constructor(suspectAfterMillis: number) {
+    this.#suspectAfterMillis = suspectAfterMillis
   }
 
   /** Looks at how far everybody has read the ring, of which all below `position` is published. */
@@ -31,7 +31,7 @@ export class Suspects {
       const before = this.#progress.get(id.slot)
       const progress = read >= position || before?.read !== read ? { read, sinceMillis: nowMillis } : before
       this.#progress.set(id.slot, progress)
-      return nowMillis - progress.sinceMillis >= this.#suspectMillis
+      return nowMillis - progress.sinceMillis >= this.#suspectAfterMillis
     })
   }
 }

@@ -11,6 +11,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { CxlMemory } from "../../services/CxlMemory.ts"
+import type { DurationInvalid } from "../../services/DurationInput.ts"
 import { type CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import { Arrivals } from "./Arrivals.ts"
@@ -33,7 +34,7 @@ import { waitingBy } from "./Waiting.ts"
 /** The parts of a member that the services are made of. Pass it on, do not look inside. */
 export class SwarmCore extends Context.Service<SwarmCore, Core>()("ringfence/layers/SwarmCore") {}
 
-export type JoinError = JoinRefused | CoordinatorLost | OpenRingError
+export type JoinError = JoinRefused | CoordinatorLost | OpenRingError | DurationInvalid
 
 /**
  * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: is no member any more.
@@ -206,12 +207,15 @@ export class Core {
 
   // Whoever sleeps is woken when somebody comes or goes, and need not look so often by itself.
   get #pauseMillis(): number {
-    const { livenessMillis, strategy, suspectMillis } = this.settled
+    const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.settled
     const { presiding } = this
     const isCalm = strategy === "park" && this.link.state === "up" && presiding?.isAdmitting !== true
-    if (!isCalm) return livenessMillis
+    if (!isCalm) return livenessIntervalMillis
     // Whoever coordinates has to see in time who reads nothing.
-    return Math.max(1, Math.min(livenessMillis * calmFactor, presiding === undefined ? Infinity : suspectMillis / 4))
+    return Math.max(
+      1,
+      Math.min(livenessIntervalMillis * calmFactor, presiding === undefined ? Infinity : suspectAfterMillis / 4)
+    )
   }
 
   get #calledFor(): Effect.Effect<void> {
@@ -359,7 +363,10 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const rings = yield* Ring
   const { hold, processes } = yield* CxlMemory
   const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
-  const settled = settle(options, own?.name ?? "")
+  const settled = yield* Effect.try({
+    try: () => settle(options, own?.name ?? ""),
+    catch: (error) => error as DurationInvalid
+  })
   const ring = waitingBy(settled.strategy, rings)
   // Whoever coordinates, or may do so, keeps the region in use without its creator.
   if (settled.coordinate || settled.standby) yield* hold

@@ -1,12 +1,12 @@
 /**
  * A member's services: the coordinator's view, messages and barriers, over whatever rings there are.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Barrier } from "../../services/Barrier.ts"
 import { Coordinator, NameMissing } from "../../services/Coordinator.ts"
 import type { CxlMemory } from "../../services/CxlMemory.ts"
+import { millisOf } from "../../services/DurationInput.ts"
 import { MemberGone, ShuttingDown } from "../../services/Member.ts"
 import { Messenger } from "../../services/Messenger.ts"
 import type { Ring } from "../../services/Ring.ts"
@@ -30,7 +30,8 @@ const layerMessenger = Layer.effect(
     Messenger.of({
       send: (type, value, to = "remote") => messages.send(type, value, to),
       subscribe: (type, handler, options) => messages.subscribe(type, handler, options),
-      receive: (type, options = {}) => messages.receive(type, options, millisOf(options.deadline ?? defaultDeadline)),
+      receive: (type, options = {}) =>
+        messages.receive(type, options, millisOf("deadline", options.deadline ?? defaultDeadline)),
       counts: () => messages.counts(),
       reached: (to) => messages.reached(to)
     }))
@@ -62,10 +63,12 @@ const layerCoordinator = Layer.effect(
       publish: (name) => core.holdings.publish(name),
       resolve: (name) => link.catchUp().resolve(name),
       waitFor: (name, options) =>
-        Effect.timeoutOrElse(link.until(() => roster.resolve(name)), {
-          duration: options?.deadline ?? defaultDeadline,
-          orElse: () => Effect.fail(new NameMissing({ name }))
-        }),
+        Effect.suspend(() =>
+          Effect.timeoutOrElse(link.until(() => roster.resolve(name)), {
+            duration: millisOf("deadline", options?.deadline ?? defaultDeadline),
+            orElse: () => Effect.fail(new NameMissing({ name }))
+          })
+        ),
       joinGroup: (group) => core.holdings.joinGroup(group),
       leave: core.leave,
       shutdown: core.shutdown,
@@ -77,5 +80,3 @@ const layerCoordinator = Layer.effect(
     })
   })
 )
-
-const millisOf = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))

@@ -1,0 +1,27 @@
+/**
+ * Durations as options give them: read in one place, so that one that cannot be waited for is named where it was given.
+ */
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/** An option is no duration, or a negative one. Types refuse most of these; configuration and JSON do not. */
+export class DurationInvalid extends Schema.TaggedError<DurationInvalid>()("DurationInvalid", {
+  option: Schema.String,
+  given: Schema.String
+}) {
+  override get message(): string {
+    return `${this.option}: ${this.given} is not a time to wait: give "10 seconds", "500 millis", or milliseconds as a `
+      + `number that is not negative`
+  }
+}
+
+/**
+ * The milliseconds of what was given for that option. Throws {@link DurationInvalid}: a member that is made with it
+ * fails to be made, and a single call dies of it.
+ */
+export const millisOf = (option: string, input: Duration.Input): number => {
+  const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+  if (millis >= 0 && !Number.isNaN(input)) return millis
+  throw new DurationInvalid({ option, given: typeof input === "string" ? JSON.stringify(input) : String(input) })
+}
