@@ -3,7 +3,6 @@
  * Validates that calls leave nothing behind: `node dist/programs/validate-calls.js --calls N` makes so many between two
  * processes, looks at the memory of both all the while, and fails when what is in use has grown with them.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
@@ -12,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CallsCalling, type CallsJob, CallsServing, serverName } from "./calls-jobs.ts"
 import { ChecksFailed, namesOfFailed } from "./checks.ts"
-import { reportFailure, teardown } from "./exit.ts"
+import { reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
+import { runMain } from "./main.ts"
 import { countFlag, formatCount } from "./quantities.ts"
 import { printReport } from "./report.ts"
 import { ended, started } from "./ring-bench-scenarios.ts"
@@ -81,5 +81,5 @@ quietStreams.pipe(
   Effect.andThen(Command.run(validate, { version: version() })),
   reportFailure,
   Effect.provide(Layer.mergeAll(NodeServices.layer, CliOutput.layerPresenter(presenter), layerLogLines)),
-  NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  runMain
 )
