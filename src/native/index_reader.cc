@@ -33,8 +33,9 @@ Status IndexReader::attach(From from, uint64_t position) {
     status.freeBytes = oldest;
     return status;
   }
-  seek(position);
-  return Status::fine();
+  if (seek(position)) return Status::fine();
+  detach();
+  return Status::failed("corrupt", "an entry of the index was changed from outside");
 }
 
 // SYNC: cursor and attachment are published, a full fence follows, then the trim frontier is read again; the sequencer
@@ -73,13 +74,14 @@ uint64_t IndexReader::oldestPosition() const {
   return messages;
 }
 
-void IndexReader::seek(uint64_t position) {
+// False when it meets an entry that is damaged: where the position lies cannot be told then.
+bool IndexReader::seek(uint64_t position) {
   uint64_t low = next_;
   uint64_t high = committed();
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
     BatchView view{};
-    if (!read(middle, view)) break;
+    if (!read(middle, view)) return false;
     if (view.position + view.messages <= position) {
       low = middle + 1;
     } else {
@@ -88,6 +90,7 @@ void IndexReader::seek(uint64_t position) {
   }
   next_ = low;
   release(low);
+  return true;
 }
 
 uint64_t IndexReader::committed() const {
@@ -102,8 +105,7 @@ uint64_t IndexReader::committedMessages() const {
 bool IndexReader::read(uint64_t index, BatchView& view) const {
   const Geometry& g = region_->layout().geometry;
   const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch(), topic_, index));
-  const uint64_t token = readyToken(index, epoch());
-  if (entry.order.token != token || entry.place.token != token) return false;
+  if (!entrySealed(entry, readyToken(index, epoch()))) return false;
   const uint64_t offset = entry.place.payloadPosition & (g.lanePayloadBytes - 1);
   const uint64_t bytes =
       batchBytesOf(entry.order.payloadBytes, entry.order.messageCount, entry.order.uniformBytes);
@@ -137,6 +139,10 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   for (; filled < max && next_ < count; filled += 1) {
     if (!read(next_, views[filled])) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     const BatchView& view = views[filled];
+    // The order is dense: whatever does not begin where the one before it ends is not what follows it.
+    if (positioned_ && view.position != nextPosition_) return filled != 0 ? static_cast<int32_t>(filled) : -1;
+    positioned_ = true;
+    nextPosition_ = view.position + view.messages;
     region_->publication().willRead(region_->payload(view.lane) + view.payloadOffset, view.payloadBytes);
     next_ += 1;
   }

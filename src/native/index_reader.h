@@ -47,7 +47,7 @@ class IndexReader {
  private:
   bool publishCursor(From from);
   uint64_t oldestPosition() const;
-  void seek(uint64_t position);
+  bool seek(uint64_t position);
   uint64_t epoch() const;
   bool read(uint64_t index, BatchView& view) const;
 
@@ -57,6 +57,8 @@ class IndexReader {
   mutable uint64_t epoch_ = 0;  // 0 until the log is served
   uint64_t next_ = 0;
   uint64_t released_ = 0;
+  uint64_t nextPosition_ = 0;  // where the next entry begins, once one was read
+  bool positioned_ = false;
   bool attached_ = false;
 };
 

@@ -38,7 +38,7 @@ namespace ringfence {
 constexpr size_t lineBytes = 64;
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 2;
+constexpr uint32_t layoutVersion = 3;
 
 constexpr uint32_t brokersMax = 32;
 constexpr uint32_t clientsMax = 256;
@@ -309,7 +309,7 @@ struct IndexEntry {
     uint64_t laneIndex;
   } order;
   struct alignas(lineBytes) Place {
-    uint64_t token;
+    uint64_t token;  // the other one, mixed with a checksum of both lines
     uint64_t payloadPosition;
     uint64_t publishedNanos;
     uint64_t orderedNanos;

@@ -359,7 +359,6 @@ bool Sequencer::commit() {
     Lane& lane = lanes_[batch.lane];
     const uint64_t index = topic.committed;
     IndexEntry entry{};
-    entry.order.token = entry.place.token = readyToken(index, epoch_);
     entry.order.sessionKey = session.id << 16;
     entry.order.batchSequence = batch.tag - 1;
     entry.order.firstPosition = topic.messages;
@@ -372,6 +371,7 @@ bool Sequencer::commit() {
     entry.place.payloadPosition = batch.payloadPosition;
     entry.place.publishedNanos = batch.publishedNanos;
     entry.place.orderedNanos = now;
+    sealEntry(entry, readyToken(index, epoch_));
     p_.copyIn(region_->entry(epoch_, session.topic, index), entry);
 
     topic.kept[index & (g_.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};

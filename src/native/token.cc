@@ -38,6 +38,15 @@ __attribute__((target("sse4.2"))) uint32_t crcByInstruction(uint32_t crc, const 
 }
 #endif
 
+// Of all that follows the token of a line.
+template <class Line>
+uint64_t lineCrc(const Line& line) {
+  static_assert(offsetof(Line, token) == 0);
+  return crc32c(reinterpret_cast<const uint8_t*>(&line) + sizeof(uint64_t), sizeof(Line) - sizeof(uint64_t));
+}
+
+uint64_t entryCrcs(const IndexEntry& entry) { return lineCrc(entry.order) << 32 | lineCrc(entry.place); }
+
 }  // namespace
 
 uint32_t crc32c(const void* bytes, size_t count) {
@@ -52,6 +61,15 @@ uint32_t crc32c(const void* bytes, size_t count) {
 uint32_t descriptorCrc(const Descriptor& descriptor) {
   constexpr size_t from = offsetof(Descriptor, sessionKey);
   return crc32c(reinterpret_cast<const uint8_t*>(&descriptor) + from, offsetof(Descriptor, crc) - from);
+}
+
+void sealEntry(IndexEntry& entry, uint64_t token) {
+  entry.order.token = token;
+  entry.place.token = token ^ entryCrcs(entry);
+}
+
+bool entrySealed(const IndexEntry& entry, uint64_t token) {
+  return entry.order.token == token && entry.place.token == (token ^ entryCrcs(entry));
 }
 
 }  // namespace ringfence

@@ -26,4 +26,9 @@ uint32_t crc32c(const void* bytes, size_t count);
 
 uint32_t descriptorCrc(const Descriptor& descriptor);
 
+// The second token of an index entry is the first, mixed with a checksum of each of the entry's lines: no field can
+// change without it.
+void sealEntry(IndexEntry& entry, uint64_t token);
+bool entrySealed(const IndexEntry& entry, uint64_t token);
+
 }  // namespace ringfence
