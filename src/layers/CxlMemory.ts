@@ -14,21 +14,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { statfs } from "node:fs/promises"
-import { dirname } from "node:path"
 import { CxlMemory, defaultGeometry, type Geometry, RegionError } from "../services/CxlMemory.ts"
+import type { FittedSizes, SizesWanted } from "../services/GeometryFit.ts"
 import { geometryError } from "../services/GeometryRules.ts"
 import { nativeModule } from "./native/Faults.ts"
-import {
-  attach,
-  type AttachOptions,
-  create,
-  type CreateOptions,
-  geometryArray,
-  NativeRegion
-} from "./native/NativeRegion.ts"
+import { fitted, freeBytesAt, geometryArray } from "./native/FreeSpace.ts"
+import { attach, type AttachOptions, create, type CreateOptions, NativeRegion } from "./native/NativeRegion.ts"
 
 export * from "../services/CxlMemory.ts"
+export type { FittedSizes, ShrinkableSize, SizesWanted } from "../services/GeometryFit.ts"
 export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/NativeRegion.ts"
 
 /** What the layers of this module provide: the service, and the attachment under the native layers of the log. */
@@ -49,7 +43,7 @@ export const layerShm = (options: CreateOptions & { readonly region: string }): 
 
 /** Creates a region in a file of any file system that can be mapped: DAX, hugetlbfs, a disk. */
 export const layerFile = (options: CreateOptions & { readonly path: string }): Layer.Layer<Provided, RegionError> =>
-  layerOf(create(options.path, "file", options.path, options))
+  layerOf(Effect.andThen(pathUsable(options.path), create(options.path, "file", options.path, options)))
 
 /** Creates a region without a name, for this process alone. */
 export const layerAnonymous = (options: CreateOptions = {}): Layer.Layer<Provided, RegionError> =>
@@ -63,7 +57,7 @@ export const layerAttach = (
     ? layerOf(
       Effect.andThen(nameUsable(options.region), attach(options.region, "shm", regionPath(options.region), options))
     )
-    : layerOf(attach(options.path, "file", options.path, options))
+    : layerOf(Effect.andThen(pathUsable(options.path), attach(options.path, "file", options.path, options)))
 
 /** Bytes that a region of these sizes takes. */
 export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, RegionError> =>
@@ -72,12 +66,15 @@ export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, 
     return error === undefined ? Effect.succeed(native.layoutBytes(geometryArray(geometry))) : Effect.fail(error)
   })
 
+/** The sizes that a region at this path would have now: those that are not asked for follow the free space there. */
+export const fittedSizes = (
+  path: string,
+  wanted: SizesWanted
+): Effect.Effect<FittedSizes & { readonly freeBytes: number }, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => fitted(native, path, path, wanted))
+
 /** Free bytes where a region at this path would lie. */
-export const freeBytes = (path: string): Effect.Effect<number, RegionError> =>
-  Effect.tryPromise({
-    try: () => statfs(dirname(path)),
-    catch: (error) => new RegionError({ fault: "system", region: path, detail: String(error), hint: "" })
-  }).pipe(Effect.map(({ bavail, bsize }) => bavail * bsize))
+export const freeBytes = (path: string): Effect.Effect<number, RegionError> => freeBytesAt(path, path)
 
 // --- internal ---
 
@@ -93,6 +90,14 @@ const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
         detail: "the name is not usable",
         hint: `1 to 64 letters, digits, ".", "_" or "-", not starting with a sign`
       })
+    )
+
+/** The empty path is what the native module makes memory without a name of. */
+const pathUsable = (path: string): Effect.Effect<void, RegionError> =>
+  path !== "" && !path.includes("\0")
+    ? Effect.void
+    : Effect.fail(
+      new RegionError({ fault: "invalid", region: path, detail: "the path is not usable", hint: "name a file" })
     )
 
 const layerOf = (

@@ -41,7 +41,7 @@ export type Member = Coordinator | Messenger | Barrier | SwarmCore
 export interface SwarmSizes {
   /** Members that may live at once. Default 16. */
   readonly members?: number | undefined
-  /** Bytes of each ring; a member has three. A power of two, default 512 KiB. */
+  /** Bytes of each ring; a member has three. A power of two, default 512 KiB, or what there is room for. */
   readonly ringBytes?: number | undefined
   /** Rings beside those of the members, for `Ring.writer` and `Ring.reader`. Default 8. */
   readonly plainRings?: number | undefined
@@ -64,6 +64,10 @@ export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 
   ringBytes
 })
 
+/** Of these, what becomes smaller where there is less room: rings whose size was not asked for. */
+export const shrinkableSizes = ({ ringBytes }: SwarmSizes = {}): ReadonlyArray<CxlMemory.ShrinkableSize> =>
+  ringBytes === undefined ? ["ringBytes"] : []
+
 export interface CoordinatorOptions extends SwarmOptions, SwarmSizes {
   /** Name of the region: `/dev/shm/ringfence-<region>`. */
   readonly region: string
@@ -82,7 +86,12 @@ export const layerCoordinator = (options: CoordinatorOptions): Layer.Layer<Nativ
   layer({ ...options, coordinate: true }).pipe(
     Layer.provideMerge(Rings.layerNative),
     Layer.provideMerge(
-      CxlMemory.layerShm({ region: options.region, geometry: geometry(options), processName: options.name })
+      CxlMemory.layerShm({
+        region: options.region,
+        geometry: geometry(options),
+        shrinkable: shrinkableSizes(options),
+        processName: options.name
+      })
     )
   )
 

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { RegionError, type RegionFault } from "../services/CxlMemory.ts"
+import { flagsOfSizes } from "./size-settings.ts"
 import { writeNotice } from "./standard-streams.ts"
 
 /** The exit codes of every `ringfence` command. */
@@ -127,7 +128,6 @@ const regionHints: Readonly<Partial<Record<RegionFault, string>>> = {
   missing: "start `ringfence serve` for it, or check the name; `ringfence doctor` lists what there is",
   exists: "publish and subscribe to it, or choose another name with --region",
   foreignOwner: "run this as that user",
-  noSpace: "free some space, or ask for less with --clients or --lane-bytes",
   notServing: "start `ringfence serve` again",
   full: "wait for others to end; `ringfence serve --clients` makes room for more sessions",
   unsupported: ""
@@ -135,7 +135,14 @@ const regionHints: Readonly<Partial<Record<RegionFault, string>>> = {
 
 const messageOf = (error: unknown): string => {
   if (!(error instanceof RegionError)) return error instanceof Error ? error.message : String(error)
-  return new RegionError({ ...error, hint: regionHints[error.fault] ?? error.hint }).message
+  const { fault, sizes = [] } = error
+  const hint = fault === "noSpace" ? spaceHint(flagsOfSizes(sizes)) : regionHints[fault] ?? error.hint
+  return new RegionError({ ...error, hint }).message
+}
+
+const spaceHint = (flags: ReadonlyArray<string>): string => {
+  const more = "free some space there, or give it more, as `docker run --shm-size` does"
+  return flags.length === 0 ? more : `${more}, or ask for less with ${flags.join(" or ")}`
 }
 
 /** Within the parentheses that end the message, where there are some. */

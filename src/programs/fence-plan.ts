@@ -57,9 +57,10 @@ export const plan = Effect.fnUntraced(function*(options: FenceOptions, program: 
   yield* removeLeftovers(`${program}-`)
   const region = `${program}-barrier-${process.pid}`
   const path = CxlMemory.regionPath(region)
-  const geometry = Swarm.geometry({ members: options.members, plainRings: 0 })
-  const bytes = yield* CxlMemory.regionBytes(geometry)
-  const freeBytes = yield* CxlMemory.freeBytes(path)
+  const { bytes, freeBytes, geometry } = yield* CxlMemory.fittedSizes(path, {
+    geometry: Swarm.geometry({ members: options.members, plainRings: 0 }),
+    shrinkable: Swarm.shrinkableSizes()
+  })
   const [coordinator, ...others] = Array.from({ length: options.members }, (_, i) => jobOf(options, region, i))
   const jobs: FencePlan["jobs"] = [coordinator as MemberJob, ...others]
   return { options, region, path, geometry, bytes, freeBytes, jobs } satisfies FencePlan

@@ -4,7 +4,6 @@
 import type { LogSnapshot } from "../services/Diagnostics.ts"
 import type { SequencerEvent } from "../services/Sequencer.ts"
 import { formatBytes, formatCount, plural } from "./quantities.ts"
-import type { SizePlan } from "./region-plan.ts"
 import { flagsTo, type Target } from "./target.ts"
 
 /** The log can be used from now on. */
@@ -45,11 +44,6 @@ export const describeServing = (event: ServingEvent): string =>
   + `${plural(event.clients, "session")} with lanes of ${formatBytes(event.laneBytes)}, records up to ${
     formatBytes(event.batchBytes)
   }; publish: ${event.publish}; subscribe: ${event.subscribe}`
-
-export const describeReduced = ({ bytes, freeBytes, geometry }: SizePlan): string =>
-  `lanes of ${formatBytes(geometry.laneBytes)} only: the region takes ${formatBytes(bytes)} of the ${
-    formatBytes(freeBytes)
-  } that are free there`
 
 /** What people are told: who holds others up, and who died. Sessions that come and go are not. */
 export const isNotable = (event: SequencerEvent): boolean =>

@@ -15,12 +15,10 @@ import * as Topic from "../services/Topic.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { Ending } from "./main.ts"
 import { endPrefault, showPrefault } from "./prefault-progress.ts"
-import { planSizes } from "./region-plan.ts"
 import { printEvent } from "./report.ts"
-import { describeEvent, describeReduced, describeServing, isNotable, servingEvent } from "./serve-events.ts"
+import { describeEvent, describeServing, isNotable, servingEvent } from "./serve-events.ts"
 import { sizeSettings } from "./size-settings.ts"
-import { writeNotice } from "./standard-streams.ts"
-import { pathOf, type Target, targetOf, targetSettings } from "./target.ts"
+import { type Target, targetOf, targetSettings } from "./target.ts"
 import { topicsFlag } from "./topic-flags.ts"
 import { lines } from "./usage.ts"
 
@@ -54,12 +52,12 @@ const settings = {
 
 export const serve = Command.make(
   "serve",
-  { ...flagsOf(settings), topics: topicsFlag, printConfig: printConfigFlag },
+  { ...flagsOf(settings), declared: topicsFlag, printConfig: printConfigFlag },
   (input) =>
     configured(
       settings,
       input,
-      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input.topics))
+      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input.declared))
     )
 ).pipe(
   Command.withDescription(
@@ -82,17 +80,25 @@ type Values = ValuesOf<typeof settings>
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
-  const { batchBytes, brokers, clients, indexEntries, laneBytes, laneSlots } = values
-  const wanted = { brokers, clients, indexEntries, laneSlots }
-  const plan = yield* planSizes(pathOf(target), wanted, { laneBytes, batchBytes })
-  if (plan.reduced) yield* writeNotice(describeReduced(plan))
   const { mode, prefault } = values
-  const options = { geometry: plan.geometry, mode, prefault, processName: "serve", onProgress: showPrefault }
+  const geometry = sizesAsked(values)
+  const options = { geometry, mode, prefault, processName: "serve", onProgress: showPrefault }
   const memory = "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })
   const log = Log.layerServe({ topics, epochMicros: values.epochMicros })
   return yield* serving(target, values.json).pipe(Effect.provide(Layer.provideMerge(log, memory)))
+})
+
+// What is left open follows the free space.
+const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, laneSlots, topics }: Values) => ({
+  brokers,
+  clients,
+  topics,
+  ...(laneBytes === undefined ? {} : { laneBytes }),
+  ...(batchBytes === undefined ? {} : { batchBytes }),
+  ...(laneSlots === undefined ? {} : { laneSlots }),
+  ...(indexEntries === undefined ? {} : { indexEntries })
 })
 
 // Runs until it is interrupted. That nobody reads its lines any more is no reason to end.

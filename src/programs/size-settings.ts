@@ -4,7 +4,9 @@
 import * as Flag from "effect/cli/Flag"
 import { defaultGeometry } from "../layers/CxlMemory.ts"
 import { openSetting, setting } from "./config.ts"
-import { bytesFlag, countFlag, formatBytes } from "./quantities.ts"
+import { bytesFlag, countFlag, formatBytes, formatCount } from "./quantities.ts"
+
+const shown = (size: string): string => `${size}, or what fits the free space`
 
 export const sizeSettings = {
   brokers: setting("brokers", (name) => countFlag(name, 32), {
@@ -15,20 +17,41 @@ export const sizeSettings = {
     description: "Publishing sessions that may be open at once",
     fallback: defaultGeometry.clients
   }),
+  topics: setting("topics", (name) => countFlag(name, 64), {
+    description: "Topics that the region has room for",
+    fallback: defaultGeometry.topics
+  }),
   laneBytes: openSetting("lane-bytes", bytesFlag, {
     description: "Room of one session on one broker, a power of two",
-    shown: `${formatBytes(defaultGeometry.laneBytes)}, or what fits the free space`
+    shown: shown(formatBytes(defaultGeometry.laneBytes))
   }),
   batchBytes: openSetting("batch-bytes", bytesFlag, {
     description: "The largest batch, a power of two; a record is never larger",
     shown: `${formatBytes(defaultGeometry.batchBytes)}, or an eighth of a lane`
   }),
-  laneSlots: setting("lane-slots", (name) => Flag.Int(name), {
+  laneSlots: openSetting("lane-slots", (name) => Flag.Int(name), {
     description: "Batches that one session may have in one broker, a power of two",
-    fallback: defaultGeometry.laneSlots
+    shown: shown(formatCount(defaultGeometry.laneSlots))
   }),
-  indexEntries: setting("index-entries", (name) => Flag.Int(name), {
+  indexEntries: openSetting("index-entries", (name) => Flag.Int(name), {
     description: "Batches that a topic keeps, a power of two",
-    fallback: defaultGeometry.indexEntries
+    shown: shown(formatCount(defaultGeometry.indexEntries))
   })
+}
+
+/** The flags of the sizes that errors name. */
+export const flagsOfSizes = (sizes: ReadonlyArray<string>): ReadonlyArray<string> =>
+  sizes.flatMap((size) => sizeFlags[size] ?? [])
+
+// --- internal ---
+
+const sizeFlags: Readonly<Record<string, string>> = {
+  brokers: "--brokers",
+  clients: "--clients",
+  topics: "--topics",
+  laneBytes: "--lane-bytes",
+  laneSlots: "--lane-slots",
+  indexEntries: "--index-entries",
+  rings: "--members",
+  ringBytes: "--ring-bytes"
 }

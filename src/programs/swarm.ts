@@ -64,10 +64,9 @@ const settings = {
     description: "Members that may live at once, for the coordinator to make room for",
     fallback: 16
   }),
-  ringBytes: setting("ring-bytes", bytesFlag, {
+  ringBytes: openSetting("ring-bytes", bytesFlag, {
     description: "Bytes of each ring, a power of two; a member has three. For the coordinator",
-    fallback: 512 * 1024,
-    show: formatBytes
+    shown: `${formatBytes(512 * 1024)}, or what fits the free space`
   }),
   standby: setting("standby", (name) => Flag.Boolean(name), {
     description: "Take over when the coordinator is gone",

@@ -36,7 +36,10 @@ export interface Geometry {
   readonly ringBytes: number
 }
 
-/** Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. */
+/**
+ * Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. Where
+ * less than twice of what it takes is free, lanes, batches, index and rings become smaller.
+ */
 export const defaultGeometry: Geometry = {
   brokers: 4,
   clients: 8,
@@ -72,7 +75,7 @@ export type RegionFault = typeof RegionFault.Type
 
 /**
  * A region could not be created, attached or used. `hint` says what can be done about it.
- * `noSpace` carries the bytes that were wanted and those that are free.
+ * `noSpace` carries the bytes that were wanted, those that are free, and the `sizes` of the geometry that take most.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,
@@ -80,7 +83,8 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
   detail: Schema.String,
   hint: Schema.String,
   wantedBytes: Schema.optionalKey(Schema.Number),
-  freeBytes: Schema.optionalKey(Schema.Number)
+  freeBytes: Schema.optionalKey(Schema.Number),
+  sizes: Schema.optionalKey(Schema.Array(Schema.String))
 }) {
   override get message(): string {
     const where = this.region === "" ? "" : `region "${this.region}": `

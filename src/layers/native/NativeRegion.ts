@@ -15,15 +15,15 @@ import {
 import {
   type AttachedProcess,
   type Backend,
-  defaultGeometry,
   type Geometry,
   type RegionError,
   type RegionInfo
 } from "../../services/CxlMemory.ts"
-import { geometryError } from "../../services/GeometryRules.ts"
+import type { ShrinkableSize } from "../../services/GeometryFit.ts"
 import type { Waiter } from "../../services/Lane.ts"
 import { processTitle } from "../ProcessTitle.ts"
 import { attempt, nativeModule } from "./Faults.ts"
+import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
 import { createRegion } from "./RegionCreation.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
 
@@ -46,8 +46,13 @@ export class NativeRegion extends Context.Service<NativeRegion, {
 }>()("ringfence/layers/NativeRegion") {}
 
 export interface CreateOptions {
-  /** Sizes that differ from {@link defaultGeometry}. */
+  /**
+   * Sizes that differ from `defaultGeometry`. They are kept; those of lanes, batches, index and rings that are not
+   * named here become smaller where the region would take more than half of the free space, and a log line says so.
+   */
   readonly geometry?: Partial<Geometry> | undefined
+  /** Sizes that may become smaller although `geometry` names them. Default: none of those. */
+  readonly shrinkable?: ReadonlyArray<ShrinkableSize> | undefined
   /** Permission bits of the file. Default 0600. Never world-writable. */
   readonly mode?: number | undefined
   /** Numeric group that owns the file. Default: the process's own. */
@@ -66,12 +71,6 @@ export interface AttachOptions {
   readonly allowForeign?: boolean | undefined
 }
 
-/** The geometry as the native module reads it. */
-export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64Array => {
-  const whole: Record<string, number> = { ...defaultGeometry, ...geometry, epochBlocks }
-  return Float64Array.from(geometryFields, (field) => whole[field] ?? 0)
-}
-
 /** Creates a region. What a dead process left under the same path is removed first. */
 export const create = (
   name: string,
@@ -81,18 +80,21 @@ export const create = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const native = yield* nativeModule
-    const invalid = geometryError(name, { ...defaultGeometry, ...options.geometry })
-    if (invalid !== undefined) return yield* invalid
     const processName = options.processName ?? processTitle()
-    const geometry = geometryArray(options.geometry)
-    const totalBytes = native.layoutBytes(geometry)
+    // Before the free space is looked at: what is left over is no longer used.
+    if (path !== "") yield* attempt(name, () => removeDead(native, path))
+    const sizes = yield* fitted(native, name, path, options)
+    const said = describeShrunk(name, sizes)
+    if (said !== undefined) yield* Effect.logInfo(said)
+    const geometry = geometryArray(sizes.geometry)
     const start = (progress: ProgressHandle) => {
-      if (path !== "") removeDead(native, path)
       const { group = -1, mode = 0o600, prefault = true } = options
       return native.createRegion(path, processName, geometry, mode, group, prefault, progress)
     }
     const { onProgress } = options
-    const handle = yield* createRegion({ region: name, native, totalBytes, onProgress, start })
+    const handle = yield* createRegion({ region: name, native, totalBytes: sizes.bytes, onProgress, start }).pipe(
+      Effect.mapError(noRoomFor(native, sizes.geometry))
+    )
     return yield* attached(native, handle, { name, backend, processName })
   })
 
@@ -113,9 +115,6 @@ export const attach = (
   })
 
 // --- internal ---
-
-// One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
-const epochBlocks = 2
 
 // A region whose owner lives is left to the creation, which refuses by name.
 const removeDead = (native: Native, path: string): void => {
