@@ -77,12 +77,11 @@ export {
   Spawner,
   SpawnFailed
 } from "./services/Spawner.ts"
+export * from "./services/SubscribeError.ts"
 export {
   type From,
-  LogCorrupt,
-  PositionTrimmed,
+  type OnInvalid,
   type Record,
-  RecordInvalid,
   Subscriber,
   type SubscriberHandle,
   type SubscriberOptions

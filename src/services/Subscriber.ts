@@ -5,53 +5,41 @@ import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RegionError } from "./CxlMemory.ts"
 import type { IndexedBatch, IndexReader } from "./Lane.ts"
+import { ReadingCursor } from "./ReadingCursor.ts"
+import { RecordDecoding } from "./RecordDecoding.ts"
 import type { LogLost } from "./Sequencer.ts"
+import { LogCorrupt, type PositionTrimmed, type RecordInvalid, type SubscribeError } from "./SubscribeError.ts"
 import type { Topic, TopicError } from "./Topic.ts"
 
-/** The position asked for is no longer kept. `start` is the oldest that is. */
-export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {
-  topic: Schema.String,
-  requested: Schema.Number,
-  start: Schema.Number
-}) {
-  override get message(): string {
-    return `topic "${this.topic}": position ${this.requested} is trimmed away (the oldest kept is ${this.start}; `
-      + `attach before it is published, or read from "start")`
-  }
-}
-
-/** A record could not be decoded with the topic's schema. The others are not affected. */
-export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
-  topic: Schema.String,
-  position: Schema.Number,
-  issue: Schema.String
-}) {
-  override get message(): string {
-    return `topic "${this.topic}": the record at ${this.position} does not match the schema: ${this.issue}`
-  }
-}
-
-/** What the index or a lane holds contradicts the layout: the memory was damaged from outside. */
-export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
-  topic: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `topic "${this.topic}": ${this.detail}`
-  }
-}
+export * from "./SubscribeError.ts"
 
 /** Where to begin: the oldest kept record, the next one to be committed, or a position of the topic. */
 export type From = "start" | "end" | { readonly position: number }
 
+/**
+ * What becomes of a record that does not match its topic's schema. Everything ahead of it is delivered in any case.
+ *
+ * - `"fail"`: the run ends with {@link RecordInvalid}. The handle stays in front of the record: the next run meets it
+ *   again, until {@link SubscriberHandle.skip} passes over it.
+ * - `"skip"`: the record is passed over, and a warning with its position is logged.
+ * - a handler: gets the record as bytes, and what is wrong with it. When it succeeds the record is passed over; when it
+ *   fails, or is interrupted, the run ends as with `"fail"`.
+ */
+export type OnInvalid =
+  | "fail"
+  | "skip"
+  | ((record: Record<Uint8Array>, error: RecordInvalid) => Effect.Effect<void, RecordInvalid>)
+
 export interface SubscriberOptions {
   /** Default `"end"`. */
   readonly from?: From | undefined
+  /** What `records` and `recordBatches` do about a record that does not match the schema. Default `"fail"`. */
+  readonly onInvalid?: OnInvalid | undefined
   /** Shown wherever this subscriber keeps publishers waiting. Default: the process's name. */
   readonly name?: string | undefined
   /** Ends the streams at the last record committed when it was reached, instead of waiting for more. Default false. */
@@ -70,17 +58,21 @@ export interface Record<out A> {
   readonly value: A
 }
 
-export type SubscribeError = LogLost | LogCorrupt
-
 /**
  * One reader of one topic. Until it releases a batch, publishers cannot reuse its memory.
+ *
+ * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run anew as often as you like and in
+ * any mixture, go on at the first record that was not delivered, in the middle of a batch, too; all records come once.
+ * A record is delivered when it was handed out: by `records` one by one, by the others with all that they hand out at
+ * once.
  */
 export interface SubscriberHandle<out A> {
   readonly topic: string
   /**
-   * The next batches, lent: their bytes are valid until the next pull, which gives them back. Waits for at least
-   * one; an empty array only at the end under `untilEnd`, or when the log has stopped and all was read. The first
-   * batch may begin before the position that was asked for; `records` skips what comes before it.
+   * The next batches, lent: their bytes are valid until this handle is read again in whatever way, which gives them
+   * back. Waits for at least one; an empty array only at the end under `untilEnd`, or when the log has stopped and all
+   * was read. The first begins with the first record that was not delivered: it is a part of its batch where the
+   * records ahead of it were, or were not asked for.
    */
   readonly pull: Effect.Effect<ReadonlyArray<IndexedBatch>, SubscribeError>
   /** `pull` without waiting, for loops that must not suspend; empty when there is nothing new. */
@@ -90,11 +82,21 @@ export interface SubscriberHandle<out A> {
   /**
    * Records, copied: keep them as long as you like. Byte records of one batch are views of one copy, so a single one
    * that is kept keeps its batch's bytes alive.
+   *
+   * They come one by one, so that a run that ends has taken none that it did not deliver. Where a step of the stream
+   * for each record is too much, see `recordBatches`.
    */
   readonly records: Stream.Stream<Record<A>, SubscribeError | RecordInvalid>
+  /** The same, all records of a batch at once: for few steps of the stream. */
+  readonly recordBatches: Stream.Stream<Arr.NonEmptyReadonlyArray<Record<A>>, SubscribeError | RecordInvalid>
+  /**
+   * Passes over the record at `position()` without decoding it, which is how to go on behind one that failed with
+   * {@link RecordInvalid}. `false` when no record is there yet.
+   */
+  readonly skip: () => boolean
   /** Gives back everything lent so far. */
   readonly release: () => void
-  /** Position of the next record to be delivered. */
+  /** Position of the first record that is not delivered. */
   readonly position: () => number
   /** Records committed in the topic. */
   readonly committedMessages: () => number
@@ -141,17 +143,26 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
   reader: IndexReader,
   options?: SubscriberOptions
 ): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
-  const from = options?.from ?? "end"
-  const cursor = new LendingCursor(reader, from)
-  yield* Effect.addFinalizer(() => Effect.sync(() => cursor.release()))
-  const untilEnd = options?.untilEnd === true
-  const pull = pullFrom(topic.name, reader, cursor, untilEnd)
+  const cursor = new ReadingCursor(reader, options?.from ?? "end")
+  yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
+  const pulling = pullingFrom(topic.name, reader, cursor, options?.untilEnd === true)
+  const decoding = new RecordDecoding(topic, cursor, options?.onInvalid ?? "fail")
+  const lendAll = () => Effect.succeed(cursor.lendAll())
+  const poll = () => {
+    cursor.release()
+    return cursor.ready() ? cursor.lendAll() : none
+  }
   return {
     topic: topic.name,
-    pull,
-    poll: () => cursor.next(),
-    batches: streamOf(pull),
-    records: streamOf(pullRecords(topic, pull, cursor)),
+    pull: pulling(lendAll, Effect.succeed(none)),
+    poll,
+    batches: streamOf(pulling(() => Effect.succeed([cursor.lend()]), Cause.done())),
+    records: streamOf(pulling(decoding.nextRecord, Cause.done())),
+    recordBatches: streamOf(pulling(decoding.nextBatch, Cause.done())),
+    skip: () => {
+      cursor.release()
+      return cursor.ready() && cursor.pass(cursor.position)
+    },
     release: () => cursor.release(),
     position: () => cursor.position,
     committedMessages: () => reader.committedMessages()
@@ -160,107 +171,39 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
 
 // --- internal ---
 
-/** Batches lent at once: few enough that publishers are not kept waiting for a whole lane. */
-const batchesLentMax = 16
-
-/** What is lent, and where the next pull begins. */
-class LendingCursor {
-  position: number
-  readonly from: number
-  readonly #reader: IndexReader
-
-  constructor(reader: IndexReader, from: From) {
-    this.#reader = reader
-    this.from = typeof from === "object" ? from.position : 0
-    this.position = from === "end" ? reader.committedMessages() : this.from
-  }
-
-  next(): ReadonlyArray<IndexedBatch> {
-    this.release()
-    const batches = this.#reader.poll(batchesLentMax)
-    const last = batches.at(-1)
-    if (last !== undefined) this.position = last.position + last.messageCount
-    return batches
-  }
-
-  release(): void {
-    this.#reader.release(this.#reader.next())
-  }
-}
-
 const none: ReadonlyArray<never> = []
 
-const pullFrom = (topic: string, reader: IndexReader, cursor: LendingCursor, untilEnd: boolean) => {
-  const check = (): ReadonlyArray<IndexedBatch> | LogCorrupt | undefined => {
-    const batches = cursor.next()
-    if (batches.length > 0) return batches
+// Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
+const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
+  const look = (): "ready" | "end" | LogCorrupt | undefined => {
+    if (cursor.ready()) return "ready"
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
-    return untilEnd || reader.finished() ? none : undefined
+    return untilEnd || reader.finished() ? "end" : undefined
   }
-  return Effect.suspend((): Effect.Effect<ReadonlyArray<IndexedBatch>, SubscribeError> => {
-    const now = check()
-    const found = now === undefined ? reader.waiter.until(check) : Effect.succeed(now)
-    return Effect.flatMap(found, (batches) => isCorrupt(batches) ? Effect.fail(batches) : Effect.succeed(batches))
-  })
-}
-
-const isCorrupt = (found: ReadonlyArray<IndexedBatch> | LogCorrupt): found is LogCorrupt => found instanceof LogCorrupt
-
-// One pull a chunk: the stream asks for the next only when the last was consumed, which is what lending needs.
-const streamOf = <B, E>(pull: Effect.Effect<ReadonlyArray<B>, E>): Stream.Stream<B, E> =>
-  Stream.fromPull(
-    Effect.succeed(Effect.flatMap(pull, (values) => isNonEmpty(values) ? Effect.succeed(values) : Cause.done()))
-  )
-
-const isNonEmpty = <B>(values: ReadonlyArray<B>): values is Arr.NonEmptyReadonlyArray<B> => values.length > 0
-
-// Copies and gives the batches back at once. Batches that end before the position asked for give nothing.
-const pullRecords = <A>(
-  topic: Topic<A>,
-  pull: Effect.Effect<ReadonlyArray<IndexedBatch>, SubscribeError>,
-  cursor: LendingCursor
-): Effect.Effect<ReadonlyArray<Record<A>>, SubscribeError | RecordInvalid> => {
-  const read = readRecords(topic)
-  return Effect.gen(function*() {
-    while (true) {
-      const batches = yield* pull
-      const copied = batches.flatMap((batch) => copyRecords(batch, cursor.from))
+  const awaited = reader.waiter.until(look)
+  /** Delivers by `deliver`; where another fiber was first (`undefined`), what comes after. */
+  return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
+    const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
       cursor.release()
-      if (copied.length > 0 || batches.length === 0) return yield* read(copied)
-    }
-  })
-}
-
-const copyRecords = (batch: IndexedBatch, from: number): Array<Record<Uint8Array>> => {
-  const bytes = batch.payload.slice()
-  const records: Array<Record<Uint8Array>> = []
-  let at = 0
-  for (let i = 0; i < batch.messageCount; i += 1) {
-    const end = at + (batch.lengths === undefined ? batch.uniformBytes : batch.lengths[i] as number)
-    const position = batch.position + i
-    if (position >= from) {
-      const value = bytes.subarray(at, end)
-      records.push({ position, sessionId: batch.sessionId, sequence: batch.firstMessage + i, value })
-    }
-    at = end
+      const found = look()
+      if (found === undefined) return Effect.andThen(awaited, pull)
+      if (found === "end") return end
+      if (found !== "ready") return Effect.fail(found)
+      const delivering = deliver()
+      // Most of what is delivered is there already, and a step of the fiber less is what many records feel.
+      if (isDelivered(delivering)) return delivering
+      return Effect.flatMap(delivering, (delivered) => delivered === undefined ? pull : Effect.succeed(delivered))
+    })
+    return pull
   }
-  return records
 }
 
-const readRecords = <A>(topic: Topic<A>) => {
-  const codec = topic.codec
-  return (
-    records: ReadonlyArray<Record<Uint8Array>>
-  ): Effect.Effect<ReadonlyArray<Record<A>>, RecordInvalid> =>
-    codec === undefined
-      ? Effect.succeed(records as ReadonlyArray<Record<any>>)
-      : Effect.forEach(records, (record) =>
-        codec.decode(record.value).pipe(
-          Effect.mapBoth({
-            onSuccess: (value): Record<A> => ({ ...record, value }),
-            onFailure: (error) =>
-              new RecordInvalid({ topic: topic.name, position: record.position, issue: error.message })
-          })
-        ))
-}
+const isDelivered = <B, E>(delivering: Effect.Effect<B | undefined, E>): delivering is Exit.Success<B, never> =>
+  Exit.isExit(delivering) && Exit.isSuccess(delivering) && delivering.value !== undefined
+
+// One element a pull: the stream asks for the next only when the last was consumed. Of a longer chunk a run that ends
+// does not say how much it has consumed.
+const streamOf = <B, E>(
+  pull: Effect.Effect<Arr.NonEmptyReadonlyArray<B>, E | Cause.Done>
+): Stream.Stream<B, E> => Stream.fromPull(Effect.succeed(pull))

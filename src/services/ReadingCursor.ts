@@ -1,0 +1,182 @@
+/**
+ * Where one handle reads on: what it has polled and not delivered. Every way to read moves this one cursor.
+ *
+ * A batch keeps its room until its last record is delivered, so that what is left of it can still be lent; the records
+ * that were delivered one by one were copied.
+ */
+import type { IndexedBatch, IndexReader } from "./Lane.ts"
+import type { From, Record } from "./Subscriber.ts"
+
+/** Batches polled at once: few enough that publishers are not kept waiting for a whole lane. */
+const batchesPolledMax = 16
+
+export class ReadingCursor {
+  readonly #reader: IndexReader
+  /** Of the first record that is not delivered. Unknown until the first batch is there, where no position was asked for. */
+  #position: number | undefined
+  #polled: ReadonlyArray<IndexedBatch> = []
+  /** The first of them that is not wholly delivered. */
+  #at = 0
+  /** How much of that batch is delivered. */
+  #records = 0
+  #bytes = 0
+  /** What was left of that batch when the first of its records was copied, and where in the batch that begins. */
+  #copy: Uint8Array | undefined
+  #copiedFrom = 0
+  /** Everything below is delivered, and everything below was given back. */
+  #delivered = 0
+  #released = 0
+  #closed = false
+
+  constructor(reader: IndexReader, from: From) {
+    this.#reader = reader
+    this.#position = typeof from === "object" ? from.position : undefined
+  }
+
+  /** Position of the first record that is not delivered. */
+  get position(): number {
+    if (this.#position !== undefined) return this.#position
+    // Nothing is lent before the first batch is there, so looking for it takes nothing from anybody.
+    while (!this.ready()) {
+      const committed = this.#reader.committedMessages()
+      if (!this.ready()) return committed
+    }
+    return this.#position ?? 0
+  }
+
+  /** Whether a record is there to be delivered. Call {@link release} first: what is lent ends here. */
+  ready(): boolean {
+    while (this.#at === this.#polled.length) {
+      if (this.#closed) return false
+      this.release()
+      this.#polled = this.#reader.poll(batchesPolledMax)
+      this.#at = 0
+      if (this.#polled.length === 0) return false
+      this.#begin()
+    }
+    return true
+  }
+
+  /** The next record, copied. Not delivered before {@link pass}. */
+  peek(): Record<Uint8Array> {
+    return this.#record(this.#batch, this.#records, this.#bytes)
+  }
+
+  /** All that is left of the next record's batch, copied. Not delivered before {@link pass}. */
+  peekBatch(): ReadonlyArray<Record<Uint8Array>> {
+    const batch = this.#batch
+    const records: Array<Record<Uint8Array>> = []
+    for (let i = this.#records, at = this.#bytes; i < batch.messageCount; i += 1) {
+      records.push(this.#record(batch, i, at))
+      at += lengthOf(batch, i)
+    }
+    return records
+  }
+
+  /**
+   * The records from `position` on, `count` of them and all of one batch, are delivered. Unless another fiber has
+   * delivered them meanwhile: then this says `false`.
+   */
+  pass(position: number, count = 1): boolean {
+    if (position !== this.#position || this.#at === this.#polled.length) return false
+    const batch = this.#batch
+    for (let i = 0; i < count; i += 1) this.#bytes += lengthOf(batch, this.#records + i)
+    this.#records += count
+    this.#position = position + count
+    if (this.#records < batch.messageCount) return true
+    this.#end(batch)
+    this.release()
+    return true
+  }
+
+  /** The next batch from the first record on that is not delivered, lent until {@link release}. */
+  lend(): IndexedBatch {
+    const batch = this.#batch
+    const rest = behind(batch, this.#records, this.#bytes)
+    this.#end(batch)
+    return rest
+  }
+
+  /** All that was polled, lent. */
+  lendAll(): ReadonlyArray<IndexedBatch> {
+    const batches: Array<IndexedBatch> = []
+    while (this.#at < this.#polled.length) batches.push(this.lend())
+    return batches
+  }
+
+  /** Gives the room of all that is delivered back. */
+  release(): void {
+    if (this.#delivered <= this.#released) return
+    this.#released = this.#delivered
+    this.#reader.release(this.#delivered)
+  }
+
+  /** Gives all back. Nothing is ready afterwards: the memory is others'. */
+  close(): void {
+    this.release()
+    this.#closed = true
+    this.#polled = []
+    this.#at = 0
+    this.#copy = undefined
+  }
+
+  get #batch(): IndexedBatch {
+    return this.#polled[this.#at] as IndexedBatch
+  }
+
+  // One copy of a batch for all its records: its bytes are most of what a record costs.
+  #record(batch: IndexedBatch, record: number, at: number): Record<Uint8Array> {
+    if (this.#copy === undefined) {
+      this.#copy = batch.payload.slice(this.#bytes)
+      this.#copiedFrom = this.#bytes
+    }
+    const from = at - this.#copiedFrom
+    return {
+      position: batch.position + record,
+      sessionId: batch.sessionId,
+      sequence: batch.firstMessage + record,
+      value: this.#copy.subarray(from, from + lengthOf(batch, record))
+    }
+  }
+
+  #end(batch: IndexedBatch): void {
+    this.#position = batch.position + batch.messageCount
+    this.#delivered = batch.index + 1
+    this.#at += 1
+    this.#begin()
+  }
+
+  // Batches that end before the position asked for have nothing for this handle, and the next begins there.
+  #begin(): void {
+    this.#records = 0
+    this.#bytes = 0
+    this.#copy = undefined
+    for (; this.#at < this.#polled.length; this.#at += 1) {
+      const batch = this.#batch
+      const skipped = (this.#position ?? batch.position) - batch.position
+      if (skipped < batch.messageCount) return this.#beginWithin(batch, Math.max(0, skipped))
+      this.#delivered = batch.index + 1
+    }
+  }
+
+  #beginWithin(batch: IndexedBatch, skipped: number): void {
+    this.#position = batch.position + skipped
+    this.#records = skipped
+    for (let i = 0; i < skipped; i += 1) this.#bytes += lengthOf(batch, i)
+  }
+}
+
+// --- internal ---
+
+const lengthOf = ({ lengths, uniformBytes }: IndexedBatch, record: number): number =>
+  lengths === undefined ? uniformBytes : lengths[record] as number
+
+const behind = (batch: IndexedBatch, records: number, bytes: number): IndexedBatch =>
+  records === 0 ? batch : {
+    ...batch,
+    position: batch.position + records,
+    firstMessage: batch.firstMessage + records,
+    messageCount: batch.messageCount - records,
+    lengths: batch.lengths?.subarray(records),
+    payload: batch.payload.subarray(bytes)
+  }

@@ -1,0 +1,118 @@
+/**
+ * From records as bytes to records as values, and what becomes of those that do not match the schema.
+ */
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ReadingCursor } from "./ReadingCursor.ts"
+import { RecordInvalid } from "./SubscribeError.ts"
+import type { OnInvalid, Record } from "./Subscriber.ts"
+import type { Codec, Topic } from "./Topic.ts"
+
+type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
+
+/**
+ * Takes records off a cursor that is ready. A record counts as delivered once it is decoded: a decoder or a handler that
+ * is interrupted leaves it to the next run. `undefined` where nothing was taken, because the record was passed over or
+ * another fiber was first.
+ */
+export class RecordDecoding<A> {
+  readonly #topic: string
+  readonly #codec: Codec<A> | undefined
+  readonly #cursor: ReadingCursor
+  readonly #onInvalid: OnInvalid
+
+  constructor(topic: Topic<A>, cursor: ReadingCursor, onInvalid: OnInvalid) {
+    this.#topic = topic.name
+    this.#codec = topic.codec
+    this.#cursor = cursor
+    this.#onInvalid = onInvalid
+  }
+
+  /** The next record. */
+  readonly nextRecord = (): Effect.Effect<readonly [Record<A>] | undefined, RecordInvalid> => {
+    const record = this.#cursor.peek()
+    if (this.#codec === undefined) {
+      this.#cursor.pass(record.position)
+      return Effect.succeed([record as Record<any>])
+    }
+    const decoding = decoded(this.#codec, record)
+    const exit = exitOf(decoding)
+    return exit === undefined
+      ? Effect.flatMap(Effect.exit(decoding), (exit) => this.#settled(record, exit))
+      : this.#settled(record, exit)
+  }
+
+  /** The next records, all of one batch, up to the first that does not match. */
+  readonly nextBatch = (): Effect.Effect<readonly [RecordBatch<A>] | undefined, RecordInvalid> => {
+    const codec = this.#codec
+    const records = this.#cursor.peekBatch()
+    return codec === undefined
+      ? Effect.succeed(this.#passAll(records as ReadonlyArray<Record<any>>))
+      : this.#decodeAll(codec, records)
+  }
+
+  #settled(
+    record: Record<Uint8Array>,
+    exit: Exit.Exit<A, unknown>
+  ): Effect.Effect<readonly [Record<A>] | undefined, RecordInvalid> {
+    if (Exit.isFailure(exit)) return this.#invalid(record, exit.cause)
+    const delivered = this.#cursor.pass(record.position)
+    return Effect.succeed(delivered ? [{ ...record, value: exit.value }] : undefined)
+  }
+
+  #decodeAll(codec: Codec<A>, records: ReadonlyArray<Record<Uint8Array>>) {
+    return Effect.gen({ self: this }, function*() {
+      const matching: Array<Record<A>> = []
+      for (const record of records) {
+        const decoding = decoded(codec, record)
+        const exit = exitOf(decoding) ?? (yield* Effect.exit(decoding))
+        if (Exit.isSuccess(exit)) matching.push({ ...record, value: exit.value })
+        // What is ahead of it comes first: the next pull meets it again.
+        else if (matching.length > 0) break
+        else return yield* this.#invalid(record, exit.cause)
+      }
+      return this.#passAll(matching)
+    })
+  }
+
+  #passAll(records: ReadonlyArray<Record<A>>): readonly [RecordBatch<A>] | undefined {
+    const [first, ...others] = records
+    return first !== undefined && this.#cursor.pass(first.position, records.length) ? [[first, ...others]] : undefined
+  }
+
+  #invalid(record: Record<Uint8Array>, cause: Cause.Cause<unknown>): Effect.Effect<undefined, RecordInvalid> {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+    const { position } = record
+    const error = new RecordInvalid({ topic: this.#topic, position, issue: issueOf(cause) })
+    if (this.#onInvalid === "fail") return Effect.fail(error)
+    const told = this.#onInvalid === "skip"
+      ? Effect.logWarning(`passed over: ${error.message}`)
+      : this.#onInvalid(record, error)
+    return Effect.map(told, () => {
+      this.#cursor.pass(position)
+      return undefined
+    })
+  }
+}
+
+// --- internal ---
+
+/** What a schema's own code throws is the record's fault, too: no record may end its reader untold. */
+const decoded = <A>(codec: Codec<A>, record: Record<Uint8Array>): Effect.Effect<A, unknown> => {
+  try {
+    return codec.decode(record.value)
+  } catch (error) {
+    return Exit.die(error)
+  }
+}
+
+/** The exit of what has ended already, which most decoders have. */
+const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> | undefined =>
+  Exit.isExit(effect) ? effect as Exit.Exit<A, E> : undefined
+
+const issueOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
