@@ -98,7 +98,7 @@ struct FrameHeader {
   uint32_t type;
   uint32_t sender;
   uint32_t senderGeneration;
-  uint32_t reserved;
+  uint32_t checksum;  // of the other fields and the frame's position
   double correlation;
 };
 

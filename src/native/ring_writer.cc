@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "futex.h"
+#include "token.h"
 
 namespace ringfence {
 
@@ -81,8 +82,9 @@ int64_t RingWriter::append(const Frame& frame) {
   if (over() || frame.payloadBytes > payloadBytesMax()) return -2;
   if (!hasRoomFor(frame.payloadBytes)) return -1;
   uint8_t* at = memory_->at(position_);
-  const FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
-                           frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
+  FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
+                     frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
+  header.checksum = frameChecksum(header, position_);
   std::memcpy(at, &header, sizeof(header));
   if (frame.payloadBytes != 0) std::memcpy(at + sizeof(header), frame.payload, frame.payloadBytes);
   region_->publication().wrote(at, bytes);

@@ -45,6 +45,11 @@ uint64_t lineCrc(const Line& line) {
   return crc32c(reinterpret_cast<const uint8_t*>(&line) + sizeof(uint64_t), sizeof(Line) - sizeof(uint64_t));
 }
 
+uint32_t mixed(uint32_t hash, uint32_t word) {
+  const uint32_t product = (hash ^ word) * 0xc2b2ae35U;
+  return product ^ (product >> 15);
+}
+
 uint64_t entryCrcs(const IndexEntry& entry) { return lineCrc(entry.order) << 32 | lineCrc(entry.place); }
 
 }  // namespace
@@ -70,6 +75,16 @@ void sealEntry(IndexEntry& entry, uint64_t token) {
 
 bool entrySealed(const IndexEntry& entry, uint64_t token) {
   return entry.order.token == token && entry.place.token == (token ^ entryCrcs(entry));
+}
+
+uint32_t frameChecksum(const FrameHeader& header, uint64_t position) {
+  uint32_t words[sizeof(FrameHeader) / sizeof(uint32_t)];
+  std::memcpy(words, &header, sizeof(header));
+  uint32_t hash = mixed(0x9e3779b9U, static_cast<uint32_t>(position / 8));
+  for (size_t i = 0; i < std::size(words); i += 1) {
+    if (i != offsetof(FrameHeader, checksum) / sizeof(uint32_t)) hash = mixed(hash, words[i]);
+  }
+  return hash;
 }
 
 }  // namespace ringfence

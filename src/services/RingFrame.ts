@@ -1,5 +1,8 @@
 /**
  * A frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
+ *
+ * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
+ * src/native/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
  */
 import type { Frame, FrameHeader } from "./Ring.ts"
 
@@ -31,17 +34,24 @@ export class RingBytes {
   frameAt(position: number, limit: number): Frame | undefined {
     const at = position % this.#ringBytes
     const view = this.#view
-    // Read once, and checked before it is used: others may write here.
+    // Each is read once, and checked before it is used: others may write here.
     const length = view.getUint32(at, true)
     const end = position + Math.ceil(length / 8) * 8
     if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return undefined
+    const kindAndFlags = view.getUint32(at + 4, true)
+    const type = view.getUint32(at + 8, true)
+    const sender = view.getUint32(at + 12, true)
+    const senderGeneration = view.getUint32(at + 16, true)
+    const correlation = view.getFloat64(at + 24, true)
+    const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
+    if (view.getInt32(at + 20, true) !== checksum) return undefined
     return {
-      kind: view.getUint16(at + 4, true),
-      flags: view.getUint16(at + 6, true),
-      type: view.getUint32(at + 8, true),
-      sender: view.getUint32(at + 12, true),
-      senderGeneration: view.getUint32(at + 16, true),
-      correlation: view.getFloat64(at + 24, true),
+      kind: kindAndFlags & 0xffff,
+      flags: kindAndFlags >>> 16,
+      type,
+      sender,
+      senderGeneration,
+      correlation,
       payload: this.#bytes.subarray(at + headerBytes, at + length),
       end
     }
@@ -51,15 +61,51 @@ export class RingBytes {
   write(position: number, header: FrameHeader, payload: Uint8Array): number {
     const at = position % this.#ringBytes
     const view = this.#view
-    view.setUint32(at, headerBytes + payload.length, true)
-    view.setUint16(at + 4, header.kind, true)
-    view.setUint16(at + 6, header.flags, true)
-    view.setUint32(at + 8, header.type, true)
-    view.setUint32(at + 12, header.sender, true)
-    view.setUint32(at + 16, header.senderGeneration, true)
-    view.setUint32(at + 20, 0, true)
-    view.setFloat64(at + 24, header.correlation, true)
+    const { correlation, flags, kind, sender, senderGeneration, type } = header
+    const length = headerBytes + payload.length
+    const kindAndFlags = (kind & 0xffff) | (flags << 16)
+    view.setUint32(at, length, true)
+    view.setUint32(at + 4, kindAndFlags, true)
+    view.setUint32(at + 8, type, true)
+    view.setUint32(at + 12, sender, true)
+    view.setUint32(at + 16, senderGeneration, true)
+    const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
+    view.setInt32(at + 20, checksum, true)
+    view.setFloat64(at + 24, correlation, true)
     this.#bytes.set(payload, at + headerBytes)
     return position + frameBytesOf(payload.length)
   }
+}
+
+// --- internal ---
+
+const correlationOf = new Float64Array(1)
+const correlationWords = new Int32Array(correlationOf.buffer)
+
+// A bijection of `hash` for every `word`, and the other way round: two headers that differ in one word have different
+// checksums, whatever the word.
+const mixed = (hash: number, word: number): number => {
+  const product = Math.imul(hash ^ word, 0xc2b2ae35)
+  return product ^ (product >>> 15)
+}
+
+/** Of a frame's header, and of the position: a frame begins on a multiple of 8, and no ring has 2^35 bytes. */
+const frameChecksum = (
+  position: number,
+  length: number,
+  kindAndFlags: number,
+  type: number,
+  sender: number,
+  senderGeneration: number,
+  correlation: number
+): number => {
+  correlationOf[0] = correlation
+  let hash = mixed(0x9e3779b9, (position / 8) | 0)
+  hash = mixed(hash, length)
+  hash = mixed(hash, kindAndFlags)
+  hash = mixed(hash, type)
+  hash = mixed(hash, sender)
+  hash = mixed(hash, senderGeneration)
+  hash = mixed(hash, correlationWords[0] as number)
+  return mixed(hash, correlationWords[1] as number)
 }

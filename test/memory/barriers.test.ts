@@ -5,6 +5,7 @@ import { barrierModesSuite } from "../suites/barrierModes.ts"
 import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
 import { barrierTracingSuite } from "../suites/barrierTracing.ts"
+import { swarmDamageSuite } from "../suites/swarmDamage.ts"
 import { memorySwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(memorySwarms)
@@ -14,3 +15,4 @@ barrierProtocolSuite(memorySwarms)
 barrierFenceSuite(memorySwarms)
 barrierHandlersSuite(memorySwarms)
 barrierTracingSuite(memorySwarms)
+swarmDamageSuite(memorySwarms)

@@ -3,9 +3,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import { attachHeap, makeHeapRegion } from "../../src/layers/memory/HeapRegion.ts"
+import { attachHeap, type HeapRegion, makeHeapRegion } from "../../src/layers/memory/HeapRegion.ts"
 import { memoryOf, ringsOf } from "../../src/layers/memory/HeapRings.ts"
-import type { RingFamily } from "../suites/ringFamily.ts"
+import { flipAt, pokeAt, type RingFamily } from "../suites/ringFamily.ts"
+
+/** Writes into a ring as another process would that has no business there. */
+export const change = (
+  { geometry, rings }: HeapRegion,
+  name: string,
+  write: (bytes: Uint8Array, ringBytes: number) => void
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const ring = rings.find((other) => other.name === name)
+    if (ring !== undefined) write(new Uint8Array(ring.buffer), geometry.ringBytes)
+  })
 
 export const memoryRings: RingFamily = {
   name: "memory",
@@ -22,10 +33,9 @@ export const memoryRings: RingFamily = {
             ring: ringsOf(process),
             kill: Effect.sync(() => process.kill()),
             poke: (name, position, bytes) =>
-              Effect.sync(() => {
-                const ring = region.rings.find((other) => other.name === name)
-                if (ring !== undefined) new Uint8Array(ring.buffer).set(bytes, position % region.geometry.ringBytes)
-              })
+              change(region, name, (ring, ringBytes) => pokeAt(ring, position, ringBytes, bytes)),
+            flip: (name, position, bits) =>
+              change(region, name, (ring, ringBytes) => flipAt(ring, position, ringBytes, bits))
           }))
       })
     }).pipe(Effect.scoped)

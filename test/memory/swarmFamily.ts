@@ -7,7 +7,9 @@ import * as TestClock from "effect/testing/TestClock"
 import { attachHeap } from "../../src/layers/memory/HeapRegion.ts"
 import { memoryOf, ringsOf } from "../../src/layers/memory/HeapRings.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
+import { flipAt } from "../suites/ringFamily.ts"
 import type { SwarmFamily } from "../suites/swarmFamily.ts"
+import { change } from "./ringFamily.ts"
 
 /** Whoever leaves at the end of a test may wait for an answer that does not come. */
 const ticking = Effect.forever(TestClock.adjust(50))
@@ -25,7 +27,9 @@ export const memorySwarms: SwarmFamily = {
         Effect.map(attachHeap(region, processName), (process) => ({
           memory: memoryOf(process),
           ring: ringsOf(process),
-          kill: Effect.sync(() => process.kill())
+          kill: Effect.sync(() => process.kill()),
+          flip: (ring: string, position: number, bits: Uint8Array) =>
+            change(region, ring, (bytes, ringBytes) => flipAt(bytes, position, ringBytes, bits))
         }))
       return yield* run(attached).pipe(
         Scope.provide(scope),

@@ -122,7 +122,7 @@ class Run {
       const ring = ringsOf(process)
       const book = this.#bookOf({ slot: ring.self.process, generation: ring.self.generation })
       const member = yield* joinAs(
-        { ring, memory: memoryOf(process), kill: Effect.sync(() => process.kill()) },
+        { ring, memory: memoryOf(process), kill: Effect.sync(() => process.kill()), flip: () => Effect.void },
         name,
         {
           ...options,

@@ -5,6 +5,7 @@ import { barrierModesSuite } from "../suites/barrierModes.ts"
 import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
 import { barrierTracingSuite } from "../suites/barrierTracing.ts"
+import { swarmDamageSuite } from "../suites/swarmDamage.ts"
 import { nativeSwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(nativeSwarms)
@@ -14,3 +15,4 @@ barrierProtocolSuite(nativeSwarms)
 barrierFenceSuite(nativeSwarms)
 barrierHandlersSuite(nativeSwarms)
 barrierTracingSuite(nativeSwarms)
+swarmDamageSuite(nativeSwarms)

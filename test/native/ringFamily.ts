@@ -10,7 +10,7 @@ import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
 import { layer as layerRing } from "../../src/layers/native/Ring.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import { freshRegion } from "../processes/harness.ts"
-import type { RingFamily, RingProcess } from "../suites/ringFamily.ts"
+import { flipAt, pokeAt, type RingFamily, type RingProcess } from "../suites/ringFamily.ts"
 
 export const nativeRings: RingFamily = {
   name: "native",
@@ -38,7 +38,9 @@ const attach = (
       memory: Context.get(context, CxlMemory.CxlMemory),
       ring: Context.get(context, Ring),
       kill: kill(native),
-      poke: (name, position, bytes) => poke(native, name, position, bytes)
+      poke: (name, position, bytes) =>
+        change(native, name, (ring, ringBytes) => pokeAt(ring, position, ringBytes, bytes)),
+      flip: (name, position, bits) => change(native, name, (ring, ringBytes) => flipAt(ring, position, ringBytes, bits))
     }
   })
 
@@ -49,9 +51,14 @@ const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
     native.closeRegion(handle)
   })
 
-const poke = ({ handle, info, native }: NativeRegion["Service"], ring: string, position: number, bytes: Uint8Array) =>
+/** Writes into a ring as another process would that has no business there. */
+export const change = (
+  { handle, info, native }: NativeRegion["Service"],
+  ring: string,
+  write: (bytes: Uint8Array, ringBytes: number) => void
+): Effect.Effect<void> =>
   Effect.sync(() => {
-    const reader = native.openRingReader(handle, ring, "poke")
-    new Uint8Array(native.ringBuffer(reader)).set(bytes, position % info.geometry.ringBytes)
+    const reader = native.openRingReader(handle, ring, "change")
+    write(new Uint8Array(native.ringBuffer(reader)), info.geometry.ringBytes)
     native.closeRingReader(reader)
   })

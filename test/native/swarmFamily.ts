@@ -11,7 +11,9 @@ import { layer as layerRing } from "../../src/layers/native/Ring.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import { freshRegion } from "../processes/harness.ts"
+import { flipAt } from "../suites/ringFamily.ts"
 import type { SwarmFamily, SwarmProcess } from "../suites/swarmFamily.ts"
+import { change } from "./ringFamily.ts"
 
 export const nativeSwarms: SwarmFamily = {
   name: "native",
@@ -36,10 +38,13 @@ const attach = (
     const attached = CxlMemory.layerAttach({ region, processName })
     const context = yield* Layer.build(layerRing.pipe(Layer.provideMerge(attached)))
     const state = { dead: false }
+    const native = Context.get(context, NativeRegion)
     return {
       memory: Context.get(context, CxlMemory.CxlMemory),
       ring: asLongAsItLives(Context.get(context, Ring), state),
-      kill: kill(Context.get(context, NativeRegion), state)
+      kill: kill(native, state),
+      flip: (ring, position, bits) =>
+        change(native, ring, (bytes, ringBytes) => flipAt(bytes, position, ringBytes, bits))
     }
   })
 

@@ -5,8 +5,16 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { continuedFlag, partFlag } from "../../src/services/RingEnds.ts"
+import { headerBytes } from "../../src/services/RingFrame.ts"
 import { part, readerOf, type RingFamily, ringTest, writerOf } from "./ringFamily.ts"
 import { numbers, sequencesOf, stamped } from "./ringStamps.ts"
+
+const oneBit = (bit: number): Uint8Array => {
+  const bits = new Uint8Array(headerBytes)
+  bits[bit >> 3] = 1 << (bit & 7)
+  return bits
+}
 
 const lengths = { nothing: 0, "less than a header": 31, "more than was written": 4000, "4 GiB": 2 ** 32 - 1 }
 
@@ -40,6 +48,48 @@ export const ringDamageSuite = (family: RingFamily): void => {
           })
       )
     }
+
+    ringTest(
+      family,
+      "any changed bit of a frame's header is told, and what came before it is delivered",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("process")
+          const writer = yield* writerOf(process)
+          for (let bit = 0; bit < 8 * headerBytes; bit += 1) {
+            const { close, port: reader } = yield* part(readerOf(process))
+            const { position } = writer.target()
+            for (let i = 0; i < 4; i += 1) yield* writer.send(stamped(i))
+            yield* process.flip("ring", position + 2 * 48, oneBit(bit))
+            assert.deepStrictEqual(sequencesOf(yield* reader.pull), [0, 1], `bit ${bit}`)
+            const error = yield* Effect.flip(reader.pull)
+            assert.strictEqual(error._tag, "RingCorrupt", `bit ${bit}`)
+            assert.match(error.message, new RegExp(`what lies at ${position + 96} is no frame`))
+            yield* close
+          }
+        })
+    )
+
+    ringTest(
+      family,
+      "a message in parts of which one is damaged is told, and nothing is made of the others",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("process")
+          const writer = yield* writerOf(process)
+          for (const frame of [0, 1, 2]) {
+            for (const flag of [partFlag, continuedFlag, partFlag | continuedFlag]) {
+              const { close, port: reader } = yield* part(readerOf(process))
+              const { position } = writer.target()
+              yield* writer.send(stamped(0, 3 * 992))
+              yield* process.flip("ring", position + frame * 1024 + 6, new Uint8Array([flag]))
+              const error = yield* Effect.flip(reader.pull)
+              assert.strictEqual(error._tag, "RingCorrupt", `flags ${flag} of part ${frame}`)
+              yield* close
+            }
+          }
+        })
+    )
 
     ringTest(family, "one who has read past it notices nothing", (swarm) =>
       Effect.gen(function*() {

@@ -18,6 +18,8 @@ export interface RingProcess {
   readonly kill: Effect.Effect<void>
   /** Writes over what lies at that position of a ring. */
   readonly poke: (ring: string, position: number, bytes: Uint8Array) => Effect.Effect<void>
+  /** Changes those bits of what lies at that position of a ring. */
+  readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>
 }
 
 export interface RingSwarm {
@@ -33,6 +35,17 @@ export interface RingFamily {
     geometry: Partial<Geometry>,
     run: (swarm: RingSwarm) => Effect.Effect<A, E, Scope.Scope>
   ) => Effect.Effect<A, E | RegionError>
+}
+
+/** Writes `bytes` over a ring's, at that position. */
+export const pokeAt = (ring: Uint8Array, position: number, ringBytes: number, bytes: Uint8Array): void => {
+  ring.set(bytes, position % ringBytes)
+}
+
+/** Changes in a ring's bytes the bits that `bits` has, from that position on. */
+export const flipAt = (ring: Uint8Array, position: number, ringBytes: number, bits: Uint8Array): void => {
+  const at = position % ringBytes
+  ring.set(bits.map((bit, i) => bit ^ (ring[at + i] as number)), at)
 }
 
 /** Rings of one page, so that suites reach every edge quickly. */

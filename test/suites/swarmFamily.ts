@@ -23,6 +23,8 @@ export interface SwarmProcess {
   readonly memory: CxlMemory["Service"]
   /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
   readonly kill: Effect.Effect<void>
+  /** Changes those bits of what lies at that position of a ring. */
+  readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>
 }
 
 export interface SwarmFamily {

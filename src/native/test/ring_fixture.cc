@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "token.h"
+
 namespace ringfence::test {
 
 namespace {
@@ -63,6 +65,7 @@ bool RingFollowing::frame(uint64_t limit, FrameHeader& header, const uint8_t*& p
   const uint8_t* at = reader_.memory()->at(at_);
   std::memcpy(&header, at, sizeof(header));
   if (header.length < sizeof(header) || header.length > reader_.memory()->bytes() / 4) return false;
+  if (header.checksum != frameChecksum(header, at_)) return false;
   payload = at + sizeof(header);
   return at_ + frameBytesOf(header.length - sizeof(header)) <= limit;
 }
