@@ -248,7 +248,7 @@ export const ringReaderFields = 8
 export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
 
 /** What a sleeping process wants to be rung for. */
-export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8 } as const
+export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16 } as const
 
 /** How a session ended. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
@@ -378,6 +378,7 @@ export interface Native {
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
+  /** Where it begins again, -1 when it was not evicted or has left. */
   ringRejoin(reader: RingReaderHandle): number
   /** Its writer is gone, and nothing is published above `read`. */
   ringEnded(reader: RingReaderHandle, read: number): boolean

@@ -19,7 +19,11 @@ inline void futexWait(const uint32_t* word, uint32_t expected, int64_t timeoutNa
   syscall(SYS_futex, word, FUTEX_WAIT, expected, timeoutNanos < 0 ? nullptr : &limit, nullptr, 0);
 }
 
-inline void futexWake(const uint32_t* word) { syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0); }
+// How many sleepers it woke.
+inline uint32_t futexWake(const uint32_t* word) {
+  const long woken = syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  return woken < 0 ? 0 : static_cast<uint32_t>(woken);
+}
 
 inline uint64_t monotonicNanos() {
   timespec now{};

@@ -102,10 +102,19 @@ struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bum
   uint32_t reserved[15];
 };
 
-// What a sleeper wants to be rung for. A server that only admits clients sleeps through the commits.
-enum SleepBits : uint32_t { awake = 0, sleepsForData = 1, sleepsForRoom = 2, sleepsForAdmission = 4, sleepsForCursor = 8, sleepsForAll = 15 };
+// What a sleeper wants to be rung for. A server that only admits clients sleeps through the commits, and so does who
+// waits for a ring.
+enum SleepBits : uint32_t {
+  awake = 0,
+  sleepsForData = 1,  // the log's
+  sleepsForRoom = 2,
+  sleepsForAdmission = 4,
+  sleepsForCursor = 8,
+  sleepsForFrames = 16,  // of a ring
+  sleepsForAll = 31
+};
 
-struct alignas(lineBytes) SleepLine {  // the sleeper: what it sleeps for
+struct alignas(lineBytes) SleepLine {  // the sleeper sets what it sleeps for; who rings it takes that, all at once
   uint32_t sleeps;
   uint32_t reserved[15];
 };

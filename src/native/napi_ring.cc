@@ -230,8 +230,7 @@ napi_value ringEvicted(napi_env env, napi_callback_info info) {
 napi_value ringRejoin(napi_env env, napi_callback_info info) {
   auto* reader = owned<RingReader>(Arguments(env, info), 0);
   if (reader == nullptr) return nothing(env);
-  reader->rejoin();
-  return count(env, reader->baseline());
+  return reader->rejoin() ? count(env, reader->baseline()) : number(env, -1);
 }
 
 napi_value ringEnded(napi_env env, napi_callback_info info) {

@@ -92,8 +92,16 @@ class Publication {
   // a frontier need it.
   void fullFence() const { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-  // A doorbell is a hint that any process of the host may bump; it is the one word with several writers.
-  uint32_t ring(uint32_t& bell) const { return __atomic_add_fetch(&bell, 1U, __ATOMIC_SEQ_CST); }
+  // What follows is for the few words that several processes write; each is changed in one step.
+
+  // A doorbell, or a count of changes: any process of the host may bump it.
+  template <class Word>
+  Word ring(Word& bell) const {
+    return __atomic_add_fetch(&bell, Word{1}, __ATOMIC_SEQ_CST);
+  }
+
+  // Empties a word of bits. Of several that take at once, one gets them.
+  uint32_t take(uint32_t& bits) const { return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST); }
 
  private:
   Coherence coherence_;

@@ -73,6 +73,10 @@ struct ProcessView {
   std::string name;
 };
 
+// What became of a look at a sleeper: it need not be rung, it was rung and woke, or it was rung and nothing woke, because
+// it was awake already or is dead.
+enum class Rung { notAsleep, woke, unheard };
+
 class Region {
  public:
   // `progress` counts prefaulted bytes while this runs. Once it is cancelled, this ends soon with `cancelled`, and
@@ -159,7 +163,7 @@ class Region {
   void wakeSequencer(uint32_t reasons) const;
   void wakeProcesses(uint32_t reasons) const;
   // The same for one process, after a full fence of the caller's.
-  void wakeProcess(uint32_t slot, uint32_t reasons) const;
+  Rung wakeProcess(uint32_t slot, uint32_t reasons) const;
 
   RingSlot& ring(uint64_t i) const { return at<RingSlot>(layout_.ringSlots)[i]; }
   RingReaderSlot& ringReader(uint64_t ring, uint64_t i) const {

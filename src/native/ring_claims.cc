@@ -163,8 +163,7 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
     std::memcpy(slot.claim.name, name.data(), name.size() < readerNameBytes ? name.size() : readerNameBytes - 1);
     p.wrote(&slot.claim, sizeof(slot.claim));
     p.publish(slot.claim.generation, generation + 1);
-    RingTable& table = region.ring(ring).table;
-    p.publish(table.readersVersion, p.read(table.readersVersion) + 1);
+    p.ring(region.ring(ring).table.readersVersion);
     role = {ring, i, generation + 1};
     return Status::fine();
   }

@@ -2,7 +2,7 @@
 //
 //   Ring       ┌ RingClaim    who writes it, under which name          (claims lock)
 //              │ RingLead     how far it is published                  (the writer)
-//              └ RingTable    changes whenever a reader comes          (claims lock)
+//              └ RingTable    changes whenever a reader comes or goes  (all readers, atomically)
 //   RingReader ┌ RingReaderClaim  who reads, from where                (claims lock)
 //              │ RingReaderLine   its cursors                          (the reader)
 //              └ RingReaderFate   ended or evicted                     (the ring's writer)

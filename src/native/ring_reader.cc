@@ -9,30 +9,32 @@ RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
   attach();
 }
 
-// SYNC: the cursor and the attachment are published, a full fence follows, and the position is read again until it is
-// the cursor. The writer fences before it looks at cursors (RingWriter::findRoom): either it sees this reader, or the
-// minimum it found without it is not above the position read here.
+// SYNC: a cursor and the attachment are published, a full fence follows, and the position is read again: that is where
+// this reader begins. The writer fences before it looks at cursors (RingWriter::findRoom): either it sees this reader, or
+// the minimum it found without it is not above the position read here. What moves the cursor up to it afterwards only
+// gives room back. So it needs no second attempt, however fast the position moves.
 void RingReader::attach() {
   const Publication& p = region_->publication();
   const RingLead& lead = region_->ring(role_.ring).lead;
   RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
-  uint64_t position = p.observe(lead.position);
-  for (;;) {
-    p.write(line.read, position);
-    p.write(line.delivered, position);
-    p.write(line.handled, position);
-    p.write(line.baseline, position);
-    p.publish(line.released, position);
-    p.publish(line.attachedGeneration, role_.generation);
-    p.fullFence();
-    const uint64_t now = p.observe(lead.position);
-    if (now == position) break;
-    position = now;
-  }
-  at_ = {position, position, position, position};
-  baseline_ = position;
+  beginAt(p.observe(lead.position));
+  p.publish(line.attachedGeneration, role_.generation);
+  p.fullFence();
+  beginAt(p.observe(lead.position));
   attached_ = true;
   region_->wakeProcesses(sleepsForCursor);
+}
+
+void RingReader::beginAt(uint64_t position) {
+  const Publication& p = region_->publication();
+  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
+  p.write(line.read, position);
+  p.write(line.delivered, position);
+  p.write(line.handled, position);
+  p.write(line.baseline, position);
+  p.publish(line.released, position);
+  at_ = {position, position, position, position};
+  baseline_ = position;
 }
 
 // SYNC: pairs with the publish in RingWriter::publish.
@@ -45,7 +47,7 @@ uint64_t RingReader::available() const {
 // SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it. The fence
 // orders the cursors against the sleep words of those who wait for them.
 void RingReader::advance(const RingCursors& to) {
-  if (!attached_ || region_->closed()) return;
+  if (over()) return;
   const Publication& p = region_->publication();
   RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
   const uint64_t limit = available();
@@ -84,12 +86,15 @@ bool RingReader::isEvicted() const {
 }
 
 // The slot stays; a new generation of it takes part again.
-void RingReader::rejoin() {
+bool RingReader::rejoin() {
+  if (over() || !isEvicted()) return false;
   const Publication& p = region_->publication();
   RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
   role_.generation += 1;
   p.publish(slot.claim.generation, role_.generation);
+  p.ring(region_->ring(role_.ring).table.readersVersion);
   attach();
+  return true;
 }
 
 bool RingReader::ended(uint64_t read) const {
@@ -114,6 +119,8 @@ void RingReader::detach() {
   const Publication& p = region_->publication();
   RingSlot& ring = region_->ring(role_.ring);
   p.publish(region_->ringReader(role_.ring, role_.slot).line.detachedGeneration, role_.generation);
+  // SYNC: pairs with the observe in RingWriter::refreshReaders: who left is not rung any more.
+  p.ring(ring.table.readersVersion);
   p.fullFence();
   if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
   region_->wakeProcesses(sleepsForCursor);

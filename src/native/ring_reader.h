@@ -24,8 +24,11 @@ class RingReader {
   // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
   bool evicted(uint64_t& from, uint64_t& to) const;
   bool isEvicted() const;
-  // Takes part again, from what is published now on.
-  void rejoin();
+  // Takes part again, from what is published now on. False when it was not evicted, or has left: its place may be
+  // another's by then.
+  bool rejoin();
+  // It has left, or its region is closed.
+  bool over() const { return !attached_ || region_->closed(); }
   // The writer has closed the ring or died, and nothing is published above `read`.
   bool ended(uint64_t read) const;
   uint64_t generation() const;  // of the ring's present writer
@@ -38,6 +41,7 @@ class RingReader {
 
  private:
   void attach();
+  void beginAt(uint64_t position);
 
   std::shared_ptr<Region> region_;
   std::shared_ptr<RingMemory> memory_;

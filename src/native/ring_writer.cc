@@ -8,6 +8,13 @@
 
 namespace ringfence {
 
+namespace {
+
+// No version that the table of readers can have: they are looked at again.
+constexpr uint64_t stale = ~uint64_t{0};
+
+}  // namespace
+
 RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role)
     : region_(std::move(region)), memory_(std::move(memory)), role_(role), position_(role.position),
       published_(role.position), released_(role.position - std::min(role.position, memory_->bytes())),
@@ -15,7 +22,8 @@ RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
   findRoom();
 }
 
-// Who reads is looked at again only when the table says that it changed.
+// Who reads is looked at again only when the table says that it changed, or when a reader was found dead. A reader that
+// is evicted stays: it has to learn of it, and may come back.
 void RingWriter::refreshReaders() {
   const Publication& p = region_->publication();
   const uint64_t version = p.observe(region_->ring(role_.ring).table.readersVersion);
@@ -25,7 +33,9 @@ void RingWriter::refreshReaders() {
   processes_.clear();
   for (uint32_t i = 0; i < region_->layout().geometry.ringReaders; i += 1) {
     const RingReaderSlot& slot = region_->ringReader(role_.ring, i);
-    if (p.observe(slot.claim.generation) == 0) continue;
+    const uint64_t generation = p.observe(slot.claim.generation);
+    if (generation == 0 || p.observe(slot.line.detachedGeneration) == generation) continue;
+    if (p.read(slot.fate.endedGeneration) == generation) continue;
     readers_.push_back(i);
     const uint32_t process = p.read(slot.claim.process);
     if (process >= region_->layout().geometry.processes) continue;
@@ -62,11 +72,29 @@ bool RingWriter::endDead(uint64_t bytes) {
     const uint64_t generation = activeGeneration(i);
     RingReaderSlot& slot = region_->ringReader(role_.ring, i);
     if (generation == 0 || position_ + bytes - p.observe(slot.line.released) <= memory_->bytes()) continue;
-    if (region_->processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration))) continue;
-    p.publish(slot.fate.endedGeneration, generation);
-    found = true;
+    found = endIfDead(i) || found;
   }
   return found;
+}
+
+// Its process was rung, and nothing woke. Whether it is dead is asked of the system: then it is not looked at again
+// before somebody else has its slot.
+void RingWriter::endReadersOf(uint32_t process) {
+  const Publication& p = region_->publication();
+  for (const uint32_t i : readers_) {
+    if (p.read(region_->ringReader(role_.ring, i).claim.process) == process && !endIfDead(i)) return;
+  }
+}
+
+// The generation is read first: a place that is taken again in between has another by then, which this does not end.
+bool RingWriter::endIfDead(uint32_t reader) {
+  const Publication& p = region_->publication();
+  RingReaderSlot& slot = region_->ringReader(role_.ring, reader);
+  const uint64_t generation = p.observe(slot.claim.generation);
+  if (region_->processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration))) return false;
+  p.publish(slot.fate.endedGeneration, generation);
+  readersVersion_ = stale;
+  return true;
 }
 
 bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
@@ -105,11 +133,13 @@ void RingWriter::publish(bool selfToo) {
   p.fullFence();
   refreshReaders();
   for (const uint32_t process : processes_) {
-    if (selfToo || process != region_->slot()) region_->wakeProcess(process, sleepsForData);
+    if (process == region_->slot() && !selfToo) continue;
+    if (region_->wakeProcess(process, sleepsForFrames) == Rung::unheard) endReadersOf(process);
   }
 }
 
 void RingWriter::wantRoom(bool wants) {
+  if (over()) return;
   const Publication& p = region_->publication();
   RingLead& lead = region_->ring(role_.ring).lead;
   if (wants) p.write(lead.fullEvents, p.read(lead.fullEvents) + 1);
@@ -154,7 +184,7 @@ void RingWriter::evict(uint32_t reader, uint64_t generation, uint64_t from) {
   RingLead& lead = region_->ring(role_.ring).lead;
   p.write(lead.evictions, p.read(lead.evictions) + 1);
   p.fullFence();
-  region_->wakeProcess(p.read(slot.claim.process), sleepsForData);
+  region_->wakeProcess(p.read(slot.claim.process), sleepsForFrames);
   region_->wakeProcesses(sleepsForCursor);
 }
 
@@ -166,7 +196,9 @@ void RingWriter::close() {
   if (over()) return;
   publish();
   closed_ = true;
-  region_->publication().publish(region_->ring(role_.ring).lead.closedGeneration, role_.generation);
+  RingLead& lead = region_->ring(role_.ring).lead;
+  region_->publication().write(lead.waitsForRoom, 0U);
+  region_->publication().publish(lead.closedGeneration, role_.generation);
   region_->wakeProcesses(sleepsForAll);
 }
 

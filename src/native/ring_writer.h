@@ -56,6 +56,8 @@ class RingWriter {
   void refreshReaders();
   void findRoom();
   bool endDead(uint64_t bytes);
+  void endReadersOf(uint32_t process);
+  bool endIfDead(uint32_t reader);
   void evict(uint32_t reader, uint64_t generation, uint64_t from);
   uint64_t activeGeneration(uint32_t reader) const;
 
@@ -68,8 +70,8 @@ class RingWriter {
   uint64_t frames_;    // since the ring was born
   uint64_t readersVersion_ = ~uint64_t{0};
   bool closed_ = false;
-  std::vector<uint32_t> readers_;   // slots that may be attached
-  std::vector<uint32_t> processes_;  // theirs, each once
+  std::vector<uint32_t> readers_;    // slots of readers that may be attached: not those who left or are known to be dead
+  std::vector<uint32_t> processes_;  // theirs, each once: these are looked at by each publish()
 };
 
 }  // namespace ringfence

@@ -140,7 +140,7 @@ class Side {
     const Publication& p = region_->publication();
     ProcessSlot& process = region_->process(region_->slot());
     const uint32_t heard = p.observe(process.bell.bell);
-    p.write(process.sleep.sleeps, uint32_t{sleepsForData});
+    p.write(process.sleep.sleeps, uint32_t{sleepsForFrames});
     p.fullFence();
     if (reader_->available() == at) futexWait(&process.bell.bell, heard, -1);
     p.write(process.sleep.sleeps, uint32_t{awake});

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t scanBudget = 256;        // descriptors of one lane in one pass, so that no lane starves another
 constexpr size_t readyLimit = 4096;         // batches of one epoch
+constexpr int64_t lookNanos = 100'000'000;  // how often a sleeping sequencer looks at its sleep word
 constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
 constexpr int stopPasses = 4096;            // so that a client that goes on publishing does not keep it from stopping
 
@@ -681,6 +682,19 @@ int64_t Sequencer::sleepNanos() const {
   return age >= limit ? 0 : static_cast<int64_t>(limit - age);
 }
 
+// Until the bell rings, or the limit is over. The bell may stay silent though a publisher has taken the word, where that
+// one was killed or stopped before it rang: so the word is looked at now and then. Nothing else is done then.
+void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) const {
+  const Header& head = region_->header();
+  const uint64_t since = monotonicNanos();
+  int64_t left = limitNanos;
+  do {
+    futexWait(&head.sequencerBell.bell, heard, left < 0 ? lookNanos : std::min(left, lookNanos));
+    if (limitNanos >= 0) left = limitNanos - static_cast<int64_t>(monotonicNanos() - since);
+  } while (p_.observe(head.sequencerBell.bell) == heard && p_.observe(head.sequencerSleep.sleeps) == reasons &&
+           (limitNanos < 0 || left > 0));
+}
+
 // SYNC: the sleep word is written, a full fence follows, then the lanes are looked at once more; whoever publishes
 // does so first, fences, and looks at the word (Region::wakeSequencer).
 void Sequencer::run() {
@@ -702,7 +716,8 @@ void Sequencer::run() {
     const uint64_t now = monotonicNanos();
     if (idleSince == 0) idleSince = now;
     if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
-    p_.write(head.sequencerSleep.sleeps, sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U));
+    const uint32_t reasons = sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U);
+    p_.write(head.sequencerSleep.sleeps, reasons);
     p_.fullFence();
     int64_t limit;
     {
@@ -711,9 +726,7 @@ void Sequencer::run() {
       moved |= roomWanted_ && !wantsRoom;  // the word must say all that is slept for
       limit = sleepNanos();
     }
-    if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) {
-      futexWait(&head.sequencerBell.bell, heard, limit);
-    }
+    if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);
     p_.write(head.sequencerSleep.sleeps, uint32_t{awake});
     idleSince = 0;
   }

@@ -180,6 +180,7 @@ class Sequencer {
   void corrupt(uint32_t client);
   void run();
   int64_t sleepNanos() const;
+  void sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) const;
 
   std::shared_ptr<Region> region_;
   const SequencerOptions options_;

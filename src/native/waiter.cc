@@ -34,12 +34,21 @@ Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
 Waiter::~Waiter() { stop(); }
 
 // SYNC: `sleeps` is written and a full fence follows, then the caller looks at the data; a publisher publishes the
-// data, fences, and looks at `sleeps` (Region::wakeProcesses). So either the caller sees the data or it is rung.
+// data, fences, and looks at `sleeps` (Region::wakeProcesses). So either the caller sees the data, or the publisher sees
+// what it sleeps for and rings, or another has taken that before and rings; what was published by then is seen in the
+// look that follows the next arm().
 void Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
   const Publication& p = region_->publication();
   p.write(region_->process(region_->slot()).sleep.sleeps, reasons);
   p.fullFence();
+}
+
+// What this process sleeps for was taken by another that has not rung, or not yet: it may have been killed or stopped
+// on its way to the bell.
+bool Waiter::taken() const {
+  return armed_.load(std::memory_order_seq_cst) &&
+         region_->publication().observe(region_->process(region_->slot()).sleep.sleeps) == awake;
 }
 
 void Waiter::disarm() {
@@ -80,6 +89,7 @@ void Waiter::run(uint32_t heard) {
     }
     if (Clock::now() < due) continue;
     lookAfterLives();
+    if (taken()) fire();
     due = Clock::now() + liveness;
   }
 }
@@ -92,8 +102,8 @@ void Waiter::lookAfterLives() {
   if (changed || state == serverDied || state == serverStopped) fire();
 }
 
-// The word is cleared with the arm() that is answered: others need not ring again before the next one. An arm() that
-// comes in between is cleared with it, and the call is its answer, too.
+// The word is cleared with the arm() that is answered, where no ringer has taken it: others need not ring before the
+// next one. An arm() that comes in between is cleared with it, and the call is its answer, too.
 void Waiter::fire() {
   if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
   region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});

@@ -1,7 +1,8 @@
 // Turns a process's doorbell into a call on its event loop, and notices when another process is gone: the dead ring no
 // doorbell.
 //
-// One thread per attachment. It sleeps on the process's own doorbell; others ring it only while `sleeps` is set.
+// One thread per attachment. It sleeps on the process's own doorbell; of the others one rings it, namely the one that
+// takes what `sleeps` says.
 #pragma once
 
 #include <atomic>
@@ -45,6 +46,7 @@ class Waiter {
   };
 
   void run(uint32_t heard);
+  bool taken() const;
   void fire();
   bool processesChanged();
   void lookAfterLives();

@@ -139,7 +139,7 @@ const attached = (
     const info = infoOf(native, handle, name, backend)
     const roomWaiter = waiter.forRings(sleepsFor.room)
     const cursorWaiter = waiter.forRings(sleepsFor.cursor)
-    const ringWaiter = waiter.forRings(sleepsFor.data)
+    const ringWaiter = waiter.forRings(sleepsFor.frames)
     const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
     const hold = attempt(name, () => native.holdRegion(handle))
     return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })

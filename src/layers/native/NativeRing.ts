@@ -187,7 +187,9 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   rejoin(): void {
-    this.#baseline = this.#native.ringRejoin(this.#reader)
+    const baseline = this.#native.ringRejoin(this.#reader)
+    if (baseline < 0) return
+    this.#baseline = baseline
     this.#read =
       this.#delivered =
       this.#handled =
