@@ -14,8 +14,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Barrier } from "../services/Barrier.ts"
-import type { Coordinator } from "../services/Coordinator.ts"
+import { Coordinator } from "../services/Coordinator.ts"
 import { type CxlMemory as Memory, type Geometry, RegionError } from "../services/CxlMemory.ts"
+import type { CoordinatorLost } from "../services/Member.ts"
 import type { Messenger } from "../services/Messenger.ts"
 import type { Ring } from "../services/Ring.ts"
 import type { LifelineMissing, Spawner } from "../services/Spawner.ts"
@@ -103,6 +104,27 @@ export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinErr
     Layer.provideMerge(CxlMemory.layerAttach({ region, processName, allowForeign }))
   )
 }
+
+/**
+ * Runs a program for as long as there is a swarm: when the coordinator is dead and nobody takes over it is interrupted,
+ * whatever it waits for then, and fails with `CoordinatorLost`.
+ *
+ * @example
+ * ```ts
+ * import { Coordinator, Swarm } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const worker = Coordinator.use((swarm) => swarm.publish("worker")).pipe(Effect.andThen(Effect.never), Effect.scoped)
+ *
+ * export const main = Swarm.run(worker).pipe(
+ *   Effect.provide(Swarm.layerMember({ region: "orchestra", name: "worker" }))
+ * )
+ * ```
+ */
+export const run = <A, E, R>(
+  program: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CoordinatorLost, R | Coordinator> =>
+  Coordinator.use(({ lost }) => Effect.raceFirst(program, lost))
 
 export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "occurrence"> {
   /** Default: the one that was named in the environment. */

@@ -151,9 +151,12 @@ const layerOf = ({ coordinator, invitedOnly, members, name: given, region, ringB
   const door = invitedOnly ? "invited" : "open"
   const room = Math.max(members, spawn + 1)
   return coordinator
-    ? Swarm.layerCoordinator({ region, name, standby, door, members: room, ringBytes })
-    : Swarm.layerChild({ region, name, standby, door })
+    ? Swarm.layerCoordinator({ region, name, standby, door, members: room, ringBytes, onLost })
+    : Swarm.layerChild({ region, name, standby, door, onLost })
 }
+
+// It ends with that, and says so then.
+const onLost = () => Effect.void
 
 // That nobody reads its lines any more is no reason to end.
 const takingPart = Effect.fnUntraced(function*(values: Values) {

@@ -8,7 +8,15 @@ import type * as Duration from "effect/Duration"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Schema from "effect/Schema"
 import { NameMissing } from "./Coordinator.ts"
-import { CoordinatorLost, MemberGone, MemberId, showMember, ShuttingDown } from "./Member.ts"
+import {
+  CoordinatorLost,
+  describeMember,
+  MemberGone,
+  MemberId,
+  MemberInfo,
+  showMember,
+  ShuttingDown
+} from "./Member.ts"
 import { MessageTooLarge, RingFull } from "./Ring.ts"
 import { LogLost } from "./Sequencer.ts"
 
@@ -29,10 +37,11 @@ export type RefusalReason = typeof RefusalReason.Type
 export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
   service: Schema.String,
   member: MemberId,
+  info: Schema.optionalKey(MemberInfo),
   reason: RefusalReason
 }) {
   override get message(): string {
-    const who = `member ${showMember(this.member)}`
+    const who = describe(this)
     const why = {
       unserved: `does not serve "${this.service}"`,
       closed: `no longer serves "${this.service}": it stopped during the call`,
@@ -47,11 +56,12 @@ export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused"
 export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUnreadable", {
   service: Schema.String,
   member: MemberId,
+  info: Schema.optionalKey(MemberInfo),
   part: Schema.Literals(["request", "answer"])
 }) {
   override get message(): string {
     const what = this.part === "request" ? "the request did not decode at" : "what did not decode is the answer of"
-    return `${what} member ${showMember(this.member)}, for "${this.service}"`
+    return `${what} ${describe(this)}, for "${this.service}"`
   }
 }
 
@@ -137,5 +147,8 @@ export class Calling extends Context.Service<Calling, {
 }>()("ringfence/Calling") {}
 
 // --- internal ---
+
+const describe = ({ info, member }: { readonly member: MemberId; readonly info?: MemberInfo }): string =>
+  `member ${info === undefined ? showMember(member) : describeMember(info)}`
 
 const isCallError = Schema.is(CallError)

@@ -108,7 +108,10 @@ export class Coordinator extends Context.Service<Coordinator, {
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost>
   /** Leaves together: returns when all members have called it and the coordinator's hook has run. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost>
-  /** Fails when the coordinator is dead and nobody takes over. */
+  /**
+   * Fails when the coordinator is dead and nobody takes over, and waits until then: what a member ends with that has
+   * nothing to do but to be there. In the coordinator itself it waits for ever.
+   */
   readonly lost: Effect.Effect<never, CoordinatorLost>
   /** The member, or a typed error when it is none any more. */
   readonly find: (member: MemberId) => Effect.Effect<MemberInfo, MemberGone>

@@ -7,6 +7,7 @@ import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 
 const root = resolve(import.meta.dirname, "../..")
 const folder = join(root, "build/examples")
@@ -40,6 +41,26 @@ const tool = (name: string, ...args: ReadonlyArray<string>): string =>
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"]
   })
+
+/** A program, and all that it says. */
+const start = (...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+  let output = ""
+  const ended = once(child, "exit").then(([code]) => code as number | null)
+  const heard = (chunk: Buffer) => {
+    output += chunk.toString()
+    child.emit("heard")
+  }
+  child.stdout.on("data", heard)
+  child.stderr.on("data", heard)
+  const says = async (what: string): Promise<void> => {
+    while (!new RegExp(what).test(output)) {
+      await Promise.race([once(child, "heard"), ended])
+      assert.isNull(child.exitCode, output)
+    }
+  }
+  return { says, ended, output: () => output, kill: (signal: NodeJS.Signals) => child.kill(signal) }
+}
 
 describe("the examples of the documentation", () => {
   beforeAll(() => {
@@ -86,6 +107,41 @@ describe("the examples of the documentation", () => {
       await once(server, "exit")
     }
   })
+
+  it(
+    "run: a server of the README that is a plain member ends, and says why, when its coordinator is killed",
+    async () => {
+      const region = `market-lost-${process.pid}`
+      const calls = examples.find(({ kind }) => kind === "rpc") as Example
+      const file = join(folder, "lost.ts")
+      const asMember = calls.code.replaceAll(`"market"`, `"${region}"`).replace("layerCoordinator", "layerMember")
+      writeFileSync(file, asMember)
+      const ringfence = join(root, "dist/programs/ringfence.js")
+      const coordinator = start(ringfence, "swarm", "--coordinator", "--region", region)
+      try {
+        await coordinator.says("joined|coordinates|taking part|region")
+        const server = start(file, "serve")
+        try {
+          await server.says("serving")
+          coordinator.kill("SIGKILL")
+          const code = await Promise.race([server.ended, sleep(5000, "it runs on", { ref: false })])
+          assert.strictEqual(code, 1)
+          assert.match(
+            server.output(),
+            /the coordinator "coordinator" \(0\.1, pid \d+\) is dead and no standby takes over/
+          )
+        } finally {
+          server.kill("SIGKILL")
+          await server.ended
+        }
+      } finally {
+        coordinator.kill("SIGKILL")
+        await coordinator.ended
+        rmSync(`/dev/shm/ringfence-${region}`, { force: true })
+      }
+    },
+    30_000
+  )
 
   it("run: the test of the README", () => {
     const config = `export default { test: { include: ["*.test.ts"] } }\n`

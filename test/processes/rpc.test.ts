@@ -91,7 +91,8 @@ const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effe
 const failing = Effect.fnUntraced(
   function*<A, R>(begin: { millis: number }, call: Effect.Effect<A, RpcClientError, R>) {
     const error = yield* Effect.flip(call)
-    return { tag: callErrorOf(error)?._tag, millis: performance.now() - begin.millis }
+    const { _tag: tag, message = "" } = callErrorOf(error) ?? {}
+    return { tag, message, millis: performance.now() - begin.millis }
   }
 )
 
@@ -144,8 +145,9 @@ describe(`rpc over processes (seed ${seed})`, () => {
             begin.millis = performance.now()
             server.signal("SIGKILL")
             for (const fiber of [call, stream]) {
-              const { millis, tag } = yield* Effect.timeout(Fiber.join(fiber), "2 seconds")
+              const { message, millis, tag } = yield* Effect.timeout(Fiber.join(fiber), "2 seconds")
               assert.strictEqual(tag, "MemberGone")
+              assert.match(message, new RegExp(`^member "${name}" \\(\\d+\\.\\d+, pid ${server.pid}\\) is gone$`))
               waits.push(millis)
             }
           }

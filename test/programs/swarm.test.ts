@@ -109,7 +109,10 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
       const ann = yield* join(region, "ann")
       first.signal("SIGKILL")
       assert.strictEqual(yield* Effect.timeout(ann.code, "3 seconds"), 5)
-      assert.match(ann.stderr, /^ringfence: the coordinator is dead and no standby takes over/)
+      assert.match(
+        ann.stderr,
+        /^ringfence: the coordinator "[^"]+" \(\d+\.\d+, pid \d+\) is dead and no standby takes over/
+      )
       assert.strictEqual((yield* run(["doctor", "--region", region])).code, 1)
       const again = yield* coordinate(region)
       again.signal("SIGINT")

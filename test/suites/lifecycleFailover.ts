@@ -5,9 +5,11 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
-import type { MemberEvent } from "../../src/services/Coordinator.ts"
-import { CoordinatorLost } from "../../src/services/Member.ts"
+import * as Swarm from "../../src/layers/Swarm.ts"
+import { Coordinator, type MemberEvent } from "../../src/services/Coordinator.ts"
+import { CoordinatorLost, showMember } from "../../src/services/Member.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { changesOf, namesOf } from "./lifecycleLeaving.ts"
 import { soon, timed } from "./lifecycleTimes.ts"
@@ -20,6 +22,7 @@ import {
   fork,
   joinAll,
   joined,
+  type JoinOptions,
   staysWaiting,
   type SwarmFamily,
   swarmTest,
@@ -80,6 +83,58 @@ export const lifecycleFailoverSuite = (family: SwarmFamily): void => {
           // Later ones do not wait at all.
           assert.strictEqual(lostReason(yield* Effect.flip(barrier.enter("meet"))), "died")
           assert.strictEqual(lostReason(yield* Effect.flip(Effect.scoped(coordinator.publish("name")))), "died")
+        })
+    )
+
+    swarmTest(
+      family,
+      "a member that only waits says so in the log, once, and names its coordinator and itself; one that left does not",
+      (swarm) =>
+        Effect.gen(function*() {
+          const warned: Array<string> = []
+          const logger = Logger.make(({ logLevel, message }) => {
+            if (logLevel === "Warn") warned.push(`${message}`)
+          })
+          const heard: Array<string> = []
+          const options: ReadonlyArray<JoinOptions> = [{}, {}, {
+            onLost: ({ message }) => Effect.sync(() => void heard.push(message))
+          }, {}]
+          const members = yield* joinAll(swarm, 4, (index) => options[index] ?? {}).pipe(
+            Effect.provide(Logger.layer([logger]))
+          )
+          yield* at(members, 3).coordinator.leave
+          const [first, waiting] = [at(members, 0), at(members, 1)]
+          yield* first.kill
+          yield* eventually(family, () => warned.some((text) => text.includes(`Member "m1"`)) && heard.length > 0)
+          yield* family.elapse(500)
+          const dead = `the coordinator "m0" (${
+            showMember(first.id)
+          }, pid ${process.pid}) is dead and no standby takes over`
+          assert.deepStrictEqual(heard, [dead])
+          // One that is killed in this process says what it likes.
+          const [warning, ...others] = warned.filter((text) => !text.includes(`Member "m0"`))
+          assert.deepStrictEqual(others, [])
+          assert.include(warning, `${dead}: the swarm of region`)
+          assert.include(warning, `Member "m1" (${showMember(waiting.id)}, pid ${process.pid}) runs on`)
+        })
+    )
+
+    swarmTest(
+      family,
+      "a program that is run by Swarm.run is interrupted and fails with CoordinatorLost, whatever it waits for",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [first, second] = yield* joinAll(swarm, 2)
+          let interrupted = 0
+          const program = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (interrupted += 1)))
+          const runs = Swarm.run(program).pipe(
+            Effect.provideService(Coordinator, (second as TestMember).coordinator)
+          )
+          const running = yield* fork(runs)
+          yield* staysWaiting(family, running)
+          yield* (first as TestMember).kill
+          assert.strictEqual(lostReason(yield* failedWith(family, running)), "died")
+          assert.strictEqual(interrupted, 1)
         })
     )
 

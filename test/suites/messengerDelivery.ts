@@ -116,6 +116,10 @@ export const messengerDeliverySuite = (family: SwarmFamily): void => {
             (to) => Effect.flip(messenger.send(Text, "hello?", to))
           )
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
+          assert.deepStrictEqual(errors.map(({ message }) => message), [
+            `member "m1" (${gone.slot}.${gone.generation}, pid ${process.pid}) is gone`,
+            `no member has published the name "nobody"`
+          ])
         })
     )
 

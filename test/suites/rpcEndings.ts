@@ -88,6 +88,10 @@ const bothFail = Effect.fnUntraced(function*(
 /** Deadlines are 30 s: none of these is due to one. */
 const atOnceMillis = 300
 
+/** A person who reads it finds the process. */
+const goneText = ({ id, name }: TestMember): string =>
+  `member "${name}" (${id.slot}.${id.generation}, pid ${process.pid}) is gone`
+
 export const rpcEndingsSuite = (family: SwarmFamily): void => {
   describe(`rpc endings (${family.name})`, () => {
     swarmTest(
@@ -107,12 +111,13 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* ask({ member: server.id })
           yield* ask({ member: caller.id })
           const { generation, slot } = server.id
+          const who = ({ id, name }: TestMember) => `"${name}" (${id.slot}.${id.generation}, pid ${process.pid})`
           assert.deepStrictEqual(tags, [
             `nobody has published the name "nobody"`,
-            `member 7.1 is gone`,
-            `member ${slot}.${generation + 1} is gone`,
-            `member ${slot}.${generation} does not serve "rpc"`,
-            `member ${caller.id.slot}.${caller.id.generation} does not serve "rpc"`
+            `member 7.1 is gone, or never was one`,
+            `member ${slot}.${generation + 1} is gone, or never was one`,
+            `member ${who(server)} does not serve "rpc"`,
+            `member ${who(caller)} does not serve "rpc"`
           ])
         })
     )
@@ -145,6 +150,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* driven(family, server.coordinator.leave)
           const errors = yield* bothFail(family, ends, atOnceMillis)
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
+          for (const { message } of errors) assert.strictEqual(message, goneText(server))
           assert.strictEqual((yield* driven(family, callError(ends.client.Who(undefined))))._tag, "MemberGone")
           yield* eventually(family, () => ends.log.has("interrupted call") && ends.log.has("interrupted stream"))
           assert.strictEqual(ends.calling.inFlight(), 0)
@@ -179,7 +185,17 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* server.kill
           const errors = yield* bothFail(family, ends, atOnceMillis)
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
+          for (const { message } of errors) assert.strictEqual(message, goneText(server))
           assert.strictEqual(ends.calling.inFlight(), 0)
+          // A stranger to this client is named all the same when it is called for the first time after its end.
+          yield* eventually(family, () => caller.coordinator.members().length === 2)
+          const late = yield* callerOf(caller, Calls, { to: { member: server.id } })
+          assert.strictEqual((yield* driven(family, callError(late.client.Who(undefined)))).message, goneText(server))
+          const unknown = yield* callerOf(caller, Calls, { to: { member: { slot: 7, generation: 9 } } })
+          assert.strictEqual(
+            (yield* driven(family, callError(unknown.client.Who(undefined)))).message,
+            "member 7.9 is gone, or never was one"
+          )
         })
     )
 

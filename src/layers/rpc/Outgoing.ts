@@ -19,7 +19,7 @@ import {
 } from "../../services/Call.ts"
 import { NameMissing } from "../../services/Coordinator.ts"
 import { millisOf } from "../../services/DurationInput.ts"
-import { CoordinatorLost, isSame, MemberGone, type MemberId, ShuttingDown } from "../../services/Member.ts"
+import { isSame, type MemberId, type MemberInfo, ShuttingDown } from "../../services/Member.ts"
 import { codeOf } from "../../services/NameCode.ts"
 import { MessageTooLarge } from "../../services/Ring.ts"
 import type { Notice } from "../swarm/ControlMessages.ts"
@@ -159,8 +159,9 @@ export class Outgoing {
     deadline: Duration.Input | undefined
   ): Effect.Effect<void, RpcClientError> {
     return Effect.callback((settle) => {
-      const member = this.#callee()
-      if (!("slot" in member)) return settle(Effect.fail(failureOf(member)))
+      const callee = this.#callee()
+      if (!("id" in callee)) return settle(Effect.fail(failureOf(callee)))
+      const member = callee.id
       const payload = this.#encoded(request, member)
       if (!(payload instanceof Uint8Array)) return settle(Effect.fail(failureOf(payload)))
       const call = this.#begin(clientId, request, member, deadline, settle)
@@ -171,23 +172,25 @@ export class Outgoing {
     })
   }
 
-  #callee(): MemberId | CallError {
+  #callee(): MemberInfo | CallError {
     const { link, over } = this.#core
     const to = this.#to
     if (this.#isClosed) return new ClientClosed({ service: this.#service })
     if (over) return new ShuttingDown()
-    if (link.state === "over") return new CoordinatorLost({ reason: "died" })
+    if (link.state === "over") return link.lossBy("died")
     // What was known to whoever told this member of the callee is known here, too.
     link.catchUp()
-    if ("name" in to) return link.roster.resolve(to.name)?.id ?? new NameMissing({ name: to.name })
-    return link.roster.find(to.member)?.id ?? new MemberGone({ member: to.member })
+    if ("name" in to) return link.roster.resolve(to.name) ?? new NameMissing({ name: to.name })
+    return link.roster.find(to.member) ?? link.roster.lossOf(to.member)
   }
 
   // It must be possible to send it back.
   #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
     const { mesh, settled } = this.#core
     const payload = this.#wire.encode(request)
-    if (payload === undefined) return new CallUnreadable({ service: this.#service, member, part: "request" })
+    if (payload === undefined) {
+      return new CallUnreadable({ service: this.#service, ...this.#named(member), part: "request" })
+    }
     const limitBytes = settled.messageBytesMax - returnedBytesMax
     if (payload.length <= limitBytes) return payload
     return new MessageTooLarge({ ring: ringNames.events(mesh.self.slot), messageBytes: payload.length, limitBytes })
@@ -293,7 +296,7 @@ export class Outgoing {
 
   // An answer that nobody can read was for one of these.
   #misunderstood(caller: Caller, from: MemberId): void {
-    const unreadable = new CallUnreadable({ service: this.#service, member: from, part: "answer" })
+    const unreadable = new CallUnreadable({ service: this.#service, ...this.#named(from), part: "answer" })
     for (const call of [...caller.calls.values()].filter(({ member }) => isSame(member, from))) {
       this.#abandon(call)
       this.#fail(call, unreadable)
@@ -313,8 +316,14 @@ export class Outgoing {
     const service = this.#service
     if (refusal._tag === "Undelivered") return refusal.why
     const reason = refusal._tag === "Closed" ? "closed" : refusal.reason
-    if (reason === "unreadable") return new CallUnreadable({ service, member, part: "request" })
-    return new CallRefused({ service, member, reason })
+    if (reason === "unreadable") return new CallUnreadable({ service, ...this.#named(member), part: "request" })
+    return new CallRefused({ service, ...this.#named(member), reason })
+  }
+
+  /** With its name and pid, for people. */
+  #named(member: MemberId): { readonly member: MemberId; readonly info?: MemberInfo } {
+    const { info } = this.#core.link.roster.lossOf(member)
+    return info === undefined ? { member } : { member, info }
   }
 
   // --- the end of a call ---
@@ -369,7 +378,7 @@ export class Outgoing {
 
   #gone(member: MemberId): void {
     for (const call of this.#calls) {
-      if (isSame(call.member, member)) this.#fail(call, new MemberGone({ member }))
+      if (isSame(call.member, member)) this.#fail(call, this.#core.link.roster.lossOf(member))
     }
     for (const { called } of this.#callers.values()) {
       const known = called.get(member.slot)

@@ -18,7 +18,7 @@ import {
   RangeLost
 } from "../../services/Barrier.ts"
 import { millisOf } from "../../services/DurationInput.ts"
-import { CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../services/Member.ts"
+import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../services/Member.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import type { Answer, Notice, Released, Request } from "./ControlMessages.ts"
 import { type Alarm, Deadlines } from "./Deadlines.ts"
@@ -283,7 +283,7 @@ export class Arrivals {
     if (!stay) this.#close(arrived)
     return Effect.timeoutOrElse(this.#link.request({ _tag: "Withdraw", attempt, stay }), {
       duration: withdrawMillis,
-      orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
+      orElse: () => Effect.fail(this.#link.lossBy("silent"))
     })
   }
 
@@ -361,7 +361,7 @@ export class Arrivals {
     for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for whoever coordinates next.
       if (arrived.requests.size === 0) continue
-      const lost = () => failed(new CoordinatorLost({ reason }))
+      const lost = () => failed(this.#link.lossBy(reason))
       if (reason !== "silent") this.#end(arrived, lost)
       // The coordinator lives and knows it: each fiber takes it back as it goes.
       else for (const waiting of Array.from(arrived.waiting)) waiting.settle(lost())

@@ -117,6 +117,12 @@ export class ControlLink {
     return this.roster
   }
 
+  /** The error that says so, and who it was. */
+  lossBy(reason: CoordinatorLost["reason"]): CoordinatorLost {
+    const { info } = this.roster.lossOf(this.roster.coordinator)
+    return new CoordinatorLost(info === undefined ? { reason } : { reason, coordinator: info })
+  }
+
   /** Fails when nobody coordinates any more. */
   get lost(): Effect.Effect<never, CoordinatorLost> {
     return Deferred.await(this.#over)
@@ -135,7 +141,7 @@ export class ControlLink {
       const pending: Pending = Deferred.makeUnsafe()
       const answered = Effect.timeoutOrElse(Deferred.await(pending), {
         duration: this.#settled.answerDeadlineMillis,
-        orElse: () => Effect.fail(new CoordinatorLost({ reason: "silent" }))
+        orElse: () => Effect.fail(this.lossBy("silent"))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
         const number = this.#nextNumber()
@@ -199,7 +205,7 @@ export class ControlLink {
     if (this.#state !== "lost") return
     this.#state = "over"
     this.#failPending("died")
-    Deferred.doneUnsafe(this.#over, Effect.fail(new CoordinatorLost({ reason: "died" })))
+    Deferred.doneUnsafe(this.#over, Effect.fail(this.lossBy("died")))
     Latch.openUnsafe(this.#up)
     this.endChanges()
   }
@@ -209,7 +215,7 @@ export class ControlLink {
   get #whenUp(): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(
       this.#up.await,
-      () => this.#state === "over" ? Effect.fail(new CoordinatorLost({ reason: "died" })) : Effect.void
+      () => this.#state === "over" ? Effect.fail(this.lossBy("died")) : Effect.void
     )
   }
 
@@ -220,7 +226,7 @@ export class ControlLink {
 
   #write(number: number, telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.suspend(() => this.#writer.send(this.#framed(number, telling), this.#headerOf(number))).pipe(
-      Effect.catch(() => Effect.fail(new CoordinatorLost({ reason: "silent" })))
+      Effect.catch(() => Effect.fail(this.lossBy("silent")))
     )
   }
 
@@ -308,7 +314,7 @@ export class ControlLink {
     // Who asks again at once is not meant.
     const failing = [...this.#pending.values()]
     this.#pending.clear()
-    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(new CoordinatorLost({ reason })))
+    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(this.lossBy(reason)))
     for (const listener of this.#lossListeners) listener(reason)
   }
 

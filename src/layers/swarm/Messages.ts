@@ -141,9 +141,9 @@ export class Messages {
     if (to === "remote") return others
     const [member] = this.reached(to)
     if (member !== undefined) return one(member.id)
-    return new MemberGone({
-      member: typeof to === "object" && "member" in to ? to.member : { slot: -1, generation: 0 }
-    })
+    if (typeof to === "object" && "member" in to) return this.#link.roster.lossOf(to.member)
+    const nowhere = { slot: -1, generation: 0 }
+    return new MemberGone(typeof to === "object" ? { member: nowhere, missingName: to.name } : { member: nowhere })
   }
 
   // A name that was published before the message was sent is known before it is delivered.

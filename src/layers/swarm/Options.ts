@@ -5,7 +5,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
 import { millisOf } from "../../services/DurationInput.ts"
-import type { MemberId } from "../../services/Member.ts"
+import type { CoordinatorLost, MemberId } from "../../services/Member.ts"
 import type { WaitStrategy } from "../../services/Ring.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */
@@ -72,11 +72,16 @@ export interface SwarmOptions {
   readonly drain?: "on" | "off" | undefined
   /** Is told of each target of each fence that this member waited for. What it throws is dropped. Default: nobody is. */
   readonly trace?: ((event: BarrierTrace) => void) | undefined
+  /**
+   * Runs in a member when the swarm is lost to it: its coordinator is dead and nobody takes over. Default: a warning in the
+   * log, because a program that only waits would run on without a word. What ends such a program is `Coordinator.lost`.
+   */
+  readonly onLost?: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
   /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
   readonly shutdownHook?: Effect.Effect<void> | undefined
 }
 
-type Switch = "trace" | "shutdownHook"
+type Switch = "trace" | "shutdownHook" | "onLost"
 
 const defaultDurations = {
   joinDeadline: "10 seconds",
@@ -97,6 +102,7 @@ export type Settled =
   & {
     readonly trace: ((event: BarrierTrace) => void) | undefined
     readonly shutdownHook: Effect.Effect<void> | undefined
+    readonly onLost: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
   }
 
 /** Throws `DurationInvalid`. */
@@ -119,7 +125,8 @@ export const settle = (options: SwarmOptions, processName: string): Settled => (
   strategy: options.strategy ?? "park",
   drain: options.drain ?? "on",
   trace: options.trace === undefined ? undefined : harmless(options.trace),
-  shutdownHook: options.shutdownHook
+  shutdownHook: options.shutdownHook,
+  onLost: options.onLost
 })
 
 // --- internal ---

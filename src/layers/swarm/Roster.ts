@@ -2,7 +2,7 @@
  * The membership as one process knows it: members, names and groups, moved on by the coordinator's notices alone.
  */
 import type { MemberEvent } from "../../services/Coordinator.ts"
-import { isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
+import { isSame, MemberGone, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import type { Notice, RosterState } from "./ControlMessages.ts"
 
 /** The group that has every member. */
@@ -15,6 +15,8 @@ export class Roster {
   coordinator: MemberId = nobody
   #suspects: ReadonlyArray<MemberId> = []
   readonly #members = new Map<number, MemberInfo>()
+  /** By slot: the last one that was a member there and is none any more. */
+  readonly #departed = new Map<number, MemberInfo>()
   readonly #names = new Map<string, MemberId>()
   readonly #groups = new Map<string, Map<number, MemberId>>()
 
@@ -41,6 +43,12 @@ export class Roster {
     return this.#suspects.flatMap((id) => this.find(id) ?? [])
   }
 
+  /** The error that this member is none any more, with what is known of it. */
+  lossOf(member: MemberId): MemberGone {
+    const known = this.find(member) ?? this.#departed.get(member.slot)
+    return new MemberGone(known !== undefined && isSame(known.id, member) ? { member, info: known } : { member })
+  }
+
   /** Names that a member has published. */
   namesOf(member: MemberId): ReadonlyArray<string> {
     return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
@@ -59,6 +67,7 @@ export class Roster {
     this.epoch = epoch
     this.coordinator = coordinator
     this.#suspects = suspects
+    for (const [slot, member] of this.#members) this.#departed.set(slot, member)
     this.#members.clear()
     this.#names.clear()
     this.#groups.clear()
@@ -117,6 +126,8 @@ export class Roster {
   }
 
   #remove(member: MemberId): void {
+    const known = this.find(member)
+    if (known !== undefined) this.#departed.set(member.slot, known)
     this.#members.delete(member.slot)
     for (const name of this.namesOf(member)) this.#names.delete(name)
     for (const ids of this.#groups.values()) ids.delete(member.slot)

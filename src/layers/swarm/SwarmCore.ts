@@ -12,7 +12,7 @@ import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { CxlMemory } from "../../services/CxlMemory.ts"
 import type { DurationInvalid } from "../../services/DurationInput.ts"
-import { type CoordinatorLost, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
+import { type CoordinatorLost, describeMember, isSame, type MemberId, type MemberInfo } from "../../services/Member.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { ControlLink } from "./ControlLink.ts"
@@ -189,6 +189,12 @@ export class Core {
     })
   }
 
+  /** Says that the swarm is lost, unless this member was about to be none any more. */
+  heedLoss(region: string): Effect.Effect<void> {
+    const { onLost = warnOf(this.self, region) } = this.settled
+    return Effect.catch(this.link.lost, (lost) => this.over ? Effect.void : onLost(lost))
+  }
+
   /** Whatever became of leaving: nothing waits here for what will not come any more. */
   readonly end: Effect.Effect<void> = Effect.sync(() => this.#begin("gone"))
 
@@ -361,7 +367,7 @@ const dispatch = (parts: { messages: Messages | undefined; readonly exchange: Ex
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const rings = yield* Ring
-  const { hold, processes } = yield* CxlMemory
+  const { hold, info, processes } = yield* CxlMemory
   const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
   const settled = yield* Effect.try({
     try: () => settle(options, own?.name ?? ""),
@@ -392,12 +398,22 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const core = new Core(self, settled, ring, { mesh, link, messages, exchange, run, alarm, clock, office })
   yield* Effect.forkScoped(looking(core))
   yield* core.join
+  run(core.heedLoss(info.name))
   // While the loop above still looks: who leaves may be left itself.
   const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
   const left = Effect.suspend(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis())))
   yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
   return core
 })
+
+const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Effect.Effect<void> =>
+  Effect.logWarning(
+    `${lost.message}: the swarm of region ${JSON.stringify(region)} is lost. Member ${
+      describeMember(self)
+    } runs on, but `
+      + `is no member any more: what it sends arrives nowhere, and what it serves is called by nobody. A program ends then `
+      + `that waits for Coordinator.lost, or is run by Swarm.run`
+  )
 
 /** How long the end of a scope, or of an attempt, waits for the coordinator to take a member out. */
 const answerMillis = 500

@@ -7,7 +7,7 @@ import { Barrier } from "../../services/Barrier.ts"
 import { Coordinator, NameMissing } from "../../services/Coordinator.ts"
 import type { CxlMemory } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/DurationInput.ts"
-import { MemberGone, ShuttingDown } from "../../services/Member.ts"
+import { ShuttingDown } from "../../services/Member.ts"
 import { Messenger } from "../../services/Messenger.ts"
 import type { Ring } from "../../services/Ring.ts"
 import type { SwarmOptions } from "./Options.ts"
@@ -75,7 +75,7 @@ const layerCoordinator = Layer.effect(
       lost: link.lost,
       find: (member) => {
         const found = link.catchUp().find(member)
-        return found === undefined ? Effect.fail(new MemberGone({ member })) : Effect.succeed(found)
+        return found === undefined ? Effect.fail(roster.lossOf(member)) : Effect.succeed(found)
       }
     })
   })
