@@ -13,13 +13,15 @@ import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } 
 import { codeOf } from "./NameCode.ts"
 import type { MessageTooLarge, RingFull } from "./Ring.ts"
 import type { LogLost } from "./Sequencer.ts"
+import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /** A kind of message: a name that all members agree on, and what it carries. */
 export interface EventType<A> {
   readonly name: string
   /** What stands for the name in a frame. */
   readonly code: number
-  readonly encode: (value: A) => Uint8Array
+  /** The bytes, or why there are none. */
+  readonly encode: (value: A) => Uint8Array | ValueInvalid
   readonly decode: (bytes: Uint8Array) => Exit.Exit<A, unknown>
 }
 
@@ -35,13 +37,11 @@ export interface EventType<A> {
  * ```
  */
 export const event = <A, I>(name: string, schema: Schema.Codec<A, I, never, never>): EventType<A> => {
-  const codec = SchemaBinary.toCodec(schema)
-  const encode = Schema.encodeSync(codec)
-  const decode = Schema.decodeUnknownExit(codec)
+  const decode = Schema.decodeUnknownExit(SchemaBinary.toCodec(schema))
   return {
     name,
     code: codeOf(name),
-    encode: (value) => encode(value) as Uint8Array,
+    encode: encoderOf("message", name, schema),
     decode: (bytes) => decode(bytes)
   }
 }
@@ -88,6 +88,7 @@ export class ReceiveTimedOut extends Schema.TaggedError<ReceiveTimedOut>()("Rece
 }
 
 export type MessageError =
+  | ValueInvalid
   | MessageTooLarge
   | RingFull
   | MemberGone
@@ -108,7 +109,9 @@ export interface MessageCounts {
 }
 
 export class Messenger extends Context.Service<Messenger, {
-  /** Sends; waits while the slowest receiver holds the room. Default reach: `remote`. */
+  /**
+   * Sends; a value that its schema cannot encode fails with `ValueInvalid`. Waits while the slowest receiver holds the room. Default reach: `remote`.
+   */
   readonly send: <A>(type: EventType<A>, value: A, to?: Reach) => Effect.Effect<void, MessageError>
   /**
    * Runs the handler for each message, one after the other for each sender. After the scope has closed no handler

@@ -3,6 +3,9 @@
  */
 import * as Schema from "effect/Schema"
 import type { LogLost } from "./Sequencer.ts"
+import type { ValueInvalid } from "./ValueInvalid.ts"
+
+export { ValueInvalid } from "./ValueInvalid.ts"
 
 /** The record does not fit into a batch. Nothing of it was published. */
 export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("RecordTooLarge", {
@@ -57,4 +60,4 @@ export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("Publ
   }
 }
 
-export type PublishError = RecordTooLarge | Backpressure | PublisherClosed | LogLost
+export type PublishError = ValueInvalid | RecordTooLarge | Backpressure | PublisherClosed | LogLost

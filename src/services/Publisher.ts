@@ -14,7 +14,14 @@ import { type SessionAcks, waitingLine } from "./AckTracker.ts"
 import type { RegionError } from "./CxlMemory.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
-import { AckTimeout, Backpressure, PublisherClosed, type PublishError, RecordTooLarge } from "./PublishError.ts"
+import {
+  AckTimeout,
+  Backpressure,
+  PublisherClosed,
+  type PublishError,
+  RecordTooLarge,
+  ValueInvalid
+} from "./PublishError.ts"
 import type { LogLost } from "./Sequencer.ts"
 import type { Topic, TopicError } from "./Topic.ts"
 
@@ -48,11 +55,16 @@ export interface PublisherHandle<in A> {
   readonly sessionId: number
   /**
    * Accepts the record if there is room and says whether it did. Synchronous, copies the bytes, allocates nothing.
-   * `false` also when the record can never fit or the session has ended: `send` then tells which.
+   * `false` also when the record can never fit, when its schema cannot encode it, or when the session has ended: `send`
+   * then tells which.
    */
   readonly offer: (record: A) => boolean
-  /** Accepts the record, waiting for room. */
+  /**
+   * Accepts the record, waiting for room. A value that its schema cannot encode fails with {@link ValueInvalid}; the
+   * publisher goes on, as after a record that is too large.
+   */
   readonly send: (record: A) => Effect.Effect<void, PublishError>
+  /** `send` for each, up to the first that fails: those before it are accepted, those behind it are not. */
   readonly sendAll: (records: Iterable<A>) => Effect.Effect<void, PublishError>
   readonly sink: Sink.Sink<void, A, never, PublishError>
   /**
@@ -165,13 +177,19 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
   const { lanes, packer, topic } = session
   const codec = topic.codec
   const encode = codec === undefined ? (record: A) => record as Uint8Array : (record: A) => codec.encode(record)
-  const sendBytes = (bytes: Uint8Array) => packer.append(bytes) ? Effect.void : waitToSend(session, bytes)
-  const sendAll = (records: Iterable<A>) => sendEach(packer, records, encode, sendBytes)
+  const accepts = (bytes: Uint8Array | ValueInvalid) => !(bytes instanceof ValueInvalid) && packer.append(bytes)
+  const sendSlowly = (bytes: Uint8Array | ValueInvalid) =>
+    bytes instanceof ValueInvalid ? Effect.fail(bytes) : waitToSend(session, bytes)
+  const sendNow = (record: A) => {
+    const bytes = encode(record)
+    return accepts(bytes) ? undefined : sendSlowly(bytes)
+  }
+  const sendAll = (records: Iterable<A>) => sendEach(records, sendNow)
   return {
     topic: topic.name,
     sessionId: lanes.sessionId,
-    offer: (record) => packer.append(encode(record)),
-    send: (record) => Effect.suspend(() => sendBytes(encode(record))),
+    offer: codec === undefined ? (record) => packer.append(record as Uint8Array) : (record) => accepts(encode(record)),
+    send: (record) => Effect.suspend(() => sendNow(record) ?? Effect.void),
     sendAll,
     sink: Sink.forEachArray(sendAll),
     claim: (bytes) => claimRecord(session, bytes),
@@ -289,16 +307,14 @@ const waitToSend = (session: Session<any>, bytes: Uint8Array): Effect.Effect<voi
   Effect.asVoid(waitForRoom(session, bytes.length, () => session.packer.append(bytes) ? true : undefined))
 
 const sendEach = <A>(
-  packer: Packer,
   records: Iterable<A>,
-  encode: (record: A) => Uint8Array,
-  sendBytes: (bytes: Uint8Array) => Effect.Effect<void, PublishError>
+  sendNow: (record: A) => Effect.Effect<void, PublishError> | undefined
 ): Effect.Effect<void, PublishError> =>
   Effect.gen(function*() {
     let taken = 0
     for (const record of records) {
-      const bytes = encode(record)
-      if (!packer.append(bytes)) yield* sendBytes(bytes)
+      const sending = sendNow(record)
+      if (sending !== undefined) yield* sending
       taken += 1
       if (taken % recordsPerTurn === 0) yield* Effect.yieldNow
     }

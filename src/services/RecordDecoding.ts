@@ -9,6 +9,7 @@ import type { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordInvalid } from "./SubscribeError.ts"
 import type { OnInvalid, Record } from "./Subscriber.ts"
 import type { Codec, Topic } from "./Topic.ts"
+import { issueOf } from "./ValueInvalid.ts"
 
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
 
@@ -111,8 +112,3 @@ const decoded = <A>(codec: Codec<A>, record: Record<Uint8Array>): Effect.Effect<
 /** The exit of what has ended already, which most decoders have. */
 const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> | undefined =>
   Exit.isExit(effect) ? effect as Exit.Exit<A, E> : undefined
-
-const issueOf = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
-}

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Schema from "effect/Schema"
+import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /** `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate. */
 export type Order = "none" | "total" | "session"
@@ -13,7 +14,8 @@ export type Ack = "none" | "ordered" | "durable"
 
 /** How a topic's values become bytes and come back. */
 export interface Codec<A> {
-  readonly encode: (value: A) => Uint8Array
+  /** The bytes, or why there are none: a value that does not match the schema is an answer, it throws nothing. */
+  readonly encode: (value: A) => Uint8Array | ValueInvalid
   readonly decode: (bytes: Uint8Array) => Effect.Effect<A, Schema.SchemaError>
 }
 
@@ -82,7 +84,7 @@ export const make: {
   name,
   order: options?.order ?? "session",
   ack: options?.ack ?? "ordered",
-  codec: options?.schema === undefined ? undefined : codecOf(options.schema)
+  codec: options?.schema === undefined ? undefined : codecOf(name, options.schema)
 })
 
 /** Refuses a declaration that this version cannot serve, with what to write instead. */
@@ -108,9 +110,7 @@ export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> =
 
 // --- internal ---
 
-const codecOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Codec<A> => {
-  const codec = SchemaBinary.toCodec(schema)
-  const encode = Schema.encodeSync(codec)
-  const decode = Schema.decodeUnknownEffect(codec)
-  return { encode: (value) => encode(value) as Uint8Array, decode: (bytes) => decode(bytes) }
+const codecOf = <A, I>(name: string, schema: Schema.Codec<A, I, never, never>): Codec<A> => {
+  const decode = Schema.decodeUnknownEffect(SchemaBinary.toCodec(schema))
+  return { encode: encoderOf("topic", name, schema), decode: (bytes) => decode(bytes) }
 }

@@ -63,6 +63,23 @@ export const messengerDeliverySuite = (family: SwarmFamily): void => {
         })
     )
 
+    swarmTest(
+      family,
+      "a value that its schema cannot encode is a typed error, and its sender goes on",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const counts = yield* collect(at(members, 1), Count)
+          yield* enterAll(members, "subscribed")
+          const { messenger } = at(members, 0)
+          const error = yield* Effect.flip(messenger.send(Count, 0.5))
+          assert.isTrue(error._tag === "ValueInvalid" && error.of === "message" && error.name === "count")
+          yield* messenger.send(Count, 1)
+          yield* enterAll(members, "done", { mode: "processingFence" })
+          assert.deepStrictEqual(counts, [1])
+        })
+    )
+
     const senders = [
       ["S02 locality: local, remote and world from the coordinator", 0],
       ["S02 B6 locality: local, remote and world from a worker", 1]

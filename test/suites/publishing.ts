@@ -40,6 +40,43 @@ export const publishingSuite = (family: Family): void => {
         )
       }).pipe(Effect.scoped, provide()))
 
+    it.live("refuses a value that its schema cannot encode as a typed error, and goes on", () =>
+      Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Trades, { from: "start", untilEnd: true })
+        const publisher = yield* Publisher.open(Trades)
+        const good = (symbol: string) => ({ symbol, price: 1, sizes: [] })
+        const bad = { symbol: "bad", price: 1, sizes: [0.5] }
+        const refused = [
+          publisher.send(bad),
+          publisher.sendAll([good("a"), bad, good("never")]),
+          Stream.run(Stream.make(good("b"), bad, good("never")), publisher.sink)
+        ]
+        for (const sending of refused) {
+          const error = yield* Effect.flip(sending)
+          assert.isTrue(error._tag === "ValueInvalid" && error.name === "trades")
+          assert.include(error.message, "sizes")
+        }
+        assert.isFalse(publisher.offer(bad))
+        assert.isTrue(publisher.offer(good("c")))
+        yield* publisher.flush
+        const seen = yield* Stream.runCollect(subscriber.records)
+        assert.deepStrictEqual(seen.map(({ value }) => value.symbol), ["a", "b", "c"])
+      }).pipe(Effect.scoped, provide()))
+
+    it.live("refuses a value at which its schema throws as a typed error, too", () =>
+      Effect.gen(function*() {
+        const throwing = Schema.String.check(Schema.makeFilter((text) => {
+          if (text === "thrown") throw new Error("thrown by the schema")
+          return true
+        }))
+        const publisher = yield* Publisher.open(Topic.make("throwing", { schema: throwing }))
+        const error = yield* Effect.flip(publisher.send("thrown"))
+        assert.isTrue(error._tag === "ValueInvalid" && error.issue.includes("thrown by the schema"))
+        assert.isFalse(publisher.offer("thrown"))
+        yield* publisher.send("fine")
+        yield* publisher.flush
+      }).pipe(Effect.scoped, provide()))
+
     it.live("keeps records of every length apart, empty ones included", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Lines, { from: "start" })

@@ -127,7 +127,7 @@ const publish = Effect.fnUntraced(function*(
 
 const encoded = (value: Value): Uint8Array => {
   const encoding = Numbers.codec?.encode(value)
-  return encoding instanceof Uint8Array ? encoding : (encoding as any).value
+  return encoding instanceof Uint8Array ? encoding : garbage
 }
 
 /** A run of `records` or `recordBatches`, of `count` elements at most: it ends early at a bad record or at the end. */

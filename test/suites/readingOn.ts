@@ -36,7 +36,7 @@ const take = (subscriber: SubscriberHandle<Uint8Array>, count: number) =>
 
 const numberBytes = (n: number): Uint8Array => {
   const encoded = Numbers.codec?.encode({ n })
-  return encoded instanceof Uint8Array ? encoded : (encoded as any).value
+  return encoded instanceof Uint8Array ? encoded : garbage
 }
 
 const garbage = bytesOf("garbage, of no number")

@@ -20,6 +20,7 @@ import {
   ReceiveTimedOut,
   type SubscribeOptions
 } from "../../services/Messenger.ts"
+import { ValueInvalid } from "../../services/ValueInvalid.ts"
 import type { ControlLink } from "./ControlLink.ts"
 import { CurrentDeliveries, type Delivery, isHeldBy } from "./Delivery.ts"
 import { type Address, everybody, frameKind, isFor, one, others } from "./Frames.ts"
@@ -64,7 +65,10 @@ export class Messages {
       if (this.closed || mesh === undefined) return Effect.fail(new ShuttingDown())
       const address = this.#address(to)
       if (address instanceof MemberGone) return Effect.fail(address)
-      return mesh.send(frameKind.event, type.code, address, type.encode(value))
+      const payload = type.encode(value)
+      return payload instanceof ValueInvalid
+        ? Effect.fail(payload)
+        : mesh.send(frameKind.event, type.code, address, payload)
     })
   }
 
