@@ -288,6 +288,7 @@ export interface Native {
   /** Rings that process's doorbell if it sleeps. */
   wakeProcess(region: RegionHandle, slot: number): void
   serverState(region: RegionHandle): number
+  /** A lane's payload. Detached when the region closes. */
   laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
   inspectRegion(path: string): NativeInspection
   removeDeadRegion(path: string): void
@@ -369,8 +370,8 @@ export interface Native {
   closeRingWriter(writer: RingWriterHandle): void
   openRingReader(region: RegionHandle, ring: string, name: string): RingReaderHandle
   ringReaderInfo(reader: RingReaderHandle): NativeRingReader
-  /** The ring's bytes, twice in a row. */
-  ringBuffer(reader: RingReaderHandle): ArrayBuffer
+  /** The ring's bytes, twice in a row. Detached when the region closes. */
+  ringBuffer(region: RegionHandle, reader: RingReaderHandle): ArrayBuffer
   ringOpenings(region: RegionHandle): number
   /** Of the ring's present writer. */
   ringGeneration(reader: RingReaderHandle): number

@@ -151,7 +151,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
 
 // SYNC: pairs with the observe in Sequencer::followReaders. All loads of the payload come before it.
 void IndexReader::release(uint64_t index) {
-  if (!attached_ || index <= released_ || index > next_) return;
+  if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
   released_ = index;
   region_->publication().publish(region_->reader(topic_, claim_.slot).line.cursor, index);
   region_->wakeSequencer(sleepsForRoom);

@@ -208,7 +208,8 @@ LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
   LaneFrontiers at{};
   at.written = lane.written - lane.first;
   at.published = lane.published - lane.first;
-  at.scanned = frontiers.scanned - lane.first;
+  // The memory of a closed region reads as zeros.
+  at.scanned = frontiers.scanned < lane.first ? 0 : frontiers.scanned - lane.first;
   at.released = frontiers.released;
   at.held = counts.held;
   at.ordered = counts.ordered;
@@ -227,6 +228,7 @@ uint64_t LaneWriter::held() const {
 }
 
 int32_t LaneWriter::brokerHolding(uint64_t sequence) const {
+  if (region_->closed()) return -1;
   const Publication& p = region_->publication();
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     for (uint64_t i = lanes_[b].published; i < lanes_[b].written; i += 1) {
@@ -251,6 +253,7 @@ void LaneWriter::close() {
   if (closed_) return;
   closed_ = true;
   if (region_->closed()) return;
+  lookAtCommitted();  // for those who ask when the region is closed
   region_->publication().publish(region_->client(claim_.slot).line.closingGeneration, claim_.generation);
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }

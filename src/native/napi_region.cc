@@ -20,7 +20,7 @@ void onWake(napi_env env, napi_value callback, void*, void*) {
 napi_value wrapRegion(napi_env env, std::shared_ptr<Region> region) {
   auto* handle = new RegionHandle;
   handle->env = env;
-  handle->laneBuffers.assign(region->layout().lanes(), nullptr);
+  handle->buffers = std::make_unique<LentBuffers>(env);
   handle->region = std::move(region);
   return own(env, handle);
 }
@@ -217,30 +217,15 @@ napi_value serverStateOf(napi_env env, napi_callback_info info) {
   return handle == nullptr ? nothing(env) : count(env, static_cast<uint64_t>(serverState(*handle->region)));
 }
 
-// The buffer over a lane's payload: the same one each time, detached when the region closes, and the mapping stays
-// until it is collected.
+// laneBuffer(region, lane): the buffer over a lane's payload, the same one while it lives
 napi_value laneBuffer(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
+  const Region& region = *handle->region;
   const uint64_t lane = arguments.natural(1);
-  if (lane >= handle->laneBuffers.size()) return throwFault(env, Status::failed("invalid", "there is no such lane"));
-  napi_value buffer = nullptr;
-  if (handle->laneBuffers[lane] != nullptr) {
-    napi_get_reference_value(env, handle->laneBuffers[lane], &buffer);
-    return buffer;
-  }
-  auto* keeper = new std::shared_ptr<Mapping>(handle->region->mapping());
-  const auto finalize = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Mapping>*>(hint); };
-  const napi_status status =
-      napi_create_external_arraybuffer(env, handle->region->payload(lane),
-                                       handle->region->layout().geometry.lanePayloadBytes, finalize, keeper, &buffer);
-  if (status != napi_ok) {
-    delete keeper;
-    return throwFault(env, Status::failed("unsupported", "this runtime refuses buffers over external memory"));
-  }
-  napi_create_reference(env, buffer, 1, &handle->laneBuffers[lane]);
-  return buffer;
+  if (lane >= region.layout().lanes()) return throwFault(env, Status::failed("invalid", "there is no such lane"));
+  return handle->buffers->over(region.payload(lane), region.layout().geometry.lanePayloadBytes, region.mapping());
 }
 
 napi_value inspectRegion(napi_env env, napi_callback_info info) {
@@ -288,18 +273,7 @@ void RegionHandle::close() {
     waiter.reset();
     napi_release_threadsafe_function(wake, napi_tsfn_abort);
   }
-  for (napi_ref& reference : laneBuffers) {
-    if (reference == nullptr) continue;
-    napi_handle_scope scope;
-    napi_value buffer = nullptr;
-    napi_open_handle_scope(env, &scope);
-    if (napi_get_reference_value(env, reference, &buffer) == napi_ok && buffer != nullptr) {
-      napi_detach_arraybuffer(env, buffer);
-    }
-    napi_delete_reference(env, reference);
-    napi_close_handle_scope(env, scope);
-    reference = nullptr;
-  }
+  buffers->detach();
   region->close();
   region.reset();
 }

@@ -23,21 +23,10 @@ namespace {
 constexpr uint32_t cursorFields = 4;
 constexpr uint32_t readerFields = 8;
 
-std::shared_ptr<RingMemory> memoryOf(napi_env env, const Region& region, uint32_t ring) {
-  auto memory = RingMemory::map(region.descriptor(), region.ringOffset(ring), region.layout().geometry.ringBytes);
+std::shared_ptr<RingMemory> memoryOf(napi_env env, Region& region, uint32_t ring) {
+  auto memory = region.mapRing(ring);
   if (memory == nullptr) throwFault(env, Status::failed("system", "the ring cannot be mapped"));
   return memory;
-}
-
-napi_value bufferOver(napi_env env, const std::shared_ptr<RingMemory>& memory) {
-  auto* keeper = new std::shared_ptr<RingMemory>(memory);
-  const auto finalize = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<RingMemory>*>(hint); };
-  napi_value buffer = nullptr;
-  if (napi_create_external_arraybuffer(env, memory->base(), 2 * memory->bytes(), finalize, keeper, &buffer) == napi_ok) {
-    return buffer;
-  }
-  delete keeper;
-  return throwFault(env, Status::failed("unsupported", "this runtime refuses buffers over external memory"));
 }
 
 bool ringValid(const Arguments& arguments, const Region& region, uint32_t ring) {
@@ -185,9 +174,15 @@ napi_value ringReaderInfo(napi_env env, napi_callback_info info) {
   return out;
 }
 
+// ringBuffer(region, reader): the same buffer each time, while it lives
 napi_value ringBuffer(napi_env env, napi_callback_info info) {
-  const auto* reader = owned<RingReader>(Arguments(env, info), 0);
-  return reader == nullptr ? nothing(env) : bufferOver(env, reader->memory());
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  if (handle == nullptr) return nothing(env);
+  const auto* reader = owned<RingReader>(arguments, 1);
+  if (reader == nullptr) return nothing(env);
+  if (!reader->of(*handle->region)) return throwFault(env, Status::failed("invalid", "the reader is of another region"));
+  return handle->buffers->over(reader->memory()->base(), 2 * reader->memory()->bytes(), reader->memory());
 }
 
 // ringGeneration(reader): of the ring's present writer

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "napi_buffers.h"
 #include "region.h"
 #include "sequencer.h"
 #include "waiter.h"
@@ -21,10 +22,10 @@ struct RegionHandle {
   std::unique_ptr<Waiter> waiter;
   std::unique_ptr<Sequencer> sequencer;
   napi_threadsafe_function wake = nullptr;
-  std::vector<napi_ref> laneBuffers;
+  std::unique_ptr<LentBuffers> buffers;
 
   ~RegionHandle();
-  // Stops the threads, detaches the buffers, gives up the process slot. Safe to call twice.
+  // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
   void close();
 };
 

@@ -233,8 +233,6 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
 
 }  // namespace
 
-Mapping::~Mapping() { munmap(base_, bytes_); }
-
 Status Region::adopt(int fd, uint64_t bytes) {
   fd_ = fd;
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -399,15 +397,32 @@ Region::~Region() { close(); }
 
 void Region::close() {
   if (fd_ < 0) return;
+  // First of all: what another process takes over from here on is out of this one's reach.
+  vacate();
   if (pid_ == getpid()) {
     if (owner_ && !path_.empty()) removeName();
-    // Not left to the file's end: the mapping keeps the file open, and with it the locks, while buffers over it live.
+    // Not left to the file's end: a copy of this process may have it open, too.
     unlock(fd_, leaseLock);
     unlock(fd_, claimsLock);
     unlock(fd_, processLocks + slot_);
   }
   ::close(fd_);
   fd_ = -1;
+}
+
+std::shared_ptr<RingMemory> Region::mapRing(uint32_t ring) {
+  auto memory = fd_ < 0 ? nullptr : RingMemory::map(fd_, ringOffset(ring), layout_.geometry.ringBytes);
+  if (memory == nullptr) return nullptr;
+  std::erase_if(ringMemories_, [](const std::weak_ptr<RingMemory>& known) { return known.expired(); });
+  ringMemories_.push_back(memory);
+  return memory;
+}
+
+void Region::vacate() {
+  if (mapping_ != nullptr) mapping_->vacate();
+  for (const std::weak_ptr<RingMemory>& known : ringMemories_) {
+    if (const auto memory = known.lock()) memory->vacate();
+  }
 }
 
 Status Region::hold() {

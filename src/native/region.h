@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "layout.h"
+#include "mapping.h"
 #include "policy.h"
 #include "ring_layout.h"
+#include "ring_memory.h"
 
 namespace ringfence {
 
@@ -26,22 +28,6 @@ struct Status {
   bool ok() const { return fault == nullptr; }
   static Status fine() { return {}; }
   static Status failed(const char* fault, std::string detail) { return {fault, std::move(detail), 0, 0}; }
-};
-
-// The mapped bytes. They stay mapped until the region and every buffer over them are gone.
-class Mapping {
- public:
-  Mapping(uint8_t* base, uint64_t bytes) : base_(base), bytes_(bytes) {}
-  ~Mapping();
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  uint8_t* base() const { return base_; }
-  uint64_t bytes() const { return bytes_; }
-
- private:
-  uint8_t* base_;
-  uint64_t bytes_;
 };
 
 struct CreateOptions {
@@ -93,8 +79,8 @@ class Region {
   // as its creator does: the name goes with the last owner.
   Status hold();
 
-  // Gives up the process slot and, for the last owner, the name. The bytes stay mapped while buffers over them live.
-  // In a forked copy of the process it gives up nothing: locks and name are the parent's.
+  // Gives up the memory, the process slot and, for the last owner, the name. Who still has this object reads zeros and
+  // writes to nothing. In a forked copy of the process locks and name stay: they are the parent's.
   void close();
   bool closed() const { return fd_ < 0; }
 
@@ -170,7 +156,8 @@ class Region {
     return at<RingReaderSlot>(layout_.ringReaderSlots)[ring * layout_.geometry.ringReaders + i];
   }
   uint64_t ringOffset(uint64_t ring) const { return layout_.ringData + ring * layout_.geometry.ringBytes; }
-  int descriptor() const { return fd_; }
+  // The ring's bytes, vacated with the region. Null when the address space or the mapping is refused.
+  std::shared_ptr<RingMemory> mapRing(uint32_t ring);
 
  private:
   Region() = default;
@@ -185,8 +172,10 @@ class Region {
   Status takeProcessSlot(const std::string& name, uint32_t first);
   void writeIdentity();
   void removeName();
+  void vacate();
 
   std::shared_ptr<Mapping> mapping_;
+  std::vector<std::weak_ptr<RingMemory>> ringMemories_;
   Layout layout_{};
   Publication publication_;
   std::string path_;

@@ -17,6 +17,4 @@ std::shared_ptr<RingMemory> RingMemory::map(int fd, uint64_t offset, uint64_t by
   return std::shared_ptr<RingMemory>(new RingMemory(base, bytes));
 }
 
-RingMemory::~RingMemory() { munmap(base_, 2 * bytes_); }
-
 }  // namespace ringfence

@@ -4,24 +4,27 @@
 #include <cstdint>
 #include <memory>
 
+#include "mapping.h"
+
 namespace ringfence {
 
 class RingMemory {
  public:
   // Null when the address space or the mapping is refused.
   static std::shared_ptr<RingMemory> map(int fd, uint64_t offset, uint64_t bytes);
-  ~RingMemory();
   RingMemory(const RingMemory&) = delete;
   RingMemory& operator=(const RingMemory&) = delete;
 
-  uint8_t* base() const { return base_; }
+  uint8_t* base() const { return mapping_.base(); }
   uint64_t bytes() const { return bytes_; }
-  uint8_t* at(uint64_t position) const { return base_ + (position & (bytes_ - 1)); }
+  uint8_t* at(uint64_t position) const { return base() + (position & (bytes_ - 1)); }
+  // See Mapping::vacate.
+  void vacate() { mapping_.vacate(); }
 
  private:
-  RingMemory(uint8_t* base, uint64_t bytes) : base_(base), bytes_(bytes) {}
+  RingMemory(uint8_t* base, uint64_t bytes) : mapping_(base, 2 * bytes), bytes_(bytes) {}
 
-  uint8_t* base_;
+  Mapping mapping_;
   uint64_t bytes_;
 };
 

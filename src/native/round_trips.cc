@@ -96,7 +96,7 @@ class Side {
     RingRole role;
     const Status status = claimRing(*region, writes, role);
     if (!status.ok()) return status;
-    auto memory = RingMemory::map(region->descriptor(), region->ringOffset(role.ring), region->layout().geometry.ringBytes);
+    auto memory = region->mapRing(role.ring);
     if (memory == nullptr) return Status::failed("system", "the ring cannot be mapped");
     side = std::make_unique<Side>();
     side->writer_ = std::make_unique<RingWriter>(region, std::move(memory), role);
@@ -108,7 +108,7 @@ class Side {
     ReaderRole role;
     const Status status = claimRingReader(*region_, ring, "", role);
     if (!status.ok()) return status;
-    auto memory = RingMemory::map(region_->descriptor(), region_->ringOffset(role.ring), region_->layout().geometry.ringBytes);
+    auto memory = region_->mapRing(role.ring);
     if (memory == nullptr) return Status::failed("system", "the ring cannot be mapped");
     reader_ = std::make_unique<RingReader>(region_, std::move(memory), role);
     return Status::fine();

@@ -30,6 +30,11 @@ export class RingBytes {
     this.#ringBytes = ringBytes
   }
 
+  /** Its region is closed: there is nothing to read any more. */
+  get isDetached(): boolean {
+    return this.#bytes.length === 0
+  }
+
   /** The frame at `position`, or `undefined` when what lies there is none that ends at or below `limit`. */
   frameAt(position: number, limit: number): Frame | undefined {
     const at = position % this.#ringBytes

@@ -2,17 +2,48 @@
  * One scenario a process, because each ends its process in a way of its own. Prints `survived` where it gets so far.
  */
 import assert from "node:assert"
-import { cpSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { isMainThread, Worker, workerData } from "node:worker_threads"
-import { load, type Native, orderLevel, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
+import {
+  type LanesHandle,
+  load,
+  type Native,
+  orderLevel,
+  type RegionHandle,
+  type RingWriterHandle,
+  sleepsFor
+} from "../../src/native/binding.ts"
 
 const native = load() as Native
 const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 0, 0, 0])
 
 const create = (path: string) => native.createRegion(path, "scenario", geometry, 0o600, -1, true, native.newProgress())
+
+const ringGeometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 2, 3, 64 * 1024])
+
+const createWithRings = (path: string) =>
+  native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, native.newProgress())
+
+/** Mappings of that file in this process. */
+const mapped = (path: string) =>
+  readFileSync("/proc/self/maps", "utf8").split("\n").filter((line) => line.includes(path))
+
+const opened = (path: string) =>
+  readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes(path)
+    } catch {
+      return false // that of the folder itself
+    }
+  })
+
+const send = (writer: RingWriterHandle, byte: number) =>
+  native.ringAppend(writer, 16, 0, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
+
+const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 
 const survived = () => process.stdout.write("survived\n")
 
@@ -31,6 +62,15 @@ const written = (region: RegionHandle) => {
   return { lanes, view, topic }
 }
 
+const frontiersOf = (lanes: LanesHandle) => {
+  const frontiers = new Float64Array(11)
+  native.laneFrontiers(lanes, 0, frontiers)
+  return frontiers
+}
+
+/** 64 MiB: made in some ten milliseconds. */
+const largeGeometry = Float64Array.from([4, 4, 1, 2, 16, 64, 2, 8, 4 * 1024 * 1024, 4096, 0, 0, 0])
+
 const path = `/dev/shm/ringfence-scenario-${process.pid}`
 
 const scenarios: Record<string, () => Promise<void>> = {
@@ -47,6 +87,228 @@ const scenarios: Record<string, () => Promise<void>> = {
     assert.throws(() => native.snapshot(region), { fault: "closed" })
     native.closeLanes(lanes)
     native.closeRegion(region)
+    survived()
+  },
+  "ring-view-after-close": async () => {
+    const owner = await createWithRings(path)
+    const writer = native.openRingWriter(owner, "ring")
+    const kept = native.openRingReader(owner, "ring", "kept")
+    const region = native.attachRegion(path, "closes", false)
+    const reader = native.openRingReader(region, "ring", "closes")
+    const buffer = native.ringBuffer(region, reader)
+    const view = new Uint8Array(buffer)
+    send(writer, 7)
+    assert.strictEqual(view[32], 7)
+    assert(native.ringBuffer(region, reader) === buffer)
+    assert.throws(() => native.ringBuffer(owner, reader), { fault: "invalid" })
+    native.closeRegion(region)
+    assert.strictEqual(view.length, 0)
+    assert.strictEqual(buffer.byteLength, 0)
+    assert.throws(() => native.ringBuffer(region, reader), { fault: "closed" })
+    // What was moved to another buffer escapes the detaching: it reads and writes memory of nobody.
+    const moving = native.attachRegion(path, "moves", false)
+    const movedReader = native.openRingReader(moving, "ring", "moves")
+    const moved = new Uint8Array(native.ringBuffer(moving, movedReader).transfer())
+    assert.strictEqual(moved[32], 7)
+    native.closeRegion(moving)
+    send(writer, 8)
+    assert.deepStrictEqual([moved[32], moved[72]], [0, 0])
+    moved.fill(9)
+    const others = new Uint8Array(native.ringBuffer(owner, kept))
+    assert.deepStrictEqual([others[32], others[72]], [7, 8])
+    native.closeRegion(owner)
+    survived()
+  },
+  "pages-after-close": async () => {
+    const owner = await createWithRings(path)
+    native.startSequencer(owner, 500, true, false)
+    const { lanes, topic } = written(owner)
+    const handles: Array<unknown> = [lanes]
+    for (let i = 0; i < 20; i += 1) {
+      const region = native.attachRegion(path, "again", false)
+      native.startWaiter(region, () => {})
+      native.armWaiter(region, sleepsFor.data)
+      const ringReader = i === 0 ? undefined : native.openRingReader(region, "ring", "again")
+      const ringWriter = native.openRingWriter(region, "ring")
+      const reader = native.openReader(region, topic.index, "again", 0, 0)
+      const buffers = [native.laneBuffer(region, 0)]
+      if (ringReader !== undefined) buffers.push(native.ringBuffer(region, ringReader))
+      handles.push(region, ringWriter, ringReader, reader, ...buffers)
+      native.closeReader(reader)
+      native.closeRegion(region)
+      assert.strictEqual(mapped(path).length, 1, mapped(path).join("\n"))
+      assert.strictEqual(opened(path).length, 1)
+    }
+    native.closeRegion(owner)
+    assert.deepStrictEqual(mapped(path), [])
+    assert.strictEqual(handles.length, 1 + 19 * 6 + 5)
+    gc()
+    survived()
+  },
+  "handles-after-close": async () => {
+    const region = await createWithRings("")
+    native.startSequencer(region, 500, false, false)
+    native.startWaiter(region, () => {})
+    const topic = native.declareTopic(region, "t", orderLevel.session, 1)
+    const lanes = native.openLanes(region, topic.index)
+    const reader = native.openReader(region, topic.index, "reader", 0, 0)
+    const writer = native.openRingWriter(region, "ring")
+    const ringReader = native.openRingReader(region, "ring", "reader")
+    send(writer, 1)
+    native.closeRegion(region)
+    const values: Record<string, () => unknown> = {
+      lanesReady: () => native.lanesReady(lanes),
+      laneBegin: () => native.laneBegin(lanes, 0, 0),
+      laneSeal: () => native.laneSeal(lanes, 0, 0, 0, 1, 100, 100, new Uint32Array(1)),
+      lanePublish: () => native.lanePublish(lanes, 0),
+      laneInFlight: () => native.laneInFlight(lanes, 0),
+      laneCommittedBatches: () => native.laneCommittedBatches(lanes),
+      laneCommittedMessages: () => native.laneCommittedMessages(lanes),
+      laneEndReason: () => native.laneEndReason(lanes),
+      laneHeld: () => native.laneHeld(lanes),
+      laneBrokerHolding: () => native.laneBrokerHolding(lanes, 0),
+      lanesWantRoom: () => native.lanesWantRoom(lanes, true),
+      readerPoll: () => native.readerPoll(reader, new Float64Array(12), 1),
+      readerRelease: () => native.readerRelease(reader, 0),
+      readerNext: () => native.readerNext(reader),
+      readerCommitted: () => native.readerCommitted(reader),
+      readerCommittedMessages: () => native.readerCommittedMessages(reader),
+      ringAppend: () => send(writer, 2),
+      ringPublish: () => native.ringPublish(writer),
+      ringHasRoom: () => native.ringHasRoom(writer, 8),
+      ringWantRoom: () => native.ringWantRoom(writer, true),
+      ringSlowestReader: () => native.ringSlowestReader(writer),
+      ringEvictSlowest: () => native.ringEvictSlowest(writer),
+      ringAvailable: () => native.ringAvailable(ringReader),
+      ringAdvance: () => native.ringAdvance(ringReader, 40, 40, 40, 40),
+      ringEvicted: () => native.ringEvicted(ringReader, new Float64Array(2)),
+      ringRejoin: () => native.ringRejoin(ringReader),
+      ringEnded: () => native.ringEnded(ringReader, 0),
+      closeLanes: () => native.closeLanes(lanes),
+      closeReader: () => native.closeReader(reader),
+      closeRingWriter: () => native.closeRingWriter(writer),
+      closeRingReader: () => native.closeRingReader(ringReader),
+      stepSequencer: () => native.stepSequencer(region),
+      endDead: () => native.endDead(region).length,
+      sequencerSessions: () => native.sequencerSessions(region).length,
+      sequencerGates: () => native.sequencerGates(region).length,
+      stopSequencer: () => native.stopSequencer(region),
+      pauseSequencer: () => native.pauseSequencer(region, false),
+      disarmWaiter: () => native.disarmWaiter(region),
+      closeRegion: () => native.closeRegion(region)
+    }
+    for (const frontier of frontiersOf(lanes)) assert(frontier <= 1, `a frontier is ${frontier}`)
+    const sessionsSeen = native.sequencerSessions(region).length
+    assert.deepStrictEqual(Object.fromEntries(Object.entries(values).map(([name, call]) => [name, call()])), {
+      lanesReady: false,
+      laneBegin: -1,
+      laneSeal: false,
+      lanePublish: undefined,
+      laneInFlight: 0,
+      laneCommittedBatches: 0,
+      laneCommittedMessages: 0,
+      laneEndReason: 0,
+      laneHeld: 0,
+      laneBrokerHolding: -1,
+      lanesWantRoom: undefined,
+      readerPoll: 0,
+      readerRelease: undefined,
+      readerNext: 0,
+      readerCommitted: 0,
+      readerCommittedMessages: 0,
+      ringAppend: -2,
+      ringPublish: undefined,
+      ringHasRoom: false,
+      ringWantRoom: undefined,
+      ringSlowestReader: -1,
+      ringEvictSlowest: false,
+      ringAvailable: 0,
+      ringAdvance: undefined,
+      ringEvicted: false,
+      ringRejoin: -1,
+      ringEnded: true,
+      closeLanes: undefined,
+      closeReader: undefined,
+      closeRingWriter: undefined,
+      closeRingReader: undefined,
+      stepSequencer: false,
+      endDead: 0,
+      sequencerSessions: sessionsSeen,
+      sequencerGates: 0,
+      stopSequencer: undefined,
+      pauseSequencer: undefined,
+      disarmWaiter: undefined,
+      closeRegion: undefined
+    })
+    const refused: ReadonlyArray<() => unknown> = [
+      () => native.regionInfo(region),
+      () => native.processes(region),
+      () => native.holdRegion(region),
+      () => native.startWaiter(region, () => {}),
+      () => native.armWaiter(region, sleepsFor.data),
+      () => native.lives(region),
+      () => native.wakeProcess(region, 0),
+      () => native.serverState(region),
+      () => native.laneBuffer(region, 0),
+      () => native.topics(region),
+      () => native.declareTopic(region, "u", orderLevel.session, 1),
+      () => native.openLanes(region, 0),
+      () => native.openReader(region, 0, "again", 0, 0),
+      () => native.startSequencer(region, 500, true, false),
+      () => native.grantLanes(region, 0),
+      () => native.snapshot(region),
+      () => native.rings(region),
+      () => native.openRingWriter(region, "ring"),
+      () => native.openRingReader(region, "ring", "again"),
+      () => native.ringBuffer(region, ringReader),
+      () => native.ringOpenings(region),
+      () => native.ringReaders(region, 0, new Float64Array(24)),
+      () => native.ringReaderName(region, 0, 0),
+      () => native.processAlive(region, 0, 1),
+      () => native.reattachRegion(region, "again")
+    ]
+    for (const call of refused) assert.throws(call, { fault: "closed" })
+    survived()
+  },
+  reattached: async () => {
+    const first = await createWithRings("")
+    const second = native.reattachRegion(first, "second")
+    const writer = native.openRingWriter(second, "ring")
+    const reader = native.openRingReader(second, "ring", "reader")
+    const bytes = new Uint8Array(native.ringBuffer(second, reader))
+    native.openRingReader(first, "ring", "first")
+    native.closeRegion(first)
+    send(writer, 5)
+    assert.strictEqual(bytes[32], 5)
+    assert.strictEqual(native.ringAvailable(reader), 40)
+    native.closeRegion(second)
+    assert.strictEqual(bytes.length, 0)
+    survived()
+  },
+  "rings-collected": async () => {
+    const region = await createWithRings(path)
+    native.openRingWriter(region, "ring")
+    for (let i = 0; i < 50; i += 1) {
+      const reader = native.openRingReader(region, "ring", "once")
+      new Uint8Array(native.ringBuffer(region, reader))[0] = 0
+      native.closeRingReader(reader)
+    }
+    // What is collected is given back in turns of their own.
+    for (let turn = 0; turn < 1000 && mapped(path).length > 20; turn += 1) {
+      gc()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert(mapped(path).length <= 20, `${mapped(path).length} mappings`)
+    native.closeRegion(region)
+    assert.deepStrictEqual(mapped(path), [])
+    survived()
+  },
+  "worker-while-creating": async () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: { path, creates: true } })
+    await new Promise((resolve) => worker.once("message", resolve))
+    await worker.terminate()
+    assert.deepStrictEqual(mapped(path), [])
+    assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => path.endsWith(name)), [])
     survived()
   },
   "exit-with-views": async () => {
@@ -103,16 +365,15 @@ const scenarios: Record<string, () => Promise<void>> = {
     survived()
   },
   collect: async () => {
-    const gc = (globalThis as { readonly gc?: () => void }).gc
     for (let i = 0; i < 20; i += 1) {
       const region = await create("")
       native.startSequencer(region, 500, true, false)
       const { view } = written(region)
       assert.strictEqual(view[99], 7)
       if (i % 2 === 0) native.closeRegion(region)
-      gc?.()
+      gc()
     }
-    gc?.()
+    gc()
     survived()
   }
 }
@@ -121,6 +382,13 @@ if (isMainThread) {
   await scenarios[process.argv[2] ?? ""]?.()
 } else {
   const { parentPort } = await import("node:worker_threads")
+  const { creates } = workerData as { readonly creates?: boolean }
+  if (creates === true) {
+    const path = (workerData as { readonly path: string }).path
+    void native.createRegion(path, "worker", largeGeometry, 0o600, -1, true, native.newProgress())
+    parentPort?.postMessage("begun")
+    await new Promise(() => setInterval(() => undefined, 1000))
+  }
   const region = native.attachRegion((workerData as { readonly path: string }).path, "worker", false)
   native.startWaiter(region, () => {})
   native.armWaiter(region, sleepsFor.data)

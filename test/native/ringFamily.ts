@@ -59,6 +59,6 @@ export const change = (
 ): Effect.Effect<void> =>
   Effect.sync(() => {
     const reader = native.openRingReader(handle, ring, "change")
-    write(new Uint8Array(native.ringBuffer(reader)), info.geometry.ringBytes)
+    write(new Uint8Array(native.ringBuffer(handle, reader)), info.geometry.ringBytes)
     native.closeRingReader(reader)
   })

@@ -9,9 +9,10 @@ import {
   type RegionHandle,
   serverState
 } from "../../native/binding.ts"
-import type { IndexedBatch, IndexReader, Waiter } from "../../services/Lane.ts"
+import type { IndexedBatch, IndexReader } from "../../services/Lane.ts"
 import type { From } from "../../services/Subscriber.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
+import type { RegionWaiter } from "./RegionWaiter.ts"
 
 /** The two numbers by which the native module is told where a reader begins. */
 export const beginning = (from: From): readonly [kind: number, position: number] => {
@@ -20,7 +21,7 @@ export const beginning = (from: From): readonly [kind: number, position: number]
 }
 
 export class NativeReader implements IndexReader {
-  readonly waiter: Waiter
+  readonly waiter: RegionWaiter
   readonly #native: Native
   readonly #region: RegionHandle
   readonly #reader: ReaderHandle
@@ -74,6 +75,8 @@ export class NativeReader implements IndexReader {
   }
 
   finished(): boolean {
+    // Closed here, it did not end: whoever waits on is told so by the waiter.
+    if (this.waiter.isClosed) return false
     return this.#native.serverState(this.#region) === serverState.stopped && this.next() >= this.committed()
   }
 

@@ -116,7 +116,7 @@ export class NativeRingReader implements RingReaderPort {
     region.waiter.reads(info.ring)
     this.#native = region.native
     this.#reader = reader
-    this.#bytes = new RingBytes(region.native.ringBuffer(reader), info.ringBytes)
+    this.#bytes = new RingBytes(region.native.ringBuffer(region.handle, reader), info.ringBytes)
     this.#baseline =
       this.#read =
       this.#delivered =
@@ -148,7 +148,7 @@ export class NativeRingReader implements RingReaderPort {
     // What `ready` has just seen is not asked for again.
     const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
     this.#available = 0
-    if (available <= this.#read) return []
+    if (available <= this.#read || this.#bytes.isDetached) return []
     const frames: Array<Frame> = []
     while (this.#read < available && frames.length < max) {
       const frame = this.#bytes.frameAt(this.#read, available)

@@ -93,6 +93,11 @@ export class RegionWaiter implements Waiter {
     this.#restIfIdle()
   }
 
+  /** The attachment has ended, and every wait with it. */
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
   /** Ends every wait: nothing is called back afterwards. */
   close(): void {
     this.#closed = true

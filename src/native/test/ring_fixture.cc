@@ -10,8 +10,8 @@ namespace {
 
 uint8_t byteOf(uint64_t number, uint64_t i) { return static_cast<uint8_t>(number * 31 + i * 7); }
 
-std::shared_ptr<RingMemory> memoryOf(const Region& region, uint32_t ring) {
-  auto memory = RingMemory::map(region.descriptor(), region.ringOffset(ring), region.layout().geometry.ringBytes);
+std::shared_ptr<RingMemory> memoryOf(Region& region, uint32_t ring) {
+  auto memory = region.mapRing(ring);
   CHECK(memory != nullptr);
   return memory;
 }

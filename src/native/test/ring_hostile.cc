@@ -30,14 +30,14 @@ void useAll(const std::shared_ptr<Region>& region, RingWriter& writer, RingReade
   for (const RingView& view : ringsOf(*region)) CHECK(view.name.size() < nameBytes);
   RingRole role;
   if (claimRing(*region, random.oneIn(2) ? "ring" : "another", role).ok()) {
-    const auto memory = RingMemory::map(region->descriptor(), region->ringOffset(role.ring), ringBytes);
+    const auto memory = region->mapRing(role.ring);
     RingWriter next(region, memory, role);
     append(next, 1);
     next.publish();
   }
   ReaderRole place;
   if (claimRingReader(*region, "ring", "another", place).ok()) {
-    const auto memory = RingMemory::map(region->descriptor(), region->ringOffset(place.ring), ringBytes);
+    const auto memory = region->mapRing(place.ring);
     RingReader next(region, memory, place);
     RingFollowing(next).walk();
   }

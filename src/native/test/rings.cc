@@ -9,7 +9,7 @@ namespace ringfence::test {
 
 namespace {
 
-TEST("a ring's bytes are mapped twice in a row, and stay mapped after the region is closed") {
+TEST("a ring's bytes are mapped twice in a row, and are nobody's after the region is closed") {
   const auto region = anonymousRegion(ringGeometry());
   auto writer = writerOf(region);
   const auto memory = writer->memory();
@@ -21,9 +21,17 @@ TEST("a ring's bytes are mapped twice in a row, and stay mapped after the region
   const auto other = writerOf(region, "other")->memory();
   std::memset(other->base(), 7, ringBytes);
   CHECK_EQUAL(memory->base()[0], 0);
+  const auto stays = attachedAgain(*region, "stays");
+  const auto others = stays->mapRing(writer->role().ring);
+  memory->base()[1] = 5;
+  CHECK_EQUAL(others->base()[1], 5);
   region->close();
-  memory->base()[0] = 5;
-  CHECK_EQUAL(memory->base()[ringBytes], 5);
+  CHECK(region->mapRing(writer->role().ring) == nullptr);
+  CHECK_EQUAL(memory->base()[1], 0);
+  memory->base()[1] = 6;
+  memory->base()[2 * ringBytes - 1] = 6;
+  CHECK_EQUAL(others->base()[1], 5);
+  CHECK_EQUAL(others->base()[ringBytes - 1], 99);
 }
 
 TEST("frames are contiguous wherever in the ring they begin, for 500 laps") {

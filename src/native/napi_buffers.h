@@ -1,0 +1,34 @@
+// The ArrayBuffers over a region's memory, detached together when it closes.
+#pragma once
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+
+namespace ringfence::binding {
+
+class LentBuffers {
+ public:
+  explicit LentBuffers(napi_env env) : env_(env) {}
+  ~LentBuffers() { detach(); }
+  LentBuffers(const LentBuffers&) = delete;
+  LentBuffers& operator=(const LentBuffers&) = delete;
+
+  // The buffer over these bytes: the same one while it lives. It keeps `memory` until it is collected.
+  napi_value over(uint8_t* at, uint64_t bytes, std::shared_ptr<void> memory);
+  // From here on every buffer and every view of it is empty.
+  void detach();
+
+ private:
+  napi_value known(napi_ref reference) const;
+  void forgetCollected();
+
+  napi_env env_;
+  std::map<const uint8_t*, napi_ref> lent_;  // weak
+  size_t collectAt_ = 64;
+};
+
+}  // namespace ringfence::binding
