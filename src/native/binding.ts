@@ -379,7 +379,7 @@ export interface Native {
   ringAvailable(reader: RingReaderHandle): number
   ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
   ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
-  /** Where it begins again, -1 when it was not evicted or has left. */
+  /** Where it begins again, -1 when it has left. */
   ringRejoin(reader: RingReaderHandle): number
   /** Its writer is gone, and nothing is published above `read`. */
   ringEnded(reader: RingReaderHandle, read: number): boolean

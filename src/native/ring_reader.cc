@@ -87,7 +87,7 @@ bool RingReader::isEvicted() const {
 
 // The slot stays; a new generation of it takes part again.
 bool RingReader::rejoin() {
-  if (over() || !isEvicted()) return false;
+  if (over()) return false;
   const Publication& p = region_->publication();
   RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
   role_.generation += 1;

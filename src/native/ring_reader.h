@@ -24,8 +24,8 @@ class RingReader {
   // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
   bool evicted(uint64_t& from, uint64_t& to) const;
   bool isEvicted() const;
-  // Takes part again, from what is published now on. False when it was not evicted, or has left: its place may be
-  // another's by then.
+  // Takes part again, from what is published now on, after it was evicted or what it read was no frame. False when it has
+  // left: its place may be another's by then.
   bool rejoin();
   // It has left, or its region is closed.
   bool over() const { return !attached_ || region_->closed(); }
