@@ -1,17 +1,49 @@
 /**
- * A session is admitted within a time, or its opening fails: only a log that runs admits.
+ * Opening a session: it is admitted within a time, or its opening fails and leaves nothing.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { RegionError } from "../services/CxlMemory.ts"
+import type { LogWaiter } from "../services/Lane.ts"
+import type { PublisherOptions } from "../services/Publisher.ts"
+import type { LogLost } from "../services/Sequencer.ts"
+import { unanswered } from "../services/Server.ts"
 
-const admissionMillis = 10_000
+/** How long an opening waits, unless the options say something else. */
+const defaultDeadline: Duration.Input = "10 seconds"
 
-/** `hint` says why it may not run. */
-export const admittedInTime = (region: string, hint: string) => <A, E, R>(admission: Effect.Effect<A, E, R>) =>
-  Effect.timeoutOrElse(admission, {
-    duration: admissionMillis,
-    orElse: () => {
-      const detail = `the session was not admitted within ${admissionMillis} ms`
-      return Effect.fail(new RegionError({ fault: "notServing", region, detail, hint }))
-    }
-  })
+/**
+ * The opening of a session within `openDeadline`. What it acquires lives as long as the scope, or, when it fails, not
+ * longer than the opening. It fails at once when the log's server is gone.
+ */
+export const admittedInTime =
+  (region: string, waiter: LogWaiter, options: PublisherOptions | undefined) =>
+  <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E | RegionError | LogLost, R | Scope.Scope> => {
+    const deadline = Duration.fromInputUnsafe(options?.openDeadline ?? defaultDeadline)
+    const tooLate = Effect.suspend((): Effect.Effect<never, RegionError | LogLost> => {
+      const { detail, hint } = unanswered(waiter.server())
+      const waited = `the session was not admitted within ${Duration.toMillis(deadline)} ms`
+      return Effect.fail(
+        waiter.lost() ?? new RegionError({ fault: "notAnswering", region, detail: `${waited}: ${detail}`, hint })
+      )
+    })
+    return keptWhenOpened(
+      Effect.raceFirst(opening, waiter.untilLost).pipe(
+        Effect.timeoutOrElse({ duration: deadline, orElse: () => tooLate })
+      )
+    )
+  }
+
+// --- internal ---
+
+const keptWhenOpened = <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const kept = yield* Scope.fork(yield* Scope.Scope)
+      return yield* restore(Scope.provide(opening, kept)).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(kept, exit))
+      )
+    })
+  )

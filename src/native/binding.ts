@@ -235,6 +235,15 @@ export const geometryFields = [
   "ringBytes"
 ] as const
 
+export interface NativeServer {
+  readonly state: number
+  readonly alive: boolean
+  readonly own: boolean
+  /** 0 when it is not known any more. */
+  readonly pid: number
+  readonly name: string
+}
+
 /** Numbers that `readerPoll` writes for each batch. */
 export const batchFields = 12
 
@@ -248,7 +257,7 @@ export const ringReaderFields = 8
 export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
 
 /** What a sleeping process wants to be rung for. */
-export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16 } as const
+export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16, end: 32 } as const
 
 /** How a session ended. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
@@ -288,6 +297,8 @@ export interface Native {
   /** Rings that process's doorbell if it sleeps. */
   wakeProcess(region: RegionHandle, slot: number): void
   serverState(region: RegionHandle): number
+  /** The process that serves the log, or the region's creator while nobody does yet. */
+  server(region: RegionHandle): NativeServer
   /** A lane's payload. Detached when the region closes. */
   laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
   inspectRegion(path: string): NativeInspection
@@ -299,6 +310,8 @@ export interface Native {
   declareTopic(region: RegionHandle, name: string, order: number, ack: number): NativeTopic
 
   openLanes(region: RegionHandle, topic: number): LanesHandle
+  /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
+  sessionsEnding(region: RegionHandle): number
   lanesInfo(lanes: LanesHandle): { readonly sessionId: number; readonly slot: number; readonly generation: number }
   lanesReady(lanes: LanesHandle): boolean
   /** Offset in the lane's buffer, -1 when the lane is full. */

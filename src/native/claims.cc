@@ -65,17 +65,18 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
   return Status::fine();
 }
 
-// A slot is free when its last session has ended, by the sequencer's own line.
 // SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and grantLanes.
 Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim) {
   const ClaimsLock lock(region);
   if (!lock.held()) return claimsBusy();
   const Publication& p = region.publication();
-  const uint64_t epoch = epochOf(region);
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     ClientClaim& slot = region.client(i).claim;
     const uint64_t generation = p.observe(slot.generation);
-    if (generation != 0 && p.observe(region.sessionLine(epoch, i).acknowledged.endedGeneration) != generation) continue;
+    if (!sessionOver(region, i, generation)) continue;
+    // SYNC: the closing that was observed comes before what is written now: a sequencer that copies any of it sees that
+    // the former claim was given up (Sequencer::adoptClients).
+    p.fullFence();
     AllocatorLine& allocator = region.header().allocator;
     const uint64_t clientId = p.read(allocator.nextClientId) + 1;
     p.write(allocator.nextClientId, clientId);
@@ -96,6 +97,27 @@ Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& c
   region.wakeSequencer(sleepsForData | sleepsForRoom);
   return Status::failed(
       "full", "all " + std::to_string(region.layout().geometry.clients) + " session slots are taken");
+}
+
+// By the sequencer's own lines, and where it has not looked yet by the client's: a sequencer that is stopped must not
+// keep the slots of those who gave up waiting for it.
+bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
+  const Publication& p = region.publication();
+  const SessionLine::Acknowledged& line = region.sessionLine(epochOf(region), client).acknowledged;
+  if (generation == 0 || p.observe(line.endedGeneration) == generation) return true;
+  return p.observe(region.client(client).line.closingGeneration) == generation && p.observe(line.generation) != generation;
+}
+
+uint32_t sessionsEnding(const Region& region) {
+  const Publication& p = region.publication();
+  uint32_t ending = 0;
+  for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
+    const ClientClaim claim = p.copyOut(region.client(i).claim);
+    if (sessionOver(region, i, claim.generation)) continue;
+    const bool closing = p.observe(region.client(i).line.closingGeneration) == claim.generation;
+    if (closing || !region.processAlive(claim.process, claim.processGeneration)) ending += 1;
+  }
+  return ending;
 }
 
 Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim) {

@@ -27,4 +27,9 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
 Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim);
 Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim);
 
+// True once the slot may be another session's: its last one has ended, or was given up before it was adopted.
+bool sessionOver(const Region& region, uint32_t client, uint64_t generation);
+// Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead.
+uint32_t sessionsEnding(const Region& region);
+
 }  // namespace ringfence

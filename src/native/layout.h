@@ -111,7 +111,8 @@ enum SleepBits : uint32_t {
   sleepsForAdmission = 4,
   sleepsForCursor = 8,
   sleepsForFrames = 16,  // of a ring
-  sleepsForAll = 31
+  sleepsForEnd = 32,     // of the log, for who has nothing else to wait for
+  sleepsForAll = 63
 };
 
 struct alignas(lineBytes) SleepLine {  // the sleeper sets what it sleeps for; who rings it takes that, all at once

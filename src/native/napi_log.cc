@@ -71,6 +71,12 @@ napi_value openLanes(napi_env env, napi_callback_info info) {
   return own(env, new LaneWriter(handle->region, claim));
 }
 
+// sessionsEnding(region): slots that come free as soon as the sequencer looks
+napi_value endingSessions(napi_env env, napi_callback_info info) {
+  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  return handle == nullptr ? nothing(env) : count(env, sessionsEnding(*handle->region));
+}
+
 napi_value lanesInfo(napi_env env, napi_callback_info info) {
   const auto* writer = owned<LaneWriter>(Arguments(env, info), 0);
   if (writer == nullptr) return nothing(env);
@@ -489,7 +495,7 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   put(env, out, "sessionId", claim.clientId);
   put(env, out, "topic", claim.topic);
   put(env, out, "pid", known ? p.read(region.process(claim.process).owner.pid) : 0);
-  set(env, out, "ended", truth(env, acks.endedGeneration == claim.generation));
+  set(env, out, "ended", truth(env, sessionOver(region, client, claim.generation)));
   put(env, out, "batches", adopted ? acks.batches : 0);
   put(env, out, "messages", adopted ? acks.messages : 0);
   put(env, out, "held", adopted ? pressure.held : 0);
@@ -540,6 +546,7 @@ void registerLog(napi_env env, napi_value exports) {
   method(env, exports, "topics", topics);
   method(env, exports, "declareTopic", declare);
   method(env, exports, "openLanes", openLanes);
+  method(env, exports, "sessionsEnding", endingSessions);
   method(env, exports, "lanesInfo", lanesInfo);
   method(env, exports, "lanesReady", lanesReady);
   method(env, exports, "laneBegin", laneBegin);

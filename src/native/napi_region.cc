@@ -1,4 +1,5 @@
 #include "napi_support.h"
+#include "server.h"
 
 namespace ringfence::binding {
 
@@ -217,6 +218,20 @@ napi_value serverStateOf(napi_env env, napi_callback_info info) {
   return handle == nullptr ? nothing(env) : count(env, static_cast<uint64_t>(serverState(*handle->region)));
 }
 
+napi_value server(napi_env env, napi_callback_info info) {
+  RegionHandle* handle = openRegion(Arguments(env, info), 0);
+  if (handle == nullptr) return nothing(env);
+  const ServerView view = serverOf(*handle->region);
+  napi_value out;
+  napi_create_object(env, &out);
+  set(env, out, "state", count(env, view.state));
+  set(env, out, "alive", truth(env, view.alive));
+  set(env, out, "own", truth(env, view.own));
+  set(env, out, "pid", count(env, view.pid));
+  set(env, out, "name", text(env, view.name));
+  return out;
+}
+
 // laneBuffer(region, lane): the buffer over a lane's payload, the same one while it lives
 napi_value laneBuffer(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -295,6 +310,7 @@ void registerRegion(napi_env env, napi_value exports) {
   method(env, exports, "lives", lives);
   method(env, exports, "wakeProcess", wakeProcess);
   method(env, exports, "serverState", serverStateOf);
+  method(env, exports, "server", server);
   method(env, exports, "laneBuffer", laneBuffer);
   method(env, exports, "inspectRegion", inspectRegion);
   method(env, exports, "removeDeadRegion", removeDeadRegion);

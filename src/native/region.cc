@@ -32,9 +32,6 @@ constexpr off_t leaseLock = claimsLock - 1;
 // Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
 constexpr off_t holdLock = claimsLock - 2;
 
-// Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
-constexpr uint32_t creatorSlot = 0;
-
 std::string systemError(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
 
 struct flock byteLock(off_t at, short type) {

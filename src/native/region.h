@@ -63,6 +63,9 @@ struct ProcessView {
 // it was awake already or is dead.
 enum class Rung { notAsleep, woke, unheard };
 
+// Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
+constexpr uint32_t creatorSlot = 0;
+
 class Region {
  public:
   // `progress` counts prefaulted bytes while this runs. Once it is cancelled, this ends soon with `cancelled`, and

@@ -145,7 +145,11 @@ bool Sequencer::adoptClients() {
     Session& session = sessions_[i];
     const uint64_t generation = p_.observe(region_->client(i).claim.generation);
     if (generation != 0 && generation != session.generation && !session.active) {
-      adopt(i, p_.copyOut(region_->client(i).claim));
+      const ClientClaim claim = p_.copyOut(region_->client(i).claim);
+      p_.loadFence();
+      // Given up before it was adopted: the slot may be another's by now, who writes where this was copied from.
+      if (p_.observe(region_->client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
+      adopt(i, claim);
       moved = true;
     }
     if (session.active && !session.ending &&

@@ -128,7 +128,6 @@ const regionHints: Readonly<Partial<Record<RegionFault, string>>> = {
   missing: "start `ringfence serve` for it, or check the name; `ringfence doctor` lists what there is",
   exists: "publish and subscribe to it, or choose another name with --region",
   foreignOwner: "run this as that user",
-  notServing: "start `ringfence serve` again",
   full: "wait for others to end; `ringfence serve --clients` makes room for more sessions",
   unsupported: ""
 }
@@ -166,6 +165,7 @@ const codeOfError = (error: unknown): number => {
   // The parser's own code for a bad command line is the one of a failed check here.
   if (tag === "ShowHelp") return Runtime.getErrorExitCode(error) === 0 ? exitCode.ok : exitCode.usage
   if (error instanceof RegionError && error.fault === "invalid") return exitCode.usage
+  if (error instanceof RegionError && error.fault === "notAnswering") return exitCode.timeout
   return codes[tag] ?? Runtime.getErrorExitCode(error)
 }
 

@@ -39,7 +39,7 @@ const settings = {
     show: showMillis
   }),
   deadlineMillis: setting("deadline", millisFlag, {
-    description: "How long to wait for room, and for acknowledgements",
+    description: "How long to wait for the server, for room, and for acknowledgements",
     fallback: 30_000,
     show: showMillis
   }),
@@ -90,7 +90,7 @@ interface Inputs {
 const publishTo = Effect.fnUntraced(function*(target: Target, values: Values, { paths, topic }: Inputs) {
   const inputs = yield* openInputs(paths)
   if (paths.length === 0) yield* sayTerminalInput
-  yield* asClient(target, "publish", publishInputs(inputs, topic, values))
+  yield* asClient(target, "publish", publishInputs(inputs, topic, values), values.deadlineMillis)
 })
 
 const sayTerminalInput = Effect.flatMap(
@@ -108,6 +108,7 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
   const topic = yield* topicToPublish(name, values)
   const publisher = yield* Publisher.open(topic, {
     linger: values.lingerMillis,
+    openDeadline: values.deadlineMillis,
     roomDeadline: values.deadlineMillis,
     ackDeadline: values.deadlineMillis
   })
@@ -116,6 +117,8 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
   const send = ({ chunks }: Input) => sendRecords(publisher, chunks, newCutter(), { limitBytes, tally })
   yield* Effect.forEach(inputs, send, { discard: true }).pipe(
     Effect.andThen(publisher.flush),
+    // The next line may be long in coming, or never come.
+    Effect.raceFirst(publisher.lost),
     // What came before a bad input is good, and can still be acknowledged.
     Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
     Effect.onError(() => sayHowFar(publisher))

@@ -65,6 +65,7 @@ export const RegionFault = Schema.Literals([
   "foreignOwner",
   "noSpace",
   "notServing",
+  "notAnswering",
   "full",
   "invalid",
   "busy",

@@ -6,6 +6,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { LogLost } from "./Sequencer.ts"
+import type { Server } from "./Server.ts"
 
 /** Waiting without a lost wake-up: registers, checks, and sleeps only then. */
 export interface Waiter {
@@ -14,6 +15,15 @@ export interface Waiter {
    * something the region's members wait for may have changed; it must be cheap and must not throw.
    */
   readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, LogLost>
+}
+
+/** The same for what a log does: it ends with the log's server, and knows who that is. */
+export interface LogWaiter extends Waiter {
+  /** Fails once the log's server is gone. Nothing rings for it: it is free to wait for while much is published. */
+  readonly untilLost: Effect.Effect<never, LogLost>
+  /** Why nothing more will come, when the server is gone. Asks the operating system: not for each batch. */
+  readonly lost: () => LogLost | undefined
+  readonly server: () => Server | undefined
 }
 
 /** Who keeps a lane from taking another batch. */
@@ -31,7 +41,7 @@ export interface LaneWriter {
   readonly brokers: number
   /** The largest batch in bytes, its table of lengths included. */
   readonly batchBytes: number
-  readonly waiter: Waiter
+  readonly waiter: LogWaiter
   /**
    * Room for one batch of the largest size on the broker's lane, or `undefined` when the lane is full. The room
    * is held for this batch sequence until `seal`; calling again before that returns the same bytes.
@@ -152,7 +162,7 @@ export interface IndexedBatch {
 
 /** A subscriber's reading end of one topic. */
 export interface IndexReader {
-  readonly waiter: Waiter
+  readonly waiter: LogWaiter
   /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
   readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
   /** Why `poll` gives nothing more: what the index holds contradicts the layout. `undefined` while all is well. */

@@ -23,11 +23,14 @@ import {
   ValueInvalid
 } from "./PublishError.ts"
 import type { LogLost } from "./Sequencer.ts"
+import { unanswered } from "./Server.ts"
 import type { Topic, TopicError } from "./Topic.ts"
 
 export * from "./PublishError.ts"
 
 export interface PublisherOptions {
+  /** How long `open` waits to be admitted by the log's server. Default 10 seconds. */
+  readonly openDeadline?: Duration.Input | undefined
   /** How long an unfilled batch may wait for more records. 0 (default) seals it at the end of the event-loop turn. */
   readonly linger?: Duration.Input | undefined
   /** How long `send` waits for room before it fails with {@link Backpressure}. Default 30 seconds. */
@@ -78,6 +81,11 @@ export interface PublisherHandle<in A> {
   readonly seal: () => void
   /** Resolves when the first `count` records of the session are acknowledged. */
   readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout>
+  /**
+   * Fails as soon as the log's server is gone, also while nothing is sent: race it with what the records come from.
+   * Waiting for it costs nothing while records are sent.
+   */
+  readonly lost: Effect.Effect<never, LogLost>
   /** Records accepted. */
   readonly accepted: () => number
   /** Records acknowledged: the committed prefix of this session. */
@@ -196,6 +204,7 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
     flush: Effect.suspend(() => flush(session)),
     seal: () => packer.seal(),
     awaitAcknowledged: (count) => awaitAcknowledged(session, count),
+    lost: lanes.waiter.untilLost,
     accepted: () => packer.accepted,
     acknowledged: () => lanes.committedMessages(),
     acks: () => sessionAcks(session),
@@ -264,14 +273,16 @@ const refusal = (session: Session<any>, recordBytes: number): PublishError | und
   return end === undefined ? undefined : closedError(session, end)
 }
 
-const backpressure = (session: Session<any>) => {
+const backpressure = (session: Session<any>): Backpressure | LogLost => {
+  const lost = session.lanes.waiter.lost()
+  if (lost !== undefined) return lost
   const holder = session.packer.claimed
     ? { kind: "claim" as const }
     : session.lanes.roomHolder(session.packer.broker)
   return new Backpressure({
     topic: session.topic.name,
     waitedMillis: session.roomMillis,
-    waitingOn: describeHolder(holder),
+    waitingOn: describeHolder(session, holder),
     waitingOnOwnSubscriber: holder.kind === "reader" && holder.own
   })
 }
@@ -384,15 +395,29 @@ const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.
     }
   })
 
-const ackTimeout = (session: Session<any>) => {
+const ackTimeout = (session: Session<any>): AckTimeout | LogLost => {
+  const lost = session.lanes.waiter.lost()
+  if (lost !== undefined) return lost
   const acks = sessionAcks(session)
   return new AckTimeout({
     topic: session.topic.name,
     waitedMillis: session.ackMillis,
     acknowledged: acks.acknowledged,
     published: acks.published,
-    waiting: waitingLine(acks)
+    waiting: isUnanswered(session) ? `${waitingLine(acks)}; ${describeUnanswered(session)}` : waitingLine(acks)
   })
+}
+
+/** Something is published that the sequencer has not even looked at, and nothing keeps it from doing so. */
+const isUnanswered = ({ lanes }: Session<any>): boolean =>
+  Array.from({ length: lanes.brokers }, (_, broker) => broker).some((broker) => {
+    const { published, scanned } = lanes.frontiers(broker)
+    return published > scanned && lanes.roomHolder(broker).kind === "sequencer"
+  })
+
+const describeUnanswered = ({ lanes }: Session<any>): string => {
+  const { detail, hint } = unanswered(lanes.waiter.server())
+  return `${detail} (${hint})`
 }
 
 const sessionAcks = ({ lanes, packer, topic }: Session<any>): SessionAcks => {
@@ -408,7 +433,7 @@ const sessionAcks = ({ lanes, packer, topic }: Session<any>): SessionAcks => {
   }
 }
 
-const describeHolder = (holder: RoomHolder | { readonly kind: "claim" }): string => {
+const describeHolder = (session: Session<any>, holder: RoomHolder | { readonly kind: "claim" }): string => {
   switch (holder.kind) {
     case "reader": {
       const where = holder.own ? `pid ${holder.pid}, this process` : `pid ${holder.pid}`
@@ -417,7 +442,7 @@ const describeHolder = (holder: RoomHolder | { readonly kind: "claim" }): string
     case "gap":
       return `batch ${holder.batch} of this session on broker ${holder.broker}, which is not published yet`
     case "sequencer":
-      return "the sequencer"
+      return describeUnanswered(session)
     case "claim":
       return "a claim of this publisher, which is neither committed nor closed"
   }

@@ -6,14 +6,19 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 
-/** The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. */
+/**
+ * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
+ * which process that was, where it is known.
+ */
 export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
   region: Schema.String,
-  reason: Schema.Literals(["died", "stopped"])
+  reason: Schema.Literals(["died", "stopped"]),
+  server: Schema.optionalKey(Schema.Struct({ pid: Schema.Number, name: Schema.String }))
 }) {
   override get message(): string {
+    const who = this.server === undefined ? "" : ` (pid ${this.server.pid}, "${this.server.name}")`
     return this.reason === "died"
-      ? `the process that serves region "${this.region}" died (start it again; what was not delivered is lost with it)`
+      ? `the process that serves region "${this.region}"${who} died (start it again; what was not delivered is lost with it)`
       : `region "${this.region}" is no longer served (it was shut down)`
   }
 }

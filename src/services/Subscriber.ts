@@ -96,6 +96,11 @@ export interface SubscriberHandle<out A> {
   readonly skip: () => boolean
   /** Gives back everything lent so far. */
   readonly release: () => void
+  /**
+   * Fails as soon as the log's server is gone, also while nothing is pulled: race it with what else you wait for.
+   * Waiting for it costs nothing while records come.
+   */
+  readonly lost: Effect.Effect<never, LogLost>
   /** Position of the first record that is not delivered. */
   readonly position: () => number
   /** Records committed in the topic. */
@@ -164,6 +169,7 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
       return cursor.ready() && cursor.pass(cursor.position)
     },
     release: () => cursor.release(),
+    lost: reader.waiter.untilLost,
     position: () => cursor.position,
     committedMessages: () => reader.committedMessages()
   }
@@ -173,13 +179,20 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
 
 const none: ReadonlyArray<never> = []
 
+const died = ({ waiter }: IndexReader): LogLost | undefined => {
+  const lost = waiter.lost()
+  return lost?.reason === "died" ? lost : undefined
+}
+
 // Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
 const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
-  const look = (): "ready" | "end" | LogCorrupt | undefined => {
+  const look = (): "ready" | "end" | LogCorrupt | LogLost | undefined => {
     if (cursor.ready()) return "ready"
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
-    return untilEnd || reader.finished() ? "end" : undefined
+    if (reader.finished()) return "end"
+    // What the dead had not committed yet is no end that was reached.
+    return untilEnd ? died(reader) ?? "end" : undefined
   }
   const awaited = reader.waiter.until(look)
   /** Delivers by `deliver`; where another fiber was first (`undefined`), what comes after. */

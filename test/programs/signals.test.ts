@@ -170,7 +170,10 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       yield* reader.told(/^go$/m)
       server.signal("SIGKILL")
       assert.strictEqual(yield* Effect.timeout(reader.code, "1 second"), 5)
-      assert.match(reader.stderr, /^ringfence: the process that serves region ".*" died \(start it again/)
+      assert.match(
+        reader.stderr,
+        /^ringfence: the process that serves region ".*" \(pid \d+, "serve"\) died \(start it again/
+      )
       publisher.write("more\n")
       publisher.endInput()
       assert.strictEqual(yield* publisher.code, 5)

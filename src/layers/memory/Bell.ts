@@ -3,8 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import type { Waiter } from "../../services/Lane.ts"
+import type { LogWaiter } from "../../services/Lane.ts"
 import { LogLost } from "../../services/Sequencer.ts"
+import { processTitle } from "../ProcessTitle.ts"
 
 /** Opened by every change; whoever waits looks again. A round that was opened stays open for those who saw it closed. */
 export class Bell {
@@ -22,16 +23,24 @@ export class Bell {
   }
 }
 
-/** A {@link Waiter} that looks again at each ring and gives up once `stopped` says so. */
-export const makeWaiter = (bell: Bell, region: string, stopped: () => boolean): Waiter => ({
-  until: <A>(check: () => A | undefined) => {
+/** A {@link LogWaiter} that looks again at each ring and gives up once `stopped` says so. */
+export const makeWaiter = (bell: Bell, region: string, stopped: () => boolean): LogWaiter => {
+  const lost = () => stopped() ? new LogLost({ region, reason: "stopped" }) : undefined
+  const until = <A>(check: () => A | undefined) => {
     const attempt: Effect.Effect<A, LogLost> = Effect.suspend(() => {
       const round = bell.round
       const found = check()
       if (found !== undefined) return Effect.succeed(found)
-      if (stopped()) return Effect.fail(new LogLost({ region, reason: "stopped" }))
-      return Effect.flatMap(round.await, () => attempt)
+      const gone = lost()
+      return gone === undefined ? Effect.flatMap(round.await, () => attempt) : Effect.fail(gone)
     })
     return attempt
   }
-})
+  const untilLost = until<never>(() => undefined)
+  return {
+    until,
+    untilLost,
+    lost,
+    server: () => ({ serving: true, pid: process.pid, name: processTitle(), own: true })
+  }
+}

@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Geometry, RegionError } from "../../services/CxlMemory.ts"
-import type { Waiter } from "../../services/Lane.ts"
+import type { LogWaiter } from "../../services/Lane.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { makeWaiter } from "./Bell.ts"
@@ -31,7 +31,7 @@ export interface Options extends SequencerOptions {
 export class HeapLog extends Context.Service<HeapLog, {
   readonly heap: Heap
   readonly order: OrderState
-  readonly waiter: Waiter
+  readonly waiter: LogWaiter
   readonly poisonReleased: boolean
 }>()("ringfence/layers/HeapLog") {}
 

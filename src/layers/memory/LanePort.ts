@@ -1,7 +1,7 @@
 /**
  * A session's writing end: admission, descriptors and publication on its lanes.
  */
-import type { Frontiers, LaneWriter, RoomHolder, SealedBatch, Waiter } from "../../services/Lane.ts"
+import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../services/Lane.ts"
 import {
   batchBytesOf,
   type Descriptor,
@@ -14,7 +14,7 @@ import {
 } from "./Heap.ts"
 
 /** The port of a session that the sequencer has adopted. */
-export const makeLaneWriter = (heap: Heap, session: Session, waiter: Waiter): LaneWriter => {
+export const makeLaneWriter = (heap: Heap, session: Session, waiter: LogWaiter): LaneWriter => {
   const laneOf = (broker: number): SessionLane => {
     const lane = session.lanes[broker]
     if (lane === undefined) throw new RangeError(`there is no broker ${broker}`)

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import type { IndexReader, LaneWriter } from "../../services/Lane.ts"
+import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import type { OpenSubscriberError, SubscriberOptions } from "../../services/Subscriber.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
@@ -21,19 +22,22 @@ type Log = HeapLog["Service"]
 /** A session's lanes, once the sequencer has adopted it. The session ends with the scope. */
 export const openLanes = (
   log: Log,
-  topic: Topic<any>
+  topic: Topic<any>,
+  options?: PublisherOptions
 ): Effect.Effect<LaneWriter, TopicError | RegionError | LogLost, Scope.Scope> =>
   Effect.gen(function*() {
     const { heap, waiter } = log
+    const lost = waiter.lost()
+    if (lost !== undefined) return yield* Effect.fail(lost)
     const declared = yield* declareTopic(heap, topic)
     const session = yield* Effect.acquireRelease(
       claiming(log, declared),
       (session) => Effect.sync(() => closeSession(log, session)),
       { interruptible: true }
     )
-    yield* admitted(log, session)
+    yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
     return makeLaneWriter(heap, session, waiter)
-  })
+  }).pipe(admittedInTime(log.heap.region, log.waiter, options))
 
 /** A reader, attached until the scope closes. */
 export const openReader = (
@@ -55,24 +59,19 @@ export const openReader = (
 
 // --- internal ---
 
-// A slot whose session is closing comes free by itself while the sequencer runs by itself: it is waited for.
+// A slot whose session is closing comes free by itself, unless each step of the sequencer is asked for: it is waited for.
 const claiming = (log: Log, topic: HeapTopic): Effect.Effect<Session, RegionError | LogLost> =>
   Effect.suspend(() => {
     const { heap, order, waiter } = log
     const isFreeing = heap.sessions.some((session) => session?.closing === true && session.state !== "ended")
-    if (!order.runs || !isFreeing || hasFreeSession(heap)) return claimSession(heap, topic)
+    if (order.options.manual || !isFreeing || hasFreeSession(heap)) return claimSession(heap, topic)
     return Effect.andThen(waiter.until(() => hasFreeSession(heap) ? true : undefined), claiming(log, topic))
   })
 
-const admitted = ({ heap, order, waiter }: Log, session: Session): Effect.Effect<true, RegionError | LogLost> => {
-  const admission = waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
-  // a sequencer that runs by itself admits in its next pass: no need to watch the clock
-  return order.runs ? admission : admission.pipe(
-    admittedInTime(heap.region, "its sequencer is paused, or waits to be stepped")
-  )
-}
-
+// One that was not adopted yet has nothing that would have to be seen first.
 const closeSession = ({ heap }: Log, session: Session): void => {
   session.closing = true
+  if (session.state === "claimed") session.state = "ended"
   heap.wakeSequencer()
+  heap.members.ring()
 }

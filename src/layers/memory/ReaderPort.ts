@@ -1,13 +1,13 @@
 /**
  * A subscriber's end: reads the index of one topic and lends the payload it points to.
  */
-import type { IndexedBatch, IndexReader, Waiter } from "../../services/Lane.ts"
+import type { IndexedBatch, IndexReader, LogWaiter } from "../../services/Lane.ts"
 import type { From } from "../../services/Subscriber.ts"
 import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./Heap.ts"
 
 /** The port of an attached reader, which lends copies that it poisons on release where `poisons` says so. */
 export class ReaderPort implements IndexReader {
-  readonly waiter: Waiter
+  readonly waiter: LogWaiter
   readonly #heap: Heap
   readonly #topic: HeapTopic
   readonly #reader: Reader
@@ -16,7 +16,7 @@ export class ReaderPort implements IndexReader {
   #damage: string | undefined
   #attached = true
 
-  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: Waiter, poisons: boolean) {
+  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: LogWaiter, poisons: boolean) {
     this.waiter = waiter
     this.#heap = heap
     this.#topic = topic

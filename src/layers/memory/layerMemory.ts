@@ -39,7 +39,8 @@ const layerPublisher = Layer.effect(
   Publisher,
   Effect.map(HeapLog, (log) =>
     Publisher.of({
-      open: (topic, options) => Effect.flatMap(openLanes(log, topic), (lanes) => makePublisher(topic, lanes, options))
+      open: (topic, options) =>
+        Effect.flatMap(openLanes(log, topic, options), (lanes) => makePublisher(topic, lanes, options))
     }))
 )
 

@@ -52,6 +52,7 @@ const hints: Record<RegionFault, string> = {
   foreignOwner: "run as that user, or allow foreign memory where you attach",
   noSpace: "free some space, or ask for a smaller region: fewer sessions, smaller lanes",
   notServing: "its server has not started yet or is gone",
+  notAnswering: "its server is stopped or too busy",
   full: "close some, or create the region with room for more",
   invalid: "",
   busy: "try again",

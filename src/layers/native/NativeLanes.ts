@@ -2,14 +2,14 @@
  * A session's lanes in shared memory.
  */
 import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../native/binding.ts"
-import type { Frontiers, LaneWriter, RoomHolder, SealedBatch, SessionEnd, Waiter } from "../../services/Lane.ts"
+import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch, SessionEnd } from "../../services/Lane.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 export class NativeLanes implements LaneWriter {
   readonly sessionId: number
   readonly brokers: number
   readonly batchBytes: number
-  readonly waiter: Waiter
+  readonly waiter: LogWaiter
   readonly #native: Native
   readonly #region: RegionHandle
   readonly #lanes: LanesHandle

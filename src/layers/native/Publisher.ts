@@ -3,12 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { LanesHandle } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import { makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
+import type { Topic, TopicError } from "../../services/Topic.ts"
 import { admittedInTime } from "../Admission.ts"
 import { NativeLanes } from "./NativeLanes.ts"
 import { NativeRegion } from "./NativeRegion.ts"
@@ -20,8 +20,8 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
     Publisher.of({
       open: (topic, options) =>
         Effect.gen(function*() {
-          const { index } = yield* openTopic(region, topic, false)
-          return yield* makePublisher(topic, yield* openLanes(region, index), options)
+          const lanes = yield* openLanes(region, topic).pipe(admittedInTime(region.info.name, region.waiter, options))
+          return yield* makePublisher(topic, lanes, options)
         })
     }))
 )
@@ -37,24 +37,43 @@ export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHa
 
 // --- internal ---
 
-// A session that was just closed gives its slot back with the sequencer's next pass: a full table is looked at again.
-const closing = {
-  while: (error: RegionError) => error.fault === "full",
-  schedule: Schedule.spaced(2),
-  times: 100
-}
-
 const openLanes = (
   region: Region,
-  topic: number
-): Effect.Effect<NativeLanes, RegionError | LogLost, Scope.Scope> =>
+  topic: Topic<any>
+): Effect.Effect<NativeLanes, TopicError | RegionError | LogLost, Scope.Scope> =>
   Effect.gen(function*() {
-    const lanes = yield* Effect.retry(claimLanes(region, topic), closing)
-    yield* admitted(region, lanes)
+    yield* failWhenLost(region)
+    const { index } = yield* openTopic(region, topic, false)
+    const lanes = yield* claimFreed(region, index, false)
+    yield* region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined)
     return new NativeLanes(region, lanes)
   })
 
-const admitted = (region: Region, lanes: LanesHandle) =>
-  region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined).pipe(
-    admittedInTime(region.info.name, "its server has not started yet, or is stopped")
+/** Nothing is claimed in a log whose server is gone: nobody would ever give it back. */
+const failWhenLost = ({ waiter }: Region): Effect.Effect<void, LogLost> =>
+  Effect.suspend(() => {
+    const lost = waiter.lost()
+    return lost === undefined ? Effect.void : Effect.fail(lost)
+  })
+
+const lookMillis = 2
+
+// A session that was closed, or whose process is dead, gives its slot back with the sequencer's next pass: a full table
+// is looked at again while there are such, and once more after the last of them was seen.
+const claimFreed = (
+  region: Region,
+  topic: number,
+  isLast: boolean
+): Effect.Effect<LanesHandle, RegionError | LogLost, Scope.Scope> =>
+  Effect.catchIf(
+    claimLanes(region, topic),
+    ({ fault }) => fault === "full",
+    (full) =>
+      Effect.gen(function*() {
+        yield* failWhenLost(region)
+        const isNoneEnding = region.native.sessionsEnding(region.handle) === 0
+        if (isNoneEnding && isLast) return yield* Effect.fail(full)
+        if (!isNoneEnding) yield* Effect.sleep(lookMillis)
+        return yield* claimFreed(region, topic, isNoneEnding)
+      })
   )

@@ -3,8 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import { type Native, type RegionHandle, serverState, sleepsFor } from "../../native/binding.ts"
-import type { Waiter } from "../../services/Lane.ts"
+import type { LogWaiter, Waiter } from "../../services/Lane.ts"
 import { LogLost } from "../../services/Sequencer.ts"
+import type { Server } from "../../services/Server.ts"
 
 interface Waiting {
   /** What it wants to be rung for. */
@@ -16,7 +17,7 @@ interface Waiting {
   readonly lose: (lost: LogLost) => void
 }
 
-export class RegionWaiter implements Waiter {
+export class RegionWaiter implements LogWaiter {
   readonly #native: Native
   readonly #handle: RegionHandle
   readonly #region: string
@@ -67,6 +68,27 @@ export class RegionWaiter implements Waiter {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
       })
     })
+  }
+
+  readonly untilLost: Effect.Effect<never, LogLost> = Effect.suspend(() => {
+    const lost = this.lost()
+    return lost === undefined ? this.untilRungFor<never>(sleepsFor.end, () => undefined, true) : Effect.fail(lost)
+  })
+
+  // Before the log is served its creator's end is the end of it, too.
+  lost(): LogLost | undefined {
+    if (this.#closed) return this.#lost("stopped")
+    const { alive, name, pid, state } = this.#native.server(this.#handle)
+    if (state === serverState.stopped) return this.#lost("stopped")
+    if (state === serverState.serving || (state === serverState.unknown && alive)) return undefined
+    const server = pid === 0 ? {} : { server: { pid, name } }
+    return new LogLost({ region: this.#region, reason: "died", ...server })
+  }
+
+  server(): Server | undefined {
+    if (this.#closed) return undefined
+    const { name, own, pid, state } = this.#native.server(this.#handle)
+    return pid === 0 ? undefined : { serving: state !== serverState.unknown, pid, name, own }
   }
 
   /** The same waiting for what rings do, whether or not a log is served here. */
@@ -124,10 +146,7 @@ export class RegionWaiter implements Waiter {
     } finally {
       this.#isWaking = false
     }
-    const lost = this.#waiting.size === 0 ? undefined : this.#serverGone()
-    if (lost !== undefined) {
-      for (const waiting of this.#waiting) if (waiting.ofLog) waiting.lose(lost)
-    }
+    this.#loseLog()
     if (this.#waiting.size > 0) this.#arm()
     else this.#restIfIdle()
   }
@@ -138,10 +157,11 @@ export class RegionWaiter implements Waiter {
     this.#native.disarmWaiter(this.#handle)
   }
 
-  #serverGone(): LogLost | undefined {
-    const state = this.#native.serverState(this.#handle)
-    if (state === serverState.died) return this.#lost("died")
-    return state === serverState.stopped ? this.#lost("stopped") : undefined
+  #loseLog(): void {
+    const ofLog = [...this.#waiting].filter((waiting) => waiting.ofLog)
+    if (ofLog.length === 0 || this.#native.serverState(this.#handle) === serverState.serving) return
+    const lost = this.lost()
+    if (lost !== undefined) { for (const waiting of ofLog) waiting.lose(lost) }
   }
 
   #lost(reason: "died" | "stopped"): LogLost {

@@ -17,8 +17,16 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
     Subscriber.of({
       open: (topic, options) =>
         Effect.gen(function*() {
-          const { index, name } = yield* openTopic(region, topic, options?.mustExist === true)
-          return yield* makeSubscriber(topic, yield* openReader(region, index, name, options), options)
+          const lost = region.waiter.lost()
+          // What a server that ended in good order has left is whole: it is read to its end.
+          if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
+          const { index, name } = yield* openTopic(region, topic, options?.mustExist === true || lost !== undefined)
+          const reader = yield* Effect.catchIf(
+            openReader(region, index, name, options),
+            (error) => error._tag === "RegionError" && error.fault === "full",
+            (full) => Effect.fail(region.waiter.lost() ?? full)
+          )
+          return yield* makeSubscriber(topic, reader, options)
         })
     }))
 )

@@ -183,6 +183,23 @@ TEST("a session's slot is not taken again before the session has ended") {
   CHECK_EQUAL(claim.generation, first.lanes().claim().generation + 1);
 }
 
+TEST("a claim that is given up before it was adopted frees its slot at once, and is never adopted") {
+  TestLog log(tinyGeometry());
+  const uint32_t topic = log.declare("t", orderSession);
+  const uint32_t clients = log.region()->layout().geometry.clients;
+  Claim claim;
+  for (uint32_t i = 0; i < 3 * clients; i += 1) {
+    CHECK_EQUAL(claimClient(*log.region(), topic, 0, claim).fault, "none");
+    CHECK(!sessionOver(*log.region(), claim.slot, claim.generation));
+    LaneWriter(log.region(), claim).close();
+    CHECK(sessionOver(*log.region(), claim.slot, claim.generation));
+  }
+  CHECK_EQUAL(sessionsEnding(*log.region()), 0U);
+  log.settle();
+  CHECK_EQUAL(log.sequencer().sessions().size(), size_t{0});
+  for (uint32_t i = 0; i < clients; i += 1) CHECK(Publishing(log.open(topic)).publish(0, 0));
+}
+
 TEST("a slot's next owner never brings back what the last one left: no ghost") {
   Geometry g = tinyGeometry();
   g.clients = 1;

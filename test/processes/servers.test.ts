@@ -1,0 +1,152 @@
+/**
+ * Clients of a server that is killed or stopped, over real processes: nobody waits for it longer than he said he would,
+ * and nobody takes its place in the tables.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import { Diagnostics } from "../../src/services/Diagnostics.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import * as Topic from "../../src/services/Topic.ts"
+import { smallGeometry } from "../suites/family.ts"
+import { untilStopped } from "../suites/stopped.ts"
+import { type Actor, freshRegion, start } from "./harness.ts"
+import { Stamped } from "./stamped.ts"
+
+const Declared = Stamped.topic
+const clients = smallGeometry.clients ?? 0
+const record = new Uint8Array(256)
+
+/** A client of a server that is a process of its own. What a killed one leaves is removed at the end. */
+const served = (
+  what: string,
+  run: (server: Actor) => Effect.Effect<void, unknown, Log.Client | CxlMemory.Provided>
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const region = freshRegion(what)
+    // The next owner removes what a killed one left, and leaves nothing.
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry: smallGeometry }))))
+    )
+    const server = yield* start("serve", region, { geometry: smallGeometry })
+    yield* server.ready
+    const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" })))
+    yield* run(server).pipe(Effect.provide(client))
+  }))
+
+const places = Effect.map(
+  Diagnostics.use(({ snapshot }) => snapshot),
+  ({ sessions, topics }) => ({ topics: topics.length, readers: topics[0]?.readers.length, sessions: sessions.length })
+)
+
+const kill = (server: Actor) =>
+  Effect.suspend(() => {
+    server.signal("SIGKILL")
+    return server.exit
+  })
+
+const stop = (server: Actor) =>
+  Effect.suspend(() => {
+    server.signal("SIGSTOP")
+    return untilStopped(server.pid)
+  })
+
+describe.skipIf(process.platform !== "linux")("servers", () => {
+  it.live("opening against a killed server fails at once with who it was, twenty times, and takes no place", () =>
+    served("dead", (server) =>
+      Effect.gen(function*() {
+        yield* kill(server)
+        const before = yield* places
+        const begun = performance.now()
+        for (let i = 0; i < 20; i += 1) {
+          const errors = [
+            yield* Effect.flip(Effect.scoped(Publisher.open(Declared))),
+            yield* Effect.flip(Effect.scoped(Publisher.open(Topic.make(`new-${i}`)))),
+            yield* Effect.flip(Effect.scoped(Subscriber.open(Declared, { from: "start" })))
+          ]
+          for (const error of errors) {
+            assert.isTrue(error._tag === "LogLost" && error.reason === "died", error.message)
+            assert.include(error.message, `(pid ${server.pid}, "`)
+          }
+        }
+        assert.isBelow(performance.now() - begun, 2000)
+        assert.deepStrictEqual(yield* places, before)
+      })))
+
+  it.live("a subscriber gets what was committed before its server was killed, and no end that was none", () =>
+    served("committed", (server) =>
+      Effect.scoped(Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Declared, { from: "start", untilEnd: true })
+        const publisher = yield* Publisher.open(Declared)
+        yield* publisher.send(record)
+        yield* publisher.flush
+        yield* kill(server)
+        assert.strictEqual((yield* subscriber.pull).length, 1)
+        const error = yield* Effect.flip(subscriber.pull)
+        assert.isTrue(error._tag === "LogLost" && error.reason === "died")
+      }))))
+
+  it.live("handles that wait for nothing else are told within a second that their server was killed", () =>
+    served("idle", (server) =>
+      Effect.scoped(Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Declared)
+        const subscriber = yield* Subscriber.open(Declared)
+        const told = yield* Effect.forkChild(
+          Effect.all([Effect.flip(publisher.lost), Effect.flip(subscriber.lost)], { concurrency: "unbounded" }),
+          { startImmediately: true }
+        )
+        yield* kill(server)
+        for (const lost of yield* Effect.timeout(Fiber.join(told), "1 second")) {
+          assert.deepStrictEqual([lost.reason, lost.server?.pid], ["died", server.pid])
+        }
+      }))))
+
+  it.live("what waits for a stopped server ends at its deadline, names it, and leaves nothing claimed", () =>
+    served("stopped", (server) =>
+      Effect.scoped(Effect.gen(function*() {
+        const deadlines = { roomDeadline: "200 millis", ackDeadline: "200 millis", openDeadline: "200 millis" } as const
+        const publisher = yield* Publisher.open(Declared, deadlines)
+        yield* stop(server)
+        const who = `(pid ${server.pid}, "actor") is attached but does not answer: it is stopped or too busy`
+        const endsInTime = <E extends { readonly message: string }, R>(wait: Effect.Effect<unknown, E, R>) =>
+          Effect.gen(function*() {
+            const begun = performance.now()
+            const error = yield* Effect.flip(wait)
+            assert.isBelow(performance.now() - begun, 1000)
+            assert.include(error.message, who)
+            assert.include(error.message, `kill -CONT ${server.pid}`)
+            return error
+          })
+        yield* publisher.send(record)
+        assert.strictEqual((yield* endsInTime(publisher.flush))._tag, "AckTimeout")
+        const filling = Effect.forever(publisher.send(new Uint8Array(4096)))
+        assert.strictEqual((yield* endsInTime(filling))._tag, "Backpressure")
+        for (let i = 0; i < 2 * clients; i += 1) {
+          const error = yield* endsInTime(Publisher.open(Declared, deadlines))
+          assert.isTrue(error._tag === "RegionError" && error.fault === "notAnswering")
+        }
+        server.signal("SIGCONT")
+        yield* publisher.flush
+        for (let i = 1; i < clients; i += 1) yield* Publisher.open(Declared)
+        const full = yield* Effect.flip(Publisher.open(Declared))
+        assert.isTrue(full._tag === "RegionError" && full.fault === "full")
+      }))))
+
+  it.live("a scope that closes over a stopped server closes at once", () =>
+    served("closing", (server) =>
+      Effect.gen(function*() {
+        const begun = yield* Effect.scoped(Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Declared)
+          yield* Subscriber.open(Declared)
+          yield* stop(server)
+          yield* publisher.send(record)
+          return performance.now()
+        }))
+        assert.isBelow(performance.now() - begun, 500)
+        server.signal("SIGCONT")
+      })))
+})

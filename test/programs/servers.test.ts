@@ -1,0 +1,108 @@
+/**
+ * Programs whose server is stopped, is killed or ends: they end in time, alike whether busy or idle, and say who holds
+ * what.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { untilStopped } from "../suites/stopped.ts"
+import { freshRegion, type Program, run, serve, start } from "./harness.ts"
+
+/** A publisher that has published one line from a pipe that stays open, and waits for the next. */
+const idlePublisher = (region: string) =>
+  Effect.gen(function*() {
+    const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "1"])
+    const publisher = yield* start(["publish", "--region", region, "lines"])
+    publisher.write("go\n")
+    assert.strictEqual(yield* reader.code, 0, reader.stderr)
+    return publisher
+  })
+
+/** A publisher that publishes for as long as it can. */
+const busyPublisher = (region: string) =>
+  Effect.gen(function*() {
+    const publisher = yield* start(["publish", "--region", region, "lines"])
+    const line = "busy\n".repeat(1000)
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sync(() => publisher.write(line)), Effect.sleep(1))))
+    const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "1000"])
+    assert.strictEqual(yield* reader.code, 0, reader.stderr)
+    return publisher
+  })
+
+/** The line that says why it failed, without how far it came. */
+const reasonOf = ({ stderr }: Program) => stderr.split("\n").filter((line) => line.startsWith("ringfence: ")).join("\n")
+
+const endsAlike = (signal: NodeJS.Signals, reason: RegExp) =>
+  Effect.gen(function*() {
+    const region = freshRegion("ends")
+    const server = yield* serve(region, "--topic", "lines")
+    const idle = yield* idlePublisher(region)
+    const busy = yield* busyPublisher(region)
+    server.signal(signal)
+    yield* server.ended
+    const codes = yield* Effect.all([idle.code, busy.code]).pipe(Effect.timeout("1500 millis"))
+    assert.deepStrictEqual(codes, [5, 5], `${idle.stderr} ${busy.stderr}`)
+    assert.match(reasonOf(idle), reason)
+    assert.strictEqual(reasonOf(busy), reasonOf(idle))
+    assert.match(idle.stderr, /^published so far: 1 record, 1 acknowledged$/m)
+  })
+
+describe.skipIf(process.platform !== "linux")("servers", () => {
+  it.live("a publisher that waits for its input ends as a busy one does when its server is killed", () =>
+    endsAlike("SIGKILL", /the process that serves region ".*died/))
+
+  it.live("a publisher that waits for its input ends as a busy one does when its server ends in good order", () =>
+    endsAlike("SIGINT", /region ".*" is no longer served/))
+
+  it.live("publish --deadline 2s ends in time when its server is stopped, and says whom to continue", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("stopped")
+      const server = yield* serve(region, "--topic", "lines")
+      const tryOut = performance.now()
+      assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "x\n" })).code, 0)
+      const startMillis = performance.now() - tryOut
+      server.signal("SIGSTOP")
+      yield* untilStopped(server.pid)
+      for (let i = 0; i < 6; i += 1) {
+        const deadline = i === 0 ? 2000 : 100
+        const begun = performance.now()
+        const ran = yield* run(["publish", "--region", region, "lines", "--deadline", `${deadline}ms`], {
+          input: "x\n"
+        })
+        assert.isBelow(performance.now() - begun, deadline + startMillis + 1000)
+        assert.strictEqual(ran.code, 4, ran.stderr)
+        assert.include(ran.stderr, `the serving process (pid ${server.pid}, "serve") is attached but does not answer`)
+        assert.include(ran.stderr, `kill -CONT ${server.pid}`)
+        assert.notInclude(ran.stderr, "start")
+      }
+      server.signal("SIGCONT")
+      const ran = yield* run(["publish", "--region", region, "lines"], { input: "again\n" })
+      assert.strictEqual(ran.code, 0, ran.stderr)
+    }))
+
+  it.live("a publisher whose server is stopped while it publishes ends in time, and says whom to continue", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("stops")
+      const server = yield* serve(region, "--topic", "lines")
+      for (const deadline of ["1s", "1500ms"]) {
+        const publisher = yield* start(["publish", "--region", region, "lines", "--deadline", deadline])
+        const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--from", "end", "--count", "1"])
+        // Until the subscriber has its line, one after the other.
+        const going = yield* Effect.forkChild(
+          Effect.forever(Effect.andThen(Effect.sync(() => publisher.write("go\n")), Effect.sleep(20)))
+        )
+        assert.strictEqual(yield* reader.code, 0, reader.stderr)
+        yield* Fiber.interrupt(going)
+        server.signal("SIGSTOP")
+        yield* untilStopped(server.pid)
+        const begun = performance.now()
+        // The first wants more room than there is, the second only waits for its acknowledgements.
+        publisher.endInput(deadline === "1s" ? "y".repeat(15 * 1024).concat("\n").repeat(100) : "more\n")
+        assert.strictEqual(yield* publisher.code, 4, publisher.stderr)
+        assert.isBelow(performance.now() - begun, 2500)
+        assert.include(publisher.stderr, `(pid ${server.pid}, "serve") is attached but does not answer`)
+        assert.include(publisher.stderr, `kill -CONT ${server.pid}`)
+        server.signal("SIGCONT")
+      }
+    }))
+})
