@@ -4,7 +4,7 @@
 
 namespace ringfence {
 
-// SYNC: serverState observes `state`, which Sequencer::start publishes after the fields that say who serves.
+// Once `state` says that somebody serves, or did, the fields that say who are there: serverState has observed it.
 ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();
   ServerView view{serverState(region), false, false, 0, {}};
