@@ -79,6 +79,7 @@ export {
 } from "./services/Spawner.ts"
 export * from "./services/SubscribeError.ts"
 export {
+  defaultFrom,
   type From,
   type OnInvalid,
   type Record,

@@ -1,6 +1,7 @@
 /**
  * The log, by what it is made of: served from this process, attached to as a client, both, or all in this heap.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AckTracker } from "../services/AckTracker.ts"
@@ -24,8 +25,8 @@ import * as NativeSubscriber from "./native/Subscriber.ts"
 export interface ServeOptions extends SequencerOptions {
   /** Topics that are declared before anyone attaches. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1000. */
-  readonly stallMillis?: number | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  readonly stallAfter?: Duration.Input | undefined
 }
 
 /** What serving provides. */

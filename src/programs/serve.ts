@@ -86,7 +86,7 @@ const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, 
   const memory = "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })
-  const log = Log.layerServe({ topics, epochMicros: values.epochMicros })
+  const log = Log.layerServe({ topics, epochLinger: `${values.epochMicros} micros` })
   return yield* serving(target, values.json).pipe(Effect.provide(Layer.provideMerge(log, memory)))
 })
 

@@ -7,7 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { IndexedBatch } from "../services/Lane.ts"
-import { type From, Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
+import { defaultFrom, type From, Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
 import { TopicUnknown } from "../services/Topic.ts"
 import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./batch-bytes.ts"
 import { asClient } from "./client.ts"
@@ -34,7 +34,7 @@ const settings = {
   ...targetSettings,
   from: setting<From>("from", (name) => fromFlag(name), {
     description: "Where to begin: start (the oldest record that is kept), end, or a position",
-    fallback: "start",
+    fallback: defaultFrom,
     show: (from) => typeof from === "object" ? from.position : from
   }),
   follow: setting("follow", (name) => Flag.withAlias(Flag.Boolean(name), "f"), {

@@ -8,8 +8,8 @@ import { Diagnostics } from "../services/Diagnostics.ts"
 import * as Topic from "../services/Topic.ts"
 import { openSetting } from "./config.ts"
 
-export const orders: ReadonlyArray<Topic.Order> = ["session", "total", "none"]
-export const acks: ReadonlyArray<Topic.Ack> = ["ordered", "none", "durable"]
+export const orders: ReadonlyArray<Topic.Order> = ["session", "total"]
+export const acks: ReadonlyArray<Topic.Ack> = ["ordered", "none"]
 
 export const levelSettings = {
   order: openSetting("order", (name) => Flag.Literals(name, orders), {

@@ -3,7 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import { type SessionAcks, waitingLine } from "./AckTracker.ts"
 import type { RegionError } from "./CxlMemory.ts"
+import { millisOf } from "./DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
 import {
@@ -136,8 +137,8 @@ export const makePublisher = Effect.fnUntraced(function*<A>(
   lanes: LaneWriter,
   options?: PublisherOptions
 ): Effect.fn.Return<PublisherHandle<A>, never, Scope.Scope> {
-  const lingering = yield* makeLingering(Duration.fromInputUnsafe(options?.linger ?? 0))
-  const publishLate = yield* skewedPublication(lanes, Duration.fromInputUnsafe(options?.skew ?? 0))
+  const lingering = yield* makeLingering(millisOf("linger", options?.linger ?? 0))
+  const publishLate = yield* skewedPublication(lanes, millisOf("skew", options?.skew ?? 0))
   const packer = new Packer(
     lanes,
     options?.batchBytes ?? lanes.batchBytes,
@@ -158,8 +159,8 @@ export const makePublisher = Effect.fnUntraced(function*<A>(
     lanes,
     packer,
     unclaimed,
-    roomMillis: Duration.toMillis(options?.roomDeadline ?? "30 seconds"),
-    ackMillis: Duration.toMillis(options?.ackDeadline ?? "60 seconds")
+    roomMillis: millisOf("roomDeadline", options?.roomDeadline ?? "30 seconds"),
+    ackMillis: millisOf("ackDeadline", options?.ackDeadline ?? "60 seconds")
   })
 })
 
@@ -214,9 +215,8 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
 
 // Seals what the event-loop turn (or the linger) has left open. The batch that is looked at is the one that was opened:
 // one that was sealed by its size meanwhile is left alone.
-const makeLingering = Effect.fnUntraced(function*(linger: Duration.Duration) {
+const makeLingering = Effect.fnUntraced(function*(lingerMillis: number) {
   const clock = yield* Clock.Clock
-  const lingerMillis = Duration.toMillis(linger)
   const opened = Latch.makeUnsafe(false)
   let openedMillis = 0
   return {
@@ -239,8 +239,7 @@ const makeLingering = Effect.fnUntraced(function*(linger: Duration.Duration) {
 })
 
 // One fiber a broker, so that a delay on one lets the others overtake it.
-const skewedPublication = Effect.fnUntraced(function*(lanes: LaneWriter, skew: Duration.Duration) {
-  const skewMillis = Duration.toMillis(skew)
+const skewedPublication = Effect.fnUntraced(function*(lanes: LaneWriter, skewMillis: number) {
   if (skewMillis === 0) return undefined
   const written = Array.from({ length: lanes.brokers }, () => Latch.makeUnsafe(false))
   const publishLate = (broker: number) =>

@@ -2,9 +2,11 @@
  * The total order: one lease holder scans the lanes, orders what it sees, and commits it epoch by epoch.
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { millisOf } from "./DurationInput.ts"
 
 /**
  * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
@@ -24,8 +26,8 @@ export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
 }
 
 export interface SequencerOptions {
-  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500. */
-  readonly epochMicros?: number
+  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs. */
+  readonly epochLinger?: Duration.Input | undefined
   /** `thread` (default) runs by itself; `manual` advances by {@link Sequencer.step} only, for tests. */
   readonly drive?: "thread" | "manual"
   /** Switches the hold rule of order `session` off. It exists so that the checks of the order can be seen to fail. */
@@ -87,3 +89,14 @@ export class Sequencer extends Context.Service<Sequencer, {
   readonly resume: Effect.Effect<void>
   readonly events: Stream.Stream<SequencerEvent>
 }>()("ringfence/Sequencer") {}
+
+/** Beyond an hour there is nothing to wait for, and the sequencer counts nanoseconds. */
+const epochMicrosMax = 3600e6
+
+/** For the families of layers. Throws `DurationInvalid`. */
+export const epochMicrosOf = ({ epochLinger }: SequencerOptions): number =>
+  Math.min(epochMicrosMax, Math.round(millisOf("epochLinger", epochLinger ?? "500 micros") * 1000))
+
+/** For the families of layers. Throws `DurationInvalid`. */
+export const stallMillisOf = ({ stallAfter }: { readonly stallAfter?: Duration.Input | undefined }): number =>
+  millisOf("stallAfter", stallAfter ?? "1 second")

@@ -21,6 +21,9 @@ export * from "./SubscribeError.ts"
 /** Where to begin: the oldest kept record, the next one to be committed, or a position of the topic. */
 export type From = "start" | "end" | { readonly position: number }
 
+/** Where a subscriber begins that was not told. */
+export const defaultFrom: From = "start"
+
 /**
  * What becomes of a record that does not match its topic's schema. Everything ahead of it is delivered in any case.
  *
@@ -36,7 +39,10 @@ export type OnInvalid =
   | ((record: Record<Uint8Array>, error: RecordInvalid) => Effect.Effect<void, RecordInvalid>)
 
 export interface SubscriberOptions {
-  /** Default `"end"`. */
+  /**
+   * Default {@link defaultFrom}: `"start"`, in programs and on the command line alike, because then a subscriber that
+   * comes a moment after its publisher has all that is kept. Who wants only what is new says `"end"`.
+   */
   readonly from?: From | undefined
   /** What `records` and `recordBatches` do about a record that does not match the schema. Default `"fail"`. */
   readonly onInvalid?: OnInvalid | undefined
@@ -148,7 +154,7 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
   reader: IndexReader,
   options?: SubscriberOptions
 ): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
-  const cursor = new ReadingCursor(reader, options?.from ?? "end")
+  const cursor = new ReadingCursor(reader, options?.from ?? defaultFrom)
   yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
   const pulling = pullingFrom(topic.name, reader, cursor, options?.untilEnd === true)
   const decoding = new RecordDecoding(topic, cursor, options?.onInvalid ?? "fail")

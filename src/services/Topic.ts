@@ -7,10 +7,10 @@ import * as Schema from "effect/Schema"
 import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /** `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate. */
-export type Order = "none" | "total" | "session"
+export type Order = "total" | "session"
 
 /** `none`: nothing is awaited. `ordered`: committed in the order and visible to readers. */
-export type Ack = "none" | "ordered" | "durable"
+export type Ack = "none" | "ordered"
 
 /** How a topic's values become bytes and come back. */
 export interface Codec<A> {
@@ -87,7 +87,10 @@ export const make: {
   codec: options?.schema === undefined ? undefined : codecOf(name, options.schema)
 })
 
-/** Refuses a declaration that this version cannot serve, with what to write instead. */
+/**
+ * Refuses a declaration that this version cannot serve, with what to write instead: one that comes from elsewhere, such
+ * as a configuration or another version's region, can hold what the types do not offer.
+ */
 export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
   const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))
   if (topic.name.length === 0 || topic.name.length > nameBytesMax || !namePattern.test(topic.name)) {
@@ -98,9 +101,6 @@ export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> =
   }
   if (topic.order !== "total" && topic.order !== "session") {
     return refuse(`order "${String(topic.order)}" is not served`, `use "session" or "total"`)
-  }
-  if (topic.ack === "durable") {
-    return refuse(`acknowledgement "durable" needs at least two replicas`, `use "ordered" or "none"`)
   }
   if (topic.ack !== "none" && topic.ack !== "ordered") {
     return refuse(`acknowledgement "${String(topic.ack)}" is not served`, `use "ordered" or "none"`)

@@ -31,7 +31,7 @@ const geometry = {
 }
 
 const serving = (region: string) =>
-  Log.layerEmbedded({ topics: [Stamped.topic], stallMillis: 200 }).pipe(
+  Log.layerEmbedded({ topics: [Stamped.topic], stallAfter: "200 millis" }).pipe(
     Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
   )
 

@@ -87,10 +87,14 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
         /is declared as order "total".* without --order/
       )
       assertRefused(yield* at("publish", "lines", "--ack", "none"), 2, /is declared as order "total"/)
-      assertRefused(yield* at("publish", "new", "--order", "none"), 2, /order "none" is not served \(use/)
-      assertRefused(yield* at("publish", "new", "--ack", "durable"), 2, /needs at least two replicas/)
+      assertRefused(yield* at("publish", "new", "--order", "none"), 2, /Expected: "session" \| "total"\n/)
+      assertRefused(yield* at("publish", "new", "--ack", "durable"), 2, /Expected: "ordered" \| "none"\n/)
       assertRefused(yield* at("publish", "-bad-"), 2, /Unrecognized flag|name is not usable/)
-      assertRefused(yield* run(["serve", "--region", `${region}-b`, "--topic", "x:none"]), 2, /not served/)
+      assertRefused(
+        yield* run(["serve", "--region", `${region}-b`, "--topic", "x:none"]),
+        2,
+        /with order session, total and ack/
+      )
       assertRefused(
         yield* run(["serve", "--region", `${region}-b`, "--topic", "x:sorted"]),
         2,

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { defaultFrom } from "../../src/services/Subscriber.ts"
 import { run } from "./harness.ts"
 
 describe("help", () => {
@@ -44,6 +45,15 @@ describe("help", () => {
         assert.match(text, /\(default: .*; or RINGFENCE_JSON\)/)
         assert.match(text, new RegExp(`EXAMPLES\\n[^]*ringfence ${command}`))
       }
+    }))
+
+  it.live("offers only the levels that are served, and begins to read where the API does", () =>
+    Effect.gen(function*() {
+      const { text } = yield* run(["publish", "--help"])
+      assert.match(text, /--order choice .*\(choices: session, total\)/)
+      assert.match(text, /--ack choice .*\(choices: ordered, none\)/)
+      assert.match((yield* run(["serve", "--help"])).text, /\(order: session, total; ack: ordered, none\)/)
+      assert.include((yield* run(["subscribe", "--help"])).text, `(default: ${String(defaultFrom)};`)
     }))
 
   it.live("takes flags over the environment over defaults, and says so", () =>

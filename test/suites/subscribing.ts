@@ -2,6 +2,7 @@
  * What a subscriber and a topic promise, over any family of layers.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
@@ -46,6 +47,16 @@ export const subscribingSuite = (family: Family): void => {
         assert.deepStrictEqual(yield* texts(1)(end), ["last"])
         assert.deepStrictEqual(yield* texts(11)(start), [...numbers(10), "last"])
         assert.deepStrictEqual(yield* texts(4)(middle), ["7", "8", "9", "last"])
+      }).pipe(Effect.scoped, provide()))
+
+    it.live("begins at the oldest record that is kept unless told otherwise", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Lines)
+        yield* publisher.sendAll(numbers(3).map(bytesOf))
+        yield* publisher.flush
+        const subscriber = yield* Subscriber.open(Lines, { untilEnd: true })
+        assert.strictEqual(subscriber.position(), 0)
+        assert.deepStrictEqual(yield* texts(4)(subscriber), numbers(3))
       }).pipe(Effect.scoped, provide()))
 
     it.live("waits for a position that is still to come", () =>
@@ -142,7 +153,7 @@ export const subscribingSuite = (family: Family): void => {
         const [event] = yield* Fiber.join(stalled)
         assert.isTrue(event?._tag === "ReaderStalled" && event.reader === "sleeper" && event.behindBatches > 0)
         assert.strictEqual(subscriber.position(), 0)
-      }).pipe(Effect.scoped, provide({ serve: { stallMillis: 20 } })))
+      }).pipe(Effect.scoped, provide({ serve: { stallAfter: Duration.millis(20), epochLinger: "1 millis" } })))
 
     it.live("reports a record that does not match the schema, by its position", () =>
       Effect.gen(function*() {
@@ -168,8 +179,8 @@ export const subscribingSuite = (family: Family): void => {
     it.live("are refused with a reason when their declaration cannot be served", () =>
       Effect.gen(function*() {
         const bad = [
-          Topic.make("x", { order: "none" }),
-          Topic.make("x", { ack: "durable" }),
+          Topic.make("x", { order: "none" as any }),
+          Topic.make("x", { ack: "durable" as any }),
           Topic.make("x", { order: "sorted" as any }),
           Topic.make(""),
           Topic.make("../x"),

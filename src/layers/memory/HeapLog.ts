@@ -3,11 +3,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Geometry, RegionError } from "../../services/CxlMemory.ts"
 import type { LogWaiter } from "../../services/Lane.ts"
-import type { SequencerOptions } from "../../services/Sequencer.ts"
+import { epochMicrosOf, type SequencerOptions } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { makeWaiter } from "./Bell.ts"
 import { declareTopic } from "./Claims.ts"
@@ -18,8 +19,8 @@ import { OrderState } from "./OrderState.ts"
 export interface Options extends SequencerOptions {
   /** Topics that are declared before anyone opens them. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1000. */
-  readonly stallMillis?: number | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  readonly stallAfter?: Duration.Input | undefined
   /** Sizes that differ from the small ones of this family: 1 MiB lanes, 64 KiB batches. */
   readonly geometry?: Partial<Geometry> | undefined
   /** What reports and errors call it. Default `memory`. */
@@ -44,7 +45,7 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
       const heap = new Heap(region, geometry, yield* Clock.Clock)
       for (const topic of options.topics ?? []) yield* declareTopic(heap, topic)
       const order = new OrderState(heap, {
-        epochMicros: options.epochMicros ?? defaultEpochMicros,
+        epochMicros: epochMicrosOf(options),
         manual: options.drive === "manual",
         ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
       })
@@ -52,7 +53,3 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
       return HeapLog.of({ heap, order, waiter, poisonReleased: options.poisonReleased === true })
     })
   )
-
-// --- internal ---
-
-const defaultEpochMicros = 500

@@ -7,7 +7,7 @@ import type { RegionError } from "../../services/CxlMemory.ts"
 import type { IndexReader, LaneWriter } from "../../services/Lane.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
-import type { OpenSubscriberError, SubscriberOptions } from "../../services/Subscriber.ts"
+import { defaultFrom, type OpenSubscriberError, type SubscriberOptions } from "../../services/Subscriber.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { admittedInTime } from "../Admission.ts"
 import { processTitle } from "../ProcessTitle.ts"
@@ -50,7 +50,7 @@ export const openReader = (
     const declared = yield* declareTopic(heap, topic, options?.mustExist)
     return yield* Effect.acquireRelease(
       Effect.map(
-        claimReader(heap, declared, options?.name ?? processTitle(), options?.from ?? "end"),
+        claimReader(heap, declared, options?.name ?? processTitle(), options?.from ?? defaultFrom),
         (reader) => new ReaderPort(heap, declared, reader, waiter, poisonReleased)
       ),
       (port) => Effect.sync(port.detach)

@@ -1,19 +1,20 @@
 /**
  * The sequencer of this heap: a fiber that runs passes while there is something to order, or the hand of a test.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import { Sequencer, type SequencerEvent, type SequencerStatus } from "../../services/Sequencer.ts"
+import { Sequencer, type SequencerEvent, type SequencerStatus, stallMillisOf } from "../../services/Sequencer.ts"
 import { epochMicrosLeft } from "./Commit.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { pass } from "./Ordering.ts"
 import type { OrderState } from "./OrderState.ts"
 import { StallWatch } from "./StallWatch.ts"
 
-export const layer = (options: { readonly stallMillis?: number | undefined } = {}): Layer.Layer<
+export const layer = (options: { readonly stallAfter?: Duration.Input | undefined } = {}): Layer.Layer<
   Sequencer,
   never,
   HeapLog
@@ -22,7 +23,7 @@ export const layer = (options: { readonly stallMillis?: number | undefined } = {
     Sequencer,
     Effect.gen(function*() {
       const { order } = yield* HeapLog
-      const drive = yield* makeDrive(order, options.stallMillis ?? defaultStallMillis)
+      const drive = yield* makeDrive(order, stallMillisOf(options))
       yield* Effect.addFinalizer(() => drive.stop)
       if (!order.options.manual) yield* Effect.forkScoped(drive.ordering)
       yield* Effect.forkScoped(drive.watching)
@@ -46,7 +47,6 @@ export const layer = (options: { readonly stallMillis?: number | undefined } = {
 
 /** A heap is served once. */
 const epoch = 1
-const defaultStallMillis = 1000
 const eventsKept = 1024
 
 /** The last thing that those who listen for events hear. */

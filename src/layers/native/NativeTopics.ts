@@ -39,12 +39,16 @@ export const openTopic = (
     return found
   })
 
-export const orderNameOf = (level: number): string => level === orderLevel.total ? "total" : "session"
+/** A level that this version does not know is called by its number, and so is no topic's that is opened here. */
+export const orderNameOf = (level: number): string => orderNames.get(level) ?? `level ${level}`
 
-export const ackNameOf = (level: number): string => level === 0 ? "none" : "ordered"
+export const ackNameOf = (level: number): string => ackNames.get(level) ?? `level ${level}`
 
 // --- internal ---
 
+const ackLevel = { none: 0, ordered: 1 } as const
+const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [level as number, name]))
+const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
 const claimRetryMillis = 2
 const claimRetries = 2500
 const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
@@ -54,6 +58,6 @@ const declare = (region: Region, topic: Topic<any>) =>
     region.native.declareTopic(
       region.handle,
       topic.name,
-      topic.order === "total" ? orderLevel.total : orderLevel.session,
-      topic.ack === "none" ? 0 : 1
+      orderLevel[topic.order],
+      ackLevel[topic.ack]
     ))

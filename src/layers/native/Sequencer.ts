@@ -1,6 +1,7 @@
 /**
  * The sequencer's native thread under a scoped service, and the watch over it: who died, who stalls, what is missing.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -8,18 +9,20 @@ import * as Stream from "effect/Stream"
 import type { NativeCounters } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import {
+  epochMicrosOf,
   Sequencer,
   type SequencerEvent,
   type SequencerOptions,
-  type SequencerStatus
+  type SequencerStatus,
+  stallMillisOf
 } from "../../services/Sequencer.ts"
 import { attempt } from "./Faults.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { SequencerWatch } from "./SequencerWatch.ts"
 
 export interface Options extends SequencerOptions {
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1000. */
-  readonly stallMillis?: number | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  readonly stallAfter?: Duration.Input | undefined
 }
 
 export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError, NativeRegion> =>
@@ -32,14 +35,14 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
         attempt(info.name, () =>
           native.startSequencer(
             handle,
-            options.epochMicros ?? defaultEpochMicros,
+            epochMicrosOf(options),
             options.drive === "manual",
             options.unsafeIgnoreSessionOrder === true
           )),
         () => Effect.sync(() => native.stopSequencer(handle))
       )
       const events = yield* PubSub.sliding<SequencerEvent>(eventsKept)
-      const watch = new SequencerWatch(native, handle, options.stallMillis ?? defaultStallMillis)
+      const watch = new SequencerWatch(native, handle, stallMillisOf(options))
       yield* Effect.forkScoped(watching(watch, events))
       const counters = Effect.sync(() => native.sequencerCounters(handle))
       return Sequencer.of({
@@ -55,8 +58,6 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
 
 // --- internal ---
 
-const defaultEpochMicros = 500
-const defaultStallMillis = 1000
 const eventsKept = 1024
 
 /** How often the operating system is asked who lives: well below the second in which lanes and gates must come free. */

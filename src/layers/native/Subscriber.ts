@@ -6,7 +6,13 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { isFault } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
-import { makeSubscriber, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../services/Subscriber.ts"
+import {
+  defaultFrom,
+  makeSubscriber,
+  PositionTrimmed,
+  Subscriber,
+  type SubscriberOptions
+} from "../../services/Subscriber.ts"
 import { beginning, NativeReader } from "./NativeReader.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { claiming, openTopic } from "./NativeTopics.ts"
@@ -41,7 +47,7 @@ export const openReader = (
   options: SubscriberOptions | undefined
 ): Effect.Effect<NativeReader, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle, native } = region
-  const [kind, position] = beginning(options?.from ?? "end")
+  const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
   // A position that is trimmed away is an answer, not a failure of the memory.
   const open = () => {

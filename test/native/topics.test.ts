@@ -1,0 +1,24 @@
+/**
+ * Topics as another version may have stored them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
+import { openTopic } from "../../src/layers/native/NativeTopics.ts"
+import type { NativeTopic } from "../../src/native/binding.ts"
+import * as Topic from "../../src/services/Topic.ts"
+
+describe("stored topics", () => {
+  it.live("are refused with the level's number where this version does not know the level", () =>
+    Effect.gen(function*() {
+      const region = yield* NativeRegion
+      const stored = (order: number, ack: number): NativeTopic => ({ index: 0, name: "old", order, ack })
+      for (const [topic, said] of [[stored(1, 1), "order \"level 1\""], [stored(5, 2), "ack \"level 2\""]] as const) {
+        const native = Object.create(region.native, { topics: { value: () => [topic] } })
+        const error = yield* Effect.flip(openTopic({ ...region, native }, Topic.make("old"), false))
+        assert.strictEqual(error._tag, "TopicMismatch")
+        assert.include(error.message, said)
+      }
+    }).pipe(Effect.scoped, Effect.provide(CxlMemory.layerAnonymous({}))))
+})
