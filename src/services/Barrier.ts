@@ -98,14 +98,23 @@ export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("Arriva
   }
 }
 
-/** Part of a stream was lost before it was delivered, so that the fence cannot hold. */
+/**
+ * Part of a stream was lost before it was delivered, so that the fence cannot hold. To enter again does not help, and is
+ * slowed down: the first refusal comes at once, later ones after a pause of up to a second.
+ */
 export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   ring: Schema.Int,
   from: Schema.Number,
-  to: Schema.Number
+  to: Schema.Number,
+  /** It was lost to the coordinator's reader, and not only to this member's. */
+  byCoordinator: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
-    return `ring ${this.ring} lost what lay from ${this.from} to ${this.to}`
+    const [reader, step] = this.byCoordinator === true
+      ? ["the coordinator", "let a standby take over, or start the swarm again: who reads anew begins behind it"]
+      : ["this member", "end this member and join again: who reads anew begins behind it"]
+    return `ring ${this.ring}: what lay from ${this.from} to ${this.to} was lost to ${reader}, and no fence over that ring `
+      + `holds for it any more (${step})`
   }
 }
 

@@ -6,6 +6,7 @@ import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
 import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
 import { barrierTracingSuite } from "../suites/barrierTracing.ts"
 import { swarmDamageSuite } from "../suites/swarmDamage.ts"
+import { swarmRefusalsSuite } from "../suites/swarmRefusals.ts"
 import { nativeSwarms } from "./swarmFamily.ts"
 
 barrierModesSuite(nativeSwarms)
@@ -16,3 +17,4 @@ barrierFenceSuite(nativeSwarms)
 barrierHandlersSuite(nativeSwarms)
 barrierTracingSuite(nativeSwarms)
 swarmDamageSuite(nativeSwarms)
+swarmRefusalsSuite(nativeSwarms)

@@ -25,6 +25,7 @@ import { type Alarm, Deadlines } from "./Deadlines.ts"
 import { CurrentDeliveries } from "./Delivery.ts"
 import type { Mesh } from "./Mesh.ts"
 import type { Settled } from "./Options.ts"
+import { Pauses } from "./Pauses.ts"
 import { Returns } from "./Returns.ts"
 import { allMembers } from "./Roster.ts"
 
@@ -93,6 +94,7 @@ export class Arrivals {
   readonly #open = new Map<string, Arrived>()
   /** By attempt: what may yet be released. */
   readonly #arrived = new Map<number, Arrived>()
+  readonly #refusals = new Pauses()
   #attempts = 0
 
   constructor({ alarm, clock, link, mesh, settled }: ArrivalsParts) {
@@ -111,7 +113,12 @@ export class Arrivals {
         ? defaultDeadlineMillis
         : millisOf("deadline", deadline)
       const exempt = fiber.getRef(CurrentDeliveries).filter(({ running }) => running).map(({ ring }) => ring)
-      return this.#arrive({ name, group, mode, exempt, untilMillis: this.#deadlines.nowMillis + deadlineMillis })
+      const untilMillis = this.#deadlines.nowMillis + deadlineMillis
+      return Effect.catchTag(
+        this.#arrive({ name, group, mode, exempt, untilMillis }),
+        "RangeLost",
+        (lost) => this.#refuse(lost, untilMillis)
+      )
     })
   }
 
@@ -147,6 +154,13 @@ export class Arrivals {
       if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(entering, arrived, waiting))
       return this.#gone(arrived, waiting)
     })
+  }
+
+  // What was lost stays lost: members that enter again at once would do so thousands of times a second.
+  #refuse(lost: RangeLost, untilMillis: number): Effect.Effect<never, RangeLost> {
+    const { nowMillis } = this.#deadlines
+    const pauseMillis = Math.min(this.#refusals.after(nowMillis), Math.max(0, untilMillis - nowMillis))
+    return Effect.andThen(pauseMillis === 0 ? Effect.void : Effect.sleep(pauseMillis), Effect.fail(lost))
   }
 
   #begin({ group, mode, name }: Entering): Arrived {
@@ -318,7 +332,7 @@ export class Arrivals {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
     if (notice._tag === "Broken") {
       const { arrivals, from, ring, to } = notice
-      this.#end(this.#mine(arrivals)?.arrived, () => failed(new RangeLost({ ring, from, to })))
+      this.#end(this.#mine(arrivals)?.arrived, () => failed(new RangeLost({ ring, from, to, byCoordinator: true })))
     }
   }
 

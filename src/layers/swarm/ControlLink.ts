@@ -3,19 +3,21 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../services/Coordinator.ts"
-import { CoordinatorLost, isSame, type MemberId } from "../../services/Member.ts"
+import { CoordinatorLost, isSame, type MemberId, showMember } from "../../services/Member.ts"
 import type { FrameHeader, OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./ControlMessages.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "./Frames.ts"
 import { type Handle, MessageSource } from "./MessageSource.ts"
 import type { Settled } from "./Options.ts"
+import { Pauses } from "./Pauses.ts"
 import { Roster } from "./Roster.ts"
 
 /** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: nobody will. */
@@ -38,7 +40,11 @@ export class ControlLink {
   readonly self: MemberId
   readonly #ring: Ring["Service"]
   readonly #settled: Settled
-  readonly #port: RingReaderPort
+  readonly #reader: CoordinatorReader
+  readonly #damages = new Pauses()
+  #port: RingReaderPort
+  /** Nothing is heard of the coordinator until its ring is read anew. */
+  #isDeaf = false
   readonly #control: RingWriterPort
   readonly #writer: MessageWriter
   readonly #pending = new Map<number, Pending>()
@@ -59,6 +65,7 @@ export class ControlLink {
     self: MemberId,
     settled: Settled,
     opened: {
+      readonly reader: CoordinatorReader
       readonly port: RingReaderPort
       readonly control: RingWriterPort
       readonly writer: MessageWriter
@@ -68,6 +75,7 @@ export class ControlLink {
     this.#ring = ring
     this.self = self
     this.#settled = settled
+    this.#reader = opened.reader
     this.#port = opened.port
     this.#control = opened.control
     this.#writer = opened.writer
@@ -81,9 +89,11 @@ export class ControlLink {
       const control = yield* ring.openWriter(ringNames.control(self.slot))
       const name = ringNames.control(self.slot)
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
-      const port = yield* awaitCoordinator(ring, settled)
+      yield* awaitCoordinator(ring, settled)
+      const reader = new CoordinatorReader(ring, yield* Scope.fork(yield* Effect.scope))
+      const port = yield* reader.again
       const changes = yield* PubSub.unbounded<Change>()
-      const link = new ControlLink(ring, self, settled, { port, control, writer, changes })
+      const link = new ControlLink(ring, self, settled, { reader, port, control, writer, changes })
       yield* Effect.forkScoped(Effect.ignore(link.#reading))
       return link
     }
@@ -130,7 +140,7 @@ export class ControlLink {
 
   /** `tell`, when somebody coordinates and nothing has to be waited for in saying it. */
   offer(telling: Telling): boolean {
-    if (this.#state !== "up" || !this.#control.hasRoom(requestBytes)) return false
+    if (this.#state !== "up" || this.#isDeaf || !this.#control.hasRoom(requestBytes)) return false
     const number = this.#nextNumber()
     return this.#writer.offer(this.#framed(number, telling), this.#headerOf(number))
   }
@@ -242,16 +252,37 @@ export class ControlLink {
   // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring. A takeover
   // may be among it, so that whoever writes the ring now is the one to ask.
   readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
+    Effect.andThen(Effect.suspend(() => this.#port.evicted() === undefined ? this.#readAnew : this.#rejoined)),
     Effect.andThen(Effect.suspend(() => {
-      this.#port.rejoin()
       this.#term = this.#port.generation()
       this.#source = this.#newSource()
+      this.#isDeaf = false
       this.#failPending("silent")
       this.#isUp()
       return Effect.forkScoped(Effect.ignore(this.#resync))
     })),
     Effect.forever
   )
+
+  readonly #rejoined: Effect.Effect<void> = Effect.sync(() => this.#port.rejoin())
+
+  // A damaged ring may be damaged again, and everything in it: so each further look at it waits longer. What is asked in
+  // the meantime waits, and is not refused over and over.
+  readonly #readAnew: Effect.Effect<void> = Effect.clockWith((clock) => {
+    const pauseMillis = this.#damages.after(clock.currentTimeMillisUnsafe())
+    if (this.#state === "up") Latch.closeUnsafe(this.#up)
+    this.#isDeaf = true
+    return Effect.logWarning(
+      `member ${showMember(this.self)}: the coordinator's ring is damaged: ${this.#port.damage()}. It is read anew`
+    ).pipe(
+      Effect.andThen(Effect.sleep(pauseMillis)),
+      Effect.andThen(Effect.suspend(() => this.#reader.again)),
+      Effect.map((port) => {
+        this.#port = port
+      }),
+      Effect.catch(() => this.#readAnew)
+    )
+  })
 
   readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const schedule = Schedule.spaced(this.#settled.livenessIntervalMillis)
@@ -331,6 +362,28 @@ export class ControlLink {
   }
 }
 
+/** The reader of the coordinator's ring: one at a time, in a scope that outlives the member's farewell. */
+class CoordinatorReader {
+  readonly #ring: Ring["Service"]
+  readonly #scope: Scope.Scope
+  #current: Scope.Closeable | undefined
+
+  constructor(ring: Ring["Service"], scope: Scope.Scope) {
+    this.#ring = ring
+    this.#scope = scope
+  }
+
+  /** The place of the one before is free by then. */
+  readonly again: Effect.Effect<RingReaderPort, OpenRingError> = Effect.uninterruptible(Effect.suspend(() => {
+    const before = this.#current
+    return Effect.gen({ self: this }, function*() {
+      if (before !== undefined) yield* Scope.close(before, Exit.void)
+      this.#current = yield* Scope.fork(this.#scope)
+      return yield* Scope.provide(this.#ring.openReader(ringNames.coordinator), this.#current)
+    })
+  }))
+}
+
 const awaitCoordinator = (ring: Ring["Service"], { joinDeadlineMillis }: Settled) => {
   const isWritten = Effect.map(
     ring.rings,
@@ -340,7 +393,6 @@ const awaitCoordinator = (ring: Ring["Service"], { joinDeadlineMillis }: Settled
   const refused = () => Effect.fail(new JoinRefused({ reason: "noCoordinator" }))
   return written.pipe(
     Effect.catch(refused),
-    Effect.timeoutOrElse({ duration: joinDeadlineMillis, orElse: refused }),
-    Effect.andThen(ring.openReader(ringNames.coordinator))
-  ) satisfies Effect.Effect<RingReaderPort, OpenRingError | JoinRefused, any>
+    Effect.timeoutOrElse({ duration: joinDeadlineMillis, orElse: refused })
+  )
 }

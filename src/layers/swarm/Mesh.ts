@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Scope from "effect/Scope"
-import type { MemberId } from "../../services/Member.ts"
+import { type MemberId, showMember } from "../../services/Member.ts"
 import type { OpenRingError, Ring, RingTarget, RingWriterPort, SendError } from "../../services/Ring.ts"
 import { MessageWriter } from "../../services/RingEnds.ts"
 import { type Address, frameKind, headerOf, isFor, ringNames } from "./Frames.ts"
@@ -130,13 +130,24 @@ export class Mesh {
     })
   }
 
+  // It would be silent otherwise until somebody enters a fence, or waits for an answer.
+  #warnOf(name: string, { lost, port }: MessageSource): Effect.Effect<void> {
+    const why = port.damage() ?? `it was evicted, and lost what lay from ${lost?.from} to ${lost?.to}`
+    return Effect.logWarning(
+      `member ${
+        showMember(this.self)
+      } reads no more of "${name}": ${why}. Fences over it fail with RangeLost, and calls `
+        + "over it are not answered, until this member ends and joins again"
+    )
+  }
+
   #read(name: string, handle: Handle): Effect.Effect<MessageSource, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
       const isInTurn: InTurn = ({ correlation, kind, sender }) =>
         kind === frameKind.event && isFor(correlation, sender, this.self)
       const source = new MessageSource(yield* this.#ring.openReader(name), handle, this.#ring.waiter, { isInTurn })
-      yield* FiberMap.run(this.#fibers, name, source.run)
+      yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, this.#warnOf(name, source)))
       return source
     })
   }
