@@ -2,26 +2,20 @@
 
 #include <cstring>
 
+#include "claim_locks.h"
+
 namespace ringfence {
 
 namespace {
 
-class ClaimsLock {
- public:
-  explicit ClaimsLock(Region& region) : region_(region), held_(region.tryLockClaims()) {}
-  ~ClaimsLock() {
-    if (held_) region_.unlockClaims();
+bool findTopic(const Region& region, const std::string& name, TopicView& topic) {
+  for (const TopicView& known : topicsOf(region)) {
+    if (known.name != name) continue;
+    topic = known;
+    return true;
   }
-  ClaimsLock(const ClaimsLock&) = delete;
-  ClaimsLock& operator=(const ClaimsLock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  Region& region_;
-  bool held_;
-};
-
-Status claimsBusy() { return Status::failed("busy", "another process is claiming a slot"); }
+  return false;
+}
 
 uint64_t epochOf(const Region& region) { return region.publication().observe(region.header().control.epoch); }
 
@@ -39,18 +33,15 @@ std::vector<TopicView> topicsOf(const Region& region) {
   return views;
 }
 
+// A name that is known needs no lock. A new one is given by one process at a time, which looks again once it may.
 // SYNC: `declared` is published last and pairs with the observe in topicsOf().
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic) {
   if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "the topic's name is too long");
-  const ClaimsLock lock(region);
-  if (!lock.held()) return claimsBusy();
-  const std::vector<TopicView> known = topicsOf(region);
-  for (const TopicView& found : known) {
-    if (found.name != name) continue;
-    topic = found;
-    return Status::fine();
-  }
-  const uint32_t index = static_cast<uint32_t>(known.size());
+  if (findTopic(region, name, topic)) return Status::fine();
+  const ClaimLock lock = ClaimLock::ofNames(region);
+  if (!lock.held()) return namesBusy(region);
+  if (findTopic(region, name, topic)) return Status::fine();
+  const uint32_t index = static_cast<uint32_t>(topicsOf(region).size());
   if (index >= region.layout().geometry.topics) {
     return Status::failed("full", "all " + std::to_string(index) + " topics of the region are declared");
   }
@@ -67,36 +58,32 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
 
 // SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and grantLanes.
 Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim) {
-  const ClaimsLock lock(region);
-  if (!lock.held()) return claimsBusy();
   const Publication& p = region.publication();
-  for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
+  const Geometry& g = region.layout().geometry;
+  const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe(region.client(i).claim.generation)); };
+  const auto take = [&](uint32_t i) {
     ClientClaim& slot = region.client(i).claim;
-    const uint64_t generation = p.observe(slot.generation);
-    if (!sessionOver(region, i, generation)) continue;
+    const uint64_t generation = p.read(slot.generation) + 1;
     // SYNC: the closing that was observed comes before what is written now: a sequencer that copies any of it sees that
     // the former claim was given up (Sequencer::adoptClients).
     p.fullFence();
-    AllocatorLine& allocator = region.header().allocator;
-    const uint64_t clientId = p.read(allocator.nextClientId) + 1;
-    p.write(allocator.nextClientId, clientId);
-    p.write(slot.clientId, clientId);
     p.write(slot.process, region.slot());
     p.write(slot.processGeneration, region.generation());
     p.write(slot.topic, topic);
     p.write(slot.sessionEpoch, 0U);
     p.write(slot.brokerMask, brokerMask);
     p.wrote(&slot, sizeof(slot));
-    p.publish(slot.generation, generation + 1);
-    claim = {i, generation + 1, clientId};
-    region.wakeSequencer(sleepsForData | sleepsForRoom);
-    region.wakeProcesses(sleepsForAdmission);
-    return Status::fine();
-  }
-  // A slot may belong to a client that was killed before it could say so.
+    p.publish(slot.generation, generation);
+    claim = {i, generation, sessionIdOf(g, i, generation)};
+  };
+  uint64_t busy = 0;
+  const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
+  // Also when none was found: a slot may belong to a client that was killed before it could say so.
   region.wakeSequencer(sleepsForData | sleepsForRoom);
-  return Status::failed(
-      "full", "all " + std::to_string(region.layout().geometry.clients) + " session slots are taken");
+  if (claimed) region.wakeProcesses(sleepsForAdmission);
+  if (claimed) return Status::fine();
+  if (busy != g.clients) return slotBusy(region, Table::sessions, busy);
+  return Status::failed("full", "all " + std::to_string(g.clients) + " session slots are taken");
 }
 
 // By the sequencer's own lines, and where it has not looked yet by the client's: a sequencer that is stopped must not
@@ -120,28 +107,33 @@ uint32_t sessionsEnding(const Region& region) {
   return ending;
 }
 
+// SYNC: `generation` is published last and pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead.
 Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim) {
-  const ClaimsLock lock(region);
-  if (!lock.held()) return claimsBusy();
   const Publication& p = region.publication();
+  const uint32_t readers = region.layout().geometry.readers;
   const uint64_t epoch = epochOf(region);
-  for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
-    ReaderSlot& slot = region.reader(topic, i);
+  const auto free = [&](uint32_t i) {
+    const ReaderSlot& slot = region.reader(topic, i);
     const uint64_t generation = p.observe(slot.claim.generation);
-    const bool detached = p.observe(slot.line.detachedGeneration) == generation;
-    const bool ended = p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation;
-    if (generation != 0 && !detached && !ended) continue;
+    return generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
+           p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation;
+  };
+  const auto take = [&](uint32_t i) {
+    ReaderSlot& slot = region.reader(topic, i);
     ReaderClaim taken{};
-    taken.generation = generation;
+    taken.generation = p.read(slot.claim.generation);
     taken.process = region.slot();
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.copyIn(slot.claim, taken);
-    p.publish(slot.claim.generation, generation + 1);
-    claim = {i, generation + 1, 0};
-    return Status::fine();
-  }
-  return Status::failed("full", "all " + std::to_string(region.layout().geometry.readers) + " reader slots of the topic are taken");
+    p.publish(slot.claim.generation, taken.generation + 1);
+    claim = {i, taken.generation + 1, 0};
+  };
+  uint64_t busy = 0;
+  const uint64_t first = uint64_t{topic} * readers;
+  if (claimSlot(region, Table::readers, first, readers, busy, free, take)) return Status::fine();
+  if (busy != first + readers) return slotBusy(region, Table::readers, busy);
+  return Status::failed("full", "all " + std::to_string(readers) + " reader slots of the topic are taken");
 }
 
 }  // namespace ringfence

@@ -1,4 +1,5 @@
-// Taking slots of the shared tables: topics, sessions, readers. All under the claims lock, tried without waiting.
+// Taking slots of the shared tables: topics, sessions, readers. Each slot is claimed under a lock of its own, a new name
+// under the names lock; both are tried without waiting (claim_locks.h).
 #pragma once
 
 #include <string>
@@ -19,10 +20,11 @@ std::vector<TopicView> topicsOf(const Region& region);
 struct Claim {
   uint32_t slot = 0;
   uint64_t generation = 0;
-  uint64_t clientId = 0;
+  uint64_t clientId = 0;  // of a session: its id
 };
 
-// `busy` when somebody else holds the claims lock: try again in a moment. `full` when every slot is taken.
+// `full` when every slot is taken; `busy`, with its holder, when only slots are left that other processes are taking at
+// this moment, or when another one gives a new name: try again in a moment.
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic);
 Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim);
 Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim);

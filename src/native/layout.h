@@ -1,7 +1,7 @@
 // Every structure that lies in a region, as one table: field, offset, writer. docs/memory-layout.md shows the same.
 //
 //   0          ┌──────────────────────────────┐
-//              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell, allocator
+//              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell
 //              ├──────────────────────────────┤
 //              │ ProcessSlot  × processes     │ who is attached; liveness is the byte lock, not these bytes
 //              │ TopicSlot    × topics        │ declared topics
@@ -120,11 +120,6 @@ struct alignas(lineBytes) SleepLine {  // the sleeper sets what it sleeps for; w
   uint32_t reserved[15];
 };
 
-struct alignas(lineBytes) AllocatorLine {  // whoever holds the claims lock
-  uint64_t nextClientId;
-  uint64_t reserved[7];
-};
-
 struct alignas(pageBytes) Header {
   Identity identity;         //   0
   GeometryLine geometry;     //  64
@@ -132,16 +127,18 @@ struct alignas(pageBytes) Header {
   ControlLine control;       // 192
   BellLine sequencerBell;    // 256
   SleepLine sequencerSleep;  // 320
-  AllocatorLine allocator;   // 384
 };
+
+// How far a process is with a lock under which it claims: whoever meets a lock that is held looks here for its holder.
+enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 
 struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
   uint64_t generation;                    // published last
   uint32_t pid;
-  uint32_t reserved0;
+  uint32_t naming;  // ClaimState of the names lock
   uint64_t attachedMillis;
   char name[nameBytes];
-  uint64_t reserved1;
+  uint64_t claiming;  // lock of the slot that it claims, times 4, and its ClaimState; 0 none
 };
 
 struct ProcessSlot {
@@ -150,7 +147,7 @@ struct ProcessSlot {
   SleepLine sleep;     // 128
 };
 
-struct alignas(lineBytes) TopicSlot {  // whoever declares it, under the claims lock
+struct alignas(lineBytes) TopicSlot {  // the process that declares it, under the names lock
   uint32_t declared;                   // published last
   uint32_t order;
   uint32_t ack;
@@ -159,9 +156,9 @@ struct alignas(lineBytes) TopicSlot {  // whoever declares it, under the claims 
   char name[topicNameBytes];
 };
 
-struct alignas(lineBytes) ClientClaim {  // the opening client, under the claims lock
-  uint64_t generation;                   // published last
-  uint64_t clientId;
+struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's lock
+  uint64_t generation;                   // published last; with the slot it is the session's id
+  uint64_t reserved2;
   uint64_t processGeneration;
   uint32_t process;
   uint32_t topic;
@@ -186,7 +183,7 @@ struct alignas(lineBytes) GrantLine {  // the broker
   uint64_t reserved[7];
 };
 
-struct alignas(lineBytes) ReaderClaim {  // the attaching subscriber, under the claims lock
+struct alignas(lineBytes) ReaderClaim {  // the attaching subscriber, under the slot's lock
   uint64_t generation;                   // published last
   uint64_t processGeneration;
   uint32_t process;
@@ -220,7 +217,7 @@ struct alignas(lineBytes) ProducerLine {  // the lane's client
 
 struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
   uint64_t token;                       // published last
-  uint64_t sessionKey;                  // client id << 16 | session epoch
+  uint64_t sessionKey;                  // session id << 16 | session epoch
   uint64_t batchSequence;
   uint64_t firstMessage;
   uint64_t payloadPosition;
@@ -331,7 +328,7 @@ static_assert(sizeof(Geometry) == 64);
 static_assert(sizeof(Identity) == 64 && sizeof(GeometryLine) == 64 && sizeof(ControlLine) == 64);
 static_assert(sizeof(Header) == pageBytes);
 static_assert(offsetof(Header, control) == 192 && offsetof(Header, sequencerBell) == 256);
-static_assert(offsetof(Header, sequencerSleep) == 320 && offsetof(Header, allocator) == 384);
+static_assert(offsetof(Header, sequencerSleep) == 320);
 static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
 static_assert(sizeof(TopicSlot) == 128);
 static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
@@ -359,6 +356,11 @@ struct Layout {
 // Bytes of a batch in its lane: the records and, when their lengths differ, a table of lengths on a 4-byte boundary.
 constexpr uint64_t batchBytesOf(uint64_t payloadBytes, uint64_t messages, uint32_t uniformBytes) {
   return uniformBytes != 0 ? payloadBytes : ((payloadBytes + 3) & ~uint64_t{3}) + messages * sizeof(uint32_t);
+}
+
+// A session's id: no other of the region ever has the same. 48 bits, as a session key has room for.
+constexpr uint64_t sessionIdOf(const Geometry& geometry, uint32_t slot, uint64_t generation) {
+  return ((generation - 1) * geometry.clients + slot + 1) & ((uint64_t{1} << 48) - 1);
 }
 
 // False when a count is outside its limits or the sizes do not fit together.

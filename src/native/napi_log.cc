@@ -492,7 +492,7 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   napi_value out;
   napi_create_object(env, &out);
   put(env, out, "client", client);
-  put(env, out, "sessionId", claim.clientId);
+  put(env, out, "sessionId", sessionIdOf(region.layout().geometry, client, claim.generation));
   put(env, out, "topic", claim.topic);
   put(env, out, "pid", known ? p.read(region.process(claim.process).owner.pid) : 0);
   set(env, out, "ended", truth(env, sessionOver(region, client, claim.generation)));

@@ -15,6 +15,13 @@ namespace ringfence {
 
 enum class Coherence : uint32_t { coherent = 0 };
 
+#ifdef RINGFENCE_STEPS
+// The native tests alone: called ahead of each store, so that a process can be killed or stopped between any two.
+void aheadOfStore();
+#else
+inline void aheadOfStore() {}
+#endif
+
 class Publication {
  public:
   explicit Publication(Coherence coherence = Coherence::coherent) : coherence_(coherence) {}
@@ -29,12 +36,14 @@ class Publication {
 
   template <class T>
   void write(T& field, T value) const {
+    aheadOfStore();
     __atomic_store_n(&field, value, __ATOMIC_RELAXED);
   }
 
   // Everything written before is visible to whoever observes `value` in `token`.
   template <class T>
   void publish(T& token, T value) const {
+    aheadOfStore();
     __atomic_store_n(&token, value, __ATOMIC_RELEASE);
   }
 
@@ -97,11 +106,15 @@ class Publication {
   // A doorbell, or a count of changes: any process of the host may bump it.
   template <class Word>
   Word ring(Word& bell) const {
+    aheadOfStore();
     return __atomic_add_fetch(&bell, Word{1}, __ATOMIC_SEQ_CST);
   }
 
   // Empties a word of bits. Of several that take at once, one gets them.
-  uint32_t take(uint32_t& bits) const { return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST); }
+  uint32_t take(uint32_t& bits) const {
+    aheadOfStore();
+    return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST);
+  }
 
  private:
   Coherence coherence_;

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "byte_lock.h"
 #include "futex.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -25,43 +26,7 @@ namespace ringfence {
 
 namespace {
 
-// Byte locks lie far behind the contents, so that they never meet an ordinary lock on the file's bytes.
-constexpr off_t claimsLock = off_t{1} << 40;
-constexpr off_t processLocks = claimsLock + 1;
-constexpr off_t leaseLock = claimsLock - 1;
-// Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
-constexpr off_t holdLock = claimsLock - 2;
-
 std::string systemError(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
-
-struct flock byteLock(off_t at, short type) {
-  struct flock lock{};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = at;
-  lock.l_len = 1;
-  return lock;
-}
-
-bool tryLock(int fd, off_t at) {
-  struct flock lock = byteLock(at, F_WRLCK);
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
-bool tryShare(int fd, off_t at) {
-  struct flock lock = byteLock(at, F_RDLCK);
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
-void unlock(int fd, off_t at) {
-  struct flock lock = byteLock(at, F_UNLCK);
-  fcntl(fd, F_OFD_SETLK, &lock);
-}
-
-bool lockHeld(int fd, off_t at) {
-  struct flock lock = byteLock(at, F_WRLCK);
-  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
 
 void bootId(uint64_t id[2]) {
   id[0] = id[1] = 0;
@@ -248,6 +213,8 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     generation_ = owner.generation + 1 == 0 ? 1 : owner.generation + 1;
     owner.pid = static_cast<uint32_t>(getpid());
     owner.attachedMillis = wallNanos() / 1'000'000;
+    owner.naming = claimNone;
+    owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
     publication_.write(process(i).sleep.sleeps, uint32_t{awake});
     publication_.copyIn(process(i).owner, owner);
@@ -400,7 +367,6 @@ void Region::close() {
     if (owner_ && !path_.empty()) removeName();
     // Not left to the file's end: a copy of this process may have it open, too.
     unlock(fd_, leaseLock);
-    unlock(fd_, claimsLock);
     unlock(fd_, processLocks + slot_);
   }
   ::close(fd_);
@@ -457,12 +423,6 @@ std::vector<ProcessView> Region::processes() const {
     views.push_back(std::move(view));
   }
   return views;
-}
-
-bool Region::tryLockClaims() { return fd_ >= 0 && tryLock(fd_, claimsLock); }
-
-void Region::unlockClaims() {
-  if (fd_ >= 0) unlock(fd_, claimsLock);
 }
 
 bool Region::tryLockLease() { return fd_ >= 0 && tryLock(fd_, leaseLock); }

@@ -140,9 +140,8 @@ class Region {
   bool processAlive(uint32_t slot, uint64_t generation) const;
   std::vector<ProcessView> processes() const;
 
-  // The lock under which slots of the tables are claimed. Never waits: false when somebody else holds it.
-  bool tryLockClaims();
-  void unlockClaims();
+  // The open file, to whose bytes locks are put (byte_lock.h); negative once it is closed.
+  int file() const { return fd_; }
 
   // The lock that the sequencer's lease holder keeps, and that dies with it.
   bool tryLockLease();

@@ -2,26 +2,11 @@
 
 #include <cstring>
 
+#include "claim_locks.h"
+
 namespace ringfence {
 
 namespace {
-
-class ClaimsLock {
- public:
-  explicit ClaimsLock(Region& region) : region_(region), held_(region.tryLockClaims()) {}
-  ~ClaimsLock() {
-    if (held_) region_.unlockClaims();
-  }
-  ClaimsLock(const ClaimsLock&) = delete;
-  ClaimsLock& operator=(const ClaimsLock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  Region& region_;
-  bool held_;
-};
-
-Status busy() { return Status::failed("busy", "another process is claiming a slot"); }
 
 bool written(const Region& region, uint32_t ring) {
   const Publication& p = region.publication();
@@ -31,7 +16,41 @@ bool written(const Region& region, uint32_t ring) {
   return region.processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration));
 }
 
-std::string nameOf(const RingClaim& claim) { return std::string(claim.name, strnlen(claim.name, nameBytes)); }
+constexpr int looks = 64;  // at something that others change: who finds it changed each time, finds it nowhere
+
+// A ring is named under the names lock and that of its slot. `naming` is odd while its name is being written; where it
+// is even, and the same behind the look at the name, the name is whole.
+// SYNC: pairs with the publishes in giveName().
+bool named(const Region& region, uint32_t ring, std::string& name, uint32_t& naming) {
+  const Publication& p = region.publication();
+  const RingClaim& claim = region.ring(ring).claim;
+  for (int look = 0; look < looks; look += 1) {
+    naming = p.observe(claim.naming);
+    if (naming % 2 != 0 || p.observe(claim.generation) == 0) return false;
+    const RingClaim copy = p.copyOut(claim);
+    p.loadFence();
+    if (p.read(claim.naming) != naming) continue;
+    name.assign(copy.name, strnlen(copy.name, nameBytes));
+    return true;
+  }
+  return false;
+}
+
+bool bears(const Region& region, uint32_t ring, const std::string& name) {
+  std::string found;
+  uint32_t naming = 0;
+  return named(region, ring, found, naming) && found == name;
+}
+
+// The ring of that name, or the number of rings.
+uint32_t findRing(const Region& region, const std::string& name, uint32_t& naming) {
+  const uint32_t rings = region.layout().geometry.rings;
+  std::string found;
+  for (uint32_t i = 0; i < rings; i += 1) {
+    if (named(region, i, found, naming) && found == name) return i;
+  }
+  return rings;
+}
 
 // True while somebody who lives has the reader's slot, whether its cursors count or not.
 bool taken(const Region& region, uint32_t ring, uint32_t reader) {
@@ -49,6 +68,21 @@ bool hasReaders(const Region& region, uint32_t ring) {
   return false;
 }
 
+// Under the lock of the place.
+ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, const std::string& name) {
+  const Publication& p = region.publication();
+  RingReaderClaim& slot = region.ringReader(ring, reader).claim;
+  RingReaderClaim taken{};
+  taken.generation = p.observe(slot.generation);
+  taken.process = region.slot();
+  taken.processGeneration = region.generation();
+  taken.ringGeneration = p.observe(region.ring(ring).claim.generation);
+  std::memcpy(taken.name, name.data(), name.size() < readerNameBytes ? name.size() : readerNameBytes - 1);
+  p.copyIn(slot, taken);
+  p.publish(slot.generation, taken.generation + 1);
+  return {ring, reader, taken.generation + 1};
+}
+
 // A position that no writer can have left.
 bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
 
@@ -57,12 +91,14 @@ bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64
 std::vector<RingView> ringsOf(const Region& region) {
   const Publication& p = region.publication();
   std::vector<RingView> views;
+  std::string name;
+  uint32_t naming = 0;
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
-    if (p.observe(region.ring(i).claim.generation) == 0) continue;
+    if (!named(region, i, name, naming)) continue;
     const RingClaim claim = p.copyOut(region.ring(i).claim);
     const RingLead lead = p.copyOut(region.ring(i).lead);
     views.push_back({i, claim.generation, claim.process, written(region, i), lead.position, lead.frames,
-                     lead.fullEvents, lead.evictions, nameOf(claim)});
+                     lead.fullEvents, lead.evictions, name});
   }
   return views;
 }
@@ -75,51 +111,114 @@ uint64_t ringOpenings(const Region& region) {
   return openings;
 }
 
-// SYNC: the lead line is written first; `generation` of the claim is published last and pairs with the observes in
+namespace {
+
+// Under the slot's lock. The former generation is closed first: a writer that died is none any more, also when this
+// process is stopped or dies here, with its own number beside the former's generation.
+// SYNC: the lead line is written before; `generation` of the claim is published last and pairs with the observes in
 // ringsOf() and RingReader.
-Status claimRing(Region& region, const std::string& name, RingRole& role) {
-  if (name.empty() || name.size() >= nameBytes) return Status::failed("invalid", "a ring's name has 1 to 31 bytes");
-  const ClaimsLock lock(region);
-  if (!lock.held()) return busy();
+void takeRing(const Region& region, uint32_t ring, RingRole& role) {
   const Publication& p = region.publication();
-  const uint32_t rings = region.layout().geometry.rings;
-  uint32_t found = rings;
-  for (uint32_t i = 0; i < rings; i += 1) {
-    const RingClaim claim = p.copyOut(region.ring(i).claim);
-    if (claim.generation == 0) {
-      if (found == rings) found = i;
-      continue;
-    }
-    if (nameOf(claim) != name) continue;
-    if (written(region, i)) return Status::failed("exists", "ring \"" + name + "\" has a writer");
-    found = i;
-    break;
-  }
-  // Taken over for another name only when no fresh one is left, and never under those who still read it.
-  for (uint32_t i = 0; found == rings && i < rings; i += 1) {
-    if (!written(region, i) && !hasReaders(region, i)) found = i;
-  }
-  if (found == rings) return Status::failed("full", "all " + std::to_string(rings) + " rings are written or read");
-  RingSlot& slot = region.ring(found);
-  const uint64_t generation = p.read(slot.claim.generation) + 1;
+  RingSlot& slot = region.ring(ring);
+  const uint64_t former = p.read(slot.claim.generation);
+  p.publish(slot.lead.closedGeneration, former);
   const uint64_t position = p.observe(slot.lead.position);
-  if (damaged(position)) return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
   p.write(slot.lead.firstPosition, position);
   p.write(slot.lead.waitsForRoom, 0U);
   p.wrote(&slot.lead, sizeof(slot.lead));
-  p.publish(slot.lead.generation, generation);
+  p.publish(slot.lead.generation, former + 1);
   p.write(slot.claim.process, region.slot());
   p.write(slot.claim.processGeneration, region.generation());
-  // A name that stays is not touched: others read it at any time, and whoever dies here must not leave half of it.
-  if (nameOf(p.copyOut(slot.claim)) != name) {
-    std::memset(slot.claim.name, 0, nameBytes);
-    std::memcpy(slot.claim.name, name.data(), name.size());
-  }
   p.wrote(&slot.claim, sizeof(slot.claim));
-  p.publish(slot.claim.generation, generation);
-  role = {found, generation, position};
-  region.wakeProcesses(sleepsForAll);
+  p.publish(slot.claim.generation, former + 1);
+  role = {ring, former + 1, position};
+}
+
+Status corrupt(const std::string& name) {
+  return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
+}
+
+Status exists(const std::string& name) { return Status::failed("exists", "ring \"" + name + "\" has a writer"); }
+
+// The next writer of a ring that bears the name. `busy` also when it was named anew in between: then the name is new.
+Status followWriter(const Region& region, uint32_t ring, const std::string& name, RingRole& role) {
+  if (written(region, ring)) return exists(name);
+  const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, ring);
+  if (!lock.held() || !bears(region, ring, name)) return slotBusy(region, Table::rings, ring);
+  if (written(region, ring)) return exists(name);
+  if (damaged(region.publication().observe(region.ring(ring).lead.position))) return corrupt(name);
+  takeRing(region, ring, role);
   return Status::fine();
+}
+
+// Under the names lock and the slot's. False when there is a reader that came for the former name: it is kept.
+// SYNC: `naming` is odd before the readers are looked at, with a full fence between; a reader publishes its claim,
+// fences, and looks at `naming` again (claimRingReader). One of the two sees the other, and gives way.
+bool giveName(const Region& region, uint32_t ring, const std::string& name) {
+  const Publication& p = region.publication();
+  RingClaim& claim = region.ring(ring).claim;
+  const uint32_t before = p.read(claim.naming);
+  const uint32_t nameless = before | 1U;
+  p.publish(claim.naming, nameless);
+  p.fullFence();
+  if (hasReaders(region, ring)) {
+    if (before % 2 == 0) p.publish(claim.naming, before + 2);
+    return false;
+  }
+  uint64_t words[nameBytes / sizeof(uint64_t)] = {};
+  std::memcpy(words, name.data(), name.size());
+  auto* to = reinterpret_cast<uint64_t*>(claim.name);
+  for (size_t i = 0; i < nameBytes / sizeof(uint64_t); i += 1) p.write(to[i], words[i]);
+  p.wrote(&claim, sizeof(claim));
+  p.publish(claim.naming, nameless + 1);
+  return true;
+}
+
+// Under the names lock. Another ring is named anew only when no fresh one is left, and never under those who still read
+// it.
+Status nameRing(const Region& region, const std::string& name, RingRole& role) {
+  const Publication& p = region.publication();
+  const uint32_t rings = region.layout().geometry.rings;
+  uint32_t busy = rings;
+  for (const bool fresh : {true, false}) {
+    const auto fits = [&](uint32_t i) {
+      if (fresh) return p.observe(region.ring(i).claim.generation) == 0;
+      return !written(region, i) && !hasReaders(region, i);
+    };
+    for (uint32_t i = 0; i < rings; i += 1) {
+      if (!fits(i)) continue;
+      const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, i);
+      if (!lock.held()) busy = i;
+      if (!lock.held() || !fits(i) || damaged(p.observe(region.ring(i).lead.position))) continue;
+      if (!giveName(region, i, name)) continue;
+      takeRing(region, i, role);
+      return Status::fine();
+    }
+  }
+  if (busy != rings) return slotBusy(region, Table::rings, busy);
+  return Status::failed("full", "all " + std::to_string(rings) + " rings are written or read");
+}
+
+Status openRing(const Region& region, const std::string& name, RingRole& role) {
+  const uint32_t rings = region.layout().geometry.rings;
+  uint32_t naming = 0;
+  const uint32_t known = findRing(region, name, naming);
+  if (known != rings) return followWriter(region, known, name, role);
+  const ClaimLock lock = ClaimLock::ofNames(region);
+  if (!lock.held()) return namesBusy(region);
+  const uint32_t given = findRing(region, name, naming);
+  return given != rings ? followWriter(region, given, name, role) : nameRing(region, name, role);
+}
+
+}  // namespace
+
+// A name that is known needs no lock but that of its ring. A new one is given by one process at a time, which looks
+// again once it may.
+Status claimRing(Region& region, const std::string& name, RingRole& role) {
+  if (name.empty() || name.size() >= nameBytes) return Status::failed("invalid", "a ring's name has 1 to 31 bytes");
+  const Status status = openRing(region, name, role);
+  if (status.ok()) region.wakeProcesses(sleepsForAll);
+  return status;
 }
 
 void abandonRing(const Region& region, const RingRole& role) {
@@ -140,34 +239,31 @@ uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t index) {
   return p.observe(slot.fate.evictedGeneration) == generation ? 0 : generation;
 }
 
-// The ring is looked up under the lock, so that it is not taken over for another name in between.
+// SYNC: the claim is published, a full fence follows, and the ring's `naming` is looked at again; who gives the ring
+// another name makes it odd, fences, and looks for readers (giveName). One of the two sees the other, and gives way.
 Status claimRingReader(Region& region, const std::string& ringName, const std::string& name, ReaderRole& role) {
-  const ClaimsLock lock(region);
-  if (!lock.held()) return busy();
   const Publication& p = region.publication();
-  uint32_t ring = 0;
-  for (; ring < region.layout().geometry.rings; ring += 1) {
-    const RingClaim claim = p.copyOut(region.ring(ring).claim);
-    if (claim.generation != 0 && nameOf(claim) == ringName) break;
-  }
-  if (ring == region.layout().geometry.rings) return Status::failed("missing", "there is no ring of that name");
   const uint32_t readers = region.layout().geometry.ringReaders;
-  for (uint32_t i = 0; i < readers; i += 1) {
-    RingReaderSlot& slot = region.ringReader(ring, i);
-    if (taken(region, ring, i)) continue;
-    const uint64_t generation = p.observe(slot.claim.generation);
-    p.write(slot.claim.process, region.slot());
-    p.write(slot.claim.processGeneration, region.generation());
-    p.write(slot.claim.ringGeneration, p.observe(region.ring(ring).claim.generation));
-    std::memset(slot.claim.name, 0, readerNameBytes);
-    std::memcpy(slot.claim.name, name.data(), name.size() < readerNameBytes ? name.size() : readerNameBytes - 1);
-    p.wrote(&slot.claim, sizeof(slot.claim));
-    p.publish(slot.claim.generation, generation + 1);
-    p.ring(region.ring(ring).table.readersVersion);
-    role = {ring, i, generation + 1};
-    return Status::fine();
+  for (int look = 0; look < looks; look += 1) {
+    uint32_t naming = 0;
+    const uint32_t ring = findRing(region, ringName, naming);
+    if (ring == region.layout().geometry.rings) return Status::failed("missing", "there is no ring of that name");
+    const auto free = [&](uint32_t i) { return !taken(region, ring, i); };
+    const auto take = [&](uint32_t i) { role = takeReader(region, ring, i, name); };
+    const uint64_t first = uint64_t{ring} * readers;
+    uint64_t busy = 0;
+    if (!claimSlot(region, Table::ringReaders, first, readers, busy, free, take)) {
+      if (busy != first + readers) return slotBusy(region, Table::ringReaders, busy);
+      return Status::failed("full", "all " + std::to_string(readers) + " readers of the ring are taken");
+    }
+    p.fullFence();
+    if (p.observe(region.ring(ring).claim.naming) == naming) {
+      p.ring(region.ring(ring).table.readersVersion);
+      return Status::fine();
+    }
+    abandonRingReader(region, role);
   }
-  return Status::failed("full", "all " + std::to_string(readers) + " readers of the ring are taken");
+  return Status::failed("missing", "there is no ring of that name");
 }
 
 }  // namespace ringfence

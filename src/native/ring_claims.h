@@ -1,4 +1,5 @@
-// Taking the writing role of a ring, and a reader's place, under the claims lock.
+// Taking the writing role of a ring, and a reader's place: each under a lock of its own, a new name under the names lock
+// too, all tried without waiting (claim_locks.h).
 #pragma once
 
 #include <string>
@@ -38,7 +39,8 @@ std::vector<RingView> ringsOf(const Region& region);
 // Writers that were ever given a ring.
 uint64_t ringOpenings(const Region& region);
 
-// `exists` while another writer of that name lives; `full` when no ring is left; `busy` when the lock is taken.
+// `exists` while another writer of that name lives; `full` when no ring is left; `busy`, with its holder,
+// while another process takes the ring, or gives a new name.
 // A name that was written before goes on in the same ring, in a new generation.
 Status claimRing(Region& region, const std::string& name, RingRole& role);
 // `missing` when no ring was ever written under that name.

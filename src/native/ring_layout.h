@@ -1,9 +1,9 @@
 // Rings: one writer, many readers, frames of any length, each reader at its own pace.
 //
-//   Ring       ┌ RingClaim    who writes it, under which name          (claims lock)
+//   Ring       ┌ RingClaim    who writes it, under which name          (lock of the ring's slot)
 //              │ RingLead     how far it is published                  (the writer)
 //              └ RingTable    changes whenever a reader comes or goes  (all readers, atomically)
-//   RingReader ┌ RingReaderClaim  who reads, from where                (claims lock)
+//   RingReader ┌ RingReaderClaim  who reads, from where                (lock of the place)
 //              │ RingReaderLine   its cursors                          (the reader)
 //              └ RingReaderFate   ended or evicted                     (the ring's writer)
 //
@@ -27,7 +27,7 @@ struct alignas(lineBytes) RingClaim {
   uint64_t generation;  // published last
   uint64_t processGeneration;
   uint32_t process;
-  uint32_t reserved0;
+  uint32_t naming;  // counts the times it was named, twice each: odd while it has no name
   char name[nameBytes];
   uint64_t reserved1;
 };
@@ -102,6 +102,7 @@ struct FrameHeader {
   double correlation;
 };
 
+static_assert(sizeof(RingClaim) == 64 && sizeof(RingReaderClaim) == 64);
 static_assert(sizeof(RingSlot) == 192 && sizeof(RingReaderSlot) == 192);
 static_assert(sizeof(FrameHeader) == 32);
 

@@ -166,7 +166,7 @@ bool Sequencer::adoptClients() {
 void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
   Session& session = sessions_[client];
   session.generation = claim.generation;
-  session.id = claim.clientId;
+  session.id = sessionIdOf(g_, client, claim.generation);
   session.topic = claim.topic;
   session.process = claim.process;
   session.processGeneration = claim.processGeneration;

@@ -177,7 +177,9 @@ describe("the tables of pairs", () => {
   const pairs = [...tablesOf(document, "what becomes visible"), ...tablesOf(document, "one side")].flat()
   const text = document.slice(document.indexOf("## What pairs with what"))
   const named = [
-    ...text.matchAll(/`((?:[A-Z]\w+::)\w+|serverState|\w+Lanes|claim\w+|declareTopic|\w+sOf|ringReader\w+)`/g)
+    ...text.matchAll(
+      /`((?:[A-Z]\w+::)\w+|serverState|giveName|takeRing|named|findRing|\w+Lanes|claim\w+|declareTopic|\w+sOf|ringReader\w+)`/g
+    )
   ]
     .map(([, name = ""]) => name)
 

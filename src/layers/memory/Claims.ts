@@ -26,13 +26,13 @@ export const declareTopic = Effect.fnUntraced(function*<A>(heap: Heap, topic: To
 
 export const hasFreeSession = (heap: Heap): boolean => heap.sessions.some(isFree)
 
-/** A session takes the first slot whose last session has ended. */
+/** A session takes the first slot whose last session has ended. Slot and generation make its id, as in shared memory. */
 export const claimSession = (heap: Heap, topic: HeapTopic): Effect.Effect<Session, RegionError> =>
   Effect.suspend(() => {
     const slot = heap.sessions.findIndex(isFree)
     if (slot < 0) return full(heap, `all ${heap.geometry.clients} session slots are taken`)
-    heap.sessionsClaimed += 1
-    const session = new Session(heap.sessionsClaimed, topic)
+    const generation = (heap.sessions[slot]?.generation ?? 0) + 1
+    const session = new Session((generation - 1) * heap.geometry.clients + slot + 1, generation, topic)
     heap.sessions[slot] = session
     heap.wakeSequencer()
     return Effect.succeed(session)

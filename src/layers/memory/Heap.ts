@@ -124,6 +124,8 @@ export interface Pending {
 /** One publisher's life. */
 export class Session {
   readonly id: number
+  /** Counts the sessions of its slot. */
+  readonly generation: number
   readonly topic: HeapTopic
   /** Granted by the brokers when the sequencer adopts the session. */
   lanes: ReadonlyArray<SessionLane> = []
@@ -150,8 +152,9 @@ export class Session {
   acknowledgedMessages = 0
   dirty = false
 
-  constructor(id: number, topic: HeapTopic) {
+  constructor(id: number, generation: number, topic: HeapTopic) {
     this.id = id
+    this.generation = generation
     this.topic = topic
   }
 
@@ -234,7 +237,6 @@ export class Heap {
   readonly sessions: Array<Session | undefined>
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
-  sessionsClaimed = 0
   stopped = false
   /** Rung when the sequencer changed something that members may wait for. */
   readonly members = new Bell()

@@ -2,22 +2,14 @@
  * Topics of a region: found or declared, and never opened as something else than what they are.
  */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import { type NativeTopic, orderLevel } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../services/Topic.ts"
+import { claiming } from "./Claiming.ts"
 import { attempt } from "./Faults.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
-
-/** Claims are made under one lock: whoever finds it taken tries again. */
-export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
-  Effect.retry(attempt(region.info.name, call), {
-    while: (error) => error.fault === "busy",
-    schedule: Schedule.spaced(claimRetryMillis),
-    times: claimRetries
-  })
 
 /** The topic's place in the region. It is declared when it is not there, unless `mustExist`. */
 export const openTopic = (
@@ -49,8 +41,6 @@ export const ackNameOf = (level: number): string => ackNames.get(level) ?? `leve
 const ackLevel = { none: 0, ordered: 1 } as const
 const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [level as number, name]))
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
-const claimRetryMillis = 2
-const claimRetries = 2500
 const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
 
 const declare = (region: Region, topic: Topic<any>) =>

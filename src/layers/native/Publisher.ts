@@ -10,9 +10,10 @@ import { makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { admittedInTime } from "../Admission.ts"
+import { claimed } from "./Claiming.ts"
 import { NativeLanes } from "./NativeLanes.ts"
 import { NativeRegion } from "./NativeRegion.ts"
-import { claiming, openTopic } from "./NativeTopics.ts"
+import { openTopic } from "./NativeTopics.ts"
 
 export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
   Publisher,
@@ -30,9 +31,10 @@ type Region = NativeRegion["Service"]
 
 /** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
 export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
-  Effect.acquireRelease(
-    claiming(region, () => region.native.openLanes(region.handle, topic)),
-    (lanes) => Effect.sync(() => region.native.closeLanes(lanes))
+  claimed(
+    region,
+    () => region.native.openLanes(region.handle, topic),
+    (lanes) => region.native.closeLanes(lanes)
   )
 
 // --- internal ---

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type RegionError } from "../../services/CxlMemory.ts"
 import { type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../services/Ring.ts"
+import { claimed } from "./Claiming.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { NativeRingReader, NativeRingWriter, readersOf } from "./NativeRing.ts"
-import { claiming } from "./NativeTopics.ts"
 
 export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
   Ring,
@@ -58,29 +58,29 @@ const hasRings = (region: Region, name: string): Effect.Effect<void, RingUnavail
 const openWriter = (region: Region, name: string) =>
   Effect.andThen(
     hasRings(region, name),
-    Effect.acquireRelease(
-      claiming(region, () => region.native.openRingWriter(region.handle, name)).pipe(
-        Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
-          Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
-      ),
-      (writer) =>
-        Effect.sync(() =>
-          region.native.closeRingWriter(writer)
-        )
+    claimed(
+      region,
+      () => region.native.openRingWriter(region.handle, name),
+      (writer) => region.native.closeRingWriter(writer)
+    ).pipe(
+      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+        Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
     )
-  ).pipe(Effect.map((writer) => new NativeRingWriter(region, writer)))
+  ).pipe(Effect.map((writer) =>
+    new NativeRingWriter(region, writer)
+  ))
 
 const openReader = (region: Region, name: string, readerName: string) =>
   Effect.andThen(
     hasRings(region, name),
-    Effect.acquireRelease(
-      claiming(region, () => region.native.openRingReader(region.handle, name, readerName)).pipe(
-        Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
-          Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
-      ),
-      (reader) =>
-        Effect.sync(() =>
-          region.native.closeRingReader(reader)
-        )
+    claimed(
+      region,
+      () => region.native.openRingReader(region.handle, name, readerName),
+      (reader) => region.native.closeRingReader(reader)
+    ).pipe(
+      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+        Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
     )
-  ).pipe(Effect.map((reader) => new NativeRingReader(region, reader)))
+  ).pipe(Effect.map((reader) =>
+    new NativeRingReader(region, reader)
+  ))

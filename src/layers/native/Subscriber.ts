@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { isFault } from "../../native/binding.ts"
+import { isFault, type ReaderHandle } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import {
   defaultFrom,
@@ -13,9 +13,10 @@ import {
   Subscriber,
   type SubscriberOptions
 } from "../../services/Subscriber.ts"
+import { claimed } from "./Claiming.ts"
 import { beginning, NativeReader } from "./NativeReader.ts"
 import { NativeRegion } from "./NativeRegion.ts"
-import { claiming, openTopic } from "./NativeTopics.ts"
+import { openTopic } from "./NativeTopics.ts"
 
 export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
   Subscriber,
@@ -58,11 +59,12 @@ export const openReader = (
       return new PositionTrimmed({ topic: topicName, requested: position, start: error.freeBytes })
     }
   }
-  return Effect.acquireRelease(
-    Effect.flatMap(
-      claiming(region, open),
-      (opened) => opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(opened)
-    ),
-    (reader) => Effect.sync(() => native.closeReader(reader))
-  ).pipe(Effect.map((reader) => new NativeReader(region, reader)))
+  const close = (opened: ReaderHandle | PositionTrimmed) => {
+    if (!(opened instanceof PositionTrimmed)) native.closeReader(opened)
+  }
+  return Effect.flatMap(
+    claimed(region, open, close),
+    (opened) =>
+      opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
+  )
 }

@@ -82,12 +82,12 @@ TEST("a region is never created over another, and the attempt leaves nothing") {
   std::shared_ptr<Region> first;
   std::shared_ptr<Region> second;
   CHECK_EQUAL(create(path, first).fault, "none");
-  first->header().allocator.nextClientId = 77;
+  first->header().birth.reserved[0] = 77;
   CHECK_EQUAL(create(path, second).fault, "exists");
   CHECK(second == nullptr);
   CHECK_EQUAL(filesLeft(), 1);
   CHECK_EQUAL(attach(path, second).fault, "none");
-  CHECK_EQUAL(second->header().allocator.nextClientId, 77);
+  CHECK_EQUAL(second->header().birth.reserved[0], 77);
 }
 
 TEST("of many that create one name at a time, exactly one does and no temporary file stays") {
@@ -272,7 +272,7 @@ TEST("whatever its header says, attaching gives a typed fault or a sound region"
     auto* words = reinterpret_cast<uint32_t*>(&bad);
     const uint64_t changes = 1 + random.below(3);
     for (uint64_t i = 0; i < changes; i += 1) {
-      uint32_t& word = words[random.below(offsetof(Header, allocator) / sizeof(uint32_t))];
+      uint32_t& word = words[random.below((offsetof(Header, sequencerSleep) + sizeof(SleepLine)) / sizeof(uint32_t))];
       word = random.oneIn(2) ? static_cast<uint32_t>(random.next()) : word ^ (1U << random.below(32));
     }
     CHECK_EQUAL(pwrite(fd, &bad, sizeof(bad), 0), sizeof(bad));

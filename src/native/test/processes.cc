@@ -340,25 +340,6 @@ TEST("a forked copy of the owner does not take the region's name away when it en
   CHECK_EQUAL(access(path.c_str(), F_OK), 0);
 }
 
-TEST("the claims lock is free again when its holder is killed") {
-  const std::string path = pathOf("region");
-  const auto region = create(path);
-  TestLog log(region, TestLog::manual());
-  const uint32_t topic = log.declare("t", orderSession);
-  Child holder([&path](int to) {
-    static auto kept = attach(path);
-    if (!kept->tryLockClaims()) _exit(2);
-    say(to, 0, 0);
-  });
-  holder.heard();
-  Claim claim;
-  CHECK_EQUAL(claimClient(*region, topic, 0, claim).fault, "busy");
-  CHECK_EQUAL(claimReader(*region, topic, "r", claim).fault, "busy");
-  holder.kill(SIGKILL);
-  CHECK_EQUAL(claimClient(*region, topic, 0, claim).fault, "none");
-  CHECK_EQUAL(claimReader(*region, topic, "r", claim).fault, "none");
-}
-
 TEST("of two that start the sequencer at a time, one does") {
   const std::string path = pathOf("region");
   const auto region = create(path);
@@ -368,14 +349,14 @@ TEST("of two that start the sequencer at a time, one does") {
     child = fork();
     if (child != 0) continue;
     const auto mine = attach(path);
-    while (region->publication().read(region->header().allocator.reserved[0]) == 0) continue;
+    while (region->publication().read(region->header().birth.reserved[0]) == 0) continue;
     Sequencer sequencer(mine, TestLog::manual());
     const bool started = sequencer.start().ok();
     usleep(200'000);
     _exit(started ? 1 : 0);
   }
   usleep(50'000);
-  region->publication().write(region->header().allocator.reserved[0], uint64_t{1});
+  region->publication().write(region->header().birth.reserved[0], uint64_t{1});
   for (const pid_t child : children) {
     int status = 0;
     waitpid(child, &status, 0);

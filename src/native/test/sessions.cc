@@ -359,7 +359,7 @@ TEST("a claim that was begun and not finished is nobody's") {
   const uint32_t topic = log.declare("t", orderSession);
   // What a process leaves that dies before it publishes the generation: everything else is written.
   ClientClaim& claim = log.region()->client(0).claim;
-  claim.clientId = 99;
+  claim.processGeneration = 99;
   claim.process = 5;
   claim.topic = 1;
   log.settle();

@@ -1,0 +1,51 @@
+// Locks on single bytes of a region's file, far behind its contents, so that they never meet an ordinary lock on the
+// file's bytes. They belong to the open file description: the system frees them when their process is gone, whatever
+// the cause, and two attachments of one process are two to each other.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace ringfence {
+
+constexpr off_t namesLock = off_t{1} << 40;
+constexpr off_t processLocks = namesLock + 1;
+constexpr off_t leaseLock = namesLock - 1;
+// Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
+constexpr off_t holdLock = namesLock - 2;
+// One for each slot of a table, a range for each table.
+constexpr off_t slotLocks = namesLock + (off_t{1} << 20);
+constexpr off_t slotLocksOfTable = off_t{1} << 20;
+
+inline struct flock byteLock(off_t at, short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = at;
+  lock.l_len = 1;
+  return lock;
+}
+
+inline bool tryLock(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+inline bool tryShare(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_RDLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+inline void unlock(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_UNLCK);
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+inline bool lockHeld(int fd, off_t at) {
+  struct flock lock = byteLock(at, F_WRLCK);
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+}  // namespace ringfence

@@ -1,0 +1,97 @@
+#include "claim_locks.h"
+
+#include "byte_lock.h"
+
+namespace ringfence {
+
+namespace {
+
+constexpr uint64_t states = 4;  // more than a ClaimState needs
+
+off_t lockOf(Table table, uint64_t slot) {
+  return slotLocks + static_cast<off_t>(table) * slotLocksOfTable + static_cast<off_t>(slot);
+}
+
+uint64_t wordOf(off_t at, uint64_t state) {
+  return state == claimNone ? 0 : static_cast<uint64_t>(at - slotLocks + 1) * states + state;
+}
+
+const char* nameOf(Table table) {
+  switch (table) {
+    case Table::sessions:
+      return "session slot ";
+    case Table::readers:
+      return "reader slot ";
+    case Table::rings:
+      return "ring ";
+    default:
+      return "ring reader slot ";
+  }
+}
+
+uint64_t stateOf(const ProcessOwner& owner, off_t at) {
+  if (at == namesLock) return owner.naming;
+  for (const uint64_t state : {uint64_t{claimWanted}, uint64_t{claimHeld}}) {
+    if (owner.claiming == wordOf(at, state)) return state;
+  }
+  return claimNone;
+}
+
+// The living process that says of itself that it has the lock. One that was stopped between the lock and that word, or
+// between that word and the end of the lock, says that it wants it.
+std::string holderOf(const Region& region, off_t at) {
+  std::string wants;
+  for (uint32_t i = 0; i < region.layout().geometry.processes; i += 1) {
+    const ProcessOwner owner = region.publication().copyOut(region.process(i).owner);
+    const uint64_t state = stateOf(owner, at);
+    if (state == claimNone || i == region.slot() || !region.processAlive(i, owner.generation)) continue;
+    const std::string name(owner.name, strnlen(owner.name, nameBytes));
+    const std::string found = "process \"" + name + "\" (pid " + std::to_string(owner.pid) + ")";
+    if (state == claimHeld) return found;
+    wants = found;
+  }
+  return wants.empty() ? "another process" : wants;
+}
+
+}  // namespace
+
+ClaimLock ClaimLock::ofNames(const Region& region) { return ClaimLock(region, namesLock); }
+
+ClaimLock ClaimLock::ofSlot(const Region& region, Table table, uint64_t slot) {
+  return ClaimLock(region, lockOf(table, slot));
+}
+
+// What this process says is there before it has the lock and until it has it no more: who meets the lock finds a name.
+ClaimLock::ClaimLock(const Region& region, off_t at)
+    : region_(region), at_(at), held_((say(claimWanted), tryLock(region.file(), at))) {
+  say(held_ ? claimHeld : claimNone);
+}
+
+ClaimLock::~ClaimLock() {
+  if (!held_) return;
+  say(claimWanted);
+  unlock(region_.file(), at_);
+  say(claimNone);
+}
+
+void ClaimLock::say(uint64_t state) const {
+  if (region_.closed()) return;
+  const Publication& p = region_.publication();
+  ProcessOwner& mine = region_.process(region_.slot()).owner;
+  if (at_ == namesLock) {
+    p.publish(mine.naming, static_cast<uint32_t>(state));
+  } else {
+    p.publish(mine.claiming, wordOf(at_, state));
+  }
+}
+
+Status namesBusy(const Region& region) {
+  return Status::failed("busy", holderOf(region, namesLock) + " is giving a new name to a topic or a ring");
+}
+
+Status slotBusy(const Region& region, Table table, uint64_t slot) {
+  return Status::failed("busy",
+                        nameOf(table) + std::to_string(slot) + " is being taken by " + holderOf(region, lockOf(table, slot)));
+}
+
+}  // namespace ringfence

@@ -1,0 +1,57 @@
+/**
+ * A process that claims slots and gives them back, again and again, and is stopped in between: at random, so often right
+ * in the middle of a claim.
+ *
+ * Usage: node claimActor.ts sessions|names <region>
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
+import { isFault, readFrom } from "../../src/native/binding.ts"
+
+const [what = "", region = ""] = process.argv.slice(2)
+
+/** Claims made in one turn, with nothing else between them. */
+const turn = 200
+
+/** All may be taken, or closing, or the test's own at this moment. */
+const perhaps = (claim: () => void) => {
+  try {
+    claim()
+  } catch (error) {
+    if (!isFault(error)) throw error
+  }
+}
+
+const sessions = ({ handle, native }: NativeRegion["Service"]) => {
+  for (let i = 0; i < turn; i += 1) {
+    perhaps(() => native.closeReader(native.openReader(handle, 0, "claimer", readFrom.end, 0)))
+    perhaps(() => native.closeLanes(native.openLanes(handle, 0)))
+  }
+}
+
+let named = 0
+
+const names = ({ handle, native }: NativeRegion["Service"]) => {
+  for (let i = 0; i < turn; i += 1) {
+    perhaps(() => native.closeRingWriter(native.openRingWriter(handle, `claimer ${(named += 1)}`)))
+  }
+}
+
+const claiming = Effect.gen(function*() {
+  const attachment = yield* NativeRegion
+  process.send?.({ _tag: "ready", sessionId: 0 })
+  while (process.connected) {
+    if (what === "names") names(attachment)
+    else sessions(attachment)
+    yield* Effect.yieldNow
+  }
+})
+
+const Attached = Log.layerClient.pipe(
+  Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "claimer" }))
+)
+
+await Effect.runPromise(Effect.provide(claiming, Attached))
