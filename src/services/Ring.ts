@@ -266,7 +266,10 @@ export interface RingReaderHandle {
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
   /** `pull` without waiting. Empty, too, where `pull` would fail: that is the one that tells why. */
   readonly poll: () => ReadonlyArray<RingMessage>
-  /** Messages, copied, each of them whole and as it was sent. Ends when the writer is gone. */
+  /**
+   * Messages, copied, each of them whole and as it was sent. Ends when the writer is gone. Run it as often as you like,
+   * and mix it with `pull` and `poll`: each goes on at the first message that was not given out.
+   */
   readonly messages: Stream.Stream<Uint8Array, ReceiveError>
   readonly cursors: () => RingCursors
 }

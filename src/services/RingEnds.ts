@@ -57,17 +57,18 @@ export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions)
     ring: port.ring,
     pull: reader.pull,
     poll: () => reader.take(),
-    messages: Stream.fromPull(
-      Effect.succeed(
-        Effect.flatMap(
-          reader.pullCopies,
-          ([first, ...rest]) => first === undefined ? Cause.done() : Effect.succeed([first, ...rest] as const)
-        )
-      )
-    ),
+    messages: messagesOf(reader),
     cursors: () => port.cursors()
   }
 }
+
+// One a pull: of a longer chunk a run that ends does not say how much it has used.
+const messagesOf = (reader: MessageReader): RingReaderHandle["messages"] =>
+  Stream.fromPull(
+    Effect.succeed(
+      Effect.flatMap(reader.pullCopy, (copy) => copy === undefined ? Cause.done() : Effect.succeed([copy] as const))
+    )
+  ).pipe(Stream.ensuring(Effect.sync(() => reader.release())))
 
 /** Opens the reading end, waiting for the ring's first writer where that was asked for. */
 export const openWhenWritten = (
@@ -239,6 +240,11 @@ class MessageReader {
   readonly #name: string
   readonly #strategy: WaitStrategy
   readonly #parts = new Parts()
+  /** Taken from the ring, and not given out from `#next` on. */
+  #copies: ReadonlyArray<RingMessage> = []
+  #next = 0
+  /** Position behind the last copy that was given out. */
+  #given = 0
 
   constructor(port: RingReaderPort, options: RingReaderOptions) {
     this.#port = port
@@ -247,39 +253,81 @@ class MessageReader {
   }
 
   /** The next messages. Nothing is taken while it waits: a pull that is interrupted has lost none. */
-  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
-    this.#release()
-    const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
-    return isReady ? this.#taken : Effect.andThen(this.#wait, this.#takenOrEnded)
-  })
-
-  // Whether the writer is gone is asked of the system: only by those who wait.
-  readonly #takenOrEnded: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() =>
-    this.#port.ready() ? this.#taken : Effect.succeed([])
+  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() =>
+    this.#hasCopies ? Effect.succeed(this.#giveCopies()) : this.#lent
   )
 
-  readonly #taken: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => {
-    const messages = this.#poll()
-    if (messages.length > 0) return Effect.succeed(messages)
-    const failure = this.#failure()
-    return failure === undefined ? this.pull : Effect.fail(failure)
-  })
-
-  /** The same, as copies that are whole: what was overwritten while it was copied is not among them. */
-  readonly pullCopies: Effect.Effect<ReadonlyArray<Uint8Array>, ReceiveError> = Effect.suspend(() =>
-    Effect.flatMap(this.pull, (messages) => {
-      const copies = messages.map(({ payload }) => payload.slice())
-      if (messages.length > 0 && this.#port.evicted() !== undefined) return this.pullCopies
-      this.#release()
-      return Effect.succeed(copies)
-    })
+  /** The next message as a copy that is whole, or `undefined` at the end. */
+  readonly pullCopy: Effect.Effect<Uint8Array | undefined, ReceiveError> = Effect.suspend(() =>
+    this.#hasCopies ? Effect.succeed(this.#giveCopy()) : this.#copied
   )
 
   /** Gives back what was lent and takes what is there. */
   take(): ReadonlyArray<RingMessage> {
-    this.#release()
+    if (this.#hasCopies) return this.#giveCopies()
+    this.release()
     return this.#poll()
   }
+
+  get #hasCopies(): boolean {
+    return this.#next < this.#copies.length
+  }
+
+  #giveCopy(): Uint8Array {
+    const { end, payload } = this.#copies[this.#next] as RingMessage
+    this.#next += 1
+    this.#given = end
+    return payload
+  }
+
+  #giveCopies(): ReadonlyArray<RingMessage> {
+    const rest = this.#copies.slice(this.#next)
+    this.#next = this.#copies.length
+    return rest
+  }
+
+  // What was overwritten while it was copied is not among the copies: then all were.
+  #copy(messages: ReadonlyArray<RingMessage>): boolean {
+    const copies = messages.map(({ end, payload }) => ({ payload: payload.slice(), end }))
+    if (this.#port.evicted() !== undefined) return false
+    if (!this.#hasCopies) this.#given = this.#port.cursors().delivered
+    this.#copies = [...this.#giveCopies(), ...copies]
+    this.#next = 0
+    this.release()
+    return true
+  }
+
+  // Messages are kept or copied in the step that takes them: no interruption comes between.
+  #pulling<B>(
+    deliver: (messages: ReadonlyArray<RingMessage>) => B | undefined,
+    end: B
+  ): Effect.Effect<B, ReceiveError> {
+    const taken: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
+      const messages = this.#poll()
+      if (messages.length === 0) {
+        const failure = this.#failure()
+        return failure === undefined ? pull : Effect.fail(failure)
+      }
+      const delivered = deliver(messages)
+      return delivered === undefined ? pull : Effect.succeed(delivered)
+    })
+    // Whether the writer is gone is asked of the system: only by those who wait.
+    const takenOrEnded = Effect.suspend(() => this.#port.ready() ? taken : Effect.succeed(end))
+    const pull: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
+      this.release()
+      const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
+      return isReady ? taken : Effect.andThen(this.#wait, takenOrEnded)
+    })
+    return pull
+  }
+
+  // Another fiber may have taken copies while this one waited.
+  readonly #lent = this.#pulling((messages) => this.#hasCopies ? [...this.#giveCopies(), ...messages] : messages, [])
+
+  readonly #copied = this.#pulling<Uint8Array | undefined>(
+    (messages) => this.#copy(messages) ? this.#giveCopy() : undefined,
+    undefined
+  )
 
   #poll(): ReadonlyArray<RingMessage> {
     const messages: Array<RingMessage> = []
@@ -294,13 +342,15 @@ class MessageReader {
     }
     if (isCopied && this.#port.evicted() !== undefined) return []
     // Parts alone lend nothing, and the next part may need their room.
-    if (messages.length === 0) this.#release()
+    if (messages.length === 0) this.release()
     return messages
   }
 
-  #release(): void {
+  /** What was given out is delivered and handled, and its room free; copies that were not given out only free theirs. */
+  release(): void {
     const { read } = this.#port.cursors()
-    this.#port.advance({ read, delivered: read, handled: read, released: read })
+    const given = this.#hasCopies ? this.#given : read
+    this.#port.advance({ read, delivered: given, handled: given, released: read })
   }
 
   readonly #ready = (): true | undefined => this.#port.ready() ? true : undefined

@@ -48,6 +48,46 @@ export const ringDeliverySuite = (family: RingFamily): void => {
         })
     )
 
+    ringTest(
+      family,
+      "every run of messages goes on at the first that was not given out, and so does a pull",
+      (swarm) =>
+        Effect.gen(function*() {
+          const writer = yield* writerOf(yield* swarm.attach("writer"))
+          const reader = yield* readerOf(yield* swarm.attach("reader"))
+          for (let i = 0; i < 6; i += 1) assert.isTrue(writer.offer(stamped(i)))
+          const take = (count: number) => Stream.runCollect(Stream.take(reader.messages, count))
+          assert.deepStrictEqual((yield* take(1)).map(sequenceOf), [0])
+          assert.deepStrictEqual((yield* take(2)).map(sequenceOf), [1, 2])
+          const failing = Stream.runForEach(reader.messages, () => Effect.fail("at the first"))
+          assert.strictEqual(yield* Effect.flip(failing), "at the first")
+          assert.deepStrictEqual(sequencesOf(yield* reader.pull), [4, 5])
+          assert.isTrue(writer.offer(stamped(6)))
+          assert.deepStrictEqual((yield* take(1)).map(sequenceOf), [6])
+          assert.deepStrictEqual(reader.poll(), [])
+        })
+    )
+
+    ringTest(
+      family,
+      "what messages has taken and not given out is neither delivered nor handled",
+      (swarm) =>
+        Effect.gen(function*() {
+          const writer = yield* writerOf(yield* swarm.attach("writer"))
+          const reader = yield* readerOf(yield* swarm.attach("reader"))
+          const ends: Array<number> = []
+          for (let i = 0; i < 3; i += 1) {
+            yield* writer.send(stamped(i))
+            ends.push(writer.target().position)
+          }
+          for (let i = 0; i < 3; i += 1) {
+            yield* Stream.runDrain(Stream.take(reader.messages, 1))
+            const { delivered, handled, read, released } = reader.cursors()
+            assert.deepStrictEqual([delivered, handled, read, released], [ends[i], ends[i], ends[2], ends[2]])
+          }
+        })
+    )
+
     ringTest(family, "what is appended is seen when it is published, all at once", (swarm) =>
       Effect.gen(function*() {
         const writer = yield* writerOf(yield* swarm.attach("writer"))
