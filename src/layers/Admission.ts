@@ -1,11 +1,12 @@
 /**
  * Opening a session: it is admitted within a time, or its opening fails and leaves nothing.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { RegionError } from "../services/CxlMemory.ts"
+import { millisOf } from "../services/DurationInput.ts"
 import type { LogWaiter } from "../services/Lane.ts"
 import type { PublisherOptions } from "../services/Publisher.ts"
 import type { LogLost } from "../services/Sequencer.ts"
@@ -21,17 +22,17 @@ const defaultDeadline: Duration.Input = "10 seconds"
 export const admittedInTime =
   (region: string, waiter: LogWaiter, options: PublisherOptions | undefined) =>
   <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E | RegionError | LogLost, R | Scope.Scope> => {
-    const deadline = Duration.fromInputUnsafe(options?.openDeadline ?? defaultDeadline)
+    const deadlineMillis = millisOf("openDeadline", options?.openDeadline ?? defaultDeadline)
     const tooLate = Effect.suspend((): Effect.Effect<never, RegionError | LogLost> => {
       const { detail, hint } = unanswered(waiter.server())
-      const waited = `the session was not admitted within ${Duration.toMillis(deadline)} ms`
+      const waited = `the session was not admitted within ${deadlineMillis} ms`
       return Effect.fail(
         waiter.lost() ?? new RegionError({ fault: "notAnswering", region, detail: `${waited}: ${detail}`, hint })
       )
     })
     return keptWhenOpened(
       Effect.raceFirst(opening, waiter.untilLost).pipe(
-        Effect.timeoutOrElse({ duration: deadline, orElse: () => tooLate })
+        Effect.timeoutOrElse({ duration: deadlineMillis, orElse: () => tooLate })
       )
     )
   }

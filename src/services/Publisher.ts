@@ -297,7 +297,7 @@ const waitForRoom = <R>(
   return Effect.gen(function*() {
     lanes.wantRoom(true)
     while (true) {
-      yield* unclaimed.await
+      if (packer.claimed) yield* Effect.raceFirst(unclaimed.await, lanes.waiter.untilLost)
       const found = yield* lanes.waiter.until(check)
       if (isPublishError(found)) return yield* Effect.fail(found)
       if (found !== claimed) return found as R
@@ -374,9 +374,9 @@ const flush = (session: Session<any>): Effect.Effect<void, PublishError | AckTim
     return awaitAcknowledged(session, packer.accepted)
   }
   // What was accepted before an open claim lies in the same batch: it can only be sealed with it.
-  return session.unclaimed.await.pipe(
-    Effect.timeoutOrElse({ duration: session.ackMillis, orElse: () => Effect.fail(ackTimeout(session)) }),
-    Effect.andThen(Effect.suspend(() => flush(session)))
+  return Effect.raceFirst(session.unclaimed.await, session.lanes.waiter.untilLost).pipe(
+    Effect.andThen(Effect.suspend(() => flush(session))),
+    Effect.timeoutOrElse({ duration: session.ackMillis, orElse: () => Effect.fail(ackTimeout(session)) })
   )
 }
 

@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { layer } from "../../src/layers/memory/layerMemory.ts"
 import { Publisher, type PublisherOptions } from "../../src/services/Publisher.ts"
+import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import * as Topic from "../../src/services/Topic.ts"
 import { Held, tight } from "./ports.ts"
@@ -38,6 +39,20 @@ const roundTrip = (records: number, options?: PublisherOptions) =>
   }).pipe(Effect.scoped, Effect.provide(Memory))
 
 describe("the log in memory", () => {
+  it.effect("a flush ends at its deadline, also when it has waited for a claim before", () =>
+    Effect.gen(function*() {
+      const publisher = yield* Publisher.open(Held, { ackDeadline: "1 second" })
+      yield* Sequencer.use((sequencer) => sequencer.pause)
+      const { commit } = yield* publisher.claim(4)
+      const flushing = yield* Effect.forkChild(Effect.flip(publisher.flush), { startImmediately: true })
+      yield* TestClock.adjust("600 millis")
+      commit()
+      yield* TestClock.adjust("399 millis")
+      assert.isUndefined(flushing.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(flushing))._tag, "AckTimeout")
+    }).pipe(Effect.scoped, Effect.provide(Memory)))
+
   it.effect("gives back what was sent, in order, acknowledged", () =>
     Effect.gen(function*() {
       const { acknowledged, lines } = yield* roundTrip(5000)

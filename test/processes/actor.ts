@@ -62,14 +62,15 @@ const Attached = Log.layerClient.pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
 )
 
+const Created = CxlMemory.layerShm({ region, geometry: options.geometry })
+
 const server = serve.pipe(
   Effect.scoped,
-  Effect.provide(
-    Log.layerServe({ topics: [Stamped.topic] }).pipe(
-      Layer.provideMerge(CxlMemory.layerShm({ region, geometry: options.geometry }))
-    )
-  )
+  Effect.provide(Log.layerServe({ topics: [Stamped.topic] }).pipe(Layer.provideMerge(Created)))
 )
+
+/** A server before it serves. */
+const creator = serve.pipe(Effect.scoped, Effect.provide(Created))
 
 const asClient = <E>(program: Effect.Effect<void, E, Log.Client | Scope.Scope>) =>
   program.pipe(Effect.scoped, Effect.provide(Attached))
@@ -80,6 +81,8 @@ const failed = (error: { readonly _tag?: string; readonly message: string }) =>
 await Effect.runPromise(
   part === "serve"
     ? Effect.catch(server, failed)
+    : part === "create"
+    ? Effect.catch(creator, failed)
     : part === "publish"
     ? Effect.catch(asClient(publish), failed)
     : Effect.catch(asClient(subscribe), failed)

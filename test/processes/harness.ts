@@ -28,7 +28,7 @@ export class ActorEnded
   extends Schema.TaggedError<ActorEnded>()("ActorEnded", { lastTold: Schema.UndefinedOr(Schema.String) })
 {}
 
-export type Part = "publish" | "subscribe" | "serve"
+export type Part = "publish" | "subscribe" | "serve" | "create"
 
 export class Actor {
   readonly pid: number

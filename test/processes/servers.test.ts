@@ -24,7 +24,8 @@ const record = new Uint8Array(256)
 /** A client of a server that is a process of its own. What a killed one leaves is removed at the end. */
 const served = (
   what: string,
-  run: (server: Actor) => Effect.Effect<void, unknown, Log.Client | CxlMemory.Provided>
+  run: (server: Actor) => Effect.Effect<void, unknown, Log.Client | CxlMemory.Provided>,
+  part: "serve" | "create" = "serve"
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const region = freshRegion(what)
@@ -32,7 +33,7 @@ const served = (
     yield* Effect.addFinalizer(() =>
       Effect.ignore(Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry: smallGeometry }))))
     )
-    const server = yield* start("serve", region, { geometry: smallGeometry })
+    const server = yield* start(part, region, { geometry: smallGeometry })
     yield* server.ready
     const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" })))
     yield* run(server).pipe(Effect.provide(client))
@@ -76,6 +77,22 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         assert.isBelow(performance.now() - begun, 2000)
         assert.deepStrictEqual(yield* places, before)
       })))
+
+  it.live("opening where the server was killed before it served fails at once with who it was", () =>
+    served("unborn", (creator) =>
+      Effect.gen(function*() {
+        const publisher = yield* Effect.forkChild(Effect.flip(Effect.scoped(Publisher.open(Declared))), {
+          startImmediately: true
+        })
+        yield* kill(creator)
+        const waited = yield* Effect.timeout(Fiber.join(publisher), "1 second")
+        const late = yield* Effect.flip(Effect.scoped(Publisher.open(Declared)))
+        const subscriber = yield* Effect.flip(Effect.scoped(Subscriber.open(Declared)))
+        for (const error of [waited, late, subscriber]) {
+          assert.isTrue(error._tag === "LogLost" && error.reason === "died", error.message)
+          assert.include(error.message, `(pid ${creator.pid}, "`)
+        }
+      }), "create"))
 
   it.live("a subscriber gets what was committed before its server was killed, and no end that was none", () =>
     served("committed", (server) =>

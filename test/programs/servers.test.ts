@@ -5,6 +5,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { smallGeometry } from "../suites/family.ts"
 import { untilStopped } from "../suites/stopped.ts"
 import { freshRegion, type Program, run, serve, start } from "./harness.ts"
 
@@ -79,6 +82,20 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
       const ran = yield* run(["publish", "--region", region, "lines"], { input: "again\n" })
       assert.strictEqual(ran.code, 0, ran.stderr)
     }))
+
+  it.live("commands whose server does not serve yet end in time, and say who has created the region", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("unserved")
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry: { ...smallGeometry, processes: 16 } }))
+      const commands = [["publish", "--deadline", "100ms"], ["subscribe"]]
+      for (const [command = "", ...flags] of commands) {
+        const ran = yield* run([command, "--region", region, "lines", ...flags], { input: "x\n" })
+        assert.strictEqual(ran.code, 4, ran.stderr)
+        assert.include(ran.stderr, `the process that created the region (pid ${process.pid}, "`)
+        assert.include(ran.stderr, "is attached but does not serve its log yet")
+        assert.include(ran.stderr, `kill -CONT ${process.pid}`)
+      }
+    }).pipe(Effect.scoped))
 
   it.live("a publisher whose server is stopped while it publishes ends in time, and says whom to continue", () =>
     Effect.gen(function*() {

@@ -52,6 +52,20 @@ export const losingSuite = (family: Family): void => {
         assert.strictEqual((yield* Effect.flip(publisher.lost))._tag, "LogLost")
       }).pipe(Effect.scoped))
 
+    it.live("what waits behind an open claim is told that the log has ended", () =>
+      Effect.gen(function*() {
+        const { end, services } = yield* endable(family)
+        const publisher = yield* Publisher.open(Lines).pipe(Effect.provide(services))
+        yield* publisher.claim(8)
+        const waits = [publisher.send(bytesOf("x")), publisher.flush, publisher.claim(8)]
+        const waiting = yield* Effect.forEach(waits, (wait) => Effect.forkChild(Effect.flip(wait)))
+        yield* Effect.sleep(10)
+        yield* end
+        for (const wait of waiting) {
+          assert.strictEqual((yield* Effect.timeout(Fiber.join(wait), "1 second"))._tag, "LogLost")
+        }
+      }).pipe(Effect.scoped))
+
     it.live("a publisher is not opened on a log that has ended, however often it is tried", () =>
       Effect.gen(function*() {
         const { end, services } = yield* endable(family)
