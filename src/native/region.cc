@@ -76,6 +76,13 @@ std::string baseOf(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
+// The name outlives a change of the working directory.
+std::string absolute(const std::string& path) {
+  char folder[4096];
+  if (path.empty() || path[0] == '/' || getcwd(folder, sizeof(folder)) == nullptr) return path;
+  return std::string(folder) + "/" + path;
+}
+
 constexpr const char* temporaryMark = ".creating-";
 
 // Temporary files of creators that died before they published: their lock is free. It is taken, so that a creator that
@@ -256,6 +263,7 @@ Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
     struct stat file{};
     const bool mine = tryLock(fd_, processLocks + creatorSlot) && tryShare(fd_, holdLock) && fstat(fd_, &file) == 0 &&
                       file.st_nlink != 0;
+    device_ = file.st_dev;
     inode_ = file.st_ino;
     if (mine) return Status::fine();
     unlink(temporary.c_str());
@@ -277,7 +285,7 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
   if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
   std::shared_ptr<Region> region(new Region());
   region->layout_ = layoutOf(options.geometry);
-  region->path_ = options.path;
+  region->path_ = absolute(options.path);
   region->owner_ = true;
   const bool anonymous = options.path.empty();
   std::string temporary;
@@ -317,7 +325,22 @@ Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   return status;
 }
 
+// The last owner may remove the name between the opening of the file and the look at it: then the file is no region of
+// that name any more, and what the name leads to now, if anything, is attached to instead.
 Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out) {
+  constexpr int attempts = 2;
+  for (int attempt = 0; attempt < attempts; attempt += 1) {
+    std::shared_ptr<Region> region;
+    const Status status = attachOnce(options, region);
+    if (!status.ok()) return status;
+    if (!region->named()) continue;
+    out = std::move(region);
+    return status;
+  }
+  return Status::failed("missing", "it was removed at this moment");
+}
+
+Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>& out) {
   int fd = -1;
   struct stat file{};
   Status status = openExisting(options.path, options.allowForeign, fd, file);
@@ -327,7 +350,8 @@ Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out
   Header header{};
   status = readHeader(fd, static_cast<uint64_t>(file.st_size), header);
   if (!status.ok()) return status;
-  region->path_ = options.path;
+  region->path_ = absolute(options.path);
+  region->device_ = file.st_dev;
   region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry.geometry);
   status = region->adopt(fd, region->layout_.regionBytes);
@@ -348,6 +372,8 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   std::shared_ptr<Region> region(new Region());
   region->fd_ = fd;
   region->path_ = other.path_;
+  region->device_ = other.device_;
+  region->inode_ = other.inode_;
   region->layout_ = other.layout_;
   Status status = region->adopt(fd, region->layout_.regionBytes);
   if (!status.ok()) return status;
@@ -388,22 +414,37 @@ void Region::vacate() {
   }
 }
 
+bool Region::named() const {
+  struct stat file{};
+  return stat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
+}
+
+// Looked at behind the lock: no owner removes the name from then on, but one may have done so before.
 Status Region::hold() {
   if (fd_ < 0) return Status::failed("closed", "the region is closed");
   if (path_.empty() || owner_) return Status::fine();
   if (!tryShare(fd_, holdLock)) return Status::failed("busy", "the region is being removed");
+  if (!named()) {
+    unlock(fd_, holdLock);
+    return Status::failed("missing", "its name is gone: the last process that owned it has closed it");
+  }
   owner_ = true;
   return Status::fine();
 }
 
 // The name goes with the last of those who hold the region. Each gives up its share before it asks for the lock alone,
-// so that one of two who leave together gets it.
+// so that one of two who leave together gets it. A process that has just taken the lease keeps the name: it holds the
+// region next, and finds it so (Sequencer::start). Dead before that, it leaves what removeDead() removes.
 void Region::removeName() {
   unlock(fd_, holdLock);
-  struct stat file{};
-  const bool last = tryLock(fd_, holdLock) && stat(path_.c_str(), &file) == 0 && file.st_ino == inode_;
-  if (last) unlink(path_.c_str());
+  if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) unlink(path_.c_str());
   unlock(fd_, holdLock);
+}
+
+bool Region::kept() const {
+  if (fd_ < 0) return false;
+  if (owner_ || leased_ || slot_ == creatorSlot) return true;
+  return lockHeld(fd_, processLocks + creatorSlot) || lockHeld(fd_, holdLock) || lockHeld(fd_, leaseLock);
 }
 
 bool Region::processAlive(uint32_t slot, uint64_t generation) const {
@@ -425,10 +466,14 @@ std::vector<ProcessView> Region::processes() const {
   return views;
 }
 
-bool Region::tryLockLease() { return fd_ >= 0 && tryLock(fd_, leaseLock); }
+bool Region::tryLockLease() {
+  leased_ = leased_ || (fd_ >= 0 && tryLock(fd_, leaseLock));
+  return leased_;
+}
 
 void Region::unlockLease() {
   if (fd_ >= 0) unlock(fd_, leaseLock);
+  leased_ = false;
 }
 
 namespace {
@@ -523,7 +568,7 @@ Status removeDead(const std::string& path) {
     status = Status::failed("busy", "a process that keeps it in use is alive");
   } else {
     struct stat now{};
-    if (stat(path.c_str(), &now) == 0 && now.st_ino == mine.st_ino) unlink(path.c_str());
+    if (stat(path.c_str(), &now) == 0 && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino) unlink(path.c_str());
   }
   close(fd);
   return status;

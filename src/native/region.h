@@ -78,9 +78,11 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Keeps the region in use while this process is attached, whatever becomes of its creator. Whoever holds it owns it
-  // as its creator does: the name goes with the last owner.
+  // Keeps the region in use while this process is attached, whatever becomes of its creator. A process that holds it owns
+  // it as its creator does: the name goes with the last owner. `missing` when the name is gone already, or another's.
   Status hold();
+  // A process lives that owns the region or serves the log in it. Without one the log will never be served.
+  bool kept() const;
 
   // Gives up the memory, the process slot and, for the last owner, the name. Who still has this object reads zeros and
   // writes to nothing. In a forked copy of the process locks and name stay: they are the parent's.
@@ -171,7 +173,10 @@ class Region {
   Status makeFile(const CreateOptions& options, std::string& temporary);
   Status fill(const CreateOptions& options, CreateProgress* progress);
   Status publishFile(const std::string& temporary);
+  static Status attachOnce(const AttachOptions& options, std::shared_ptr<Region>& region);
   Status takeProcessSlot(const std::string& name, uint32_t first);
+  // The path still is this very file, and not another that bears its name now.
+  bool named() const;
   void writeIdentity();
   void removeName();
   void vacate();
@@ -186,7 +191,9 @@ class Region {
   uint32_t slot_ = 0;
   uint64_t generation_ = 0;
   bool owner_ = false;
-  uint64_t inode_ = 0;
+  bool leased_ = false;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
 };
 
 // What a file says of itself, without attaching: for people who look after a machine.

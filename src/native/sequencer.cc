@@ -45,17 +45,27 @@ Sequencer::Sequencer(std::shared_ptr<Region> region, SequencerOptions options)
 Sequencer::~Sequencer() { stop(); }
 
 Status Sequencer::start() {
-  ControlLine& control = region_->header().control;
   if (serverState(*region_) == serverServing || !region_->tryLockLease()) {
     return Status::failed("busy", "its sequencer runs already");
   }
-  // Taking over the order of a predecessor is not built yet: a region serves one epoch.
-  const uint64_t former = p_.observe(control.epoch);
-  if (former != 0) {
-    region_->unlockLease();
+  const Status status = begin();
+  if (!status.ok()) region_->unlockLease();
+  return status;
+}
+
+// Taking over the order of a predecessor is not built yet: a region serves one epoch. One that was begun and never
+// served is nobody's: its block is empty still, and clients may have looked at it, so the same epoch is begun again.
+// SYNC: `state` is published last, and says that all before it is there.
+Status Sequencer::begin() {
+  ControlLine& control = region_->header().control;
+  if (p_.observe(control.state) != servingNone) {
     return Status::failed("busy", "its order was begun by a process that is gone");
   }
-  epoch_ = former + 1;
+  // A server keeps the name as its creator does: nobody could attach to what it serves otherwise.
+  const Status held = region_->hold();
+  if (!held.ok()) return held;
+  const uint64_t begun = p_.observe(control.epoch);
+  epoch_ = begun == 0 ? 1 : begun;
   BlockHeader& block = region_->blockHeader(epoch_);
   p_.write(block.epoch, epoch_);
   p_.write(block.process, uint64_t{region_->slot()});

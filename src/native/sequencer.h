@@ -52,7 +52,7 @@ class Sequencer {
   Sequencer(const Sequencer&) = delete;
   Sequencer& operator=(const Sequencer&) = delete;
 
-  // Takes the lease. Fails with `busy` while another process holds it.
+  // Takes the lease. Fails with `busy` while another process holds it, with `missing` when the region's name is gone.
   Status start();
   void stop();
   bool step();
@@ -148,6 +148,7 @@ class Sequencer {
     Pending batch;
   };
 
+  Status begin();
   bool pass(bool commitNow);
   bool adoptTopics();
   bool adoptClients();

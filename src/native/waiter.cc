@@ -13,12 +13,18 @@ constexpr std::chrono::milliseconds liveness{100};
 
 }  // namespace
 
+// A server that was killed before it served, or never came, is dead when no process lives any more that could be it.
+// SYNC: the state is observed again behind the look at the locks: it may have been served, and stopped, in between. It
+// pairs with the publish of `state` in Sequencer::begin, which follows the fields that say who serves.
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
-  // SYNC: pairs with the publish of `state` in Sequencer::start, which follows the fields that say who serves.
-  const uint32_t state = p.observe(region.header().control.state);
+  uint32_t state = p.observe(region.header().control.state);
+  if (state == servingNone) {
+    if (region.kept()) return serverUnknown;
+    state = p.observe(region.header().control.state);
+    if (state == servingNone) return serverDied;
+  }
   if (state == servingStopped) return serverStopped;
-  if (state == servingNone) return serverUnknown;
   const ControlLine control = p.copyOut(region.header().control);
   return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
 }

@@ -126,7 +126,8 @@ export class CxlMemory extends Context.Service<CxlMemory, {
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
   /**
    * Keeps the region in use for as long as this process is attached, also when the one that created it is gone: others
-   * can attach, and nobody takes it for a leftover. Its name goes with the last process that holds it.
+   * can attach, and nobody takes it for a leftover. Its name goes with the last process that holds it. Fails with
+   * `missing` when the name is gone already, or is another region's by now: attach again.
    */
   readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/CxlMemory") {}

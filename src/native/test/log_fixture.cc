@@ -24,6 +24,16 @@ Geometry tinyGeometry() {
   return g;
 }
 
+std::shared_ptr<Region> namedRegion(const std::string& path) {
+  CreateOptions options;
+  options.path = path;
+  options.geometry = tinyGeometry();
+  options.processName = "creator";
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::create(options, nullptr, region).fault, "none");
+  return region;
+}
+
 std::shared_ptr<Region> anonymousRegion(const Geometry& geometry) {
   CreateOptions options;
   options.geometry = geometry;

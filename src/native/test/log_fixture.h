@@ -21,6 +21,7 @@ namespace ringfence::test {
 Geometry tinyGeometry();
 
 std::shared_ptr<Region> anonymousRegion(const Geometry& geometry);
+std::shared_ptr<Region> namedRegion(const std::string& path);
 
 struct BatchContents {
   uint32_t messages = 0;

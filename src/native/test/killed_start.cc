@@ -1,0 +1,91 @@
+// A server that is killed while it begins to serve, between any two of its writes.
+#include <cstring>
+
+#include "log_fixture.h"
+#include "traced.h"
+#include "waiter.h"
+
+namespace ringfence::test {
+
+namespace {
+
+// What a server writes to begin with.
+struct Begun {
+  ControlLine control;
+  BlockHeader block;
+};
+
+Begun begunIn(const Region& region) {
+  const Publication& p = region.publication();
+  return {p.copyOut(region.header().control), p.copyOut(region.blockHeader(1))};
+}
+
+std::shared_ptr<Region> attach(const std::string& path) {
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::attach({path, "client", false}, region).fault, "none");
+  return region;
+}
+
+// Creates the region, and is killed behind that write of its start. False when it has started before.
+bool killedBehind(uint32_t writes, const std::string& path, std::shared_ptr<Region>& client) {
+  Traced server([&path] {
+    const auto region = namedRegion(path);
+    Sequencer sequencer(region, TestLog::manual());
+    Traced::pauseHere();
+    if (!sequencer.start().ok()) _exit(2);
+    Traced::pauseHere();
+  });
+  server.untilPaused();
+  client = attach(path);
+  Begun before = begunIn(*client);
+  for (uint32_t written = 0; written < writes;) {
+    if (!server.step()) return false;
+    const Begun now = begunIn(*client);
+    if (std::memcmp(&before, &now, sizeof(now)) != 0) written += 1;
+    before = now;
+  }
+  server.kill();
+  return true;
+}
+
+// One batch goes from a publisher to the reader that was attached before anyone served.
+void expectServed(const std::shared_ptr<Region>& server, IndexReader& reader) {
+  TestLog log(server, TestLog::manual());
+  Publishing publishing(log.open(0));
+  CHECK(publishing.publish(0, 0));
+  log.settle();
+  BatchView view{};
+  CHECK_EQUAL(reader.poll(&view, 1), 1);
+  CHECK_EQUAL(view.sessionId, publishing.session());
+}
+
+TEST("a server killed between any two writes of its start is told to its clients as dead, and another can serve") {
+  uint32_t writes = 0;
+  for (bool served = false; !served; writes += 1) {
+    const std::string path = scratchFolder() + "/region" + std::to_string(writes);
+    std::shared_ptr<Region> client;
+    if (!killedBehind(writes, path, client)) break;
+    CHECK_EQUAL(serverState(*client), serverDied);
+    TopicView topic;
+    Claim claim;
+    CHECK_EQUAL(declareTopic(*client, "t", orderSession, 1, topic).fault, "none");
+    CHECK_EQUAL(claimReader(*client, 0, "early", claim).fault, "none");
+    IndexReader reader(client, 0, claim);
+    CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
+    served = client->header().control.state == servingActive;
+    const auto next = attach(path);
+    if (served) {
+      Sequencer sequencer(next, TestLog::manual());
+      CHECK_EQUAL(sequencer.start().fault, "busy");
+    } else {
+      expectServed(next, reader);
+      CHECK_EQUAL(serverState(*client), serverStopped);
+    }
+    CHECK_EQUAL(removeDead(path).fault, served ? "none" : "busy");
+  }
+  CHECK(writes >= 6);
+}
+
+}  // namespace
+
+}  // namespace ringfence::test
