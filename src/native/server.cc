@@ -4,13 +4,14 @@
 
 namespace ringfence {
 
-// Once `state` says that somebody serves, or did, the fields that say who are there: serverState has observed it.
+// Once `state` says that somebody serves, or did, the fields that say who are there. A server that was killed before
+// that has left none: its log's life was that of the region's creator.
 ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();
   ServerView view{serverState(region), false, false, 0, {}};
   uint32_t slot = creatorSlot;
   uint64_t generation = p.observe(region.process(creatorSlot).owner.generation);
-  if (view.state != serverUnknown) {
+  if (p.observe(region.header().control.state) != servingNone) {
     const ControlLine control = p.copyOut(region.header().control);
     slot = control.sequencerProcess;
     generation = control.sequencerGeneration;
