@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
@@ -52,10 +53,14 @@ const subscribe = Effect.gen(function*() {
 })
 
 // It ends with the server's life, by whichever error, and what it had of the region ends with its scope.
-const oneLife = Effect.suspend(() => part === "publish" ? publish : subscribe).pipe(
-  Effect.scoped,
-  Effect.provide(Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))),
-  Effect.exit
-)
+const livingOnce = <E>(work: Effect.Effect<void, E, Log.Client | Scope.Scope>): Effect.Effect<void> =>
+  work.pipe(
+    Effect.scoped,
+    Effect.provide(Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))),
+    Effect.exit,
+    Effect.asVoid
+  )
+
+const oneLife = part === "publish" ? livingOnce(publish) : livingOnce(subscribe)
 
 await Effect.runPromise(Effect.forever(Effect.andThen(oneLife, Effect.sleep(5))))
