@@ -22,6 +22,7 @@ import type { Ring } from "../services/Ring.ts"
 import type { LifelineMissing, Spawner } from "../services/Spawner.ts"
 import * as CxlMemory from "./CxlMemory.ts"
 import type { HeapRegion } from "./memory/HeapRegion.ts"
+import { CurrentHeapRegions, HeapRegions } from "./memory/HeapRegions.ts"
 import { holdLifeline } from "./native/Lifeline.ts"
 import type { NativeRegion } from "./native/NativeRegion.ts"
 import * as ChildProcesses from "./node/ChildProcesses.ts"
@@ -149,6 +150,59 @@ export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, Join
       Layer.provideMerge(CxlMemory.layerAttach({ ...at, processName: name, allowForeign }))
     )
   }))
+
+export interface MemoryOptions extends SwarmOptions, SwarmSizes {
+  /** Which members find each other: those of one test with the same name. Default `memory`. */
+  readonly region?: string | undefined
+}
+
+/**
+ * A member in this heap, in plain TypeScript: what `layerCoordinator`, `layerMember` and `layerChild` provide, by the same
+ * protocol, deterministic under `TestClock`. A test swaps this one layer.
+ *
+ * Members of one test that name the same region are a swarm. Its first member makes the region, and coordinates unless it
+ * says otherwise; when the last is gone, nothing of it is left for the next test. Tests of one process that run at the
+ * same time name different regions, or have each their own by {@link layerMemoryRegions}.
+ *
+ * @example
+ * ```ts
+ * import { Coordinator, Swarm } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const test = Coordinator.use(({ members }) => Effect.sync(members)).pipe(
+ *   Effect.provide(Swarm.layerMemory({ name: "alone" }))
+ * )
+ * ```
+ */
+export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<Member | Ring | Memory, JoinError> => {
+  const { members, name = "member", plainRings, region: regionName = "memory", ringBytes = 64 * 1024, ...rest } =
+    options
+  return Layer.unwrap(Effect.gen(function*() {
+    const regions = yield* CurrentHeapRegions
+    const sizes = { region: regionName, geometry: geometry({ members, plainRings, ringBytes }) }
+    const { isNew, region } = yield* regions.use(regionName, sizes)
+    return layerHeapMember(region, { ...rest, coordinate: rest.coordinate ?? isNew, name })
+  }))
+}
+
+/** A place of its own for the regions of {@link layerMemory}: nothing outside finds them. */
+export const layerMemoryRegions: Layer.Layer<never> = Layer.effect(
+  CurrentHeapRegions,
+  Effect.sync(() => new HeapRegions())
+)
+
+/**
+ * For tests: members of {@link layerMemory} with that name die, as by SIGKILL: from one moment to the next, and nothing is
+ * told to anybody. Nothing that they or their finalizers do afterwards has any effect. True when there was one that lived.
+ */
+export const killMemoryMember = (
+  { name, region = "memory" }: { readonly name: string; readonly region?: string | undefined }
+): Effect.Effect<boolean> =>
+  Effect.map(CurrentHeapRegions, (regions) => {
+    const living = regions.find(region)?.processes.filter((process) => process.isAlive && process.name === name) ?? []
+    for (const process of living) process.kill()
+    return living.length > 0
+  })
 
 /** Starts processes that become members, and invites others. For any member; the coordinator lets them in. */
 export const layerSpawner: Layer.Layer<Spawner, never, SwarmCore | Memory> = Spawning.layer.pipe(

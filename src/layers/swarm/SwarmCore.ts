@@ -95,7 +95,7 @@ export class Core {
     this.messages.mesh = parts.mesh
     this.exchange.mesh = parts.mesh
     this.arrivals = new Arrivals({ ...parts, settled })
-    this.holdings = new Holdings(parts.link, () => this.over)
+    this.holdings = new Holdings(parts.link, () => this.over || this.isDead)
     this.inviting = new Inviting(parts.link, settled, parts.clock, parts.run)
     this.link.onNotice((notice) => this.#take(notice))
   }
@@ -108,6 +108,11 @@ export class Core {
   /** True once this member begins nothing new any more. */
   get over(): boolean {
     return this.#stage !== "active"
+  }
+
+  /** This process is no process of the region any more: a test has killed it. */
+  get isDead(): boolean {
+    return !this.ring.isAlive(this.self.id.slot, this.self.id.generation)
   }
 
   /** The same as an effect. */
@@ -401,7 +406,10 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   run(core.heedLoss(info.name))
   // While the loop above still looks: who leaves may be left itself.
   const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
-  const left = Effect.suspend(() => Effect.ignore(Effect.timeout(core.leave, leavingMillis())))
+  // The dead say nothing, and are not answered: their finalizers would wait, and under a test's clock for ever.
+  const left = Effect.suspend(() =>
+    core.isDead ? Effect.void : Effect.ignore(Effect.timeout(core.leave, leavingMillis()))
+  )
   yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
   return core
 })
