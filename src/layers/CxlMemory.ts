@@ -76,11 +76,8 @@ export const fittedSizes = (
 /** Free bytes where a region at this path would lie. */
 export const freeBytes = (path: string): Effect.Effect<number, RegionError> => freeBytesAt(path, path)
 
-// --- internal ---
-
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-
-const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
+/** Whether a region can have this name. */
+export const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
   namePattern.test(region)
     ? Effect.void
     : Effect.fail(
@@ -91,6 +88,10 @@ const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
         hint: `1 to 64 letters, digits, ".", "_" or "-", not starting with a sign`
       })
     )
+
+// --- internal ---
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 /** The empty path is what the native module makes memory without a name of. */
 const pathUsable = (path: string): Effect.Effect<void, RegionError> =>

@@ -3,18 +3,22 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
-import { RegionError } from "../services/CxlMemory.ts"
+import { RegionError, type RegionFault } from "../services/CxlMemory.ts"
+import { type ProcessId, processIdOf } from "../services/ProcessId.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
-import { attempt, nativeModule } from "./native/Faults.ts"
+import { attempt, faultOf, nativeModule } from "./native/Faults.ts"
 
 export interface RegionSummary {
   readonly path: string
   readonly name: string
   /** False for a file that only bears such a name; `detail` says what is wrong with it. */
   readonly isRegion: boolean
+  /** Why it cannot be attached to, where it cannot. */
+  readonly fault: RegionFault | undefined
   readonly detail: string
   readonly bytes: number
-  readonly creatorPid: number
+  /** The process that created it, where it says so. */
+  readonly creator: ProcessId | undefined
   readonly createdMillis: number
   /** Its sequencer runs, in a process that lives. */
   readonly served: boolean
@@ -29,7 +33,14 @@ export interface RegionSummary {
 export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError> =>
   Effect.map(
     Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectRegion(path))),
-    ({ region, ...found }) => ({ ...found, path, isRegion: region, name: nameOf(path) })
+    ({ fault, foreignPid, pid, region, ...found }): RegionSummary => ({
+      ...found,
+      path,
+      isRegion: region,
+      name: nameOf(path),
+      fault: region ? undefined : faultOf(fault),
+      creator: pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })
+    })
   )
 
 /** Everything in `/dev/shm` that bears a region's name. */

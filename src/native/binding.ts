@@ -60,6 +60,7 @@ export interface NativeProcess {
   readonly slot: number
   readonly generation: number
   readonly pid: number
+  readonly foreignPid?: true
   readonly alive: boolean
   readonly name: string
 }
@@ -75,7 +76,9 @@ export interface NativeInspection {
   readonly region: boolean
   readonly detail: string
   readonly bytes: number
-  readonly creatorPid: number
+  readonly fault: string
+  readonly pid: number
+  readonly foreignPid?: true
   readonly createdMillis: number
   readonly served: boolean
   readonly held: boolean
@@ -102,6 +105,7 @@ export interface NativeSessionReport {
   readonly sessionId: number
   readonly topic: number
   readonly pid: number
+  readonly foreignPid?: true
   readonly endReason: number
   readonly ended: boolean
   readonly batches: number
@@ -115,6 +119,7 @@ export interface NativeGate {
   readonly topic: number
   readonly reader: number
   readonly pid: number
+  readonly foreignPid?: true
   readonly name: string
   readonly behind: number
   readonly sinceNanos: number
@@ -124,6 +129,7 @@ export interface NativeDeadReader {
   readonly topic: number
   readonly reader: number
   readonly pid: number
+  readonly foreignPid?: true
   readonly name: string
 }
 
@@ -157,6 +163,7 @@ export interface NativeTopicState extends NativeTopic {
     readonly cursor: number
     readonly process: number
     readonly pid: number
+    readonly foreignPid?: true
     readonly name: string
   }>
 }
@@ -166,6 +173,7 @@ export interface NativeSessionState {
   readonly sessionId: number
   readonly topic: number
   readonly pid: number
+  readonly foreignPid?: true
   readonly ended: boolean
   readonly batches: number
   readonly messages: number
@@ -241,6 +249,7 @@ export interface NativeServer {
   readonly own: boolean
   /** 0 when it is not known any more. */
   readonly pid: number
+  readonly foreignPid?: true
   readonly name: string
 }
 

@@ -46,7 +46,9 @@ std::string holderOf(const Region& region, off_t at) {
     const uint64_t state = stateOf(owner, at);
     if (state == claimNone || i == region.slot() || !region.processAlive(i, owner.generation)) continue;
     const std::string name(owner.name, strnlen(owner.name, nameBytes));
-    const std::string found = "process \"" + name + "\" (pid " + std::to_string(owner.pid) + ")";
+    const ProcessPid pid = region.pidOf(i);
+    const std::string found = "process \"" + name + "\" (pid " + std::to_string(pid.pid) +
+                              (pid.foreign ? " of another pid namespace)" : ")");
     if (state == claimHeld) return found;
     wants = found;
   }

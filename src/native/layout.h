@@ -85,7 +85,8 @@ struct alignas(lineBytes) BirthLine {  // creator
   uint64_t createdMillis;
   uint32_t creatorPid;
   uint32_t coherence;
-  uint64_t reserved[6];
+  uint64_t creatorPidNamespace;
+  uint64_t reserved[5];
 };
 
 struct alignas(lineBytes) ControlLine {  // the lease holder
@@ -135,8 +136,8 @@ enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
   uint64_t generation;                    // published last
   uint32_t pid;
-  uint32_t naming;  // ClaimState of the names lock
-  uint64_t attachedMillis;
+  uint32_t naming;        // ClaimState of the names lock
+  uint64_t pidNamespace;  // the one that `pid` counts in; 0 not known
   char name[nameBytes];
   uint64_t claiming;  // lock of the slot that it claims, times 4, and its ClaimState; 0 none
 };

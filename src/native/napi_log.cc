@@ -346,7 +346,7 @@ napi_value sequencerSessions(napi_env env, napi_callback_info info) {
     set(env, session, "generation", count(env, report.generation));
     set(env, session, "sessionId", count(env, report.sessionId));
     set(env, session, "topic", count(env, report.topic));
-    set(env, session, "pid", count(env, report.pid));
+    setPid(env, session, report.pid);
     set(env, session, "endReason", count(env, report.endReason));
     set(env, session, "ended", truth(env, report.ended));
     set(env, session, "batches", count(env, report.batches));
@@ -370,7 +370,7 @@ napi_value sequencerGates(napi_env env, napi_callback_info info) {
     napi_create_object(env, &gate);
     set(env, gate, "topic", count(env, report.topic));
     set(env, gate, "reader", count(env, report.reader));
-    set(env, gate, "pid", count(env, report.pid));
+    setPid(env, gate, report.pid);
     set(env, gate, "name", text(env, report.name));
     set(env, gate, "behind", count(env, report.behind));
     set(env, gate, "sinceNanos", count(env, report.sinceNanos));
@@ -390,7 +390,7 @@ napi_value endDead(napi_env env, napi_callback_info info) {
     napi_create_object(env, &reader);
     set(env, reader, "topic", count(env, dead.topic));
     set(env, reader, "reader", count(env, dead.reader));
-    set(env, reader, "pid", count(env, dead.pid));
+    setPid(env, reader, dead.pid);
     set(env, reader, "name", text(env, dead.name));
     napi_set_element(env, out, i++, reader);
   }
@@ -428,13 +428,12 @@ napi_value topicState(napi_env env, const Region& region, uint64_t epoch, const 
     if (claim.generation == 0 || line.attachedGeneration != claim.generation) continue;
     if (line.detachedGeneration == claim.generation) continue;
     if (p.read(region.readerEnd(epoch, view.index, i).endedGeneration) == claim.generation) continue;
-    const bool known = claim.process < region.layout().geometry.processes;
     napi_value reader;
     napi_create_object(env, &reader);
     put(env, reader, "reader", i);
     put(env, reader, "cursor", line.cursor);
     put(env, reader, "process", claim.process);
-    put(env, reader, "pid", known ? p.read(region.process(claim.process).owner.pid) : 0);
+    setPid(env, reader, region.pidOf(claim.process));
     set(env, reader, "name", text(env, std::string(claim.name, strnlen(claim.name, nameBytes))));
     napi_set_element(env, readers, n++, reader);
   }
@@ -488,13 +487,12 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   const SessionLine::Acknowledged acks = p.copyOut(region.sessionLine(epoch, client).acknowledged);
   const SessionLine::Pressure pressure = p.copyOut(region.sessionLine(epoch, client).pressure);
   const bool adopted = acks.generation == claim.generation;
-  const bool known = claim.process < region.layout().geometry.processes;
   napi_value out;
   napi_create_object(env, &out);
   put(env, out, "client", client);
   put(env, out, "sessionId", sessionIdOf(region.layout().geometry, client, claim.generation));
   put(env, out, "topic", claim.topic);
-  put(env, out, "pid", known ? p.read(region.process(claim.process).owner.pid) : 0);
+  setPid(env, out, region.pidOf(claim.process));
   set(env, out, "ended", truth(env, sessionOver(region, client, claim.generation)));
   put(env, out, "batches", adopted ? acks.batches : 0);
   put(env, out, "messages", adopted ? acks.messages : 0);

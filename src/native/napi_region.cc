@@ -141,7 +141,7 @@ napi_value processes(napi_env env, napi_callback_info info) {
     napi_create_object(env, &process);
     set(env, process, "slot", count(env, view.slot));
     set(env, process, "generation", count(env, view.generation));
-    set(env, process, "pid", count(env, view.pid));
+    setPid(env, process, view.pid);
     set(env, process, "alive", truth(env, view.alive));
     set(env, process, "name", text(env, view.name));
     napi_set_element(env, out, i++, process);
@@ -227,7 +227,7 @@ napi_value server(napi_env env, napi_callback_info info) {
   set(env, out, "state", count(env, view.state));
   set(env, out, "alive", truth(env, view.alive));
   set(env, out, "own", truth(env, view.own));
-  set(env, out, "pid", count(env, view.pid));
+  setPid(env, out, view.pid);
   set(env, out, "name", text(env, view.name));
   return out;
 }
@@ -250,7 +250,8 @@ napi_value inspectRegion(napi_env env, napi_callback_info info) {
   set(env, out, "region", truth(env, found.region));
   set(env, out, "detail", text(env, found.detail));
   set(env, out, "bytes", count(env, found.bytes));
-  set(env, out, "creatorPid", count(env, found.creatorPid));
+  set(env, out, "fault", text(env, found.fault));
+  setPid(env, out, found.creator);
   set(env, out, "createdMillis", count(env, found.createdMillis));
   set(env, out, "served", truth(env, found.served));
   set(env, out, "held", truth(env, found.held));

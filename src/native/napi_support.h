@@ -94,6 +94,12 @@ inline void set(napi_env env, napi_value object, const char* name, napi_value va
   napi_set_named_property(env, object, name, value);
 }
 
+// The number of a process, and `foreignPid` where it counts in another pid namespace.
+inline void setPid(napi_env env, napi_value object, const ProcessPid& process) {
+  set(env, object, "pid", count(env, process.pid));
+  if (process.foreign) set(env, object, "foreignPid", truth(env, true));
+}
+
 // An Error with `fault`, and the sizes where they matter.
 napi_value faultOf(napi_env env, const Status& status);
 napi_value throwFault(napi_env env, const Status& status);

@@ -83,7 +83,31 @@ std::string absolute(const std::string& path) {
   return std::string(folder) + "/" + path;
 }
 
+// A region that is being made: `<path>.creating-` and eight digits of its own. Nothing else is taken for one, as it would
+// be removed when no process holds it.
 constexpr const char* temporaryMark = ".creating-";
+constexpr size_t temporaryDigits = 8;
+
+bool isTemporaryOf(const std::string& name, const std::string& prefix) {
+  return name.size() == prefix.size() + temporaryDigits && name.compare(0, prefix.size(), prefix) == 0 &&
+         name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string::npos;
+}
+
+bool isTemporary(const std::string& path) {
+  const size_t mark = path.rfind(temporaryMark);
+  return mark != std::string::npos && isTemporaryOf(path, path.substr(0, mark) + temporaryMark);
+}
+
+// The pid namespace that this process counts in, by its inode; 0 where the system does not say.
+uint64_t ownPidNamespace() {
+  struct stat own{};
+  return stat("/proc/self/ns/pid", &own) == 0 ? static_cast<uint64_t>(own.st_ino) : 0;
+}
+
+ProcessPid seenFromHere(uint32_t pid, uint64_t pidNamespace) {
+  static const uint64_t own = ownPidNamespace();
+  return {pid, pidNamespace != 0 && own != 0 && pidNamespace != own};
+}
 
 // Temporary files of creators that died before they published: their lock is free. It is taken, so that a creator that
 // has just made its file and not locked it yet finds that out.
@@ -93,7 +117,7 @@ void removeAbandoned(const std::string& path) {
   DIR* dir = opendir(folder.c_str());
   if (dir == nullptr) return;
   while (const dirent* found = readdir(dir)) {
-    if (std::strncmp(found->d_name, prefix.c_str(), prefix.size()) != 0) continue;
+    if (!isTemporaryOf(found->d_name, prefix)) continue;
     const std::string file = folder + found->d_name;
     const int fd = open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) continue;
@@ -151,35 +175,63 @@ void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
   }
 }
 
+// Why a file that is looked at as a region cannot be opened.
+Status openFailed(const std::string& path) {
+  const int error = errno;
+  if (error == ENOENT || error == ENOTDIR) return Status::failed("missing", "there is no such region");
+  if (error == ELOOP) {
+    char target[256];
+    const ssize_t count = readlink(path.c_str(), target, sizeof(target));
+    const std::string to = count > 0 ? " to " + std::string(target, static_cast<size_t>(count)) : "";
+    return Status::failed("notRegion", "it is a symbolic link" + to + ", which is not followed");
+  }
+  if (error == EISDIR) return Status::failed("notRegion", "it is a folder");
+  if (error == ENXIO || error == ENODEV) return Status::failed("notRegion", "it is not a file");
+  struct stat file{};
+  if (error == EACCES) {
+    const bool known = stat(path.c_str(), &file) == 0;
+    const std::string owner = known ? "it belongs to user " + std::to_string(file.st_uid) + ", and " : "";
+    return Status::failed("notPermitted", owner + "its permissions do not let this user in");
+  }
+  errno = error;
+  return Status::failed("system", systemError("it cannot be opened"));
+}
+
+int openRegion(const std::string& path) {
+  // Not to wait for the other end of a pipe, nor to be given a terminal.
+  return open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+// Foreign memory is only as honest as all who may write there: its owner, and the group that it lets in.
+Status ownerAllowed(const struct stat& file, bool allowForeign) {
+  if (file.st_uid == geteuid()) return Status::fine();
+  const std::string owner = "it belongs to user " + std::to_string(file.st_uid);
+  if ((file.st_mode & S_IWOTH) != 0) return Status::failed("notPermitted", owner + ", and every user may write to it");
+  if (allowForeign) return Status::fine();
+  if ((file.st_mode & S_IWGRP) == 0) return Status::failed("foreignOwner", owner);
+  return Status::failed("foreignOwner", owner + ", who shares it with group " + std::to_string(file.st_gid));
+}
+
 Status openExisting(const std::string& path, bool allowForeign, int& fd, struct stat& file) {
-  fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) {
-    if (errno == ENOENT) return Status::failed("missing", "there is no such region");
-    struct stat foreign{};
-    if (errno == EACCES && stat(path.c_str(), &foreign) == 0 && foreign.st_uid != geteuid()) {
-      return Status::failed("foreignOwner", "it belongs to user " + std::to_string(foreign.st_uid));
-    }
-    if (errno == ELOOP) return Status::failed("corrupt", "it is a symbolic link, which is not followed");
-    if (errno == EISDIR) return Status::failed("corrupt", "it is not a file");
-    return Status::failed("system", systemError("opening the region"));
-  }
+  fd = openRegion(path);
+  if (fd < 0) return openFailed(path);
   if (fstat(fd, &file) != 0) return Status::failed("system", systemError("reading the region's size"));
-  if (!S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode)) return Status::failed("corrupt", "it is not a file");
-  if (!allowForeign && file.st_uid != geteuid()) {
-    return Status::failed("foreignOwner", "it belongs to user " + std::to_string(file.st_uid));
-  }
-  return Status::fine();
+  if (!S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode)) return Status::failed("notRegion", "it is not a file");
+  return ownerAllowed(file, allowForeign);
 }
 
 // Reads the first page without mapping anything, so that a short file cannot hurt.
 Status readHeader(int fd, uint64_t fileBytes, Header& header) {
+  uint64_t magic = 0;
+  if (pread(fd, &magic, sizeof(magic), 0) != static_cast<ssize_t>(sizeof(magic)) || magic != regionMagic) {
+    return Status::failed("notRegion", "it is not a ringfence region");
+  }
   if (fileBytes < sizeof(Header)) {
     return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " bytes, less than a header");
   }
   if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
     return Status::failed("system", systemError("reading the header"));
   }
-  if (header.identity.magic != regionMagic) return Status::failed("corrupt", "it is not a ringfence region");
   if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
     char text[160];
     std::snprintf(text, sizeof(text), "it has layout version %u (%016llx), this program knows version %u (%016llx)",
@@ -219,7 +271,7 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     slot_ = i;
     generation_ = owner.generation + 1 == 0 ? 1 : owner.generation + 1;
     owner.pid = static_cast<uint32_t>(getpid());
-    owner.attachedMillis = wallNanos() / 1'000'000;
+    owner.pidNamespace = ownPidNamespace();
     owner.naming = claimNone;
     owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
@@ -242,6 +294,7 @@ void Region::writeIdentity() {
   head.geometry.geometry = layout_.geometry;
   head.birth.createdMillis = wallNanos() / 1'000'000;
   head.birth.creatorPid = static_cast<uint32_t>(getpid());
+  head.birth.creatorPidNamespace = ownPidNamespace();
   head.birth.coherence = static_cast<uint32_t>(publication_.coherence());
   publication_.wrote(&head, sizeof(head));
   publication_.storeFence();
@@ -311,10 +364,11 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
 
 // Permissions, room, mapping, the creator's slot, and last what makes it a region.
 Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
-  if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
   if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
     return Status::failed("system", systemError("setting the group"));
   }
+  // Never for everyone: modes that say so are refused before this.
+  if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
   Status status = reserve(fd_, layout_.regionBytes, progress);
   if (status.ok()) status = adopt(fd_, layout_.regionBytes);
   if (!status.ok()) return status;
@@ -459,11 +513,18 @@ std::vector<ProcessView> Region::processes() const {
   for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
     const ProcessOwner owner = publication_.copyOut(process(i).owner);
     if (owner.generation == 0) continue;
-    ProcessView view{i, owner.generation, owner.pid, processAlive(i, owner.generation), {}};
+    ProcessView view{i, owner.generation, seenFromHere(owner.pid, owner.pidNamespace),
+                     processAlive(i, owner.generation), {}};
     view.name.assign(owner.name, strnlen(owner.name, nameBytes));
     views.push_back(std::move(view));
   }
   return views;
+}
+
+ProcessPid Region::pidOf(uint64_t slot) const {
+  if (slot >= layout_.geometry.processes) return {};
+  const ProcessOwner& owner = process(slot).owner;
+  return seenFromHere(publication_.read(owner.pid), publication_.read(owner.pidNamespace));
 }
 
 bool Region::tryLockLease() {
@@ -511,44 +572,38 @@ Rung Region::wakeProcess(uint32_t slot, uint32_t reasons) const {
 
 Inspection inspect(const std::string& path) {
   Inspection found;
-  found.temporary = path.find(temporaryMark) != std::string::npos;
-  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) {
-    found.detail = systemError("cannot be opened");
-    return found;
-  }
+  found.temporary = isTemporary(path);
   struct stat file{};
+  int fd = -1;
   Header header{};
-  if (fstat(fd, &file) == 0) {
+  Status status = openExisting(path, true, fd, file);
+  if (fd >= 0) {
     found.bytes = static_cast<uint64_t>(file.st_size);
-    const Status status = readHeader(fd, found.bytes, header);
-    found.region = status.ok();
-    found.detail = status.detail;
+    if (status.ok()) status = readHeader(fd, found.bytes, header);
   }
+  found.region = status.ok();
+  found.fault = status.ok() ? "" : status.fault;
+  found.detail = status.detail;
   if (found.region) {
-    found.creatorPid = header.birth.creatorPid;
+    found.creator = seenFromHere(header.birth.creatorPid, header.birth.creatorPidNamespace);
     found.createdMillis = header.birth.createdMillis;
     for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
     found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);
     found.held = lockHeld(fd, holdLock);
-  } else if (lockHeld(fd, processLocks)) {
+  } else if (fd >= 0 && lockHeld(fd, processLocks)) {
     found.attached = 1;
   }
-  close(fd);
+  if (fd >= 0) close(fd);
   return found;
 }
 
 Status removeDead(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  const int fd = openRegion(path);
   if (fd < 0) {
-    if (errno == ENOENT) return Status::fine();
-    struct stat foreign{};
-    if (errno == EACCES && stat(path.c_str(), &foreign) == 0 && foreign.st_uid != geteuid()) {
-      return Status::failed("foreignOwner", "it belongs to user " + std::to_string(foreign.st_uid));
-    }
-    return Status::failed("system", systemError("opening the region"));
+    const Status status = openFailed(path);
+    return std::strcmp(status.fault, "missing") == 0 ? Status::fine() : status;
   }
   struct stat mine{};
   fstat(fd, &mine);
@@ -556,9 +611,9 @@ Status removeDead(const std::string& path) {
   const bool read = pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic));
   Status status = Status::fine();
   if (mine.st_uid != geteuid()) {
-    status = Status::failed("foreignOwner", "it belongs to user " + std::to_string(mine.st_uid));
-  } else if (path.find(temporaryMark) == std::string::npos && (!read || magic != regionMagic)) {
-    status = Status::failed("corrupt", "it is not a ringfence region, so it is left alone");
+    status = Status::failed("notPermitted", "it belongs to user " + std::to_string(mine.st_uid) + ", who alone removes it");
+  } else if (!S_ISREG(mine.st_mode) || (!isTemporary(path) && (!read || magic != regionMagic))) {
+    status = Status::failed("notRegion", "it is not a ringfence region, so it is left alone");
   } else if (!tryLock(fd, processLocks + creatorSlot)) {
     status = Status::failed("busy", "the process that created it is alive");
   } else if (lockHeld(fd, leaseLock)) {

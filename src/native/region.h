@@ -51,10 +51,16 @@ struct AttachOptions {
   bool allowForeign = false;
 };
 
+// A process id as its process sees it. A foreign one counts in another pid namespace: here it is another process, or none.
+struct ProcessPid {
+  uint32_t pid = 0;
+  bool foreign = false;
+};
+
 struct ProcessView {
   uint32_t slot;
   uint64_t generation;
-  uint32_t pid;
+  ProcessPid pid;
   bool alive;
   std::string name;
 };
@@ -141,6 +147,8 @@ class Region {
   // True while the operating system holds the byte lock of that incarnation of the slot.
   bool processAlive(uint32_t slot, uint64_t generation) const;
   std::vector<ProcessView> processes() const;
+  // Of the process that was last seen in the slot; 0 where there is none.
+  ProcessPid pidOf(uint64_t slot) const;
 
   // The open file, to whose bytes locks are put (byte_lock.h); negative once it is closed.
   int file() const { return fd_; }
@@ -199,9 +207,10 @@ class Region {
 // What a file says of itself, without attaching: for people who look after a machine.
 struct Inspection {
   bool region = false;      // it is one of ours, of this layout
-  std::string detail;       // why not, or what is wrong with it
+  const char* fault = "";   // why not: as the status of an attachment to it
+  std::string detail;       // what is wrong with it
   uint64_t bytes = 0;
-  uint32_t creatorPid = 0;
+  ProcessPid creator;
   uint64_t createdMillis = 0;
   bool served = false;
   bool held = false;        // its creator lives, or somebody else who keeps it in use

@@ -772,7 +772,7 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
         if (region_->processAlive(claim.process, claim.processGeneration)) continue;
         if (p_.observe(slot.claim.generation) != claim.generation) continue;  // it was just taken again
         p_.publish(end, claim.generation);
-        const uint32_t pid = claim.process < g_.processes ? p_.read(region_->process(claim.process).owner.pid) : 0;
+        const ProcessPid pid = region_->pidOf(claim.process);
         ended.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes))});
         changed = true;
       }
@@ -801,7 +801,7 @@ std::vector<SessionReport> Sequencer::sessions() {
   for (uint32_t i = 0; i < g_.clients; i += 1) {
     const Session& s = sessions_[i];
     if (s.generation == 0) continue;
-    const uint32_t pid = s.process < g_.processes ? p_.read(region_->process(s.process).owner.pid) : 0;
+    const ProcessPid pid = region_->pidOf(s.process);
     reports.push_back({i, s.generation, s.id, s.topic, s.process, pid, s.endReason, !s.active, s.expected,
                        s.expectedMessages, s.held, s.purged, s.gapSinceNanos});
   }
@@ -817,7 +817,7 @@ std::vector<GateReport> Sequencer::gates() {
     const uint32_t i = static_cast<uint32_t>(topic.gating - 1);
     const ReaderSlot& slot = region_->reader(t, i);
     const ReaderClaim claim = p_.copyOut(slot.claim);
-    const uint32_t pid = claim.process < g_.processes ? p_.read(region_->process(claim.process).owner.pid) : 0;
+    const ProcessPid pid = region_->pidOf(claim.process);
     const uint64_t cursor = p_.observe(slot.line.cursor);
     reports.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
                        cursor < topic.committed ? topic.committed - cursor : 0, topic.gatingSinceNanos});

@@ -34,13 +34,16 @@ struct SequencerCounters {
 struct SessionReport {
   uint32_t client;
   uint64_t generation, sessionId;
-  uint32_t topic, process, pid, endReason;
+  uint32_t topic, process;
+  ProcessPid pid;
+  uint32_t endReason;
   bool ended;
   uint64_t batches, messages, held, purged, gapSinceNanos;
 };
 
 struct GateReport {
-  uint32_t topic, reader, pid;
+  uint32_t topic, reader;
+  ProcessPid pid;
   std::string name;
   uint64_t behind, sinceNanos;
 };
@@ -61,7 +64,8 @@ class Sequencer {
 
   // Ends what belonged to processes that are dead, and tells which readers those were.
   struct DeadReader {
-    uint32_t topic, reader, pid;
+    uint32_t topic, reader;
+    ProcessPid pid;
     std::string name;
   };
   std::vector<DeadReader> endDead();  // also brings up to date what readers have taken while nothing else moved

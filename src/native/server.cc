@@ -8,7 +8,7 @@ namespace ringfence {
 // that has left none: its log's life was that of the region's creator.
 ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();
-  ServerView view{serverState(region), false, false, 0, {}};
+  ServerView view{serverState(region), false, false, {}, {}};
   uint32_t slot = creatorSlot;
   uint64_t generation = p.observe(region.process(creatorSlot).owner.generation);
   if (p.observe(region.header().control.state) != servingNone) {
@@ -21,7 +21,7 @@ ServerView serverOf(const Region& region) {
   view.own = slot == region.slot() && generation == region.generation();
   const ProcessOwner owner = p.copyOut(region.process(slot).owner);
   if (owner.generation != generation) return view;
-  view.pid = owner.pid;
+  view.pid = region.pidOf(slot);
   view.name.assign(owner.name, strnlen(owner.name, nameBytes));
   return view;
 }

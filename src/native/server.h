@@ -13,7 +13,7 @@ struct ServerView {
   // Whose life is the log's: its server, or the region's creator while nobody serves yet.
   bool alive;
   bool own;       // it is this process
-  uint32_t pid;   // 0: its place in the process table is another's by now
+  ProcessPid pid;  // 0: its place in the process table is another's by now
   std::string name;
 };
 

@@ -13,14 +13,14 @@ import { pathOf, type Target } from "./target.ts"
 /** Runs the work attached to the region, once its log is served: within two seconds, or within the deadline if that is less. */
 export const asClient = <A, E, R>(
   target: Target,
-  processName: string,
+  options: { readonly processName: string; readonly allowForeign: boolean },
   work: Effect.Effect<A, E, R | Scope.Scope>,
   deadlineMillis = Infinity
 ) =>
   served(target, Math.min(deadlineMillis, startMillis)).pipe(
     Effect.andThen(work),
     Effect.scoped,
-    Effect.provide(Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ ...target, processName }))))
+    Effect.provide(Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ ...target, ...options }))))
   )
 
 // --- internal ---

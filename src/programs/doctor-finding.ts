@@ -13,15 +13,21 @@ export type RegionStatus =
   | "left over"
   /** It was to become a region, and whoever created it is dead. */
   | "half created"
-  /** It cannot be attached to: truncated, damaged, of another version, or no region at all. */
+  /** It is a region that cannot be attached to: truncated, damaged, of another version. */
   | "unusable"
-  /** It belongs to another user. */
+  /** A file of somebody's, a folder, a link: it only bears such a name, and is left alone. */
+  | "no region"
+  /** This user may not look into it. */
   | "not accessible"
+  | "missing"
   | "removed"
 
 export interface Finding extends RegionSummary {
   readonly status: RegionStatus
 }
+
+/** What was asked for is not there, or cannot be looked at. */
+export const isOutOfReach = ({ status }: Finding): boolean => status === "missing" || status === "not accessible"
 
 export const findingOf = (region: RegionSummary): Finding => ({ ...region, status: statusOf(region) })
 
@@ -34,8 +40,10 @@ const leftovers = new Set<RegionStatus>(["left over", "half created", "unusable"
 
 const statusOf = (region: RegionSummary): RegionStatus => {
   if (region.served) return "served"
-  if (!region.isRegion && region.bytes === 0 && region.detail.startsWith("cannot be opened")) return "not accessible"
+  if (region.fault === "missing") return "missing"
+  if (region.fault === "notPermitted" || region.fault === "system") return "not accessible"
   if (region.temporary) return region.attached > 0 ? "being created" : "half created"
+  if (region.fault === "notRegion") return "no region"
   if (!region.isRegion) return region.attached > 0 ? "in use" : "unusable"
   return region.held ? "in use" : "left over"
 }

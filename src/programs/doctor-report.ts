@@ -1,6 +1,7 @@
 /**
  * What `ringfence doctor` found, as a report.
  */
+import { showPid } from "../services/ProcessId.ts"
 import type { Finding } from "./doctor-finding.ts"
 import { formatBytes, plural } from "./quantities.ts"
 import { table } from "./report.ts"
@@ -27,7 +28,7 @@ const row = (region: Finding): ReadonlyArray<string> => [
   region.name,
   region.status,
   formatBytes(region.bytes),
-  region.creatorPid > 0 ? `pid ${region.creatorPid}` : "-",
+  region.creator === undefined ? "-" : showPid(region.creator),
   String(region.attached),
   region.path,
   region.detail

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Regions from "../layers/Regions.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag } from "./config.ts"
-import { type Finding, findingOf, isLeftover } from "./doctor-finding.ts"
+import { type Finding, findingOf, isLeftover, isOutOfReach } from "./doctor-finding.ts"
 import { describeDoctor, type DoctorReport } from "./doctor-report.ts"
 import { plural } from "./quantities.ts"
 import { printReport } from "./report.ts"
@@ -26,6 +26,15 @@ export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("Leftov
   }
 }
 
+/** What was to be looked at is not there, or not for this user. */
+export class RegionsOutOfReach extends Schema.TaggedError<RegionsOutOfReach>()("RegionsOutOfReach", {
+  regions: Schema.Array(Schema.Struct({ path: Schema.String, detail: Schema.String }))
+}) {
+  override get message(): string {
+    return this.regions.map(({ detail, path }) => `${path}: ${detail}`).join("; ")
+  }
+}
+
 const settings = { json: jsonSetting }
 
 const inputs = {
@@ -37,6 +46,7 @@ const inputs = {
   path: Flag.String("path").pipe(
     Flag.withMetavar("file"),
     Flag.withDescription("Look at a region in a file too; may be repeated"),
+    Flag.filter((path) => path !== "", () => "no file is named"),
     Flag.atLeast(0)
   ),
   repair: Flag.Boolean("repair").pipe(
@@ -54,7 +64,7 @@ export const doctor = Command.make(
   Command.withDescription(
     lines(
       "Lists the regions in shared memory, who serves and uses them, and what dead processes left. Ends with exit code 1",
-      "when something is left over and was not removed."
+      "when something is left over and was not removed, and 3 when a region that was named is not there."
     )
   ),
   Command.withShortDescription("List regions and what dead processes left"),
@@ -73,23 +83,32 @@ interface Inputs {
 }
 
 const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repair }: Inputs) {
-  const summaries = yield* Effect.all([regionsInMemory(region), Effect.forEach(path, Regions.inspect)])
-  const seen = summaries.flat().map(findingOf)
+  const inMemory = yield* regionsInMemory(region)
+  const seen = [...inMemory, ...yield* Effect.forEach(path, Regions.inspect)].map(findingOf)
   const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
   const count = findings.filter(isLeftover).length
   const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
   yield* printReport(json, report, describeDoctor)
   if (count > 0) return yield* new LeftoversFound({ count, repairTried: repair })
+  // What else lies in shared memory is there for others: only what was named must be there for this user.
+  const named = Option.isSome(region) ? findings : findings.slice(inMemory.length)
+  const missing = named.filter(isOutOfReach)
+  if (missing.length > 0) {
+    return yield* new RegionsOutOfReach({ regions: missing.map(({ detail, path }) => ({ path, detail })) })
+  }
 })
 
 const regionsInMemory = (region: Option.Option<string>) =>
   Option.match(region, {
     onNone: () => Regions.list,
-    onSome: (name) =>
-      Effect.map(Regions.list, (regions) =>
-        regions.filter(({ path }) =>
-          path === CxlMemory.regionPath(name) || path.startsWith(`${CxlMemory.regionPath(name)}.creating-`)
-        ))
+    onSome: Effect.fnUntraced(function*(name: string) {
+      yield* CxlMemory.nameUsable(name)
+      const path = CxlMemory.regionPath(name)
+      const found = (yield* Regions.list).filter((region) =>
+        region.path === path || region.path.startsWith(`${path}.creating-`)
+      )
+      return found.length === 0 ? [yield* Regions.inspect(path)] : found
+    })
   })
 
 // Whether its owner is really dead is checked again, under the region's locks, by whoever removes it.

@@ -6,9 +6,10 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
-import { RegionError, type RegionFault } from "../services/CxlMemory.ts"
+import { RegionError } from "../services/CxlMemory.ts"
 import { flagsOfSizes } from "./size-settings.ts"
 import { writeNotice } from "./standard-streams.ts"
+import { flagsTo } from "./target.ts"
 
 /** The exit codes of every `ringfence` command. */
 export const exitCode = {
@@ -87,6 +88,8 @@ const codes: Readonly<Record<string, number>> = {
   OutputClosed: exitCode.ok,
   OutputFailed: exitCode.output,
   LeftoversFound: exitCode.checkFailed,
+  GroupUnusable: exitCode.usage,
+  RegionsOutOfReach: exitCode.unavailable,
   ConfigError: exitCode.usage,
   SettingInvalid: exitCode.usage,
   TargetAmbiguous: exitCode.usage,
@@ -123,20 +126,40 @@ const hints: Readonly<Record<string, string>> = {
   LogCorrupt: "start `ringfence serve` again"
 }
 
-/** The same for the faults of a region, instead of what the error says. */
-const regionHints: Readonly<Partial<Record<RegionFault, string>>> = {
-  missing: "start `ringfence serve` for it, or check the name; `ringfence doctor` lists what there is",
-  exists: "publish and subscribe to it, or choose another name with --region",
-  foreignOwner: "run this as that user",
-  full: "wait for others to end; `ringfence serve --clients` makes room for more sessions",
-  unsupported: ""
+/** The same for the faults of a region, instead of what the error says; `at` is how its commands name the region. */
+const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string => {
+  const at = flagsTo(region.includes("/") ? { path: region } : { region })
+  switch (fault) {
+    case "missing":
+      return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists what there is`
+    case "exists":
+    case "busy":
+      return `\`ringfence doctor\` shows who uses it; serve another one with --${
+        region.includes("/") ? "path" : "region"
+      }`
+    case "corrupt":
+    case "truncated":
+      return `\`ringfence doctor${at} --repair\` removes it when no process uses it`
+    case "versionMismatch":
+      return "use the version of ringfence that made it; `ringfence doctor --repair` removes it when no process uses it"
+    case "foreignOwner":
+      return "--allow-foreign uses it, if you trust that user and the group; a server needs another name"
+    case "noSpace":
+      return spaceHint(flagsOfSizes(sizes))
+    case "notServing":
+      return `start \`ringfence serve${at}\` again`
+    case "full":
+      return "wait for others to end; `ringfence serve --clients` makes room for more sessions"
+    case "unsupported":
+      return ""
+    default:
+      return hint
+  }
 }
 
 const messageOf = (error: unknown): string => {
   if (!(error instanceof RegionError)) return error instanceof Error ? error.message : String(error)
-  const { fault, sizes = [] } = error
-  const hint = fault === "noSpace" ? spaceHint(flagsOfSizes(sizes)) : regionHints[fault] ?? error.hint
-  return new RegionError({ ...error, hint }).message
+  return new RegionError({ ...error, hint: regionHint(error) }).message
 }
 
 const spaceHint = (flags: ReadonlyArray<string>): string => {

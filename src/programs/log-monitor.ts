@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { waitingLine } from "../services/AckTracker.ts"
 import { Diagnostics, type LogSnapshot } from "../services/Diagnostics.ts"
+import { showPid } from "../services/ProcessId.ts"
 import { exitCode } from "./exit.ts"
 
 /** Nothing was ordered or delivered for a long time. */
@@ -63,8 +64,8 @@ export const watch = Effect.fnUntraced(function*(
 const waitingIn = (snapshot: LogSnapshot): ReadonlyArray<string> => [
   ...snapshot.sessions.filter(({ state }) => state === "open").map(({ acks }) => waitingLine(acks)),
   ...snapshot.topics.flatMap(({ readers }) =>
-    readers.filter(({ behindBatches }) => behindBatches > 0).map(({ behindBatches, name, pid }) =>
-      `subscriber "${name}" (pid ${pid}) is ${behindBatches} batches behind`
+    readers.filter(({ behindBatches }) => behindBatches > 0).map((reader) =>
+      `subscriber "${reader.name}" (${showPid(reader)}) is ${reader.behindBatches} batches behind`
     )
   )
 ]

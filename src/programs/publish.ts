@@ -16,6 +16,7 @@ import { sendRecords } from "./publish-records.ts"
 import { describePublished, publishedReport, type PublishTally } from "./publish-report.ts"
 import { bytesFlag, millisFlag, plural } from "./quantities.ts"
 import { lineCutter, pieceCutter } from "./record-cutter.ts"
+import { foreignSetting } from "./region-access.ts"
 import { printReport } from "./report.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { type Target, targetOf, targetSettings } from "./target.ts"
@@ -29,6 +30,7 @@ const showMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000
 const settings = {
   ...targetSettings,
   ...levelSettings,
+  allowForeign: foreignSetting,
   recordBytes: openSetting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
     description: "Cut the input into records of this size instead of lines; the last may be shorter",
     shown: "lines"
@@ -90,7 +92,12 @@ interface Inputs {
 const publishTo = Effect.fnUntraced(function*(target: Target, values: Values, { paths, topic }: Inputs) {
   const inputs = yield* openInputs(paths)
   if (paths.length === 0) yield* sayTerminalInput
-  yield* asClient(target, "publish", publishInputs(inputs, topic, values), values.deadlineMillis)
+  yield* asClient(
+    target,
+    { processName: "publish", allowForeign: values.allowForeign },
+    publishInputs(inputs, topic, values),
+    values.deadlineMillis
+  )
 })
 
 const sayTerminalInput = Effect.flatMap(

@@ -20,9 +20,9 @@ export const millisFlag = (name: string): Flag.Flag<number> =>
   )
 
 /** A whole number within bounds. */
-export const countFlag = (name: string, most: number): Flag.Flag<number> =>
+export const countFlag = (name: string, most: number, least = 1): Flag.Flag<number> =>
   Flag.Int(name).pipe(
-    Flag.filter((count) => count >= 1 && count <= most, (count) => `${count} is not between 1 and ${most}`)
+    Flag.filter((count) => count >= least && count <= most, (count) => `${count} is not between ${least} and ${most}`)
   )
 
 export const formatBytes = (bytes: number): string => {

@@ -2,6 +2,7 @@
  * What `ringfence serve` tells while it runs: events as lines.
  */
 import type { LogSnapshot } from "../services/Diagnostics.ts"
+import { type ProcessId, showPid } from "../services/ProcessId.ts"
 import type { SequencerEvent } from "../services/Sequencer.ts"
 import { formatBytes, formatCount, plural } from "./quantities.ts"
 import { flagsTo, type Target } from "./target.ts"
@@ -58,9 +59,9 @@ export const describeEvent = (event: SequencerEvent): string => {
         batches(event.purgedBatches)
       } dropped`
     case "ReaderEnded":
-      return `subscriber "${event.reader}" of "${event.topic}" (pid ${event.pid}) died and holds nothing any more`
+      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) died and holds nothing any more`
     case "ReaderStalled":
-      return `subscriber "${event.reader}" of "${event.topic}" (pid ${event.pid}) holds publishers up: it is ${
+      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds publishers up: it is ${
         batches(event.behindBatches)
       } behind`
     case "SessionGap":
@@ -76,5 +77,8 @@ const batches = (count: number): string => `${formatCount(count)} ${count === 1 
 
 const ends = { closed: "closed", died: "its process died", corrupt: "its lane held an invalid batch" } as const
 
-const who = (event: { readonly sessionId: number; readonly topic: string; readonly pid?: number }): string =>
-  `session ${event.sessionId} of "${event.topic}"${event.pid === undefined ? "" : ` (pid ${event.pid})`}`
+const who = (event: { readonly sessionId: number; readonly topic: string } & Partial<ProcessId>): string => {
+  const { foreignPid, pid, sessionId, topic } = event
+  const process = pid === undefined ? "" : ` (${showPid(foreignPid === true ? { pid, foreignPid } : { pid })})`
+  return `session ${sessionId} of "${topic}"${process}`
+}

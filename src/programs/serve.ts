@@ -5,7 +5,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
@@ -15,6 +14,8 @@ import * as Topic from "../services/Topic.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { Ending } from "./main.ts"
 import { endPrefault, showPrefault } from "./prefault-progress.ts"
+import { countFlag } from "./quantities.ts"
+import { accessSettings, groupIdOf } from "./region-access.ts"
 import { printEvent } from "./report.ts"
 import { describeEvent, describeServing, isNotable, servingEvent } from "./serve-events.ts"
 import { sizeSettings } from "./size-settings.ts"
@@ -22,28 +23,18 @@ import { type Target, targetOf, targetSettings } from "./target.ts"
 import { topicsFlag } from "./topic-flags.ts"
 import { lines } from "./usage.ts"
 
-const modeFlag = (name: string): Flag.Flag<number> =>
-  Flag.String(name).pipe(
-    Flag.withMetavar("octal"),
-    Flag.filterMap(
-      (text) => /^0?[0-7]{3}$/.test(text) ? Option.some(Number.parseInt(text, 8)) : Option.none(),
-      (text) => `"${text}" is not a mode: write 600, 640 or 660`
-    )
-  )
+/** Above it acknowledgements would take longer than most deadlines. */
+const epochMicrosMax = 1_000_000
 
 const settings = {
   ...targetSettings,
   ...sizeSettings,
-  mode: setting("mode", (name) => modeFlag(name), {
-    description: "Permissions of the region, in octal",
-    fallback: 0o600,
-    show: (mode) => mode.toString(8)
-  }),
+  ...accessSettings,
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
     description: "Touch all memory before the first record, so that none pays for it; --no-prefault starts at once",
     fallback: true
   }),
-  epochMicros: setting("epoch-micros", (name) => Flag.Int(name), {
+  epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
     description: "The longest time in microseconds for which an ordered batch waits to be committed with others",
     fallback: 500
   }),
@@ -81,8 +72,9 @@ type Values = ValuesOf<typeof settings>
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
   const { mode, prefault } = values
+  const group = yield* groupIdOf(values)
   const geometry = sizesAsked(values)
-  const options = { geometry, mode, prefault, processName: "serve", onProgress: showPrefault }
+  const options = { geometry, mode, group, prefault, processName: "serve", onProgress: showPrefault }
   const memory = "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })

@@ -13,6 +13,7 @@ import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } 
 import { asClient } from "./client.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { formatBytes, plural } from "./quantities.ts"
+import { foreignSetting } from "./region-access.ts"
 import { printReportAside } from "./report.ts"
 import { writeNotice, writeOutput } from "./standard-streams.ts"
 import { targetOf, targetSettings } from "./target.ts"
@@ -53,6 +54,7 @@ const settings = {
     description: "End after so many records",
     shown: "all"
   }),
+  allowForeign: foreignSetting,
   json: jsonSetting
 }
 
@@ -68,7 +70,12 @@ export const subscribe = Command.make(
       (config) =>
         Effect.flatMap(
           targetOf(config),
-          (target) => asClient(target, "subscribe", readTopic(input.topic, config.values))
+          (target) =>
+            asClient(
+              target,
+              { processName: "subscribe", allowForeign: config.values.allowForeign },
+              readTopic(input.topic, config.values)
+            )
         )
     )
 ).pipe(

@@ -18,6 +18,7 @@ import { entryPath } from "./children.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { Ending } from "./main.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
+import { foreignSetting } from "./region-access.ts"
 import { printEvent } from "./report.ts"
 import { describeSwarmEvent, type SwarmEvent } from "./swarm-events.ts"
 import { flagsTo, targetSettings } from "./target.ts"
@@ -72,6 +73,7 @@ const settings = {
     description: "Take over when the coordinator is gone",
     fallback: false
   }),
+  allowForeign: foreignSetting,
   json: jsonSetting
 }
 
@@ -146,13 +148,15 @@ const takePart = (values: Values) => {
   )
 }
 
-const layerOf = ({ coordinator, invitedOnly, members, name: given, region, ringBytes, spawn, standby }: Values) => {
+const layerOf = (
+  { coordinator, invitedOnly, members, name: given, region, ringBytes, spawn, standby, allowForeign }: Values
+) => {
   const name = given ?? (coordinator ? "coordinator" : `member-${process.pid}`)
   const door = invitedOnly ? "invited" : "open"
   const room = Math.max(members, spawn + 1)
   return coordinator
     ? Swarm.layerCoordinator({ region, name, standby, door, members: room, ringBytes, onLost })
-    : Swarm.layerChild({ region, name, standby, door, onLost })
+    : Swarm.layerChild({ region, name, standby, door, allowForeign, onLost })
 }
 
 // It ends with that, and says so then.

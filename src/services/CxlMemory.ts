@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { ProcessId } from "./ProcessId.ts"
 
 /** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
 export interface Geometry {
@@ -62,7 +63,9 @@ export const RegionFault = Schema.Literals([
   "versionMismatch",
   "truncated",
   "corrupt",
+  "notRegion",
   "foreignOwner",
+  "notPermitted",
   "noSpace",
   "notServing",
   "notAnswering",
@@ -109,10 +112,9 @@ export interface RegionInfo {
 }
 
 /** An attached process, as the process table shows it. A stopped process is attached; a dead one is not. */
-export interface AttachedProcess {
+export interface AttachedProcess extends ProcessId {
   readonly slot: number
   readonly generation: number
-  readonly pid: number
   readonly name: string
   readonly alive: boolean
 }

@@ -7,10 +7,10 @@ import type { SessionAcks } from "./AckTracker.ts"
 import type { BrokerState } from "./Broker.ts"
 import type { RegionInfo } from "./CxlMemory.ts"
 import type { Frontiers } from "./Lane.ts"
+import type { ProcessId } from "./ProcessId.ts"
 
-export interface ReaderState {
+export interface ReaderState extends ProcessId {
   readonly name: string
-  readonly pid: number
   /** Index entries it no longer needs. */
   readonly cursor: number
   readonly behindBatches: number
@@ -30,10 +30,9 @@ export interface TopicState {
   readonly readers: ReadonlyArray<ReaderState>
 }
 
-export interface SessionState {
+export interface SessionState extends ProcessId {
   readonly sessionId: number
   readonly topic: string
-  readonly pid: number
   readonly state: "open" | "ended"
   readonly acks: SessionAcks
   /** Batches that wait for an earlier one of the session now, and those that had to in all. */

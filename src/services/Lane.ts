@@ -5,6 +5,7 @@
  * record, and allocate nothing on the way; whoever must wait does so with {@link Waiter.until}.
  */
 import type * as Effect from "effect/Effect"
+import type { ProcessId } from "./ProcessId.ts"
 import type { LogLost } from "./Sequencer.ts"
 import type { Server } from "./Server.ts"
 
@@ -28,7 +29,7 @@ export interface LogWaiter extends Waiter {
 
 /** Who keeps a lane from taking another batch. */
 export type RoomHolder =
-  | { readonly kind: "reader"; readonly name: string; readonly pid: number; readonly own: boolean }
+  | ({ readonly kind: "reader"; readonly name: string; readonly own: boolean } & ProcessId)
   | { readonly kind: "gap"; readonly broker: number; readonly batch: number }
   | { readonly kind: "sequencer" }
 

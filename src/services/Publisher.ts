@@ -15,6 +15,7 @@ import type { RegionError } from "./CxlMemory.ts"
 import { millisOf } from "./DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
+import { showPid } from "./ProcessId.ts"
 import {
   AckTimeout,
   Backpressure,
@@ -435,7 +436,7 @@ const sessionAcks = ({ lanes, packer, topic }: Session<any>): SessionAcks => {
 const describeHolder = (session: Session<any>, holder: RoomHolder | { readonly kind: "claim" }): string => {
   switch (holder.kind) {
     case "reader": {
-      const where = holder.own ? `pid ${holder.pid}, this process` : `pid ${holder.pid}`
+      const where = holder.own ? `${showPid(holder)}, this process` : showPid(holder)
       return `subscriber "${holder.name}" (${where}), which has not released what it was lent`
     }
     case "gap":

@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { millisOf } from "./DurationInput.ts"
+import { type ProcessId, showPid } from "./ProcessId.ts"
 
 /**
  * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
@@ -15,10 +16,14 @@ import { millisOf } from "./DurationInput.ts"
 export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
   region: Schema.String,
   reason: Schema.Literals(["died", "stopped"]),
-  server: Schema.optionalKey(Schema.Struct({ pid: Schema.Number, name: Schema.String }))
+  server: Schema.optionalKey(Schema.Struct({
+    pid: Schema.Number,
+    foreignPid: Schema.optionalKey(Schema.Literal(true)),
+    name: Schema.String
+  }))
 }) {
   override get message(): string {
-    const who = this.server === undefined ? "" : ` (pid ${this.server.pid}, "${this.server.name}")`
+    const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
     return this.reason === "died"
       ? `the process that serves region "${this.region}"${who} died (start it again; what was not delivered is lost with it)`
       : `region "${this.region}" is no longer served (it was shut down)`
@@ -48,7 +53,7 @@ export interface SequencerStatus {
 
 /** What happened to the order and its sessions, as it happens. */
 export type SequencerEvent =
-  | { readonly _tag: "SessionOpened"; readonly sessionId: number; readonly topic: string; readonly pid: number }
+  | ({ readonly _tag: "SessionOpened"; readonly sessionId: number; readonly topic: string } & ProcessId)
   | {
     readonly _tag: "SessionEnded"
     readonly sessionId: number
@@ -58,14 +63,13 @@ export type SequencerEvent =
     readonly committedMessages: number
     readonly purgedBatches: number
   }
-  | { readonly _tag: "ReaderEnded"; readonly topic: string; readonly reader: string; readonly pid: number }
-  | {
+  | ({ readonly _tag: "ReaderEnded"; readonly topic: string; readonly reader: string } & ProcessId)
+  | ({
     readonly _tag: "ReaderStalled"
     readonly topic: string
     readonly reader: string
-    readonly pid: number
     readonly behindBatches: number
-  }
+  } & ProcessId)
   | {
     readonly _tag: "SessionGap"
     readonly sessionId: number

@@ -2,10 +2,11 @@
  * The process that serves a log, in the words of those who wait for it.
  */
 
-export interface Server {
+import { type ProcessId, showPid } from "./ProcessId.ts"
+
+export interface Server extends ProcessId {
   /** False before it serves: then it is the process that created the region. */
   readonly serving: boolean
-  readonly pid: number
   readonly name: string
   /** True in that process itself. */
   readonly own: boolean
@@ -19,8 +20,11 @@ export const unanswered = (server: Server | undefined): { readonly detail: strin
       hint: "it is paused, or waits to be stepped"
     }
   }
-  const who = server === undefined ? "" : ` (pid ${server.pid}, "${server.name}")`
-  const go = server === undefined ? "let it go on, or end it" : `\`kill -CONT ${server.pid}\` lets it go on, or end it`
+  const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
+  // A number of another pid namespace is another process's here.
+  const go = server === undefined || server.foreignPid === true
+    ? "let it go on, or end it"
+    : `\`kill -CONT ${server.pid}\` lets it go on, or end it`
   return server?.serving === false
     ? { detail: `the process that created the region${who} is attached but does not serve its log yet`, hint: go }
     : { detail: `the serving process${who} is attached but does not answer: it is stopped or too busy`, hint: go }

@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as fc from "fast-check"
 import { execFileSync } from "node:child_process"
 import {
+  chmodSync,
   chownSync,
   closeSync,
   copyFileSync,
@@ -23,6 +24,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  writeFileSync,
   writeSync
 } from "node:fs"
 import { tmpdir } from "node:os"
@@ -73,9 +75,15 @@ describe("regions", () => {
       const path = join(yield* folder, "region")
       assert.strictEqual(yield* fault(attach(path)), "missing")
       closeSync(openSync(path, "w"))
-      assert.strictEqual(yield* fault(attach(path)), "truncated")
+      assert.strictEqual(yield* fault(attach(path)), "notRegion")
+      writeFileSync(path, "a text of mine")
+      assert.strictEqual(yield* fault(attach(path)), "notRegion")
       symlinkSync(path, `${path}-link`)
-      assert.notStrictEqual(yield* fault(attach(`${path}-link`)), "truncated")
+      assert.strictEqual(yield* fault(attach(`${path}-link`)), "notRegion")
+      assert.strictEqual(yield* fault(attach(join(path, ".."))), "notRegion")
+      assert.strictEqual(yield* fault(attach(join(path, "below"))), "missing")
+      assert.strictEqual(yield* fault(attach("/dev/null")), "notRegion")
+      assert.strictEqual(yield* fault(attach("")), "invalid")
     }).pipe(Effect.scoped))
 
   it.live("not ours by magic, by version, by layout, or by half", () =>
@@ -90,7 +98,7 @@ describe("regions", () => {
       }
       assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 16, [0xee])), "versionMismatch")
       assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 8, [0xee])), "versionMismatch")
-      assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 0, [0xee])), "corrupt")
+      assert.strictEqual(yield* faultOfCopy((copy) => damage(copy, 0, [0xee])), "notRegion")
       assert.strictEqual(yield* faultOfCopy((copy) => truncateSync(copy, 100)), "truncated")
       assert.strictEqual(yield* faultOfCopy((copy) => truncateSync(copy, statSync(path).size - 1)), "truncated")
     }).pipe(Effect.scoped))
@@ -102,6 +110,37 @@ describe("regions", () => {
       chownSync(path, 65534, 65534)
       assert.strictEqual(yield* fault(attach(path)), "foreignOwner")
       yield* Effect.scoped(Layer.build(CxlMemory.layerAttach({ path, allowForeign: true })))
+      chmodSync(path, 0o602)
+      assert.strictEqual(
+        yield* fault(Effect.scoped(Layer.build(CxlMemory.layerAttach({ path, allowForeign: true })))),
+        "notPermitted"
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("open to a group where that is asked for, and never to everyone", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      for (const mode of [0o666, 0o606, 0o777, 0o640, 0o400, 0]) {
+        const refused = Effect.scoped(Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry, mode })))
+        assert.strictEqual(yield* fault(refused), "invalid", mode.toString(8))
+      }
+      yield* Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry, mode: 0o660 }))
+      assert.strictEqual(statSync(path).mode & 0o777, 0o660)
+    }).pipe(Effect.scoped))
+
+  it.live("made beside a file of somebody's: only what is left of a creation is removed", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      for (const name of ["plan.txt", "DEADBEEF", "deadbeef0", "deadbee"]) writeFileSync(`${path}.creating-${name}`, "")
+      writeFileSync(`${path}.creating-0123abcd`, "")
+      yield* created(path)
+      const kept = readdirSync(join(path, "..")).toSorted()
+      assert.deepStrictEqual(
+        kept,
+        ["region", ...["DEADBEEF", "deadbee", "deadbeef0", "plan.txt"].map((name) => `region.creating-${name}`)]
+      )
+      const plan = `${path}.creating-plan.txt`
+      assert.strictEqual(yield* fault(Regions.removeDead(plan)), "notRegion")
     }).pipe(Effect.scoped))
 
   it.live("in use already: the second owner is refused and the first is not harmed", () =>
@@ -218,13 +257,16 @@ describe("regions", () => {
       yield* created(path).pipe(Scope.provide(scope))
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       const summary = yield* Regions.inspect(path)
-      assert.deepStrictEqual([summary.isRegion, summary.served, summary.attached, summary.creatorPid, summary.detail], [
-        true,
-        false,
-        1,
-        process.pid,
-        ""
-      ])
+      assert.deepStrictEqual(
+        [summary.isRegion, summary.served, summary.attached, summary.creator?.pid, summary.detail],
+        [
+          true,
+          false,
+          1,
+          process.pid,
+          ""
+        ]
+      )
       const error = yield* Effect.flip(Regions.removeDead(path))
       assert.include(["busy", "exists"], error.fault)
       yield* Scope.close(scope, Exit.void)

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { rmSync, statfsSync, writeFileSync } from "node:fs"
+import { rmSync, statfsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { filesOf, folder, freshRegion, run, serve, start, untilTrue } from "./harness.ts"
 
@@ -20,7 +20,7 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
   it.live("leaves what is served alone and removes what a killed server left", () =>
     Effect.gen(function*() {
       const region = freshRegion("doctor")
-      assert.deepStrictEqual(yield* look(region), { code: 0, healthy: true, statuses: [] })
+      assert.deepStrictEqual(yield* look(region), { code: 3, healthy: true, statuses: ["missing"] })
       const server = yield* serve(region)
       assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["served"] })
       server.signal("SIGKILL")
@@ -51,7 +51,7 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       })
   )
 
-  it.live("does not remove a file that only bears such a name", () =>
+  it.live("does not take a file that only bears such a name for a leftover, and does not remove it", () =>
     Effect.gen(function*() {
       const region = freshRegion("stranger")
       const path = `/dev/shm/ringfence-${region}`
@@ -60,20 +60,49 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
         () => Effect.sync(() => rmSync(path))
       )
       const found = yield* run(["doctor", "--region", region, "--repair"])
-      assert.strictEqual(found.code, 1)
-      assert.match(found.text, /unusable .*it is not a ringfence region, so it is left alone/)
+      assert.strictEqual(found.code, 0, found.stderr)
+      assert.match(found.text, /no region .*it is not a ringfence region\n1 region, nothing is left over/)
       assert.strictEqual(filesOf(region).length, 1)
     }))
 
+  it.live("names what lies under a region's name: a link, a folder, nothing", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("link")
+      const path = `/dev/shm/ringfence-${region}`
+      const text = join(yield* folder, "text")
+      writeFileSync(text, "a text of mine")
+      yield* Effect.acquireRelease(
+        Effect.sync(() => symlinkSync(text, path)),
+        () => Effect.sync(() => rmSync(path))
+      )
+      const link = yield* run(["doctor", "--region", region, "--repair"])
+      assert.strictEqual(link.code, 0, link.stderr)
+      assert.match(link.text, new RegExp(`no region .*it is a symbolic link to ${text}, which is not followed`))
+      const served = yield* run(["serve", "--region", region])
+      assert.strictEqual(served.code, 3)
+      assert.match(served.stderr, /it is a symbolic link to .*text, which is not followed \(it is left alone: choose/)
+      const at = (where: string) => run(["doctor", "--path", where, "--region", region])
+      assert.match((yield* at(join(text, ".."))).text, /no region .*it is a folder/)
+      const nothing = yield* at("/nonexistent/x")
+      assert.strictEqual(nothing.code, 3)
+      assert.match(nothing.text, /missing .*\/nonexistent\/x +there is no such region/)
+      assert.strictEqual(nothing.stderr, "ringfence: /nonexistent/x: there is no such region\n")
+      assert.strictEqual((yield* run(["doctor", "--path", ""])).code, 2)
+      const badName = yield* run(["doctor", "--region", "a b/c"])
+      assert.strictEqual(badName.code, 2)
+      assert.match(badName.stderr, /the name is not usable/)
+    }).pipe(Effect.scoped))
+
   it.live("looks at a region in a file", () =>
     Effect.gen(function*() {
-      const region = freshRegion("none")
+      const region = freshRegion("other")
+      yield* serve(region)
       const path = join(yield* folder, "region")
       const server = yield* start(["serve", "--path", path, "--brokers", "1", "--lane-bytes", "256KiB"])
       yield* server.told(/serving/)
-      assert.deepStrictEqual((yield* look(region, "--path", path)).statuses, ["served"])
+      assert.deepStrictEqual((yield* look(region, "--path", path)).statuses, ["served", "served"])
       server.signal("SIGKILL")
       yield* server.ended
-      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair")).statuses, ["removed"])
+      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair")).statuses, ["served", "removed"])
     }))
 })

@@ -23,7 +23,9 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
   it.live("names a region that is not there", () =>
     Effect.gen(function*() {
       const region = freshRegion("missing")
-      const line = new RegExp(`^ringfence: region "${region}": .*\\(start \`ringfence serve\` for it.*\\)\\n$`)
+      const line = new RegExp(
+        `^ringfence: region "${region}": .*\\(start \`ringfence serve --region ${region}\`.*\\)\\n$`
+      )
       assertRefused(yield* run(["publish", "--region", region, "lines"]), 3, line)
       assertRefused(yield* run(["subscribe", "--region", region, "lines"]), 3, line)
       const bad = yield* run(["publish", "--region", "no/name", "lines"])

@@ -41,6 +41,9 @@ export const attemptPromise = <A>(region: string, call: () => Promise<A>): Effec
     }
   })
 
+/** A fault as the native module names it. */
+export const faultOf = (fault: string): RegionFault => isRegionFault(fault) ? fault : "system"
+
 // --- internal ---
 
 const hints: Record<RegionFault, string> = {
@@ -49,7 +52,9 @@ const hints: Record<RegionFault, string> = {
   versionMismatch: "both sides must run the same version of ringfence",
   truncated: "it is not whole: `ringfence doctor --repair` removes it when nobody uses it",
   corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that nobody uses",
-  foreignOwner: "run as that user, or allow foreign memory where you attach",
+  notRegion: "it is left alone: choose another name or path",
+  foreignOwner: "run as that user, or set allowForeign where you attach",
+  notPermitted: "run as that user, or choose another name or path",
   noSpace: "free some space, or ask for a smaller region: fewer sessions, smaller lanes",
   notServing: "its server has not started yet or is gone",
   notAnswering: "its server is stopped or too busy",
@@ -64,7 +69,7 @@ const isRegionFault = (fault: string): fault is RegionFault =>
   (RegionFault.literals as ReadonlyArray<string>).includes(fault)
 
 const regionErrorOf = (region: string, error: NativeFault) => {
-  const fault = isRegionFault(error.fault) ? error.fault : "system"
+  const fault = faultOf(error.fault)
   const { freeBytes, message, wantedBytes } = error
   if (fault !== "noSpace" || wantedBytes === 0) {
     return new RegionError({ fault, region, detail: message, hint: hints[fault] })

@@ -3,6 +3,7 @@
  */
 import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../native/binding.ts"
 import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch, SessionEnd } from "../../services/Lane.ts"
+import { processIdOf } from "../../services/ProcessId.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 export class NativeLanes implements LaneWriter {
@@ -108,7 +109,8 @@ export class NativeLanes implements LaneWriter {
     for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
       const reader = topic.readers.find(({ reader }) => reader + 1 === topic.gatingReader)
       if (reader === undefined) continue
-      return { kind: "reader", name: reader.name, pid: reader.pid, own: reader.pid === process.pid }
+      const own = reader.pid === process.pid && reader.foreignPid !== true
+      return { kind: "reader", name: reader.name, ...processIdOf(reader), own }
     }
     return { kind: "sequencer" }
   }

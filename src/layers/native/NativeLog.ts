@@ -9,6 +9,7 @@ import { AckTracker, type SessionAcks } from "../../services/AckTracker.ts"
 import type { BrokerState } from "../../services/Broker.ts"
 import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../services/Diagnostics.ts"
 import { type Frontiers, noFrontiers, sumFrontiers } from "../../services/Lane.ts"
+import { processIdOf } from "../../services/ProcessId.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { ackNameOf, orderNameOf } from "./NativeTopics.ts"
 
@@ -59,18 +60,18 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   trimmedBatches: topic.trimmedBatches,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,
-  readers: topic.readers.map(({ cursor, name, pid }) => ({
-    name,
-    pid,
-    cursor,
-    behindBatches: Math.max(0, topic.committedBatches - cursor)
+  readers: topic.readers.map((reader) => ({
+    name: reader.name,
+    ...processIdOf(reader),
+    cursor: reader.cursor,
+    behindBatches: Math.max(0, topic.committedBatches - reader.cursor)
   }))
 })
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({
   sessionId: session.sessionId,
   topic,
-  pid: session.pid,
+  ...processIdOf(session),
   state: session.ended ? "ended" : "open",
   acks: acksOf(session, topic),
   held: session.held,

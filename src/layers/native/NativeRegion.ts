@@ -16,7 +16,7 @@ import {
   type AttachedProcess,
   type Backend,
   type Geometry,
-  type RegionError,
+  RegionError,
   type RegionInfo
 } from "../../services/CxlMemory.ts"
 import type { ShrinkableSize } from "../../services/GeometryFit.ts"
@@ -53,7 +53,10 @@ export interface CreateOptions {
   readonly geometry?: Partial<Geometry> | undefined
   /** Sizes that may become smaller although `geometry` names them. Default: none of those. */
   readonly shrinkable?: ReadonlyArray<ShrinkableSize> | undefined
-  /** Permission bits of the file. Default 0600. Never world-writable. */
+  /**
+   * Permission bits of the file: 0600, which is the default, or 0660 for the members of its group as well, who attach by
+   * `allowForeign`. A region is never open to everyone: other bits are refused.
+   */
   readonly mode?: number | undefined
   /** Numeric group that owns the file. Default: the process's own. */
   readonly group?: number | undefined
@@ -80,6 +83,8 @@ export const create = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const native = yield* nativeModule
+    const refused = modeError(name, options.mode)
+    if (refused !== undefined) return yield* refused
     const processName = options.processName ?? processTitle()
     // Before the free space is looked at: what is left over is no longer used.
     if (path !== "") yield* attempt(name, () => removeDead(native, path))
@@ -115,6 +120,12 @@ export const attach = (
   })
 
 // --- internal ---
+
+const modeError = (region: string, mode = 0o600): RegionError | undefined => {
+  if (mode === 0o600 || mode === 0o660) return undefined
+  const detail = `its permissions cannot be ${mode.toString(8).padStart(3, "0")}`
+  return new RegionError({ fault: "invalid", region, detail, hint: "600 for its owner, 660 for its group as well" })
+}
 
 // A region whose owner lives is left to the creation, which refuses by name.
 const removeDead = (native: Native, path: string): void => {

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type Native, type RegionHandle, serverState, sleepsFor } from "../../native/binding.ts"
 import type { LogWaiter, Waiter } from "../../services/Lane.ts"
+import { processIdOf } from "../../services/ProcessId.ts"
 import { LogLost } from "../../services/Sequencer.ts"
 import type { Server } from "../../services/Server.ts"
 
@@ -78,17 +79,19 @@ export class RegionWaiter implements LogWaiter {
   // Before the log is served its creator's end is the end of it, too.
   lost(): LogLost | undefined {
     if (this.#closed) return this.#lost("stopped")
-    const { alive, name, pid, state } = this.#native.server(this.#handle)
+    const found = this.#native.server(this.#handle)
+    const { alive, name, pid, state } = found
     if (state === serverState.stopped) return this.#lost("stopped")
     if (state === serverState.serving || (state === serverState.unknown && alive)) return undefined
-    const server = pid === 0 ? {} : { server: { pid, name } }
+    const server = pid === 0 ? {} : { server: { ...processIdOf(found), name } }
     return new LogLost({ region: this.#region, reason: "died", ...server })
   }
 
   server(): Server | undefined {
     if (this.#closed) return undefined
-    const { name, own, pid, state } = this.#native.server(this.#handle)
-    return pid === 0 ? undefined : { serving: state !== serverState.unknown, pid, name, own }
+    const found = this.#native.server(this.#handle)
+    const { name, own, pid, state } = found
+    return pid === 0 ? undefined : { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
   }
 
   /** The same waiting for what rings do, whether or not a log is served here. */

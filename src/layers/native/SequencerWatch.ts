@@ -8,6 +8,7 @@ import {
   type NativeSessionReport,
   type RegionHandle
 } from "../../native/binding.ts"
+import { processIdOf } from "../../services/ProcessId.ts"
 import type { SequencerEvent } from "../../services/Sequencer.ts"
 
 export class SequencerWatch {
@@ -29,8 +30,8 @@ export class SequencerWatch {
   /** Ends what belonged to the dead, and tells what happened since the last look. */
   look(): ReadonlyArray<SequencerEvent> {
     const events: Array<SequencerEvent> = []
-    for (const { name, pid, topic } of this.#native.endDead(this.#handle)) {
-      events.push({ _tag: "ReaderEnded", topic: this.#topic(topic), reader: name, pid })
+    for (const dead of this.#native.endDead(this.#handle)) {
+      events.push({ _tag: "ReaderEnded", topic: this.#topic(dead.topic), reader: dead.name, ...processIdOf(dead) })
     }
     const nowNanos = Number(process.hrtime.bigint())
     for (const session of this.#native.sequencerSessions(this.#handle)) this.#session(session, nowNanos, events)
@@ -39,11 +40,11 @@ export class SequencerWatch {
   }
 
   #session(session: NativeSessionReport, nowNanos: number, events: Array<SequencerEvent>): void {
-    const { pid, sessionId } = session
+    const { sessionId } = session
     const topic = this.#topic(session.topic)
     if (!this.#opened.has(sessionId)) {
       this.#opened.add(sessionId)
-      events.push({ _tag: "SessionOpened", sessionId, topic, pid })
+      events.push({ _tag: "SessionOpened", sessionId, topic, ...processIdOf(session) })
     }
     if (session.ended) {
       if (this.#ended.has(sessionId)) return
@@ -71,7 +72,8 @@ export class SequencerWatch {
   #gate(gate: NativeGate, nowNanos: number, events: Array<SequencerEvent>): void {
     if (!this.#lasts(`gate ${gate.topic}/${gate.reader}`, gate.sinceNanos, nowNanos)) return
     const topic = this.#topic(gate.topic)
-    events.push({ _tag: "ReaderStalled", topic, reader: gate.name, pid: gate.pid, behindBatches: gate.behind })
+    const { behind: behindBatches, name: reader } = gate
+    events.push({ _tag: "ReaderStalled", topic, reader, ...processIdOf(gate), behindBatches })
   }
 
   /** True once for each stall that has lasted long enough. */

@@ -53,7 +53,7 @@ TEST("a process stopped anywhere in the claim of a session holds up no other, an
     const auto sessions = scene.log().sequencer().sessions();
     CHECK_EQUAL(sessions.size(), 2);
     CHECK(sessions[0].sessionId != sessions[1].sessionId);
-    CHECK(sessions[mine.slot].sessionId == mine.clientId && sessions[mine.slot].pid != sessions[1 - mine.slot].pid);
+    CHECK(sessions[mine.slot].sessionId == mine.clientId && sessions[mine.slot].pid.pid != sessions[1 - mine.slot].pid.pid);
   });
 }
 

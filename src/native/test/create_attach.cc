@@ -194,14 +194,14 @@ TEST("attaching to what is not a whole region of this version is refused, each w
   expectRefused(pathOf("nothing"), "missing");
   const std::string text = pathOf("text");
   close(open(text.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  expectRefused(text, "truncated");
+  expectRefused(text, "notRegion");
   CHECK_EQUAL(truncate(text.c_str(), 2 * pageBytes), 0);
-  expectRefused(text, "corrupt");
-  expectRefused(scratchFolder(), "corrupt");
+  expectRefused(text, "notRegion");
+  expectRefused(scratchFolder(), "notRegion");
 
   const std::string link = pathOf("link");
   CHECK_EQUAL(symlink(abandonedRegion("target").c_str(), link.c_str()), 0);
-  expectRefused(link, "corrupt");
+  expectRefused(link, "notRegion");
 
   const std::string version = abandonedRegion("version");
   patch(version, offsetof(Identity, version), layoutVersion + 1);
@@ -256,7 +256,7 @@ TEST("a region of another user is refused unless that is allowed") {
   const std::string path = abandonedRegion("foreign");
   CHECK_EQUAL(chown(path.c_str(), 65534, 65534), 0);
   expectRefused(path, "foreignOwner");
-  CHECK_EQUAL(removeDead(path).fault, "foreignOwner");
+  CHECK_EQUAL(removeDead(path).fault, "notPermitted");
   std::shared_ptr<Region> region;
   CHECK_EQUAL(attach(path, region, true).fault, "none");
 }
