@@ -48,6 +48,7 @@ export {
   MessageTooLarge,
   ReaderEvicted,
   Ring,
+  RingClosed,
   RingCorrupt,
   type RingCursors,
   RingFull,

@@ -268,6 +268,9 @@ export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as co
 /** What a sleeping process wants to be rung for. */
 export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16, end: 32 } as const
 
+/** Why a ring's writer is one no more. */
+export const writerEnd = { none: 0, closed: 1, superseded: 2 } as const
+
 /** How a session ended. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
 
@@ -389,6 +392,8 @@ export interface Native {
   /** Reader slot, -1 when nobody holds any room. */
   ringSlowestReader(writer: RingWriterHandle): number
   ringEvictSlowest(writer: RingWriterHandle): boolean
+  /** Whether it still is the ring's: see {@link writerEnd}. */
+  ringWriterEnd(writer: RingWriterHandle): number
   closeRingWriter(writer: RingWriterHandle): void
   openRingReader(region: RegionHandle, ring: string, name: string): RingReaderHandle
   ringReaderInfo(reader: RingReaderHandle): NativeRingReader

@@ -139,6 +139,12 @@ napi_value ringEvictSlowest(napi_env env, napi_callback_info info) {
   return writer == nullptr ? nothing(env) : truth(env, writer->evictSlowest());
 }
 
+// ringWriterEnd(writer): a WriterEnd
+napi_value ringWriterEnd(napi_env env, napi_callback_info info) {
+  const auto* writer = owned<RingWriter>(Arguments(env, info), 0);
+  return writer == nullptr ? nothing(env) : count(env, static_cast<uint64_t>(writer->end()));
+}
+
 napi_value closeRingWriter(napi_env env, napi_callback_info info) {
   auto* writer = owned<RingWriter>(Arguments(env, info), 0);
   if (writer != nullptr) writer->close();
@@ -304,6 +310,7 @@ void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "ringWantRoom", ringWantRoom);
   method(env, exports, "ringSlowestReader", ringSlowestReader);
   method(env, exports, "ringEvictSlowest", ringEvictSlowest);
+  method(env, exports, "ringWriterEnd", ringWriterEnd);
   method(env, exports, "closeRingWriter", closeRingWriter);
   method(env, exports, "openRingReader", openRingReader);
   method(env, exports, "ringReaderInfo", ringReaderInfo);

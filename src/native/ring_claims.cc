@@ -248,6 +248,7 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
     uint32_t naming = 0;
     const uint32_t ring = findRing(region, ringName, naming);
     if (ring == region.layout().geometry.rings) return Status::failed("missing", "there is no ring of that name");
+    if (damaged(p.observe(region.ring(ring).lead.position))) return corrupt(ringName);
     const auto free = [&](uint32_t i) { return !taken(region, ring, i); };
     const auto take = [&](uint32_t i) { role = takeReader(region, ring, i, name); };
     const uint64_t first = uint64_t{ring} * readers;

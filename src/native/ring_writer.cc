@@ -138,8 +138,15 @@ void RingWriter::publish(bool selfToo) {
   }
 }
 
+// Another can have the ring only once this one's process was seen dead: then this one must not say anything in its name.
+WriterEnd RingWriter::end() const {
+  if (over()) return WriterEnd::closed;
+  const uint64_t generation = region_->publication().observe(region_->ring(role_.ring).claim.generation);
+  return generation == role_.generation ? WriterEnd::none : WriterEnd::superseded;
+}
+
 void RingWriter::wantRoom(bool wants) {
-  if (over()) return;
+  if (end() != WriterEnd::none) return;
   const Publication& p = region_->publication();
   RingLead& lead = region_->ring(role_.ring).lead;
   if (wants) p.write(lead.fullEvents, p.read(lead.fullEvents) + 1);

@@ -19,6 +19,9 @@ struct Frame {
   uint32_t payloadBytes;
 };
 
+// Whether a writer still is the ring's.
+enum class WriterEnd : uint32_t { none = 0, closed = 1, superseded = 2 };
+
 class RingWriter {
  public:
   RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role);
@@ -48,6 +51,7 @@ class RingWriter {
   bool evictSlowest();
   // No more frames; what is published stays readable.
   void close();
+  WriterEnd end() const;
 
  private:
   // Whoever gave its process slot up has no say any more: the ring may be another's by now.

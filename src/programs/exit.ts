@@ -109,6 +109,7 @@ const codes: Readonly<Record<string, number>> = {
   SpawnFailed: exitCode.usage,
   LifelineMissing: exitCode.ownerGone,
   RingUnavailable: exitCode.unavailable,
+  RingClosed: exitCode.unavailable,
   BarrierTimedOut: exitCode.timeout,
   RingFull: exitCode.timeout,
   CoordinatorLost: exitCode.logLost,

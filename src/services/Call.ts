@@ -17,7 +17,7 @@ import {
   showMember,
   ShuttingDown
 } from "./Member.ts"
-import { MessageTooLarge, RingFull } from "./Ring.ts"
+import { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import { LogLost } from "./Sequencer.ts"
 
 /** No answer came within the deadline. The handler is interrupted. */
@@ -90,6 +90,7 @@ export const CallError = Schema.Union([
   CoordinatorLost,
   MessageTooLarge,
   RingFull,
+  RingClosed,
   LogLost
 ])
 export type CallError = typeof CallError.Type

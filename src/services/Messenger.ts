@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { NameMissing } from "./Coordinator.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
 import { codeOf } from "./NameCode.ts"
-import type { MessageTooLarge, RingFull } from "./Ring.ts"
+import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import type { LogLost } from "./Sequencer.ts"
 import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
@@ -91,6 +91,7 @@ export type MessageError =
   | ValueInvalid
   | MessageTooLarge
   | RingFull
+  | RingClosed
   | MemberGone
   | NameMissing
   | ShuttingDown

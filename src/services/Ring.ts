@@ -73,6 +73,8 @@ export interface RingWriterPort {
   readonly slowestReader: () => SlowestReader | undefined
   /** Takes that reader's room away from it. False when nobody holds any. */
   readonly evictSlowest: () => boolean
+  /** Why nothing that is written here is ever seen again. A killed process is told nothing. */
+  readonly over: () => "closed" | "superseded" | undefined
 }
 
 /** The reading end that a family of layers provides. */
@@ -97,8 +99,13 @@ export interface RingReaderPort {
    * overwritten at any time.
    */
   readonly evicted: () => { readonly from: number; readonly to: number } | undefined
-  /** Takes part again after an eviction: `baseline` is where. What was published before it is lost, too. */
+  /**
+   * Takes part again after an eviction or damage: `baseline` is where. What was published before it is lost, too. Nothing
+   * happens once this reader has given its place up: it may be another's.
+   */
   readonly rejoin: () => void
+  /** This reader has given its place up: nothing it is asked for comes any more. A killed process is told nothing. */
+  readonly over: () => boolean
   /** The writer is gone and all it published was read. Asks the operating system: not for every turn of a loop. */
   readonly ended: () => boolean
   /** Why `poll` gives nothing more: what the ring holds is no frame. */
@@ -207,6 +214,18 @@ export class RingCorrupt extends Schema.TaggedError<RingCorrupt>()("RingCorrupt"
   }
 }
 
+/** This end of the ring is used after its scope has ended, or after another process has taken the ring over. */
+export class RingClosed extends Schema.TaggedError<RingClosed>()("RingClosed", {
+  ring: Schema.String,
+  end: Schema.Literals(["writer", "reader"]),
+  reason: Schema.Literals(["closed", "superseded"])
+}) {
+  override get message(): string {
+    const why = this.reason === "closed" ? "its scope has ended" : "another process writes the ring now"
+    return `ring "${this.ring}": this ${this.end} is over, ${why}: open another in a scope that lasts as long as it is used`
+  }
+}
+
 /** What a full ring does to a message: it waits, it fails at once, or the slowest reader loses what it has not read. */
 export type FullPolicy = "wait" | "fail" | "evict"
 
@@ -233,7 +252,7 @@ export interface RingReaderOptions {
   readonly awaitWriter?: boolean | undefined
 }
 
-export type SendError = MessageTooLarge | RingFull | LogLost
+export type SendError = MessageTooLarge | RingFull | RingClosed | LogLost
 
 export interface RingWriterHandle {
   readonly ring: number
@@ -243,6 +262,7 @@ export interface RingWriterHandle {
   /** Writes it without publishing: `publish` makes all of them seen at once. */
   readonly append: (message: Uint8Array) => boolean
   readonly publish: () => void
+  /** Waits for room as `whenFull` says. Fails at once with {@link RingClosed} when this writer is over. */
   readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
   /** Where this ring stands now: a reader that reaches it has seen everything sent before. */
   readonly target: () => RingTarget
@@ -258,7 +278,7 @@ export interface RingMessage {
   readonly end: number
 }
 
-export type ReceiveError = ReaderEvicted | RingCorrupt | LogLost
+export type ReceiveError = ReaderEvicted | RingCorrupt | RingClosed | LogLost
 
 export interface RingReaderHandle {
   readonly ring: number

@@ -15,6 +15,7 @@ import {
   ReaderEvicted,
   type ReceiveError,
   type Ring,
+  RingClosed,
   RingCorrupt,
   RingFull,
   type RingMessage,
@@ -158,6 +159,8 @@ export class MessageWriter {
       const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
       return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
     }
+    const over = this.#over()
+    if (over !== undefined) return Effect.fail(over)
     const entered = Effect.sync(() => {
       this.#inTurn += 1
     })
@@ -200,6 +203,8 @@ export class MessageWriter {
 
   #sendFrame(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
     if (this.#append(header, payload)) return Effect.sync(() => this.publish())
+    const over = this.#over()
+    if (over !== undefined) return Effect.fail(over)
     if (this.#policy === "fail") return Effect.fail(this.#full(0))
     return this.#sendWhenRoom(header, payload).pipe(
       Effect.timeoutOrElse({
@@ -212,17 +217,25 @@ export class MessageWriter {
 
   // Looking for room writes nothing, so that a send that was given up at its deadline is never seen after all.
   #sendWhenRoom(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
-    const hasRoom = () => this.#port.hasRoom(payload.length) ? true : undefined
+    const hasRoom = () => this.#port.hasRoom(payload.length) || this.#port.over() !== undefined ? true : undefined
     return Effect.suspend(() => {
       this.#port.wantRoom(true)
       return this.#port.waiter.until(hasRoom)
     }).pipe(
       Effect.andThen(Effect.suspend(() => {
+        const over = this.#over()
+        if (over !== undefined) return Effect.fail(over)
         if (!this.#append(header, payload)) return this.#sendWhenRoom(header, payload)
         this.publish()
         return Effect.void
       }))
     )
+  }
+
+  // A writer that is over finds no room, and never will.
+  #over(): RingClosed | undefined {
+    const reason = this.#port.over()
+    return reason === undefined ? undefined : new RingClosed({ ring: this.#name, end: "writer", reason })
   }
 
   #full(waitedMillis: number): RingFull {
@@ -312,14 +325,21 @@ class MessageReader {
       return delivered === undefined ? pull : Effect.succeed(delivered)
     })
     // Whether the writer is gone is asked of the system: only by those who wait.
-    const takenOrEnded = Effect.suspend(() => this.#port.ready() ? taken : Effect.succeed(end))
+    const takenOrEnded = Effect.suspend(() =>
+      this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.succeed(end)
+    )
     const pull: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
+      if (this.#port.over()) return this.#closed
       this.release()
       const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
       return isReady ? taken : Effect.andThen(this.#wait, takenOrEnded)
     })
     return pull
   }
+
+  readonly #closed: Effect.Effect<never, RingClosed> = Effect.suspend(() =>
+    Effect.fail(new RingClosed({ ring: this.#name, end: "reader", reason: "closed" }))
+  )
 
   // Another fiber may have taken copies while this one waited.
   readonly #lent = this.#pulling((messages) => this.#hasCopies ? [...this.#giveCopies(), ...messages] : messages, [])
@@ -354,7 +374,8 @@ class MessageReader {
   }
 
   readonly #ready = (): true | undefined => this.#port.ready() ? true : undefined
-  readonly #readyOrEnded = (): true | undefined => this.#port.ready() || this.#port.ended() ? true : undefined
+  readonly #readyOrEnded = (): true | undefined =>
+    this.#port.ready() || this.#port.over() || this.#port.ended() ? true : undefined
 
   readonly #wait: Effect.Effect<unknown, LogLost> = Effect.suspend(() =>
     this.#strategy === "spin" ? spinning(this.#ready, this.#readyOrEnded) : this.#port.waiter.until(this.#readyOrEnded)

@@ -2,6 +2,7 @@ import { ringCursorsSuite } from "../suites/ringCursors.ts"
 import { ringDamageSuite } from "../suites/ringDamage.ts"
 import { ringDeathsSuite } from "../suites/ringDeaths.ts"
 import { ringDeliverySuite } from "../suites/ringDelivery.ts"
+import { ringEndingsSuite } from "../suites/ringEndings.ts"
 import { ringFragmentsSuite } from "../suites/ringFragments.ts"
 import { ringLapsSuite } from "../suites/ringLaps.ts"
 import { ringPlacesSuite } from "../suites/ringPlaces.ts"
@@ -16,3 +17,4 @@ ringCursorsSuite(memoryRings)
 ringPlacesSuite(memoryRings)
 ringDeathsSuite(memoryRings)
 ringDamageSuite(memoryRings)
+ringEndingsSuite(memoryRings)

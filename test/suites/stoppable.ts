@@ -52,6 +52,7 @@ const stopping = (port: RingReaderPort, waiter: Waiter, isStopped: () => boolean
   advance: (cursors) => port.advance(cursors),
   evicted: () => isStopped() ? undefined : port.evicted(),
   rejoin: () => port.rejoin(),
+  over: () => port.over(),
   ended: () => !isStopped() && port.ended(),
   damage: () => port.damage()
 })

@@ -18,11 +18,12 @@ export interface HeapRegionOptions {
   readonly geometry?: Partial<Geometry> | undefined
 }
 
+/** What waits are for: nobody is woken by what does not concern it. */
+export type WaitsFor = "frames" | "room" | "cursor"
+
 export class HeapRegion {
   readonly name: string
   readonly geometry: Geometry
-  /** Rung by every change. */
-  readonly bell = new Bell()
   /** By slot: the process that has it, or had it last. */
   readonly processes: Array<HeapProcess> = []
   readonly rings: Array<HeapRing> = []
@@ -46,7 +47,12 @@ export class HeapRegion {
 
   livesChanged(): void {
     this.#lives += 1
-    this.bell.ring()
+    this.ring("frames", "room", "cursor")
+  }
+
+  /** Those of all processes that wait for one of these look again. */
+  ring(...reasons: ReadonlyArray<WaitsFor>): void {
+    for (const process of this.processes) for (const reason of reasons) process.ring(reason)
   }
 }
 
@@ -83,11 +89,18 @@ export class HeapProcess {
     this.#end("killed")
   }
 
+  readonly #bells: Readonly<Record<WaitsFor, Bell>> = { frames: new Bell(), room: new Bell(), cursor: new Bell() }
+
+  /** Nobody rings for the dead. */
+  ring(reason: WaitsFor): void {
+    if (this.isAlive) this.#bells[reason].ring()
+  }
+
   // In a turn of its own each: whoever rings goes on first, as it would if those who wait were in other processes.
-  readonly waiter: Waiter = {
+  readonly #waiterFor = (reason: WaitsFor): Waiter => ({
     until: <A>(check: () => A | undefined) => {
       const attempt: Effect.Effect<A, LogLost> = Effect.suspend(() => {
-        const round = this.region.bell.round
+        const round = this.#bells[reason].round
         if (this.#state === "detached") return Effect.fail(new LogLost({ region: this.region.name, reason: "stopped" }))
         const found = this.isAlive ? check() : undefined
         if (found !== undefined) return Effect.succeed(found)
@@ -95,11 +108,20 @@ export class HeapProcess {
       })
       return attempt
     }
-  }
+  })
+
+  /** Rung when something was written to a ring that this process reads, and when a ring gets or loses its writer. */
+  readonly waiter: Waiter = this.#waiterFor("frames")
+  /** Rung when a reader gives room back to a writer of this process that wants it. */
+  readonly roomWaiter: Waiter = this.#waiterFor("room")
+  /** Rung when a reader gets further, comes, goes or is evicted. */
+  readonly cursorWaiter: Waiter = this.#waiterFor("cursor")
 
   #end(state: "detached" | "killed"): void {
     if (!this.isAlive) return
     this.#state = state
+    // Those of a process that was killed wait on for ever, and are not looked at again.
+    if (state === "detached") { for (const bell of Object.values(this.#bells)) bell.ring() }
     this.region.livesChanged()
   }
 }

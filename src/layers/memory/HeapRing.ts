@@ -30,6 +30,7 @@ export class HeapRing {
   waits = 0
   evictions = 0
   closed = false
+  waitsForRoom = false
 
   constructor(region: HeapRegion, ring: number) {
     const { ringBytes } = region.geometry
@@ -53,7 +54,18 @@ export class HeapRing {
     this.writer = process
     this.generation += 1
     this.closed = false
-    this.region.bell.ring()
+    this.waitsForRoom = false
+    this.region.ring("frames", "room", "cursor")
+  }
+
+  /** Something was published. */
+  ringReaders(): void {
+    for (const { isTaken, process } of this.readers) if (isTaken) process.ring("frames")
+  }
+
+  /** Room was given back. */
+  ringWriter(): void {
+    if (this.waitsForRoom) this.writer?.ring("room")
   }
 
   /** The reader furthest behind `position`, if any is behind. */

@@ -69,7 +69,8 @@ export class HeapRingReader implements RingReaderPort {
     slot.handled = Math.max(slot.handled, Math.min(handled, slot.delivered))
     slot.released = Math.max(slot.released, Math.min(released, slot.read))
     const moved = slot.delivered !== before.delivered || slot.handled !== before.handled
-    if (moved || slot.released !== before.released) this.#of.region.bell.ring()
+    if (slot.released !== before.released) this.#of.ringWriter()
+    if (moved) this.#of.region.ring("cursor")
   }
 
   evicted(): { readonly from: number; readonly to: number } | undefined {
@@ -81,7 +82,7 @@ export class HeapRingReader implements RingReaderPort {
     this.#slot.rejoin()
     this.#read = this.#slot.read
     this.#damage = undefined
-    this.#of.region.bell.ring()
+    this.#of.region.ring("cursor")
   }
 
   ended(): boolean {
@@ -95,7 +96,14 @@ export class HeapRingReader implements RingReaderPort {
   detach(): void {
     if (!this.#reads) return
     this.#slot.detached = true
-    this.#of.region.bell.ring()
+    this.#of.ringWriter()
+    this.#of.region.ring("cursor")
+    // Those here who wait for its messages look once more.
+    this.#slot.process.ring("frames")
+  }
+
+  over(): boolean {
+    return !this.#reads && !this.#slot.process.isKilled
   }
 
   get #available(): number {

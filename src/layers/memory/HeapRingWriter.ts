@@ -22,7 +22,7 @@ export class HeapRingWriter implements RingWriterPort {
     this.ring = of.ring
     this.generation = of.generation
     this.payloadBytesMax = payloadBytesMaxOf(of.region.geometry.ringBytes)
-    this.waiter = process.waiter
+    this.waiter = process.roomWaiter
     this.#of = of
     this.#process = process
     this.#position = of.position
@@ -41,7 +41,7 @@ export class HeapRingWriter implements RingWriterPort {
     if (!this.#writes || this.#position === of.position) return
     of.position = this.#position
     of.frames = this.#frames
-    of.region.bell.ring()
+    of.ringReaders()
   }
 
   send(header: FrameHeader, payload: Uint8Array): number | undefined {
@@ -61,7 +61,9 @@ export class HeapRingWriter implements RingWriterPort {
   }
 
   wantRoom(wants: boolean): void {
-    if (wants && this.#writes) this.#of.waits += 1
+    if (!this.#writes) return
+    if (wants) this.#of.waits += 1
+    this.#of.waitsForRoom = wants
   }
 
   slowestReader(): SlowestReader | undefined {
@@ -73,8 +75,15 @@ export class HeapRingWriter implements RingWriterPort {
     if (slowest === undefined) return false
     slowest.evicted = { from: slowest.released, to: this.#of.position }
     this.#of.evictions += 1
-    this.#of.region.bell.ring()
+    slowest.process.ring("frames")
+    this.#of.region.ring("cursor")
     return true
+  }
+
+  over(): "closed" | "superseded" | undefined {
+    if (this.#process.isKilled) return undefined
+    if (!this.#writes) return "closed"
+    return this.#of.generation === this.generation ? undefined : "superseded"
   }
 
   close(): void {
@@ -82,7 +91,8 @@ export class HeapRingWriter implements RingWriterPort {
     if (!this.#writes) return
     this.#closed = true
     this.#of.closed = true
-    this.#of.region.bell.ring()
+    this.#of.waitsForRoom = false
+    this.#of.region.ring("frames", "room", "cursor")
   }
 
   // Nothing that a dead process still does may touch the ring: another may write it by then.

@@ -32,7 +32,7 @@ export const memoryOf = (process: HeapProcess): CxlMemory["Service"] =>
   })
 
 export const ringsOf = (process: HeapProcess): Ring["Service"] => {
-  const { region, waiter } = process
+  const { cursorWaiter, region, waiter } = process
   return Ring.of({
     openWriter: (name) => openWriter(process, name),
     openReader: (name, readerName) => openReader(process, name, readerName ?? process.name),
@@ -41,7 +41,7 @@ export const ringsOf = (process: HeapProcess): Ring["Service"] => {
     readers: (ring) =>
       (region.rings[ring]?.readers ?? []).filter(({ counts }) => counts).map((reader) => reader.state()),
     waiter,
-    cursorWaiter: waiter,
+    cursorWaiter,
     lives: () => region.lives,
     self: { process: process.slot, generation: process.generation },
     isAlive: (slot, generation) => region.isAlive(slot, generation)
@@ -129,7 +129,7 @@ const claimReader = (process: HeapProcess, name: string, readerName: string): Cl
   }
   const slot = new HeapRingSlot(ring, index, process, readerName)
   ring.readers[index] = slot
-  region.bell.ring()
+  region.ring("cursor")
   return Effect.succeed(slot)
 }
 

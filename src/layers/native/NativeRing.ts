@@ -2,7 +2,13 @@
  * The two ends of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so that
  * none is broken in two.
  */
-import { type Native, ringReaderFields, type RingReaderHandle, type RingWriterHandle } from "../../native/binding.ts"
+import {
+  type Native,
+  ringReaderFields,
+  type RingReaderHandle,
+  type RingWriterHandle,
+  writerEnd
+} from "../../native/binding.ts"
 import type { Waiter } from "../../services/Lane.ts"
 import type {
   Frame,
@@ -92,11 +98,23 @@ export class NativeRingWriter implements RingWriterPort {
   evictSlowest(): boolean {
     return this.#native.ringEvictSlowest(this.#writer)
   }
+
+  over(): "closed" | "superseded" | undefined {
+    const end = this.#native.ringWriterEnd(this.#writer)
+    if (end === writerEnd.none) return undefined
+    return end === writerEnd.closed ? "closed" : "superseded"
+  }
+
+  /** Rings all who wait, here too: a send that waits for room ends. */
+  close(): void {
+    this.#native.closeRingWriter(this.#writer)
+  }
 }
 
 export class NativeRingReader implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
+  readonly #region: Region
   readonly #native: Native
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
@@ -108,12 +126,14 @@ export class NativeRingReader implements RingReaderPort {
   #baseline: number
   #damage: string | undefined
   #available = 0
+  #isOver = false
 
   constructor(region: Region, reader: RingReaderHandle) {
     const info = region.native.ringReaderInfo(reader)
     this.ring = info.ring
     this.waiter = region.ringWaiter
     region.waiter.reads(info.ring)
+    this.#region = region
     this.#native = region.native
     this.#reader = reader
     this.#bytes = new RingBytes(region.native.ringBuffer(region.handle, reader), info.ringBytes)
@@ -138,13 +158,14 @@ export class NativeRingReader implements RingReaderPort {
   }
 
   ready(): boolean {
+    if (this.#isOver) return false
     if (this.#damage !== undefined) return true
     this.#available = this.#native.ringAvailable(this.#reader)
     return this.#available > this.#read || this.#available < 0
   }
 
   poll(max: number): ReadonlyArray<Frame> {
-    if (this.#damage !== undefined) return []
+    if (this.#isOver || this.#damage !== undefined) return []
     // What `ready` has just seen is not asked for again.
     const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
     this.#available = 0
@@ -205,6 +226,19 @@ export class NativeRingReader implements RingReaderPort {
 
   damage(): string | undefined {
     return this.#damage
+  }
+
+  over(): boolean {
+    return this.#isOver
+  }
+
+  /** Gives the place up. Those here who wait for its messages look once more. */
+  close(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#native.closeRingReader(this.#reader)
+    this.#region.waiter.nudge(this.ring)
+    this.#region.waiter.leaves(this.ring)
   }
 
   // What an evicted reader finds is overwritten, not damaged.

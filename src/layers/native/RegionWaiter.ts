@@ -25,8 +25,8 @@ export class RegionWaiter implements LogWaiter {
   readonly #waiting = new Set<Waiting>()
   /** What the doorbell is armed for, until it has rung. */
   #armed = 0
-  /** Rings that have, or had, a reader here. */
-  readonly #rings = new Set<number>()
+  /** Readers here, by ring. */
+  readonly #readers = new Map<number, number>()
   #isNudged = false
   #isWaking = false
   #closed = false
@@ -101,12 +101,19 @@ export class RegionWaiter implements LogWaiter {
 
   /** This process reads that ring from now on. */
   reads(ring: number): void {
-    this.#rings.add(ring)
+    this.#readers.set(ring, (this.#readers.get(ring) ?? 0) + 1)
+  }
+
+  /** One of those that read that ring here does so no more. */
+  leaves(ring: number): void {
+    const readers = (this.#readers.get(ring) ?? 0) - 1
+    if (readers > 0) this.#readers.set(ring, readers)
+    else this.#readers.delete(ring)
   }
 
   /** This process has written to that ring: those of its own that wait look again, without a ring of the doorbell. */
   nudge(ring: number): void {
-    if (this.#isNudged || this.#waiting.size === 0 || !this.#rings.has(ring)) return
+    if (this.#isNudged || this.#waiting.size === 0 || !this.#readers.has(ring)) return
     this.#isNudged = true
     setImmediate(this.#nudged)
   }

@@ -60,27 +60,23 @@ const openWriter = (region: Region, name: string) =>
     hasRings(region, name),
     claimed(
       region,
-      () => region.native.openRingWriter(region.handle, name),
-      (writer) => region.native.closeRingWriter(writer)
+      () => new NativeRingWriter(region, region.native.openRingWriter(region.handle, name)),
+      (writer) => writer.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
         Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
     )
-  ).pipe(Effect.map((writer) =>
-    new NativeRingWriter(region, writer)
-  ))
+  )
 
 const openReader = (region: Region, name: string, readerName: string) =>
   Effect.andThen(
     hasRings(region, name),
     claimed(
       region,
-      () => region.native.openRingReader(region.handle, name, readerName),
-      (reader) => region.native.closeRingReader(reader)
+      () => new NativeRingReader(region, region.native.openRingReader(region.handle, name, readerName)),
+      (reader) => reader.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
         Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
     )
-  ).pipe(Effect.map((reader) =>
-    new NativeRingReader(region, reader)
-  ))
+  )

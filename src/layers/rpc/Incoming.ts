@@ -203,7 +203,7 @@ export class Incoming implements Service {
 
   // A stream that lost a part of itself must not go on: the library interrupts it when its chunk dies.
   #undelivered(caller: Caller, response: FromServerEncoded, error: SendError): Effect.Effect<void> {
-    if (error._tag === "LogLost") return Effect.void
+    if (error._tag === "LogLost" || error._tag === "RingClosed") return Effect.void
     this.#counts.undelivered += 1
     const id = "requestId" in response ? response.requestId : null
     if (id !== null) caller.calls.delete(id)
