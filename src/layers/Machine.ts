@@ -7,6 +7,7 @@ import type { RegionError } from "../services/CxlMemory.ts"
 import { regionPath } from "./CxlMemory.ts"
 import { answerBarely, askBarely, openDoorbell } from "./native/Doorbell.ts"
 import { attemptPromise, nativeModule } from "./native/Faults.ts"
+import { openPublishCost } from "./native/PublishCost.ts"
 
 /** Round trip of one cache line between two threads that spin, in microseconds: tells how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
@@ -75,6 +76,17 @@ export const bareEnd = (region: string, processName: string): Effect.Effect<Bare
     ask: (peer, trips) => askBarely(doorbell, peer, trips),
     answer: (peer, trips) => answerBarely(doorbell, peer, trips)
   }))
+
+/** Attaches as the writer of these rings, and measures natively what it takes to publish messages to one of them. */
+export const publishCost = (
+  region: string,
+  processName: string,
+  rings: ReadonlyArray<string>
+): Effect.Effect<
+  (ring: string, publishes: number, messageBytes: number) => number,
+  RegionError,
+  Scope.Scope
+> => openPublishCost(regionPath(region), processName, rings)
 
 /** Adds all bytes, as 64-bit words, to the number in `sum` (two words, low first). */
 export const fold: Effect.Effect<(bytes: Uint8Array, sum: Uint32Array) => void, RegionError> = Effect.map(

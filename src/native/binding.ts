@@ -392,6 +392,8 @@ export interface Native {
   /** Reader slot, -1 when nobody holds any room. */
   ringSlowestReader(writer: RingWriterHandle): number
   ringEvictSlowest(writer: RingWriterHandle): boolean
+  /** What it takes to write so many messages of that size, each published by itself. Only for measuring. */
+  ringPublishNanos(writer: RingWriterHandle, publishes: number, messageBytes: number): number
   /** Whether it still is the ring's: see {@link writerEnd}. */
   ringWriterEnd(writer: RingWriterHandle): number
   closeRingWriter(writer: RingWriterHandle): void

@@ -5,9 +5,10 @@ import { formatMicros } from "./quantities.ts"
 
 export type Unit = "micros" | "perSecond" | "times" | "percent"
 
-/** `p50Micros`, `messagesPerSecond`, `gigabytesPerSecond`, `idlePercent`, `writerCores`. */
+/** `p50Micros`, `p50Nanos`, `messagesPerSecond`, `gigabytesPerSecond`, `idlePercent`, `writerCores`. */
 export const formatValue = (name: string, value: number): string => {
   if (name.endsWith("Micros")) return formatFinely(value)
+  if (name.endsWith("Nanos")) return `${value.toFixed(1)} ns`
   if (name === "gigabytesPerSecond") return `${value.toFixed(2)} GB/s`
   if (name.endsWith("PerSecond")) return formatPerSecond(value)
   if (name.endsWith("Percent")) return `${value.toFixed(2)} %`
@@ -16,7 +17,7 @@ export const formatValue = (name: string, value: number): string => {
 
 /** What stands before the value where its unit does not say it all: `p50`, `writer cores`. */
 export const labelOf = (name: string): string => {
-  const label = name.replace(/Micros$|Percent$/, "").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  const label = name.replace(/Micros$|Nanos$|Percent$/, "").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
   return name.endsWith("PerSecond") ? "" : `${label} `
 }
 

@@ -65,6 +65,16 @@ export const BareJob = Schema.Struct({
 })
 export type BareJob = typeof BareJob.Type
 
+/** Attachments of one child, each with a reader of that ring that sleeps. */
+export const SleepersJob = Schema.Struct({ ...fields, ring: Schema.String, sleepers: Schema.Int })
+export type SleepersJob = typeof SleepersJob.Type
+
+export const RingSleepers: ChildSpec<SleepersJob, null> = {
+  entry: "ring-bench-sleepers",
+  job: SleepersJob,
+  result: Schema.Null
+}
+
 export const RingWriter: ChildSpec<WriterJob, typeof Written.Type> = {
   entry: "ring-bench-writer",
   job: WriterJob,

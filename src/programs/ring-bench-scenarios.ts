@@ -11,7 +11,7 @@ import type { RegionError } from "../services/CxlMemory.ts"
 import { type Figure, figure } from "./bench-comparison.ts"
 import type { ChildSpec } from "./child-protocol.ts"
 import * as Children from "./children.ts"
-import { BareTrips, RingReader, RingTrips, RingWriter, type Waiting } from "./ring-bench-jobs.ts"
+import { BareTrips, RingReader, RingSleepers, RingTrips, RingWriter, type Waiting } from "./ring-bench-jobs.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -99,6 +99,36 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
     })
   )
 
+/** Processes that are killed while they wait for a ring's messages. */
+export const deadSleepers = 30
+
+/**
+ * What a publication costs natively, on a ring that nobody reads and on one whose readers were all killed in their sleep.
+ * Both are measured by turns, from the first publication on, which still finds them all.
+ */
+export const publishFigures = (keys: { readonly alone: string; readonly dead: string }): Measuring =>
+  inNewRegion((region) =>
+    Effect.gen(function*() {
+      const rings = { alone: "alone", dead: "dead" }
+      const nanosOf = yield* Machine.publishCost(region, "writer", Object.values(rings))
+      const job = { region, name: "sleeper", ring: rings.dead, sleepers: deadSleepers }
+      const sleepers = yield* started(RingSleepers, "sleepers", job)
+      yield* Effect.sync(() => process.kill(sleepers.pid, "SIGKILL"))
+      yield* Effect.exit(sleepers.finished)
+      const once = (ring: string) => nanosOf(ring, publishesInBlock, publishedBytes) / publishesInBlock
+      once(rings.alone)
+      const first = once(rings.dead)
+      const blocks = Array.from({ length: publishBlocks }, () => [once(rings.alone), once(rings.dead)] as const)
+      const valuesOf = (nanos: ReadonlyArray<number>) => ({
+        p50Nanos: percentileOf(nanos, 0.5),
+        p99Nanos: percentileOf(nanos, 0.99)
+      })
+      return [
+        figure(keys.alone, valuesOf(blocks.map(([alone]) => alone))),
+        figure(keys.dead, { ...valuesOf(blocks.map(([, dead]) => dead)), firstNanos: first })
+      ]
+    }), { processes: deadSleepers + 2, ringReaders: deadSleepers })
+
 /** Two processes that do nothing but wake each other's event loop. */
 export const bareFigure = (key: string, trips: number): Measuring =>
   inNewRegion((region) =>
@@ -141,13 +171,22 @@ export const tripsOf = (trips: number) => ({ trips, warmup: Math.ceil(trips / 4)
 
 // --- internal ---
 
+/** Publications between two looks at the clock, and how often. */
+const publishesInBlock = 1000
+const publishBlocks = 2000
+const publishedBytes = 64
+
+const percentileOf = (values: ReadonlyArray<number>, fraction: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(fraction * (values.length - 1))] ?? NaN
+
 const inNewRegion = <A>(
-  work: (region: string) => Effect.Effect<A, MeasureError, ChildProcessSpawner | Scope.Scope>
+  work: (region: string) => Effect.Effect<A, MeasureError, ChildProcessSpawner | Scope.Scope>,
+  sizes: { readonly processes?: number; readonly ringReaders?: number } = {}
 ): Measuring<A> => {
   const region = `bench-${process.pid}`
   const memory = CxlMemory.layerShm({
     region,
-    geometry: { ...Swarm.geometry(), ...ringsOfABench },
+    geometry: { ...Swarm.geometry(), ...ringsOfABench, ...sizes },
     processName: "bench"
   })
   return work(region).pipe(Effect.scoped, Effect.provide(memory))

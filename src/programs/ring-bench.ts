@@ -12,7 +12,7 @@ import type { Measuring, Stream } from "./ring-bench-scenarios.ts"
 import { asleepRivals, rivalFigure, spinningRival, streamRivals } from "./rival-scenarios.ts"
 import { lines } from "./usage.ts"
 
-const groupNames = ["64B", "1KiB", "two readers", "spinning", "asleep", "rivals", "rival streams"] as const
+const groupNames = ["64B", "1KiB", "two readers", "spinning", "asleep", "the dead", "rivals", "rival streams"] as const
 
 const settings = {
   messages: setting("messages", (name) => countFlag(name, 1_000_000_000), {
@@ -40,7 +40,7 @@ export const benchRing = Command.make(
   Command.withDescription(
     lines(
       "Measures rings between processes: messages a second to one and two readers, and round trips that spin and that",
-      "sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where it is",
+      "sleep, and what readers cost that were killed in their sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where it is",
       "installed, zeromq."
     )
   ),
@@ -62,6 +62,8 @@ const keys = {
   nativeAsleep: "ring, native, asleep",
   bare: "bare wake-up, asleep",
   park: "ring, park",
+  publishAlone: "publish, natively, nobody reads",
+  publishDead: `publish, natively, ${Scenarios.deadSleepers} readers killed in their sleep`,
   parkBeside: "ring, park, beside the rivals",
   oneByOneBeside: "ring 64 B, one by one, beside the rivals"
 } as const
@@ -110,6 +112,8 @@ const measurementsOf = (
         Scenarios.bareFigure(keys.bare, sleeping),
         Scenarios.tripsFigure(keys.park, "park", sleeping)
       ]
+    case "the dead":
+      return [Scenarios.publishFigures({ alone: keys.publishAlone, dead: keys.publishDead })]
     case "rivals":
       return [
         Scenarios.tripsFigure(keys.parkBeside, "park", sleeping),
@@ -169,5 +173,12 @@ const goals: ReadonlyArray<Goal> = [
     sense: "at most",
     unit: "times",
     reached: (valueOf) => ratioOf(valueOf, [keys.nativeAsleep, "p50Micros"], [keys.futex, "p50Micros"])
+  },
+  {
+    name: `publish with ${Scenarios.deadSleepers} dead sleepers / with none, p50`,
+    wanted: 1.2,
+    sense: "at most",
+    unit: "times",
+    reached: (valueOf) => ratioOf(valueOf, [keys.publishDead, "p50Nanos"], [keys.publishAlone, "p50Nanos"])
   }
 ]

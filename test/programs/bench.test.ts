@@ -86,6 +86,19 @@ describe.skipIf(process.platform !== "linux")("bench ring", () => {
     2 * minutes
   )
 
+  it.live(
+    "a publication costs at most 1.2 times as much where thirty readers were killed in their sleep",
+    () =>
+      Effect.gen(function*() {
+        const { values } = yield* group("the dead")
+        const [alone, dead] = values
+        assert.strictEqual(dead?.key, "publish, natively, 30 readers killed in their sleep")
+        assertPositive(alone?.values ?? {}, ["p50Nanos", "p99Nanos"])
+        assert.isAtMost((dead?.values["p50Nanos"] ?? NaN) / (alone?.values["p50Nanos"] ?? NaN), 1.2)
+      }),
+    2 * minutes
+  )
+
   it.live("measures the rivals, and leaves out what is not installed", () =>
     Effect.gen(function*() {
       const trips = yield* group("rivals")

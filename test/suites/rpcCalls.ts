@@ -591,7 +591,7 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           assert.strictEqual(server.serving.clients(), 2)
           yield* at(sloths, 0).wake
           yield* eventually(family, () => server.serving.clients() === 1)
-          assert.isTrue(log.has("interrupted given up"))
+          yield* driven(family, log.awaits("interrupted given up"))
           yield* server.close
           yield* staysWaiting(family, failing)
           yield* at(sloths, 1).wake
