@@ -1,0 +1,39 @@
+/**
+ * A clock that jumps: once all have had their turns, a minute at once is what sixty seconds are.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import * as Log from "../../src/layers/Log.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import * as Topic from "../../src/services/Topic.ts"
+
+const Lines = Topic.make("lines")
+
+/** How many records found room until one did not, and whom that one waited for. */
+const filling = (steps: number, stepMillis: number) =>
+  Effect.gen(function*() {
+    yield* Subscriber.open(Lines, { from: "start" })
+    const publisher = yield* Publisher.open(Lines)
+    let sent = 0
+    const sending = yield* Effect.forkScoped(Effect.forever(
+      Effect.tap(publisher.send(new Uint8Array(3000)), () => Effect.sync(() => void (sent += 1)))
+    ))
+    // As docs/testing.md says. Without it the deadline may begin only when the minute is over, and never passes.
+    for (let before = -1; before !== sent;) {
+      before = sent
+      yield* TestClock.adjust(0)
+    }
+    for (let step = 0; step < steps; step += 1) yield* TestClock.adjust(stepMillis)
+    const { message } = yield* Effect.flip(Fiber.join(sending))
+    return { sent, message }
+  }).pipe(Effect.scoped, Effect.provide(Log.layerMemory()))
+
+it.effect("a minute that passes at once leaves a publisher without room where sixty seconds leave it", () =>
+  Effect.gen(function*() {
+    const inSteps = yield* filling(60, 1000)
+    assert.include(inSteps.message, "which has not released what it was lent")
+    assert.deepStrictEqual(yield* filling(1, 60_000), inSteps)
+  }))
