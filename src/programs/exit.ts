@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { RegionError } from "../services/CxlMemory.ts"
+import { reportsAs } from "./command-line.ts"
 import { flagsOfSizes } from "./size-settings.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { flagsTo } from "./target.ts"
@@ -70,13 +71,26 @@ export const describeFailure = (cause: Cause.Cause<unknown>): string | undefined
   return `ringfence: ${withHint(message, hints[tag])}`
 }
 
+/** The same for machines, beginning as every report does. The fault of a region tells more than its error's name. */
+export const failureReport = (program: string, cause: Cause.Cause<unknown>, line: string) => {
+  const error = Cause.squash(cause)
+  return {
+    program,
+    error: tagOf(error) ?? "InternalError",
+    ...(error instanceof RegionError ? { fault: error.fault, region: error.region } : {}),
+    message: line.replace(/^ringfence: /, ""),
+    exitCode: codeOfError(error)
+  }
+}
+
 /** Says on standard error why the program failed. Where it failed is told under `RINGFENCE_DEBUG=true` only. */
 export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.tapCause(program, (cause) =>
     Effect.gen(function*() {
       const line = describeFailure(cause)
       if (line === undefined) return
-      yield* writeNotice(line)
+      const { json, program } = reportsAs(process.argv.slice(2))
+      yield* writeNotice(json ? JSON.stringify(failureReport(program, cause, line)) : line)
       if (yield* debugging) yield* writeNotice(Cause.pretty(cause))
     }))
 
@@ -128,7 +142,7 @@ const hints: Readonly<Record<string, string>> = {
 }
 
 /** The same for the faults of a region, instead of what the error says; `at` is how its commands name the region. */
-const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string => {
+const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): string => {
   const at = flagsTo(region.includes("/") ? { path: region } : { region })
   switch (fault) {
     case "missing":
@@ -150,7 +164,7 @@ const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string =>
     case "notServing":
       return `start \`ringfence serve${at}\` again`
     case "full":
-      return "wait for others to end; `ringfence serve --clients` makes room for more sessions"
+      return fullHint(detail)
     case "unsupported":
       return ""
     default:
@@ -161,6 +175,14 @@ const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string =>
 const messageOf = (error: unknown): string => {
   if (!(error instanceof RegionError)) return error instanceof Error ? error.message : String(error)
   return new RegionError({ ...error, hint: regionHint(error) }).message
+}
+
+const fullHint = (detail: string): string => {
+  if (detail.includes("topics of")) return "use one of them; `ringfence serve --topics` makes room for more"
+  if (detail.includes("session")) {
+    return "wait for others to end; `ringfence serve --clients` makes room for more sessions"
+  }
+  return "wait for others to end"
 }
 
 const spaceHint = (flags: ReadonlyArray<string>): string => {

@@ -91,5 +91,11 @@ const reasons: Readonly<Record<string, string>> = {
   PermissionDenied: "permission denied"
 }
 
+/** The system's own name of what went wrong: `EIO`, `EISDIR`. */
+const codeOf = ({ reason }: PlatformError.PlatformError): string => {
+  const [code] = /\bE[A-Z0-9]{2,}\b/.exec(String(("cause" in reason ? reason.cause : undefined) ?? reason)) ?? []
+  return code === undefined ? "" : ` (${code})`
+}
+
 const unreadable = (path: string, error: PlatformError.PlatformError): InputUnreadable =>
-  new InputUnreadable({ path, detail: reasons[error.reason._tag] ?? error.message })
+  new InputUnreadable({ path, detail: reasons[error.reason._tag] ?? `it cannot be read${codeOf(error)}` })

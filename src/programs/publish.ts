@@ -14,7 +14,7 @@ import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting
 import { type Input, openInputs } from "./publish-input.ts"
 import { sendRecords } from "./publish-records.ts"
 import { describePublished, publishedReport, type PublishTally } from "./publish-report.ts"
-import { bytesFlag, millisFlag, plural } from "./quantities.ts"
+import { bytesFlag, formatCount, millisFlag, plural } from "./quantities.ts"
 import { lineCutter, pieceCutter } from "./record-cutter.ts"
 import { foreignSetting } from "./region-access.ts"
 import { printReport } from "./report.ts"
@@ -144,6 +144,8 @@ const topicToPublish = (name: string, { ack, order }: Values) =>
 const sayHowFar = (publisher: PublisherHandle<Uint8Array>) =>
   Effect.suspend(() =>
     writeNotice(
-      `published so far: ${plural(publisher.accepted(), "record")}, ${publisher.acknowledged()} acknowledged`
+      `published so far: ${plural(publisher.accepted(), "record")}, ${
+        formatCount(publisher.acknowledged())
+      } acknowledged`
     )
   )

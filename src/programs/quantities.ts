@@ -16,7 +16,8 @@ export const bytesFlag = (name: string): Flag.Flag<number> =>
 export const millisFlag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(
     Flag.withMetavar("time"),
-    Flag.filterMap(parseMillis, (text) => `"${text}" is not a time: write 5ms, 1s or 250us`)
+    Flag.filterMap(parseMillis, (text) =>
+      text.startsWith("-") ? `"${text}" is below zero` : `"${text}" is not a time: write 5ms, 1s or 250us`)
   )
 
 /** A whole number within bounds. */

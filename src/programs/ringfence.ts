@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 import { bench } from "./bench.ts"
+import { joinNegativeValues } from "./command-line.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
 import { exitCodesText, reportFailure } from "./exit.ts"
@@ -48,6 +49,8 @@ const layer = Layer.mergeAll(
   CliOutput.layerPresenter(presenter),
   layerLogLines
 )
+
+process.argv.splice(2, Infinity, ...joinNegativeValues(process.argv.slice(2)))
 
 quietStreams.pipe(
   Effect.andThen(Command.run(ringfence, { version: version() })),

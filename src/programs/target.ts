@@ -21,10 +21,15 @@ export const targetSettings = {
     description: "The region's name",
     fallback: "default"
   }),
-  path: openSetting("path", (name) => Flag.withMetavar(Flag.String(name), "file"), {
-    description: "A file that holds the region, instead of a name in shared memory",
-    shown: "none"
-  })
+  path: openSetting(
+    "path",
+    (name) =>
+      Flag.String(name).pipe(Flag.withMetavar("file"), Flag.filter((path) => path !== "", () => "no file is named")),
+    {
+      description: "A file that holds the region, instead of a name in shared memory",
+      shown: "none"
+    }
+  )
 }
 
 interface TargetConfig {

@@ -2,6 +2,7 @@
  * The help, and what is said about a command line that cannot be understood: one line for each mistake.
  */
 import * as CliOutput from "effect/cli/CliOutput"
+import { reportsAs } from "./command-line.ts"
 import { writeNotice } from "./standard-streams.ts"
 
 /** A description of several lines, as the help lays them out. */
@@ -11,6 +12,11 @@ export const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
     const mistakes = event.errors.map(({ message }) => `ringfence: ${message.replaceAll(/\s*\n\s*/g, " ")}`)
+    const { json, program } = reportsAs(process.argv.slice(2))
+    if (json) {
+      const message = event.errors.map(({ message }) => message.replaceAll(/\s*\n\s*/g, " ")).join("; ")
+      return writeNotice(JSON.stringify({ program, error: "UsageInvalid", message, exitCode: 2 }))
+    }
     return writeNotice([...mistakes, `see: ${event.commandPath.join(" ")} --help`].join("\n"))
   }
 }

@@ -164,6 +164,61 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assertRefused(yield* run(["publish", "x", "--region", "a", "--path", "b"]), 2, /exclude each other/)
     }))
 
+  it.live("says what is wrong with a value: below zero, out of bounds, no folder, no input", () =>
+    Effect.gen(function*() {
+      const refused = (line: RegExp, ...args: ReadonlyArray<string>) =>
+        Effect.map(run(args), (ran) => assertRefused(ran, 2, line))
+      yield* refused(/"-1s" is below zero/, "publish", "x", "--deadline", "-1s")
+      yield* refused(/-1 is not between 0 and 1000000/, "serve", "--epoch-micros", "-1")
+      yield* refused(/99999999999 is not between/, "serve", "--epoch-micros", "99999999999")
+      yield* refused(/the name is not usable/, "serve", "--region", "a b/c")
+      yield* refused(/there is no folder \/nonexistent \(create it first\)/, "serve", "--path", "/nonexistent/x")
+      yield* refused(/no file is named/, "serve", "--path", "")
+      const region = freshRegion("input")
+      yield* serve(region)
+      const read = yield* run(["publish", "--region", region, "lines", "/proc/self/mem"])
+      assert.strictEqual(read.code, 2)
+      assert.match(read.stderr, /^ringfence: cannot read \/proc\/self\/mem: it cannot be read( \(E[A-Z]+\))?$/m)
+    }))
+
+  it.live("does not promise to remove what is no region", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "text")
+      writeFileSync(path, "a text of mine")
+      for (const command of [["subscribe", "--path", path, "lines"], ["serve", "--path", path]]) {
+        const { code, stderr } = yield* run(command)
+        assert.strictEqual(code, 3)
+        assert.match(stderr, /it is not a ringfence region.*\(it is left alone: choose another name or path\)/)
+        assert.notInclude(stderr, "doctor")
+      }
+    }))
+
+  it.live("names the flag that makes room for topics", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("topics")
+      yield* serve(region, "--topics", "1", "--topic", "lines")
+      const { code, stderr } = yield* run(["publish", "--region", region, "other"], { input: "x\n" })
+      assert.strictEqual(code, 3)
+      assert.match(stderr, /all 1 topics .*`ringfence serve --topics` makes room for more\)/)
+    }))
+
+  it.live("reports errors as JSON, beginning as every report does", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("json")
+      const missing = yield* run(["subscribe", "--region", region, "lines", "--json"])
+      const { message, ...error } = JSON.parse(missing.stderr)
+      assert.deepStrictEqual(error, {
+        program: "subscribe",
+        error: "RegionError",
+        fault: "missing",
+        region,
+        exitCode: 3
+      })
+      assert.match(message, /there is no such region/)
+      const usage = yield* run(["publish", "--json"])
+      assert.deepInclude(JSON.parse(usage.stderr), { program: "publish", error: "UsageInvalid", exitCode: 2 })
+    }))
+
   it.live("refuses a position that is trimmed away", () =>
     Effect.gen(function*() {
       const region = freshRegion("trimmed")

@@ -1,0 +1,27 @@
+/**
+ * The command line before it is parsed, and what must be known of it when it is not.
+ */
+
+/**
+ * A value below zero is the value of the flag before it, not a flag: it is refused as a value then, by what takes it.
+ */
+export const joinNegativeValues = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const joined: Array<string> = []
+  for (const arg of args) {
+    const flag = joined.at(-1)
+    const isValue = /^-\d/.test(arg) && flag !== undefined && /^--[a-z][a-z-]*$/.test(flag) && !joined.includes("--")
+    if (isValue) joined[joined.length - 1] = `${flag}=${arg}`
+    else joined.push(arg)
+  }
+  return joined
+}
+
+/** The command, and whether it reports as JSON: an error does, too. */
+export const reportsAs = (args: ReadonlyArray<string>): { readonly program: string; readonly json: boolean } => {
+  const end = args.indexOf("--")
+  const flags = end < 0 ? args : args.slice(0, end)
+  const variable = process.env["RINGFENCE_JSON"] ?? ""
+  const json = flags.includes("--json") || flags.includes("--json=true")
+    || (/^(true|1|yes|on)$/.test(variable) && !flags.includes("--no-json"))
+  return { program: flags[0] === undefined || flags[0].startsWith("-") ? "ringfence" : flags[0], json }
+}
