@@ -19,7 +19,15 @@ uint64_t IndexReader::epoch() const {
   return epoch_;
 }
 
+// Publishers may wait for readers of their topic. SYNC: the attachment was published and fenced (publishCursor); who
+// waits sets its word, fences and looks at the readers once more before it sleeps.
 Status IndexReader::attach(From from, uint64_t position) {
+  Status status = begin(from, position);
+  if (status.ok()) region_->wakeProcesses(sleepsForData);
+  return status;
+}
+
+Status IndexReader::begin(From from, uint64_t position) {
   if (!publishCursor(from)) {
     detach();
     return Status::failed("corrupt", "the index contradicts itself");

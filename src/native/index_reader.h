@@ -45,6 +45,7 @@ class IndexReader {
   uint64_t committedMessages() const;
 
  private:
+  Status begin(From from, uint64_t position);
   bool publishCursor(From from);
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);

@@ -5,6 +5,7 @@
  * record, and allocate nothing on the way; whoever must wait does so with {@link Waiter.until}.
  */
 import type * as Effect from "effect/Effect"
+import type { ReaderState } from "./Diagnostics.ts"
 import type { ProcessId } from "./ProcessId.ts"
 import type { LogLost } from "./Sequencer.ts"
 import type { Server } from "./Server.ts"
@@ -70,6 +71,8 @@ export interface LaneWriter {
   /** Times a lane was found full. */
   readonly fullEvents: () => number
   readonly roomHolder: (broker: number) => RoomHolder
+  /** The subscribers that are attached to the session's topic. Looks at the whole log: not for each record. */
+  readonly readers: () => ReadonlyArray<ReaderState>
   /** The broker whose lane holds the session's next expected batch, where that can be seen. */
   readonly gap: () =>
     | { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number }

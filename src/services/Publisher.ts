@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import { type SessionAcks, waitingLine } from "./AckTracker.ts"
 import type { RegionError } from "./CxlMemory.ts"
+import type { ReaderState } from "./Diagnostics.ts"
 import { millisOf } from "./DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
@@ -88,6 +89,13 @@ export interface PublisherHandle<in A> {
    * Waiting for it costs nothing while records are sent.
    */
   readonly lost: Effect.Effect<never, LogLost>
+  /** The subscribers attached to the topic now. One that was killed counts until its end was noticed, within a second. */
+  readonly readers: () => ReadonlyArray<ReaderState>
+  /**
+   * Resolves once so many subscribers are attached: what is sent afterwards is kept for each of them. Give it a deadline
+   * with `Effect.timeout` where they may never come.
+   */
+  readonly awaitReaders: (count: number) => Effect.Effect<void, LogLost>
   /** Records accepted. */
   readonly accepted: () => number
   /** Records acknowledged: the committed prefix of this session. */
@@ -207,6 +215,9 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
     seal: () => packer.seal(),
     awaitAcknowledged: (count) => awaitAcknowledged(session, count),
     lost: lanes.waiter.untilLost,
+    readers: () => lanes.readers(),
+    awaitReaders: (count) =>
+      Effect.asVoid(lanes.waiter.until(() => lanes.readers().length >= count ? true : undefined)),
     accepted: () => packer.accepted,
     acknowledged: () => lanes.committedMessages(),
     acks: () => sessionAcks(session),

@@ -70,6 +70,24 @@ const killPublisher = (region: string, skewMillis: number) =>
   }))
 
 describe(`kills (seed ${seed})`, () => {
+  it.live("a publisher that waits for readers goes on when one attaches in another process, and counts none that died", () =>
+    Effect.suspend(() => {
+      const region = freshRegion("readers")
+      return Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Stamped.topic)
+        const waiting = yield* Effect.forkChild(publisher.awaitReaders(1), { startImmediately: true })
+        const actor = yield* start("subscribe", region, { name: "awaited" })
+        yield* actor.ready
+        yield* withinOneSecond(Fiber.join(waiting))
+        assert.deepStrictEqual(publisher.readers().map(({ name, pid }) => [name, pid]), [["awaited", actor.pid]])
+        actor.signal("SIGKILL")
+        yield* actor.exit
+        yield* withinOneSecond(Effect.gen(function*() {
+          while (publisher.readers().length > 0) yield* Effect.sleep(1)
+        }))
+      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    }))
+
   it.live("a killed publisher ends at its committed prefix and its lanes come free, fifty times", () => {
     const region = freshRegion("publishers")
     return Effect.gen(function*() {

@@ -261,6 +261,27 @@ export const publishingSuite = (family: Family): void => {
         assert.isTrue(error._tag === "RegionError" && error.fault === "full")
       }).pipe(Effect.scoped, provide({ geometry: { ...smallGeometry, clients: 1 } })))
 
+    it.live("tells which subscribers are attached to its topic, and waits for so many", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Lines)
+        yield* Subscriber.open(Topic.make("elsewhere"))
+        assert.deepStrictEqual(publisher.readers(), [])
+        yield* publisher.awaitReaders(0)
+        const waiting = yield* Effect.forkChild(publisher.awaitReaders(2), { startImmediately: true })
+        yield* Subscriber.open(Lines, { name: "first" })
+        yield* Effect.sleep(20)
+        assert.isUndefined(waiting.pollUnsafe())
+        const second = yield* Scope.fork(yield* Effect.scope)
+        yield* Scope.provide(Subscriber.open(Lines, { name: "second" }), second)
+        yield* Effect.timeout(Fiber.join(waiting), "5 seconds")
+        assert.deepStrictEqual(publisher.readers().map(({ name, pid }) => [name, pid]), [
+          ["first", process.pid],
+          ["second", process.pid]
+        ])
+        yield* Scope.close(second, Exit.void)
+        assert.deepStrictEqual(publisher.readers().map(({ name }) => name), ["first"])
+      }).pipe(Effect.scoped, provide()))
+
     it.live("takes a stream through its sink", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Lines, { from: "start" })

@@ -1,11 +1,13 @@
 /**
  * A session's writing end: admission, descriptors and publication on its lanes.
  */
+import type { ReaderState } from "../../services/Diagnostics.ts"
 import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../services/Lane.ts"
 import {
   batchBytesOf,
   type Descriptor,
   type Heap,
+  type HeapTopic,
   lineBytes,
   roundUp,
   type Session,
@@ -39,10 +41,20 @@ export const makeLaneWriter = (heap: Heap, session: Session, waiter: LogWaiter):
     ended: () => session.state === "ended" ? session.endReason : undefined,
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
+    readers: () => readersOf(session.topic),
     gap: () => gapOf(session),
     frontiers: (broker) => frontiersOf(laneOf(broker))
   }
 }
+
+/** The subscribers that are attached to a topic. */
+export const readersOf = (topic: HeapTopic): ReadonlyArray<ReaderState> =>
+  topic.readers.filter((reader) => reader !== undefined).map(({ cursor, name }) => ({
+    name,
+    pid: process.pid,
+    cursor,
+    behindBatches: topic.committedBatches - cursor
+  }))
 
 export const inFlight = ({ lane, written }: SessionLane): number => written - lane.released
 

@@ -51,7 +51,11 @@ export const openReader = (
     return yield* Effect.acquireRelease(
       Effect.map(
         claimReader(heap, declared, options?.name ?? processTitle(), options?.from ?? defaultFrom),
-        (reader) => new ReaderPort(heap, declared, reader, waiter, poisonReleased)
+        (reader) => {
+          // Publishers may wait for readers of their topic.
+          heap.members.ring()
+          return new ReaderPort(heap, declared, reader, waiter, poisonReleased)
+        }
       ),
       (port) => Effect.sync(port.detach)
     )

@@ -11,7 +11,7 @@ import { noFrontiers, sumFrontiers } from "../../services/Lane.ts"
 import { processTitle } from "../ProcessTitle.ts"
 import type { Heap, HeapTopic, Lane, Session } from "./Heap.ts"
 import { HeapLog } from "./HeapLog.ts"
-import { frontiersOf, gapOf } from "./LanePort.ts"
+import { frontiersOf, gapOf, readersOf } from "./LanePort.ts"
 
 export const layerCxlMemory: Layer.Layer<CxlMemory, never, HeapLog> = Layer.effect(
   CxlMemory,
@@ -80,12 +80,7 @@ const topicOf = (topic: HeapTopic): TopicState => ({
   trimmedBatches: topic.trimmed,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: topic.entries.length,
-  readers: topic.readers.filter((reader) => reader !== undefined).map(({ cursor, name }) => ({
-    name,
-    pid: process.pid,
-    cursor,
-    behindBatches: topic.committedBatches - cursor
-  }))
+  readers: readersOf(topic)
 })
 
 const sessionOf = (session: Session): SessionState => ({

@@ -2,8 +2,10 @@
  * A session's lanes in shared memory.
  */
 import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../native/binding.ts"
+import type { ReaderState } from "../../services/Diagnostics.ts"
 import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch, SessionEnd } from "../../services/Lane.ts"
 import { processIdOf } from "../../services/ProcessId.ts"
+import { readersBeside } from "./NativeLog.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 export class NativeLanes implements LaneWriter {
@@ -53,6 +55,10 @@ export class NativeLanes implements LaneWriter {
     )
     // A session that ended meanwhile takes nothing more; anything else is a batch that was never begun.
     if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
+  }
+
+  readers(): ReadonlyArray<ReaderState> {
+    return readersBeside(this.#native, this.#region, this.sessionId)
   }
 
   publish(broker: number): void {

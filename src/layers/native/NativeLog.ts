@@ -3,11 +3,24 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { NativeLaneState, NativeSessionState, NativeSnapshot } from "../../native/binding.ts"
+import type {
+  Native,
+  NativeLaneState,
+  NativeSessionState,
+  NativeSnapshot,
+  NativeTopicState,
+  RegionHandle
+} from "../../native/binding.ts"
 import { serverState } from "../../native/binding.ts"
 import { AckTracker, type SessionAcks } from "../../services/AckTracker.ts"
 import type { BrokerState } from "../../services/Broker.ts"
-import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../services/Diagnostics.ts"
+import {
+  Diagnostics,
+  type LogSnapshot,
+  type ReaderState,
+  type SessionState,
+  type TopicState
+} from "../../services/Diagnostics.ts"
 import { type Frontiers, noFrontiers, sumFrontiers } from "../../services/Lane.ts"
 import { processIdOf } from "../../services/ProcessId.ts"
 import { NativeRegion } from "./NativeRegion.ts"
@@ -34,7 +47,23 @@ export const layerDiagnostics: Layer.Layer<Diagnostics, never, NativeRegion> = L
 export const brokerStates = (region: Region): ReadonlyArray<BrokerState> =>
   brokersOf(region, region.native.snapshot(region.handle))
 
+/** The readers of the topic that this session publishes to. */
+export const readersBeside = (native: Native, handle: RegionHandle, sessionId: number): ReadonlyArray<ReaderState> => {
+  const { sessions, topics } = native.snapshot(handle)
+  const session = sessions.find((session) => session.sessionId === sessionId)
+  const topic = topics.find(({ index }) => index === session?.topic)
+  return topic === undefined ? [] : readersOf(topic)
+}
+
 // --- internal ---
+
+const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
+  topic.readers.map((reader) => ({
+    name: reader.name,
+    ...processIdOf(reader),
+    cursor: reader.cursor,
+    behindBatches: Math.max(0, topic.committedBatches - reader.cursor)
+  }))
 
 const logSnapshot = (region: Region): LogSnapshot => {
   const snapshot = region.native.snapshot(region.handle)
@@ -60,12 +89,7 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   trimmedBatches: topic.trimmedBatches,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,
-  readers: topic.readers.map((reader) => ({
-    name: reader.name,
-    ...processIdOf(reader),
-    cursor: reader.cursor,
-    behindBatches: Math.max(0, topic.committedBatches - reader.cursor)
-  }))
+  readers: readersOf(topic)
 })
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({
