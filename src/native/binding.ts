@@ -44,6 +44,8 @@ export interface NativeFault extends Error {
   readonly fault: string
   readonly wantedBytes: number
   readonly freeBytes: number
+  /** What helps, where the fault alone does not say it; otherwise empty. */
+  readonly hint: string
 }
 
 export interface NativeRegionInfo {

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <thread>
+
+#include "thread.h"
 
 namespace ringfence {
 
@@ -81,8 +82,8 @@ void keepLoaded() {
 
 // A stopped process could not see that its owner is gone. So the system lets it go on then: the signal does nothing
 // else to one that runs.
-bool holdLifeline(int fd, const std::string& proof, int exitCode) {
-  if (!isPipe(fd) || !proves(fd, proof)) return false;
+Status holdLifeline(int fd, const std::string& proof, int exitCode) {
+  if (!isPipe(fd) || !proves(fd, proof)) return Status::failed("missing", "it is not the lifeline");
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   prctl(PR_SET_PDEATHSIG, SIGCONT);
   keepLoaded();
@@ -90,9 +91,9 @@ bool holdLifeline(int fd, const std::string& proof, int exitCode) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread(watch, fd, exitCode).detach();
+  const Status status = Thread::detached([fd, exitCode] { watch(fd, exitCode); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return true;
+  return status;
 }
 
 }  // namespace ringfence

@@ -4,10 +4,12 @@
 
 #include <string>
 
+#include "region.h"
+
 namespace ringfence {
 
 // Reads the proof that this descriptor is the lifeline and not something else that has its number by now, and begins to
-// watch it. False when it is not the lifeline. `exitCode` is what this process ends with when its owner is gone.
-bool holdLifeline(int fd, const std::string& proof, int exitCode);
+// watch it. `missing` when it is not the lifeline, `system` when there is no thread to watch it. `exitCode` is what this process ends with when its owner is gone.
+Status holdLifeline(int fd, const std::string& proof, int exitCode);
 
 }  // namespace ringfence

@@ -10,6 +10,7 @@
 #include "futex.h"
 #include "layout.h"
 #include "policy.h"
+#include "thread.h"
 
 namespace ringfence {
 
@@ -75,13 +76,15 @@ uint64_t foldBytes(const void* bytes, size_t count) {
   return sum;
 }
 
-CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery) {
-  if (blockBytes == 0 || publishEvery < blockBytes || publishEvery % blockBytes != 0) return {};
-  if (ringBytes == 0 || ringBytes % publishEvery != 0) return {};
+Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found) {
+  found = {};
+  const Status invalid = Status::failed("invalid", "blocks must divide what is published, and that the ring");
+  if (blockBytes == 0 || publishEvery < blockBytes || publishEvery % blockBytes != 0) return invalid;
+  if (ringBytes == 0 || ringBytes % publishEvery != 0) return invalid;
   const Publication p;
   auto* ring = static_cast<uint8_t*>(mapShared(ringBytes));
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
-  if (ring == nullptr || lines == nullptr) return {0, 0, 0, 0};
+  if (ring == nullptr || lines == nullptr) return Status::failed("noSpace", "no memory for the ring");
   std::vector<uint8_t> block(blockBytes);
   for (size_t i = 0; i < block.size(); i += 1) block[i] = static_cast<uint8_t>(i * 131 + 7);
   const uint64_t total = totalBytes / publishEvery * publishEvery;
@@ -89,7 +92,8 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
   uint64_t readerFold = 0;
   const uint64_t started = monotonicNanos();
   // SYNC: `written` is published after the blocks and observed before they are read; `read` the other way round.
-  std::thread reader([&] {
+  Thread reader;
+  Status status = reader.start([&] {
     uint64_t at = 0;
     while (at < total) {
       uint64_t end = at;
@@ -98,7 +102,7 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
       p.publish(lines->read.position, at);
     }
   });
-  for (uint64_t at = 0; at < total;) {
+  for (uint64_t at = 0; status.ok() && at < total;) {
     spinUntil([&] { return at + publishEvery - p.observe(lines->read.position) <= ringBytes; });
     for (const uint64_t end = at + publishEvery; at < end; at += blockBytes) {
       std::memcpy(ring + at % ringBytes, block.data(), blockBytes);
@@ -109,24 +113,30 @@ CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes
   const double seconds = static_cast<double>(monotonicNanos() - started) / 1e9;
   munmap(ring, ringBytes);
   munmap(lines, sizeof(RingLines));
-  return {seconds, total, foldBytes(block.data(), blockBytes) * (total / blockBytes), readerFold};
+  if (status.ok()) found = {seconds, total, foldBytes(block.data(), blockBytes) * (total / blockBytes), readerFold};
+  return status;
 }
 
-double lineRoundTripMicros() {
+Status lineRoundTripMicros(double& found) {
   constexpr uint64_t trips = 200;
   constexpr size_t roundsMin = 7;
   constexpr size_t roundsMax = 700;
   constexpr uint64_t over = ~uint64_t{0};
   const Publication p;
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
-  if (lines == nullptr) return 0;
-  std::thread echo([&] {
+  if (lines == nullptr) return Status::failed("noSpace", "no memory for two lines");
+  Thread echo;
+  const Status status = echo.start([&] {
     for (uint64_t heard = 0; heard != over;) {
       spinUntil([&] { return p.observe(lines->written.position) != heard; });
       heard = p.observe(lines->written.position);
       p.publish(lines->read.position, heard);
     }
   });
+  if (!status.ok()) {
+    munmap(lines, sizeof(RingLines));
+    return status;
+  }
   std::vector<double> micros;
   uint64_t i = 0;
   const uint64_t began = monotonicNanos();
@@ -144,7 +154,8 @@ double lineRoundTripMicros() {
   echo.join();
   munmap(lines, sizeof(RingLines));
   std::sort(micros.begin(), micros.end());
-  return micros[micros.size() / 2];
+  found = micros[micros.size() / 2];
+  return Status::fine();
 }
 
 }  // namespace ringfence

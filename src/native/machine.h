@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "region.h"
+
 namespace ringfence {
 
 // Every byte, as little-endian 64-bit words (the last one padded with zeros), added modulo 2^64.
@@ -19,9 +21,9 @@ struct CopyLimit {
 // One writer copies blocks into a shared ring of `ringBytes`, one reader folds every byte of it: two threads, one
 // mapping prefaulted, positions published every `publishEvery` bytes, a multiple of the block. Blocks the caller for the
 // whole run.
-CopyLimit copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery);
+Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found);
 
 // Microseconds of one cache line's way to another core and back, the median of several rounds.
-double lineRoundTripMicros();
+Status lineRoundTripMicros(double& found);
 
 }  // namespace ringfence

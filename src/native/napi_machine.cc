@@ -37,8 +37,7 @@ napi_value measureCopyLimit(napi_env env, napi_callback_info info) {
   return async(
       env,
       [=] {
-        *limit = copyLimit(total, ring, block, publishEvery);
-        return limit->bytes == 0 ? Status::failed("noSpace", "no memory for the ring") : Status::fine();
+        return copyLimit(total, ring, block, publishEvery, *limit);
       },
       [=](napi_env at) {
         napi_value out;
@@ -55,8 +54,7 @@ napi_value measureLineRoundTrip(napi_env env, napi_callback_info) {
   return async(
       env,
       [=] {
-        *micros = lineRoundTripMicros();
-        return Status::fine();
+        return lineRoundTripMicros(*micros);
       },
       [=](napi_env at) { return number(at, *micros); });
 }

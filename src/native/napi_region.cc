@@ -175,7 +175,10 @@ napi_value startWaiter(napi_env env, napi_callback_info info) {
   napi_unref_threadsafe_function(env, handle->wake);
   handle->waiter = std::make_unique<Waiter>(
       handle->region, [wake = handle->wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
-  return nothing(env);
+  const Status started = handle->waiter->start();
+  if (started.ok()) return nothing(env);
+  handle->endWaiter();
+  return throwFault(env, started);
 }
 
 // armWaiter(region, reasons): `reasons` are SleepBits.
@@ -280,15 +283,18 @@ const napi_type_tag* tagOf<Progress>() {
 
 RegionHandle::~RegionHandle() { close(); }
 
+void RegionHandle::endWaiter() {
+  if (waiter == nullptr) return;
+  napi_remove_env_cleanup_hook(env, closeAtExit, this);
+  waiter->stop();
+  waiter.reset();
+  napi_release_threadsafe_function(wake, napi_tsfn_abort);
+}
+
 void RegionHandle::close() {
   if (region == nullptr) return;
   if (sequencer != nullptr) sequencer->stop();
-  if (waiter != nullptr) {
-    napi_remove_env_cleanup_hook(env, closeAtExit, this);
-    waiter->stop();
-    waiter.reset();
-    napi_release_threadsafe_function(wake, napi_tsfn_abort);
-  }
+  endWaiter();
   buffers->detach();
   region->close();
   region.reset();

@@ -37,6 +37,7 @@ napi_value faultOf(napi_env env, const Status& status) {
   napi_create_error(env, nullptr, text(env, status.detail), &error);
   set(env, error, "fault", text(env, status.fault == nullptr ? "system" : status.fault));
   set(env, error, "wantedBytes", count(env, status.wantedBytes));
+  set(env, error, "hint", text(env, status.hint));
   set(env, error, "freeBytes", count(env, status.freeBytes));
   return error;
 }

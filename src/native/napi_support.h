@@ -27,6 +27,7 @@ struct RegionHandle {
   ~RegionHandle();
   // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
   void close();
+  void endWaiter();
 };
 
 struct Arguments {

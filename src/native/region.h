@@ -24,10 +24,11 @@ struct Status {
   std::string detail;
   uint64_t wantedBytes = 0;
   uint64_t freeBytes = 0;
+  std::string hint = {};  // what helps, where the fault alone does not say it
 
   bool ok() const { return fault == nullptr; }
   static Status fine() { return {}; }
-  static Status failed(const char* fault, std::string detail) { return {fault, std::move(detail), 0, 0}; }
+  static Status failed(const char* fault, std::string detail) { return {fault, std::move(detail), 0, 0, {}}; }
 };
 
 struct CreateOptions {

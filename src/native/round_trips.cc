@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
+#include <thread>  // yield
 #include <vector>
 
 #include "futex.h"
 #include "ring_reader.h"
 #include "ring_writer.h"
+#include "thread.h"
 
 namespace ringfence {
 
@@ -178,7 +179,8 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
   if (at == MAP_FAILED) return Status::failed("noSpace", "no memory for two words");
   auto& lines = *static_cast<FutexLines*>(at);
   const uint32_t all = trips / 10 + trips;
-  std::thread answers([&] {
+  Thread answers;
+  const Status status = answers.start([&] {
     const OnCore core(1);
     for (uint32_t i = 1; i <= all; i += 1) {
       sleepUntil(p, lines.asked.word, i);
@@ -186,6 +188,10 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
       futexWake(&lines.answered.word);
     }
   });
+  if (!status.ok()) {
+    munmap(at, sizeof(FutexLines));
+    return status;
+  }
   const OnCore core(0);
   found = timed(trips, [&](uint32_t i) {
     p.publish(lines.asked.word, i);
@@ -200,16 +206,18 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
 Status ringRoundTrips(uint32_t trips, bool asleep, RoundTrips& found) {
   std::unique_ptr<Side> asks;
   std::unique_ptr<Side> answers;
-  const Status status = openBoth(asks, answers);
+  Status status = openBoth(asks, answers);
   if (!status.ok()) return status;
   const uint32_t all = trips / 10 + trips;
-  std::thread other([&] {
+  Thread other;
+  status = other.start([&] {
     const OnCore core(1);
     for (uint32_t i = 1; i <= all; i += 1) {
       answers->hear(asleep);
       answers->say();
     }
   });
+  if (!status.ok()) return status;
   const OnCore core(0);
   found = timed(trips, [&](uint32_t) {
     asks->say();

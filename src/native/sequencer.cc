@@ -64,6 +64,10 @@ Status Sequencer::begin() {
   // A server keeps the name as its creator does: nobody could attach to what it serves otherwise.
   const Status held = region_->hold();
   if (!held.ok()) return held;
+  // The thread comes first, and waits until all is written: nothing is begun that nobody would serve.
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const Status status = options_.manual ? Status::fine() : thread_.start([this] { run(); });
+  if (!status.ok()) return status;
   const uint64_t begun = p_.observe(control.epoch);
   epoch_ = begun == 0 ? 1 : begun;
   BlockHeader& block = region_->blockHeader(epoch_);
@@ -77,13 +81,12 @@ Status Sequencer::begin() {
   p_.publish(control.epoch, epoch_);
   p_.publish(control.state, uint32_t{servingActive});
   stopped_ = false;
-  if (!options_.manual) thread_ = std::thread([this] { run(); });
   return Status::fine();
 }
 
 void Sequencer::stop() {
   stopping_.store(true, std::memory_order_seq_cst);
-  if (thread_.joinable()) {
+  if (thread_.running()) {
     BellLine& bell = region_->header().sequencerBell;
     p_.ring(bell.bell);
     futexWake(&bell.bell);

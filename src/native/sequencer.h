@@ -10,10 +10,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "region.h"
+#include "thread.h"
 
 namespace ringfence {
 
@@ -204,7 +204,7 @@ class Sequencer {
   uint64_t passes_ = 0, commits_ = 0, batches_ = 0, messages_ = 0, duplicates_ = 0, purged_ = 0;
   std::mutex mutex_;
   std::atomic<bool> stopping_{false};  // private
-  std::thread thread_;
+  Thread thread_;
 };
 
 // A broker's side of the admission: grants the lanes of clients that asked and were adopted. Returns how many.

@@ -29,12 +29,14 @@ ServerState serverState(const Region& region) {
   return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
 }
 
-// The bell is sampled here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
-    : region_(std::move(region)), wake_(std::move(wake)) {
+    : region_(std::move(region)), wake_(std::move(wake)) {}
+
+// The bell is sampled here, not in the thread: a ring between the first arm() and the thread's first look must count.
+Status Waiter::start() {
   const uint32_t heard = region_->publication().observe(region_->process(region_->slot()).bell.bell);
   processesChanged();
-  thread_ = std::thread([this, heard] { run(heard); });
+  return thread_.start([this, heard] { run(heard); });
 }
 
 Waiter::~Waiter() { stop(); }
@@ -117,7 +119,7 @@ void Waiter::fire() {
 }
 
 void Waiter::stop() {
-  if (!thread_.joinable()) return;
+  if (!thread_.running()) return;
   stopping_.store(true, std::memory_order_seq_cst);
   uint32_t& bell = region_->process(region_->slot()).bell.bell;
   region_->publication().ring(bell);

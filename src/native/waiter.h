@@ -10,9 +10,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "region.h"
+#include "thread.h"
 
 namespace ringfence {
 
@@ -25,6 +25,8 @@ class Waiter {
   // `wake` is called from the waiter's thread, at most once for each arm(). Whoever waits on after it arms again.
   Waiter(std::shared_ptr<Region> region, std::function<void()> wake);
   ~Waiter();
+  // Once. `system` when there is no thread to be had.
+  Status start();
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
@@ -57,7 +59,7 @@ class Waiter {
   std::atomic<bool> stopping_{false};  // private
   std::atomic<uint64_t> lives_{0};     // private
   std::vector<Seen> seen_;             // the thread's
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace ringfence

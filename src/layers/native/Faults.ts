@@ -72,7 +72,7 @@ const regionErrorOf = (region: string, error: NativeFault) => {
   const fault = faultOf(error.fault)
   const { freeBytes, message, wantedBytes } = error
   if (fault !== "noSpace" || wantedBytes === 0) {
-    return new RegionError({ fault, region, detail: message, hint: hints[fault] })
+    return new RegionError({ fault, region, detail: message, hint: error.hint || hints[fault] })
   }
   const detail = `${message}: it takes ${sizeText(wantedBytes)}, ${sizeText(freeBytes)} are free`
   return new RegionError({ fault, region, detail, hint: hints.noSpace, wantedBytes, freeBytes })

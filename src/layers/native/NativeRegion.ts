@@ -140,10 +140,10 @@ const attached = (
   native: Native,
   handle: RegionHandle,
   { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string }
-): Effect.Effect<NativeRegion["Service"], never, Scope.Scope> =>
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const waiter = yield* Effect.acquireRelease(
-      Effect.sync(() => new RegionWaiter(native, handle, name)),
+      attempt(name, () => new RegionWaiter(native, handle, name)),
       (waiter) => Effect.sync(() => waiter.close())
     )
     const processes = Effect.sync(() => native.processes(handle))

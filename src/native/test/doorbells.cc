@@ -210,6 +210,7 @@ TEST("a process that is stopped on its way to a bell keeps nobody asleep for lon
   const auto taken = [&](uint32_t& sleeps) { region->publication().take(sleeps); };
   std::atomic<uint32_t> called{0};  // private
   Waiter waiter(attachedAgain(*region), [&called] { called.fetch_add(1); });
+  CHECK_EQUAL(waiter.start().fault, "none");
   waiter.arm(sleepsForFrames);
   const uint64_t stopped = nowNanos();
   taken(region->process(1).sleep.sleeps);

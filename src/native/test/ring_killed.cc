@@ -145,6 +145,7 @@ TEST("who waits is called when another process is gone, also when its slot has a
     auto other = attachedAgain(*region);
     std::atomic<uint32_t> called{0};  // private
     Waiter waiter(region, [&called] { called.fetch_add(1); });
+    CHECK_EQUAL(waiter.start().fault, "none");
     waiter.arm(sleepsForFrames);
     const uint64_t started = nowNanos();
     while (nowNanos() - started < 250'000'000) pauseBriefly();

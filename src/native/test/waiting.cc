@@ -30,7 +30,9 @@ class Sleeper {
       : waiter_(std::move(region), [this] {
           called_.fetch_add(1);
           futexWake(word());
-        }) {}
+        }) {
+    CHECK_EQUAL(waiter_.start().fault, "none");
+  }
 
   template <class Look>
   void until(const Look& look) {
@@ -216,6 +218,7 @@ TEST("nothing is called once a waiter has stopped, however hard it is being rung
     const auto other = again(*region, "sleeper");
     auto called = std::make_unique<uint32_t>(0);
     Waiter waiter(other, [&called] { *called += 1; });
+    CHECK_EQUAL(waiter.start().fault, "none");
     waiter.arm(sleepsForData);
     if (round % 2 == 0) pauseBriefly();
     waiter.stop();

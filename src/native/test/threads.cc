@@ -1,0 +1,65 @@
+// What happens where the operating system gives no more threads: a typed fault, and nothing half begun.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "log_fixture.h"
+#include "machine.h"
+#include "round_trips.h"
+#include "waiter.h"
+
+namespace ringfence::test {
+
+namespace {
+
+// The limit does not bind the superuser, so this process becomes another user's.
+void withoutThreads() {
+  const rlimit none{0, 0};
+  CHECK_EQUAL(setrlimit(RLIMIT_NPROC, &none), 0);
+  if (geteuid() == 0) CHECK_EQUAL(setuid(65534), 0);
+}
+
+void expectRefused(const Status& status) {
+  CHECK_EQUAL(status.fault, "system");
+  CHECK(status.detail.find("thread") != std::string::npos);
+  CHECK(status.hint.find("ulimit") != std::string::npos);
+}
+
+TEST("where no thread can be had a server is refused, and nothing of it is begun") {
+  const auto region = anonymousRegion(tinyGeometry());
+  withoutThreads();
+  {
+    Sequencer sequencer(region, TestLog::threaded());
+    expectRefused(sequencer.start());
+  }
+  CHECK_EQUAL(serverState(*region), serverUnknown);
+  CHECK_EQUAL(region->header().control.epoch, 0);
+  // Without a thread of its own it can be served still.
+  Sequencer sequencer(region, TestLog::manual());
+  CHECK_EQUAL(sequencer.start().fault, "none");
+}
+
+TEST("where no thread can be had a waiter is refused, and its region can be closed") {
+  const auto region = anonymousRegion(tinyGeometry());
+  withoutThreads();
+  {
+    Waiter waiter(region, [] {});
+    expectRefused(waiter.start());
+    waiter.stop();
+  }
+  region->close();
+}
+
+TEST("where no thread can be had nothing is measured") {
+  withoutThreads();
+  RoundTrips trips{};
+  expectRefused(futexRoundTrips(10, trips));
+  expectRefused(ringRoundTrips(10, true, trips));
+  CopyLimit limit{};
+  expectRefused(copyLimit(1 << 20, 1 << 16, 1024, 1024, limit));
+  double micros = 0;
+  expectRefused(lineRoundTripMicros(micros));
+}
+
+}  // namespace
+
+}  // namespace ringfence::test

@@ -1,0 +1,49 @@
+#include "thread.h"
+
+#include <cstring>
+
+namespace ringfence {
+
+namespace {
+
+void* runAndForget(void* data) {
+  const std::unique_ptr<std::function<void()>> run(static_cast<std::function<void()>*>(data));
+  (*run)();
+  return nullptr;
+}
+
+Status begin(pthread_t& id, std::function<void()> run) {
+  auto owned = std::make_unique<std::function<void()>>(std::move(run));
+  const int error = pthread_create(&id, nullptr, runAndForget, owned.get());
+  if (error == 0) {
+    static_cast<void>(owned.release());  // the thread's
+    return Status::fine();
+  }
+  Status status = Status::failed("system", std::string("no thread can be started: ") + std::strerror(error));
+  status.hint = "the limit of threads is reached: end some, or raise `ulimit -u`, or the pids limit of the container";
+  return status;
+}
+
+}  // namespace
+
+Status Thread::start(std::function<void()> run) {
+  join();
+  const Status status = begin(id_, std::move(run));
+  running_ = status.ok();
+  return status;
+}
+
+Status Thread::detached(std::function<void()> run) {
+  pthread_t id{};
+  const Status status = begin(id, std::move(run));
+  if (status.ok()) pthread_detach(id);
+  return status;
+}
+
+void Thread::join() {
+  if (!running_) return;
+  running_ = false;
+  pthread_join(id_, nullptr);
+}
+
+}  // namespace ringfence
