@@ -144,6 +144,8 @@ const hints: Readonly<Record<string, string>> = {
 /** The same for the faults of a region, instead of what the error says; `at` is how its commands name the region. */
 const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): string => {
   const at = flagsTo(region.includes("/") ? { path: region } : { region })
+  // What another process has in its hands: the error itself says which process, and what helps.
+  if (fault === "busy" && hint.includes("kill -CONT")) return hint
   switch (fault) {
     case "missing":
       return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists what there is`

@@ -44,12 +44,12 @@ export interface Geometry {
 export const defaultGeometry: Geometry = {
   brokers: 4,
   clients: 8,
-  topics: 8,
+  topics: 64,
   readers: 16,
   laneSlots: 512,
   laneBytes: 8 * 1024 * 1024,
   batchBytes: 256 * 1024,
-  indexEntries: 8192,
+  indexEntries: 2048,
   processes: 64,
   rings: 0,
   ringReaders: 16,
@@ -79,7 +79,8 @@ export type RegionFault = typeof RegionFault.Type
 
 /**
  * A region could not be created, attached or used. `hint` says what can be done about it.
- * `noSpace` carries the bytes that were wanted, those that are free, and the `sizes` of the geometry that take most.
+ * `noSpace` carries the bytes that were wanted, those that are free, and the `sizes` of the geometry that take most;
+ * `full` the `sizes` of which there are too few.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,

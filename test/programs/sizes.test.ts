@@ -30,7 +30,7 @@ describe.skipIf(process.platform !== "linux")("sizes", () => {
           Effect.sync(() => execFileSync("mount", ["-t", "tmpfs", "-o", "size=32m", "tmpfs", path])),
           () => Effect.sync(() => execFileSync("umount", ["--lazy", path]))
         )
-        const few = ["--brokers", "2", "--clients", "2", "--index-entries", "512", "--lane-slots", "64"]
+        const few = ["--brokers", "2", "--clients", "2", "--index-entries", "128", "--lane-slots", "64"]
         const server = yield* start(["serve", "--path", join(path, "region"), ...few])
         yield* server.told(/2 sessions with lanes of 2 MiB, records up to 256 KiB;/)
         yield* server.noticed(

@@ -192,6 +192,18 @@ export const subscribingSuite = (family: Family): void => {
         }
       }).pipe(Effect.scoped, provide()))
 
+    it.live("have room for no more than the region was made for, and the error says of which size there are too few", () =>
+      Effect.gen(function*() {
+        yield* Publisher.open(Lines)
+        const error = yield* Effect.flip(Publisher.open(Topic.make("another")))
+        assert.strictEqual(error._tag, "RegionError")
+        if (error._tag !== "RegionError") return
+        assert.strictEqual(error.fault, "full")
+        assert.deepStrictEqual(error.sizes, ["topics"])
+        assert.include(error.message, "all 1 topics of the region are declared (a topic keeps its place")
+        assert.include(error.message, "more topics)")
+      }).pipe(Effect.scoped, provide({ geometry: { ...smallGeometry, topics: 1 } })))
+
     it.live("are unknown until declared, where they must exist", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Subscriber.open(Topic.make("nowhere"), { mustExist: true }))

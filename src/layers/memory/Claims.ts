@@ -2,7 +2,8 @@
  * Taking places in the tables of a region: topics, sessions, readers.
  */
 import * as Effect from "effect/Effect"
-import { RegionError } from "../../services/CxlMemory.ts"
+import type { RegionError } from "../../services/CxlMemory.ts"
+import { fullTable } from "../../services/FullTable.ts"
 import { type From, PositionTrimmed } from "../../services/Subscriber.ts"
 import * as Topic from "../../services/Topic.ts"
 import { type Heap, HeapTopic, type Reader, Session } from "./Heap.ts"
@@ -17,7 +18,7 @@ export const declareTopic = Effect.fnUntraced(function*<A>(heap: Heap, topic: To
     return yield* new Topic.TopicUnknown({ topic: topic.name, known: heap.topics.map(({ name }) => name) })
   }
   if (heap.topics.length >= heap.geometry.topics) {
-    return yield* full(heap, `all ${heap.geometry.topics} topics of the region are declared`)
+    return yield* full(heap, `all ${heap.geometry.topics} topics of the region are declared`, "topics")
   }
   const declared = new HeapTopic(topic, heap.geometry)
   heap.topics.push(declared)
@@ -30,7 +31,7 @@ export const hasFreeSession = (heap: Heap): boolean => heap.sessions.some(isFree
 export const claimSession = (heap: Heap, topic: HeapTopic): Effect.Effect<Session, RegionError> =>
   Effect.suspend(() => {
     const slot = heap.sessions.findIndex(isFree)
-    if (slot < 0) return full(heap, `all ${heap.geometry.clients} session slots are taken`)
+    if (slot < 0) return full(heap, `all ${heap.geometry.clients} session slots are taken`, "clients")
     const generation = (heap.sessions[slot]?.generation ?? 0) + 1
     const session = new Session((generation - 1) * heap.geometry.clients + slot + 1, generation, topic)
     heap.sessions[slot] = session
@@ -47,7 +48,7 @@ export const claimReader = (
 ): Effect.Effect<Reader, RegionError | PositionTrimmed> =>
   Effect.suspend((): Effect.Effect<Reader, RegionError | PositionTrimmed> => {
     const slot = topic.readers.indexOf(undefined)
-    if (slot < 0) return full(heap, `all ${heap.geometry.readers} reader slots of the topic are taken`)
+    if (slot < 0) return full(heap, `all ${heap.geometry.readers} reader slots of the topic are taken`, "readers")
     const requested = typeof from === "object" ? from.position : undefined
     if (requested !== undefined && requested < topic.trimmedMessages) {
       return Effect.fail(new PositionTrimmed({ topic: topic.name, requested, start: topic.trimmedMessages }))
@@ -61,15 +62,8 @@ export const claimReader = (
 
 const isFree = (session: Session | undefined): boolean => session === undefined || session.state === "ended"
 
-const full = (heap: Heap, detail: string) =>
-  Effect.fail(
-    new RegionError({
-      fault: "full",
-      region: heap.region,
-      detail,
-      hint: "close some, or create the region with room for more"
-    })
-  )
+const full = (heap: Heap, detail: string, size: Parameters<typeof fullTable>[2]) =>
+  Effect.fail(fullTable(heap.region, detail, size))
 
 const describe = ({ ack, order }: Topic.Topic<any>): string => `order "${order}", ack "${ack}"`
 

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { RegionError } from "../../services/CxlMemory.ts"
+import { fullTable } from "../../services/FullTable.ts"
 import { attempt } from "./Faults.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
@@ -30,6 +31,10 @@ export const claimed = <A>(
         (claim) => Scope.addFinalizer(scope, Effect.sync(() => giveBack(claim)))
       ))
   )
+
+/** Says of a table that is full which of the region's sizes it has, and what helps. */
+export const whenFull = (size: Parameters<typeof fullTable>[2]) =>
+  Effect.mapError((error: RegionError) => error.fault === "full" ? fullTable(error.region, error.detail, size) : error)
 
 // --- internal ---
 

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { type NativeTopic, orderLevel } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../services/Topic.ts"
-import { claiming } from "./Claiming.ts"
+import { claiming, whenFull } from "./Claiming.ts"
 import { attempt } from "./Faults.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
@@ -50,4 +50,4 @@ const declare = (region: Region, topic: Topic<any>) =>
       topic.name,
       orderLevel[topic.order],
       ackLevel[topic.ack]
-    ))
+    )).pipe(whenFull("topics"))

@@ -10,7 +10,7 @@ import { makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { admittedInTime } from "../Admission.ts"
-import { claimed } from "./Claiming.ts"
+import { claimed, whenFull } from "./Claiming.ts"
 import { NativeLanes } from "./NativeLanes.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { openTopic } from "./NativeTopics.ts"
@@ -35,7 +35,7 @@ export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHa
     region,
     () => region.native.openLanes(region.handle, topic),
     (lanes) => region.native.closeLanes(lanes)
-  )
+  ).pipe(whenFull("clients"))
 
 // --- internal ---
 

@@ -13,7 +13,7 @@ import {
   Subscriber,
   type SubscriberOptions
 } from "../../services/Subscriber.ts"
-import { claimed } from "./Claiming.ts"
+import { claimed, whenFull } from "./Claiming.ts"
 import { beginning, NativeReader } from "./NativeReader.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 import { openTopic } from "./NativeTopics.ts"
@@ -63,7 +63,7 @@ export const openReader = (
     if (!(opened instanceof PositionTrimmed)) native.closeReader(opened)
   }
   return Effect.flatMap(
-    claimed(region, open, close),
+    claimed(region, open, close).pipe(whenFull("readers")),
     (opened) =>
       opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
   )
