@@ -8,7 +8,7 @@ import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
 import { unanswered } from "../services/Server.ts"
-import { pathOf, type Target } from "./target.ts"
+import { flagsTo, pathOf, type Target } from "./target.ts"
 
 /** Runs the work attached to the region, once its log is served: within two seconds, or within the deadline if that is less. */
 export const asClient = <A, E, R>(
@@ -40,6 +40,15 @@ const served = Effect.fnUntraced(function*(target: Target, withinMillis: number)
     Effect.fail(new CxlMemory.RegionError({ fault, region: info.name, detail, hint }))
   const look = Effect.gen(function*() {
     while (!(yield* snapshot).serving) {
+      // A swarm's region has the least of a log, which is never served: to start a server in it would be refused.
+      const { clients, laneSlots, rings } = info.geometry
+      if (rings > 0 && clients === 1 && laneSlots === 8 && (yield* creator) !== undefined) {
+        return yield* refusal(
+          `${pathOf(target)} belongs to a swarm, which serves no log`,
+          `join it by \`ringfence swarm${flagsTo(target)} --name NAME\`, or serve a log under another name`,
+          "invalid"
+        )
+      }
       if ((yield* creator) === undefined) {
         return yield* refusal(
           `nobody serves the log in ${pathOf(target)}`,

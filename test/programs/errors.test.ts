@@ -193,6 +193,19 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       }
     }))
 
+  it.live("does not send the clients of a swarm's region to a server that would be refused", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("swarm")
+      const swarm = yield* start(["swarm", "--coordinator", "--region", region])
+      yield* swarm.told(/coordinates region/)
+      const line = new RegExp(
+        `belongs to a swarm, which serves no log \\(join it by \`ringfence swarm --region ${region} --name`
+      )
+      assertRefused(yield* run(["subscribe", "--region", region, "lines"]), 2, line)
+      swarm.signal("SIGTERM")
+      assert.strictEqual(yield* swarm.code, 0)
+    }))
+
   it.live("names the flag that makes room for topics", () =>
     Effect.gen(function*() {
       const region = freshRegion("topics")
