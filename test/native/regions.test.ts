@@ -311,6 +311,29 @@ describe("regions", () => {
       assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
     }))
 
+  // The limit does not bind the superuser, so the program becomes another user; only the superuser can.
+  it.live.skipIf(process.getuid?.() !== 0)(
+    "in a process that gets no thread any more: typed, and says what helps",
+    () =>
+      Effect.sync(() => {
+        const program = `
+        import { execFileSync } from "node:child_process"
+        import * as Effect from "effect/Effect"
+        import * as Layer from "effect/Layer"
+        import { layerAnonymous } from "${import.meta.resolve("../../src/layers/CxlMemory.ts")}"
+        const making = Effect.scoped(Layer.build(layerAnonymous({ geometry: ${JSON.stringify(smallGeometry)} })))
+        await Effect.runPromise(making)
+        execFileSync("prlimit", ["--pid", String(process.pid), "--nproc=1:1"])
+        process.setuid(65534)
+        const { fault, message } = await Effect.runPromise(Effect.flip(making))
+        console.log(fault, message)
+      `
+        const cwd = import.meta.dirname
+        const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd, encoding: "utf8" })
+        assert.match(output, /^system .*no thread can be started.*ulimit -u/)
+      })
+  )
+
   it.live("not given up where nothing may be interrupted", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "region")
