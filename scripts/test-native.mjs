@@ -33,7 +33,14 @@ if (process.platform !== "linux") {
   process.exit(0)
 }
 for (const variant of named.length > 0 ? named : all) {
-  run("make", ["-s", "-C", "src/native", "-j2", variant === "plain" ? "native-test" : `native-test-${variant}`])
+  run("make", [
+    "-s",
+    "-C",
+    "src/native",
+    "-j2",
+    "WARNINGS=-Werror",
+    variant === "plain" ? "native-test" : `native-test-${variant}`
+  ])
   const program = `build/${variant}/native-test`
   if (!existsSync(`${root}/${program}`)) continue
   console.log(`native tests, ${variant}`)
