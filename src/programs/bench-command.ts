@@ -4,7 +4,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { type Benchmark, describe, measure } from "./bench-comparison.ts"
-import { ChecksFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks } from "./checks.ts"
 import { setting } from "./config.ts"
 import { countFlag } from "./quantities.ts"
 import { removeLeftovers } from "./region-plan.ts"
@@ -29,6 +29,6 @@ export const strategySetting = setting("strategy", (name) => Flag.Literals(name,
 export const benchmark = Effect.fnUntraced(function*<E, R>(json: boolean, of: Benchmark<E, R>) {
   yield* removeLeftovers("bench-")
   const report = yield* measure(of)
-  yield* printReport(json, report, describe)
+  yield* printReport(json, report, describe, codeOfChecks(report.disagreeing.length === 0))
   if (report.disagreeing.length > 0) return yield* new ChecksFailed({ program: of.program, failed: report.disagreeing })
 })

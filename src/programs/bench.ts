@@ -9,7 +9,7 @@ import { benchBarrier } from "./barrier-bench.ts"
 import { runsSetting } from "./bench-command.ts"
 import * as BenchReport from "./bench-report.ts"
 import { groupNames, measureRound, type Round } from "./bench-round.ts"
-import { ChecksFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks } from "./checks.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { countFlag } from "./quantities.ts"
 import { removeLeftovers } from "./region-plan.ts"
@@ -62,7 +62,7 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
     rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))
   }
   const report = BenchReport.report(mib * mebibyte, rounds)
-  yield* printReport(json, report, BenchReport.describe)
+  yield* printReport(json, report, BenchReport.describe, codeOfChecks(report.disagreeing.length === 0))
   if (report.disagreeing.length > 0) {
     return yield* new ChecksFailed({ program: "bench log", failed: report.disagreeing })
   }

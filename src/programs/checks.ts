@@ -13,6 +13,9 @@ export interface Check {
 
 export const check = (name: string, holds: boolean, detail: string): Check => ({ name, holds, detail })
 
+/** What a program ends with whose checks hold, or do not. */
+export const codeOfChecks = (passed: boolean): number => passed ? exitCode.ok : exitCode.checkFailed
+
 /** The program did its work and what it saw is wrong. */
 export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", {
   program: Schema.String,

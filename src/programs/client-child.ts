@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
+import { formatCount } from "./quantities.ts"
 
 /** Part of every such child's job. */
 export const clientFields = { region: Schema.String, name: Schema.String }
@@ -13,7 +14,7 @@ export const clientFields = { region: Schema.String, name: Schema.String }
 /** The log was shut down while this child still had work to do. */
 export class LogEnded extends Schema.TaggedError<LogEnded>()("LogEnded", { records: Schema.Int, wanted: Schema.Int }) {
   override get message(): string {
-    return `the log ended after ${this.records} of ${this.wanted} records`
+    return `the log ended after ${formatCount(this.records)} of ${formatCount(this.wanted)} records`
   }
 }
 

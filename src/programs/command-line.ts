@@ -23,5 +23,14 @@ export const reportsAs = (args: ReadonlyArray<string>): { readonly program: stri
   const variable = process.env["RINGFENCE_JSON"] ?? ""
   const json = flags.includes("--json") || flags.includes("--json=true")
     || (/^(true|1|yes|on)$/.test(variable) && !flags.includes("--no-json"))
-  return { program: flags[0] === undefined || flags[0].startsWith("-") ? "ringfence" : flags[0], json }
+  const [command = "-", subcommand = ""] = flags
+  if (command.startsWith("-")) return { program: "ringfence", json }
+  return { program: subcommands[command]?.has(subcommand) === true ? `${command} ${subcommand}` : command, json }
+}
+
+// --- internal ---
+
+const subcommands: Readonly<Record<string, ReadonlySet<string>>> = {
+  demo: new Set(["barrier"]),
+  bench: new Set(["log", "ring", "rpc", "barrier"])
 }

@@ -9,6 +9,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { reportsAs } from "./command-line.ts"
 import { printReport, table } from "./report.ts"
 import type { OutputError } from "./standard-streams.ts"
 
@@ -88,7 +89,7 @@ export const printConfigFlag = Flag.Boolean("print-config").pipe(
 )
 
 export const jsonSetting = setting("json", (name) => Flag.Boolean(name), {
-  description: "Report as JSON",
+  description: "Report as JSON, errors too: all begin with program, ok and exitCode",
   fallback: false
 })
 
@@ -101,7 +102,8 @@ export const configured = <S extends Settings & { readonly json: Setting<boolean
   Effect.flatMap(resolve(settings, input), (config): Effect.Effect<void, E | OutputError, R> => {
     if (!input.printConfig) return run(config)
     const json = (config.values as { readonly json: boolean }).json
-    return printReport(json, rowsOf(settings, config), describeRows)
+    const { program } = reportsAs(process.argv.slice(2))
+    return printReport(json, { program, settings: rowsOf(settings, config) }, describeRows)
   })
 
 // --- internal ---
@@ -147,8 +149,8 @@ const rowsOf = <S extends Settings>(settings: S, { origins, values }: Resolved<S
     variable
   }))
 
-const describeRows = (rows: ReadonlyArray<Row>): string =>
-  table(rows.map(({ from, setting, value, variable }) => [
+const describeRows = ({ settings }: { readonly settings: ReadonlyArray<Row> }): string =>
+  table(settings.map(({ from, setting, value, variable }) => [
     setting,
     value === null ? "-" : String(value),
     from === "flag" ? `from --${setting}` : from === "environment" ? `from ${variable}` : "default"

@@ -5,12 +5,12 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { BarrierMode } from "../services/Barrier.ts"
-import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import * as FencePlan from "./fence-plan.ts"
 import * as FenceReport from "./fence-report.ts"
 import { run } from "./fence-run.ts"
-import { countFlag, millisFlag } from "./quantities.ts"
+import { countFlag, millisFlag, writtenMillis } from "./quantities.ts"
 import { printReport } from "./report.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { lines } from "./usage.ts"
@@ -31,7 +31,7 @@ const settings = {
   handlerDelayMillis: setting("handler-delay", millisFlag, {
     description: "How long the coordinator's process takes for a message",
     fallback: 12,
-    show: (millis) => `${millis}ms`
+    show: writtenMillis
   }),
   mode: setting("mode", (name) => Flag.Literals(name, BarrierMode.literals), {
     description: "What the barrier promises",
@@ -78,6 +78,6 @@ const demonstrate = Effect.fnUntraced(function*({ json, ...options }: ValuesOf<t
   const plan = yield* FencePlan.plan({ ...options, form: "contiguity" })
   yield* writeNotice(FencePlan.describe(plan))
   const report = FenceReport.report(plan, yield* run(plan))
-  yield* printReport(json, report, FenceReport.describe(options.trace))
+  yield* printReport(json, report, FenceReport.describe(options.trace), codeOfChecks(report.passed))
   if (!report.passed) return yield* new ChecksFailed({ program: "demo barrier", failed: namesOfFailed(report.checks) })
 })

@@ -6,7 +6,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { exitCode } from "./exit.ts"
 import { collect, defaultInput, type InputFile } from "./input-files.ts"
-import { formatBytes, formatCount, plural } from "./quantities.ts"
+import { formatBytes, formatCount, formatMillis, plural } from "./quantities.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "./region-plan.ts"
 
 /** An option asks for something that the others, or this machine, do not allow. */
@@ -61,7 +61,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
     topics: 1
   })
   if (options.recordBytes > region.geometry.batchBytes) {
-    const detail = `a record has at most ${region.geometry.batchBytes} bytes in a region of this size`
+    const detail = `a record has at most ${formatBytes(region.geometry.batchBytes)} in a region of this size`
     return yield* new DemoImpossible({ option: "--record-bytes", detail })
   }
   const records = Math.ceil(totalBytes / options.recordBytes)
@@ -79,6 +79,8 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
     `         = ${formatBytes(totalBytes)} in ${plural(records, "record")} of ${formatBytes(options.recordBytes)}`,
     `region   ${region.path}, ${formatBytes(region.bytes)} (${lanes}); ${formatBytes(region.freeBytes)} are free there`,
     `run      ${plural(options.publishers, "publisher")} and ${plural(options.subscribers, "subscriber")}, `
-    + `one process each${options.skewMillis > 0 ? `; brokers publish up to ${options.skewMillis} ms late` : ""}`
+    + `one process each${
+      options.skewMillis > 0 ? `; brokers publish up to ${formatMillis(options.skewMillis)} late` : ""
+    }`
   ].join("\n")
 }

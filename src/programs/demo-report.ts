@@ -7,7 +7,7 @@ import type { DemoPlan } from "./demo-plan.ts"
 import type { DemoOutcome } from "./demo-run.ts"
 import { checksOf, type Figures, figuresOf } from "./log-checks.ts"
 import { brokerTable, figureLines } from "./log-report.ts"
-import { plural } from "./quantities.ts"
+import { formatCount, plural } from "./quantities.ts"
 
 export interface DemoReport extends Figures {
   readonly program: "demo"
@@ -97,13 +97,15 @@ const contentEqual = (outcome: DemoOutcome): Check => {
   return check(
     "each session's content is the input's",
     equal === compared.length,
-    `${equal} of ${compared.length} hashes are equal`
+    `${formatCount(equal)} of ${formatCount(compared.length)} hashes are equal`
   )
 }
 
 const orderEqual = ({ subscribers }: DemoOutcome): Check => {
   const hashes = new Set(subscribers.map(({ result }) => result.orderSha256))
-  const detail = hashes.size === 1 ? `one hash at ${plural(subscribers.length, "subscriber")}` : `${hashes.size} hashes`
+  const detail = hashes.size === 1
+    ? `one hash at ${plural(subscribers.length, "subscriber")}`
+    : plural(hashes.size, "hash", "hashes")
   return check("every subscriber sees the same order", hashes.size === 1, detail)
 }
 

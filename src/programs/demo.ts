@@ -5,13 +5,13 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { demoBarrier } from "./demo-barrier.ts"
 import * as DemoPlan from "./demo-plan.ts"
 import * as DemoReport from "./demo-report.ts"
 import { run } from "./demo-run.ts"
-import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag, writtenMillis } from "./quantities.ts"
 import { printReport } from "./report.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { lines } from "./usage.ts"
@@ -42,7 +42,7 @@ const settings = {
   skewMillis: setting("skew", millisFlag, {
     description: "Publish each broker's batches late, by a random time up to this, so that they arrive out of order",
     fallback: 0,
-    show: (millis) => `${millis}ms`
+    show: writtenMillis
   }),
   json: jsonSetting
 }
@@ -86,6 +86,6 @@ const demonstrate = Effect.fnUntraced(function*(
   const plan = yield* DemoPlan.plan({ ...values, paths, unsafeIgnoreSessionOrder })
   yield* writeNotice(DemoPlan.describe(plan))
   const report = DemoReport.report(plan, yield* run(plan))
-  yield* printReport(json, report, DemoReport.describe)
+  yield* printReport(json, report, DemoReport.describe, codeOfChecks(report.passed))
   if (!report.passed) return yield* new ChecksFailed({ program: "demo", failed: namesOfFailed(report.checks) })
 })

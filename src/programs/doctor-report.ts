@@ -3,7 +3,7 @@
  */
 import { showPid } from "../services/ProcessId.ts"
 import type { Finding } from "./doctor-finding.ts"
-import { formatBytes, plural } from "./quantities.ts"
+import { formatBytes, formatCount, plural } from "./quantities.ts"
 import { table } from "./report.ts"
 
 export interface DoctorReport {
@@ -29,7 +29,7 @@ const row = (region: Finding): ReadonlyArray<string> => [
   region.status,
   formatBytes(region.bytes),
   region.creator === undefined ? "-" : showPid(region.creator),
-  String(region.attached),
+  formatCount(region.attached),
   region.path,
   region.detail
 ]

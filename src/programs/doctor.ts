@@ -11,6 +11,7 @@ import * as Regions from "../layers/Regions.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag } from "./config.ts"
 import { type Finding, findingOf, isLeftover, isOutOfReach } from "./doctor-finding.ts"
 import { describeDoctor, type DoctorReport } from "./doctor-report.ts"
+import { codeOfError, exitCode } from "./exit.ts"
 import { plural } from "./quantities.ts"
 import { printReport } from "./report.ts"
 import { lines } from "./usage.ts"
@@ -21,8 +22,11 @@ export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("Leftov
   repairTried: Schema.Boolean
 }) {
   override get message(): string {
-    const hint = this.repairTried ? "see the list for why" : "--repair removes what dead processes left"
-    return `${plural(this.count, "leftover")} not removed (${hint})`
+    return `${plural(this.count, "leftover")} not removed (${this.hint})`
+  }
+
+  get hint(): string {
+    return this.repairTried ? "see the list for why" : "--repair removes what dead processes left"
   }
 }
 
@@ -88,15 +92,18 @@ const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repai
   const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
   const count = findings.filter(isLeftover).length
   const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
-  yield* printReport(json, report, describeDoctor)
-  if (count > 0) return yield* new LeftoversFound({ count, repairTried: repair })
   // What else lies in shared memory is there for others: only what was named must be there for this user.
   const named = Option.isSome(region) ? findings : findings.slice(inMemory.length)
-  const missing = named.filter(isOutOfReach)
-  if (missing.length > 0) {
-    return yield* new RegionsOutOfReach({ regions: missing.map(({ detail, path }) => ({ path, detail })) })
-  }
+  const failure = failureOf(count, repair, named.filter(isOutOfReach))
+  yield* printReport(json, report, describeDoctor, failure === undefined ? exitCode.ok : codeOfError(failure))
+  if (failure !== undefined) return yield* failure
 })
+
+const failureOf = (count: number, repairTried: boolean, outOfReach: ReadonlyArray<Finding>) => {
+  if (count > 0) return new LeftoversFound({ count, repairTried })
+  if (outOfReach.length === 0) return undefined
+  return new RegionsOutOfReach({ regions: outOfReach.map(({ detail, path }) => ({ path, detail })) })
+}
 
 const regionsInMemory = (region: Option.Option<string>) =>
   Option.match(region, {

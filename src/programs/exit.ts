@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { RegionError } from "../services/CxlMemory.ts"
 import { reportsAs } from "./command-line.ts"
+import { type Envelope, envelopeOf } from "./report.ts"
 import { flagsOfSizes } from "./size-settings.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { flagsTo } from "./target.ts"
@@ -60,37 +61,56 @@ export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, told: ToldToEnd): 
   return Cause.hasInterruptsOnly(exit.cause) ? codeOfSignal(told) : codeOfError(Cause.squash(exit.cause))
 }
 
-/** One line for people, with what can be done about it; `undefined` where nothing is to be said. */
-export const describeFailure = (cause: Cause.Cause<unknown>): string | undefined => {
+/** Why a program failed. Under `--json` it is what an error has besides the keys that a report begins with, too. */
+export interface Failure {
+  readonly _tag: string
+  readonly message: string
+  /** What can be done about it. */
+  readonly hint?: string
+  /** A region's fault tells more than the name of its error. */
+  readonly fault?: string
+  readonly region?: string
+}
+
+/** The error as JSON: it begins as every report does. */
+export interface FailureReport extends Envelope {
+  readonly error: Failure
+}
+
+/** What is to be said of a failure; `undefined` where nothing is. */
+export const failureOf = (cause: Cause.Cause<unknown>): Failure | undefined => {
   if (Cause.hasInterruptsOnly(cause)) return undefined
   const error = Cause.squash(cause)
   const tag = tagOf(error)
   if (tag !== undefined && silent.has(tag)) return undefined
-  const message = oneLine(messageOf(error))
-  if (tag === undefined) return `ringfence: internal error: ${message} (RINGFENCE_DEBUG=true shows where)`
-  return `ringfence: ${withHint(message, hints[tag])}`
+  if (tag === undefined) {
+    const message = `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}`
+    return { _tag: "InternalError", message, hint: "RINGFENCE_DEBUG=true shows where" }
+  }
+  if (error instanceof RegionError) return regionFailure(error)
+  const hint = ownHint(error) ?? hints[tag]
+  const message = withoutHint(oneLine((error as Error).message), ownHint(error))
+  return { _tag: tag, message, ...(hint === undefined ? {} : { hint }) }
 }
 
-/** The same for machines, beginning as every report does. The fault of a region tells more than its error's name. */
-export const failureReport = (program: string, cause: Cause.Cause<unknown>, line: string) => {
-  const error = Cause.squash(cause)
-  return {
-    program,
-    error: tagOf(error) ?? "InternalError",
-    ...(error instanceof RegionError ? { fault: error.fault, region: error.region } : {}),
-    message: line.replace(/^ringfence: /, ""),
-    exitCode: codeOfError(error)
-  }
-}
+/** One line for people. */
+export const describeFailure = ({ hint, message }: Failure): string => `ringfence: ${withHint(message, hint)}`
+
+/** The same for machines. */
+export const failureReport = (program: string, exitCode: number, error: Failure): FailureReport => ({
+  ...envelopeOf(program, exitCode),
+  error
+})
 
 /** Says on standard error why the program failed. Where it failed is told under `RINGFENCE_DEBUG=true` only. */
 export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.tapCause(program, (cause) =>
     Effect.gen(function*() {
-      const line = describeFailure(cause)
-      if (line === undefined) return
+      const failure = failureOf(cause)
+      if (failure === undefined) return
       const { json, program } = reportsAs(process.argv.slice(2))
-      yield* writeNotice(json ? JSON.stringify(failureReport(program, cause, line)) : line)
+      const code = codeOfError(Cause.squash(cause))
+      yield* writeNotice(json ? JSON.stringify(failureReport(program, code, failure)) : describeFailure(failure))
       if (yield* debugging) yield* writeNotice(Cause.pretty(cause))
     }))
 
@@ -174,10 +194,23 @@ const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): s
   }
 }
 
-const messageOf = (error: unknown): string => {
-  if (!(error instanceof RegionError)) return error instanceof Error ? error.message : String(error)
-  return new RegionError({ ...error, hint: regionHint(error) }).message
+const regionFailure = (error: RegionError): Failure => {
+  const hint = oneLine(regionHint(error))
+  return {
+    _tag: error._tag,
+    message: oneLine(new RegionError({ ...error, hint: "" }).message),
+    ...(hint === "" ? {} : { hint }),
+    fault: error.fault,
+    region: error.region
+  }
 }
+
+const ownHint = (error: unknown): string | undefined =>
+  error instanceof Error && "hint" in error && typeof error.hint === "string" ? error.hint : undefined
+
+// Errors that know what helps say so at the end of their message.
+const withoutHint = (message: string, hint: string | undefined): string =>
+  hint !== undefined && message.endsWith(` (${hint})`) ? message.slice(0, -hint.length - 3) : message
 
 const fullHint = (detail: string): string => {
   if (detail.includes("topics of")) return "use one of them; `ringfence serve --topics` makes room for more"
@@ -207,7 +240,7 @@ const codeOfSignal = ({ signal, untilTerminated }: ToldToEnd): number => {
   return signal === "SIGTERM" ? exitCode.terminated : exitCode.hungUp
 }
 
-const codeOfError = (error: unknown): number => {
+export const codeOfError = (error: unknown): number => {
   const tag = tagOf(error)
   if (tag === undefined) return exitCode.internal
   // The parser's own code for a bad command line is the one of a failed check here.

@@ -7,7 +7,7 @@ import { type Iteration, iterationsOf, resultsOf, typical } from "./fence-iterat
 import type { FencePlan } from "./fence-plan.ts"
 import { memberName } from "./fence-rounds.ts"
 import type { FenceOutcome } from "./fence-run.ts"
-import { formatCount, plural } from "./quantities.ts"
+import { formatCount, formatMillis, plural } from "./quantities.ts"
 
 export const checksOf = ({ options }: FencePlan, outcome: FenceOutcome): ReadonlyArray<Check> => {
   const iterations = iterationsOf(options, outcome)
@@ -114,8 +114,8 @@ const soonAfterDeath = (iteration: number, iterations: ReadonlyArray<Iteration>)
   const { median } = typical(iterations, ({ millis }) => millis)
   const more = (iterations[iteration - 1]?.millis ?? Number.POSITIVE_INFINITY) - median
   return check(
-    `the iteration of the death takes at most ${deathMillisMax} ms more`,
+    `the iteration of the death takes at most ${formatMillis(deathMillisMax)} more`,
     more <= deathMillisMax,
-    `${more.toFixed(0)} ms more than the median of ${median.toFixed(0)} ms`
+    `${formatMillis(more)} more than the median of ${formatMillis(median)}`
   )
 }

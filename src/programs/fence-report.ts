@@ -9,7 +9,7 @@ import { type Iteration, iterationsOf, type Typical, typical } from "./fence-ite
 import { type FenceOptions, type FencePlan, formatKill } from "./fence-plan.ts"
 import { memberName } from "./fence-rounds.ts"
 import type { FenceOutcome } from "./fence-run.ts"
-import { formatCount, formatMicros } from "./quantities.ts"
+import { formatCount, formatMillis as formatTime } from "./quantities.ts"
 import { table } from "./report.ts"
 
 export interface FenceReport {
@@ -97,8 +97,7 @@ export const describe = (trace: boolean) => (report: FenceReport): string => {
 
 // --- internal ---
 
-const formatMillis = (millis: number): string =>
-  Number.isFinite(millis) ? formatMicros(Math.max(0, 1000 * millis)) : "never"
+const formatMillis = (millis: number): string => Number.isFinite(millis) ? formatTime(Math.max(0, millis)) : "never"
 
 const memberRows = ({ verdicts }: FenceOutcome): ReadonlyArray<MemberRow> =>
   verdicts.map((verdict, member) => {

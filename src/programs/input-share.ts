@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import { closeSync, openSync, readSync } from "node:fs"
 import { InputFile } from "./input-files.ts"
+import { formatBytes } from "./quantities.ts"
 
 /** Which bytes of the endless repetition of the files are published. */
 export const InputRange = Schema.Struct({
@@ -75,7 +76,9 @@ export class InputReader {
   #read(buffer: Uint8Array, at: number, wanted: number): number {
     const { bytes, path } = this.#current
     const read = this.#attempt(buffer, at, Math.min(wanted, bytes - this.#offset))
-    if (read === 0) throw new InputChanged({ path, detail: `it ended at ${this.#offset} of ${bytes} bytes` })
+    if (read === 0) {
+      throw new InputChanged({ path, detail: `it ended at ${formatBytes(this.#offset)} of ${formatBytes(bytes)}` })
+    }
     this.#offset += read
     if (this.#offset === bytes) this.#nextFile()
     return read

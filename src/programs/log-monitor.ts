@@ -10,6 +10,7 @@ import { waitingLine } from "../services/AckTracker.ts"
 import { Diagnostics, type LogSnapshot } from "../services/Diagnostics.ts"
 import { showPid } from "../services/ProcessId.ts"
 import { exitCode } from "./exit.ts"
+import { formatMillis } from "./quantities.ts"
 
 /** Nothing was ordered or delivered for a long time. */
 export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
@@ -18,7 +19,7 @@ export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
 }) {
   override readonly [Runtime.errorExitCode] = exitCode.timeout
   override get message(): string {
-    return `nothing moved for ${this.stalledMillis} ms: ${this.waiting.join("; ")}`
+    return `nothing moved for ${formatMillis(this.stalledMillis)}: ${this.waiting.join("; ")}`
   }
 }
 

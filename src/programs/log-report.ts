@@ -2,12 +2,14 @@
  * The figures of a run as text.
  */
 import type { BrokerRow, Figures } from "./log-checks.ts"
-import { formatBytes, formatCount, formatMicros, formatRate, plural } from "./quantities.ts"
+import { formatBytes, formatCount, formatMicros, formatRate, formatSeconds, plural } from "./quantities.ts"
 
 export const figureLines = (figures: Figures): ReadonlyArray<string> => {
   const { ackLatencyMicros: latency } = figures
   return [
-    `records       ${formatCount(figures.records)} (${formatBytes(figures.bytes)}) in ${figures.seconds.toFixed(2)} s`,
+    `records       ${formatCount(figures.records)} (${formatBytes(figures.bytes)}) in ${
+      formatSeconds(figures.seconds)
+    }`,
     `acknowledged  ${
       formatRate(figures.acknowledgedGigabytesPerSecond)
     }, from the first offer to the last acknowledgement`,

@@ -3,7 +3,7 @@
  */
 import type { PublisherHandle } from "../services/Publisher.ts"
 import type { Topic } from "../services/Topic.ts"
-import { formatBytes, formatCount, formatRate, plural } from "./quantities.ts"
+import { formatBytes, formatCount, formatRate, formatSeconds, plural } from "./quantities.ts"
 
 /** Counts along the way. */
 export interface PublishTally {
@@ -26,6 +26,22 @@ export interface PublishReport {
   readonly gigabytesPerSecond: number
   readonly ringFullEvents: number
 }
+
+/** How far it came before it failed. */
+export interface PublishedSoFar {
+  readonly _tag: "PublishedSoFar"
+  readonly records: number
+  readonly acknowledged: number
+}
+
+export const publishedSoFar = (publisher: PublisherHandle<Uint8Array>): PublishedSoFar => ({
+  _tag: "PublishedSoFar",
+  records: publisher.accepted(),
+  acknowledged: publisher.acknowledged()
+})
+
+export const describeSoFar = ({ acknowledged, records }: PublishedSoFar): string =>
+  `published so far: ${plural(records, "record")}, ${formatCount(acknowledged)} acknowledged`
 
 export const publishedReport = (
   region: string,
@@ -57,8 +73,8 @@ export const describePublished = (report: PublishReport): string => {
     ? `acknowledgements are not awaited in this topic`
     : `${formatCount(report.acknowledged)} acknowledged`
   return `published ${plural(report.records, "record")} (${formatBytes(report.bytes)}) to "${report.topic}" in ${
-    report.seconds.toFixed(2)
-  } s, ${formatCount(Math.round(report.recordsPerSecond))} records/s, ${
+    formatSeconds(report.seconds)
+  }, ${formatCount(Math.round(report.recordsPerSecond))} records/s, ${
     formatRate(report.gigabytesPerSecond)
   }; ${acknowledged}`
 }

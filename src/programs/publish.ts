@@ -13,19 +13,23 @@ import { asClient } from "./client.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { type Input, openInputs } from "./publish-input.ts"
 import { sendRecords } from "./publish-records.ts"
-import { describePublished, publishedReport, type PublishTally } from "./publish-report.ts"
-import { bytesFlag, formatCount, millisFlag, plural } from "./quantities.ts"
+import {
+  describePublished,
+  describeSoFar,
+  publishedReport,
+  publishedSoFar,
+  type PublishTally
+} from "./publish-report.ts"
+import { bytesFlag, millisFlag, writtenMillis } from "./quantities.ts"
 import { lineCutter, pieceCutter } from "./record-cutter.ts"
 import { foreignSetting } from "./region-access.ts"
-import { printReport } from "./report.ts"
+import { printEventAside, printReport } from "./report.ts"
 import { writeNotice } from "./standard-streams.ts"
 import { type Target, targetOf, targetSettings } from "./target.ts"
 import { declaredTopic, levelSettings } from "./topic-flags.ts"
 import { lines } from "./usage.ts"
 
 const tooSmall = () => "a record has at least one byte"
-
-const showMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000}s` : `${millis}ms`
 
 const settings = {
   ...targetSettings,
@@ -38,12 +42,12 @@ const settings = {
   lingerMillis: setting("linger", millisFlag, {
     description: "How long an unfilled batch may wait for more records",
     fallback: 0,
-    show: showMillis
+    show: writtenMillis
   }),
   deadlineMillis: setting("deadline", millisFlag, {
     description: "How long to wait for the server, for room, and for acknowledgements",
     fallback: 30_000,
-    show: showMillis
+    show: writtenMillis
   }),
   json: jsonSetting
 }
@@ -91,7 +95,7 @@ interface Inputs {
 
 const publishTo = Effect.fnUntraced(function*(target: Target, values: Values, { paths, topic }: Inputs) {
   const inputs = yield* openInputs(paths)
-  if (paths.length === 0) yield* sayTerminalInput
+  if (paths.length === 0 && !values.json) yield* sayTerminalInput
   yield* asClient(
     target,
     { processName: "publish", allowForeign: values.allowForeign },
@@ -128,7 +132,7 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
     Effect.raceFirst(publisher.lost),
     // What came before a bad input is good, and can still be acknowledged.
     Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
-    Effect.onError(() => sayHowFar(publisher))
+    Effect.onError(() => sayHowFar(values.json, publisher))
   )
   yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
 })
@@ -141,11 +145,5 @@ const topicToPublish = (name: string, { ack, order }: Values) =>
       ack: ack ?? declared?.ack ?? "ordered"
     }))
 
-const sayHowFar = (publisher: PublisherHandle<Uint8Array>) =>
-  Effect.suspend(() =>
-    writeNotice(
-      `published so far: ${plural(publisher.accepted(), "record")}, ${
-        formatCount(publisher.acknowledged())
-      } acknowledged`
-    )
-  )
+const sayHowFar = (json: boolean, publisher: PublisherHandle<Uint8Array>) =>
+  Effect.suspend(() => printEventAside(json, "publish", publishedSoFar(publisher), describeSoFar))

@@ -23,7 +23,10 @@ export const millisFlag = (name: string): Flag.Flag<number> =>
 /** A whole number within bounds. */
 export const countFlag = (name: string, most: number, least = 1): Flag.Flag<number> =>
   Flag.Int(name).pipe(
-    Flag.filter((count) => count >= least && count <= most, (count) => `${count} is not between ${least} and ${most}`)
+    Flag.filter(
+      (count) => count >= least && count <= most,
+      (count) => `${formatCount(count)} is not between ${formatCount(least)} and ${formatCount(most)}`
+    )
   )
 
 export const formatBytes = (bytes: number): string => {
@@ -45,10 +48,18 @@ export const formatMicros = (micros: number): string => {
   return `${(micros / 1_000_000).toFixed(2)} s`
 }
 
+export const formatMillis = (millis: number): string => formatMicros(1000 * millis)
+
+export const formatSeconds = (seconds: number): string => formatMicros(1_000_000 * seconds)
+
 export const formatCount = (count: number): string => count.toLocaleString("en-US")
 
-/** One `s` where there is not exactly one. */
-export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`
+/** The noun of one and of several: with an `s` where nothing else is said. */
+export const plural = (count: number, noun: string, several = `${noun}s`): string =>
+  `${formatCount(count)} ${count === 1 ? noun : several}`
+
+/** A time as it is written on a command line. */
+export const writtenMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000}s` : `${millis}ms`
 
 // --- internal ---
 

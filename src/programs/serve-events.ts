@@ -4,7 +4,7 @@
 import type { LogSnapshot } from "../services/Diagnostics.ts"
 import { type ProcessId, showPid } from "../services/ProcessId.ts"
 import type { SequencerEvent } from "../services/Sequencer.ts"
-import { formatBytes, formatCount, plural } from "./quantities.ts"
+import { formatBytes, formatCount, formatMillis, plural } from "./quantities.ts"
 import { flagsTo, type Target } from "./target.ts"
 
 /** The log can be used from now on. */
@@ -55,7 +55,7 @@ export const describeEvent = (event: SequencerEvent): string => {
     case "SessionOpened":
       return `${who(event)} opened`
     case "SessionEnded":
-      return `${who(event)} ended (${ends[event.reason]}): ${formatCount(event.committedMessages)} records committed, ${
+      return `${who(event)} ended (${ends[event.reason]}): ${plural(event.committedMessages, "record")} committed, ${
         batches(event.purgedBatches)
       } dropped`
     case "ReaderEnded":
@@ -67,13 +67,13 @@ export const describeEvent = (event: SequencerEvent): string => {
     case "SessionGap":
       return `session ${event.sessionId} of "${event.topic}" waits for its batch ${event.batch}${
         event.broker === undefined ? "" : ` on broker ${event.broker}`
-      } for ${event.sinceMillis} ms, ${event.held} held behind it`
+      } for ${formatMillis(event.sinceMillis)}, ${formatCount(event.held)} held behind it`
   }
 }
 
 // --- internal ---
 
-const batches = (count: number): string => `${formatCount(count)} ${count === 1 ? "batch" : "batches"}`
+const batches = (count: number): string => plural(count, "batch", "batches")
 
 const ends = { closed: "closed", died: "its process died", corrupt: "its lane held an invalid batch" } as const
 

@@ -100,10 +100,10 @@ const serving = (target: Target, json: boolean) =>
     yield* Ending.use(({ untilTerminated }) => untilTerminated)
     const { events } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
-    yield* printEvent(json, servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
+    yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
     yield* events.pipe(
       Stream.filter((event) => json || isNotable(event)),
-      Stream.runForEach((event) => Effect.ignore(printEvent(json, event, describeEvent)))
+      Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent)))
     )
     return yield* Effect.never
   })

@@ -12,7 +12,7 @@ import { TopicUnknown } from "../services/Topic.ts"
 import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./batch-bytes.ts"
 import { asClient } from "./client.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
-import { formatBytes, plural } from "./quantities.ts"
+import { plural } from "./quantities.ts"
 import { foreignSetting } from "./region-access.ts"
 import { printReportAside } from "./report.ts"
 import { writeNotice, writeOutput } from "./standard-streams.ts"
@@ -114,8 +114,8 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
   const written = yield* copyToOutput(subscriber, values)
   if (!values.json) return
   const seconds = (performance.now() - beganMillis) / 1000
-  const report = { program: "subscribe" as const, topic: name, ...written, position: subscriber.position(), seconds }
-  yield* printReportAside(true, report, ({ bytes, records }) => `${plural(records, "record")}, ${formatBytes(bytes)}`)
+  const report = { program: "subscribe", topic: name, ...written, position: subscriber.position(), seconds }
+  yield* printReportAside(report)
 })
 
 // The batches are lent until the next pull, so they are in use as long as they are being written. Should this be

@@ -4,7 +4,7 @@
 import type { Coordinator, MemberEvent } from "../services/Coordinator.ts"
 import { isSame, type MemberId, type MemberInfo, showMember } from "../services/Member.ts"
 import type { ChildExit } from "../services/Spawner.ts"
-import { plural } from "./quantities.ts"
+import { formatMillis, plural } from "./quantities.ts"
 
 /** This process is a member now. */
 export interface TakingPart {
@@ -44,7 +44,7 @@ export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent
     case "TakingPart":
       return describeTakingPart(event)
     case "Invited":
-      return `invited, for ${event.millis / 1000} s: ${assignments(event.environment)} ringfence swarm --name NAME`
+      return `invited, for ${formatMillis(event.millis)}: ${assignments(event.environment)} ringfence swarm --name NAME`
     case "ChildEnded":
       return `child ${event.child} (pid ${event.pid}) ended ${how(event)}${
         event.recovering ? ", and is started again" : ""

@@ -30,9 +30,16 @@ export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("Sw
   reason: Schema.Literals(["missing", "exists"])
 }) {
   override get message(): string {
+    const found = this.reason === "missing"
+      ? `there is no swarm in region "${this.region}"`
+      : `region "${this.region}" is in use already`
+    return `${found} (${this.hint})`
+  }
+
+  get hint(): string {
     return this.reason === "missing"
-      ? `there is no swarm in region "${this.region}" (start one: ringfence swarm --coordinator${this.#flags})`
-      : `region "${this.region}" is in use already (join it: ringfence swarm${this.#flags} --name NAME)`
+      ? `start one: ringfence swarm --coordinator${this.#flags}`
+      : `join it: ringfence swarm${this.#flags} --name NAME`
   }
 
   get #flags(): string {
@@ -47,10 +54,8 @@ const onlyFlag = (name: string, description: string): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withoutNegation, Flag.withDefault(false))
 
 const othersFlag = (name: string, description: string): Flag.Flag<number> =>
-  Flag.Int(name).pipe(
+  countFlag(name, membersMax - 1, 0).pipe(
     Flag.withMetavar("count"),
-    Flag.filter((count) => count >= 0 && count < membersMax, (count) =>
-      `${count} is not between 0 and ${membersMax - 1}`),
     Flag.withDescription(description),
     Flag.withDefault(0)
   )
@@ -169,7 +174,7 @@ const takingPart = Effect.fnUntraced(function*(values: Values) {
   const { info } = yield* CxlMemory.CxlMemory
   const describe = describeSwarmEvent(coordinator)
   const say = (event: SwarmEvent) =>
-    values.quiet ? Effect.void : Effect.ignore(printEvent(values.json, event, describe))
+    values.quiet ? Effect.void : Effect.ignore(printEvent(values.json, "swarm", event, describe))
   const begun = yield* Latch.make(false)
   const following = yield* Effect.forkScoped(
     Stream.runForEach(coordinator.changes, (change) => Effect.andThen(begun.await, say(change))),

@@ -3,6 +3,7 @@
  */
 import * as CliOutput from "effect/cli/CliOutput"
 import { reportsAs } from "./command-line.ts"
+import { exitCode, failureReport } from "./exit.ts"
 import { writeNotice } from "./standard-streams.ts"
 
 /** A description of several lines, as the help lays them out. */
@@ -11,12 +12,13 @@ export const lines = (...texts: ReadonlyArray<string>): string => texts.join("\n
 export const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-    const mistakes = event.errors.map(({ message }) => `ringfence: ${message.replaceAll(/\s*\n\s*/g, " ")}`)
+    const mistakes = event.errors.map(({ message }) => message.replaceAll(/\s*\n\s*/g, " "))
+    const hint = `see: ${event.commandPath.join(" ")} --help`
     const { json, program } = reportsAs(process.argv.slice(2))
     if (json) {
-      const message = event.errors.map(({ message }) => message.replaceAll(/\s*\n\s*/g, " ")).join("; ")
-      return writeNotice(JSON.stringify({ program, error: "UsageInvalid", message, exitCode: 2 }))
+      const failure = { _tag: "UsageInvalid", message: mistakes.join("; "), hint }
+      return writeNotice(JSON.stringify(failureReport(program, exitCode.usage, failure)))
     }
-    return writeNotice([...mistakes, `see: ${event.commandPath.join(" ")} --help`].join("\n"))
+    return writeNotice([...mistakes.map((mistake) => `ringfence: ${mistake}`), hint].join("\n"))
   }
 }

@@ -10,7 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CallsCalling, type CallsJob, CallsServing, serverName } from "./calls-jobs.ts"
-import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
 import { reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
 import { runMain } from "./main.ts"
@@ -71,7 +71,7 @@ const validate = Command.make(
       return result
     }))
     const report = Report.report(settings, result)
-    yield* printReport(json, report, Report.describe)
+    yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
     if (report.passed) return
     return yield* new ChecksFailed({ program: "validate-calls", failed: namesOfFailed(report.checks) })
   })

@@ -9,7 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
 import { reportFailure } from "./exit.ts"
 import { FenceForm } from "./fence-jobs.ts"
 import * as FencePlan from "./fence-plan.ts"
@@ -61,7 +61,7 @@ const validate = Command.make(
           }))
     )
     const report = Report.report(options, runs.flat())
-    yield* printReport(json, report, Report.describe)
+    yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
     if (report.passed) return
     return yield* new ChecksFailed({ program: "validate-fence", failed: namesOfFailed(report.checks) })
   })

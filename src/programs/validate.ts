@@ -10,7 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { ChecksFailed, namesOfFailed } from "./checks.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
 import { reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
 import * as LogRun from "./log-run.ts"
@@ -74,7 +74,7 @@ const validate = Command.make(
         + `${plural(brokers, "broker")}, order session, ack ordered; region ${formatBytes(planned.bytes)}`
     )
     const report = ValidateReport.report(planned, records, yield* run(planned, records))
-    yield* printReport(json, report, ValidateReport.describe)
+    yield* printReport(json, report, ValidateReport.describe, codeOfChecks(report.passed))
     if (!report.passed) return yield* new ChecksFailed({ program: "validate", failed: namesOfFailed(report.checks) })
   })
 ).pipe(Command.withDescription("Carries a known amount through the log and checks everything that is promised of it"))

@@ -169,8 +169,8 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       const refused = (line: RegExp, ...args: ReadonlyArray<string>) =>
         Effect.map(run(args), (ran) => assertRefused(ran, 2, line))
       yield* refused(/"-1s" is below zero/, "publish", "x", "--deadline", "-1s")
-      yield* refused(/-1 is not between 0 and 1000000/, "serve", "--epoch-micros", "-1")
-      yield* refused(/99999999999 is not between/, "serve", "--epoch-micros", "99999999999")
+      yield* refused(/-1 is not between 0 and 1,000,000/, "serve", "--epoch-micros", "-1")
+      yield* refused(/99,999,999,999 is not between/, "serve", "--epoch-micros", "99999999999")
       yield* refused(/the name is not usable/, "serve", "--region", "a b/c")
       yield* refused(/there is no folder \/nonexistent \(create it first\)/, "serve", "--path", "/nonexistent/x")
       yield* refused(/no file is named/, "serve", "--path", "")
@@ -215,21 +215,46 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assert.match(stderr, /all 1 topics .*`ringfence serve --topics` makes room for more\)/)
     }))
 
-  it.live("reports errors as JSON, beginning as every report does", () =>
+  it.live("reports errors as JSON with the keys that reports begin with", () =>
     Effect.gen(function*() {
       const region = freshRegion("json")
-      const missing = yield* run(["subscribe", "--region", region, "lines", "--json"])
-      const { message, ...error } = JSON.parse(missing.stderr)
-      assert.deepStrictEqual(error, {
-        program: "subscribe",
-        error: "RegionError",
-        fault: "missing",
-        region,
-        exitCode: 3
-      })
-      assert.match(message, /there is no such region/)
-      const usage = yield* run(["publish", "--json"])
-      assert.deepInclude(JSON.parse(usage.stderr), { program: "publish", error: "UsageInvalid", exitCode: 2 })
+      const missing = JSON.parse((yield* run(["subscribe", "--region", region, "lines", "--json"])).stderr)
+      assert.deepStrictEqual(Object.keys(missing), ["program", "ok", "exitCode", "error"])
+      assert.deepInclude(missing, { program: "subscribe", ok: false, exitCode: 3 })
+      assert.deepInclude(missing.error, { _tag: "RegionError", fault: "missing", region })
+      assert.match(missing.error.message, /there is no such region$/)
+      assert.match(missing.error.hint, /^start `ringfence serve/)
+      const usage = JSON.parse((yield* run(["demo", "barrier", "--members", "x", "--json"])).stderr)
+      assert.deepInclude(usage, { program: "demo barrier", ok: false, exitCode: 2 })
+      assert.deepInclude(usage.error, { _tag: "UsageInvalid", hint: "see: ringfence demo barrier --help" })
+      yield* serve(region, "--topic", "lines")
+      const input = "x".repeat(17 * 1024)
+      const large = yield* run(["publish", "--region", region, "lines", "--json"], { input })
+      const [soFar, tooLarge] = large.stderr.trim().split("\n").map((line) => JSON.parse(line))
+      assert.deepStrictEqual(soFar, { program: "publish", _tag: "PublishedSoFar", records: 0, acknowledged: 0 })
+      assert.deepInclude(tooLarge, { program: "publish", ok: false, exitCode: 2 })
+    }))
+
+  it.live("begins every report as it begins every error", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("reports")
+      const keys = ["program", "ok", "exitCode"]
+      const begins = (text: string, program: string, exitCode: number) => {
+        const report = JSON.parse(text)
+        assert.deepStrictEqual(Object.keys(report).slice(0, 3), keys)
+        assert.deepInclude(report, { program, ok: exitCode === 0, exitCode })
+      }
+      const server = yield* serve(region, "--topic", "lines", "--json")
+      assert.deepInclude(JSON.parse(server.text.split("\n")[0] ?? ""), { program: "serve", _tag: "Serving" })
+      const at = (command: string, ...args: ReadonlyArray<string>) =>
+        run([command, "--region", region, ...args, "--json"], { input: "a\n" })
+      begins((yield* at("publish", "lines")).text, "publish", 0)
+      begins((yield* at("subscribe", "lines")).stderr, "subscribe", 0)
+      begins((yield* at("doctor")).text, "doctor", 0)
+      begins((yield* at("serve", "--print-config")).text, "serve", 0)
+      server.signal("SIGKILL")
+      yield* server.ended
+      begins((yield* at("doctor")).text, "doctor", 1)
     }))
 
   it.live("refuses a position that is trimmed away", () =>

@@ -65,10 +65,10 @@ describe("help", () => {
         RINGFENCE_PREFAULT: "false"
       }
       const args = ["serve", "--brokers", "2", "--print-config", "--json"]
-      const rows: ReadonlyArray<{ setting: string; value: unknown; from: string }> = JSON.parse(
+      const report: { settings: ReadonlyArray<{ setting: string; value: unknown; from: string }> } = JSON.parse(
         (yield* run(args, { env })).text
       )
-      const found = Object.fromEntries(rows.map(({ from, setting, value }) => [setting, [value, from]]))
+      const found = Object.fromEntries(report.settings.map(({ from, setting, value }) => [setting, [value, from]]))
       assert.deepStrictEqual(found["brokers"], [2, "flag"])
       assert.deepStrictEqual(found["clients"], [5, "environment"])
       assert.deepStrictEqual(found["lane-bytes"], [1024 * 1024, "environment"])
