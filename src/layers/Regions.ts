@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
-import { RegionError, type RegionFault } from "../services/CxlMemory.ts"
+import { type Geometry, RegionError, type RegionFault } from "../services/CxlMemory.ts"
 import { type ProcessId, processIdOf } from "../services/ProcessId.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
 import { attempt, faultOf, nativeModule } from "./native/Faults.ts"
@@ -26,17 +26,26 @@ export interface RegionSummary {
   readonly held: boolean
   /** Processes attached to it that live. */
   readonly attached: number
+  /** What it was made for, where it is a region. */
+  readonly holds: RegionUse | undefined
   /** Being created, or left by a process that died while creating it. */
   readonly temporary: boolean
 }
 
+export type RegionUse = "log" | "swarm"
+
+/** A swarm's region has rings, and the least of a log that a region can have, which is never served. */
+export const useOf = ({ clients, laneSlots, rings }: Pick<Geometry, "clients" | "laneSlots" | "rings">): RegionUse =>
+  rings > 0 && clients === 1 && laneSlots === 8 ? "swarm" : "log"
+
 export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError> =>
   Effect.map(
     Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectRegion(path))),
-    ({ fault, foreignPid, pid, region, ...found }): RegionSummary => ({
+    ({ clients, fault, foreignPid, laneSlots, pid, region, rings, ...found }): RegionSummary => ({
       ...found,
       path,
       isRegion: region,
+      holds: region ? useOf({ clients, laneSlots, rings }) : undefined,
       name: nameOf(path),
       fault: region ? undefined : faultOf(fault),
       creator: pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })

@@ -86,6 +86,10 @@ export interface NativeInspection {
   readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
+  /** 0, as the two below, where it is no region. */
+  readonly clients: number
+  readonly laneSlots: number
+  readonly rings: number
 }
 
 export interface NativeCounters {

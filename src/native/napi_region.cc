@@ -260,6 +260,9 @@ napi_value inspectRegion(napi_env env, napi_callback_info info) {
   set(env, out, "held", truth(env, found.held));
   set(env, out, "attached", count(env, found.attached));
   set(env, out, "temporary", truth(env, found.temporary));
+  set(env, out, "clients", count(env, found.geometry.clients));
+  set(env, out, "laneSlots", count(env, found.geometry.laneSlots));
+  set(env, out, "rings", count(env, found.geometry.rings));
   return out;
 }
 

@@ -587,6 +587,7 @@ Inspection inspect(const std::string& path) {
   if (found.region) {
     found.creator = seenFromHere(header.birth.creatorPid, header.birth.creatorPidNamespace);
     found.createdMillis = header.birth.createdMillis;
+    found.geometry = header.geometry.geometry;
     for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }

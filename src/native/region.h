@@ -217,6 +217,7 @@ struct Inspection {
   bool held = false;        // its creator lives, or somebody else who keeps it in use
   uint32_t attached = 0;    // living processes
   bool temporary = false;   // was never published: its creator died
+  Geometry geometry{};      // its sizes, where it is one of ours
 };
 
 Inspection inspect(const std::string& path);

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
+import { useOf } from "../layers/Regions.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
 import { unanswered } from "../services/Server.ts"
 import { flagsTo, pathOf, type Target } from "./target.ts"
@@ -40,9 +41,8 @@ const served = Effect.fnUntraced(function*(target: Target, withinMillis: number)
     Effect.fail(new CxlMemory.RegionError({ fault, region: info.name, detail, hint }))
   const look = Effect.gen(function*() {
     while (!(yield* snapshot).serving) {
-      // A swarm's region has the least of a log, which is never served: to start a server in it would be refused.
-      const { clients, laneSlots, rings } = info.geometry
-      if (rings > 0 && clients === 1 && laneSlots === 8 && (yield* creator) !== undefined) {
+      // To start a server in a swarm's region would be refused.
+      if (useOf(info.geometry) === "swarm" && (yield* creator) !== undefined) {
         return yield* refusal(
           `${pathOf(target)} belongs to a swarm, which serves no log`,
           `join it by \`ringfence swarm${flagsTo(target)} --name NAME\`, or serve a log under another name`,

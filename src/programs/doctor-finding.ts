@@ -26,8 +26,8 @@ export interface Finding extends RegionSummary {
   readonly status: RegionStatus
 }
 
-/** What was asked for is not there, or cannot be looked at. */
-export const isOutOfReach = ({ status }: Finding): boolean => status === "missing" || status === "not accessible"
+/** What was asked for is not there, is something else, or cannot be looked at. */
+export const isOutOfReach = ({ status }: Finding): boolean => outOfReach.has(status)
 
 export const findingOf = (region: RegionSummary): Finding => ({ ...region, status: statusOf(region) })
 
@@ -35,6 +35,8 @@ export const findingOf = (region: RegionSummary): Finding => ({ ...region, statu
 export const isLeftover = ({ status }: Finding): boolean => leftovers.has(status)
 
 // --- internal ---
+
+const outOfReach = new Set<RegionStatus>(["missing", "no region", "not accessible"])
 
 const leftovers = new Set<RegionStatus>(["left over", "half created", "unusable"])
 

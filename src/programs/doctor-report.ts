@@ -22,11 +22,12 @@ export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
 
 // --- internal ---
 
-const heading = ["region", "status", "size", "creator", "attached", "path", ""]
+const heading = ["region", "status", "holds", "size", "creator", "attached", "path", ""]
 
 const row = (region: Finding): ReadonlyArray<string> => [
   region.name,
   region.status,
+  region.holds ?? "-",
   formatBytes(region.bytes),
   region.creator === undefined ? "-" : showPid(region.creator),
   formatCount(region.attached),

@@ -30,7 +30,7 @@ export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("Leftov
   }
 }
 
-/** What was to be looked at is not there, or not for this user. */
+/** What was to be looked at is not there, is no region, or is not for this user. */
 export class RegionsOutOfReach extends Schema.TaggedError<RegionsOutOfReach>()("RegionsOutOfReach", {
   regions: Schema.Array(Schema.Struct({ path: Schema.String, detail: Schema.String }))
 }) {
@@ -68,7 +68,7 @@ export const doctor = Command.make(
   Command.withDescription(
     lines(
       "Lists the regions in shared memory, who serves and uses them, and what dead processes left. Ends with exit code 1",
-      "when something is left over and was not removed, and 3 when a region that was named is not there."
+      "when something is left over and was not removed, and 3 when what was named is not there or is no region."
     )
   ),
   Command.withShortDescription("List regions and what dead processes left"),

@@ -158,7 +158,7 @@ const hints: Readonly<Record<string, string>> = {
   PositionTrimmed: "--from start begins with the oldest",
   Backpressure: "--deadline waits longer",
   AckTimeout: "--deadline waits longer",
-  LogCorrupt: "start `ringfence serve` again"
+  LogCorrupt: "end its server, and start `ringfence serve` again"
 }
 
 /** The same for the faults of a region, instead of what the error says; `at` is how its commands name the region. */
@@ -171,14 +171,14 @@ const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): s
       return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists what there is`
     case "exists":
     case "busy":
-      return `\`ringfence doctor\` shows who uses it; serve another one with --${
+      return `\`ringfence doctor${at}\` shows who uses it; serve another one with --${
         region.includes("/") ? "path" : "region"
       }`
     case "corrupt":
     case "truncated":
       return `\`ringfence doctor${at} --repair\` removes it when no process uses it`
     case "versionMismatch":
-      return "use the version of ringfence that made it; `ringfence doctor --repair` removes it when no process uses it"
+      return `use the version of ringfence that made it; \`ringfence doctor${at} --repair\` removes it when no process uses it`
     case "foreignOwner":
       return "--allow-foreign uses it, if you trust that user and the group; a server needs another name"
     case "noSpace":

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
+import * as Regions from "../layers/Regions.ts"
 import * as Swarm from "../layers/Swarm.ts"
 import { Coordinator } from "../services/Coordinator.ts"
 import { type ChildExit, type Custody, Spawner } from "../services/Spawner.ts"
@@ -27,19 +28,26 @@ import { lines } from "./usage.ts"
 /** There is no such swarm to join, or there is one already. */
 export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("SwarmUnavailable", {
   region: Schema.String,
-  reason: Schema.Literals(["missing", "exists"])
+  reason: Schema.Literals(["missing", "exists", "log", "abandoned"])
 }) {
   override get message(): string {
-    const found = this.reason === "missing"
-      ? `there is no swarm in region "${this.region}"`
-      : `region "${this.region}" is in use already`
-    return `${found} (${this.hint})`
+    const found = {
+      missing: `there is no swarm in region "${this.region}"`,
+      exists: `region "${this.region}" has a swarm already`,
+      log: `region "${this.region}" holds a log, no swarm`,
+      abandoned: `nobody coordinates the swarm in region "${this.region}" any more`
+    }
+    return `${found[this.reason]} (${this.hint})`
   }
 
   get hint(): string {
-    return this.reason === "missing"
-      ? `start one: ringfence swarm --coordinator${this.#flags}`
-      : `join it: ringfence swarm${this.#flags} --name NAME`
+    const hints = {
+      missing: `start one: ringfence swarm --coordinator${this.#flags}`,
+      exists: `join it: ringfence swarm${this.#flags} --name NAME`,
+      log: "start a swarm in another region: ringfence swarm --coordinator --region NAME",
+      abandoned: `start it anew when its members have ended: ringfence swarm --coordinator${this.#flags}`
+    }
+    return hints[this.reason]
   }
 
   get #flags(): string {
@@ -60,9 +68,15 @@ const othersFlag = (name: string, description: string): Flag.Flag<number> =>
     Flag.withDefault(0)
   )
 
+const nameFlag = (name: string): Flag.Flag<string> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("name"),
+    Flag.filter((text) => text.trim() !== "", () => "a member's name has at least one letter")
+  )
+
 const settings = {
   region: targetSettings.region,
-  name: openSetting("name", (name) => Flag.withMetavar(Flag.String(name), "name"), {
+  name: openSetting("name", nameFlag, {
     description: "What others see of this member",
     shown: "its process number"
   }),
@@ -143,13 +157,24 @@ const takePart = (values: Values) => {
   return takingPart(values).pipe(
     Effect.scoped,
     Effect.provide(layer),
-    Effect.catchTag(
-      "RegionError",
-      (error): Effect.Effect<never, CxlMemory.RegionError | SwarmUnavailable> =>
-        error.fault === "missing" || error.fault === "exists"
-          ? Effect.fail(new SwarmUnavailable({ region: values.region, reason: error.fault }))
-          : Effect.fail(error)
-    )
+    Effect.catchTags({
+      RegionError: (error) => Effect.flatMap(reasonOf(error, values.region), refused(values.region, error)),
+      RingUnavailable: (error) => refused(values.region, error)(error.reason === "noRings" ? "log" : undefined),
+      JoinRefused: (error) => refused(values.region, error)(error.reason === "noCoordinator" ? "abandoned" : undefined)
+    })
+  )
+}
+
+/** What helps depends on what is there instead of a swarm to join, or of a region's name that is free. */
+const refused = <E>(region: string, error: E) => (reason: SwarmUnavailable["reason"] | undefined) =>
+  Effect.fail(reason === undefined ? error : new SwarmUnavailable({ region, reason }))
+
+const reasonOf = ({ fault }: CxlMemory.RegionError, region: string) => {
+  if (fault === "missing") return Effect.succeed("missing" as const)
+  if (fault !== "exists") return Effect.succeed(undefined)
+  return Effect.map(
+    Regions.inspect(CxlMemory.regionPath(region)),
+    ({ holds }) => holds === "log" ? "log" as const : "exists" as const
   )
 }
 
