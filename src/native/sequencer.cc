@@ -165,8 +165,11 @@ bool Sequencer::adoptClients() {
       adopt(i, claim);
       moved = true;
     }
+    // A slot whose session was given up while it was adopted here may be another's by now, and closed again: the later
+    // claim says so, where the word of closing no longer names this session.
     if (session.active && !session.ending &&
-        p_.observe(region_->client(i).line.closingGeneration) == session.generation) {
+        (generation != session.generation ||
+         p_.observe(region_->client(i).line.closingGeneration) == session.generation)) {
       session.ending = true;
       session.endReason = endClosed;
     }

@@ -57,6 +57,26 @@ TEST("a process stopped anywhere in the claim of a session holds up no other, an
   });
 }
 
+TEST("a claim given up while the sequencer adopts it, and another one behind it, leave the slot to the next session") {
+  Geometry geometry = tinyGeometry();
+  geometry.clients = 1;
+  for (uint64_t step = 0, met = 1; met != 0; step += 1) {
+    TestLog log(geometry);
+    const uint32_t topic = log.declare("t", orderSession);
+    const auto giveUp = [&](const Claim& claim) { LaneWriter(log.region(), claim).close(); };
+    const Claim first = log.claim(topic);
+    const auto comeAndGo = [&] {
+      giveUp(first);
+      Claim second;
+      if (claimClient(*log.region(), topic, ~uint64_t{0}, second).ok()) giveUp(second);
+    };
+    met = interleaved(step, [&] { log.sequencer().step(); }, comeAndGo) ? 1 : 0;
+    if (met == 0) comeAndGo();
+    log.settle();
+    CHECK(Publishing(log.open(topic)).publish(0, 0));
+  }
+}
+
 TEST("a process killed anywhere in the claim of a session leaves a slot that can be claimed, and no session of its own") {
   Scene scene;
   atEachStep(SIGKILL, claimsSession, [&] { return scene.make(tinyGeometry()); }, [&](Victim&) {

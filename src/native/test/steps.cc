@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <new>
 
 #include "testing.h"
@@ -16,15 +17,26 @@ namespace {
 
 std::atomic<int64_t> storesLeft{-1};  // private
 std::atomic<int> storeSignal{0};      // private
+const std::function<void()>* betweenStores = nullptr;
 
 }  // namespace
 
 void aheadOfStore() {
   if (storesLeft.load(std::memory_order_relaxed) < 0) return;
-  if (storesLeft.fetch_sub(1, std::memory_order_relaxed) == 0) raise(storeSignal.load(std::memory_order_relaxed));
+  if (storesLeft.fetch_sub(1, std::memory_order_relaxed) != 0) return;
+  if (betweenStores != nullptr) return (*betweenStores)();
+  raise(storeSignal.load(std::memory_order_relaxed));
 }
 
 namespace test {
+
+bool interleaved(uint64_t step, const std::function<void()>& work, const std::function<void()>& between) {
+  betweenStores = &between;
+  storesLeft.store(static_cast<int64_t>(step));
+  work();
+  betweenStores = nullptr;
+  return storesLeft.exchange(-1) < 0;
+}
 
 namespace {
 

@@ -38,4 +38,7 @@ class Victim {
 void atEachStep(int signal, const Victim::Work& work, const std::function<std::string()>& scene,
                 const std::function<void(Victim&)>& look);
 
+// Does the work in this process, and `between` ahead of its n-th store. False when the work made fewer stores.
+bool interleaved(uint64_t step, const std::function<void()>& work, const std::function<void()>& between);
+
 }  // namespace ringfence::test
