@@ -771,9 +771,11 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
     for (uint32_t t = 0; t < topics_.size(); t += 1) {
       for (uint32_t i = 0; i < g_.readers; i += 1) {
         const ReaderSlot& slot = region_->reader(t, i);
+        // SYNC: pairs with the publish in claimReader: what says whose it is was written before the generation.
+        const uint64_t generation = p_.observe(slot.claim.generation);
         const ReaderClaim claim = p_.copyOut(slot.claim);
         uint64_t& end = region_->readerEnd(epoch_, t, i).endedGeneration;
-        if (claim.generation == 0 || p_.read(end) == claim.generation) continue;
+        if (generation == 0 || claim.generation != generation || p_.read(end) == generation) continue;
         if (p_.observe(slot.line.detachedGeneration) == claim.generation) continue;
         if (region_->processAlive(claim.process, claim.processGeneration)) continue;
         if (p_.observe(slot.claim.generation) != claim.generation) continue;  // it was just taken again
