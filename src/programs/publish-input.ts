@@ -9,7 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import type * as PlatformError from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { constants, openSync } from "node:fs"
+import { constants, fstatSync, openSync } from "node:fs"
 import { Socket } from "node:net"
 import { InputUnreadable } from "./input-files.ts"
 
@@ -34,20 +34,31 @@ const openInput = (
 ): Effect.Effect<Input, InputUnreadable, FileSystem.FileSystem | Stdio.Stdio> =>
   path === "-" || path === "/dev/stdin" ? standardInput : fileInput(path)
 
-const standardInput = Effect.map(
-  Stdio.Stdio,
-  ({ stdin }): Input => ({
+const standardInput = Effect.gen(function*() {
+  const { stdin } = yield* Stdio.Stdio
+  // Node takes a folder for an input that has ended.
+  if (isFolder(0)) return yield* new InputUnreadable({ path: "standard input", detail: itsFolder })
+  const input: Input = {
     path: "standard input",
     chunks: Stream.mapError(stdin, (error) => unreadable("standard input", error))
-  })
-)
+  }
+  return input
+})
+
+const itsFolder = "it is a folder (name the files in it)"
+
+const isFolder = (descriptor: number): boolean => {
+  try {
+    return fstatSync(descriptor).isDirectory()
+  } catch {
+    return false
+  }
+}
 
 const fileInput = Effect.fnUntraced(function*(path: string) {
   const files = yield* FileSystem.FileSystem
   const info = yield* Effect.mapError(files.stat(path), (error) => unreadable(path, error))
-  if (info.type === "Directory") {
-    return yield* new InputUnreadable({ path, detail: "it is a folder (name the files in it)" })
-  }
+  if (info.type === "Directory") return yield* new InputUnreadable({ path, detail: itsFolder })
   yield* Effect.mapError(files.access(path, { readable: true }), (error) => unreadable(path, error))
   const input: Input = {
     path,

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 export const bytesFlag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(
     Flag.withMetavar("size"),
-    Flag.filterMap(parseBytes, (text) => `"${text}" is not a size: write 256MiB, 1GB or a number of bytes`)
+    Flag.filterMap(parseBytes, (text) => `"${text}" is not a size below 8 PiB: write 256MiB, 1GB or a number of bytes`)
   )
 
 /** `5ms`, `1s`, `250us`; as milliseconds. */
@@ -17,7 +17,9 @@ export const millisFlag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(
     Flag.withMetavar("time"),
     Flag.filterMap(parseMillis, (text) =>
-      text.startsWith("-") ? `"${text}" is below zero` : `"${text}" is not a time: write 5ms, 1s or 250us`)
+      text.startsWith("-")
+        ? `"${text}" is below zero`
+        : `"${text}" is not a time of at most ${writtenMillis(millisMax)}, a week: write 5ms, 1s or 250us`)
   )
 
 /** A whole number within bounds. */
@@ -65,16 +67,21 @@ export const writtenMillis = (millis: number): string => millis >= 1000 ? `${mil
 
 const unitBytes = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
 
+// Beyond that numbers are no longer exact.
 const parseBytes = (text: string): Option.Option<number> =>
-  /^\d+$/.test(text)
-    ? Option.some(Number(text))
-    : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber)
+  Option.filter(
+    /^\d+$/.test(text) ? Option.some(Number(text)) : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber),
+    Number.isSafeInteger
+  )
+
+/** Timers count milliseconds in 31 bits, which is three weeks more; to wait longer is to wait for ever. */
+const millisMax = 7 * 24 * 3600 * 1000
 
 const unitMillis: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 }
 
 const parseMillis = (text: string): Option.Option<number> => {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(text) ?? []
-  return amount === undefined || unit === undefined
-    ? Option.none()
-    : Option.some(Number(amount) * (unitMillis[unit] ?? 1))
+  if (amount === undefined || unit === undefined) return Option.none()
+  const millis = Number(amount) * (unitMillis[unit] ?? 1)
+  return millis <= millisMax ? Option.some(millis) : Option.none()
 }

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 /** Whoever read this output has closed it: `| head` does. There is nobody left to tell. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
-/** Standard output takes nothing more: a full disk, mostly. */
+/** Standard output takes nothing more: a full disk, mostly. What was written of a file by then is a beginning of it. */
 export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { reason: Schema.String }) {
   override get message(): string {
     return `standard output cannot be written: ${this.reason}`
@@ -64,4 +64,13 @@ const write = (
 const closedCodes = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"])
 
 const outputError = (error: NodeJS.ErrnoException): OutputError =>
-  closedCodes.has(error.code ?? "") ? new OutputClosed() : new OutputFailed({ reason: error.message })
+  closedCodes.has(error.code ?? "") ? new OutputClosed() : new OutputFailed({ reason: reasonOf(error) })
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full (free some space, or write elsewhere)",
+  EDQUOT: "this user's share of the disk is used up (free some space, or write elsewhere)",
+  EFBIG: "the file has become as large as it may be (write elsewhere, or read less with --count)",
+  EIO: "the disk reports an error (write elsewhere)"
+}
+
+const reasonOf = ({ code, message }: NodeJS.ErrnoException): string => reasons[code ?? ""] ?? message

@@ -177,7 +177,7 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
       yield* coordinate(region)
       const second = yield* run(["swarm", "--region", region, "--coordinator"])
       assert.strictEqual(second.code, 3)
-      assert.match(second.stderr, /is in use already \(join it: ringfence swarm --region .* --name NAME\)/)
+      assert.match(second.stderr, /has a swarm already \(join it: ringfence swarm --region .* --name NAME\)/)
       for (const wrong of [["--spawn", "500"], ["--members", "0"], ["--expires", "soon"]]) {
         assert.strictEqual((yield* run(["swarm", ...wrong])).code, 2)
       }
