@@ -80,7 +80,7 @@ const checkTypeScript = (file) => {
   }
   if (name === binding) return
   for (const [index, line] of text.split("\n").entries()) {
-    if (loader.test(line) || (name.startsWith("src/") && nativeFile.test(line))) {
+    if (loader.test(line) || (name.startsWith("src/") && !name.startsWith("src/native/") && nativeFile.test(line))) {
       problems.push(`${name}:${index + 1}: only ${binding} may load a native module`)
     }
   }

@@ -4,9 +4,8 @@
  * Handles are opaque. A call that cannot be done throws an `Error` with a `fault` (see {@link isFault}); nothing is
  * half done then. Counts are numbers: exact up to 2^53, which no log reaches.
  */
-import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
-import { fileURLToPath } from "node:url"
+import { findModule, howToBuild } from "./prebuilds.ts"
 
 declare const handle: unique symbol
 
@@ -452,21 +451,13 @@ export const load = (): Native | { readonly unavailable: string } => {
 
 let loaded: Native | { readonly unavailable: string } | undefined
 
-// What a package brings prebuilt comes first, then what was built here. The file sits two folders below the root both
-// as source and as compiled output.
-const candidates = (): ReadonlyArray<string> =>
-  [`../../prebuilds/${process.platform}-${process.arch}/ringfence.node`, "../../build/Release/ringfence.node"]
-    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-
 const loadOnce = (): Native | { readonly unavailable: string } => {
-  if (process.platform !== "linux") {
-    return { unavailable: `the native memory module needs Linux, this is ${process.platform}` }
-  }
-  const path = candidates().find((candidate) => existsSync(candidate))
-  if (path === undefined) return { unavailable: "the native memory module is not built (run `npm run build`)" }
+  const found = findModule()
+  if ("unavailable" in found) return found
   try {
-    return createRequire(import.meta.url)(path) as Native
+    return createRequire(import.meta.url)(found.path) as Native
   } catch (error) {
-    return { unavailable: `the native memory module does not load: ${error instanceof Error ? error.message : error}` }
+    const reason = error instanceof Error ? error.message : String(error)
+    return { unavailable: `the native memory module does not load: ${reason}; ${howToBuild()}` }
   }
 }
