@@ -18,6 +18,8 @@ export const holding = (name: (ring: string) => boolean, hold: Hold) => (ring: R
 const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
   overriding(port, {
     ready: () => !hold.held && port.ready(),
+    // Nor its writer's end: a process that is stopped would notice neither.
+    ended: () => !hold.held && port.ended(),
     poll: (max) => hold.held ? [] : port.poll(max)
   })
 
