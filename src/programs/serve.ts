@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
-import { Sequencer } from "../services/Sequencer.ts"
+import { epochMicrosMax, Sequencer } from "../services/Sequencer.ts"
 import * as Topic from "../services/Topic.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
 import { Ending } from "./main.ts"
@@ -22,9 +22,6 @@ import { sizeSettings } from "./size-settings.ts"
 import { type Target, targetOf, targetSettings } from "./target.ts"
 import { topicsFlag } from "./topic-flags.ts"
 import { lines } from "./usage.ts"
-
-/** Above it acknowledgements would take longer than most deadlines. */
-const epochMicrosMax = 1_000_000
 
 const settings = {
   ...targetSettings,

@@ -15,6 +15,7 @@ import type { RegionError } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
 import { millisOf } from "./DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
+import { readOptions, refuseUnless } from "./OptionInvalid.ts"
 import { Packer } from "./Packer.ts"
 import { showPid } from "./ProcessId.ts"
 import {
@@ -136,6 +137,19 @@ export class Publisher extends Context.Service<Publisher, {
     return Publisher.use((publisher) => publisher.open(topic, options))
   }
 }
+
+/** Refuses options that cannot be, before a session is opened. For the families of layers. */
+export const checkPublisherOptions = (
+  region: string,
+  options: PublisherOptions = {}
+): Effect.Effect<void, RegionError> =>
+  readOptions(region, () => {
+    for (const option of ["openDeadline", "linger", "roomDeadline", "ackDeadline", "skew"] as const) {
+      millisOf(option, options[option] ?? 0)
+    }
+    const { batchBytes = 1 } = options
+    refuseUnless(Number.isSafeInteger(batchBytes) && batchBytes >= 1, "batchBytes", batchBytes, "a number of bytes")
+  })
 
 /**
  * A publisher over a session's lanes. The family of layers that opened the lanes closes them, after this scope has

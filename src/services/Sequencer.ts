@@ -6,7 +6,9 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import type { RegionError } from "./CxlMemory.ts"
 import { millisOf } from "./DurationInput.ts"
+import { readOptions, refuseUnless } from "./OptionInvalid.ts"
 import { type ProcessId, showPid } from "./ProcessId.ts"
 
 /**
@@ -31,7 +33,7 @@ export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
 }
 
 export interface SequencerOptions {
-  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs. */
+  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs, at most 1 s. */
   readonly epochLinger?: Duration.Input | undefined
   /** `thread` (default) runs by itself; `manual` advances by {@link Sequencer.step} only, for tests. */
   readonly drive?: "thread" | "manual"
@@ -94,13 +96,18 @@ export class Sequencer extends Context.Service<Sequencer, {
   readonly events: Stream.Stream<SequencerEvent>
 }>()("ringfence/Sequencer") {}
 
-/** Beyond an hour there is nothing to wait for, and the sequencer counts nanoseconds. */
-const epochMicrosMax = 3600e6
+/** A second: above it acknowledgements would take longer than most deadlines. */
+export const epochMicrosMax = 1_000_000
 
-/** For the families of layers. Throws `DurationInvalid`. */
-export const epochMicrosOf = ({ epochLinger }: SequencerOptions): number =>
-  Math.min(epochMicrosMax, Math.round(millisOf("epochLinger", epochLinger ?? "500 micros") * 1000))
-
-/** For the families of layers. Throws `DurationInvalid`. */
-export const stallMillisOf = ({ stallAfter }: { readonly stallAfter?: Duration.Input | undefined }): number =>
-  millisOf("stallAfter", stallAfter ?? "1 second")
+/** The times of a sequencer, for the families of layers. */
+export const sequencerTimes = (
+  region: string,
+  { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {
+    readonly stallAfter?: Duration.Input | undefined
+  }
+): Effect.Effect<{ readonly epochMicros: number; readonly stallMillis: number }, RegionError> =>
+  readOptions(region, () => {
+    const epochMicros = Math.round(millisOf("epochLinger", epochLinger) * 1000)
+    refuseUnless(epochMicros <= epochMicrosMax, "epochLinger", epochLinger, "at most 1 second")
+    return { epochMicros, stallMillis: millisOf("stallAfter", stallAfter) }
+  })

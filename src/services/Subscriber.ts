@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RegionError } from "./CxlMemory.ts"
 import type { IndexedBatch, IndexReader } from "./Lane.ts"
+import { readOptions, refuseUnless } from "./OptionInvalid.ts"
 import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
 import type { LogLost } from "./Sequencer.ts"
@@ -145,6 +146,22 @@ export class Subscriber extends Context.Service<Subscriber, {
     return Subscriber.use((subscriber) => subscriber.open(topic, options))
   }
 }
+
+/** Refuses options that cannot be, before a reader is attached. For the families of layers. */
+export const checkSubscriberOptions = (
+  region: string,
+  { from = defaultFrom }: SubscriberOptions = {}
+): Effect.Effect<void, RegionError> =>
+  readOptions(region, () => {
+    if (typeof from !== "object") return
+    const { position } = from
+    refuseUnless(
+      Number.isSafeInteger(position) && position >= 0,
+      "from.position",
+      position,
+      "a whole number that is not negative"
+    )
+  })
 
 /**
  * A subscriber over a reader of the index. The family of layers that attached the reader detaches it.

@@ -5,10 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { AckTracker, waitingLine } from "../../src/services/AckTracker.ts"
+import { RegionError } from "../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
@@ -25,6 +27,36 @@ export const publishingSuite = (family: Family): void => {
   const provide = (options?: FamilyOptions) => Effect.provide(family.embedded({ geometry: smallGeometry, ...options }))
 
   describe(`publishing (${family.name})`, () => {
+    it.live("refuses options that cannot be, and says which: times, sizes, positions", () =>
+      Effect.gen(function*() {
+        const refused = (opening: Effect.Effect<unknown, Error, Scope.Scope>, option: string) =>
+          Effect.map(Effect.flip(Effect.scoped(opening)), (error) => {
+            assert.isTrue(error instanceof RegionError && error.fault === "invalid", String(error))
+            assert.match(error.message, new RegExp(`${option} cannot be`))
+          })
+        const serving = (serve?: FamilyOptions["serve"] & {}) =>
+          Layer.build(family.embedded({ geometry: smallGeometry, ...serve === undefined ? {} : { serve } }))
+        for (const epochLinger of [-1, NaN, "2 seconds", "for ever"]) {
+          yield* refused(serving({ epochLinger: epochLinger as number }), "epochLinger")
+        }
+        yield* refused(serving({ stallAfter: -1 }), "stallAfter")
+        const services = yield* serving()
+        const opened = <A, E>(opening: Effect.Effect<A, E, Publisher | Subscriber | Scope.Scope>) =>
+          Effect.provide(opening, services)
+        for (const option of ["openDeadline", "linger", "roomDeadline", "ackDeadline", "skew"]) {
+          yield* refused(opened(Publisher.open(Lines, { [option]: -1 })), option)
+        }
+        for (const batchBytes of [0, -1, NaN, 1.5, Infinity]) {
+          yield* refused(opened(Publisher.open(Lines, { batchBytes })), "batchBytes")
+        }
+        for (const position of [-1, NaN, 0.5, Infinity]) {
+          yield* refused(opened(Subscriber.open(Lines, { from: { position } })), "from.position")
+        }
+        // Nothing was declared or opened on the way.
+        const { sessions, topics } = yield* Effect.provide(Diagnostics.use(({ snapshot }) => snapshot), services)
+        assert.deepStrictEqual([sessions.length, topics.length], [0, 0])
+      }).pipe(Effect.scoped))
+
     it.live("carries values of a schema", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Trades, { from: "start" })

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Geometry, RegionError } from "../../services/CxlMemory.ts"
 import type { LogWaiter } from "../../services/Lane.ts"
-import { epochMicrosOf, type SequencerOptions } from "../../services/Sequencer.ts"
+import { type SequencerOptions, sequencerTimes } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { makeWaiter } from "./Bell.ts"
 import { declareTopic } from "./Claims.ts"
@@ -33,6 +33,7 @@ export class HeapLog extends Context.Service<HeapLog, {
   readonly heap: Heap
   readonly order: OrderState
   readonly waiter: LogWaiter
+  readonly stallMillis: number
   readonly poisonReleased: boolean
 }>()("ringfence/layers/HeapLog") {}
 
@@ -41,15 +42,16 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
     HeapLog,
     Effect.gen(function*() {
       const region = options.region ?? "memory"
+      const { epochMicros, stallMillis } = yield* sequencerTimes(region, options)
       const geometry = yield* resolveGeometry(region, options.geometry)
       const heap = new Heap(region, geometry, yield* Clock.Clock)
       for (const topic of options.topics ?? []) yield* declareTopic(heap, topic)
       const order = new OrderState(heap, {
-        epochMicros: epochMicrosOf(options),
+        epochMicros,
         manual: options.drive === "manual",
         ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
       })
       const waiter = makeWaiter(heap.members, region, () => heap.stopped)
-      return HeapLog.of({ heap, order, waiter, poisonReleased: options.poisonReleased === true })
+      return HeapLog.of({ heap, order, waiter, stallMillis, poisonReleased: options.poisonReleased === true })
     })
   )

@@ -1,47 +1,41 @@
 /**
  * The sequencer of this heap: a fiber that runs passes while there is something to order, or the hand of a test.
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import { Sequencer, type SequencerEvent, type SequencerStatus, stallMillisOf } from "../../services/Sequencer.ts"
+import { Sequencer, type SequencerEvent, type SequencerStatus } from "../../services/Sequencer.ts"
 import { epochMicrosLeft } from "./Commit.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { pass } from "./Ordering.ts"
 import type { OrderState } from "./OrderState.ts"
 import { StallWatch } from "./StallWatch.ts"
 
-export const layer = (options: { readonly stallAfter?: Duration.Input | undefined } = {}): Layer.Layer<
+export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
   Sequencer,
-  never,
-  HeapLog
-> =>
-  Layer.effect(
-    Sequencer,
-    Effect.gen(function*() {
-      const { order } = yield* HeapLog
-      const drive = yield* makeDrive(order, stallMillisOf(options))
-      yield* Effect.addFinalizer(() => drive.stop)
-      if (!order.options.manual) yield* Effect.forkScoped(drive.ordering)
-      yield* Effect.forkScoped(drive.watching)
-      return Sequencer.of({
-        epoch,
-        status: Effect.sync(() => statusOf(order)),
-        step: Effect.suspend(() => order.heap.stopped ? Effect.succeed(false) : drive.run(true)),
-        pause: Effect.sync(() => {
-          order.paused = true
-        }),
-        resume: Effect.sync(() => {
-          order.paused = false
-          order.heap.wakeSequencer()
-        }),
-        events: drive.events
-      })
+  Effect.gen(function*() {
+    const { order, stallMillis } = yield* HeapLog
+    const drive = yield* makeDrive(order, stallMillis)
+    yield* Effect.addFinalizer(() => drive.stop)
+    if (!order.options.manual) yield* Effect.forkScoped(drive.ordering)
+    yield* Effect.forkScoped(drive.watching)
+    return Sequencer.of({
+      epoch,
+      status: Effect.sync(() => statusOf(order)),
+      step: Effect.suspend(() => order.heap.stopped ? Effect.succeed(false) : drive.run(true)),
+      pause: Effect.sync(() => {
+        order.paused = true
+      }),
+      resume: Effect.sync(() => {
+        order.paused = false
+        order.heap.wakeSequencer()
+      }),
+      events: drive.events
     })
-  )
+  })
+)
 
 // --- internal ---
 

@@ -10,9 +10,9 @@ import type { AckTracker } from "../../services/AckTracker.ts"
 import type { Broker } from "../../services/Broker.ts"
 import type { CxlMemory, RegionError } from "../../services/CxlMemory.ts"
 import type { Diagnostics } from "../../services/Diagnostics.ts"
-import { makePublisher, Publisher } from "../../services/Publisher.ts"
+import { checkPublisherOptions, makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { Sequencer } from "../../services/Sequencer.ts"
-import { makeSubscriber, Subscriber } from "../../services/Subscriber.ts"
+import { checkSubscriberOptions, makeSubscriber, Subscriber } from "../../services/Subscriber.ts"
 import type { TopicError } from "../../services/Topic.ts"
 import { HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
 import { openLanes, openReader } from "./Opening.ts"
@@ -25,13 +25,13 @@ export type MemoryOptions = Options
 export type Provided = CxlMemory | Sequencer | Broker | AckTracker | Diagnostics | Publisher | Subscriber
 
 export const layer = (options: MemoryOptions = {}): Layer.Layer<Provided, RegionError | TopicError> =>
-  layerServices(options).pipe(Layer.provide(layerHeapLog(options)))
+  layerServices.pipe(Layer.provide(layerHeapLog(options)))
 
 /** The same, with the log itself in sight: suites that drive its ports open them with `openLanes` and `openReader`. */
 export const layerWithPorts = (
   options: MemoryOptions = {}
 ): Layer.Layer<Provided | HeapLog, RegionError | TopicError> =>
-  layerServices(options).pipe(Layer.provideMerge(layerHeapLog(options)))
+  layerServices.pipe(Layer.provideMerge(layerHeapLog(options)))
 
 // --- internal ---
 
@@ -40,7 +40,10 @@ const layerPublisher = Layer.effect(
   Effect.map(HeapLog, (log) =>
     Publisher.of({
       open: (topic, options) =>
-        Effect.flatMap(openLanes(log, topic, options), (lanes) => makePublisher(topic, lanes, options))
+        checkPublisherOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openLanes(log, topic, options)),
+          Effect.flatMap((lanes) => makePublisher(topic, lanes, options))
+        )
     }))
 )
 
@@ -49,17 +52,19 @@ const layerSubscriber = Layer.effect(
   Effect.map(HeapLog, (log) =>
     Subscriber.of({
       open: (topic, options) =>
-        Effect.flatMap(openReader(log, topic, options), (reader) => makeSubscriber(topic, reader, options))
+        checkSubscriberOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openReader(log, topic, options)),
+          Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
+        )
     }))
 )
 
-const layerServices = (options: MemoryOptions): Layer.Layer<Provided, never, HeapLog> =>
-  Layer.mergeAll(
-    layerSequencer(options),
-    layerBroker,
-    layerCxlMemory,
-    layerAckTracker,
-    layerDiagnostics,
-    layerPublisher,
-    layerSubscriber
-  )
+const layerServices: Layer.Layer<Provided, never, HeapLog> = Layer.mergeAll(
+  layerSequencer,
+  layerBroker,
+  layerCxlMemory,
+  layerAckTracker,
+  layerDiagnostics,
+  layerPublisher,
+  layerSubscriber
+)

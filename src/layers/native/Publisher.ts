@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { LanesHandle } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
-import { makePublisher, Publisher } from "../../services/Publisher.ts"
+import { checkPublisherOptions, makePublisher, Publisher } from "../../services/Publisher.ts"
 import type { LogLost } from "../../services/Sequencer.ts"
 import type { Topic, TopicError } from "../../services/Topic.ts"
 import { admittedInTime } from "../Admission.ts"
@@ -21,6 +21,7 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
     Publisher.of({
       open: (topic, options) =>
         Effect.gen(function*() {
+          yield* checkPublisherOptions(region.info.name, options)
           const lanes = yield* openLanes(region, topic).pipe(admittedInTime(region.info.name, region.waiter, options))
           return yield* makePublisher(topic, lanes, options)
         })

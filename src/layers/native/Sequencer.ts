@@ -9,12 +9,11 @@ import * as Stream from "effect/Stream"
 import type { NativeCounters } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import {
-  epochMicrosOf,
   Sequencer,
   type SequencerEvent,
   type SequencerOptions,
   type SequencerStatus,
-  stallMillisOf
+  sequencerTimes
 } from "../../services/Sequencer.ts"
 import { attempt } from "./Faults.ts"
 import { NativeRegion } from "./NativeRegion.ts"
@@ -31,18 +30,19 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
     Effect.gen(function*() {
       const region = yield* NativeRegion
       const { handle, info, native } = region
+      const { epochMicros, stallMillis } = yield* sequencerTimes(info.name, options)
       yield* Effect.acquireRelease(
         attempt(info.name, () =>
           native.startSequencer(
             handle,
-            epochMicrosOf(options),
+            epochMicros,
             options.drive === "manual",
             options.unsafeIgnoreSessionOrder === true
           )),
         () => Effect.sync(() => native.stopSequencer(handle))
       )
       const events = yield* PubSub.sliding<SequencerEvent>(eventsKept)
-      const watch = new SequencerWatch(native, handle, stallMillisOf(options))
+      const watch = new SequencerWatch(native, handle, stallMillis)
       yield* Effect.forkScoped(watching(watch, events))
       const counters = Effect.sync(() => native.sequencerCounters(handle))
       return Sequencer.of({

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { isFault, type ReaderHandle } from "../../native/binding.ts"
 import type { RegionError } from "../../services/CxlMemory.ts"
 import {
+  checkSubscriberOptions,
   defaultFrom,
   makeSubscriber,
   PositionTrimmed,
@@ -24,6 +25,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
     Subscriber.of({
       open: (topic, options) =>
         Effect.gen(function*() {
+          yield* checkSubscriberOptions(region.info.name, options)
           const lost = region.waiter.lost()
           // What a server that ended in good order has left is whole: it is read to its end.
           if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)

@@ -1,0 +1,42 @@
+/**
+ * Options of the log, looked at before anything is done with them: one that cannot be is the region error `invalid`, and
+ * says which and what it can be.
+ */
+import * as Effect from "effect/Effect"
+import { RegionError } from "./CxlMemory.ts"
+import { DurationInvalid } from "./DurationInput.ts"
+
+/** What `read` makes of the options. It throws {@link DurationInvalid}, or what {@link refuseUnless} throws. */
+export const readOptions = <A>(region: string, read: () => A): Effect.Effect<A, RegionError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(read())
+    } catch (error) {
+      if (error instanceof OptionRefused) return Effect.fail(invalid(region, error.detail, error.range))
+      if (!(error instanceof DurationInvalid)) throw error
+      return Effect.fail(invalid(region, `${error.option} cannot be ${error.given}`, durations))
+    }
+  })
+
+/** For a number that has bounds. */
+export const refuseUnless = (holds: boolean, option: string, given: unknown, range: string): void => {
+  if (!holds) throw new OptionRefused(`${option} cannot be ${String(given)}`, `it must be ${range}`)
+}
+
+// --- internal ---
+
+const durations = "give \"10 seconds\", \"500 millis\", or milliseconds as a number that is not negative"
+
+class OptionRefused extends Error {
+  readonly detail: string
+  readonly range: string
+
+  constructor(detail: string, range: string) {
+    super(detail)
+    this.detail = detail
+    this.range = range
+  }
+}
+
+const invalid = (region: string, detail: string, hint: string): RegionError =>
+  new RegionError({ fault: "invalid", region, detail, hint })
