@@ -326,7 +326,7 @@ class MessageReader {
     })
     // Whether the writer is gone is asked of the system: only by those who wait.
     const takenOrEnded = Effect.suspend(() =>
-      this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.succeed(end)
+      this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.as(this.#attached, end)
     )
     const pull: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
       if (this.#port.over()) return this.#closed
@@ -337,8 +337,14 @@ class MessageReader {
     return pull
   }
 
-  readonly #closed: Effect.Effect<never, RingClosed> = Effect.suspend(() =>
-    Effect.fail(new RingClosed({ ring: this.#name, end: "reader", reason: "closed" }))
+  // What is closed here looks like a ring at its end, to a reader that spins: the waiter knows better.
+  readonly #attached: Effect.Effect<unknown, LogLost> = Effect.suspend(() => this.#port.waiter.until(() => true))
+
+  readonly #closed: Effect.Effect<never, RingClosed | LogLost> = Effect.suspend(() =>
+    Effect.andThen(
+      this.#attached,
+      Effect.fail(new RingClosed({ ring: this.#name, end: "reader", reason: "closed" }))
+    )
   )
 
   // Another fiber may have taken copies while this one waited.

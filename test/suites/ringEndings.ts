@@ -116,6 +116,26 @@ export const ringEndingsSuite = (family: RingFamily): void => {
         })
     )
 
+    for (const strategy of ["park", "adaptive", "spin"] as const) {
+      ringTest(
+        family,
+        `${strategy}: pulls of a region that is closed fail with that, one that waits and one that comes later`,
+        (swarm) =>
+          Effect.gen(function*() {
+            yield* writerOf(yield* swarm.attach("writer"))
+            const { close, port: process } = yield* part(swarm.attach("reader"))
+            const reader = yield* readerOf(process, { strategy })
+            const pulling = yield* Effect.forkChild(Effect.flip(reader.pull), { startImmediately: true })
+            yield* staysWaiting(family, pulling)
+            yield* close
+            const late = [Effect.flip(reader.pull), Effect.flip(Stream.runDrain(reader.messages))]
+            for (const lost of [yield* soon(family, pulling), ...yield* Effect.all(late)]) {
+              assert.isTrue(lost._tag === "LogLost" && lost.reason === "stopped", lost.message)
+            }
+          })
+      )
+    }
+
     ringTest(
       family,
       "an evicted reader whose scope has ended does not take the place of the reader that came after it",
