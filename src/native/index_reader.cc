@@ -1,5 +1,6 @@
 #include "index_reader.h"
 
+#include "sealed_line.h"
 #include "token.h"
 
 namespace ringfence {
@@ -15,8 +16,18 @@ IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim c
     : region_(std::move(region)), topic_(topic), claim_(claim) {}
 
 uint64_t IndexReader::epoch() const {
-  if (epoch_ == 0) epoch_ = region_->publication().observe(region_->header().control.epoch);
+  if (epoch_ != 0) return epoch_;
+  const uint64_t epoch = region_->publication().observe(region_->header().control.epoch);
+  if (epochSound(epoch)) epoch_ = epoch;
   return epoch_;
+}
+
+// The block that an epoch names says so itself; none is named only as long as none serves. Another block would look like
+// a log in which nothing was ever published.
+bool IndexReader::epochSound(uint64_t epoch) const {
+  const Publication& p = region_->publication();
+  if (epoch != 0) return p.read(region_->blockHeader(epoch).epoch) == epoch;
+  return p.observe(region_->header().control.state) == servingNone;
 }
 
 // Publishers may wait for readers of their topic. SYNC: the attachment was published and fenced (publishCursor); who
@@ -56,14 +67,20 @@ bool IndexReader::publishCursor(From from) {
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
     epoch_ = p.observe(control.epoch);
+    if (!epochSound(epoch_)) continue;
     const TopicLine& topic = region_->topicLine(epoch_, topic_);
-    const uint64_t trim = p.observe(topic.retention.trim);
-    const uint64_t cursor = from == From::end ? committed() : trim;
+    TopicLine::Retention kept;
+    if (!readSealed(p, topic.retention, kept)) continue;
+    const TopicLine::Committed at = lookAtCommitted();
+    const uint64_t cursor = from == From::end ? at.entries : kept.trim;
     p.write(line.cursor, cursor);
     p.publish(line.attachedGeneration, claim_.generation);
     p.fullFence();
     next_ = released_ = cursor;
-    if (p.observe(control.epoch) == epoch_ && p.observe(topic.retention.trim) <= cursor) return true;
+    nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
+    positioned_ = true;
+    const bool same = p.observe(control.epoch) == epoch_ && readSealed(p, topic.retention, kept);
+    if (same && kept.trim <= cursor) return true;
   }
   return false;
 }
@@ -96,17 +113,29 @@ bool IndexReader::seek(uint64_t position) {
       high = middle;
     }
   }
+  positioned_ = low == next_;
   next_ = low;
   release(low);
   return true;
 }
 
-uint64_t IndexReader::committed() const {
-  return region_->publication().observe(region_->topicLine(epoch(), topic_).committed.entries);
+// SYNC: pairs with the publish of the seal in Sequencer::publishCommitted, which follows the entries; what the entries
+// point to was published by the lane's client and observed by the sequencer before that.
+const TopicLine::Committed& IndexReader::lookAtCommitted() const {
+  TopicLine::Committed now;
+  if (readSealed(region_->publication(), region_->topicLine(epoch(), topic_).committed, now)) committed_ = now;
+  return committed_;
 }
 
-uint64_t IndexReader::committedMessages() const {
-  return region_->publication().observe(region_->topicLine(epoch(), topic_).committed.messages);
+// The line of its cursor says what it wrote there, and the sequencer has not ended it: only then nothing of what it
+// reads is reused.
+bool IndexReader::ownsItsPlace() const {
+  const Publication& p = region_->publication();
+  const ReaderSlot& slot = region_->reader(topic_, claim_.slot);
+  return p.read(slot.claim.generation) == claim_.generation && p.read(slot.line.cursor) == released_ &&
+         p.read(slot.line.attachedGeneration) == claim_.generation &&
+         p.read(slot.line.detachedGeneration) != claim_.generation &&
+         p.read(region_->readerEnd(epoch(), topic_, claim_.slot).endedGeneration) != claim_.generation;
 }
 
 // Every number is checked before it is used as an address: the memory is not trusted.
@@ -138,9 +167,8 @@ bool IndexReader::read(uint64_t index, BatchView& view) const {
   return true;
 }
 
-// SYNC: the committed count pairs with the publish in Sequencer::commit, which follows the entries; what the entries
-// point to was published by the lane's client and observed by the sequencer before that.
 int32_t IndexReader::poll(BatchView* views, uint32_t max) {
+  if (attached_ && !region_->closed() && !ownsItsPlace()) return -1;
   const uint64_t count = committed();
   if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
   uint32_t filled = 0;
@@ -160,6 +188,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
 // SYNC: pairs with the observe in Sequencer::followReaders. All loads of the payload come before it.
 void IndexReader::release(uint64_t index) {
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
+  if (!ownsItsPlace()) return;  // it is not written over: the next poll tells
   released_ = index;
   region_->publication().publish(region_->reader(topic_, claim_.slot).line.cursor, index);
   region_->wakeSequencer(sleepsForRoom);

@@ -41,8 +41,9 @@ class IndexReader {
   void detach();
 
   uint64_t next() const { return next_; }
-  uint64_t committed() const;
-  uint64_t committedMessages() const;
+  // As last published, whole.
+  uint64_t committed() const { return lookAtCommitted().entries; }
+  uint64_t committedMessages() const { return lookAtCommitted().messages; }
 
  private:
   Status begin(From from, uint64_t position);
@@ -50,12 +51,16 @@ class IndexReader {
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);
   uint64_t epoch() const;
+  bool epochSound(uint64_t epoch) const;
+  const TopicLine::Committed& lookAtCommitted() const;
+  bool ownsItsPlace() const;
   bool read(uint64_t index, BatchView& view) const;
 
   std::shared_ptr<Region> region_;
   uint32_t topic_;
   Claim claim_;
   mutable uint64_t epoch_ = 0;  // 0 until the log is served
+  mutable TopicLine::Committed committed_{};
   uint64_t next_ = 0;
   uint64_t released_ = 0;
   uint64_t nextPosition_ = 0;  // where the next entry begins, once one was read

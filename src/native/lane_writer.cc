@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "futex.h"
+#include "sealed_line.h"
 #include "token.h"
 
 namespace ringfence {
@@ -37,7 +38,8 @@ bool LaneWriter::ready() {
 bool LaneWriter::takeOver(uint32_t broker) {
   const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
-  const LaneLine::Frontiers at = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).frontiers);
+  LaneLine::Frontiers at;
+  if (!readSealed(p, region_->laneLine(epoch_, laneOf(broker)).frontiers, at)) return false;
   if (at.scanned - at.released > g.laneSlots || at.payloadEnd % lineBytes != 0) return false;
   if (at.payloadEnd - at.payloadReleased > g.lanePayloadBytes) return false;
   Lane& lane = lanes_[broker];
@@ -58,9 +60,10 @@ bool LaneWriter::takeOver(uint32_t broker) {
 // before their cursors passed them, and those before this. Marks that cannot be true change nothing.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
-  const LaneLine::Frontiers& line = region_->laneLine(epoch_, laneOf(broker)).frontiers;
-  const uint64_t released = p.observe(line.released);
-  const uint64_t payload = p.read(line.payloadReleased);
+  LaneLine::Frontiers line;
+  if (!readSealed(p, region_->laneLine(epoch_, laneOf(broker)).frontiers, line)) return;
+  const uint64_t released = line.released;
+  const uint64_t payload = line.payloadReleased;
   if (released > lane.released && released <= lane.published) lane.released = released;
   if (payload > lane.payloadReleased && payload <= lane.position) lane.payloadReleased = payload;
 }
@@ -164,17 +167,15 @@ uint64_t LaneWriter::inFlight(uint32_t broker) {
   return lane.written - lane.released;
 }
 
-// The line is the next session's once its slot is taken again. So the generation is looked at last: the next owner's is
-// published before any count of its own.
+// The line is the next session's once its slot is taken again.
 // SYNC: pairs with the publishes in Sequencer::publishSession, which come after the committed count they acknowledge.
 void LaneWriter::lookAtCommitted() const {
   const Publication& p = region_->publication();
-  const SessionLine::Acknowledged& line = region_->sessionLine(epoch_, claim_.slot).acknowledged;
-  const uint64_t batches = p.observe(line.batches);
-  const uint64_t messages = p.observe(line.messages);
-  if (p.observe(line.generation) != claim_.generation) return;
-  if (batches > committedBatches_) committedBatches_ = batches;
-  if (messages > committedMessages_) committedMessages_ = messages;
+  SessionLine::Acknowledged line;
+  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return;
+  if (line.generation != claim_.generation) return;
+  if (line.batches > committedBatches_) committedBatches_ = line.batches;
+  if (line.messages > committedMessages_) committedMessages_ = line.messages;
 }
 
 uint64_t LaneWriter::committedBatches() const {
@@ -191,10 +192,11 @@ uint64_t LaneWriter::committedMessages() const {
 uint32_t LaneWriter::endReason() const {
   if (endReason_ != endNone) return endReason_;
   const Publication& p = region_->publication();
-  const SessionLine::Acknowledged& line = region_->sessionLine(epoch_, claim_.slot).acknowledged;
-  if (p.observe(line.endedGeneration) < claim_.generation) return endNone;
-  const uint32_t reason = p.observe(line.endReason);
-  const bool own = reason != endNone && p.observe(line.generation) == claim_.generation;
+  SessionLine::Acknowledged line;
+  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return endNone;
+  if (line.endedGeneration < claim_.generation) return endNone;
+  const uint32_t reason = line.endReason;
+  const bool own = reason != endNone && line.generation == claim_.generation;
   // The slot is another's already, and the reason with it: who did not close was ended.
   endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : uint32_t{endCorrupt};
   return endReason_;

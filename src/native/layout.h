@@ -65,7 +65,8 @@ struct Geometry {
   uint64_t ringBytes;
 };
 
-enum ServingState : uint32_t { servingNone = 0, servingActive = 1, servingStopped = 2 };
+// Words that no damage makes of each other: who reads that the server stopped in good order waits for nothing more.
+enum ServingState : uint32_t { servingNone = 0, servingActive = 0x56524553, servingStopped = 0x504f5453 };
 
 struct alignas(lineBytes) Identity {  // written by the creator before the region is published
   uint64_t magic;
@@ -243,7 +244,8 @@ struct TopicLine {
     uint64_t entries;
     uint64_t messages;
     uint64_t bytes;
-    uint64_t reserved[5];
+    uint64_t reserved[4];
+    uint64_t seal;  // of the words before it, as in each line that others decide by (sealed_line.h); published last
   } committed;
   struct alignas(lineBytes) Retention {
     uint64_t trim;       // entries below are not to be read
@@ -251,7 +253,8 @@ struct TopicLine {
     uint64_t trimMessages;
     uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 = none
     uint64_t firstEntry;    // where this epoch's entries begin
-    uint64_t reserved[3];
+    uint64_t reserved[2];
+    uint64_t seal;
   } retention;
 };
 
@@ -265,7 +268,8 @@ struct SessionLine {
     uint64_t endedGeneration;
     uint32_t endReason;
     uint32_t reserved0;
-    uint64_t reserved[3];
+    uint64_t reserved[2];
+    uint64_t seal;
   } acknowledged;
   struct alignas(lineBytes) Pressure {
     uint64_t held;
@@ -284,7 +288,8 @@ struct LaneLine {
     uint64_t released;    // descriptors whose slot and payload may be reused
     uint64_t payloadEnd;  // payload position behind the last scanned descriptor
     uint64_t payloadReleased;  // payload position below which all room may be reused
-    uint64_t reserved[3];
+    uint64_t reserved[2];
+    uint64_t seal;
   } frontiers;
   struct alignas(lineBytes) Counts {  // of this generation, in batches and messages
     uint64_t held;

@@ -6,6 +6,7 @@
 
 #include "claims.h"
 #include "futex.h"
+#include "sealed_line.h"
 #include "token.h"
 #include "waiter.h"
 
@@ -97,6 +98,7 @@ void Sequencer::stop() {
   stopped_ = true;
   // What was published before the stop is still ordered.
   for (int i = 0; i < stopPasses && pass(true); i += 1) continue;
+  publishAgain();
   p_.publish(region_->header().control.state, uint32_t{servingStopped});
   region_->unlockLease();
   region_->wakeProcesses(sleepsForAll);
@@ -214,6 +216,7 @@ void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
   p_.write(line.endReason, uint32_t{endNone});
   p_.wrote(&line, sizeof(line));
   p_.publish(line.generation, session.generation);
+  sealSession(client);
   session.dirty = true;
 }
 
@@ -416,11 +419,7 @@ bool Sequencer::commit() {
   for (uint32_t t = 0; t < topics_.size(); t += 1) {
     if (!topics_[t].dirty) continue;
     topics_[t].dirty = false;
-    TopicLine::Committed& line = region_->topicLine(epoch_, t).committed;
-    p_.write(line.messages, topics_[t].messages);
-    p_.write(line.bytes, topics_[t].bytes);
-    // SYNC: pairs with the observe in IndexReader::poll.
-    p_.publish(line.entries, topics_[t].committed);
+    publishCommitted(t);
   }
   p_.storeFence();
   return true;
@@ -462,7 +461,9 @@ void Sequencer::end(uint32_t client) {
   for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, client)));
   SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
   p_.publish(line.endReason, session.endReason);
+  session.endedGeneration = session.generation;
   p_.publish(line.endedGeneration, session.generation);
+  sealSession(client);
   session.window.clear();
   session.window.shrink_to_fit();
 }
@@ -635,10 +636,31 @@ void Sequencer::releaseSlots(Lane& lane) {
 void Sequencer::publishRetention(uint32_t t) {
   const Topic& topic = topics_[t];
   TopicLine::Retention& line = region_->topicLine(epoch_, t).retention;
-  p_.write(line.delivered, topic.delivered);
-  p_.write(line.trimMessages, topic.trimMessages);
-  p_.write(line.gatingReader, topic.gating);
-  p_.publish(line.trim, topic.trim);
+  TopicLine::Retention local{};
+  local.trim = topic.trim;
+  local.delivered = topic.delivered;
+  local.trimMessages = topic.trimMessages;
+  local.gatingReader = topic.gating;
+  p_.write(line.delivered, local.delivered);
+  p_.write(line.trimMessages, local.trimMessages);
+  p_.write(line.gatingReader, local.gatingReader);
+  p_.write(line.firstEntry, local.firstEntry);
+  p_.publish(line.trim, local.trim);
+  publishSeal(p_, line, local);
+}
+
+// SYNC: pairs with the readSealed in IndexReader::lookAtCommitted.
+void Sequencer::publishCommitted(uint32_t t) {
+  const Topic& topic = topics_[t];
+  TopicLine::Committed& line = region_->topicLine(epoch_, t).committed;
+  TopicLine::Committed local{};
+  local.entries = topic.committed;
+  local.messages = topic.messages;
+  local.bytes = topic.bytes;
+  p_.write(line.messages, local.messages);
+  p_.write(line.bytes, local.bytes);
+  p_.publish(line.entries, local.entries);
+  publishSeal(p_, line, local);
 }
 
 // SYNC: `released` pairs with the observe in LaneWriter::lookAtReleased.
@@ -654,13 +676,20 @@ void Sequencer::publishLane(uint32_t at) {
   p_.write(line.counts.duplicates, lane.duplicates);
   p_.write(line.counts.purged, lane.purged);
   p_.write(line.counts.firstIndex, lane.firstIndex);
-  p_.write(line.frontiers.generation, lane.generation);
-  p_.write(line.frontiers.payloadEnd, lane.payloadEnd);
-  p_.write(line.frontiers.scanned, lane.scanned);
   const bool empty = lane.released == lane.scanned;
-  p_.write(line.frontiers.payloadReleased, empty ? lane.payloadEnd : lane.start[lane.released & (g_.laneSlots - 1)]);
+  LaneLine::Frontiers local{};
+  local.generation = lane.generation;
+  local.scanned = lane.scanned;
+  local.released = lane.released;
+  local.payloadEnd = lane.payloadEnd;
+  local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (g_.laneSlots - 1)];
+  p_.write(line.frontiers.generation, local.generation);
+  p_.write(line.frontiers.payloadEnd, local.payloadEnd);
+  p_.write(line.frontiers.scanned, local.scanned);
+  p_.write(line.frontiers.payloadReleased, local.payloadReleased);
   p_.wrote(&line, sizeof(line));
-  p_.publish(line.frontiers.released, lane.released);
+  p_.publish(line.frontiers.released, local.released);
+  publishSeal(p_, line.frontiers, local);
 }
 
 // SYNC: `batches` pairs with the observe in LaneWriter::lookAtCommitted; it is published after the committed count.
@@ -675,6 +704,37 @@ void Sequencer::publishSession(uint32_t client) {
   p_.write(line.pressure.gapSinceNanos, session.gapSinceNanos);
   p_.publish(line.acknowledged.messages, session.expectedMessages);
   p_.publish(line.acknowledged.batches, session.expected);
+  sealSession(client);
+}
+
+void Sequencer::sealSession(uint32_t client) {
+  const Session& session = sessions_[client];
+  SessionLine::Acknowledged local{};
+  local.generation = session.generation;
+  local.batches = session.expected;
+  local.messages = session.expectedMessages;
+  local.endedGeneration = session.endedGeneration;
+  local.endReason = session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone};
+  publishSeal(p_, region_->sessionLine(epoch_, client).acknowledged, local);
+}
+
+// All that others decide by, once more: what was changed from outside becomes right again. What is emitted and not
+// committed yet is acknowledged with its epoch, and the lines of sessions are left alone until then.
+void Sequencer::publishAgain() {
+  for (uint32_t t = 0; t < topics_.size(); t += 1) {
+    publishRetention(t);
+    publishCommitted(t);
+  }
+  for (uint32_t at = 0; at < lanes_.size(); at += 1) publishLane(at);
+  for (uint32_t i = 0; i < g_.clients && ready_.empty(); i += 1) {
+    Session& session = sessions_[i];
+    if (session.generation == 0) continue;
+    SessionLine::Acknowledged& line = region_->sessionLine(epoch_, i).acknowledged;
+    p_.publish(line.endReason, session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone});
+    p_.publish(line.endedGeneration, session.endedGeneration);
+    p_.publish(line.generation, session.generation);
+    publishSession(i);
+  }
 }
 
 void Sequencer::publishAll() {
@@ -760,6 +820,7 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return ended;
+    publishAgain();
     // A reader that gives back while the sequencer sleeps wakes it only where room is wanted.
     if (!paused_ && !options_.manual && followReaders()) publishAll();
     for (Session& session : sessions_) {

@@ -117,6 +117,7 @@ class Sequencer {
     bool active = false;
     bool ending = false;
     uint32_t endReason = endNone;
+    uint64_t endedGeneration = 0;   // that ended last in this slot
     uint64_t expected = 0;          // next sequence to emit; everything below is in the order
     uint64_t expectedMessages = 0;
     uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
@@ -180,6 +181,9 @@ class Sequencer {
   void releaseSlots(Lane& lane);
   void publishLane(uint32_t lane);
   void publishSession(uint32_t client);
+  void sealSession(uint32_t client);
+  void publishCommitted(uint32_t topic);
+  void publishAgain();
   void publishRetention(uint32_t topic);
   void publishAll();
   void corrupt(uint32_t client);

@@ -6,6 +6,7 @@
 
 #include "log_fixture.h"
 #include "machine.h"
+#include "sealed_line.h"
 #include "token.h"
 #include "waiter.h"
 
@@ -162,6 +163,8 @@ TEST("counts that contradict each other are no frontier: a reader stops, it neit
       TopicLine& line = log.region()->topicLine(1, topic);
       line.retention.trim = trim;
       line.committed.entries = committed;
+      line.retention.seal = sealOf(line.retention);
+      line.committed.seal = sealOf(line.committed);
       for (const From from : {From::start, From::end, From::position}) {
         const auto reader = log.reader(topic, from, committed / 2);
         if (reader == nullptr) continue;
@@ -187,7 +190,10 @@ TEST("marks of a lane that cannot be true give no room, and never room outside t
     line.payloadReleased = wild(random);
     line.scanned = wild(random);
     line.payloadEnd = wild(random);
-    log.sessionLine(publishing.lanes().claim()).acknowledged.batches = wild(random);
+    line.seal = sealOf(line);
+    SessionLine::Acknowledged& acknowledged = log.sessionLine(publishing.lanes().claim()).acknowledged;
+    acknowledged.batches = wild(random);
+    acknowledged.seal = sealOf(acknowledged);
     for (uint64_t sequence = 5; sequence < 40; sequence += 1) {
       const int64_t offset = publishing.lanes().begin(0, sequence);
       if (offset < 0) break;
@@ -210,6 +216,7 @@ TEST("a lane whose marks contradict each other is not taken over") {
       LaneLine::Frontiers& line = log.laneLine(writer, 0).frontiers;
       line.released = released;
       line.payloadReleased = payloadReleased;
+      line.seal = sealOf(line);
       grantLanes(*log.region(), 0);
       grantLanes(*log.region(), 1);
       const bool sound = 0 - released <= 8 && 0 - payloadReleased <= 32768;

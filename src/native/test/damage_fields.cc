@@ -1,0 +1,208 @@
+#include "damage_fields.h"
+
+#include <algorithm>
+#include <set>
+
+#include "testing.h"
+
+namespace ringfence::test {
+
+namespace {
+
+#define FIELD(Structure, field, may) \
+  {#Structure, #field, offsetof(Structure, field), sizeof(Structure::field), sizeof(Structure), (may)}
+
+const std::vector<DamagedField> inLog = {
+    // the creator; looked at when a process attaches
+    FIELD(Identity, magic, told),
+    FIELD(Identity, version, told),
+    FIELD(Identity, headerBytes, told),
+    FIELD(Identity, layoutHash, told),
+    FIELD(Identity, regionBytes, told),
+    FIELD(Identity, regionId, misnamed),
+    FIELD(Identity, bootId, misnamed),
+    FIELD(Geometry, brokers, told),
+    FIELD(Geometry, clients, told),
+    FIELD(Geometry, topics, told),
+    FIELD(Geometry, readers, told),
+    FIELD(Geometry, laneSlots, told),
+    FIELD(Geometry, indexEntries, told),
+    FIELD(Geometry, epochBlocks, told),
+    FIELD(Geometry, processes, told),
+    FIELD(Geometry, lanePayloadBytes, told),
+    FIELD(Geometry, batchBytes, told),
+    FIELD(Geometry, rings, told),
+    FIELD(Geometry, ringReaders, told),
+    FIELD(Geometry, ringBytes, told),
+    FIELD(BirthLine, createdMillis, misnamed),
+    FIELD(BirthLine, creatorPid, misnamed),
+    FIELD(BirthLine, coherence, told),
+    // the sequencer
+    FIELD(ControlLine, epoch, told | delayed),
+    FIELD(ControlLine, state, told | delayed),
+    FIELD(ControlLine, sequencerProcess, told),
+    FIELD(ControlLine, sequencerGeneration, told),
+    FIELD(ControlLine, epochMicros, unharmed),
+    FIELD(BellLine, bell, unharmed),
+    FIELD(SleepLine, sleeps, delayed),
+    FIELD(AllocatorLine, nextClientId, misnamed),
+    // a process
+    FIELD(ProcessOwner, generation, told | delayed),
+    FIELD(ProcessOwner, pid, misnamed),
+    FIELD(ProcessOwner, attachedMillis, misnamed),
+    FIELD(ProcessOwner, name, misnamed),
+    // who declares a topic
+    FIELD(TopicSlot, declared, told | delayed),
+    FIELD(TopicSlot, order, told),
+    FIELD(TopicSlot, ack, told),
+    FIELD(TopicSlot, nameLength, told),
+    FIELD(TopicSlot, name, told),
+    // a session's client
+    FIELD(ClientClaim, generation, told | delayed),
+    FIELD(ClientClaim, clientId, told | misnamed),
+    FIELD(ClientClaim, processGeneration, told),
+    FIELD(ClientClaim, process, told),
+    FIELD(ClientClaim, topic, told),
+    FIELD(ClientClaim, sessionEpoch, unharmed),
+    FIELD(ClientClaim, brokerMask, unharmed),
+    FIELD(ClientLine, closingGeneration, told),
+    FIELD(GrantLine, grantedGeneration, delayed),
+    FIELD(ProducerLine, generation, misnamed),
+    FIELD(ProducerLine, writtenBatches, misnamed),
+    FIELD(ProducerLine, publishedBatches, misnamed),
+    FIELD(ProducerLine, writtenMessages, misnamed),
+    FIELD(ProducerLine, publishedMessages, misnamed),
+    FIELD(ProducerLine, fullEvents, misnamed),
+    FIELD(ProducerLine, wantsRoom, unharmed),
+    FIELD(Descriptor, token, delayed),
+    FIELD(Descriptor, sessionKey, told),
+    FIELD(Descriptor, batchSequence, told),
+    FIELD(Descriptor, firstMessage, told),
+    FIELD(Descriptor, payloadPosition, told),
+    FIELD(Descriptor, payloadBytes, told),
+    FIELD(Descriptor, messageCount, told),
+    FIELD(Descriptor, uniformBytes, told),
+    FIELD(Descriptor, crc, told),
+    FIELD(Descriptor, publishedNanos, misnamed),
+    // a subscriber
+    FIELD(ReaderClaim, generation, told | delayed),
+    FIELD(ReaderClaim, processGeneration, told),
+    FIELD(ReaderClaim, process, told),
+    FIELD(ReaderClaim, name, misnamed),
+    FIELD(ReaderLine, cursor, told | delayed),
+    FIELD(ReaderLine, attachedGeneration, told),
+    FIELD(ReaderLine, detachedGeneration, told),
+    // the sequencer's epoch
+    FIELD(BlockHeader, epoch, told),
+    FIELD(BlockHeader, process, misnamed),
+    FIELD(BlockHeader, processGeneration, misnamed),
+    FIELD(BlockHeader, passes, misnamed),
+    FIELD(BlockHeader, commits, misnamed),
+    FIELD(TopicLine::Committed, entries, told | delayed),
+    FIELD(TopicLine::Committed, messages, told | delayed),
+    FIELD(TopicLine::Committed, bytes, told | delayed),
+    FIELD(TopicLine::Committed, seal, delayed),
+    FIELD(TopicLine::Retention, trim, told | delayed),
+    FIELD(TopicLine::Retention, delivered, told | delayed),
+    FIELD(TopicLine::Retention, trimMessages, told | delayed),
+    FIELD(TopicLine::Retention, gatingReader, misnamed),
+    FIELD(TopicLine::Retention, firstEntry, unharmed),
+    FIELD(TopicLine::Retention, seal, delayed),
+    FIELD(SessionLine::Acknowledged, generation, told | delayed),
+    FIELD(SessionLine::Acknowledged, batches, delayed),
+    FIELD(SessionLine::Acknowledged, messages, delayed),
+    FIELD(SessionLine::Acknowledged, endedGeneration, told | delayed),
+    FIELD(SessionLine::Acknowledged, endReason, told),
+    FIELD(SessionLine::Acknowledged, seal, delayed),
+    FIELD(SessionLine::Pressure, held, misnamed),
+    FIELD(SessionLine::Pressure, heldTotal, misnamed),
+    FIELD(SessionLine::Pressure, duplicates, misnamed),
+    FIELD(SessionLine::Pressure, purged, misnamed),
+    FIELD(SessionLine::Pressure, gapSinceNanos, misnamed),
+    FIELD(LaneLine::Frontiers, generation, misnamed),
+    FIELD(LaneLine::Frontiers, scanned, delayed),
+    FIELD(LaneLine::Frontiers, released, delayed),
+    FIELD(LaneLine::Frontiers, payloadEnd, delayed),
+    FIELD(LaneLine::Frontiers, payloadReleased, delayed),
+    FIELD(LaneLine::Frontiers, seal, delayed),
+    FIELD(LaneLine::Counts, held, misnamed),
+    FIELD(LaneLine::Counts, ordered, misnamed),
+    FIELD(LaneLine::Counts, orderedMessages, misnamed),
+    FIELD(LaneLine::Counts, delivered, misnamed),
+    FIELD(LaneLine::Counts, deliveredMessages, misnamed),
+    FIELD(LaneLine::Counts, duplicates, misnamed),
+    FIELD(LaneLine::Counts, purged, misnamed),
+    FIELD(LaneLine::Counts, firstIndex, misnamed),
+    FIELD(ReaderEnd, endedGeneration, told),
+    FIELD(IndexEntry::Order, token, told),
+    FIELD(IndexEntry::Order, sessionKey, told),
+    FIELD(IndexEntry::Order, batchSequence, told),
+    FIELD(IndexEntry::Order, firstPosition, told),
+    FIELD(IndexEntry::Order, firstMessage, told),
+    FIELD(IndexEntry::Order, messageCount, told),
+    FIELD(IndexEntry::Order, payloadBytes, told),
+    FIELD(IndexEntry::Order, lane, told),
+    FIELD(IndexEntry::Order, uniformBytes, told),
+    FIELD(IndexEntry::Order, laneIndex, told),
+    FIELD(IndexEntry::Place, token, told),
+    FIELD(IndexEntry::Place, payloadPosition, told),
+    FIELD(IndexEntry::Place, publishedNanos, told),
+    FIELD(IndexEntry::Place, orderedNanos, told),
+};
+
+const std::vector<DamagedField> inRings = {
+    FIELD(RingClaim, generation, told),
+    FIELD(RingClaim, processGeneration, told),
+    FIELD(RingClaim, process, told),
+    FIELD(RingClaim, name, told | misnamed),
+    FIELD(RingLead, position, told | delayed),
+    FIELD(RingLead, generation, misnamed),
+    FIELD(RingLead, closedGeneration, told),
+    FIELD(RingLead, firstPosition, misnamed),
+    FIELD(RingLead, frames, misnamed),
+    FIELD(RingLead, fullEvents, misnamed),
+    FIELD(RingLead, evictions, misnamed),
+    FIELD(RingLead, waitsForRoom, delayed),
+    FIELD(RingTable, readersVersion, unharmed),
+    FIELD(RingReaderClaim, generation, told),
+    FIELD(RingReaderClaim, processGeneration, told),
+    FIELD(RingReaderClaim, ringGeneration, unharmed),
+    FIELD(RingReaderClaim, process, told | delayed),
+    FIELD(RingReaderClaim, name, misnamed),
+    FIELD(RingReaderLine, attachedGeneration, told),
+    FIELD(RingReaderLine, detachedGeneration, told),
+    FIELD(RingReaderLine, read, delayed),
+    FIELD(RingReaderLine, delivered, delayed),
+    FIELD(RingReaderLine, handled, delayed),
+    FIELD(RingReaderLine, released, told | delayed),
+    FIELD(RingReaderLine, baseline, delayed),
+    FIELD(RingReaderFate, endedGeneration, told),
+    FIELD(RingReaderFate, evictedGeneration, told),
+    FIELD(RingReaderFate, evictedFrom, misnamed),
+    FIELD(RingReaderFate, evictedTo, misnamed),
+    FIELD(FrameHeader, length, told),
+    FIELD(FrameHeader, kind, told),
+    FIELD(FrameHeader, flags, told),
+    FIELD(FrameHeader, type, told),
+    FIELD(FrameHeader, sender, told),
+    FIELD(FrameHeader, senderGeneration, told),
+    FIELD(FrameHeader, checksum, told),
+    FIELD(FrameHeader, correlation, told),
+};
+
+}  // namespace
+
+const std::vector<DamagedField>& logFields() { return inLog; }
+const std::vector<DamagedField>& ringFields() { return inRings; }
+
+std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random) {
+  const uint64_t mask = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
+  const uint64_t changed[] = {0, 1, 2, value + 1, value - 1, value + 8, value - 8, value + 64, value - 64,
+                              value ^ (uint64_t{1} << (bits / 2)), value ^ (uint64_t{1} << (bits - 1)), mask, random};
+  std::set<uint64_t> values;
+  for (const uint64_t each : changed) values.insert(each & mask);
+  values.erase(value & mask);
+  return {values.begin(), values.end()};
+}
+
+}  // namespace ringfence::test

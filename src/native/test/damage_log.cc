@@ -1,0 +1,273 @@
+// Every field of every structure of the log, one at a time, changed while the log is in use: what is delivered is right
+// and dense, what is acknowledged is committed, nothing ends early without a word, and nothing hangs.
+#include <cstring>
+#include <map>
+
+#include "damage_fields.h"
+#include "log_fixture.h"
+#include "ring_fixture.h"
+#include "waiter.h"
+
+namespace ringfence::test {
+
+namespace {
+
+constexpr int stepsBefore = 9;
+constexpr int stepsAfter = 48;
+constexpr uint64_t kept = 2;  // batches that the reader still looks at
+
+// A subscriber that believes nothing: what it gets must be what was published, and lent bytes must stay as they are.
+class Suspicious {
+ public:
+  Suspicious(std::shared_ptr<Region> region, std::unique_ptr<IndexReader> reader, uint64_t session)
+      : region_(std::move(region)), reader_(std::move(reader)), session_(session), next(reader_->next()) {}
+
+  void take() {
+    if (isTold) return;
+    BatchView views[64];
+    const int32_t count = reader_->poll(views, 64);
+    if (count < 0) return leave();
+    for (const BatchView& view : lent_) check(view, "was overwritten while it was lent");
+    for (int32_t i = 0; i < count; i += 1) {
+      const BatchView& view = views[i];
+      if (view.index != next || (positioned_ && view.position != position_)) wrong = "the order has a hole";
+      check(view, "is not what was published");
+      lent_.push_back(view);
+      next = view.index + 1;
+      position_ = view.position + view.messages;
+      positioned_ = true;
+    }
+    if (lent_.size() <= kept) return;
+    lent_.erase(lent_.begin(), lent_.end() - static_cast<std::ptrdiff_t>(kept));
+    reader_->release(lent_.front().index);
+  }
+
+  bool finished() const { return serverState(*region_) == serverStopped && reader_->next() >= reader_->committed(); }
+
+ private:
+  void leave() {
+    isTold = true;
+    reader_->detach();
+  }
+
+  void check(const BatchView& view, const char* what) {
+    const BatchContents contents = contentsOf(session_, view.batchSequence, 64);
+    const uint8_t* at = region_->payload(view.lane) + view.payloadOffset;
+    const bool same = view.sessionId == session_ && view.firstMessage == firstMessageOf(view.batchSequence) &&
+                      view.messages == contents.messages && view.payloadBytes == contents.payloadBytes &&
+                      std::memcmp(at, contents.bytes.data(), contents.bytes.size()) == 0;
+    if (!same) wrong = what;
+  }
+
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<IndexReader> reader_;
+  uint64_t session_;
+  uint64_t position_ = 0;
+  bool positioned_ = false;
+  std::vector<BatchView> lent_;
+
+ public:
+  uint64_t next;
+  bool isTold = false;
+  const char* wrong = nullptr;
+};
+
+struct LogScene {
+  LogScene() : server(anonymousRegion(ringGeometry())), log(server, TestLog::manual()), client(attachedAgain(*server)) {
+    topic = log.declare("t", orderSession);
+    CHECK_EQUAL(claimClient(*client, topic, ~uint64_t{0}, claim).fault, "none");
+    auto lanes = std::make_unique<LaneWriter>(client, claim);
+    until("the session is admitted", [&] { return grant(), lanes->ready(); });
+    publishing = std::make_unique<Publishing>(std::move(lanes));
+    reader = attach(From::start, 0);
+    CHECK(reader != nullptr);
+    for (int i = 0; i < stepsBefore; i += 1) step();
+    CHECK(published() && !reader->isTold && reader->wrong == nullptr);
+    // One batch is sealed and not published, two are published and not seen, and some are not read.
+    publish();
+    publish();
+    publishing->write(0, sequence);
+  }
+
+  void grant() {
+    settle();
+    for (uint32_t b = 0; b < server->layout().geometry.brokers; b += 1) grantLanes(*server, b);
+  }
+
+  void settle() {
+    for (int i = 0; log.sequencer().step(); i += 1) CHECK(i < 100'000);
+  }
+
+  bool publish() {
+    if (!publishing->publish(static_cast<uint32_t>(sequence % 2), sequence)) return false;
+    sequence += 1;
+    return true;
+  }
+  bool published() const { return sequence > 4; }
+
+  void step() {
+    advanced = publish();
+    settle();
+    if (turn++ % 4 == 3 && !paused) reader->take();
+    if (turn % 8 == 7) log.sequencer().endDead();
+    checkAcknowledged();
+  }
+
+  void checkAcknowledged() {
+    const SessionReport report = log.sequencer().sessions()[claim.slot];
+    if (report.generation != claim.generation) return;
+    if (publishing->lanes().committedBatches() > report.batches) wrong = "it was acknowledged and is not committed";
+    if (publishing->lanes().committedMessages() > report.messages) wrong = "records were acknowledged and are not committed";
+  }
+
+  std::unique_ptr<Suspicious> attach(From from, uint64_t position) {
+    Claim place;
+    if (!claimReader(*client, topic, "reader", place).ok()) return nullptr;
+    auto opened = std::make_unique<IndexReader>(client, topic, place);
+    if (!opened->attach(from, position).ok()) return nullptr;
+    return std::make_unique<Suspicious>(client, std::move(opened), publishing->session());
+  }
+
+  std::shared_ptr<Region> server;
+  TestLog log;
+  std::shared_ptr<Region> client;
+  uint32_t topic = 0;
+  Claim claim;
+  std::unique_ptr<Publishing> publishing;
+  std::unique_ptr<Suspicious> reader;
+  uint64_t sequence = 0;
+  int turn = 0;
+  bool advanced = true;
+  bool paused = false;
+  const char* wrong = nullptr;
+};
+
+// Where an instance lies that the scene uses, by the structure's name.
+uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
+  Region& region = *scene.server;
+  const uint64_t lane = region.laneOf(0, scene.claim.slot);
+  const uint64_t unread = scene.reader->next;
+  const std::map<std::string, void*> places = {
+      {"ControlLine", &region.header().control},
+      {"BellLine", &region.header().sequencerBell},
+      {"SleepLine", &region.header().sequencerSleep},
+      {"AllocatorLine", &region.header().allocator},
+      {"ProcessOwner", &region.process(scene.client->slot()).owner},
+      {"TopicSlot", &region.topic(scene.topic)},
+      {"ClientClaim", &region.client(scene.claim.slot).claim},
+      {"ClientLine", &region.client(scene.claim.slot).line},
+      {"GrantLine", &region.grant(lane)},
+      {"ProducerLine", &region.producer(lane)},
+      {"Descriptor", &region.descriptor(region.laneOf((scene.sequence - 1) % 2, scene.claim.slot),
+                                        (scene.sequence - 1) / 2)},
+      {"ReaderClaim", &region.reader(scene.topic, 0).claim},
+      {"ReaderLine", &region.reader(scene.topic, 0).line},
+      {"BlockHeader", &region.blockHeader(1)},
+      {"TopicLine::Committed", &region.topicLine(1, scene.topic).committed},
+      {"TopicLine::Retention", &region.topicLine(1, scene.topic).retention},
+      {"SessionLine::Acknowledged", &region.sessionLine(1, scene.claim.slot).acknowledged},
+      {"SessionLine::Pressure", &region.sessionLine(1, scene.claim.slot).pressure},
+      {"LaneLine::Frontiers", &region.laneLine(1, lane).frontiers},
+      {"LaneLine::Counts", &region.laneLine(1, lane).counts},
+      {"ReaderEnd", &region.readerEnd(1, scene.topic, 0)},
+      {"IndexEntry::Order", &region.entry(1, scene.topic, unread).order},
+      {"IndexEntry::Place", &region.entry(1, scene.topic, unread).place},
+  };
+  const auto found = places.find(structure);
+  return found == places.end() ? nullptr : static_cast<uint8_t*>(found->second);
+}
+
+// When the damage happens: while all goes on, or while the publisher waits for a subscriber that has paused.
+enum class Moment { running, full };
+
+struct Seen {
+  unsigned outcome = unharmed;
+  std::string wrong;
+};
+
+// What follows when `bytes` at `at` are another number, in the middle of everything.
+Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
+  LogScene scene;
+  scene.paused = moment == Moment::full;
+  for (int i = 0; i < 40 && scene.paused && scene.advanced; i += 1) scene.step();
+  uint8_t* structure = placeOf(scene, field.structure);
+  std::memcpy(structure + field.offset + at, &value, bytes);
+  Seen seen;
+  const auto note = [&](const Suspicious* reader, const char* who) {
+    if (reader == nullptr || reader->isTold) seen.outcome |= told;
+    if (reader != nullptr && reader->wrong != nullptr) seen.wrong = std::string(who) + " " + reader->wrong;
+  };
+  scene.checkAcknowledged();
+  for (int i = 0; i < 4; i += 1) scene.step();
+  scene.paused = false;
+  scene.reader->take();
+  // Those who come while it is damaged.
+  std::unique_ptr<Suspicious> late[] = {scene.attach(From::start, 0),
+                                        scene.attach(From::position, firstMessageOf(scene.reader->next)),
+                                        scene.attach(From::end, 0)};
+  for (int i = 0; i < stepsAfter; i += 1) {
+    scene.step();
+    for (const auto& reader : late) {
+      if (reader != nullptr) reader->take();
+    }
+  }
+  note(scene.reader.get(), "the subscriber:");
+  for (const auto& reader : late) note(reader.get(), "a late subscriber:");
+  const ServerState state = serverState(*scene.client);
+  if (state == serverStopped) seen.wrong = "it is said to have stopped in good order";
+  if (state != serverServing || scene.publishing->lanes().endReason() != endNone) seen.outcome |= told;
+  if (!scene.advanced && scene.publishing->lanes().endReason() == endNone) seen.outcome |= delayed;
+  scene.log.sequencer().sessions();
+  scene.log.sequencer().gates();
+  topicsOf(*scene.client);
+  scene.log.sequencer().stop();
+  const uint64_t truth = scene.log.sequencer().counters().batches;
+  for (int i = 0; i < 8; i += 1) scene.reader->take();
+  note(scene.reader.get(), "the subscriber:");
+  if (!scene.reader->isTold && scene.reader->next < truth) {
+    if (scene.reader->finished()) seen.wrong = "the subscriber: ended before the end";
+    seen.outcome |= delayed;
+  }
+  for (const auto& reader : late) {
+    if (reader == nullptr) continue;
+    for (int i = 0; i < 8; i += 1) reader->take();
+    if (!reader->isTold && reader->finished() && reader->next < truth) seen.wrong = "a late subscriber: ended early";
+  }
+  if (scene.wrong != nullptr) seen.wrong = scene.wrong;
+  return seen;
+}
+
+std::string shown(unsigned outcome) {
+  return std::string((outcome & told) != 0 ? " told" : "") + ((outcome & delayed) != 0 ? " delayed" : "");
+}
+
+TEST("every field of the log, one at a time: what is delivered is right, and what follows is what is listed") {
+  Random random(91);
+  std::map<std::string, std::string> problems;  // each with the first value that showed it
+  for (const DamagedField& field : logFields()) {
+    const LogScene scene;
+    const uint8_t* structure = placeOf(scene, field.structure);
+    if (structure == nullptr) continue;
+    const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
+    for (size_t at = 0; at < field.bytes; at += word) {
+      uint64_t before = 0;
+      std::memcpy(&before, structure + field.offset + at, word);
+      for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
+        for (const Moment moment : {Moment::running, Moment::full}) {
+          const Seen seen = afterDamage(moment, field, at, word, value);
+          const unsigned unlisted = seen.outcome & ~field.may;
+          if (seen.wrong.empty() && unlisted == 0) continue;
+          problems.emplace(std::string(field.structure) + "." + field.name + ": " + seen.wrong + shown(unlisted),
+                           std::to_string(value) + ", was " + std::to_string(before));
+        }
+      }
+    }
+  }
+  std::string report;
+  for (const auto& [problem, values] : problems) report += "\n    " + problem + " (" + values + ")";
+  if (!report.empty()) fail(__FILE__, __LINE__, report);
+}
+
+}  // namespace
+
+}  // namespace ringfence::test
