@@ -214,11 +214,11 @@ napi_value ringGeneration(napi_env env, napi_callback_info info) {
   return reader == nullptr ? nothing(env) : count(env, reader->generation());
 }
 
-// ringAvailable(reader): position, -1 once it is evicted
+// ringAvailable(reader): position, -1 once it is evicted or finds what cannot be
 napi_value ringAvailable(napi_env env, napi_callback_info info) {
   const auto* reader = owned<RingReader>(Arguments(env, info), 0);
   if (reader == nullptr) return nothing(env);
-  return reader->isEvicted() ? number(env, -1) : count(env, reader->available());
+  return reader->isEvicted() || reader->contradicted() ? number(env, -1) : count(env, reader->available());
 }
 
 // ringAdvance(reader, read, delivered, handled, released)
@@ -278,7 +278,9 @@ napi_value ringReaders(napi_env env, napi_callback_info info) {
     if (ringReaderActive(region, arguments.word(1), i) == 0) continue;
     if (out == nullptr || elements < size_t{active + 1} * readerFields) break;
     const RingReaderSlot& slot = region.ringReader(arguments.word(1), i);
-    const RingReaderLine line = p.copyOut(slot.line);
+    RingReaderLine line;
+    // Cursors that are not whole are those of nothing reached: a fence waits until their reader writes them again.
+    if (!readCursors(region, arguments.word(1), i, line)) line = RingReaderLine{};
     const uint32_t process = p.read(slot.claim.process);
     if (!region.processAlive(process, p.read(slot.claim.processGeneration))) continue;
     const uint64_t fields[readerFields] = {i, process, p.read(slot.claim.processGeneration), line.read,

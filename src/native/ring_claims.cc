@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "claim_locks.h"
+#include "token.h"
 
 namespace ringfence {
 
@@ -12,8 +13,12 @@ bool written(const Region& region, uint32_t ring) {
   const Publication& p = region.publication();
   const RingSlot& slot = region.ring(ring);
   const uint64_t generation = p.observe(slot.claim.generation);
-  if (generation == 0 || p.observe(slot.lead.closedGeneration) == generation) return false;
-  return region.processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration));
+  if (generation == 0 || p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
+  const uint32_t process = p.read(slot.claim.process);
+  const uint64_t processGeneration = p.read(slot.claim.processGeneration);
+  // Where it cannot be told who the writer is, nobody takes the ring from it.
+  if (p.read(slot.claim.writerSeal) != writerSealOf(generation, process, processGeneration)) return true;
+  return region.processAlive(process, processGeneration);
 }
 
 constexpr int looks = 64;  // at something that others change: who finds it changed each time, finds it nowhere
@@ -121,7 +126,7 @@ void takeRing(const Region& region, uint32_t ring, RingRole& role) {
   const Publication& p = region.publication();
   RingSlot& slot = region.ring(ring);
   const uint64_t former = p.read(slot.claim.generation);
-  p.publish(slot.lead.closedGeneration, former);
+  p.publish(slot.lead.closedMark, closedMarkOf(former));
   const uint64_t position = p.observe(slot.lead.position);
   p.write(slot.lead.firstPosition, position);
   p.write(slot.lead.waitsForRoom, 0U);
@@ -129,6 +134,7 @@ void takeRing(const Region& region, uint32_t ring, RingRole& role) {
   p.publish(slot.lead.generation, former + 1);
   p.write(slot.claim.process, region.slot());
   p.write(slot.claim.processGeneration, region.generation());
+  p.write(slot.claim.writerSeal, writerSealOf(former + 1, region.slot(), region.generation()));
   p.wrote(&slot.claim, sizeof(slot.claim));
   p.publish(slot.claim.generation, former + 1);
   role = {ring, former + 1, position};
@@ -222,7 +228,7 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
 }
 
 void abandonRing(const Region& region, const RingRole& role) {
-  region.publication().publish(region.ring(role.ring).lead.closedGeneration, role.generation);
+  region.publication().publish(region.ring(role.ring).lead.closedMark, closedMarkOf(role.generation));
 }
 
 void abandonRingReader(const Region& region, const ReaderRole& role) {

@@ -29,13 +29,13 @@ struct alignas(lineBytes) RingClaim {
   uint32_t process;
   uint32_t naming;  // counts the times it was named, twice each: odd while it has no name
   char name[nameBytes];
-  uint64_t reserved1;
+  uint64_t writerSeal;  // of whose death ends it: of process, its generation, and the generation of the ring
 };
 
 struct alignas(lineBytes) RingLead {
   uint64_t position;  // frames below are whole
   uint64_t generation;
-  uint64_t closedGeneration;
+  uint64_t closedMark;  // of the generation that publishes nothing more
   uint64_t firstPosition;  // where this generation begins
   uint64_t frames;
   uint64_t fullEvents;
@@ -73,7 +73,7 @@ struct alignas(lineBytes) RingReaderLine {
   uint64_t handled;    // its handler has ended
   uint64_t released;   // its bytes are no longer needed
   uint64_t baseline;   // where it began
-  uint64_t reserved;
+  uint64_t seal;       // of the words before it, while it is attached; published last
 };
 
 struct alignas(lineBytes) RingReaderFate {

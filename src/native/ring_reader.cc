@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sealed_line.h"
+
 namespace ringfence {
 
 RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role)
@@ -22,6 +24,8 @@ void RingReader::attach() {
   p.fullFence();
   beginAt(p.observe(lead.position));
   attached_ = true;
+  formerDetached_ = p.read(line.detachedGeneration);
+  sealLine();
   region_->wakeProcesses(sleepsForCursor);
 }
 
@@ -44,10 +48,53 @@ uint64_t RingReader::available() const {
   return std::min(position, at_.released + memory_->bytes());
 }
 
+// The position is observed before the question whether this reader was evicted: the writer says so before it
+// publishes anything over the room (RingWriter::evict).
+bool RingReader::contradicted() const {
+  if (over()) return false;
+  const Publication& p = region_->publication();
+  const uint64_t position = p.observe(region_->ring(role_.ring).lead.position);
+  const bool sound = position >= at_.read && position - at_.released <= memory_->bytes() && ownsItsPlace();
+  if (sound) return false;
+  p.loadFence();
+  return !isEvicted();
+}
+
+// Only then the writer leaves alone what this reader has not released.
+bool RingReader::ownsItsPlace() const {
+  const Publication& p = region_->publication();
+  const RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
+  return p.read(slot.claim.generation) == role_.generation && p.read(slot.line.released) == at_.released &&
+         p.read(slot.line.attachedGeneration) == role_.generation &&
+         p.read(slot.line.detachedGeneration) == formerDetached_ &&
+         p.read(slot.fate.endedGeneration) != role_.generation;
+}
+
+// SYNC: pairs with the observe in readCursors.
+void RingReader::sealLine() {
+  RingReaderLine local{};
+  local.attachedGeneration = role_.generation;
+  local.detachedGeneration = formerDetached_;
+  local.read = at_.read;
+  local.delivered = at_.delivered;
+  local.handled = at_.handled;
+  local.released = at_.released;
+  local.baseline = baseline_;
+  publishSeal(region_->publication(), region_->ringReader(role_.ring, role_.slot).line, local);
+}
+
+// SYNC: pairs with the publish in RingReader::sealLine: what a handler did comes before it is counted here.
+bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReaderLine& line) {
+  for (int attempt = 0; attempt < 4; attempt += 1) {
+    if (readSealed(region.publication(), region.ringReader(ring, reader).line, line)) return true;
+  }
+  return false;
+}
+
 // SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it. The fence
 // orders the cursors against the sleep words of those who wait for them.
 void RingReader::advance(const RingCursors& to) {
-  if (over()) return;
+  if (over() || !ownsItsPlace()) return;  // what is not as it was left is not written over: the next look tells
   const Publication& p = region_->publication();
   RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
   const uint64_t limit = available();
@@ -60,6 +107,7 @@ void RingReader::advance(const RingCursors& to) {
   p.publish(line.delivered, at_.delivered);
   p.publish(line.handled, at_.handled);
   p.publish(line.released, at_.released);
+  sealLine();
   p.fullFence();
   RingSlot& ring = region_->ring(role_.ring);
   if (at_.released != before.released && p.read(ring.lead.waitsForRoom) != 0) {
@@ -102,8 +150,13 @@ bool RingReader::ended(uint64_t read) const {
   const RingSlot& ring = region_->ring(role_.ring);
   if (p.observe(ring.lead.position) > read) return false;
   const uint64_t generation = p.observe(ring.claim.generation);
-  const bool gone = p.observe(ring.lead.closedGeneration) == generation ||
-                    !region_->processAlive(p.read(ring.claim.process), p.read(ring.claim.processGeneration));
+  const uint32_t process = p.read(ring.claim.process);
+  const uint64_t processGeneration = p.read(ring.claim.processGeneration);
+  // Who the writer is must be whole: the death of another ends nothing.
+  const bool known = p.read(ring.claim.writerSeal) == writerSealOf(generation, process, processGeneration);
+  if (generation == 0) return false;
+  const bool gone = p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
+                    (known && !region_->processAlive(process, processGeneration));
   // Once more, after the end was seen: the last frames may have come in between.
   return gone && p.observe(ring.lead.position) <= read;
 }

@@ -19,6 +19,9 @@ class RingReader {
 
   // Frames below this position are whole. Never more than a ring above what this reader has released.
   uint64_t available() const;
+  // What it finds cannot be: the position moved back, or by more than a ring over what it has not released, or its own
+  // place says what it did not write there. Nothing it reads is to be trusted any more.
+  bool contradicted() const;
   // Moves cursors forward, never back and never past what is published; wakes whoever waits for them.
   void advance(const RingCursors& cursors);
   // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
@@ -42,6 +45,8 @@ class RingReader {
 
  private:
   void attach();
+  bool ownsItsPlace() const;
+  void sealLine();
   void beginAt(uint64_t position);
 
   std::shared_ptr<Region> region_;
@@ -49,7 +54,11 @@ class RingReader {
   ReaderRole role_;
   RingCursors at_{};
   uint64_t baseline_ = 0;
+  uint64_t formerDetached_ = 0;  // what stands in its line of the one before it
   bool attached_ = false;
 };
+
+// The cursors of a reader, whole. False while they are being written, or when they were changed from outside.
+bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReaderLine& line);
 
 }  // namespace ringfence

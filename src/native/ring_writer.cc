@@ -205,7 +205,7 @@ void RingWriter::close() {
   closed_ = true;
   RingLead& lead = region_->ring(role_.ring).lead;
   region_->publication().write(lead.waitsForRoom, 0U);
-  region_->publication().publish(lead.closedGeneration, role_.generation);
+  region_->publication().publish(lead.closedMark, closedMarkOf(role_.generation));
   region_->wakeProcesses(sleepsForAll);
 }
 

@@ -21,6 +21,15 @@ inline uint64_t readyToken(uint64_t index, uint64_t owner) {
   return token == 0 ? 1 : token;
 }
 
+// What a writer leaves that closes its ring. No small change of a number makes it, so that no reader sees an end that is
+// none.
+inline uint64_t closedMarkOf(uint64_t generation) { return mix64(generation ^ 0x636c6f7365640000ULL); }
+
+// Of a ring's writer: the generation of the ring, and the process that writes it.
+inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t processGeneration) {
+  return mix64(mix64(generation) ^ mix64(processGeneration + 0x9e3779b97f4a7c15ULL) ^ process);
+}
+
 // CRC-32C (Castagnoli), by the processor's instruction where it has one.
 uint32_t crc32c(const void* bytes, size_t count);
 

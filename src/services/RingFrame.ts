@@ -18,6 +18,9 @@ export const payloadBytesMaxOf = (ringBytes: number): number => ringBytes / 4 - 
 export const damageAt = (position: number): string =>
   `what lies at ${position} is no frame: the memory was damaged from outside`
 
+export const contradictionAt = (position: number): string =>
+  `what its tables say of a reader at ${position} cannot be: the memory was damaged from outside`
+
 /** A ring's bytes, long enough that a frame which begins near the end is not broken in two. */
 export class RingBytes {
   readonly #bytes: Uint8Array

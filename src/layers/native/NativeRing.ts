@@ -19,7 +19,7 @@ import type {
   RingWriterPort,
   SlowestReader
 } from "../../services/Ring.ts"
-import { damageAt, RingBytes } from "../../services/RingFrame.ts"
+import { contradictionAt, damageAt, RingBytes } from "../../services/RingFrame.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
@@ -169,6 +169,7 @@ export class NativeRingReader implements RingReaderPort {
     // What `ready` has just seen is not asked for again.
     const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
     this.#available = 0
+    if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
     if (available <= this.#read || this.#bytes.isDetached) return []
     const frames: Array<Frame> = []
     while (this.#read < available && frames.length < max) {

@@ -151,7 +151,6 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
       {"ControlLine", &region.header().control},
       {"BellLine", &region.header().sequencerBell},
       {"SleepLine", &region.header().sequencerSleep},
-      {"AllocatorLine", &region.header().allocator},
       {"ProcessOwner", &region.process(scene.client->slot()).owner},
       {"TopicSlot", &region.topic(scene.topic)},
       {"ClientClaim", &region.client(scene.claim.slot).claim},

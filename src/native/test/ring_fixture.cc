@@ -48,10 +48,14 @@ std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, cons
 
 uint32_t payloadBytesOf(uint64_t number) { return static_cast<uint32_t>(4 + number * 131 % 300); }
 
+void fillPayload(uint64_t number, uint8_t* payload) {
+  for (uint32_t i = 0; i < payloadBytesOf(number); i += 1) payload[i] = byteOf(number, i);
+}
+
 bool append(RingWriter& writer, uint64_t number) {
   uint8_t payload[304];
   const uint32_t bytes = payloadBytesOf(number);
-  for (uint32_t i = 0; i < bytes; i += 1) payload[i] = byteOf(number, i);
+  fillPayload(number, payload);
   const Frame frame{16, 0, static_cast<uint32_t>(number), 1, 2, static_cast<double>(number), payload, bytes};
   return writer.append(frame) >= 0;
 }

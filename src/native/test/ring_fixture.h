@@ -26,6 +26,7 @@ std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, cons
 
 // Payload bytes of a frame: 4 to 303, all residues of the alignment.
 uint32_t payloadBytesOf(uint64_t number);
+void fillPayload(uint64_t number, uint8_t* payload);
 // Appends the frame of that number; false when there is no room.
 bool append(RingWriter& writer, uint64_t number);
 uint64_t fill(RingWriter& writer, uint64_t number);

@@ -1,0 +1,214 @@
+// Every field of every structure of the rings, one at a time, changed while a ring is in use: what is delivered is right,
+// no fence sees a cursor that is not reached, no reader sees an end that is none, and nothing hangs.
+#include <cstring>
+#include <map>
+
+#include "damage_fields.h"
+#include "ring_fixture.h"
+#include "token.h"
+
+namespace ringfence::test {
+
+namespace {
+
+struct Frames {  // lent to a reader
+  uint64_t at, number;
+};
+
+// A reader that believes nothing: what it gets must be what was sent, and lent bytes must stay as they are.
+class SuspiciousReader {
+ public:
+  SuspiciousReader(std::shared_ptr<Region> region, std::unique_ptr<RingReader> reader, bool fromNow)
+      : region_(std::move(region)), reader_(std::move(reader)), at_(reader_->cursors().read), knows_(!fromNow) {}
+
+  void take(uint64_t keep) {
+    if (isTold) return;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    const uint64_t limit = reader_->available();
+    if (reader_->contradicted() || reader_->evicted(from, to)) return leave();
+    for (const Frames& frame : lent_) {
+      if (!whole(frame)) wrong = "was overwritten while it was lent";
+    }
+    while (at_ < limit) {
+      FrameHeader header;
+      std::memcpy(&header, reader_->memory()->at(at_), sizeof(header));
+      if (header.length < sizeof(header) || header.length > ringBytes / 4 || header.checksum != frameChecksum(header, at_)) {
+        if (reader_->evicted(from, to)) return leave();
+        return leave();
+      }
+      if (!knows_) next = header.type;
+      knows_ = true;
+      const Frames frame{at_, header.type};
+      if (header.type != next) wrong = "a message was left out, or comes twice";
+      if (header.length != sizeof(header) + payloadBytesOf(header.type) || !whole(frame)) wrong = "is not what was sent";
+      at_ += frameBytesOf(header.length - sizeof(header));
+      lent_.push_back(frame);
+      next += 1;
+    }
+    if (lent_.size() > keep) lent_.erase(lent_.begin(), lent_.end() - static_cast<std::ptrdiff_t>(keep));
+    reached = lent_.empty() ? at_ : lent_.front().at;
+    reader_->advance({at_, reached, reached, reached});
+  }
+
+  bool ended() const { return !isTold && reader_->ended(at_); }
+  uint32_t slot() const { return reader_->role().slot; }
+
+ private:
+  void leave() {
+    isTold = true;
+    reader_->detach();
+  }
+
+  bool whole(const Frames& frame) const {
+    uint8_t wanted[304];
+    fillPayload(frame.number, wanted);
+    return std::memcmp(reader_->memory()->at(frame.at) + sizeof(FrameHeader), wanted, payloadBytesOf(frame.number)) == 0;
+  }
+
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<RingReader> reader_;
+  uint64_t at_;
+  bool knows_;
+  std::vector<Frames> lent_;
+
+ public:
+  uint64_t next = 0;
+  uint64_t reached = 0;
+  bool isTold = false;
+  const char* wrong = nullptr;
+};
+
+struct RingScene {
+  RingScene()
+      : region(anonymousRegion(ringGeometry())), client(attachedAgain(*region)), writer(writerOf(region)),
+        reader(client, readerOf(client), false), other(client, readerOf(client), false) {
+    for (int i = 0; i < 80; i += 1) step();
+    CHECK(!reader.isTold && reader.wrong == nullptr && writer->position() > 2 * ringBytes);
+    paused = true;
+    unread = writer->position();
+    for (int i = 0; i < 3; i += 1) step();
+  }
+
+  void step() {
+    advanced = append(*writer, number);
+    if (advanced) number += 1;
+    writer->wantRoom(!advanced);
+    writer->publish();
+    if (!paused) reader.take(2);
+    other.take(0);
+    checkCursors();
+  }
+
+  // As a fence sees them.
+  void checkCursors() {
+    RingReaderLine line;
+    if (reader.isTold || ringReaderActive(*region, 0, reader.slot()) == 0) return;
+    if (!readCursors(*region, 0, reader.slot(), line)) return;
+    if (line.handled > reader.reached && line.handled > line.baseline) wrong = "a fence sees what is not handled";
+    if (line.baseline > line.read) wrong = "a fence sees a beginning that was none";
+  }
+
+  std::shared_ptr<Region> region;
+  std::shared_ptr<Region> client;
+  std::unique_ptr<RingWriter> writer;
+  SuspiciousReader reader;
+  SuspiciousReader other;  // so that the ring's writer goes on
+  uint64_t number = 0;
+  uint64_t unread = 0;
+  bool paused = false;
+  bool advanced = true;
+  const char* wrong = nullptr;
+};
+
+uint8_t* placeOf(const RingScene& scene, const std::string& structure) {
+  RingSlot& ring = scene.region->ring(0);
+  RingReaderSlot& reader = scene.region->ringReader(0, scene.reader.slot());
+  const std::map<std::string, void*> places = {
+      {"RingClaim", &ring.claim},         {"RingLead", &ring.lead},         {"RingTable", &ring.table},
+      {"RingReaderClaim", &reader.claim}, {"RingReaderLine", &reader.line}, {"RingReaderFate", &reader.fate},
+      {"FrameHeader", scene.writer->memory()->at(scene.unread)},
+  };
+  return static_cast<uint8_t*>(places.at(structure));
+}
+
+// Null when the ring is refused.
+std::unique_ptr<SuspiciousReader> lateReader(const std::shared_ptr<Region>& region) {
+  ReaderRole role;
+  if (!claimRingReader(*region, "ring", "late", role).ok()) return nullptr;
+  auto memory = region->mapRing(role.ring);
+  auto reader = std::make_unique<RingReader>(region, std::move(memory), role);
+  return std::make_unique<SuspiciousReader>(region, std::move(reader), true);
+}
+
+struct Seen {
+  unsigned outcome = unharmed;
+  std::string wrong;
+};
+
+// What follows when `bytes` at `at` are another number; the reader has paused for `pause` messages then.
+Seen afterDamage(int pause, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
+  RingScene scene;
+  std::memcpy(placeOf(scene, field.structure) + field.offset + at, &value, bytes);
+  scene.checkCursors();
+  Seen seen;
+  if (scene.reader.ended() || scene.other.ended()) seen.wrong = "an end that is none";
+  const bool isNamed = std::strcmp(field.name, "generation") != 0 && std::strcmp(field.name, "naming") != 0;
+  RingRole role;
+  if (isNamed && claimRing(*scene.client, "ring", role).ok()) seen.wrong = "a second writer beside the first";
+  std::unique_ptr<SuspiciousReader> late = lateReader(scene.client);
+  if (late == nullptr) seen.outcome |= told;
+  for (int i = 0; i < pause; i += 1) scene.step();
+  scene.paused = false;
+  for (int i = 0; i < 60; i += 1) {
+    scene.step();
+    if (late != nullptr) late->take(0);
+  }
+  if (scene.reader.ended() || scene.other.ended() || (late != nullptr && late->ended())) seen.wrong = "an end that is none";
+  ringsOf(*scene.region);
+  scene.writer->slowestReader();
+  if (scene.reader.isTold || scene.other.isTold || (late != nullptr && late->isTold)) seen.outcome |= told;
+  if (!scene.advanced) seen.outcome |= delayed;
+  scene.reader.take(0);
+  if (late != nullptr) late->take(0);
+  if (!scene.reader.isTold && scene.reader.next < scene.number) seen.outcome |= delayed;
+  if (scene.reader.wrong != nullptr) seen.wrong = std::string("the reader: ") + scene.reader.wrong;
+  if (scene.other.wrong != nullptr) seen.wrong = std::string("another reader: ") + scene.other.wrong;
+  if (late != nullptr && late->wrong != nullptr) seen.wrong = std::string("a late reader: ") + late->wrong;
+  if (scene.wrong != nullptr) seen.wrong = scene.wrong;
+  return seen;
+}
+
+std::string shown(unsigned outcome) {
+  return std::string((outcome & told) != 0 ? " told" : "") + ((outcome & delayed) != 0 ? " delayed" : "");
+}
+
+TEST("every field of the rings, one at a time: what is delivered is right, and what follows is what is listed") {
+  Random random(92);
+  std::map<std::string, std::string> problems;  // each with the first value that showed it
+  for (const DamagedField& field : ringFields()) {
+    const RingScene scene;
+    const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
+    for (size_t at = 0; at < field.bytes; at += word) {
+      uint64_t before = 0;
+      std::memcpy(&before, placeOf(scene, field.structure) + field.offset + at, word);
+      for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
+        if (std::strcmp(field.structure, "RingClaim") == 0 && std::strcmp(field.name, "name") == 0) continue;
+        for (const int pause : {0, 40}) {
+          const Seen seen = afterDamage(pause, field, at, word, value);
+          const unsigned unlisted = seen.outcome & ~field.may;
+          if (seen.wrong.empty() && unlisted == 0) continue;
+          problems.emplace(std::string(field.structure) + "." + field.name + ": " + seen.wrong + shown(unlisted),
+                           std::to_string(value) + ", was " + std::to_string(before));
+        }
+      }
+    }
+  }
+  std::string report;
+  for (const auto& [problem, values] : problems) report += "\n    " + problem + " (" + values + ")";
+  if (!report.empty()) fail(__FILE__, __LINE__, report);
+}
+
+}  // namespace
+
+}  // namespace ringfence::test
