@@ -48,7 +48,6 @@ const std::vector<DamagedField> inLog = {
     // a process
     FIELD(ProcessOwner, generation, told | delayed),
     FIELD(ProcessOwner, pid, misnamed),
-    FIELD(ProcessOwner, attachedMillis, misnamed),
     FIELD(ProcessOwner, name, misnamed),
     FIELD(ProcessOwner, naming, misnamed),
     FIELD(ProcessOwner, claiming, misnamed),
