@@ -37,6 +37,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(BirthLine, createdMillis, misnamed),
     FIELD(BirthLine, creatorPid, misnamed),
     FIELD(BirthLine, coherence, told),
+    FIELD(BirthLine, creatorPidNamespace, misnamed),
     // the sequencer
     FIELD(ControlLine, epoch, told | delayed),
     FIELD(ControlLine, state, told | delayed),
@@ -50,6 +51,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(ProcessOwner, pid, misnamed),
     FIELD(ProcessOwner, name, misnamed),
     FIELD(ProcessOwner, naming, misnamed),
+    FIELD(ProcessOwner, pidNamespace, misnamed),
     FIELD(ProcessOwner, claiming, misnamed),
     // who declares a topic
     FIELD(TopicSlot, declared, told | delayed),
