@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "claim_locks.h"
+#include "token.h"
 
 namespace ringfence {
 
@@ -21,36 +22,67 @@ uint64_t epochOf(const Region& region) { return region.publication().observe(reg
 
 }  // namespace
 
-std::vector<TopicView> topicsOf(const Region& region) {
+// A topic is declared once its seal is there, whether the process that declared it lived to say so or not. Only what has
+// neither seal nor word is free.
+TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
   const Publication& p = region.publication();
+  const TopicSlot& shared = region.topic(index);
+  const uint32_t declared = p.observe(shared.declared);
+  const uint64_t seal = p.observe(shared.seal);
+  if (seal == 0) return declared == 0 ? TopicState::none : TopicState::damaged;
+  const TopicSlot slot = p.copyOut(shared);
+  if (seal != topicSealOf(slot) || slot.nameLength > topicNameBytes) return TopicState::damaged;
+  topic = {index, slot.order, slot.ack, std::string(slot.name, slot.nameLength)};
+  return TopicState::declared;
+}
+
+std::vector<TopicView> topicsOf(const Region& region) {
   std::vector<TopicView> views;
+  TopicView view{};
   for (uint32_t i = 0; i < region.layout().geometry.topics; i += 1) {
-    if (p.observe(region.topic(i).declared) == 0) break;
-    const TopicSlot slot = p.copyOut(region.topic(i));
-    const uint32_t length = slot.nameLength <= topicNameBytes ? slot.nameLength : topicNameBytes;
-    views.push_back({i, slot.order, slot.ack, std::string(slot.name, length)});
+    const TopicState state = topicAt(region, i, view);
+    if (state == TopicState::none) break;
+    if (state == TopicState::declared) views.push_back(view);
   }
   return views;
 }
 
+namespace {
+
+// Where the next topic goes, under the names lock. No name is given as long as one is not known: it might be this one.
+Status freeTopic(const Region& region, uint32_t& index) {
+  const uint32_t topics = region.layout().geometry.topics;
+  TopicView view{};
+  for (index = 0; index < topics; index += 1) {
+    const TopicState state = topicAt(region, index, view);
+    if (state == TopicState::none) return Status::fine();
+    if (state == TopicState::damaged) {
+      return Status::failed("corrupt", "topic " + std::to_string(index) + " was damaged from outside: no other is declared");
+    }
+  }
+  return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are declared");
+}
+
+}  // namespace
+
 // A name that is known needs no lock. A new one is given by one process at a time, which looks again once it may.
-// SYNC: `declared` is published last and pairs with the observe in topicsOf().
+// SYNC: `seal` is published behind the fields, and `declared` last; they pair with the observes in topicAt().
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic) {
   if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "the topic's name is too long");
   if (findTopic(region, name, topic)) return Status::fine();
   const ClaimLock lock = ClaimLock::ofNames(region);
   if (!lock.held()) return namesBusy(region);
   if (findTopic(region, name, topic)) return Status::fine();
-  const uint32_t index = static_cast<uint32_t>(topicsOf(region).size());
-  if (index >= region.layout().geometry.topics) {
-    return Status::failed("full", "all " + std::to_string(index) + " topics of the region are declared");
-  }
+  uint32_t index = 0;
+  const Status status = freeTopic(region, index);
+  if (!status.ok()) return status;
   TopicSlot slot{};
   slot.order = order;
   slot.ack = ack;
   slot.nameLength = static_cast<uint32_t>(name.size());
   std::memcpy(slot.name, name.data(), name.size());
   region.publication().copyIn(region.topic(index), slot);
+  region.publication().publish(region.topic(index).seal, topicSealOf(slot));
   region.publication().publish(region.topic(index).declared, 1U);
   topic = {index, order, ack, name};
   return Status::fine();

@@ -15,6 +15,11 @@ struct TopicView {
   std::string name;
 };
 
+// What lies in a slot of the topic table: `damaged` where it is not what was declared, so that its name is not known.
+enum class TopicState { none, declared, damaged };
+TopicState topicAt(const Region& region, uint32_t index, TopicView& topic);
+
+// Without those that are damaged.
 std::vector<TopicView> topicsOf(const Region& region);
 
 struct Claim {

@@ -1,5 +1,7 @@
 #include "index_reader.h"
 
+#include <unistd.h>
+
 #include "sealed_line.h"
 #include "token.h"
 
@@ -9,11 +11,12 @@ namespace {
 
 // A trim frontier that moves on each look, or lies beyond the committed count, is no frontier.
 constexpr int attachAttempts = 64;
+constexpr useconds_t pauseMicros = 1000;
 
 }  // namespace
 
-IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim)
-    : region_(std::move(region)), topic_(topic), claim_(claim) {}
+IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses)
+    : region_(std::move(region)), topic_(topic), pauses_(pauses), claim_(claim) {}
 
 uint64_t IndexReader::epoch() const {
   if (epoch_ != 0) return epoch_;
@@ -65,7 +68,8 @@ bool IndexReader::publishCursor(From from) {
   const ControlLine& control = region_->header().control;
   ReaderLine& line = region_->reader(topic_, claim_.slot).line;
   attached_ = true;
-  for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
+  for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
+    if (attempt >= attachAttempts) usleep(pauseMicros);
     epoch_ = p.observe(control.epoch);
     if (!epochSound(epoch_)) continue;
     const TopicLine& topic = region_->topicLine(epoch_, topic_);

@@ -25,7 +25,10 @@ struct BatchView {
 
 class IndexReader {
  public:
-  IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim);
+  // `pauses`, of a millisecond each: how long an attachment looks again at a line that is not whole. It may be one that
+  // the sequencer is in the middle of while the system has taken the processor from it; or it was damaged, and is written
+  // again within a tenth of a second.
+  IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
   ~IndexReader() { detach(); }
   IndexReader(const IndexReader&) = delete;
   IndexReader& operator=(const IndexReader&) = delete;
@@ -58,6 +61,7 @@ class IndexReader {
 
   std::shared_ptr<Region> region_;
   uint32_t topic_;
+  int pauses_;
   Claim claim_;
   mutable uint64_t epoch_ = 0;  // 0 until the log is served
   mutable TopicLine::Committed committed_{};

@@ -87,7 +87,8 @@ struct alignas(lineBytes) BirthLine {  // creator
   uint32_t creatorPid;
   uint32_t coherence;
   uint64_t creatorPidNamespace;
-  uint64_t reserved[5];
+  uint64_t reserved[4];
+  uint64_t seal;  // of all that the creator writes: of Identity, of GeometryLine, and of the words before it
 };
 
 struct alignas(lineBytes) ControlLine {  // the lease holder
@@ -154,7 +155,8 @@ struct alignas(lineBytes) TopicSlot {  // the process that declares it, under th
   uint32_t order;
   uint32_t ack;
   uint32_t nameLength;
-  uint64_t reserved[6];
+  uint64_t seal;  // of the fields but `declared`, which follows it; 0 none
+  uint64_t reserved[5];
   char name[topicNameBytes];
 };
 

@@ -14,6 +14,7 @@
 
 #include "byte_lock.h"
 #include "futex.h"
+#include "token.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -249,6 +250,10 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
   if (fileBytes < wanted) {
     return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " of " + std::to_string(wanted) + " bytes");
   }
+  // Other sizes may add up to the same: then the arrays would lie elsewhere for this process than for all others.
+  if (header.birth.seal != headerSealOf(header)) {
+    return Status::failed("corrupt", "its header was damaged from outside");
+  }
   return Status::fine();
 }
 
@@ -296,6 +301,9 @@ void Region::writeIdentity() {
   head.birth.creatorPid = static_cast<uint32_t>(getpid());
   head.birth.creatorPidNamespace = ownPidNamespace();
   head.birth.coherence = static_cast<uint32_t>(publication_.coherence());
+  Header sealed = head;
+  sealed.identity.magic = regionMagic;
+  head.birth.seal = headerSealOf(sealed);
   publication_.wrote(&head, sizeof(head));
   publication_.storeFence();
   publication_.publish(head.identity.magic, regionMagic);

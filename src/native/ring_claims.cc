@@ -12,49 +12,73 @@ namespace {
 bool written(const Region& region, uint32_t ring) {
   const Publication& p = region.publication();
   const RingSlot& slot = region.ring(ring);
-  const uint64_t generation = p.observe(slot.claim.generation);
-  if (generation == 0 || p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
+  const uint64_t claimed = p.observe(slot.claim.generation);
+  const uint64_t seal = p.read(slot.claim.writerSeal);
+  // A first writer that died before it had the ring, or a generation that was damaged: its seal tells.
+  if (claimed == 0 && seal == 0) return false;
+  const uint64_t generation = claimed == 0 ? p.read(slot.lead.generation) : claimed;
+  if (p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
   const uint32_t process = p.read(slot.claim.process);
   const uint64_t processGeneration = p.read(slot.claim.processGeneration);
   // Where it cannot be told who the writer is, nobody takes the ring from it.
-  if (p.read(slot.claim.writerSeal) != writerSealOf(generation, process, processGeneration)) return true;
+  if (seal != writerSealOf(generation, process, processGeneration)) return true;
   return region.processAlive(process, processGeneration);
 }
 
 constexpr int looks = 64;  // at something that others change: who finds it changed each time, finds it nowhere
 
+// Of a ring's name: none was given, or another is being given; it is whole; or it is not what was given.
+enum class Name { none, whole, damaged };
+
 // A ring is named under the names lock and that of its slot. `naming` is odd while its name is being written; where it
-// is even, and the same behind the look at the name, the name is whole.
+// is even, and the same behind the look at the name, the name is whole, and its seal says so.
 // SYNC: pairs with the publishes in giveName().
-bool named(const Region& region, uint32_t ring, std::string& name, uint32_t& naming) {
+Name named(const Region& region, uint32_t ring, std::string& name, uint32_t& naming) {
   const Publication& p = region.publication();
-  const RingClaim& claim = region.ring(ring).claim;
+  const RingSlot& slot = region.ring(ring);
   for (int look = 0; look < looks; look += 1) {
-    naming = p.observe(claim.naming);
-    if (naming % 2 != 0 || p.observe(claim.generation) == 0) return false;
-    const RingClaim copy = p.copyOut(claim);
+    naming = p.observe(slot.claim.naming);
+    const RingClaim claim = p.copyOut(slot.claim);
+    const uint32_t seal = p.read(slot.lead.nameSeal);
     p.loadFence();
-    if (p.read(claim.naming) != naming) continue;
-    name.assign(copy.name, strnlen(copy.name, nameBytes));
-    return true;
+    if (p.read(slot.claim.naming) != naming) continue;
+    if (naming % 2 != 0 || (seal == 0 && claim.generation == 0)) return Name::none;
+    if (seal != nameSealOf(claim)) return Name::damaged;
+    name.assign(claim.name, strnlen(claim.name, nameBytes));
+    return Name::whole;
   }
-  return false;
+  return Name::none;
 }
 
 bool bears(const Region& region, uint32_t ring, const std::string& name) {
   std::string found;
   uint32_t naming = 0;
-  return named(region, ring, found, naming) && found == name;
+  return named(region, ring, found, naming) == Name::whole && found == name;
 }
 
-// The ring of that name, or the number of rings.
-uint32_t findRing(const Region& region, const std::string& name, uint32_t& naming) {
+// The ring of that name, or the number of rings; `unknown` is one whose name is damaged then, or their number.
+uint32_t findRing(const Region& region, const std::string& name, uint32_t& naming, uint32_t& unknown) {
   const uint32_t rings = region.layout().geometry.rings;
+  unknown = rings;
   std::string found;
   for (uint32_t i = 0; i < rings; i += 1) {
-    if (named(region, i, found, naming) && found == name) return i;
+    const Name state = named(region, i, found, naming);
+    if (state == Name::whole && found == name) return i;
+    if (state == Name::damaged) unknown = i;
   }
   return rings;
+}
+
+// Under the names lock, where no name is being given: one whose seal is right is whole, though a process that gave it
+// died before it said so, or what says so was damaged.
+void finishNames(const Region& region) {
+  const Publication& p = region.publication();
+  for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
+    RingSlot& slot = region.ring(i);
+    const RingClaim claim = p.copyOut(slot.claim);
+    if (claim.naming % 2 == 0 || p.read(slot.lead.nameSeal) != nameSealOf(claim)) continue;
+    p.publish(slot.claim.naming, claim.naming + 1);
+  }
 }
 
 // True while somebody who lives has the reader's slot, whether its cursors count or not.
@@ -91,6 +115,34 @@ ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, cons
 // A position that no writer can have left.
 bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
 
+// Whole frames lie between the two, and nothing else.
+bool framesBetween(const RingMemory& memory, uint64_t from, uint64_t to) {
+  if (to - from > memory.bytes()) return false;
+  while (from < to) {
+    FrameHeader header;
+    std::memcpy(&header, memory.at(from), sizeof(header));
+    if (header.length < sizeof(header) || header.length > memory.bytes()) return false;
+    if (header.checksum != frameChecksum(header, from)) return false;
+    from += frameBytesOf(header.length - sizeof(header));
+  }
+  return from == to;
+}
+
+// Where the next writer begins. Of the two words that say so, one may be ahead: the writer died between them, or one of
+// them was damaged. Frames tell which: what lies between is whole, and counts, or nothing can be told.
+bool endOfFrames(Region& region, uint32_t ring, uint64_t& position) {
+  const Publication& p = region.publication();
+  const RingLead& lead = region.ring(ring).lead;
+  position = p.observe(lead.position);
+  const uint64_t announced = p.read(lead.announced);
+  if (position == announced) return !damaged(position);
+  if (damaged(position) || damaged(announced)) return false;
+  const uint64_t from = position < announced ? position : announced;
+  position = position < announced ? announced : position;
+  const std::shared_ptr<RingMemory> memory = region.mapRing(ring);
+  return memory != nullptr && framesBetween(*memory, from, position);
+}
+
 }  // namespace
 
 std::vector<RingView> ringsOf(const Region& region) {
@@ -99,8 +151,9 @@ std::vector<RingView> ringsOf(const Region& region) {
   std::string name;
   uint32_t naming = 0;
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
-    if (!named(region, i, name, naming)) continue;
+    if (named(region, i, name, naming) != Name::whole) continue;
     const RingClaim claim = p.copyOut(region.ring(i).claim);
+    if (claim.generation == 0) continue;
     const RingLead lead = p.copyOut(region.ring(i).lead);
     views.push_back({i, claim.generation, claim.process, written(region, i), lead.position, lead.frames,
                      lead.fullEvents, lead.evictions, name});
@@ -122,13 +175,13 @@ namespace {
 // process is stopped or dies here, with its own number beside the former's generation.
 // SYNC: the lead line is written before; `generation` of the claim is published last and pairs with the observes in
 // ringsOf() and RingReader.
-void takeRing(const Region& region, uint32_t ring, RingRole& role) {
+void takeRing(const Region& region, uint32_t ring, uint64_t position, RingRole& role) {
   const Publication& p = region.publication();
   RingSlot& slot = region.ring(ring);
   const uint64_t former = p.read(slot.claim.generation);
   p.publish(slot.lead.closedMark, closedMarkOf(former));
-  const uint64_t position = p.observe(slot.lead.position);
-  p.write(slot.lead.firstPosition, position);
+  p.publish(slot.lead.announced, position);
+  p.publish(slot.lead.position, position);
   p.write(slot.lead.waitsForRoom, 0U);
   p.wrote(&slot.lead, sizeof(slot.lead));
   p.publish(slot.lead.generation, former + 1);
@@ -144,16 +197,22 @@ Status corrupt(const std::string& name) {
   return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
 }
 
+// It might be the one that is looked for.
+Status corruptName(uint32_t ring) {
+  return Status::failed("corrupt", "the name of ring " + std::to_string(ring) + " was damaged from outside");
+}
+
 Status exists(const std::string& name) { return Status::failed("exists", "ring \"" + name + "\" has a writer"); }
 
 // The next writer of a ring that bears the name. `busy` also when it was named anew in between: then the name is new.
-Status followWriter(const Region& region, uint32_t ring, const std::string& name, RingRole& role) {
+Status followWriter(Region& region, uint32_t ring, const std::string& name, RingRole& role) {
   if (written(region, ring)) return exists(name);
   const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, ring);
   if (!lock.held() || !bears(region, ring, name)) return slotBusy(region, Table::rings, ring);
   if (written(region, ring)) return exists(name);
-  if (damaged(region.publication().observe(region.ring(ring).lead.position))) return corrupt(name);
-  takeRing(region, ring, role);
+  uint64_t position = 0;
+  if (!endOfFrames(region, ring, position)) return corrupt(name);
+  takeRing(region, ring, position, role);
   return Status::fine();
 }
 
@@ -171,33 +230,36 @@ bool giveName(const Region& region, uint32_t ring, const std::string& name) {
     if (before % 2 == 0) p.publish(claim.naming, before + 2);
     return false;
   }
-  uint64_t words[nameBytes / sizeof(uint64_t)] = {};
-  std::memcpy(words, name.data(), name.size());
+  RingClaim named{};
+  std::memcpy(named.name, name.data(), name.size());
+  uint64_t words[nameBytes / sizeof(uint64_t)];
+  std::memcpy(words, named.name, sizeof(words));
   auto* to = reinterpret_cast<uint64_t*>(claim.name);
   for (size_t i = 0; i < nameBytes / sizeof(uint64_t); i += 1) p.write(to[i], words[i]);
   p.wrote(&claim, sizeof(claim));
+  p.publish(region.ring(ring).lead.nameSeal, nameSealOf(named));
   p.publish(claim.naming, nameless + 1);
   return true;
 }
 
 // Under the names lock. Another ring is named anew only when no fresh one is left, and never under those who still read
 // it.
-Status nameRing(const Region& region, const std::string& name, RingRole& role) {
+Status nameRing(Region& region, const std::string& name, RingRole& role) {
   const Publication& p = region.publication();
   const uint32_t rings = region.layout().geometry.rings;
   uint32_t busy = rings;
   for (const bool fresh : {true, false}) {
     const auto fits = [&](uint32_t i) {
-      if (fresh) return p.observe(region.ring(i).claim.generation) == 0;
-      return !written(region, i) && !hasReaders(region, i);
+      const bool given = p.observe(region.ring(i).claim.generation) != 0 || p.read(region.ring(i).lead.nameSeal) != 0;
+      return fresh ? !given : !written(region, i) && !hasReaders(region, i);
     };
     for (uint32_t i = 0; i < rings; i += 1) {
       if (!fits(i)) continue;
       const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, i);
       if (!lock.held()) busy = i;
-      if (!lock.held() || !fits(i) || damaged(p.observe(region.ring(i).lead.position))) continue;
-      if (!giveName(region, i, name)) continue;
-      takeRing(region, i, role);
+      uint64_t position = 0;
+      if (!lock.held() || !fits(i) || !endOfFrames(region, i, position) || !giveName(region, i, name)) continue;
+      takeRing(region, i, position, role);
       return Status::fine();
     }
   }
@@ -205,15 +267,18 @@ Status nameRing(const Region& region, const std::string& name, RingRole& role) {
   return Status::failed("full", "all " + std::to_string(rings) + " rings are written or read");
 }
 
-Status openRing(const Region& region, const std::string& name, RingRole& role) {
+Status openRing(Region& region, const std::string& name, RingRole& role) {
   const uint32_t rings = region.layout().geometry.rings;
   uint32_t naming = 0;
-  const uint32_t known = findRing(region, name, naming);
+  uint32_t unknown = rings;
+  const uint32_t known = findRing(region, name, naming, unknown);
   if (known != rings) return followWriter(region, known, name, role);
   const ClaimLock lock = ClaimLock::ofNames(region);
   if (!lock.held()) return namesBusy(region);
-  const uint32_t given = findRing(region, name, naming);
-  return given != rings ? followWriter(region, given, name, role) : nameRing(region, name, role);
+  finishNames(region);
+  const uint32_t given = findRing(region, name, naming, unknown);
+  if (given != rings) return followWriter(region, given, name, role);
+  return unknown != rings ? corruptName(unknown) : nameRing(region, name, role);
 }
 
 }  // namespace
@@ -252,8 +317,11 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
   const uint32_t readers = region.layout().geometry.ringReaders;
   for (int look = 0; look < looks; look += 1) {
     uint32_t naming = 0;
-    const uint32_t ring = findRing(region, ringName, naming);
-    if (ring == region.layout().geometry.rings) return Status::failed("missing", "there is no ring of that name");
+    const uint32_t rings = region.layout().geometry.rings;
+    uint32_t unknown = rings;
+    const uint32_t ring = findRing(region, ringName, naming, unknown);
+    if (ring == rings && unknown != rings) return corruptName(unknown);
+    if (ring == rings) return Status::failed("missing", "there is no ring of that name");
     if (damaged(p.observe(region.ring(ring).lead.position))) return corrupt(ringName);
     const auto free = [&](uint32_t i) { return !taken(region, ring, i); };
     const auto take = [&](uint32_t i) { role = takeReader(region, ring, i, name); };

@@ -36,12 +36,12 @@ struct alignas(lineBytes) RingLead {
   uint64_t position;  // frames below are whole
   uint64_t generation;
   uint64_t closedMark;  // of the generation that publishes nothing more
-  uint64_t firstPosition;  // where this generation begins
+  uint64_t announced;   // the position that is published next, ahead of it: between two writers both are the same
   uint64_t frames;
   uint64_t fullEvents;
   uint64_t evictions;
   uint32_t waitsForRoom;
-  uint32_t reserved;
+  uint32_t nameSeal;  // of the name in the claim; 0 no name was ever given
 };
 
 struct alignas(lineBytes) RingTable {

@@ -129,6 +129,7 @@ void RingWriter::publish(bool selfToo) {
   RingLead& lead = region_->ring(role_.ring).lead;
   published_ = position_;
   p.write(lead.frames, frames_);
+  p.publish(lead.announced, published_);
   p.publish(lead.position, published_);
   p.fullFence();
   refreshReaders();

@@ -142,8 +142,10 @@ bool Sequencer::pass(bool commitNow) {
 }
 
 bool Sequencer::adoptTopics() {
-  if (topics_.size() >= g_.topics || p_.observe(region_->topic(topics_.size()).declared) == 0) return false;
-  const TopicSlot slot = p_.copyOut(region_->topic(topics_.size()));
+  TopicView slot{};
+  if (topics_.size() >= g_.topics) return false;
+  // One that was damaged before it was adopted is none: a session that wants it ends as corrupt.
+  if (topicAt(*region_, static_cast<uint32_t>(topics_.size()), slot) != TopicState::declared) return false;
   Topic topic;
   topic.order = slot.order == orderTotal || options_.ignoreSessionOrder ? orderTotal : orderSession;
   topic.kept.assign(g_.indexEntries, Kept{});

@@ -68,6 +68,23 @@ uint32_t descriptorCrc(const Descriptor& descriptor) {
   return crc32c(reinterpret_cast<const uint8_t*>(&descriptor) + from, offsetof(Descriptor, crc) - from);
 }
 
+uint64_t headerSealOf(const Header& header) {
+  constexpr size_t bytes = offsetof(Header, birth) + offsetof(BirthLine, seal);
+  return mix64(crc32c(&header, bytes));
+}
+
+uint64_t topicSealOf(const TopicSlot& topic) {
+  TopicSlot sealed = topic;
+  sealed.declared = 0;
+  sealed.seal = 0;
+  return mix64(uint64_t{crc32c(&sealed, sizeof(sealed))} + 1);
+}
+
+uint32_t nameSealOf(const RingClaim& claim) {
+  const uint32_t seal = crc32c(claim.name, sizeof(claim.name));
+  return seal == 0 ? 1 : seal;
+}
+
 void sealEntry(IndexEntry& entry, uint64_t token) {
   entry.order.token = token;
   entry.place.token = token ^ entryCrcs(entry);

@@ -35,6 +35,13 @@ uint32_t crc32c(const void* bytes, size_t count);
 
 uint32_t descriptorCrc(const Descriptor& descriptor);
 
+// Of what the creator writes into a header.
+uint64_t headerSealOf(const Header& header);
+
+// Of a declared topic, and of a ring's name. Never zero, which is none.
+uint64_t topicSealOf(const TopicSlot& topic);
+uint32_t nameSealOf(const RingClaim& claim);
+
 // The second token of an index entry is the first, mixed with a checksum of each of the entry's lines: no field can
 // change without it.
 void sealEntry(IndexEntry& entry, uint64_t token);

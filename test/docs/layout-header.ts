@@ -5,6 +5,7 @@
 
 export interface Field {
   readonly name: string
+  readonly type: string
   readonly offset: number
   readonly bytes: number
 }
@@ -76,7 +77,7 @@ export class LayoutHeader {
         const alignment = this.#alignments.get(type) ?? 1
         const offset = roundUp(end, alignment)
         const bytes = size * this.#number(count)
-        fields.push({ name: field, offset, bytes })
+        fields.push({ name: field, type, offset, bytes })
         end = offset + bytes
         widest = Math.max(widest, alignment)
       }

@@ -82,12 +82,12 @@ TEST("a region is never created over another, and the attempt leaves nothing") {
   std::shared_ptr<Region> first;
   std::shared_ptr<Region> second;
   CHECK_EQUAL(create(path, first).fault, "none");
-  first->header().birth.reserved[0] = 77;
+  first->header().control.reserved[0] = 77;
   CHECK_EQUAL(create(path, second).fault, "exists");
   CHECK(second == nullptr);
   CHECK_EQUAL(filesLeft(), 1);
   CHECK_EQUAL(attach(path, second).fault, "none");
-  CHECK_EQUAL(second->header().birth.reserved[0], 77);
+  CHECK_EQUAL(second->header().control.reserved[0], 77);
 }
 
 TEST("of many that create one name at a time, exactly one does and no temporary file stays") {

@@ -12,15 +12,15 @@ namespace {
 #define FIELD(Structure, field, may) \
   {#Structure, #field, offsetof(Structure, field), sizeof(Structure::field), sizeof(Structure), (may)}
 
-const std::vector<DamagedField> inLog = {
-    // the creator; looked at when a process attaches
+// The creator writes them; who attaches looks at them, and keeps a copy.
+const std::vector<DamagedField> inHeader = {
     FIELD(Identity, magic, told),
     FIELD(Identity, version, told),
     FIELD(Identity, headerBytes, told),
     FIELD(Identity, layoutHash, told),
     FIELD(Identity, regionBytes, told),
-    FIELD(Identity, regionId, misnamed),
-    FIELD(Identity, bootId, misnamed),
+    FIELD(Identity, regionId, told),
+    FIELD(Identity, bootId, told),
     FIELD(Geometry, brokers, told),
     FIELD(Geometry, clients, told),
     FIELD(Geometry, topics, told),
@@ -34,10 +34,14 @@ const std::vector<DamagedField> inLog = {
     FIELD(Geometry, rings, told),
     FIELD(Geometry, ringReaders, told),
     FIELD(Geometry, ringBytes, told),
-    FIELD(BirthLine, createdMillis, misnamed),
-    FIELD(BirthLine, creatorPid, misnamed),
+    FIELD(BirthLine, createdMillis, told),
+    FIELD(BirthLine, creatorPid, told),
     FIELD(BirthLine, coherence, told),
-    FIELD(BirthLine, creatorPidNamespace, misnamed),
+    FIELD(BirthLine, creatorPidNamespace, told),
+    FIELD(BirthLine, seal, told),
+};
+
+const std::vector<DamagedField> inLog = {
     // the sequencer
     FIELD(ControlLine, epoch, told | delayed),
     FIELD(ControlLine, state, told | delayed),
@@ -54,16 +58,17 @@ const std::vector<DamagedField> inLog = {
     FIELD(ProcessOwner, pidNamespace, misnamed),
     FIELD(ProcessOwner, claiming, misnamed),
     // who declares a topic
-    FIELD(TopicSlot, declared, told | delayed),
+    FIELD(TopicSlot, declared, unharmed),
     FIELD(TopicSlot, order, told),
     FIELD(TopicSlot, ack, told),
     FIELD(TopicSlot, nameLength, told),
+    FIELD(TopicSlot, seal, told),
     FIELD(TopicSlot, name, told),
     // a session's client
-    FIELD(ClientClaim, generation, told | delayed),
-    FIELD(ClientClaim, processGeneration, told),
-    FIELD(ClientClaim, process, told),
-    FIELD(ClientClaim, topic, told),
+    FIELD(ClientClaim, generation, unharmed),
+    FIELD(ClientClaim, processGeneration, unharmed),
+    FIELD(ClientClaim, process, unharmed),
+    FIELD(ClientClaim, topic, unharmed),
     FIELD(ClientClaim, sessionEpoch, unharmed),
     FIELD(ClientClaim, brokerMask, unharmed),
     FIELD(ClientLine, closingGeneration, told),
@@ -99,21 +104,21 @@ const std::vector<DamagedField> inLog = {
     FIELD(BlockHeader, processGeneration, misnamed),
     FIELD(BlockHeader, passes, misnamed),
     FIELD(BlockHeader, commits, misnamed),
-    FIELD(TopicLine::Committed, entries, told | delayed),
-    FIELD(TopicLine::Committed, messages, told | delayed),
-    FIELD(TopicLine::Committed, bytes, told | delayed),
+    FIELD(TopicLine::Committed, entries, delayed),
+    FIELD(TopicLine::Committed, messages, delayed),
+    FIELD(TopicLine::Committed, bytes, delayed),
     FIELD(TopicLine::Committed, seal, delayed),
-    FIELD(TopicLine::Retention, trim, told | delayed),
-    FIELD(TopicLine::Retention, delivered, told | delayed),
-    FIELD(TopicLine::Retention, trimMessages, told | delayed),
+    FIELD(TopicLine::Retention, trim, delayed),
+    FIELD(TopicLine::Retention, delivered, delayed),
+    FIELD(TopicLine::Retention, trimMessages, delayed),
     FIELD(TopicLine::Retention, gatingReader, misnamed),
     FIELD(TopicLine::Retention, firstEntry, unharmed),
     FIELD(TopicLine::Retention, seal, delayed),
-    FIELD(SessionLine::Acknowledged, generation, told | delayed),
+    FIELD(SessionLine::Acknowledged, generation, delayed),
     FIELD(SessionLine::Acknowledged, batches, delayed),
     FIELD(SessionLine::Acknowledged, messages, delayed),
-    FIELD(SessionLine::Acknowledged, endedGeneration, told | delayed),
-    FIELD(SessionLine::Acknowledged, endReason, told),
+    FIELD(SessionLine::Acknowledged, endedGeneration, delayed),
+    FIELD(SessionLine::Acknowledged, endReason, delayed),
     FIELD(SessionLine::Acknowledged, seal, delayed),
     FIELD(SessionLine::Pressure, held, misnamed),
     FIELD(SessionLine::Pressure, heldTotal, misnamed),
@@ -152,20 +157,21 @@ const std::vector<DamagedField> inLog = {
 };
 
 const std::vector<DamagedField> inRings = {
-    FIELD(RingClaim, generation, told),
-    FIELD(RingClaim, processGeneration, told),
-    FIELD(RingClaim, process, told),
-    FIELD(RingClaim, naming, told | delayed),
-    FIELD(RingClaim, name, told | misnamed),
+    FIELD(RingClaim, generation, delayed),
+    FIELD(RingClaim, processGeneration, delayed),
+    FIELD(RingClaim, process, delayed),
+    FIELD(RingClaim, naming, unharmed),
+    FIELD(RingClaim, name, told),
     FIELD(RingClaim, writerSeal, delayed),
     FIELD(RingLead, position, told | delayed),
     FIELD(RingLead, generation, misnamed),
     FIELD(RingLead, closedMark, delayed),
-    FIELD(RingLead, firstPosition, misnamed),
+    FIELD(RingLead, announced, misnamed),
     FIELD(RingLead, frames, misnamed),
     FIELD(RingLead, fullEvents, misnamed),
     FIELD(RingLead, evictions, misnamed),
     FIELD(RingLead, waitsForRoom, delayed),
+    FIELD(RingLead, nameSeal, told),
     FIELD(RingTable, readersVersion, unharmed),
     FIELD(RingReaderClaim, generation, told),
     FIELD(RingReaderClaim, processGeneration, told),
@@ -194,10 +200,39 @@ const std::vector<DamagedField> inRings = {
     FIELD(FrameHeader, correlation, told),
 };
 
+std::string nameOf(const DamagedField& field) { return std::string(field.structure) + "." + field.name; }
+
+std::string shown(unsigned outcome) {
+  return std::string((outcome & told) != 0 ? " told" : "") + ((outcome & delayed) != 0 ? " delayed" : "");
+}
+
 }  // namespace
 
+const std::vector<DamagedField>& headerFields() { return inHeader; }
 const std::vector<DamagedField>& logFields() { return inLog; }
 const std::vector<DamagedField>& ringFields() { return inRings; }
+
+void Findings::add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value) {
+  seen_[nameOf(field)] |= seen.outcome;
+  const unsigned unlisted = seen.outcome & ~field.may;
+  if (seen.wrong.empty() && unlisted == 0) return;
+  problems_.emplace(nameOf(field) + ": " + seen.wrong + shown(unlisted),
+                    std::to_string(value) + ", was " + std::to_string(before));
+}
+
+void Findings::finish(const std::vector<DamagedField>& fields) const {
+  std::string report;
+  for (const auto& [problem, values] : problems_) report += "\n    " + problem + " (" + values + ")";
+  for (const DamagedField& field : fields) {
+    const auto seen = seen_.find(nameOf(field));
+    if (seen == seen_.end()) {
+      report += "\n    " + nameOf(field) + ": was not damaged";
+    } else if (const unsigned never = field.may & told & ~seen->second; never != 0) {
+      report += "\n    " + nameOf(field) + ": never" + shown(never);
+    }
+  }
+  if (!report.empty()) fail(__FILE__, __LINE__, report);
+}
 
 std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random) {
   const uint64_t mask = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,29 @@ struct DamagedField {
   unsigned may;
 };
 
+// What the creator writes, and an attachment goes by; then the log's lines, and the rings'.
+const std::vector<DamagedField>& headerFields();
 const std::vector<DamagedField>& logFields();
 const std::vector<DamagedField>& ringFields();
+
+// What followed one damage: the outcomes, and what must never follow.
+struct Seen {
+  unsigned outcome = unharmed;
+  std::string wrong;
+};
+
+// What followed all damages of a table, held to what it lists: nothing else, and a field whose damage is to be told is
+// told at least once.
+class Findings {
+ public:
+  void add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value);
+  // Fails the test where something was found.
+  void finish(const std::vector<DamagedField>& fields) const;
+
+ private:
+  std::map<std::string, unsigned> seen_;         // by field
+  std::map<std::string, std::string> problems_;  // each with the first value that showed it
+};
 
 // Values that a damage may leave in a word of that many bits.
 std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random);

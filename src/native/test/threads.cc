@@ -1,4 +1,5 @@
 // What happens where the operating system gives no more threads: a typed fault, and nothing half begun.
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,12 +12,26 @@ namespace ringfence::test {
 
 namespace {
 
-// The limit does not bind the superuser, so this process becomes another user's.
-void withoutThreads() {
-  const rlimit none{0, 0};
-  CHECK_EQUAL(setrlimit(RLIMIT_NPROC, &none), 0);
-  if (geteuid() == 0) CHECK_EQUAL(setuid(65534), 0);
-}
+// The limit does not bind the superuser, so this process becomes another user's. What looks for leaks at its end needs a
+// thread, and to look at this process.
+class WithoutThreads {
+ public:
+  WithoutThreads() {
+    CHECK_EQUAL(getrlimit(RLIMIT_NPROC, &before_), 0);
+    const rlimit none{0, before_.rlim_max};
+    CHECK_EQUAL(setrlimit(RLIMIT_NPROC, &none), 0);
+    if (geteuid() == 0) CHECK_EQUAL(setuid(65534), 0);
+  }
+  ~WithoutThreads() {
+    setrlimit(RLIMIT_NPROC, &before_);
+    prctl(PR_SET_DUMPABLE, 1);
+  }
+  WithoutThreads(const WithoutThreads&) = delete;
+  WithoutThreads& operator=(const WithoutThreads&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 void expectRefused(const Status& status) {
   CHECK_EQUAL(status.fault, "system");
@@ -26,7 +41,7 @@ void expectRefused(const Status& status) {
 
 TEST("where no thread can be had a server is refused, and nothing of it is begun") {
   const auto region = anonymousRegion(tinyGeometry());
-  withoutThreads();
+  const WithoutThreads none;
   {
     Sequencer sequencer(region, TestLog::threaded());
     expectRefused(sequencer.start());
@@ -40,7 +55,7 @@ TEST("where no thread can be had a server is refused, and nothing of it is begun
 
 TEST("where no thread can be had a waiter is refused, and its region can be closed") {
   const auto region = anonymousRegion(tinyGeometry());
-  withoutThreads();
+  const WithoutThreads none;
   {
     Waiter waiter(region, [] {});
     expectRefused(waiter.start());
@@ -50,7 +65,7 @@ TEST("where no thread can be had a waiter is refused, and its region can be clos
 }
 
 TEST("where no thread can be had nothing is measured") {
-  withoutThreads();
+  const WithoutThreads none;
   RoundTrips trips{};
   expectRefused(futexRoundTrips(10, trips));
   expectRefused(ringRoundTrips(10, true, trips));
