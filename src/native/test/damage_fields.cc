@@ -65,7 +65,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(TopicSlot, seal, told),
     FIELD(TopicSlot, name, told),
     // a session's client
-    FIELD(ClientClaim, generation, unharmed),
+    FIELD(ClientClaim, generation, told),
     FIELD(ClientClaim, processGeneration, unharmed),
     FIELD(ClientClaim, process, unharmed),
     FIELD(ClientClaim, topic, unharmed),
