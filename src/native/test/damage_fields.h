@@ -42,7 +42,7 @@ struct Seen {
 };
 
 // What followed all damages of a table, held to what it lists: nothing else, and a field whose damage is to be told is
-// told at least once.
+// told at least once, where all values were tried.
 class Findings {
  public:
   void add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value);
@@ -54,7 +54,7 @@ class Findings {
   std::map<std::string, std::string> problems_;  // each with the first value that showed it
 };
 
-// Values that a damage may leave in a word of that many bits.
+// Values that a damage may leave in a word of that many bits; under a sanitizer some of them, others each time.
 std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random);
 
 }  // namespace ringfence::test

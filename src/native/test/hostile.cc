@@ -166,13 +166,13 @@ TEST("counts that contradict each other are no frontier: a reader stops, it neit
       line.retention.seal = sealOf(line.retention);
       line.committed.seal = sealOf(line.committed);
       for (const From from : {From::start, From::end, From::position}) {
-        const auto reader = log.reader(topic, from, committed / 2);
+        const auto reader = log.reader(topic, from, committed / 2, 1);
         if (reader == nullptr) continue;
         BatchView views[64];
         const int32_t count = reader->poll(views, 64);
         for (int32_t i = 0; i < count; i += 1) checkView(*log.region(), views[i]);
       }
-      log.reader(topic, From::start);  // whoever was refused has given its slot back
+      log.reader(topic, From::start, 0, 1);  // whoever was refused has given its slot back
     }
   }
 }
@@ -298,7 +298,7 @@ class Reckless {
     if (!random_.oneIn(20)) return;
     reader_.reset();
     if (!claimReader(*log_.region(), topic_, "reckless", claim).ok()) return;
-    reader_ = std::make_unique<IndexReader>(log_.region(), topic_, claim);
+    reader_ = std::make_unique<IndexReader>(log_.region(), topic_, claim, 1);
     if (!reader_->attach(static_cast<From>(random_.below(3)), random_.below(100)).ok()) reader_.reset();
   }
 

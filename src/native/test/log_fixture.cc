@@ -133,10 +133,10 @@ std::unique_ptr<LaneWriter> TestLog::admit(const Claim& claim) {
 
 std::unique_ptr<LaneWriter> TestLog::open(uint32_t topic) { return admit(claim(topic)); }
 
-std::unique_ptr<IndexReader> TestLog::reader(uint32_t topic, From from, uint64_t position) {
+std::unique_ptr<IndexReader> TestLog::reader(uint32_t topic, From from, uint64_t position, int pauses) {
   Claim claim;
   CHECK_EQUAL(claimReader(*region_, topic, "reader", claim).fault, "none");
-  auto reader = std::make_unique<IndexReader>(region_, topic, claim);
+  auto reader = std::make_unique<IndexReader>(region_, topic, claim, pauses);
   return reader->attach(from, position).ok() ? std::move(reader) : nullptr;
 }
 

@@ -59,7 +59,8 @@ class TestLog {
   // Claims a session and waits until it may write.
   std::unique_ptr<LaneWriter> open(uint32_t topic);
   std::unique_ptr<LaneWriter> admit(const Claim& claim);
-  std::unique_ptr<IndexReader> reader(uint32_t topic, From from, uint64_t position = 0);
+  // Null where it is refused, which takes `pauses` milliseconds where a line stays damaged.
+  std::unique_ptr<IndexReader> reader(uint32_t topic, From from, uint64_t position = 0, int pauses = 250);
   LaneLine& laneLine(const LaneWriter& writer, uint32_t broker);
   SessionLine& sessionLine(const Claim& claim);
 

@@ -97,7 +97,7 @@ int attachedWhile(const std::function<void()>& opened) {
     std::shared_ptr<Region> region;
     const Status status = Region::attach({path(), "client", false}, region);
     if (!status.ok()) _exit(std::string(status.fault) == "missing" ? 1 : 2);
-    _exit(region->header().birth.reserved[0] == 77 ? 3 : 4);
+    _exit(region->header().control.reserved[0] == 77 ? 3 : 4);
   });
   child.untilPaused();
   const int before = child.timesOpen(path());
@@ -117,7 +117,7 @@ TEST("a region whose name becomes another's while it is attached to gives way to
   const int code = attachedWhile([&] {
     creator->close();
     next = create();
-    next->header().birth.reserved[0] = 77;
+    next->header().control.reserved[0] = 77;
   });
   CHECK_EQUAL(code, 3);
 }

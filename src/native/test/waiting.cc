@@ -88,10 +88,10 @@ TEST("no wake-up is lost in 200,000 rounds between two that wait for each other"
   Sleeper sleepers[2] = {Sleeper(first), Sleeper(second)};
   const uint64_t rounds = 200'000 / slowness;
   std::thread other([&] {
-    auto& counts = second->header().birth.reserved;
+    auto& counts = second->header().control.reserved;
     ping(*second, sleepers[1], counts[0], counts[1], rounds, 20);
   });
-  auto& counts = first->header().birth.reserved;
+  auto& counts = first->header().control.reserved;
   ping(*first, sleepers[0], counts[1], counts[0], rounds, 21);
   other.join();
   CHECK(sleepers[0].late() + sleepers[1].late() < 20);
