@@ -145,7 +145,10 @@ bool RingReader::rejoin() {
   return true;
 }
 
+// Nothing comes any more to a reader that is closed, or whose region is: a closed region reads as zeros, which name no
+// writer that could be gone.
 bool RingReader::ended(uint64_t read) const {
+  if (over()) return true;
   const Publication& p = region_->publication();
   const RingSlot& ring = region_->ring(role_.ring);
   if (p.observe(ring.lead.position) > read) return false;
