@@ -21,12 +21,16 @@ const crashes: Readonly<Record<string, () => void>> = {
 }
 
 const work = Effect.gen(function*() {
-  const { publish, self } = yield* Coordinator
+  const { awaitMembers, publish, self } = yield* Coordinator
   const crash = crashes[job]
-  yield* publish(crash === undefined ? job : `${self.name} ${self.occurrence}`)
+  // Of those who meet there are several: a name is one member's.
+  yield* publish(crash === undefined && job !== "barrier" ? job : `${self.name} ${self.occurrence}`)
   if (crash !== undefined && self.occurrence === 0) return yield* Effect.sync(crash)
   if (crash !== undefined) yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))
-  if (job === "barrier") yield* Barrier.use((barrier) => barrier.enter("meet"))
+  if (job === "barrier") {
+    yield* awaitMembers(({ length }) => length === 4)
+    yield* Barrier.use((barrier) => barrier.enter("meet"))
+  }
   if (job === "wedge") return yield* Effect.sync(forever)
   if (job === "hang") yield* Effect.sync(() => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
   return yield* Effect.never
