@@ -329,6 +329,8 @@ export interface Native {
   openLanes(region: RegionHandle, topic: number): LanesHandle
   /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
   sessionsEnding(region: RegionHandle): number
+  /** Places of the topic's readers that come free as soon as the sequencer looks: their processes are dead. */
+  readersEnding(region: RegionHandle, topic: number): number
   lanesInfo(lanes: LanesHandle): { readonly sessionId: number; readonly slot: number; readonly generation: number }
   lanesReady(lanes: LanesHandle): boolean
   /** Offset in the lane's buffer, -1 when the lane is full. */

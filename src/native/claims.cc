@@ -139,6 +139,25 @@ uint32_t sessionsEnding(const Region& region) {
   return ending;
 }
 
+uint32_t readersEnding(const Region& region, uint32_t topic) {
+  const Publication& p = region.publication();
+  const uint64_t epoch = epochOf(region);
+  uint32_t ending = 0;
+  for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
+    const ReaderSlot& slot = region.reader(topic, i);
+    // SYNC: pairs with the publish in claimReader: what says whose it is was written before the generation.
+    const uint64_t generation = p.observe(slot.claim.generation);
+    const ReaderClaim claim = p.copyOut(slot.claim);
+    if (generation == 0 || claim.generation != generation) continue;
+    if (p.observe(slot.line.detachedGeneration) == generation) continue;
+    if (p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation) continue;
+    if (region.processAlive(claim.process, claim.processGeneration)) continue;
+    // Taken again in between, it is a living reader's.
+    if (p.observe(slot.claim.generation) == generation) ending += 1;
+  }
+  return ending;
+}
+
 // SYNC: `generation` is published last and pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead.
 Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim) {
   const Publication& p = region.publication();

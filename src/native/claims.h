@@ -38,5 +38,7 @@ Status claimReader(Region& region, uint32_t topic, const std::string& name, Clai
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation);
 // Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead.
 uint32_t sessionsEnding(const Region& region);
+// Reader slots of the topic that come free as soon as the sequencer looks: their processes are dead.
+uint32_t readersEnding(const Region& region, uint32_t topic);
 
 }  // namespace ringfence

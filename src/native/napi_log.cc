@@ -77,6 +77,14 @@ napi_value endingSessions(napi_env env, napi_callback_info info) {
   return handle == nullptr ? nothing(env) : count(env, sessionsEnding(*handle->region));
 }
 
+// readersEnding(region, topic): slots of the topic's readers that come free as soon as the sequencer looks
+napi_value endingReaders(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  RegionHandle* handle = openRegion(arguments, 0);
+  if (handle == nullptr || arguments.word(1) >= handle->region->layout().geometry.topics) return nothing(env);
+  return count(env, readersEnding(*handle->region, arguments.word(1)));
+}
+
 napi_value lanesInfo(napi_env env, napi_callback_info info) {
   const auto* writer = owned<LaneWriter>(Arguments(env, info), 0);
   if (writer == nullptr) return nothing(env);
@@ -545,6 +553,7 @@ void registerLog(napi_env env, napi_value exports) {
   method(env, exports, "declareTopic", declare);
   method(env, exports, "openLanes", openLanes);
   method(env, exports, "sessionsEnding", endingSessions);
+  method(env, exports, "readersEnding", endingReaders);
   method(env, exports, "lanesInfo", lanesInfo);
   method(env, exports, "lanesReady", lanesReady);
   method(env, exports, "laneBegin", laneBegin);

@@ -831,6 +831,8 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
       session.endReason = endDied;
       changed = true;
     }
+    // A topic that no session publishes to yet has readers all the same.
+    adoptTopics();
     for (uint32_t t = 0; t < topics_.size(); t += 1) {
       for (uint32_t i = 0; i < g_.readers; i += 1) {
         const ReaderSlot& slot = region_->reader(t, i);

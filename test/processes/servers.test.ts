@@ -19,6 +19,7 @@ import { Stamped } from "./stamped.ts"
 
 const Declared = Stamped.topic
 const clients = smallGeometry.clients ?? 0
+const readers = smallGeometry.readers ?? 0
 const record = new Uint8Array(256)
 
 /** A client of a server that is a process of its own. What a killed one leaves is removed at the end. */
@@ -151,6 +152,29 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         for (let i = 1; i < clients; i += 1) yield* Publisher.open(Declared)
         const full = yield* Effect.flip(Publisher.open(Declared))
         assert.isTrue(full._tag === "RegionError" && full.fault === "full")
+      }))))
+
+  it.live("a full table of readers of which one is dead is waited for, and a stopped server is named", () =>
+    served("readers", (server) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { region } = yield* Effect.map(CxlMemory.CxlMemory, ({ info }) => ({ region: info.name }))
+        const reader = yield* start("subscribe", region, { name: "dead" })
+        yield* reader.ready
+        for (let i = 1; i < readers; i += 1) yield* Subscriber.open(Declared)
+        const full = yield* Effect.flip(Effect.scoped(Subscriber.open(Declared)))
+        assert.isTrue(full._tag === "RegionError" && full.fault === "full", full.message)
+        yield* stop(server)
+        yield* kill(reader)
+        const begun = performance.now()
+        const error = yield* Effect.flip(Effect.scoped(Subscriber.open(Declared)))
+        assert.isBelow(performance.now() - begun, 6000)
+        assert.isTrue(error._tag === "RegionError" && error.fault === "notAnswering", error.message)
+        assert.include(error.message, "all 4 reader slots of the topic are taken, 1 of them by readers that are dead")
+        assert.include(error.message, `(pid ${server.pid}, "actor") is attached but does not answer`)
+        assert.include(error.message, `kill -CONT ${server.pid}`)
+        const opening = yield* Effect.forkChild(Subscriber.open(Declared), { startImmediately: true })
+        server.signal("SIGCONT")
+        yield* Fiber.join(opening)
       }))))
 
   it.live("a scope that closes over a stopped server closes at once", () =>

@@ -1,11 +1,14 @@
 /**
  * Subscribers over shared memory: a reader publishes its cursor, and from then on nothing it has not released is reused.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { isFault, type ReaderHandle } from "../../native/binding.ts"
-import type { RegionError } from "../../services/CxlMemory.ts"
+import { RegionError } from "../../services/CxlMemory.ts"
+import type { LogLost } from "../../services/Sequencer.ts"
+import { unanswered } from "../../services/Server.ts"
 import {
   checkSubscriberOptions,
   defaultFrom,
@@ -30,11 +33,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
           // What a server that ended in good order has left is whole: it is read to its end.
           if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
           const { index, name } = yield* openTopic(region, topic, options?.mustExist === true || lost !== undefined)
-          const reader = yield* Effect.catchIf(
-            openReader(region, index, name, options),
-            (error) => error._tag === "RegionError" && error.fault === "full",
-            (full) => Effect.fail(region.waiter.lost() ?? full)
-          )
+          const reader = yield* openFreed(region, index, openReader(region, index, name, options))
           return yield* makeSubscriber(topic, reader, options)
         })
     }))
@@ -69,4 +68,40 @@ export const openReader = (
     (opened) =>
       opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
   )
+}
+
+// --- internal ---
+
+/** The sequencer ends dead readers several times a second, where it runs. */
+const freedMillis = 3000
+const lookMillis = 2
+
+// The place of a reader whose process is dead comes free when the sequencer has seen that: a full table is looked at again
+// while there are such, and once more after the last of them was seen.
+const openFreed = <A, E, R>(
+  region: Region,
+  topic: number,
+  opening: Effect.Effect<A, E | RegionError, R>
+): Effect.Effect<A, E | RegionError | LogLost, R> =>
+  Effect.flatMap(Clock.currentTimeMillis, (begun) => {
+    const trial = (isLast: boolean): Effect.Effect<A, E | RegionError | LogLost, R> =>
+      Effect.catchIf(opening, isFull, (full) =>
+        Effect.gen(function*() {
+          const lost = region.waiter.lost()
+          if (lost !== undefined) return yield* Effect.fail(lost)
+          const dead = region.native.readersEnding(region.handle, topic)
+          if (dead === 0 && isLast) return yield* Effect.fail(full)
+          if ((yield* Clock.currentTimeMillis) - begun > freedMillis) return yield* notFreed(region, full, dead)
+          if (dead > 0) yield* Effect.sleep(lookMillis)
+          return yield* trial(dead === 0)
+        }))
+    return trial(false)
+  })
+
+const isFull = (error: unknown): error is RegionError => error instanceof RegionError && error.fault === "full"
+
+const notFreed = ({ waiter }: Region, full: RegionError, dead: number): RegionError => {
+  const { detail, hint } = unanswered(waiter.server())
+  const held = `${full.detail}, ${dead} of them by readers that are dead, and were not freed within ${freedMillis} ms`
+  return new RegionError({ fault: "notAnswering", region: full.region, detail: `${held}: ${detail}`, hint })
 }

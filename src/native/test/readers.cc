@@ -224,10 +224,12 @@ TEST("a reader that detaches, or dies, holds nothing back any more and gives its
       reader.detach();
     } else {
       other->close();
+      CHECK_EQUAL(readersEnding(*log.region(), topic), 1U);
       const auto ended = log.sequencer().endDead();
       CHECK_EQUAL(ended.size(), 1);
       CHECK_EQUAL(ended[0].name, "victim");
     }
+    CHECK_EQUAL(readersEnding(*log.region(), topic), 0U);
     log.settle();
     publishMany(log, publishing, sequence, 20);
     sequence += 20;
@@ -241,6 +243,7 @@ TEST("a reader's slot is claimed by one at a time, and a full table is a typed f
   for (uint32_t i = 0; i < log.geometry().readers; i += 1) readers.push_back(log.reader(topic, From::start));
   Claim claim;
   CHECK_EQUAL(claimReader(*log.region(), topic, "extra", claim).fault, "full");
+  CHECK_EQUAL(readersEnding(*log.region(), topic), 0U);
   readers[2]->detach();
   CHECK_EQUAL(claimReader(*log.region(), topic, "extra", claim).fault, "none");
   CHECK_EQUAL(claim.slot, 2);
