@@ -90,7 +90,7 @@ describe.skipIf(process.platform !== "linux")("demo barrier", () => {
       const named = report.iterations.map(({ departed }) => departed.join())
       assert.deepStrictEqual(named, Array.from({ length: 30 }, (_, i) => i === 19 ? "member-2" : ""))
       assert.strictEqual(missingIn(report), 0)
-      assert.include(report.checks.map(({ name }) => name), "the iteration of the death takes at most 300 ms more")
+      assert.include(report.checks.map(({ name }) => name), "the iteration of the death takes at most 300.0 ms more")
     }))
 
   it.live("refuses what cannot be done before anything starts", () =>
