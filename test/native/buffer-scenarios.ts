@@ -347,7 +347,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   "double-load": async () => {
     // A second copy of the package, as two dependencies may bring.
     const folder = mkdtempSync(join(tmpdir(), "ringfence-load-"))
-    for (const file of ["src/native/binding.ts", "build/Release/ringfence.node"]) {
+    for (const file of ["src/native/binding.ts", "src/native/prebuilds.ts", "build/Release/ringfence.node"]) {
       cpSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), join(folder, file))
     }
     const binding = await import(join(folder, "src/native/binding.ts")) as { readonly load: typeof load }

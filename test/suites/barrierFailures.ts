@@ -57,6 +57,43 @@ export const barrierFailuresSuite = (family: SwarmFamily): void => {
         })
     )
 
+    swarmTest(
+      family,
+      "what a dead member had sent before it arrived stays a target, though its slot has its next member by then",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          // The coordinator neither hears the arrival nor notices the death before the slot is another's.
+          const unaware = (ring: Ring["Service"]): Ring["Service"] => ({
+            ...holding((name) => name.startsWith("control/"), hold)(ring),
+            lives: () => 0
+          })
+          const members = yield* joinAll(
+            swarm,
+            3,
+            (index) => index === 0 ? { over: unaware, livenessInterval: 60_000 } : {}
+          )
+          const mortal = at(members, 2)
+          const { ring } = mortal.core.mesh.target()
+          hold.held = true
+          for (const value of [1, 2, 3]) yield* mortal.messenger.send(Tick, value)
+          yield* staysWaiting(family, yield* fork(mortal.barrier.enter("b")))
+          yield* mortal.kill
+          const joining = yield* fork(swarm.join("next"))
+          yield* staysWaiting(family, joining)
+          hold.held = false
+          const results = yield* withinOneSecond(yield* fork(enterAll(members.slice(0, 2), "b")))
+          assert.deepStrictEqual(results.map(departedOf), [[mortal.id], [mortal.id]])
+          for (const { targets } of results) {
+            assert.isTrue(
+              targets.some((target) => target.ring === ring && target.position > 0),
+              JSON.stringify(targets)
+            )
+          }
+          assert.strictEqual((yield* joined(family, joining)).id.slot, mortal.id.slot)
+        })
+    )
+
     for (const mode of fences) {
       swarmTest(
         family,
