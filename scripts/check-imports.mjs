@@ -1,6 +1,6 @@
 // Keeps the direction of imports, the one door to the native module, and the one home of shared atomics.
 //
-//   programs → layers → services;  layers/native → native/binding.ts;  index.ts → layers, services
+//   bench → programs → layers → services;  layers/native → native/binding.ts;  index.ts → layers, services
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -37,14 +37,21 @@ const mayImport = {
   services: ["services"],
   native: ["native"],
   test: ["test", "layers", "services", "native", "index"],
-  bench: ["bench", "layers", "services", "native", "index"]
+  bench: ["bench", "programs", "layers", "services"]
 }
+
+/** What the benchmarks share with the programs; the commands themselves are no library. */
+const sharedPrograms = /^src\/programs\/(?:cli|processes|measure|log-trial|barrier-trial)\//
 
 const refuse = (from, to) => {
   const part = partOf(from)
   const target = partOf(to)
-  if (to === binding && part === "layers") {
-    return from.startsWith("src/layers/native/") ? undefined : `only src/layers/native may import ${binding}`
+  if (to === binding && (part === "layers" || part === "bench")) {
+    if (/^(?:src\/layers\/native|bench\/machine)\//.test(from)) return undefined
+    return `only src/layers/native and bench/machine may import ${binding}`
+  }
+  if (part === "bench" && target === "programs" && !sharedPrograms.test(to)) {
+    return `bench may import only the shared folders of programs, not ${to}`
   }
   const allowed = mayImport[part]
   if (allowed === undefined) return `${part} is not a known part of src: ${Object.keys(mayImport).join(", ")}`

@@ -3,7 +3,6 @@
  */
 export * as CxlMemory from "./layers/CxlMemory.ts"
 export * as Log from "./layers/Log.ts"
-export * as Machine from "./layers/Machine.ts"
 export * as Regions from "./layers/Regions.ts"
 export * as RingRpc from "./layers/RingRpc.ts"
 export * as Rings from "./layers/Rings.ts"

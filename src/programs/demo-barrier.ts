@@ -5,15 +5,23 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { BarrierMode } from "../services/Barrier.ts"
-import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
-import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
-import * as FencePlan from "./fence-plan.ts"
-import * as FenceReport from "./fence-report.ts"
-import { run } from "./fence-run.ts"
-import { countFlag, millisFlag, writtenMillis } from "./quantities.ts"
-import { printReport } from "./report.ts"
-import { writeNotice } from "./standard-streams.ts"
-import { lines } from "./usage.ts"
+import * as FencePlan from "./barrier-trial/plan.ts"
+import * as FenceReport from "./barrier-trial/report.ts"
+import { run } from "./barrier-trial/run.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./cli/checks.ts"
+import { printReport } from "./cli/report.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
+import { writeNotice } from "./cli/streams.ts"
+import { countFlag, millisFlag, writtenMillis } from "./cli/units.ts"
+import { lines } from "./cli/usage.ts"
 
 const settings = {
   members: setting("members", (name) => countFlag(name, 32), {

@@ -5,16 +5,24 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { ChecksFailed, codeOfChecks, namesOfFailed } from "./checks.ts"
-import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "./cli/checks.ts"
+import { printReport } from "./cli/report.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
+import { writeNotice } from "./cli/streams.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag, writtenMillis } from "./cli/units.ts"
+import { lines } from "./cli/usage.ts"
 import { demoBarrier } from "./demo-barrier.ts"
-import * as DemoPlan from "./demo-plan.ts"
-import * as DemoReport from "./demo-report.ts"
-import { run } from "./demo-run.ts"
-import { bytesFlag, countFlag, formatBytes, millisFlag, writtenMillis } from "./quantities.ts"
-import { printReport } from "./report.ts"
-import { writeNotice } from "./standard-streams.ts"
-import { lines } from "./usage.ts"
+import * as DemoPlan from "./demo/plan.ts"
+import * as DemoReport from "./demo/report.ts"
+import { run } from "./demo/run.ts"
 
 const tooSmall = () => "a record has at least one byte"
 

@@ -9,25 +9,33 @@ import * as Stdio from "effect/Stdio"
 import { CxlMemory } from "../services/CxlMemory.ts"
 import { Publisher, type PublisherHandle, RecordTooLarge } from "../services/Publisher.ts"
 import * as Topic from "../services/Topic.ts"
-import { asClient } from "./client.ts"
-import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
-import { type Input, openInputs } from "./publish-input.ts"
-import { sendRecords } from "./publish-records.ts"
+import { asClient } from "./cli/log-client.ts"
+import { foreignSetting } from "./cli/region-access.ts"
+import { printEventAside, printReport } from "./cli/report.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
+import { writeNotice } from "./cli/streams.ts"
+import { type Target, targetOf, targetSettings } from "./cli/target.ts"
+import { declaredTopic, levelSettings } from "./cli/topic-flags.ts"
+import { bytesFlag, millisFlag, writtenMillis } from "./cli/units.ts"
+import { lines } from "./cli/usage.ts"
+import { type Input, openInputs } from "./publish/input.ts"
+import { lineCutter, pieceCutter } from "./publish/record-splitter.ts"
 import {
   describePublished,
   describeSoFar,
   publishedReport,
   publishedSoFar,
   type PublishTally
-} from "./publish-report.ts"
-import { bytesFlag, millisFlag, writtenMillis } from "./quantities.ts"
-import { lineCutter, pieceCutter } from "./record-cutter.ts"
-import { foreignSetting } from "./region-access.ts"
-import { printEventAside, printReport } from "./report.ts"
-import { writeNotice } from "./standard-streams.ts"
-import { type Target, targetOf, targetSettings } from "./target.ts"
-import { declaredTopic, levelSettings } from "./topic-flags.ts"
-import { lines } from "./usage.ts"
+} from "./publish/report.ts"
+import { sendRecords } from "./publish/send.ts"
 
 const tooSmall = () => "a record has at least one byte"
 

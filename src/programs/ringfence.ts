@@ -2,28 +2,17 @@
 /**
  * `ringfence`: serve, publish, subscribe, members of a swarm, and programs that show and measure both.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as CliConfig from "effect/cli/CliConfig"
-import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 
-import { bench } from "./bench.ts"
-import { joinNegativeValues } from "./command-line.ts"
+import { exitCodesText } from "./cli/exit.ts"
+import { runCommand } from "./cli/run-command.ts"
+import { lines } from "./cli/usage.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
-import { exitCodesText, reportFailure } from "./exit.ts"
-import { layerLogLines } from "./log-lines.ts"
-import { runMain } from "./main.ts"
 import { publish } from "./publish.ts"
 import { serve } from "./serve.ts"
-import { quietStreams } from "./standard-streams.ts"
 import { subscribe } from "./subscribe.ts"
 import { swarm } from "./swarm.ts"
-import { lines, presenter } from "./usage.ts"
-import { version } from "./version.ts"
 
 const ringfence = Command.make("ringfence").pipe(
   Command.withDescription(
@@ -40,21 +29,7 @@ const ringfence = Command.make("ringfence").pipe(
       `Exit codes: ${exitCodesText}.`
     )
   ),
-  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo, bench])
+  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo])
 )
 
-const layer = Layer.mergeAll(
-  NodeServices.layer,
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] }),
-  CliOutput.layerPresenter(presenter),
-  layerLogLines
-)
-
-process.argv.splice(2, Infinity, ...joinNegativeValues(process.argv.slice(2)))
-
-quietStreams.pipe(
-  Effect.andThen(Command.run(ringfence, { version: version() })),
-  reportFailure,
-  Effect.provide(layer),
-  runMain
-)
+runCommand(ringfence)

@@ -9,16 +9,24 @@ import * as Option from "effect/Option"
 import type { IndexedBatch } from "../services/Lane.ts"
 import { defaultFrom, type From, Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
 import { TopicUnknown } from "../services/Topic.ts"
-import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./batch-bytes.ts"
-import { asClient } from "./client.ts"
-import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
-import { plural } from "./quantities.ts"
-import { foreignSetting } from "./region-access.ts"
-import { printReportAside } from "./report.ts"
-import { writeNotice, writeOutput } from "./standard-streams.ts"
-import { targetOf, targetSettings } from "./target.ts"
-import { declaredTopic, knownTopics } from "./topic-flags.ts"
-import { lines } from "./usage.ts"
+import { asClient } from "./cli/log-client.ts"
+import { foreignSetting } from "./cli/region-access.ts"
+import { printReportAside } from "./cli/report.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
+import { writeNotice, writeOutput } from "./cli/streams.ts"
+import { targetOf, targetSettings } from "./cli/target.ts"
+import { declaredTopic, knownTopics } from "./cli/topic-flags.ts"
+import { plural } from "./cli/units.ts"
+import { lines } from "./cli/usage.ts"
+import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./subscribe/record-bytes.ts"
 
 const parseFrom = (text: string): Option.Option<From> => {
   if (text === "start" || text === "end") return Option.some(text)

@@ -15,15 +15,23 @@ import * as Regions from "../layers/Regions.ts"
 import * as Swarm from "../layers/Swarm.ts"
 import { Coordinator } from "../services/Coordinator.ts"
 import { type ChildExit, type Custody, Spawner } from "../services/Spawner.ts"
-import { entryPath } from "./children.ts"
-import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting, type ValuesOf } from "./config.ts"
-import { Ending } from "./main.ts"
-import { bytesFlag, countFlag, formatBytes, millisFlag } from "./quantities.ts"
-import { foreignSetting } from "./region-access.ts"
-import { printEvent } from "./report.ts"
-import { describeSwarmEvent, type SwarmEvent } from "./swarm-events.ts"
-import { flagsTo, targetSettings } from "./target.ts"
-import { lines } from "./usage.ts"
+import { Ending } from "./cli/main.ts"
+import { foreignSetting } from "./cli/region-access.ts"
+import { printEvent } from "./cli/report.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
+import { flagsTo, targetSettings } from "./cli/target.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag } from "./cli/units.ts"
+import { lines } from "./cli/usage.ts"
+import { programBeside } from "./processes/protocol.ts"
+import { describeSwarmEvent, type SwarmEvent } from "./swarm/events.ts"
 
 /** There is no such swarm to join, or there is one already. */
 export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("SwarmUnavailable", {
@@ -238,7 +246,7 @@ const spawnOthers = ({ recover, region, spawn }: Values, name: string, say: Say)
     const spawner = yield* Spawner
     const children = yield* spawner.spawnAll(spawn, {
       name: `${name}-child`,
-      entry: entryPath("ringfence"),
+      entry: programBeside(import.meta.url, "ringfence"),
       args: ["swarm", "--region", region, "--quiet"],
       ...recover ? { recovery: {} } : {}
     })

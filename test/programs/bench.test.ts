@@ -22,13 +22,16 @@ interface Report {
   readonly disagreeing: ReadonlyArray<string>
 }
 
+const rig = "bench/main.ts"
+
 const minutes = 60_000
 
 /** The only group of the only round. */
 const groupOf = (args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const { code, stderr, text } = yield* run(["bench", ...args, "--attempts", "1", "--json"], {
-      patience: "100 seconds"
+    const { code, stderr, text } = yield* run([...args, "--attempts", "1", "--json"], {
+      patience: "100 seconds",
+      program: rig
     })
     assert.strictEqual(code, 0, stderr)
     const report = JSON.parse(text) as Report
@@ -146,8 +149,8 @@ describe.skipIf(process.platform !== "linux")("bench rpc", () => {
 describe.skipIf(process.platform !== "linux")("benchmarks", () => {
   it.live("show goals beside what was reached, with ranges over several runs", () =>
     Effect.gen(function*() {
-      const args = ["bench", "ring", "--only", "asleep", "--trips", "2000", "--runs", "2", "--attempts", "1"]
-      const { code, stderr, text } = yield* run(args, { patience: "100 seconds" })
+      const args = ["ring", "--only", "asleep", "--trips", "2000", "--runs", "2", "--attempts", "1"]
+      const { code, stderr, text } = yield* run(args, { patience: "100 seconds", program: rig })
       assert.strictEqual(code, 0, stderr)
       assert.match(text, /^  ring, park +p50 [\d.]+ .s/m)
       // Nothing is held against a goal when the placement flipped.
@@ -158,7 +161,7 @@ describe.skipIf(process.platform !== "linux")("benchmarks", () => {
   it.live("refuse what they do not know", () =>
     Effect.gen(function*() {
       const refused = (args: ReadonlyArray<string>, line: RegExp) =>
-        Effect.map(run(["bench", ...args]), ({ code, stderr, text }) => {
+        Effect.map(run(args, { program: rig }), ({ code, stderr, text }) => {
           assert.match(stderr, line)
           assert.deepStrictEqual([code, text], [2, ""])
         })
@@ -172,7 +175,7 @@ describe.skipIf(process.platform !== "linux")("benchmarks", () => {
   it.live("end cleanly when they are interrupted, and take their children with them", () =>
     Effect.gen(function*() {
       for (const args of [["barrier", "--only", "4", "--idle", "60s"], ["ring", "--only", "64B"], ["rpc"]]) {
-        const program = yield* start(["bench", ...args])
+        const program = yield* start(args, { program: rig })
         yield* untilTrue("a child at work", () => childrenOf(program.pid).length > 0)
         const children = childrenOf(program.pid)
         program.signal("SIGINT")

@@ -18,7 +18,8 @@ const batches = `
   }
 `
 
-const seen = (list: string): unknown => inModule("order-check", `${batches} return seen([${list}])`)
+const seen = (list: string): unknown =>
+  inModule("src/programs/log-trial/order-check", `${batches} return seen([${list}])`)
 
 describe("order check", () => {
   it("accepts sessions that are interleaved in their order", () => {
@@ -47,7 +48,7 @@ describe("order check", () => {
 describe("content check", () => {
   it("tells every changed byte, another place and another session", () => {
     const wrong = inModule(
-      "validate-content",
+      "bench/soak/log-content",
       `const content = new module.SessionContent(3)
        const record = Buffer.alloc(module.recordBytes)
        const view = new DataView(record.buffer, record.byteOffset, record.byteLength)

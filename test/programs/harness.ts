@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array
   /** For programs that start many others. */
   readonly patience?: Duration.Input
+  /** Another entry than `ringfence`: its path in the repository. */
+  readonly program?: string
 }
 
 /** Far more than most things here take, and less than a test may. */
@@ -142,7 +144,9 @@ export const start = (
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(node, [ringfence, ...args], { env: { ...process.env, ...options.env } })
+      const child = spawn(node, [join(root, options.program ?? "src/programs/ringfence.ts"), ...args], {
+        env: { ...process.env, ...options.env }
+      })
       const program = new Program(child, options.patience)
       if (options.input !== undefined) program.endInput(options.input)
       return program
@@ -235,7 +239,6 @@ export const isAlive = (pid: number): boolean => {
 let counter = 0
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const ringfence = join(root, "src/programs/ringfence.ts")
 
 // The test runner itself may run on an older Node, which does not take types away.
 const own = join(root, "node_modules/.bin/node")

@@ -17,7 +17,7 @@ const samples = `
 describe("latency histogram", () => {
   it("knows percentiles to within two per cent, from a tenth of a microsecond to a second", () => {
     const errors = inModule(
-      "histogram",
+      "src/programs/measure/histogram",
       `${samples}
        const histogram = module.make()
        for (const sample of samples) histogram.record(sample)
@@ -31,7 +31,7 @@ describe("latency histogram", () => {
 
   it("adds up over processes", () => {
     const [whole, parts] = inModule(
-      "histogram",
+      "src/programs/measure/histogram",
       `${samples}
        const all = module.make()
        const parts = [module.make(), module.make(), module.make()]
@@ -44,7 +44,7 @@ describe("latency histogram", () => {
 
   it("takes nothing, the same again, and what is beyond its range", () => {
     const found = inModule(
-      "histogram",
+      "src/programs/measure/histogram",
       `const none = module.make().percentiles()
        const same = module.make()
        for (let i = 0; i < 1000; i += 1) same.record(123.4)

@@ -7,7 +7,7 @@ import { inModule } from "./snippet.ts"
 describe("quantities", () => {
   it("writes sizes, counts and times in one way each", () => {
     const written = inModule(
-      "quantities",
+      "src/programs/cli/units",
       `return [
         [0, 1, 1023, 65536, 1.5 * 2 ** 20, 2 ** 30].map(module.formatBytes),
         [0, 1, 1000, 1234567].map(module.formatCount),
@@ -27,7 +27,7 @@ describe("quantities", () => {
 
   it("says counts and times of a server's events in that way", () => {
     const said = inModule(
-      "serve-events",
+      "src/programs/serve/events",
       `return module.describeEvent({
         _tag: "SessionGap", sessionId: 1, topic: "lines", batch: 4, broker: 1, sinceMillis: 1500, held: 1200
       })`

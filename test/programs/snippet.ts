@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 const own = join(root, "node_modules/.bin/node")
 const node = existsSync(own) ? own : process.execPath
 
-const programPath = (name: string): string => join(root, "src/programs", `${name}.ts`)
+const programPath = (name: string): string => join(root, `${name}.ts`)
 
 /** The value that `body` returns; the module's exports are in scope as `module`. Values travel as JSON. */
 export const inModule = (name: string, body: string): unknown => {
@@ -22,7 +22,7 @@ export const inModule = (name: string, body: string): unknown => {
   return JSON.parse(execFileSync(node, ["--input-type=module", "-e", code], { encoding: "utf8" }))
 }
 
-/** Runs an entry program that is not a `ringfence` command to its end. */
+/** Runs an entry program that is not a `ringfence` command to its end. `name`: its path, without the extension. */
 export const runEntry = (
   name: string,
   args: ReadonlyArray<string>

@@ -9,7 +9,7 @@ import { runEntry } from "./snippet.ts"
 describe.skipIf(process.platform !== "linux")("validate", () => {
   it.live("carries everything, in order, right to the last byte, in bounded memory", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* runEntry("validate", ["--mib", "128", "--json"])
+      const { code, stderr, text } = yield* runEntry("bench/soak/log", ["--mib", "128", "--json"])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
       assert.deepInclude(report, { program: "validate", passed: true, records: 128 * 1024, drops: 0, duplicates: 0 })
@@ -27,7 +27,7 @@ describe.skipIf(process.platform !== "linux")("validate", () => {
 
   it.live("refuses a size that is none", () =>
     Effect.gen(function*() {
-      const { code, stderr } = yield* runEntry("validate", ["--gib", "0"])
+      const { code, stderr } = yield* runEntry("bench/soak/log", ["--gib", "0"])
       assert.strictEqual(code, 2)
       assert.match(stderr, /0 is not between 1 and/)
     }))
@@ -38,7 +38,7 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
 
   it.live("S10 lets processes and fibers meet, in both forms, and misses nothing", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* runEntry("validate-fence", ["--rounds", `${rounds}`, "--json"])
+      const { code, stderr, text } = yield* runEntry("bench/soak/fence", ["--rounds", `${rounds}`, "--json"])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
       assert.deepInclude(report, { program: "validate-fence", passed: true, mode: "deliveryFence", drain: "on" })
@@ -52,7 +52,7 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
 
   it.live("S10 fails, and says what is missing, in every run without draining", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* runEntry("validate-fence", ["--rounds", "8", "--drain", "off", "--json"])
+      const { code, stderr, text } = yield* runEntry("bench/soak/fence", ["--rounds", "8", "--drain", "off", "--json"])
       assert.strictEqual(code, 1)
       assert.match(stderr, /processes, a rendezvous at the start: what was sent before a barrier is delivered/)
       const { passed, runs } = JSON.parse(text)
@@ -69,7 +69,13 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
 describe.skipIf(process.platform !== "linux")("validate-calls", () => {
   it.live("calls, looks at the memory of both ends, and finds that nothing is left of the calls", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* runEntry("validate-calls", ["--calls", "3000", "--every", "1000", "--json"])
+      const { code, stderr, text } = yield* runEntry("bench/soak/calls", [
+        "--calls",
+        "3000",
+        "--every",
+        "1000",
+        "--json"
+      ])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
       assert.deepInclude(report, { program: "validate-calls", passed: true, calls: 3000 })
@@ -87,7 +93,9 @@ describe.skipIf(process.platform !== "linux")("validate-calls", () => {
 describe.skipIf(process.platform !== "linux")("bench log", () => {
   it.live("measures the log beside the copy limit, and compares the sums of all bytes", () =>
     Effect.gen(function*() {
-      const { code, stderr, text } = yield* run(["bench", "log", "--only", "limit", "--mib", "16", "--json"])
+      const { code, stderr, text } = yield* run(["log", "--only", "limit", "--mib", "16", "--json"], {
+        program: "bench/main.ts"
+      })
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
       assert.deepStrictEqual(report.disagreeing, [])

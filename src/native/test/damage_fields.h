@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ring_layout.h"
+#include "../ring_layout.h"
 
 namespace ringfence::test {
 

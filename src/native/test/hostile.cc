@@ -5,10 +5,10 @@
 #include <thread>
 
 #include "log_fixture.h"
-#include "machine.h"
-#include "sealed_line.h"
-#include "token.h"
-#include "waiter.h"
+#include "../machine.h"
+#include "../sealed_line.h"
+#include "../token.h"
+#include "../waiter.h"
 
 namespace ringfence::test {
 

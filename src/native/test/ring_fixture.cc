@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "token.h"
+#include "../token.h"
 
 namespace ringfence::test {
 

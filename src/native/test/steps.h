@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "region.h"
+#include "../region.h"
 
 namespace ringfence::test {
 

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "futex.h"
+#include "../futex.h"
 
 namespace ringfence::test {
 

@@ -6,9 +6,9 @@
 
 #include <thread>
 
-#include "futex.h"
+#include "../futex.h"
 #include "log_fixture.h"
-#include "waiter.h"
+#include "../waiter.h"
 
 namespace ringfence::test {
 

@@ -1,0 +1,31 @@
+/**
+ * What the benchmark of the barriers asks of the members it starts, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import { HistogramCounts } from "../../src/programs/measure/histogram.ts"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
+import { BarrierMode } from "../../src/services/Barrier.ts"
+
+export const BarrierJob = Schema.Struct({
+  ...SwarmChildFields,
+  /** Barriers of each mode before the clock starts. */
+  warmup: Schema.Int,
+  rounds: Schema.Int,
+  idleMillis: Schema.Finite
+})
+export type BarrierJob = typeof BarrierJob.Type
+
+export const BarrierTimes = Schema.Struct({
+  /** From the call to its return, as this member saw it. */
+  modes: Schema.Array(Schema.Struct({ mode: BarrierMode, latency: HistogramCounts })),
+  /** Of a core, while nobody did anything. */
+  idlePercent: Schema.Finite
+})
+export type BarrierTimes = typeof BarrierTimes.Type
+
+export const BarrierMember: ChildSpec<BarrierJob, BarrierTimes> = {
+  entry: programBeside(import.meta.url, "member"),
+  job: BarrierJob,
+  result: BarrierTimes
+}

@@ -1,0 +1,71 @@
+/**
+ * What the benchmark asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import { PublishedCounts } from "../../src/programs/log-trial/counts.ts"
+import { clientFields } from "../../src/programs/processes/log-client.ts"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import type * as Topic from "../../src/services/Topic.ts"
+import { make } from "../../src/services/Topic.ts"
+import { Fold } from "../harness/checksum.ts"
+
+const Order = Schema.Literals(["session", "total"])
+export type BenchOrder = typeof Order.Type
+
+export const benchTopic = (order: BenchOrder): Topic.Topic => make(`bench-${order}`, { order, ack: "ordered" })
+
+export const PublisherJob = Schema.Struct({
+  ...clientFields,
+  order: Order,
+  recordBytes: Schema.Int,
+  sessions: Schema.Int,
+  /** Published before the clock starts, so that compilers and caches have settled. */
+  warmupRecords: Schema.Int,
+  records: Schema.Int,
+  /** Open loop at this rate; 0 = as fast as there is room. */
+  recordsPerSecond: Schema.Finite
+})
+export type PublisherJob = typeof PublisherJob.Type
+
+export const Published = Schema.Struct({
+  ...PublishedCounts.fields,
+  /** Cores used from the first offer to the last acknowledgement. */
+  cores: Schema.Finite,
+  /** Sum of everything that was published, warm-up included, as 64-bit words; hexadecimal. */
+  sum: Schema.String,
+  /** JavaScript heap that one message takes, seen over stretches without a collection. */
+  heapBytesPerRecord: Schema.Finite
+})
+export type Published = typeof Published.Type
+
+export const SubscriberJob = Schema.Struct({
+  ...clientFields,
+  order: Order,
+  warmupRecords: Schema.Int,
+  records: Schema.Int,
+  fold: Fold
+})
+export type SubscriberJob = typeof SubscriberJob.Type
+
+export const Seen = Schema.Struct({
+  records: Schema.Int,
+  lastMillis: Schema.Finite,
+  /** Cores used from the end of the warm-up on. */
+  cores: Schema.Finite,
+  sum: Schema.String,
+  /** Batches that were not the next of their session. */
+  disordered: Schema.Int
+})
+export type Seen = typeof Seen.Type
+
+export const BenchPublisher: ChildSpec<PublisherJob, Published> = {
+  entry: programBeside(import.meta.url, "publisher"),
+  job: PublisherJob,
+  result: Published
+}
+
+export const BenchSubscriber: ChildSpec<SubscriberJob, Seen> = {
+  entry: programBeside(import.meta.url, "subscriber"),
+  job: SubscriberJob,
+  result: Seen
+}

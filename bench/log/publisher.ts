@@ -1,0 +1,153 @@
+/**
+ * A child of the benchmark: offers every message from JavaScript, one at a time.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { getHeapStatistics } from "node:v8"
+import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
+import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
+import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
+import { runChild } from "../../src/programs/processes/child.ts"
+import { attached } from "../../src/programs/processes/log-client.ts"
+import { type AckTimeout, Publisher, type PublisherHandle, type PublishError } from "../../src/services/Publisher.ts"
+import { type BenchRecord, formatSum, makeRecord, sumOf } from "../harness/content.ts"
+import { BenchPublisher, benchTopic, type PublisherJob } from "./jobs.ts"
+
+type Handle = PublisherHandle<Uint8Array>
+
+/** Messages between two turns of the event loop, which acknowledgements and signals come through. */
+const recordsPerTurn = 2048
+/** Offered while the heap is watched: fewer than fit into the lanes. */
+const heapRecords = 8 * recordsPerTurn
+/** Open loop: what is due is offered together every so often. */
+const tickMillis = 0.05
+/** Open loop: samples a second, at most about so many. */
+const samplesPerSecond = 20_000
+
+// What it refuses is stamped and waits in `record`. A plain function: the compiler does better with it than with a
+// generator's body.
+const offerUpTo = (handle: Handle, record: BenchRecord, end: number): boolean => {
+  for (let sequence = handle.accepted(); sequence < end; sequence += 1) {
+    record.stamp(sequence)
+    if (!handle.offer(record.bytes)) return false
+  }
+  return true
+}
+
+// Several sessions take turns; each counts its own records.
+const publishAtFullSpeed = Effect.fnUntraced(
+  function*(handles: ReadonlyArray<Handle>, record: BenchRecord, upTo: number) {
+    const turns = Math.ceil(upTo / recordsPerTurn)
+    for (let turn = 1; turn <= turns; turn += 1) {
+      const end = Math.min(upTo, turn * recordsPerTurn)
+      for (const handle of handles) {
+        while (!offerUpTo(handle, record, end)) yield* handle.send(record.bytes)
+      }
+      yield* Effect.yieldNow
+    }
+  }
+)
+
+// Every message has a time at which it should be sent; its latency counts from then, however late it was sent.
+const publishAtRate = Effect.fnUntraced(function*(
+  handle: Handle,
+  record: BenchRecord,
+  sampler: AckSampler.AckSampler,
+  upTo: number,
+  recordsPerSecond: number
+) {
+  const first = handle.accepted()
+  const beganMillis = monotonicMillis()
+  const recordsPerMilli = recordsPerSecond / 1000
+  const recordsPerSample = Math.max(1, Math.round(recordsPerSecond / samplesPerSecond))
+  let nextTick = beganMillis
+  for (let sequence = first; sequence < upTo;) {
+    const now = monotonicMillis()
+    if (now >= nextTick) {
+      nextTick = now + tickMillis
+      const due = Math.min(upTo, first + Math.floor((now - beganMillis) * recordsPerMilli))
+      for (; sequence < due; sequence += 1) {
+        record.stamp(sequence)
+        if (!handle.offer(record.bytes)) yield* handle.send(record.bytes)
+        if (sequence % recordsPerSample === 0) sampler.mark(beganMillis + (sequence - first) / recordsPerMilli)
+      }
+      handle.seal()
+    }
+    sampler.sweep()
+    yield* Effect.yieldNow
+  }
+})
+
+// The median over stretches of offers: compilers and collections show in some of them, an allocation a message in all.
+const heapPerRecord = (handle: Handle, record: BenchRecord, upTo: number): number => {
+  const stretches: Array<number> = []
+  while (handle.accepted() < upTo) {
+    const first = handle.accepted()
+    const last = Math.min(upTo, first + recordsPerTurn)
+    const before = usedHeapBytes()
+    const accepted = offerUpTo(handle, record, last)
+    const after = usedHeapBytes()
+    // Looking takes some heap itself.
+    const looking = usedHeapBytes() - after
+    if (!accepted) break
+    stretches.push(Math.max(0, after - before - looking) / (last - first))
+  }
+  return stretches.toSorted((a, b) => a - b)[stretches.length >> 1] ?? 0
+}
+
+const usedHeapBytes = (): number => getHeapStatistics().used_heap_size
+
+const flushAll = (handles: ReadonlyArray<Handle>): Effect.Effect<void, PublishError | AckTimeout> =>
+  Effect.forEach(handles, (handle) => handle.flush, { concurrency: "unbounded", discard: true })
+
+const warmUp = Effect.fnUntraced(function*(handles: ReadonlyArray<Handle>, record: BenchRecord, records: number) {
+  const [first] = handles
+  yield* publishAtFullSpeed(handles, record, Math.floor(records / 2))
+  yield* flushAll(handles)
+  const heapBytes = first === undefined
+    ? 0
+    : heapPerRecord(first, record, Math.min(records, first.accepted() + heapRecords))
+  yield* publishAtFullSpeed(handles, record, records)
+  yield* flushAll(handles)
+  return heapBytes
+})
+
+const measure = Effect.fnUntraced(function*(
+  job: PublisherJob,
+  handles: ReadonlyArray<Handle>
+): Effect.fn.Return<typeof BenchPublisher.result.Type, PublishError | AckTimeout, Scope.Scope> {
+  const record = makeRecord(job.recordBytes)
+  const warmupPerSession = Math.floor(job.warmupRecords / job.sessions)
+  const perSession = warmupPerSession + Math.floor(job.records / job.sessions)
+  const heapBytesPerRecord = yield* warmUp(handles, record, warmupPerSession)
+  const [first] = handles as readonly [Handle, ...Array<Handle>]
+  const sampler = yield* AckSampler.make(first)
+  const cores = coresSince()
+  const firstOfferMillis = monotonicMillis()
+  yield* job.recordsPerSecond > 0
+    ? publishAtRate(first, record, sampler, perSession, job.recordsPerSecond)
+    : publishAtFullSpeed(handles, record, perSession)
+  yield* flushAll(handles)
+  const lastAckMillis = monotonicMillis()
+  sampler.sweep()
+  return {
+    acknowledged: handles.reduce((sum, handle) => sum + handle.acknowledged(), 0),
+    firstOfferMillis,
+    lastAckMillis,
+    cores: cores(),
+    sum: formatSum(BigInt(job.sessions) * sumOf(job.recordBytes, perSession)),
+    latency: sampler.counts(),
+    heapBytesPerRecord,
+    fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0)
+  }
+})
+
+runChild(BenchPublisher, (job, parent) =>
+  Effect.gen(function*() {
+    const handles: Array<Handle> = []
+    for (let i = 0; i < job.sessions; i += 1) handles.push(yield* Publisher.open(benchTopic(job.order)))
+    yield* parent.ready
+    yield* parent.begin
+    yield* parent.result(yield* measure(job, handles))
+    yield* parent.end
+  }).pipe(Effect.scoped, attached(job)))

@@ -1,0 +1,134 @@
+/**
+ * The benchmark's report: where it ran, what was measured, and both as text.
+ */
+import { formatBytes, formatCount, formatMicros, plural } from "../../src/programs/cli/units.ts"
+import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
+import { contentSeed } from "../harness/content.ts"
+import { describeEnvironment, type Environment, environment } from "../harness/environment.ts"
+import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./round.ts"
+import { mainScenario, warmupBytes } from "./scenarios.ts"
+import { type FigureSummary, summarize, type Summary } from "./summary.ts"
+
+/**
+ * Embarcadero, built from its sources and run on a machine of this kind: 4 brokers, emulated CXL memory, order 5,
+ * acknowledgement 1, one client, 1 GiB of 1 KiB messages until all are acknowledged. Median; decimal gigabytes a second.
+ */
+export const embarcaderoGigabytesPerSecond = 0.65
+
+export interface BenchReport {
+  readonly program: "bench log"
+  readonly environment: Environment
+  readonly settings: Readonly<Record<string, number | string>>
+  readonly rounds: ReadonlyArray<Round>
+  readonly summary: ReadonlyArray<Summary>
+  /** Figures whose two sums differ, or whose order was wrong. */
+  readonly disagreeing: ReadonlyArray<string>
+  /** Groups in which the placement flipped in every attempt; they are in no summary. */
+  readonly discarded: number
+}
+
+export const report = (totalBytes: number, rounds: ReadonlyArray<Round>): BenchReport => {
+  const figures = rounds.flat().flatMap(({ values }) => values)
+  const { batchBytes, brokers, laneBytes, recordBytes } = mainScenario(totalBytes)
+  return {
+    program: "bench log",
+    environment: environment(),
+    settings: {
+      totalBytes,
+      warmupBytes,
+      recordBytes,
+      brokers,
+      laneBytes,
+      batchBytes,
+      order: "session",
+      ack: "ordered",
+      contentSeed
+    },
+    rounds,
+    summary: summarize(rounds),
+    disagreeing: figures.filter(({ agrees }) => !agrees).map(({ key }) => key),
+    discarded: rounds.flat().filter(({ placement }) => placement === "flipped").length
+  }
+}
+
+/** The report for people. */
+export const describe = (report: BenchReport): string => {
+  const { settings } = report
+  const sums = report.rounds.flat().flatMap(({ values }) => values).flatMap(({ log }) => log?.sums ?? [])
+  return [
+    "",
+    describeEnvironment(report.environment),
+    `${formatBytes(Number(settings["totalBytes"]))} a measurement after ${formatBytes(warmupBytes)} of warm-up; `
+    + `lanes of ${formatBytes(Number(settings["laneBytes"]))}, batches of ${
+      formatBytes(Number(settings["batchBytes"]))
+    }`,
+    ...report.summary.flatMap(summaryLines),
+    "",
+    ...(report.discarded === 0
+      ? []
+      : [`${plural(report.discarded, "group")} discarded: the placement of the cores flipped in every attempt`]),
+    report.disagreeing.length === 0
+      ? `sums: ${plural(sums.length, "pair")} equal, the first ${sums[0]?.published ?? "-"} = ${sums[0]?.seen ?? "-"}`
+      : `sums: NOT EQUAL in ${report.disagreeing.join(", ")}`
+  ].join("\n")
+}
+
+// --- internal ---
+
+const nameLength = 34
+
+const row = (name: string, text: string): string => `  ${name.padEnd(nameLength)} ${text}`
+
+const decimals = (digits: number) => (value: number): string => value.toFixed(digits)
+
+const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
+  if (figure === undefined) return []
+  const rate = `${ranged(figure.gigabytesPerSecond, decimals(2))} GB/s`
+  const messages = `${ranged({ ...figure.recordsPerSecond, runs: 1 }, (value) => decimals(2)(value / 1e6))} M/s`
+  if (figure.log === undefined) return [row(name, `${rate}  ${messages}`)]
+  const { deliveredGigabytesPerSecond, publisherCores, serveCores, subscriberCores } = figure.log
+  const cores = [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
+  return [row(name, `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}`)]
+}
+
+const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>
+  ratio === undefined ? [] : [row(name, `${ranged(ratio, decimals(3))}  (${goal})`)]
+
+const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyArray<string> => {
+  if (figure?.log === undefined) return []
+  const { p50, p99, p999 } = figure.log.latencyMicros
+  const rate = `at ${formatCount(Math.round(figure.recordsPerSecond.median / 1000))} k/s`
+  const percentiles = `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}  p99.9 ${
+    ranged(p999, formatMicros)
+  }`
+  return [row(`ack latency, ${keys.load(load)} ${rate}`, percentiles)]
+}
+
+const summaryLines = (summary: Summary): ReadonlyArray<string> => {
+  const at = (key: string): FigureSummary | undefined => summary.figures[key]
+  const log = at(keys.log)
+  const times = log === undefined ? undefined : log.gigabytesPerSecond.median / embarcaderoGigabytesPerSecond
+  const heap = log?.log?.heapBytesPerRecord
+  return [
+    "",
+    `cores placed ${summary.placement}; acknowledged rates, cores used by publisher + subscriber + serve`,
+    ...rateRow("copy limit before, 1 KiB blocks", at(keys.copyBefore)),
+    ...rateRow("log, 1 KiB, session, 4 brokers", log),
+    ...rateRow("copy limit after", at(keys.copyAfter)),
+    ...rateRow("copy, reader told every 64 KiB", at(keys.copyPacked)),
+    ...ratioRow("log / copy limit", summary.ofCopyLimit, "to reach: 0.4"),
+    ...ratioRow("log / copy told every 64 KiB", summary.ofPackedCopy, "for comparison"),
+    ...(times === undefined ? [] : [row("log / Embarcadero's 0.65 GB/s", `${times.toFixed(1)}  (to reach: 5)`)]),
+    ...(heap === undefined ? [] : [row("JavaScript heap a message", `${ranged(heap, decimals(1))} bytes`)]),
+    ...rateRow("log, folded in JavaScript", at(keys.javaScriptFold)),
+    ...rateRow("order total", at(keys.total)),
+    ...rateRow("order session", at(keys.session)),
+    ...ratioRow("order session / order total", summary.sessionOfTotal, "to reach: above 0.9"),
+    ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
+    ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
+    ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),
+    ...brokerCounts.flatMap((count) => rateRow(plural(count, "broker"), at(keys.brokers(count)))),
+    ...sessionCounts.flatMap((count) => rateRow(`${plural(count, "session")}, one process`, at(keys.sessions(count)))),
+    ...loads.flatMap((load) => latencyRow(load, at(keys.load(load))))
+  ]
+}

@@ -1,0 +1,112 @@
+/**
+ * One round of the benchmark: everything it compares, in groups that are measured under one placement of the cores.
+ */
+import * as Effect from "effect/Effect"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { writeNotice } from "../../src/programs/cli/streams.ts"
+import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
+import { type Measurement, type Placed, together } from "../machine/placement.ts"
+import { copyLimit, type Figure, type LogError, logFigure, mainScenario, type Scenario } from "./scenarios.ts"
+
+export interface Group extends Placed<Figure> {
+  readonly name: GroupName
+}
+
+export type Round = ReadonlyArray<Group>
+
+/** Fractions of the top rate at which latency is measured. */
+export const loads = [0.1, 0.5, 0.9] as const
+export const brokerCounts = [1, 2, 4] as const
+export const sessionCounts = [1, 2, 4, 8] as const
+export const smallBytes = 64
+
+/** Keys of figures that others are held against. */
+export const keys = {
+  copyBefore: "copy, before",
+  copyAfter: "copy, after",
+  copyPacked: "copy, told every 64 KiB",
+  log: "log",
+  javaScriptFold: "log, folded in JavaScript",
+  total: "order total",
+  session: "order session",
+  smallCopy: "copy, small",
+  smallLog: "log, small",
+  brokers: (count: number) => `brokers ${count}`,
+  sessions: (count: number) => `sessions ${count}`,
+  top: "top rate",
+  load: (load: number) => `load ${Math.round(100 * load)} %`
+} as const
+
+/** What can be measured by itself. */
+export const groupNames = ["limit", "javascript", "order", "small", "brokers", "sessions", "latency"] as const
+export type GroupName = typeof groupNames[number]
+
+/** One round of these groups. */
+export const measureRound = Effect.fnUntraced(function*(
+  title: string,
+  totalBytes: number,
+  names: ReadonlyArray<GroupName>
+) {
+  const round: Array<Group> = []
+  for (const name of names) {
+    const group: Group = { name, ...(yield* together(measurementsOf(name, mainScenario(totalBytes)))) }
+    yield* writeNotice(`${title}: ${describeGroup(group)}`)
+    round.push(group)
+  }
+  return round satisfies Round
+})
+
+// --- internal ---
+
+type Measuring = Measurement<Figure, LogError, ChildProcessSpawner>
+
+const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measuring> => {
+  const copy = (key: string, changes: Partial<Scenario> = {}): Measuring => () =>
+    copyLimit(key, { ...main, ...changes })
+  const packedCopy: Measuring = () => copyLimit(keys.copyPacked, main, 64 * 1024)
+  const log = (key: string, changes: Partial<Scenario> = {}): Measuring => () => logFigure({ ...main, key, ...changes })
+  switch (name) {
+    case "limit":
+      return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter), packedCopy]
+    case "javascript":
+      return [log(keys.javaScriptFold, { fold: "javascript" })]
+    // Twice in mirrored order, so that what drifts meanwhile weighs on both alike.
+    case "order": {
+      const total = log(keys.total, { order: "total" })
+      const session = log(keys.session)
+      return [total, session, session, total]
+    }
+    case "small": {
+      const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }
+      return [copy(keys.smallCopy, small), log(keys.smallLog, small)]
+    }
+    case "brokers":
+      return brokerCounts.map((brokers) => log(keys.brokers(brokers), { brokers }))
+    case "sessions":
+      return sessionCounts.map((sessions) => log(keys.sessions(sessions), { sessions }))
+    case "latency":
+      return [log(keys.top), ...loads.map((load) => openLoop(main, load))]
+  }
+}
+
+/** How long records are offered at a given rate. */
+const latencySeconds = 1.5
+
+const openLoop = (main: Scenario, load: number): Measuring => (before) => {
+  const topRate = before.find(({ key }) => key === keys.top)?.recordsPerSecond ?? 0
+  const recordsPerSecond = load * topRate
+  const totalBytes = Math.ceil(recordsPerSecond * latencySeconds) * main.recordBytes
+  return logFigure({ ...main, key: keys.load(load), recordsPerSecond, totalBytes })
+}
+
+const describeFigure = ({ gigabytesPerSecond, key, log }: Figure): string => {
+  const latency = log === undefined || log.latencyMicros.samples === 0
+    ? ""
+    : ` p50 ${formatMicros(log.latencyMicros.p50)}`
+  return `${key} ${formatRate(gigabytesPerSecond)}${latency}`
+}
+
+const describeGroup = ({ attempts, placement, values }: Group): string => {
+  const again = attempts === 1 ? "" : `, attempt ${attempts}`
+  return `${values.map(describeFigure).join(", ")} (${placement}${again})`
+}

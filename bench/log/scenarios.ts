@@ -1,0 +1,153 @@
+/**
+ * The single measurements of the benchmark: the machine's own copy, and the log under one set of circumstances.
+ */
+import * as Effect from "effect/Effect"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { defaultGeometry } from "../../src/layers/CxlMemory.ts"
+import { planRegion } from "../../src/programs/cli/region-plan.ts"
+import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
+import * as LogRun from "../../src/programs/log-trial/run.ts"
+import * as Histogram from "../../src/programs/measure/histogram.ts"
+import type { ChildError } from "../../src/programs/processes/spawn.ts"
+import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { TopicError } from "../../src/services/Topic.ts"
+import type { Fold } from "../harness/checksum.ts"
+import * as Machine from "../machine/Machine.ts"
+import { type BenchOrder, BenchPublisher, BenchSubscriber, benchTopic } from "./jobs.ts"
+
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
+
+export interface Scenario {
+  readonly key: string
+  readonly totalBytes: number
+  readonly recordBytes: number
+  readonly order: BenchOrder
+  readonly brokers: number
+  readonly laneBytes: number
+  readonly batchBytes: number
+  readonly sessions: number
+  readonly fold: Fold
+  /** 0: as fast as there is room. */
+  readonly recordsPerSecond: number
+}
+
+/** Why the log could not be measured. */
+export type LogError = RegionError | TopicError | ChildError | RunStalled
+
+/** What one measurement found. Rates are decimal. */
+export interface Figure {
+  readonly key: string
+  readonly gigabytesPerSecond: number
+  readonly recordsPerSecond: number
+  /** The reader's sum is the writer's, and nothing was out of order. */
+  readonly agrees: boolean
+  readonly log: LogFigure | undefined
+}
+
+export interface LogFigure {
+  readonly deliveredGigabytesPerSecond: number
+  readonly cores: { readonly publisher: number; readonly subscriber: number; readonly serve: number }
+  readonly sums: { readonly published: string; readonly seen: string }
+  readonly latencyMicros: Histogram.Percentiles
+  readonly heapBytesPerRecord: number
+  readonly ringFullEvents: number
+}
+
+export const warmupBytes = 64 * mebibyte
+
+/** What the issue is about; the others change one thing each. */
+export const mainScenario = (totalBytes: number): Scenario => ({
+  key: "log",
+  totalBytes,
+  recordBytes: kibibyte,
+  order: "session",
+  brokers: 4,
+  laneBytes: defaultGeometry.laneBytes,
+  batchBytes: defaultGeometry.batchBytes,
+  sessions: 1,
+  fold: "native",
+  recordsPerSecond: 0
+})
+
+/**
+ * The machine's own limit: one thread copies blocks of the record's size into as much memory as a session's lanes have,
+ * tells the other after each (or every `publishEveryBytes`), and that one reads them. It is over in a fraction of a second, so the median of a few stands for it.
+ */
+export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario, publishEveryBytes?: number) {
+  const { recordBytes: blockBytes, totalBytes } = scenario
+  const ringBytes = scenario.brokers * scenario.laneBytes
+  const copies: Array<Machine.CopyLimit> = []
+  for (let i = 0; i < copiesMeasured; i += 1) {
+    copies.push(yield* Machine.copyLimit({ totalBytes, ringBytes, blockBytes, publishEveryBytes }))
+  }
+  const bytesPerSecond = copies.map(({ bytes, seconds }) => bytes / seconds).toSorted((a, b) => a - b)
+  const median = bytesPerSecond[copiesMeasured >> 1] ?? 0
+  const figure: Figure = {
+    key,
+    gigabytesPerSecond: median / 1e9,
+    recordsPerSecond: median / blockBytes,
+    agrees: copies.every(({ agree }) => agree),
+    log: undefined
+  }
+  return figure
+})
+
+export const logFigure = Effect.fnUntraced(function*(
+  scenario: Scenario
+): Effect.fn.Return<Figure, LogError, ChildProcessSpawner> {
+  const { order, recordBytes, sessions } = scenario
+  const region = yield* planRegion(`bench-${process.pid}`, {
+    brokers: scenario.brokers,
+    clients: sessions,
+    readers: 1,
+    topics: 1,
+    laneBytes: scenario.laneBytes,
+    batchBytes: scenario.batchBytes
+  })
+  const perSession = (bytes: number) => Math.floor(bytes / recordBytes / sessions) * sessions
+  const records = perSession(scenario.totalBytes)
+  const warmupRecords = perSession(warmupBytes)
+  const common = { region: region.name, order, warmupRecords, records }
+  const { recordsPerSecond } = scenario
+  const outcome = yield* LogRun.run({
+    label: undefined,
+    region,
+    serve: { topics: [benchTopic(order)] },
+    records: warmupRecords + records,
+    publisher: BenchPublisher,
+    publishers: [{ ...common, name: "publisher", recordBytes, sessions, recordsPerSecond }],
+    subscriber: BenchSubscriber,
+    subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }]
+  })
+  return figureOf(scenario, records, outcome)
+})
+
+// --- internal ---
+
+const copiesMeasured = 3
+
+type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof BenchSubscriber.result.Type>
+
+const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcome: Outcome): Figure => {
+  const [{ result: published }] = outcome.publishers as readonly [Outcome["publishers"][number]]
+  const [{ result: seen }] = outcome.subscribers as readonly [Outcome["subscribers"][number]]
+  const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
+  // Only order `session` promises anything about the batches of one session.
+  const inOrder = order === "total" || seen.disordered === 0
+  const deliveredSeconds = (seen.lastMillis - published.firstOfferMillis) / 1000
+  return {
+    key,
+    gigabytesPerSecond: records * recordBytes / 1e9 / seconds,
+    recordsPerSecond: records / seconds,
+    agrees: published.sum === seen.sum && published.acknowledged === seen.records && inOrder,
+    log: {
+      deliveredGigabytesPerSecond: records * recordBytes / 1e9 / deliveredSeconds,
+      cores: { publisher: published.cores, subscriber: seen.cores, serve: outcome.serverCores },
+      sums: { published: published.sum, seen: seen.sum },
+      latencyMicros: Histogram.merged([published.latency]).percentiles(),
+      heapBytesPerRecord: published.heapBytesPerRecord,
+      ringFullEvents: published.fullEvents
+    }
+  }
+}

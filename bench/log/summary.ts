@@ -1,0 +1,100 @@
+/**
+ * Medians and ranges over the rounds of a benchmark, for each placement by itself.
+ */
+import { type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
+import type { Placement } from "../machine/placement.ts"
+import { type Group, type GroupName, keys, type Round } from "./round.ts"
+import type { Figure, LogFigure } from "./scenarios.ts"
+
+export interface FigureSummary {
+  readonly gigabytesPerSecond: Spread
+  readonly recordsPerSecond: Spread
+  readonly log: LogSummary | undefined
+}
+
+export interface LogSummary {
+  readonly deliveredGigabytesPerSecond: Spread
+  readonly publisherCores: Spread
+  readonly subscriberCores: Spread
+  readonly serveCores: Spread
+  readonly heapBytesPerRecord: Spread
+  readonly latencyMicros: { readonly p50: Spread; readonly p99: Spread; readonly p999: Spread }
+}
+
+export interface Summary {
+  readonly placement: Placement
+  readonly figures: Readonly<Record<string, FigureSummary>>
+  /** The log's rate, of the copy's rates before and after it. */
+  readonly ofCopyLimit: Spread | undefined
+  /** The same of a copy that tells its reader only every 64 KiB. */
+  readonly ofPackedCopy: Spread | undefined
+  /** The same for small messages. */
+  readonly smallOfCopyLimit: Spread | undefined
+  /** The rate of order `session`, of that of order `total`. */
+  readonly sessionOfTotal: Spread | undefined
+}
+
+/** The placements that were met, with what was measured under each. */
+export const summarize = (rounds: ReadonlyArray<Round>): ReadonlyArray<Summary> =>
+  (["near", "far"] as const).flatMap((placement) => {
+    const groups = rounds.flat().filter((group) => group.placement === placement)
+    return groups.length === 0 ? [] : [summaryOf(placement, groups)]
+  })
+
+// --- internal ---
+
+const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary => {
+  const figures = groups.flatMap(({ values }) => values)
+  const found = new Set(figures.map(({ key }) => key))
+  const summaries = [...found].flatMap((key) => {
+    const summary = figureSummary(figures.filter((figure) => figure.key === key))
+    return summary === undefined ? [] : [[key, summary] as const]
+  })
+  return {
+    placement,
+    figures: Object.fromEntries(summaries),
+    ofCopyLimit: ratio(groups, "limit", [keys.log], [keys.copyBefore, keys.copyAfter]),
+    ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
+    smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
+    sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total])
+  }
+}
+
+// Of rates measured in one group: never between one placement and another.
+const ratio = (
+  groups: ReadonlyArray<Group>,
+  name: GroupName,
+  over: ReadonlyArray<string>,
+  under: ReadonlyArray<string>
+): Spread | undefined => {
+  const mean = ({ values }: Group, keys: ReadonlyArray<string>) => {
+    const rates = values.filter(({ key }) => keys.includes(key)).map((figure) => figure.gigabytesPerSecond)
+    return rates.reduce((sum, rate) => sum + rate, 0) / rates.length
+  }
+  const named = groups.filter((group) => group.name === name)
+  return spreadOf(named.map((group) => mean(group, over) / mean(group, under)))
+}
+
+const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefined => {
+  const gigabytesPerSecond = spreadOf(figures.map((figure) => figure.gigabytesPerSecond))
+  const recordsPerSecond = spreadOf(figures.map((figure) => figure.recordsPerSecond))
+  if (gigabytesPerSecond === undefined || recordsPerSecond === undefined) return undefined
+  return { gigabytesPerSecond, recordsPerSecond, log: logSummary(figures.flatMap(({ log }) => log ?? [])) }
+}
+
+const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
+  if (logs.length === 0) return undefined
+  const spread = (f: (log: LogFigure) => number) => spreadOf(logs.map(f)) as Spread
+  return {
+    deliveredGigabytesPerSecond: spread((log) => log.deliveredGigabytesPerSecond),
+    publisherCores: spread(({ cores }) => cores.publisher),
+    subscriberCores: spread(({ cores }) => cores.subscriber),
+    serveCores: spread(({ cores }) => cores.serve),
+    heapBytesPerRecord: spread((log) => log.heapBytesPerRecord),
+    latencyMicros: {
+      p50: spread(({ latencyMicros }) => latencyMicros.p50),
+      p99: spread(({ latencyMicros }) => latencyMicros.p99),
+      p999: spread(({ latencyMicros }) => latencyMicros.p999)
+    }
+  }
+}

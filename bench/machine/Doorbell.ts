@@ -1,0 +1,113 @@
+/**
+ * A process's doorbell by itself: what waking another process's event loop costs when nothing is sent and nothing is
+ * read. Only for measuring.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { attempt, nativeModule } from "../../src/layers/native/Faults.ts"
+import { type Native, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
+import { RegionError } from "../../src/services/CxlMemory.ts"
+
+export class Doorbell {
+  /** Two words that the processes of the region share: which question was asked last, and which answered. */
+  readonly words: Int32Array
+  /** Called on the event loop, once for each time it was armed; now and then for nothing. */
+  rung: () => void = () => undefined
+  readonly #native: Native
+  readonly #handle: RegionHandle
+
+  constructor(native: Native, handle: RegionHandle) {
+    this.#native = native
+    this.#handle = handle
+    // A lane's memory: no log is served where this is measured.
+    this.words = new Int32Array(native.laneBuffer(handle, 0), 0, 2)
+    native.startWaiter(handle, () => this.rung())
+  }
+
+  arm(): void {
+    this.#native.armWaiter(this.#handle, sleepsFor.data)
+  }
+
+  /** Wakes that process, if it is armed. */
+  ring(slot: number): void {
+    this.#native.wakeProcess(this.#handle, slot)
+  }
+
+  /** Where a process of that name is in the process table. */
+  slotOf(name: string): number | undefined {
+    return this.#native.processes(this.#handle).find((process) => process.alive && process.name === name)?.slot
+  }
+}
+
+/** Attaches to the region at this path, with a doorbell of its own. */
+export const openDoorbell = (
+  path: string,
+  processName: string
+): Effect.Effect<Doorbell, RegionError, Scope.Scope> =>
+  Effect.flatMap(nativeModule, (native) =>
+    Effect.map(
+      Effect.acquireRelease(
+        attempt(path, () => native.attachRegion(path, processName, false)),
+        (handle) => Effect.sync(() => native.closeRegion(handle))
+      ),
+      (handle) => new Doorbell(native, handle)
+    ))
+
+/** Rings the peer so often, each time when it has rung back. The round trips in microseconds. */
+export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effect.Effect<Float64Array, RegionError> =>
+  Effect.flatMap(slotOf(doorbell, peer), (slot) =>
+    Effect.callback<Float64Array>((resume) => {
+      const { words } = doorbell
+      const micros = new Float64Array(trips)
+      let trip = 0
+      let atMillis = 0
+      const ask = () => {
+        doorbell.arm()
+        Atomics.store(words, asked, trip + 1)
+        doorbell.ring(slot)
+      }
+      doorbell.rung = () => {
+        if (Atomics.load(words, answered) !== trip + 1) doorbell.arm()
+        // Looked at again after it was armed: what came in between rings no more.
+        if (Atomics.load(words, answered) !== trip + 1) return
+        const now = performance.now()
+        micros[trip] = 1000 * (now - atMillis)
+        atMillis = now
+        trip += 1
+        if (trip < trips) ask()
+        else resume(Effect.succeed(micros))
+      }
+      atMillis = performance.now()
+      ask()
+    }))
+
+/** The other side. */
+export const answerBarely = (doorbell: Doorbell, peer: string, trips: number): Effect.Effect<void, RegionError> =>
+  Effect.flatMap(slotOf(doorbell, peer), (slot) =>
+    Effect.callback<void>((resume) => {
+      const { words } = doorbell
+      let trip = 0
+      doorbell.rung = () => {
+        doorbell.arm()
+        if (Atomics.load(words, asked) !== trip + 1) return
+        trip += 1
+        Atomics.store(words, answered, trip)
+        doorbell.ring(slot)
+        if (trip === trips) resume(Effect.void)
+      }
+      doorbell.rung()
+    }))
+
+// --- internal ---
+
+const asked = 0
+const answered = 1
+
+const slotOf = (doorbell: Doorbell, peer: string): Effect.Effect<number, RegionError> =>
+  Effect.suspend(() => {
+    const slot = doorbell.slotOf(peer)
+    if (slot !== undefined) return Effect.succeed(slot)
+    return Effect.fail(
+      new RegionError({ fault: "missing", region: "", detail: `no process "${peer}" is attached`, hint: "" })
+    )
+  })

@@ -1,0 +1,95 @@
+/**
+ * What this machine can do, measured natively: the limits that a benchmark's figures are held against.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { regionPath } from "../../src/layers/CxlMemory.ts"
+import { attemptPromise, nativeModule } from "../../src/layers/native/Faults.ts"
+import { openPublishCost } from "../../src/layers/native/PublishCost.ts"
+import type { RegionError } from "../../src/services/CxlMemory.ts"
+import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
+
+/** Round trip of one cache line between two threads that spin, in microseconds: tells how near two cores are. */
+export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
+  nativeModule,
+  (native) => attemptPromise("", () => native.measureLineRoundTrip())
+)
+
+export interface CopyLimitOptions {
+  readonly totalBytes: number
+  /** Memory that the copy goes round in. */
+  readonly ringBytes: number
+  readonly blockBytes: number
+  /** Bytes after which the writer tells the reader. Default: every block. At most 64 KiB. */
+  readonly publishEveryBytes?: number | undefined
+}
+
+export interface CopyLimit {
+  readonly seconds: number
+  readonly bytes: number
+  /** True when the reader's sum is the writer's. */
+  readonly agree: boolean
+}
+
+/** One writer and one reader thread: the writer copies blocks into a ring, the reader adds up every byte of them. */
+export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, RegionError> =>
+  Effect.flatMap(
+    nativeModule,
+    (native) =>
+      attemptPromise("", () =>
+        native.measureCopyLimit(
+          options.totalBytes,
+          options.ringBytes,
+          options.blockBytes,
+          options.publishEveryBytes ?? options.blockBytes
+        ))
+  )
+
+export interface RoundTrips {
+  readonly p50Micros: number
+  readonly p99Micros: number
+}
+
+/** One futex each way between two threads that sleep: the least that it takes to wake and be woken. */
+export const futexRoundTrips = (trips: number): Effect.Effect<RoundTrips, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => attemptPromise("", () => native.measureFutexRoundTrips(trips)))
+
+/** A message of 64 bytes each way through two rings, between native threads that sleep or spin. */
+export const ringRoundTrips = (
+  options: { readonly trips: number; readonly asleep: boolean }
+): Effect.Effect<RoundTrips, RegionError> =>
+  Effect.flatMap(
+    nativeModule,
+    (native) => attemptPromise("", () => native.measureRingRoundTrips(options.trips, options.asleep))
+  )
+
+/** One end of a bare round trip between two event loops that sleep: futex, waiting thread, call, and back. */
+export interface BareEnd {
+  /** The round trips in microseconds. The peer answers as many. */
+  readonly ask: (peer: string, trips: number) => Effect.Effect<Float64Array, RegionError>
+  readonly answer: (peer: string, trips: number) => Effect.Effect<void, RegionError>
+}
+
+/** Attaches to a region in which nothing else is done, under a name by which the peer finds it. */
+export const bareEnd = (region: string, processName: string): Effect.Effect<BareEnd, RegionError, Scope.Scope> =>
+  Effect.map(openDoorbell(regionPath(region), processName), (doorbell): BareEnd => ({
+    ask: (peer, trips) => askBarely(doorbell, peer, trips),
+    answer: (peer, trips) => answerBarely(doorbell, peer, trips)
+  }))
+
+/** Attaches as the writer of these rings, and measures natively what it takes to publish messages to one of them. */
+export const publishCost = (
+  region: string,
+  processName: string,
+  rings: ReadonlyArray<string>
+): Effect.Effect<
+  (ring: string, publishes: number, messageBytes: number) => number,
+  RegionError,
+  Scope.Scope
+> => openPublishCost(regionPath(region), processName, rings)
+
+/** Adds all bytes, as 64-bit words, to the number in `sum` (two words, low first). */
+export const fold: Effect.Effect<(bytes: Uint8Array, sum: Uint32Array) => void, RegionError> = Effect.map(
+  nativeModule,
+  (native) => (bytes, sum) => native.foldInto(bytes, sum)
+)

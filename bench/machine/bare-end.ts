@@ -1,0 +1,21 @@
+/**
+ * A child of the benchmark of the rings: one end of a bare round trip, in which an event loop is woken and wakes the
+ * other, and nothing is sent or read.
+ */
+import * as Effect from "effect/Effect"
+import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"
+import { runChild } from "../../src/programs/processes/child.ts"
+import { BareTrips } from "../ring/jobs.ts"
+import * as Machine from "./Machine.ts"
+
+runChild(BareTrips, (job, parent) =>
+  Effect.gen(function*() {
+    const end = yield* Machine.bareEnd(job.region, job.name)
+    const trips = job.warmup + job.trips
+    yield* parent.ready
+    yield* parent.begin
+    const micros = job.asks ? yield* end.ask(job.peer, trips) : new Float64Array(0)
+    if (!job.asks) yield* end.answer(job.peer, trips)
+    yield* parent.result(latencyOf(settled(micros, job.warmup)))
+    yield* parent.end
+  }).pipe(Effect.scoped))

@@ -1,0 +1,47 @@
+/**
+ * Whether the two cores of a virtual machine lie near each other or far apart flips within seconds and changes every
+ * figure severalfold. So what belongs together is measured between two probes that agree, and said with its label.
+ */
+import * as Effect from "effect/Effect"
+import type { RegionError } from "../../src/services/CxlMemory.ts"
+import * as Machine from "./Machine.ts"
+
+export type Placement = "near" | "far"
+
+export interface Placed<A> {
+  /** `flipped`: the placement changed in every attempt; the values are not to be compared. */
+  readonly placement: Placement | "flipped"
+  /** Round trips of one cache line before, between and after, in microseconds. */
+  readonly probesMicros: ReadonlyArray<number>
+  readonly attempts: number
+  readonly values: ReadonlyArray<A>
+}
+
+/** One of several measurements; it may depend on what those before it found. */
+export type Measurement<A, E, R> = (before: ReadonlyArray<A>) => Effect.Effect<A, E, R>
+
+/** Runs all of them back to back, again from the first if the placement flipped on the way. */
+export const together = Effect.fnUntraced(function*<A, E, R>(
+  measurements: ReadonlyArray<Measurement<A, E, R>>,
+  attemptsMax = 4
+): Effect.fn.Return<Placed<A>, E | RegionError, R> {
+  for (let attempts = 1;; attempts += 1) {
+    const probesMicros = [yield* Machine.lineRoundTripMicros]
+    const values: Array<A> = []
+    for (const measurement of measurements) {
+      values.push(yield* measurement(values))
+      probesMicros.push(yield* Machine.lineRoundTripMicros)
+    }
+    const placements = new Set(probesMicros.map(placementOf))
+    const [placement] = placements
+    if (placements.size === 1 && placement !== undefined) return { placement, probesMicros, attempts, values }
+    if (attempts === attemptsMax) return { placement: "flipped", probesMicros, attempts, values }
+  }
+})
+
+// --- internal ---
+
+/** Near round trips take about 0.1 microseconds, far ones three to five times as long. */
+const farMicros = 0.25
+
+const placementOf = (micros: number): Placement => micros < farMicros ? "near" : "far"

@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+/**
+ * The benchmarks: what the log, rings, calls and barriers reach, held against what the machine itself and its other
+ * means reach in the same minute. `node bench/main.ts log|ring|rpc|barrier`.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { ChecksFailed, codeOfChecks } from "../src/programs/cli/checks.ts"
+import { removeLeftovers } from "../src/programs/cli/region-plan.ts"
+import { printReport } from "../src/programs/cli/report.ts"
+import { runCommand } from "../src/programs/cli/run-command.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "../src/programs/cli/settings.ts"
+import { countFlag } from "../src/programs/cli/units.ts"
+import { lines } from "../src/programs/cli/usage.ts"
+import { benchBarrier } from "./barrier/main.ts"
+import { runsSetting } from "./harness/command.ts"
+import * as BenchReport from "./log/report.ts"
+import { groupNames, measureRound, type Round } from "./log/round.ts"
+import { benchRing } from "./ring/main.ts"
+import { benchRpc } from "./rpc/main.ts"
+
+const mebibyte = 1024 * 1024
+
+const settings = {
+  mib: setting("mib", (name) => countFlag(name, mebibyte), {
+    description: "Mebibytes to carry in each measurement",
+    fallback: 1024
+  }),
+  runs: runsSetting,
+  only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
+    description: "Measure one group by itself",
+    shown: "all of them"
+  }),
+  json: jsonSetting
+}
+
+const log = Command.make(
+  "log",
+  { ...flagsOf(settings), printConfig: printConfigFlag },
+  (input) => configured(settings, input, ({ values }) => benchmark(values))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Measures one publisher process and one subscriber process over four brokers, beside the machine's own copy limit.",
+      "How near the machine's cores lie to each other changes every figure: figures are compared under one placement only."
+    )
+  ),
+  Command.withShortDescription("Throughput and latency of the log")
+)
+
+const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesOf<typeof settings>) {
+  yield* removeLeftovers("bench-")
+  const groups = only === undefined ? groupNames : [only]
+  const rounds: Array<Round> = []
+  for (let run = 1; run <= runs; run += 1) {
+    rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))
+  }
+  const report = BenchReport.report(mib * mebibyte, rounds)
+  yield* printReport(json, report, BenchReport.describe, codeOfChecks(report.disagreeing.length === 0))
+  if (report.disagreeing.length > 0) {
+    return yield* new ChecksFailed({ program: "bench log", failed: report.disagreeing })
+  }
+})
+
+const bench = Command.make("bench").pipe(
+  Command.withDescription("Measures how fast this machine is, with the log, rings, calls and barriers"),
+  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier])
+)
+
+runCommand(bench)

@@ -1,0 +1,100 @@
+/**
+ * What the benchmark of the rings asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { Fold } from "../harness/checksum.ts"
+
+const fields = { region: Schema.String, name: Schema.String }
+
+/** The ring that throughput is measured on. */
+export const streamRing = "stream"
+
+export const WriterJob = Schema.Struct({
+  ...fields,
+  messageBytes: Schema.Int,
+  /** Written before the clock starts, so that compilers and caches have settled. */
+  warmup: Schema.Int,
+  messages: Schema.Int,
+  /** 1: each message is published by itself. */
+  messagesPerPublish: Schema.Int
+})
+export type WriterJob = typeof WriterJob.Type
+
+export const Written = Schema.Struct({
+  firstMillis: Schema.Finite,
+  cores: Schema.Finite,
+  /** Of everything that was written, warm-up included, as 64-bit words; hexadecimal. */
+  sum: Schema.String,
+  /** Times that there was no room. */
+  waits: Schema.Int
+})
+
+export const ReaderJob = Schema.Struct({ ...fields, warmup: Schema.Int, messages: Schema.Int, fold: Fold })
+export type ReaderJob = typeof ReaderJob.Type
+
+export const Read = Schema.Struct({
+  lastMillis: Schema.Finite,
+  cores: Schema.Finite,
+  sum: Schema.String,
+  /** Messages that were not the next. */
+  disordered: Schema.Int
+})
+
+/** How a side waits: by a strategy of the ring, or by asking it over and over itself. */
+export const Waiting = Schema.Literals(["spin", "adaptive", "park", "poll"])
+export type Waiting = typeof Waiting.Type
+
+export const TripsJob = Schema.Struct({
+  ...fields,
+  /** One side asks and takes the time, the other answers. */
+  asks: Schema.Boolean,
+  waiting: Waiting,
+  warmup: Schema.Int,
+  trips: Schema.Int
+})
+export type TripsJob = typeof TripsJob.Type
+
+export const BareJob = Schema.Struct({
+  ...fields,
+  asks: Schema.Boolean,
+  peer: Schema.String,
+  warmup: Schema.Int,
+  trips: Schema.Int
+})
+export type BareJob = typeof BareJob.Type
+
+/** Attachments of one child, each with a reader of that ring that sleeps. */
+export const SleepersJob = Schema.Struct({ ...fields, ring: Schema.String, sleepers: Schema.Int })
+export type SleepersJob = typeof SleepersJob.Type
+
+export const RingSleepers: ChildSpec<SleepersJob, null> = {
+  entry: programBeside(import.meta.url, "sleepers"),
+  job: SleepersJob,
+  result: Schema.Null
+}
+
+export const RingWriter: ChildSpec<WriterJob, typeof Written.Type> = {
+  entry: programBeside(import.meta.url, "writer"),
+  job: WriterJob,
+  result: Written
+}
+
+export const RingReader: ChildSpec<ReaderJob, typeof Read.Type> = {
+  entry: programBeside(import.meta.url, "reader"),
+  job: ReaderJob,
+  result: Read
+}
+
+export const RingTrips: ChildSpec<TripsJob, LatencyMicros> = {
+  entry: programBeside(import.meta.url, "ping-pong"),
+  job: TripsJob,
+  result: LatencyMicros
+}
+
+export const BareTrips: ChildSpec<BareJob, LatencyMicros> = {
+  entry: programBeside(import.meta.url, "../machine/bare-end"),
+  job: BareJob,
+  result: LatencyMicros
+}

@@ -1,0 +1,97 @@
+/**
+ * A child of the benchmark of the rings: one side of a conversation, a message of 64 bytes each way.
+ */
+import * as Effect from "effect/Effect"
+import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"
+import { runChild } from "../../src/programs/processes/child.ts"
+import { inRegion } from "../../src/programs/processes/ring-process.ts"
+import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../src/services/Ring.ts"
+import { RingTrips, type TripsJob, type Waiting } from "./jobs.ts"
+
+const messageBytes = 64
+
+/** Round trips between two turns of the event loop, for the side that never waits in it. */
+const tripsPerTurn = 1000
+
+interface Line {
+  readonly says: RingWriterHandle
+  readonly hears: RingReaderHandle
+}
+
+const open = Effect.fnUntraced(function*({ asks, waiting }: TripsJob) {
+  const [writes, reads] = asks ? ["questions", "answers"] : ["answers", "questions"]
+  const says = yield* Ring.writer({ name: writes as string })
+  const hears = yield* Ring.reader({ name: reads as string, strategy: strategyOf(waiting), awaitWriter: true })
+  return { says, hears } satisfies Line
+})
+
+const strategyOf = (waiting: Waiting): WaitStrategy => waiting === "poll" ? "spin" : waiting
+
+const ask = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
+  const message = new Uint8Array(messageBytes).fill(7)
+  let before = performance.now()
+  for (let trip = 0; trip < micros.length; trip += 1) {
+    says.offer(message)
+    yield* hears.pull
+    const now = performance.now()
+    micros[trip] = 1000 * (now - before)
+    before = now
+  }
+})
+
+const answer = Effect.fnUntraced(function*({ hears, says }: Line, trips: number) {
+  for (let trip = 0; trip < trips; trip += 1) {
+    const [message] = yield* hears.pull
+    if (message !== undefined) says.offer(message.payload)
+  }
+})
+
+// The same without the event loop, for a program that has nothing else to do.
+const askPolling = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
+  const message = new Uint8Array(messageBytes).fill(7)
+  const tripsUpTo = (from: number, end: number) => {
+    let before = performance.now()
+    for (let trip = from; trip < end; trip += 1) {
+      says.offer(message)
+      while (hears.poll().length === 0);
+      const now = performance.now()
+      micros[trip] = 1000 * (now - before)
+      before = now
+    }
+  }
+  for (let trip = 0; trip < micros.length; trip += tripsPerTurn) {
+    tripsUpTo(trip, Math.min(micros.length, trip + tripsPerTurn))
+    yield* Effect.yieldNow
+  }
+})
+
+const answerPolling = Effect.fnUntraced(function*({ hears, says }: Line, trips: number) {
+  const answerUpTo = (from: number, end: number) => {
+    for (let trip = from; trip < end; trip += 1) {
+      let [message] = hears.poll()
+      while (message === undefined) [message] = hears.poll()
+      says.offer(message.payload)
+    }
+  }
+  for (let trip = 0; trip < trips; trip += tripsPerTurn) {
+    answerUpTo(trip, Math.min(trips, trip + tripsPerTurn))
+    yield* Effect.yieldNow
+  }
+})
+
+const converse = Effect.fnUntraced(function*({ asks, trips, waiting, warmup }: TripsJob, line: Line) {
+  const micros = new Float64Array(warmup + trips)
+  const polling = waiting === "poll"
+  if (asks) yield* polling ? askPolling(line, micros) : ask(line, micros)
+  else yield* polling ? answerPolling(line, micros.length) : answer(line, micros.length)
+  return latencyOf(settled(micros, warmup))
+})
+
+runChild(RingTrips, (job, parent) =>
+  Effect.gen(function*() {
+    const line = yield* open(job)
+    yield* parent.ready
+    if (job.asks) yield* parent.begin
+    yield* parent.result(yield* converse(job, line))
+    yield* parent.end
+  }).pipe(Effect.scoped, inRegion(job)))

@@ -1,0 +1,195 @@
+/**
+ * The single measurements of the rings, and of what they are held against: each starts its own processes.
+ */
+import * as Effect from "effect/Effect"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Scope from "effect/Scope"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Swarm from "../../src/layers/Swarm.ts"
+import type { ChildSpec } from "../../src/programs/processes/protocol.ts"
+import * as Children from "../../src/programs/processes/spawn.ts"
+import type { RegionError } from "../../src/services/CxlMemory.ts"
+import { type Figure, figure } from "../harness/comparison.ts"
+import * as Machine from "../machine/Machine.ts"
+import { BareTrips, RingReader, RingSleepers, RingTrips, RingWriter, type Waiting } from "./jobs.ts"
+
+const mebibyte = 1024 * 1024
+
+export type MeasureError = RegionError | Children.ChildError
+
+export type Measuring<A = ReadonlyArray<Figure>> = Effect.Effect<A, MeasureError, ChildProcessSpawner>
+
+/** Memory that messages go round in, and that the copy limit goes round in. */
+export const ringBytes = 8 * mebibyte
+
+/** Messages that one publication makes seen, where they are batched. */
+export const batchMessages = 64
+
+/** Bare wake-ups that stand beside other measurements. */
+export const bareTrips = 5000
+
+export interface Stream {
+  readonly messageBytes: number
+  readonly messages: number
+  readonly readers: number
+  readonly batched: boolean
+}
+
+/** One writer process, and reader processes that read every byte. */
+export const streamFigure = (key: string, stream: Stream): Measuring =>
+  inNewRegion((region) =>
+    Effect.gen(function*() {
+      const { batched, messageBytes, messages, readers } = stream
+      const warmup = Math.ceil(messages / 4)
+      const common = { region, warmup, messages }
+      const messagesPerPublish = batched ? batchMessages : 1
+      const writer = yield* started(RingWriter, "writer", {
+        ...common,
+        name: "writer",
+        messageBytes,
+        messagesPerPublish
+      })
+      const reading = yield* Effect.forEach(
+        Array.from({ length: readers }, (_, i) => `reader-${i}`),
+        // In JavaScript where a native call would cost more than the sum.
+        (name) => started(RingReader, name, { ...common, name, fold: messageBytes < 512 ? "javascript" : "native" })
+      )
+      yield* writer.tell("begin")
+      const written = yield* writer.result
+      const seen = yield* Children.all(reading, ({ result }) => result)
+      yield* ended([writer, ...reading])
+      const seconds = (Math.max(...seen.map(({ lastMillis }) => lastMillis)) - written.firstMillis) / 1000
+      const agrees = seen.every(({ disordered, sum }) => disordered === 0 && sum === written.sum)
+      const values = {
+        messagesPerSecond: messages / seconds,
+        gigabytesPerSecond: messages * messageBytes / 1e9 / seconds,
+        writerCores: written.cores,
+        readerCores: seen.reduce((sum, { cores }) => sum + cores, 0) / readers
+      }
+      return [figure(key, values, agrees)]
+    })
+  )
+
+/** The machine's own: one thread copies messages of that size, tells the other after each, and that one reads them. */
+export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream): Measuring =>
+  Effect.map(
+    Machine.copyLimit({ totalBytes: Math.max(mebibyte, messages * messageBytes), ringBytes, blockBytes: messageBytes }),
+    ({ agree, bytes, seconds }) => [
+      figure(
+        key,
+        { messagesPerSecond: bytes / messageBytes / seconds, gigabytesPerSecond: bytes / 1e9 / seconds },
+        agree
+      )
+    ]
+  )
+
+/** Two processes, a message of 64 bytes each way. */
+export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measuring =>
+  inNewRegion((region) =>
+    Effect.gen(function*() {
+      const job = { region, waiting, ...tripsOf(trips) }
+      // Each waits for the other's ring.
+      const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
+      const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })
+      yield* Children.all([asks, answers], ({ ready }) => ready)
+      yield* asks.tell("begin")
+      const latency = yield* asks.result
+      yield* ended([asks, answers])
+      return [figure(key, latency)]
+    })
+  )
+
+/** Processes that are killed while they wait for a ring's messages. */
+export const deadSleepers = 30
+
+/**
+ * What a publication costs natively, on a ring that nobody reads and on one whose readers were all killed in their sleep.
+ * Both are measured by turns, from the first publication on, which still finds them all.
+ */
+export const publishFigures = (keys: { readonly alone: string; readonly dead: string }): Measuring =>
+  inNewRegion((region) =>
+    Effect.gen(function*() {
+      const rings = { alone: "alone", dead: "dead" }
+      const nanosOf = yield* Machine.publishCost(region, "writer", Object.values(rings))
+      const job = { region, name: "sleeper", ring: rings.dead, sleepers: deadSleepers }
+      const sleepers = yield* started(RingSleepers, "sleepers", job)
+      yield* Effect.sync(() => process.kill(sleepers.pid, "SIGKILL"))
+      yield* Effect.exit(sleepers.finished)
+      const once = (ring: string) => nanosOf(ring, publishesInBlock, publishedBytes) / publishesInBlock
+      once(rings.alone)
+      const first = once(rings.dead)
+      const blocks = Array.from({ length: publishBlocks }, () => [once(rings.alone), once(rings.dead)] as const)
+      const valuesOf = (nanos: ReadonlyArray<number>) => ({
+        p50Nanos: percentileOf(nanos, 0.5),
+        p99Nanos: percentileOf(nanos, 0.99)
+      })
+      return [
+        figure(keys.alone, valuesOf(blocks.map(([alone]) => alone))),
+        figure(keys.dead, { ...valuesOf(blocks.map(([, dead]) => dead)), firstNanos: first })
+      ]
+    }), { processes: deadSleepers + 2, ringReaders: deadSleepers })
+
+/** Two processes that do nothing but wake each other's event loop. */
+export const bareFigure = (key: string, trips: number): Measuring =>
+  inNewRegion((region) =>
+    Effect.gen(function*() {
+      const job = { region, ...tripsOf(trips) }
+      const asks = yield* started(BareTrips, "asks", { ...job, name: "asks", asks: true, peer: "answers" })
+      const answers = yield* started(BareTrips, "answers", { ...job, name: "answers", asks: false, peer: "asks" })
+      yield* Children.all([answers, asks], ({ tell }) => tell("begin"))
+      const latency = yield* asks.result
+      yield* ended([asks, answers])
+      return [figure(key, latency)]
+    })
+  )
+
+export const futexFigure = (key: string, trips: number): Measuring =>
+  Effect.map(Machine.futexRoundTrips(trips), (latency) => [figure(key, { ...latency })])
+
+export const nativeRingFigure = (key: string, options: { trips: number; asleep: boolean }): Measuring =>
+  Effect.map(Machine.ringRoundTrips(options), (latency) => [figure(key, { ...latency })])
+
+export const lineFigure = (key: string): Measuring =>
+  Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
+
+/** Starts a child and waits until it is ready. */
+export const started = Effect.fnUntraced(function*<Job, Result>(spec: ChildSpec<Job, Result>, name: string, job: Job) {
+  const child = yield* Children.spawn(spec, name, job)
+  yield* child.ready
+  return child
+})
+
+/** Tells children that nobody needs them any more, and waits until they are gone. */
+export const ended = (children: ReadonlyArray<Children.Child<unknown>>) =>
+  Effect.andThen(
+    Children.all(children, ({ tell }) => tell("end")),
+    Children.all(children, ({ finished }) => finished)
+  )
+
+/** Round trips that are timed, and those before them. */
+export const tripsOf = (trips: number) => ({ trips, warmup: Math.ceil(trips / 4) })
+
+// --- internal ---
+
+/** Publications between two looks at the clock, and how often. */
+const publishesInBlock = 1000
+const publishBlocks = 2000
+const publishedBytes = 64
+
+const percentileOf = (values: ReadonlyArray<number>, fraction: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(fraction * (values.length - 1))] ?? NaN
+
+const inNewRegion = <A>(
+  work: (region: string) => Effect.Effect<A, MeasureError, ChildProcessSpawner | Scope.Scope>,
+  sizes: { readonly processes?: number; readonly ringReaders?: number } = {}
+): Measuring<A> => {
+  const region = `bench-${process.pid}`
+  const memory = CxlMemory.layerShm({
+    region,
+    geometry: { ...Swarm.geometry(), ...ringsOfABench, ...sizes },
+    processName: "bench"
+  })
+  return work(region).pipe(Effect.scoped, Effect.provide(memory))
+}
+
+const ringsOfABench = { processes: 8, rings: 2, ringReaders: 4, ringBytes }

@@ -1,0 +1,99 @@
+/**
+ * A child of the benchmark: measures one rival, from its own side of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"
+import { runChild } from "../../src/programs/processes/child.ts"
+import { askAtomics } from "./atomics.ts"
+import { type Carrying, type Channel, openAsker, RivalMissing } from "./channel.ts"
+import { RivalAsker, type RivalJob, type RivalResult, windowOf } from "./jobs.ts"
+
+/** The rival could not be used here. */
+class RivalFailed extends Schema.TaggedError<RivalFailed>()("RivalFailed", { reason: Schema.String }) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+const failed = (error: unknown) =>
+  new RivalFailed({ reason: error instanceof RivalMissing ? error.message : String(error) })
+
+const channelOf = (rival: Carrying, job: RivalJob): Effect.Effect<Channel, RivalFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tryPromise({ try: () => openAsker(rival, job), catch: failed }),
+    (channel) => Effect.sync(() => channel.close())
+  )
+
+const roundTrips = (channel: Channel, { messageBytes, messages, warmup }: RivalJob): Effect.Effect<RivalResult> =>
+  Effect.callback((resume) => {
+    const micros = new Float64Array(warmup + messages)
+    const message = new Uint8Array(messageBytes).fill(7)
+    let agrees = true
+    let trip = 0
+    let before = 0
+    channel.listen((answer) => {
+      const now = performance.now()
+      micros[trip] = 1000 * (now - before)
+      before = now
+      agrees &&= answer.length === messageBytes && answer[0] === 7
+      trip += 1
+      if (trip < micros.length) channel.send(message)
+      else resume(Effect.succeed({ ...latencyOf(settled(micros, warmup)), messagesPerSecond: 0, agrees }))
+    })
+    before = performance.now()
+    channel.send(message)
+  })
+
+// As many on their way as the other side has room for; each window that it has counted makes room for another. The clock
+// starts when the warm-up has been counted.
+const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
+  Effect.callback((resume) => {
+    const window = windowOf(job)
+    const total = job.warmup + job.messages
+    let sent = 0
+    let counted = 0
+    let sum = 0
+    let began = { counted, atMillis: performance.now() }
+    const pump = () => {
+      for (; sent < total && sent < counted + 2 * window; sent += 1) {
+        // A message of its own: some rivals still hold the last one.
+        const message = new Uint8Array(job.messageBytes)
+        message[0] = sent
+        sum += message[0] as number
+        channel.send(message)
+      }
+    }
+    channel.listen((answer) => {
+      const now = performance.now()
+      counted = Math.min(total, counted + window)
+      if (began.counted === 0 && counted >= job.warmup && counted < total) began = { counted, atMillis: now }
+      if (counted < total) return pump()
+      const messagesPerSecond = 1000 * (total - began.counted) / (now - began.atMillis)
+      const [seen] = new Float64Array(Uint8Array.from(answer.subarray(0, 8)).buffer)
+      resume(Effect.succeed({ p50Micros: 0, p99Micros: 0, messagesPerSecond, agrees: seen === sum }))
+    })
+    pump()
+  })
+
+const measure = (job: RivalJob): Effect.Effect<RivalResult, RivalFailed, Scope.Scope> => {
+  const { rival } = job
+  if (rival === "atomicsSpin" || rival === "atomicsWait") {
+    return Effect.map(
+      Effect.tryPromise({ try: () => askAtomics(job), catch: failed }),
+      (micros) => ({ ...latencyOf(settled(micros, job.warmup)), messagesPerSecond: 0, agrees: true })
+    )
+  }
+  return Effect.flatMap(
+    channelOf(rival, job),
+    (channel) => job.oneWay ? oneWay(channel, job) : roundTrips(channel, job)
+  )
+}
+
+runChild(RivalAsker, (job, parent) =>
+  Effect.gen(function*() {
+    yield* parent.ready
+    yield* parent.result(yield* measure(job))
+    yield* parent.end
+  }).pipe(Effect.scoped))

@@ -1,0 +1,50 @@
+/**
+ * What the benchmark asks of the process that measures a rival, and of the rival's other side.
+ */
+import * as Schema from "effect/Schema"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+
+/** What Node has for talking between threads and processes, and zeromq where it is installed. */
+export const Rival = Schema.Literals([
+  "atomicsSpin",
+  "atomicsWait",
+  "messagePort",
+  "ipcAdvanced",
+  "ipcJson",
+  "unixSocket",
+  "zeromq"
+])
+export type Rival = typeof Rival.Type
+
+export const RivalJob = Schema.Struct({
+  rival: Rival,
+  /** Of one message as it is sent; several of the benchmark's may be packed into one. */
+  messageBytes: Schema.Int,
+  /** Sent before the clock starts. */
+  warmup: Schema.Int,
+  messages: Schema.Int,
+  /** False: round trips. True: one way, as fast as the other side takes them. */
+  oneWay: Schema.Boolean
+})
+export type RivalJob = typeof RivalJob.Type
+
+export const RivalResult = Schema.Struct({
+  /** Of round trips. */
+  p50Micros: Schema.Finite,
+  p99Micros: Schema.Finite,
+  /** One way. */
+  messagesPerSecond: Schema.Finite,
+  /** Everything came back, or was counted, as it was sent. */
+  agrees: Schema.Boolean
+})
+export type RivalResult = typeof RivalResult.Type
+
+export const RivalAsker: ChildSpec<RivalJob, RivalResult> = {
+  entry: programBeside(import.meta.url, "asker"),
+  job: RivalJob,
+  result: RivalResult
+}
+
+/** One-way messages are counted aloud after so many, and at most twice as many are on their way. */
+export const windowOf = ({ messageBytes }: { readonly messageBytes: number }): number =>
+  Math.max(4, Math.floor(256 * 1024 / messageBytes))

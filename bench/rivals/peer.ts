@@ -1,0 +1,36 @@
+/**
+ * The other side of a rival, as a worker or as a process: sends everything back, or counts it and says so now and then.
+ */
+import { isMainThread, workerData } from "node:worker_threads"
+import { answerAtomics } from "./atomics.ts"
+import { type Channel, openAnswerer } from "./channel.ts"
+import { type RivalJob, windowOf } from "./jobs.ts"
+
+const echo = (channel: Channel): void => channel.listen((message) => channel.send(message))
+
+// The sum of the first bytes comes back: they are different in every message.
+const count = (channel: Channel, job: RivalJob): void => {
+  const window = windowOf(job)
+  const total = job.warmup + job.messages
+  const answer = new Uint8Array(job.messageBytes)
+  const words = new Float64Array(answer.buffer, 0, 1)
+  let counted = 0
+  channel.listen((message) => {
+    counted += 1
+    words[0] = (words[0] as number) + (message[0] as number)
+    if (counted % window === 0 || counted === total) channel.send(answer.slice())
+  })
+}
+
+const serve = async (job: RivalJob, path: string): Promise<void> => {
+  const { rival } = job
+  if (rival === "atomicsSpin" || rival === "atomicsWait") return answerAtomics(workerData)
+  const channel = await openAnswerer(rival, job, path)
+  if (job.oneWay) count(channel, job)
+  else echo(channel)
+}
+
+const [, , text = "{}", path = ""] = process.argv
+// Whoever started it kills it when it is done; if that one is gone, a socket ends and so does this.
+process.on("disconnect", () => process.exit(0))
+void serve(isMainThread ? JSON.parse(text) as RivalJob : workerData as RivalJob, path)

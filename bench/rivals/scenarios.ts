@@ -1,0 +1,84 @@
+/**
+ * The rivals' measurements.
+ */
+import * as Effect from "effect/Effect"
+import { type Figure, figure } from "../harness/comparison.ts"
+import { ended, type Measuring, started, tripsOf } from "../ring/scenarios.ts"
+import { type Rival, RivalAsker, type RivalJob, type RivalResult } from "./jobs.ts"
+
+export const spinningRival: Rival = "atomicsSpin"
+
+export const asleepRivals: ReadonlyArray<Rival> = [
+  "atomicsWait",
+  "messagePort",
+  "ipcAdvanced",
+  "ipcJson",
+  "unixSocket",
+  "zeromq"
+]
+
+/** Round trips of 64 bytes. */
+export const rivalFigure = (rival: Rival, trips: number): Measuring => {
+  const { trips: messages, warmup } = tripsOf(trips)
+  return measured(
+    titles[rival],
+    { rival, messageBytes: 64, warmup, messages, oneWay: false },
+    ({ p50Micros, p99Micros }) => ({ p50Micros, p99Micros })
+  )
+}
+
+/** One way: a message a call, and 64 KiB of messages a call, which is how rivals are fast. */
+export const streamRivals = (messages: number): ReadonlyArray<Measuring> =>
+  (["messagePort", "ipcAdvanced", "unixSocket", "zeromq"] as const).flatMap((rival) => [
+    streamFigure(rival, Math.ceil(messages / 40), 1),
+    streamFigure(rival, Math.ceil(messages / 4), packedMessages)
+  ])
+
+// --- internal ---
+
+const messageBytes = 64
+const packedMessages = 64 * 1024 / messageBytes
+
+const titles: Readonly<Record<Rival, string>> = {
+  atomicsSpin: "worker_threads, Atomics, spinning",
+  atomicsWait: "worker_threads, Atomics.wait",
+  messagePort: "worker_threads, postMessage",
+  ipcAdvanced: "child_process, advanced",
+  ipcJson: "child_process, JSON",
+  unixSocket: "Unix socket",
+  zeromq: "zeromq"
+}
+
+const streamFigure = (rival: Rival, messages: number, perCall: number): Measuring => {
+  const calls = Math.max(8, Math.ceil(messages / perCall))
+  const job = {
+    rival,
+    messageBytes: messageBytes * perCall,
+    warmup: Math.ceil(calls / 4),
+    messages: calls,
+    oneWay: true
+  }
+  const how = perCall === 1 ? "one by one" : "packed by 64 KiB"
+  return measured(`${titles[rival]}, 64 B, ${how}`, job, ({ messagesPerSecond }) => ({
+    messagesPerSecond: messagesPerSecond * perCall,
+    gigabytesPerSecond: messagesPerSecond * perCall * messageBytes / 1e9
+  }))
+}
+
+// A rival that is not installed is left out of the report, and said to be.
+const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) => Figure["values"]): Measuring =>
+  Effect.gen(function*() {
+    const child = yield* started(RivalAsker, job.rival, job)
+    const result = yield* child.result
+    yield* ended([child])
+    return [figure(key, valuesOf(result), result.agrees)]
+  }).pipe(
+    Effect.catchTag(
+      "ChildFailed",
+      (error) => error.detail === missing ? Effect.succeed([figure(`${key}: ${missing}`, {})]) : Effect.fail(error)
+    ),
+    Effect.scoped
+  )
+
+/** What a child says of a rival that it cannot load. */
+const missing = "zeromq is not installed"

@@ -1,0 +1,40 @@
+/**
+ * What the benchmark of calls asks of its children: the same group of procedures, over rings and over a socket.
+ */
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
+
+/** As little as a call can be. */
+export const Adding = RpcGroup.make(
+  Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int })
+)
+
+/** The name that the server has in the swarm. */
+export const serverName = "server"
+
+export const RpcJob = Schema.Struct({
+  ...SwarmChildFields,
+  /** `direct`: the caller serves itself, without anything in between. */
+  over: Schema.Literals(["ring", "socket", "direct"]),
+  /** Of the socket. */
+  path: Schema.String,
+  warmup: Schema.Int,
+  calls: Schema.Int
+})
+export type RpcJob = typeof RpcJob.Type
+
+export const RpcServing: ChildSpec<RpcJob, null> = {
+  entry: programBeside(import.meta.url, "server"),
+  job: RpcJob,
+  result: Schema.Null
+}
+
+export const RpcCalling: ChildSpec<RpcJob, LatencyMicros> = {
+  entry: programBeside(import.meta.url, "client"),
+  job: RpcJob,
+  result: LatencyMicros
+}

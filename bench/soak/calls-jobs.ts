@@ -1,0 +1,63 @@
+/**
+ * What the validation of many calls asks of its two children: one serves, the other calls, and both say what memory they
+ * have come to.
+ */
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import { MemoryUsage } from "../../src/programs/measure/memory-usage.ts"
+import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
+
+export const Counting = RpcGroup.make(
+  /** Gives back what it is given. */
+  Rpc.make("Echo", { payload: { data: Schema.Uint8Array }, success: Schema.Uint8Array }),
+  /** `collected`: after a full collection. */
+  Rpc.make("Memory", { payload: { collected: Schema.Boolean }, success: MemoryUsage })
+)
+
+/** The name that the server has in the swarm. */
+export const serverName = "server"
+
+export const CallsJob = Schema.Struct({
+  ...SwarmChildFields,
+  calls: Schema.Int,
+  /** Calls from one look at the memory to the next. */
+  every: Schema.Int,
+  /** Calls that are under way at once. */
+  concurrency: Schema.Int,
+  /** Bytes of the largest payload; they are of all lengths up to it. */
+  payloadBytes: Schema.Int,
+  /** Calls after which the client is closed and another one made. */
+  perClient: Schema.Int
+})
+export type CallsJob = typeof CallsJob.Type
+
+export const CallsSample = Schema.Struct({
+  calls: Schema.Int,
+  /** Only what is in use: all else was collected. The first and the last sample are. */
+  collected: Schema.Boolean,
+  server: MemoryUsage,
+  client: MemoryUsage
+})
+export type CallsSample = typeof CallsSample.Type
+
+export const CallsResult = Schema.Struct({
+  seconds: Schema.Number,
+  /** Answers that were not what was sent. */
+  wrong: Schema.Int,
+  samples: Schema.Array(CallsSample)
+})
+export type CallsResult = typeof CallsResult.Type
+
+export const CallsServing: ChildSpec<CallsJob, null> = {
+  entry: programBeside(import.meta.url, "calls-server"),
+  job: CallsJob,
+  result: Schema.Null
+}
+
+export const CallsCalling: ChildSpec<CallsJob, CallsResult> = {
+  entry: programBeside(import.meta.url, "calls-client"),
+  job: CallsJob,
+  result: CallsResult
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/**
+ * Validates that calls leave nothing behind: `node bench/soak/calls.ts --calls N` makes so many between two
+ * processes, looks at the memory of both all the while, and fails when what is in use has grown with them.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "../../src/programs/cli/checks.ts"
+import { printReport } from "../../src/programs/cli/report.ts"
+import { runCommand } from "../../src/programs/cli/run-command.ts"
+import { writeNotice } from "../../src/programs/cli/streams.ts"
+import { countFlag, formatCount } from "../../src/programs/cli/units.ts"
+import { ended, started } from "../ring/scenarios.ts"
+import { CallsCalling, type CallsJob, CallsServing, serverName } from "./calls-jobs.ts"
+import * as Report from "./calls-report.ts"
+
+const flags = {
+  calls: countFlag("calls", 100_000_000).pipe(
+    Flag.withDescription("Calls in all"),
+    Flag.withDefault(500_000)
+  ),
+  every: countFlag("every", 100_000_000).pipe(
+    Flag.withDescription("Calls from one look at the memory to the next"),
+    Flag.withDefault(50_000)
+  ),
+  concurrency: countFlag("concurrency", 10_000).pipe(
+    Flag.withDescription("Calls that are under way at once"),
+    Flag.withDefault(16)
+  ),
+  payloadBytes: countFlag("payload-bytes", 1_048_576).pipe(
+    Flag.withDescription("Bytes of the largest payload; they are of all lengths up to it"),
+    Flag.withDefault(1000)
+  ),
+  perClient: countFlag("per-client", 100_000_000).pipe(
+    Flag.withDescription("Calls after which the client is closed and another one made"),
+    Flag.withDefault(1000)
+  ),
+  strategy: Flag.Literals("strategy", ["park", "adaptive", "spin"]).pipe(
+    Flag.withDescription("How both wait for their rings"),
+    Flag.withDefault("adaptive" as const)
+  ),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
+}
+
+const validate = Command.make(
+  "validate-calls",
+  flags,
+  Effect.fnUntraced(function*({ json, ...settings }) {
+    yield* writeNotice(
+      `${
+        formatCount(settings.calls)
+      } calls between two processes, ${settings.concurrency} at once; a look at their memory `
+        + `every ${formatCount(settings.every)}`
+    )
+    const region = `calls-${process.pid}`
+    const job: CallsJob = { ...settings, region, name: "client", coordinates: false, members: 2 }
+    const result = yield* Effect.scoped(Effect.gen(function*() {
+      const server = yield* started(CallsServing, "server", { ...job, name: serverName, coordinates: true })
+      const client = yield* started(CallsCalling, "client", job)
+      const result = yield* client.result
+      yield* ended([client])
+      yield* ended([server])
+      return result
+    }))
+    const report = Report.report(settings, result)
+    yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
+    if (report.passed) return
+    return yield* new ChecksFailed({ program: "validate-calls", failed: namesOfFailed(report.checks) })
+  })
+).pipe(Command.withDescription("Calls very often, and checks that the memory of both ends does not grow with it"))
+
+runCommand(validate)

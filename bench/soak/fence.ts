@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+/**
+ * Validates the delivery fence on this machine: `node bench/soak/fence.ts --rounds N` lets the members of a
+ * swarm burst and meet N times, in both forms of the test, as processes over shared memory and as fibers in the heap.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { FenceForm } from "../../src/programs/barrier-trial/jobs.ts"
+import * as FencePlan from "../../src/programs/barrier-trial/plan.ts"
+import * as FenceRun from "../../src/programs/barrier-trial/run.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "../../src/programs/cli/checks.ts"
+import { printReport } from "../../src/programs/cli/report.ts"
+import { runCommand } from "../../src/programs/cli/run-command.ts"
+import { writeNotice } from "../../src/programs/cli/streams.ts"
+import { countFlag, formatMicros, plural } from "../../src/programs/cli/units.ts"
+import * as Report from "./fence-report.ts"
+
+const flags = {
+  rounds: countFlag("rounds", 100_000).pipe(Flag.withDescription("Barriers in each run"), Flag.withDefault(500)),
+  mode: Flag.Literals("mode", ["deliveryFence", "processingFence"]).pipe(
+    Flag.withDescription("What the barrier promises"),
+    Flag.withDefault("deliveryFence" as const)
+  ),
+  drain: Flag.Literals("drain", ["on", "off"]).pipe(
+    Flag.withDescription("Off: every fence is a rendezvous, to see the checks fail"),
+    Flag.withDefault("on" as const)
+  ),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
+}
+
+/** A collector that is slow enough for a burst to be still on its way when all have arrived, and two that hurry it. */
+const shape = { members: 3, burst: 8, handlerDelayMillis: 2, kill: undefined, trace: false } as const
+
+const families = [["processes", FenceRun.run], ["in memory", FenceRun.runInHeap]] as const
+
+const validate = Command.make(
+  "validate-fence",
+  flags,
+  Effect.fnUntraced(function*({ json, rounds, ...options }) {
+    const { burst, handlerDelayMillis, members } = shape
+    yield* writeNotice(
+      `${plural(rounds, "round")} of each run: ${members} members send ${plural(burst, "message")} to all and enter a `
+        + `${options.mode}; the coordinator takes ${formatMicros(1000 * handlerDelayMillis)} for each message`
+    )
+    const runs = yield* Effect.forEach(
+      families,
+      ([family, run]) =>
+        Effect.forEach(FenceForm.literals, (form) =>
+          Effect.gen(function*() {
+            yield* writeNotice(Report.titleOf(family, form))
+            const plan = yield* FencePlan.plan({ ...shape, ...options, form, iterations: rounds }, "validate")
+            return Report.runOf(family, plan, yield* run(plan))
+          }))
+    )
+    const report = Report.report(options, runs.flat())
+    yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
+    if (report.passed) return
+    return yield* new ChecksFailed({ program: "validate-fence", failed: namesOfFailed(report.checks) })
+  })
+).pipe(Command.withDescription("Lets members burst and meet, and checks that nothing is missing when they go on"))
+
+runCommand(validate)

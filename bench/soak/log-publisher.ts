@@ -1,0 +1,67 @@
+/**
+ * A child of the validation: one session of records that can be recognised to the last byte.
+ */
+import * as Effect from "effect/Effect"
+import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
+import { peakResidentBytes } from "../../src/programs/measure/cpu-usage.ts"
+import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
+import { type Parent, runChild } from "../../src/programs/processes/child.ts"
+import { attached } from "../../src/programs/processes/log-client.ts"
+import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
+import { recordBytes, SessionContent } from "./log-content.ts"
+import { type Published, type ValidateJob, ValidatePublisher, ValidateTopic } from "./log-jobs.ts"
+
+/** Between two looks at everything else that this process has to do. */
+const recordsPerTurn = 1024
+
+const publishAll = Effect.fnUntraced(function*(
+  records: number,
+  publisher: PublisherHandle<Uint8Array>,
+  sampler: AckSampler.AckSampler,
+  parent: Parent<Published>
+) {
+  const content = new SessionContent(publisher.sessionId)
+  const record = Buffer.alloc(recordBytes)
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength)
+  for (let sequence = 0; sequence < records; sequence += 1) {
+    content.write(record, view, sequence)
+    if (!publisher.offer(record)) yield* publisher.send(record)
+    if (sequence % recordsPerTurn !== 0) continue
+    sampler.mark()
+    yield* Effect.yieldNow
+    sampler.sweep()
+    parent.progress(sequence, sequence * recordBytes)
+  }
+  yield* publisher.flush
+  sampler.sweep()
+})
+
+const publish = Effect.fnUntraced(function*(
+  { records }: ValidateJob,
+  publisher: PublisherHandle<Uint8Array>,
+  parent: Parent<Published>
+) {
+  const sampler = yield* AckSampler.make(publisher)
+  const firstOfferMillis = monotonicMillis()
+  yield* publishAll(records, publisher, sampler, parent)
+  const lastAckMillis = monotonicMillis()
+  yield* parent.result({
+    sessionId: publisher.sessionId,
+    records: publisher.accepted(),
+    acknowledged: publisher.acknowledged(),
+    firstOfferMillis,
+    lastAckMillis,
+    latency: sampler.counts(),
+    fullEvents: publisher.fullEvents(),
+    residentBytes: peakResidentBytes()
+  })
+})
+
+runChild(ValidatePublisher, (job, parent) =>
+  Effect.gen(function*() {
+    const publisher = yield* Publisher.open(ValidateTopic)
+    yield* parent.ready
+    yield* parent.begin
+    yield* publish(job, publisher, parent)
+    yield* parent.end
+  }).pipe(Effect.scoped, attached(job)))

@@ -1,0 +1,87 @@
+/**
+ * What a validation proves: complete, in order, right to the last byte, and in bounded memory.
+ */
+import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
+import type { RegionPlan } from "../../src/programs/cli/region-plan.ts"
+import { formatBytes, formatCount } from "../../src/programs/cli/units.ts"
+import { checksOf, type Figures, figuresOf } from "../../src/programs/log-trial/checks.ts"
+import { brokerTable, figureLines } from "../../src/programs/log-trial/report.ts"
+import type { LogOutcome } from "../../src/programs/log-trial/run.ts"
+import { peakResidentBytes } from "../../src/programs/measure/cpu-usage.ts"
+import { recordBytes } from "./log-content.ts"
+import type { Published, Seen } from "./log-jobs.ts"
+
+export type ValidateOutcome = LogOutcome<Published, Seen>
+
+export interface ValidateReport extends Figures {
+  readonly program: "validate"
+  readonly passed: boolean
+  readonly checks: ReadonlyArray<Check>
+  readonly region: { readonly path: string; readonly bytes: number }
+  readonly memory: ReadonlyArray<MemoryRow>
+}
+
+export interface MemoryRow {
+  readonly process: string
+  readonly peakResidentBytes: number
+  readonly boundBytes: number
+}
+
+/** What a process of ours may take besides the region, however much it carries: the runtime and its young heap. */
+const processBytes = 256 * 1024 * 1024
+
+export const report = (region: RegionPlan, records: number, outcome: ValidateOutcome): ValidateReport => {
+  const amount = { records, bytes: records * recordBytes }
+  const memory = memoryRows(region, outcome)
+  const checks = [...checksOf(amount, outcome), everyByteRight(outcome), memoryBounded(memory)]
+  return {
+    program: "validate",
+    passed: checks.every(({ holds }) => holds),
+    checks,
+    region: { path: region.path, bytes: region.bytes },
+    ...figuresOf(amount, outcome),
+    memory
+  }
+}
+
+export const describe = (report: ValidateReport): string =>
+  [
+    "",
+    ...figureLines(report),
+    "",
+    ...brokerTable(report.brokers),
+    "",
+    ...report.memory.map(({ boundBytes, peakResidentBytes, process }) =>
+      `memory of ${process.padEnd(14)} at most ${formatBytes(peakResidentBytes)} resident (bound ${
+        formatBytes(boundBytes)
+      })`
+    ),
+    "",
+    ...report.checks.map(checkLine)
+  ].join("\n")
+
+// --- internal ---
+
+const memoryRows = (region: RegionPlan, { publishers, subscribers }: ValidateOutcome): ReadonlyArray<MemoryRow> => {
+  const boundBytes = region.bytes + processBytes
+  const children = [...publishers, ...subscribers].map(({ name, result }) => ({
+    process: name,
+    peakResidentBytes: result.residentBytes,
+    boundBytes
+  }))
+  return [{ process: "serve", peakResidentBytes: peakResidentBytes(), boundBytes }, ...children]
+}
+
+const everyByteRight = ({ subscribers }: ValidateOutcome): Check => {
+  const wrong = subscribers.reduce((sum, { result }) => sum + result.wrong, 0)
+  return check("every byte is what belongs there", wrong === 0, `${formatCount(wrong)} records are wrong`)
+}
+
+const memoryBounded = (memory: ReadonlyArray<MemoryRow>): Check => {
+  const most = Math.max(...memory.map(({ peakResidentBytes }) => peakResidentBytes))
+  return check(
+    "memory is bounded by the region",
+    memory.every(({ boundBytes, peakResidentBytes }) => peakResidentBytes <= boundBytes),
+    `at most ${formatBytes(most)} resident in any process`
+  )
+}

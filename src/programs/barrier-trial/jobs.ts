@@ -1,0 +1,70 @@
+/**
+ * What the demonstration of the barrier asks of its members, and what each of them answers.
+ */
+import * as Schema from "effect/Schema"
+import { BarrierMode } from "../../services/Barrier.ts"
+import * as Messenger from "../../services/Messenger.ts"
+import { type ChildSpec, programBeside } from "../processes/protocol.ts"
+
+/** One message of a burst. A sender numbers all it sends, on and on over all iterations. */
+export const Shot = Messenger.event("shot", Schema.Struct({ member: Schema.Int, sequence: Schema.Int }))
+
+/**
+ * The two forms of the test. `start`: a rendezvous opens each iteration, so that no message can come before its own.
+ * `contiguity`: nothing opens it, and all that counts is that each sender's messages come one after the other, and how
+ * many have.
+ */
+export const FenceForm = Schema.Literals(["start", "contiguity"])
+export type FenceForm = typeof FenceForm.Type
+
+export const MemberJob = Schema.Struct({
+  region: Schema.String,
+  name: Schema.String,
+  /** The coordinator's is 0. */
+  member: Schema.Int,
+  members: Schema.Int,
+  iterations: Schema.Int,
+  burst: Schema.Int,
+  mode: BarrierMode,
+  form: FenceForm,
+  handlerDelayMillis: Schema.Finite,
+  deadlineMillis: Schema.Finite,
+  /** In this iteration it kills itself, with half of its burst sent. 0: it does not. */
+  diesIn: Schema.Int
+})
+export type MemberJob = typeof MemberJob.Type
+
+/** One iteration as one member saw it. Times are those of the clock that all processes share. */
+export const MemberRound = Schema.Struct({
+  enteredMillis: Schema.Finite,
+  returnedMillis: Schema.Finite,
+  /** Messages that were sent before this barrier and had not come through when it returned. */
+  missing: Schema.Int,
+  /** Messages of later iterations that had come by then. */
+  ahead: Schema.Int,
+  /** Messages that came through while this member was in the barrier. */
+  drained: Schema.Int,
+  /** When the last message that was sent before this barrier came through; 0 if it never did. */
+  reachedMillis: Schema.Finite,
+  /** Members that the barrier named as departed. */
+  departed: Schema.Array(Schema.String)
+})
+export type MemberRound = typeof MemberRound.Type
+
+export const MemberResult = Schema.Struct({
+  member: Schema.Int,
+  rounds: Schema.Array(MemberRound),
+  /** Messages whose handler has ended. */
+  handled: Schema.Int,
+  /** Messages that were not the next of their sender. */
+  disordered: Schema.Int,
+  /** Messages of members that lived to the end and never came. */
+  lost: Schema.Int
+})
+export type MemberResult = typeof MemberResult.Type
+
+export const FenceMember: ChildSpec<MemberJob, MemberResult> = {
+  entry: programBeside(import.meta.url, "member"),
+  job: MemberJob,
+  result: MemberResult
+}

@@ -1,0 +1,113 @@
+/**
+ * What a demonstration of the barrier will do, decided and checked before anything starts.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as CxlMemory from "../../layers/CxlMemory.ts"
+import * as Swarm from "../../layers/Swarm.ts"
+import type { BarrierMode } from "../../services/Barrier.ts"
+import { removeLeftovers } from "../cli/region-plan.ts"
+import { formatBytes, formatMicros, plural } from "../cli/units.ts"
+import { DemoImpossible } from "../demo/plan.ts"
+import type { FenceForm, MemberJob } from "./jobs.ts"
+import { memberName } from "./rounds.ts"
+
+/** A member that is killed in an iteration. */
+export interface Kill {
+  readonly member: number
+  readonly iteration: number
+}
+
+export interface FenceOptions {
+  readonly members: number
+  readonly iterations: number
+  readonly burst: number
+  readonly handlerDelayMillis: number
+  readonly mode: BarrierMode
+  readonly form: FenceForm
+  readonly drain: "on" | "off"
+  readonly kill: Kill | undefined
+  readonly trace: boolean
+}
+
+export interface FencePlan {
+  readonly options: FenceOptions
+  readonly region: string
+  readonly path: string
+  readonly geometry: CxlMemory.Geometry
+  readonly bytes: number
+  readonly freeBytes: number
+  /** The coordinator's first. Only its handlers are slow. */
+  readonly jobs: readonly [MemberJob, ...Array<MemberJob>]
+}
+
+/** `2@20`: member 2 in iteration 20. */
+export const killFlag = (name: string): Flag.Flag<Kill> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("member@iteration"),
+    Flag.filterMap(parseKill, (text) => `"${text}" is no member and iteration: write 2@20`)
+  )
+
+export const formatKill = ({ iteration, member }: Kill): string => `${member}@${iteration}`
+
+export const plan = Effect.fnUntraced(function*(options: FenceOptions, program: "demo" | "validate" = "demo") {
+  const impossible = impossibleKill(options)
+  if (impossible !== undefined) return yield* new DemoImpossible({ option: "--kill", detail: impossible })
+  yield* removeLeftovers(`${program}-`)
+  const region = `${program}-barrier-${process.pid}`
+  const path = CxlMemory.regionPath(region)
+  const { bytes, freeBytes, geometry } = yield* CxlMemory.fittedSizes(path, {
+    geometry: Swarm.geometry({ members: options.members, plainRings: 0 }),
+    shrinkable: Swarm.shrinkableSizes()
+  })
+  const [coordinator, ...others] = Array.from({ length: options.members }, (_, i) => jobOf(options, region, i))
+  const jobs: FencePlan["jobs"] = [coordinator as MemberJob, ...others]
+  return { options, region, path, geometry, bytes, freeBytes, jobs } satisfies FencePlan
+})
+
+/** The plan in a few lines, for people. */
+export const describe = ({ bytes, freeBytes, options, path }: FencePlan): string => {
+  const { burst, drain, handlerDelayMillis, iterations, kill, members, mode } = options
+  const delay = formatMicros(1000 * handlerDelayMillis)
+  return [
+    `region   ${path}, ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free there`,
+    `members  ${members}, a process each; ${memberName(0)} coordinates and takes ${delay} a message`,
+    `run      ${plural(iterations, "iteration")}: each sends ${plural(burst, "message")} to all, `
+    + `then enters a barrier (${mode})`,
+    ...(drain === "off" ? ["         draining is switched off: this is to fail"] : []),
+    ...(kill === undefined ? [] : [`         ${memberName(kill.member)} dies in iteration ${kill.iteration}`])
+  ].join("\n")
+}
+
+// --- internal ---
+
+const parseKill = (text: string): Option.Option<Kill> => {
+  const [, member, iteration] = /^(\d{1,6})@(\d{1,6})$/.exec(text) ?? []
+  return member === undefined ? Option.none() : Option.some({ member: Number(member), iteration: Number(iteration) })
+}
+
+const impossibleKill = ({ iterations, kill, members }: FenceOptions): string | undefined => {
+  if (kill === undefined) return undefined
+  if (kill.member === 0) return "member 0 coordinates and reports: kill another"
+  if (kill.member >= members) return `there is no member ${kill.member}: they are 0 to ${members - 1}`
+  if (kill.iteration >= 1 && kill.iteration <= iterations) return undefined
+  return `there is no iteration ${kill.iteration}: they are 1 to ${iterations}`
+}
+
+/** Enough for everything that a barrier may have to wait for, four times over, and for a busy machine. */
+const deadlineOf = ({ burst, handlerDelayMillis }: FenceOptions): number => 15_000 + 4 * burst * handlerDelayMillis
+
+const jobOf = (options: FenceOptions, region: string, member: number): MemberJob => ({
+  region,
+  name: memberName(member),
+  member,
+  members: options.members,
+  iterations: options.iterations,
+  burst: options.burst,
+  mode: options.mode,
+  form: options.form,
+  handlerDelayMillis: member === 0 ? options.handlerDelayMillis : 0,
+  deadlineMillis: deadlineOf(options),
+  diesIn: options.kill?.member === member ? options.kill.iteration : 0
+})

@@ -1,0 +1,91 @@
+/**
+ * What one member has seen of each sender, in counters that only grow: nothing is reset when a barrier returns, so that
+ * a burst that comes early cannot be mistaken for one that is missing.
+ */
+import type { BarrierMode } from "../../services/Barrier.ts"
+import { monotonicMillis } from "../measure/monotonic-clock.ts"
+
+/** `begun`: the handler has begun, which a delivery fence promises. `ended`: it has ended, as a processing fence does. */
+export type Oracle = "begun" | "ended"
+
+/** A rendezvous promises neither; what it misses is counted by the weaker one. */
+export const oracleOf = (mode: BarrierMode): Oracle => mode === "processingFence" ? "ended" : "begun"
+
+interface Counter {
+  count: number
+  /** When the last message of each iteration was counted, by iteration. */
+  readonly atMillis: Float64Array
+}
+
+interface Sender {
+  readonly begun: Counter
+  readonly ended: Counter
+}
+
+export class Tally {
+  disordered = 0
+  readonly #burst: number
+  readonly #senders: ReadonlyArray<Sender>
+  readonly #listeners = new Set<() => void>()
+
+  constructor({ burst, iterations, members }: { burst: number; iterations: number; members: number }) {
+    const counter = (): Counter => ({ count: 0, atMillis: new Float64Array(iterations + 1) })
+    this.#burst = burst
+    this.#senders = Array.from({ length: members }, () => ({ begun: counter(), ended: counter() }))
+  }
+
+  /** A handler begins with the message of that number of its sender, counted from 0. */
+  begins(member: number, sequence: number): void {
+    const sender = this.#senders[member]
+    if (sender === undefined || sender.begun.count !== sequence) this.disordered += 1
+    if (sender !== undefined) this.#count(sender.begun)
+  }
+
+  ends(member: number): void {
+    const sender = this.#senders[member]
+    if (sender !== undefined) this.#count(sender.ended)
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Messages of all senders so far. */
+  total(oracle: Oracle): number {
+    return this.#senders.reduce((sum, sender) => sum + sender[oracle].count, 0)
+  }
+
+  /** Of what these members have sent up to that iteration's barrier, the messages that have not come through. */
+  missing(oracle: Oracle, iteration: number, members: Iterable<number>): number {
+    let missing = 0
+    for (const member of members) missing += Math.max(0, iteration * this.#burst - this.#of(oracle, member).count)
+    return missing
+  }
+
+  /** Of what these members send behind that iteration's barrier, the messages that have come already. */
+  ahead(iteration: number, members: Iterable<number>): number {
+    let ahead = 0
+    for (const member of members) ahead += Math.max(0, this.#of("begun", member).count - iteration * this.#burst)
+    return ahead
+  }
+
+  /** When the last of it came through; 0 as long as something is missing. */
+  reachedMillis(oracle: Oracle, iteration: number, members: Iterable<number>): number {
+    if (this.missing(oracle, iteration, members) > 0) return 0
+    return Math.max(...Array.from(members, (member) => this.#of(oracle, member).atMillis[iteration] ?? 0))
+  }
+
+  /** Called whenever a handler has ended, until the returned function is called. */
+  onEnded(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  // --- internal ---
+
+  #of(oracle: Oracle, member: number): Counter {
+    return (this.#senders[member] as Sender)[oracle]
+  }
+
+  #count(counter: Counter): void {
+    counter.count += 1
+    if (counter.count % this.#burst === 0) counter.atMillis[counter.count / this.#burst] = monotonicMillis()
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Who may use a region: its owner alone, or a group as well, whose members say that they trust the owner.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { readFileSync } from "node:fs"
+import { openSetting, setting } from "./settings.ts"
+
+/** A group that is not there, or that the mode keeps out. */
+export class GroupUnusable extends Schema.TaggedError<GroupUnusable>()("GroupUnusable", {
+  group: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `--group ${this.group}: ${this.detail}`
+  }
+}
+
+const modes = new Set([0o600, 0o660])
+
+const octal = /^0?([0-7]{3})$/
+
+const parseMode = (text: string): Option.Option<number> => {
+  const mode = Number.parseInt(octal.exec(text)?.[1] ?? "", 8)
+  return modes.has(mode) ? Option.some(mode) : Option.none()
+}
+
+const reasonAgainst = (text: string): string => {
+  const digits = octal.exec(text)?.[1]
+  if (digits === undefined) return ""
+  if (!digits.endsWith("0")) return ": a region is never open to everyone"
+  return ": who uses a region reads and writes it, and runs nothing in it"
+}
+
+const modeFlag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("octal"),
+    Flag.filterMap(parseMode, (text) =>
+      `"${text}" is not 600 (its owner) or 660 (its group as well)${reasonAgainst(text)}`)
+  )
+
+export const accessSettings = {
+  mode: setting("mode", (name) => modeFlag(name), {
+    description: "Who may use the region: 600 its owner, 660 its group as well, by --allow-foreign",
+    fallback: 0o600,
+    show: (mode) => mode.toString(8)
+  }),
+  group: openSetting("group", (name) => Flag.withMetavar(Flag.String(name), "name|id"), {
+    description: "The group that --mode 660 lets in",
+    shown: "that of the process"
+  })
+}
+
+export const foreignSetting = setting("allow-foreign", (name) => Flag.Boolean(name), {
+  description:
+    "Use a region of another user that lets this one in: its memory is only as honest as its owner and group",
+  fallback: false
+})
+
+/** The number of the group, where one was named. */
+export const groupIdOf = (
+  { group, mode }: { readonly group: string | undefined; readonly mode: number }
+): Effect.Effect<number | undefined, GroupUnusable> => {
+  if (group === undefined) return Effect.succeed(undefined)
+  if ((mode & 0o060) === 0) return Effect.fail(new GroupUnusable({ group, detail: "it gets in with --mode 660 only" }))
+  const id = /^\d{1,9}$/.test(group) ? Number(group) : idOfGroup(group)
+  return id === undefined
+    ? Effect.fail(new GroupUnusable({ group, detail: "this system has no such group" }))
+    : Effect.succeed(id)
+}
+
+// --- internal ---
+
+const idOfGroup = (group: string): number | undefined => {
+  try {
+    const line = readFileSync("/etc/group", "utf8").split("\n").find((line) => line.startsWith(`${group}:`))
+    const id = Number(line?.split(":")[2])
+    return Number.isInteger(id) ? id : undefined
+  } catch {
+    return undefined
+  }
+}

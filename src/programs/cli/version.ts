@@ -1,0 +1,12 @@
+/**
+ * The version of this package, from its own manifest: three folders up, as source and as compiled output.
+ */
+import * as Schema from "effect/Schema"
+import { readFileSync } from "node:fs"
+
+export const version = (): string =>
+  decode(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")).version
+
+// --- internal ---
+
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({ version: Schema.String })))

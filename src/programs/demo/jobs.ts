@@ -1,0 +1,53 @@
+/**
+ * What the demonstration asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import * as Topic from "../../services/Topic.ts"
+import { PublishedCounts, SeenCounts } from "../log-trial/counts.ts"
+import { SessionCheck } from "../log-trial/order-check.ts"
+import { clientFields } from "../processes/log-client.ts"
+import { type ChildSpec, programBeside } from "../processes/protocol.ts"
+import { InputRange } from "./input-share.ts"
+
+export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
+
+export const PublisherJob = Schema.Struct({
+  ...clientFields,
+  range: InputRange,
+  recordBytes: Schema.Int,
+  skewMillis: Schema.Finite
+})
+export type PublisherJob = typeof PublisherJob.Type
+
+export const PublisherResult = Schema.Struct({
+  ...PublishedCounts.fields,
+  sessionId: Schema.Int,
+  records: Schema.Int,
+  bytes: Schema.Int,
+  /** Of the bytes as they were read from the files. */
+  sha256: Schema.String
+})
+export type PublisherResult = typeof PublisherResult.Type
+
+export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.Int })
+export type SubscriberJob = typeof SubscriberJob.Type
+
+export const SubscriberResult = Schema.Struct({
+  ...SeenCounts.fields,
+  /** Of everything in the order seen: position, session, sequence and bytes. */
+  orderSha256: Schema.String,
+  sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, sha256: Schema.String }))
+})
+export type SubscriberResult = typeof SubscriberResult.Type
+
+export const DemoPublisher: ChildSpec<PublisherJob, PublisherResult> = {
+  entry: programBeside(import.meta.url, "publisher"),
+  job: PublisherJob,
+  result: PublisherResult
+}
+
+export const DemoSubscriber: ChildSpec<SubscriberJob, SubscriberResult> = {
+  entry: programBeside(import.meta.url, "subscriber"),
+  job: SubscriberJob,
+  result: SubscriberResult
+}

@@ -1,0 +1,86 @@
+/**
+ * What a demonstration will do, decided and checked before anything starts.
+ */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { exitCode } from "../cli/exit.ts"
+import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
+import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
+import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
+
+/** An option asks for something that the others, or this machine, do not allow. */
+export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoImpossible", {
+  option: Schema.String,
+  detail: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = exitCode.usage
+  override get message(): string {
+    return `${this.option}: ${this.detail}`
+  }
+}
+
+export interface DemoOptions {
+  readonly paths: ReadonlyArray<string>
+  readonly brokers: number
+  readonly publishers: number
+  readonly subscribers: number
+  /** `undefined`: what suits the input. */
+  readonly minBytes: number | undefined
+  readonly recordBytes: number
+  readonly skewMillis: number
+  readonly unsafeIgnoreSessionOrder: boolean
+}
+
+export interface DemoPlan {
+  readonly options: DemoOptions
+  readonly region: RegionPlan
+  readonly paths: ReadonlyArray<string>
+  readonly files: ReadonlyArray<InputFile>
+  /** Bytes of the files, once. */
+  readonly inputBytes: number
+  readonly totalBytes: number
+  readonly records: number
+}
+
+/** What the default input is repeated to; files that were named are published once unless a size was named as well. */
+export const defaultMinBytes = 256 * 1024 * 1024
+
+export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
+  const paths = options.paths.length > 0 ? options.paths : [yield* defaultInput]
+  const files = yield* collect(paths)
+  const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  const minBytes = options.minBytes ?? (options.paths.length > 0 ? 0 : defaultMinBytes)
+  // Whole passes: the end of the last file is the end of the input.
+  const totalBytes = inputBytes * Math.max(1, Math.ceil(minBytes / inputBytes))
+  yield* removeLeftovers("demo-")
+  const region = yield* planRegion(`demo-${process.pid}`, {
+    brokers: options.brokers,
+    clients: options.publishers,
+    readers: options.subscribers,
+    topics: 1
+  })
+  if (options.recordBytes > region.geometry.batchBytes) {
+    const detail = `a record has at most ${formatBytes(region.geometry.batchBytes)} in a region of this size`
+    return yield* new DemoImpossible({ option: "--record-bytes", detail })
+  }
+  const records = Math.ceil(totalBytes / options.recordBytes)
+  return { options, region, paths, files, inputBytes, totalBytes, records } satisfies DemoPlan
+})
+
+/** The plan in a few lines, for people. */
+export const describe = ({ files, inputBytes, options, paths, records, region, totalBytes }: DemoPlan): string => {
+  const passes = totalBytes / inputBytes
+  const repeated = passes === 1 ? "once" : `${formatCount(passes)} times over`
+  const { brokers, laneBytes } = region.geometry
+  const lanes = `${plural(brokers, "broker")} × ${plural(options.publishers, "session")} × ${formatBytes(laneBytes)}`
+  return [
+    `input    ${plural(files.length, "file")} of ${paths.join(", ")}, ${formatBytes(inputBytes)}, ${repeated}`,
+    `         = ${formatBytes(totalBytes)} in ${plural(records, "record")} of ${formatBytes(options.recordBytes)}`,
+    `region   ${region.path}, ${formatBytes(region.bytes)} (${lanes}); ${formatBytes(region.freeBytes)} are free there`,
+    `run      ${plural(options.publishers, "publisher")} and ${plural(options.subscribers, "subscriber")}, `
+    + `one process each${
+      options.skewMillis > 0 ? `; brokers publish up to ${formatMillis(options.skewMillis)} late` : ""
+    }`
+  ].join("\n")
+}

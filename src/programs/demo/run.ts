@@ -1,0 +1,33 @@
+/**
+ * The run of a demonstration: each publisher a share of the input, each subscriber all of it.
+ */
+import * as LogRun from "../log-trial/run.ts"
+import { split } from "./input-share.ts"
+import { DemoPublisher, DemoSubscriber, DemoTopic, type PublisherResult, type SubscriberResult } from "./jobs.ts"
+import type { DemoPlan } from "./plan.ts"
+
+export type DemoOutcome = LogRun.LogOutcome<PublisherResult, SubscriberResult>
+
+export const run = ({ files, options, records, region, totalBytes }: DemoPlan) => {
+  const { publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
+  return LogRun.run({
+    label: "demo",
+    region,
+    serve: { topics: [DemoTopic], unsafeIgnoreSessionOrder },
+    records,
+    publisher: DemoPublisher,
+    publishers: split(files, totalBytes, recordBytes, publishers).map((range, share) => ({
+      region: region.name,
+      name: `publisher-${share}`,
+      range,
+      recordBytes,
+      skewMillis
+    })),
+    subscriber: DemoSubscriber,
+    subscribers: Array.from({ length: subscribers }, (_, i) => ({
+      region: region.name,
+      name: `subscriber-${i}`,
+      records
+    }))
+  })
+}

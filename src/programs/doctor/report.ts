@@ -1,0 +1,36 @@
+/**
+ * What `ringfence doctor` found, as a report.
+ */
+import { showPid } from "../../services/ProcessId.ts"
+import { table } from "../cli/report.ts"
+import { formatBytes, formatCount, plural } from "../cli/units.ts"
+import type { Finding } from "./finding.ts"
+
+export interface DoctorReport {
+  readonly program: "doctor"
+  /** Nothing is left over. */
+  readonly healthy: boolean
+  readonly repair: boolean
+  readonly regions: ReadonlyArray<Finding>
+}
+
+export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
+  if (regions.length === 0) return "no regions"
+  const verdict = healthy ? "nothing is left over" : "something is left over"
+  return `${table([heading, ...regions.map(row)])}\n${plural(regions.length, "region")}, ${verdict}`
+}
+
+// --- internal ---
+
+const heading = ["region", "status", "holds", "size", "creator", "attached", "path", ""]
+
+const row = (region: Finding): ReadonlyArray<string> => [
+  region.name,
+  region.status,
+  region.holds ?? "-",
+  formatBytes(region.bytes),
+  region.creator === undefined ? "-" : showPid(region.creator),
+  formatCount(region.attached),
+  region.path,
+  region.detail
+]

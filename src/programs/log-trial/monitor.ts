@@ -1,0 +1,72 @@
+/**
+ * Watches a running log from the process that serves it: for the progress line, for the report, and so that a run that
+ * no longer moves ends with the reason instead of never.
+ */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { waitingLine } from "../../services/AckTracker.ts"
+import { Diagnostics, type LogSnapshot } from "../../services/Diagnostics.ts"
+import { showPid } from "../../services/ProcessId.ts"
+import { exitCode } from "../cli/exit.ts"
+import { formatMillis } from "../cli/units.ts"
+
+/** Nothing was ordered or delivered for a long time. */
+export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
+  stalledMillis: Schema.Int,
+  waiting: Schema.Array(Schema.String)
+}) {
+  override readonly [Runtime.errorExitCode] = exitCode.timeout
+  override get message(): string {
+    return `nothing moved for ${formatMillis(this.stalledMillis)}: ${this.waiting.join("; ")}`
+  }
+}
+
+export interface LogMonitor {
+  /** The most batches that were seen held at one time. */
+  readonly heldPeak: () => number
+  /** A fresh look, now. */
+  readonly look: Effect.Effect<LogSnapshot>
+  /** Ends only when the run stalls. */
+  readonly stalled: Effect.Effect<never, RunStalled>
+}
+
+const stallMillis = 45_000
+
+/** `delivered` counts what the children say they have seen: it is part of what has to move. */
+export const watch = Effect.fnUntraced(function*(
+  delivered: () => number,
+  lookMillis: number
+): Effect.fn.Return<LogMonitor, never, Scope.Scope | Diagnostics> {
+  const diagnostics = yield* Diagnostics
+  let latest = yield* diagnostics.snapshot
+  let heldPeak = 0
+  let moved = -1
+  let movedAt = performance.now()
+  const look = Effect.map(diagnostics.snapshot, (snapshot) => {
+    latest = snapshot
+    heldPeak = Math.max(heldPeak, snapshot.sessions.reduce((sum, { held }) => sum + held, 0))
+    const moving = snapshot.topics.reduce((sum, { committedMessages }) => sum + committedMessages, delivered())
+    if (moving !== moved) movedAt = performance.now()
+    moved = moving
+    return snapshot
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(lookMillis))))
+  const stalled = Effect.gen(function*() {
+    while (performance.now() - movedAt < stallMillis) yield* Effect.sleep(1000)
+    return yield* new RunStalled({ stalledMillis: stallMillis, waiting: waitingIn(latest) })
+  })
+  return { heldPeak: () => heldPeak, look, stalled }
+})
+
+// --- internal ---
+
+const waitingIn = (snapshot: LogSnapshot): ReadonlyArray<string> => [
+  ...snapshot.sessions.filter(({ state }) => state === "open").map(({ acks }) => waitingLine(acks)),
+  ...snapshot.topics.flatMap(({ readers }) =>
+    readers.filter(({ behindBatches }) => behindBatches > 0).map((reader) =>
+      `subscriber "${reader.name}" (${showPid(reader)}) is ${reader.behindBatches} batches behind`
+    )
+  )
+]

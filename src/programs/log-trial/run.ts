@@ -1,0 +1,153 @@
+/**
+ * One run of the log over real processes: this process serves, children publish and subscribe, and everybody says at
+ * the end what they saw.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../layers/CxlMemory.ts"
+import * as Log from "../../layers/Log.ts"
+import type { LogSnapshot } from "../../services/Diagnostics.ts"
+import { Sequencer } from "../../services/Sequencer.ts"
+import { endPrefault, showPrefault } from "../cli/prefault-progress.ts"
+import * as Progress from "../cli/progress.ts"
+import type { RegionPlan } from "../cli/region-plan.ts"
+import { formatCount } from "../cli/units.ts"
+import { coresSince } from "../measure/cpu-usage.ts"
+import type { ChildSpec } from "../processes/protocol.ts"
+import * as Children from "../processes/spawn.ts"
+import * as LogMonitor from "./monitor.ts"
+
+interface NamedJob {
+  readonly name: string
+}
+
+export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen> {
+  /** Stands before the progress; without it the run is silent. */
+  readonly label: string | undefined
+  readonly region: RegionPlan
+  readonly serve: Log.ServeOptions
+  /** Over all publishers. */
+  readonly records: number
+  readonly publisher: ChildSpec<PublisherJob, Published>
+  readonly publishers: ReadonlyArray<PublisherJob>
+  readonly subscriber: ChildSpec<SubscriberJob, Seen>
+  readonly subscribers: ReadonlyArray<SubscriberJob>
+}
+
+export interface Named<Result> {
+  readonly name: string
+  readonly result: Result
+}
+
+/** What everybody saw, and the log as it was before the sessions were closed. */
+export interface LogOutcome<Published, Seen> {
+  readonly publishers: ReadonlyArray<Named<Published>>
+  readonly subscribers: ReadonlyArray<Named<Seen>>
+  readonly snapshot: LogSnapshot
+  /** The most batches that were seen held at one time. */
+  readonly heldPeak: number
+  /** Batches that the sequencer dropped because they had come before. */
+  readonly duplicates: number
+  /** Cores that serving used, from the first record to the last. */
+  readonly serverCores: number
+}
+
+export const run = <PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
+  options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
+) => {
+  const { geometry, name } = options.region
+  const serving = Log.layerServe(options.serve).pipe(
+    Layer.provideMerge(
+      CxlMemory.layerShm({
+        region: name,
+        geometry,
+        processName: options.label ?? "serve",
+        ...(options.label === undefined ? {} : { onProgress: showPrefault })
+      })
+    )
+  )
+  return runServed(options).pipe(Effect.scoped, Effect.provide(serving))
+}
+
+// --- internal ---
+
+/** Often enough to see batches that are held; a silent run is left alone. */
+const lookMillis = 20
+const silentLookMillis = 500
+
+// Subscribers are attached before the first publisher starts: `start` is then the first record.
+const startChildren = Effect.fnUntraced(
+  function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
+    options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
+  ) {
+    const subscribers = yield* Effect.forEach(
+      options.subscribers,
+      (job) => Children.spawn(options.subscriber, job.name, job)
+    )
+    yield* Children.all(subscribers, ({ ready }) => ready)
+    const publishers = yield* Effect.forEach(
+      options.publishers,
+      (job) => Children.spawn(options.publisher, job.name, job)
+    )
+    yield* Children.all(publishers, ({ ready }) => ready)
+    return { publishers, subscribers }
+  }
+)
+
+const named = <Result>(children: ReadonlyArray<Children.Child<Result>>) =>
+  Children.all(children, ({ name, result }) => Effect.map(result, (result): Named<Result> => ({ name, result })))
+
+const runServed = Effect.fnUntraced(
+  function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
+    options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
+  ) {
+    if (options.label !== undefined) endPrefault()
+    const { publishers, subscribers } = yield* startChildren(options)
+    const everybody: ReadonlyArray<Children.Child<unknown>> = [...publishers, ...subscribers]
+    const monitor = yield* LogMonitor.watch(
+      () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
+      options.label === undefined ? silentLookMillis : lookMillis
+    )
+    const cores = coresSince()
+    yield* Children.all(everybody, ({ tell }) => tell("begin"))
+    const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 }).pipe(
+      Effect.raceFirst(monitor.stalled),
+      showing(options.label, options.records, subscribers, monitor)
+    )
+    const serverCores = cores()
+    const { duplicates } = yield* Sequencer.use(({ status }) => status)
+    const snapshot = yield* monitor.look
+    yield* Children.all(everybody, ({ tell }) => tell("end"))
+    yield* Children.all(everybody, ({ finished }) => finished)
+    const heldPeak = monitor.heldPeak()
+    return { publishers: published, subscribers: seen, snapshot, heldPeak, duplicates, serverCores }
+  }
+)
+
+// How far the slowest has come, and what each broker has acknowledged.
+const progressState = (
+  records: number,
+  subscribers: ReadonlyArray<Children.Child<unknown>>,
+  snapshot: LogSnapshot
+): Progress.ProgressState => {
+  const acknowledged = snapshot.brokers.map(({ frontiers }) => frontiers.acknowledgedMessages)
+  const sum = acknowledged.reduce((sum, records) => sum + records, 0)
+  const delivered = Math.min(...subscribers.map(({ progress }) => progress().records))
+  const brokers = acknowledged.map((records, broker) => `B${broker} ${formatCount(records)}`).join("  ")
+  return {
+    fraction: Math.min(sum, delivered) / records,
+    text: `acknowledged ${brokers}  delivered ${formatCount(delivered)}`
+  }
+}
+
+const showing = (
+  label: string | undefined,
+  records: number,
+  subscribers: ReadonlyArray<Children.Child<unknown>>,
+  monitor: LogMonitor.LogMonitor
+) =>
+<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  if (label === undefined) return work
+  const state = Effect.map(monitor.look, (snapshot) => progressState(records, subscribers, snapshot))
+  return Effect.scoped(Effect.andThen(Progress.show(label, state), work))
+}

@@ -1,0 +1,61 @@
+/**
+ * How long records wait for their acknowledgement, by samples: cheap enough to run beside a loop that publishes
+ * millions of them a second.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { PublisherHandle, PublishError } from "../../services/Publisher.ts"
+import * as Histogram from "./histogram.ts"
+import { monotonicMillis } from "./monotonic-clock.ts"
+
+export interface AckSampler {
+  /** The record accepted last is a sample; its time is now, or the one at which it should have been sent. */
+  readonly mark: (atMillis?: number) => void
+  /** Takes the time of every sample that is acknowledged by now. */
+  readonly sweep: () => void
+  readonly counts: () => Histogram.HistogramCounts
+}
+
+/** Samples that may be under way; while they are, further marks are passed over. */
+const pendingMax = 1 << 14
+
+/**
+ * Watches a publisher. Acknowledgements that arrive while the process is idle are seen by a fiber of its own, those that
+ * arrive while a loop runs by that loop's calls of `sweep`.
+ */
+export const make = Effect.fnUntraced(function*(
+  publisher: PublisherHandle<Uint8Array>
+): Effect.fn.Return<AckSampler, never, Scope.Scope> {
+  const histogram = Histogram.make()
+  const records = new Float64Array(pendingMax)
+  const millis = new Float64Array(pendingMax)
+  let first = 0
+  let next = 0
+
+  const sweep = (): void => {
+    if (first === next) return
+    const acknowledged = publisher.acknowledged()
+    if ((records[first % pendingMax] as number) > acknowledged) return
+    const now = monotonicMillis()
+    for (; first < next && (records[first % pendingMax] as number) <= acknowledged; first += 1) {
+      histogram.record((now - (millis[first % pendingMax] as number)) * 1000)
+    }
+  }
+  const mark = (atMillis = monotonicMillis()): void => {
+    if (next - first === pendingMax) return
+    records[next % pendingMax] = publisher.accepted()
+    millis[next % pendingMax] = atMillis
+    next += 1
+  }
+
+  // An acknowledgement that never comes is the flush's business to report.
+  const watching: Effect.Effect<void, PublishError> = Effect.gen(function*() {
+    while (true) {
+      if (first === next) yield* Effect.sleep(1)
+      else yield* Effect.ignore(publisher.awaitAcknowledged(records[first % pendingMax] as number))
+      sweep()
+    }
+  })
+  yield* Effect.forkScoped(Effect.ignore(watching))
+  return { mark, sweep, counts: histogram.counts }
+})

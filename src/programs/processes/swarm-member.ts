@@ -1,0 +1,31 @@
+/**
+ * How the children of this project become members of a swarm: the first of them coordinates.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Swarm from "../../layers/Swarm.ts"
+
+/** Part of every such child's job. */
+export const SwarmChildFields = {
+  region: Schema.String,
+  name: Schema.String,
+  coordinates: Schema.Boolean,
+  members: Schema.Int,
+  strategy: Schema.Literals(["spin", "adaptive", "park"])
+}
+
+interface SwarmChildJob {
+  readonly region: string
+  readonly name: string
+  readonly coordinates: boolean
+  readonly members: number
+  readonly strategy: "spin" | "adaptive" | "park"
+}
+
+/** Runs the child's work as a member. */
+export const inSwarm = ({ coordinates, members, name, region, strategy }: SwarmChildJob) =>
+  Effect.provide(
+    coordinates
+      ? Swarm.layerCoordinator({ region, name, members, plainRings: 0, strategy })
+      : Swarm.layerMember({ region, name, strategy })
+  )

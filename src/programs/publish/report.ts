@@ -1,0 +1,80 @@
+/**
+ * What `ringfence publish` did, as a report.
+ */
+import type { PublisherHandle } from "../../services/Publisher.ts"
+import type { Topic } from "../../services/Topic.ts"
+import { formatBytes, formatCount, formatRate, formatSeconds, plural } from "../cli/units.ts"
+
+/** Counts along the way. */
+export interface PublishTally {
+  bytes: number
+  readonly beganMillis: number
+}
+
+export interface PublishReport {
+  readonly program: "publish"
+  readonly region: string
+  readonly topic: string
+  readonly order: string
+  readonly ack: string
+  readonly sessionId: number
+  readonly records: number
+  readonly acknowledged: number
+  readonly bytes: number
+  readonly seconds: number
+  readonly recordsPerSecond: number
+  readonly gigabytesPerSecond: number
+  readonly ringFullEvents: number
+}
+
+/** How far it came before it failed. */
+export interface PublishedSoFar {
+  readonly _tag: "PublishedSoFar"
+  readonly records: number
+  readonly acknowledged: number
+}
+
+export const publishedSoFar = (publisher: PublisherHandle<Uint8Array>): PublishedSoFar => ({
+  _tag: "PublishedSoFar",
+  records: publisher.accepted(),
+  acknowledged: publisher.acknowledged()
+})
+
+export const describeSoFar = ({ acknowledged, records }: PublishedSoFar): string =>
+  `published so far: ${plural(records, "record")}, ${formatCount(acknowledged)} acknowledged`
+
+export const publishedReport = (
+  region: string,
+  { ack, name, order }: Topic,
+  publisher: PublisherHandle<Uint8Array>,
+  { beganMillis, bytes }: PublishTally
+): PublishReport => {
+  const seconds = Math.max(performance.now() - beganMillis, 1e-3) / 1000
+  const records = publisher.accepted()
+  return {
+    program: "publish",
+    region,
+    topic: name,
+    order,
+    ack,
+    sessionId: publisher.sessionId,
+    records,
+    acknowledged: publisher.acknowledged(),
+    bytes,
+    seconds,
+    recordsPerSecond: records / seconds,
+    gigabytesPerSecond: bytes / 1e9 / seconds,
+    ringFullEvents: publisher.fullEvents()
+  }
+}
+
+export const describePublished = (report: PublishReport): string => {
+  const acknowledged = report.ack === "none"
+    ? `acknowledgements are not awaited in this topic`
+    : `${formatCount(report.acknowledged)} acknowledged`
+  return `published ${plural(report.records, "record")} (${formatBytes(report.bytes)}) to "${report.topic}" in ${
+    formatSeconds(report.seconds)
+  }, ${formatCount(Math.round(report.recordsPerSecond))} records/s, ${
+    formatRate(report.gigabytesPerSecond)
+  }; ${acknowledged}`
+}

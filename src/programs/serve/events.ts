@@ -1,0 +1,84 @@
+/**
+ * What `ringfence serve` tells while it runs: events as lines.
+ */
+import type { LogSnapshot } from "../../services/Diagnostics.ts"
+import { type ProcessId, showPid } from "../../services/ProcessId.ts"
+import type { SequencerEvent } from "../../services/Sequencer.ts"
+import { flagsTo, type Target } from "../cli/target.ts"
+import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
+
+/** The log can be used from now on. */
+export interface ServingEvent {
+  readonly _tag: "Serving"
+  readonly region: string
+  readonly path: string
+  readonly bytes: number
+  readonly brokers: number
+  readonly clients: number
+  readonly laneBytes: number
+  readonly batchBytes: number
+  readonly topics: ReadonlyArray<string>
+  readonly publish: string
+  readonly subscribe: string
+}
+
+export const servingEvent = (target: Target, { region, topics }: LogSnapshot): ServingEvent => {
+  const { batchBytes, brokers, clients, laneBytes } = region.geometry
+  const topic = topics[0]?.name ?? "TOPIC"
+  return {
+    _tag: "Serving",
+    region: region.name,
+    path: region.path,
+    bytes: region.bytes,
+    brokers,
+    clients,
+    laneBytes,
+    batchBytes,
+    topics: topics.map(({ name, order, ack }) => `${name}:${order}:${ack}`),
+    publish: `ringfence publish${flagsTo(target)} ${topic} FILE`,
+    subscribe: `ringfence subscribe${flagsTo(target)} ${topic} --follow`
+  }
+}
+
+export const describeServing = (event: ServingEvent): string =>
+  `serving region "${event.region}": ${formatBytes(event.bytes)} in ${event.path}, ${plural(event.brokers, "broker")}, `
+  + `${plural(event.clients, "session")} with lanes of ${formatBytes(event.laneBytes)}, records up to ${
+    formatBytes(event.batchBytes)
+  }; publish: ${event.publish}; subscribe: ${event.subscribe}`
+
+/** What people are told: who holds others up, and who died. Sessions that come and go are not. */
+export const isNotable = (event: SequencerEvent): boolean =>
+  event._tag !== "SessionOpened" && !(event._tag === "SessionEnded" && event.reason === "closed")
+
+export const describeEvent = (event: SequencerEvent): string => {
+  switch (event._tag) {
+    case "SessionOpened":
+      return `${who(event)} opened`
+    case "SessionEnded":
+      return `${who(event)} ended (${ends[event.reason]}): ${plural(event.committedMessages, "record")} committed, ${
+        batches(event.purgedBatches)
+      } dropped`
+    case "ReaderEnded":
+      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) died and holds nothing any more`
+    case "ReaderStalled":
+      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds publishers up: it is ${
+        batches(event.behindBatches)
+      } behind`
+    case "SessionGap":
+      return `session ${event.sessionId} of "${event.topic}" waits for its batch ${event.batch}${
+        event.broker === undefined ? "" : ` on broker ${event.broker}`
+      } for ${formatMillis(event.sinceMillis)}, ${formatCount(event.held)} held behind it`
+  }
+}
+
+// --- internal ---
+
+const batches = (count: number): string => plural(count, "batch", "batches")
+
+const ends = { closed: "closed", died: "its process died", corrupt: "its lane held an invalid batch" } as const
+
+const who = (event: { readonly sessionId: number; readonly topic: string } & Partial<ProcessId>): string => {
+  const { foreignPid, pid, sessionId, topic } = event
+  const process = pid === undefined ? "" : ` (${showPid(foreignPid === true ? { pid, foreignPid } : { pid })})`
+  return `session ${sessionId} of "${topic}"${process}`
+}
