@@ -22,14 +22,6 @@ export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diag
 export { DurationInvalid } from "./services/DurationInput.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
 export {
-  CoordinatorLost,
-  type DepartureReason,
-  MemberGone,
-  MemberId,
-  MemberInfo,
-  ShuttingDown
-} from "./services/Member.ts"
-export {
   EventClash,
   type EventType,
   type MessageCounts,
@@ -43,6 +35,7 @@ export {
 export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
 export * from "./services/PublishError.ts"
 export {
+  DrainTarget,
   type FullPolicy,
   MessageTooLarge,
   ReaderEvicted,
@@ -56,21 +49,29 @@ export {
   type RingReaderOptions,
   type RingReaderState,
   type RingState,
-  RingTarget,
   RingUnavailable,
   type RingWriterHandle,
   type RingWriterOptions,
   type WaitStrategy
 } from "./services/Ring.ts"
-export { LogLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
+export {
+  CoordinatorLost,
+  type DepartureReason,
+  MemberGone,
+  MemberId,
+  MemberInfo,
+  ShuttingDown
+} from "./services/schema/Member.ts"
+export * as Topic from "./services/schema/Topic.ts"
+export { RegionLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
 export {
   type ChildExit,
+  type ChildHandle,
   ChildNotReady,
+  type ChildSpec,
   type ChildStatus,
-  type Custody,
   type Invitation,
   InvitationVoid,
-  type Kind,
   LifelineMissing,
   ownerGoneCode,
   type Recovery,
@@ -87,4 +88,3 @@ export {
   type SubscriberHandle,
   type SubscriberOptions
 } from "./services/Subscriber.ts"
-export * as Topic from "./services/Topic.ts"

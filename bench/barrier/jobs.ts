@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { HistogramCounts } from "../../src/programs/measure/histogram.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 import { BarrierMode } from "../../src/services/Barrier.ts"
 
@@ -24,7 +24,7 @@ export const BarrierTimes = Schema.Struct({
 })
 export type BarrierTimes = typeof BarrierTimes.Type
 
-export const BarrierMember: ChildSpec<BarrierJob, BarrierTimes> = {
+export const BarrierMember: ChildProgram<BarrierJob, BarrierTimes> = {
   entry: programBeside(import.meta.url, "member"),
   job: BarrierJob,
   result: BarrierTimes

@@ -4,9 +4,9 @@
 import * as Schema from "effect/Schema"
 import { PublishedCounts } from "../../src/programs/log-trial/counts.ts"
 import { clientFields } from "../../src/programs/processes/log-client.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
-import type * as Topic from "../../src/services/Topic.ts"
-import { make } from "../../src/services/Topic.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
+import type * as Topic from "../../src/services/schema/Topic.ts"
+import { make } from "../../src/services/schema/Topic.ts"
 import { Fold } from "../harness/checksum.ts"
 
 const Order = Schema.Literals(["session", "total"])
@@ -58,13 +58,13 @@ export const Seen = Schema.Struct({
 })
 export type Seen = typeof Seen.Type
 
-export const BenchPublisher: ChildSpec<PublisherJob, Published> = {
+export const BenchPublisher: ChildProgram<PublisherJob, Published> = {
   entry: programBeside(import.meta.url, "publisher"),
   job: PublisherJob,
   result: Published
 }
 
-export const BenchSubscriber: ChildSpec<SubscriberJob, Seen> = {
+export const BenchSubscriber: ChildProgram<SubscriberJob, Seen> = {
   entry: programBeside(import.meta.url, "subscriber"),
   job: SubscriberJob,
   result: Seen

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { attempt, nativeModule } from "../../src/layers/native/Faults.ts"
+import { attempt, nativeModule } from "../../src/layers/native/region/NativeError.ts"
 import { type Native, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
 import { RegionError } from "../../src/services/CxlMemory.ts"
 

@@ -4,10 +4,10 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { regionPath } from "../../src/layers/CxlMemory.ts"
-import { attemptPromise, nativeModule } from "../../src/layers/native/Faults.ts"
-import { openPublishCost } from "../../src/layers/native/PublishCost.ts"
+import { attemptPromise, nativeModule } from "../../src/layers/native/region/NativeError.ts"
 import type { RegionError } from "../../src/services/CxlMemory.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
+import { openPublishCost } from "./PublishCost.ts"
 
 /** Round trip of one cache line between two threads that spin, in microseconds: tells how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(

@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { Fold } from "../harness/checksum.ts"
 
 const fields = { region: Schema.String, name: Schema.String }
@@ -69,31 +69,31 @@ export type BareJob = typeof BareJob.Type
 export const SleepersJob = Schema.Struct({ ...fields, ring: Schema.String, sleepers: Schema.Int })
 export type SleepersJob = typeof SleepersJob.Type
 
-export const RingSleepers: ChildSpec<SleepersJob, null> = {
+export const RingSleepers: ChildProgram<SleepersJob, null> = {
   entry: programBeside(import.meta.url, "sleepers"),
   job: SleepersJob,
   result: Schema.Null
 }
 
-export const RingWriter: ChildSpec<WriterJob, typeof Written.Type> = {
+export const RingWriter: ChildProgram<WriterJob, typeof Written.Type> = {
   entry: programBeside(import.meta.url, "writer"),
   job: WriterJob,
   result: Written
 }
 
-export const RingReader: ChildSpec<ReaderJob, typeof Read.Type> = {
+export const RingReader: ChildProgram<ReaderJob, typeof Read.Type> = {
   entry: programBeside(import.meta.url, "reader"),
   job: ReaderJob,
   result: Read
 }
 
-export const RingTrips: ChildSpec<TripsJob, LatencyMicros> = {
+export const RingTrips: ChildProgram<TripsJob, LatencyMicros> = {
   entry: programBeside(import.meta.url, "ping-pong"),
   job: TripsJob,
   result: LatencyMicros
 }
 
-export const BareTrips: ChildSpec<BareJob, LatencyMicros> = {
+export const BareTrips: ChildProgram<BareJob, LatencyMicros> = {
   entry: programBeside(import.meta.url, "../machine/bare-end"),
   job: BareJob,
   result: LatencyMicros

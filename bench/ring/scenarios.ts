@@ -6,7 +6,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import type { ChildSpec } from "../../src/programs/processes/protocol.ts"
+import type { ChildProgram } from "../../src/programs/processes/protocol.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import type { RegionError } from "../../src/services/CxlMemory.ts"
 import { type Figure, figure } from "../harness/comparison.ts"
@@ -153,11 +153,13 @@ export const lineFigure = (key: string): Measuring =>
   Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
 
 /** Starts a child and waits until it is ready. */
-export const started = Effect.fnUntraced(function*<Job, Result>(spec: ChildSpec<Job, Result>, name: string, job: Job) {
-  const child = yield* Children.spawn(spec, name, job)
-  yield* child.ready
-  return child
-})
+export const started = Effect.fnUntraced(
+  function*<Job, Result>(spec: ChildProgram<Job, Result>, name: string, job: Job) {
+    const child = yield* Children.spawn(spec, name, job)
+    yield* child.ready
+    return child
+  }
+)
 
 /** Tells children that nobody needs them any more, and waits until they are gone. */
 export const ended = (children: ReadonlyArray<Children.Child<unknown>>) =>

@@ -2,7 +2,7 @@
  * What the benchmark asks of the process that measures a rival, and of the rival's other side.
  */
 import * as Schema from "effect/Schema"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
 /** What Node has for talking between threads and processes, and zeromq where it is installed. */
 export const Rival = Schema.Literals([
@@ -39,7 +39,7 @@ export const RivalResult = Schema.Struct({
 })
 export type RivalResult = typeof RivalResult.Type
 
-export const RivalAsker: ChildSpec<RivalJob, RivalResult> = {
+export const RivalAsker: ChildProgram<RivalJob, RivalResult> = {
   entry: programBeside(import.meta.url, "asker"),
   job: RivalJob,
   result: RivalResult

@@ -5,7 +5,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 
 /** As little as a call can be. */
@@ -27,13 +27,13 @@ export const RpcJob = Schema.Struct({
 })
 export type RpcJob = typeof RpcJob.Type
 
-export const RpcServing: ChildSpec<RpcJob, null> = {
+export const RpcServing: ChildProgram<RpcJob, null> = {
   entry: programBeside(import.meta.url, "server"),
   job: RpcJob,
   result: Schema.Null
 }
 
-export const RpcCalling: ChildSpec<RpcJob, LatencyMicros> = {
+export const RpcCalling: ChildProgram<RpcJob, LatencyMicros> = {
   entry: programBeside(import.meta.url, "client"),
   job: RpcJob,
   result: LatencyMicros

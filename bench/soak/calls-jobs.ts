@@ -6,7 +6,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import { MemoryUsage } from "../../src/programs/measure/memory-usage.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 
 export const Counting = RpcGroup.make(
@@ -50,13 +50,13 @@ export const CallsResult = Schema.Struct({
 })
 export type CallsResult = typeof CallsResult.Type
 
-export const CallsServing: ChildSpec<CallsJob, null> = {
+export const CallsServing: ChildProgram<CallsJob, null> = {
   entry: programBeside(import.meta.url, "calls-server"),
   job: CallsJob,
   result: Schema.Null
 }
 
-export const CallsCalling: ChildSpec<CallsJob, CallsResult> = {
+export const CallsCalling: ChildProgram<CallsJob, CallsResult> = {
   entry: programBeside(import.meta.url, "calls-client"),
   job: CallsJob,
   result: CallsResult

@@ -4,8 +4,8 @@
 import * as Schema from "effect/Schema"
 import { PublishedCounts, SeenCounts } from "../../src/programs/log-trial/counts.ts"
 import { clientFields } from "../../src/programs/processes/log-client.ts"
-import { type ChildSpec, programBeside } from "../../src/programs/processes/protocol.ts"
-import * as Topic from "../../src/services/Topic.ts"
+import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 
 export const ValidateTopic = Topic.make("validate", { order: "session", ack: "ordered" })
 
@@ -28,13 +28,13 @@ export const Seen = Schema.Struct({
 })
 export type Seen = typeof Seen.Type
 
-export const ValidatePublisher: ChildSpec<ValidateJob, Published> = {
+export const ValidatePublisher: ChildProgram<ValidateJob, Published> = {
   entry: programBeside(import.meta.url, "log-publisher"),
   job: Job,
   result: Published
 }
 
-export const ValidateSubscriber: ChildSpec<ValidateJob, Seen> = {
+export const ValidateSubscriber: ChildProgram<ValidateJob, Seen> = {
   entry: programBeside(import.meta.url, "log-subscriber"),
   job: Job,
   result: Seen

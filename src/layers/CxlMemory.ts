@@ -15,15 +15,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { CxlMemory, defaultGeometry, type Geometry, RegionError } from "../services/CxlMemory.ts"
-import type { FittedSizes, SizesWanted } from "../services/GeometryFit.ts"
 import { geometryError } from "../services/GeometryRules.ts"
-import { nativeModule } from "./native/Faults.ts"
-import { fitted, freeBytesAt, geometryArray } from "./native/FreeSpace.ts"
-import { attach, type AttachOptions, create, type CreateOptions, NativeRegion } from "./native/NativeRegion.ts"
+import { fitted, freeBytesAt, geometryArray } from "./native/region/FreeSpace.ts"
+import type { FittedSizes, SizesWanted } from "./native/region/GeometryFit.ts"
+import { nativeModule } from "./native/region/NativeError.ts"
+import { attach, type AttachOptions, create, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
 
 export * from "../services/CxlMemory.ts"
-export type { FittedSizes, ShrinkableSize, SizesWanted } from "../services/GeometryFit.ts"
-export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/NativeRegion.ts"
+export type { FittedSizes, ShrinkableSize, SizesWanted } from "./native/region/GeometryFit.ts"
+export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
 
 /** What the layers of this module provide: the service, and the attachment under the native layers of the log. */
 export type Provided = CxlMemory | NativeRegion

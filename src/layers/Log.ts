@@ -9,18 +9,18 @@ import type { Broker } from "../services/Broker.ts"
 import type { RegionError } from "../services/CxlMemory.ts"
 import type { Diagnostics } from "../services/Diagnostics.ts"
 import type { Publisher } from "../services/Publisher.ts"
+import type { Topic, TopicError } from "../services/schema/Topic.ts"
 import type { Sequencer, SequencerOptions } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
-import type { Topic, TopicError } from "../services/Topic.ts"
 import type { Provided } from "./CxlMemory.ts"
-import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/layerMemory.ts"
-import * as NativeBroker from "./native/Broker.ts"
-import { layerAckTracker, layerDiagnostics } from "./native/NativeLog.ts"
-import { NativeRegion } from "./native/NativeRegion.ts"
-import { openTopic } from "./native/NativeTopics.ts"
-import * as NativePublisher from "./native/Publisher.ts"
-import * as NativeSequencer from "./native/Sequencer.ts"
-import * as NativeSubscriber from "./native/Subscriber.ts"
+import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
+import * as NativeBroker from "./native/log/Broker.ts"
+import { layerAckTracker, layerDiagnostics } from "./native/log/NativeLog.ts"
+import * as NativePublisher from "./native/log/Publisher.ts"
+import * as NativeSequencer from "./native/log/Sequencer.ts"
+import * as NativeSubscriber from "./native/log/Subscriber.ts"
+import { openTopic } from "./native/log/Topics.ts"
+import { NativeRegion } from "./native/region/NativeRegion.ts"
 
 export interface ServeOptions extends SequencerOptions {
   /** Topics that are declared before anyone attaches. */
@@ -63,7 +63,7 @@ export const layerEmbedded = (
  */
 export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvided, RegionError | TopicError> = memory
 
-export type { MemoryOptions, Provided as MemoryProvided } from "./memory/layerMemory.ts"
+export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/layer.ts"
 
 // --- internal ---
 

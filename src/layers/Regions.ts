@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
 import { type Geometry, RegionError, type RegionFault } from "../services/CxlMemory.ts"
-import { type ProcessId, processIdOf } from "../services/ProcessId.ts"
+import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
-import { attempt, faultOf, nativeModule } from "./native/Faults.ts"
+import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 
 export interface RegionSummary {
   readonly path: string
@@ -24,7 +24,7 @@ export interface RegionSummary {
   readonly served: boolean
   /** Its creator lives, or another process that keeps it in use: a coordinator, a standby. */
   readonly held: boolean
-  /** Processes attached to it that live. */
+  /** ProcessRunner attached to it that live. */
   readonly attached: number
   /** What it was made for, where it is a region. */
   readonly holds: RegionUse | undefined

@@ -29,11 +29,11 @@ import * as Layer from "effect/Layer"
 import type * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as RpcServer from "effect/rpc/RpcServer"
-import type { Calling, ServiceTaken, Serving } from "../services/Call.ts"
-import { makeClient } from "./rpc/client.ts"
-import type { Callee } from "./rpc/Outgoing.ts"
-import { makeServer } from "./rpc/server.ts"
-import type { SwarmCore } from "./swarm/SwarmCore.ts"
+import type { Calling, ServiceTaken, Serving } from "../services/RingRpc.ts"
+import { makeClient } from "./rpc/makeClientProtocol.ts"
+import { makeServer } from "./rpc/makeServerProtocol.ts"
+import type { Callee } from "./rpc/RpcClientCalls.ts"
+import type { CurrentSwarmMember } from "./swarm/SwarmMember.ts"
 
 export {
   CallError,
@@ -48,8 +48,8 @@ export {
   ServiceTaken,
   Serving,
   type ServingCounts
-} from "../services/Call.ts"
-export type { Callee } from "./rpc/Outgoing.ts"
+} from "../services/RingRpc.ts"
+export type { Callee } from "./rpc/RpcClientCalls.ts"
 
 export interface ServerOptions {
   /** Tells several servers of one member apart. Default `rpc`. */
@@ -69,7 +69,7 @@ export const layerServerEncoded = (
 ): Layer.Layer<
   RpcServer.Protocol | Serving,
   ServiceTaken,
-  SwarmCore | RpcSerialization.RpcSerialization
+  CurrentSwarmMember | RpcSerialization.RpcSerialization
 > => Layer.effectContext(makeServer(service))
 
 /** Carries the calls of `RpcClient.make`, encoded as the given serialization does it. */
@@ -78,17 +78,19 @@ export const layerClientEncoded = (
 ): Layer.Layer<
   RpcClient.Protocol | Calling,
   never,
-  SwarmCore | RpcSerialization.RpcSerialization
+  CurrentSwarmMember | RpcSerialization.RpcSerialization
 > => Layer.effectContext(makeClient({ service, to, deadline }))
 
 /** Serves what `RpcServer.layer` is given. */
 export const layerServer = (
   options?: ServerOptions
-): Layer.Layer<RpcServer.Protocol | Serving, ServiceTaken, SwarmCore> =>
+): Layer.Layer<RpcServer.Protocol | Serving, ServiceTaken, CurrentSwarmMember> =>
   Layer.provide(layerServerEncoded(options), layerEncoding)
 
 /** Carries the calls of `RpcClient.make`. */
-export const layerClient = (options: ClientOptions): Layer.Layer<RpcClient.Protocol | Calling, never, SwarmCore> =>
+export const layerClient = (
+  options: ClientOptions
+): Layer.Layer<RpcClient.Protocol | Calling, never, CurrentSwarmMember> =>
   Layer.provide(layerClientEncoded(options), layerEncoding)
 
 // --- internal ---

@@ -14,11 +14,11 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { CxlMemory, RegionError } from "../services/CxlMemory.ts"
 import type { Ring } from "../services/Ring.ts"
-import type { HeapRegion } from "./memory/HeapRegion.ts"
-import { layerProcess } from "./memory/HeapRings.ts"
+import type { HeapRegion } from "./memory/region/HeapRegion.ts"
+import { layerProcess } from "./memory/ring/Ring.ts"
 
-export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/HeapRegion.ts"
-export { layer as layerNative } from "./native/Ring.ts"
+export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/region/HeapRegion.ts"
+export { layer as layerNative } from "./native/ring/Ring.ts"
 
 /**
  * A process in this heap, of a region that others here share: the same rules without shared memory, deterministic under

@@ -16,29 +16,29 @@ import * as Layer from "effect/Layer"
 import type { Barrier } from "../services/Barrier.ts"
 import { Coordinator } from "../services/Coordinator.ts"
 import { type CxlMemory as Memory, type Geometry, RegionError } from "../services/CxlMemory.ts"
-import type { CoordinatorLost } from "../services/Member.ts"
 import type { Messenger } from "../services/Messenger.ts"
 import type { Ring } from "../services/Ring.ts"
+import type { CoordinatorLost } from "../services/schema/Member.ts"
 import type { LifelineMissing, Spawner } from "../services/Spawner.ts"
 import * as CxlMemory from "./CxlMemory.ts"
-import type { HeapRegion } from "./memory/HeapRegion.ts"
-import { CurrentHeapRegions, HeapRegions } from "./memory/HeapRegions.ts"
-import { holdLifeline } from "./native/Lifeline.ts"
-import type { NativeRegion } from "./native/NativeRegion.ts"
+import type { HeapRegion } from "./memory/region/HeapRegion.ts"
+import { CurrentHeapRegions, HeapRegions } from "./memory/region/HeapRegions.ts"
+import { holdLifeline } from "./native/region/Lifeline.ts"
+import type { NativeRegion } from "./native/region/NativeRegion.ts"
 import * as ChildProcesses from "./node/ChildProcesses.ts"
 import { takeOwnEnvironment } from "./node/OwnEnvironment.ts"
 import * as Rings from "./Rings.ts"
-import { ringsOfSwarm } from "./swarm/Frames.ts"
-import { layer } from "./swarm/layerSwarm.ts"
-import type { SwarmOptions } from "./swarm/Options.ts"
-import * as Spawning from "./swarm/Spawning.ts"
-import type { JoinError, SwarmCore } from "./swarm/SwarmCore.ts"
+import * as Spawning from "./swarm/children/Spawner.ts"
+import { layer } from "./swarm/layer.ts"
+import type { CurrentSwarmMember, JoinError } from "./swarm/SwarmMember.ts"
+import type { SwarmOptions } from "./swarm/SwarmOptions.ts"
+import { ringsOfSwarm } from "./swarm/transport/FrameAddress.ts"
 
-export { layer } from "./swarm/layerSwarm.ts"
-export type { BarrierTrace, SwarmOptions } from "./swarm/Options.ts"
+export { layer } from "./swarm/layer.ts"
+export type { BarrierTrace, SwarmOptions } from "./swarm/SwarmOptions.ts"
 
 /** What a member has. */
-export type Member = Coordinator | Messenger | Barrier | SwarmCore
+export type Member = Coordinator | Messenger | Barrier | CurrentSwarmMember
 
 export interface SwarmSizes {
   /** Members that may live at once. Default 16. */
@@ -127,7 +127,7 @@ export const run = <A, E, R>(
 ): Effect.Effect<A, E | CoordinatorLost, R | Coordinator> =>
   Coordinator.use(({ lost }) => Effect.raceFirst(program, lost))
 
-export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "occurrence"> {
+export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "incarnation"> {
   /** Default: the one that was named in the environment. */
   readonly region?: string | undefined
   readonly allowForeign?: boolean | undefined
@@ -144,8 +144,8 @@ export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, Join
     const { allowForeign, name = told.name, region, standby = told.standby, ...rest } = options
     const at = region === undefined ? told.at : { region }
     if (at === undefined) return yield* nowhere
-    const { invitation, occurrence } = told
-    return layer({ ...rest, name, standby, invitation, occurrence }).pipe(
+    const { invitation, incarnation } = told
+    return layer({ ...rest, name, standby, invitation, incarnation }).pipe(
       Layer.provideMerge(Rings.layerNative),
       Layer.provideMerge(CxlMemory.layerAttach({ ...at, processName: name, allowForeign }))
     )
@@ -205,7 +205,7 @@ export const killMemoryMember = (
   })
 
 /** Starts processes that become members, and invites others. For any member; the coordinator lets them in. */
-export const layerSpawner: Layer.Layer<Spawner, never, SwarmCore | Memory> = Spawning.layer.pipe(
+export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memory> = Spawning.layer.pipe(
   Layer.provide(ChildProcesses.layer)
 )
 

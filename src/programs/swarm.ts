@@ -14,7 +14,7 @@ import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Regions from "../layers/Regions.ts"
 import * as Swarm from "../layers/Swarm.ts"
 import { Coordinator } from "../services/Coordinator.ts"
-import { type ChildExit, type Custody, Spawner } from "../services/Spawner.ts"
+import { type ChildExit, type ChildHandle, Spawner } from "../services/Spawner.ts"
 import { Ending } from "./cli/main.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printEvent } from "./cli/report.ts"
@@ -190,11 +190,11 @@ const layerOf = (
   { coordinator, invitedOnly, members, name: given, region, ringBytes, spawn, standby, allowForeign }: Values
 ) => {
   const name = given ?? (coordinator ? "coordinator" : `member-${process.pid}`)
-  const door = invitedOnly ? "invited" : "open"
+  const admission = invitedOnly ? "invitation" : "open"
   const room = Math.max(members, spawn + 1)
   return coordinator
-    ? Swarm.layerCoordinator({ region, name, standby, door, members: room, ringBytes, onLost })
-    : Swarm.layerChild({ region, name, standby, door, allowForeign, onLost })
+    ? Swarm.layerCoordinator({ region, name, standby, admission, members: room, ringBytes, onLost })
+    : Swarm.layerChild({ region, name, standby, admission, allowForeign, onLost })
 }
 
 // It ends with that, and says so then.
@@ -255,5 +255,5 @@ const spawnOthers = ({ recover, region, spawn }: Values, name: string, say: Say)
     }
   })
 
-const said = (child: Custody, exit: ChildExit, say: Say) =>
+const said = (child: ChildHandle, exit: ChildExit, say: Say) =>
   say({ _tag: "ChildEnded", ...exit, child: child.name, recovering: child.status()._tag === "Recovering" })

@@ -5,8 +5,8 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type CoordinatorLost, MemberId, showMember, type ShuttingDown } from "./Member.ts"
-import { RingTarget } from "./Ring.ts"
+import { DrainTarget } from "./Ring.ts"
+import { type CoordinatorLost, MemberId, showMember, type ShuttingDown } from "./schema/Member.ts"
 
 /**
  * What a barrier promises when it returns in a member Q:
@@ -25,7 +25,7 @@ export type Exemption = typeof Exemption.Type
 
 /** How a target was reached by this member. Positions are bytes of the ring. */
 export interface Drained {
-  readonly target: RingTarget
+  readonly target: DrainTarget
   /** Where this member was when the release came. */
   readonly before: number
   /** Where it was when the fence returned. */
@@ -38,7 +38,7 @@ interface Release {
   /** Numbers the rounds of this coordinator. */
   readonly round: number
   readonly mode: BarrierMode
-  readonly targets: ReadonlyArray<RingTarget>
+  readonly targets: ReadonlyArray<DrainTarget>
   readonly exempt: ReadonlyArray<Exemption>
   readonly drained: ReadonlyArray<Drained>
 }
@@ -63,7 +63,7 @@ export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("Barr
   /** Members that had not arrived. Empty when all had, and the draining took too long. */
   absent: Schema.Array(MemberId),
   /** Targets that were not reached in time. */
-  undrained: Schema.Array(RingTarget),
+  undrained: Schema.Array(DrainTarget),
   /** True when the coordinator did not answer either, so that the others may see another outcome. */
   undecided: Schema.Boolean
 }) {

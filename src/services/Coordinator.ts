@@ -10,7 +10,14 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CoordinatorLost, DepartureReason, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
+import type {
+  CoordinatorLost,
+  DepartureReason,
+  MemberGone,
+  MemberId,
+  MemberInfo,
+  ShuttingDown
+} from "./schema/Member.ts"
 
 /** Something that changed in the membership. Everybody sees the same changes in the same order. */
 export type MemberEvent =

@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { ProcessId } from "./ProcessId.ts"
+import type { ProcessId } from "./schema/ProcessId.ts"
 
 /** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
 export interface Geometry {

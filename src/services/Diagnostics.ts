@@ -7,7 +7,7 @@ import type { SessionAcks } from "./AckTracker.ts"
 import type { BrokerState } from "./Broker.ts"
 import type { RegionInfo } from "./CxlMemory.ts"
 import type { Frontiers } from "./Lane.ts"
-import type { ProcessId } from "./ProcessId.ts"
+import type { ProcessId } from "./schema/ProcessId.ts"
 
 export interface ReaderState extends ProcessId {
   readonly name: string

@@ -6,8 +6,8 @@
  */
 import type * as Effect from "effect/Effect"
 import type { ReaderState } from "./Diagnostics.ts"
-import type { ProcessId } from "./ProcessId.ts"
-import type { LogLost } from "./Sequencer.ts"
+import type { ProcessId } from "./schema/ProcessId.ts"
+import type { RegionLost } from "./Sequencer.ts"
 import type { Server } from "./Server.ts"
 
 /** Waiting without a lost wake-up: registers, checks, and sleeps only then. */
@@ -16,15 +16,15 @@ export interface Waiter {
    * Resolves with the first value of `check` that is not `undefined`. `check` runs at once and again whenever
    * something the region's members wait for may have changed; it must be cheap and must not throw.
    */
-  readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, LogLost>
+  readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
 }
 
 /** The same for what a log does: it ends with the log's server, and knows who that is. */
 export interface LogWaiter extends Waiter {
   /** Fails once the log's server is gone. Nothing rings for it: it is free to wait for while much is published. */
-  readonly untilLost: Effect.Effect<never, LogLost>
+  readonly untilLost: Effect.Effect<never, RegionLost>
   /** Why nothing more will come, when the server is gone. Asks the operating system: not for each batch. */
-  readonly lost: () => LogLost | undefined
+  readonly lost: () => RegionLost | undefined
   readonly server: () => Server | undefined
 }
 

@@ -9,10 +9,10 @@ import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { NameMissing } from "./Coordinator.ts"
-import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./Member.ts"
-import { codeOf } from "./NameCode.ts"
 import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
-import type { LogLost } from "./Sequencer.ts"
+import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./schema/Member.ts"
+import { typeHash } from "./schema/TypeHash.ts"
+import type { RegionLost } from "./Sequencer.ts"
 import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /** A kind of message: a name that all members agree on, and what it carries. */
@@ -40,7 +40,7 @@ export const event = <A, I>(name: string, schema: Schema.Codec<A, I, never, neve
   const decode = Schema.decodeUnknownExit(SchemaBinary.toCodec(schema))
   return {
     name,
-    code: codeOf(name),
+    code: typeHash(name),
     encode: encoderOf("message", name, schema),
     decode: (bytes) => decode(bytes)
   }
@@ -96,7 +96,7 @@ export type MessageError =
   | NameMissing
   | ShuttingDown
   | CoordinatorLost
-  | LogLost
+  | RegionLost
 
 /** What became of the messages that were read. */
 export interface MessageCounts {

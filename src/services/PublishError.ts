@@ -2,7 +2,7 @@
  * How publishing can fail.
  */
 import * as Schema from "effect/Schema"
-import type { LogLost } from "./Sequencer.ts"
+import type { RegionLost } from "./Sequencer.ts"
 import type { ValueInvalid } from "./ValueInvalid.ts"
 
 export { ValueInvalid } from "./ValueInvalid.ts"
@@ -60,4 +60,4 @@ export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("Publ
   }
 }
 
-export type PublishError = ValueInvalid | RecordTooLarge | Backpressure | PublisherClosed | LogLost
+export type PublishError = ValueInvalid | RecordTooLarge | Backpressure | PublisherClosed | RegionLost

@@ -17,7 +17,6 @@ import { millisOf } from "./DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { readOptions, refuseUnless } from "./OptionInvalid.ts"
 import { Packer } from "./Packer.ts"
-import { showPid } from "./ProcessId.ts"
 import {
   AckTimeout,
   Backpressure,
@@ -26,9 +25,10 @@ import {
   RecordTooLarge,
   ValueInvalid
 } from "./PublishError.ts"
-import type { LogLost } from "./Sequencer.ts"
+import { showPid } from "./schema/ProcessId.ts"
+import type { Topic, TopicError } from "./schema/Topic.ts"
+import type { RegionLost } from "./Sequencer.ts"
 import { unanswered } from "./Server.ts"
-import type { Topic, TopicError } from "./Topic.ts"
 
 export * from "./PublishError.ts"
 
@@ -89,14 +89,14 @@ export interface PublisherHandle<in A> {
    * Fails as soon as the log's server is gone, also while nothing is sent: race it with what the records come from.
    * Waiting for it costs nothing while records are sent.
    */
-  readonly lost: Effect.Effect<never, LogLost>
+  readonly lost: Effect.Effect<never, RegionLost>
   /** The subscribers attached to the topic now. One that was killed counts until its end was noticed, within a second. */
   readonly readers: () => ReadonlyArray<ReaderState>
   /**
    * Resolves once so many subscribers are attached: what is sent afterwards is kept for each of them. Give it a deadline
    * with `Effect.timeout` where they may never come.
    */
-  readonly awaitReaders: (count: number) => Effect.Effect<void, LogLost>
+  readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost>
   /** Records accepted. */
   readonly accepted: () => number
   /** Records acknowledged: the committed prefix of this session. */
@@ -106,7 +106,7 @@ export interface PublisherHandle<in A> {
   readonly fullEvents: () => number
 }
 
-export type OpenPublisherError = TopicError | RegionError | LogLost
+export type OpenPublisherError = TopicError | RegionError | RegionLost
 
 /**
  * Opens sessions for writing. Closing the scope flushes what is published, ends the session and frees its lanes.
@@ -298,7 +298,7 @@ const refusal = (session: Session<any>, recordBytes: number): PublishError | und
   return end === undefined ? undefined : closedError(session, end)
 }
 
-const backpressure = (session: Session<any>): Backpressure | LogLost => {
+const backpressure = (session: Session<any>): Backpressure | RegionLost => {
   const lost = session.lanes.waiter.lost()
   if (lost !== undefined) return lost
   const holder = session.packer.claimed
@@ -407,7 +407,7 @@ const flush = (session: Session<any>): Effect.Effect<void, PublishError | AckTim
 }
 
 // Waits, and says every few seconds which broker and which batch it waits for.
-const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.Effect<R, LogLost | AckTimeout> =>
+const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.Effect<R, RegionLost | AckTimeout> =>
   Effect.gen(function*() {
     let waitedMillis = 0
     while (true) {
@@ -420,7 +420,7 @@ const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.
     }
   })
 
-const ackTimeout = (session: Session<any>): AckTimeout | LogLost => {
+const ackTimeout = (session: Session<any>): AckTimeout | RegionLost => {
   const lost = session.lanes.waiter.lost()
   if (lost !== undefined) return lost
   const acks = sessionAcks(session)

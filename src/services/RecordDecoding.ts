@@ -6,9 +6,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ReadingCursor } from "./ReadingCursor.ts"
+import type { Codec, Topic } from "./schema/Topic.ts"
 import { RecordInvalid } from "./SubscribeError.ts"
 import type { OnInvalid, Record } from "./Subscriber.ts"
-import type { Codec, Topic } from "./Topic.ts"
 import { issueOf } from "./ValueInvalid.ts"
 
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>

@@ -13,15 +13,15 @@ import type * as Stream from "effect/Stream"
 import type { RegionError } from "./CxlMemory.ts"
 import type { Waiter } from "./Lane.ts"
 import { makeRingReader, makeRingWriter, openWhenWritten } from "./RingEnds.ts"
-import type { LogLost } from "./Sequencer.ts"
+import type { RegionLost } from "./Sequencer.ts"
 
 /** A place in a ring that a reader may be asked to reach: every frame that ends at or below `position`. */
-export const RingTarget = Schema.Struct({
+export const DrainTarget = Schema.Struct({
   ring: Schema.Int,
   generation: Schema.Int,
   position: Schema.Int
 })
-export type RingTarget = typeof RingTarget.Type
+export type DrainTarget = typeof DrainTarget.Type
 
 /** What a frame carries beside its payload. Kinds below 16 are the system's own. */
 export interface FrameHeader {
@@ -252,7 +252,7 @@ export interface RingReaderOptions {
   readonly awaitWriter?: boolean | undefined
 }
 
-export type SendError = MessageTooLarge | RingFull | RingClosed | LogLost
+export type SendError = MessageTooLarge | RingFull | RingClosed | RegionLost
 
 export interface RingWriterHandle {
   readonly ring: number
@@ -265,7 +265,7 @@ export interface RingWriterHandle {
   /** Waits for room as `whenFull` says. Fails at once with {@link RingClosed} when this writer is over. */
   readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
   /** Where this ring stands now: a reader that reaches it has seen everything sent before. */
-  readonly target: () => RingTarget
+  readonly target: () => DrainTarget
 }
 
 /**
@@ -278,7 +278,7 @@ export interface RingMessage {
   readonly end: number
 }
 
-export type ReceiveError = ReaderEvicted | RingCorrupt | RingClosed | LogLost
+export type ReceiveError = ReaderEvicted | RingCorrupt | RingClosed | RegionLost
 
 export interface RingReaderHandle {
   readonly ring: number
@@ -294,7 +294,7 @@ export interface RingReaderHandle {
   readonly cursors: () => RingCursors
 }
 
-export type OpenRingError = RingUnavailable | RegionError | LogLost
+export type OpenRingError = RingUnavailable | RegionError | RegionLost
 
 /**
  * The rings of a region.

@@ -28,7 +28,7 @@ import {
   type SendError,
   type WaitStrategy
 } from "./Ring.ts"
-import type { LogLost } from "./Sequencer.ts"
+import type { RegionLost } from "./Sequencer.ts"
 
 /** Kind of a frame that carries a message of a plain ring. */
 export const messageKind = 16
@@ -338,9 +338,9 @@ class MessageReader {
   }
 
   // What is closed here looks like a ring at its end, to a reader that spins: the waiter knows better.
-  readonly #attached: Effect.Effect<unknown, LogLost> = Effect.suspend(() => this.#port.waiter.until(() => true))
+  readonly #attached: Effect.Effect<unknown, RegionLost> = Effect.suspend(() => this.#port.waiter.until(() => true))
 
-  readonly #closed: Effect.Effect<never, RingClosed | LogLost> = Effect.suspend(() =>
+  readonly #closed: Effect.Effect<never, RingClosed | RegionLost> = Effect.suspend(() =>
     Effect.andThen(
       this.#attached,
       Effect.fail(new RingClosed({ ring: this.#name, end: "reader", reason: "closed" }))
@@ -383,7 +383,7 @@ class MessageReader {
   readonly #readyOrEnded = (): true | undefined =>
     this.#port.ready() || this.#port.over() || this.#port.ended() ? true : undefined
 
-  readonly #wait: Effect.Effect<unknown, LogLost> = Effect.suspend(() =>
+  readonly #wait: Effect.Effect<unknown, RegionLost> = Effect.suspend(() =>
     this.#strategy === "spin" ? spinning(this.#ready, this.#readyOrEnded) : this.#port.waiter.until(this.#readyOrEnded)
   )
 

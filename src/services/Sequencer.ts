@@ -9,13 +9,13 @@ import type * as Stream from "effect/Stream"
 import type { RegionError } from "./CxlMemory.ts"
 import { millisOf } from "./DurationInput.ts"
 import { readOptions, refuseUnless } from "./OptionInvalid.ts"
-import { type ProcessId, showPid } from "./ProcessId.ts"
+import { type ProcessId, showPid } from "./schema/ProcessId.ts"
 
 /**
  * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
  * which process that was, where it is known.
  */
-export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", {
+export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
   reason: Schema.Literals(["died", "stopped"]),
   server: Schema.optionalKey(Schema.Struct({

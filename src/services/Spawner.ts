@@ -8,12 +8,12 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CoordinatorLost, MemberInfo } from "./Member.ts"
+import type { CoordinatorLost, MemberInfo } from "./schema/Member.ts"
 
 /** How one life of a child ended. `code` and `signal` are both `null` when it could not be started again. */
 export interface ChildExit {
   /** 0 for its first life, counted up by each recovery. */
-  readonly occurrence: number
+  readonly incarnation: number
   readonly pid: number
   readonly code: number | null
   readonly signal: string | null
@@ -34,7 +34,7 @@ export type Program =
   | { readonly command: string; readonly entry?: undefined }
 
 /** What a child is. */
-export type Kind = Program & {
+export type ChildSpec = Program & {
   /** What others see of it. Children that are spawned together are numbered: `worker-1`. */
   readonly name: string
   readonly args?: ReadonlyArray<string> | undefined
@@ -55,8 +55,8 @@ export type Kind = Program & {
 
 export type ChildStatus =
   /** Its process runs, and is no member yet. */
-  | { readonly _tag: "Starting"; readonly occurrence: number; readonly pid: number }
-  | { readonly _tag: "Joined"; readonly occurrence: number; readonly pid: number; readonly member: MemberInfo }
+  | { readonly _tag: "Starting"; readonly incarnation: number; readonly pid: number }
+  | { readonly _tag: "Joined"; readonly incarnation: number; readonly pid: number; readonly member: MemberInfo }
   /** This life is over, and another one follows. */
   | { readonly _tag: "Recovering"; readonly exit: ChildExit }
   | { readonly _tag: "Ended"; readonly exit: ChildExit }
@@ -116,7 +116,7 @@ export interface Invitation {
 }
 
 /** What one has of a child that one has started. */
-export interface Custody {
+export interface ChildHandle {
   readonly name: string
   readonly status: () => ChildStatus
   /** Each change of `status` from now on, the present one first. Ends when no other can follow. */
@@ -140,12 +140,12 @@ export interface Custody {
 
 export class Spawner extends Context.Service<Spawner, {
   /** Starts a child. It is ended when the scope closes, unless it was released. */
-  readonly spawn: (kind: Kind) => Effect.Effect<Custody, SpawnFailed | CoordinatorLost, Scope.Scope>
+  readonly spawn: (kind: ChildSpec) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost, Scope.Scope>
   /** Starts so many of a kind. When one cannot be started none is. */
   readonly spawnAll: (
     count: number,
-    kind: Kind
-  ) => Effect.Effect<ReadonlyArray<Custody>, SpawnFailed | CoordinatorLost, Scope.Scope>
+    kind: ChildSpec
+  ) => Effect.Effect<ReadonlyArray<ChildHandle>, SpawnFailed | CoordinatorLost, Scope.Scope>
   /** For a process that is started by hand. Default: for 30 seconds. */
   readonly invite: (
     options?: { readonly expires?: Duration.Input | undefined }

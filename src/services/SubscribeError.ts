@@ -2,7 +2,7 @@
  * How reading the log can fail.
  */
 import * as Schema from "effect/Schema"
-import type { LogLost } from "./Sequencer.ts"
+import type { RegionLost } from "./Sequencer.ts"
 
 /** The position asked for is no longer kept. `start` is the oldest that is. */
 export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {
@@ -37,4 +37,4 @@ export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   }
 }
 
-export type SubscribeError = LogLost | LogCorrupt
+export type SubscribeError = RegionLost | LogCorrupt

@@ -13,9 +13,9 @@ import type { IndexedBatch, IndexReader } from "./Lane.ts"
 import { readOptions, refuseUnless } from "./OptionInvalid.ts"
 import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
-import type { LogLost } from "./Sequencer.ts"
+import type { Topic, TopicError } from "./schema/Topic.ts"
+import type { RegionLost } from "./Sequencer.ts"
 import { LogCorrupt, type PositionTrimmed, type RecordInvalid, type SubscribeError } from "./SubscribeError.ts"
-import type { Topic, TopicError } from "./Topic.ts"
 
 export * from "./SubscribeError.ts"
 
@@ -107,14 +107,14 @@ export interface SubscriberHandle<out A> {
    * Fails as soon as the log's server is gone, also while nothing is pulled: race it with what else you wait for.
    * Waiting for it costs nothing while records come.
    */
-  readonly lost: Effect.Effect<never, LogLost>
+  readonly lost: Effect.Effect<never, RegionLost>
   /** Position of the first record that is not delivered. */
   readonly position: () => number
   /** Records committed in the topic. */
   readonly committedMessages: () => number
 }
 
-export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | LogLost
+export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
 
 /**
  * Attaches readers. From the moment `open` returns nothing that the reader has not released is reused; closing the
@@ -202,14 +202,14 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
 
 const none: ReadonlyArray<never> = []
 
-const died = ({ waiter }: IndexReader): LogLost | undefined => {
+const died = ({ waiter }: IndexReader): RegionLost | undefined => {
   const lost = waiter.lost()
   return lost?.reason === "died" ? lost : undefined
 }
 
 // Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
 const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
-  const look = (): "ready" | "end" | LogCorrupt | LogLost | undefined => {
+  const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
     if (cursor.ready()) return "ready"
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })

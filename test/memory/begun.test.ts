@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Rings from "../../src/layers/Rings.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import { MessageSource } from "../../src/layers/swarm/MessageSource.ts"
+import { RingConsumer } from "../../src/layers/swarm/transport/RingConsumer.ts"
 import { Ring } from "../../src/services/Ring.ts"
 
 const messages = 5000
@@ -26,7 +26,7 @@ const opened = Effect.fnUntraced(function*(after: Effect.Effect<void>) {
     begun.count += 1
     yield* after
   })
-  const source = new MessageSource(yield* ring.openReader("messages"), () => handler)
+  const source = new RingConsumer(yield* ring.openReader("messages"), () => handler)
   yield* Effect.forkScoped(source.run)
   return { writer, source, begun }
 })

@@ -7,8 +7,8 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 
 const Lines = Topic.make("lines")
 

@@ -6,12 +6,12 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { HeapLog } from "../../src/layers/memory/HeapLog.ts"
-import { layerWithPorts } from "../../src/layers/memory/layerMemory.ts"
-import { openLanes, openReader } from "../../src/layers/memory/Opening.ts"
+import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
+import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
+import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubscriber.ts"
 import type { LaneWriter } from "../../src/services/Lane.ts"
+import type * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
-import type * as Topic from "../../src/services/Topic.ts"
 import { attach, drain, fill, Held, publish, settle, step, tight, Total } from "./ports.ts"
 
 const Running = layerWithPorts({ geometry: tight })
@@ -103,7 +103,7 @@ describe("the drive of a heap log", () => {
       }).pipe(Effect.provide(context))
       yield* Scope.close(scope, Exit.void)
       const lost = yield* Fiber.join(waiting)
-      assert.deepStrictEqual([lost._tag, lost.reason, lost.region], ["LogLost", "stopped", "memory"])
+      assert.deepStrictEqual([lost._tag, lost.reason, lost.region], ["RegionLost", "stopped", "memory"])
       assert.strictEqual(lanes.committedBatches(), 1)
       assert.isFalse(reader.finished())
       assert.strictEqual(drain(reader).length, 1)

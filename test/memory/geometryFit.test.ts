@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { fitGeometry, largestPart } from "../../src/layers/native/region/GeometryFit.ts"
 import { defaultGeometry, type Geometry } from "../../src/services/CxlMemory.ts"
-import { fitGeometry, largestPart } from "../../src/services/GeometryFit.ts"
 import { geometryError } from "../../src/services/GeometryRules.ts"
 
 const mebibyte = 1024 * 1024

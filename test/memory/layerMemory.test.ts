@@ -14,15 +14,15 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { CurrentHeapRegions } from "../../src/layers/memory/HeapRegions.ts"
+import { CurrentHeapRegions } from "../../src/layers/memory/region/HeapRegions.ts"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Barrier } from "../../src/services/Barrier.ts"
-import { callErrorOf } from "../../src/services/Call.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { Ring } from "../../src/services/Ring.ts"
+import { callErrorOf } from "../../src/services/RingRpc.ts"
 
 const Quotes = RpcGroup.make(Rpc.make("Price", { payload: { symbol: Schema.String }, success: Schema.Number }))
 

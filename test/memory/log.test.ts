@@ -4,11 +4,11 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { layer } from "../../src/layers/memory/layerMemory.ts"
+import { layer } from "../../src/layers/memory/log/layer.ts"
 import { Publisher, type PublisherOptions } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { Held, tight } from "./ports.ts"
 
 const Memory = layer({ geometry: tight })

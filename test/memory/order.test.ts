@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { layerWithPorts } from "../../src/layers/memory/layerMemory.ts"
+import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import {
   attach,

@@ -1,13 +1,13 @@
 // Drives the two ends of a heap log by hand: sessions and readers opened, batches written, passes stepped.
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { HeapLog } from "../../src/layers/memory/HeapLog.ts"
-import { openLanes, openReader } from "../../src/layers/memory/Opening.ts"
+import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
+import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubscriber.ts"
 import type { Geometry } from "../../src/services/CxlMemory.ts"
 import type { IndexedBatch, IndexReader, LaneWriter } from "../../src/services/Lane.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import type { From } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 
 /** Lanes of 8 slots and eight batches of 4 KiB, an index of 64: every limit is near. */
 export const tight: Partial<Geometry> = {

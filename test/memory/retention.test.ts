@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { layerWithPorts } from "../../src/layers/memory/layerMemory.ts"
+import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import type { LaneWriter } from "../../src/services/Lane.ts"
 import { attach, consume, drain, Held, open, publish, sequences, settle, step, tight } from "./ports.ts"
 

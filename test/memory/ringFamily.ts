@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import { attachHeap, type HeapRegion, makeHeapRegion } from "../../src/layers/memory/HeapRegion.ts"
-import { memoryOf, ringsOf } from "../../src/layers/memory/HeapRings.ts"
+import { attachHeap, type HeapRegion, makeHeapRegion } from "../../src/layers/memory/region/HeapRegion.ts"
+import { memoryOf, ringsOf } from "../../src/layers/memory/ring/Ring.ts"
 import { flipAt, pokeAt, type RingFamily } from "../suites/ringFamily.ts"
 
 /** Writes into a ring as another process would that has no business there. */

@@ -3,8 +3,8 @@
  */
 import * as Schema from "effect/Schema"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
-import type { MemberId } from "../../src/services/Member.ts"
 import { Messenger, type Reach } from "../../src/services/Messenger.ts"
+import type { MemberId } from "../../src/services/schema/Member.ts"
 
 /** A whole number below the bound. */
 export type Random = (below: number) => number

@@ -2,8 +2,8 @@
  * Ways to spoil a fence without touching it: faults that a checker has to find.
  */
 import * as Effect from "effect/Effect"
-import { noticeWire } from "../../src/layers/swarm/ControlMessages.ts"
-import { ringNames } from "../../src/layers/swarm/Frames.ts"
+import { noticeWire } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import type { Frame, Ring } from "../../src/services/Ring.ts"
 import { overriding, rewriting } from "../suites/held.ts"
 

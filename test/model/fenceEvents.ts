@@ -8,10 +8,10 @@ import {
   type Released,
   type Request,
   requestWire
-} from "../../src/layers/swarm/ControlMessages.ts"
+} from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
-import type { MemberId } from "../../src/services/Member.ts"
 import type { Ring, RingWriterPort } from "../../src/services/Ring.ts"
+import type { MemberId } from "../../src/services/schema/Member.ts"
 import { overriding } from "../suites/held.ts"
 
 export type FenceEvent =

@@ -2,8 +2,8 @@
  * Checks what was noted of a run: who had sent what when it arrived, and what had come through when a fence returned. It
  * believes no position that the fences themselves go by.
  */
-import type { Released } from "../../src/layers/swarm/ControlMessages.ts"
-import { isSame, type MemberId, showMember } from "../../src/services/Member.ts"
+import type { Released } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { isSame, type MemberId, showMember } from "../../src/services/schema/Member.ts"
 import type { FenceEvent, Noted } from "./fenceEvents.ts"
 
 /** A message, known by its sender and its number. */
@@ -49,7 +49,7 @@ export class FenceLog {
   readonly #members = new Map<string, Watched>()
   readonly #arrivals: Array<Arrived> = []
   readonly #releases: Array<Release> = []
-  /** Arrivals that were in a round that was released: by member, term and attempt. */
+  /** BarrierClient that were in a round that was released: by member, term and attempt. */
   readonly #released = new Set<string>()
   /** Fences that returned. */
   returns = 0
@@ -155,7 +155,7 @@ export class FenceLog {
     if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
   }
 
-  // Arrivals since the last that was in a round that was released. Who took one back and came again may have opened the
+  // BarrierClient since the last that was in a round that was released. Who took one back and came again may have opened the
   // round, while the one before still drained: what had arrived by then may belong to that one.
   #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
     const before = this.#of(member, release).filter(({ at }) => at < release.at)

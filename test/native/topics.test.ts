@@ -4,10 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
-import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
-import { openTopic } from "../../src/layers/native/NativeTopics.ts"
+import { openTopic } from "../../src/layers/native/log/Topics.ts"
+import { NativeRegion } from "../../src/layers/native/region/NativeRegion.ts"
 import type { NativeTopic } from "../../src/native/binding.ts"
-import * as Topic from "../../src/services/Topic.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 
 describe("stored topics", () => {
   it.live("are refused with the level's number where this version does not know the level", () =>

@@ -24,8 +24,8 @@ const work = Effect.gen(function*() {
   const { awaitMembers, publish, self } = yield* Coordinator
   const crash = crashes[job]
   // Of those who meet there are several: a name is one member's.
-  yield* publish(crash === undefined && job !== "barrier" ? job : `${self.name} ${self.occurrence}`)
-  if (crash !== undefined && self.occurrence === 0) return yield* Effect.sync(crash)
+  yield* publish(crash === undefined && job !== "barrier" ? job : `${self.name} ${self.incarnation}`)
+  if (crash !== undefined && self.incarnation === 0) return yield* Effect.sync(crash)
   if (crash !== undefined) yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))
   if (job === "barrier") {
     yield* awaitMembers(({ length }) => length === 4)

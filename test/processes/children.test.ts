@@ -13,7 +13,7 @@ import { join } from "node:path"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Barrier } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
-import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
+import type { ChildSpec, ChildStatus } from "../../src/services/Spawner.ts"
 import { Spawner } from "../../src/services/Spawner.ts"
 import { coordinator, isGone, memberScript, regionTest, smallSizes, startMember, untilHolds } from "./members.ts"
 import type { ActorFailed, Exited } from "./orders.ts"
@@ -33,11 +33,11 @@ const here = <A, E>(
 /** A child that joins and then does as `JOB` says, without anybody to tell it more. */
 const childScript = memberScript.replace("memberActor", "childActor")
 
-const kind = (job: string, more: Partial<Kind> = {}): Kind =>
-  ({ name: "worker", entry: childScript, env: { JOB: job }, grace: "1 second", ...more }) as Kind
+const kind = (job: string, more: Partial<ChildSpec> = {}): ChildSpec =>
+  ({ name: "worker", entry: childScript, env: { JOB: job }, grace: "1 second", ...more }) as ChildSpec
 
 /** Through a shell, that writes down how it ended, and ends so itself. */
-const observed = (job: string, file: string): Kind => ({
+const observed = (job: string, file: string): ChildSpec => ({
   name: "worker",
   command: "sh",
   args: ["-c", `"$0" "$1"; code=$?; echo $code > "$2"; exit $code`, process.execPath, childScript, file],
@@ -64,7 +64,7 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
     "S22 a process that is started by hand comes in by its environment, once",
     (region) =>
       Effect.gen(function*() {
-        const host = yield* coordinator(region, "m0", { door: "invited" })
+        const host = yield* coordinator(region, "m0", { admission: "invitation" })
         const env = yield* host.do<Record<string, string>>({ _tag: "invite", expiresMillis: 30_000 })
         const guest = yield* startMember("child", region, { env, name: "guest" })
         assert.strictEqual((yield* guest.joined).name, "guest")
@@ -141,17 +141,17 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
                 "another life",
                 Effect.sync(() => {
                   const status = child.status()
-                  return status._tag === "Joined" && status.occurrence === 1
+                  return status._tag === "Joined" && status.incarnation === 1
                 })
               ),
               "15 seconds"
             )
-            assert.strictEqual((yield* waitFor("worker 1")).occurrence, 1)
+            assert.strictEqual((yield* waitFor("worker 1")).incarnation, 1)
             const result = yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))
             assert.strictEqual(result._tag, "Satisfied")
             yield* child.terminate
             const exits = yield* Stream.runCollect(child.exits)
-            assert.deepStrictEqual(exits.map(({ occurrence }) => occurrence), [0, 1])
+            assert.deepStrictEqual(exits.map(({ incarnation }) => incarnation), [0, 1])
             assert.deepStrictEqual([exits[0]?.code, exits[0]?.signal], [code, signal])
           })
         )

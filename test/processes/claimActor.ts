@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
-import { NativeRegion } from "../../src/layers/native/NativeRegion.ts"
+import { NativeRegion } from "../../src/layers/native/region/NativeRegion.ts"
 import { isFault, readFrom } from "../../src/native/binding.ts"
 
 const [what = "", region = ""] = process.argv.slice(2)

@@ -15,12 +15,12 @@ import { closeSync, openSync, writeSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import { SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
+import { CurrentSwarmMember } from "../../src/layers/swarm/SwarmMember.ts"
 import { Barrier, type BarrierError } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
-import type { MemberId } from "../../src/services/Member.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { Ring } from "../../src/services/Ring.ts"
+import type { MemberId } from "../../src/services/schema/Member.ts"
 import { type Random, randomOf, reaching, Say, saying, sendsAhead } from "../model/choices.ts"
 import { spoiling } from "../model/faults.ts"
 import { type FenceEvent, type Noted, watching } from "../model/fenceEvents.ts"
@@ -130,7 +130,7 @@ const join = (joining: Joining) =>
       play: undefined
     }
     yield* listen(life).pipe(Scope.provide(scope))
-    notes.note({ _tag: "joined", ring: Context.get(context, SwarmCore).mesh.target().ring })
+    notes.note({ _tag: "joined", ring: Context.get(context, CurrentSwarmMember).mesh.target().ring })
     return life
   })
 

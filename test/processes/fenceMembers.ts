@@ -51,7 +51,7 @@ type FenceActor = OrderedActor<FenceOrder>
 
 // --- processes ---
 
-/** Processes that are in no swarm, ready for the next. */
+/** ProcessRunner that are in no swarm, ready for the next. */
 export class Pool {
   readonly #idle: Array<FenceActor> = []
   readonly #all = new Set<FenceActor>()

@@ -1,5 +1,5 @@
 /**
- * Processes that are killed or stopped in mid-stream, over real shared memory. The seed is printed.
+ * ProcessRunner that are killed or stopped in mid-stream, over real shared memory. The seed is printed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { existsSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
-import { LogLost } from "../../src/services/Sequencer.ts"
+import { RegionLost } from "../../src/services/Sequencer.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import { freshRegion, seeded, start } from "./harness.ts"
@@ -179,7 +179,7 @@ describe(`kills (seed ${seed})`, () => {
   }, 60_000)
 
   it.live(
-    "a killed server ends its clients with LogLost within a second, and the next start needs no manual step",
+    "a killed server ends its clients with RegionLost within a second, and the next start needs no manual step",
     () => {
       const region = freshRegion("server")
       const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
@@ -202,7 +202,7 @@ describe(`kills (seed ${seed})`, () => {
           server.signal("SIGKILL")
           yield* server.exit
           const errors = yield* withinOneSecond(Effect.all([Fiber.join(reading), Fiber.join(sending)]))
-          for (const error of errors) assert.isTrue(error instanceof LogLost && error.reason === "died")
+          for (const error of errors) assert.isTrue(error instanceof RegionLost && error.reason === "died")
         }).pipe(Effect.scoped, Effect.provide(client))
       }))
       return Effect.gen(function*() {

@@ -11,7 +11,7 @@ import * as Swarm from "../../src/layers/Swarm.ts"
 import { Barrier } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import { type Custody, Spawner } from "../../src/services/Spawner.ts"
+import { type ChildHandle, Spawner } from "../../src/services/Spawner.ts"
 import { playCollector, playWorker } from "../suites/fenceRun.ts"
 import { walkRounds } from "../suites/rapidReuse.ts"
 import { type Heard, sendBlocks, takeBlocks } from "./blocks.ts"
@@ -21,7 +21,7 @@ import { answering, failureOf, tell } from "./obeying.ts"
 const [role = "member", json = "{}"] = process.argv.slice(2)
 const options = JSON.parse(json) as Swarm.CoordinatorOptions
 
-const children: Array<Custody> = []
+const children: Array<ChildHandle> = []
 let heard: () => Heard = () => ({ blocks: 0, wrong: 0 })
 
 const state = Effect.map(Coordinator, ({ coordinates, epoch, members, self, suspects }): MemberState => ({

@@ -10,8 +10,8 @@ import { readdirSync, readFileSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import type * as Swarm from "../../src/layers/Swarm.ts"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
-import type { MemberInfo } from "../../src/services/Member.ts"
-import type { ChildStatus, Kind } from "../../src/services/Spawner.ts"
+import type { MemberInfo } from "../../src/services/schema/Member.ts"
+import type { ChildSpec, ChildStatus } from "../../src/services/Spawner.ts"
 import type { FencePlan } from "../suites/fenceRun.ts"
 import type { WalkPlan } from "../suites/rapidReuse.ts"
 import { freshRegion } from "./harness.ts"
@@ -32,7 +32,7 @@ export type Order =
   | { readonly _tag: "sendBlocks"; readonly blocks: number; readonly bytes: number }
   | { readonly _tag: "chatter"; readonly times: number }
   | { readonly _tag: "invite"; readonly expiresMillis: number }
-  | { readonly _tag: "spawn"; readonly count: number; readonly kind: Kind }
+  | { readonly _tag: "spawn"; readonly count: number; readonly kind: ChildSpec }
   | { readonly _tag: "release"; readonly index: number }
   | { readonly _tag: "exit" | "die"; readonly code: number }
 

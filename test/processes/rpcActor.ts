@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Coordinator, type NameRefused } from "../../src/services/Coordinator.ts"
-import type { CoordinatorLost, ShuttingDown } from "../../src/services/Member.ts"
+import type { CoordinatorLost, ShuttingDown } from "../../src/services/schema/Member.ts"
 import type { ActorMessage } from "./harness.ts"
 import { ActorCalls, ParentCalls } from "./rpcCalls.ts"
 

@@ -10,8 +10,8 @@ import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { smallGeometry } from "../suites/family.ts"
 import { untilStopped } from "../suites/stopped.ts"
 import { type Actor, freshRegion, start } from "./harness.ts"
@@ -71,7 +71,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
             yield* Effect.flip(Effect.scoped(Subscriber.open(Declared, { from: "start" })))
           ]
           for (const error of errors) {
-            assert.isTrue(error._tag === "LogLost" && error.reason === "died", error.message)
+            assert.isTrue(error._tag === "RegionLost" && error.reason === "died", error.message)
             assert.include(error.message, `(pid ${server.pid}, "`)
           }
         }
@@ -90,7 +90,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         const late = yield* Effect.flip(Effect.scoped(Publisher.open(Declared)))
         const subscriber = yield* Effect.flip(Effect.scoped(Subscriber.open(Declared)))
         for (const error of [waited, late, subscriber]) {
-          assert.isTrue(error._tag === "LogLost" && error.reason === "died", error.message)
+          assert.isTrue(error._tag === "RegionLost" && error.reason === "died", error.message)
           assert.include(error.message, `(pid ${creator.pid}, "`)
         }
       }), "create"))
@@ -105,7 +105,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         yield* kill(server)
         assert.strictEqual((yield* subscriber.pull).length, 1)
         const error = yield* Effect.flip(subscriber.pull)
-        assert.isTrue(error._tag === "LogLost" && error.reason === "died")
+        assert.isTrue(error._tag === "RegionLost" && error.reason === "died")
       }))))
 
   it.live("handles that wait for nothing else are told within a second that their server was killed", () =>

@@ -2,7 +2,7 @@
  * Records that say whose they are and which: any loss, repetition, mixture or ghost of old memory shows.
  */
 import type { IndexedBatch } from "../../src/services/Lane.ts"
-import * as Topic from "../../src/services/Topic.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 
 const topic = Topic.make("stamped")
 

@@ -130,9 +130,9 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
         _tag === "Joined" ? [member.pid] : []
       )
       process.kill(pids[0], "SIGKILL")
-      yield* first.told(/"occurrence":1/)
+      yield* first.told(/"incarnation":1/)
       const ended = events(first).find(({ _tag }) => _tag === "ChildEnded")
-      assert.deepStrictEqual([ended.pid, ended.signal, ended.occurrence], [pids[0], "SIGKILL", 0])
+      assert.deepStrictEqual([ended.pid, ended.signal, ended.incarnation], [pids[0], "SIGKILL", 0])
       first.signal("SIGINT")
       assert.strictEqual(yield* first.code, 130)
       const all = events(first).flatMap(({ _tag, member }) => _tag === "Joined" ? [member.pid] : [])

@@ -10,10 +10,10 @@ import {
   noticeWire,
   type Request,
   requestWire
-} from "../../src/layers/swarm/ControlMessages.ts"
-import { everybody, frameKind, headerOf, ringNames } from "../../src/layers/swarm/Frames.ts"
+} from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { everybody, frameKind, headerOf, ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import type { RingTarget } from "../../src/services/Ring.ts"
+import type { DrainTarget } from "../../src/services/Ring.ts"
 import { rewriting } from "./held.ts"
 import {
   at,
@@ -62,7 +62,7 @@ export const barrierProtocolSuite = (family: SwarmFamily): void => {
     return at(answers, 0)
   })
 
-  const reasonFor = (member: TestMember, target: RingTarget) =>
+  const reasonFor = (member: TestMember, target: DrainTarget) =>
     Effect.map(
       answerTo(member, { _tag: "Arrive", arrival: arrivalOf({ drainTargets: [target] }) }),
       (answer) => answer._tag === "Refused" ? answer.reason : answer._tag
@@ -78,7 +78,7 @@ export const barrierProtocolSuite = (family: SwarmFamily): void => {
           const [other, member] = [at(members, 0), at(members, 1)]
           yield* member.messenger.send(Tick, 1)
           const target = member.core.mesh.target()
-          const wrong: ReadonlyArray<RingTarget> = [
+          const wrong: ReadonlyArray<DrainTarget> = [
             { ...target, generation: target.generation + 1 },
             { ...target, generation: 0 },
             { ...target, position: target.position + 8 },

@@ -6,7 +6,7 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Log from "../../src/layers/Log.ts"
 import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
-import type { TopicError } from "../../src/services/Topic.ts"
+import type { TopicError } from "../../src/services/schema/Topic.ts"
 import type { ManualLog } from "./manual.ts"
 
 export interface FamilyOptions {

@@ -1,5 +1,5 @@
 /**
- * Processes for a spawner under test, in either family: what is started is an attachment of its own, that joins as its
+ * ProcessRunner for a spawner under test, in either family: what is started is an attachment of its own, that joins as its
  * environment says, and that can be killed.
  */
 import * as Context from "effect/Context"
@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { readEnvironment } from "../../src/layers/swarm/ChildEnvironment.ts"
-import { type ChildCommand, type ChildEnd, Processes } from "../../src/layers/swarm/Processes.ts"
-import { layer as layerSpawning } from "../../src/layers/swarm/Spawning.ts"
-import { SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
+import { readEnvironment } from "../../src/layers/swarm/children/ChildEnvironment.ts"
+import { type ChildCommand, type ChildEnd, ProcessRunner } from "../../src/layers/swarm/children/ProcessRunner.ts"
+import { layer as layerSpawning } from "../../src/layers/swarm/children/Spawner.ts"
+import { CurrentSwarmMember } from "../../src/layers/swarm/SwarmMember.ts"
 import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Spawner, SpawnFailed } from "../../src/services/Spawner.ts"
 import { joinAs, type TestMember, type TestSwarm } from "./swarmFamily.ts"
@@ -77,7 +77,7 @@ export const heldProcesses = Effect.fnUntraced(function*(swarm: TestSwarm, optio
         })
       }
     })
-  const service = Processes.of({
+  const service = ProcessRunner.of({
     environment: () => ({ PATH: "/bin", RINGFENCE_INVITATION: "of the one that spawns" }),
     node: (entry) => ({ command: "node", args: [String(entry)] }),
     start
@@ -90,8 +90,8 @@ export const spawnerOf = Effect.fnUntraced(function*(swarm: TestSwarm, member: T
   const { service, started } = yield* heldProcesses(swarm, options)
   const { memory } = yield* swarm.attach("memory")
   const context = yield* Layer.build(layerSpawning).pipe(
-    Effect.provideService(Processes, service),
-    Effect.provideService(SwarmCore, member.core),
+    Effect.provideService(ProcessRunner, service),
+    Effect.provideService(CurrentSwarmMember, member.core),
     Effect.provideService(CxlMemory, memory)
   )
   return { spawner: Context.get(context, Spawner), started }
@@ -102,8 +102,8 @@ export const spawnerOf = Effect.fnUntraced(function*(swarm: TestSwarm, member: T
 const life = (held: HeldProcess, process: Parameters<typeof joinAs>[0], { program, silent }: HeldOptions) =>
   Effect.gen(function*() {
     if (silent === true) return yield* Effect.never
-    const { invitation, name = "", occurrence, standby } = readEnvironment(held.command.env)
-    const member = yield* joinAs(process, name, { invitation, occurrence, standby })
+    const { invitation, name = "", incarnation, standby } = readEnvironment(held.command.env)
+    const member = yield* joinAs(process, name, { invitation, incarnation, standby })
     held.member = member
     if (program !== undefined) yield* program(member, held.command)
     return yield* Effect.never

@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { IndexReader, LaneWriter } from "../../src/services/Lane.ts"
-import * as Topic from "../../src/services/Topic.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import type { Family } from "./family.ts"
 import { stampOf, writeBatch } from "./manual.ts"
 

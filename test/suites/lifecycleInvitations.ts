@@ -91,10 +91,10 @@ export const lifecycleInvitationsSuite = (family: SwarmFamily): void => {
 
     swarmTest(
       family,
-      "S22 where the door is closed only those who are invited come in",
+      "S22 where the admission is closed only those who are invited come in",
       (swarm) =>
         Effect.gen(function*() {
-          const host = yield* swarm.join("m0", { coordinate: true, door: "invited" })
+          const host = yield* swarm.join("m0", { coordinate: true, admission: "invitation" })
           yield* refused(family, swarm, {})
           const { spawner } = yield* spawnerOf(swarm, host)
           const { token } = yield* spawner.invite()
@@ -109,7 +109,11 @@ export const lifecycleInvitationsSuite = (family: SwarmFamily): void => {
       "invitations that are out stay good when another coordinates, and cancelled ones void",
       (swarm) =>
         Effect.gen(function*() {
-          const members = yield* joinAll(swarm, 3, (i) => ({ standby: i === 1, door: i === 1 ? "invited" : "open" }))
+          const members = yield* joinAll(
+            swarm,
+            3,
+            (i) => ({ standby: i === 1, admission: i === 1 ? "invitation" : "open" })
+          )
           const { spawner } = yield* spawnerOf(swarm, at(members, 2))
           const [good, cancelled] = [yield* spawner.invite(), yield* spawner.invite()]
           yield* at(members, 0).kill

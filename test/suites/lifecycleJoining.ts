@@ -38,7 +38,7 @@ export const lifecycleJoiningSuite = (family: SwarmFamily): void => {
           const [first, second] = yield* joinAll(swarm, 2)
           const open = yield* fork(first!.barrier.enter("meet"))
           const late = yield* swarm.join("late")
-          assert.strictEqual(late.coordinator.self.occurrence, 0)
+          assert.strictEqual(late.coordinator.self.incarnation, 0)
           assert.deepStrictEqual(late.coordinator.members().map(({ name }) => name), ["m0", "m1", "late"])
           // The round was open before: it does not wait for the one that came later.
           const result = yield* second!.barrier.enter("meet")

@@ -9,8 +9,8 @@ import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { LeaveRefused, type MemberEvent } from "../../src/services/Coordinator.ts"
-import { ShuttingDown } from "../../src/services/Member.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
+import { ShuttingDown } from "../../src/services/schema/Member.ts"
 import { soon, timed } from "./lifecycleTimes.ts"
 import {
   at,

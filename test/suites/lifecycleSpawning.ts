@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { type ChildExit, ChildNotReady, type Kind, SpawnFailed } from "../../src/services/Spawner.ts"
+import { type ChildExit, ChildNotReady, type ChildSpec, SpawnFailed } from "../../src/services/Spawner.ts"
 import { spawnerOf } from "./heldProcesses.ts"
 import { namesOf } from "./lifecycleLeaving.ts"
 import { soon, timed } from "./lifecycleTimes.ts"
@@ -23,10 +23,10 @@ import {
   swarmTest
 } from "./swarmFamily.ts"
 
-const worker: Kind = { name: "worker", command: "worker", args: ["--fast"] }
+const worker: ChildSpec = { name: "worker", command: "worker", args: ["--fast"] }
 
 /** Started again after each end but a good one, at once. */
-const hardy: Kind = { ...worker, recovery: { delay: 0 } }
+const hardy: ChildSpec = { ...worker, recovery: { delay: 0 } }
 
 const notReady = (error: unknown): string => error instanceof ChildNotReady ? error.reason : String(error)
 
@@ -137,7 +137,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
   describe(`recovery (${family.name})`, () => {
     swarmTest(
       family,
-      "S23 B3 a recovered child is a full member: same name, next occurrence, its names, barriers",
+      "S23 B3 a recovered child is a full member: same name, next incarnation, its names, barriers",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -149,9 +149,9 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           yield* at(started, 0).kill
           yield* eventually(family, () => started.length === 2)
           const second = yield* joined(family, yield* fork(child.ready({ name: "storage" })))
-          assert.deepStrictEqual([first.name, first.occurrence], ["worker", 0])
-          assert.deepStrictEqual([second.name, second.occurrence], ["worker", 1])
-          yield* eventually(family, () => at(members, 1).coordinator.resolve("storage")?.occurrence === 1)
+          assert.deepStrictEqual([first.name, first.incarnation], ["worker", 0])
+          assert.deepStrictEqual([second.name, second.incarnation], ["worker", 1])
+          yield* eventually(family, () => at(members, 1).coordinator.resolve("storage")?.incarnation === 1)
           const all = [...members, at(started, 1).member!]
           for (const mode of ["rendezvous", "deliveryFence", "processingFence"] as const) {
             const results = yield* joined(family, yield* fork(enterAll(all, "meet", { mode })))
@@ -171,7 +171,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
         Effect.gen(function*() {
           const [host] = yield* joinAll(swarm, 1)
           const { spawner, started } = yield* spawnerOf(swarm, host!)
-          const kinds: ReadonlyArray<Kind> = [
+          const kinds: ReadonlyArray<ChildSpec> = [
             worker,
             { ...worker, recovery: { policy: () => false } },
             {
@@ -188,7 +188,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
             yield* joined(family, yield* fork(child.ready()))
             yield* started.at(-1)!.kill
             const exit = yield* joined(family, yield* fork(child.ended))
-            assert.deepStrictEqual([exit.occurrence, exit.code, exit.signal], [0, null, "SIGKILL"])
+            assert.deepStrictEqual([exit.incarnation, exit.code, exit.signal], [0, null, "SIGKILL"])
             assert.strictEqual(child.status()._tag, "Ended")
           }
           yield* family.elapse(1000)
@@ -203,11 +203,11 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
         const seen: Array<ChildExit> = []
         const policy = (exit: ChildExit) => {
           seen.push(exit)
-          return exit.occurrence < 2
+          return exit.incarnation < 2
         }
         const child = yield* spawner.spawn({
           ...worker,
-          recovery: { policy, delay: ({ occurrence }) => 100 * (occurrence + 1) }
+          recovery: { policy, delay: ({ incarnation }) => 100 * (incarnation + 1) }
         })
         const times: Array<number> = []
         for (const life of [0, 1, 2]) {
@@ -220,9 +220,9 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           times.push((yield* Clock.currentTimeMillis) - before)
         }
         const last = yield* joined(family, yield* fork(child.ended))
-        assert.strictEqual(last.occurrence, 2)
+        assert.strictEqual(last.incarnation, 2)
         assert.deepStrictEqual(
-          seen.map(({ occurrence, signal }) => [occurrence, signal]),
+          seen.map(({ incarnation, signal }) => [incarnation, signal]),
           [0, 1, 2].map((i) => [i, "SIGKILL"])
         )
         assert.isAtLeast(times[0]!, 100)
@@ -246,7 +246,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
             yield* eventually(family, () => started.length === life + 1)
             yield* at(started, life).kill
           }
-          assert.strictEqual((yield* joined(family, yield* fork(bad.ended))).occurrence, 5)
+          assert.strictEqual((yield* joined(family, yield* fork(bad.ended))).incarnation, 5)
         })
     )
 
@@ -263,7 +263,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           missing.add("worker")
           yield* at(started, 0).kill
           const last = yield* joined(family, yield* fork(child.ended))
-          assert.deepStrictEqual([last.occurrence, last.code, last.signal], [5, null, null])
+          assert.deepStrictEqual([last.incarnation, last.code, last.signal], [5, null, null])
         })
     )
   })
@@ -278,7 +278,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           const { spawner, started } = yield* spawnerOf(swarm, host!)
           const child = yield* spawner.spawn({
             ...hardy,
-            recovery: { delay: 0, policy: ({ occurrence }) => occurrence < 2 }
+            recovery: { delay: 0, policy: ({ incarnation }) => incarnation < 2 }
           })
           const early = yield* fork(Stream.runCollect(child.exits))
           const followed = yield* fork(Stream.runCollect(child.statuses))
@@ -289,7 +289,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
             yield* eventually(family, () => child.status()._tag !== "Joined" || started.length > life + 1)
           }
           const exits = yield* joined(family, early)
-          assert.deepStrictEqual(exits.map(({ occurrence }) => occurrence), [0, 1, 2])
+          assert.deepStrictEqual(exits.map(({ incarnation }) => incarnation), [0, 1, 2])
           assert.deepStrictEqual(yield* Stream.runCollect(child.exits), exits)
           const statuses = (yield* joined(family, followed)).map(({ _tag }) => _tag)
           const round = ["Starting", "Joined", "Recovering"]
@@ -332,7 +332,7 @@ export const lifecycleSpawningSuite = (family: SwarmFamily): void => {
           yield* at(started, 0).kill
           yield* eventually(family, () => child.status()._tag === "Recovering")
           const exit = yield* joined(family, yield* fork(child.terminate))
-          assert.strictEqual(exit.occurrence, 0)
+          assert.strictEqual(exit.incarnation, 0)
           assert.strictEqual(started.length, 1)
         })
     )

@@ -9,9 +9,9 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { bytesOf, type Family, smallGeometry } from "./family.ts"
 
 const Lines = Topic.make("lines")
@@ -47,9 +47,9 @@ export const losingSuite = (family: Family): void => {
         assert.isUndefined(idle.pollUnsafe())
         yield* end
         for (const lost of yield* Fiber.join(idle)) {
-          assert.deepStrictEqual([lost._tag, lost.reason], ["LogLost", "stopped"])
+          assert.deepStrictEqual([lost._tag, lost.reason], ["RegionLost", "stopped"])
         }
-        assert.strictEqual((yield* Effect.flip(publisher.lost))._tag, "LogLost")
+        assert.strictEqual((yield* Effect.flip(publisher.lost))._tag, "RegionLost")
       }).pipe(Effect.scoped))
 
     it.live("what waits behind an open claim is told that the log has ended", () =>
@@ -62,7 +62,7 @@ export const losingSuite = (family: Family): void => {
         yield* Effect.sleep(10)
         yield* end
         for (const wait of waiting) {
-          assert.strictEqual((yield* Effect.timeout(Fiber.join(wait), "1 second"))._tag, "LogLost")
+          assert.strictEqual((yield* Effect.timeout(Fiber.join(wait), "1 second"))._tag, "RegionLost")
         }
       }).pipe(Effect.scoped))
 
@@ -72,7 +72,7 @@ export const losingSuite = (family: Family): void => {
         yield* end
         for (let i = 0; i < 20; i += 1) {
           const error = yield* Effect.flip(Publisher.open(Lines).pipe(Effect.provide(services)))
-          assert.strictEqual(error._tag, "LogLost")
+          assert.strictEqual(error._tag, "RegionLost")
         }
       }).pipe(Effect.scoped))
 

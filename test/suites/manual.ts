@@ -7,9 +7,9 @@ import * as Scope from "effect/Scope"
 import type { RegionError } from "../../src/services/CxlMemory.ts"
 import type { LogSnapshot } from "../../src/services/Diagnostics.ts"
 import type { IndexReader, LaneWriter } from "../../src/services/Lane.ts"
-import type { LogLost } from "../../src/services/Sequencer.ts"
+import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
+import type { RegionLost } from "../../src/services/Sequencer.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
-import type { Topic, TopicError } from "../../src/services/Topic.ts"
 
 /** One end, and the way to give it up before the test ends. */
 export interface Part<P> {
@@ -17,7 +17,7 @@ export interface Part<P> {
   readonly close: Effect.Effect<void>
 }
 
-export type OpenError = TopicError | RegionError | LogLost | PositionTrimmed
+export type OpenError = TopicError | RegionError | RegionLost | PositionTrimmed
 
 export interface ManualLog {
   /** Opens a session; takes one step of the sequencer, which adopts it. */

@@ -13,9 +13,9 @@ import { AckTracker, waitingLine } from "../../src/services/AckTracker.ts"
 import { RegionError } from "../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { bytesOf, type Family, type FamilyOptions, smallGeometry, textOf } from "./family.ts"
 
 const Lines = Topic.make("lines")

@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
 import type { IndexedBatch } from "../../src/services/Lane.ts"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import {
   type OnInvalid,
   type Record,
@@ -17,7 +18,6 @@ import {
   Subscriber,
   type SubscriberHandle
 } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import type { Family } from "./family.ts"
 
 const Bytes = Topic.make("numbers")

@@ -9,8 +9,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { type OnInvalid, Subscriber, type SubscriberHandle } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { bytesOf, type Family, type FamilyOptions, smallGeometry, textOf } from "./family.ts"
 
 const Lines = Topic.make("lines")

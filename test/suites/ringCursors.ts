@@ -5,7 +5,7 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import { type RingCursors, type RingReaderPort, RingTarget } from "../../src/services/Ring.ts"
+import { DrainTarget, type RingCursors, type RingReaderPort } from "../../src/services/Ring.ts"
 import {
   fill,
   part,
@@ -174,8 +174,8 @@ export const ringCursorsSuite = (family: RingFamily): void => {
           const target = writer.target()
           assert.deepStrictEqual(target, { ring: writer.ring, generation: 1, position: 48 })
           const json = JSON.parse(JSON.stringify(target))
-          assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(RingTarget)(json), target)
-          yield* Effect.flip(Schema.decodeUnknownEffect(RingTarget)({ ...json, position: 1.5 }))
+          assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(DrainTarget)(json), target)
+          yield* Effect.flip(Schema.decodeUnknownEffect(DrainTarget)({ ...json, position: 1.5 }))
         })
     )
 

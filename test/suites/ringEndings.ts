@@ -47,7 +47,7 @@ export const ringEndingsSuite = (family: RingFamily): void => {
         yield* close
         const error = yield* soon(family, sending)
         // Its process detached with it: what is told first depends on which of the two is seen first.
-        assert.include(["RingClosed", "LogLost"], error._tag)
+        assert.include(["RingClosed", "RegionLost"], error._tag)
       }))
 
     ringTest(
@@ -130,7 +130,7 @@ export const ringEndingsSuite = (family: RingFamily): void => {
             yield* close
             const late = [Effect.flip(reader.pull), Effect.flip(Stream.runDrain(reader.messages))]
             for (const lost of [yield* soon(family, pulling), ...yield* Effect.all(late)]) {
-              assert.isTrue(lost._tag === "LogLost" && lost.reason === "stopped", lost.message)
+              assert.isTrue(lost._tag === "RegionLost" && lost.reason === "stopped", lost.message)
             }
           })
       )

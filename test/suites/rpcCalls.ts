@@ -15,9 +15,9 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
-import { frameKind, one, ringNames } from "../../src/layers/swarm/Frames.ts"
-import { Deadline } from "../../src/services/Call.ts"
+import { frameKind, one, ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
+import { Deadline } from "../../src/services/RingRpc.ts"
 import { callerOf, callError, connect, driven, Log, serve } from "./rpcEnds.ts"
 import {
   at,
@@ -360,7 +360,7 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
         Effect.gen(function*() {
           const ends = yield* serving(swarm)
           const { calling, client, close, here, hold, log, server } = ends
-          const registered = here.core.exchange.registered
+          const registered = here.core.router.registered
           const call = yield* fork(callError(client.Hold({ key: "a" })))
           yield* fork(Effect.exit(client.Stubborn({ key: "b" })))
           yield* driven(family, Effect.andThen(log.awaits("begun a"), log.awaits("begun b")))
@@ -368,7 +368,7 @@ export const rpcCallsSuite = (family: SwarmFamily): void => {
           assert.strictEqual((yield* joined(family, call))._tag, "ClientClosed")
           yield* driven(family, log.awaits("interrupted a"))
           assert.strictEqual(calling.inFlight(), 0)
-          assert.strictEqual(here.core.exchange.registered, registered)
+          assert.strictEqual(here.core.router.registered, registered)
           yield* eventually(family, () => server.serving.clients() === 0)
           hold.openUnsafe()
           yield* driven(family, log.awaits("ended b"))

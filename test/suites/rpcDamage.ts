@@ -12,10 +12,10 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import { EncodedSchema } from "effect/rpc/RpcMessage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { frameKind, one } from "../../src/layers/swarm/Frames.ts"
-import { encodeRefusal } from "../../src/layers/swarm/Refusals.ts"
-import { codeOf } from "../../src/services/NameCode.ts"
+import { frameKind, one } from "../../src/layers/swarm/transport/FrameAddress.ts"
+import { encodeRejection } from "../../src/layers/swarm/transport/Rejections.ts"
 import { MessageTooLarge } from "../../src/services/Ring.ts"
+import { typeHash } from "../../src/services/schema/TypeHash.ts"
 import { seeded } from "../processes/harness.ts"
 import { callerOf, callError, driven, Log, serve } from "./rpcEnds.ts"
 import { at, eventually, fork, joinAll, joined, staysWaiting, type SwarmFamily, swarmTest } from "./swarmFamily.ts"
@@ -40,7 +40,7 @@ class Wrong extends RpcGroup.make(
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 
-const service = codeOf("rpc")
+const service = typeHash("rpc")
 
 const handlers = (log: Log, hold: Latch.Latch) =>
   Calls.toLayer({
@@ -210,7 +210,7 @@ export const rpcDamageSuite = (family: SwarmFamily): void => {
         const held = yield* fork(client.Hold({ key: "a" }))
         yield* driven(family, log.awaits("begun a"))
         const why = new MessageTooLarge({ ring: "", messageBytes: 2, limitBytes: 1 })
-        const refusal = encodeRefusal({ _tag: "Undelivered", id: null, why })
+        const refusal = encodeRejection({ _tag: "Undelivered", id: null, why })
         yield* hostile.core.mesh.reply(frameKind.refusal, service, one(caller.id), refusal, 1)
         yield* staysWaiting(family, held)
         hold.openUnsafe()

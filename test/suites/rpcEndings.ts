@@ -11,7 +11,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CallError } from "../../src/services/Call.ts"
+import type { CallError } from "../../src/services/RingRpc.ts"
 import { callerOf, callError, driven, Log, serve } from "./rpcEnds.ts"
 import {
   at,
@@ -308,7 +308,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* server.kill
           yield* eventually(family, () => caller.coordinator.resolve("service") === undefined)
           assert.strictEqual((yield* driven(family, callError(client.Who(undefined))))._tag, "NameMissing")
-          const again = yield* swarm.join("again", { occurrence: 1 })
+          const again = yield* swarm.join("again", { incarnation: 1 })
           yield* serve(again, Calls, handlers("third", log))
           yield* driven(family, again.coordinator.publish("service"))
           yield* driven(family, caller.coordinator.waitFor("service"))
@@ -341,7 +341,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           const { caller, coordinator, server } = yield* three(swarm)
           const log = new Log()
           const callers = [caller, coordinator, server, caller]
-          const registered = callers.map(({ core }) => core.exchange.registered)
+          const registered = callers.map(({ core }) => core.router.registered)
           const seen = new Map<string, number>()
           const over = Latch.makeUnsafe(false)
           const calls = yield* Effect.forEach(callers, (member) =>
@@ -368,7 +368,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* driven(family, Effect.forEach(calls, Fiber.join))
           assert.containsAllKeys(Object.fromEntries(seen), ["answered", "unserved"])
           assert.includeMembers(["answered", "unserved", "closed"], [...seen.keys()])
-          assert.deepStrictEqual(callers.map(({ core }) => core.exchange.registered), registered)
+          assert.deepStrictEqual(callers.map(({ core }) => core.router.registered), registered)
         })
     )
 
@@ -377,7 +377,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
         const { caller, server } = yield* three(swarm)
         const log = new Log()
         const { serving } = yield* serve(server, Calls, handlers("server", log))
-        const registered = caller.core.exchange.registered
+        const registered = caller.core.router.registered
         for (let i = 0; i < 50; i += 1) {
           const { calling, client, close } = yield* callerOf(caller, Calls, { to: { member: server.id } })
           yield* driven(family, Effect.all(Array.from({ length: 10 }, () => client.Who(undefined)), { concurrency: 5 }))
@@ -386,7 +386,7 @@ export const rpcEndingsSuite = (family: SwarmFamily): void => {
           yield* close
         }
         yield* eventually(family, () => serving.clients() === 0 && serving.inFlight() === 0)
-        assert.strictEqual(caller.core.exchange.registered, registered)
+        assert.strictEqual(caller.core.router.registered, registered)
         assert.strictEqual(serving.counts().accepted, 550)
         yield* eventually(family, () => log.count("interrupted few") === 50)
       }))

@@ -14,12 +14,12 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Scope from "effect/Scope"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
-import { type Core, SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
-import { type CallError, callErrorOf, Calling, Serving } from "../../src/services/Call.ts"
+import { CurrentSwarmMember, type SwarmMember } from "../../src/layers/swarm/SwarmMember.ts"
+import { type CallError, callErrorOf, Calling, Serving } from "../../src/services/RingRpc.ts"
 import { fork, joined, type SwarmFamily } from "./swarmFamily.ts"
 
 interface WithCore {
-  readonly core: Core
+  readonly core: SwarmMember
 }
 
 /** A procedure call, from whatever client, can fail with this. */
@@ -30,12 +30,12 @@ export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any, E>(
   { core }: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,
   handlers: Layer.Layer<Rpc.ToHandler<Rpcs>, E>,
-  protocol: Layer.Layer<RpcServer.Protocol | Serving, RingRpc.ServiceTaken, SwarmCore> = RingRpc.layerServer()
+  protocol: Layer.Layer<RpcServer.Protocol | Serving, RingRpc.ServiceTaken, CurrentSwarmMember> = RingRpc.layerServer()
 ) {
   const server = RpcServer.layer(group).pipe(Layer.provide(handlers), Layer.provideMerge(protocol)) as Layer.Layer<
     Serving,
     E | RingRpc.ServiceTaken,
-    SwarmCore
+    CurrentSwarmMember
   >
   const { close, context } = yield* part(core, server)
   return { close, serving: Context.get(context, Serving) }
@@ -45,7 +45,7 @@ export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any, E>(
 export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(
   { core }: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,
-  protocol: Layer.Layer<RpcClient.Protocol | Calling, never, SwarmCore>
+  protocol: Layer.Layer<RpcClient.Protocol | Calling, never, CurrentSwarmMember>
 ) {
   const { close, context, scope } = yield* part(core, protocol)
   const making = RpcClient.make(group) as Effect.Effect<Client<Rpcs>, never, RpcClient.Protocol | Scope.Scope>
@@ -60,10 +60,10 @@ export const callerOf = <Rpcs extends Rpc.Any>(
   options: RingRpc.ClientOptions
 ) => connect(member, group, RingRpc.layerClient(options))
 
-const part = Effect.fnUntraced(function*<A, E>(core: Core, layer: Layer.Layer<A, E, SwarmCore>) {
+const part = Effect.fnUntraced(function*<A, E>(core: SwarmMember, layer: Layer.Layer<A, E, CurrentSwarmMember>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.build(Layer.fresh(layer)).pipe(
-    Effect.provideService(SwarmCore, core),
+    Effect.provideService(CurrentSwarmMember, core),
     Scope.provide(scope)
   )
   return { context, scope, close: Scope.close(scope, Exit.void) }

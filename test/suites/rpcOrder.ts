@@ -12,7 +12,7 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
-import { SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
+import { CurrentSwarmMember } from "../../src/layers/swarm/SwarmMember.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { callerOf, callError, type Client, driven, Log, serve } from "./rpcEnds.ts"
 import {
@@ -303,7 +303,9 @@ export const rpcOrderSuite = (family: SwarmFamily): void => {
         Effect.gen(function*() {
           const [here, there] = yield* twoMembers(swarm)
           const log = new Log()
-          const context = yield* Layer.build(RingRpc.layerServer()).pipe(Effect.provideService(SwarmCore, there.core))
+          const context = yield* Layer.build(RingRpc.layerServer()).pipe(
+            Effect.provideService(CurrentSwarmMember, there.core)
+          )
           yield* there.messenger.subscribe(Tick, ({ number }) => log.note(`message ${number}`))
           const { client } = yield* callerOf(here, Calls, { to: { member: there.id } })
           const unserved = yield* fork(callError(client.Do({ number: 0 })))

@@ -9,9 +9,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber, type SubscriberHandle } from "../../src/services/Subscriber.ts"
-import * as Topic from "../../src/services/Topic.ts"
 import { bytesOf, type Family, type FamilyOptions, smallGeometry, textOf } from "./family.ts"
 
 const Lines = Topic.make("lines")

@@ -4,7 +4,7 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ringNames } from "../../src/layers/swarm/Frames.ts"
+import { ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import type { BarrierMode } from "../../src/services/Barrier.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { headerBytes } from "../../src/services/RingFrame.ts"

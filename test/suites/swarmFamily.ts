@@ -9,13 +9,13 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import { type JoinError, SwarmCore } from "../../src/layers/swarm/SwarmCore.ts"
+import { CurrentSwarmMember, type JoinError } from "../../src/layers/swarm/SwarmMember.ts"
 import { Barrier, type BarrierError, type BarrierOptions, type BarrierResult } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import { CxlMemory, type RegionError } from "../../src/services/CxlMemory.ts"
-import type { MemberId } from "../../src/services/Member.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { Ring } from "../../src/services/Ring.ts"
+import type { MemberId } from "../../src/services/schema/Member.ts"
 
 /** A process of the region that is no member yet. */
 export interface SwarmProcess {
@@ -46,7 +46,7 @@ export interface TestMember {
   readonly coordinator: Coordinator["Service"]
   readonly messenger: Messenger["Service"]
   readonly barrier: Barrier["Service"]
-  readonly core: SwarmCore["Service"]
+  readonly core: CurrentSwarmMember["Service"]
   readonly ring: Ring["Service"]
   readonly kill: Effect.Effect<void>
   /** The end of its scope: it leaves and is gone. */
@@ -108,7 +108,7 @@ export const joinAs = Effect.fnUntraced(function*(
     Effect.provideService(CxlMemory, memory),
     Scope.provide(scope)
   )
-  const core = Context.get(context, SwarmCore)
+  const core = Context.get(context, CurrentSwarmMember)
   const member: TestMember = {
     id: core.self.id,
     name,

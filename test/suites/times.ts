@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Topic from "../../src/services/Topic.ts"
+import * as Topic from "../../src/services/schema/Topic.ts"
 import { type Family, smallGeometry } from "./family.ts"
 import { writeBatch } from "./manual.ts"
 

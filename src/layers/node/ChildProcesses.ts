@@ -10,12 +10,12 @@ import { randomBytes } from "node:crypto"
 import type { Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { SpawnFailed } from "../../services/Spawner.ts"
-import { variables } from "../swarm/ChildEnvironment.ts"
-import { type ChildCommand, type ChildEnd, type ChildProcess, Processes } from "../swarm/Processes.ts"
+import { variables } from "../swarm/children/ChildEnvironment.ts"
+import { type ChildCommand, type ChildEnd, type ChildProcess, ProcessRunner } from "../swarm/children/ProcessRunner.ts"
 
-export const layer: Layer.Layer<Processes> = Layer.succeed(
-  Processes,
-  Processes.of({
+export const layer: Layer.Layer<ProcessRunner> = Layer.succeed(
+  ProcessRunner,
+  ProcessRunner.of({
     environment: () =>
       Object.fromEntries(
         Object.entries(process.env).flatMap(([key, value]) => value === undefined ? [] : [[key, value]])

@@ -2,7 +2,7 @@
  * What whoever started this process has left in its environment.
  */
 import * as Effect from "effect/Effect"
-import { type ChildEnvironment, ofOneProcess, readEnvironment } from "../swarm/ChildEnvironment.ts"
+import { type ChildEnvironment, ofOneProcess, readEnvironment } from "../swarm/children/ChildEnvironment.ts"
 
 /** Takes it: what is for this process alone does not stay for those that it starts. */
 export const takeOwnEnvironment: Effect.Effect<ChildEnvironment> = Effect.sync(() => {

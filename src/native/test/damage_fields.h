@@ -16,7 +16,7 @@ namespace ringfence::test {
 // none of them.
 enum Outcome : unsigned {
   unharmed = 0,  // nobody reads it, or whoever does has a copy of its own, or it is written again at once
-  told = 1,      // a typed error: LogCorrupt, RingCorrupt, ReaderEvicted, LogLost, the end of the session, a refusal
+  told = 1,      // a typed error: LogCorrupt, RingCorrupt, ReaderEvicted, RegionLost, the end of the session, a refusal
   delayed = 2,   // waits, with a deadline that names what is waited for, or until its owner writes it again
   misnamed = 4,  // a report or a message shows a wrong name or number
 };

@@ -4,7 +4,7 @@
 import * as Schema from "effect/Schema"
 import { BarrierMode } from "../../services/Barrier.ts"
 import * as Messenger from "../../services/Messenger.ts"
-import { type ChildSpec, programBeside } from "../processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 
 /** One message of a burst. A sender numbers all it sends, on and on over all iterations. */
 export const Shot = Messenger.event("shot", Schema.Struct({ member: Schema.Int, sequence: Schema.Int }))
@@ -63,7 +63,7 @@ export const MemberResult = Schema.Struct({
 })
 export type MemberResult = typeof MemberResult.Type
 
-export const FenceMember: ChildSpec<MemberJob, MemberResult> = {
+export const FenceMember: ChildProgram<MemberJob, MemberResult> = {
   entry: programBeside(import.meta.url, "member"),
   job: MemberJob,
   result: MemberResult

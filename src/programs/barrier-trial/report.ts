@@ -2,7 +2,7 @@
  * What a demonstration of the barrier proves: the checks, the figures, and both as text.
  */
 import type { BarrierTrace } from "../../layers/Swarm.ts"
-import { showMember } from "../../services/Member.ts"
+import { showMember } from "../../services/schema/Member.ts"
 import { type Check, checkLine } from "../cli/checks.ts"
 import { table } from "../cli/report.ts"
 import { formatCount, formatMillis as formatTime } from "../cli/units.ts"

@@ -25,7 +25,7 @@ export const exitCode = {
   /** Something was waited for and did not come in time. */
   timeout: 4,
   /** The log, this session of it, or the swarm ended while it was in use. */
-  logLost: 5,
+  regionLost: 5,
   /** Standard output could not be written. */
   output: 6,
   /** An error of this program itself. */
@@ -137,7 +137,7 @@ const codes: Readonly<Record<string, number>> = {
   LogCorrupt: exitCode.unavailable,
   Backpressure: exitCode.timeout,
   AckTimeout: exitCode.timeout,
-  LogLost: exitCode.logLost,
+  RegionLost: exitCode.regionLost,
   JoinRefused: exitCode.unavailable,
   SwarmUnavailable: exitCode.unavailable,
   SpawnFailed: exitCode.usage,
@@ -146,8 +146,8 @@ const codes: Readonly<Record<string, number>> = {
   RingClosed: exitCode.unavailable,
   BarrierTimedOut: exitCode.timeout,
   RingFull: exitCode.timeout,
-  CoordinatorLost: exitCode.logLost,
-  PublisherClosed: exitCode.logLost
+  CoordinatorLost: exitCode.regionLost,
+  PublisherClosed: exitCode.regionLost
 }
 
 /** What can be done about it here, at a command line: the errors themselves speak to whoever writes a program. */

@@ -5,7 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Diagnostics } from "../../services/Diagnostics.ts"
-import * as Topic from "../../services/Topic.ts"
+import * as Topic from "../../services/schema/Topic.ts"
 import { openSetting } from "./settings.ts"
 
 export const orders: ReadonlyArray<Topic.Order> = ["session", "total"]

@@ -2,11 +2,11 @@
  * What the demonstration asks of its children, and what they answer.
  */
 import * as Schema from "effect/Schema"
-import * as Topic from "../../services/Topic.ts"
+import * as Topic from "../../services/schema/Topic.ts"
 import { PublishedCounts, SeenCounts } from "../log-trial/counts.ts"
 import { SessionCheck } from "../log-trial/order-check.ts"
 import { clientFields } from "../processes/log-client.ts"
-import { type ChildSpec, programBeside } from "../processes/protocol.ts"
+import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 import { InputRange } from "./input-share.ts"
 
 export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
@@ -40,13 +40,13 @@ export const SubscriberResult = Schema.Struct({
 })
 export type SubscriberResult = typeof SubscriberResult.Type
 
-export const DemoPublisher: ChildSpec<PublisherJob, PublisherResult> = {
+export const DemoPublisher: ChildProgram<PublisherJob, PublisherResult> = {
   entry: programBeside(import.meta.url, "publisher"),
   job: PublisherJob,
   result: PublisherResult
 }
 
-export const DemoSubscriber: ChildSpec<SubscriberJob, SubscriberResult> = {
+export const DemoSubscriber: ChildProgram<SubscriberJob, SubscriberResult> = {
   entry: programBeside(import.meta.url, "subscriber"),
   job: SubscriberJob,
   result: SubscriberResult

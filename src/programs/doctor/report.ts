@@ -1,7 +1,7 @@
 /**
  * What `ringfence doctor` found, as a report.
  */
-import { showPid } from "../../services/ProcessId.ts"
+import { showPid } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"
 import { formatBytes, formatCount, plural } from "../cli/units.ts"
 import type { Finding } from "./finding.ts"

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { waitingLine } from "../../services/AckTracker.ts"
 import { Diagnostics, type LogSnapshot } from "../../services/Diagnostics.ts"
-import { showPid } from "../../services/ProcessId.ts"
+import { showPid } from "../../services/schema/ProcessId.ts"
 import { exitCode } from "../cli/exit.ts"
 import { formatMillis } from "../cli/units.ts"
 

@@ -13,7 +13,7 @@ import * as Progress from "../cli/progress.ts"
 import type { RegionPlan } from "../cli/region-plan.ts"
 import { formatCount } from "../cli/units.ts"
 import { coresSince } from "../measure/cpu-usage.ts"
-import type { ChildSpec } from "../processes/protocol.ts"
+import type { ChildProgram } from "../processes/protocol.ts"
 import * as Children from "../processes/spawn.ts"
 import * as LogMonitor from "./monitor.ts"
 
@@ -28,9 +28,9 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   readonly serve: Log.ServeOptions
   /** Over all publishers. */
   readonly records: number
-  readonly publisher: ChildSpec<PublisherJob, Published>
+  readonly publisher: ChildProgram<PublisherJob, Published>
   readonly publishers: ReadonlyArray<PublisherJob>
-  readonly subscriber: ChildSpec<SubscriberJob, Seen>
+  readonly subscriber: ChildProgram<SubscriberJob, Seen>
   readonly subscribers: ReadonlyArray<SubscriberJob>
 }
 

@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import type { ChildSpec, Progress, Report } from "./protocol.ts"
+import type { ChildProgram, Progress, Report } from "./protocol.ts"
 
 /** Whoever started this process is gone, or never said what to do. */
 export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {}) {
@@ -35,7 +35,7 @@ export interface Parent<Result> {
  * the end by closing the input, so no child outlives it.
  */
 export const runChild = <Job, Result, E>(
-  spec: ChildSpec<Job, Result>,
+  spec: ChildProgram<Job, Result>,
   work: (job: Job, parent: Parent<Result>) => Effect.Effect<void, E, Scope.Scope>
 ): void => {
   const main = Effect.gen(function*() {

@@ -24,7 +24,7 @@ export type Word = "begin" | "end"
 /**
  * A child program: the path of its entry (see `programBeside`), and what goes in and comes out.
  */
-export interface ChildSpec<Job, Result> {
+export interface ChildProgram<Job, Result> {
   readonly entry: string
   readonly job: Schema.Codec<Job, any>
   readonly result: Schema.Codec<Result, any>

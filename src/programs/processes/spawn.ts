@@ -11,7 +11,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { exitCode } from "../cli/exit.ts"
-import type { ChildSpec, Word } from "./protocol.ts"
+import type { ChildProgram, Word } from "./protocol.ts"
 import { Report } from "./protocol.ts"
 
 /** The child ended, or was ended, before it had done its work. */
@@ -59,7 +59,7 @@ export interface Child<out Result> {
  * Starts a child and gives it its job. When the scope closes it is told to end with SIGTERM, and with SIGKILL if it has
  * not done so within a few seconds.
  */
-export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildSpec<Job, Result>, name: string, job: Job) {
+export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram<Job, Result>, name: string, job: Job) {
   const encodedJob = yield* Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(spec.job))(job))
   const handle = yield* ChildProcess.make(process.execPath, [spec.entry, name], {
     forceKillAfter: "3 seconds"
@@ -91,7 +91,7 @@ const lastWordsLength = 2000
 
 const watch = Effect.fnUntraced(function*<Job, Result>(
   handle: ChildProcessHandle,
-  spec: ChildSpec<Job, Result>,
+  spec: ChildProgram<Job, Result>,
   child: string
 ) {
   const pid = handle.pid

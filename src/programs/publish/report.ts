@@ -2,7 +2,7 @@
  * What `ringfence publish` did, as a report.
  */
 import type { PublisherHandle } from "../../services/Publisher.ts"
-import type { Topic } from "../../services/Topic.ts"
+import type { Topic } from "../../services/schema/Topic.ts"
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from "../cli/units.ts"
 
 /** Counts along the way. */

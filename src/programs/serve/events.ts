@@ -2,7 +2,7 @@
  * What `ringfence serve` tells while it runs: events as lines.
  */
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
-import { type ProcessId, showPid } from "../../services/ProcessId.ts"
+import { type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
 import type { SequencerEvent } from "../../services/Sequencer.ts"
 import { flagsTo, type Target } from "../cli/target.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"

@@ -2,7 +2,7 @@
  * What `ringfence swarm` says while it runs: one line an event.
  */
 import type { Coordinator, MemberEvent } from "../../services/Coordinator.ts"
-import { isSame, type MemberId, type MemberInfo, showMember } from "../../services/Member.ts"
+import { isSame, type MemberId, type MemberInfo, showMember } from "../../services/schema/Member.ts"
 import type { ChildExit } from "../../services/Spawner.ts"
 import { formatMillis, plural } from "../cli/units.ts"
 
@@ -85,8 +85,8 @@ const describeTakingPart = ({ coordinates, join, member, members, path, region }
       plural(members.length, "member")
     } (${members.map(({ name }) => name).join(", ")})`
 
-const who = ({ name, occurrence, pid }: MemberInfo): string =>
-  `${name} (pid ${pid}${occurrence > 0 ? `, life ${occurrence + 1}` : ""})`
+const who = ({ name, incarnation, pid }: MemberInfo): string =>
+  `${name} (pid ${pid}${incarnation > 0 ? `, life ${incarnation + 1}` : ""})`
 
 const ends = { left: "left", shutdown: "shut down", died: "died" } as const
 

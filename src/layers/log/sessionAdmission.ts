@@ -1,0 +1,50 @@
+/**
+ * Opening a session: it is admitted within a time, or its opening fails and leaves nothing.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { RegionError } from "../../services/CxlMemory.ts"
+import { millisOf } from "../../services/DurationInput.ts"
+import type { LogWaiter } from "../../services/Lane.ts"
+import type { PublisherOptions } from "../../services/Publisher.ts"
+import type { RegionLost } from "../../services/Sequencer.ts"
+import { unanswered } from "../../services/Server.ts"
+
+/** How long an opening waits, unless the options say something else. */
+const defaultDeadline: Duration.Input = "10 seconds"
+
+/**
+ * The opening of a session within `openDeadline`. What it acquires lives as long as the scope, or, when it fails, not
+ * longer than the opening. It fails at once when the log's server is gone.
+ */
+export const admittedInTime =
+  (region: string, waiter: LogWaiter, options: PublisherOptions | undefined) =>
+  <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E | RegionError | RegionLost, R | Scope.Scope> => {
+    const deadlineMillis = millisOf("openDeadline", options?.openDeadline ?? defaultDeadline)
+    const tooLate = Effect.suspend((): Effect.Effect<never, RegionError | RegionLost> => {
+      const { detail, hint } = unanswered(waiter.server())
+      const waited = `the session was not admitted within ${deadlineMillis} ms`
+      return Effect.fail(
+        waiter.lost() ?? new RegionError({ fault: "notAnswering", region, detail: `${waited}: ${detail}`, hint })
+      )
+    })
+    return keptWhenOpened(
+      Effect.raceFirst(opening, waiter.untilLost).pipe(
+        Effect.timeoutOrElse({ duration: deadlineMillis, orElse: () => tooLate })
+      )
+    )
+  }
+
+// --- internal ---
+
+const keptWhenOpened = <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const kept = yield* Scope.fork(yield* Scope.Scope)
+      return yield* restore(Scope.provide(opening, kept)).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(kept, exit))
+      )
+    })
+  )

@@ -1,0 +1,57 @@
+/**
+ * The log of one heap, under all layers of this family: its memory, its order, and the way to wait for a change.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Geometry, RegionError } from "../../../services/CxlMemory.ts"
+import type { LogWaiter } from "../../../services/Lane.ts"
+import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
+import { type SequencerOptions, sequencerTimes } from "../../../services/Sequencer.ts"
+import { makeWaiter } from "../region/ChangeSignal.ts"
+import { resolveGeometry } from "../region/HeapGeometry.ts"
+import { declareTopic } from "./Claims.ts"
+import { Heap } from "./LogState.ts"
+import { SequencerState } from "./sequencer/SequencerState.ts"
+
+export interface Options extends SequencerOptions {
+  /** Topics that are declared before anyone opens them. */
+  readonly topics?: ReadonlyArray<Topic<any>> | undefined
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  readonly stallAfter?: Duration.Input | undefined
+  /** Sizes that differ from the small ones of this family: 1 MiB lanes, 64 KiB batches. */
+  readonly geometry?: Partial<Geometry> | undefined
+  /** What reports and errors call it. Default `memory`. */
+  readonly region?: string | undefined
+  /** Lends copies and fills them with 0xDB on release: a test that keeps a view too long sees it. Default false. */
+  readonly poisonReleased?: boolean | undefined
+}
+
+export class HeapLog extends Context.Service<HeapLog, {
+  readonly heap: Heap
+  readonly order: SequencerState
+  readonly waiter: LogWaiter
+  readonly stallMillis: number
+  readonly poisonReleased: boolean
+}>()("ringfence/layers/HeapLog") {}
+
+export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError | TopicError> =>
+  Layer.effect(
+    HeapLog,
+    Effect.gen(function*() {
+      const region = options.region ?? "memory"
+      const { epochMicros, stallMillis } = yield* sequencerTimes(region, options)
+      const geometry = yield* resolveGeometry(region, options.geometry)
+      const heap = new Heap(region, geometry, yield* Clock.Clock)
+      for (const topic of options.topics ?? []) yield* declareTopic(heap, topic)
+      const order = new SequencerState(heap, {
+        epochMicros,
+        manual: options.drive === "manual",
+        ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
+      })
+      const waiter = makeWaiter(heap.members, region, () => heap.stopped)
+      return HeapLog.of({ heap, order, waiter, stallMillis, poisonReleased: options.poisonReleased === true })
+    })
+  )

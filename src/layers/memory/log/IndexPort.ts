@@ -1,0 +1,138 @@
+/**
+ * A subscriber's end: reads the index of one topic and lends the payload it points to.
+ */
+import type { IndexedBatch, IndexReader, LogWaiter } from "../../../services/Lane.ts"
+import type { From } from "../../../services/Subscriber.ts"
+import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./LogState.ts"
+
+/** The port of an attached reader, which lends copies that it poisons on release where `poisons` says so. */
+export class ReaderPort implements IndexReader {
+  readonly waiter: LogWaiter
+  readonly #heap: Heap
+  readonly #topic: HeapTopic
+  readonly #reader: Reader
+  readonly #lent: LentCopies | undefined
+  #next: number
+  #damage: string | undefined
+  #attached = true
+
+  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: LogWaiter, poisons: boolean) {
+    this.waiter = waiter
+    this.#heap = heap
+    this.#topic = topic
+    this.#reader = reader
+    this.#lent = poisons ? new LentCopies() : undefined
+    this.#next = reader.cursor
+  }
+
+  readonly poll = (max: number): ReadonlyArray<IndexedBatch> => {
+    const batches: Array<IndexedBatch> = []
+    while (batches.length < max && this.#next < this.#topic.committedBatches && this.#damage === undefined) {
+      const batch = this.#read(this.#next)
+      this.#next += 1
+      if (batch !== undefined) batches.push(this.#lent === undefined ? batch : this.#lent.copy(batch))
+    }
+    return batches
+  }
+
+  readonly damage = (): string | undefined => this.#damage
+
+  readonly release = (index: number): void => {
+    if (!this.#attached || index <= this.#reader.cursor || index > this.#next) return
+    this.#reader.cursor = index
+    this.#lent?.poison(index)
+    this.#heap.wakeSequencer()
+  }
+
+  readonly committed = (): number => this.#topic.committedBatches
+  readonly committedMessages = (): number => this.#topic.committedMessages
+  readonly next = (): number => this.#next
+  readonly finished = (): boolean => this.#heap.stopped && this.#next >= this.#topic.committedBatches
+
+  readonly detach = (): void => {
+    if (!this.#attached) return
+    this.#attached = false
+    this.#topic.readers[this.#topic.readers.indexOf(this.#reader)] = undefined
+    this.#lent?.poison(this.#next)
+    this.#heap.wakeSequencer()
+  }
+
+  #read(index: number): IndexedBatch | undefined {
+    const entry = this.#topic.entry(index)
+    const batch = entry?.index === index ? viewOf(entry) : undefined
+    if (batch === undefined) this.#damage = "its index contradicts the layout: the memory was damaged from outside"
+    else if (!addsUp(batch)) {
+      this.#damage = `the lengths of batch ${index} do not add up: the memory was damaged from outside`
+    }
+    return this.#damage === undefined ? batch : undefined
+  }
+}
+
+/** Where a reader that begins at `from` has its cursor. */
+export const cursorAt = (topic: HeapTopic, from: From): number => {
+  if (from === "end") return topic.committedBatches
+  return from === "start" ? topic.trimmed : batchAt(topic, from.position)
+}
+
+// --- internal ---
+
+/** The first kept batch that ends behind the position, or the next one to be committed. */
+const batchAt = (topic: HeapTopic, position: number): number => {
+  let low = topic.trimmed
+  let high = topic.committedBatches
+  while (low < high) {
+    const middle = low + Math.floor((high - low) / 2)
+    const { descriptor, firstPosition } = topic.entry(middle)!
+    if (firstPosition + descriptor.messageCount <= position) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const viewOf = ({ descriptor, firstPosition, index, lane, orderedMillis }: IndexEntry): IndexedBatch => {
+  const { messageCount, payloadBytes, payloadPosition, uniformBytes } = descriptor
+  const { broker, payload } = lane.lane
+  const offset = payloadPosition % payload.length
+  return {
+    index,
+    position: firstPosition,
+    messageCount,
+    sessionId: descriptor.session.id,
+    batchSequence: descriptor.batchSequence,
+    firstMessage: descriptor.firstMessage,
+    broker,
+    uniformBytes,
+    lengths: uniformBytes === 0
+      ? new Uint32Array(payload.buffer, offset + tableOffset(payloadBytes), messageCount)
+      : undefined,
+    payload: payload.subarray(offset, offset + payloadBytes),
+    publishedMillis: descriptor.publishedMillis,
+    orderedMillis
+  }
+}
+
+const addsUp = ({ lengths, payload }: IndexedBatch): boolean =>
+  lengths === undefined || lengths.reduce((sum, length) => sum + length, 0) === payload.length
+
+const poisonByte = 0xdb
+
+/** Batches lent as copies, so that those who keep a view too long read poison and no other reader is disturbed. */
+class LentCopies {
+  #lent: Array<IndexedBatch> = []
+
+  copy(batch: IndexedBatch): IndexedBatch {
+    const copy = { ...batch, payload: batch.payload.slice(), lengths: batch.lengths?.slice() }
+    this.#lent.push(copy)
+    return copy
+  }
+
+  /** Everything below the index was given back. */
+  poison(index: number): void {
+    const returned = this.#lent.filter((batch) => batch.index < index)
+    this.#lent = this.#lent.filter((batch) => batch.index >= index)
+    for (const { lengths, payload } of returned) {
+      payload.fill(poisonByte)
+      lengths?.fill(poisonByte * 0x01010101)
+    }
+  }
+}

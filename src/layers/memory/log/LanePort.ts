@@ -1,0 +1,182 @@
+/**
+ * A session's writing end: admission, descriptors and publication on its lanes.
+ */
+import type { ReaderState } from "../../../services/Diagnostics.ts"
+import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../../services/Lane.ts"
+import {
+  batchBytesOf,
+  type Descriptor,
+  type Heap,
+  type HeapTopic,
+  lineBytes,
+  roundUp,
+  type Session,
+  type SessionLane,
+  tableOffset
+} from "./LogState.ts"
+
+/** The port of a session that the sequencer has adopted. */
+export const makeLaneWriter = (heap: Heap, session: Session, waiter: LogWaiter): LaneWriter => {
+  const laneOf = (broker: number): SessionLane => {
+    const lane = session.lanes[broker]
+    if (lane === undefined) throw new RangeError(`there is no broker ${broker}`)
+    return lane
+  }
+  // once it closes, its lanes may become another session's: it never touches them again
+  const mayWrite = (): boolean => !session.closing && session.state === "active"
+  return {
+    sessionId: session.id,
+    brokers: heap.geometry.brokers,
+    batchBytes: heap.geometry.batchBytes,
+    waiter,
+    begin: (broker, batchSequence) => mayWrite() ? begin(heap, session, laneOf(broker), batchSequence) : undefined,
+    seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,
+    wantRoom: (wants) => wants ? heap.wakeSequencer() : undefined,
+    publish: (broker) => mayWrite() ? publish(heap, laneOf(broker)) : undefined,
+    inFlight: (broker) => inFlight(laneOf(broker)),
+    written: (broker) => laneOf(broker).written - laneOf(broker).first,
+    published: (broker) => laneOf(broker).published - laneOf(broker).first,
+    committedBatches: () => session.acknowledgedBatches,
+    committedMessages: () => session.acknowledgedMessages,
+    ended: () => session.state === "ended" ? session.endReason : undefined,
+    fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
+    roomHolder: () => roomHolder(heap, session),
+    readers: () => readersOf(session.topic),
+    gap: () => gapOf(session),
+    frontiers: (broker) => frontiersOf(laneOf(broker))
+  }
+}
+
+/** The subscribers that are attached to a topic. */
+export const readersOf = (topic: HeapTopic): ReadonlyArray<ReaderState> =>
+  topic.readers.filter((reader) => reader !== undefined).map(({ cursor, name }) => ({
+    name,
+    pid: process.pid,
+    cursor,
+    behindBatches: topic.committedBatches - cursor
+  }))
+
+export const inFlight = ({ lane, written }: SessionLane): number => written - lane.released
+
+export const frontiersOf = (at: SessionLane): Frontiers => ({
+  written: at.written - at.first,
+  published: at.published - at.first,
+  scanned: at.scanned,
+  held: at.held,
+  ordered: at.ordered,
+  acknowledged: at.ordered,
+  delivered: at.delivered,
+  orderedMessages: at.orderedMessages,
+  acknowledgedMessages: at.orderedMessages,
+  deliveredMessages: at.deliveredMessages,
+  duplicates: at.duplicates,
+  purged: at.purged
+})
+
+export interface Gap {
+  readonly batch: number
+  readonly broker: number | undefined
+  readonly heldBehind: number
+}
+
+/** The batch that the session's held batches wait for, and the broker whose lane holds it unpublished. */
+export const gapOf = (session: Session): Gap | undefined => {
+  if (session.gapSinceMicros === undefined) return undefined
+  const batch = session.expected
+  const holder = session.lanes.find((lane) => holdsUnpublished(lane, batch))
+  return { batch, broker: holder?.lane.broker, heldBehind: session.held }
+}
+
+// --- internal ---
+
+// The room of a batch never wraps: what is left at the end of the ring is skipped.
+const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSequence: number) => {
+  if (at.begun?.batchSequence === batchSequence) return at.begun.room
+  const { batchBytes, laneBytes } = geometry
+  const fits = at.position % laneBytes + batchBytes <= laneBytes
+  const position = fits ? at.position : roundUp(at.position, laneBytes)
+  if (!hasRoom(geometry, at, position, batchSequence === session.acknowledgedBatches)) {
+    if (!at.full) at.fullEvents += 1
+    at.full = true
+    return undefined
+  }
+  at.full = false
+  const offset = position % laneBytes
+  const room = at.lane.payload.subarray(offset, offset + batchBytes)
+  at.begun = { batchSequence, position, room }
+  return room
+}
+
+// One descriptor and one batch (and the pad before it) stay in reserve for the batch the sequencer expects next:
+// otherwise a late head of line could find every lane full of batches that wait for it.
+const hasRoom = (
+  { batchBytes, laneBytes, laneSlots }: Heap["geometry"],
+  at: SessionLane,
+  position: number,
+  isExpected: boolean
+): boolean => {
+  const reserveSlots = isExpected ? 0 : 1
+  const reserveBytes = isExpected ? 0 : 2 * batchBytes
+  if (inFlight(at) + reserveSlots >= laneSlots) return false
+  return position + batchBytes + reserveBytes - releasedPosition(at) <= laneBytes
+}
+
+/** Where the oldest batch that is not released begins, be it of a former owner. */
+const releasedPosition = (at: SessionLane): number =>
+  inFlight(at) === 0 ? at.position : at.lane.descriptor(at.lane.released)!.payloadPosition
+
+const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch): void => {
+  const { batchSequence, firstMessage, messageCount, payloadBytes, uniformBytes } = batch
+  const { begun, lane } = at
+  const bytes = batchBytesOf(payloadBytes, messageCount, uniformBytes)
+  if (begun?.batchSequence !== batchSequence) throw new Error(`batch ${batchSequence} was not begun on this lane`)
+  if (messageCount === 0 || bytes > begun.room.length) {
+    throw new RangeError(`a batch of ${bytes} bytes cannot be sealed`)
+  }
+  if (uniformBytes === 0) tableIn(begun.room, payloadBytes, messageCount).set(batch.lengths.subarray(0, messageCount))
+  const descriptor: Descriptor = {
+    session,
+    laneIndex: at.written,
+    batchSequence,
+    firstMessage,
+    messageCount,
+    payloadPosition: begun.position,
+    payloadBytes,
+    uniformBytes,
+    publishedMillis: heap.wallMillis(),
+    published: false
+  }
+  lane.descriptors[at.written % lane.descriptors.length] = descriptor
+  at.written += 1
+  at.position = roundUp(begun.position + bytes, lineBytes)
+  at.begun = undefined
+}
+
+const tableIn = (room: Uint8Array, payloadBytes: number, messageCount: number): Uint32Array =>
+  new Uint32Array(room.buffer, room.byteOffset + tableOffset(payloadBytes), messageCount)
+
+const publish = (heap: Heap, at: SessionLane): void => {
+  if (at.published === at.written) return
+  for (; at.published < at.written; at.published += 1) {
+    const descriptor = at.lane.descriptor(at.published)!
+    descriptor.published = true
+    at.publishedMessages += descriptor.messageCount
+  }
+  heap.wakeSequencer()
+}
+
+const holdsUnpublished = (at: SessionLane, batchSequence: number): boolean => {
+  for (let laneIndex = at.published; laneIndex < at.written; laneIndex += 1) {
+    if (at.lane.descriptor(laneIndex)?.batchSequence === batchSequence) return true
+  }
+  return at.begun?.batchSequence === batchSequence
+}
+
+const roomHolder = (heap: Heap, session: Session): RoomHolder => {
+  const gap = gapOf(session)
+  if (gap?.broker !== undefined) return { kind: "gap", broker: gap.broker, batch: gap.batch }
+  const gate = heap.topics.find((topic) => topic.gate !== undefined)?.gate
+  return gate === undefined
+    ? { kind: "sequencer" }
+    : { kind: "reader", name: gate.name, pid: process.pid, own: true }
+}

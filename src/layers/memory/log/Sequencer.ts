@@ -1,0 +1,129 @@
+/**
+ * The sequencer of this heap: a fiber that runs passes while there is something to order, or the hand of a test.
+ */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import { Sequencer, type SequencerEvent, type SequencerStatus } from "../../../services/Sequencer.ts"
+import { HeapLog } from "./HeapLog.ts"
+import { epochMicrosLeft } from "./sequencer/commit.ts"
+import { pass } from "./sequencer/pass.ts"
+import type { SequencerState } from "./sequencer/SequencerState.ts"
+import { StallWatch } from "./sequencer/stalls.ts"
+
+export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
+  Sequencer,
+  Effect.gen(function*() {
+    const { order, stallMillis } = yield* HeapLog
+    const drive = yield* makeDrive(order, stallMillis)
+    yield* Effect.addFinalizer(() => drive.stop)
+    if (!order.options.manual) yield* Effect.forkScoped(drive.ordering)
+    yield* Effect.forkScoped(drive.watching)
+    return Sequencer.of({
+      epoch,
+      status: Effect.sync(() => statusOf(order)),
+      step: Effect.suspend(() => order.heap.stopped ? Effect.succeed(false) : drive.run(true)),
+      pause: Effect.sync(() => {
+        order.paused = true
+      }),
+      resume: Effect.sync(() => {
+        order.paused = false
+        order.heap.wakeSequencer()
+      }),
+      events: drive.events
+    })
+  })
+)
+
+// --- internal ---
+
+/** A heap is served once. */
+const epoch = 1
+const eventsKept = 1024
+
+/** The last thing that those who listen for events hear. */
+const noMoreEvents = Symbol("noMoreEvents")
+
+const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis: number) {
+  const { heap } = order
+  const events = yield* PubSub.sliding<SequencerEvent | typeof noMoreEvents>(eventsKept)
+  const watch = new StallWatch(order, stallMillis)
+  const work = Latch.makeUnsafe(false)
+  const stalling = Latch.makeUnsafe(false)
+  heap.wakeSequencer = () => work.openUnsafe()
+
+  const run = Effect.fnUntraced(function*(commitNow: boolean) {
+    const moved = pass(order, commitNow)
+    if (watch.nextMicros() !== undefined) stalling.openUnsafe()
+    yield* PubSub.publishAll(events, order.takeEvents())
+    if (moved) heap.members.ring()
+    return moved
+  })
+
+  const stop = Effect.gen(function*() {
+    yield* run(true) // what was published before the stop is still ordered
+    heap.stopped = true
+    heap.members.ring()
+    yield* PubSub.end(events, noMoreEvents)
+  })
+
+  return {
+    run,
+    stop,
+    ordering: ordering(order, work, run),
+    watching: watching(watch, stalling, (told) => PubSub.publishAll(events, told)),
+    events: Stream.fromPubSub(events).pipe(Stream.takeWhile(isEvent))
+  }
+})
+
+const isEvent = (event: SequencerEvent | typeof noMoreEvents): event is SequencerEvent => event !== noMoreEvents
+
+// Whoever wakes the sequencer goes on first: passes run in turns of their own, as those of another thread would.
+const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boolean) => Effect.Effect<boolean>) =>
+  Effect.gen(function*() {
+    while (true) {
+      yield* workOrEpoch(order, work)
+      work.closeUnsafe()
+      yield* Effect.yieldNow
+      while (!order.paused && (yield* run(false))) yield* Effect.yieldNow
+    }
+  })
+
+// An epoch that is open while batches are held is committed in time even if nothing more comes.
+const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    order.ready.length === 0 || order.paused
+      ? work.await
+      : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, epochMicrosLeft(order)) / 1000))
+  )
+
+// Sleeps only while there is something that may have to be told.
+const watching = (
+  watch: StallWatch,
+  stalling: Latch.Latch,
+  tell: (events: ReadonlyArray<SequencerEvent>) => Effect.Effect<unknown>
+) =>
+  Effect.gen(function*() {
+    while (true) {
+      yield* stalling.await
+      stalling.closeUnsafe()
+      for (let left = watch.nextMicros(); left !== undefined; left = watch.nextMicros()) {
+        yield* Effect.sleep(left / 1000)
+        yield* tell(watch.due())
+      }
+    }
+  })
+
+const statusOf = (order: SequencerState): SequencerStatus => ({
+  epoch,
+  state: order.heap.stopped ? "stopped" : order.paused ? "paused" : "serving",
+  passes: order.passes,
+  commits: order.commits,
+  batches: order.batches,
+  messages: order.messages,
+  duplicates: order.duplicates,
+  purged: order.purged,
+  held: order.held
+})

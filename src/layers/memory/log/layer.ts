@@ -1,0 +1,70 @@
+/**
+ * The whole log in this heap, in plain TypeScript: the executable specification of the native family.
+ *
+ * The same rules, batch for batch, without shared memory: one process, no threads, no clock but Effect's. A test
+ * provides this layer instead of the native ones and changes nothing else; under `TestClock` it is deterministic.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { AckTracker } from "../../../services/AckTracker.ts"
+import type { Broker } from "../../../services/Broker.ts"
+import type { CxlMemory, RegionError } from "../../../services/CxlMemory.ts"
+import type { Diagnostics } from "../../../services/Diagnostics.ts"
+import { checkPublisherOptions, makePublisher, Publisher } from "../../../services/Publisher.ts"
+import type { TopicError } from "../../../services/schema/Topic.ts"
+import type { Sequencer } from "../../../services/Sequencer.ts"
+import { checkSubscriberOptions, makeSubscriber, Subscriber } from "../../../services/Subscriber.ts"
+import { HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
+import { openLanes, openReader } from "./PublisherSubscriber.ts"
+import { layerAckTracker, layerBroker, layerCxlMemory, layerDiagnostics } from "./Reports.ts"
+import { layer as layerSequencer } from "./Sequencer.ts"
+
+export type MemoryOptions = Options
+
+/** Everything that the layer provides. */
+export type Provided = CxlMemory | Sequencer | Broker | AckTracker | Diagnostics | Publisher | Subscriber
+
+export const layer = (options: MemoryOptions = {}): Layer.Layer<Provided, RegionError | TopicError> =>
+  layerServices.pipe(Layer.provide(layerHeapLog(options)))
+
+/** The same, with the log itself in sight: suites that drive its ports open them with `openLanes` and `openReader`. */
+export const layerWithPorts = (
+  options: MemoryOptions = {}
+): Layer.Layer<Provided | HeapLog, RegionError | TopicError> =>
+  layerServices.pipe(Layer.provideMerge(layerHeapLog(options)))
+
+// --- internal ---
+
+const layerPublisher = Layer.effect(
+  Publisher,
+  Effect.map(HeapLog, (log) =>
+    Publisher.of({
+      open: (topic, options) =>
+        checkPublisherOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openLanes(log, topic, options)),
+          Effect.flatMap((lanes) => makePublisher(topic, lanes, options))
+        )
+    }))
+)
+
+const layerSubscriber = Layer.effect(
+  Subscriber,
+  Effect.map(HeapLog, (log) =>
+    Subscriber.of({
+      open: (topic, options) =>
+        checkSubscriberOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openReader(log, topic, options)),
+          Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
+        )
+    }))
+)
+
+const layerServices: Layer.Layer<Provided, never, HeapLog> = Layer.mergeAll(
+  layerSequencer,
+  layerBroker,
+  layerCxlMemory,
+  layerAckTracker,
+  layerDiagnostics,
+  layerPublisher,
+  layerSubscriber
+)

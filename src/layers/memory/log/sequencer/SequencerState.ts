@@ -1,0 +1,60 @@
+/**
+ * What the sequencer keeps from pass to pass besides the lanes, sessions and topics themselves.
+ */
+import type { SequencerEvent } from "../../../../services/Sequencer.ts"
+import type { Heap, Pending, Session } from "../LogState.ts"
+
+export interface OrderOptions {
+  readonly epochMicros: number
+  readonly manual: boolean
+  readonly ignoreSessionOrder: boolean
+}
+
+/** Descriptors taken from one lane in one pass, so that no lane starves another. */
+export const scanBudget = 256
+
+/** Batches of one epoch. */
+export const readyLimit = 4096
+
+export class SequencerState {
+  readonly heap: Heap
+  readonly options: OrderOptions
+  /** Emitted into the open epoch, in the order that they will have. */
+  readonly ready: Array<{ readonly session: Session; readonly batch: Pending }> = []
+  readySinceMicros = 0
+  /** The client slot where the round robin begins. */
+  firstClient = 0
+  paused = false
+  /** What happened since they were last taken. */
+  events: Array<SequencerEvent> = []
+  passes = 0
+  commits = 0
+  batches = 0
+  messages = 0
+  duplicates = 0
+  purged = 0
+
+  constructor(heap: Heap, options: OrderOptions) {
+    this.heap = heap
+    this.options = options
+  }
+
+  /** Passes happen by themselves. */
+  get runs(): boolean {
+    return !this.options.manual && !this.paused
+  }
+
+  get active(): ReadonlyArray<Session> {
+    return this.heap.sessions.filter((session) => session?.state === "active") as ReadonlyArray<Session>
+  }
+
+  get held(): number {
+    return this.active.reduce((held, session) => held + session.held, 0)
+  }
+
+  takeEvents(): ReadonlyArray<SequencerEvent> {
+    const events = this.events
+    this.events = []
+    return events
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Taking in what clients declared and asked for.
+ */
+import { type Lane, type Session, SessionLane } from "../LogState.ts"
+import type { SequencerState } from "./SequencerState.ts"
+
+export const adoptTopics = ({ heap, options }: SequencerState): boolean => {
+  let moved = false
+  for (const topic of heap.topics) {
+    if (topic.adopted) continue
+    topic.adopted = true
+    topic.holds = topic.declaration.order !== "total" && !options.ignoreSessionOrder
+    moved = true
+  }
+  return moved
+}
+
+/** Adopts the sessions that were claimed, and notes those that want to end. */
+export const adoptSessions = (order: SequencerState): boolean => {
+  let moved = false
+  for (const [slot, session] of order.heap.sessions.entries()) {
+    if (session?.state === "claimed") {
+      adopt(order, slot, session)
+      moved = true
+    }
+    if (session?.state === "active" && session.endReason === undefined && session.closing) session.endReason = "closed"
+  }
+  return moved
+}
+
+// Every broker grants its lane at once. The lanes go on where their former owner's ended: positions never restart, so
+// nothing it left behind can look new.
+const adopt = ({ events, heap }: SequencerState, slot: number, session: Session): void => {
+  session.lanes = heap.lanes[slot]!.map((lane) => new SessionLane(granted(lane, heap.geometry.laneBytes)))
+  session.state = "active"
+  session.dirty = true
+  events.push({ _tag: "SessionOpened", sessionId: session.id, topic: session.topic.name, pid: process.pid })
+}
+
+const granted = (lane: Lane, laneBytes: number): Lane => {
+  if (lane.payload.length === 0) lane.payload = new Uint8Array(laneBytes)
+  return lane
+}

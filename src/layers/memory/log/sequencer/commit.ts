@@ -1,0 +1,47 @@
+/**
+ * Committing an epoch: what was emitted gets its place in the index of its topic.
+ */
+import type { Pending, Session } from "../LogState.ts"
+import { readyLimit, type SequencerState } from "./SequencerState.ts"
+
+/** An epoch is committed at once while nothing is held; with held batches it waits for those that complete them. */
+export const epochDue = (order: SequencerState): boolean => {
+  if (order.ready.length >= readyLimit || order.options.manual || order.held === 0) return true
+  return epochMicrosLeft(order) <= 0
+}
+
+/** How long the open epoch may still wait. */
+export const epochMicrosLeft = ({ heap, options, readySinceMicros }: SequencerState): number =>
+  readySinceMicros + options.epochMicros - heap.monotonicMicros()
+
+export const commit = (order: SequencerState): boolean => {
+  const orderedMillis = order.heap.wallMillis()
+  for (const { batch, session } of order.ready) {
+    index(session, batch, orderedMillis)
+    order.batches += 1
+    order.messages += batch.descriptor.messageCount
+  }
+  order.ready.length = 0
+  order.commits += 1
+  return true
+}
+
+const index = ({ topic }: Session, { descriptor, lane }: Pending, orderedMillis: number): void => {
+  const at = topic.committedBatches
+  topic.entries[at % topic.entries.length] = {
+    index: at,
+    firstPosition: topic.committedMessages,
+    orderedMillis,
+    descriptor,
+    lane
+  }
+  topic.pending -= 1
+  topic.committedBatches += 1
+  topic.committedMessages += descriptor.messageCount
+  topic.committedBytes += descriptor.payloadBytes
+  const slot = lane.lane.slot(descriptor.laneIndex)
+  slot.state = "ordered"
+  slot.entry = at
+  lane.ordered += 1
+  lane.orderedMessages += descriptor.messageCount
+}

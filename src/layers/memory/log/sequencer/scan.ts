@@ -1,0 +1,149 @@
+/**
+ * Scanning lanes: each published batch enters the window of its session, and leaves it for the open epoch when it may.
+ *
+ * Under order `session` a batch is held until all before it were emitted. A batch that was seen before is dropped and
+ * counted. No session ever waits for another's.
+ */
+import {
+  batchBytesOf,
+  type Descriptor,
+  lineBytes,
+  type Pending,
+  roundUp,
+  type Session,
+  type SessionLane
+} from "../LogState.ts"
+import { hasRoomInIndex, releaseSlots } from "./retention.ts"
+import { readyLimit, scanBudget, type SequencerState } from "./SequencerState.ts"
+
+export const scanLanes = (order: SequencerState): boolean => {
+  const { heap } = order
+  const { clients } = heap.geometry
+  let moved = false
+  for (let turn = 0; turn < clients; turn += 1) {
+    const session = heap.sessions[(order.firstClient + turn) % clients]
+    if (session?.state !== "active") continue
+    moved = emitReady(order, session) || moved
+    for (const lane of session.lanes) moved = scanLane(order, session, lane) || moved
+  }
+  order.firstClient = (order.firstClient + 1) % clients
+  return moved
+}
+
+// --- internal ---
+
+const scanLane = (order: SequencerState, session: Session, at: SessionLane): boolean => {
+  at.drained = false
+  let moved = false
+  for (let taken = 0; taken < scanBudget; taken += 1) {
+    const descriptor = nextPublished(session, at)
+    if (descriptor === undefined) {
+      at.drained = true
+      break
+    }
+    if (order.ready.length >= readyLimit || !hasRoomInIndex(session.topic)) break
+    if (!isValid(order, at, descriptor)) {
+      session.endReason = "corrupt"
+      return true
+    }
+    if (!accept(order, session, at, descriptor)) break
+    moved = true
+  }
+  return moved
+}
+
+const nextPublished = (session: Session, { lane }: SessionLane): Descriptor | undefined => {
+  if (session.endReason === "corrupt" || lane.scanned - lane.released >= lane.slots.length) return undefined
+  const descriptor = lane.descriptor(lane.scanned)
+  if (descriptor?.session !== session || descriptor.laneIndex !== lane.scanned) return undefined
+  return descriptor.published ? descriptor : undefined
+}
+
+const isValid = ({ heap }: SequencerState, { lane }: SessionLane, d: Descriptor): boolean => {
+  const { batchBytes, laneBytes } = heap.geometry
+  const bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes)
+  if (d.messageCount === 0 || bytes > batchBytes || d.payloadPosition % laneBytes + bytes > laneBytes) return false
+  if (d.payloadPosition < lane.payloadEnd || d.payloadPosition - lane.payloadEnd > laneBytes) return false
+  return d.uniformBytes === 0 || d.uniformBytes * d.messageCount === d.payloadBytes
+}
+
+// Takes the batch at the lane's scanned frontier into its session's window. False leaves it in the lane.
+const accept = (order: SequencerState, session: Session, at: SessionLane, descriptor: Descriptor): boolean => {
+  const { batchSequence } = descriptor
+  if (batchSequence - session.expected >= windowBatches(order)) {
+    // Under `session` no honest client has so many batches outstanding; under `total` its prefix may lag behind.
+    if (session.topic.holds) session.endReason = "corrupt"
+    return false
+  }
+  const isDuplicate = batchSequence < session.expected || session.window.has(batchSequence)
+  enterLane(session, at, descriptor, isDuplicate ? "done" : "held")
+  if (isDuplicate) {
+    dropDuplicate(order, session, at)
+    return true
+  }
+  const pending: Pending = { descriptor, lane: at, emitted: false }
+  session.window.set(batchSequence, pending)
+  session.held += 1
+  at.held += 1
+  if (!session.topic.holds) emit(order, session, pending)
+  emitReady(order, session)
+  if (!pending.emitted) session.heldTotal += 1
+  return true
+}
+
+/** Batches that a session may have outstanding: all slots of all its lanes. */
+const windowBatches = ({ heap }: SequencerState): number =>
+  2 ** Math.ceil(Math.log2(heap.geometry.brokers * heap.geometry.laneSlots))
+
+const enterLane = (session: Session, at: SessionLane, d: Descriptor, state: "held" | "done"): void => {
+  const { lane } = at
+  const bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes)
+  const { payloadPosition } = d
+  lane.slots[lane.scanned % lane.slots.length] = { state, topic: session.topic, payloadPosition, entry: -1 }
+  lane.payloadEnd = roundUp(payloadPosition + bytes, lineBytes)
+  lane.scanned += 1
+  at.scanned += 1
+  session.dirty = true
+}
+
+const dropDuplicate = (order: SequencerState, session: Session, at: SessionLane): void => {
+  at.duplicates += 1
+  session.duplicates += 1
+  order.duplicates += 1
+  releaseSlots(at.lane)
+}
+
+// Emits what may follow: where batches are held, the contiguous ones from the expected one; under `total`, what was
+// emitted already is only counted into the prefix.
+const emitReady = (order: SequencerState, session: Session): boolean => {
+  let moved = false
+  for (;;) {
+    const pending = session.window.get(session.expected)
+    if (pending === undefined || (!pending.emitted && !hasRoomInIndex(session.topic))) break
+    if (!pending.emitted) emit(order, session, pending)
+    session.window.delete(session.expected)
+    session.expected += 1
+    session.expectedMessages += pending.descriptor.messageCount
+    session.dirty = moved = true
+  }
+  noteGap(order, session, moved)
+  return moved
+}
+
+const emit = (order: SequencerState, session: Session, pending: Pending): void => {
+  if (order.ready.length === 0) order.readySinceMicros = order.heap.monotonicMicros()
+  pending.emitted = true
+  order.ready.push({ session, batch: pending })
+  session.topic.pending += 1
+  session.held -= 1
+  pending.lane.held -= 1
+}
+
+// A gap begins anew whenever the prefix grew. Batches that only wait for room in the index are no gap.
+const noteGap = ({ heap }: SequencerState, session: Session, moved: boolean): void => {
+  if (session.held === 0 || session.window.has(session.expected)) {
+    session.gapSinceMicros = undefined
+  } else if (session.gapSinceMicros === undefined || moved) {
+    session.gapSinceMicros = heap.monotonicMicros()
+  }
+}

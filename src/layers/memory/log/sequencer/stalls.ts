@@ -1,0 +1,76 @@
+/**
+ * Which gaps and gates have lasted long enough to be told, each once.
+ */
+import type { SequencerEvent } from "../../../../services/Sequencer.ts"
+import { gapOf } from "../LanePort.ts"
+import type { HeapTopic, Reader, Session } from "../LogState.ts"
+import type { SequencerState } from "./SequencerState.ts"
+
+interface Stall {
+  /** The session that has the gap, or the reader that is the gate. */
+  readonly of: Session | Reader
+  readonly sinceMicros: number
+  readonly event: (sinceMillis: number) => SequencerEvent
+}
+
+export class StallWatch {
+  readonly #order: SequencerState
+  readonly #stallMicros: number
+  /** By whom they are: when the last stall that was told began. */
+  readonly #told = new WeakMap<Session | Reader, number>()
+
+  constructor(order: SequencerState, stallMillis: number) {
+    this.#order = order
+    this.#stallMicros = stallMillis * 1000
+  }
+
+  /** Microseconds until the next stall is to be told, `undefined` when there is none. */
+  nextMicros(): number | undefined {
+    const now = this.#order.heap.monotonicMicros()
+    const left = this.#untold().map(({ sinceMicros }) => sinceMicros + this.#stallMicros - now)
+    return left.length === 0 ? undefined : Math.max(0, Math.min(...left))
+  }
+
+  /** The stalls that are due by now. */
+  due(): ReadonlyArray<SequencerEvent> {
+    const now = this.#order.heap.monotonicMicros()
+    const due = this.#untold().filter(({ sinceMicros }) => now - sinceMicros >= this.#stallMicros)
+    for (const { of, sinceMicros } of due) this.#told.set(of, sinceMicros)
+    return due.map(({ event, sinceMicros }) => event(Math.round((now - sinceMicros) / 1000)))
+  }
+
+  #untold(): ReadonlyArray<Stall> {
+    const gaps = this.#order.active.flatMap(gapStall)
+    const gates = this.#order.heap.topics.flatMap(gateStall)
+    return [...gaps, ...gates].filter(({ of, sinceMicros }) => this.#told.get(of) !== sinceMicros)
+  }
+}
+
+// --- internal ---
+
+const gapStall = (session: Session): ReadonlyArray<Stall> => {
+  const { gapSinceMicros, id, topic } = session
+  if (gapSinceMicros === undefined) return []
+  const event = (sinceMillis: number): SequencerEvent => ({
+    _tag: "SessionGap",
+    sessionId: id,
+    topic: topic.name,
+    batch: session.expected,
+    broker: gapOf(session)?.broker,
+    held: session.held,
+    sinceMillis
+  })
+  return [{ of: session, sinceMicros: gapSinceMicros, event }]
+}
+
+const gateStall = ({ committedBatches, gate, gatingSinceMicros, name }: HeapTopic): ReadonlyArray<Stall> => {
+  if (gate === undefined || gatingSinceMicros === undefined) return []
+  const event = (): SequencerEvent => ({
+    _tag: "ReaderStalled",
+    topic: name,
+    reader: gate.name,
+    pid: process.pid,
+    behindBatches: committedBatches - gate.cursor
+  })
+  return [{ of: gate, sinceMicros: gatingSinceMicros, event }]
+}

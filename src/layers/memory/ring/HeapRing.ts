@@ -1,0 +1,168 @@
+/**
+ * A ring as its region holds it: bytes, how far they are published, and who reads them.
+ *
+ * Positions are bytes since the ring was born and go on from writer to writer. Each field has one writer, named where it
+ * is declared.
+ */
+import type { RingCursors, RingReaderState, RingState, SlowestReader } from "../../../services/Ring.ts"
+import { RingBytes } from "../../../services/RingFrame.ts"
+import type { HeapProcess, HeapRegion } from "../region/HeapRegion.ts"
+
+/** A frame may begin on the last bytes of the ring: what goes over is kept behind them. */
+const overhang = 1 / 4
+
+export class HeapRing {
+  readonly region: HeapRegion
+  readonly ring: number
+  readonly buffer: ArrayBuffer
+  readonly bytes: RingBytes
+  /** By slot: who reads it, or read it last. */
+  readonly readers: Array<HeapRingSlot> = []
+
+  // set when the writing role is taken
+  name = ""
+  generation = 0
+  writer: HeapProcess | undefined
+
+  // the writer's
+  position = 0
+  frames = 0
+  waits = 0
+  evictions = 0
+  closed = false
+  waitsForRoom = false
+
+  constructor(region: HeapRegion, ring: number) {
+    const { ringBytes } = region.geometry
+    this.region = region
+    this.ring = ring
+    this.buffer = new ArrayBuffer(ringBytes * (1 + overhang))
+    this.bytes = new RingBytes(this.buffer, ringBytes)
+  }
+
+  get written(): boolean {
+    return !this.closed && this.writer?.isAlive === true
+  }
+
+  /** Somebody who lives has the place of a reader, whether it counts or not. */
+  get isRead(): boolean {
+    return this.readers.some(({ isTaken }) => isTaken)
+  }
+
+  take(process: HeapProcess, name: string): void {
+    this.name = name
+    this.writer = process
+    this.generation += 1
+    this.closed = false
+    this.waitsForRoom = false
+    this.region.ring("frames", "room", "cursor")
+  }
+
+  /** Something was published. */
+  ringReaders(): void {
+    for (const { isTaken, process } of this.readers) if (isTaken) process.ring("frames")
+  }
+
+  /** Room was given back. */
+  ringWriter(): void {
+    if (this.waitsForRoom) this.writer?.ring("room")
+  }
+
+  /** The reader furthest behind `position`, if any is behind. */
+  slowest(): HeapRingSlot | undefined {
+    let slowest: HeapRingSlot | undefined
+    for (const reader of this.readers) {
+      if (!reader.counts || reader.released >= (slowest?.released ?? this.position)) continue
+      slowest = reader
+    }
+    return slowest
+  }
+
+  state(): RingState {
+    const { evictions, frames, generation, name, position, ring, waits, written } = this
+    const wraps = Math.floor(position / this.region.geometry.ringBytes)
+    return {
+      ring,
+      name,
+      generation,
+      written,
+      position,
+      process: this.writer?.slot ?? 0,
+      frames,
+      wraps,
+      waits,
+      evictions
+    }
+  }
+}
+
+/** A reader's place in a ring, with its cursors as the others see them. */
+export class HeapRingSlot implements RingCursors {
+  readonly ring: HeapRing
+  readonly slot: number
+  readonly process: HeapProcess
+  readonly name: string
+
+  // the reader's
+  baseline: number
+  read: number
+  delivered: number
+  handled: number
+  released: number
+  detached = false
+
+  // the ring's writer's
+  evicted: { readonly from: number; readonly to: number } | undefined
+
+  constructor(ring: HeapRing, slot: number, process: HeapProcess, name: string) {
+    this.ring = ring
+    this.slot = slot
+    this.process = process
+    this.name = name
+    this.baseline =
+      this.read =
+      this.delivered =
+      this.handled =
+      this.released =
+        ring.position
+  }
+
+  get isTaken(): boolean {
+    return !this.detached && this.process.isAlive
+  }
+
+  /** Its cursors count. */
+  get counts(): boolean {
+    return this.isTaken && this.evicted === undefined
+  }
+
+  /** Begins anew at what is published now. */
+  rejoin(): void {
+    this.evicted = undefined
+    this.baseline =
+      this.read =
+      this.delivered =
+      this.handled =
+      this.released =
+        this.ring.position
+  }
+
+  state(): RingReaderState {
+    const { baseline, delivered, handled, process, read, released, slot } = this
+    const { generation } = process
+    return {
+      reader: slot,
+      process: process.slot,
+      processGeneration: generation,
+      read,
+      delivered,
+      handled,
+      released,
+      baseline
+    }
+  }
+
+  slowestState(): SlowestReader {
+    return { ...this.state(), name: this.name }
+  }
+}

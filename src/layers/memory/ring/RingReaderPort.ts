@@ -1,0 +1,116 @@
+/**
+ * The reading end of a ring in the heap.
+ */
+import type { Waiter } from "../../../services/Lane.ts"
+import type { Frame, RingCursors, RingReaderPort } from "../../../services/Ring.ts"
+import { damageAt } from "../../../services/RingFrame.ts"
+import type { HeapRing, HeapRingSlot } from "./HeapRing.ts"
+
+export class HeapRingReader implements RingReaderPort {
+  readonly ring: number
+  readonly waiter: Waiter
+  readonly #of: HeapRing
+  readonly #slot: HeapRingSlot
+  /** The others see it with the next `advance`. */
+  #read: number
+  #damage: string | undefined
+
+  constructor(slot: HeapRingSlot) {
+    this.ring = slot.ring.ring
+    this.waiter = slot.process.waiter
+    this.#of = slot.ring
+    this.#slot = slot
+    this.#read = slot.read
+  }
+
+  baseline(): number {
+    return this.#slot.baseline
+  }
+
+  generation(): number {
+    return this.#of.generation
+  }
+
+  leading(): number {
+    return this.#of.position
+  }
+
+  ready(): boolean {
+    if (!this.#reads) return false
+    return this.#damage !== undefined || this.#slot.evicted !== undefined || this.#available > this.#read
+  }
+
+  poll(max: number): ReadonlyArray<Frame> {
+    const frames: Array<Frame> = []
+    if (!this.#reads || this.#slot.evicted !== undefined || this.#damage !== undefined) return frames
+    while (this.#read < this.#available && frames.length < max) {
+      const frame = this.#of.bytes.frameAt(this.#read, this.#available)
+      if (frame === undefined) {
+        this.#damage = damageAt(this.#read)
+        break
+      }
+      this.#read = frame.end
+      frames.push(frame)
+    }
+    return frames
+  }
+
+  cursors(): RingCursors {
+    const { delivered, handled, released } = this.#slot
+    return { read: this.#read, delivered, handled, released }
+  }
+
+  advance({ delivered, handled, released }: RingCursors): void {
+    if (!this.#reads) return
+    const slot = this.#slot
+    const before = slot.state()
+    slot.read = this.#read
+    slot.delivered = Math.max(slot.delivered, Math.min(delivered, slot.read))
+    slot.handled = Math.max(slot.handled, Math.min(handled, slot.delivered))
+    slot.released = Math.max(slot.released, Math.min(released, slot.read))
+    const moved = slot.delivered !== before.delivered || slot.handled !== before.handled
+    if (slot.released !== before.released) this.#of.ringWriter()
+    if (moved) this.#of.region.ring("cursor")
+  }
+
+  evicted(): { readonly from: number; readonly to: number } | undefined {
+    return this.#reads ? this.#slot.evicted : undefined
+  }
+
+  rejoin(): void {
+    if (!this.#reads) return
+    this.#slot.rejoin()
+    this.#read = this.#slot.read
+    this.#damage = undefined
+    this.#of.region.ring("cursor")
+  }
+
+  ended(): boolean {
+    return this.#reads && !this.#of.written && this.#of.position <= this.#read
+  }
+
+  damage(): string | undefined {
+    return this.#damage
+  }
+
+  detach(): void {
+    if (!this.#reads) return
+    this.#slot.detached = true
+    this.#of.ringWriter()
+    this.#of.region.ring("cursor")
+    // Those here who wait for its messages look once more.
+    this.#slot.process.ring("frames")
+  }
+
+  over(): boolean {
+    return !this.#reads && !this.#slot.process.isKilled
+  }
+
+  get #available(): number {
+    return Math.min(this.#of.position, this.#slot.released + this.#of.region.geometry.ringBytes)
+  }
+
+  get #reads(): boolean {
+    return this.#slot.isTaken
+  }
+}

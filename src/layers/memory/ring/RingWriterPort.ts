@@ -1,0 +1,102 @@
+/**
+ * The writing end of a ring in the heap.
+ */
+import type { Waiter } from "../../../services/Lane.ts"
+import type { FrameHeader, RingWriterPort, SlowestReader } from "../../../services/Ring.ts"
+import { frameBytesOf, payloadBytesMaxOf } from "../../../services/RingFrame.ts"
+import type { HeapProcess } from "../region/HeapRegion.ts"
+import type { HeapRing } from "./HeapRing.ts"
+
+export class HeapRingWriter implements RingWriterPort {
+  readonly ring: number
+  readonly generation: number
+  readonly payloadBytesMax: number
+  readonly waiter: Waiter
+  readonly #of: HeapRing
+  readonly #process: HeapProcess
+  #position: number
+  #frames: number
+  #closed = false
+
+  constructor(of: HeapRing, process: HeapProcess) {
+    this.ring = of.ring
+    this.generation = of.generation
+    this.payloadBytesMax = payloadBytesMaxOf(of.region.geometry.ringBytes)
+    this.waiter = process.roomWaiter
+    this.#of = of
+    this.#process = process
+    this.#position = of.position
+    this.#frames = of.frames
+  }
+
+  append(header: FrameHeader, payload: Uint8Array): number | undefined {
+    if (payload.length > this.payloadBytesMax || !this.hasRoom(payload.length)) return undefined
+    this.#frames += 1
+    this.#position = this.#of.bytes.write(this.#position, header, payload)
+    return this.#position
+  }
+
+  publish(): void {
+    const of = this.#of
+    if (!this.#writes || this.#position === of.position) return
+    of.position = this.#position
+    of.frames = this.#frames
+    of.ringReaders()
+  }
+
+  send(header: FrameHeader, payload: Uint8Array): number | undefined {
+    const end = this.append(header, payload)
+    if (end !== undefined) this.publish()
+    return end
+  }
+
+  hasRoom(payloadBytes: number): boolean {
+    if (!this.#writes) return false
+    const released = this.#of.slowest()?.released ?? this.#of.position
+    return this.#position + frameBytesOf(payloadBytes) - released <= this.#of.region.geometry.ringBytes
+  }
+
+  published(): number {
+    return this.#writes ? this.#of.position : this.#position
+  }
+
+  wantRoom(wants: boolean): void {
+    if (!this.#writes) return
+    if (wants) this.#of.waits += 1
+    this.#of.waitsForRoom = wants
+  }
+
+  slowestReader(): SlowestReader | undefined {
+    return this.#writes ? this.#of.slowest()?.slowestState() : undefined
+  }
+
+  evictSlowest(): boolean {
+    const slowest = this.#writes ? this.#of.slowest() : undefined
+    if (slowest === undefined) return false
+    slowest.evicted = { from: slowest.released, to: this.#of.position }
+    this.#of.evictions += 1
+    slowest.process.ring("frames")
+    this.#of.region.ring("cursor")
+    return true
+  }
+
+  over(): "closed" | "superseded" | undefined {
+    if (this.#process.isKilled) return undefined
+    if (!this.#writes) return "closed"
+    return this.#of.generation === this.generation ? undefined : "superseded"
+  }
+
+  close(): void {
+    this.publish()
+    if (!this.#writes) return
+    this.#closed = true
+    this.#of.closed = true
+    this.#of.waitsForRoom = false
+    this.#of.region.ring("frames", "room", "cursor")
+  }
+
+  // Nothing that a dead process still does may touch the ring: another may write it by then.
+  get #writes(): boolean {
+    return !this.#closed && this.#process.isAlive
+  }
+}

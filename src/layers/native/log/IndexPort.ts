@@ -1,0 +1,122 @@
+/**
+ * A reader of one topic's index in shared memory. What the memory says is checked before it is believed.
+ */
+import {
+  batchFields,
+  type Native,
+  type ReaderHandle,
+  readFrom,
+  type RegionHandle,
+  serverState
+} from "../../../native/binding.ts"
+import type { IndexedBatch, IndexReader } from "../../../services/Lane.ts"
+import type { From } from "../../../services/Subscriber.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+import type { RegionWaiter } from "../region/RegionWaiter.ts"
+
+/** The two numbers by which the native module is told where a reader begins. */
+export const beginning = (from: From): readonly [kind: number, position: number] => {
+  if (from === "start") return [readFrom.start, 0]
+  return from === "end" ? [readFrom.end, 0] : [readFrom.position, from.position]
+}
+
+export class NativeReader implements IndexReader {
+  readonly waiter: RegionWaiter
+  readonly #native: Native
+  readonly #region: RegionHandle
+  readonly #reader: ReaderHandle
+  readonly #clients: number
+  readonly #payload: Array<ArrayBuffer | undefined>
+  #fields = new Float64Array(batchFields)
+  #damage: string | undefined
+
+  constructor(region: NativeRegion["Service"], reader: ReaderHandle) {
+    const { brokers, clients } = region.info.geometry
+    this.waiter = region.waiter
+    this.#native = region.native
+    this.#region = region.handle
+    this.#reader = reader
+    this.#clients = clients
+    this.#payload = Array.from({ length: brokers * clients }, () => undefined)
+  }
+
+  poll(max: number): ReadonlyArray<IndexedBatch> {
+    if (this.#damage !== undefined) return []
+    if (this.#fields.length < max * batchFields) this.#fields = new Float64Array(max * batchFields)
+    const filled = this.#native.readerPoll(this.#reader, this.#fields, max)
+    if (filled < 0) this.#damage = "its index contradicts the layout: the memory was damaged from outside"
+    const batches: Array<IndexedBatch> = []
+    for (let i = 0; i < filled; i += 1) {
+      const batch = this.#batch(i * batchFields)
+      if (batch === undefined) break
+      batches.push(batch)
+    }
+    return batches
+  }
+
+  damage(): string | undefined {
+    return this.#damage
+  }
+
+  release(index: number): void {
+    this.#native.readerRelease(this.#reader, index)
+  }
+
+  committed(): number {
+    return this.#native.readerCommitted(this.#reader)
+  }
+
+  committedMessages(): number {
+    return this.#native.readerCommittedMessages(this.#reader)
+  }
+
+  next(): number {
+    return this.#native.readerNext(this.#reader)
+  }
+
+  finished(): boolean {
+    // Closed here, it did not end: whoever waits on is told so by the waiter.
+    if (this.waiter.isClosed) return false
+    return this.#native.serverState(this.#region) === serverState.stopped && this.next() >= this.committed()
+  }
+
+  #buffer(lane: number): ArrayBuffer {
+    return this.#payload[lane] ??= this.#native.laneBuffer(this.#region, lane)
+  }
+
+  #batch(at: number): IndexedBatch | undefined {
+    const field = (i: number) => this.#fields[at + i] as number
+    const lane = field(6)
+    const [messageCount, uniformBytes, offset, payloadBytes] = [field(2), field(7), field(8), field(9)]
+    const buffer = this.#buffer(lane)
+    const lengths = uniformBytes === 0 ? lengthTable(buffer, offset, payloadBytes, messageCount) : undefined
+    if (uniformBytes === 0 && lengths === undefined) {
+      this.#damage = `the lengths of batch ${field(0)} do not add up: the memory was damaged from outside`
+      return undefined
+    }
+    return {
+      index: field(0),
+      position: field(1),
+      messageCount,
+      sessionId: field(3),
+      batchSequence: field(4),
+      firstMessage: field(5),
+      broker: Math.floor(lane / this.#clients),
+      uniformBytes,
+      lengths,
+      payload: new Uint8Array(buffer, offset, payloadBytes),
+      publishedMillis: field(10),
+      orderedMillis: field(11)
+    }
+  }
+}
+
+// --- internal ---
+
+// The table is copied: what was checked is what is used.
+const lengthTable = (buffer: ArrayBuffer, offset: number, payloadBytes: number, messageCount: number) => {
+  const table = new Uint32Array(buffer, offset + ((payloadBytes + 3) & ~3), messageCount).slice()
+  let sum = 0
+  for (let i = 0; i < messageCount; i += 1) sum += table[i] as number
+  return sum === payloadBytes ? table : undefined
+}

@@ -1,0 +1,150 @@
+/**
+ * A session's lanes in shared memory.
+ */
+import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../../native/binding.ts"
+import type { ReaderState } from "../../../services/Diagnostics.ts"
+import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch, SessionEnd } from "../../../services/Lane.ts"
+import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+import { readersBeside } from "./NativeLog.ts"
+
+export class NativeLanes implements LaneWriter {
+  readonly sessionId: number
+  readonly brokers: number
+  readonly batchBytes: number
+  readonly waiter: LogWaiter
+  readonly #native: Native
+  readonly #region: RegionHandle
+  readonly #lanes: LanesHandle
+  readonly #payload: ReadonlyArray<ArrayBuffer>
+  #committedBatches = 0
+  #committedMessages = 0
+  readonly #frontiers = new Float64Array(frontierFields)
+
+  constructor(region: NativeRegion["Service"], lanes: LanesHandle) {
+    const { geometry } = region.info
+    const { sessionId, slot } = region.native.lanesInfo(lanes)
+    this.sessionId = sessionId
+    this.brokers = geometry.brokers
+    this.batchBytes = geometry.batchBytes
+    this.waiter = region.waiter
+    this.#native = region.native
+    this.#region = region.handle
+    this.#lanes = lanes
+    this.#payload = Array.from(
+      { length: geometry.brokers },
+      (_, broker) => region.native.laneBuffer(region.handle, broker * geometry.clients + slot)
+    )
+  }
+
+  begin(broker: number, batchSequence: number): Uint8Array | undefined {
+    const offset = this.#native.laneBegin(this.#lanes, broker, batchSequence)
+    return offset < 0 ? undefined : new Uint8Array(this.#payload[broker] as ArrayBuffer, offset, this.batchBytes)
+  }
+
+  seal(broker: number, batch: SealedBatch): void {
+    const sealed = this.#native.laneSeal(
+      this.#lanes,
+      broker,
+      batch.batchSequence,
+      batch.firstMessage,
+      batch.messageCount,
+      batch.payloadBytes,
+      batch.uniformBytes,
+      batch.lengths
+    )
+    // A session that ended meanwhile takes nothing more; anything else is a batch that was never begun.
+    if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
+  }
+
+  readers(): ReadonlyArray<ReaderState> {
+    return readersBeside(this.#native, this.#region, this.sessionId)
+  }
+
+  publish(broker: number): void {
+    this.#native.lanePublish(this.#lanes, broker)
+  }
+
+  wantRoom(wants: boolean): void {
+    this.#native.lanesWantRoom(this.#lanes, wants)
+  }
+
+  inFlight(broker: number): number {
+    return this.#native.laneInFlight(this.#lanes, broker)
+  }
+
+  written(broker: number): number {
+    return this.frontiers(broker).written
+  }
+
+  published(broker: number): number {
+    return this.frontiers(broker).published
+  }
+
+  // A session's line is the next owner's after its end: what was seen committed stays.
+  committedBatches(): number {
+    return this.#committedBatches = Math.max(this.#committedBatches, this.#native.laneCommittedBatches(this.#lanes))
+  }
+
+  committedMessages(): number {
+    return this.#committedMessages = Math.max(this.#committedMessages, this.#native.laneCommittedMessages(this.#lanes))
+  }
+
+  ended(): SessionEnd | undefined {
+    switch (this.#native.laneEndReason(this.#lanes)) {
+      case endReason.none:
+        return undefined
+      case endReason.closed:
+        return "closed"
+      case endReason.died:
+        return "died"
+      default:
+        return "corrupt"
+    }
+  }
+
+  fullEvents(): number {
+    return this.#native.laneFullEvents(this.#lanes)
+  }
+
+  roomHolder(_broker: number): RoomHolder {
+    const gap = this.gap()
+    if (gap !== undefined && gap.broker !== undefined) return { kind: "gap", batch: gap.batch, broker: gap.broker }
+    const { sessions, topics } = this.#native.snapshot(this.#region)
+    const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
+    for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
+      const reader = topic.readers.find(({ reader }) => reader + 1 === topic.gatingReader)
+      if (reader === undefined) continue
+      const own = reader.pid === process.pid && reader.foreignPid !== true
+      return { kind: "reader", name: reader.name, ...processIdOf(reader), own }
+    }
+    return { kind: "sequencer" }
+  }
+
+  gap(): { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number } | undefined {
+    const heldBehind = this.#native.laneHeld(this.#lanes)
+    if (heldBehind === 0) return undefined
+    const batch = this.committedBatches()
+    const broker = this.#native.laneBrokerHolding(this.#lanes, batch)
+    return { batch, broker: broker < 0 ? undefined : broker, heldBehind }
+  }
+
+  frontiers(broker: number): Frontiers {
+    const at = this.#frontiers
+    this.#native.laneFrontiers(this.#lanes, broker, at)
+    return {
+      written: at[0] as number,
+      published: at[1] as number,
+      scanned: at[2] as number,
+      held: at[4] as number,
+      ordered: at[5] as number,
+      acknowledged: at[5] as number,
+      delivered: at[7] as number,
+      orderedMessages: at[6] as number,
+      acknowledgedMessages: at[6] as number,
+      deliveredMessages: at[8] as number,
+      duplicates: at[9] as number,
+      purged: at[10] as number
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Publishers over shared memory: a session is claimed, adopted by the sequencer, and granted a lane by every broker.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { LanesHandle } from "../../../native/binding.ts"
+import type { RegionError } from "../../../services/CxlMemory.ts"
+import { checkPublisherOptions, makePublisher, Publisher } from "../../../services/Publisher.ts"
+import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
+import type { RegionLost } from "../../../services/Sequencer.ts"
+import { admittedInTime } from "../../log/sessionAdmission.ts"
+import { claimed, whenFull } from "../region/Claiming.ts"
+import { NativeRegion } from "../region/NativeRegion.ts"
+import { NativeLanes } from "./LanePort.ts"
+import { openTopic } from "./Topics.ts"
+
+export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
+  Publisher,
+  Effect.map(NativeRegion, (region) =>
+    Publisher.of({
+      open: (topic, options) =>
+        Effect.gen(function*() {
+          yield* checkPublisherOptions(region.info.name, options)
+          const lanes = yield* openLanes(region, topic).pipe(admittedInTime(region.info.name, region.waiter, options))
+          return yield* makePublisher(topic, lanes, options)
+        })
+    }))
+)
+
+type Region = NativeRegion["Service"]
+
+/** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
+export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
+  claimed(
+    region,
+    () => region.native.openLanes(region.handle, topic),
+    (lanes) => region.native.closeLanes(lanes)
+  ).pipe(whenFull("clients"))
+
+// --- internal ---
+
+const openLanes = (
+  region: Region,
+  topic: Topic<any>
+): Effect.Effect<NativeLanes, TopicError | RegionError | RegionLost, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* failWhenLost(region)
+    const { index } = yield* openTopic(region, topic, false)
+    const lanes = yield* claimFreed(region, index, false)
+    yield* region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined)
+    return new NativeLanes(region, lanes)
+  })
+
+/** Nothing is claimed in a log whose server is gone: nobody would ever give it back. */
+const failWhenLost = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
+  Effect.suspend(() => {
+    const lost = waiter.lost()
+    return lost === undefined ? Effect.void : Effect.fail(lost)
+  })
+
+const lookMillis = 2
+
+// A session that was closed, or whose process is dead, gives its slot back with the sequencer's next pass: a full table
+// is looked at again while there are such, and once more after the last of them was seen.
+const claimFreed = (
+  region: Region,
+  topic: number,
+  isLast: boolean
+): Effect.Effect<LanesHandle, RegionError | RegionLost, Scope.Scope> =>
+  Effect.catchIf(
+    claimLanes(region, topic),
+    ({ fault }) => fault === "full",
+    (full) =>
+      Effect.gen(function*() {
+        yield* failWhenLost(region)
+        const isNoneEnding = region.native.sessionsEnding(region.handle) === 0
+        if (isNoneEnding && isLast) return yield* Effect.fail(full)
+        if (!isNoneEnding) yield* Effect.sleep(lookMillis)
+        return yield* claimFreed(region, topic, isNoneEnding)
+      })
+  )

@@ -1,0 +1,83 @@
+/**
+ * The sequencer's native thread under a scoped service, and the watch over it: who died, who stalls, what is missing.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import type { NativeCounters } from "../../../native/binding.ts"
+import type { RegionError } from "../../../services/CxlMemory.ts"
+import {
+  Sequencer,
+  type SequencerEvent,
+  type SequencerOptions,
+  type SequencerStatus,
+  sequencerTimes
+} from "../../../services/Sequencer.ts"
+import { attempt } from "../region/NativeError.ts"
+import { NativeRegion } from "../region/NativeRegion.ts"
+import { SequencerWatch } from "./SequencerEvents.ts"
+
+export interface Options extends SequencerOptions {
+  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  readonly stallAfter?: Duration.Input | undefined
+}
+
+export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError, NativeRegion> =>
+  Layer.effect(
+    Sequencer,
+    Effect.gen(function*() {
+      const region = yield* NativeRegion
+      const { handle, info, native } = region
+      const { epochMicros, stallMillis } = yield* sequencerTimes(info.name, options)
+      yield* Effect.acquireRelease(
+        attempt(info.name, () =>
+          native.startSequencer(
+            handle,
+            epochMicros,
+            options.drive === "manual",
+            options.unsafeIgnoreSessionOrder === true
+          )),
+        () => Effect.sync(() => native.stopSequencer(handle))
+      )
+      const events = yield* PubSub.sliding<SequencerEvent>(eventsKept)
+      const watch = new SequencerWatch(native, handle, stallMillis)
+      yield* Effect.forkScoped(watching(watch, events))
+      const counters = Effect.sync(() => native.sequencerCounters(handle))
+      return Sequencer.of({
+        epoch: native.sequencerCounters(handle).epoch,
+        status: Effect.map(counters, statusOf),
+        step: Effect.sync(() => native.stepSequencer(handle)),
+        pause: Effect.sync(() => native.pauseSequencer(handle, true)),
+        resume: Effect.sync(() => native.pauseSequencer(handle, false)),
+        events: Stream.fromPubSub(events)
+      })
+    })
+  )
+
+// --- internal ---
+
+const eventsKept = 1024
+
+/** How often the operating system is asked who lives: well below the second in which lanes and gates must come free. */
+const watchMillis = 100
+
+const watching = (watch: SequencerWatch, events: PubSub.PubSub<SequencerEvent>) =>
+  Effect.forever(Effect.gen(function*() {
+    const seen = watch.look()
+    if (seen.length > 0) yield* PubSub.publishAll(events, seen)
+    yield* Effect.sleep(watchMillis)
+  }))
+
+const statusOf = (counters: NativeCounters): SequencerStatus => ({
+  epoch: counters.epoch,
+  state: counters.stopped ? "stopped" : counters.paused ? "paused" : "serving",
+  passes: counters.passes,
+  commits: counters.commits,
+  batches: counters.batches,
+  messages: counters.messages,
+  duplicates: counters.duplicates,
+  purged: counters.purged,
+  held: counters.held
+})

@@ -1,0 +1,104 @@
+/**
+ * Turns what the sequencer knows into events: one look compares it with the look before.
+ */
+import {
+  endReason,
+  type Native,
+  type NativeGate,
+  type NativeSessionReport,
+  type RegionHandle
+} from "../../../native/binding.ts"
+import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { SequencerEvent } from "../../../services/Sequencer.ts"
+
+export class SequencerWatch {
+  readonly #native: Native
+  readonly #handle: RegionHandle
+  readonly #stallNanos: number
+  readonly #opened = new Set<number>()
+  readonly #ended = new Set<number>()
+  /** Gates and gaps that were told, by what they are and when they began. */
+  readonly #told = new Map<string, number>()
+  #topics: ReadonlyArray<string> = []
+
+  constructor(native: Native, handle: RegionHandle, stallMillis: number) {
+    this.#native = native
+    this.#handle = handle
+    this.#stallNanos = stallMillis * 1e6
+  }
+
+  /** Ends what belonged to the dead, and tells what happened since the last look. */
+  look(): ReadonlyArray<SequencerEvent> {
+    const events: Array<SequencerEvent> = []
+    for (const dead of this.#native.endDead(this.#handle)) {
+      events.push({ _tag: "ReaderEnded", topic: this.#topic(dead.topic), reader: dead.name, ...processIdOf(dead) })
+    }
+    const nowNanos = Number(process.hrtime.bigint())
+    for (const session of this.#native.sequencerSessions(this.#handle)) this.#session(session, nowNanos, events)
+    for (const gate of this.#native.sequencerGates(this.#handle)) this.#gate(gate, nowNanos, events)
+    return events
+  }
+
+  #session(session: NativeSessionReport, nowNanos: number, events: Array<SequencerEvent>): void {
+    const { sessionId } = session
+    const topic = this.#topic(session.topic)
+    if (!this.#opened.has(sessionId)) {
+      this.#opened.add(sessionId)
+      events.push({ _tag: "SessionOpened", sessionId, topic, ...processIdOf(session) })
+    }
+    if (session.ended) {
+      if (this.#ended.has(sessionId)) return
+      this.#ended.add(sessionId)
+      const { batches, messages, purged } = session
+      const reason = reasonOf(session.endReason)
+      const committed = { committedBatches: batches, committedMessages: messages, purgedBatches: purged }
+      events.push({ _tag: "SessionEnded", sessionId, topic, reason, ...committed })
+      return
+    }
+    if (!this.#lasts(`gap ${sessionId}`, session.gapSinceNanos, nowNanos)) return
+    const sinceMillis = Math.round((nowNanos - session.gapSinceNanos) / 1e6)
+    const broker = this.#brokerOfGap(sessionId)
+    events.push({
+      _tag: "SessionGap",
+      sessionId,
+      topic,
+      batch: session.batches,
+      broker,
+      held: session.held,
+      sinceMillis
+    })
+  }
+
+  #gate(gate: NativeGate, nowNanos: number, events: Array<SequencerEvent>): void {
+    if (!this.#lasts(`gate ${gate.topic}/${gate.reader}`, gate.sinceNanos, nowNanos)) return
+    const topic = this.#topic(gate.topic)
+    const { behind: behindBatches, name: reader } = gate
+    events.push({ _tag: "ReaderStalled", topic, reader, ...processIdOf(gate), behindBatches })
+  }
+
+  /** True once for each stall that has lasted long enough. */
+  #lasts(what: string, sinceNanos: number, nowNanos: number): boolean {
+    if (sinceNanos === 0 || nowNanos - sinceNanos < this.#stallNanos) return false
+    if (this.#told.get(what) === sinceNanos) return false
+    this.#told.set(what, sinceNanos)
+    return true
+  }
+
+  #brokerOfGap(sessionId: number): number | undefined {
+    const { sessions } = this.#native.snapshot(this.#handle)
+    const broker = sessions.find((session) => session.sessionId === sessionId)?.gapBroker ?? -1
+    return broker < 0 ? undefined : broker
+  }
+
+  #topic(index: number): string {
+    if (index >= this.#topics.length) this.#topics = this.#native.topics(this.#handle).map(({ name }) => name)
+    return this.#topics[index] ?? `#${index}`
+  }
+}
+
+// --- internal ---
+
+const reasonOf = (reason: number): "closed" | "died" | "corrupt" => {
+  if (reason === endReason.died) return "died"
+  return reason === endReason.corrupt ? "corrupt" : "closed"
+}

@@ -1,0 +1,107 @@
+/**
+ * Subscribers over shared memory: a reader publishes its cursor, and from then on nothing it has not released is reused.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { isFault, type ReaderHandle } from "../../../native/binding.ts"
+import { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionLost } from "../../../services/Sequencer.ts"
+import { unanswered } from "../../../services/Server.ts"
+import {
+  checkSubscriberOptions,
+  defaultFrom,
+  makeSubscriber,
+  PositionTrimmed,
+  Subscriber,
+  type SubscriberOptions
+} from "../../../services/Subscriber.ts"
+import { claimed, whenFull } from "../region/Claiming.ts"
+import { NativeRegion } from "../region/NativeRegion.ts"
+import { beginning, NativeReader } from "./IndexPort.ts"
+import { openTopic } from "./Topics.ts"
+
+export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
+  Subscriber,
+  Effect.map(NativeRegion, (region) =>
+    Subscriber.of({
+      open: (topic, options) =>
+        Effect.gen(function*() {
+          yield* checkSubscriberOptions(region.info.name, options)
+          const lost = region.waiter.lost()
+          // What a server that ended in good order has left is whole: it is read to its end.
+          if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
+          const { index, name } = yield* openTopic(region, topic, options?.mustExist === true || lost !== undefined)
+          const reader = yield* openFreed(region, index, openReader(region, index, name, options))
+          return yield* makeSubscriber(topic, reader, options)
+        })
+    }))
+)
+
+type Region = NativeRegion["Service"]
+
+/** Attaches a reader, until the scope closes. */
+export const openReader = (
+  region: Region,
+  topic: number,
+  topicName: string,
+  options: SubscriberOptions | undefined
+): Effect.Effect<NativeReader, RegionError | PositionTrimmed, Scope.Scope> => {
+  const { handle, native } = region
+  const [kind, position] = beginning(options?.from ?? defaultFrom)
+  const name = options?.name ?? region.processName
+  // A position that is trimmed away is an answer, not a failure of the memory.
+  const open = () => {
+    try {
+      return native.openReader(handle, topic, name, kind, position)
+    } catch (error) {
+      if (!isFault(error) || error.fault !== "trimmed") throw error
+      return new PositionTrimmed({ topic: topicName, requested: position, start: error.freeBytes })
+    }
+  }
+  const close = (opened: ReaderHandle | PositionTrimmed) => {
+    if (!(opened instanceof PositionTrimmed)) native.closeReader(opened)
+  }
+  return Effect.flatMap(
+    claimed(region, open, close).pipe(whenFull("readers")),
+    (opened) =>
+      opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
+  )
+}
+
+// --- internal ---
+
+/** The sequencer ends dead readers several times a second, where it runs. */
+const freedMillis = 3000
+const lookMillis = 2
+
+// The place of a reader whose process is dead comes free when the sequencer has seen that: a full table is looked at again
+// while there are such, and once more after the last of them was seen.
+const openFreed = <A, E, R>(
+  region: Region,
+  topic: number,
+  opening: Effect.Effect<A, E | RegionError, R>
+): Effect.Effect<A, E | RegionError | RegionLost, R> =>
+  Effect.flatMap(Clock.currentTimeMillis, (begun) => {
+    const trial = (isLast: boolean): Effect.Effect<A, E | RegionError | RegionLost, R> =>
+      Effect.catchIf(opening, isFull, (full) =>
+        Effect.gen(function*() {
+          const lost = region.waiter.lost()
+          if (lost !== undefined) return yield* Effect.fail(lost)
+          const dead = region.native.readersEnding(region.handle, topic)
+          if (dead === 0 && isLast) return yield* Effect.fail(full)
+          if ((yield* Clock.currentTimeMillis) - begun > freedMillis) return yield* notFreed(region, full, dead)
+          if (dead > 0) yield* Effect.sleep(lookMillis)
+          return yield* trial(dead === 0)
+        }))
+    return trial(false)
+  })
+
+const isFull = (error: unknown): error is RegionError => error instanceof RegionError && error.fault === "full"
+
+const notFreed = ({ waiter }: Region, full: RegionError, dead: number): RegionError => {
+  const { detail, hint } = unanswered(waiter.server())
+  const held = `${full.detail}, ${dead} of them by readers that are dead, and were not freed within ${freedMillis} ms`
+  return new RegionError({ fault: "notAnswering", region: full.region, detail: `${held}: ${detail}`, hint })
+}

@@ -1,0 +1,66 @@
+/**
+ * Claims in shared memory. They are tried without waiting: each slot has a lock of its own, and a new name another. What
+ * a process that was stopped in between has in its hands is waited for, a while.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import { RegionError } from "../../../services/CxlMemory.ts"
+import { fullTable } from "../../../services/FullTable.ts"
+import { attempt } from "./NativeError.ts"
+import type { NativeRegion } from "./NativeRegion.ts"
+
+type Region = NativeRegion["Service"]
+
+/** A claim that holds nothing open. */
+export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
+  patiently(region, call, pause)
+
+/**
+ * A claim that is given back with the scope. Only its waits can be interrupted: what was had once is always given back.
+ */
+export const claimed = <A>(
+  region: Region,
+  call: () => A,
+  giveBack: (claim: A) => void
+): Effect.Effect<A, RegionError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) =>
+      Effect.tap(
+        patiently(region, call, restore(pause)),
+        (claim) => Scope.addFinalizer(scope, Effect.sync(() => giveBack(claim)))
+      ))
+  )
+
+/** Says of a table that is full which of the region's sizes it has, and what helps. */
+export const whenFull = (size: Parameters<typeof fullTable>[2]) =>
+  Effect.mapError((error: RegionError) => error.fault === "full" ? fullTable(error.region, error.detail, size) : error)
+
+// --- internal ---
+
+const pause = Effect.sleep("2 millis")
+const deadlineMillis = 3000
+
+const patiently = <A>(region: Region, call: () => A, wait: Effect.Effect<void>): Effect.Effect<A, RegionError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (begun) => {
+    const trial: Effect.Effect<A, RegionError> = Effect.catchIf(
+      attempt(region.info.name, call),
+      isBusy,
+      (error) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) => now - begun < deadlineMillis ? Effect.andThen(wait, trial) : Effect.fail(tooLong(error))
+        )
+    )
+    return trial
+  })
+
+const isBusy = (error: RegionError): boolean => error.fault === "busy"
+
+const tooLong = ({ detail, region }: RegionError) =>
+  new RegionError({
+    fault: "busy",
+    region,
+    detail: `${detail}, and has not ended that within ${deadlineMillis / 1000} seconds`,
+    hint: "if that process is stopped, let it go on (kill -CONT) or end it: what it holds comes free at once"
+  })

@@ -1,0 +1,79 @@
+/**
+ * The room there is for a region, and what becomes of its sizes there.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import { statfs } from "node:fs/promises"
+import { dirname } from "node:path"
+import { geometryFields, type Native } from "../../../native/binding.ts"
+import { defaultGeometry, type Geometry, RegionError } from "../../../services/CxlMemory.ts"
+import { geometryError } from "../../../services/GeometryRules.ts"
+import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
+
+/** The geometry as the native module reads it. */
+export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64Array => {
+  const whole: Record<string, number> = { ...defaultGeometry, ...geometry, epochBlocks }
+  return Float64Array.from(geometryFields, (field) => whole[field] ?? 0)
+}
+
+/** Free bytes of the file system that a region at this path would lie on. Some have no limit of their own. */
+export const freeBytesAt = (region: string, path: string): Effect.Effect<number, RegionError> =>
+  Effect.tryPromise({
+    try: () => statfs(dirname(path)),
+    catch: (error) => folderError(region, dirname(path), error as NodeJS.ErrnoException)
+  }).pipe(Effect.map(({ bavail, blocks, bsize }) => blocks === 0 ? Infinity : bavail * bsize))
+
+/** The sizes of a region at this path. Memory without a name has the room of this machine. */
+export const fitted = (
+  native: Native,
+  region: string,
+  path: string,
+  wanted: SizesWanted
+): Effect.Effect<FittedSizes & { readonly freeBytes: number }, RegionError> =>
+  Effect.gen(function*() {
+    const invalid = geometryError(region, fitGeometry(wanted, Infinity, () => 0).geometry)
+    if (invalid !== undefined) return yield* invalid
+    const freeBytes = path === "" ? Infinity : yield* freeBytesAt(region, path)
+    return { ...fitGeometry(wanted, freeBytes, bytesOf(native)), freeBytes }
+  })
+
+/** What was made smaller, in one line; `undefined` where nothing was. */
+export const describeShrunk = (
+  region: string,
+  { bytes, freeBytes, shrunk }: FittedSizes & { readonly freeBytes: number }
+): string | undefined => {
+  // Where there is no room even so, the error says it.
+  if (shrunk.length === 0 || bytes > freeBytes) return undefined
+  const sizes = shrunk.map(({ from, size, to }) => `${size} ${show(size, to)} instead of ${show(size, from)}`)
+  return `region "${region}" is smaller than usual: ${sizes.join(", ")}; it takes ${sizeText(bytes)} of the ${
+    sizeText(freeBytes)
+  } that are free there`
+}
+
+/** What really helps where there is no room: less of what takes most of it. */
+export const noRoomFor = (native: Native, geometry: Geometry) => (error: RegionError): RegionError => {
+  if (error.fault !== "noSpace") return error
+  const { bytes, sizes } = largestPart(geometry, bytesOf(native))
+  const hint = `free some space there, or ask for less: ${sizes.join(" × ")} makes ${sizeText(bytes)} of it`
+  return new RegionError({ ...error, hint, sizes })
+}
+
+export const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes), { precision: 1 })
+
+// --- internal ---
+
+// One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
+const epochBlocks = 2
+
+const bytesOf = (native: Native) => (geometry: Geometry): number => native.layoutBytes(geometryArray(geometry))
+
+const show = (size: string, value: number): string =>
+  size.endsWith("Bytes") ? sizeText(value) : value.toLocaleString("en-US")
+
+const folderError = (region: string, folder: string, { code, message }: NodeJS.ErrnoException): RegionError => {
+  const failed = (detail: string, hint: string) => new RegionError({ fault: "invalid", region, detail, hint })
+  if (code === "ENOENT") return failed(`there is no folder ${folder}`, "create it first")
+  if (code === "ENOTDIR") return failed(`${folder} is not a folder`, "choose another path")
+  if (code === "EACCES") return failed(`this user may not look into ${folder}`, "choose another path")
+  return new RegionError({ fault: "system", region, detail: `${folder} cannot be looked into: ${message}`, hint: "" })
+}

@@ -1,0 +1,19 @@
+/**
+ * The child's end of a lifeline.
+ */
+import * as Effect from "effect/Effect"
+import type { RegionError } from "../../../services/CxlMemory.ts"
+import { LifelineMissing, ownerGoneCode } from "../../../services/Spawner.ts"
+import { nativeModule } from "./NativeError.ts"
+
+/**
+ * Ends this process, with exit code 99, when the one that started it is gone: at once, whatever it is doing. Fails when
+ * it was told of a lifeline that is not there.
+ */
+export const holdLifeline = (told: string): Effect.Effect<void, LifelineMissing | RegionError> =>
+  Effect.flatMap(nativeModule, (native) => {
+    const [descriptor = "", proof = ""] = told.split(":")
+    const isHeld = /^\d+$/.test(descriptor) && proof !== ""
+      && native.holdLifeline(Number(descriptor), proof, ownerGoneCode)
+    return isHeld ? Effect.void : Effect.fail(new LifelineMissing())
+  })

@@ -1,0 +1,81 @@
+/**
+ * What the native module reports, as the errors of the services.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import { isFault, load, type Native, type NativeFault } from "../../../native/binding.ts"
+import { RegionError, RegionFault } from "../../../services/CxlMemory.ts"
+
+/** The module, or a typed error where it cannot be loaded. */
+export const nativeModule: Effect.Effect<Native, RegionError> = Effect.suspend(() => {
+  const native = load()
+  if (!("unavailable" in native)) return Effect.succeed(native)
+  return Effect.fail(
+    new RegionError({
+      fault: "unsupported",
+      region: "",
+      detail: native.unavailable,
+      hint: "Log.layerMemory runs everywhere, in one process"
+    })
+  )
+})
+
+/** A native call that can be refused. A defect stays one: only faults of the module become errors. */
+export const attempt = <A>(region: string, call: () => A): Effect.Effect<A, RegionError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(call())
+    } catch (error) {
+      return isFault(error) ? Effect.fail(regionErrorOf(region, error)) : Effect.die(error)
+    }
+  })
+
+export const attemptPromise = <A>(region: string, call: () => Promise<A>): Effect.Effect<A, RegionError> =>
+  Effect.callback<A, RegionError>((resume) => {
+    const failed = (error: unknown) =>
+      resume(isFault(error) ? Effect.fail(regionErrorOf(region, error)) : Effect.die(error))
+    try {
+      call().then((value) => resume(Effect.succeed(value)), failed)
+    } catch (error) {
+      failed(error)
+    }
+  })
+
+/** A fault as the native module names it. */
+export const faultOf = (fault: string): RegionFault => isRegionFault(fault) ? fault : "system"
+
+// --- internal ---
+
+const hints: Record<RegionFault, string> = {
+  missing: "nobody serves it, or it has another name",
+  exists: "another process serves it: attach to it, or choose another name",
+  versionMismatch: "both sides must run the same version of ringfence",
+  truncated: "it is not whole: `ringfence doctor --repair` removes it when nobody uses it",
+  corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that nobody uses",
+  notRegion: "it is left alone: choose another name or path",
+  foreignOwner: "run as that user, or set allowForeign where you attach",
+  notPermitted: "run as that user, or choose another name or path",
+  noSpace: "free some space, or ask for a smaller region: fewer sessions, smaller lanes",
+  notServing: "its server has not started yet or is gone",
+  notAnswering: "its server is stopped or too busy",
+  full: "close some, or create the region with room for more",
+  invalid: "",
+  busy: "try again",
+  unsupported: "Log.layerMemory runs everywhere, in one process",
+  system: ""
+}
+
+const isRegionFault = (fault: string): fault is RegionFault =>
+  (RegionFault.literals as ReadonlyArray<string>).includes(fault)
+
+const regionErrorOf = (region: string, error: NativeFault) => {
+  const fault = faultOf(error.fault)
+  const { freeBytes, message, wantedBytes } = error
+  if (fault !== "noSpace" || wantedBytes === 0) {
+    return new RegionError({ fault, region, detail: message, hint: error.hint || hints[fault] })
+  }
+  const detail = `${message}: it takes ${sizeText(wantedBytes)}, ${sizeText(freeBytes)} are free`
+  return new RegionError({ fault, region, detail, hint: hints.noSpace, wantedBytes, freeBytes })
+}
+
+const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes), { precision: 1 })

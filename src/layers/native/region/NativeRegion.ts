@@ -1,0 +1,172 @@
+/**
+ * An attachment to a region over shared memory: created or attached, and released with its scope.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import {
+  geometryFields,
+  isFault,
+  type Native,
+  type ProgressHandle,
+  type RegionHandle,
+  sleepsFor
+} from "../../../native/binding.ts"
+import {
+  type AttachedProcess,
+  type Backend,
+  type Geometry,
+  RegionError,
+  type RegionInfo
+} from "../../../services/CxlMemory.ts"
+import type { Waiter } from "../../../services/Lane.ts"
+import { processTitle } from "../../node/ProcessTitle.ts"
+import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
+import type { ShrinkableSize } from "./GeometryFit.ts"
+import { attempt, nativeModule } from "./NativeError.ts"
+import { createRegion } from "./RegionCreation.ts"
+import { RegionWaiter } from "./RegionWaiter.ts"
+
+/** The attachment under all native layers. It carries handles of the native module: pass it on, do not look inside. */
+export class NativeRegion extends Context.Service<NativeRegion, {
+  readonly native: Native
+  readonly handle: RegionHandle
+  readonly info: RegionInfo
+  /** What others see of this process. */
+  readonly processName: string
+  readonly waiter: RegionWaiter
+  /** The same for rings, rung when something was written. */
+  readonly ringWaiter: Waiter
+  /** The same, rung when a reader of a ring gives room back. */
+  readonly roomWaiter: Waiter
+  /** The same, rung when a reader of a ring gets further. */
+  readonly cursorWaiter: Waiter
+  readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
+  readonly hold: Effect.Effect<void, RegionError>
+}>()("ringfence/layers/NativeRegion") {}
+
+export interface CreateOptions {
+  /**
+   * Sizes that differ from `defaultGeometry`. They are kept; those of lanes, batches, index and rings that are not
+   * named here become smaller where the region would take more than half of the free space, and a log line says so.
+   */
+  readonly geometry?: Partial<Geometry> | undefined
+  /** Sizes that may become smaller although `geometry` names them. Default: none of those. */
+  readonly shrinkable?: ReadonlyArray<ShrinkableSize> | undefined
+  /**
+   * Permission bits of the file: 0600, which is the default, or 0660 for the members of its group as well, who attach by
+   * `allowForeign`. A region is never open to everyone: other bits are refused.
+   */
+  readonly mode?: number | undefined
+  /** Numeric group that owns the file. Default: the process's own. */
+  readonly group?: number | undefined
+  /** Faults all pages in before the layer is ready, so that no message pays for it. Default true. */
+  readonly prefault?: boolean | undefined
+  /** What others see of this process. Default: the title of the program. */
+  readonly processName?: string | undefined
+  /** Called about ten times a second while the region is prefaulted. */
+  readonly onProgress?: ((faultedBytes: number, totalBytes: number) => void) | undefined
+}
+
+export interface AttachOptions {
+  readonly processName?: string | undefined
+  /** Attaches to a region of another user. Default false: its memory is only as honest as that user. */
+  readonly allowForeign?: boolean | undefined
+}
+
+/** Creates a region. What a dead process left under the same path is removed first. */
+export const create = (
+  name: string,
+  backend: Backend,
+  path: string,
+  options: CreateOptions = {}
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const native = yield* nativeModule
+    const refused = modeError(name, options.mode)
+    if (refused !== undefined) return yield* refused
+    const processName = options.processName ?? processTitle()
+    // Before the free space is looked at: what is left over is no longer used.
+    if (path !== "") yield* attempt(name, () => removeDead(native, path))
+    const sizes = yield* fitted(native, name, path, options)
+    const said = describeShrunk(name, sizes)
+    if (said !== undefined) yield* Effect.logInfo(said)
+    const geometry = geometryArray(sizes.geometry)
+    const start = (progress: ProgressHandle) => {
+      const { group = -1, mode = 0o600, prefault = true } = options
+      return native.createRegion(path, processName, geometry, mode, group, prefault, progress)
+    }
+    const { onProgress } = options
+    const handle = yield* createRegion({ region: name, native, totalBytes: sizes.bytes, onProgress, start }).pipe(
+      Effect.mapError(noRoomFor(native, sizes.geometry))
+    )
+    return yield* attached(native, handle, { name, backend, processName })
+  })
+
+export const attach = (
+  name: string,
+  backend: Backend,
+  path: string,
+  options: AttachOptions = {}
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const native = yield* nativeModule
+    const processName = options.processName ?? processTitle()
+    const handle = yield* Effect.acquireRelease(
+      attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false)),
+      (handle) => Effect.sync(() => native.closeRegion(handle))
+    )
+    return yield* attached(native, handle, { name, backend, processName })
+  })
+
+// --- internal ---
+
+const modeError = (region: string, mode = 0o600): RegionError | undefined => {
+  if (mode === 0o600 || mode === 0o660) return undefined
+  const detail = `its permissions cannot be ${mode.toString(8).padStart(3, "0")}`
+  return new RegionError({ fault: "invalid", region, detail, hint: "600 for its owner, 660 for its group as well" })
+}
+
+// A region whose owner lives is left to the creation, which refuses by name.
+const removeDead = (native: Native, path: string): void => {
+  try {
+    native.removeDeadRegion(path)
+  } catch (error) {
+    if (!isFault(error) || error.fault !== "busy") throw error
+  }
+}
+
+const attached = (
+  native: Native,
+  handle: RegionHandle,
+  { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string }
+): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const waiter = yield* Effect.acquireRelease(
+      attempt(name, () => new RegionWaiter(native, handle, name)),
+      (waiter) => Effect.sync(() => waiter.close())
+    )
+    const processes = Effect.sync(() => native.processes(handle))
+    const info = infoOf(native, handle, name, backend)
+    const roomWaiter = waiter.forRings(sleepsFor.room)
+    const cursorWaiter = waiter.forRings(sleepsFor.cursor)
+    const ringWaiter = waiter.forRings(sleepsFor.frames)
+    const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
+    const hold = attempt(name, () => native.holdRegion(handle))
+    return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })
+  })
+
+const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {
+  const info = native.regionInfo(handle)
+  const sizes = Object.fromEntries(geometryFields.map((field, i) => [field, info.geometry[i] ?? 0]))
+  const { epochBlocks: _, ...geometry } = sizes
+  return {
+    name,
+    path: info.path,
+    backend,
+    regionId: info.regionId,
+    bytes: info.bytes,
+    geometry: geometry as unknown as Geometry,
+    owner: info.owner
+  }
+}

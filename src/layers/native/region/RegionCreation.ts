@@ -1,0 +1,56 @@
+/**
+ * The creation of a region: a large one takes seconds, in which it is watched and can be given up.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Native, ProgressHandle, RegionHandle } from "../../../native/binding.ts"
+import type { RegionError } from "../../../services/CxlMemory.ts"
+import { attempt, attemptPromise } from "./NativeError.ts"
+
+export interface Creating {
+  /** What errors call it. */
+  readonly region: string
+  readonly native: Native
+  readonly totalBytes: number
+  readonly onProgress: ((faultedBytes: number, totalBytes: number) => void) | undefined
+  readonly start: (progress: ProgressHandle) => Promise<RegionHandle>
+}
+
+/**
+ * The region, closed with the scope. The scope owns the creation from its start: an interruption ends it after a few
+ * more megabytes, and returns when nothing of it is left.
+ */
+export const createRegion = (creating: Creating): Effect.Effect<RegionHandle, RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { native, region } = creating
+    const progress = native.newProgress()
+    const { made } = yield* Effect.acquireRelease(
+      attempt(region, () => ({ made: begin(creating, progress) })),
+      ({ made }) =>
+        Effect.promise(() => {
+          native.cancelCreation(progress)
+          return made.then((handle) => native.closeRegion(handle), () => undefined)
+        })
+    )
+    return yield* Effect.raceFirst(attemptPromise(region, () => made), reporting(creating, progress))
+  })
+
+// --- internal ---
+
+const progressMillis = 100
+
+// The process does not end before what the module does for it: at its exit, too, the creation is given up.
+const begin = ({ native, start }: Creating, progress: ProgressHandle): Promise<RegionHandle> => {
+  const giveUp = () => native.cancelCreation(progress)
+  const made = start(progress)
+  process.once("exit", giveUp)
+  return made.finally(() => process.off("exit", giveUp))
+}
+
+const reporting = ({ native, onProgress, totalBytes }: Creating, progress: ProgressHandle): Effect.Effect<never> =>
+  onProgress === undefined
+    ? Effect.never
+    : Effect.forever(Effect.andThen(
+      Effect.sync(() => onProgress(Math.min(native.progressBytes(progress), totalBytes), totalBytes)),
+      Effect.sleep(progressMillis)
+    ))

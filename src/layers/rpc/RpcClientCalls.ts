@@ -1,0 +1,397 @@
+/**
+ * The calls of one member to a service: each is known until it is answered, given up, or nobody can answer it any more.
+ *
+ * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
+ */
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type * as Scope from "effect/Scope"
+import { NameMissing } from "../../services/Coordinator.ts"
+import { millisOf } from "../../services/DurationInput.ts"
+import { MessageTooLarge } from "../../services/Ring.ts"
+import {
+  type CallError,
+  CallRefused,
+  CallTimedOut,
+  CallUnreadable,
+  ClientClosed,
+  Deadline
+} from "../../services/RingRpc.ts"
+import { isSame, type MemberId, type MemberInfo, ShuttingDown } from "../../services/schema/Member.ts"
+import { typeHash } from "../../services/schema/TypeHash.ts"
+import type { Notice } from "../swarm/control/CoordinatorProtocol.ts"
+import type { SwarmMember } from "../swarm/SwarmMember.ts"
+import { type Alarm, DeadlineTimer } from "../swarm/transport/DeadlineTimer.ts"
+import { frameKind, one, ringNames } from "../swarm/transport/FrameAddress.ts"
+import { decodeRejection, type Rejection, returnedBytesMax } from "../swarm/transport/Rejections.ts"
+import type { Message } from "../swarm/transport/RingConsumer.ts"
+import { persisting } from "./persisting.ts"
+import type { RpcCodec } from "./RpcCodec.ts"
+import { type Run, SerialRunner } from "./SerialRunner.ts"
+
+/** Whom calls go to: one member for good, or whoever has published the name at the time of each call. */
+export type Callee = { readonly member: MemberId } | { readonly name: string }
+
+type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
+
+export interface RpcClientCallsOptions {
+  readonly core: SwarmMember
+  readonly wire: RpcCodec
+  readonly run: Run
+  readonly write: Write
+  readonly service: string
+  readonly to: Callee
+  readonly deadline: Duration.Input
+  readonly alarm: Alarm
+}
+
+type CallId = string | number
+type Settle = (ended: Effect.Effect<void, RpcClientError>) => void
+
+interface Call {
+  readonly caller: Caller
+  readonly id: CallId
+  readonly member: MemberId
+  readonly procedure: string
+  readonly deadlineMillis: number
+  readonly untilMillis: number
+  readonly answers: SerialRunner
+  /** Lets whoever called go on, once. */
+  complete: Settle
+  /** Answered for the first time: its deadline counts no more. */
+  begun: boolean
+}
+
+/** One of the library's clients. */
+interface Caller {
+  readonly clientId: number
+  readonly number: number
+  readonly close: () => void
+  readonly calls: Map<CallId, Call>
+  /** Whom it has called, by slot. */
+  readonly called: Map<number, MemberId>
+}
+
+const answerKinds = new Set(["Chunk", "Exit", "Defect", "Pong"] as const)
+const requestKinds = new Set(["Request"] as const)
+
+export class RpcClientCalls {
+  readonly #core: SwarmMember
+  readonly #wire: RpcCodec
+  readonly #run: Run
+  readonly #write: Write
+  readonly #service: string
+  readonly #type: number
+  readonly #to: Callee
+  readonly #deadlineMillis: number
+  readonly #deadlines: DeadlineTimer
+  readonly #callers = new Map<number, Caller>()
+  #late = 0
+  #isClosed = false
+
+  constructor({ alarm, core, deadline, run, service, to, wire, write }: RpcClientCallsOptions) {
+    this.#core = core
+    this.#wire = wire
+    this.#run = run
+    this.#write = write
+    this.#service = service
+    this.#type = typeHash(service)
+    this.#to = to
+    this.#deadlineMillis = millisOf("deadline", deadline)
+    this.#deadlines = new DeadlineTimer(core.clock, alarm, (nowMillis) => this.#expire(nowMillis))
+  }
+
+  get late(): number {
+    return this.#late
+  }
+
+  get inFlight(): number {
+    return this.#calls.length
+  }
+
+  send(clientId: number, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
+    switch (message._tag) {
+      case "Request":
+        return Effect.withFiber((fiber) => this.#request(clientId, message, fiber.getRef(Deadline)))
+      case "Ack":
+        return Effect.suspend(() => this.#acknowledge(this.#find(clientId, message.requestId), message))
+      case "Interrupt":
+        return Effect.sync(() => this.#abandon(this.#find(clientId, message.requestId)))
+      default:
+        return Effect.void
+    }
+  }
+
+  /** The client is no more: its calls are given up, and whoever serves it is told. */
+  closeCaller(clientId: number): void {
+    const caller = this.#callers.get(clientId)
+    if (caller === undefined) return
+    this.#callers.delete(clientId)
+    caller.close()
+    for (const call of caller.calls.values()) this.#fail(call, new ClientClosed({ service: this.#service }))
+    for (const member of caller.called.values()) this.#tell(member, caller.number, { _tag: "Eof" })
+  }
+
+  /** Watches over whoever is called, until the scope closes: then all calls are given up. */
+  readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.sync(() => {
+      const stops = [this.#core.link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
+      this.#run(Effect.catch(this.#core.link.lost, (lost) => Effect.sync(() => this.#failAll(lost))))
+      return stops
+    }),
+    (stops) =>
+      Effect.sync(() => {
+        for (const stop of stops) stop()
+        this.#isClosed = true
+        for (const clientId of this.#callers.keys()) this.closeCaller(clientId)
+      })
+  ).pipe(Effect.asVoid)
+
+  // --- calling ---
+
+  // One step: nobody is interrupted between the call and the wait for its end.
+  #request(
+    clientId: number,
+    request: RequestEncoded,
+    deadline: Duration.Input | undefined
+  ): Effect.Effect<void, RpcClientError> {
+    return Effect.callback((complete) => {
+      const callee = this.#callee()
+      if (!("id" in callee)) return complete(Effect.fail(failureOf(callee)))
+      const member = callee.id
+      const payload = this.#encoded(request, member)
+      if (!(payload instanceof Uint8Array)) return complete(Effect.fail(failureOf(payload)))
+      const call = this.#begin(clientId, request, member, deadline, complete)
+      const to = one(member)
+      const isSent = this.#core.mesh.offer(frameKind.request, this.#type, to, payload, call.caller.number)
+      if (!isSent) complete(this.#sendSlowly(call, payload))
+      return Effect.sync(() => this.#abandon(call))
+    })
+  }
+
+  #callee(): MemberInfo | CallError {
+    const { link, over } = this.#core
+    const to = this.#to
+    if (this.#isClosed) return new ClientClosed({ service: this.#service })
+    if (over) return new ShuttingDown()
+    if (link.state === "over") return link.lossBy("died")
+    // What was known to whoever told this member of the callee is known here, too.
+    link.catchUp()
+    if ("name" in to) return link.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
+    return link.membership.find(to.member) ?? link.membership.lossOf(to.member)
+  }
+
+  // It must be possible to send it back.
+  #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
+    const { mesh, settled } = this.#core
+    const payload = this.#wire.encode(request)
+    if (payload === undefined) {
+      return new CallUnreadable({ service: this.#service, ...this.#named(member), part: "request" })
+    }
+    const limitBytes = settled.messageBytesMax - returnedBytesMax
+    if (payload.length <= limitBytes) return payload
+    return new MessageTooLarge({ ring: ringNames.events(mesh.self.slot), messageBytes: payload.length, limitBytes })
+  }
+
+  #begin(
+    clientId: number,
+    { id, tag }: RequestEncoded,
+    member: MemberId,
+    deadline: Duration.Input | undefined,
+    complete: Settle
+  ): Call {
+    const caller = this.#callers.get(clientId) ?? this.#open(clientId)
+    const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf("deadline", deadline)
+    const untilMillis = this.#deadlines.nowMillis + deadlineMillis
+    const answers = new SerialRunner(this.#run)
+    const call: Call = {
+      caller,
+      id,
+      member,
+      procedure: tag,
+      deadlineMillis,
+      untilMillis,
+      answers,
+      complete,
+      begun: false
+    }
+    caller.calls.set(id, call)
+    caller.called.set(member.slot, member)
+    this.#deadlines.add(untilMillis)
+    return call
+  }
+
+  #open(clientId: number): Caller {
+    const taken = this.#core.router.call((message) => this.#take(caller, message))
+    const caller: Caller = { clientId, ...taken, calls: new Map(), called: new Map() }
+    this.#callers.set(clientId, caller)
+    return caller
+  }
+
+  // Who waits for room need not wait any longer once there is nobody to answer.
+  #sendSlowly(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
+    const { caller, member } = call
+    const settled = Deferred.makeUnsafe<void, RpcClientError>()
+    call.complete = (ended) => void Deferred.doneUnsafe(settled, ended)
+    const ended = Deferred.await(settled)
+    const sent = this.#core.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
+    return Effect.raceFirst(Effect.andThen(Effect.mapError(sent, failureOf), ended), ended).pipe(
+      Effect.tapError(() => Effect.sync(() => this.#forget(call)))
+    )
+  }
+
+  // Whoever is answered has all the time it needs to the end.
+  #expire(nowMillis: number): number {
+    let nextMillis = Infinity
+    for (const call of this.#calls) {
+      const { begun, deadlineMillis, procedure, untilMillis } = call
+      if (begun) continue
+      if (nowMillis < untilMillis) {
+        nextMillis = Math.min(nextMillis, untilMillis)
+        continue
+      }
+      this.#abandon(call)
+      call.complete(Effect.fail(failureOf(new CallTimedOut({ procedure, deadlineMillis }))))
+    }
+    return nextMillis
+  }
+
+  #acknowledge(call: Call | undefined, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
+    const payload = call === undefined ? undefined : this.#wire.encode(message)
+    if (call === undefined || payload === undefined) return Effect.void
+    return Effect.mapError(this.#signal(call.member, call.caller.number, payload), failureOf)
+  }
+
+  // --- answers ---
+
+  #take(caller: Caller, { kind, payload, sender, senderGeneration }: Message): void {
+    const from: MemberId = { slot: sender, generation: senderGeneration }
+    if (kind === frameKind.refusal) return this.#refused(caller, from, decodeRejection(payload))
+    const answer = this.#wire.decode(payload, answerKinds)
+    if (answer === undefined) return this.#misunderstood(caller, from)
+    if (answer._tag === "Pong") return
+    if (answer._tag === "Defect") return this.#defect(caller, from, answer)
+    const call = caller.calls.get(answer.requestId)
+    if (call === undefined || !isSame(call.member, from)) {
+      this.#late += 1
+      return
+    }
+    call.begun = true
+    if (answer._tag === "Exit") {
+      this.#forget(call)
+      call.complete(Effect.void)
+    }
+    call.answers.add(this.#write(caller.clientId, answer))
+  }
+
+  // The library fails all calls of the client then: they are interrupted one by one.
+  #defect(caller: Caller, from: MemberId, answer: FromServerEncoded): void {
+    const called = caller.called.get(from.slot)
+    if (called === undefined || !isSame(called, from)) this.#late += 1
+    else this.#run(this.#write(caller.clientId, answer))
+  }
+
+  // An answer that nobody can read was for one of these.
+  #misunderstood(caller: Caller, from: MemberId): void {
+    const unreadable = new CallUnreadable({ service: this.#service, ...this.#named(from), part: "answer" })
+    for (const call of [...caller.calls.values()].filter(({ member }) => isSame(member, from))) {
+      this.#abandon(call)
+      this.#fail(call, unreadable)
+    }
+  }
+
+  #refused(caller: Caller, from: MemberId, refusal: Rejection | undefined): void {
+    if (refusal === undefined) return this.#misunderstood(caller, from)
+    const id = refusal._tag === "Returned" ? this.#wire.decode(refusal.request, requestKinds)?.id : refusal.id
+    const calls = id === null ? [...caller.calls.values()] : [id === undefined ? undefined : caller.calls.get(id)]
+    for (const call of calls) {
+      if (call !== undefined && isSame(call.member, from)) this.#fail(call, this.#refusalOf(from, refusal))
+    }
+  }
+
+  #refusalOf(member: MemberId, refusal: Rejection): CallError {
+    const service = this.#service
+    if (refusal._tag === "Undelivered") return refusal.why
+    const reason = refusal._tag === "Closed" ? "closed" : refusal.reason
+    if (reason === "unreadable") return new CallUnreadable({ service, ...this.#named(member), part: "request" })
+    return new CallRefused({ service, ...this.#named(member), reason })
+  }
+
+  /** With its name and pid, for people. */
+  #named(member: MemberId): { readonly member: MemberId; readonly info?: MemberInfo } {
+    const { info } = this.#core.link.membership.lossOf(member)
+    return info === undefined ? { member } : { member, info }
+  }
+
+  // --- the end of a call ---
+
+  get #calls(): ReadonlyArray<Call> {
+    return [...this.#callers.values()].flatMap(({ calls }) => [...calls.values()])
+  }
+
+  #find(clientId: number, id: CallId): Call | undefined {
+    return this.#callers.get(clientId)?.calls.get(id)
+  }
+
+  /** False when it was over before. */
+  #forget(call: Call): boolean {
+    const { caller: { calls }, id } = call
+    return calls.get(id) === call && calls.delete(id)
+  }
+
+  #abandon(call: Call | undefined): void {
+    if (call === undefined || !this.#forget(call)) return
+    this.#tell(call.member, call.caller.number, { _tag: "Interrupt", requestId: call.id })
+  }
+
+  #fail(call: Call, error: CallError): void {
+    this.#forget(call)
+    call.complete(Effect.fail(failureOf(error)))
+  }
+
+  #failAll(error: CallError): void {
+    for (const call of this.#calls) this.#fail(call, error)
+  }
+
+  // Also when this client is no more by the time there is room.
+  #tell(member: MemberId, number: number, message: FromClientEncoded): void {
+    const payload = this.#wire.encode(message)
+    if (payload !== undefined) this.#core.run(persisting(this.#signal(member, number, payload)))
+  }
+
+  #signal(member: MemberId, number: number, payload: Uint8Array) {
+    return this.#core.mesh.reply(frameKind.signal, this.#type, one(member), payload, number)
+  }
+
+  // --- who is there ---
+
+  #heed(notice: Notice): void {
+    if (notice._tag === "ShutDown") this.#failAll(new ShuttingDown())
+    if (notice._tag === "Departed") {
+      if (isSame(notice.member, this.#core.self.id)) this.#failAll(new ShuttingDown())
+      else this.#gone(notice.member)
+    }
+  }
+
+  #gone(member: MemberId): void {
+    for (const call of this.#calls) {
+      if (isSame(call.member, member)) this.#fail(call, this.#core.link.membership.lossOf(member))
+    }
+    for (const { called } of this.#callers.values()) {
+      const known = called.get(member.slot)
+      if (known !== undefined && isSame(known, member)) called.delete(member.slot)
+    }
+  }
+
+  // Without a coordinator nobody says who departs.
+  #sweep(): void {
+    const called = new Map(this.#calls.map(({ member }) => [`${member.slot}.${member.generation}`, member]))
+    for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)
+  }
+}
+
+const failureOf = (cause: CallError): RpcClientError =>
+  new RpcClientError({ reason: new RpcClientDefect({ message: cause.message, cause }) })

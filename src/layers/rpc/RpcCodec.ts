@@ -1,0 +1,59 @@
+/**
+ * The library's messages as bytes, one to a frame.
+ */
+import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
+import type { Parser, RpcSerialization } from "effect/rpc/RpcSerialization"
+
+type Encoded = FromClientEncoded | FromServerEncoded
+type Of<K extends Encoded["_tag"]> = Extract<Encoded, { readonly _tag: K }>
+
+export class RpcCodec {
+  readonly #serialization: RpcSerialization["Service"]
+  readonly #text = new TextEncoder()
+  #parser: Parser
+  #unreadable = 0
+
+  constructor(serialization: RpcSerialization["Service"]) {
+    this.#serialization = serialization
+    this.#parser = serialization.makeUnsafe()
+  }
+
+  /** Frames that were no message. */
+  get unreadable(): number {
+    return this.#unreadable
+  }
+
+  /** Nothing where the serialization has nothing to say. Throws what it throws. */
+  encode(message: Encoded): Uint8Array | undefined {
+    const encoded = this.#parser.encode(message)
+    return typeof encoded === "string" ? this.#text.encode(encoded) : encoded
+  }
+
+  /** The message, if there is just one and it is one of those kinds. Keeps none of the bytes. */
+  decode<K extends Encoded["_tag"]>(bytes: Uint8Array, kinds: ReadonlySet<K>): Of<K> | undefined {
+    // A parser keeps what it could not use, and would begin the next message with it.
+    const message = this.#parse(bytes) ?? this.#renewed().#parse(bytes)
+    if (isOneOf(message, kinds)) return message
+    this.#renewed().#unreadable += 1
+    return undefined
+  }
+
+  // --- internal ---
+
+  #parse(bytes: Uint8Array): unknown {
+    try {
+      const messages = this.#parser.decode(bytes)
+      return messages.length === 1 ? messages[0] : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  #renewed(): this {
+    this.#parser = this.#serialization.makeUnsafe()
+    return this
+  }
+}
+
+const isOneOf = <K extends Encoded["_tag"]>(message: unknown, kinds: ReadonlySet<K>): message is Of<K> =>
+  typeof message === "object" && message !== null && "_tag" in message && kinds.has(message._tag as K)

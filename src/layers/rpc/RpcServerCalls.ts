@@ -1,0 +1,295 @@
+/**
+ * The calls that one server has taken: who made them, and what is to be said to whom.
+ *
+ * What callers say about their calls comes ahead of their requests. So an interrupt may be here before its request: it
+ * is kept until every request that was sent before it has been read.
+ */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { MessageTooLarge, RingFull, SendError } from "../../services/Ring.ts"
+import type { ServingCounts } from "../../services/RingRpc.ts"
+import { isSame, type MemberId } from "../../services/schema/Member.ts"
+import type { Notice } from "../swarm/control/CoordinatorProtocol.ts"
+import type { SwarmMember } from "../swarm/SwarmMember.ts"
+import { frameKind, numberOf, one } from "../swarm/transport/FrameAddress.ts"
+import { encodeRejection, type Rejection } from "../swarm/transport/Rejections.ts"
+import type { Service } from "../swarm/transport/RequestRouter.ts"
+import type { Message } from "../swarm/transport/RingConsumer.ts"
+import { EarlyInterrupts } from "./EarlyInterrupts.ts"
+import { persisting } from "./persisting.ts"
+import type { RpcCodec } from "./RpcCodec.ts"
+import type { Run } from "./SerialRunner.ts"
+
+type CallId = string | number
+type CallState = "accepting" | "interrupted" | "running"
+
+export interface RpcServerCallsOptions {
+  readonly core: SwarmMember
+  readonly wire: RpcCodec
+  readonly run: Run
+  readonly type: number
+  readonly disconnects: Queue.Queue<number>
+}
+
+/** The library's side of it: takes what a client says. */
+type Take = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+
+/** One of the library's clients in some member. */
+interface Caller {
+  readonly key: string
+  readonly clientId: number
+  readonly member: MemberId
+  readonly number: number
+  readonly calls: Map<CallId, CallState>
+}
+
+/** How long requests wait for a server that was built, and is not run yet. */
+const startMillis = 1000
+
+const requestKinds = new Set(["Request"] as const)
+const signalKinds = new Set(["Ack", "Interrupt", "Eof", "Ping"] as const)
+
+export class RpcServerCalls implements Service {
+  readonly #core: SwarmMember
+  readonly #wire: RpcCodec
+  readonly #run: Run
+  readonly #type: number
+  readonly #turn = Semaphore.makeUnsafe(1)
+  readonly #isRun = Latch.makeUnsafe(false)
+  #take: Take = () => Effect.void
+  readonly #callers = new Map<string, Caller>()
+  readonly #byId = new Map<number, Caller>()
+  readonly #withdrawals: EarlyInterrupts
+  readonly #counts = { accepted: 0, refused: 0, withdrawn: 0, undelivered: 0 }
+  readonly #disconnects: Queue.Queue<number>
+  #clientIds = 0
+
+  constructor({ core, disconnects, run, type, wire }: RpcServerCallsOptions) {
+    this.#core = core
+    this.#wire = wire
+    this.#run = run
+    this.#type = type
+    this.#disconnects = disconnects
+    this.#withdrawals = new EarlyInterrupts(core.mesh, run)
+  }
+
+  get counts(): Omit<ServingCounts, "rejected"> {
+    return { ...this.#counts, unreadable: this.#wire.unreadable }
+  }
+
+  get clientIds(): ReadonlySet<number> {
+    return new Set(this.#byId.keys())
+  }
+
+  get inFlight(): number {
+    return [...this.#byId.values()].reduce((sum, { calls }) => sum + calls.size, 0)
+  }
+
+  get withdrawing(): number {
+    return this.#withdrawals.size
+  }
+
+  // --- requests ---
+
+  readonly request = (message: Message): Effect.Effect<void> | undefined =>
+    this.#isRun.isOpen() ? this.#accept(message) : this.#hold({ ...message, payload: message.payload.slice() })
+
+  // Between the building of a server and its first turn: what comes then keeps its place.
+  #hold(message: Message): Effect.Effect<void> {
+    const isRun = Effect.as(this.#isRun.await, true)
+    return Effect.flatMap(
+      Effect.timeoutOrElse(isRun, { duration: startMillis, orElse: () => Effect.succeed(false) }),
+      (isRun) => isRun ? this.#accept(message) ?? Effect.void : this.#giveBack(message, "unserved")
+    )
+  }
+
+  #accept(message: Message): Effect.Effect<void> | undefined {
+    const member = senderOf(message)
+    if (this.#core.over) return this.#giveBack(message, "departing")
+    if (!this.#knows(member)) return this.#giveBack(message, "stranger")
+    const request = this.#wire.decode(message.payload, requestKinds)
+    if (request === undefined) return this.#giveBack(message, "unreadable")
+    const number = numberOf(message.correlation)
+    const key = keyOf(member, number)
+    if (this.#withdrawals.has(key, request.id)) {
+      this.#counts.withdrawn += 1
+      return undefined
+    }
+    const caller = this.#callers.get(key) ?? this.#open(key, member, number)
+    caller.calls.set(request.id, "accepting")
+    this.#counts.accepted += 1
+    return this.#accepted(caller, request.id, this.#take(caller.clientId, request))
+  }
+
+  // A cause that is not this fiber's own interruption says that the library takes no more requests.
+  #accepted(caller: Caller, id: CallId, write: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.matchCauseEffect(write, {
+      onSuccess: () => {
+        const state = caller.calls.get(id)
+        if (state === "accepting") caller.calls.set(id, "running")
+        return state === "interrupted" ? this.#interrupt(caller, id) : Effect.void
+      },
+      onFailure: () => Effect.sync(() => this.#closed(caller, id))
+    })
+  }
+
+  // Who joined before it called is known by now, if all that was said of it has been read.
+  #knows(member: MemberId): boolean {
+    const { link } = this.#core
+    if (link.membership.find(member) !== undefined) return true
+    link.catchUp()
+    return link.membership.find(member) !== undefined
+  }
+
+  #giveBack(message: Message, reason: Parameters<SwarmMember["router"]["giveBack"]>[1]): Effect.Effect<void> {
+    this.#counts.refused += 1
+    return this.#core.router.giveBack(message, reason)
+  }
+
+  #open(key: string, member: MemberId, number: number): Caller {
+    const caller: Caller = { key, clientId: this.#clientIds++, member, number, calls: new Map() }
+    this.#callers.set(key, caller)
+    this.#byId.set(caller.clientId, caller)
+    return caller
+  }
+
+  // --- signals ---
+
+  readonly signal = (message: Message): void => {
+    const signal = this.#wire.decode(message.payload, signalKinds)
+    if (signal === undefined || signal._tag === "Ping") return
+    const key = keyOf(senderOf(message), numberOf(message.correlation))
+    const caller = this.#callers.get(key)
+    if (signal._tag === "Eof") {
+      this.#withdrawals.add(message.sender, key, "all")
+      if (caller !== undefined) this.#disconnect(caller)
+      return
+    }
+    const state = caller?.calls.get(signal.requestId)
+    if (caller === undefined || state === undefined) {
+      if (signal._tag === "Interrupt") this.#withdrawals.add(message.sender, key, signal.requestId)
+    } else if (signal._tag === "Ack") {
+      this.#run(this.#take(caller.clientId, signal))
+    } else if (state === "running") {
+      this.#run(this.#interrupt(caller, signal.requestId))
+    } else {
+      caller.calls.set(signal.requestId, "interrupted")
+    }
+  }
+
+  #interrupt({ clientId }: Caller, requestId: CallId): Effect.Effect<void> {
+    return this.#take(clientId, { _tag: "Interrupt", requestId })
+  }
+
+  // --- answers ---
+
+  readonly send = (clientId: number, response: FromServerEncoded): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const caller = this.#byId.get(clientId)
+      if (caller === undefined) return Effect.void
+      if (response._tag === "Exit" && !caller.calls.delete(response.requestId)) return Effect.void
+      if (response._tag === "Chunk" && !caller.calls.has(response.requestId)) return Effect.void
+      const payload = this.#wire.encode(response)
+      if (payload === undefined) return Effect.void
+      return Effect.catch(
+        this.#core.mesh.reply(frameKind.response, this.#type, one(caller.member), payload, caller.number),
+        (error) => this.#undelivered(caller, response, error)
+      )
+    })
+
+  // A stream that lost a part of itself must not go on: the library interrupts it when its chunk dies.
+  #undelivered(caller: Caller, response: FromServerEncoded, error: SendError): Effect.Effect<void> {
+    if (error._tag === "RegionLost" || error._tag === "RingClosed") return Effect.void
+    this.#counts.undelivered += 1
+    const id = "requestId" in response ? response.requestId : null
+    if (id !== null) caller.calls.delete(id)
+    this.#refuse(caller, { _tag: "Undelivered", id, why: error satisfies MessageTooLarge | RingFull })
+    return response._tag === "Chunk" ? Effect.die(error) : Effect.void
+  }
+
+  // Also when this server is no more by the time there is room.
+  #refuse({ member, number }: Caller, refusal: Rejection): void {
+    const payload = encodeRejection(refusal)
+    this.#core.run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
+  }
+
+  // --- the end ---
+
+  #closed(caller: Caller, id: CallId): void {
+    if (caller.calls.delete(id)) this.#refuse(caller, { _tag: "Closed", id })
+  }
+
+  /** Gives the library what comes, until it ends. */
+  readonly run = (take: Take): Effect.Effect<never> =>
+    this.#turn.withPermits(1)(Effect.suspend(() => {
+      this.#take = take
+      this.#isRun.openUnsafe()
+      return Effect.ensuring(Effect.never, Effect.sync(() => this.close()))
+    }))
+
+  /** Serves nobody any more: whoever waits for an answer is told that there will be none. */
+  close(): void {
+    this.#isRun.closeUnsafe()
+    for (const caller of this.#byId.values()) {
+      for (const id of caller.calls.keys()) this.#closed(caller, id)
+      this.#forget(caller)
+    }
+  }
+
+  #disconnect(caller: Caller): void {
+    this.#forget(caller)
+    Queue.offerUnsafe(this.#disconnects, caller.clientId)
+  }
+
+  #forget({ clientId, key }: Caller): void {
+    this.#callers.delete(key)
+    this.#byId.delete(clientId)
+  }
+
+  // --- who is there ---
+
+  /** Watches over whoever calls, until the scope closes. */
+  readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.sync(() => {
+      const { link } = this.#core
+      const stops = [link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
+      this.#run(Effect.catch(link.lost, () => Effect.sync(() => this.#disconnectAll(() => true))))
+      return stops
+    }),
+    (stops) =>
+      Effect.sync(() => {
+        for (const stop of stops) stop()
+      })
+  ).pipe(Effect.asVoid)
+
+  #heed(notice: Notice): void {
+    const { link, self } = this.#core
+    if (notice._tag === "Departed") {
+      const isSelf = isSame(notice.member, self.id)
+      this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
+    }
+    // The whole membership anew: what was missed does not come again.
+    if (notice._tag === "TookOver" || (notice._tag === "Answered" && notice.answer._tag === "Membership")) {
+      this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
+    }
+  }
+
+  // Without a coordinator nobody says who departs.
+  #sweep(): void {
+    this.#disconnectAll(({ calls, member }) =>
+      calls.size > 0 && !this.#core.ring.isAlive(member.slot, member.generation)
+    )
+  }
+
+  #disconnectAll(which: (caller: Caller) => boolean): void {
+    for (const caller of [...this.#byId.values()].filter(which)) this.#disconnect(caller)
+  }
+}
+
+const senderOf = ({ sender, senderGeneration }: Message): MemberId => ({ slot: sender, generation: senderGeneration })
+
+const keyOf = ({ generation, slot }: MemberId, number: number): string => `${slot}.${generation}.${number}`

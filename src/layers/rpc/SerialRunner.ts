@@ -1,0 +1,30 @@
+/**
+ * Runs effects one after the other, the first of them at once: what belongs together keeps its order, and nobody else
+ * waits for it.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+
+/** Starts an effect at once, and ends it with the scope that it was made in. */
+export type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+
+export class SerialRunner {
+  readonly #run: Run
+  readonly #waiting: Array<Effect.Effect<void>> = []
+  #isRunning = false
+
+  constructor(run: Run) {
+    this.#run = run
+  }
+
+  add(effect: Effect.Effect<void>): void {
+    this.#waiting.push(effect)
+    if (!this.#isRunning) this.#next()
+  }
+
+  #next(): void {
+    const effect = this.#waiting.shift()
+    this.#isRunning = effect !== undefined
+    if (effect !== undefined) this.#run(effect).addObserver(() => this.#next())
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The library's client protocol over a member's rings.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
+import * as FiberSet from "effect/FiberSet"
+import * as RpcClient from "effect/rpc/RpcClient"
+import { RpcSerialization } from "effect/rpc/RpcSerialization"
+import type * as Scope from "effect/Scope"
+import { Calling } from "../../services/RingRpc.ts"
+import { CurrentSwarmMember } from "../swarm/SwarmMember.ts"
+import type { Alarm } from "../swarm/transport/DeadlineTimer.ts"
+import { type Callee, RpcClientCalls, type RpcClientCallsOptions } from "./RpcClientCalls.ts"
+import { RpcCodec } from "./RpcCodec.ts"
+
+export interface ClientOptions {
+  readonly service: string
+  readonly to: Callee
+  readonly deadline: Duration.Input
+}
+
+type Client = RpcClient.Protocol | Calling
+
+export const makeClient: (
+  options: ClientOptions
+) => Effect.Effect<Context.Context<Client>, never, CurrentSwarmMember | RpcSerialization | Scope.Scope> = Effect
+  .fnUntraced(
+    function*(options) {
+      const core = yield* CurrentSwarmMember
+      const serialization = yield* RpcSerialization
+      const run = yield* FiberSet.makeRuntime<never, void>()
+      const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
+      const wire = new RpcCodec(serialization)
+      const { outgoing, protocol } = yield* calling({ ...options, core, wire, run, alarm }, serialization)
+      yield* outgoing.watched
+      return Context.empty().pipe(
+        Context.add(RpcClient.Protocol, {
+          ...protocol,
+          run: (clientId, take) =>
+            Effect.ensuring(protocol.run(clientId, take), Effect.sync(() => outgoing.closeCaller(clientId)))
+        }),
+        Context.add(Calling, {
+          counts: () => ({ late: outgoing.late, unreadable: wire.unreadable }),
+          inFlight: () => outgoing.inFlight
+        })
+      )
+    }
+  )
+
+// --- internal ---
+
+const calling = (parts: Omit<RpcClientCallsOptions, "write">, { codecFor }: RpcSerialization["Service"]) =>
+  Effect.suspend(() => {
+    let outgoing: RpcClientCalls | undefined
+    const protocol = RpcClient.Protocol.make((write) => {
+      const sending = outgoing = new RpcClientCalls({ ...parts, write })
+      return Effect.succeed({
+        send: (clientId, message) => sending.send(clientId, message),
+        supportsAck: true,
+        supportsTransferables: false,
+        codecFor
+      })
+    })
+    return Effect.map(protocol, (protocol) => ({ protocol, outgoing: outgoing as RpcClientCalls }))
+  })

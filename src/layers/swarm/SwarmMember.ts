@@ -1,0 +1,445 @@
+/**
+ * One member of a swarm: joins, takes part, takes over where it was asked to, and leaves.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberHandle from "effect/FiberHandle"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
+import { CxlMemory } from "../../services/CxlMemory.ts"
+import type { DurationInvalid } from "../../services/DurationInput.ts"
+import { type OpenRingError, Ring } from "../../services/Ring.ts"
+import {
+  type CoordinatorLost,
+  describeMember,
+  isSame,
+  type MemberId,
+  type MemberInfo
+} from "../../services/schema/Member.ts"
+import { BarrierClient } from "./barrier/BarrierClient.ts"
+import { CoordinatorClient } from "./control/CoordinatorClient.ts"
+import type { Answer, Notice } from "./control/CoordinatorProtocol.ts"
+import { InvitationClient } from "./control/InvitationClient.ts"
+import type { Membership } from "./control/Membership.ts"
+import { Registrations } from "./control/Registrations.ts"
+import { CoordinatorLease } from "./coordinator/CoordinatorLease.ts"
+import type { CoordinatorServer } from "./coordinator/CoordinatorServer.ts"
+import { SwarmMessenger } from "./Messenger.ts"
+import { type ResolvedOptions, resolveOptions, type SwarmOptions } from "./SwarmOptions.ts"
+import type { Alarm } from "./transport/DeadlineTimer.ts"
+import { frameKind } from "./transport/FrameAddress.ts"
+import { Mesh } from "./transport/Mesh.ts"
+import { pollingBy } from "./transport/PollingWaiter.ts"
+import { RequestRouter } from "./transport/RequestRouter.ts"
+import type { Handle } from "./transport/RingConsumer.ts"
+
+/** The parts of a member that the services are made of. Pass it on, do not look inside. */
+export class CurrentSwarmMember
+  extends Context.Service<CurrentSwarmMember, SwarmMember>()("ringfence/layers/CurrentSwarmMember")
+{}
+
+export type JoinError = JoinRefused | CoordinatorLost | OpenRingError | DurationInvalid
+
+/**
+ * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: is no member any more.
+ */
+type Stage = "active" | "leaving" | "shuttingDown" | "gone"
+
+export class SwarmMember {
+  readonly self: MemberInfo
+  readonly settled: ResolvedOptions
+  readonly ring: Ring["Service"]
+  readonly mesh: Mesh
+  readonly link: CoordinatorClient
+  readonly messages: SwarmMessenger
+  readonly arrivals: BarrierClient
+  readonly router: RequestRouter
+  readonly registrations: Registrations
+  readonly inviting: InvitationClient
+  /** Runs beside everything else, for as long as this member is here. */
+  readonly run: (effect: Effect.Effect<void>) => void
+  readonly clock: Clock.Clock
+  readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
+  readonly #shutDown = Deferred.makeUnsafe<void>()
+  readonly #looks = new Set<() => void>()
+  readonly #attention = Latch.makeUnsafe(false)
+  readonly #office: CoordinatorLease
+  #stage: Stage = "active"
+  #joining: number | undefined
+  #isMember = false
+  #lostMillis: number | undefined
+  /** The count of those who came and went when it was last looked. */
+  #lives = -1
+
+  constructor(
+    self: MemberInfo,
+    settled: ResolvedOptions,
+    ring: Ring["Service"],
+    parts: {
+      readonly mesh: Mesh
+      readonly link: CoordinatorClient
+      readonly messages: SwarmMessenger
+      readonly router: RequestRouter
+      readonly run: (effect: Effect.Effect<void>) => void
+      readonly alarm: Alarm
+      readonly clock: Clock.Clock
+      readonly office: CoordinatorLease
+    }
+  ) {
+    this.self = self
+    this.settled = settled
+    this.ring = ring
+    this.mesh = parts.mesh
+    this.link = parts.link
+    this.messages = parts.messages
+    this.router = parts.router
+    this.run = parts.run
+    this.clock = parts.clock
+    this.#office = parts.office
+    this.messages.mesh = parts.mesh
+    this.router.mesh = parts.mesh
+    this.arrivals = new BarrierClient({ ...parts, settled })
+    this.registrations = new Registrations(parts.link, () => this.over || this.isDead)
+    this.inviting = new InvitationClient(parts.link, settled, parts.clock, parts.run)
+    this.link.onNotice((notice) => this.#take(notice))
+  }
+
+  /** The office, while this member holds it. */
+  get presiding(): CoordinatorServer | undefined {
+    return this.#office.presiding
+  }
+
+  /** True once this member begins nothing new any more. */
+  get over(): boolean {
+    return this.#stage !== "active"
+  }
+
+  /** This process is no process of the region any more: a test has killed it. */
+  get isDead(): boolean {
+    return !this.ring.isAlive(this.self.id.slot, this.self.id.generation)
+  }
+
+  /** The same as an effect. */
+  beside(effect: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.sync(() => this.run(effect))
+  }
+
+  /** A process that was started here has ended: whoever coordinates need not wait for the clock to see it. */
+  readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
+    this.over ? Effect.void : Effect.ignore(this.link.tell({ _tag: "Look" }))
+  )
+
+  /** Becomes a member. Whoever gives up says so: it may have become one in the meantime. */
+  readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
+    const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
+    return Effect.andThen(this.link.heard, this.#askToJoin).pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.link.lost)),
+      Effect.timeoutOrElse({ duration: this.settled.joinDeadlineMillis, orElse: refused }),
+      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : this.#takeBack)
+    )
+  })
+
+  /** Takes part no more, and says so. */
+  readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend(
+    (): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
+      if (this.#stage === "gone" || this.#stage === "leaving") return Effect.void
+      const { presiding } = this.#office
+      const others = this.#membership.members.filter(({ id }) => !isSame(id, this.self.id))
+      if (presiding !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
+      this.#begin("leaving")
+      const left = Effect.suspend(() => this.link.request({ _tag: "Leave" })).pipe(
+        Effect.retry({ while: ({ reason }) => reason === "replaced" }),
+        Effect.asVoid,
+        Effect.ensuring(Effect.sync(() => this.#begin("gone")))
+      )
+      return presiding === undefined ? left : Effect.andThen(left, this.#handOver(others.length > 0))
+    }
+  )
+
+  /** Takes part no more, once nobody does. */
+  readonly shutdown: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
+    if (this.#stage === "leaving" || this.#stage === "gone") return Effect.void
+    this.#begin("shuttingDown")
+    return this.#sayReady.pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)),
+      Effect.andThen(Effect.suspend(() => {
+        const failure = this.#office.presiding?.hookFailure
+        return failure === undefined ? Effect.void : Effect.failCause(failure)
+      }))
+    )
+  })
+
+  /** True while that member is one, and lives. */
+  isThere(member: MemberId): boolean {
+    return this.link.membership.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
+  }
+
+  /** Called whenever life is looked after, for those who wait for others. */
+  onLook(listener: () => void): () => void {
+    this.#looks.add(listener)
+    return () => this.#looks.delete(listener)
+  }
+
+  /** Looks after the coordinator's life, and in the office after everybody's. */
+  look(nowMillis: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#lives = this.ring.lives()
+      this.link.look()
+      this.#office.presiding?.look()
+      for (const listener of this.#looks) listener()
+      if (this.link.state !== "lost") {
+        this.#lostMillis = undefined
+        return Effect.void
+      }
+      this.#lostMillis ??= nowMillis
+      if (nowMillis - this.#lostMillis >= this.settled.failoverMillis || !this.#isSucceeded()) this.link.giveUp()
+      else if (this.settled.standby && this.#isMember && !this.over) return this.#takeOver
+      return Effect.void
+    })
+  }
+
+  /** Says that the swarm is lost, unless this member was about to be none any more. */
+  heedLoss(region: string): Effect.Effect<void> {
+    const { onLost = warnOf(this.self, region) } = this.settled
+    return Effect.catch(this.link.lost, (lost) => this.over ? Effect.void : onLost(lost))
+  }
+
+  /** Whatever became of leaving: nothing waits here for what will not come any more. */
+  readonly end: Effect.Effect<void> = Effect.sync(() => this.#begin("gone"))
+
+  /**
+   * Ends when it is time to look, or when something happened that calls for it. In a turn of its own: what calls may be
+   * in the midst of what a coordinator said that is dead by now, and all of that counts first.
+   */
+  readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
+      Effect.andThen(Effect.yieldNow),
+      Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
+    )
+  )
+
+  // --- internal ---
+
+  // Whoever sleeps is woken when somebody comes or goes, and need not look so often by itself.
+  get #pauseMillis(): number {
+    const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.settled
+    const { presiding } = this
+    const isCalm = strategy === "park" && this.link.state === "up" && presiding?.isAdmitting !== true
+    if (!isCalm) return livenessIntervalMillis
+    // Whoever coordinates has to see in time who reads nothing.
+    return Math.max(
+      1,
+      Math.min(livenessIntervalMillis * calmFactor, presiding === undefined ? Infinity : suspectAfterMillis / 4)
+    )
+  }
+
+  get #calledFor(): Effect.Effect<void> {
+    if (this.settled.strategy !== "park") return this.#attention.await
+    const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
+    // A process that is gone from the region has nothing to look after.
+    return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
+  }
+
+  #begin(stage: Stage): void {
+    this.#stage = stage
+    this.messages.closed = true
+    this.arrivals.close()
+    if (stage === "gone") this.link.endChanges()
+  }
+
+  // --- joining ---
+
+  readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
+    const { coordinate, invitation } = this.settled
+    return this.link.tell((number) => {
+      this.#joining = number
+      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
+    })
+  })
+
+  readonly #takeBack: Effect.Effect<void> = Effect.suspend(() =>
+    this.link.state === "up"
+      ? Effect.ignore(Effect.timeout(this.link.tell({ _tag: "Leave" }), answerMillis))
+      : Effect.void
+  )
+
+  // A joining member attaches to all others, and says so, each time that its turn comes.
+  #admitting(ticket: number, member: MemberId): void {
+    const slots = isSame(member, this.self.id)
+      ? [...this.link.membership.members.map(({ id }) => id.slot), member.slot]
+      : [member.slot]
+    this.run(Effect.ignore(Effect.andThen(
+      Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
+      this.link.tell({ _tag: "Attached", ticket })
+    )))
+  }
+
+  #noteAdmission(): void {
+    if (this.#isMember || this.link.membership.find(this.self.id) === undefined) return
+    this.#isMember = true
+    Deferred.doneUnsafe(this.#admitted, Effect.void)
+  }
+
+  #noteRefusal(number: number, answer: Answer): void {
+    if (number !== this.#joining || answer._tag !== "Refused") return
+    Deferred.doneUnsafe(this.#admitted, Effect.fail(new JoinRefused({ reason: refusalOf(answer) })))
+  }
+
+  // --- what the coordinator says ---
+
+  #take(notice: Notice): void {
+    switch (notice._tag) {
+      case "Admitting":
+        this.#attention.openUnsafe()
+        return this.#admitting(notice.ticket, notice.member.id)
+      case "Answered":
+        this.#noteRefusal(notice.number, notice.answer)
+        return this.#noteAdmission()
+      case "Admitted":
+        return this.#noteAdmission()
+      case "Departed":
+        return this.#departed(notice.member)
+      case "TookOver":
+        return this.#tookOver()
+      case "ShutDown":
+        this.#begin("gone")
+        Deferred.doneUnsafe(this.#shutDown, Effect.void)
+    }
+  }
+
+  // The office of a coordinator that left in good order is not waited for by the clock.
+  #departed(member: MemberId): void {
+    if (!isSame(member, this.link.membership.coordinator)) return
+    this.run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
+  }
+
+  // The new coordinator knows the members, and nothing of what was asked of the old one.
+  #tookOver(): void {
+    this.#noteAdmission()
+    if (!this.#isMember) this.run(Effect.ignore(this.#askToJoin))
+    if (this.#stage === "shuttingDown") this.run(Effect.ignore(this.#sayReady))
+  }
+
+  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() =>
+    this.link.request({ _tag: "ReadyToShutDown" })
+  ).pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }), Effect.asVoid)
+
+  // --- the office ---
+
+  // The region keeps its name while somebody holds it: so the next one is waited for, but not for ever.
+  #handOver(isAwaited: boolean): Effect.Effect<void> {
+    const resigned = this.#office.resign
+    if (!isAwaited) return resigned
+    const succeeded = this.link.until(() => isSame(this.link.membership.coordinator, this.self.id) ? undefined : true)
+    return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.settled.failoverMillis)))
+  }
+
+  /** Somebody may take over. Who is not a member yet does not know. */
+  #isSucceeded(): boolean {
+    return !this.#isMember || this.#hasStandby() || (this.settled.standby && !this.over)
+  }
+
+  /** In the office one knows before one is told. */
+  get #membership(): Membership {
+    return this.#office.presiding?.membership ?? this.link.membership
+  }
+
+  #hasStandby(): boolean {
+    const membership = this.#membership
+    return membership.members.some((member) => {
+      const { id, standby } = member
+      if (!standby || isSame(id, this.self.id) || isSame(id, membership.coordinator)) return false
+      return this.ring.isAlive(id.slot, id.generation)
+    })
+  }
+
+  // Whoever comes second finds the office taken.
+  get #takeOver(): Effect.Effect<void> {
+    const { link, mesh, ring, settled } = this
+    // What the old coordinator said last, between the last look and its end.
+    link.catchUp()
+    return Effect.ignore(this.#office.take({ ring, mesh, settled, membership: link.membership }))
+  }
+}
+
+/** So much longer is the pause between two looks while nothing calls for one. */
+const calmFactor = 5
+
+const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
+
+const refusalOf = (answer: Answer): JoinRefused["reason"] =>
+  joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
+
+const dispatch =
+  (parts: { messages: SwarmMessenger | undefined; readonly router: RequestRouter }): Handle => (message) =>
+    message.kind === frameKind.event ? parts.messages?.take(message) : parts.router.take(message)
+
+/** Joins, and takes part until the scope closes. */
+export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
+  const rings = yield* Ring
+  const { hold, info, processes } = yield* CxlMemory
+  const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
+  const settled = yield* Effect.try({
+    try: () => resolveOptions(options, own?.name ?? ""),
+    catch: (error) => error as DurationInvalid
+  })
+  const ring = pollingBy(settled.strategy, rings)
+  // Whoever coordinates, or may do so, keeps the region in use without its creator.
+  if (settled.coordinate || settled.standby) yield* hold
+  const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
+  const { name, incarnation, standby } = settled
+  const self: MemberInfo = { id, name, pid: process.pid, standby, incarnation }
+  const router = new RequestRouter(id)
+  const parts: { messages: SwarmMessenger | undefined; readonly router: RequestRouter } = {
+    messages: undefined,
+    router
+  }
+  const handle = dispatch(parts)
+  const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
+  const office = yield* CoordinatorLease.make
+  if (settled.coordinate) {
+    yield* office.take({ ring, mesh, settled, membership: undefined }).pipe(
+      Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
+    )
+  }
+  const link = yield* CoordinatorClient.open(ring, id, settled)
+  const messages = parts.messages = new SwarmMessenger(link)
+  const start = yield* FiberSet.makeRuntime<never, void>()
+  const run = (effect: Effect.Effect<void>) => void start(effect)
+  const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
+  const clock = yield* Clock.Clock
+  const core = new SwarmMember(self, settled, ring, { mesh, link, messages, router, run, alarm, clock, office })
+  yield* Effect.forkScoped(looking(core))
+  yield* core.join
+  run(core.heedLoss(info.name))
+  // While the loop above still looks: who leaves may be left itself.
+  const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
+  // The dead say nothing, and are not answered: their finalizers would wait, and under a test's clock for ever.
+  const left = Effect.suspend(() =>
+    core.isDead ? Effect.void : Effect.ignore(Effect.timeout(core.leave, leavingMillis()))
+  )
+  yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
+  return core
+})
+
+const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Effect.Effect<void> =>
+  Effect.logWarning(
+    `${lost.message}: the swarm of region ${JSON.stringify(region)} is lost. Member ${
+      describeMember(self)
+    } runs on, but `
+      + `is no member any more: what it sends arrives nowhere, and what it serves is called by nobody. A program ends then `
+      + `that waits for Coordinator.lost, or is run by Swarm.run`
+  )
+
+/** How long the end of a scope, or of an attempt, waits for the coordinator to take a member out. */
+const answerMillis = 500
+
+const looking = (core: SwarmMember) =>
+  Effect.forever(Effect.andThen(
+    core.lookAgain,
+    Effect.clockWith((clock) => core.look(clock.currentTimeMillisUnsafe()))
+  ))

@@ -1,0 +1,144 @@
+/**
+ * What a swarm can be told: sizes, deadlines, and the two switches for demonstration and for tracing.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { BarrierMode } from "../../services/Barrier.ts"
+import { millisOf } from "../../services/DurationInput.ts"
+import type { WaitStrategy } from "../../services/Ring.ts"
+import type { CoordinatorLost, MemberId } from "../../services/schema/Member.ts"
+
+/** What a fence saw of one target, where tracing is switched on. */
+export interface BarrierTrace {
+  readonly round: number
+  readonly name: string
+  readonly mode: BarrierMode
+  readonly member: MemberId
+  /** Whether this member waited as the coordinator, before the release, or for itself, after it. */
+  readonly side: "coordinator" | "member"
+  readonly ring: number
+  readonly target: number
+  /**
+   * Where the reader was before it waited, and after. For a processing fence the coordinator looks at the readers of all
+   * members: it is where the last of them was.
+   */
+  readonly observed: number
+  readonly reached: number
+  /** Bytes of the ring that lay between it and the target. */
+  readonly backlogBefore: number
+  readonly backlogAfter: number
+  /** Messages that were delivered in this process meanwhile. */
+  readonly messages: number
+}
+
+export interface SwarmOptions {
+  /** What others see of this member. Default: the process's name. */
+  readonly name?: string | undefined
+  /** Becomes the coordinator of this region. Exactly one member does. */
+  readonly coordinate?: boolean | undefined
+  /** Takes over when the coordinator is gone. */
+  readonly standby?: boolean | undefined
+  /** What the coordinator let this process in by, when it was invited. */
+  readonly invitation?: string | undefined
+  /** 0 for the first life, counted up by each recovery. */
+  readonly incarnation?: number | undefined
+  /** `invited`: only those come in who bring an invitation. The coordinator's setting counts. Default `open`. */
+  readonly admission?: "open" | "invitation" | undefined
+  /** Default 10 seconds. The coordinator's setting counts for how long it tries to let somebody in. */
+  readonly joinDeadline?: Duration.Input | undefined
+  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1 second. */
+  readonly joinTurn?: Duration.Input | undefined
+  /** How long a sender waits for room before it fails. Default 30 seconds. */
+  readonly roomDeadline?: Duration.Input | undefined
+  /** Default 16 MiB. */
+  readonly messageBytesMax?: number | undefined
+  /** How long a request to the coordinator may take. Default 10 seconds. */
+  readonly answerDeadline?: Duration.Input | undefined
+  /** How long members wait for a standby. Default 2 seconds. */
+  readonly failover?: Duration.Input | undefined
+  /**
+   * How often life is looked after, and a fifth as often while nothing changes: whoever sleeps is woken when a process
+   * comes or goes. Whoever coordinates looks at least four times in `suspectAfter`. Default 100 ms.
+   */
+  readonly livenessInterval?: Duration.Input | undefined
+  /** When a member that does not read is called suspect. Default 1 second. */
+  readonly suspectAfter?: Duration.Input | undefined
+  /**
+   * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
+   * moment before it sleeps, `park` sleeps. Default `park`.
+   */
+  readonly strategy?: WaitStrategy | undefined
+  /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
+  readonly drain?: "on" | "off" | undefined
+  /** Is told of each target of each fence that this member waited for. What it throws is dropped. Default: nobody is. */
+  readonly trace?: ((event: BarrierTrace) => void) | undefined
+  /**
+   * Runs in a member when the swarm is lost to it: its coordinator is dead and nobody takes over. Default: a warning in the
+   * log, because a program that only waits would run on without a word. What ends such a program is `Coordinator.lost`.
+   */
+  readonly onLost?: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
+  /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
+  readonly shutdownHook?: Effect.Effect<void> | undefined
+}
+
+type Switch = "trace" | "shutdownHook" | "onLost"
+
+const defaultDurations = {
+  joinDeadline: "10 seconds",
+  joinTurn: "1 second",
+  roomDeadline: "30 seconds",
+  answerDeadline: "10 seconds",
+  failover: "2 seconds",
+  livenessInterval: "100 millis",
+  suspectAfter: "1 second"
+} as const satisfies Partial<SwarmOptions>
+
+type Durations = keyof typeof defaultDurations
+
+/** The same, with every default filled in, and times in milliseconds. */
+export type ResolvedOptions =
+  & { readonly [K in Exclude<keyof SwarmOptions, Switch | Durations>]-?: NonNullable<SwarmOptions[K]> }
+  & { readonly [K in Durations as `${K}Millis`]: number }
+  & {
+    readonly trace: ((event: BarrierTrace) => void) | undefined
+    readonly shutdownHook: Effect.Effect<void> | undefined
+    readonly onLost: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
+  }
+
+/** Throws `DurationInvalid`. */
+export const resolveOptions = (options: SwarmOptions, processName: string): ResolvedOptions => ({
+  name: options.name ?? processName,
+  coordinate: options.coordinate ?? false,
+  standby: options.standby ?? false,
+  invitation: options.invitation ?? "",
+  incarnation: options.incarnation ?? 0,
+  admission: options.admission ?? "open",
+  messageBytesMax: options.messageBytesMax ?? 16 * 1024 * 1024,
+  joinDeadlineMillis: timeOf(options, "joinDeadline"),
+  joinTurnMillis: timeOf(options, "joinTurn"),
+  roomDeadlineMillis: timeOf(options, "roomDeadline"),
+  answerDeadlineMillis: timeOf(options, "answerDeadline"),
+  failoverMillis: timeOf(options, "failover"),
+  // Between two looks others have a turn, however short the pause.
+  livenessIntervalMillis: Math.max(1, timeOf(options, "livenessInterval")),
+  suspectAfterMillis: timeOf(options, "suspectAfter"),
+  strategy: options.strategy ?? "park",
+  drain: options.drain ?? "on",
+  trace: options.trace === undefined ? undefined : harmless(options.trace),
+  shutdownHook: options.shutdownHook,
+  onLost: options.onLost
+})
+
+// --- internal ---
+
+const timeOf = (options: SwarmOptions, option: Durations): number =>
+  millisOf(option, options[option] ?? defaultDurations[option])
+
+// Whoever only looks on ends no round.
+const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace): void => {
+  try {
+    trace(event)
+  } catch {
+    // It is theirs.
+  }
+}

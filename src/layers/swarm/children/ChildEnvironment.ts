@@ -1,0 +1,71 @@
+/**
+ * What a process that is to become a member finds in its environment.
+ */
+import type { RegionInfo } from "../../../services/CxlMemory.ts"
+
+export const variables = {
+  region: "RINGFENCE_REGION",
+  path: "RINGFENCE_PATH",
+  name: "RINGFENCE_NAME",
+  invitation: "RINGFENCE_INVITATION",
+  incarnation: "RINGFENCE_INCARNATION",
+  standby: "RINGFENCE_STANDBY",
+  /** The lifeline's file descriptor, and what is said over it first. */
+  lifeline: "RINGFENCE_LIFELINE"
+} as const
+
+/** What is for one process only, and not for those that it starts. */
+export const ofOneProcess: ReadonlyArray<string> = [
+  variables.invitation,
+  variables.incarnation,
+  variables.lifeline,
+  variables.name,
+  variables.standby
+]
+
+export interface ChildEnvironment {
+  readonly at: { readonly region: string } | { readonly path: string } | undefined
+  readonly name: string | undefined
+  readonly invitation: string | undefined
+  readonly incarnation: number
+  readonly standby: boolean
+  readonly lifeline: string | undefined
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** Where the region is, for whoever attaches to it. */
+export const placeOf = ({ backend, name, path }: RegionInfo): Readonly<Record<string, string>> =>
+  backend === "file" ? { [variables.path]: path } : { [variables.region]: name }
+
+export const environmentOf = (
+  { invitation, name, incarnation, standby }: {
+    readonly name: string
+    readonly invitation: string
+    readonly incarnation: number
+    readonly standby: boolean
+  }
+): Readonly<Record<string, string>> => ({
+  [variables.name]: name,
+  [variables.invitation]: invitation,
+  [variables.incarnation]: String(incarnation),
+  [variables.standby]: String(standby)
+})
+
+export const readEnvironment = (env: Variables): ChildEnvironment => ({
+  at: placeIn(env),
+  name: env[variables.name],
+  invitation: env[variables.invitation],
+  incarnation: Number.parseInt(env[variables.incarnation] ?? "0", 10) || 0,
+  standby: env[variables.standby] === "true",
+  lifeline: env[variables.lifeline]
+})
+
+// --- internal ---
+
+const placeIn = (env: Variables): ChildEnvironment["at"] => {
+  const path = env[variables.path]
+  if (path !== undefined && path !== "") return { path }
+  const region = env[variables.region]
+  return region === undefined || region === "" ? undefined : { region }
+}

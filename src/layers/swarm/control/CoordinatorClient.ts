@@ -1,0 +1,398 @@
+/**
+ * A member's link to whoever coordinates: requests on its own control ring, answers and notices on the coordinator's.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { JoinRefused, type MemberEvent } from "../../../services/Coordinator.ts"
+import type { FrameHeader, OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../../services/Ring.ts"
+import { MessageWriter } from "../../../services/RingEnds.ts"
+import { CoordinatorLost, isSame, type MemberId, showMember } from "../../../services/schema/Member.ts"
+import type { ResolvedOptions } from "../SwarmOptions.ts"
+import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
+import { type Handle, RingConsumer } from "../transport/RingConsumer.ts"
+import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./CoordinatorProtocol.ts"
+import { Membership } from "./Membership.ts"
+import { Pauses } from "./Pauses.ts"
+
+/** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: nobody will. */
+export type LinkState = "up" | "lost" | "over"
+
+/** The end of the changes. */
+type Change = MemberEvent | "end"
+
+type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+
+/** What is told, or how it is made once its number is known. */
+export type Telling = Request | ((number: number) => Request)
+
+/** Room that all but the longest requests find enough. */
+const requestBytes = 1024
+
+export class CoordinatorClient {
+  readonly membership = new Membership()
+  readonly #changes: PubSub.PubSub<Change>
+  readonly self: MemberId
+  readonly #ring: Ring["Service"]
+  readonly #settled: ResolvedOptions
+  readonly #reader: CoordinatorReader
+  readonly #damages = new Pauses()
+  #port: RingReaderPort
+  /** Nothing is heard of the coordinator until its ring is read anew. */
+  #isDeaf = false
+  readonly #control: RingWriterPort
+  readonly #writer: MessageWriter
+  readonly #pending = new Map<number, Pending>()
+  readonly #listeners = new Set<(notice: Notice) => void>()
+  readonly #up = Latch.makeUnsafe(true)
+  readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
+  #source: RingConsumer
+  /**
+   * The coordinator's term as this member knows it: the generation of its ring. Whoever has the ring hears what is asked
+   * only some time later, and says so: what is asked until then is for the one before, and fails with it.
+   */
+  #term: number
+  #state: LinkState = "up"
+  #numbers = 0
+
+  private constructor(
+    ring: Ring["Service"],
+    self: MemberId,
+    settled: ResolvedOptions,
+    opened: {
+      readonly reader: CoordinatorReader
+      readonly port: RingReaderPort
+      readonly control: RingWriterPort
+      readonly writer: MessageWriter
+      readonly changes: PubSub.PubSub<Change>
+    }
+  ) {
+    this.#ring = ring
+    this.self = self
+    this.#settled = settled
+    this.#reader = opened.reader
+    this.#port = opened.port
+    this.#control = opened.control
+    this.#writer = opened.writer
+    this.#changes = opened.changes
+    this.#source = this.#newSource()
+    this.#term = opened.port.generation()
+  }
+
+  static readonly open = Effect.fnUntraced(
+    function*(ring: Ring["Service"], self: MemberId, settled: ResolvedOptions) {
+      const control = yield* ring.openWriter(ringNames.control(self.slot))
+      const name = ringNames.control(self.slot)
+      const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
+      yield* awaitCoordinator(ring, settled)
+      const reader = new CoordinatorReader(ring, yield* Scope.fork(yield* Effect.scope))
+      const port = yield* reader.again
+      const changes = yield* PubSub.unbounded<Change>()
+      const link = new CoordinatorClient(ring, self, settled, { reader, port, control, writer, changes })
+      yield* Effect.forkScoped(Effect.ignore(link.#reading))
+      return link
+    }
+  )
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  /** What changes from now on, until this member is none any more. */
+  get changes(): Stream.Stream<MemberEvent> {
+    return Stream.fromPubSub(this.#changes).pipe(
+      Stream.takeWhile((change) => change !== "end")
+    )
+  }
+
+  /** No change is to come any more. */
+  endChanges(): void {
+    PubSub.endUnsafe(this.#changes, "end")
+  }
+
+  /** Called with each notice, in order, after the membership has taken it in. */
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Takes in what the coordinator has said up to now. */
+  catchUp(): Membership {
+    this.#source.catchUp()
+    return this.membership
+  }
+
+  /** The error that says so, and who it was. */
+  lossBy(reason: CoordinatorLost["reason"]): CoordinatorLost {
+    const { info } = this.membership.lossOf(this.membership.coordinator)
+    return new CoordinatorLost(info === undefined ? { reason } : { reason, coordinator: info })
+  }
+
+  /** Fails when nobody coordinates any more. */
+  get lost(): Effect.Effect<never, CoordinatorLost> {
+    return Deferred.await(this.#over)
+  }
+
+  /** `tell`, when somebody coordinates and nothing has to be waited for in saying it. */
+  offer(telling: Telling): boolean {
+    if (this.#state !== "up" || this.#isDeaf || !this.#control.hasRoom(requestBytes)) return false
+    const number = this.#nextNumber()
+    return this.#writer.offer(this.#framed(number, telling), this.#headerOf(number))
+  }
+
+  /** Asks, and waits for the answer. */
+  request(request: Request): Effect.Effect<Answer, CoordinatorLost> {
+    return Effect.suspend(() => {
+      const pending: Pending = Deferred.makeUnsafe()
+      const answered = Effect.timeoutOrElse(Deferred.await(pending), {
+        duration: this.#settled.answerDeadlineMillis,
+        orElse: () => Effect.fail(this.lossBy("silent"))
+      })
+      const numbered = Effect.flatMap(this.#whenUp, () => {
+        const number = this.#nextNumber()
+        this.#pending.set(number, pending)
+        return Effect.ensuring(
+          Effect.andThen(this.#write(number, request), answered),
+          Effect.sync(() => this.#pending.delete(number))
+        )
+      })
+      return numbered
+    })
+  }
+
+  /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
+  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
+    return Effect.flatMap(this.#whenUp, () => {
+      return this.#write(this.#nextNumber(), telling)
+    })
+  }
+
+  /** The first value of `check` that is not `undefined`, looked for after each notice. */
+  until<A>(check: () => A | undefined): Effect.Effect<A, CoordinatorLost> {
+    const found = Effect.callback<A>((resume) => {
+      const look = () => {
+        const value = check()
+        if (value === undefined) return false
+        resume(Effect.succeed(value))
+        return true
+      }
+      if (look()) return
+      const stop = this.onNotice(() => {
+        if (look()) stop()
+      })
+      return Effect.sync(stop)
+    })
+    return Effect.raceFirst(found, this.lost)
+  }
+
+  /** Waits until the coordinator reads this member's control ring. */
+  get heard(): Effect.Effect<void> {
+    const isRead = () => this.#ring.readers(this.#control.ring).length > 0 ? true : undefined
+    return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
+  }
+
+  /** Waits until whoever writes the coordinator's ring has left it, or is dead. */
+  get ended(): Effect.Effect<void> {
+    return Effect.ignore(this.#ring.waiter.until(() => this.#port.ended() ? true : undefined))
+  }
+
+  /** Looks whether somebody coordinates. What a dead coordinator has said to the end counts first. */
+  look(): void {
+    this.catchUp()
+    if (this.#state !== "up" || !this.#port.ended()) return
+    this.#state = "lost"
+    Latch.closeUnsafe(this.#up)
+    this.#publishGone()
+  }
+
+  /** Nobody has taken over. */
+  giveUp(): void {
+    if (this.#state !== "lost") return
+    this.#state = "over"
+    this.#failPending("died")
+    Deferred.doneUnsafe(this.#over, Effect.fail(this.lossBy("died")))
+    Latch.openUnsafe(this.#up)
+    this.endChanges()
+  }
+
+  // --- internal ---
+
+  get #whenUp(): Effect.Effect<void, CoordinatorLost> {
+    return Effect.flatMap(
+      this.#up.await,
+      () => this.#state === "over" ? Effect.fail(this.lossBy("died")) : Effect.void
+    )
+  }
+
+  #nextNumber(): number {
+    this.#numbers = (this.#numbers + 1) % numberSpan
+    return this.#numbers
+  }
+
+  #write(number: number, telling: Telling): Effect.Effect<void, CoordinatorLost> {
+    return Effect.suspend(() => this.#writer.send(this.#framed(number, telling), this.#headerOf(number))).pipe(
+      Effect.catch(() => Effect.fail(this.lossBy("silent")))
+    )
+  }
+
+  #framed(number: number, telling: Telling): Uint8Array {
+    const request = typeof telling === "function" ? telling(number) : telling
+    return requestWire.encode({ term: this.#term, number, request })
+  }
+
+  #headerOf(number: number): FrameHeader {
+    return headerOf(frameKind.control, 0, this.self, everybody, number)
+  }
+
+  // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring. A takeover
+  // may be among it, so that whoever writes the ring now is the one to ask.
+  readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
+    Effect.andThen(Effect.suspend(() => this.#port.evicted() === undefined ? this.#readAnew : this.#rejoined)),
+    Effect.andThen(Effect.suspend(() => {
+      this.#term = this.#port.generation()
+      this.#source = this.#newSource()
+      this.#isDeaf = false
+      this.#failPending("silent")
+      this.#isUp()
+      return Effect.forkScoped(Effect.ignore(this.#resync))
+    })),
+    Effect.forever
+  )
+
+  readonly #rejoined: Effect.Effect<void> = Effect.sync(() => this.#port.rejoin())
+
+  // A damaged ring may be damaged again, and everything in it: so each further look at it waits longer. What is asked in
+  // the meantime waits, and is not refused over and over.
+  readonly #readAnew: Effect.Effect<void> = Effect.clockWith((clock) => {
+    const pauseMillis = this.#damages.after(clock.currentTimeMillisUnsafe())
+    if (this.#state === "up") Latch.closeUnsafe(this.#up)
+    this.#isDeaf = true
+    return Effect.logWarning(
+      `member ${showMember(this.self)}: the coordinator's ring is damaged: ${this.#port.damage()}. It is read anew`
+    ).pipe(
+      Effect.andThen(Effect.sleep(pauseMillis)),
+      Effect.andThen(Effect.suspend(() => this.#reader.again)),
+      Effect.map((port) => {
+        this.#port = port
+      }),
+      Effect.catch(() => this.#readAnew)
+    )
+  })
+
+  readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
+    const schedule = Schedule.spaced(this.#settled.livenessIntervalMillis)
+    const asked = Effect.suspend(() => this.request({ _tag: "Resync" }))
+    return Effect.map(
+      Effect.retry(asked, { while: ({ reason }) => reason !== "died", schedule }),
+      () => this.#publish({ _tag: "Resynced", epoch: this.membership.epoch })
+    )
+  })
+
+  #newSource(): RingConsumer {
+    const take: Handle = ({ correlation, payload, sender }) => {
+      if (!isFor(correlation, sender, this.self)) return undefined
+      const notice = noticeWire.decode(payload)
+      if (notice !== undefined) this.#take(notice)
+      return undefined
+    }
+    return new RingConsumer(this.#port, take, this.#ring.waiter)
+  }
+
+  #take(notice: Notice): void {
+    if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
+    // Some see that the old one is gone before they hear of the new one, some do not.
+    if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
+    if (notice._tag === "TookOver") this.#tookOver(notice.term)
+    const event = this.membership.apply(notice)
+    if (event !== undefined) this.#publish(event)
+    for (const listener of this.#listeners) listener(notice)
+  }
+
+  #answered(number: number, answer: Answer): void {
+    const pending = this.#pending.get(number)
+    if (answer._tag === "Membership") this.membership.restore(answer.state)
+    if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
+  }
+
+  #tookOver(term: number): void {
+    if (term !== this.#term) {
+      this.#term = term
+      this.#failPending("replaced")
+    }
+    this.#isUp()
+  }
+
+  #isUp(): void {
+    if (this.#state === "over") return
+    this.#state = "up"
+    Latch.openUnsafe(this.#up)
+  }
+
+  #publishGone(): void {
+    this.#publish({ _tag: "CoordinatorGone", coordinator: this.membership.coordinator })
+  }
+
+  #publish(event: MemberEvent): void {
+    PubSub.publishUnsafe(this.#changes, event)
+  }
+
+  #failPending(reason: CoordinatorLost["reason"]): void {
+    // Who asks again at once is not meant.
+    const failing = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(this.lossBy(reason)))
+    for (const listener of this.#lossListeners) listener(reason)
+  }
+
+  readonly #lossListeners = new Set<(reason: CoordinatorLost["reason"]) => void>()
+
+  /** Called when what was asked for may never be answered. */
+  onLoss(listener: (reason: CoordinatorLost["reason"]) => void): void {
+    this.#lossListeners.add(listener)
+  }
+
+  /** True while this process's own member coordinates. */
+  get coordinates(): boolean {
+    return isSame(this.membership.coordinator, this.self)
+  }
+}
+
+/** The reader of the coordinator's ring: one at a time, in a scope that outlives the member's farewell. */
+class CoordinatorReader {
+  readonly #ring: Ring["Service"]
+  readonly #scope: Scope.Scope
+  #current: Scope.Closeable | undefined
+
+  constructor(ring: Ring["Service"], scope: Scope.Scope) {
+    this.#ring = ring
+    this.#scope = scope
+  }
+
+  /** The place of the one before is free by then. */
+  readonly again: Effect.Effect<RingReaderPort, OpenRingError> = Effect.uninterruptible(Effect.suspend(() => {
+    const before = this.#current
+    return Effect.gen({ self: this }, function*() {
+      if (before !== undefined) yield* Scope.close(before, Exit.void)
+      this.#current = yield* Scope.fork(this.#scope)
+      return yield* Scope.provide(this.#ring.openReader(ringNames.coordinator), this.#current)
+    })
+  }))
+}
+
+const awaitCoordinator = (ring: Ring["Service"], { joinDeadlineMillis }: ResolvedOptions) => {
+  const isWritten = Effect.map(
+    ring.rings,
+    (rings) => rings.some(({ name, written }) => written && name === ringNames.coordinator)
+  )
+  const written = ring.waiter.until(() => Effect.runSync(isWritten) ? true : undefined)
+  const refused = () => Effect.fail(new JoinRefused({ reason: "noCoordinator" }))
+  return written.pipe(
+    Effect.catch(refused),
+    Effect.timeoutOrElse({ duration: joinDeadlineMillis, orElse: refused })
+  )
+}

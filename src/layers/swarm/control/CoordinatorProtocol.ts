@@ -1,0 +1,153 @@
+/**
+ * What members and their coordinator say to each other. Every message is decoded by its Schema before anything believes it.
+ */
+import * as SchemaBinary from "effect/encoding/SchemaBinary"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import * as SchemaAST from "effect/SchemaAST"
+import { BarrierMode, Exemption } from "../../../services/Barrier.ts"
+import { DrainTarget } from "../../../services/Ring.ts"
+import { DepartureReason, MemberId, MemberInfo } from "../../../services/schema/Member.ts"
+
+const Names = Schema.Array(Schema.Struct({ name: Schema.String, member: MemberId }))
+
+/** Everything that the membership is, as a new member or one that missed something gets it. */
+export const MembershipState = Schema.Struct({
+  epoch: Schema.Int,
+  coordinator: MemberId,
+  members: Schema.Array(MemberInfo),
+  names: Names,
+  groups: Names,
+  suspects: Schema.Array(MemberId)
+})
+export type MembershipState = typeof MembershipState.Type
+
+/** An arrival at a barrier: what its sender had written when it arrived. */
+export const Arrival = Schema.Struct({
+  name: Schema.String,
+  group: Schema.String,
+  mode: BarrierMode,
+  /** Version of the membership that the sender knew. */
+  epoch: Schema.Int,
+  /** Numbers the arrivals of one member. */
+  attempt: Schema.Int,
+  /** Counts the fibers that joined this arrival later. */
+  amendment: Schema.Int,
+  deadlineMillis: Schema.Number,
+  drainTargets: Schema.Array(DrainTarget),
+  /** Rings whose handlers the arriving fibers are in. */
+  exempt: Schema.Array(Schema.Int)
+})
+export type Arrival = typeof Arrival.Type
+
+/** From a member to the coordinator. */
+export const Request = Schema.TaggedUnion({
+  Join: { member: MemberInfo, coordinates: Schema.Boolean, invitation: Schema.String },
+  /** Its readers are attached to the rings of the one who is being admitted by that ticket. */
+  Attached: { ticket: Schema.Int },
+  /** Whoever comes with what hashes to this may come in, once, within that time. */
+  Invite: { digest: Schema.String, lifeMillis: Schema.Number },
+  Uninvite: { digest: Schema.String },
+  /** A process ended: see who lives. */
+  Look: {},
+  /** It missed notices and wants the whole state again. */
+  Resync: {},
+  Leave: {},
+  ReadyToShutDown: {},
+  Publish: { name: Schema.String },
+  Unpublish: { name: Schema.String },
+  JoinGroup: { group: Schema.String },
+  LeaveGroup: { group: Schema.String },
+  Arrive: { arrival: Arrival },
+  /** `stay` when other fibers of the same arrival go on waiting: then it is only asked who is absent. */
+  Withdraw: { attempt: Schema.Int, stay: Schema.Boolean }
+})
+export type Request = typeof Request.Type
+
+/** A request on its way: for a coordinator of one term only, so that its successor does not answer for it. */
+export const RequestFrame = Schema.Struct({ term: Schema.Int, number: Schema.Int, request: Request })
+export type RequestFrame = typeof RequestFrame.Type
+
+/** The answer to one request of one member. */
+export const Answer = Schema.TaggedUnion({
+  Done: {},
+  /** `reason` is one of the literals of the error that the request can fail with. */
+  Refused: { reason: Schema.String, detail: Schema.String },
+  Mismatch: { asked: BarrierMode, round: BarrierMode },
+  /** A withdrawal was granted: the arrival does not count. */
+  Withdrawn: { absent: Schema.Array(MemberId) },
+  Membership: { state: MembershipState }
+})
+export type Answer = typeof Answer.Type
+
+/** From the coordinator to its members. */
+export const Notice = Schema.TaggedUnion({
+  Answered: { number: Schema.Int, answer: Answer },
+  /** Somebody joins: attach readers to its rings and say so. */
+  Admitting: { ticket: Schema.Int, member: MemberInfo },
+  /** With the digest of the invitation by which it came, or nothing. */
+  Admitted: { epoch: Schema.Int, member: MemberInfo, invitation: Schema.String },
+  Departed: { epoch: Schema.Int, member: MemberId, reason: DepartureReason },
+  Named: { name: Schema.String, member: MemberId },
+  Unnamed: { name: Schema.String, member: MemberId },
+  GroupJoined: { group: Schema.String, member: MemberId },
+  GroupLeft: { group: Schema.String, member: MemberId },
+  Suspected: { suspects: Schema.Array(MemberId) },
+  /** A round is over. Those who arrived are listed with the last of their amendments that counts. */
+  Released: {
+    round: Schema.Int,
+    name: Schema.String,
+    group: Schema.String,
+    mode: BarrierMode,
+    arrivals: Schema.Array(
+      Schema.Struct({ member: MemberId, attempt: Schema.Int, amendment: Schema.Int })
+    ),
+    departed: Schema.Array(MemberId),
+    withdrawn: Schema.Array(MemberId),
+    targets: Schema.Array(DrainTarget),
+    exempt: Schema.Array(Exemption),
+    /** False when draining is switched off: then nobody waits. */
+    drain: Schema.Boolean
+  },
+  /** A round cannot be what it promises: part of a stream was lost at the coordinator. */
+  Broken: {
+    name: Schema.String,
+    group: Schema.String,
+    arrivals: Schema.Array(Schema.Struct({ member: MemberId, attempt: Schema.Int })),
+    ring: Schema.Int,
+    from: Schema.Number,
+    to: Schema.Number
+  },
+  /** A standby coordinates now, for that term. */
+  TookOver: { term: Schema.Int, state: MembershipState },
+  ShutDown: {},
+  /** Says nothing: whoever does not read it is suspect. */
+  Heartbeat: {}
+})
+export type Notice = typeof Notice.Type
+export type Released = Extract<Notice, { readonly _tag: "Released" }>
+
+/** Encodes and decodes one kind of control message. What does not decode is `undefined`. */
+export interface Wire<A> {
+  readonly encode: (value: A) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => A | undefined
+}
+
+const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
+  const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
+  // Compiled where it may be: every barrier waits for what is encoded and decoded here.
+  for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
+  const encode = Schema.encodeSync(codec)
+  const decode = Schema.decodeUnknownExit(codec)
+  return {
+    encode: (value) => encode(value) as Uint8Array,
+    decode: (bytes) => {
+      const decoded = decode(bytes)
+      return Exit.isSuccess(decoded) ? decoded.value : undefined
+    }
+  }
+}
+
+export const requestWire: Wire<RequestFrame> = wireOf(RequestFrame)
+export const noticeWire: Wire<Notice> = wireOf(Notice)

@@ -1,0 +1,33 @@
+/**
+ * InvitationTable as the coordinator knows them: by what they hash to, and until when. It never learns an invitation before
+ * somebody comes in by it.
+ */
+import { createHash, randomBytes } from "node:crypto"
+
+/** What stands for an invitation where others can read it. */
+export const digestOf = (invitation: string): string => createHash("sha256").update(invitation).digest("base64url")
+
+/** 256 bits that nobody guesses. */
+export const freshInvitation = (): string => randomBytes(32).toString("base64url")
+
+export class InvitationTable {
+  /** By digest: when it expires. */
+  readonly #open = new Map<string, number>()
+
+  issue(digest: string, untilMillis: number, nowMillis: number): void {
+    for (const [old, until] of this.#open) if (until <= nowMillis) this.#open.delete(old)
+    this.#open.set(digest, untilMillis)
+  }
+
+  cancel(digest: string): void {
+    this.#open.delete(digest)
+  }
+
+  /** Uses the invitation up. Its digest, or `undefined` when it is unknown, cancelled, used or expired. */
+  redeem(invitation: string, nowMillis: number): string | undefined {
+    const digest = digestOf(invitation)
+    const until = this.#open.get(digest)
+    this.#open.delete(digest)
+    return until !== undefined && until > nowMillis ? digest : undefined
+  }
+}

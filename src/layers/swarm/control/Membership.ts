@@ -1,0 +1,135 @@
+/**
+ * The membership as one process knows it: members, names and groups, moved on by the coordinator's notices alone.
+ */
+import type { MemberEvent } from "../../../services/Coordinator.ts"
+import { isSame, MemberGone, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
+import type { MembershipState, Notice } from "./CoordinatorProtocol.ts"
+
+/** The group that has every member. */
+export const allMembers = "all"
+
+const nobody: MemberId = { slot: -1, generation: 0 }
+
+export class Membership {
+  epoch = 0
+  coordinator: MemberId = nobody
+  #suspects: ReadonlyArray<MemberId> = []
+  readonly #members = new Map<number, MemberInfo>()
+  /** By slot: the last one that was a member there and is none any more. */
+  readonly #departed = new Map<number, MemberInfo>()
+  readonly #names = new Map<string, MemberId>()
+  readonly #groups = new Map<string, Map<number, MemberId>>()
+
+  get members(): ReadonlyArray<MemberInfo> {
+    return [...this.#members.values()]
+  }
+
+  find(member: MemberId): MemberInfo | undefined {
+    const found = this.#members.get(member.slot)
+    return found !== undefined && isSame(found.id, member) ? found : undefined
+  }
+
+  resolve(name: string): MemberInfo | undefined {
+    const id = this.#names.get(name)
+    return id === undefined ? undefined : this.find(id)
+  }
+
+  group(group: string): ReadonlyArray<MemberInfo> {
+    if (group === allMembers) return this.members
+    return [...this.#groups.get(group)?.values() ?? []].flatMap((id) => this.find(id) ?? [])
+  }
+
+  get suspects(): ReadonlyArray<MemberInfo> {
+    return this.#suspects.flatMap((id) => this.find(id) ?? [])
+  }
+
+  /** The error that this member is none any more, with what is known of it. */
+  lossOf(member: MemberId): MemberGone {
+    const known = this.find(member) ?? this.#departed.get(member.slot)
+    return new MemberGone(known !== undefined && isSame(known.id, member) ? { member, info: known } : { member })
+  }
+
+  /** Names that a member has published. */
+  namesOf(member: MemberId): ReadonlyArray<string> {
+    return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
+  }
+
+  get state(): MembershipState {
+    const { coordinator, epoch, members } = this
+    const names = [...this.#names].map(([name, member]) => ({ name, member }))
+    const groups = [...this.#groups].flatMap(([name, ids]) => [...ids.values()].map((member) => ({ name, member })))
+    const suspects = this.suspects.map(({ id }) => id)
+    return { epoch, coordinator, members, names, groups, suspects }
+  }
+
+  /** Replaces all that is known. */
+  restore({ coordinator, epoch, groups, members, names, suspects }: MembershipState): void {
+    this.epoch = epoch
+    this.coordinator = coordinator
+    this.#suspects = suspects
+    for (const [slot, member] of this.#members) this.#departed.set(slot, member)
+    this.#members.clear()
+    this.#names.clear()
+    this.#groups.clear()
+    for (const member of members) this.#members.set(member.id.slot, member)
+    for (const { member, name } of names) this.#names.set(name, member)
+    for (const { member, name } of groups) this.#join(name, member)
+  }
+
+  /** Takes a notice in. What it changed, if it is one about the membership. */
+  apply(notice: Notice): MemberEvent | undefined {
+    switch (notice._tag) {
+      case "Admitted": {
+        this.epoch = notice.epoch
+        this.#members.set(notice.member.id.slot, notice.member)
+        return { _tag: "Joined", epoch: notice.epoch, member: notice.member }
+      }
+      case "Departed": {
+        const member = this.find(notice.member)
+        if (member === undefined) return undefined
+        this.epoch = notice.epoch
+        this.#remove(notice.member)
+        return { _tag: "Departed", epoch: notice.epoch, member, reason: notice.reason }
+      }
+      case "Named": {
+        this.#names.set(notice.name, notice.member)
+        return { _tag: "NamePublished", name: notice.name, member: notice.member }
+      }
+      case "Unnamed": {
+        this.#names.delete(notice.name)
+        return { _tag: "NameUnpublished", name: notice.name, member: notice.member }
+      }
+      case "GroupJoined": {
+        this.#join(notice.group, notice.member)
+        return { _tag: "GroupJoined", group: notice.group, member: notice.member }
+      }
+      case "GroupLeft": {
+        this.#groups.get(notice.group)?.delete(notice.member.slot)
+        return { _tag: "GroupLeft", group: notice.group, member: notice.member }
+      }
+      case "Suspected": {
+        this.#suspects = notice.suspects
+        return { _tag: "SuspectsChanged", suspects: this.suspects }
+      }
+      case "TookOver": {
+        this.restore(notice.state)
+        return { _tag: "CoordinatorChanged", coordinator: notice.state.coordinator }
+      }
+      default:
+        return undefined
+    }
+  }
+
+  #join(group: string, member: MemberId): void {
+    const ids = this.#groups.get(group) ?? new Map<number, MemberId>()
+    this.#groups.set(group, ids.set(member.slot, member))
+  }
+
+  #remove(member: MemberId): void {
+    const known = this.find(member)
+    if (known !== undefined) this.#departed.set(member.slot, known)
+    this.#members.delete(member.slot)
+    for (const name of this.namesOf(member)) this.#names.delete(name)
+    for (const ids of this.#groups.values()) ids.delete(member.slot)
+  }
+}

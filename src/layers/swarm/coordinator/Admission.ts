@@ -1,0 +1,132 @@
+/**
+ * Letting members in, one after the other: a member is one when everybody reads its rings and it reads theirs.
+ *
+ * Who does not attach in time (stopped, or busy beyond measure) must not stop the joining: after a while the next one
+ * has its turn, and the one before comes again, until its own deadline has passed.
+ */
+import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
+import { isSame } from "../../../services/schema/Member.ts"
+
+interface Candidate {
+  readonly member: MemberInfo
+  readonly askedMillis: number
+  /** By slot: who reads its rings. What is attached once stays so, whatever turn it is. */
+  readonly attached: Map<number, MemberId>
+  /** Numbers its turns: who is attached says to which. */
+  readonly tickets: Array<number>
+}
+
+interface Turn {
+  readonly candidate: Candidate
+  readonly ticket: number
+  readonly beganMillis: number
+}
+
+export interface AdmissionHost {
+  /** The coordinator: the first one in. */
+  readonly self: MemberId
+  readonly members: () => ReadonlyArray<MemberInfo>
+  readonly nowMillis: () => number
+  /** How long a candidate is tried for in all, and how long one turn lasts. */
+  readonly deadlineMillis: number
+  readonly turnMillis: number
+  /** Tells everybody to attach. */
+  readonly begin: (ticket: number, member: MemberInfo) => void
+  readonly admit: (member: MemberInfo) => void
+  readonly refuse: (member: MemberInfo, reason: "deadline" | "shuttingDown") => void
+}
+
+export class Admission {
+  readonly #host: AdmissionHost
+  readonly #queue: Array<Candidate> = []
+  #turn: Turn | undefined
+  #tickets = 0
+
+  constructor(host: AdmissionHost) {
+    this.#host = host
+  }
+
+  /** Does nothing when it is waiting already. */
+  ask(member: MemberInfo): void {
+    if (this.#all.some((candidate) => isSame(candidate.member.id, member.id))) return
+    this.#queue.push({ member, askedMillis: this.#host.nowMillis(), attached: new Map(), tickets: [] })
+    this.#next()
+  }
+
+  attached(from: MemberId, ticket: number): void {
+    const candidate = this.#all.find(({ tickets }) => tickets.includes(ticket))
+    if (candidate === undefined) return
+    // The candidate itself attaches to those who were members at that turn.
+    if (isSame(from, candidate.member.id) && ticket !== candidate.tickets.at(-1)) return
+    candidate.attached.set(from.slot, from)
+    this.#lookAt()
+  }
+
+  /** A dead candidate is not let in, and one that is no member any more is not waited for. */
+  gone(member: MemberId): void {
+    this.#drop((candidate) => isSame(candidate.member.id, member))
+    this.#lookAt()
+  }
+
+  /** Candidates, for whoever looks after their life. */
+  get candidates(): ReadonlyArray<MemberInfo> {
+    return this.#all.map(({ member }) => member)
+  }
+
+  /** Ends what took too long. */
+  expire(): void {
+    const nowMillis = this.#host.nowMillis()
+    const isLate = ({ askedMillis }: Candidate) => nowMillis - askedMillis >= this.#host.deadlineMillis
+    for (const { member } of this.#drop(isLate)) this.#host.refuse(member, "deadline")
+    if (this.#turn !== undefined && nowMillis - this.#turn.beganMillis >= this.#host.turnMillis) {
+      this.#queue.push(this.#turn.candidate)
+      this.#turn = undefined
+    }
+    this.#next()
+  }
+
+  /** Nobody comes in any more. */
+  close(): void {
+    for (const { member } of this.#drop(() => true)) this.#host.refuse(member, "shuttingDown")
+  }
+
+  // --- internal ---
+
+  get #all(): ReadonlyArray<Candidate> {
+    return this.#turn === undefined ? this.#queue : [this.#turn.candidate, ...this.#queue]
+  }
+
+  #drop(which: (candidate: Candidate) => boolean): ReadonlyArray<Candidate> {
+    const dropped = this.#all.filter(which)
+    const kept = this.#queue.filter((candidate) => !dropped.includes(candidate))
+    this.#queue.splice(0, this.#queue.length, ...kept)
+    if (this.#turn !== undefined && dropped.includes(this.#turn.candidate)) this.#turn = undefined
+    return dropped
+  }
+
+  #next(): void {
+    if (this.#turn !== undefined) return
+    const isFirst = this.#host.members().length === 0
+    const next = isFirst ? this.#queue.findIndex(({ member }) => isSame(member.id, this.#host.self)) : 0
+    const [candidate] = next < 0 ? [] : this.#queue.splice(next, 1)
+    if (candidate === undefined) return
+    const ticket = ++this.#tickets
+    candidate.tickets.push(ticket)
+    candidate.attached.delete(candidate.member.id.slot)
+    this.#turn = { candidate, ticket, beganMillis: this.#host.nowMillis() }
+    this.#host.begin(ticket, candidate.member)
+  }
+
+  #lookAt(): void {
+    if (this.#turn === undefined) return this.#next()
+    const { attached, member } = this.#turn.candidate
+    const isAttached = ({ id }: MemberInfo) => {
+      const found = attached.get(id.slot)
+      return found !== undefined && isSame(found, id)
+    }
+    if (![...this.#host.members(), member].every(isAttached)) return
+    this.#turn = undefined
+    this.#host.admit(member)
+    this.#next()
+  }
+}

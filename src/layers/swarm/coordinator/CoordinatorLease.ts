@@ -1,0 +1,45 @@
+/**
+ * The coordinator's office in one process: vacant, or held until it is given up. A member leaves before it gives the
+ * office up: whoever else would answer?
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { OpenRingError } from "../../../services/Ring.ts"
+import { CoordinatorServer, type CoordinatorServerOptions } from "./CoordinatorServer.ts"
+
+export class CoordinatorLease {
+  #held: { readonly presiding: CoordinatorServer; readonly scope: Scope.Closeable } | undefined
+
+  private constructor() {}
+
+  /** Given up with the scope, if not before. */
+  static readonly make: Effect.Effect<CoordinatorLease, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.sync(() => new CoordinatorLease()),
+    (office) => office.resign
+  )
+
+  get presiding(): CoordinatorServer | undefined {
+    return this.#held?.presiding
+  }
+
+  /** Fails with `RingUnavailable` when somebody else holds it. */
+  take(options: CoordinatorServerOptions): Effect.Effect<void, OpenRingError> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen({ self: this }, function*() {
+        const scope = yield* Scope.make()
+        const presiding = yield* restore(Scope.provide(CoordinatorServer.open(options), scope)).pipe(
+          Effect.onError(() => Scope.close(scope, Exit.void))
+        )
+        this.#held = { presiding, scope }
+        presiding.look()
+      })
+    )
+  }
+
+  readonly resign: Effect.Effect<void> = Effect.suspend(() => {
+    const held = this.#held
+    this.#held = undefined
+    return held === undefined ? Effect.void : Scope.close(held.scope, Exit.void)
+  })
+}

@@ -1,0 +1,405 @@
+/**
+ * What the coordinating member does: lets members in and out, keeps names and groups, and releases the rounds.
+ *
+ * Its ring is the coordinator's office: the region lets one process write it at a time, and each writer is a new
+ * generation, which is the coordinator's term. So there are never two, and a dead one's successor is told from it.
+ */
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import type * as Scope from "effect/Scope"
+import type { FrameHeader, Ring, RingWriterPort } from "../../../services/Ring.ts"
+import { partsOf } from "../../../services/RingEnds.ts"
+import { isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
+import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
+import { type Answer, type Notice, noticeWire, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
+import { InvitationTable } from "../control/InvitationTable.ts"
+import { allMembers, Membership } from "../control/Membership.ts"
+import type { ResolvedOptions } from "../SwarmOptions.ts"
+import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
+import type { Mesh } from "../transport/Mesh.ts"
+import { type Message, RingConsumer } from "../transport/RingConsumer.ts"
+import { Admission } from "./Admission.ts"
+import { SuspectDetector } from "./SuspectDetector.ts"
+
+export interface CoordinatorServerOptions {
+  readonly ring: Ring["Service"]
+  readonly mesh: Mesh
+  readonly settled: ResolvedOptions
+  /** The membership to begin with: a standby's own copy, or nothing. */
+  readonly membership: Membership | undefined
+}
+
+type Start = (key: string, effect: Effect.Effect<void>) => void
+
+export class CoordinatorServer {
+  readonly #options: CoordinatorServerOptions
+  readonly #writer: RingWriterPort
+  readonly #membership = new Membership()
+  readonly #admission: Admission
+  readonly #rounds: BarrierServer
+  readonly #fibers: FiberMap.FiberMap<string, void, unknown>
+  readonly #start: Start
+  readonly #clock: Clock.Clock
+  readonly #leaving = new Set<number>()
+  readonly #invitations = new InvitationTable()
+  readonly #suspects: SuspectDetector
+  readonly #control = new Map<string, RingConsumer>()
+  #openings = -1
+  #shuttingDown = false
+  #hookFailure: Cause.Cause<never> | undefined
+
+  private constructor(
+    options: CoordinatorServerOptions,
+    opened: {
+      readonly writer: RingWriterPort
+      readonly fibers: FiberMap.FiberMap<string, void, unknown>
+      readonly start: Start
+      readonly clock: Clock.Clock
+    }
+  ) {
+    this.#options = options
+    this.#writer = opened.writer
+    this.#fibers = opened.fibers
+    this.#start = opened.start
+    this.#clock = opened.clock
+    if (options.membership !== undefined) this.#membership.restore(options.membership.state)
+    this.#membership.coordinator = options.mesh.self
+    this.#suspects = new SuspectDetector(options.settled.suspectAfterMillis)
+    this.#admission = new Admission({
+      self: options.mesh.self,
+      members: () => this.#membership.members,
+      nowMillis: () => this.#nowMillis,
+      deadlineMillis: options.settled.joinDeadlineMillis,
+      turnMillis: options.settled.joinTurnMillis,
+      begin: (ticket, member) => this.#beginAdmission(ticket, member),
+      admit: (member) => this.#admit(member),
+      refuse: (member, reason) => this.#refuseJoin(member, reason)
+    })
+    this.#rounds = new BarrierServer({
+      membership: this.#membership,
+      mesh: options.mesh,
+      ring: options.ring,
+      settled: options.settled,
+      notify: (notice) => this.#notify(notice),
+      start: (round, draining) => this.#start(`round ${round}`, draining),
+      stop: (round) => this.#start(`round ${round}`, Effect.void),
+      isLeaving: ({ slot }) => this.#leaving.has(slot)
+    })
+  }
+
+  /** Takes the office, if nobody holds it, and presides until the scope closes. */
+  static readonly open = Effect.fnUntraced(function*(options: CoordinatorServerOptions) {
+    const writer = yield* options.ring.openWriter(ringNames.coordinator)
+    const fibers = yield* FiberMap.make<string, void, unknown>()
+    const start = yield* FiberMap.runtime(fibers)<never>()
+    const clock = yield* Clock.Clock
+    const presiding = new CoordinatorServer(options, {
+      writer,
+      fibers,
+      start: (key, effect) => void start(key, effect),
+      clock
+    })
+    yield* presiding.#listen
+    if (options.membership !== undefined) {
+      presiding.#notify({ _tag: "TookOver", state: presiding.#membership.state, term: writer.generation })
+      // The predecessor is a member still, and whoever died with it.
+      presiding.#endDead()
+    }
+    yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
+    return presiding
+  })
+
+  get membership(): Membership {
+    return this.#membership
+  }
+
+  /** Why the hook that runs before all shut down did not do what it should, if it did not. */
+  get hookFailure(): Cause.Cause<never> | undefined {
+    return this.#hookFailure
+  }
+
+  /** Somebody waits to be let in. */
+  get isAdmitting(): boolean {
+    return this.#admission.candidates.length > 0
+  }
+
+  /** Looks after the life of all members. */
+  look(): void {
+    this.#endDead()
+    this.#admission.expire()
+    this.#lookForSuspects()
+    this.#heartbeat()
+  }
+
+  // --- internal ---
+
+  get #nowMillis(): number {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  // One whose requests are being taken in is dead only after the last of them.
+  #endDead(): void {
+    for (const { id } of [...this.#membership.members, ...this.#admission.candidates]) {
+      if (this.#control.get(ringNames.control(id.slot))?.isCatchingUp === true) continue
+      if (!this.#options.ring.isAlive(id.slot, id.generation)) this.#died(id)
+    }
+  }
+
+  // A member's control ring is read from the moment it is there, and stays read: its slot's next member goes on in it.
+  get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
+    const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
+    return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
+  }
+
+  readonly #listen = Effect.suspend(() => {
+    this.#openings = this.#options.ring.openings()
+    return Effect.flatMap(this.#options.ring.rings, (rings) =>
+      Effect.forEach(
+        rings.filter(({ name }) => name.startsWith("control/") && !this.#control.has(name)),
+        ({ name }) => Effect.catch(this.#listenTo(name), (error) => this.#deafTo(name, error)),
+        { discard: true }
+      ))
+  })
+
+  // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
+  #deafTo(name: string, error: unknown): Effect.Effect<void> {
+    this.#openings = -1
+    const { livenessIntervalMillis } = this.#options.settled
+    return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessIntervalMillis))
+  }
+
+  #listenTo(name: string) {
+    return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
+      const source = new RingConsumer(port, (message) => void this.#take(message), this.#options.ring.waiter, {
+        caughtUp: () => this.#rounds.completeRounds()
+      })
+      this.#control.set(name, source)
+      return FiberMap.run(this.#fibers, name, source.runAtOnce)
+    })
+  }
+
+  #take({ correlation, payload, sender, senderGeneration }: Message): void {
+    const frame = requestWire.decode(payload)
+    const member = { slot: sender, generation: senderGeneration }
+    if (frame === undefined) return this.#reply(member, numberOf(correlation), malformed)
+    if (frame.term !== this.#writer.generation) return
+    const answer = this.#answer(member, frame.number, frame.request)
+    if (answer !== undefined) this.#reply(member, frame.number, answer)
+  }
+
+  #answer(member: MemberId, number: number, request: Request): Answer | undefined {
+    if (request._tag === "Join") return this.#join(number, { ...request.member, id: member }, request)
+    if (request._tag === "Attached") {
+      this.#admission.attached(member, request.ticket)
+      return undefined
+    }
+    if (request._tag === "Leave") return this.#leave(member)
+    if (this.#membership.find(member) === undefined) return { _tag: "Refused", reason: "notMember", detail: "" }
+    switch (request._tag) {
+      case "Resync":
+        return { _tag: "Membership", state: this.#membership.state }
+      case "Invite":
+        this.#invitations.issue(request.digest, this.#nowMillis + request.lifeMillis, this.#nowMillis)
+        return { _tag: "Done" }
+      case "Uninvite":
+        this.#invitations.cancel(request.digest)
+        return { _tag: "Done" }
+      case "Look":
+        this.#endDead()
+        return { _tag: "Done" }
+      case "ReadyToShutDown":
+        return this.#readyToShutDown(member)
+      case "Publish":
+        return this.#publish(member, request.name)
+      case "Unpublish":
+        return this.#unpublish(member, request.name)
+      case "JoinGroup":
+        return this.#joinGroup(member, request.group)
+      case "LeaveGroup":
+        this.#notify({ _tag: "GroupLeft", group: request.group, member })
+        this.#rounds.leave(member, request.group)
+        return { _tag: "Done" }
+      case "Arrive":
+        return this.#rounds.arrive(member, request.arrival)
+      case "Withdraw":
+        return this.#rounds.withdraw(member, request.attempt, request.stay)
+    }
+  }
+
+  // --- joining and leaving ---
+
+  /** By slot: whoever asked last, by which request and which invitation. */
+  readonly #joins = new Map<number, { readonly number: number; readonly invitation: string }>()
+
+  #join(
+    number: number,
+    member: MemberInfo,
+    { coordinates, invitation }: Extract<Request, { readonly _tag: "Join" }>
+  ): Answer | undefined {
+    // It asks again after a takeover: its admission is known already.
+    if (this.#membership.find(member.id) !== undefined) return { _tag: "Membership", state: this.#membership.state }
+    if (this.#shuttingDown) return refused("shuttingDown")
+    const isUs = isSame(member.id, this.#options.mesh.self)
+    if (coordinates && !isUs) return refused("coordinated")
+    const redeemed = isUs ? "" : this.#redeem(invitation)
+    if (redeemed === undefined) return refused("invitation")
+    // The slot's former member is dead, or its slot would not be another's.
+    const former = this.#membership.members.find(({ id }) => id.slot === member.id.slot)
+    if (former !== undefined) this.#died(former.id)
+    this.#joins.set(member.id.slot, { number, invitation: redeemed })
+    this.#admission.ask(member)
+    return undefined
+  }
+
+  /** What the invitation hashes to; nothing when none is needed. */
+  #redeem(invitation: string): string | undefined {
+    if (invitation !== "") return this.#invitations.redeem(invitation, this.#nowMillis)
+    return this.#options.settled.admission === "open" ? "" : undefined
+  }
+
+  // The membership comes first: whoever joins attaches to all that are in it.
+  #beginAdmission(ticket: number, member: MemberInfo): void {
+    const join = this.#joins.get(member.id.slot)
+    if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Membership", state: this.#membership.state })
+    this.#notify({ _tag: "Admitting", ticket, member })
+  }
+
+  #admit(member: MemberInfo): void {
+    const invitation = this.#joins.get(member.id.slot)?.invitation ?? ""
+    this.#notify({ _tag: "Admitted", epoch: this.#membership.epoch + 1, member, invitation })
+  }
+
+  #refuseJoin(member: MemberInfo, reason: string): void {
+    const join = this.#joins.get(member.id.slot)
+    if (join !== undefined) this.#reply(member.id, join.number, refused(reason))
+  }
+
+  // Whoever gave up joining says so, too.
+  #leave(member: MemberId): Answer {
+    this.#departed(member, "left")
+    return { _tag: "Done" }
+  }
+
+  // What it had said before it died counts: an arrival has targets that are waited for.
+  #died(member: MemberId): void {
+    this.#control.get(ringNames.control(member.slot))?.catchUp()
+    this.#departed(member, "died")
+  }
+
+  #departed(member: MemberId, reason: "left" | "died"): void {
+    if (this.#membership.find(member) !== undefined) {
+      this.#leaving.delete(member.slot)
+      this.#notify({ _tag: "Departed", epoch: this.#membership.epoch + 1, member, reason })
+      this.#rounds.depart(member)
+      this.#shutDownIfReady()
+    }
+    this.#admission.gone(member)
+  }
+
+  // --- shutting down together ---
+
+  #readyToShutDown(member: MemberId): Answer {
+    this.#leaving.add(member.slot)
+    this.#rounds.depart(member)
+    this.#shutDownIfReady()
+    return { _tag: "Done" }
+  }
+
+  // Whatever becomes of the hook: all are told, and the coordinator's own call says why it failed.
+  #shutDownIfReady(): void {
+    const { members } = this.#membership
+    const ready = members.length > 0 && members.every(({ id }) => this.#leaving.has(id.slot))
+    if (!ready || this.#shuttingDown) return
+    this.#shuttingDown = true
+    this.#admission.close()
+    const hook = Effect.exit(this.#options.settled.shutdownHook ?? Effect.void)
+    this.#start(
+      "shutdown",
+      Effect.map(hook, (exit) => {
+        if (Exit.isFailure(exit)) this.#hookFailure = exit.cause
+        this.#notify({ _tag: "ShutDown" })
+      })
+    )
+  }
+
+  // --- names and groups ---
+
+  #publish(member: MemberId, name: string): Answer {
+    if (name === "") return refused("empty")
+    if (name.startsWith(reservedPrefix)) return refused("reserved")
+    // A name that a dead member had is free, whether its death was noticed before or not.
+    if (this.#membership.resolve(name) !== undefined) this.#endDead()
+    if (this.#membership.resolve(name) !== undefined) return refused("taken")
+    this.#notify({ _tag: "Named", name, member })
+    return { _tag: "Done" }
+  }
+
+  #unpublish(member: MemberId, name: string): Answer {
+    const owner = this.#membership.resolve(name)
+    if (owner !== undefined && isSame(owner.id, member)) this.#notify({ _tag: "Unnamed", name, member })
+    return { _tag: "Done" }
+  }
+
+  #joinGroup(member: MemberId, group: string): Answer {
+    if (group === "") return refused("empty")
+    if (group === allMembers || group.startsWith(reservedPrefix)) return refused("reserved")
+    const isIn = this.#membership.group(group).some(({ id }) => isSame(id, member))
+    if (!isIn) this.#notify({ _tag: "GroupJoined", group, member })
+    return { _tag: "Done" }
+  }
+
+  // --- suspects ---
+
+  #lookForSuspects(): void {
+    const { ring } = this.#options
+    const readers = ring.readers(this.#writer.ring)
+    const suspects = this.#suspects.look(this.#membership.members, readers, this.#writer.published(), this.#nowMillis)
+    const known = this.#membership.suspects
+    const same = suspects.length === known.length && known.every(({ id }, i) => isSame(id, suspects[i] as MemberId))
+    if (!same) this.#notify({ _tag: "Suspected", suspects })
+  }
+
+  #heartbeatMillis = 0
+
+  // Without anything to read a stopped member would look like one that has read everything.
+  #heartbeat(): void {
+    if (this.#membership.members.length < 2) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectAfterMillis / 2) return
+    this.#heartbeatMillis = this.#nowMillis
+    this.#notify({ _tag: "Heartbeat" })
+  }
+
+  // --- the coordinator's voice ---
+
+  #reply(member: MemberId, number: number, answer: Answer): void {
+    this.#write({ _tag: "Answered", number, answer }, one(member))
+  }
+
+  #notify(notice: Notice): void {
+    this.#membership.apply(notice)
+    this.#write(notice, everybody)
+  }
+
+  #write(notice: Notice, to: Address): void {
+    const payload = noticeWire.encode(notice)
+    const header = headerOf(frameKind.control, 0, this.#options.mesh.self, to)
+    for (const { flags, part } of partsOf(payload, this.#writer.payloadBytesMax)) {
+      this.#append({ ...header, flags }, part)
+      this.#writer.publish()
+    }
+  }
+
+  // Nobody holds the coordinator up: who is too slow is evicted, and asks for everything again.
+  #append(header: FrameHeader, payload: Uint8Array): void {
+    while (this.#writer.append(header, payload) === undefined) {
+      if (!this.#writer.evictSlowest()) return
+    }
+  }
+}
+
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
+
+const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })

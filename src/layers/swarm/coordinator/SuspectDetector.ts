@@ -1,0 +1,37 @@
+/**
+ * Who lives and does not keep up: a member that does not read the coordinator's ring while there is something to read
+ * is stopped, or busy beyond measure. Nothing follows from it but that others are told.
+ */
+import type { RingReaderState } from "../../../services/Ring.ts"
+import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
+
+interface Progress {
+  readonly read: number
+  readonly sinceMillis: number
+}
+
+export class SuspectDetector {
+  readonly #suspectAfterMillis: number
+  readonly #progress = new Map<number, Progress>()
+
+  constructor(suspectAfterMillis: number) {
+    this.#suspectAfterMillis = suspectAfterMillis
+  }
+
+  /** Looks at how far everybody has read the ring, of which all below `position` is published. */
+  look(
+    members: ReadonlyArray<MemberInfo>,
+    readers: ReadonlyArray<RingReaderState>,
+    position: number,
+    nowMillis: number
+  ): ReadonlyArray<MemberId> {
+    return members.map(({ id }) => id).filter((id) => {
+      // One that was evicted is no reader any more, until it reads again.
+      const read = readers.find(({ process }) => process === id.slot)?.read ?? 0
+      const before = this.#progress.get(id.slot)
+      const progress = read >= position || before?.read !== read ? { read, sinceMillis: nowMillis } : before
+      this.#progress.set(id.slot, progress)
+      return nowMillis - progress.sinceMillis >= this.#suspectAfterMillis
+    })
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What the frames of a swarm's rings are, and whom each is for.
+ */
+import type { FrameHeader } from "../../../services/Ring.ts"
+import type { MemberId } from "../../../services/schema/Member.ts"
+
+/** Kinds of frames; below 16 they are the system's own. */
+export const frameKind = {
+  control: 1,
+  event: 2,
+  request: 3,
+  response: 4,
+  /** From a caller to whoever serves it, about calls that it has made: ahead of its messages and requests. */
+  signal: 5,
+  /** Instead of a response. */
+  refusal: 6
+} as const
+
+/** Whom a frame is for. */
+export type Address =
+  | { readonly _tag: "Everybody" }
+  | { readonly _tag: "Others" }
+  | { readonly _tag: "One"; readonly member: MemberId }
+
+export const everybody: Address = { _tag: "Everybody" }
+export const others: Address = { _tag: "Others" }
+export const one = (member: MemberId): Address => ({ _tag: "One", member })
+
+/** The rings of a member, by the slot it has in the process table: a slot's next member goes on in them. */
+export const ringNames = {
+  /** Read by the coordinator alone. */
+  control: (slot: number) => `control/${slot}`,
+  /** Replies, chunks of streams, interrupts: read by all, never behind a handler. */
+  replies: (slot: number) => `replies/${slot}`,
+  /** Messages and requests: read by all, in the order in which they were sent. */
+  events: (slot: number) => `events/${slot}`,
+  /** Written by whoever coordinates: its generation is the coordinator's term. */
+  coordinator: "coordinator"
+} as const
+
+/** Rings that a swarm of so many members takes, the coordinator's included. */
+export const ringsOfSwarm = (members: number): number => members * 3 + 1
+
+/** Numbers that a frame can carry beside its address. */
+export const numberSpan = 2 ** 24
+
+/** The correlation of a frame: whom it is for and, above that, a number of its own below {@link numberSpan}. */
+export const correlationOf = (to: Address, number = 0): number => number * addressSpan + typeHash(to)
+
+export const numberOf = (correlation: number): number => Math.floor(correlation / addressSpan)
+
+/** True when a frame from `sender` is for `member`. */
+export const isFor = (correlation: number, sender: number, member: MemberId): boolean => {
+  const code = correlation % addressSpan
+  if (code === everybodyCode) return true
+  if (code === othersCode) return sender !== member.slot
+  return code === typeHash(one(member))
+}
+
+/** The header of a frame from this member. */
+export const headerOf = (
+  kind: number,
+  type: number,
+  { generation, slot }: MemberId,
+  to: Address,
+  number = 0
+): FrameHeader => ({
+  kind,
+  flags: 0,
+  type,
+  sender: slot,
+  senderGeneration: generation,
+  correlation: correlationOf(to, number)
+})
+
+// --- internal ---
+
+const everybodyCode = 0
+const othersCode = 1
+const slotSpan = 2048
+// A frame for a slot's former member is not for the next one: the low bits of the generation tell them apart.
+const generationSpan = 2 ** 18
+const addressSpan = slotSpan * generationSpan
+
+const typeHash = (to: Address): number => {
+  if (to._tag === "Everybody") return everybodyCode
+  if (to._tag === "Others") return othersCode
+  return 2 + to.member.slot + slotSpan * (to.member.generation % generationSpan)
+}

@@ -1,0 +1,154 @@
+/**
+ * The application's rings between the members: each writes its own two and reads those of all, its own included.
+ *
+ * A reader, once attached, stays with its slot for good: what a dead member had sent is read to its end, and the slot's
+ * next member goes on in the same ring.
+ */
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Scope from "effect/Scope"
+import type { DrainTarget, OpenRingError, Ring, RingWriterPort, SendError } from "../../../services/Ring.ts"
+import { MessageWriter } from "../../../services/RingEnds.ts"
+import { type MemberId, showMember } from "../../../services/schema/Member.ts"
+import { type Address, frameKind, headerOf, isFor, ringNames } from "./FrameAddress.ts"
+import { type Handle, type InTurn, RingConsumer } from "./RingConsumer.ts"
+
+export interface MeshOptions {
+  readonly roomDeadlineMillis: number
+  readonly messageBytesMax: number
+}
+
+/** What is done with messages and requests, and with replies. */
+export interface MeshHandlers {
+  readonly event: Handle
+  readonly reply: Handle
+}
+
+export class Mesh {
+  readonly self: MemberId
+  readonly #ring: Ring["Service"]
+  readonly #handlers: MeshHandlers
+  readonly #fibers: FiberMap.FiberMap<string, void, unknown>
+  readonly #scope: Scope.Scope
+  readonly #events: RingWriterPort
+  readonly #eventWriter: MessageWriter
+  readonly #replyWriter: MessageWriter
+  readonly #sources = new Map<number, RingConsumer>()
+  readonly #attached = new Set<number>()
+  readonly #rings = new Map<number, number>()
+
+  private constructor(
+    ring: Ring["Service"],
+    self: MemberId,
+    handlers: MeshHandlers,
+    options: MeshOptions,
+    opened: {
+      readonly events: RingWriterPort
+      readonly replies: RingWriterPort
+      readonly fibers: FiberMap.FiberMap<string, void, unknown>
+      readonly scope: Scope.Scope
+    }
+  ) {
+    const { messageBytesMax, roomDeadlineMillis: roomDeadline } = options
+    this.#ring = ring
+    this.self = self
+    this.#handlers = handlers
+    this.#events = opened.events
+    this.#fibers = opened.fibers
+    this.#scope = opened.scope
+    this.#eventWriter = new MessageWriter(opened.events, {
+      name: ringNames.events(self.slot),
+      roomDeadline,
+      messageBytesMax
+    })
+    this.#replyWriter = new MessageWriter(opened.replies, {
+      name: ringNames.replies(self.slot),
+      roomDeadline,
+      messageBytesMax
+    })
+  }
+
+  static readonly open = Effect.fnUntraced(
+    function*(ring: Ring["Service"], self: MemberId, handlers: MeshHandlers, options: MeshOptions) {
+      const events = yield* ring.openWriter(ringNames.events(self.slot))
+      const replies = yield* ring.openWriter(ringNames.replies(self.slot))
+      const fibers = yield* FiberMap.make<string, void, unknown>()
+      // Of its own: a reader of one who joins later must not be gone before this member has left.
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      return new Mesh(ring, self, handlers, options, { events, replies, fibers, scope })
+    }
+  )
+
+  /** Sends a message or a request, in order with all others of this member. */
+  send(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
+    return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
+  }
+
+  /** `send`, if there is room at once. */
+  offer(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): boolean {
+    return this.#eventWriter.offer(payload, headerOf(kind, type, this.self, to, number))
+  }
+
+  /** Sends what must not wait behind a handler. */
+  reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
+    return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))
+  }
+
+  /** What this member has sent up to now. */
+  target(): DrainTarget {
+    const { generation, ring } = this.#events
+    return { ring, generation, position: this.#events.published() }
+  }
+
+  /** The ring of messages that the member in that slot writes. */
+  ringOf(slot: number): number | undefined {
+    return this.#rings.get(slot)
+  }
+
+  /** The reader of a ring of messages, if this member has one. */
+  source(ring: number): RingConsumer | undefined {
+    return this.#sources.get(ring)
+  }
+
+  /** Reads the rings of the member in that slot, from now on. */
+  attach(slot: number): Effect.Effect<void, OpenRingError> {
+    return Effect.suspend(() => {
+      if (this.#attached.has(slot)) return Effect.void
+      this.#attached.add(slot)
+      const events = this.#read(ringNames.events(slot), this.#handlers.event)
+      const replies = this.#read(ringNames.replies(slot), this.#handlers.reply)
+      return Effect.andThen(
+        Effect.map(events, (source) => {
+          this.#sources.set(source.port.ring, source)
+          this.#rings.set(slot, source.port.ring)
+        }),
+        Effect.asVoid(replies)
+      ).pipe(
+        Effect.onError(() => Effect.sync(() => this.#attached.delete(slot))),
+        Scope.provide(this.#scope)
+      )
+    })
+  }
+
+  // It would be silent otherwise until somebody enters a fence, or waits for an answer.
+  #warnOf(name: string, { lost, port }: RingConsumer): Effect.Effect<void> {
+    const why = port.damage() ?? `it was evicted, and lost what lay from ${lost?.from} to ${lost?.to}`
+    return Effect.logWarning(
+      `member ${
+        showMember(this.self)
+      } reads no more of "${name}": ${why}. Fences over it fail with RangeLost, and calls `
+        + "over it are not answered, until this member ends and joins again"
+    )
+  }
+
+  #read(name: string, handle: Handle): Effect.Effect<RingConsumer, OpenRingError, Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
+      const isInTurn: InTurn = ({ correlation, kind, sender }) =>
+        kind === frameKind.event && isFor(correlation, sender, this.self)
+      const source = new RingConsumer(yield* this.#ring.openReader(name), handle, this.#ring.waiter, { isInTurn })
+      yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, this.#warnOf(name, source)))
+      return source
+    })
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What is said to a caller whose request is not answered.
+ */
+import * as SchemaBinary from "effect/encoding/SchemaBinary"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import { MessageTooLarge, RingFull } from "../../../services/Ring.ts"
+import { RefusalReason } from "../../../services/RingRpc.ts"
+
+const CallId = Schema.Union([Schema.Number, Schema.String])
+
+export const Rejection = Schema.TaggedUnion({
+  /** The request as it came: only its sender needs to be able to read it. */
+  Returned: { reason: Schema.Union([RefusalReason, Schema.Literal("unreadable")]), request: Schema.Uint8Array },
+  /** The server stopped while the handler ran. */
+  Closed: { id: CallId },
+  /** There is an answer, or part of one, that cannot be sent. Without an id it was for all calls. */
+  Undelivered: { id: Schema.NullOr(CallId), why: Schema.Union([MessageTooLarge, RingFull]) }
+})
+export type Rejection = typeof Rejection.Type
+
+/** Bytes by which a returned request is longer than the request, at most. */
+export const returnedBytesMax = 64
+
+const codec = SchemaBinary.toCodec(Rejection)
+
+export const encodeRejection = Schema.encodeSync(codec)
+
+const decode = Schema.decodeUnknownExit(codec)
+
+export const decodeRejection = (bytes: Uint8Array): Rejection | undefined => {
+  const decoded = decode(bytes)
+  return Exit.isSuccess(decoded) ? decoded.value : undefined
+}

@@ -1,0 +1,105 @@
+/**
+ * Requests and what comes back: who here serves which service, and who here has called.
+ *
+ * A service is known by the number that stands for its name, a caller by a number of its own that every frame of its
+ * calls carries. So an answer finds its caller without being read.
+ */
+import * as Effect from "effect/Effect"
+import type { MemberId } from "../../../services/schema/Member.ts"
+import { frameKind, isFor, numberOf, numberSpan, one } from "./FrameAddress.ts"
+import type { Mesh } from "./Mesh.ts"
+import { encodeRejection, type Rejection } from "./Rejections.ts"
+import type { Handle, Message } from "./RingConsumer.ts"
+
+/** Takes a frame for which nothing waits: it comes ahead of all handlers, and must keep none of its bytes. */
+export type Take = (message: Message) => void
+
+/** The serving end of a service. */
+export interface Service {
+  /** Takes a request. Its sender's messages wait until it is accepted. */
+  readonly request: Handle
+  /** What a caller says about its calls. */
+  readonly signal: Take
+}
+
+/** The calling end: answers to its number come to it until it is closed. */
+export interface CallerNumber {
+  readonly number: number
+  readonly close: () => void
+}
+
+export class RequestRouter {
+  readonly #self: MemberId
+  readonly #services = new Map<number, Service>()
+  readonly #callers = new Map<number, Take>()
+  #mesh: Mesh | undefined
+  #numbers = 0
+  /** Answers to callers that are no more. */
+  unclaimed = 0
+
+  constructor(self: MemberId) {
+    this.#self = self
+  }
+
+  /** The mesh is opened after its handlers. */
+  set mesh(mesh: Mesh) {
+    this.#mesh = mesh
+  }
+
+  /** Callers and services that are registered. */
+  get registered(): number {
+    return this.#callers.size + this.#services.size
+  }
+
+  /** Serves requests of a type until the returned function is called. `undefined` when another does. */
+  serve(type: number, service: Service): (() => void) | undefined {
+    if (this.#services.has(type)) return undefined
+    this.#services.set(type, service)
+    return () => {
+      if (this.#services.get(type) === service) this.#services.delete(type)
+    }
+  }
+
+  /** A number that no other caller of this member has. */
+  call(take: Take): CallerNumber {
+    do this.#numbers = (this.#numbers + 1) % numberSpan
+    while (this.#callers.has(this.#numbers))
+    const number = this.#numbers
+    this.#callers.set(number, take)
+    return { number, close: () => this.#callers.delete(number) }
+  }
+
+  take(message: Message): Effect.Effect<void> | undefined {
+    if (!isFor(message.correlation, message.sender, this.#self)) return undefined
+    switch (message.kind) {
+      case frameKind.request: {
+        const service = this.#services.get(message.type)
+        return service === undefined ? this.giveBack(message, "unserved") : service.request(message)
+      }
+      case frameKind.signal: {
+        this.#services.get(message.type)?.signal(message)
+        return undefined
+      }
+      case frameKind.response:
+      case frameKind.refusal: {
+        const caller = this.#callers.get(numberOf(message.correlation))
+        if (caller === undefined) this.unclaimed += 1
+        else caller(message)
+        return undefined
+      }
+      default:
+        return undefined
+    }
+  }
+
+  /** Sends a request back to where it came from. */
+  giveBack(
+    { correlation, payload, sender, senderGeneration, type }: Message,
+    reason: Extract<Rejection, { readonly _tag: "Returned" }>["reason"]
+  ): Effect.Effect<void> {
+    const refusal = encodeRejection({ _tag: "Returned", reason, request: payload })
+    const to = one({ slot: sender, generation: senderGeneration })
+    const sent = this.#mesh?.reply(frameKind.refusal, type, to, refusal, numberOf(correlation))
+    return sent === undefined ? Effect.void : Effect.ignore(sent)
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * Reads a ring message by message: the loop that all of a swarm's rings are read by.
+ *
+ * Progress is published here and nowhere else, for every message on every path: whoever handles one only says that its
+ * handler begins and that it has ended.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { RangeLost } from "../../../services/Barrier.ts"
+import type { Waiter } from "../../../services/Lane.ts"
+import type { DrainTarget, Frame, RingReaderPort } from "../../../services/Ring.ts"
+import { Parts } from "../../../services/RingEnds.ts"
+import type { RegionLost } from "../../../services/Sequencer.ts"
+
+/** A whole message. The payload is lent until its handler returns or first waits. */
+export interface Message extends Frame {
+  readonly kind: number
+}
+
+/** What is done with a message. `undefined` when nothing is to be waited for. */
+export type Handle = (message: Message) => Effect.Effect<void> | undefined
+
+/** Says of which messages the handlers run one after the other. Nothing waits for the others once they are taken. */
+export type InTurn = (frame: Frame) => boolean
+
+export interface RingConsumerOptions {
+  /** All are, unless it says otherwise. */
+  readonly isInTurn?: InTurn
+  /** Called when all that was there has been handled at once. */
+  readonly caughtUp?: () => void
+}
+
+/** How far a reader is with what its handlers do. */
+export type Cursor = "delivered" | "handled"
+
+interface Waiting {
+  readonly cursor: Cursor
+  readonly position: number
+  readonly resume: (lost: RangeLost | undefined) => void
+}
+
+/** Messages taken from the ring at once. */
+const framesMax = 64
+
+/** More steps than lie between a message and the first one of its handler. */
+const stepsToHandler = 128
+
+export class RingConsumer {
+  readonly port: RingReaderPort
+  readonly #waiter: Waiter
+  readonly #handle: Handle
+  readonly #isInTurn: InTurn
+  readonly #caughtUp: () => void
+  readonly #waiting = new Set<Waiting>()
+  readonly #parts = new Parts()
+  #delivered: number
+  #handled: number
+  #released: number
+  /** What is below is handled, or is what the running handler handles. */
+  #passed: number
+  #running: Fiber.Fiber<void> | undefined
+  #messages = 0
+  #lost: RangeLost | undefined
+  #isCatchingUp = false
+
+  constructor(
+    port: RingReaderPort,
+    handle: Handle,
+    waiter = port.waiter,
+    { caughtUp = () => undefined, isInTurn = () => true }: RingConsumerOptions = {}
+  ) {
+    this.port = port
+    this.#caughtUp = caughtUp
+    this.#waiter = waiter
+    this.#handle = handle
+    this.#isInTurn = isInTurn
+    this.#delivered =
+      this.#handled =
+      this.#released =
+      this.#passed =
+        port.baseline()
+  }
+
+  position(cursor: Cursor): number {
+    return cursor === "delivered" ? this.#delivered : this.#handled
+  }
+
+  /** Messages delivered since this reader began. */
+  get messages(): number {
+    return this.#messages
+  }
+
+  /**
+   * Reads for ever. Handlers begin in the order of their messages, and those in turn one after the other; what comes
+   * behind a running one, and is not in turn, does not wait for its end. Ends only when part of the ring was lost:
+   * `lost` says what.
+   */
+  readonly run: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
+    const next = (): ReadonlyArray<Frame> | "over" | undefined => {
+      if (!this.port.ready()) return undefined
+      const frames = this.port.poll(framesMax)
+      if (frames.length > 0) return frames
+      return this.#noteLoss() ? "over" : undefined
+    }
+    const step: Effect.Effect<void, RegionLost> = Effect.flatMap(
+      this.#waiter.until(next),
+      (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
+    )
+    return step
+  })
+
+  /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
+  readonly runAtOnce: Effect.Effect<void, RegionLost> = Effect.suspend(() =>
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
+  )
+
+  /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
+  catchUp(): boolean {
+    if (this.#isCatchingUp || !this.port.ready()) return true
+    this.#isCatchingUp = true
+    try {
+      for (let frames = this.port.poll(framesMax); frames.length > 0; frames = this.port.poll(framesMax)) {
+        for (const frame of frames) {
+          this.#begin(frame)
+          this.#pass(frame.end)
+        }
+        this.#advance()
+      }
+    } finally {
+      this.#isCatchingUp = false
+    }
+    this.#caughtUp()
+    return !this.#noteLoss()
+  }
+
+  /** True within `catchUp`. */
+  get isCatchingUp(): boolean {
+    return this.#isCatchingUp
+  }
+
+  /** Whether this reader has reached the target, or knows that it never will. */
+  hasReached({ position }: DrainTarget, cursor: Cursor): boolean {
+    return this.#lost !== undefined || this.position(cursor) >= position
+  }
+
+  /** Waits until this reader has reached the target. */
+  reached({ position }: DrainTarget, cursor: Cursor): Effect.Effect<void, RangeLost> {
+    return this.#reaches(position, cursor)
+  }
+
+  #reaches(position: number, cursor: Cursor): Effect.Effect<void, RangeLost> {
+    return Effect.callback((resume) => {
+      if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
+      if (this.position(cursor) >= position) return resume(Effect.void)
+      const waiting: Waiting = {
+        cursor,
+        position,
+        resume: (lost) => resume(lost === undefined ? Effect.void : Effect.fail(lost))
+      }
+      this.#waiting.add(waiting)
+      return Effect.sync(() => {
+        this.#waiting.delete(waiting)
+      })
+    })
+  }
+
+  // Synchronous as long as nothing has to be waited for.
+  #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
+    for (let i = from; i < frames.length; i++) {
+      const frame = frames[i] as Frame
+      const isInTurn = this.#isInTurn(frame)
+      if (isInTurn && this.#running !== undefined) {
+        return Effect.flatMap(Fiber.await(this.#running), () => this.#each(frames, i))
+      }
+      const taking = this.#begin(frame)
+      if (taking === undefined) this.#pass(frame.end)
+      else {
+        const taken = isInTurn ? this.#start(taking, frame.end) : Effect.map(taking, () => this.#pass(frame.end))
+        return Effect.flatMap(taken, () => this.#each(frames, i + 1))
+      }
+    }
+    this.#advance()
+    return Effect.void
+  }
+
+  // Goes on when the handler has begun: what comes next must not begin before it.
+  #start(handler: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.flatMap(Effect.forkChild(this.#told(handler, end), { startImmediately: true }), (running) => {
+      if (running.pollUnsafe() !== undefined) return Effect.sync(() => this.#pass(end))
+      this.#passed = end
+      this.#running = running
+      running.addObserver(() => {
+        this.#running = undefined
+        this.#pass(this.#passed)
+        this.#advance()
+      })
+      if (this.#delivered >= end) return Effect.void
+      return Effect.raceFirst(Effect.ignore(this.#reaches(end, "delivered")), Effect.asVoid(Fiber.await(running)))
+    })
+  }
+
+  #pass(end: number): void {
+    this.#passed = end
+    this.#delivered = Math.max(this.#delivered, end)
+    if (this.#running === undefined) this.#handled = end
+  }
+
+  #begin(frame: Frame): Effect.Effect<void> | undefined {
+    const payload = this.#parts.whole(frame.flags, frame.payload)
+    if (payload !== undefined) this.#messages++
+    const running = payload === undefined
+      ? undefined
+      : this.#handle(payload === frame.payload ? frame : { ...frame, payload })
+    this.#released = frame.end
+    if (running === undefined) this.#delivered = frame.end
+    return running
+  }
+
+  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
+  // fiber that would be put off before the handler's first step takes a new turn for it.
+  #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
+        return Effect.andThen(Effect.yieldNow, this.#told(running, end))
+      }
+      queueMicrotask(() => this.#begun(end))
+      return running
+    })
+  }
+
+  #begun(end: number): void {
+    if (end <= this.#delivered) return
+    this.#delivered = end
+    this.#advance()
+  }
+
+  #advance(): void {
+    const { read } = this.port.cursors()
+    this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
+    if (this.#waiting.size === 0) return
+    for (const waiting of this.#waiting) {
+      if (this.position(waiting.cursor) < waiting.position) continue
+      this.#waiting.delete(waiting)
+      waiting.resume(undefined)
+    }
+  }
+
+  #noteLoss(): boolean {
+    const evicted = this.port.evicted()
+    const { read } = this.port.cursors()
+    if (evicted === undefined && this.port.damage() === undefined) return false
+    this.#lost = new RangeLost({ ring: this.port.ring, from: evicted?.from ?? read, to: evicted?.to ?? read })
+    for (const waiting of this.#waiting) waiting.resume(this.#lost)
+    this.#waiting.clear()
+    return true
+  }
+
+  get lost(): RangeLost | undefined {
+    return this.#lost
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Calls between members: the ways in which one can fail other than by its handler.
+ *
+ * They arrive as the cause of the library's `RpcClientError`, which every call can fail with.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type { RpcClientError } from "effect/rpc/RpcClientError"
+import * as Schema from "effect/Schema"
+import { NameMissing } from "./Coordinator.ts"
+import { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
+import {
+  CoordinatorLost,
+  describeMember,
+  MemberGone,
+  MemberId,
+  MemberInfo,
+  showMember,
+  ShuttingDown
+} from "./schema/Member.ts"
+import { RegionLost } from "./Sequencer.ts"
+
+/** No answer came within the deadline. The handler is interrupted. */
+export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedOut", {
+  procedure: Schema.String,
+  deadlineMillis: Schema.Number
+}) {
+  override get message(): string {
+    return `"${this.procedure}" was not answered within ${this.deadlineMillis} ms`
+  }
+}
+
+export const RefusalReason = Schema.Literals(["unserved", "closed", "departing", "stranger"])
+export type RefusalReason = typeof RefusalReason.Type
+
+/** The member that was called does not answer this call. Only after `closed` may its handler have begun. */
+export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
+  service: Schema.String,
+  member: MemberId,
+  info: Schema.optionalKey(MemberInfo),
+  reason: RefusalReason
+}) {
+  override get message(): string {
+    const who = describe(this)
+    const why = {
+      unserved: `does not serve "${this.service}"`,
+      closed: `no longer serves "${this.service}": it stopped during the call`,
+      departing: "is leaving the swarm and takes no new calls",
+      stranger: "does not know this member, which has left or is just joining"
+    }
+    return `${who} ${why[this.reason]}`
+  }
+}
+
+/** The two ends do not understand each other: they encode differently, or what lay in the ring was damaged. */
+export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUnreadable", {
+  service: Schema.String,
+  member: MemberId,
+  info: Schema.optionalKey(MemberInfo),
+  part: Schema.Literals(["request", "answer"])
+}) {
+  override get message(): string {
+    const what = this.part === "request" ? "the request did not decode at" : "what did not decode is the answer of"
+    return `${what} ${describe(this)}, for "${this.service}"`
+  }
+}
+
+/** The scope of the client's layer has ended, before the call or during it. */
+export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", { service: Schema.String }) {
+  override get message(): string {
+    return `the client of "${this.service}" is closed: the scope of its layer has ended`
+  }
+}
+
+/** This member serves that service already: give the second one another name. */
+export class ServiceTaken extends Schema.TaggedError<ServiceTaken>()("ServiceTaken", { service: Schema.String }) {
+  override get message(): string {
+    return `this member serves "${this.service}" already`
+  }
+}
+
+export const CallError = Schema.Union([
+  CallTimedOut,
+  CallRefused,
+  CallUnreadable,
+  ClientClosed,
+  MemberGone,
+  NameMissing,
+  ShuttingDown,
+  CoordinatorLost,
+  MessageTooLarge,
+  RingFull,
+  RingClosed,
+  RegionLost
+])
+export type CallError = typeof CallError.Type
+
+/** Why a call failed, where the rings know it. */
+export const callErrorOf = ({ reason }: RpcClientError): CallError | undefined =>
+  reason._tag === "RpcClientDefect" && isCallError(reason.cause) ? reason.cause : undefined
+
+/**
+ * How long a call may take until it is answered, or until the first element of its stream has come. Overrides the
+ * client's own deadline for the calls within.
+ */
+export const Deadline = Context.Reference<Duration.Input | undefined>("ringfence/Deadline", {
+  defaultValue: () => undefined
+})
+
+/** What became of the requests that one server read. */
+export interface ServingCounts {
+  /** Given to their handlers. */
+  readonly accepted: number
+  /** Answered with a {@link CallRefused}. */
+  readonly refused: number
+  /** Frames that are no message of this protocol. */
+  readonly unreadable: number
+  /** Whose payload its Schema rejected. */
+  readonly rejected: number
+  /** Interrupted before they were read: their handlers never began. */
+  readonly withdrawn: number
+  /** Answers that were too large, or found no room. */
+  readonly undelivered: number
+}
+
+/** A server's view of its own work. */
+export class Serving extends Context.Service<Serving, {
+  readonly counts: () => ServingCounts
+  /** Clients that it knows: each has called and is still there. */
+  readonly clients: () => number
+  /** Calls whose handlers run. */
+  readonly inFlight: () => number
+  /** Clients that gave calls up whose requests were not read yet. */
+  readonly withdrawing: () => number
+}>()("ringfence/Serving") {}
+
+/** What became of the answers that one client read. */
+export interface CallingCounts {
+  /** For calls that were given up before. */
+  readonly late: number
+  readonly unreadable: number
+}
+
+/** A client's view of its own work. */
+export class Calling extends Context.Service<Calling, {
+  readonly counts: () => CallingCounts
+  readonly inFlight: () => number
+}>()("ringfence/Calling") {}
+
+// --- internal ---
+
+const describe = ({ info, member }: { readonly member: MemberId; readonly info?: MemberInfo }): string =>
+  `member ${info === undefined ? showMember(member) : describeMember(info)}`
+
+const isCallError = Schema.is(CallError)

@@ -1,0 +1,76 @@
+/**
+ * Members of a swarm: who they are, and the ways in which one can be gone.
+ */
+import * as Schema from "effect/Schema"
+
+/** A member for as long as it lives: its slot in the region's process table, and which life of that slot. */
+export const MemberId = Schema.Struct({ slot: Schema.Int, generation: Schema.Int })
+export type MemberId = typeof MemberId.Type
+
+export const isSame = (a: MemberId, b: MemberId): boolean => a.slot === b.slot && a.generation === b.generation
+
+/** `3.1`: slot 3, first life. */
+export const showMember = ({ generation, slot }: MemberId): string => `${slot}.${generation}`
+
+/** What everybody knows of a member. */
+export const MemberInfo = Schema.Struct({
+  id: MemberId,
+  name: Schema.String,
+  pid: Schema.Int,
+  /** Takes over when the coordinator is gone. */
+  standby: Schema.Boolean,
+  /** 0 for the first life of this member, counted up by each recovery. */
+  incarnation: Schema.Int
+})
+export type MemberInfo = typeof MemberInfo.Type
+
+/** `"server" (3.1, pid 4711)`: as people look for it. The pid is that of the member's own pid namespace. */
+export const describeMember = ({ id, name, pid }: MemberInfo): string =>
+  `${JSON.stringify(name)} (${showMember(id)}, pid ${pid})`
+
+/** Why a member is no member any more: it left, all shut down together, or its process is dead. */
+export const DepartureReason = Schema.Literals(["left", "shutdown", "died"])
+export type DepartureReason = typeof DepartureReason.Type
+
+/** The one that was spoken to is no member any more. */
+export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
+  member: MemberId,
+  /** What was known of it, if it ever was a member as far as this one knows. */
+  info: Schema.optionalKey(MemberInfo),
+  /** It was spoken to by this name, which no member has published. Then `member` says nothing. */
+  missingName: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    if (this.missingName !== undefined) return `no member has published the name ${JSON.stringify(this.missingName)}`
+    return this.info === undefined
+      ? `member ${showMember(this.member)} is gone, or never was one`
+      : `member ${describeMember(this.info)} is gone`
+  }
+}
+
+/** The coordinator is gone. What it was asked for may or may not have happened. */
+export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("CoordinatorLost", {
+  /** `died`: without a standby. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
+  reason: Schema.Literals(["died", "replaced", "silent"]),
+  /** Who coordinated, where that is known. After `replaced` it may be the one who does now. */
+  coordinator: Schema.optionalKey(MemberInfo)
+}) {
+  override get message(): string {
+    const who = this.coordinator === undefined
+      ? "the coordinator"
+      : `the coordinator ${describeMember(this.coordinator)}`
+    const why = {
+      died: `${who} is dead and no standby takes over`,
+      replaced: "the coordinator died and another has taken over: ask again",
+      silent: `${who} does not answer`
+    }
+    return why[this.reason]
+  }
+}
+
+/** This swarm, or this member, is shutting down and takes nothing new. */
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
+  override get message(): string {
+    return "this member is leaving the swarm"
+  }
+}

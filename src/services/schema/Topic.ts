@@ -1,0 +1,116 @@
+/**
+ * A topic: one ordered log, declared once as a value and shared by publishers, subscribers and tests.
+ */
+import * as Effect from "effect/Effect"
+import * as SchemaBinary from "effect/encoding/SchemaBinary"
+import * as Schema from "effect/Schema"
+import { encoderOf, type ValueInvalid } from "../ValueInvalid.ts"
+
+/** `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate. */
+export type Order = "total" | "session"
+
+/** `none`: nothing is awaited. `ordered`: committed in the order and visible to readers. */
+export type Ack = "none" | "ordered"
+
+/** How a topic's values become bytes and come back. */
+export interface Codec<A> {
+  /** The bytes, or why there are none: a value that does not match the schema is an answer, it throws nothing. */
+  readonly encode: (value: A) => Uint8Array | ValueInvalid
+  readonly decode: (bytes: Uint8Array) => Effect.Effect<A, Schema.SchemaError>
+}
+
+export interface Topic<in out A = Uint8Array> {
+  readonly name: string
+  readonly order: Order
+  readonly ack: Ack
+  readonly codec: Codec<A> | undefined
+}
+
+/** The topic is not declared in this region. */
+export class TopicUnknown extends Schema.TaggedError<TopicUnknown>()("TopicUnknown", {
+  topic: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    const known = this.known.length === 0 ? "no topic is declared yet" : `declared here: ${this.known.join(", ")}`
+    return `unknown topic "${this.topic}" (${known})`
+  }
+}
+
+/** The topic exists with another order or acknowledgement level than the one asked for. */
+export class TopicMismatch extends Schema.TaggedError<TopicMismatch>()("TopicMismatch", {
+  topic: Schema.String,
+  wanted: Schema.String,
+  found: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}" is declared as ${this.found}, not as ${this.wanted} (a topic keeps its declaration)`
+  }
+}
+
+/** The declaration itself cannot be served: its name, its levels or their combination. */
+export class TopicInvalid extends Schema.TaggedError<TopicInvalid>()("TopicInvalid", {
+  topic: Schema.String,
+  reason: Schema.String,
+  hint: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": ${this.reason} (${this.hint})`
+  }
+}
+
+export type TopicError = TopicUnknown | TopicMismatch | TopicInvalid
+
+export const nameBytesMax = 64
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+
+/**
+ * Declares a topic. With a `schema` publishers take values and subscribers give them, by Effect's binary encoding;
+ * without one records are bytes. Nothing is checked here: {@link validate} runs when the topic is opened.
+ */
+export const make: {
+  <S extends Schema.Codec<any, any, never, never>>(name: string, options: {
+    readonly order?: Order
+    readonly ack?: Ack
+    readonly schema: S
+  }): Topic<S["Type"]>
+  (name: string, options?: { readonly order?: Order; readonly ack?: Ack }): Topic
+} = (name: string, options?: {
+  readonly order?: Order
+  readonly ack?: Ack
+  readonly schema?: Schema.Codec<any, any, never, never>
+}): Topic<any> => ({
+  name,
+  order: options?.order ?? "session",
+  ack: options?.ack ?? "ordered",
+  codec: options?.schema === undefined ? undefined : codecOf(name, options.schema)
+})
+
+/**
+ * Refuses a declaration that this version cannot serve, with what to write instead: one that comes from elsewhere, such
+ * as a configuration or another version's region, can hold what the types do not offer.
+ */
+export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
+  const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))
+  if (topic.name.length === 0 || topic.name.length > nameBytesMax || !namePattern.test(topic.name)) {
+    return refuse(
+      "the name is not usable",
+      `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", not starting with a sign`
+    )
+  }
+  if (topic.order !== "total" && topic.order !== "session") {
+    return refuse(`order "${String(topic.order)}" is not served`, `use "session" or "total"`)
+  }
+  if (topic.ack !== "none" && topic.ack !== "ordered") {
+    return refuse(`acknowledgement "${String(topic.ack)}" is not served`, `use "ordered" or "none"`)
+  }
+  return Effect.void
+}
+
+// --- internal ---
+
+const codecOf = <A, I>(name: string, schema: Schema.Codec<A, I, never, never>): Codec<A> => {
+  const decode = Schema.decodeUnknownEffect(SchemaBinary.toCodec(schema))
+  return { encode: encoderOf("topic", name, schema), decode: (bytes) => decode(bytes) }
+}
