@@ -24,7 +24,7 @@ export interface RegionSummary {
   readonly served: boolean
   /** Its creator lives, or another process that keeps it in use: a coordinator, a standby. */
   readonly held: boolean
-  /** ProcessRunner attached to it that live. */
+  /** Processes attached to it that live. */
   readonly attached: number
   /** What it was made for, where it is a region. */
   readonly holds: RegionUse | undefined

@@ -1,5 +1,5 @@
 /**
- * ProcessRunner in one heap, through the layers that programs provide.
+ * Processes in one heap, through the layers that programs provide.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"

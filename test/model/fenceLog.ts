@@ -49,7 +49,7 @@ export class FenceLog {
   readonly #members = new Map<string, Watched>()
   readonly #arrivals: Array<Arrived> = []
   readonly #releases: Array<Release> = []
-  /** BarrierClient that were in a round that was released: by member, term and attempt. */
+  /** Arrivals that were in a round that was released: by member, term and attempt. */
   readonly #released = new Set<string>()
   /** Fences that returned. */
   returns = 0
@@ -155,7 +155,7 @@ export class FenceLog {
     if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
   }
 
-  // BarrierClient since the last that was in a round that was released. Who took one back and came again may have opened the
+  // Arrivals since the last that was in a round that was released. Who took one back and came again may have opened the
   // round, while the one before still drained: what had arrived by then may belong to that one.
   #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
     const before = this.#of(member, release).filter(({ at }) => at < release.at)

@@ -51,7 +51,7 @@ type FenceActor = OrderedActor<FenceOrder>
 
 // --- processes ---
 
-/** ProcessRunner that are in no swarm, ready for the next. */
+/** Processes that are in no swarm, ready for the next. */
 export class Pool {
   readonly #idle: Array<FenceActor> = []
   readonly #all = new Set<FenceActor>()

@@ -1,5 +1,5 @@
 /**
- * ProcessRunner that are killed or stopped in mid-stream, over real shared memory. The seed is printed.
+ * Processes that are killed or stopped in mid-stream, over real shared memory. The seed is printed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

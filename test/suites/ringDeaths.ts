@@ -1,5 +1,5 @@
 /**
- * ProcessRunner that are killed while they read or write: what counts for the others, and what does not.
+ * Processes that are killed while they read or write: what counts for the others, and what does not.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

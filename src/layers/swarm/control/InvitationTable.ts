@@ -1,5 +1,5 @@
 /**
- * InvitationTable as the coordinator knows them: by what they hash to, and until when. It never learns an invitation before
+ * Invitations as the coordinator knows them: by what they hash to, and until when. It never learns an invitation before
  * somebody comes in by it.
  */
 import { createHash, randomBytes } from "node:crypto"
