@@ -11,10 +11,10 @@ import { table } from "../../src/programs/cli/report.ts"
 import { formatCount, formatMicros } from "../../src/programs/cli/units.ts"
 
 /** Members are processes over shared memory, or fibers of this process. */
-export type Family = "processes" | "in memory"
+export type Backend = "processes" | "in memory"
 
 export interface ValidatedRun {
-  readonly family: Family
+  readonly backend: Backend
   readonly form: FenceForm
   readonly rounds: number
   /** Messages whose handler has ended, in all members. */
@@ -34,14 +34,14 @@ export interface ValidateFenceReport extends Pick<FenceOptions, "drain" | "mode"
   readonly checks: ReadonlyArray<Check>
 }
 
-export const titleOf = (family: Family, form: FenceForm): string =>
-  `${family}, ${form === "start" ? "a rendezvous at the start" : "contiguity alone"}`
+export const titleOf = (backend: Backend, form: FenceForm): string =>
+  `${backend}, ${form === "start" ? "a rendezvous at the start" : "contiguity alone"}`
 
-export const runOf = (family: Family, plan: FencePlan, outcome: FenceOutcome): ValidatedRun => {
+export const runOf = (backend: Backend, plan: FencePlan, outcome: FenceOutcome): ValidatedRun => {
   const { form, iterations: rounds } = plan.options
   const iterations = iterationsOf(plan.options, outcome)
   return {
-    family,
+    backend,
     form,
     rounds,
     handled: resultsOf(outcome).reduce((sum, { handled }) => sum + handled, 0),
@@ -56,8 +56,8 @@ export const report = (
   { drain, mode }: Pick<FenceOptions, "drain" | "mode">,
   runs: ReadonlyArray<ValidatedRun>
 ): ValidateFenceReport => {
-  const checks = runs.flatMap(({ checks, family, form }) =>
-    checks.map((check) => ({ ...check, name: `${titleOf(family, form)}: ${check.name}` }))
+  const checks = runs.flatMap(({ checks, backend, form }) =>
+    checks.map((check) => ({ ...check, name: `${titleOf(backend, form)}: ${check.name}` }))
   )
   return { program: "validate-fence", passed: checks.every(({ holds }) => holds), mode, drain, runs, checks }
 }
@@ -68,8 +68,8 @@ export const describe = ({ checks, runs }: ValidateFenceReport): string => {
     "",
     table([
       ["", "rounds", "handled", "missing", "a round", "release", "worst release"],
-      ...runs.map(({ family, form, handled, missing, releaseMillis, roundMillis, rounds }) => [
-        titleOf(family, form),
+      ...runs.map(({ backend, form, handled, missing, releaseMillis, roundMillis, rounds }) => [
+        titleOf(backend, form),
         formatCount(rounds),
         formatCount(handled),
         formatCount(missing),

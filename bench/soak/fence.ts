@@ -32,7 +32,7 @@ const flags = {
 /** A collector that is slow enough for a burst to be still on its way when all have arrived, and two that hurry it. */
 const shape = { members: 3, burst: 8, handlerDelayMillis: 2, kill: undefined, trace: false } as const
 
-const families = [["processes", FenceRun.run], ["in memory", FenceRun.runInHeap]] as const
+const backends = [["processes", FenceRun.run], ["in memory", FenceRun.runInHeap]] as const
 
 const validate = Command.make(
   "validate-fence",
@@ -44,13 +44,13 @@ const validate = Command.make(
         + `${options.mode}; the coordinator takes ${formatMicros(1000 * handlerDelayMillis)} for each message`
     )
     const runs = yield* Effect.forEach(
-      families,
-      ([family, run]) =>
+      backends,
+      ([backend, run]) =>
         Effect.forEach(FenceForm.literals, (form) =>
           Effect.gen(function*() {
-            yield* writeNotice(Report.titleOf(family, form))
+            yield* writeNotice(Report.titleOf(backend, form))
             const plan = yield* FencePlan.plan({ ...shape, ...options, form, iterations: rounds }, "validate")
-            return Report.runOf(family, plan, yield* run(plan))
+            return Report.runOf(backend, plan, yield* run(plan))
           }))
     )
     const report = Report.report(options, runs.flat())

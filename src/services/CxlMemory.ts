@@ -98,13 +98,13 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
 }
 
 /** Where a region lies. */
-export type Backend = "shm" | "file" | "anonymous" | "heap"
+export type Backing = "shm" | "file" | "anonymous" | "heap"
 
 export interface RegionInfo {
   readonly name: string
   /** The file behind it, or an empty string. */
   readonly path: string
-  readonly backend: Backend
+  readonly backing: Backing
   readonly regionId: string
   readonly bytes: number
   readonly geometry: Geometry

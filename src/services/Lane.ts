@@ -1,5 +1,5 @@
 /**
- * The two ends of the log that a family of layers has to provide: a session's lanes, and a reader of the index.
+ * The two ends of the log that a backend of layers has to provide: a session's lanes, and a reader of the index.
  *
  * They are the narrow, synchronous ports under `Publisher` and `Subscriber`. Calls are made once per batch, never per
  * record, and allocate nothing on the way; whoever must wait does so with {@link Waiter.until}.

@@ -138,7 +138,7 @@ export class Publisher extends Context.Service<Publisher, {
   }
 }
 
-/** Refuses options that cannot be, before a session is opened. For the families of layers. */
+/** Refuses options that cannot be, before a session is opened. For the backends of layers. */
 export const checkPublisherOptions = (
   region: string,
   options: PublisherOptions = {}
@@ -152,7 +152,7 @@ export const checkPublisherOptions = (
   })
 
 /**
- * A publisher over a session's lanes. The family of layers that opened the lanes closes them, after this scope has
+ * A publisher over a session's lanes. The backend of layers that opened the lanes closes them, after this scope has
  * published what was accepted.
  */
 export const makePublisher = Effect.fnUntraced(function*<A>(

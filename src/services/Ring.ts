@@ -52,7 +52,7 @@ export interface RingCursors {
   readonly released: number
 }
 
-/** The writing end that a family of layers provides. Synchronous; whoever must wait does so with the waiter. */
+/** The writing end that a backend of layers provides. Synchronous; whoever must wait does so with the waiter. */
 export interface RingWriterPort {
   readonly ring: number
   readonly generation: number
@@ -77,7 +77,7 @@ export interface RingWriterPort {
   readonly over: () => "closed" | "superseded" | undefined
 }
 
-/** The reading end that a family of layers provides. */
+/** The reading end that a backend of layers provides. */
 export interface RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter

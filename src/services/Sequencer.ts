@@ -99,7 +99,7 @@ export class Sequencer extends Context.Service<Sequencer, {
 /** A second: above it acknowledgements would take longer than most deadlines. */
 export const epochMicrosMax = 1_000_000
 
-/** The times of a sequencer, for the families of layers. */
+/** The times of a sequencer, for the backends of layers. */
 export const sequencerTimes = (
   region: string,
   { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {

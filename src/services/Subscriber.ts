@@ -147,7 +147,7 @@ export class Subscriber extends Context.Service<Subscriber, {
   }
 }
 
-/** Refuses options that cannot be, before a reader is attached. For the families of layers. */
+/** Refuses options that cannot be, before a reader is attached. For the backends of layers. */
 export const checkSubscriberOptions = (
   region: string,
   { from = defaultFrom }: SubscriberOptions = {}
@@ -164,7 +164,7 @@ export const checkSubscriberOptions = (
   })
 
 /**
- * A subscriber over a reader of the index. The family of layers that attached the reader detaches it.
+ * A subscriber over a reader of the index. The backend of layers that attached the reader detaches it.
  */
 export const makeSubscriber = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,

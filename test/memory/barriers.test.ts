@@ -1,13 +1,13 @@
-import { barrierFailuresSuite } from "../suites/barrierFailures.ts"
-import { barrierFenceSuite } from "../suites/barrierFence.ts"
-import { barrierHandlersSuite } from "../suites/barrierHandlers.ts"
-import { barrierModesSuite } from "../suites/barrierModes.ts"
-import { barrierProtocolSuite } from "../suites/barrierProtocol.ts"
-import { barrierRoundsSuite } from "../suites/barrierRounds.ts"
-import { barrierTracingSuite } from "../suites/barrierTracing.ts"
-import { swarmDamageSuite } from "../suites/swarmDamage.ts"
-import { swarmRefusalsSuite } from "../suites/swarmRefusals.ts"
-import { memorySwarms } from "./swarmFamily.ts"
+import { memorySwarms } from "../backends/memory/swarm.ts"
+import { barrierFailuresSuite } from "../suites/barrier/failures.ts"
+import { barrierFenceSuite } from "../suites/barrier/fence.ts"
+import { barrierHandlersSuite } from "../suites/barrier/handlers.ts"
+import { barrierModesSuite } from "../suites/barrier/modes.ts"
+import { barrierProtocolSuite } from "../suites/barrier/protocol.ts"
+import { barrierRoundsSuite } from "../suites/barrier/rounds.ts"
+import { barrierTracingSuite } from "../suites/barrier/tracing.ts"
+import { swarmDamageSuite } from "../suites/membership/damage.ts"
+import { swarmRefusalsSuite } from "../suites/membership/refusals.ts"
 
 barrierModesSuite(memorySwarms)
 barrierRoundsSuite(memorySwarms)

@@ -12,7 +12,7 @@ import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubs
 import type { LaneWriter } from "../../src/services/Lane.ts"
 import type * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
-import { attach, drain, fill, Held, publish, settle, step, tight, Total } from "./ports.ts"
+import { attach, drain, fill, Held, publish, settle, step, tight, Total } from "../backends/memory/ports.ts"
 
 const Running = layerWithPorts({ geometry: tight })
 

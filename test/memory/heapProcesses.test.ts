@@ -12,7 +12,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Rings from "../../src/layers/Rings.ts"
 import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Ring } from "../../src/services/Ring.ts"
-import { numbers, sequencesOf, stamped } from "../suites/ringStamps.ts"
+import { numbers, sequencesOf, stamped } from "../suites/ring/stamps.ts"
 
 const geometry = { rings: 2, ringBytes: 4096, processes: 3 }
 
@@ -40,7 +40,7 @@ describe("processes in one heap", () => {
       ], { concurrency: 2 })
       assert.deepStrictEqual(receiver.got, numbers(0, 100))
       assert.deepStrictEqual([receiver.self, sender], [{ process: 0, generation: 1 }, { process: 1, generation: 1 }])
-      assert.deepInclude(receiver.info, { name: "shared", backend: "heap", bytes: 8192 })
+      assert.deepInclude(receiver.info, { name: "shared", backing: "heap", bytes: 8192 })
       assert.deepInclude(receiver.info.geometry, geometry)
     }))
 

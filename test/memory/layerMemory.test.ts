@@ -51,7 +51,7 @@ describe("Swarm.layerMemory", () => {
       assert.strictEqual(self.name, "alone")
       for (const service of [Messenger, Barrier, Ring, CxlMemory] as const) assert.isDefined(yield* service)
       const { info } = yield* CxlMemory
-      assert.deepInclude(info, { name: "memory", backend: "heap" })
+      assert.deepInclude(info, { name: "memory", backing: "heap" })
     }).pipe(Effect.provide(Swarm.layerMemory({ name: "alone" }))))
 
   it.effect("lets members that name the same region call each other and meet, and no other", () =>

@@ -9,7 +9,7 @@ import { Publisher, type PublisherOptions } from "../../src/services/Publisher.t
 import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import { Held, tight } from "./ports.ts"
+import { Held, tight } from "../backends/memory/ports.ts"
 
 const Memory = layer({ geometry: tight })
 const text = (line: string) => new TextEncoder().encode(line)

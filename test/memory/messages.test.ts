@@ -1,6 +1,6 @@
-import { messengerDeliverySuite } from "../suites/messengerDelivery.ts"
-import { messengerHandlersSuite } from "../suites/messengerHandlers.ts"
-import { memorySwarms } from "./swarmFamily.ts"
+import { memorySwarms } from "../backends/memory/swarm.ts"
+import { messengerDeliverySuite } from "../suites/messenger/delivery.ts"
+import { messengerHandlersSuite } from "../suites/messenger/handlers.ts"
 
 messengerDeliverySuite(memorySwarms)
 messengerHandlersSuite(memorySwarms)

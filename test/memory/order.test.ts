@@ -16,7 +16,7 @@ import {
   tight,
   Total,
   write
-} from "./ports.ts"
+} from "../backends/memory/ports.ts"
 
 const Manual = layerWithPorts({ drive: "manual", geometry: tight })
 const WithoutHolding = layerWithPorts({ drive: "manual", geometry: tight, unsafeIgnoreSessionOrder: true })

@@ -4,7 +4,18 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import type { LaneWriter } from "../../src/services/Lane.ts"
-import { attach, consume, drain, Held, open, publish, sequences, settle, step, tight } from "./ports.ts"
+import {
+  attach,
+  consume,
+  drain,
+  Held,
+  open,
+  publish,
+  sequences,
+  settle,
+  step,
+  tight
+} from "../backends/memory/ports.ts"
 
 const manual = { drive: "manual", geometry: tight } as const
 const Manual = layerWithPorts(manual)

@@ -1,13 +1,13 @@
-import { ringCursorsSuite } from "../suites/ringCursors.ts"
-import { ringDamageSuite } from "../suites/ringDamage.ts"
-import { ringDeathsSuite } from "../suites/ringDeaths.ts"
-import { ringDeliverySuite } from "../suites/ringDelivery.ts"
-import { ringEndingsSuite } from "../suites/ringEndings.ts"
-import { ringFragmentsSuite } from "../suites/ringFragments.ts"
-import { ringLapsSuite } from "../suites/ringLaps.ts"
-import { ringPlacesSuite } from "../suites/ringPlaces.ts"
-import { ringPoliciesSuite } from "../suites/ringPolicies.ts"
-import { memoryRings } from "./ringFamily.ts"
+import { memoryRings } from "../backends/memory/ring.ts"
+import { ringCursorsSuite } from "../suites/ring/cursors.ts"
+import { ringDamageSuite } from "../suites/ring/damage.ts"
+import { ringDeathsSuite } from "../suites/ring/deaths.ts"
+import { ringDeliverySuite } from "../suites/ring/delivery.ts"
+import { ringEndingsSuite } from "../suites/ring/endings.ts"
+import { ringFragmentsSuite } from "../suites/ring/fragments.ts"
+import { ringLapsSuite } from "../suites/ring/laps.ts"
+import { ringPlacesSuite } from "../suites/ring/places.ts"
+import { ringPoliciesSuite } from "../suites/ring/policies.ts"
 
 ringDeliverySuite(memoryRings)
 ringLapsSuite(memoryRings)

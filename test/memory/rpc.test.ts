@@ -1,10 +1,10 @@
-import { rpcCallsSuite } from "../suites/rpcCalls.ts"
-import { rpcDamageSuite } from "../suites/rpcDamage.ts"
-import { rpcEndingsSuite } from "../suites/rpcEndings.ts"
-import { rpcHistoriesSuite } from "../suites/rpcHistories.ts"
-import { rpcOrderSuite } from "../suites/rpcOrder.ts"
-import { rpcResultsSuite } from "../suites/rpcResults.ts"
-import { memorySwarms } from "./swarmFamily.ts"
+import { memorySwarms } from "../backends/memory/swarm.ts"
+import { rpcCallsSuite } from "../suites/rpc/calls.ts"
+import { rpcDamageSuite } from "../suites/rpc/damage.ts"
+import { rpcEndingsSuite } from "../suites/rpc/endings.ts"
+import { rpcHistoriesSuite } from "../suites/rpc/histories.ts"
+import { rpcOrderSuite } from "../suites/rpc/order.ts"
+import { rpcResultsSuite } from "../suites/rpc/results.ts"
 
 rpcResultsSuite(memorySwarms)
 rpcCallsSuite(memorySwarms)

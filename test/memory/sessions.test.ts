@@ -11,7 +11,20 @@ import { Broker } from "../../src/services/Broker.ts"
 import { CxlMemory, type Geometry } from "../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
-import { attach, drain, fill, Held, open, publish, sequences, settle, step, tight, Total, write } from "./ports.ts"
+import {
+  attach,
+  drain,
+  fill,
+  Held,
+  open,
+  publish,
+  sequences,
+  settle,
+  step,
+  tight,
+  Total,
+  write
+} from "../backends/memory/ports.ts"
 
 const manual = { drive: "manual", geometry: tight } as const
 const Manual = layerWithPorts(manual)
@@ -198,7 +211,7 @@ describe("the geometry of a heap log", () => {
       yield* open(Held)
       assert.strictEqual(allocated(), 2 * 8 * 4096)
       const { info, processes } = yield* CxlMemory
-      assert.deepStrictEqual([info.backend, info.path, info.geometry.laneSlots], ["heap", "", 8])
+      assert.deepStrictEqual([info.backing, info.path, info.geometry.laneSlots], ["heap", "", 8])
       assert.strictEqual((yield* processes)[0]?.pid, process.pid)
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 })

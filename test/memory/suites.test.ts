@@ -1,11 +1,11 @@
-import { lapsSuite } from "../suites/laps.ts"
-import { losingSuite } from "../suites/losing.ts"
-import { publishingSuite } from "../suites/publishing.ts"
-import { readingMixesSuite } from "../suites/readingMixes.ts"
-import { readingOnSuite } from "../suites/readingOn.ts"
-import { subscribingSuite } from "../suites/subscribing.ts"
-import { timesSuite } from "../suites/times.ts"
-import { memory } from "./family.ts"
+import { memory } from "../backends/memory/log.ts"
+import { lapsSuite } from "../suites/log/laps.ts"
+import { losingSuite } from "../suites/log/losing.ts"
+import { publishingSuite } from "../suites/log/publishing.ts"
+import { readingMixesSuite } from "../suites/log/readingMixes.ts"
+import { readingOnSuite } from "../suites/log/readingOn.ts"
+import { subscribingSuite } from "../suites/log/subscribing.ts"
+import { timesSuite } from "../suites/log/times.ts"
 
 losingSuite(memory)
 publishingSuite(memory)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { noticeWire } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import { ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import type { Frame, Ring } from "../../src/services/Ring.ts"
-import { overriding, rewriting } from "../suites/held.ts"
+import { overriding, rewriting } from "../faults/held.ts"
 
 export const faults = [
   "none",

@@ -12,7 +12,7 @@ import {
 import type { BarrierMode } from "../../src/services/Barrier.ts"
 import type { Ring, RingWriterPort } from "../../src/services/Ring.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
-import { overriding } from "../suites/held.ts"
+import { overriding } from "../faults/held.ts"
 
 export type FenceEvent =
   /** From now on it hears everything. Its messages are in that ring. */

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
-import { native } from "./family.ts"
+import { native } from "../backends/native/log.ts"
 
 const records = 20_000
 

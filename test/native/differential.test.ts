@@ -1,18 +1,18 @@
 /**
- * The two families side by side. `RINGFENCE_SEED` reproduces a run; fast-check prints the seed and the shrunk history
+ * The two backends side by side. `RINGFENCE_SEED` reproduces a run; fast-check prints the seed and the shrunk history
  * of a failure. `RINGFENCE_RUNS` makes it longer.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
-import { memory } from "../memory/family.ts"
-import { brokenPromise, command, geometry, history } from "../suites/differential.ts"
-import { native } from "./family.ts"
+import { memory } from "../backends/memory/log.ts"
+import { native } from "../backends/native/log.ts"
+import { brokenPromise, command, geometry, history } from "../suites/log/differential.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000_000)
 const runs = Number(process.env["RINGFENCE_RUNS"] ?? 300)
 
-describe(`the families side by side (seed ${seed})`, () => {
+describe(`the backends side by side (seed ${seed})`, () => {
   it("agree on every random history, and each keeps the contract", async () => {
     const property = fc.asyncProperty(
       fc.array(command, { minLength: 20, maxLength: 150, size: "max" }),

@@ -1,10 +1,10 @@
-import { lifecycleFailoverSuite } from "../suites/lifecycleFailover.ts"
-import { lifecycleInvitationsSuite } from "../suites/lifecycleInvitations.ts"
-import { lifecycleJoiningSuite } from "../suites/lifecycleJoining.ts"
-import { lifecycleLeavingSuite } from "../suites/lifecycleLeaving.ts"
-import { lifecycleNamesSuite } from "../suites/lifecycleNames.ts"
-import { lifecycleSpawningSuite } from "../suites/lifecycleSpawning.ts"
-import { nativeSwarms } from "./swarmFamily.ts"
+import { nativeSwarms } from "../backends/native/swarm.ts"
+import { lifecycleFailoverSuite } from "../suites/membership/failover.ts"
+import { lifecycleInvitationsSuite } from "../suites/membership/invitations.ts"
+import { lifecycleJoiningSuite } from "../suites/membership/joining.ts"
+import { lifecycleLeavingSuite } from "../suites/membership/leaving.ts"
+import { lifecycleNamesSuite } from "../suites/membership/names.ts"
+import { lifecycleSpawningSuite } from "../suites/membership/spawning.ts"
 
 lifecycleJoiningSuite(nativeSwarms)
 lifecycleLeavingSuite(nativeSwarms)

@@ -1,6 +1,6 @@
-import { messengerDeliverySuite } from "../suites/messengerDelivery.ts"
-import { messengerHandlersSuite } from "../suites/messengerHandlers.ts"
-import { nativeSwarms } from "./swarmFamily.ts"
+import { nativeSwarms } from "../backends/native/swarm.ts"
+import { messengerDeliverySuite } from "../suites/messenger/delivery.ts"
+import { messengerHandlersSuite } from "../suites/messenger/handlers.ts"
 
 messengerDeliverySuite(nativeSwarms)
 messengerHandlersSuite(nativeSwarms)

@@ -38,7 +38,7 @@ import { defaultGeometry } from "../../src/services/CxlMemory.ts"
 import { geometryError } from "../../src/services/GeometryRules.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
-import { smallGeometry } from "../suites/family.ts"
+import { smallGeometry } from "../backends/log.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-regions-"))),

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Messenger } from "../../src/services/Messenger.ts"
 import type { WaitStrategy } from "../../src/services/Ring.ts"
-import { at, enterAll, joinAll, swarmTest } from "../suites/swarmFamily.ts"
-import { nativeSwarms } from "./swarmFamily.ts"
+import { nativeSwarms } from "../backends/native/swarm.ts"
+import { at, enterAll, joinAll, swarmTest } from "../backends/swarm.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
 

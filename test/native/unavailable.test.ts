@@ -1,5 +1,5 @@
 /**
- * Where the native module is not built, the in-memory family works and the native layers say why they do not.
+ * Where the native module is not built, the in-memory backend works and the native layers say why they do not.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
@@ -27,7 +27,7 @@ process.stdout.write(JSON.stringify({ fault: error.fault, message: error.message
 `
 
 describe("without the native module", () => {
-  it("the in-memory family works, and the native layers fail with a typed error", () => {
+  it("the in-memory backend works, and the native layers fail with a typed error", () => {
     const folder = mkdtempSync(join(tmpdir(), "ringfence-unavailable-"))
     try {
       cpSync(join(root, "src"), join(folder, "src"), { recursive: true })

@@ -3,7 +3,7 @@
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { FencePlan, FenceVerdict } from "../suites/fenceRun.ts"
+import type { FencePlan, FenceVerdict } from "../suites/barrier/fenceRun.ts"
 import { coordinator, member, type MemberActor, regionTest } from "./members.ts"
 
 const group = "fence"

@@ -15,7 +15,7 @@ import {
   Ring,
   type SendError
 } from "../../src/services/Ring.ts"
-import { sequenceOf, stamped } from "../suites/ringStamps.ts"
+import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
 import type { ActorMessage } from "./harness.ts"
 
 export interface RingActorOptions {

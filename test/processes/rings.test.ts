@@ -10,7 +10,7 @@ import { existsSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import { Ring, type RingReaderHandle } from "../../src/services/Ring.ts"
-import { sequenceOf, stamped } from "../suites/ringStamps.ts"
+import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
 import { type Actor, freshRegion, seeded, startActor } from "./harness.ts"
 import type { RingActorOptions } from "./ringActor.ts"
 

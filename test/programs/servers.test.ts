@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
-import { smallGeometry } from "../suites/family.ts"
-import { untilStopped } from "../suites/stopped.ts"
+import { smallGeometry } from "../backends/log.ts"
+import { untilStopped } from "../faults/stopped.ts"
 import { freshRegion, type Program, run, serve, start } from "./harness.ts"
 
 /** A publisher that has published one line from a pipe that stays open, and waits for the next. */

@@ -1,5 +1,5 @@
 /**
- * The log of one heap, under all layers of this family: its memory, its order, and the way to wait for a change.
+ * The log of one heap, under all layers of this backend: its memory, its order, and the way to wait for a change.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,7 +21,7 @@ export interface Options extends SequencerOptions {
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
   readonly stallAfter?: Duration.Input | undefined
-  /** Sizes that differ from the small ones of this family: 1 MiB lanes, 64 KiB batches. */
+  /** Sizes that differ from the small ones of this backend: 1 MiB lanes, 64 KiB batches. */
   readonly geometry?: Partial<Geometry> | undefined
   /** What reports and errors call it. Default `memory`. */
   readonly region?: string | undefined

@@ -44,7 +44,7 @@ export const layerDiagnostics: Layer.Layer<Diagnostics, never, HeapLog> = Layer.
 const infoOf = ({ geometry, region }: Heap): RegionInfo => ({
   name: region,
   path: "",
-  backend: "heap",
+  backing: "heap",
   regionId: region,
   bytes: geometry.brokers * geometry.clients * geometry.laneBytes,
   geometry,

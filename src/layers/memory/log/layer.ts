@@ -1,5 +1,5 @@
 /**
- * The whole log in this heap, in plain TypeScript: the executable specification of the native family.
+ * The whole log in this heap, in plain TypeScript: the executable specification of the native backend.
  *
  * The same rules, batch for batch, without shared memory: one process, no threads, no clock but Effect's. A test
  * provides this layer instead of the native ones and changes nothing else; under `TestClock` it is deterministic.

@@ -14,7 +14,7 @@ import { resolveGeometry } from "./HeapGeometry.ts"
 export interface HeapRegionOptions {
   /** What reports and errors call it. Default `memory`. */
   readonly region?: string | undefined
-  /** Sizes that differ from the small ones of this family. Without `rings` there are none. */
+  /** Sizes that differ from the small ones of this backend. Without `rings` there are none. */
   readonly geometry?: Partial<Geometry> | undefined
 }
 
@@ -159,7 +159,7 @@ export const attachHeap = (
 export const heapInfoOf = ({ generation, region, slot }: HeapProcess): RegionInfo => ({
   name: region.name,
   path: "",
-  backend: "heap",
+  backing: "heap",
   regionId: region.name,
   bytes: region.geometry.rings * region.geometry.ringBytes,
   geometry: region.geometry,

@@ -14,7 +14,7 @@ import {
 } from "../../../native/binding.ts"
 import {
   type AttachedProcess,
-  type Backend,
+  type Backing,
   type Geometry,
   RegionError,
   type RegionInfo
@@ -77,7 +77,7 @@ export interface AttachOptions {
 /** Creates a region. What a dead process left under the same path is removed first. */
 export const create = (
   name: string,
-  backend: Backend,
+  backing: Backing,
   path: string,
   options: CreateOptions = {}
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
@@ -100,12 +100,12 @@ export const create = (
     const handle = yield* createRegion({ region: name, native, totalBytes: sizes.bytes, onProgress, start }).pipe(
       Effect.mapError(noRoomFor(native, sizes.geometry))
     )
-    return yield* attached(native, handle, { name, backend, processName })
+    return yield* attached(native, handle, { name, backing, processName })
   })
 
 export const attach = (
   name: string,
-  backend: Backend,
+  backing: Backing,
   path: string,
   options: AttachOptions = {}
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
@@ -116,7 +116,7 @@ export const attach = (
       attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false)),
       (handle) => Effect.sync(() => native.closeRegion(handle))
     )
-    return yield* attached(native, handle, { name, backend, processName })
+    return yield* attached(native, handle, { name, backing, processName })
   })
 
 // --- internal ---
@@ -139,7 +139,7 @@ const removeDead = (native: Native, path: string): void => {
 const attached = (
   native: Native,
   handle: RegionHandle,
-  { backend, name, processName }: { readonly name: string; readonly backend: Backend; readonly processName: string }
+  { backing, name, processName }: { readonly name: string; readonly backing: Backing; readonly processName: string }
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const waiter = yield* Effect.acquireRelease(
@@ -147,7 +147,7 @@ const attached = (
       (waiter) => Effect.sync(() => waiter.close())
     )
     const processes = Effect.sync(() => native.processes(handle))
-    const info = infoOf(native, handle, name, backend)
+    const info = infoOf(native, handle, name, backing)
     const roomWaiter = waiter.forRings(sleepsFor.room)
     const cursorWaiter = waiter.forRings(sleepsFor.cursor)
     const ringWaiter = waiter.forRings(sleepsFor.frames)
@@ -156,14 +156,14 @@ const attached = (
     return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })
   })
 
-const infoOf = (native: Native, handle: RegionHandle, name: string, backend: Backend): RegionInfo => {
+const infoOf = (native: Native, handle: RegionHandle, name: string, backing: Backing): RegionInfo => {
   const info = native.regionInfo(handle)
   const sizes = Object.fromEntries(geometryFields.map((field, i) => [field, info.geometry[i] ?? 0]))
   const { epochBlocks: _, ...geometry } = sizes
   return {
     name,
     path: info.path,
-    backend,
+    backing,
     regionId: info.regionId,
     bytes: info.bytes,
     geometry: geometry as unknown as Geometry,

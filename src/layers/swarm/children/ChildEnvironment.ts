@@ -35,8 +35,8 @@ export interface ChildEnvironment {
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** Where the region is, for whoever attaches to it. */
-export const placeOf = ({ backend, name, path }: RegionInfo): Readonly<Record<string, string>> =>
-  backend === "file" ? { [variables.path]: path } : { [variables.region]: name }
+export const placeOf = ({ backing, name, path }: RegionInfo): Readonly<Record<string, string>> =>
+  backing === "file" ? { [variables.path]: path } : { [variables.region]: name }
 
 export const environmentOf = (
   { invitation, name, incarnation, standby }: {

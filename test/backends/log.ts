@@ -1,0 +1,44 @@
+/**
+ * A backend of layers under test: the same suites run over each.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Log from "../../src/layers/Log.ts"
+import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
+import type { TopicError } from "../../src/services/schema/Topic.ts"
+import type { ManualLog } from "../faults/manual.ts"
+
+export interface BackendOptions {
+  readonly geometry?: Partial<Geometry>
+  readonly serve?: Log.ServeOptions
+}
+
+export interface Backend {
+  readonly name: string
+  /** The whole log in one process. */
+  readonly embedded: (
+    options?: BackendOptions
+  ) => Layer.Layer<Log.Served | Log.Client | CxlMemory, RegionError | TopicError>
+  /** Runs over a log that advances by steps only. */
+  readonly manual: <A, E>(
+    geometry: Partial<Geometry>,
+    run: (log: ManualLog) => Effect.Effect<A, E, Scope.Scope>
+  ) => Effect.Effect<A, E | RegionError | TopicError>
+}
+
+/** Small lanes, so that suites reach every edge quickly. */
+export const smallGeometry: Partial<Geometry> = {
+  brokers: 4,
+  clients: 4,
+  topics: 4,
+  readers: 4,
+  laneSlots: 16,
+  laneBytes: 64 * 1024,
+  batchBytes: 4096,
+  indexEntries: 64,
+  processes: 8
+}
+
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)

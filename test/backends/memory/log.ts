@@ -1,0 +1,35 @@
+/**
+ * The in-memory backend.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Log from "../../../src/layers/Log.ts"
+import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
+import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
+import { openLanes, openReader } from "../../../src/layers/memory/log/PublisherSubscriber.ts"
+import { Diagnostics } from "../../../src/services/Diagnostics.ts"
+import { Sequencer } from "../../../src/services/Sequencer.ts"
+import { scopedPart } from "../../faults/manual.ts"
+import type { Backend } from "../log.ts"
+
+export const memory: Backend = {
+  name: "memory",
+  embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  manual: (geometry, run) =>
+    Effect.gen(function*() {
+      const log = yield* HeapLog
+      const sequencer = yield* Sequencer
+      const { snapshot } = yield* Diagnostics
+      return yield* run({
+        open: (topic) =>
+          scopedPart(Effect.gen(function*() {
+            const opening = yield* Effect.forkChild(openLanes(log, topic), { startImmediately: true })
+            if (opening.pollUnsafe() === undefined) yield* sequencer.step
+            return yield* Fiber.join(opening)
+          })),
+        attach: (topic, from) => scopedPart(openReader(log, topic, { from, name: "reader" })),
+        step: sequencer.step,
+        snapshot
+      })
+    }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry, drive: "manual" })))
+}

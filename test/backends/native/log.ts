@@ -1,0 +1,68 @@
+/**
+ * The native backend over anonymous shared memory.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
+import * as Log from "../../../src/layers/Log.ts"
+import { NativeLanes } from "../../../src/layers/native/log/LanePort.ts"
+import { layerDiagnostics } from "../../../src/layers/native/log/NativeLog.ts"
+import { claimLanes } from "../../../src/layers/native/log/Publisher.ts"
+import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
+import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
+import { openTopic } from "../../../src/layers/native/log/Topics.ts"
+import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
+import { Diagnostics } from "../../../src/services/Diagnostics.ts"
+import type { Topic } from "../../../src/services/schema/Topic.ts"
+import { Sequencer } from "../../../src/services/Sequencer.ts"
+import { scopedPart } from "../../faults/manual.ts"
+import type { Backend } from "../log.ts"
+
+export const native: Backend = {
+  name: "native",
+  embedded: (options) =>
+    Log.layerEmbedded(options?.serve).pipe(
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry }))
+    ),
+  manual: (geometry, run) =>
+    Effect.gen(function*() {
+      const region = yield* NativeRegion
+      const sequencer = yield* Sequencer
+      const { snapshot } = yield* Diagnostics
+      return yield* run({
+        open: (topic) => scopedPart(openLanes(region, sequencer, topic)),
+        attach: (topic, from) =>
+          scopedPart(Effect.gen(function*() {
+            const { index } = yield* openTopic(region, topic, false)
+            return yield* openReader(region, index, topic.name, { from, name: "reader" })
+          })),
+        step: sequencer.step,
+        snapshot
+      })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.mergeAll(NativeSequencer.layer({ drive: "manual" }), layerDiagnostics).pipe(
+          Layer.provideMerge(CxlMemory.layerAnonymous({ geometry }))
+        )
+      )
+    )
+}
+
+// --- internal ---
+
+// What the layers wait for is done here by hand: one step adopts the session, then every broker grants its lane.
+const openLanes = Effect.fnUntraced(function*(
+  region: NativeRegion["Service"],
+  sequencer: Sequencer["Service"],
+  topic: Topic
+) {
+  const { index } = yield* openTopic(region, topic, false)
+  const lanes = yield* claimLanes(region, index)
+  yield* sequencer.step
+  for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
+    region.native.grantLanes(region.handle, broker)
+  }
+  if (!region.native.lanesReady(lanes)) return yield* Effect.die("the session was not adopted by one step")
+  return new NativeLanes(region, lanes)
+})

@@ -1,0 +1,64 @@
+/**
+ * Rings over shared memory: each process of a test is an attachment of its own.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
+import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
+import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
+import { Ring } from "../../../src/services/Ring.ts"
+import { freshRegion } from "../../processes/harness.ts"
+import { flipAt, pokeAt, type RingBackend, type RingProcess } from "../ring.ts"
+
+export const nativeRings: RingBackend = {
+  name: "native",
+  usesTestClock: false,
+  elapse: (millis) => Effect.sleep(millis),
+  region: (geometry, run) =>
+    Effect.gen(function*() {
+      const region = freshRegion("rings")
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry, processName: "owner" }))
+      return yield* run({ attach: (processName) => attach(region, processName) })
+    }).pipe(Effect.scoped)
+}
+
+// --- internal ---
+
+const attach = (
+  region: string,
+  processName: string
+): Effect.Effect<RingProcess, CxlMemory.RegionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const attached = CxlMemory.layerAttach({ region, processName })
+    const context = yield* Layer.build(layerRing.pipe(Layer.provideMerge(attached)))
+    const native = Context.get(context, NativeRegion)
+    return {
+      memory: Context.get(context, CxlMemory.CxlMemory),
+      ring: Context.get(context, Ring),
+      kill: kill(native),
+      poke: (name, position, bytes) =>
+        change(native, name, (ring, ringBytes) => pokeAt(ring, position, ringBytes, bytes)),
+      flip: (name, position, bits) => change(native, name, (ring, ringBytes) => flipAt(ring, position, ringBytes, bits))
+    }
+  })
+
+// The operating system takes back what a dead process held; nothing of its own runs.
+const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
+  Effect.sync(() => {
+    waiter.close()
+    native.closeRegion(handle)
+  })
+
+/** Writes into a ring as another process would that has no business there. */
+export const change = (
+  { handle, info, native }: NativeRegion["Service"],
+  ring: string,
+  write: (bytes: Uint8Array, ringBytes: number) => void
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const reader = native.openRingReader(handle, ring, "change")
+    write(new Uint8Array(native.ringBuffer(handle, reader)), info.geometry.ringBytes)
+    native.closeRingReader(reader)
+  })

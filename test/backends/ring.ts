@@ -1,0 +1,119 @@
+/**
+ * A backend of rings under test: the same suites run over each.
+ */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
+import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+import { stamped } from "../suites/ring/stamps.ts"
+
+/** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
+export interface RingProcess {
+  readonly memory: CxlMemory["Service"]
+  readonly ring: Ring["Service"]
+  /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
+  readonly kill: Effect.Effect<void>
+  /** Writes over what lies at that position of a ring. */
+  readonly poke: (ring: string, position: number, bytes: Uint8Array) => Effect.Effect<void>
+  /** Changes those bits of what lies at that position of a ring. */
+  readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>
+}
+
+export interface RingSwarm {
+  readonly attach: (name: string) => Effect.Effect<RingProcess, RegionError, Scope.Scope>
+}
+
+export interface RingBackend {
+  readonly name: string
+  /** Lets that much time go by. */
+  readonly elapse: (millis: number) => Effect.Effect<void>
+  readonly usesTestClock: boolean
+  readonly region: <A, E>(
+    geometry: Partial<Geometry>,
+    run: (swarm: RingSwarm) => Effect.Effect<A, E, Scope.Scope>
+  ) => Effect.Effect<A, E | RegionError>
+}
+
+/** Writes `bytes` over a ring's, at that position. */
+export const pokeAt = (ring: Uint8Array, position: number, ringBytes: number, bytes: Uint8Array): void => {
+  ring.set(bytes, position % ringBytes)
+}
+
+/** Changes in a ring's bytes the bits that `bits` has, from that position on. */
+export const flipAt = (ring: Uint8Array, position: number, ringBytes: number, bits: Uint8Array): void => {
+  const at = position % ringBytes
+  ring.set(bits.map((bit, i) => bit ^ (ring[at + i] as number)), at)
+}
+
+/** Rings of one page, so that suites reach every edge quickly. */
+export const smallRings: Partial<Geometry> = {
+  brokers: 1,
+  clients: 1,
+  topics: 1,
+  readers: 1,
+  laneSlots: 8,
+  laneBytes: 32 * 1024,
+  batchBytes: 4096,
+  indexEntries: 64,
+  processes: 8,
+  rings: 4,
+  ringReaders: 4,
+  ringBytes: 4096
+}
+
+/** A test over one region, under the backend's clock. */
+export const ringTest = <A, E>(
+  backend: RingBackend,
+  promise: string,
+  run: (swarm: RingSwarm) => Effect.Effect<A, E, Scope.Scope>,
+  geometry: Partial<Geometry> = {}
+): void => {
+  const test = backend.usesTestClock ? it.effect : it.live
+  test(promise, () => backend.region({ ...smallRings, ...geometry }, run))
+}
+
+export const writerOf = (process: RingProcess, options: Partial<RingWriterOptions> = {}) =>
+  Effect.provideService(Ring.writer({ name: "ring", ...options }), Ring, process.ring)
+
+export const readerOf = (process: RingProcess, options: Partial<RingReaderOptions> = {}) =>
+  Effect.provideService(Ring.reader({ name: "ring", strategy: "park", ...options }), Ring, process.ring)
+
+/** Runs the opening in a scope of its own, that can be closed before the test ends. */
+export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, E, Scope.Scope>) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const port = yield* Scope.provide(opening, scope)
+  return { port, close: Scope.close(scope, Exit.void) }
+})
+
+/**
+ * Offers stamped messages, from `sequence` on, until one is refused, and returns its sequence. A ring of one page that
+ * refuses nothing fails the test.
+ */
+export const fill = (offer: (message: Uint8Array) => boolean, sequence = 0, length = 96): number => {
+  let next = sequence
+  while (offer(stamped(next, length))) {
+    next += 1
+    assert.isBelow(next, sequence + 1000, "the ring is never full")
+  }
+  return next
+}
+
+/** Waits until it holds; what moves it runs in between. */
+export const eventually = (backend: RingBackend, holds: () => boolean) =>
+  Effect.gen(function*() {
+    for (let i = 0; i < 2000 && !holds(); i += 1) yield* backend.elapse(1)
+    assert.isTrue(holds(), "it never came true")
+  })
+
+/** The fiber is still at it after that much time. */
+export const staysWaiting = Effect.fnUntraced(function*(
+  backend: RingBackend,
+  fiber: Fiber.Fiber<any, any>,
+  millis = 20
+) {
+  yield* backend.elapse(millis)
+  assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+})

@@ -1,0 +1,192 @@
+/**
+ * What the coordinator refuses: arrivals that are none, or that name what cannot be.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import {
+  type Answer,
+  type Arrival,
+  noticeWire,
+  type Request,
+  requestWire
+} from "../../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { everybody, frameKind, headerOf, ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
+import { Messenger } from "../../../src/services/Messenger.ts"
+import type { DrainTarget } from "../../../src/services/Ring.ts"
+import {
+  at,
+  enterAll,
+  eventually,
+  fork,
+  joinAll,
+  joined,
+  staysWaiting,
+  type SwarmBackend,
+  swarmTest,
+  type TestMember
+} from "../../backends/swarm.ts"
+import { rewriting } from "../../faults/held.ts"
+
+const Tick = Messenger.event("tick", Schema.Int)
+
+const isControl = (ring: string): boolean => ring.startsWith("control/")
+
+const arrivalOf = (change: Partial<Arrival>): Arrival => ({
+  name: "injected",
+  group: "all",
+  mode: "deliveryFence",
+  epoch: 1,
+  attempt: 1_000_000,
+  amendment: 0,
+  deadlineMillis: 1000,
+  drainTargets: [],
+  exempt: [],
+  ...change
+})
+
+export const barrierProtocolSuite = (backend: SwarmBackend): void => {
+  /** The coordinator's answer to a request that no code of ours would send. */
+  const answerTo = Effect.fnUntraced(function*(member: TestMember, request: Request) {
+    const answers: Array<Answer> = []
+    let sent = -1
+    const stop = member.core.link.onNotice((notice) => {
+      if (notice._tag === "Answered" && notice.number === sent) answers.push(notice.answer)
+    })
+    yield* member.core.link.tell((number) => {
+      sent = number
+      return request
+    })
+    yield* eventually(backend, () => answers.length > 0)
+    stop()
+    return at(answers, 0)
+  })
+
+  const reasonFor = (member: TestMember, target: DrainTarget) =>
+    Effect.map(
+      answerTo(member, { _tag: "Arrive", arrival: arrivalOf({ drainTargets: [target] }) }),
+      (answer) => answer._tag === "Refused" ? answer.reason : answer._tag
+    )
+
+  describe(`barrier protocol (${backend.name})`, () => {
+    swarmTest(
+      backend,
+      "targets of another generation, of another's ring, or beyond what was sent are refused typed",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const [other, member] = [at(members, 0), at(members, 1)]
+          yield* member.messenger.send(Tick, 1)
+          const target = member.core.mesh.target()
+          const wrong: ReadonlyArray<DrainTarget> = [
+            { ...target, generation: target.generation + 1 },
+            { ...target, generation: 0 },
+            { ...target, position: target.position + 8 },
+            { ...target, position: -8 },
+            { ...target, ring: 10_000 },
+            other.core.mesh.target()
+          ]
+          const reasons = yield* Effect.forEach(wrong, (each) => reasonFor(member, each))
+          const impossible = "impossible"
+          assert.deepStrictEqual(reasons, ["generation", "generation", impossible, impossible, impossible, impossible])
+          // nothing of them counted
+          const waiting = yield* fork(other.barrier.enter("injected"))
+          yield* staysWaiting(backend, waiting)
+          yield* member.barrier.enter("injected")
+          yield* joined(backend, waiting)
+        })
+    )
+
+    swarmTest(
+      backend,
+      "an arrival that does not decode is refused as malformed, and the next one counts",
+      (swarm) =>
+        Effect.gen(function*() {
+          let spoils = false
+          const change = (payload: Uint8Array) =>
+            spoils ? payload.map((byte, i) => i % 3 === 0 ? byte ^ 0x5a : byte) : payload
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over: rewriting(isControl, change) } : {})
+          spoils = true
+          const error = yield* Effect.flip(at(members, 1).barrier.enter("b"))
+          assert.deepInclude(error, { _tag: "ArrivalRefused", name: "b", reason: "malformed" })
+          spoils = false
+          const results = yield* enterAll(members, "b")
+          assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a process that is no member, or writes what is no request, is answered and harms nobody",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const { ring } = yield* swarm.attach("stranger")
+          const self = { slot: ring.self.process, generation: ring.self.generation }
+          const writer = yield* ring.openWriter(ringNames.control(self.slot))
+          yield* eventually(backend, () => ring.readers(writer.ring).length > 0)
+          const reader = yield* ring.openReader(ringNames.coordinator)
+          const heard: Array<string> = []
+          const listen = () => {
+            for (const { payload } of reader.poll(64)) {
+              const notice = noticeWire.decode(payload)
+              if (notice?._tag !== "Answered") continue
+              heard.push(
+                `${notice.number} ${notice.answer._tag === "Refused" ? notice.answer.reason : notice.answer._tag}`
+              )
+            }
+            const { read } = reader.cursors()
+            reader.advance({ read, delivered: read, handled: read, released: read })
+          }
+          const say = (number: number, payload: Uint8Array) =>
+            writer.send(headerOf(frameKind.control, 0, self, everybody, number), payload)
+          const asRequest = (request: Request, number: number) =>
+            requestWire.encode({ term: reader.generation(), number, request })
+          say(7, new Uint8Array(0))
+          say(8, new Uint8Array(100).fill(255))
+          say(9, asRequest({ _tag: "Arrive", arrival: arrivalOf({}) }, 9))
+          say(10, asRequest({ _tag: "Withdraw", attempt: 1, stay: false }, 10))
+          yield* eventually(backend, () => {
+            listen()
+            return heard.length === 4
+          })
+          assert.deepStrictEqual(heard, ["7 malformed", "8 malformed", "9 notMember", "10 notMember"])
+          assert.strictEqual((yield* enterAll(members, "b"))[0]?._tag, "Satisfied")
+        })
+    )
+
+    swarmTest(
+      backend,
+      "an amendment of an arrival that the coordinator does not know is told so",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const answer = yield* answerTo(at(members, 1), { _tag: "Arrive", arrival: arrivalOf({ amendment: 3 }) })
+          assert.strictEqual(answer._tag, "Done")
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a refused amendment fails its own fiber, and the arrival stands",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const [one, two] = [at(members, 0), at(members, 1)]
+          yield* one.coordinator.joinGroup("strings")
+          const early = yield* Effect.scoped(Effect.gen(function*() {
+            yield* two.coordinator.joinGroup("strings")
+            const early = yield* Effect.forkDetach(two.barrier.enter("b", { group: "strings" }), {
+              startImmediately: true
+            })
+            yield* backend.elapse(5)
+            return early
+          }))
+          const late = yield* Effect.flip(two.barrier.enter("b", { group: "strings" }))
+          assert.deepInclude(late, { _tag: "ArrivalRefused", reason: "notInGroup" })
+          assert.strictEqual((yield* one.barrier.enter("b", { group: "strings" }))._tag, "Satisfied")
+          assert.strictEqual((yield* joined(backend, early))._tag, "Satisfied")
+        })
+    )
+  })
+}

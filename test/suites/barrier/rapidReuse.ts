@@ -1,0 +1,41 @@
+/**
+ * A walk through many rounds of few names, each used again at once, as every member of it does.
+ */
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { Barrier, BarrierMode } from "../../../src/services/Barrier.ts"
+
+export interface WalkPlan {
+  readonly iterations: number
+  /** Which of the members it is: they do not pause at the same time. */
+  readonly index: number
+}
+
+const modes: ReadonlyArray<BarrierMode> = ["rendezvous", "deliveryFence", "processingFence"]
+
+const namesOf = (iteration: number): ReadonlyArray<string> => [
+  "reuse",
+  "other",
+  "reuse",
+  ...iteration % 16 === 0 ? ["bonus"] : [],
+  ...iteration % 32 === 0 ? ["bonus", "reuse"] : []
+]
+
+/** The rounds that it was in, in its order. Fails when one of a name does not come after those before it. */
+export const walkRounds = Effect.fnUntraced(
+  function*({ enter }: Barrier["Service"], { index, iterations }: WalkPlan, pause: Effect.Effect<void>) {
+    const rounds: Array<string> = []
+    const last = new Map<string, number>()
+    for (let iteration = 0; iteration < iterations; iteration += 1) {
+      for (const name of namesOf(iteration)) {
+        const { _tag, round } = yield* enter(name, { mode: modes[iteration % 3] })
+        assert.strictEqual(_tag, "Satisfied")
+        assert.isAbove(round, last.get(name) ?? 0)
+        last.set(name, round)
+        rounds.push(`${name} ${round}`)
+      }
+      if ((iteration + index) % 3 === 0) yield* pause
+    }
+    return rounds
+  }
+)

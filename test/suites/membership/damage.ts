@@ -1,0 +1,66 @@
+/**
+ * A member's ring is damaged under a fence: whatever becomes of the message, the fence is never satisfied over it.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
+import type { BarrierMode } from "../../../src/services/Barrier.ts"
+import { Messenger } from "../../../src/services/Messenger.ts"
+import { headerBytes } from "../../../src/services/RingFrame.ts"
+import { fork, joinAs, joined, type SwarmBackend, swarmTest } from "../../backends/swarm.ts"
+import { type Hold, holding } from "../../faults/held.ts"
+
+const Tick = Messenger.event("tick", Schema.Int)
+
+/** What a changed bit makes of a message for `m1`. */
+const damages: Record<string, readonly [byte: number, bit: number]> = {
+  "a request, which no one has asked for": [4, 0],
+  "a kind that nobody claims": [4, 6],
+  "the first part of a message that never ends": [6, 0],
+  "the end of a message that never began": [6, 1],
+  "a message of another type": [8, 3],
+  "a message from another member": [12, 2],
+  "a message from the former member of its slot": [16, 1],
+  "a message for another member": [29, 2]
+}
+
+const isEvents = (ring: string): boolean => ring.startsWith("events/")
+
+export const swarmDamageSuite = (backend: SwarmBackend): void => {
+  describe(`a damaged ring under a fence (${backend.name})`, () => {
+    for (const mode of ["deliveryFence", "processingFence"] satisfies ReadonlyArray<BarrierMode>) {
+      for (const [what, [byte, bit]] of Object.entries(damages)) {
+        swarmTest(backend, `${mode}: it is not satisfied over ${what}`, (swarm) =>
+          Effect.gen(function*() {
+            const hold: Hold = { held: false }
+            const over = holding(isEvents, hold)
+            const process = yield* swarm.attach("m0")
+            const sender = yield* joinAs(process, "m0", { coordinate: true, over })
+            const receiver = yield* swarm.join("m1", { over })
+            yield* sender.coordinator.awaitMembers(({ length }) => length === 2)
+            const seen: Array<number> = []
+            yield* receiver.messenger.subscribe(Tick, (tick) => Effect.sync(() => void seen.push(tick)))
+            yield* sender.messenger.send(Tick, 0)
+            yield* receiver.barrier.enter("before").pipe(
+              Effect.zip(sender.barrier.enter("before"), { concurrent: true })
+            )
+            hold.held = true
+            yield* sender.messenger.send(Tick, 1)
+            const { position } = sender.core.mesh.target()
+            yield* sender.messenger.send(Tick, 2)
+            const bits = new Uint8Array(headerBytes)
+            bits[byte] = 1 << bit
+            yield* process.flip(ringNames.events(sender.id.slot), position, bits)
+            hold.held = false
+            const entering = yield* fork(Effect.flip(receiver.barrier.enter("b", { mode, deadline: 500 })))
+            yield* fork(Effect.exit(sender.barrier.enter("b", { mode, deadline: 500 })))
+            const error = yield* joined(backend, entering)
+            // Who reads the ring knows that it lost; who waits until others have handled it waits to the deadline.
+            assert.strictEqual(error._tag, mode === "deliveryFence" ? "RangeLost" : "BarrierTimedOut")
+            assert.deepStrictEqual(seen, [0, 1], "what came before it")
+          }))
+      }
+    }
+  })
+}

@@ -1,0 +1,258 @@
+/**
+ * How one becomes a member, and who does not.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import { JoinRefused } from "../../../src/services/Coordinator.ts"
+import { Messenger } from "../../../src/services/Messenger.ts"
+import type { Ring } from "../../../src/services/Ring.ts"
+import {
+  at,
+  enterAll,
+  eventually,
+  failedWith,
+  fork,
+  joinAll,
+  joinAs,
+  joined,
+  type SwarmBackend,
+  swarmTest
+} from "../../backends/swarm.ts"
+import { stoppable } from "../../faults/stoppable.ts"
+import { soon, timed } from "./times.ts"
+
+const Hello = Messenger.event("hello", Schema.String)
+
+const reasonOf = (error: unknown): string => error instanceof JoinRefused ? error.reason : `${String(error)}`
+
+export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
+  describe(`joining (${backend.name})`, () => {
+    swarmTest(
+      backend,
+      "S21 one that joins in mid-flight hears all, is heard by all, and meets them at the next barrier",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [first, second] = yield* joinAll(swarm, 2)
+          const open = yield* fork(first!.barrier.enter("meet"))
+          const late = yield* swarm.join("late")
+          assert.strictEqual(late.coordinator.self.incarnation, 0)
+          assert.deepStrictEqual(late.coordinator.members().map(({ name }) => name), ["m0", "m1", "late"])
+          // The round was open before: it does not wait for the one that came later.
+          const result = yield* second!.barrier.enter("meet")
+          assert.strictEqual(result._tag, "Satisfied")
+          assert.deepStrictEqual(yield* joined(backend, open), {
+            ...result,
+            drained: (yield* joined(backend, open)).drained
+          })
+          const all = [first!, second!, late]
+          const heard: Array<string> = []
+          for (const { messenger, name } of all) {
+            yield* messenger.subscribe(Hello, (from) => Effect.sync(() => void heard.push(`${name} hears ${from}`)))
+          }
+          for (const { messenger, name } of all) yield* messenger.send(Hello, name)
+          yield* late.coordinator.publish("the late one")
+          yield* first!.coordinator.waitFor("the late one")
+          yield* first!.messenger.send(Hello, "by name", { name: "the late one" })
+          yield* enterAll(all, "meet")
+          const expected = all.flatMap(({ name }) =>
+            all.filter((other) => other.name !== name).map((other) => `${name} hears ${other.name}`)
+          )
+          assert.deepStrictEqual(heard.toSorted(), [...expected, "late hears by name"].toSorted())
+        })
+    )
+
+    swarmTest(
+      backend,
+      "everybody sees the same joins in the same order, each with the epoch that it began",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 4)
+          for (const { coordinator } of members) {
+            assert.strictEqual(coordinator.epoch(), 4)
+            assert.deepStrictEqual(coordinator.members(), at(members, 0).coordinator.members())
+          }
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a second coordinator is refused, and the first does not notice",
+      (swarm) =>
+        Effect.gen(function*() {
+          yield* joinAll(swarm, 2)
+          const error = yield* Effect.flip(Effect.scoped(swarm.join("usurper", { coordinate: true })))
+          assert.strictEqual(reasonOf(error), "coordinated")
+          yield* swarm.join("another")
+        })
+    )
+
+    swarmTest(backend, "without a coordinator there is nothing to join", (swarm) =>
+      Effect.gen(function*() {
+        const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadline: 300 })))
+        assert.strictEqual(reasonOf(yield* failedWith(backend, joining)), "noCoordinator")
+      }))
+
+    swarmTest(
+      backend,
+      "times are durations of any form, and one that is none is named before anything is joined",
+      (swarm) =>
+        Effect.gen(function*() {
+          for (const joinDeadline of ["300 millis", { milliseconds: 300 }, Duration.millis(300)] as const) {
+            const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadline })))
+            const refused = yield* fork(Effect.flip(Fiber.join(joining)))
+            const { millis, value } = yield* timed(backend, refused)
+            assert.strictEqual(reasonOf(value), "noCoordinator")
+            assert.isAtLeast(millis, 290)
+            assert.isAtMost(millis, soon(backend, 350))
+          }
+          // As configuration and JSON bring them: types refuse the first.
+          const none: ReadonlyArray<readonly [Duration.Input, string]> = [
+            ["soon" as "1 second", `"soon"`],
+            [-1, "-1"],
+            [Number.NaN, "NaN"]
+          ]
+          for (const [suspectAfter, given] of none) {
+            const error = yield* Effect.flip(Effect.scoped(swarm.join("m0", { coordinate: true, suspectAfter })))
+            assert.strictEqual(error._tag, "DurationInvalid")
+            assert.include(error.message, `suspectAfter: ${given} is not a time to wait`)
+          }
+          yield* swarm.join("m0", { coordinate: true })
+        })
+    )
+
+    swarmTest(backend, "one that comes before its coordinator waits for it", (swarm) =>
+      Effect.gen(function*() {
+        const joining = yield* fork(swarm.join("early"))
+        yield* backend.elapse(100)
+        yield* swarm.join("coordinator", { coordinate: true })
+        const early = yield* joined(backend, joining)
+        assert.deepStrictEqual(early.coordinator.members().map(({ name }) => name), ["coordinator", "early"])
+      }))
+
+    swarmTest(backend, "a swarm that shuts down lets nobody in", (swarm) =>
+      Effect.gen(function*() {
+        // The hook never ends: the swarm stays as it is, ready to shut down.
+        const first = yield* swarm.join("m0", { coordinate: true, shutdownHook: Effect.never })
+        yield* fork(first.coordinator.shutdown)
+        yield* eventually(backend, () => first.core.over)
+        const late = yield* fork(Effect.scoped(swarm.join("late")))
+        assert.strictEqual(reasonOf(yield* failedWith(backend, late)), "shuttingDown")
+      }))
+
+    swarmTest(
+      backend,
+      "B10 more members join in one life of a swarm than it has room for at once, and barriers have them all",
+      (swarm) =>
+        Effect.gen(function*() {
+          const first = yield* swarm.join("m0", { coordinate: true })
+          const slots = new Set<number>()
+          for (let i = 0; i < joins; i += 1) {
+            const scoped = Effect.scoped(Effect.gen(function*() {
+              const member = yield* swarm.join(`guest-${i}`)
+              slots.add(member.id.slot)
+              if (i % 10 === 0) yield* enterAll([first, member], "meet")
+              yield* member.coordinator.leave
+            }))
+            yield* joined(backend, yield* fork(scoped))
+          }
+          assert.isAtMost(slots.size, 2)
+          assert.strictEqual(first.coordinator.epoch(), 1 + 2 * joins)
+          assert.deepStrictEqual(first.coordinator.members().map(({ name }) => name), ["m0"])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "one that dies while it joins leaves nothing behind, and the next one comes in",
+      (swarm) =>
+        Effect.gen(function*() {
+          const first = yield* swarm.join("m0", { coordinate: true })
+          const { over, stop } = stoppable()
+          const process = yield* swarm.attach("dying")
+          yield* fork(
+            Effect.ignore(joinAs(process, "dying", { over: stopsBefore(`events/${first.id.slot}`, over, stop) }))
+          )
+          yield* backend.elapse(100)
+          assert.deepStrictEqual(first.coordinator.members().map(({ name }) => name), ["m0"])
+          yield* process.kill
+          const next = yield* joined(backend, yield* fork(swarm.join("next")))
+          assert.deepStrictEqual(first.coordinator.members().map(({ name }) => name), ["m0", "next"])
+          assert.strictEqual(first.coordinator.epoch(), 2)
+          yield* enterAll([first, next], "meet")
+        })
+    )
+
+    swarmTest(
+      backend,
+      "one that is stopped while it joins keeps others out for one turn only, and comes in when it goes on",
+      (swarm) =>
+        Effect.gen(function*() {
+          const first = yield* swarm.join("m0", { coordinate: true, joinTurn: 200 })
+          const { go, over, stop } = stoppable()
+          const slow = yield* fork(swarm.join("slow", { over: stopsBefore(`events/${first.id.slot}`, over, stop) }))
+          yield* backend.elapse(50)
+          const { millis } = yield* timed(backend, yield* fork(swarm.join("quick")))
+          assert.isAtMost(millis, soon(backend, 250))
+          assert.isUndefined(slow.pollUnsafe())
+          yield* go
+          yield* joined(backend, slow)
+          assert.deepStrictEqual(first.coordinator.members().map(({ name }) => name), ["m0", "quick", "slow"])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a member that is stopped lets nobody in until it goes on, or the deadline has passed",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { go, over, stop } = stoppable()
+          const options = { joinDeadline: 500, joinTurn: 100 }
+          const members = yield* joinAll(swarm, 2, (index) => index === 0 ? options : { ...options, over })
+          yield* stop
+          const refused = yield* Effect.forEach([1, 2], (i) => fork(Effect.scoped(swarm.join(`late-${i}`, options))))
+          const errors = yield* Effect.forEach(refused, (fiber) => failedWith(backend, fiber))
+          assert.deepStrictEqual(errors.map(reasonOf), ["deadline", "deadline"])
+          const patient = yield* fork(swarm.join("patient"))
+          yield* backend.elapse(250)
+          yield* go
+          yield* joined(backend, patient)
+          assert.deepStrictEqual(at(members, 1).coordinator.members().map(({ name }) => name), ["m0", "m1", "patient"])
+        })
+    )
+
+    swarmTest(backend, "who gives up joining is no member, and holds no barrier up", (swarm) =>
+      Effect.gen(function*() {
+        const { go, over, stop } = stoppable()
+        const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
+        yield* stop
+        // Its process lives on: only its membership is given up.
+        const process = yield* swarm.attach("impatient")
+        const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadline: 200 })))
+        assert.strictEqual(reasonOf(yield* failedWith(backend, joining)), "deadline")
+        yield* go
+        yield* backend.elapse(50)
+        yield* joined(backend, yield* fork(enterAll(members, "meet")))
+        assert.deepStrictEqual(at(members, 0).coordinator.members().map(({ name }) => name), ["m0", "m1"])
+      }))
+  })
+}
+
+/** More than the 126 that a swarm of others can have in all. */
+const joins = 150
+
+/** The process is stopped when it is about to read that ring. */
+const stopsBefore = (
+  name: string,
+  over: (ring: Ring["Service"]) => Ring["Service"],
+  stop: Effect.Effect<void>
+) =>
+(ring: Ring["Service"]): Ring["Service"] => {
+  const stopped = over(ring)
+  return {
+    ...stopped,
+    openReader: (ring, reader) => Effect.andThen(ring === name ? stop : Effect.void, stopped.openReader(ring, reader))
+  }
+}

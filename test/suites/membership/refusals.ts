@@ -1,0 +1,157 @@
+/**
+ * A damaged ring refuses what goes over it. Whoever tries again is slowed, and what the error says to do helps.
+ */
+import { assert, describe } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
+import { Messenger } from "../../../src/services/Messenger.ts"
+import type { Ring } from "../../../src/services/Ring.ts"
+import {
+  enterAll,
+  eventually,
+  fork,
+  joinAs,
+  joined,
+  type SwarmBackend,
+  swarmTest,
+  type TestMember
+} from "../../backends/swarm.ts"
+import { type Hold, holding } from "../../faults/held.ts"
+
+const Tick = Messenger.event("tick", Schema.Int)
+
+/** What makes any frame's header no header. */
+const bits = Uint8Array.of(0, 0, 0, 0, 1)
+
+const isEvents = (ring: string): boolean => ring.startsWith("events/")
+const isCoordinator = (ring: string): boolean => ring === ringNames.coordinator
+
+/** Counts how often the coordinator's ring is read anew. */
+const counting = (count: { anew: number }) => (ring: Ring["Service"]): Ring["Service"] => ({
+  ...ring,
+  openReader: (name, readerName) => {
+    if (isCoordinator(name)) count.anew += 1
+    return ring.openReader(name, readerName)
+  }
+})
+
+/** Enters over and over, as a program does that takes every failure for one that passes. */
+const persistently = (member: TestMember, count: { refusals: number; said: string }) =>
+  Effect.forever(Effect.catchTag(
+    member.barrier.enter("b"),
+    "RangeLost",
+    ({ message }) =>
+      Effect.sync(() => {
+        count.refusals += 1
+        count.said = message
+      })
+  ))
+
+export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
+  describe(`what a damaged ring refuses (${backend.name})`, () => {
+    swarmTest(
+      backend,
+      "members that enter again at once are refused a few times in three seconds, not thousands",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const over = holding(isEvents, hold)
+          const process = yield* swarm.attach("m0")
+          const first = yield* joinAs(process, "m0", { coordinate: true, over })
+          const second = yield* swarm.join("m1", { over })
+          yield* first.coordinator.awaitMembers(({ length }) => length === 2)
+          const damage = Effect.gen(function*() {
+            hold.held = true
+            const { position } = first.core.mesh.target()
+            yield* first.messenger.send(Tick, 1)
+            yield* process.flip(ringNames.events(first.id.slot), position, bits)
+            hold.held = false
+          })
+          yield* damage
+          const counts = [{ refusals: 0, said: "" }, { refusals: 0, said: "" }] as const
+          const trying = [yield* fork(persistently(first, counts[0])), yield* fork(persistently(second, counts[1]))]
+          yield* eventually(backend, () => counts.every(({ refusals }) => refusals > 0), "nobody was refused")
+          for (let i = 0; i < 30; i += 1) yield* backend.elapse(100)
+          for (const fiber of trying) yield* Fiber.interrupt(fiber)
+          for (const { refusals, said } of counts) {
+            assert.isAtMost(refusals, 15)
+            assert.match(said, /let a standby take over, or start the swarm again: who reads anew begins behind it/)
+          }
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a member that joins again, as the error says, meets the others: its readers begin behind the damage",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const process = yield* swarm.attach("m0")
+          const first = yield* joinAs(process, "m0", { coordinate: true })
+          const second = yield* swarm.join("m1", { over: holding(isEvents, hold) })
+          yield* first.coordinator.awaitMembers(({ length }) => length === 2)
+          hold.held = true
+          const { position } = first.core.mesh.target()
+          yield* first.messenger.send(Tick, 1, "world")
+          yield* eventually(backend, () => first.core.mesh.target().position > position)
+          yield* enterAll([first], "read here", { mode: "processingFence", deadline: 50 }).pipe(Effect.exit, fork)
+          yield* backend.elapse(100)
+          yield* process.flip(ringNames.events(first.id.slot), position, bits)
+          hold.held = false
+          yield* fork(Effect.exit(first.barrier.enter("b", { deadline: 300 })))
+          const error = yield* joined(backend, yield* fork(Effect.flip(second.barrier.enter("b"))))
+          assert.strictEqual(error._tag, "RangeLost")
+          assert.include(error.message, "end this member and join again: who reads anew begins behind it")
+          yield* second.close
+          const again = yield* joined(backend, yield* fork(swarm.join("m1 again")))
+          const results = yield* joined(backend, yield* fork(enterAll([first, again], "c")))
+          assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a member whose coordinator's ring is damaged again and again reads it anew, ever more slowly, and then knows all",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const count = { anew: 0 }
+          const process = yield* swarm.attach("m0")
+          const first = yield* joinAs(process, "m0", { coordinate: true })
+          const second = yield* swarm.join("m1", {
+            over: (ring) => counting(count)(holding(isCoordinator, hold)(ring))
+          })
+          yield* first.coordinator.awaitMembers(({ length }) => length === 2)
+          const joining = count.anew
+          const positionOf = Effect.map(first.ring.rings, (rings) =>
+            rings.find(({ name }) => isCoordinator(name))?.position ?? 0)
+          const damage = Effect.gen(function*() {
+            hold.held = true
+            const position = yield* positionOf
+            yield* Effect.scoped(first.coordinator.joinGroup("noise"))
+            yield* process.flip(ringNames.coordinator, position, bits)
+            hold.held = false
+          })
+          yield* damage
+          yield* eventually(backend, () =>
+            count.anew > joining, "the ring was never read anew")
+          // One damage, one reader more.
+          yield* backend.elapse(1000)
+          assert.strictEqual(count.anew, joining + 1)
+          for (let i = 0; i < 40; i += 1) {
+            yield* Effect.exit(Effect.timeout(damage, 50)).pipe(fork)
+            yield* backend.elapse(50)
+          }
+          assert.isAtMost(count.anew, joining + 10)
+          hold.held = false
+          yield* first.coordinator.joinGroup("at the end")
+          const knows = () => second.coordinator.group("at the end").length === 1
+          yield* eventually(backend, knows, "it never knew all again")
+          const published = yield* fork(second.coordinator.publish("alive"))
+          yield* joined(backend, published)
+        })
+    )
+  })
+}

@@ -1,0 +1,17 @@
+/**
+ * How long things take, by the backend's own clock.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { joined, type SwarmBackend } from "../../backends/swarm.ts"
+
+/** What the fiber ends with, and how long that took from now on. */
+export const timed = Effect.fnUntraced(function*<A, E>(backend: SwarmBackend, fiber: Fiber.Fiber<A, E>) {
+  const from = yield* Clock.currentTimeMillis
+  const value = yield* joined(backend, fiber)
+  return { value, millis: (yield* Clock.currentTimeMillis) - from }
+})
+
+/** Where the clock is real the machine may be busy with something else for a while. */
+export const soon = (backend: SwarmBackend, millis: number): number => backend.usesTestClock ? millis : millis + 3000
