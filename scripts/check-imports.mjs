@@ -95,13 +95,13 @@ const checkTypeScript = (file) => {
 
 // --- C++ ---------------------------------------------------------------------------------------------------------
 
-const policy = "src/native/policy.h"
+const publication = "src/native/region/publication.h"
 const atomics = /\b(?:std::)?atomic_ref\b|\bstd::atomic\w*|\b__atomic_\w+|\b__sync_\w+/g
 const ofOneProcess = /^std::atomic(?:_bool|_flag|_u?int\w*|_size_t)?$/
 
 const checkNative = (file) => {
   const name = nameOf(file)
-  if (name === policy) return
+  if (name === publication) return
   const text = readFileSync(file, "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, (comment) => comment.replaceAll(/[^\n]/g, ""))
   for (const [index, line] of text.split("\n").entries()) {
     const comment = line.indexOf("//")
@@ -110,7 +110,7 @@ const checkNative = (file) => {
     for (const [word] of code.matchAll(atomics)) {
       if (isPrivate && ofOneProcess.test(word)) continue
       const hint = ofOneProcess.test(word) ? ", or mark state of this process alone with `// private`" : ""
-      problems.push(`${name}:${index + 1}: ${word} belongs in ${policy}${hint}`)
+      problems.push(`${name}:${index + 1}: ${word} belongs in ${publication}${hint}`)
     }
   }
 }

@@ -2,11 +2,11 @@
  * A frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
  *
  * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
- * src/native/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
+ * src/native/region/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
  */
 import type { Frame, FrameHeader } from "./Ring.ts"
 
-/** Bytes of a frame's header, as src/native/ring_layout.h has them. */
+/** Bytes of a frame's header, as src/native/region/ring_layout.h has them. */
 export const headerBytes = 32
 
 /** Bytes that a payload takes in the ring. */

@@ -1,5 +1,5 @@
 /**
- * The structures of `src/native/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of the
+ * The structures of `src/native/region/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of the
  * language, which the headers' own static assertions confirm.
  */
 

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import { LayoutHeader } from "./layout-header.ts"
@@ -13,7 +13,7 @@ const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
 const document = read("docs/memory-layout.md")
-const header = new LayoutHeader([read("src/native/layout.h"), read("src/native/ring_layout.h")])
+const header = new LayoutHeader([read("src/native/region/layout.h"), read("src/native/region/ring_layout.h")])
 
 type Row = ReadonlyArray<string>
 
@@ -89,7 +89,7 @@ const pageUp = (bytes: number): number => Math.ceil(bytes / 4096) * 4096
 
 describe("the tables of the region's parts", () => {
   const [region = [], block = []] = tablesOf(document, "part")
-  const layout = read("src/native/layout.cc")
+  const layout = read("src/native/region/layout.cc")
   const [beforeBlocks = "", fromBlocks = ""] = layout.split("at.blocks = end;")
   const [inBlock = "", behindBlocks = ""] = fromBlocks.split("at.blockBytes = ")
 
@@ -153,11 +153,12 @@ describe("the tables of the region's parts", () => {
 // --- what pairs with what ---
 
 /** What they share lies in no region. */
-const measurements = new Set(["machine.cc", "round_trips.cc"])
+const isMeasuring = (file: string): boolean => file.startsWith("measure/")
 
-const sources = readdirSync(join(root, "src/native"))
-  .filter((name) => name.endsWith(".cc") && !measurements.has(name))
-  .map((name) => read(`src/native/${name}`))
+const sources = globSync("{region,log,ring,measure,napi}/**/*.cc", { cwd: join(root, "src/native") })
+  .filter((file) => !isMeasuring(file))
+  .toSorted()
+  .map((file) => read(`src/native/${file}`))
 
 const definition = /^(?!return|using|namespace)[\w:<>&* ]*?\b((?:\w+::)?\w+)\([^;]*$/
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "../region.h"
+#include "region/region.h"
 #include "testing.h"
 
 extern char** environ;

@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "log_fixture.h"
-#include "../ring_claims.h"
+#include "ring/ring_claims.h"
 #include "steps.h"
 
 namespace ringfence::test {

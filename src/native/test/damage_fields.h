@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../ring_layout.h"
+#include "region/ring_layout.h"
 
 namespace ringfence::test {
 

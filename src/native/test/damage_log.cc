@@ -6,7 +6,7 @@
 #include "damage_fields.h"
 #include "log_fixture.h"
 #include "ring_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

@@ -5,7 +5,7 @@
 
 #include "damage_fields.h"
 #include "ring_fixture.h"
-#include "../token.h"
+#include "region/token.h"
 
 namespace ringfence::test {
 

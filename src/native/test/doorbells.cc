@@ -1,9 +1,9 @@
 // Doorbells: who sleeps is rung once and not again before it sleeps again. The dead, those who left and those who wait
 // for something else are not rung. Counted by the bells themselves: each ring, and so each call of the system, bumps one.
 #include "actor_process.h"
-#include "../futex.h"
+#include "region/futex.h"
 #include "ring_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

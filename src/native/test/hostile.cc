@@ -5,10 +5,10 @@
 #include <thread>
 
 #include "log_fixture.h"
-#include "../machine.h"
-#include "../sealed_line.h"
-#include "../token.h"
-#include "../waiter.h"
+#include "measure/machine.h"
+#include "region/sealed_line.h"
+#include "region/token.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

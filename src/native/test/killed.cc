@@ -2,7 +2,7 @@
 // owner of their memory brings nothing of theirs back.
 #include "actor_process.h"
 #include "log_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

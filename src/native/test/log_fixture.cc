@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../futex.h"
+#include "region/futex.h"
 
 namespace ringfence::test {
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "../claims.h"
-#include "../index_reader.h"
-#include "../lane_writer.h"
-#include "../region.h"
-#include "../sequencer.h"
+#include "log/claims.h"
+#include "log/index_reader.h"
+#include "log/lane_writer.h"
+#include "region/region.h"
+#include "log/sequencer/sequencer.h"
 #include "testing.h"
 
 namespace ringfence::test {

@@ -5,7 +5,7 @@
 
 #include "log_fixture.h"
 #include "traced.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "log_fixture.h"
-#include "../token.h"
+#include "region/token.h"
 
 namespace ringfence::test {
 

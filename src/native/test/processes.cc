@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "log_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "../token.h"
+#include "region/token.h"
 
 namespace ringfence::test {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "log_fixture.h"
-#include "../ring_reader.h"
-#include "../ring_writer.h"
+#include "ring/ring_reader.h"
+#include "ring/ring_writer.h"
 
 namespace ringfence::test {
 

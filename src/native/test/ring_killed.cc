@@ -3,7 +3,7 @@
 
 #include "actor_process.h"
 #include "ring_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

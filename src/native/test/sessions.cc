@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "log_fixture.h"
-#include "../token.h"
+#include "region/token.h"
 
 namespace ringfence::test {
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "../region.h"
+#include "region/region.h"
 
 namespace ringfence::test {
 

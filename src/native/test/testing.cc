@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "../futex.h"
+#include "region/futex.h"
 
 namespace ringfence::test {
 

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "../token.h"
+#include "region/token.h"
 
 namespace ringfence::test {
 

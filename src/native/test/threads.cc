@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "log_fixture.h"
-#include "../machine.h"
-#include "../round_trips.h"
-#include "../waiter.h"
+#include "measure/machine.h"
+#include "measure/round_trips.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

@@ -6,9 +6,9 @@
 
 #include <thread>
 
-#include "../futex.h"
+#include "region/futex.h"
 #include "log_fixture.h"
-#include "../waiter.h"
+#include "region/waiter.h"
 
 namespace ringfence::test {
 

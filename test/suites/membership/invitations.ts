@@ -91,7 +91,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S22 where the admission is closed only those who are invited come in",
+      "S22 where admission is by invitation, only the invited come in",
       (swarm) =>
         Effect.gen(function*() {
           const host = yield* swarm.join("m0", { coordinate: true, admission: "invitation" })

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "region.h"
-#include "ring_layout.h"
+#include "region/region.h"
+#include "region/ring_layout.h"
 
 namespace ringfence {
 

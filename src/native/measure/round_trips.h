@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "region.h"
+#include "region/region.h"
 
 namespace ringfence {
 

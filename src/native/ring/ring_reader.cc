@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sealed_line.h"
+#include "region/sealed_line.h"
 
 namespace ringfence {
 

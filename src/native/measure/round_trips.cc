@@ -8,10 +8,10 @@
 #include <thread>  // yield
 #include <vector>
 
-#include "futex.h"
-#include "ring_reader.h"
-#include "ring_writer.h"
-#include "thread.h"
+#include "region/futex.h"
+#include "ring/ring_reader.h"
+#include "ring/ring_writer.h"
+#include "region/thread.h"
 
 namespace ringfence {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "region.h"
+#include "region/region.h"
 
 namespace ringfence {
 

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "claim_locks.h"
-#include "token.h"
+#include "region/claim_locks.h"
+#include "region/token.h"
 
 namespace ringfence {
 

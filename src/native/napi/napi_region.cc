@@ -1,5 +1,5 @@
 #include "napi_support.h"
-#include "server.h"
+#include "region/server.h"
 
 namespace ringfence::binding {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "machine.h"
+#include "measure/machine.h"
 #include "napi_support.h"
-#include "round_trips.h"
+#include "measure/round_trips.h"
 
 namespace ringfence::binding {
 

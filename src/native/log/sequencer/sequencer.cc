@@ -4,11 +4,11 @@
 
 #include <cstring>
 
-#include "claims.h"
-#include "futex.h"
-#include "sealed_line.h"
-#include "token.h"
-#include "waiter.h"
+#include "log/claims.h"
+#include "region/futex.h"
+#include "region/sealed_line.h"
+#include "region/token.h"
+#include "region/waiter.h"
 
 namespace ringfence {
 

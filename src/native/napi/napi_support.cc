@@ -1,7 +1,7 @@
 #include "napi_support.h"
 
-#include "index_reader.h"
-#include "lane_writer.h"
+#include "log/index_reader.h"
+#include "log/lane_writer.h"
 
 namespace ringfence::binding {
 

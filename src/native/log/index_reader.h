@@ -2,7 +2,7 @@
 #pragma once
 
 #include "claims.h"
-#include "region.h"
+#include "region/region.h"
 
 namespace ringfence {
 

@@ -1,5 +1,5 @@
-#include "index_reader.h"
-#include "lane_writer.h"
+#include "log/index_reader.h"
+#include "log/lane_writer.h"
 #include "napi_support.h"
 
 namespace ringfence::binding {

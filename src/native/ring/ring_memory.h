@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "mapping.h"
+#include "region/mapping.h"
 
 namespace ringfence {
 

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "futex.h"
+#include "region/futex.h"
 #include "napi_support.h"
-#include "ring_reader.h"
-#include "ring_writer.h"
+#include "ring/ring_reader.h"
+#include "ring/ring_writer.h"
 
 namespace ringfence::binding {
 

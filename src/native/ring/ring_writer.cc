@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "futex.h"
-#include "token.h"
+#include "region/futex.h"
+#include "region/token.h"
 
 namespace ringfence {
 

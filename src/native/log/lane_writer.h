@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "claims.h"
-#include "region.h"
+#include "region/region.h"
 
 namespace ringfence {
 

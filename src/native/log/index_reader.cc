@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include "sealed_line.h"
-#include "token.h"
+#include "region/sealed_line.h"
+#include "region/token.h"
 
 namespace ringfence {
 

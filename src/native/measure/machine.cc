@@ -7,10 +7,10 @@
 #include <thread>
 #include <vector>
 
-#include "futex.h"
-#include "layout.h"
-#include "policy.h"
-#include "thread.h"
+#include "region/futex.h"
+#include "region/layout.h"
+#include "region/publication.h"
+#include "region/thread.h"
 
 namespace ringfence {
 

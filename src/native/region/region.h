@@ -12,9 +12,9 @@
 
 #include "layout.h"
 #include "mapping.h"
-#include "policy.h"
+#include "publication.h"
 #include "ring_layout.h"
-#include "ring_memory.h"
+#include "ring/ring_memory.h"
 
 namespace ringfence {
 

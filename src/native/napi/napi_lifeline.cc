@@ -1,4 +1,4 @@
-#include "lifeline.h"
+#include "region/lifeline.h"
 #include "napi_support.h"
 
 namespace ringfence::binding {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "region.h"
+#include "region/region.h"
 
 namespace ringfence {
 

@@ -2,9 +2,9 @@
 
 #include <cstring>
 
-#include "futex.h"
-#include "sealed_line.h"
-#include "token.h"
+#include "region/futex.h"
+#include "region/sealed_line.h"
+#include "region/token.h"
 
 namespace ringfence {
 

@@ -3,7 +3,7 @@
 // sequencer writes each of them again ten times a second, so that damage ends by itself.
 #pragma once
 
-#include "policy.h"
+#include "publication.h"
 #include "token.h"
 
 namespace ringfence {

@@ -12,8 +12,8 @@
 #include <mutex>
 #include <vector>
 
-#include "region.h"
-#include "thread.h"
+#include "region/region.h"
+#include "region/thread.h"
 
 namespace ringfence {
 

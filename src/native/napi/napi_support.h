@@ -9,9 +9,9 @@
 #include <string>
 
 #include "napi_buffers.h"
-#include "region.h"
-#include "sequencer.h"
-#include "waiter.h"
+#include "region/region.h"
+#include "log/sequencer/sequencer.h"
+#include "region/waiter.h"
 
 namespace ringfence::binding {
 
