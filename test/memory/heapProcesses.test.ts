@@ -72,7 +72,7 @@ describe("processes in one heap", () => {
           yield* Scope.close(scope, Exit.void)
         } else {
           assert.strictEqual(exit?._tag, "Failure")
-          assert.match(String(exit), /LogLost/)
+          assert.match(String(exit), /RegionLost/)
         }
         const shown = (yield* observer.memory.processes).map(({ alive, name }) => ({ alive, name }))
         assert.deepStrictEqual(shown, [{ alive: true, name: "observer" }, { alive: false, name: "member" }])

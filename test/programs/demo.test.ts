@@ -39,8 +39,8 @@ const longRun = Effect.gen(function*() {
   const program = yield* start(["demo", "--min-bytes", "64GiB", "--publishers", "1", "--subscribers", "1"])
   yield* untilTrue("both children at work", () => {
     const commands = childrenOf(program.pid).map(({ command }) => command)
-    return commands.some((command) => command.includes("demo-publisher"))
-      && commands.some((command) => command.includes("demo-subscriber"))
+    return commands.some((command) => command.includes("demo/publisher"))
+      && commands.some((command) => command.includes("demo/subscriber"))
   })
   return program
 })
@@ -135,7 +135,7 @@ describe.skipIf(process.platform !== "linux")("demo", () => {
     Effect.gen(function*() {
       for (const role of ["publisher", "subscriber"]) {
         const program = yield* longRun
-        const child = childrenOf(program.pid).find(({ command }) => command.includes(`demo-${role}`))
+        const child = childrenOf(program.pid).find(({ command }) => command.includes(`demo/${role}`))
         process.kill(child?.pid ?? 0, "SIGKILL")
         assert.strictEqual(yield* program.code, 1)
         assert.include(program.stderr, `${role}-0 (pid ${child?.pid}) died: killed by SIGKILL`)
