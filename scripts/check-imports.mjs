@@ -41,7 +41,7 @@ const mayImport = {
 }
 
 /** What the benchmarks share with the programs; the commands themselves are no library. */
-const sharedPrograms = /^src\/programs\/(?:cli|processes|measure|log-trial|barrier-trial)\//
+const sharedPrograms = /^src\/programs\/(?:bench|cli|processes|measure|log-trial|barrier-trial)\//
 
 const refuse = (from, to) => {
   const part = partOf(from)

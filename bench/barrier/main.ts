@@ -1,5 +1,5 @@
 /**
- * `ringfence bench barrier`: how long barriers take that have nothing to wait for, beside a bare wake-up, and what their
+ * `npm run bench -- barrier`: how long barriers take that have nothing to wait for, beside a bare wake-up, and what their
  * members cost while they do nothing.
  */
 import * as Command from "effect/cli/Command"
@@ -21,7 +21,7 @@ import * as Children from "../../src/programs/processes/spawn.ts"
 import { BarrierMode } from "../../src/services/Barrier.ts"
 import { attemptsSetting, benchmark, runsSetting, strategySetting } from "../harness/command.ts"
 import { type Figure, figure, type Goal, ratioOf } from "../harness/comparison.ts"
-import { bareFigure, bareTrips, ended, type Measuring, started } from "../ring/scenarios.ts"
+import { bareFigure, bareTrips, type Measuring } from "../ring/scenarios.ts"
 import { BarrierMember, type BarrierTimes } from "./jobs.ts"
 
 const memberCounts = ["2", "4", "8"] as const
@@ -101,11 +101,11 @@ const barrierFigures = (members: number, { idleMillis, rounds, strategy }: Value
     // One after the other: the first makes the region that the others join.
     const children = yield* Effect.forEach(
       names,
-      (name, member) => started(BarrierMember, name, { ...common, name, coordinates: member === 0 })
+      (name, member) => Children.started(BarrierMember, name, { ...common, name, coordinates: member === 0 })
     )
     yield* Children.all(children, ({ tell }) => tell("begin"))
     const times = yield* Children.all(children, ({ result }) => result)
-    yield* ended(children)
+    yield* Children.end(children)
     return [...BarrierMode.literals.map((mode) => modeFigure(members, mode, times)), idleFigure(members, times)]
   }).pipe(Effect.scoped)
 

@@ -42,20 +42,6 @@ export const Read = Schema.Struct({
   disordered: Schema.Int
 })
 
-/** How a side waits: by a strategy of the ring, or by asking it over and over itself. */
-export const Waiting = Schema.Literals(["spin", "adaptive", "park", "poll"])
-export type Waiting = typeof Waiting.Type
-
-export const TripsJob = Schema.Struct({
-  ...fields,
-  /** One side asks and takes the time, the other answers. */
-  asks: Schema.Boolean,
-  waiting: Waiting,
-  warmup: Schema.Int,
-  trips: Schema.Int
-})
-export type TripsJob = typeof TripsJob.Type
-
 export const BareJob = Schema.Struct({
   ...fields,
   asks: Schema.Boolean,
@@ -85,12 +71,6 @@ export const RingReader: ChildProgram<ReaderJob, typeof Read.Type> = {
   entry: programBeside(import.meta.url, "reader"),
   job: ReaderJob,
   result: Read
-}
-
-export const RingTrips: ChildProgram<TripsJob, LatencyMicros> = {
-  entry: programBeside(import.meta.url, "ping-pong"),
-  job: TripsJob,
-  result: LatencyMicros
 }
 
 export const BareTrips: ChildProgram<BareJob, LatencyMicros> = {

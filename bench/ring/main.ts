@@ -1,5 +1,5 @@
 /**
- * `ringfence bench ring`: what the rings reach, beside the machine's own limits and what a Node user would take instead.
+ * `npm run bench -- ring`: what the rings reach, beside the machine's own limits and what a Node user would take instead.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"

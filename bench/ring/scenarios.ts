@@ -6,12 +6,12 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import type { ChildProgram } from "../../src/programs/processes/protocol.ts"
+import { RingTrips, type Waiting } from "../../src/programs/bench/jobs.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import type { RegionError } from "../../src/services/CxlMemory.ts"
 import { type Figure, figure } from "../harness/comparison.ts"
 import * as Machine from "../machine/Machine.ts"
-import { BareTrips, RingReader, RingSleepers, RingTrips, RingWriter, type Waiting } from "./jobs.ts"
+import { BareTrips, RingReader, RingSleepers, RingWriter } from "./jobs.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -43,7 +43,7 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
       const warmup = Math.ceil(messages / 4)
       const common = { region, warmup, messages }
       const messagesPerPublish = batched ? batchMessages : 1
-      const writer = yield* started(RingWriter, "writer", {
+      const writer = yield* Children.started(RingWriter, "writer", {
         ...common,
         name: "writer",
         messageBytes,
@@ -52,12 +52,13 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
       const reading = yield* Effect.forEach(
         Array.from({ length: readers }, (_, i) => `reader-${i}`),
         // In JavaScript where a native call would cost more than the sum.
-        (name) => started(RingReader, name, { ...common, name, fold: messageBytes < 512 ? "javascript" : "native" })
+        (name) =>
+          Children.started(RingReader, name, { ...common, name, fold: messageBytes < 512 ? "javascript" : "native" })
       )
       yield* writer.tell("begin")
       const written = yield* writer.result
       const seen = yield* Children.all(reading, ({ result }) => result)
-      yield* ended([writer, ...reading])
+      yield* Children.end([writer, ...reading])
       const seconds = (Math.max(...seen.map(({ lastMillis }) => lastMillis)) - written.firstMillis) / 1000
       const agrees = seen.every(({ disordered, sum }) => disordered === 0 && sum === written.sum)
       const values = {
@@ -94,7 +95,7 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
       yield* Children.all([asks, answers], ({ ready }) => ready)
       yield* asks.tell("begin")
       const latency = yield* asks.result
-      yield* ended([asks, answers])
+      yield* Children.end([asks, answers])
       return [figure(key, latency)]
     })
   )
@@ -112,7 +113,7 @@ export const publishFigures = (keys: { readonly alone: string; readonly dead: st
       const rings = { alone: "alone", dead: "dead" }
       const nanosOf = yield* Machine.publishCost(region, "writer", Object.values(rings))
       const job = { region, name: "sleeper", ring: rings.dead, sleepers: deadSleepers }
-      const sleepers = yield* started(RingSleepers, "sleepers", job)
+      const sleepers = yield* Children.started(RingSleepers, "sleepers", job)
       yield* Effect.sync(() => process.kill(sleepers.pid, "SIGKILL"))
       yield* Effect.exit(sleepers.finished)
       const once = (ring: string) => nanosOf(ring, publishesInBlock, publishedBytes) / publishesInBlock
@@ -134,11 +135,16 @@ export const bareFigure = (key: string, trips: number): Measuring =>
   inNewRegion((region) =>
     Effect.gen(function*() {
       const job = { region, ...tripsOf(trips) }
-      const asks = yield* started(BareTrips, "asks", { ...job, name: "asks", asks: true, peer: "answers" })
-      const answers = yield* started(BareTrips, "answers", { ...job, name: "answers", asks: false, peer: "asks" })
+      const asks = yield* Children.started(BareTrips, "asks", { ...job, name: "asks", asks: true, peer: "answers" })
+      const answers = yield* Children.started(BareTrips, "answers", {
+        ...job,
+        name: "answers",
+        asks: false,
+        peer: "asks"
+      })
       yield* Children.all([answers, asks], ({ tell }) => tell("begin"))
       const latency = yield* asks.result
-      yield* ended([asks, answers])
+      yield* Children.end([asks, answers])
       return [figure(key, latency)]
     })
   )
@@ -151,22 +157,6 @@ export const nativeRingFigure = (key: string, options: { trips: number; asleep: 
 
 export const lineFigure = (key: string): Measuring =>
   Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
-
-/** Starts a child and waits until it is ready. */
-export const started = Effect.fnUntraced(
-  function*<Job, Result>(spec: ChildProgram<Job, Result>, name: string, job: Job) {
-    const child = yield* Children.spawn(spec, name, job)
-    yield* child.ready
-    return child
-  }
-)
-
-/** Tells children that nobody needs them any more, and waits until they are gone. */
-export const ended = (children: ReadonlyArray<Children.Child<unknown>>) =>
-  Effect.andThen(
-    Children.all(children, ({ tell }) => tell("end")),
-    Children.all(children, ({ finished }) => finished)
-  )
 
 /** Round trips that are timed, and those before them. */
 export const tripsOf = (trips: number) => ({ trips, warmup: Math.ceil(trips / 4) })

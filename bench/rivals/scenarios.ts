@@ -2,8 +2,9 @@
  * The rivals' measurements.
  */
 import * as Effect from "effect/Effect"
+import * as Children from "../../src/programs/processes/spawn.ts"
 import { type Figure, figure } from "../harness/comparison.ts"
-import { ended, type Measuring, started, tripsOf } from "../ring/scenarios.ts"
+import { type Measuring, tripsOf } from "../ring/scenarios.ts"
 import { type Rival, RivalAsker, type RivalJob, type RivalResult } from "./jobs.ts"
 
 export const spinningRival: Rival = "atomicsSpin"
@@ -68,9 +69,9 @@ const streamFigure = (rival: Rival, messages: number, perCall: number): Measurin
 // A rival that is not installed is left out of the report, and said to be.
 const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) => Figure["values"]): Measuring =>
   Effect.gen(function*() {
-    const child = yield* started(RivalAsker, job.rival, job)
+    const child = yield* Children.started(RivalAsker, job.rival, job)
     const result = yield* child.result
-    yield* ended([child])
+    yield* Children.end([child])
     return [figure(key, valuesOf(result), result.agrees)]
   }).pipe(
     Effect.catchTag(

@@ -1,20 +1,10 @@
 /**
  * What the benchmark of calls asks of its children: the same group of procedures, over rings and over a socket.
  */
-import * as Rpc from "effect/rpc/Rpc"
-import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
-
-/** As little as a call can be. */
-export const Adding = RpcGroup.make(
-  Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int })
-)
-
-/** The name that the server has in the swarm. */
-export const serverName = "server"
 
 export const RpcJob = Schema.Struct({
   ...SwarmChildFields,

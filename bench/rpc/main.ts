@@ -1,5 +1,5 @@
 /**
- * `ringfence bench rpc`: a call over rings, beside the same call over a Unix socket and without any way at all.
+ * `npm run bench -- rpc`: a call over rings, beside the same call over a Unix socket and without any way at all.
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -15,9 +15,10 @@ import {
 } from "../../src/programs/cli/settings.ts"
 import { countFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
+import * as Children from "../../src/programs/processes/spawn.ts"
 import { attemptsSetting, benchmark, runsSetting } from "../harness/command.ts"
 import { figure, type Goal, ratioOf } from "../harness/comparison.ts"
-import { bareFigure, bareTrips, ended, type Measuring, started } from "../ring/scenarios.ts"
+import { bareFigure, bareTrips, type Measuring } from "../ring/scenarios.ts"
 import { RpcCalling, type RpcJob, RpcServing } from "./jobs.ts"
 
 const settings = {
@@ -88,11 +89,11 @@ const callsFigure = (key: string, calls: number, ways: Partial<RpcJob>): Measuri
     }
     const server = job.over === "direct"
       ? []
-      : [yield* started(RpcServing, "server", { ...job, name: "server", coordinates: true })]
-    const client = yield* started(RpcCalling, "client", job)
+      : [yield* Children.started(RpcServing, "server", { ...job, name: "server", coordinates: true })]
+    const client = yield* Children.started(RpcCalling, "client", job)
     const latency = yield* client.result
-    yield* ended([client])
-    yield* ended(server)
+    yield* Children.end([client])
+    yield* Children.end(server)
     return [figure(key, latency)]
   }).pipe(Effect.scoped)
 

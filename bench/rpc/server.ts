@@ -7,13 +7,14 @@ import * as Layer from "effect/Layer"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
+import { Adding, addingLayer, serverName } from "../../src/programs/bench/call-timing.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { inSwarm } from "../../src/programs/processes/swarm-member.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
-import { Adding, type RpcJob, RpcServing, serverName } from "./jobs.ts"
+import { type RpcJob, RpcServing } from "./jobs.ts"
 
 const serving = RpcServer.layer(Adding).pipe(
-  Layer.provide(Adding.toLayer({ Add: ({ a, b }) => Effect.succeed(a + b) }))
+  Layer.provide(addingLayer)
 )
 
 const overRings = (job: RpcJob, work: Effect.Effect<void>) =>

@@ -11,7 +11,7 @@ import { printReport } from "../../src/programs/cli/report.ts"
 import { runCommand } from "../../src/programs/cli/run-command.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag, formatCount } from "../../src/programs/cli/units.ts"
-import { ended, started } from "../ring/scenarios.ts"
+import * as Children from "../../src/programs/processes/spawn.ts"
 import { CallsCalling, type CallsJob, CallsServing, serverName } from "./calls-jobs.ts"
 import * as Report from "./calls-report.ts"
 
@@ -56,11 +56,11 @@ const validate = Command.make(
     const region = `calls-${process.pid}`
     const job: CallsJob = { ...settings, region, name: "client", coordinates: false, members: 2 }
     const result = yield* Effect.scoped(Effect.gen(function*() {
-      const server = yield* started(CallsServing, "server", { ...job, name: serverName, coordinates: true })
-      const client = yield* started(CallsCalling, "client", job)
+      const server = yield* Children.started(CallsServing, "server", { ...job, name: serverName, coordinates: true })
+      const client = yield* Children.started(CallsCalling, "client", job)
       const result = yield* client.result
-      yield* ended([client])
-      yield* ended([server])
+      yield* Children.end([client])
+      yield* Children.end([server])
       return result
     }))
     const report = Report.report(settings, result)

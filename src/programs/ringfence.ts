@@ -4,6 +4,7 @@
  */
 import * as Command from "effect/cli/Command"
 
+import { bench } from "./bench.ts"
 import { exitCodesText } from "./cli/exit.ts"
 import { runCommand } from "./cli/run-command.ts"
 import { lines } from "./cli/usage.ts"
@@ -29,7 +30,7 @@ const ringfence = Command.make("ringfence").pipe(
       `Exit codes: ${exitCodesText}.`
     )
   ),
-  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo])
+  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo, bench])
 )
 
 runCommand(ringfence)

@@ -85,6 +85,19 @@ export const all = <A, Result>(
   f: (child: Child<Result>) => Effect.Effect<A, ChildError>
 ): Effect.Effect<Array<A>, ChildError> => Effect.forEach(children, f, { concurrency: "unbounded" })
 
+/** Starts a child and waits until it is ready. */
+export const started = Effect.fnUntraced(
+  function*<Job, Result>(spec: ChildProgram<Job, Result>, name: string, job: Job) {
+    const child = yield* spawn(spec, name, job)
+    yield* child.ready
+    return child
+  }
+)
+
+/** Tells children that their work is over, and waits until they are gone. */
+export const end = (children: ReadonlyArray<Child<unknown>>): Effect.Effect<void, ChildError> =>
+  Effect.andThen(all(children, ({ tell }) => tell("end")), Effect.asVoid(all(children, ({ finished }) => finished)))
+
 // --- internal ---
 
 const lastWordsLength = 2000

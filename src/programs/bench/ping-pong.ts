@@ -1,11 +1,11 @@
 /**
- * A child of the benchmark of the rings: one side of a conversation, a message of 64 bytes each way.
+ * One side of a conversation, a message of 64 bytes each way.
  */
 import * as Effect from "effect/Effect"
-import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"
-import { runChild } from "../../src/programs/processes/child.ts"
-import { inRegion } from "../../src/programs/processes/ring-process.ts"
-import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../src/services/Ring.ts"
+import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../services/Ring.ts"
+import { latencyOf, settled } from "../measure/percentiles.ts"
+import { runChild } from "../processes/child.ts"
+import { inRegion } from "../processes/ring-process.ts"
 import { RingTrips, type TripsJob, type Waiting } from "./jobs.ts"
 
 const messageBytes = 64

@@ -1,0 +1,61 @@
+/**
+ * `ringfence bench`: what the log, rings, calls and barriers reach on this machine, in seconds.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { type MeasurementName, measurements } from "./bench/measurements.ts"
+import { describe, reportOf } from "./bench/report.ts"
+import { removeLeftovers } from "./cli/region-plan.ts"
+import { printReport } from "./cli/report.ts"
+import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting } from "./cli/settings.ts"
+import { writeNotice } from "./cli/streams.ts"
+import { lines } from "./cli/usage.ts"
+
+const names = Object.keys(measurements) as [MeasurementName, ...Array<MeasurementName>]
+
+const scaleFlag = (name: string) =>
+  Flag.Finite(name).pipe(
+    Flag.filter((scale) => scale > 0 && scale <= 1000, (scale) => `${scale} is not above 0 and at most 1,000`)
+  )
+
+const settings = {
+  only: openSetting("only", (name) => Flag.Literals(name, names), {
+    description: "Measure this alone",
+    shown: "all of them"
+  }),
+  scale: setting("scale", scaleFlag, { description: "How much is done, of what takes about ten seconds", fallback: 1 }),
+  json: jsonSetting
+}
+
+export const bench = Command.make(
+  "bench",
+  { ...flagsOf(settings), printConfig: printConfigFlag },
+  (input) => configured(settings, input, ({ values }) => measure(values))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Measures this machine: the log's throughput and acknowledgements, round trips over rings, calls, and barriers,",
+      "each between processes of its own. How near the machine's cores lie to each other, and what else they do, changes",
+      "every figure."
+    )
+  ),
+  Command.withShortDescription("What this machine reaches, in seconds"),
+  Command.withExamples([
+    { command: "ringfence bench", description: "All of it" },
+    { command: "ringfence bench --only barrier --json", description: "One measurement, for a program to read" }
+  ])
+)
+
+// --- internal ---
+
+const measure = Effect.fnUntraced(function*(
+  { json, only, scale }: { readonly json: boolean; readonly only: MeasurementName | undefined; readonly scale: number }
+) {
+  yield* removeLeftovers("bench-")
+  const measured = yield* Effect.forEach(
+    only === undefined ? names : [only],
+    (name) => Effect.andThen(writeNotice(`measuring: ${name}`), measurements[name](scale))
+  )
+  yield* printReport(json, reportOf(measured.flat()), describe)
+})

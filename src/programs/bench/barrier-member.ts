@@ -1,0 +1,16 @@
+/**
+ * A child of `ringfence bench`: a member that meets the others at one delivery fence after the other.
+ */
+import * as Effect from "effect/Effect"
+import { runChild } from "../processes/child.ts"
+import { inSwarm } from "../processes/swarm-member.ts"
+import { timedBarriers } from "./barrier-timing.ts"
+import { BarrierMember } from "./jobs.ts"
+
+runChild(BarrierMember, (job, parent) =>
+  Effect.gen(function*() {
+    yield* parent.ready
+    yield* parent.begin
+    yield* parent.result(yield* timedBarriers("deliveryFence", job.warmup, job.rounds))
+    yield* parent.end
+  }).pipe(Effect.scoped, inSwarm(job)))

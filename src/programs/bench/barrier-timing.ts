@@ -1,0 +1,18 @@
+/**
+ * How long barriers take that have nothing to wait for, as one member sees it.
+ */
+import * as Effect from "effect/Effect"
+import { Barrier, type BarrierMode } from "../../services/Barrier.ts"
+import * as Histogram from "../measure/histogram.ts"
+
+/** Enters so many barriers of that mode; the first `warmup` are not counted. */
+export const timedBarriers = Effect.fnUntraced(function*(mode: BarrierMode, warmup: number, rounds: number) {
+  const barrier = yield* Barrier
+  const histogram = Histogram.make()
+  for (let round = -warmup; round < rounds; round += 1) {
+    const before = performance.now()
+    yield* barrier.enter("bench", { mode })
+    if (round >= 0) histogram.record(1000 * (performance.now() - before))
+  }
+  return histogram.counts()
+})

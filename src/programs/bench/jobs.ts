@@ -1,0 +1,93 @@
+/**
+ * What `ringfence bench` asks of its children, and what they answer.
+ */
+import * as Schema from "effect/Schema"
+import { make } from "../../services/schema/Topic.ts"
+import { PublishedCounts, SeenCounts } from "../log-trial/counts.ts"
+import { HistogramCounts } from "../measure/histogram.ts"
+import { LatencyMicros } from "../measure/percentiles.ts"
+import { clientFields } from "../processes/log-client.ts"
+import { type ChildProgram, programBeside } from "../processes/protocol.ts"
+import { SwarmChildFields } from "../processes/swarm-member.ts"
+
+// --- the log ---
+
+export const benchTopic = make("bench", { order: "session", ack: "ordered" })
+
+export const PublisherJob = Schema.Struct({
+  ...clientFields,
+  recordBytes: Schema.Int,
+  /** Published before the clock starts, so that compilers and caches have settled. */
+  warmupRecords: Schema.Int,
+  /** Published as fast as there is room. */
+  records: Schema.Int,
+  /** Published after that at `paceFraction` of the rate reached, to see how long acknowledgements take. */
+  pacedRecords: Schema.Int,
+  paceFraction: Schema.Finite
+})
+export type PublisherJob = typeof PublisherJob.Type
+
+export const LogPublisher: ChildProgram<PublisherJob, PublishedCounts> = {
+  entry: programBeside(import.meta.url, "log-publisher"),
+  job: PublisherJob,
+  result: PublishedCounts
+}
+
+export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.Int })
+export type SubscriberJob = typeof SubscriberJob.Type
+
+export const LogSubscriber: ChildProgram<SubscriberJob, SeenCounts> = {
+  entry: programBeside(import.meta.url, "log-subscriber"),
+  job: SubscriberJob,
+  result: SeenCounts
+}
+
+// --- rings ---
+
+/** How a side waits: by a strategy of the ring, or by asking it over and over itself. */
+export const Waiting = Schema.Literals(["spin", "adaptive", "park", "poll"])
+export type Waiting = typeof Waiting.Type
+
+export const TripsJob = Schema.Struct({
+  ...clientFields,
+  /** One side asks and takes the time, the other answers. */
+  asks: Schema.Boolean,
+  waiting: Waiting,
+  warmup: Schema.Int,
+  trips: Schema.Int
+})
+export type TripsJob = typeof TripsJob.Type
+
+export const RingTrips: ChildProgram<TripsJob, LatencyMicros> = {
+  entry: programBeside(import.meta.url, "ping-pong"),
+  job: TripsJob,
+  result: LatencyMicros
+}
+
+// --- calls ---
+
+export const CallJob = Schema.Struct({ ...SwarmChildFields, warmup: Schema.Int, calls: Schema.Int })
+export type CallJob = typeof CallJob.Type
+
+export const CallServer: ChildProgram<CallJob, null> = {
+  entry: programBeside(import.meta.url, "call-server"),
+  job: CallJob,
+  result: Schema.Null
+}
+
+export const CallClient: ChildProgram<CallJob, LatencyMicros> = {
+  entry: programBeside(import.meta.url, "call-client"),
+  job: CallJob,
+  result: LatencyMicros
+}
+
+// --- barriers ---
+
+export const BarrierJob = Schema.Struct({ ...SwarmChildFields, warmup: Schema.Int, rounds: Schema.Int })
+export type BarrierJob = typeof BarrierJob.Type
+
+export const BarrierMember: ChildProgram<BarrierJob, HistogramCounts> = {
+  entry: programBeside(import.meta.url, "barrier-member"),
+  job: BarrierJob,
+  result: HistogramCounts
+}

@@ -1,0 +1,195 @@
+/**
+ * The measurements of `ringfence bench`: each starts its own processes, and ends them.
+ */
+import * as Effect from "effect/Effect"
+import * as CxlMemory from "../../layers/CxlMemory.ts"
+import * as Swarm from "../../layers/Swarm.ts"
+import { planRegion } from "../cli/region-plan.ts"
+import * as LogRun from "../log-trial/run.ts"
+import * as Histogram from "../measure/histogram.ts"
+import type { LatencyMicros } from "../measure/percentiles.ts"
+import * as Children from "../processes/spawn.ts"
+import {
+  BarrierMember,
+  benchTopic,
+  CallClient,
+  CallServer,
+  LogPublisher,
+  LogSubscriber,
+  RingTrips,
+  type Waiting
+} from "./jobs.ts"
+
+/** One line of the report. */
+export interface Measured {
+  readonly name: string
+  /** What was done, how often. */
+  readonly what: string
+  readonly gigabytesPerSecond?: number
+  readonly recordsPerSecond?: number
+  readonly p50Micros?: number
+  readonly p99Micros?: number
+}
+
+export const recordBytes = 1024
+const mebibyte = 1024 * 1024
+const brokers = 4
+const barrierMembers = 4
+/** Part of the rate reached at which acknowledgements are timed: below it they do not queue. */
+const paceFraction = 0.1
+
+/** `scale` 1: about a second or two each. */
+const sizesOf = (scale: number) => {
+  const scaled = (count: number) => Math.max(1, Math.round(count * scale))
+  return {
+    logRecords: scaled(2048) * 1024,
+    warmupRecords: 64 * 1024,
+    pacedRecords: scaled(512) * 1024,
+    spinTrips: scaled(400_000),
+    sleepTrips: scaled(10_000),
+    calls: scaled(10_000),
+    barriers: scaled(3000)
+  }
+}
+
+const warmed = (count: number) => Math.ceil(count / 4)
+
+const measureLog = (scale: number) =>
+  Effect.gen(function*() {
+    const { logRecords, pacedRecords, warmupRecords } = sizesOf(scale)
+    const region = yield* planRegion(`bench-${process.pid}`, { brokers, clients: 1, readers: 1, topics: 1 })
+    const records = warmupRecords + logRecords + pacedRecords
+    const outcome = yield* LogRun.run({
+      label: undefined,
+      region,
+      serve: { topics: [benchTopic] },
+      records,
+      publisher: LogPublisher,
+      publishers: [{
+        region: region.name,
+        name: "publisher",
+        recordBytes,
+        warmupRecords,
+        records: logRecords,
+        pacedRecords,
+        paceFraction
+      }],
+      subscriber: LogSubscriber,
+      subscribers: [{ region: region.name, name: "subscriber", records }]
+    })
+    const [publisher] = outcome.publishers
+    if (publisher === undefined) return []
+    const { result: published } = publisher
+    const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
+    const { p50, p99 } = Histogram.merged([published.latency]).percentiles()
+    return [
+      {
+        name: "throughput",
+        what: `${logRecords.toLocaleString("en-US")} records of 1 KiB, acknowledged and taken by a subscriber`,
+        gigabytesPerSecond: logRecords * recordBytes / 1e9 / seconds,
+        recordsPerSecond: logRecords / seconds
+      },
+      {
+        name: "acknowledgement",
+        what: `a record's, at ${100 * paceFraction} % of that rate`,
+        p50Micros: p50,
+        p99Micros: p99
+      }
+    ] satisfies ReadonlyArray<Measured>
+  })
+
+const latency = (name: string, what: string, { p50Micros, p99Micros }: LatencyMicros): Measured => ({
+  name,
+  what,
+  p50Micros,
+  p99Micros
+})
+
+const ringsForTrips = { processes: 8, rings: 2, ringReaders: 4, ringBytes: mebibyte }
+
+const measureTrips = (waiting: Waiting, trips: number) => {
+  const region = `bench-${process.pid}`
+  const memory = CxlMemory.layerShm({
+    region,
+    geometry: { ...Swarm.geometry(), ...ringsForTrips },
+    processName: "bench"
+  })
+  return Effect.gen(function*() {
+    const job = { region, waiting, trips, warmup: warmed(trips) }
+    // Each waits for the other's ring.
+    const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
+    const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })
+    yield* Children.all([asks, answers], ({ ready }) => ready)
+    yield* asks.tell("begin")
+    const result = yield* asks.result
+    yield* Children.end([asks, answers])
+    return result
+  }).pipe(Effect.scoped, Effect.provide(memory))
+}
+
+const measureRoundTrips = (scale: number) =>
+  Effect.gen(function*() {
+    const { sleepTrips, spinTrips } = sizesOf(scale)
+    const spinning = yield* measureTrips("spin", spinTrips)
+    const asleep = yield* measureTrips("park", sleepTrips)
+    return [
+      latency("round trip, spinning", "64 bytes there and back over two rings", spinning),
+      latency("round trip, asleep", "the same, each side asleep until it is rung", asleep)
+    ]
+  })
+
+const swarmJob = (members: number, strategy: "spin" | "park") => ({
+  region: `bench-${process.pid}`,
+  members,
+  strategy
+})
+
+const measureCalls = (strategy: "spin" | "park", calls: number) =>
+  Effect.gen(function*() {
+    const job = { ...swarmJob(2, strategy), calls, warmup: warmed(calls) }
+    const server = yield* Children.started(CallServer, "server", { ...job, name: "server", coordinates: true })
+    const client = yield* Children.started(CallClient, "client", { ...job, name: "client", coordinates: false })
+    const result = yield* client.result
+    yield* Children.end([client])
+    yield* Children.end([server])
+    return result
+  }).pipe(Effect.scoped)
+
+const measureCall = (scale: number) =>
+  Effect.gen(function*() {
+    const { calls } = sizesOf(scale)
+    return [
+      latency(
+        "call, spinning",
+        "a typed RPC and its answer, between two processes",
+        yield* measureCalls("spin", calls)
+      ),
+      latency("call, asleep", "the same, each side asleep until it is rung", yield* measureCalls("park", calls))
+    ]
+  })
+
+const measureBarrier = (scale: number) =>
+  Effect.gen(function*() {
+    const { barriers } = sizesOf(scale)
+    const job = { ...swarmJob(barrierMembers, "park"), rounds: barriers, warmup: warmed(barriers) }
+    // One after the other: the first makes the region that the others join.
+    const members = yield* Effect.forEach(
+      Array.from({ length: barrierMembers }, (_, i) => i),
+      (i) => Children.started(BarrierMember, `member-${i}`, { ...job, name: `member-${i}`, coordinates: i === 0 })
+    )
+    yield* Children.all(members, ({ tell }) => tell("begin"))
+    const { p50, p99 } = Histogram.merged(yield* Children.all(members, ({ result }) => result)).percentiles()
+    yield* Children.end(members)
+    const what = `a delivery fence of ${barrierMembers} processes, each asleep until it is rung`
+    return [latency("barrier", what, { p50Micros: p50, p99Micros: p99 })]
+  }).pipe(Effect.scoped)
+
+/** What can be asked for with `--only`, in the order of the report. */
+export const measurements = {
+  log: measureLog,
+  "round-trip": measureRoundTrips,
+  call: measureCall,
+  barrier: measureBarrier
+} as const
+
+export type MeasurementName = keyof typeof measurements
