@@ -90,6 +90,18 @@ export const swarmIn = <A, E>(
       join: (name, options) => Effect.flatMap(attach(name), (process) => joinAs(process, name, options))
     }))
 
+/** The same process, to which those others seem to count in another pid namespace. */
+export const seeingForeign = (process: SwarmProcess, isForeign: (processName: string) => boolean): SwarmProcess => ({
+  ...process,
+  memory: {
+    ...process.memory,
+    processes: Effect.map(
+      process.memory.processes,
+      (all) => all.map((one) => isForeign(one.name) ? { ...one, foreignPid: true } : one)
+    )
+  }
+})
+
 /** Joins in a scope of its own, that can be closed before the test ends. */
 export const joinAs = Effect.fnUntraced(function*(
   { kill, memory, ring }: SwarmProcess,

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { childrenOf, freshRegion, Program, removeRegion, run, serve, small } from "./harness.ts"
+import { childrenOf, freshRegion, Program, removeRegion, run, serve, small, start } from "./harness.ts"
 
 const ringfence = fileURLToPath(new URL("../../src/programs/ringfence.ts", import.meta.url))
 
@@ -55,6 +55,32 @@ describe.skipIf(!possible)("processes of another pid namespace (needs unshare)",
       const own = freshRegion("own")
       const here = yield* serve(own)
       assert.match((yield* run(["doctor", "--region", own])).text, new RegExp(` pid ${here.pid} {2}`))
+    }).pipe(Effect.scoped))
+
+  it.live("members of a swarm there are shown so, to their coordinator here and to members here, as they come and die", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("members")
+      yield* Effect.addFinalizer(() => Effect.sync(() => removeRegion(region)))
+      const sizes = ["--members", "6", "--ring-bytes", "16KiB"]
+      const first = yield* start(["swarm", "--region", region, "--coordinator", "--name", "first", ...sizes])
+      yield* first.told(/coordinates region/)
+      const inside = yield* startIn(["swarm", "--region", region, "--name", "inside", "--standby"])
+      yield* first.told(/^inside \(pid 1 of another pid namespace\) joined: 2 members$/m)
+      const late = yield* start(["swarm", "--region", region, "--name", "late", "--json"])
+      yield* inside.told(new RegExp(`^late \\(pid ${late.pid} of another pid namespace\\) joined: 3 members$`, "m"))
+      const { members } = JSON.parse((yield* late.told(/^.*TakingPart.*$/m))[0])
+      const shown = members.map(({ foreignPid, name, pid }: any) => ({ name, pid, foreignPid }))
+      assert.deepStrictEqual(shown, [
+        { name: "first", pid: first.pid, foreignPid: undefined },
+        { name: "inside", pid: 1, foreignPid: true },
+        { name: "late", pid: late.pid, foreignPid: undefined }
+      ])
+      first.signal("SIGKILL")
+      yield* inside.told(new RegExp(`^first \\(pid ${first.pid} of another pid namespace\\) died: 2 members$`, "m"))
+      const [container] = childrenOf(inside.pid)
+      process.kill(container?.pid ?? 0, "SIGKILL")
+      yield* late.code
+      assert.match(late.stderr, /the coordinator \\"inside\\" \([\d.]+, pid 1 of another pid namespace\) is dead/)
     }).pipe(Effect.scoped))
 
   it.live("a subscriber there that holds the room is named so, to the publisher and by the server", () =>

@@ -10,7 +10,7 @@ import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
-import { CxlMemory } from "../../services/CxlMemory.ts"
+import { type AttachedProcess, CxlMemory } from "../../services/CxlMemory.ts"
 import type { DurationInvalid } from "../../services/DurationInput.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import {
@@ -24,7 +24,7 @@ import { BarrierClient } from "./barrier/BarrierClient.ts"
 import { CoordinatorClient } from "./control/CoordinatorClient.ts"
 import type { Answer, Notice } from "./control/CoordinatorProtocol.ts"
 import { InvitationClient } from "./control/InvitationClient.ts"
-import type { Membership } from "./control/Membership.ts"
+import type { IsForeign, Membership } from "./control/Membership.ts"
 import { Registrations } from "./control/Registrations.ts"
 import { CoordinatorLease } from "./coordinator/CoordinatorLease.ts"
 import type { CoordinatorServer } from "./coordinator/CoordinatorServer.ts"
@@ -63,6 +63,7 @@ export class SwarmMember {
   /** Runs beside everything else, for as long as this member is here. */
   readonly run: (effect: Effect.Effect<void>) => void
   readonly clock: Clock.Clock
+  readonly #isForeign: IsForeign
   readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
   readonly #looks = new Set<() => void>()
@@ -88,6 +89,7 @@ export class SwarmMember {
       readonly alarm: Alarm
       readonly clock: Clock.Clock
       readonly office: CoordinatorLease
+      readonly isForeign: IsForeign
     }
   ) {
     this.self = self
@@ -99,6 +101,7 @@ export class SwarmMember {
     this.router = parts.router
     this.run = parts.run
     this.clock = parts.clock
+    this.#isForeign = parts.isForeign
     this.#office = parts.office
     this.messages.mesh = parts.mesh
     this.router.mesh = parts.mesh
@@ -362,7 +365,8 @@ export class SwarmMember {
     const { link, mesh, ring, settled } = this
     // What the old coordinator said last, between the last look and its end.
     link.catchUp()
-    return Effect.ignore(this.#office.take({ ring, mesh, settled, membership: link.membership }))
+    const { membership } = link
+    return Effect.ignore(this.#office.take({ ring, mesh, settled, membership, isForeign: this.#isForeign }))
   }
 }
 
@@ -383,6 +387,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const rings = yield* Ring
   const { hold, info, processes } = yield* CxlMemory
   const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
+  const isForeign = foreignAmong(processes)
   const settled = yield* Effect.try({
     try: () => resolveOptions(options, own?.name ?? ""),
     catch: (error) => error as DurationInvalid
@@ -402,17 +407,18 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
   const office = yield* CoordinatorLease.make
   if (settled.coordinate) {
-    yield* office.take({ ring, mesh, settled, membership: undefined }).pipe(
+    yield* office.take({ ring, mesh, settled, membership: undefined, isForeign }).pipe(
       Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
     )
   }
-  const link = yield* CoordinatorClient.open(ring, id, settled)
+  const link = yield* CoordinatorClient.open(ring, id, settled, isForeign)
   const messages = parts.messages = new SwarmMessenger(link)
   const start = yield* FiberSet.makeRuntime<never, void>()
   const run = (effect: Effect.Effect<void>) => void start(effect)
   const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
   const clock = yield* Clock.Clock
-  const core = new SwarmMember(self, settled, ring, { mesh, link, messages, router, run, alarm, clock, office })
+  const made = { mesh, link, messages, router, run, alarm, clock, office, isForeign }
+  const core = new SwarmMember(self, settled, ring, made)
   yield* Effect.forkScoped(looking(core))
   yield* core.join
   run(core.heedLoss(info.name))
@@ -425,6 +431,15 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
   return core
 })
+
+// In a region that is closed nothing is known of anybody.
+const foreignAmong = (processes: Effect.Effect<ReadonlyArray<AttachedProcess>>): IsForeign => (member) => {
+  const table = Effect.runSyncExit(processes)
+  return Exit.isSuccess(table) &&
+    table.value.some(({ foreignPid, generation, slot }) =>
+      foreignPid === true && slot === member.slot && generation === member.generation
+    )
+}
 
 const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Effect.Effect<void> =>
   Effect.logWarning(

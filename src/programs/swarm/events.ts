@@ -3,6 +3,7 @@
  */
 import type { Coordinator, MemberEvent } from "../../services/Coordinator.ts"
 import { isSame, type MemberId, type MemberInfo, showMember } from "../../services/schema/Member.ts"
+import { showPid } from "../../services/schema/ProcessId.ts"
 import type { ChildExit } from "../../services/Spawner.ts"
 import { formatMillis, plural } from "../cli/units.ts"
 
@@ -85,8 +86,8 @@ const describeTakingPart = ({ coordinates, join, member, members, path, region }
       plural(members.length, "member")
     } (${members.map(({ name }) => name).join(", ")})`
 
-const who = ({ name, incarnation, pid }: MemberInfo): string =>
-  `${name} (pid ${pid}${incarnation > 0 ? `, life ${incarnation + 1}` : ""})`
+const who = (member: MemberInfo): string =>
+  `${member.name} (${showPid(member)}${member.incarnation > 0 ? `, life ${member.incarnation + 1}` : ""})`
 
 const ends = { left: "left", shutdown: "shut down", died: "died" } as const
 

@@ -2,6 +2,7 @@
  * Members of a swarm: who they are, and the ways in which one can be gone.
  */
 import * as Schema from "effect/Schema"
+import { showPid } from "./ProcessId.ts"
 
 /** A member for as long as it lives: its slot in the region's process table, and which life of that slot. */
 export const MemberId = Schema.Struct({ slot: Schema.Int, generation: Schema.Int })
@@ -17,6 +18,8 @@ export const MemberInfo = Schema.Struct({
   id: MemberId,
   name: Schema.String,
   pid: Schema.Int,
+  /** The pid counts in another pid namespace than that of the process that looks. */
+  foreignPid: Schema.optionalKey(Schema.Literal(true)),
   /** Takes over when the coordinator is gone. */
   standby: Schema.Boolean,
   /** 0 for the first life of this member, counted up by each recovery. */
@@ -24,9 +27,9 @@ export const MemberInfo = Schema.Struct({
 })
 export type MemberInfo = typeof MemberInfo.Type
 
-/** `"server" (3.1, pid 4711)`: as people look for it. The pid is that of the member's own pid namespace. */
-export const describeMember = ({ id, name, pid }: MemberInfo): string =>
-  `${JSON.stringify(name)} (${showMember(id)}, pid ${pid})`
+/** `"server" (3.1, pid 4711)`: as people look for it. Where the pid counts in another pid namespace, it says so. */
+export const describeMember = (member: MemberInfo): string =>
+  `${JSON.stringify(member.name)} (${showMember(member.id)}, ${showPid(member)})`
 
 /** Why a member is no member any more: it left, all shut down together, or its process is dead. */
 export const DepartureReason = Schema.Literals(["left", "shutdown", "died"])

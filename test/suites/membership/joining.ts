@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { JoinRefused } from "../../../src/services/Coordinator.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { Ring } from "../../../src/services/Ring.ts"
+import { showMember } from "../../../src/services/schema/Member.ts"
 import {
   at,
   enterAll,
@@ -18,8 +19,11 @@ import {
   joinAll,
   joinAs,
   joined,
+  type JoinOptions,
+  seeingForeign,
   type SwarmBackend,
-  swarmTest
+  swarmTest,
+  type TestMember
 } from "../../backends/swarm.ts"
 import { stoppable } from "../../faults/stoppable.ts"
 import { soon, timed } from "./times.ts"
@@ -61,6 +65,39 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
             all.filter((other) => other.name !== name).map((other) => `${name} hears ${other.name}`)
           )
           assert.deepStrictEqual(heard.toSorted(), [...expected, "late hears by name"].toSorted())
+        })
+    )
+
+    swarmTest(
+      backend,
+      "each member marks the pids that count in another namespace than its own, whoever told it of them",
+      (swarm) =>
+        Effect.gen(function*() {
+          const inContainer = (name: string) => name === "m1"
+          const outside = (name: string) => !inContainer(name)
+          const joining = (name: string, options: JoinOptions) =>
+            Effect.flatMap(swarm.attach(name), (process) =>
+              joinAs(seeingForeign(process, inContainer(name) ? outside : inContainer), name, options))
+          const first = yield* joining("m0", { coordinate: true })
+          const inside = yield* joining("m1", { standby: true })
+          const late = yield* joining("m2", {})
+          const foreignTo = ({ coordinator }: TestMember) =>
+            coordinator.members().filter(({ foreignPid }) =>
+              foreignPid === true
+            ).map(({ name }) => name)
+          // The second was told of the first by the whole state, of the third by its admission; the third of all others
+          // by a state in which the first had marked the second.
+          yield* eventually(backend, () => inside.coordinator.members().length === 3)
+          assert.deepStrictEqual([first, inside, late].map(foreignTo), [["m1"], ["m0", "m2"], ["m1"]])
+          // Its successor tells all that it knows, with marks that are its own.
+          yield* first.kill
+          yield* eventually(backend, () => inside.coordinator.coordinates() && late.coordinator.members().length === 2)
+          assert.deepStrictEqual([inside, late].map(foreignTo), [["m2"], ["m1"]])
+          const lost = yield* Effect.flip(inside.coordinator.find(first.id))
+          assert.strictEqual(
+            lost.message,
+            `member "m0" (${showMember(first.id)}, pid ${process.pid} of another pid namespace) is gone`
+          )
         })
     )
 

@@ -17,7 +17,7 @@ import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
 import { type Handle, RingConsumer } from "../transport/RingConsumer.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./CoordinatorProtocol.ts"
-import { Membership } from "./Membership.ts"
+import { type IsForeign, Membership } from "./Membership.ts"
 import { Pauses } from "./Pauses.ts"
 
 /** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: nobody will. */
@@ -35,7 +35,7 @@ export type Telling = Request | ((number: number) => Request)
 const requestBytes = 1024
 
 export class CoordinatorClient {
-  readonly membership = new Membership()
+  readonly membership: Membership
   readonly #changes: PubSub.PubSub<Change>
   readonly self: MemberId
   readonly #ring: Ring["Service"]
@@ -70,8 +70,10 @@ export class CoordinatorClient {
       readonly control: RingWriterPort
       readonly writer: MessageWriter
       readonly changes: PubSub.PubSub<Change>
+      readonly membership: Membership
     }
   ) {
+    this.membership = opened.membership
     this.#ring = ring
     this.self = self
     this.#settled = settled
@@ -85,7 +87,7 @@ export class CoordinatorClient {
   }
 
   static readonly open = Effect.fnUntraced(
-    function*(ring: Ring["Service"], self: MemberId, settled: ResolvedOptions) {
+    function*(ring: Ring["Service"], self: MemberId, settled: ResolvedOptions, isForeign: IsForeign) {
       const control = yield* ring.openWriter(ringNames.control(self.slot))
       const name = ringNames.control(self.slot)
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
@@ -93,7 +95,8 @@ export class CoordinatorClient {
       const reader = new CoordinatorReader(ring, yield* Scope.fork(yield* Effect.scope))
       const port = yield* reader.again
       const changes = yield* PubSub.unbounded<Change>()
-      const link = new CoordinatorClient(ring, self, settled, { reader, port, control, writer, changes })
+      const membership = new Membership(isForeign)
+      const link = new CoordinatorClient(ring, self, settled, { reader, port, control, writer, changes, membership })
       yield* Effect.forkScoped(Effect.ignore(link.#reading))
       return link
     }

@@ -10,6 +10,9 @@ export const allMembers = "all"
 
 const nobody: MemberId = { slot: -1, generation: 0 }
 
+/** Whether the process table says that this member's pid counts in another pid namespace than this process's. */
+export type IsForeign = (member: MemberId) => boolean
+
 export class Membership {
   epoch = 0
   coordinator: MemberId = nobody
@@ -19,6 +22,11 @@ export class Membership {
   readonly #departed = new Map<number, MemberInfo>()
   readonly #names = new Map<string, MemberId>()
   readonly #groups = new Map<string, Map<number, MemberId>>()
+  readonly #isForeign: IsForeign
+
+  constructor(isForeign: IsForeign) {
+    this.#isForeign = isForeign
+  }
 
   get members(): ReadonlyArray<MemberInfo> {
     return [...this.#members.values()]
@@ -54,8 +62,10 @@ export class Membership {
     return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
   }
 
+  /** For other processes: each judges by itself which pids count in another pid namespace than its own. */
   get state(): MembershipState {
-    const { coordinator, epoch, members } = this
+    const { coordinator, epoch } = this
+    const members = this.members.map(unjudged)
     const names = [...this.#names].map(([name, member]) => ({ name, member }))
     const groups = [...this.#groups].flatMap(([name, ids]) => [...ids.values()].map((member) => ({ name, member })))
     const suspects = this.suspects.map(({ id }) => id)
@@ -67,11 +77,12 @@ export class Membership {
     this.epoch = epoch
     this.coordinator = coordinator
     this.#suspects = suspects
+    const judged = members.map((member) => this.#judged(member))
     for (const [slot, member] of this.#members) this.#departed.set(slot, member)
     this.#members.clear()
     this.#names.clear()
     this.#groups.clear()
-    for (const member of members) this.#members.set(member.id.slot, member)
+    for (const member of judged) this.#members.set(member.id.slot, member)
     for (const { member, name } of names) this.#names.set(name, member)
     for (const { member, name } of groups) this.#join(name, member)
   }
@@ -80,9 +91,10 @@ export class Membership {
   apply(notice: Notice): MemberEvent | undefined {
     switch (notice._tag) {
       case "Admitted": {
+        const member = this.#judged(notice.member)
         this.epoch = notice.epoch
-        this.#members.set(notice.member.id.slot, notice.member)
-        return { _tag: "Joined", epoch: notice.epoch, member: notice.member }
+        this.#members.set(member.id.slot, member)
+        return { _tag: "Joined", epoch: notice.epoch, member }
       }
       case "Departed": {
         const member = this.find(notice.member)
@@ -120,6 +132,12 @@ export class Membership {
     }
   }
 
+  // One that is dead by now may have lost its slot to the next: then what was found out before still holds.
+  #judged(member: MemberInfo): MemberInfo {
+    const isForeign = this.#isForeign(member.id) || this.find(member.id)?.foreignPid === true
+    return isForeign ? { ...unjudged(member), foreignPid: true } : unjudged(member)
+  }
+
   #join(group: string, member: MemberId): void {
     const ids = this.#groups.get(group) ?? new Map<number, MemberId>()
     this.#groups.set(group, ids.set(member.slot, member))
@@ -132,4 +150,11 @@ export class Membership {
     for (const name of this.namesOf(member)) this.#names.delete(name)
     for (const ids of this.#groups.values()) ids.delete(member.slot)
   }
+}
+
+// --- internal ---
+
+const unjudged = (member: MemberInfo): MemberInfo => {
+  const { foreignPid: _, ...told } = member
+  return told
 }

@@ -16,7 +16,7 @@ import { isSame, type MemberId, type MemberInfo } from "../../../services/schema
 import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
 import { InvitationTable } from "../control/InvitationTable.ts"
-import { allMembers, Membership } from "../control/Membership.ts"
+import { allMembers, type IsForeign, Membership } from "../control/Membership.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
 import type { Mesh } from "../transport/Mesh.ts"
@@ -30,6 +30,7 @@ export interface CoordinatorServerOptions {
   readonly settled: ResolvedOptions
   /** The membership to begin with: a standby's own copy, or nothing. */
   readonly membership: Membership | undefined
+  readonly isForeign: IsForeign
 }
 
 type Start = (key: string, effect: Effect.Effect<void>) => void
@@ -37,7 +38,7 @@ type Start = (key: string, effect: Effect.Effect<void>) => void
 export class CoordinatorServer {
   readonly #options: CoordinatorServerOptions
   readonly #writer: RingWriterPort
-  readonly #membership = new Membership()
+  readonly #membership: Membership
   readonly #admission: Admission
   readonly #rounds: BarrierServer
   readonly #fibers: FiberMap.FiberMap<string, void, unknown>
@@ -61,6 +62,7 @@ export class CoordinatorServer {
     }
   ) {
     this.#options = options
+    this.#membership = new Membership(options.isForeign)
     this.#writer = opened.writer
     this.#fibers = opened.fibers
     this.#start = opened.start
