@@ -6,7 +6,14 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { DrainTarget } from "./Ring.ts"
-import { type CoordinatorLost, MemberId, showMember, type ShuttingDown } from "./schema/Member.ts"
+import {
+  type CoordinatorLost,
+  describeMember,
+  MemberId,
+  MemberInfo,
+  showMember,
+  type ShuttingDown
+} from "./schema/Member.ts"
 
 /**
  * What a barrier promises when it returns in a member Q:
@@ -107,14 +114,26 @@ export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   from: Schema.Number,
   to: Schema.Number,
   /** It was lost to the coordinator's reader, and not only to this member's. */
-  byCoordinator: Schema.optionalKey(Schema.Boolean)
+  byCoordinator: Schema.optionalKey(Schema.Boolean),
+  /** It was lost to this other member, so that no processing fence holds while that one lives. */
+  member: Schema.optionalKey(MemberId),
+  /** What was known of it. */
+  info: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {
-    const [reader, step] = this.byCoordinator === true
-      ? ["the coordinator", "let a standby take over, or start the swarm again: who reads anew begins behind it"]
-      : ["this member", "end this member and join again: who reads anew begins behind it"]
+    const [reader, step] = this.#whose
     return `ring ${this.ring}: what lay from ${this.from} to ${this.to} was lost to ${reader}, and no fence over that ring `
       + `holds for it any more (${step})`
+  }
+
+  get #whose(): readonly [reader: string, step: string] {
+    const anew = "who reads anew begins behind it"
+    if (this.byCoordinator === true) {
+      return ["the coordinator", `let a standby take over, or start the swarm again: ${anew}`]
+    }
+    if (this.member === undefined) return ["this member", `end this member and join again: ${anew}`]
+    const who = this.info === undefined ? showMember(this.member) : describeMember(this.info)
+    return [`member ${who}`, `end that member and let it join again: ${anew}`]
   }
 }
 

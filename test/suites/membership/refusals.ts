@@ -3,24 +3,29 @@
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { Ring } from "../../../src/services/Ring.ts"
+import { showMember } from "../../../src/services/schema/Member.ts"
 import {
   enterAll,
   eventually,
   fork,
   joinAs,
   joined,
+  staysWaiting,
   type SwarmBackend,
   swarmTest,
   type TestMember
 } from "../../backends/swarm.ts"
 import { type Hold, holding } from "../../faults/held.ts"
+import { soon, timed } from "./times.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
+const Large = Messenger.event("large", Schema.String)
 
 /** What makes any frame's header no header. */
 const bits = Uint8Array.of(0, 0, 0, 0, 1)
@@ -110,6 +115,68 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
         })
     )
+
+    for (const isWaiting of [false, true]) {
+      const when = isWaiting ? "while the fence waits for its handlers" : "before the fence"
+      swarmTest(
+        backend,
+        `a processing fence fails at once for all when one of them lost part of a ring ${when}, and names it`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const hold: Hold = { held: false }
+            const process = yield* swarm.attach("m0")
+            const first = yield* joinAs(process, "m0", { coordinate: true })
+            const second = yield* swarm.join("m1", { over: holding(isEvents, hold) })
+            const third = yield* swarm.join("m2")
+            yield* first.coordinator.awaitMembers(({ length }) => length === 3)
+            hold.held = true
+            const { position, ring } = first.core.mesh.target()
+            yield* first.messenger.send(Tick, 1)
+            const isRead = ({ core }: TestMember) => (core.mesh.source(ring)?.position("handled") ?? 0) > position
+            yield* eventually(backend, () => isRead(first) && isRead(third), "the others never read it")
+            yield* process.flip(ringNames.events(first.id.slot), position, bits)
+            const members = [first, second, third]
+            const entering = () =>
+              Effect.forEach(
+                members,
+                ({ barrier }) => fork(Effect.flip(barrier.enter("b", { mode: "processingFence" })))
+              )
+            const early = isWaiting ? yield* entering() : []
+            for (const fiber of early) yield* staysWaiting(backend, fiber)
+            hold.held = false
+            yield* third.messenger.send(Tick, 2)
+            if (!isWaiting) yield* eventually(backend, () => second.core.mesh.source(ring)?.lost !== undefined)
+            const said: Array<string> = []
+            for (const fiber of isWaiting ? early : yield* entering()) {
+              const { millis, value } = yield* timed(backend, fiber)
+              assert.strictEqual(value._tag, "RangeLost")
+              assert.isAtMost(millis, soon(backend, 100), "long before the deadline")
+              said.push(value.message)
+            }
+            const named = new RegExp(
+              `was lost to member "m1" \\(${showMember(second.id)}, pid \\d+\\).*end that member`
+            )
+            for (const message of [said[0], said[2]]) assert.match(message ?? "", named)
+            assert.match(said[1] ?? "", /was lost to this member.*end this member and join again/)
+            // Those who only wait for their own readers meet as before, without the one.
+            const delivered = yield* Effect.forEach(members, ({ barrier }) => fork(Effect.exit(barrier.enter("c"))))
+            const outcomes = yield* Effect.forEach(delivered, (fiber) => joined(backend, fiber))
+            assert.deepStrictEqual(outcomes.map(Exit.isSuccess), [true, false, true])
+            // It holds no room of that ring any more.
+            for (let i = 0; i < 40; i += 1) {
+              yield* joined(backend, yield* fork(first.messenger.send(Large, "x".repeat(1000))))
+            }
+            yield* second.close
+            const again = yield* joined(backend, yield* fork(swarm.join("m1 again")))
+            const all = yield* fork(enterAll([first, third, again], "b", { mode: "processingFence" }))
+            const results = yield* joined(backend, all)
+            assert.deepStrictEqual(
+              results.map(({ _tag }) => _tag),
+              ["Satisfied", "Satisfied", "Satisfied"]
+            )
+          })
+      )
+    }
 
     swarmTest(
       backend,

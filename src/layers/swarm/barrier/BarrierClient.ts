@@ -330,10 +330,16 @@ export class BarrierClient {
   #take(notice: Notice): void {
     if (notice._tag === "Released") this.#released(notice)
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "Broken") {
-      const { arrivals, from, ring, to } = notice
-      this.#end(this.#mine(arrivals)?.arrived, () => failed(new RangeLost({ ring, from, to, byCoordinator: true })))
-    }
+    if (notice._tag === "Broken") this.#end(this.#mine(notice.arrivals)?.arrived, () => failed(this.#lossOf(notice)))
+  }
+
+  /** Whose loss it is says what helps. */
+  #lossOf({ from, member, ring, to }: Extract<Notice, { readonly _tag: "Broken" }>): RangeLost {
+    const { membership } = this.#link
+    if (isSame(member, membership.coordinator)) return new RangeLost({ ring, from, to, byCoordinator: true })
+    if (isSame(member, this.#mesh.self)) return new RangeLost({ ring, from, to })
+    const info = membership.find(member)
+    return new RangeLost({ ring, from, to, member, ...info === undefined ? {} : { info } })
   }
 
   #released(release: Released): void {

@@ -179,6 +179,8 @@ export class BarrierServer {
     if (generation < 1 || generation > now) {
       return { reason: "generation", detail: `the ring is in generation ${now}, not ${generation}` }
     }
+    // What was published is not known of a ring that is read no more: its round fails with what was lost.
+    if (source.lost !== undefined) return undefined
     const leading = source.port.leading()
     if (position >= 0 && position <= leading) return undefined
     return { reason: "impossible", detail: `nothing was sent at ${position}: the ring is at ${leading}` }
@@ -285,7 +287,8 @@ export class BarrierServer {
   #isDrained(round: Round, target: DrainTarget): boolean {
     const { mesh, ring } = this.#host
     if (round.mode === "processingFence") {
-      return (leastHandled(ring, this.#waitedFor(round, target), target) ?? -1) >= target.position
+      const { deaf, handled } = leastHandled(ring, this.#waitedFor(round, target), target)
+      return deaf === undefined && handled >= target.position
     }
     const source = mesh.source(target.ring)
     if (source === undefined || this.#isExempt(round, mesh.self, target.ring)) return true
@@ -329,10 +332,10 @@ export class BarrierServer {
     })
   }
 
-  #break(round: Round, { from, ring, to }: RangeLost): void {
+  #break(round: Round, { from, member = this.#host.mesh.self, ring, to }: RangeLost): void {
     if (!this.#open.delete(round)) return
     const { group, name } = round
     const arrivals = [...round.arrived.values()].map(({ arrival: { attempt }, member }) => ({ member, attempt }))
-    this.#host.notify({ _tag: "Broken", name, group, arrivals, ring, from, to })
+    this.#host.notify({ _tag: "Broken", name, group, arrivals, member, ring, from, to })
   }
 }

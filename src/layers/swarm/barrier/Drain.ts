@@ -77,14 +77,16 @@ export const drainEverywhere = (
     const before = leastHandled(ring, members, target)
     const messages = source?.messages ?? 0
     const reached = ring.cursorWaiter.until(() => {
-      const handled = leastHandled(ring, members, target)
-      return handled === undefined || handled >= target.position ? { handled } : undefined
+      const now = leastHandled(ring, members, target)
+      return now.deaf !== undefined || now.handled >= target.position ? now : undefined
     })
-    return Effect.flatMap(reached, ({ handled }) => {
-      if (handled === undefined) {
-        return Effect.fail(new RangeLost({ ring: target.ring, from: before ?? 0, to: target.position }))
+    return Effect.flatMap(reached, ({ deaf, handled }) => {
+      if (deaf !== undefined) {
+        return Effect.fail(
+          new RangeLost({ ring: target.ring, from: before.handled, to: target.position, member: deaf })
+        )
       }
-      const drained = { target, before: before ?? 0, after: handled, messages: (source?.messages ?? 0) - messages }
+      const drained = { target, before: before.handled, after: handled, messages: (source?.messages ?? 0) - messages }
       if (trace !== undefined) trace(traceOf(of, drained))
       return Effect.void
     }).pipe(
@@ -93,23 +95,30 @@ export const drainEverywhere = (
     )
   })
 
-/** How far the last of them is, up to the target. `undefined` when one lives and is no reader of that ring any more. */
+export interface LeastHandled {
+  /** How far the last of the members is, up to the target. */
+  readonly handled: number
+  /** One that lives, and reads that ring no more: it never gets there. */
+  readonly deaf: MemberId | undefined
+}
+
 export const leastHandled = (
   ring: Ring["Service"],
   members: ReadonlyArray<MemberId>,
   target: DrainTarget
-): number | undefined => {
+): LeastHandled => {
   const readers = ring.readers(target.ring)
-  let least = target.position
+  let handled = target.position
+  let deaf: MemberId | undefined
   for (const { generation, slot } of members) {
     const reader = readers.find(({ process, processGeneration }) =>
       process === slot && processGeneration === generation
     )
-    if (reader === undefined && ring.isAlive(slot, generation)) return undefined
     // A dead one is waited for until its departure is known: the draining begins again without it then.
-    least = Math.min(least, reader?.handled ?? 0)
+    if (reader === undefined && ring.isAlive(slot, generation)) deaf ??= { slot, generation }
+    handled = Math.min(handled, reader?.handled ?? 0)
   }
-  return least
+  return { handled, deaf }
 }
 
 const traceOf = (of: DrainingOf, { after, before, messages, target }: Drained): BarrierTrace => ({

@@ -110,11 +110,12 @@ export const Notice = Schema.TaggedUnion({
     /** False when draining is switched off: then nobody waits. */
     drain: Schema.Boolean
   },
-  /** A round cannot be what it promises: part of a stream was lost at the coordinator. */
+  /** A round cannot be what it promises: part of a stream was lost to that member. */
   Broken: {
     name: Schema.String,
     group: Schema.String,
     arrivals: Schema.Array(Schema.Struct({ member: MemberId, attempt: Schema.Int })),
+    member: MemberId,
     ring: Schema.Int,
     from: Schema.Number,
     to: Schema.Number

@@ -5,6 +5,7 @@
  * next member goes on in the same ring.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import * as Scope from "effect/Scope"
 import type { DrainTarget, OpenRingError, Ring, RingWriterPort, SendError } from "../../../services/Ring.ts"
@@ -130,7 +131,7 @@ export class Mesh {
     })
   }
 
-  // It would be silent otherwise until somebody enters a fence, or waits for an answer.
+  // It would be silent otherwise until a member enters a fence, or waits for an answer.
   #warnOf(name: string, { lost, port }: RingConsumer): Effect.Effect<void> {
     const why = port.damage() ?? `it was evicted, and lost what lay from ${lost?.from} to ${lost?.to}`
     return Effect.logWarning(
@@ -146,8 +147,13 @@ export class Mesh {
       // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
       const isInTurn: InTurn = ({ correlation, kind, sender }) =>
         kind === frameKind.event && isFor(correlation, sender, this.self)
-      const source = new RingConsumer(yield* this.#ring.openReader(name), handle, this.#ring.waiter, { isInTurn })
-      yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, this.#warnOf(name, source)))
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const port = yield* Scope.provide(this.#ring.openReader(name), scope)
+      const source = new RingConsumer(port, handle, this.#ring.waiter, { isInTurn })
+      // A reader that has lost part of the ring gives its place up: fences that wait until all have handled see it at
+      // once, and the ring's writer waits for no room that would never be given back.
+      const ended = Effect.andThen(Scope.close(scope, Exit.void), this.#warnOf(name, source))
+      yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, ended))
       return source
     })
   }
