@@ -1,4 +1,5 @@
 #include "napi_support.h"
+#include "region/inspection.h"
 #include "region/server.h"
 
 namespace ringfence::binding {

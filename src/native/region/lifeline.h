@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "region.h"
+#include "status.h"
 
 namespace ringfence {
 

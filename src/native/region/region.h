@@ -1,4 +1,4 @@
-// A region: its file, its mapping, its process table, and the locks by which the operating system tells who lives.
+// An attachment to a region: its file, its mapping, the place of this process in it, and where each structure lies.
 #pragma once
 
 #include <sys/types.h>
@@ -10,26 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "doorbells.h"
 #include "layout.h"
 #include "mapping.h"
+#include "process_table.h"
 #include "publication.h"
-#include "ring_layout.h"
 #include "ring/ring_memory.h"
+#include "ring_layout.h"
+#include "status.h"
 
 namespace ringfence {
-
-// `fault` is one of the names in services/CxlMemory.ts; null means success.
-struct Status {
-  const char* fault = nullptr;
-  std::string detail;
-  uint64_t wantedBytes = 0;
-  uint64_t freeBytes = 0;
-  std::string hint = {};  // what helps, where the fault alone does not say it
-
-  bool ok() const { return fault == nullptr; }
-  static Status fine() { return {}; }
-  static Status failed(const char* fault, std::string detail) { return {fault, std::move(detail), 0, 0, {}}; }
-};
 
 struct CreateOptions {
   std::string path;  // empty: anonymous memory
@@ -51,27 +41,6 @@ struct AttachOptions {
   std::string processName;
   bool allowForeign = false;
 };
-
-// A process id as its process sees it. A foreign one counts in another pid namespace: here it is another process, or none.
-struct ProcessPid {
-  uint32_t pid = 0;
-  bool foreign = false;
-};
-
-struct ProcessView {
-  uint32_t slot;
-  uint64_t generation;
-  ProcessPid pid;
-  bool alive;
-  std::string name;
-};
-
-// What became of a look at a sleeper: it need not be rung, it was rung and woke, or it was rung and nothing woke, because
-// it was awake already or is dead.
-enum class Rung { notAsleep, woke, unheard };
-
-// Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
-constexpr uint32_t creatorSlot = 0;
 
 class Region {
  public:
@@ -143,13 +112,32 @@ class Region {
     return at<IndexEntry>(block(epoch) + layout_.blockIndex)[topic * entries + (index & (entries - 1))];
   }
 
+  // Structures of rings.
+  RingSlot& ring(uint64_t i) const { return at<RingSlot>(layout_.ringSlots)[i]; }
+  RingReaderSlot& ringReader(uint64_t ring, uint64_t i) const {
+    return at<RingReaderSlot>(layout_.ringReaderSlots)[ring * layout_.geometry.ringReaders + i];
+  }
+  uint64_t ringOffset(uint64_t ring) const { return layout_.ringData + ring * layout_.geometry.ringBytes; }
+
   uint64_t laneOf(uint64_t broker, uint64_t client) const { return broker * layout_.geometry.clients + client; }
+
+  // --- the process table (process_table.cc)
 
   // True while the operating system holds the byte lock of that incarnation of the slot.
   bool processAlive(uint32_t slot, uint64_t generation) const;
   std::vector<ProcessView> processes() const;
   // Of the process that was last seen in the slot; 0 where there is none.
   ProcessPid pidOf(uint64_t slot) const;
+
+  // --- the doorbells (doorbells.cc)
+
+  // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
+  void wakeSequencer(uint32_t reasons) const;
+  void wakeProcesses(uint32_t reasons) const;
+  // The same for one process, after a full fence of the caller's.
+  Rung wakeProcess(uint32_t slot, uint32_t reasons) const;
+
+  // --- the locks of the operating system (byte_lock.h, ownership.cc)
 
   // The open file, to whose bytes locks are put (byte_lock.h); negative once it is closed.
   int file() const { return fd_; }
@@ -158,17 +146,6 @@ class Region {
   bool tryLockLease();
   void unlockLease();
 
-  // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
-  void wakeSequencer(uint32_t reasons) const;
-  void wakeProcesses(uint32_t reasons) const;
-  // The same for one process, after a full fence of the caller's.
-  Rung wakeProcess(uint32_t slot, uint32_t reasons) const;
-
-  RingSlot& ring(uint64_t i) const { return at<RingSlot>(layout_.ringSlots)[i]; }
-  RingReaderSlot& ringReader(uint64_t ring, uint64_t i) const {
-    return at<RingReaderSlot>(layout_.ringReaderSlots)[ring * layout_.geometry.ringReaders + i];
-  }
-  uint64_t ringOffset(uint64_t ring) const { return layout_.ringData + ring * layout_.geometry.ringBytes; }
   // The ring's bytes, vacated with the region. Null when the address space or the mapping is refused.
   std::shared_ptr<RingMemory> mapRing(uint32_t ring);
 
@@ -204,25 +181,5 @@ class Region {
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };
-
-// What a file says of itself, without attaching: for people who look after a machine.
-struct Inspection {
-  bool region = false;      // it is one of ours, of this layout
-  const char* fault = "";   // why not: as the status of an attachment to it
-  std::string detail;       // what is wrong with it
-  uint64_t bytes = 0;
-  ProcessPid creator;
-  uint64_t createdMillis = 0;
-  bool served = false;
-  bool held = false;        // its creator lives, or somebody else who keeps it in use
-  uint32_t attached = 0;    // living processes
-  bool temporary = false;   // was never published: its creator died
-  Geometry geometry{};      // its sizes, where it is one of ours
-};
-
-Inspection inspect(const std::string& path);
-
-// Removes a region that only dead processes hold. False with the reason when somebody lives.
-Status removeDead(const std::string& path);
 
 }  // namespace ringfence

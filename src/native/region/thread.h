@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 
-#include "region.h"
+#include "status.h"
 
 namespace ringfence {
 

@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "region/inspection.h"
 #include "log_fixture.h"
 
 namespace ringfence::test {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "damage_fields.h"
+#include "region/inspection.h"
 #include "ring_fixture.h"
 
 namespace ringfence::test {

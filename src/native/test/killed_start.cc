@@ -1,6 +1,7 @@
 // A server that is killed while it begins to serve, between any two of its writes.
 #include <cstring>
 
+#include "region/inspection.h"
 #include "log_fixture.h"
 #include "traced.h"
 #include "region/waiter.h"

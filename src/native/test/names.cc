@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "region/inspection.h"
 #include "log_fixture.h"
 #include "traced.h"
 #include "region/waiter.h"

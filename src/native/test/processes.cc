@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "region/inspection.h"
 #include "log_fixture.h"
 #include "region/waiter.h"
 

@@ -1,0 +1,211 @@
+// The creation of a region: its file under a temporary name, its memory, its identity, and last its name.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "byte_lock.h"
+#include "futex.h"
+#include "region.h"
+#include "region_file.h"
+#include "token.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+namespace ringfence {
+
+namespace {
+
+void bootId(uint64_t id[2]) {
+  id[0] = id[1] = 0;
+  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char text[40] = {};
+  const ssize_t count = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  int digits = 0;
+  for (ssize_t i = 0; i < count && digits < 32; i += 1) {
+    const char c = text[i];
+    int value;
+    if (c >= '0' && c <= '9') {
+      value = c - '0';
+    } else if (c >= 'a' && c <= 'f') {
+      value = c - 'a' + 10;
+    } else {
+      continue;
+    }
+    id[digits / 16] = (id[digits / 16] << 4) | static_cast<uint64_t>(value);
+    digits += 1;
+  }
+}
+
+void randomId(uint64_t id[2]) {
+  id[0] = id[1] = 0;
+  const int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    if (read(fd, id, 16) != 16) id[0] = wallNanos();
+    close(fd);
+  }
+  if (id[0] == 0 && id[1] == 0) id[0] = wallNanos() ^ static_cast<uint64_t>(getpid());
+}
+
+bool cancelled(const CreateProgress* progress) {
+  return progress != nullptr && progress->cancelled.load(std::memory_order_relaxed);
+}
+
+Status noSpace(uint64_t wantedBytes, uint64_t freeBytes) {
+  Status status = Status::failed("noSpace", "there is not enough room for it");
+  status.wantedBytes = wantedBytes;
+  status.freeBytes = freeBytes;
+  return status;
+}
+
+// Memory is asked for in steps, so that a large region can be given up while it is made.
+constexpr uint64_t stepBytes = 16U << 20;
+
+Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
+  struct statvfs volume{};
+  const auto freeBytes = [&volume] { return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize; };
+  // Some filesystems report no size at all; there the allocation itself is the judge.
+  if (fstatvfs(fd, &volume) == 0 && volume.f_blocks != 0 && freeBytes() < bytes) return noSpace(bytes, freeBytes());
+  for (uint64_t done = 0; done < bytes && !cancelled(progress); done += stepBytes) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
+    int error;
+    do {
+      error = posix_fallocate(fd, static_cast<off_t>(done), static_cast<off_t>(count));
+    } while (error == EINTR);
+    if (error == 0) continue;
+    errno = error;
+    if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
+    return noSpace(bytes, fstatvfs(fd, &volume) == 0 ? freeBytes() + done : 0);
+  }
+  return Status::fine();
+}
+
+void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
+  for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
+    const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
+    if (madvise(base + done, count, MADV_POPULATE_WRITE) != 0) {
+      // Older kernels: touching a page by writing back what it holds does the same, a page at a time.
+      for (uint64_t page = 0; page < count; page += pageBytes) {
+        volatile uint8_t* touched = base + done + page;
+        *touched = *touched;
+      }
+    }
+    done += count;
+    if (progress != nullptr) progress->faultedBytes.store(done, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+Status Region::create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& out) {
+  if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
+  std::shared_ptr<Region> region(new Region());
+  region->layout_ = layoutOf(options.geometry);
+  region->path_ = absolute(options.path);
+  region->owner_ = true;
+  const bool anonymous = options.path.empty();
+  std::string temporary;
+  Status status;
+  if (anonymous) {
+    region->fd_ = memfd_create("ringfence", MFD_CLOEXEC);
+    if (region->fd_ < 0) status = Status::failed("system", systemError("creating the region"));
+  } else {
+    // Seen before anything is allocated; the rename below is what decides.
+    if (access(options.path.c_str(), F_OK) == 0) return Status::failed("exists", "a region of this name exists already");
+    removeAbandoned(options.path);
+    status = region->makeFile(options, temporary);
+  }
+  if (status.ok()) status = region->fill(options, progress);
+  if (status.ok() && !anonymous) status = region->publishFile(temporary);
+  if (status.ok()) {
+    out = std::move(region);
+  } else if (!temporary.empty()) {
+    unlink(temporary.c_str());
+  }
+  return status;
+}
+
+// A file of the region's size under a temporary name, locked by its creator. One that was taken for a dead creator's
+// before its lock was there, and removed, is made again.
+Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
+  constexpr int attempts = 16;
+  for (int attempt = 0; attempt < attempts; attempt += 1) {
+    uint64_t id[2];
+    randomId(id);
+    char mark[32];
+    std::snprintf(mark, sizeof(mark), "%08llx", static_cast<unsigned long long>(id[0] & 0xffffffffULL));
+    temporary = options.path + temporaryMark + mark;
+    fd_ = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd_ < 0) return Status::failed("system", systemError("creating the region"));
+    struct stat file{};
+    const bool mine = tryLock(fd_, processLocks + creatorSlot) && tryShare(fd_, holdLock) && fstat(fd_, &file) == 0 &&
+                      file.st_nlink != 0;
+    device_ = file.st_dev;
+    inode_ = file.st_ino;
+    if (mine) return Status::fine();
+    unlink(temporary.c_str());
+    ::close(fd_);
+    fd_ = -1;
+  }
+  return Status::failed("busy", "another process is removing leftovers here");
+}
+
+// Permissions, room, mapping, the creator's slot, and last what makes it a region.
+Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
+  if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
+    return Status::failed("system", systemError("setting the group"));
+  }
+  // Never for everyone: modes that say so are refused before this.
+  if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
+  Status status = reserve(fd_, layout_.regionBytes, progress);
+  if (status.ok()) status = adopt(fd_, layout_.regionBytes);
+  if (!status.ok()) return status;
+  if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
+  if (cancelled(progress)) return Status::failed("cancelled", "its creation was given up");
+  status = takeProcessSlot(options.processName, creatorSlot);
+  if (status.ok()) writeIdentity();
+  return status;
+}
+
+void Region::writeIdentity() {
+  Header& head = header();
+  head.identity.version = layoutVersion;
+  head.identity.headerBytes = sizeof(Header);
+  head.identity.layoutHash = layoutHash();
+  head.identity.regionBytes = layout_.regionBytes;
+  randomId(head.identity.regionId);
+  bootId(head.identity.bootId);
+  head.geometry.geometry = layout_.geometry;
+  head.birth.createdMillis = wallNanos() / 1'000'000;
+  head.birth.creatorPid = static_cast<uint32_t>(getpid());
+  head.birth.creatorPidNamespace = ownPidNamespace();
+  head.birth.coherence = static_cast<uint32_t>(publication_.coherence());
+  Header sealed = head;
+  sealed.identity.magic = regionMagic;
+  head.birth.seal = headerSealOf(sealed);
+  publication_.wrote(&head, sizeof(head));
+  publication_.storeFence();
+  publication_.publish(head.identity.magic, regionMagic);
+}
+
+Status Region::publishFile(const std::string& temporary) {
+  if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) {
+    return Status::fine();
+  }
+  if (errno == EEXIST) return Status::failed("exists", "a region of this name exists already");
+  return Status::failed("system", systemError("publishing the region"));
+}
+
+}  // namespace ringfence

@@ -1,0 +1,148 @@
+#include "region_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "byte_lock.h"
+#include "publication.h"
+#include "token.h"
+
+namespace ringfence {
+
+namespace {
+
+std::string folderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+std::string baseOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+constexpr size_t temporaryDigits = 8;
+
+bool isTemporaryOf(const std::string& name, const std::string& prefix) {
+  return name.size() == prefix.size() + temporaryDigits && name.compare(0, prefix.size(), prefix) == 0 &&
+         name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string::npos;
+}
+
+// Foreign memory is only as honest as all who may write there: its owner, and the group that it lets in.
+Status ownerAllowed(const struct stat& file, bool allowForeign) {
+  if (file.st_uid == geteuid()) return Status::fine();
+  const std::string owner = "it belongs to user " + std::to_string(file.st_uid);
+  if ((file.st_mode & S_IWOTH) != 0) return Status::failed("notPermitted", owner + ", and every user may write to it");
+  if (allowForeign) return Status::fine();
+  if ((file.st_mode & S_IWGRP) == 0) return Status::failed("foreignOwner", owner);
+  return Status::failed("foreignOwner", owner + ", who shares it with group " + std::to_string(file.st_gid));
+}
+
+}  // namespace
+
+std::string systemError(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
+
+std::string absolute(const std::string& path) {
+  char folder[4096];
+  if (path.empty() || path[0] == '/' || getcwd(folder, sizeof(folder)) == nullptr) return path;
+  return std::string(folder) + "/" + path;
+}
+
+bool isTemporary(const std::string& path) {
+  const size_t mark = path.rfind(temporaryMark);
+  return mark != std::string::npos && isTemporaryOf(path, path.substr(0, mark) + temporaryMark);
+}
+
+// Temporary files of creators that died before they published: their lock is free. It is taken, so that a creator that
+// has just made its file and not locked it yet finds that out.
+void removeAbandoned(const std::string& path) {
+  const std::string folder = folderOf(path);
+  const std::string prefix = baseOf(path) + temporaryMark;
+  DIR* dir = opendir(folder.c_str());
+  if (dir == nullptr) return;
+  while (const dirent* found = readdir(dir)) {
+    if (!isTemporaryOf(found->d_name, prefix)) continue;
+    const std::string file = folder + found->d_name;
+    const int fd = open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (tryLock(fd, processLocks)) unlink(file.c_str());
+    close(fd);
+  }
+  closedir(dir);
+}
+
+Status openFailed(const std::string& path) {
+  const int error = errno;
+  if (error == ENOENT || error == ENOTDIR) return Status::failed("missing", "there is no such region");
+  if (error == ELOOP) {
+    char target[256];
+    const ssize_t count = readlink(path.c_str(), target, sizeof(target));
+    const std::string to = count > 0 ? " to " + std::string(target, static_cast<size_t>(count)) : "";
+    return Status::failed("notRegion", "it is a symbolic link" + to + ", which is not followed");
+  }
+  if (error == EISDIR) return Status::failed("notRegion", "it is a folder");
+  if (error == ENXIO || error == ENODEV) return Status::failed("notRegion", "it is not a file");
+  struct stat file{};
+  if (error == EACCES) {
+    const bool known = stat(path.c_str(), &file) == 0;
+    const std::string owner = known ? "it belongs to user " + std::to_string(file.st_uid) + ", and " : "";
+    return Status::failed("notPermitted", owner + "its permissions do not let this user in");
+  }
+  errno = error;
+  return Status::failed("system", systemError("it cannot be opened"));
+}
+
+int openRegionFile(const std::string& path) {
+  // Not to wait for the other end of a pipe, nor to be given a terminal.
+  return open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+Status openExisting(const std::string& path, bool allowForeign, int& fd, struct stat& file) {
+  fd = openRegionFile(path);
+  if (fd < 0) return openFailed(path);
+  if (fstat(fd, &file) != 0) return Status::failed("system", systemError("reading the region's size"));
+  if (!S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode)) return Status::failed("notRegion", "it is not a file");
+  return ownerAllowed(file, allowForeign);
+}
+
+Status readHeader(int fd, uint64_t fileBytes, Header& header) {
+  uint64_t magic = 0;
+  if (pread(fd, &magic, sizeof(magic), 0) != static_cast<ssize_t>(sizeof(magic)) || magic != regionMagic) {
+    return Status::failed("notRegion", "it is not a ringfence region");
+  }
+  if (fileBytes < sizeof(Header)) {
+    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " bytes, less than a header");
+  }
+  if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
+    return Status::failed("system", systemError("reading the header"));
+  }
+  if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
+    char text[160];
+    std::snprintf(text, sizeof(text), "it has layout version %u (%016llx), this program knows version %u (%016llx)",
+                  header.identity.version, static_cast<unsigned long long>(header.identity.layoutHash),
+                  layoutVersion, static_cast<unsigned long long>(layoutHash()));
+    return Status::failed("versionMismatch", text);
+  }
+  if (header.birth.coherence != static_cast<uint32_t>(Coherence::coherent)) {
+    return Status::failed("versionMismatch", "it is published by a discipline that this program does not know: " +
+                                                 std::to_string(header.birth.coherence));
+  }
+  if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
+  const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
+  if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
+  if (fileBytes < wanted) {
+    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " of " + std::to_string(wanted) + " bytes");
+  }
+  // Other sizes may add up to the same: then the arrays would lie elsewhere for this process than for all others.
+  if (header.birth.seal != headerSealOf(header)) {
+    return Status::failed("corrupt", "its header was damaged from outside");
+  }
+  return Status::fine();
+}
+
+}  // namespace ringfence
