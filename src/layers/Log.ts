@@ -29,6 +29,9 @@ export interface ServeOptions extends SequencerOptions {
   readonly stallAfter?: Duration.Input | undefined
 }
 
+// A layer graph builds a layer once. These read one region: shared, the second region's would show the first's.
+const layerViews = Layer.fresh(Layer.mergeAll(layerAckTracker, layerDiagnostics))
+
 /** What serving provides. */
 export type Served = Sequencer | Broker | AckTracker | Diagnostics
 
@@ -39,16 +42,16 @@ export type Client = Publisher | Subscriber | AckTracker | Diagnostics
 export const layerServe = (
   options: ServeOptions = {}
 ): Layer.Layer<Served, RegionError | TopicError, Provided> =>
-  Layer.mergeAll(NativeSequencer.layer(options), NativeBroker.layer, layerAckTracker, layerDiagnostics).pipe(
+  Layer.mergeAll(NativeSequencer.layer(options), Layer.fresh(NativeBroker.layer), layerViews).pipe(
     Layer.tap(() => declareTopics(options.topics ?? []))
   )
 
-/** Publishes and subscribes; the log is served by another process, or by {@link layerServe} in this one. */
-export const layerClient: Layer.Layer<Client, never, Provided> = Layer.mergeAll(
-  NativePublisher.layer,
-  NativeSubscriber.layer,
-  layerAckTracker,
-  layerDiagnostics
+/**
+ * Publishes and subscribes; the log is served by another process, or by {@link layerServe} in this one. A layer graph
+ * builds it anew for each region that it is provided with.
+ */
+export const layerClient: Layer.Layer<Client, never, Provided> = Layer.fresh(
+  Layer.mergeAll(NativePublisher.layer, NativeSubscriber.layer, layerViews)
 )
 
 /** Serves the log and uses it, in one process and without a daemon. Others may attach all the same. */
@@ -61,7 +64,11 @@ export const layerEmbedded = (
  * The whole log in this heap, in plain TypeScript, with the same promises: for tests, deterministic under `TestClock`,
  * and for platforms without the native module.
  */
-export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvided, RegionError | TopicError> = memory
+export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvided, RegionError | TopicError> = (
+  options
+) =>
+  // One log for each call, which a graph builds once; what it is made of belongs to that log alone.
+  Layer.suspend(() => Layer.fresh(memory(options)))
 
 export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/layer.ts"
 

@@ -11,14 +11,18 @@
  * ```
  */
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type { CxlMemory, RegionError } from "../services/CxlMemory.ts"
 import type { Ring } from "../services/Ring.ts"
 import type { HeapRegion } from "./memory/region/HeapRegion.ts"
 import { layerProcess } from "./memory/ring/Ring.ts"
+import type { NativeRegion } from "./native/region/NativeRegion.ts"
+import { layer as nativeLayer } from "./native/ring/Ring.ts"
 
 export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/region/HeapRegion.ts"
-export { layer as layerNative } from "./native/ring/Ring.ts"
+
+/** The rings of the region that it is provided with. A graph builds it anew for each region: it is a view, not shared. */
+export const layerNative: Layer.Layer<Ring, never, NativeRegion> = Layer.fresh(nativeLayer)
 
 /**
  * A process in this heap, of a region that others here share: the same rules without shared memory, deterministic under

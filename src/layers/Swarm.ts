@@ -204,9 +204,12 @@ export const killMemoryMember = (
     return living.length > 0
   })
 
-/** Starts processes that become members, and invites others. For any member; the coordinator lets them in. */
-export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memory> = Spawning.layer.pipe(
-  Layer.provide(ChildProcesses.layer)
+/**
+ * Starts processes that become members, and invites others. For any member; the coordinator lets them in. A layer graph
+ * builds it anew for each member that it is provided with.
+ */
+export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memory> = Layer.fresh(
+  Layer.provide(Spawning.layer, ChildProcesses.layer)
 )
 
 /** A member that is a fiber of this process, in a region in the heap: the same protocol without shared memory. */

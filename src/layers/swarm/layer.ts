@@ -16,7 +16,8 @@ import type { SwarmOptions } from "./SwarmOptions.ts"
 export const layer = (
   options: SwarmOptions = {}
 ): Layer.Layer<Coordinator | Messenger | Barrier | CurrentSwarmMember, JoinError, Ring | CxlMemory> =>
-  Layer.mergeAll(layerCoordinator, layerMessenger, layerBarrier).pipe(
+  // A layer graph builds a layer once. These read one member: shared, a second member would speak as the first.
+  Layer.fresh(Layer.mergeAll(layerCoordinator, layerMessenger, layerBarrier)).pipe(
     Layer.provideMerge(Layer.effect(CurrentSwarmMember, joinSwarm(options)))
   )
 
