@@ -107,7 +107,7 @@ bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
 
 int64_t RingWriter::append(const Frame& frame) {
   const uint64_t bytes = frameBytesOf(frame.payloadBytes);
-  if (over() || frame.payloadBytes > payloadBytesMax()) return -2;
+  if (end() != WriterEnd::none || frame.payloadBytes > payloadBytesMax()) return -2;
   if (!hasRoomFor(frame.payloadBytes)) return -1;
   uint8_t* at = memory_->at(position_);
   FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
@@ -124,7 +124,7 @@ int64_t RingWriter::append(const Frame& frame) {
 // SYNC: the position pairs with the observe in RingReader::available; the frames below it were written before. The
 // fence orders it against the readers' sleep words (Waiter::arm).
 void RingWriter::publish(bool selfToo) {
-  if (over() || published_ == position_) return;
+  if (published_ == position_ || end() != WriterEnd::none) return;
   const Publication& p = region_->publication();
   RingLead& lead = region_->ring(role_.ring).lead;
   published_ = position_;
@@ -139,7 +139,8 @@ void RingWriter::publish(bool selfToo) {
   }
 }
 
-// Another can have the ring only once this one's process was seen dead: then this one must not say anything in its name.
+// Another can have the ring only once this one's process was seen dead, or its closing mark was forged: then this one
+// must not write over what that one writes, nor say anything in its name.
 WriterEnd RingWriter::end() const {
   if (over()) return WriterEnd::closed;
   const uint64_t generation = region_->publication().observe(region_->ring(role_.ring).claim.generation);
@@ -156,7 +157,7 @@ void RingWriter::wantRoom(bool wants) {
 }
 
 int32_t RingWriter::slowestReader() {
-  if (over()) return -1;
+  if (end() != WriterEnd::none) return -1;
   const Publication& p = region_->publication();
   refreshReaders();
   endDead(memory_->bytes());
@@ -203,7 +204,9 @@ uint64_t RingWriter::activeGeneration(uint32_t reader) const {
 void RingWriter::close() {
   if (over()) return;
   publish();
+  const WriterEnd ended = end();
   closed_ = true;
+  if (ended != WriterEnd::none) return;
   RingLead& lead = region_->ring(role_.ring).lead;
   region_->publication().write(lead.waitsForRoom, 0U);
   region_->publication().publish(lead.closedMark, closedMarkOf(role_.generation));

@@ -66,6 +66,40 @@ TEST("a writer that has closed, or whose region is closed, says nothing any more
   }
 }
 
+TEST("a writer to which another has succeeded writes nothing over its frames, and says nothing in its name") {
+  const auto region = anonymousRegion(ringGeometry());
+  const auto other = attachedAgain(*region);
+  auto first = writerOf(other);
+  auto reader = readerOf(region);
+  RingFollowing following(*reader);
+  append(*first, 0);
+  first->publish();
+  append(*first, 7);  // not published
+  CHECK(first->end() == WriterEnd::none);
+  // Its process lives. To the others it looks as if it had closed.
+  const Publication& p = region->publication();
+  RingLead& lead = region->ring(0).lead;
+  p.publish(lead.closedMark, closedMarkOf(first->role().generation));
+  auto second = writerOf(region);
+  CHECK(first->end() == WriterEnd::superseded);
+  append(*second, 1);
+  second->publish();
+  const uint64_t position = second->published();
+  first->publish();
+  CHECK_EQUAL(first->append(Frame{}), -2);
+  CHECK(!first->evictSlowest());
+  CHECK_EQUAL(first->slowestReader(), -1);
+  second->wantRoom(true);
+  first->wantRoom(false);
+  CHECK_EQUAL(p.read(lead.waitsForRoom), 1);
+  CHECK_EQUAL(p.read(lead.position), position);
+  CHECK_EQUAL(following.take(), 2);
+  second->close();
+  first->close();
+  CHECK(first->end() == WriterEnd::closed);
+  CHECK(reader->ended(position));
+}
+
 TEST("a reader attaches though the position never stands still") {
   const auto region = anonymousRegion(ringGeometry());
   auto writer = writerOf(region);

@@ -82,21 +82,22 @@ export class HeapRingWriter implements RingWriterPort {
 
   over(): "closed" | "superseded" | undefined {
     if (this.#process.isKilled) return undefined
-    if (!this.#writes) return "closed"
-    return this.#of.generation === this.generation ? undefined : "superseded"
+    if (this.#closed || !this.#process.isAlive) return "closed"
+    return this.#writes ? undefined : "superseded"
   }
 
   close(): void {
     this.publish()
-    if (!this.#writes) return
+    const writes = this.#writes
     this.#closed = true
+    if (!writes) return
     this.#of.closed = true
     this.#of.waitsForRoom = false
     this.#of.region.ring("frames", "room", "cursor")
   }
 
-  // Nothing that a dead process still does may touch the ring: another may write it by then.
+  // Nothing that a dead process still does may touch the ring, nor a writer to which another has succeeded.
   get #writes(): boolean {
-    return !this.#closed && this.#process.isAlive
+    return !this.#closed && this.#process.isAlive && this.#of.generation === this.generation
   }
 }

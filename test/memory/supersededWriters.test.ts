@@ -1,0 +1,48 @@
+/**
+ * A ring's writer to which another has succeeded although it lives: what the system says of a life may be wrong once, and
+ * then the ring still has one writer.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { attachHeap, makeHeapRegion } from "../../src/layers/memory/region/HeapRegion.ts"
+import { ringsOf } from "../../src/layers/memory/ring/Ring.ts"
+import { Ring, RingClosed } from "../../src/services/Ring.ts"
+import { fill, smallRings } from "../backends/ring.ts"
+import { sequencesOf, stamped } from "../suites/ring/stamps.ts"
+
+const superseded = new RingClosed({ ring: "ring", end: "writer", reason: "superseded" })
+
+describe("a ring's writer that is superseded (memory)", () => {
+  for (const whenFull of ["wait", "fail", "evict"] as const) {
+    it.effect(`${whenFull}: its sends fail at once, the waiting one too, and the ring is the other's`, () =>
+      Effect.gen(function*() {
+        const region = yield* makeHeapRegion({ geometry: smallRings })
+        const [one, other] = [yield* attachHeap(region, "one"), yield* attachHeap(region, "other")]
+        const openWriter = Ring.writer({ name: "ring", whenFull })
+        const writer = yield* Effect.provideService(openWriter, Ring, ringsOf(one))
+        const reader = yield* Effect.provideService(Ring.reader({ name: "ring" }), Ring, ringsOf(other))
+        const sequence = whenFull === "evict" ? 0 : fill(writer.offer)
+        const waiting = yield* Effect.forkChild(Effect.flip(writer.send(stamped(sequence))), { startImmediately: true })
+        const [ring] = region.rings
+        if (whenFull !== "evict") assert.strictEqual(waiting.pollUnsafe() === undefined, whenFull === "wait")
+        // To the others it looks as if it had closed.
+        ring!.closed = true
+        const next = yield* Effect.provideService(openWriter, Ring, ringsOf(other))
+        if (whenFull === "wait") assert.deepStrictEqual(yield* Fiber.join(waiting), superseded)
+        for (const length of [96, 10_000]) {
+          assert.deepStrictEqual(yield* Effect.flip(writer.send(stamped(1, length))), superseded)
+        }
+        assert.strictEqual(
+          superseded.message,
+          `ring "ring": this writer is over, another process writes the ring now: open another in a scope that lasts as `
+            + "long as it is used"
+        )
+        assert.isFalse(writer.append(stamped(1)))
+        writer.publish()
+        while (reader.poll().length > 0);
+        yield* next.send(stamped(9))
+        assert.deepStrictEqual(sequencesOf(reader.poll()), [9])
+      }).pipe(Effect.scoped))
+  }
+})
