@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { Ring } from "../../../src/services/Ring.ts"
-import { showMember } from "../../../src/services/schema/Member.ts"
+import { CoordinatorLost, showMember } from "../../../src/services/schema/Member.ts"
 import {
   enterAll,
   eventually,
@@ -113,6 +113,45 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           const again = yield* joined(backend, yield* fork(swarm.join("m1 again")))
           const results = yield* joined(backend, yield* fork(enterAll([first, again], "c")))
           assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a member whose control ring is damaged at the coordinator is told at once that it was not heard, and is heard again",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          const isControl = (ring: string): boolean => ring === ringNames.control(second.id.slot)
+          const process = yield* swarm.attach("m0")
+          const first = yield* joinAs(process, "m0", {
+            coordinate: true,
+            over: holding((ring) => ring.startsWith("control/"), hold)
+          })
+          const second = yield* swarm.join("m1")
+          yield* first.coordinator.awaitMembers(({ length }) => length === 2)
+          for (let i = 0; i < 3; i += 1) {
+            hold.held = true
+            const position = Effect.map(
+              first.ring.rings,
+              (rings) => rings.find(({ name }) => isControl(name))?.position
+            )
+            const before = yield* position
+            const asking = yield* fork(Effect.flip(second.coordinator.joinGroup("asked")))
+            const entering = yield* fork(Effect.flip(second.barrier.enter("b")))
+            yield* staysWaiting(backend, asking)
+            yield* process.flip(ringNames.control(second.id.slot), before ?? 0, bits)
+            hold.held = false
+            yield* fork(Effect.exit(first.barrier.enter("unheard", { deadline: 50 })))
+            for (const fiber of [asking, entering]) {
+              const { millis, value } = yield* timed<unknown, unknown>(backend, fiber)
+              assert.isTrue(value instanceof CoordinatorLost && value.reason === "silent", `${value}`)
+              assert.isAtMost(millis, soon(backend, 200), "long before any deadline")
+            }
+            yield* second.coordinator.joinGroup(`asked again ${i}`)
+            const results = yield* joined(backend, yield* fork(enterAll([first, second], "b")))
+            assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+          }
         })
     )
 

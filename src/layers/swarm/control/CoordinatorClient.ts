@@ -311,6 +311,7 @@ export class CoordinatorClient {
     // Some see that the old one is gone before they hear of the new one, some do not.
     if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
+    if (notice._tag === "Unheard") this.#failPending("silent")
     const event = this.membership.apply(notice)
     if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)

@@ -123,6 +123,8 @@ export const Notice = Schema.TaggedUnion({
   /** A standby coordinates now, for that term. */
   TookOver: { term: Schema.Int, state: MembershipState },
   ShutDown: {},
+  /** To one member: what it had asked up to now may be lost, because its control ring was damaged. */
+  Unheard: {},
   /** Says nothing: whoever does not read it is suspect. */
   Heartbeat: {}
 })

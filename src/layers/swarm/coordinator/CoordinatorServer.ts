@@ -10,13 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
-import type { FrameHeader, Ring, RingWriterPort } from "../../../services/Ring.ts"
+import type { FrameHeader, Ring, RingReaderPort, RingWriterPort } from "../../../services/Ring.ts"
 import { partsOf } from "../../../services/RingEnds.ts"
-import { isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
+import { describeMember, isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
 import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
 import { InvitationTable } from "../control/InvitationTable.ts"
 import { allMembers, type IsForeign, Membership } from "../control/Membership.ts"
+import { Pauses } from "../control/Pauses.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
 import type { Mesh } from "../transport/Mesh.ts"
@@ -175,11 +176,38 @@ export class CoordinatorServer {
 
   #listenTo(name: string) {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
-      const source = new RingConsumer(port, (message) => void this.#take(message), this.#options.ring.waiter, {
-        caughtUp: () => this.#rounds.completeRounds()
+      const damages = new Pauses()
+      const hearing = Effect.suspend(() => {
+        const source = new RingConsumer(port, (message) => void this.#take(message), this.#options.ring.waiter, {
+          caughtUp: () => this.#rounds.completeRounds()
+        })
+        this.#control.set(name, source)
+        return source.runAtOnce
       })
-      this.#control.set(name, source)
-      return FiberMap.run(this.#fibers, name, source.runAtOnce)
+      return FiberMap.run(
+        this.#fibers,
+        name,
+        Effect.forever(Effect.andThen(hearing, this.#hearAnew(name, port, damages)))
+      )
+    })
+  }
+
+  // What the member had asked in the damaged part is never answered: it is told so, and may ask again. A damaged ring may
+  // be damaged again, so each further look at it waits longer.
+  #hearAnew(name: string, port: RingReaderPort, damages: Pauses): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const writer = [...this.#membership.members, ...this.#admission.candidates].find(({ id }) =>
+        name === ringNames.control(id.slot)
+      )
+      const who = writer === undefined ? `the writer of "${name}"` : `member ${describeMember(writer)}`
+      return Effect.logWarning(`the coordinator missed requests of ${who}: ${port.damage()}. The ring is read anew`)
+        .pipe(
+          Effect.andThen(Effect.sleep(damages.after(this.#nowMillis))),
+          Effect.andThen(Effect.sync(() => {
+            port.rejoin()
+            if (writer !== undefined) this.#write({ _tag: "Unheard" }, one(writer.id))
+          }))
+        )
     })
   }
 
