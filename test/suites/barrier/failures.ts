@@ -24,7 +24,7 @@ import {
 import { type Hold, holding, interposing, losing, unseen } from "../../faults/held.ts"
 import { parked, Tick } from "../../faults/parked.ts"
 import { stoppable } from "../../faults/stoppable.ts"
-import { chatter } from "../membership/failover.ts"
+import { agree, chatter } from "../membership/failover.ts"
 import { collect } from "../messenger/delivery.ts"
 
 const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
@@ -588,6 +588,8 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* backend.elapse(5)
           yield* at(members, 0).close
           assert.deepStrictEqual(yield* outcomes(waiting), ["CoordinatorLost replaced"])
+          // Who has not heard of the successor yet is told to ask again.
+          yield* agree(backend, members.slice(1))
           const again = yield* joined(backend, yield* fork(enterAll(members.slice(1), "b")))
           assert.deepStrictEqual(again.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
         })

@@ -40,7 +40,7 @@ const coordinators = (members: ReadonlyArray<TestMember>): ReadonlyArray<string>
   members.filter(({ coordinator }) => coordinator.coordinates()).map(({ name }) => name)
 
 /** Everybody knows the same members, and who coordinates. */
-const agree = (backend: SwarmBackend, members: ReadonlyArray<TestMember>) =>
+export const agree = (backend: SwarmBackend, members: ReadonlyArray<TestMember>) =>
   eventually(
     backend,
     () =>
