@@ -1,7 +1,6 @@
 /**
  * What a run has to prove, as lines of a report, and the failure of a program that did not prove it.
  */
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { exitCode } from "./exit.ts"
 
@@ -21,7 +20,6 @@ export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFail
   program: Schema.String,
   failed: Schema.Array(Schema.String)
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.checkFailed
   override get message(): string {
     return `${this.program}: ${this.failed.length} of the checks failed: ${this.failed.join("; ")}`
   }

@@ -118,7 +118,7 @@ export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.
 
 const debugging = Config.Boolean("RINGFENCE_DEBUG").pipe(Effect.orElseSucceed(() => false))
 
-const codes: Readonly<Record<string, number>> = {
+const codes = {
   OutputClosed: exitCode.ok,
   OutputFailed: exitCode.output,
   LeftoversFound: exitCode.checkFailed,
@@ -147,7 +147,40 @@ const codes: Readonly<Record<string, number>> = {
   BarrierTimedOut: exitCode.timeout,
   RingFull: exitCode.timeout,
   CoordinatorLost: exitCode.regionLost,
-  PublisherClosed: exitCode.regionLost
+  PublisherClosed: exitCode.regionLost,
+  MemberGone: exitCode.regionLost,
+  RangeLost: exitCode.regionLost,
+  ShuttingDown: exitCode.regionLost,
+  NameMissing: exitCode.timeout,
+  RunStalled: exitCode.timeout,
+  ChecksFailed: exitCode.checkFailed,
+  ChildDied: exitCode.checkFailed,
+  ChildFailed: exitCode.checkFailed,
+  DemoImpossible: exitCode.usage,
+  InputEmpty: exitCode.usage,
+  DurationInvalid: exitCode.usage,
+  // What a program of ours asks of the swarm is wrong: its own error.
+  ArrivalRefused: exitCode.internal,
+  EventClash: exitCode.internal,
+  MessageTooLarge: exitCode.internal,
+  ModeMismatch: exitCode.internal,
+  ValueInvalid: exitCode.internal,
+  // The command line's own. `ShowHelp` is how help that was asked for ends, too.
+  ShowHelp: exitCode.usage,
+  DuplicateOption: exitCode.usage,
+  InvalidValue: exitCode.usage,
+  MissingArgument: exitCode.usage,
+  MissingOption: exitCode.usage,
+  UnexpectedArgument: exitCode.usage,
+  UnknownSubcommand: exitCode.usage,
+  UnrecognizedOption: exitCode.usage,
+  UserError: exitCode.usage,
+  ValidationError: exitCode.usage
+} as const
+
+/** An error that has an exit code: one that is not in the table does not compile. */
+export interface CodedError {
+  readonly _tag: keyof typeof codes
 }
 
 /** What can be done about it here, at a command line: the errors themselves speak to whoever writes a program. */
@@ -243,11 +276,10 @@ const codeOfSignal = ({ signal, untilTerminated }: ToldToEnd): number => {
 export const codeOfError = (error: unknown): number => {
   const tag = tagOf(error)
   if (tag === undefined) return exitCode.internal
-  // The parser's own code for a bad command line is the one of a failed check here.
-  if (tag === "ShowHelp") return Runtime.getErrorExitCode(error) === 0 ? exitCode.ok : exitCode.usage
+  if (tag === "ShowHelp" && Runtime.getErrorExitCode(error) === 0) return exitCode.ok
   if (error instanceof RegionError && error.fault === "invalid") return exitCode.usage
   if (error instanceof RegionError && error.fault === "notAnswering") return exitCode.timeout
-  return codes[tag] ?? Runtime.getErrorExitCode(error)
+  return (codes as Readonly<Record<string, number>>)[tag] ?? exitCode.internal
 }
 
 const tagOf = (error: unknown): string | undefined =>

@@ -6,10 +6,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { fileURLToPath } from "node:url"
-import { exitCode } from "./exit.ts"
 
 export const InputFile = Schema.Struct({ path: Schema.String, bytes: Schema.Int })
 export type InputFile = typeof InputFile.Type
@@ -28,7 +26,6 @@ export class InputUnreadable extends Schema.TaggedError<InputUnreadable>()("Inpu
 export class InputEmpty extends Schema.TaggedError<InputEmpty>()("InputEmpty", {
   paths: Schema.Array(Schema.String)
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.usage
   override get message(): string {
     return `no file with anything in it: ${this.paths.join(", ")}`
   }

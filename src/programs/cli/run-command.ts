@@ -9,14 +9,14 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { joinNegativeValues } from "./command-line.ts"
-import { reportFailure } from "./exit.ts"
+import { type CodedError, reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
 import { type Ending, runMain } from "./main.ts"
 import { quietStreams } from "./streams.ts"
 import { presenter } from "./usage.ts"
 import { version } from "./version.ts"
 
-export const runCommand = <const Name extends string, Input, ContextInput, E>(
+export const runCommand = <const Name extends string, Input, ContextInput, E extends CodedError>(
   command: Command.Command<Name, Input, ContextInput, E, NodeServices.NodeServices | Ending>
 ): void => {
   process.argv.splice(2, Infinity, ...joinNegativeValues(process.argv.slice(2)))

@@ -2,9 +2,7 @@
  * What a demonstration will do, decided and checked before anything starts.
  */
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { exitCode } from "../cli/exit.ts"
 import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
@@ -14,7 +12,6 @@ export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoIm
   option: Schema.String,
   detail: Schema.String
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.usage
   override get message(): string {
     return `${this.option}: ${this.detail}`
   }

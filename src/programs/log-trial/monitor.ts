@@ -3,13 +3,11 @@
  * no longer moves ends with the reason instead of never.
  */
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { waitingLine } from "../../services/AckTracker.ts"
 import { Diagnostics, type LogSnapshot } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
-import { exitCode } from "../cli/exit.ts"
 import { formatMillis } from "../cli/units.ts"
 
 /** Nothing was ordered or delivered for a long time. */
@@ -17,7 +15,6 @@ export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
   stalledMillis: Schema.Int,
   waiting: Schema.Array(Schema.String)
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.timeout
   override get message(): string {
     return `nothing moved for ${formatMillis(this.stalledMillis)}: ${this.waiting.join("; ")}`
   }

@@ -7,10 +7,8 @@ import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessHandle } from "effect/process/ChildProcessSpawner"
 import * as Queue from "effect/Queue"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { exitCode } from "../cli/exit.ts"
 import type { ChildProgram, Word } from "./protocol.ts"
 import { Report } from "./protocol.ts"
 
@@ -21,7 +19,6 @@ export class ChildDied extends Schema.TaggedError<ChildDied>()("ChildDied", {
   how: Schema.String,
   lastWords: Schema.String
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.checkFailed
   override get message(): string {
     const words = this.lastWords === "" ? "" : `; it last said: ${this.lastWords}`
     return `${this.child} (pid ${this.pid}) died: ${this.how}${words}`
@@ -35,7 +32,6 @@ export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed"
   error: Schema.String,
   detail: Schema.String
 }) {
-  override readonly [Runtime.errorExitCode] = exitCode.checkFailed
   override get message(): string {
     return `${this.child} (pid ${this.pid}) failed with ${this.error}: ${this.detail}`
   }
