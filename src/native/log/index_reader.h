@@ -27,7 +27,7 @@ class IndexReader {
  public:
   // `pauses`, of a millisecond each: how long an attachment looks again at a line that is not whole. It may be one that
   // the sequencer is in the middle of while the system has taken the processor from it; or it was damaged, and is written
-  // again within a tenth of a second.
+  // again within a tenth of a second. On the thread of an event loop there are none: its process attaches anew instead.
   IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
   ~IndexReader() { detach(); }
   IndexReader(const IndexReader&) = delete;

@@ -209,7 +209,8 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   Claim claim;
   Status status = claimReader(*handle->region, topic, arguments.text(2), claim);
   if (!status.ok()) return throwFault(env, status);
-  auto reader = std::make_unique<IndexReader>(handle->region, topic, claim);
+  // It waits for nothing: the event loop is this thread's. The caller looks again.
+  auto reader = std::make_unique<IndexReader>(handle->region, topic, claim, 0);
   status = reader->attach(static_cast<From>(arguments.word(3)), arguments.natural(4));
   return status.ok() ? own(env, reader.release()) : throwFault(env, status);
 }

@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { isFault, type ReaderHandle } from "../../../native/binding.ts"
 import { RegionError } from "../../../services/CxlMemory.ts"
@@ -64,7 +65,7 @@ export const openReader = (
     if (!(opened instanceof PositionTrimmed)) native.closeReader(opened)
   }
   return Effect.flatMap(
-    claimed(region, open, close).pipe(whenFull("readers")),
+    claimed(region, open, close).pipe(whenWhole, whenFull("readers")),
     (opened) =>
       opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
   )
@@ -75,6 +76,15 @@ export const openReader = (
 /** The sequencer ends dead readers several times a second, where it runs. */
 const freedMillis = 3000
 const lookMillis = 2
+const wholeMillis = 250
+
+// A line that is not whole may be one that the sequencer is in the middle of while the system has taken the processor from
+// it; or it was damaged, and is written again within a tenth of a second.
+const whenWhole = <A, R>(opening: Effect.Effect<A, RegionError, R>): Effect.Effect<A, RegionError, R> =>
+  Effect.retry(opening, {
+    while: ({ fault }) => fault === "corrupt",
+    schedule: Schedule.upTo(Schedule.spaced(lookMillis), { duration: wholeMillis })
+  })
 
 // The place of a reader whose process is dead comes free when the sequencer has seen that: a full table is looked at again
 // while there are such, and once more after the last of them was seen.
