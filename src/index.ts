@@ -19,7 +19,7 @@ export {
   NameRefused
 } from "./services/Coordinator.ts"
 export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
-export { DurationInvalid } from "./services/DurationInput.ts"
+export { DurationInvalid } from "./services/input/DurationInput.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
 export {
   EventClash,

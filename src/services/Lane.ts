@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type { ReaderState } from "./Diagnostics.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
 import type { RegionLost } from "./Sequencer.ts"
-import type { Server } from "./Server.ts"
+import type { Server } from "./schema/Server.ts"
 
 /** Waiting without a lost wake-up: registers, checks, and sleeps only then. */
 export interface Waiter {

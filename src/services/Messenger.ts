@@ -13,7 +13,7 @@ import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./schema/Member.ts"
 import { typeHash } from "./schema/TypeHash.ts"
 import type { RegionLost } from "./Sequencer.ts"
-import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
+import { encoderOf, type ValueInvalid } from "./schema/ValueInvalid.ts"
 
 /** A kind of message: a name that all members agree on, and what it carries. */
 export interface EventType<A> {

@@ -3,9 +3,9 @@
  */
 import * as Schema from "effect/Schema"
 import type { RegionLost } from "./Sequencer.ts"
-import type { ValueInvalid } from "./ValueInvalid.ts"
+import type { ValueInvalid } from "./schema/ValueInvalid.ts"
 
-export { ValueInvalid } from "./ValueInvalid.ts"
+export { ValueInvalid } from "./schema/ValueInvalid.ts"
 
 /** The record does not fit into a batch. Nothing of it was published. */
 export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("RecordTooLarge", {

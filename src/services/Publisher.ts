@@ -13,9 +13,9 @@ import * as Sink from "effect/Sink"
 import { type SessionAcks, waitingLine } from "./AckTracker.ts"
 import type { RegionError } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
-import { millisOf } from "./DurationInput.ts"
+import { millisOf } from "./input/DurationInput.ts"
 import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
-import { readOptions, refuseUnless } from "./OptionInvalid.ts"
+import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
 import { Packer } from "./Packer.ts"
 import {
   AckTimeout,
@@ -28,7 +28,7 @@ import {
 import { showPid } from "./schema/ProcessId.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 import type { RegionLost } from "./Sequencer.ts"
-import { unanswered } from "./Server.ts"
+import { unanswered } from "./schema/Server.ts"
 
 export * from "./PublishError.ts"
 

@@ -9,7 +9,7 @@ import type { ReadingCursor } from "./ReadingCursor.ts"
 import type { Codec, Topic } from "./schema/Topic.ts"
 import { RecordInvalid } from "./SubscribeError.ts"
 import type { OnInvalid, Record } from "./Subscriber.ts"
-import { issueOf } from "./ValueInvalid.ts"
+import { issueOf } from "./schema/ValueInvalid.ts"
 
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { millisOf } from "./DurationInput.ts"
+import { millisOf } from "./input/DurationInput.ts"
 import {
   type FrameHeader,
   type FullPolicy,

@@ -7,8 +7,8 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { RegionError } from "./CxlMemory.ts"
-import { millisOf } from "./DurationInput.ts"
-import { readOptions, refuseUnless } from "./OptionInvalid.ts"
+import { millisOf } from "./input/DurationInput.ts"
+import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
 import { type ProcessId, showPid } from "./schema/ProcessId.ts"
 
 /**

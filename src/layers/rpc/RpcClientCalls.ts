@@ -10,7 +10,7 @@ import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import type * as Scope from "effect/Scope"
 import { NameMissing } from "../../services/Coordinator.ts"
-import { millisOf } from "../../services/DurationInput.ts"
+import { millisOf } from "../../services/input/DurationInput.ts"
 import { MessageTooLarge } from "../../services/Ring.ts"
 import {
   type CallError,

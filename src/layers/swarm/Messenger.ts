@@ -20,7 +20,7 @@ import {
   type SubscribeOptions
 } from "../../services/Messenger.ts"
 import { isSame, MemberGone, type MemberInfo, ShuttingDown } from "../../services/schema/Member.ts"
-import { ValueInvalid } from "../../services/ValueInvalid.ts"
+import { ValueInvalid } from "../../services/schema/ValueInvalid.ts"
 import type { CoordinatorClient } from "./control/CoordinatorClient.ts"
 import { type Address, everybody, frameKind, isFor, one, others } from "./transport/FrameAddress.ts"
 import { CurrentHandlers, type HandlerContext, isHeldBy } from "./transport/HandlerContext.ts"

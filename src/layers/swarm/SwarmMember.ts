@@ -11,7 +11,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { type AttachedProcess, CxlMemory } from "../../services/CxlMemory.ts"
-import type { DurationInvalid } from "../../services/DurationInput.ts"
+import type { DurationInvalid } from "../../services/input/DurationInput.ts"
 import { type OpenRingError, Ring } from "../../services/Ring.ts"
 import {
   type CoordinatorLost,

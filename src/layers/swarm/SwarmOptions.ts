@@ -4,7 +4,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { BarrierMode } from "../../services/Barrier.ts"
-import { millisOf } from "../../services/DurationInput.ts"
+import { millisOf } from "../../services/input/DurationInput.ts"
 import type { WaitStrategy } from "../../services/Ring.ts"
 import type { CoordinatorLost, MemberId } from "../../services/schema/Member.ts"
 

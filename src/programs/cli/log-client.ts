@@ -8,7 +8,7 @@ import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
 import { useOf } from "../../layers/Regions.ts"
 import { Diagnostics } from "../../services/Diagnostics.ts"
-import { unanswered } from "../../services/Server.ts"
+import { unanswered } from "../../services/schema/Server.ts"
 import { flagsTo, pathOf, type Target } from "./target.ts"
 
 /** Runs the work attached to the region, once its log is served: within two seconds, or within the deadline if that is less. */

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Schema from "effect/Schema"
-import { encoderOf, type ValueInvalid } from "../ValueInvalid.ts"
+import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /** `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate. */
 export type Order = "total" | "session"

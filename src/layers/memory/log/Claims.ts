@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { RegionError } from "../../../services/CxlMemory.ts"
-import { fullTable } from "../../../services/FullTable.ts"
+import { fullTable } from "../../../services/schema/RegionError.ts"
 import * as Topic from "../../../services/schema/Topic.ts"
 import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
 import { cursorAt } from "./IndexPort.ts"

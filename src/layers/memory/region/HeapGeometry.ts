@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { defaultGeometry, type Geometry, type RegionError } from "../../../services/CxlMemory.ts"
-import { geometryError } from "../../../services/GeometryRules.ts"
+import { geometryError } from "../../../services/schema/Geometry.ts"
 
 /** 1 MiB lanes that are allocated when a session opens: light enough for a test that uses one of them. */
 export const heapGeometry: Geometry = { ...defaultGeometry, laneBytes: 1024 * 1024, batchBytes: 64 * 1024 }

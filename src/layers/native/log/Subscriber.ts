@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { isFault, type ReaderHandle } from "../../../native/binding.ts"
 import { RegionError } from "../../../services/CxlMemory.ts"
 import type { RegionLost } from "../../../services/Sequencer.ts"
-import { unanswered } from "../../../services/Server.ts"
+import { unanswered } from "../../../services/schema/Server.ts"
 import {
   checkSubscriberOptions,
   defaultFrom,

@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { RegionError } from "../../../services/CxlMemory.ts"
-import { fullTable } from "../../../services/FullTable.ts"
+import { fullTable } from "../../../services/schema/RegionError.ts"
 import { attempt } from "./NativeError.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 

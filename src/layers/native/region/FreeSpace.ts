@@ -7,7 +7,7 @@ import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { geometryFields, type Native } from "../../../native/binding.ts"
 import { defaultGeometry, type Geometry, RegionError } from "../../../services/CxlMemory.ts"
-import { geometryError } from "../../../services/GeometryRules.ts"
+import { geometryError } from "../../../services/schema/Geometry.ts"
 import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
 
 /** The geometry as the native module reads it. */

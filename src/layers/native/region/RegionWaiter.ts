@@ -6,7 +6,7 @@ import { type Native, type RegionHandle, serverState, sleepsFor } from "../../..
 import type { LogWaiter, Waiter } from "../../../services/Lane.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import { RegionLost } from "../../../services/Sequencer.ts"
-import type { Server } from "../../../services/Server.ts"
+import type { Server } from "../../../services/schema/Server.ts"
 
 interface Waiting {
   /** What it wants to be rung for. */

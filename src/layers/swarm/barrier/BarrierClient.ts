@@ -17,7 +17,7 @@ import {
   ModeMismatch,
   RangeLost
 } from "../../../services/Barrier.ts"
-import { millisOf } from "../../../services/DurationInput.ts"
+import { millisOf } from "../../../services/input/DurationInput.ts"
 import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../../services/schema/Member.ts"
 import type { CoordinatorClient } from "../control/CoordinatorClient.ts"
 import type { Answer, Notice, Released, Request } from "../control/CoordinatorProtocol.ts"

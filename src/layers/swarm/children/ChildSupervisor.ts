@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import { millisOf } from "../../../services/DurationInput.ts"
+import { millisOf } from "../../../services/input/DurationInput.ts"
 import { type CoordinatorLost, isSame, type MemberInfo } from "../../../services/schema/Member.ts"
 import {
   type ChildExit,

@@ -2,7 +2,7 @@
  * The process that serves a log, in the words of those who wait for it.
  */
 
-import { type ProcessId, showPid } from "./schema/ProcessId.ts"
+import { type ProcessId, showPid } from "./ProcessId.ts"
 
 export interface Server extends ProcessId {
   /** False before it serves: then it is the process that created the region. */

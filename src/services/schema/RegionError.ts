@@ -1,7 +1,7 @@
 /**
  * A table of a region has no place left: which of its sizes would have to be larger, and what helps before that.
  */
-import { type Geometry, RegionError } from "./CxlMemory.ts"
+import { type Geometry, RegionError } from "../CxlMemory.ts"
 
 /** The error `full` of that table. `sizes` names what the region would have to be created with more of. */
 export const fullTable = (region: string, detail: string, size: keyof typeof helps): RegionError =>

@@ -1,7 +1,7 @@
 /**
  * What sizes a region may have. The native module has the last word on its own; these say which one is wrong.
  */
-import { type Geometry, RegionError } from "./CxlMemory.ts"
+import { type Geometry, RegionError } from "../CxlMemory.ts"
 
 /** Why a region of these sizes cannot be, `undefined` where it can. */
 export const geometryError = (region: string, geometry: Geometry): RegionError | undefined => {
