@@ -18,6 +18,7 @@ export {
   NameMissing,
   NameRefused
 } from "./services/Coordinator.ts"
+export { RegionLost } from "./services/CxlMemory.ts"
 export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
 export { DurationInvalid } from "./services/input/DurationInput.ts"
 export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
@@ -63,7 +64,7 @@ export {
   ShuttingDown
 } from "./services/schema/Member.ts"
 export * as Topic from "./services/schema/Topic.ts"
-export { RegionLost, Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
+export { Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
 export {
   type ChildExit,
   type ChildHandle,

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import * as Machine from "../machine/Machine.ts"
 import { JavaScriptSum } from "./content.ts"
 

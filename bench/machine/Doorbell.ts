@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { attempt, nativeModule } from "../../src/layers/native/region/NativeError.ts"
 import { type Native, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
-import { RegionError } from "../../src/services/CxlMemory.ts"
+import { RegionError } from "../../src/services/schema/RegionError.ts"
 
 export class Doorbell {
   /** Two words that the processes of the region share: which question was asked last, and which answered. */

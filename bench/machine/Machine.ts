@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { regionPath } from "../../src/layers/CxlMemory.ts"
 import { attemptPromise, nativeModule } from "../../src/layers/native/region/NativeError.ts"
-import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
 import { openPublishCost } from "./PublishCost.ts"
 

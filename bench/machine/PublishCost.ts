@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { attempt, nativeModule } from "../../src/layers/native/region/NativeError.ts"
-import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 
 /** A process that writes rings of the region at this path: nanoseconds for so many messages of that size to one of them. */
 export const openPublishCost = (

@@ -3,7 +3,7 @@
  * figure severalfold. So what belongs together is measured between two probes that agree, and said with its label.
  */
 import * as Effect from "effect/Effect"
-import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import * as Machine from "./Machine.ts"
 
 export type Placement = "near" | "far"

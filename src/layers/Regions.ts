@@ -3,8 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
-import { type Geometry, RegionError, type RegionFault } from "../services/CxlMemory.ts"
+import type { Geometry } from "../services/schema/Geometry.ts"
 import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
+import { RegionError, type RegionFault } from "../services/schema/RegionError.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
 import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 

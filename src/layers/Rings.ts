@@ -12,8 +12,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { CxlMemory, RegionError } from "../services/CxlMemory.ts"
+import type { CxlMemory } from "../services/CxlMemory.ts"
 import type { Ring } from "../services/Ring.ts"
+import type { RegionError } from "../services/schema/RegionError.ts"
 import type { HeapRegion } from "./memory/region/HeapRegion.ts"
 import { layerProcess } from "./memory/ring/Ring.ts"
 import type { NativeRegion } from "./native/region/NativeRegion.ts"

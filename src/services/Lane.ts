@@ -5,9 +5,9 @@
  * record, and allocate nothing on the way; whoever must wait does so with {@link Waiter.until}.
  */
 import type * as Effect from "effect/Effect"
+import type { RegionLost } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
-import type { RegionLost } from "./Sequencer.ts"
 import type { Server } from "./schema/Server.ts"
 
 /** Waiting without a lost wake-up: registers, checks, and sleeps only then. */

@@ -9,10 +9,10 @@ import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { NameMissing } from "./Coordinator.ts"
+import type { RegionLost } from "./CxlMemory.ts"
 import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./schema/Member.ts"
 import { typeHash } from "./schema/TypeHash.ts"
-import type { RegionLost } from "./Sequencer.ts"
 import { encoderOf, type ValueInvalid } from "./schema/ValueInvalid.ts"
 
 /** A kind of message: a name that all members agree on, and what it carries. */

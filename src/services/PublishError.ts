@@ -2,7 +2,7 @@
  * How publishing can fail.
  */
 import * as Schema from "effect/Schema"
-import type { RegionLost } from "./Sequencer.ts"
+import type { RegionLost } from "./CxlMemory.ts"
 import type { ValueInvalid } from "./schema/ValueInvalid.ts"
 
 export { ValueInvalid } from "./schema/ValueInvalid.ts"

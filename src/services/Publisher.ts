@@ -11,11 +11,11 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import { type SessionAcks, waitingLine } from "./AckTracker.ts"
-import type { RegionError } from "./CxlMemory.ts"
+import type { RegionLost } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
 import { millisOf } from "./input/DurationInput.ts"
-import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
+import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
 import {
   AckTimeout,
@@ -26,9 +26,9 @@ import {
   ValueInvalid
 } from "./PublishError.ts"
 import { showPid } from "./schema/ProcessId.ts"
-import type { Topic, TopicError } from "./schema/Topic.ts"
-import type { RegionLost } from "./Sequencer.ts"
+import type { RegionError } from "./schema/RegionError.ts"
 import { unanswered } from "./schema/Server.ts"
+import type { Topic, TopicError } from "./schema/Topic.ts"
 
 export * from "./PublishError.ts"
 

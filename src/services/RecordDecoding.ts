@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ReadingCursor } from "./ReadingCursor.ts"
 import type { Codec, Topic } from "./schema/Topic.ts"
+import { issueOf } from "./schema/ValueInvalid.ts"
 import { RecordInvalid } from "./SubscribeError.ts"
 import type { OnInvalid, Record } from "./Subscriber.ts"
-import { issueOf } from "./schema/ValueInvalid.ts"
 
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
 

@@ -10,10 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { RegionError } from "./CxlMemory.ts"
+import type { RegionLost } from "./CxlMemory.ts"
 import type { Waiter } from "./Lane.ts"
 import { makeRingReader, makeRingWriter, openWhenWritten } from "./RingEnds.ts"
-import type { RegionLost } from "./Sequencer.ts"
+import type { RegionError } from "./schema/RegionError.ts"
 
 /** A place in a ring that a reader may be asked to reach: every frame that ends at or below `position`. */
 export const DrainTarget = Schema.Struct({

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { RegionLost } from "./CxlMemory.ts"
 import { millisOf } from "./input/DurationInput.ts"
 import {
   type FrameHeader,
@@ -28,7 +29,6 @@ import {
   type SendError,
   type WaitStrategy
 } from "./Ring.ts"
-import type { RegionLost } from "./Sequencer.ts"
 
 /** Kind of a frame that carries a message of a plain ring. */
 export const messageKind = 16

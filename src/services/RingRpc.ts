@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Schema from "effect/Schema"
 import { NameMissing } from "./Coordinator.ts"
+import { RegionLost } from "./CxlMemory.ts"
 import { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import {
   CoordinatorLost,
@@ -18,7 +19,6 @@ import {
   showMember,
   ShuttingDown
 } from "./schema/Member.ts"
-import { RegionLost } from "./Sequencer.ts"
 
 /** No answer came within the deadline. The handler is interrupted. */
 export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedOut", {

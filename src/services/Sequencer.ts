@@ -4,33 +4,11 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { RegionError } from "./CxlMemory.ts"
 import { millisOf } from "./input/DurationInput.ts"
 import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
-import { type ProcessId, showPid } from "./schema/ProcessId.ts"
-
-/**
- * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
- * which process that was, where it is known.
- */
-export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
-  region: Schema.String,
-  reason: Schema.Literals(["died", "stopped"]),
-  server: Schema.optionalKey(Schema.Struct({
-    pid: Schema.Number,
-    foreignPid: Schema.optionalKey(Schema.Literal(true)),
-    name: Schema.String
-  }))
-}) {
-  override get message(): string {
-    const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
-    return this.reason === "died"
-      ? `the process that serves region "${this.region}"${who} died (start it again; what was not delivered is lost with it)`
-      : `region "${this.region}" is no longer served (it was shut down)`
-  }
-}
+import type { ProcessId } from "./schema/ProcessId.ts"
+import type { RegionError } from "./schema/RegionError.ts"
 
 export interface SequencerOptions {
   /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs, at most 1 s. */

@@ -2,7 +2,7 @@
  * How reading the log can fail.
  */
 import * as Schema from "effect/Schema"
-import type { RegionLost } from "./Sequencer.ts"
+import type { RegionLost } from "./CxlMemory.ts"
 
 /** The position asked for is no longer kept. `start` is the oldest that is. */
 export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {

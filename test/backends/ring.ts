@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import type { CxlMemory, Geometry, RegionError } from "../../src/services/CxlMemory.ts"
+import type { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+import type { Geometry } from "../../src/services/schema/Geometry.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { stamped } from "../suites/ring/stamps.ts"
 
 /** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */

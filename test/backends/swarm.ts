@@ -12,10 +12,11 @@ import * as Swarm from "../../src/layers/Swarm.ts"
 import { CurrentSwarmMember, type JoinError } from "../../src/layers/swarm/SwarmMember.ts"
 import { Barrier, type BarrierError, type BarrierOptions, type BarrierResult } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
-import { CxlMemory, type RegionError } from "../../src/services/CxlMemory.ts"
+import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 
 /** A process of the region that is no member yet. */
 export interface SwarmProcess {

@@ -4,11 +4,11 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { RegionError } from "../../src/services/CxlMemory.ts"
+import type { RegionLost } from "../../src/services/CxlMemory.ts"
 import type { LogSnapshot } from "../../src/services/Diagnostics.ts"
 import type { IndexReader, LaneWriter } from "../../src/services/Lane.ts"
+import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
-import type { RegionLost } from "../../src/services/Sequencer.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
 
 /** One end, and the way to give it up before the test ends. */

@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { fitGeometry, largestPart } from "../../src/layers/native/region/GeometryFit.ts"
-import { defaultGeometry, type Geometry } from "../../src/services/CxlMemory.ts"
-import { geometryError } from "../../src/services/schema/Geometry.ts"
+import { defaultGeometry, type Geometry } from "../../src/services/schema/Geometry.ts"
+import { geometryError } from "../../src/services/schema/RegionError.ts"
 
 const mebibyte = 1024 * 1024
 

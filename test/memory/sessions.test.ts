@@ -8,8 +8,9 @@ import { layer, layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubscriber.ts"
 import { AckTracker, waitingLine } from "../../src/services/AckTracker.ts"
 import { Broker } from "../../src/services/Broker.ts"
-import { CxlMemory, type Geometry } from "../../src/services/CxlMemory.ts"
+import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
+import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
 import {
   attach,

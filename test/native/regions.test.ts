@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as fc from "fast-check"
 import { execFileSync } from "node:child_process"
@@ -34,9 +35,9 @@ import * as Log from "../../src/layers/Log.ts"
 import { geometryArray } from "../../src/layers/native/region/FreeSpace.ts"
 import * as Regions from "../../src/layers/Regions.ts"
 import { load, type ProgressHandle } from "../../src/native/binding.ts"
-import { defaultGeometry } from "../../src/services/CxlMemory.ts"
-import { geometryError } from "../../src/services/schema/Geometry.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import { defaultGeometry, Geometry } from "../../src/services/schema/Geometry.ts"
+import { geometryError } from "../../src/services/schema/RegionError.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
 import { smallGeometry } from "../backends/log.ts"
 
@@ -245,6 +246,7 @@ describe("regions", () => {
         }
         const possible = native.layoutBytes(geometryArray(sizes)) > 0
         assert.strictEqual(geometryError("", sizes) === undefined, possible, JSON.stringify(sizes))
+        assert.strictEqual(Schema.is(Geometry)(sizes), possible, JSON.stringify(sizes))
       }),
       { numRuns: 2000 }
     )

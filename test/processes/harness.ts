@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import type { Geometry } from "../../src/services/CxlMemory.ts"
+import type { Geometry } from "../../src/services/schema/Geometry.ts"
 
 export interface ActorOptions {
   readonly name?: string

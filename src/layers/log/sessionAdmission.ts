@@ -5,11 +5,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { RegionError } from "../../services/CxlMemory.ts"
+import type { RegionLost } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import type { LogWaiter } from "../../services/Lane.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
-import type { RegionLost } from "../../services/Sequencer.ts"
+import { RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 
 /** How long an opening waits, unless the options say something else. */

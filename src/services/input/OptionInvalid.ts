@@ -3,7 +3,7 @@
  * says which and what it can be.
  */
 import * as Effect from "effect/Effect"
-import { RegionError } from "../CxlMemory.ts"
+import { RegionError } from "../schema/RegionError.ts"
 import { DurationInvalid } from "./DurationInput.ts"
 
 /** What `read` makes of the options. It throws {@link DurationInvalid}, or what {@link refuseUnless} throws. */

@@ -1,18 +1,79 @@
 /**
- * What sizes a region may have. The native module has the last word on its own; these say which one is wrong.
+ * Sizes of a region. The native module refuses impossible ones on its own; these checks say which size is wrong.
  */
-import { type Geometry, RegionError } from "../CxlMemory.ts"
+import * as Schema from "effect/Schema"
 
-/** Why a region of these sizes cannot be, `undefined` where it can. */
-export const geometryError = (region: string, geometry: Geometry): RegionError | undefined => {
-  const wrong = rules.find(({ field, holds }) => !holds(geometry[field], geometry))
-  return wrong && new RegionError({
-    fault: "invalid",
-    region,
-    detail: `${wrong.field} cannot be ${geometry[wrong.field]}`,
-    hint: `it must be ${wrong.range}`
-  })
+/** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
+export interface Geometry {
+  /** Ingest domains, 1 to 32. */
+  readonly brokers: number
+  /** Sessions that may be open at once, over all topics, 1 to 256. Each has one lane on every broker. */
+  readonly clients: number
+  /** Topics the region can hold, 1 to 64. */
+  readonly topics: number
+  /** Subscribers that may be attached to one topic at once, 1 to 64. */
+  readonly readers: number
+  /** Batches a lane can hold, a power of two, at least 8. */
+  readonly laneSlots: number
+  /** Payload bytes of a lane: a power of two, at least eight batches of the largest size. */
+  readonly laneBytes: number
+  /** The largest batch, a power of two, at least 4096. A record is never larger than a batch. */
+  readonly batchBytes: number
+  /** Batches the index of one topic can hold, a power of two, at least 64. */
+  readonly indexEntries: number
+  /** Processes that may be attached at once. */
+  readonly processes: number
+  /** Rings, 0 (none) to 1024. A swarm takes two for each member. */
+  readonly rings: number
+  /** Readers that may be attached to one ring at once, 1 to 128. */
+  readonly ringReaders: number
+  /** Bytes of a ring, a power of two, at least 4096. */
+  readonly ringBytes: number
 }
+
+/**
+ * Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. Where
+ * less than twice of what it takes is free, lanes, batches, index and rings become smaller.
+ */
+export const defaultGeometry: Geometry = {
+  brokers: 4,
+  clients: 8,
+  topics: 64,
+  readers: 16,
+  laneSlots: 512,
+  laneBytes: 8 * 1024 * 1024,
+  batchBytes: 256 * 1024,
+  indexEntries: 2048,
+  processes: 64,
+  rings: 0,
+  ringReaders: 16,
+  ringBytes: 1024 * 1024
+}
+
+/** The geometry as a value from elsewhere. Each check names the size that it refuses, and what it must be. */
+export const Geometry: Schema.Codec<Geometry> = Schema.Struct({
+  brokers: Schema.Number,
+  clients: Schema.Number,
+  topics: Schema.Number,
+  readers: Schema.Number,
+  laneSlots: Schema.Number,
+  laneBytes: Schema.Number,
+  batchBytes: Schema.Number,
+  indexEntries: Schema.Number,
+  processes: Schema.Number,
+  rings: Schema.Number,
+  ringReaders: Schema.Number,
+  ringBytes: Schema.Number
+}).check(Schema.makeFilter((geometry) => {
+  const wrong = wrongSize(geometry)
+  return wrong && { path: [wrong.field], issue: `it must be ${wrong.range}` }
+}))
+
+/** The first size of which there can be no region, with what it must be. `undefined` where all are possible. */
+export const wrongSize = (
+  geometry: Geometry
+): { readonly field: keyof Geometry; readonly range: string } | undefined =>
+  rules.find(({ field, holds }) => !holds(geometry[field], geometry))
 
 // --- internal ---
 

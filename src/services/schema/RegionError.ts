@@ -1,7 +1,60 @@
 /**
- * A table of a region has no place left: which of its sizes would have to be larger, and what helps before that.
+ * Why a region could not be created, attached or used, and the errors that name one of its sizes.
  */
-import { type Geometry, RegionError } from "../CxlMemory.ts"
+import * as Schema from "effect/Schema"
+import { type Geometry, wrongSize } from "./Geometry.ts"
+
+/** Why a region could not be created or attached. */
+export const RegionFault = Schema.Literals([
+  "missing",
+  "exists",
+  "versionMismatch",
+  "truncated",
+  "corrupt",
+  "notRegion",
+  "foreignOwner",
+  "notPermitted",
+  "noSpace",
+  "notServing",
+  "notAnswering",
+  "full",
+  "invalid",
+  "busy",
+  "unsupported",
+  "system"
+])
+export type RegionFault = typeof RegionFault.Type
+
+/**
+ * A region could not be created, attached or used. `hint` says what can be done about it.
+ * `noSpace` carries the bytes that were wanted, those that are free, and the `sizes` of the geometry that take most;
+ * `full` the `sizes` of which there are too few.
+ */
+export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
+  fault: RegionFault,
+  region: Schema.String,
+  detail: Schema.String,
+  hint: Schema.String,
+  wantedBytes: Schema.optionalKey(Schema.Number),
+  freeBytes: Schema.optionalKey(Schema.Number),
+  sizes: Schema.optionalKey(Schema.Array(Schema.String))
+}) {
+  override get message(): string {
+    const where = this.region === "" ? "" : `region "${this.region}": `
+    return `${where}${this.detail}${this.hint === "" ? "" : ` (${this.hint})`}`
+  }
+}
+
+/** Why a region of these sizes cannot be, `undefined` where it can. */
+export const geometryError = (region: string, geometry: Geometry): RegionError | undefined => {
+  const wrong = wrongSize(geometry)
+  return wrong && new RegionError({
+    fault: "invalid",
+    region,
+    detail: `${wrong.field} cannot be ${geometry[wrong.field]}`,
+    hint: `it must be ${wrong.range}`
+  })
+}
 
 /** The error `full` of that table. `sizes` names what the region would have to be created with more of. */
 export const fullTable = (region: string, detail: string, size: keyof typeof helps): RegionError =>

@@ -2,8 +2,7 @@
  * Taking places in the tables of a region: topics, sessions, readers.
  */
 import * as Effect from "effect/Effect"
-import type { RegionError } from "../../../services/CxlMemory.ts"
-import { fullTable } from "../../../services/schema/RegionError.ts"
+import { fullTable, type RegionError } from "../../../services/schema/RegionError.ts"
 import * as Topic from "../../../services/schema/Topic.ts"
 import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
 import { cursorAt } from "./IndexPort.ts"

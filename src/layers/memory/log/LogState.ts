@@ -5,8 +5,8 @@
  * writer, named where it is declared.
  */
 import type * as Clock from "effect/Clock"
-import type { Geometry } from "../../../services/CxlMemory.ts"
 import type { SessionEnd } from "../../../services/Lane.ts"
+import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
 import { ChangeSignal } from "../region/ChangeSignal.ts"
 

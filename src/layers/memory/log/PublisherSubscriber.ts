@@ -3,11 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
 import type { IndexReader, LaneWriter } from "../../../services/Lane.ts"
 import type { PublisherOptions } from "../../../services/Publisher.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
-import type { RegionLost } from "../../../services/Sequencer.ts"
 import { defaultFrom, type OpenSubscriberError, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { admittedInTime } from "../../log/sessionAdmission.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"

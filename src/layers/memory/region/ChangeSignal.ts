@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { RegionLost } from "../../../services/CxlMemory.ts"
 import type { LogWaiter } from "../../../services/Lane.ts"
-import { RegionLost } from "../../../services/Sequencer.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 
 /** Opened by every change; whoever waits looks again. A round that was opened stays open for those who saw it closed. */

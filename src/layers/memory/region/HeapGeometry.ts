@@ -2,8 +2,8 @@
  * The sizes of a log in the heap: smaller by default than a region's, checked by the same rules.
  */
 import * as Effect from "effect/Effect"
-import { defaultGeometry, type Geometry, type RegionError } from "../../../services/CxlMemory.ts"
-import { geometryError } from "../../../services/schema/Geometry.ts"
+import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
+import { geometryError, type RegionError } from "../../../services/schema/RegionError.ts"
 
 /** 1 MiB lanes that are allocated when a session opens: light enough for a test that uses one of them. */
 export const heapGeometry: Geometry = { ...defaultGeometry, laneBytes: 1024 * 1024, batchBytes: 64 * 1024 }

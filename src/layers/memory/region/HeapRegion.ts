@@ -4,9 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type AttachedProcess, type Geometry, RegionError, type RegionInfo } from "../../../services/CxlMemory.ts"
+import { type AttachedProcess, type RegionInfo, RegionLost } from "../../../services/CxlMemory.ts"
 import type { Waiter } from "../../../services/Lane.ts"
-import { RegionLost } from "../../../services/Sequencer.ts"
+import type { Geometry } from "../../../services/schema/Geometry.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
 import type { HeapRing } from "../ring/HeapRing.ts"
 import { ChangeSignal } from "./ChangeSignal.ts"
 import { resolveGeometry } from "./HeapGeometry.ts"

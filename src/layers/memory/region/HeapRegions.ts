@@ -5,7 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./HeapRegion.ts"
 
 interface Used {

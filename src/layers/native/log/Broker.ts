@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { sleepsFor } from "../../../native/binding.ts"
 import { Broker } from "../../../services/Broker.ts"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { brokerStates } from "./NativeLog.ts"
 

@@ -7,8 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { isFault, type ReaderHandle } from "../../../native/binding.ts"
-import { RegionError } from "../../../services/CxlMemory.ts"
-import type { RegionLost } from "../../../services/Sequencer.ts"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import {
   checkSubscriberOptions,

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type NativeTopic, orderLevel } from "../../../native/binding.ts"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"

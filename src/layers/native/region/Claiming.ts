@@ -5,8 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { RegionError } from "../../../services/CxlMemory.ts"
-import { fullTable } from "../../../services/schema/RegionError.ts"
+import { fullTable, RegionError } from "../../../services/schema/RegionError.ts"
 import { attempt } from "./NativeError.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 

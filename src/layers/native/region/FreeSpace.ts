@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { geometryFields, type Native } from "../../../native/binding.ts"
-import { defaultGeometry, type Geometry, RegionError } from "../../../services/CxlMemory.ts"
-import { geometryError } from "../../../services/schema/Geometry.ts"
+import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
+import { geometryError, RegionError } from "../../../services/schema/RegionError.ts"
 import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
 
 /** The geometry as the native module reads it. */

@@ -1,7 +1,7 @@
 /**
  * Sizes that follow the room there is: what was asked for is kept, and the rest becomes smaller until it fits.
  */
-import { defaultGeometry, type Geometry } from "../../../services/CxlMemory.ts"
+import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
 
 /** Sizes that a region can do with less of. They bound what is under way at once, and how large a record is. */
 export type ShrinkableSize = "laneBytes" | "batchBytes" | "laneSlots" | "indexEntries" | "ringBytes"

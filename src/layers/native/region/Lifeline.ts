@@ -2,7 +2,7 @@
  * The child's end of a lifeline.
  */
 import * as Effect from "effect/Effect"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { LifelineMissing, ownerGoneCode } from "../../../services/Spawner.ts"
 import { nativeModule } from "./NativeError.ts"
 

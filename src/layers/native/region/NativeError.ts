@@ -4,7 +4,7 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { isFault, load, type Native, type NativeFault } from "../../../native/binding.ts"
-import { RegionError, RegionFault } from "../../../services/CxlMemory.ts"
+import { RegionError, RegionFault } from "../../../services/schema/RegionError.ts"
 
 /** The module, or a typed error where it cannot be loaded. */
 export const nativeModule: Effect.Effect<Native, RegionError> = Effect.suspend(() => {

@@ -12,14 +12,10 @@ import {
   type RegionHandle,
   sleepsFor
 } from "../../../native/binding.ts"
-import {
-  type AttachedProcess,
-  type Backing,
-  type Geometry,
-  RegionError,
-  type RegionInfo
-} from "../../../services/CxlMemory.ts"
+import type { AttachedProcess, Backing, RegionInfo } from "../../../services/CxlMemory.ts"
 import type { Waiter } from "../../../services/Lane.ts"
+import type { Geometry } from "../../../services/schema/Geometry.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
 import type { ShrinkableSize } from "./GeometryFit.ts"

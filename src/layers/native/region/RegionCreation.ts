@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Native, ProgressHandle, RegionHandle } from "../../../native/binding.ts"
-import type { RegionError } from "../../../services/CxlMemory.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { attempt, attemptPromise } from "./NativeError.ts"
 
 export interface Creating {

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type RegionError } from "../../../services/CxlMemory.ts"
 import { type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../../services/Ring.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { claimed } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { NativeRingReader, NativeRingWriter, readersOf } from "./RingPorts.ts"

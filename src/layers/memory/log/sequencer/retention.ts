@@ -1,7 +1,7 @@
 /**
  * Retention: what is kept is kept until its room is needed; then the oldest goes, never past an attached reader.
  */
-import type { Geometry } from "../../../../services/CxlMemory.ts"
+import type { Geometry } from "../../../../services/schema/Geometry.ts"
 import type { HeapTopic, Lane } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
 
