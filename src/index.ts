@@ -21,7 +21,6 @@ export {
 export { RegionLost } from "./services/CxlMemory.ts"
 export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
 export { DurationInvalid } from "./services/input/DurationInput.ts"
-export type { Frontiers, IndexedBatch } from "./services/Lane.ts"
 export {
   EventClash,
   type EventType,
@@ -36,7 +35,6 @@ export {
 export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
 export * from "./services/PublishError.ts"
 export {
-  DrainTarget,
   type FullPolicy,
   MessageTooLarge,
   ReaderEvicted,
@@ -55,6 +53,9 @@ export {
   type RingWriterOptions,
   type WaitStrategy
 } from "./services/Ring.ts"
+export { BarrierMode, Exemption } from "./services/schema/BarrierArrival.ts"
+export { DrainTarget } from "./services/schema/DrainTarget.ts"
+export type { Frontiers } from "./services/schema/Frontiers.ts"
 export {
   CoordinatorLost,
   type DepartureReason,
@@ -83,6 +84,7 @@ export * from "./services/SubscribeError.ts"
 export {
   defaultFrom,
   type From,
+  type IndexedBatch,
   type OnInvalid,
   type Record,
   Subscriber,

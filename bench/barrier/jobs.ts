@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { HistogramCounts } from "../../src/programs/measure/histogram.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
-import { BarrierMode } from "../../src/services/Barrier.ts"
+import { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 
 export const BarrierJob = Schema.Struct({
   ...SwarmChildFields,

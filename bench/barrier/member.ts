@@ -6,7 +6,7 @@ import { timedBarriers } from "../../src/programs/bench/barrier-timing.ts"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { inSwarm } from "../../src/programs/processes/swarm-member.ts"
-import { BarrierMode } from "../../src/services/Barrier.ts"
+import { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import { BarrierMember } from "./jobs.ts"
 
 const idle = Effect.fnUntraced(function*(millis: number) {

@@ -4,7 +4,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { BarrierMode } from "../services/Barrier.ts"
+import { BarrierMode } from "../services/schema/BarrierArrival.ts"
 import * as FencePlan from "./barrier-trial/plan.ts"
 import * as FenceReport from "./barrier-trial/report.ts"
 import { run } from "./barrier-trial/run.ts"

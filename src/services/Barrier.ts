@@ -5,7 +5,8 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { DrainTarget } from "./Ring.ts"
+import { BarrierMode, type Exemption } from "./schema/BarrierArrival.ts"
+import { DrainTarget } from "./schema/DrainTarget.ts"
 import {
   type CoordinatorLost,
   describeMember,
@@ -14,21 +15,6 @@ import {
   showMember,
   type ShuttingDown
 } from "./schema/Member.ts"
-
-/**
- * What a barrier promises when it returns in a member Q:
- *
- * - `rendezvous`: all have arrived. Nothing about messages.
- * - `deliveryFence`: and everything that any member sent before it arrived has been delivered (its handler has begun)
- *   to the coordinator and to Q.
- * - `processingFence`: and every member has handled it (the handlers have ended).
- */
-export const BarrierMode = Schema.Literals(["rendezvous", "deliveryFence", "processingFence"])
-export type BarrierMode = typeof BarrierMode.Type
-
-/** A stream that a fence did not wait for in one member, because the fence was entered from a handler of it. */
-export const Exemption = Schema.Struct({ member: MemberId, ring: Schema.Int })
-export type Exemption = typeof Exemption.Type
 
 /** How a target was reached by this member. Positions are bytes of the ring. */
 export interface Drained {

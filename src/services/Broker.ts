@@ -3,7 +3,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { Frontiers } from "./Lane.ts"
+import type { Frontiers } from "./schema/Frontiers.ts"
 
 export interface BrokerState {
   readonly broker: number

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Geometry } from "./schema/Geometry.ts"
-import { type ProcessId, showPid } from "./schema/ProcessId.ts"
+import { ProcessId, showPid } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 
 /**
@@ -18,11 +18,7 @@ import type { RegionError } from "./schema/RegionError.ts"
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
   reason: Schema.Literals(["died", "stopped"]),
-  server: Schema.optionalKey(Schema.Struct({
-    pid: Schema.Number,
-    foreignPid: Schema.optionalKey(Schema.Literal(true)),
-    name: Schema.String
-  }))
+  server: Schema.optionalKey(Schema.Struct({ ...ProcessId.fields, name: Schema.String }))
 }) {
   override get message(): string {
     const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`

@@ -6,7 +6,7 @@ import type * as Effect from "effect/Effect"
 import type { SessionAcks } from "./AckTracker.ts"
 import type { BrokerState } from "./Broker.ts"
 import type { RegionInfo } from "./CxlMemory.ts"
-import type { Frontiers } from "./Lane.ts"
+import type { Frontiers } from "./schema/Frontiers.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
 
 export interface ReaderState extends ProcessId {

@@ -7,8 +7,10 @@
 import type * as Effect from "effect/Effect"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
+import type { Frontiers } from "./schema/Frontiers.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
 import type { Server } from "./schema/Server.ts"
+import type { IndexedBatch } from "./Subscriber.ts"
 
 /** Waiting without a lost wake-up: registers, checks, and sleeps only then. */
 export interface Waiter {
@@ -89,79 +91,6 @@ export interface SealedBatch {
   readonly payloadBytes: number
   readonly uniformBytes: number
   readonly lengths: Uint32Array
-}
-
-/** What became of a lane's batches, stage by stage, in batches of the present session. */
-export interface Frontiers {
-  readonly written: number
-  readonly published: number
-  readonly scanned: number
-  readonly held: number
-  readonly ordered: number
-  readonly acknowledged: number
-  readonly delivered: number
-  readonly orderedMessages: number
-  readonly acknowledgedMessages: number
-  readonly deliveredMessages: number
-  readonly duplicates: number
-  readonly purged: number
-}
-
-export const noFrontiers: Frontiers = {
-  written: 0,
-  published: 0,
-  scanned: 0,
-  held: 0,
-  ordered: 0,
-  acknowledged: 0,
-  delivered: 0,
-  orderedMessages: 0,
-  acknowledgedMessages: 0,
-  deliveredMessages: 0,
-  duplicates: 0,
-  purged: 0
-}
-
-/** Field by field, for totals over lanes. */
-export const sumFrontiers = (a: Frontiers, b: Frontiers): Frontiers => ({
-  written: a.written + b.written,
-  published: a.published + b.published,
-  scanned: a.scanned + b.scanned,
-  held: a.held + b.held,
-  ordered: a.ordered + b.ordered,
-  acknowledged: a.acknowledged + b.acknowledged,
-  delivered: a.delivered + b.delivered,
-  orderedMessages: a.orderedMessages + b.orderedMessages,
-  acknowledgedMessages: a.acknowledgedMessages + b.acknowledgedMessages,
-  deliveredMessages: a.deliveredMessages + b.deliveredMessages,
-  duplicates: a.duplicates + b.duplicates,
-  purged: a.purged + b.purged
-})
-
-/** One committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
-export interface IndexedBatch {
-  /** Position of the batch in the topic's index. */
-  readonly index: number
-  /** Position of its first record in the topic. */
-  readonly position: number
-  readonly messageCount: number
-  readonly sessionId: number
-  readonly batchSequence: number
-  /** Position of its first record in its session. */
-  readonly firstMessage: number
-  readonly broker: number
-  /** Length of every record, or 0 when `lengths` tells them. */
-  readonly uniformBytes: number
-  readonly lengths: Uint32Array | undefined
-  /** The records, one behind the other. */
-  readonly payload: Uint8Array
-  /**
-   * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after that, unless
-   * something delays it (`skew`, a publisher that is stopped): the delay counts as part of the way to the commit.
-   */
-  readonly publishedMillis: number
-  /** When its epoch was committed, by the clock of the serving process. */
-  readonly orderedMillis: number
 }
 
 /** A subscriber's reading end of one topic. */

@@ -13,15 +13,8 @@ import type * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { Waiter } from "./Lane.ts"
 import { makeRingReader, makeRingWriter, openWhenWritten } from "./RingEnds.ts"
+import type { DrainTarget } from "./schema/DrainTarget.ts"
 import type { RegionError } from "./schema/RegionError.ts"
-
-/** A place in a ring that a reader may be asked to reach: every frame that ends at or below `position`. */
-export const DrainTarget = Schema.Struct({
-  ring: Schema.Int,
-  generation: Schema.Int,
-  position: Schema.Int
-})
-export type DrainTarget = typeof DrainTarget.Type
 
 /** What a frame carries beside its payload. Kinds below 16 are the system's own. */
 export interface FrameHeader {

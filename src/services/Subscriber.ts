@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
 import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
-import type { IndexedBatch, IndexReader } from "./Lane.ts"
+import type { IndexReader } from "./Lane.ts"
 import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
 import type { RegionError } from "./schema/RegionError.ts"
@@ -53,6 +53,32 @@ export interface SubscriberOptions {
   readonly untilEnd?: boolean | undefined
   /** Fails with `TopicUnknown` instead of declaring a topic that is not there. Default false. */
   readonly mustExist?: boolean | undefined
+}
+
+/** One committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
+export interface IndexedBatch {
+  /** Position of the batch in the topic's index. */
+  readonly index: number
+  /** Position of its first record in the topic. */
+  readonly position: number
+  readonly messageCount: number
+  readonly sessionId: number
+  readonly batchSequence: number
+  /** Position of its first record in its session. */
+  readonly firstMessage: number
+  readonly broker: number
+  /** Length of every record, or 0 when `lengths` tells them. */
+  readonly uniformBytes: number
+  readonly lengths: Uint32Array | undefined
+  /** The records, one behind the other. */
+  readonly payload: Uint8Array
+  /**
+   * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after that, unless
+   * something delays it (`skew`, a publisher that is stopped): the delay counts as part of the way to the commit.
+   */
+  readonly publishedMillis: number
+  /** When its epoch was committed, by the clock of the serving process. */
+  readonly orderedMillis: number
 }
 
 /** A record, copied out of the log. */

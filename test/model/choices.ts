@@ -2,8 +2,8 @@
  * What members of a random run may do, drawn by a seed: in simulated worlds and in real processes alike.
  */
 import * as Schema from "effect/Schema"
-import type { BarrierMode } from "../../src/services/Barrier.ts"
 import { Messenger, type Reach } from "../../src/services/Messenger.ts"
+import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 
 /** A whole number below the bound. */

@@ -9,8 +9,8 @@ import {
   type Request,
   requestWire
 } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
-import type { BarrierMode } from "../../src/services/Barrier.ts"
 import type { Ring, RingWriterPort } from "../../src/services/Ring.ts"
+import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import { overriding } from "../faults/held.ts"
 

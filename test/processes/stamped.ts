@@ -1,8 +1,8 @@
 /**
  * Records that say whose they are and which: any loss, repetition, mixture or ghost of old memory shows.
  */
-import type { IndexedBatch } from "../../src/services/Lane.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
+import type { IndexedBatch } from "../../src/services/Subscriber.ts"
 
 const topic = Topic.make("stamped")
 

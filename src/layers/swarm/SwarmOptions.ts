@@ -3,9 +3,9 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { BarrierMode } from "../../services/Barrier.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import type { WaitStrategy } from "../../services/Ring.ts"
+import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import type { CoordinatorLost, MemberId } from "../../services/schema/Member.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */

@@ -1,7 +1,7 @@
 /**
  * What a run of the barrier has to prove. What was to come through before a release depends on the barrier's mode.
  */
-import type { BarrierMode } from "../../services/Barrier.ts"
+import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { type Check, check } from "../cli/checks.ts"
 import { formatCount, formatMillis, plural } from "../cli/units.ts"
 import { type Iteration, iterationsOf, resultsOf, typical } from "./iterations.ts"

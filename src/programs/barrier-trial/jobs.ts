@@ -2,8 +2,8 @@
  * What the demonstration of the barrier asks of its members, and what each of them answers.
  */
 import * as Schema from "effect/Schema"
-import { BarrierMode } from "../../services/Barrier.ts"
 import * as Messenger from "../../services/Messenger.ts"
+import { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 
 /** One message of a burst. A sender numbers all it sends, on and on over all iterations. */

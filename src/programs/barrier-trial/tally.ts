@@ -2,7 +2,7 @@
  * What one member has seen of each sender, in counters that only grow: nothing is reset when a barrier returns, so that
  * a burst that comes early cannot be mistaken for one that is missing.
  */
-import type { BarrierMode } from "../../services/Barrier.ts"
+import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 
 /** `begun`: the handler has begun, which a delivery fence promises. `ended`: it has ended, as a processing fence does. */

@@ -3,8 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash, type Hash } from "node:crypto"
-import type { IndexedBatch } from "../../services/Lane.ts"
-import { Subscriber, type SubscriberHandle } from "../../services/Subscriber.ts"
+import { type IndexedBatch, Subscriber, type SubscriberHandle } from "../../services/Subscriber.ts"
 import { readTopic } from "../log-trial/read-topic.ts"
 import { type Parent, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"

@@ -3,7 +3,7 @@
  * come in their order, without a gap and without a duplicate.
  */
 import * as Schema from "effect/Schema"
-import type { IndexedBatch } from "../../services/Lane.ts"
+import type { IndexedBatch } from "../../services/Subscriber.ts"
 
 export const SessionCheck = Schema.Struct({
   sessionId: Schema.Int,

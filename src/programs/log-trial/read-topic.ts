@@ -2,8 +2,7 @@
  * How a child reads a topic from its start: every batch is looked at, and counted, until all that is to come has come.
  */
 import * as Effect from "effect/Effect"
-import type { IndexedBatch } from "../../services/Lane.ts"
-import type { SubscriberHandle } from "../../services/Subscriber.ts"
+import type { IndexedBatch, SubscriberHandle } from "../../services/Subscriber.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import type { Parent } from "../processes/child.ts"
 import { LogEnded } from "../processes/log-client.ts"

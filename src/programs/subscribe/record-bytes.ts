@@ -1,7 +1,7 @@
 /**
  * The bytes of records within a lent batch, without a copy where they can be taken as they lie.
  */
-import type { IndexedBatch } from "../../services/Lane.ts"
+import type { IndexedBatch } from "../../services/Subscriber.ts"
 
 /** Records `first` to `end` (not included) of one batch. */
 export interface BatchPart {

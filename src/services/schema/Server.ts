@@ -1,18 +1,20 @@
 /**
- * The process that serves a log, in the words of those who wait for it.
+ * The process that serves a log, and how an error names it.
  */
+import * as Schema from "effect/Schema"
+import { ProcessId, showPid } from "./ProcessId.ts"
 
-import { type ProcessId, showPid } from "./ProcessId.ts"
-
-export interface Server extends ProcessId {
+export const Server = Schema.Struct({
+  ...ProcessId.fields,
   /** False before it serves: then it is the process that created the region. */
-  readonly serving: boolean
-  readonly name: string
+  serving: Schema.Boolean,
+  name: Schema.String,
   /** True in that process itself. */
-  readonly own: boolean
-}
+  own: Schema.Boolean
+})
+export type Server = typeof Server.Type
 
-/** What is to be said of a server that is attached and does not do what is waited for, and what can be done about it. */
+/** Why nothing happens although the server is attached, and what the user can do about it. */
 export const unanswered = (server: Server | undefined): { readonly detail: string; readonly hint: string } => {
   if (server?.own === true) {
     return {
@@ -21,7 +23,7 @@ export const unanswered = (server: Server | undefined): { readonly detail: strin
     }
   }
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
-  // A number of another pid namespace is another process's here.
+  // A pid of another namespace names another process here: do not suggest to signal it.
   const go = server === undefined || server.foreignPid === true
     ? "let it go on, or end it"
     : `\`kill -CONT ${server.pid}\` lets it go on, or end it`

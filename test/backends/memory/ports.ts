@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { openLanes, openReader } from "../../../src/layers/memory/log/PublisherSubscriber.ts"
-import type { IndexedBatch, IndexReader, LaneWriter } from "../../../src/services/Lane.ts"
+import type { IndexReader, LaneWriter } from "../../../src/services/Lane.ts"
 import type { Geometry } from "../../../src/services/schema/Geometry.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
-import type { From } from "../../../src/services/Subscriber.ts"
+import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
 
 /** Lanes of 8 slots and eight batches of 4 KiB, an index of 64: every limit is near. */
 export const tight: Partial<Geometry> = {

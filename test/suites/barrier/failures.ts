@@ -5,8 +5,9 @@ import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { BarrierError, BarrierMode, BarrierResult } from "../../../src/services/Barrier.ts"
+import type { BarrierError, BarrierResult } from "../../../src/services/Barrier.ts"
 import type { Ring } from "../../../src/services/Ring.ts"
+import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../../src/services/schema/Member.ts"
 import {
   at,

@@ -9,8 +9,9 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
-import type { Barrier, BarrierError, BarrierMode } from "../../../src/services/Barrier.ts"
+import type { Barrier, BarrierError } from "../../../src/services/Barrier.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
+import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 
 export type FenceForm = "start" | "contiguity"
 

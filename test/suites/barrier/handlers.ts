@@ -6,8 +6,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
-import type { BarrierMode, BarrierResult } from "../../../src/services/Barrier.ts"
+import type { BarrierResult } from "../../../src/services/Barrier.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
+import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 import {
   at,
   enterAll,

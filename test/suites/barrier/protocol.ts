@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import {
   type Answer,
-  type Arrival,
   noticeWire,
   type Request,
   requestWire
 } from "../../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import { everybody, frameKind, headerOf, ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
-import type { DrainTarget } from "../../../src/services/Ring.ts"
+import type { BarrierArrival } from "../../../src/services/schema/BarrierArrival.ts"
+import type { DrainTarget } from "../../../src/services/schema/DrainTarget.ts"
 import {
   at,
   enterAll,
@@ -32,7 +32,7 @@ const Tick = Messenger.event("tick", Schema.Int)
 
 const isControl = (ring: string): boolean => ring.startsWith("control/")
 
-const arrivalOf = (change: Partial<Arrival>): Arrival => ({
+const arrivalOf = (change: Partial<BarrierArrival>): BarrierArrival => ({
   name: "injected",
   group: "all",
   mode: "deliveryFence",

@@ -3,7 +3,8 @@
  */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { Barrier, BarrierMode } from "../../../src/services/Barrier.ts"
+import type { Barrier } from "../../../src/services/Barrier.ts"
+import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 
 export interface WalkPlan {
   readonly iterations: number

@@ -9,8 +9,8 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import type { BarrierMode } from "../../../src/services/Barrier.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
+import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 import {
   at,
   enterAll,

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
 import type { SessionState } from "../../../src/services/Diagnostics.ts"
-import type { IndexedBatch, IndexReader, LaneWriter } from "../../../src/services/Lane.ts"
+import type { IndexReader, LaneWriter } from "../../../src/services/Lane.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
-import type { From } from "../../../src/services/Subscriber.ts"
+import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
 import { type ManualLog, type Part, writeBatch } from "../../faults/manual.ts"
 
 export const topics = [Topic.make("by-session"), Topic.make("total", { order: "total" })] as const

@@ -8,10 +8,10 @@ import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
-import type { IndexedBatch } from "../../../src/services/Lane.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import {
+  type IndexedBatch,
   type OnInvalid,
   type Record,
   RecordInvalid,

@@ -5,7 +5,8 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import { DrainTarget, type RingCursors, type RingReaderPort } from "../../../src/services/Ring.ts"
+import type { RingCursors, RingReaderPort } from "../../../src/services/Ring.ts"
+import { DrainTarget } from "../../../src/services/schema/DrainTarget.ts"
 import {
   fill,
   part,

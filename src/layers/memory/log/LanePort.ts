@@ -2,7 +2,8 @@
  * A session's writing end: admission, descriptors and publication on its lanes.
  */
 import type { ReaderState } from "../../../services/Diagnostics.ts"
-import type { Frontiers, LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../../services/Lane.ts"
+import type { LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../../services/Lane.ts"
+import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import {
   batchBytesOf,
   type Descriptor,

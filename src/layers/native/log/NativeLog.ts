@@ -3,15 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type {
-  Native,
-  NativeLaneState,
-  NativeSessionState,
-  NativeSnapshot,
-  NativeTopicState,
-  RegionHandle
+import {
+  type Native,
+  type NativeLaneState,
+  type NativeSessionState,
+  type NativeSnapshot,
+  type NativeTopicState,
+  type RegionHandle,
+  serverState
 } from "../../../native/binding.ts"
-import { serverState } from "../../../native/binding.ts"
 import { AckTracker, type SessionAcks } from "../../../services/AckTracker.ts"
 import type { BrokerState } from "../../../services/Broker.ts"
 import {
@@ -21,7 +21,7 @@ import {
   type SessionState,
   type TopicState
 } from "../../../services/Diagnostics.ts"
-import { type Frontiers, noFrontiers, sumFrontiers } from "../../../services/Lane.ts"
+import { type Frontiers, noFrontiers, sumFrontiers } from "../../../services/schema/Frontiers.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { ackNameOf, orderNameOf } from "./Topics.ts"

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import {
   ArrivalRefused,
   type BarrierError,
-  type BarrierMode,
   type BarrierOptions,
   type BarrierResult,
   BarrierTimedOut,
@@ -18,6 +17,7 @@ import {
   RangeLost
 } from "../../../services/Barrier.ts"
 import { millisOf } from "../../../services/input/DurationInput.ts"
+import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
 import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../../services/schema/Member.ts"
 import type { CoordinatorClient } from "../control/CoordinatorClient.ts"
 import type { Answer, Notice, Released, Request } from "../control/CoordinatorProtocol.ts"

@@ -6,10 +6,12 @@
  * comes later is in the next round.
  */
 import * as Effect from "effect/Effect"
-import type { BarrierMode, Exemption, RangeLost } from "../../../services/Barrier.ts"
-import type { DrainTarget, Ring } from "../../../services/Ring.ts"
+import type { RangeLost } from "../../../services/Barrier.ts"
+import type { Ring } from "../../../services/Ring.ts"
+import type { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
+import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
-import type { Answer, Arrival, Notice } from "../control/CoordinatorProtocol.ts"
+import type { Answer, Notice } from "../control/CoordinatorProtocol.ts"
 import type { Membership } from "../control/Membership.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import type { Mesh } from "../transport/Mesh.ts"
@@ -20,7 +22,7 @@ export const reservedPrefix = "ringfence/"
 
 interface Arrived {
   readonly member: MemberId
-  arrival: Arrival
+  arrival: BarrierArrival
 }
 
 interface Round {
@@ -32,7 +34,7 @@ interface Round {
   readonly expected: Map<number, MemberId>
   readonly arrived: Map<number, Arrived>
   /** What the dead and the departed had sent before they arrived is still drained. */
-  readonly kept: Array<Arrival>
+  readonly kept: Array<BarrierArrival>
   readonly departed: Array<MemberId>
   readonly withdrawn: Array<MemberId>
   draining: boolean
@@ -71,7 +73,7 @@ export class BarrierServer {
    * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `Done` tells
    * its fiber to arrive anew. It completes no round before `completeRounds`.
    */
-  arrive(member: MemberId, arrival: Arrival): Answer | undefined {
+  arrive(member: MemberId, arrival: BarrierArrival): Answer | undefined {
     const refused = this.#refusal(member, arrival)
     if (refused !== undefined) return refused
     const amended = this.#arrivalOf(member, arrival.attempt)
@@ -152,7 +154,7 @@ export class BarrierServer {
     this.#lookAt(round)
   }
 
-  #refusal(member: MemberId, { drainTargets, group, name }: Arrival): Answer | undefined {
+  #refusal(member: MemberId, { drainTargets, group, name }: BarrierArrival): Answer | undefined {
     const refused = (reason: string, detail: string): Answer => ({ _tag: "Refused", reason, detail })
     if (name === "") return refused("empty", "a barrier has a name")
     if (name.startsWith(reservedPrefix)) {
@@ -196,7 +198,7 @@ export class BarrierServer {
     return undefined
   }
 
-  #roundFor(member: MemberId, { group, mode, name }: Arrival): Round {
+  #roundFor(member: MemberId, { group, mode, name }: BarrierArrival): Round {
     for (const round of this.#open) {
       if (round.name !== name || round.group !== group || round.draining) continue
       const expected = round.expected.get(member.slot)

@@ -3,8 +3,10 @@
  * every member, before it returns, wait with this same code.
  */
 import * as Effect from "effect/Effect"
-import { type BarrierMode, type Drained, RangeLost } from "../../../services/Barrier.ts"
-import type { DrainTarget, Ring } from "../../../services/Ring.ts"
+import { type Drained, RangeLost } from "../../../services/Barrier.ts"
+import type { Ring } from "../../../services/Ring.ts"
+import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
+import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import type { MemberId } from "../../../services/schema/Member.ts"
 import type { BarrierTrace } from "../SwarmOptions.ts"
 import type { Cursor, RingConsumer } from "../transport/RingConsumer.ts"

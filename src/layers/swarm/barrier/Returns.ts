@@ -11,7 +11,7 @@ import {
   type Drained,
   RangeLost
 } from "../../../services/Barrier.ts"
-import type { DrainTarget } from "../../../services/Ring.ts"
+import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
 import type { Released } from "../control/CoordinatorProtocol.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"

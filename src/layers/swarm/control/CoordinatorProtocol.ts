@@ -6,8 +6,8 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
-import { BarrierMode, Exemption } from "../../../services/Barrier.ts"
-import { DrainTarget } from "../../../services/Ring.ts"
+import { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
+import { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { DepartureReason, MemberId, MemberInfo } from "../../../services/schema/Member.ts"
 
 const Names = Schema.Array(Schema.Struct({ name: Schema.String, member: MemberId }))
@@ -22,24 +22,6 @@ export const MembershipState = Schema.Struct({
   suspects: Schema.Array(MemberId)
 })
 export type MembershipState = typeof MembershipState.Type
-
-/** An arrival at a barrier: what its sender had written when it arrived. */
-export const Arrival = Schema.Struct({
-  name: Schema.String,
-  group: Schema.String,
-  mode: BarrierMode,
-  /** Version of the membership that the sender knew. */
-  epoch: Schema.Int,
-  /** Numbers the arrivals of one member. */
-  attempt: Schema.Int,
-  /** Counts the fibers that joined this arrival later. */
-  amendment: Schema.Int,
-  deadlineMillis: Schema.Number,
-  drainTargets: Schema.Array(DrainTarget),
-  /** Rings whose handlers the arriving fibers are in. */
-  exempt: Schema.Array(Schema.Int)
-})
-export type Arrival = typeof Arrival.Type
 
 /** From a member to the coordinator. */
 export const Request = Schema.TaggedUnion({
@@ -59,7 +41,7 @@ export const Request = Schema.TaggedUnion({
   Unpublish: { name: Schema.String },
   JoinGroup: { group: Schema.String },
   LeaveGroup: { group: Schema.String },
-  Arrive: { arrival: Arrival },
+  Arrive: { arrival: BarrierArrival },
   /** `stay` when other fibers of the same arrival go on waiting: then it is only asked who is absent. */
   Withdraw: { attempt: Schema.Int, stay: Schema.Boolean }
 })

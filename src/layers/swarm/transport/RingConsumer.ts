@@ -9,8 +9,9 @@ import * as Fiber from "effect/Fiber"
 import { RangeLost } from "../../../services/Barrier.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import type { Waiter } from "../../../services/Lane.ts"
-import type { DrainTarget, Frame, RingReaderPort } from "../../../services/Ring.ts"
+import type { Frame, RingReaderPort } from "../../../services/Ring.ts"
 import { Parts } from "../../../services/RingEnds.ts"
+import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 
 /** A whole message. The payload is lent until its handler returns or first waits. */
 export interface Message extends Frame {
