@@ -2,6 +2,7 @@
  * A child of the benchmark of the rings: writes as fast as there is room, every message from JavaScript.
  */
 import * as Effect from "effect/Effect"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
@@ -65,7 +66,7 @@ const write = Effect.fnUntraced(function*(stretch: Stretch, from: number, upTo: 
 
 // What the warm-up left in the ring is not to be carried while the clock runs.
 const awaitRead = Effect.fnUntraced(function*(writer: RingWriterHandle) {
-  const ring = yield* Ring
+  const ring = yield* RingPorts
   const { position } = writer.target()
   const isRead = () => ring.readers(writer.ring).every(({ released }) => released >= position) ? true : undefined
   yield* ring.cursorWaiter.until(isRead)

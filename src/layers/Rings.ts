@@ -19,11 +19,12 @@ import type { HeapRegion } from "./memory/region/HeapRegion.ts"
 import { layerProcess } from "./memory/ring/Ring.ts"
 import type { NativeRegion } from "./native/region/NativeRegion.ts"
 import { layer as nativeLayer } from "./native/ring/Ring.ts"
+import type { RingPorts } from "./ports/RingPorts.ts"
 
 export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/region/HeapRegion.ts"
 
 /** The rings of the region that it is provided with. A graph builds it anew for each region: it is a view, not shared. */
-export const layerNative: Layer.Layer<Ring, never, NativeRegion> = Layer.fresh(nativeLayer)
+export const layerNative: Layer.Layer<Ring | RingPorts, never, NativeRegion> = Layer.fresh(nativeLayer)
 
 /**
  * A process in this heap, of a region that others here share: the same rules without shared memory, deterministic under
@@ -32,7 +33,7 @@ export const layerNative: Layer.Layer<Ring, never, NativeRegion> = Layer.fresh(n
 export const layerHeapProcess = (
   region: HeapRegion,
   options: { readonly processName: string }
-): Layer.Layer<CxlMemory | Ring, RegionError> => layerProcess(region, options.processName)
+): Layer.Layer<CxlMemory | Ring | RingPorts, RegionError> => layerProcess(region, options.processName)
 
 /**
  * For tests: the process in that slot dies as by SIGKILL. Nothing it or its finalizers do afterwards has any effect, and

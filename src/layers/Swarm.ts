@@ -29,6 +29,7 @@ import { holdLifeline } from "./native/region/Lifeline.ts"
 import type { NativeRegion } from "./native/region/NativeRegion.ts"
 import * as ChildProcesses from "./node/ChildProcesses.ts"
 import { takeOwnEnvironment } from "./node/OwnEnvironment.ts"
+import type { RingPorts } from "./ports/RingPorts.ts"
 import * as Rings from "./Rings.ts"
 import * as Spawning from "./swarm/children/Spawner.ts"
 import { layer } from "./swarm/layer.ts"
@@ -83,7 +84,7 @@ export interface MemberOptions extends SwarmOptions {
   readonly allowForeign?: boolean | undefined
 }
 
-type Native = Member | Ring | Memory | NativeRegion
+type Native = Member | Ring | RingPorts | Memory | NativeRegion
 
 /** Creates the region and coordinates its swarm. */
 export const layerCoordinator = (options: CoordinatorOptions): Layer.Layer<Native, JoinError> =>
@@ -176,7 +177,9 @@ export interface MemoryOptions extends SwarmOptions, SwarmSizes {
  * )
  * ```
  */
-export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<Member | Ring | Memory, JoinError> => {
+export const layerMemory = (
+  options: MemoryOptions = {}
+): Layer.Layer<Member | Ring | RingPorts | Memory, JoinError> => {
   const { members, name = "member", plainRings, region: regionName = "memory", ringBytes = 64 * 1024, ...rest } =
     options
   return Layer.unwrap(Effect.gen(function*() {
@@ -218,7 +221,7 @@ export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memo
 export const layerHeapMember = (
   region: HeapRegion,
   options: SwarmOptions & { readonly name: string }
-): Layer.Layer<Member | Ring | Memory, JoinError> =>
+): Layer.Layer<Member | Ring | RingPorts | Memory, JoinError> =>
   layer(options).pipe(Layer.provideMerge(Rings.layerHeapProcess(region, { processName: options.name })))
 
 /** A region in the heap for so many members. */

@@ -2,7 +2,7 @@
  * Which broker carries which batch of one session: how acknowledgements are attributed to brokers without ever reading
  * a broker's own frontier.
  */
-import type { LaneWriter } from "./Lane.ts"
+import type { LaneWriter } from "../layers/ports/LanePort.ts"
 
 const initialBatches = 1024
 

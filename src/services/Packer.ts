@@ -5,8 +5,8 @@
  * robin, and sealed when it is full or when its owner says so; its records lie one behind the other, and only when
  * their lengths differ does a table of lengths follow them.
  */
+import type { LaneWriter } from "../layers/ports/LanePort.ts"
 import { AckLedger } from "./AckLedger.ts"
-import type { LaneWriter } from "./Lane.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
 

@@ -10,12 +10,12 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
+import type { LaneWriter, RoomHolder, SessionEnd } from "../layers/ports/LanePort.ts"
 import { type SessionAcks, waitingLine } from "./AckTracker.ts"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
 import { millisOf } from "./input/DurationInput.ts"
 import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
-import type { LaneWriter, RoomHolder, SessionEnd } from "./Lane.ts"
 import { Packer } from "./Packer.ts"
 import {
   AckTimeout,

@@ -6,32 +6,13 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
-import type { Waiter } from "./Lane.ts"
-import { makeRingReader, makeRingWriter, openWhenWritten } from "./RingEnds.ts"
 import type { DrainTarget } from "./schema/DrainTarget.ts"
 import type { RegionError } from "./schema/RegionError.ts"
-
-/** What a frame carries beside its payload. Kinds below 16 are the system's own. */
-export interface FrameHeader {
-  readonly kind: number
-  readonly flags: number
-  readonly type: number
-  readonly sender: number
-  readonly senderGeneration: number
-  readonly correlation: number
-}
-
-/** A frame as it lies in the ring. Its payload is lent: valid until the reader's `released` passes `end`. */
-export interface Frame extends FrameHeader {
-  readonly payload: Uint8Array
-  /** Position behind the frame. */
-  readonly end: number
-}
 
 /** How far a reader is. */
 export interface RingCursors {
@@ -43,72 +24,6 @@ export interface RingCursors {
   readonly handled: number
   /** Its bytes are no longer needed. */
   readonly released: number
-}
-
-/** The writing end that a backend of layers provides. Synchronous; whoever must wait does so with the waiter. */
-export interface RingWriterPort {
-  readonly ring: number
-  readonly generation: number
-  /** The largest payload of one frame. */
-  readonly payloadBytesMax: number
-  readonly waiter: Waiter
-  /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
-  readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
-  readonly publish: () => void
-  /** `append` and `publish` at once. */
-  readonly send: (header: FrameHeader, payload: Uint8Array) => number | undefined
-  /** Whether a payload of that size would find room now. Writes nothing. */
-  readonly hasRoom: (payloadBytes: number) => boolean
-  /** Position below which all frames are published. */
-  readonly published: () => number
-  readonly wantRoom: (wants: boolean) => void
-  /** The reader furthest behind what is published: it holds the room. None when all have released everything. */
-  readonly slowestReader: () => SlowestReader | undefined
-  /** Takes that reader's room away from it. False when nobody holds any. */
-  readonly evictSlowest: () => boolean
-  /** Why nothing that is written here is ever seen again. A killed process is told nothing. */
-  readonly over: () => "closed" | "superseded" | undefined
-}
-
-/** The reading end that a backend of layers provides. */
-export interface RingReaderPort {
-  readonly ring: number
-  readonly waiter: Waiter
-  /** Where this reader began: a target below it is reached by definition. */
-  readonly baseline: () => number
-  /** Generation of the ring's present writer. */
-  readonly generation: () => number
-  /** Position below which all frames are published. */
-  readonly leading: () => number
-  /** True when something came of which `poll`, `evicted` or `damage` tells. */
-  readonly ready: () => boolean
-  /** Up to `max` whole frames behind `read`, which moves past them. None once an eviction was seen. */
-  readonly poll: (max: number) => ReadonlyArray<Frame>
-  readonly cursors: () => RingCursors
-  /** Moves cursors forward, never back. The one place where they move. */
-  readonly advance: (cursors: RingCursors) => void
-  /**
-   * What was taken from it. Whoever copies lent bytes of a ring that evicts asks after the copy: until then they may be
-   * overwritten at any time.
-   */
-  readonly evicted: () => { readonly from: number; readonly to: number } | undefined
-  /**
-   * Takes part again after an eviction or damage: `baseline` is where. What was published before it is lost, too. Nothing
-   * happens once this reader has given its place up: it may be another's.
-   */
-  readonly rejoin: () => void
-  /** This reader has given its place up: nothing it is asked for comes any more. A killed process is told nothing. */
-  readonly over: () => boolean
-  /** The writer is gone and all it published was read. Asks the operating system: not for every turn of a loop. */
-  readonly ended: () => boolean
-  /** Why `poll` gives nothing more: what the ring holds is no frame. */
-  readonly damage: () => string | undefined
-}
-
-/** A process of the region: its slot in the process table, and which of the slot's owners it is. */
-export interface ProcessIdentity {
-  readonly process: number
-  readonly generation: number
 }
 
 export interface RingState {
@@ -135,11 +50,6 @@ export interface RingReaderState extends RingCursors {
   readonly process: number
   readonly processGeneration: number
   readonly baseline: number
-}
-
-export interface SlowestReader extends RingReaderState {
-  /** As the reader called itself. */
-  readonly name: string
 }
 
 /** The ring cannot be opened as asked. */
@@ -290,7 +200,7 @@ export interface RingReaderHandle {
 export type OpenRingError = RingUnavailable | RegionError | RegionLost
 
 /**
- * The rings of a region.
+ * The rings of a region, for programs that use them alone or beside a swarm.
  *
  * @example
  * ```ts
@@ -307,39 +217,20 @@ export type OpenRingError = RingUnavailable | RegionError | RegionLost
  * ```
  */
 export class Ring extends Context.Service<Ring, {
-  /** The narrow ends, for what is built on rings. */
-  readonly openWriter: (name: string) => Effect.Effect<RingWriterPort, OpenRingError, Scope.Scope>
-  readonly openReader: (
-    name: string,
-    readerName?: string
-  ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
-  /** Counts the writers that were ever opened: `rings` has changed when it has. */
-  readonly openings: () => number
+  /** Opens the writing end until the scope closes. A ring has one writer at a time. */
+  readonly writer: (options: RingWriterOptions) => Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope>
+  /** Opens a reading end until the scope closes. It begins with what is published from now on. */
+  readonly reader: (options: RingReaderOptions) => Effect.Effect<RingReaderHandle, OpenRingError, Scope.Scope>
   /** All rings that were ever written and not taken over for another name. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
   /** The readers of a ring that count: attached, not evicted, and alive. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
-  readonly waiter: Waiter
-  /** `waiter`, rung when a reader delivers or handles more, comes, goes or is evicted. */
-  readonly cursorWaiter: Waiter
-  /** This process in the region's process table. */
-  readonly self: ProcessIdentity
-  /** Counts the times that processes came or went, as far as this one has noticed. `waiter` is rung after each. */
-  readonly lives: () => number
-  /** What the operating system says of a process, now. False once its slot has another generation. */
-  readonly isAlive: (process: number, generation: number) => boolean
 }>()("ringfence/Ring") {
   static writer(options: RingWriterOptions): Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope | Ring> {
-    return Effect.map(
-      Ring.use((ring) => ring.openWriter(options.name)),
-      (port) => makeRingWriter(port, options)
-    )
+    return Ring.use((ring) => ring.writer(options))
   }
 
   static reader(options: RingReaderOptions): Effect.Effect<RingReaderHandle, OpenRingError, Scope.Scope | Ring> {
-    return Effect.map(
-      Ring.use((ring) => openWhenWritten(ring, options)),
-      (port) => makeRingReader(port, options)
-    )
+    return Ring.use((ring) => ring.reader(options))
   }
 }

@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { RingPorts } from "../../src/layers/ports/RingPorts.ts"
+import { makeRing } from "../../src/layers/ring/makeRing.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
-import { Ring, type RingReaderOptions, type RingWriterOptions } from "../../src/services/Ring.ts"
+import type { RingReaderOptions, RingWriterOptions } from "../../src/services/Ring.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { stamped } from "../suites/ring/stamps.ts"
@@ -15,7 +17,7 @@ import { stamped } from "../suites/ring/stamps.ts"
 /** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
 export interface RingProcess {
   readonly memory: CxlMemory["Service"]
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
   readonly kill: Effect.Effect<void>
   /** Writes over what lies at that position of a ring. */
@@ -78,10 +80,10 @@ export const ringTest = <A, E>(
 }
 
 export const writerOf = (process: RingProcess, options: Partial<RingWriterOptions> = {}) =>
-  Effect.provideService(Ring.writer({ name: "ring", ...options }), Ring, process.ring)
+  makeRing(process.ring).writer({ name: "ring", ...options })
 
 export const readerOf = (process: RingProcess, options: Partial<RingReaderOptions> = {}) =>
-  Effect.provideService(Ring.reader({ name: "ring", strategy: "park", ...options }), Ring, process.ring)
+  makeRing(process.ring).reader({ name: "ring", strategy: "park", ...options })
 
 /** Runs the opening in a scope of its own, that can be closed before the test ends. */
 export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, E, Scope.Scope>) {

@@ -8,19 +8,19 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { CurrentSwarmMember, type JoinError } from "../../src/layers/swarm/SwarmMember.ts"
 import { Barrier, type BarrierError, type BarrierOptions, type BarrierResult } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import { Ring } from "../../src/services/Ring.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 
 /** A process of the region that is no member yet. */
 export interface SwarmProcess {
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   readonly memory: CxlMemory["Service"]
   /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
   readonly kill: Effect.Effect<void>
@@ -48,7 +48,7 @@ export interface TestMember {
   readonly messenger: Messenger["Service"]
   readonly barrier: Barrier["Service"]
   readonly core: CurrentSwarmMember["Service"]
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   readonly kill: Effect.Effect<void>
   /** The end of its scope: it leaves and is gone. */
   readonly close: Effect.Effect<void>
@@ -56,7 +56,7 @@ export interface TestMember {
 
 export type JoinOptions = Swarm.SwarmOptions & {
   /** Stands between the member and its rings: to observe, to delay, to spoil. */
-  readonly over?: (ring: Ring["Service"]) => Ring["Service"]
+  readonly over?: (ring: RingPorts["Service"]) => RingPorts["Service"]
 }
 
 export interface TestSwarm {
@@ -117,7 +117,7 @@ export const joinAs = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(close)
   const rings = over === undefined ? ring : over(ring)
   const context = yield* Layer.build(Swarm.layer({ name, ...options })).pipe(
-    Effect.provideService(Ring, rings),
+    Effect.provideService(RingPorts, rings),
     Effect.provideService(CxlMemory, memory),
     Scope.provide(scope)
   )

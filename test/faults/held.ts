@@ -2,18 +2,19 @@
  * Rings that can be held up: what stands there is not seen until they are let go, as by a process that is stopped.
  */
 import * as Effect from "effect/Effect"
-import type { Ring, RingReaderPort } from "../../src/services/Ring.ts"
+import type { RingPorts, RingReaderPort } from "../../src/layers/ports/RingPorts.ts"
 
 export interface Hold {
   held: boolean
 }
 
 /** The reader of rings with that name sees nothing while it is held. */
-export const holding = (name: (ring: string) => boolean, hold: Hold) => (ring: Ring["Service"]): Ring["Service"] => ({
-  ...ring,
-  openReader: (ringName, readerName) =>
-    Effect.map(ring.openReader(ringName, readerName), (port) => name(ringName) ? held(port, hold) : port)
-})
+export const holding =
+  (name: (ring: string) => boolean, hold: Hold) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
+    ...ring,
+    openReader: (ringName, readerName) =>
+      Effect.map(ring.openReader(ringName, readerName), (port) => name(ringName) ? held(port, hold) : port)
+  })
 
 const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
   overriding(port, {
@@ -35,7 +36,7 @@ export const overriding = <Port extends object>(port: Port, instead: Partial<Por
   })
 
 /** Readers of members' messages find, once it is said, that what comes then was taken from them. */
-export const losing = (isLost: () => boolean) => (ring: Ring["Service"]): Ring["Service"] => ({
+export const losing = (isLost: () => boolean) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openReader: (ringName, readerName) =>
     Effect.map(
@@ -54,7 +55,7 @@ const spoilt = (port: RingReaderPort, isLost: () => boolean): RingReaderPort =>
   })
 
 /** Nobody sees that process among the readers of members' messages. */
-export const unseen = (process: () => number) => (ring: Ring["Service"]): Ring["Service"] => ({
+export const unseen = (process: () => number) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   readers: (of) => ring.readers(of).filter((reader) => reader.process !== process())
 })
@@ -62,7 +63,7 @@ export const unseen = (process: () => number) => (ring: Ring["Service"]): Ring["
 /** What is written to rings with that name may be changed on the way. */
 export const rewriting =
   (name: (ring: string) => boolean, change: (payload: Uint8Array) => Uint8Array) =>
-  (ring: Ring["Service"]): Ring["Service"] => ({
+  (ring: RingPorts["Service"]): RingPorts["Service"] => ({
     ...ring,
     openWriter: (ringName) =>
       Effect.map(ring.openWriter(ringName), (port) =>
@@ -75,7 +76,7 @@ export const rewriting =
   })
 
 /** Something happens whenever this member begins to wait for others' cursors that are not there yet. */
-export const interposing = (happens: () => void) => (ring: Ring["Service"]): Ring["Service"] => ({
+export const interposing = (happens: () => void) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   cursorWaiter: {
     until: (check) =>

@@ -4,11 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import type { Waiter } from "../../src/services/Lane.ts"
-import type { Ring, RingReaderPort } from "../../src/services/Ring.ts"
+import type { RingPorts, RingReaderPort } from "../../src/layers/ports/RingPorts.ts"
+import type { Waiter } from "../../src/layers/ports/Waiter.ts"
 
 export interface Stoppable {
-  readonly over: (ring: Ring["Service"]) => Ring["Service"]
+  readonly over: (ring: RingPorts["Service"]) => RingPorts["Service"]
   readonly stop: Effect.Effect<void>
   readonly go: Effect.Effect<void>
 }

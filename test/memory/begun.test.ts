@@ -4,10 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { RingConsumer } from "../../src/layers/swarm/transport/RingConsumer.ts"
-import { Ring } from "../../src/services/Ring.ts"
 
 const messages = 5000
 
@@ -19,7 +19,7 @@ const header = { kind: 2, flags: 0, type: 0, sender: 0, senderGeneration: 0, cor
 
 /** A ring of this heap, whose reader counts the handlers that have begun. */
 const opened = Effect.fnUntraced(function*(after: Effect.Effect<void>) {
-  const ring = yield* Ring
+  const ring = yield* RingPorts
   const writer = yield* ring.openWriter("messages")
   const begun = { count: 0 }
   const handler = Effect.gen(function*() {

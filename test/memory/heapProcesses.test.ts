@@ -9,6 +9,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
+import { makeRing } from "../../src/layers/ring/makeRing.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Ring } from "../../src/services/Ring.ts"
@@ -22,16 +24,16 @@ describe("processes in one heap", () => {
       const region = yield* Rings.makeHeapRegion({ region: "shared", geometry })
       const sending = Effect.gen(function*() {
         const writer = yield* Ring.writer({ name: "ring" })
-        const { cursorWaiter, readers } = yield* Ring
+        const { cursorWaiter, readers } = yield* RingPorts
         yield* cursorWaiter.until(() => readers(writer.ring).length === 1 ? true : undefined)
         for (let i = 0; i < 100; i += 1) yield* writer.send(stamped(i, 300))
-        return (yield* Ring).self
+        return (yield* RingPorts).self
       })
       const receiving = Effect.gen(function*() {
         const reader = yield* Ring.reader({ name: "ring", awaitWriter: true })
         const got: Array<number> = []
         while (got.length < 100) got.push(...sequencesOf(yield* reader.pull))
-        return { got, self: (yield* Ring).self, info: (yield* CxlMemory).info }
+        return { got, self: (yield* RingPorts).self, info: (yield* CxlMemory).info }
       })
       const as = (processName: string) => Effect.provide(Rings.layerHeapProcess(region, { processName }))
       const [receiver, sender] = yield* Effect.all([
@@ -51,8 +53,8 @@ describe("processes in one heap", () => {
       for (const ends of ["killed", "detached"] as const) {
         const scope = yield* Scope.make()
         const member = yield* Scope.provide(process(region, "member"), scope)
-        const writer = yield* Effect.provideService(Ring.writer({ name: "ring" }), Ring, member.ring)
-        const reader = yield* Effect.provideService(Ring.reader({ name: "ring" }), Ring, member.ring)
+        const writer = yield* makeRing(member.ring).writer({ name: "ring" })
+        const reader = yield* makeRing(member.ring).reader({ name: "ring" })
         const pulling = yield* Effect.forkChild(reader.pull, { startImmediately: true })
         yield* TestClock.adjust(1)
         yield* ends === "killed"
@@ -64,7 +66,7 @@ describe("processes in one heap", () => {
         if (ends === "killed") {
           assert.isUndefined(exit)
           const opening = yield* Effect.forkChild(
-            Effect.provideService(Ring.writer({ name: "other" }), Ring, member.ring)
+            makeRing(member.ring).writer({ name: "other" })
           )
           yield* TestClock.adjust(1)
           assert.isUndefined(opening.pollUnsafe())
@@ -111,5 +113,5 @@ describe("processes in one heap", () => {
 const process = (region: Rings.HeapRegion, processName: string) =>
   Effect.map(
     Layer.build(Rings.layerHeapProcess(region, { processName })),
-    (context) => ({ ring: Context.get(context, Ring), memory: Context.get(context, CxlMemory) })
+    (context) => ({ ring: Context.get(context, RingPorts), memory: Context.get(context, CxlMemory) })
   )

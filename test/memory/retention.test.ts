@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
-import type { LaneWriter } from "../../src/services/Lane.ts"
+import type { LaneWriter } from "../../src/layers/ports/LanePort.ts"
 import {
   attach,
   consume,

@@ -6,8 +6,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { attachHeap, makeHeapRegion } from "../../src/layers/memory/region/HeapRegion.ts"
-import { ringsOf } from "../../src/layers/memory/ring/Ring.ts"
-import { Ring, RingClosed } from "../../src/services/Ring.ts"
+import { makeRingPorts, ringsIn } from "../../src/layers/memory/ring/RingPorts.ts"
+import { makeRing } from "../../src/layers/ring/makeRing.ts"
+import { RingClosed } from "../../src/services/Ring.ts"
 import { fill, smallRings } from "../backends/ring.ts"
 import { sequencesOf, stamped } from "../suites/ring/stamps.ts"
 
@@ -19,16 +20,16 @@ describe("a ring's writer that is superseded (memory)", () => {
       Effect.gen(function*() {
         const region = yield* makeHeapRegion({ geometry: smallRings })
         const [one, other] = [yield* attachHeap(region, "one"), yield* attachHeap(region, "other")]
-        const openWriter = Ring.writer({ name: "ring", whenFull })
-        const writer = yield* Effect.provideService(openWriter, Ring, ringsOf(one))
-        const reader = yield* Effect.provideService(Ring.reader({ name: "ring" }), Ring, ringsOf(other))
+        const otherRing = makeRing(makeRingPorts(region, other))
+        const writer = yield* makeRing(makeRingPorts(region, one)).writer({ name: "ring", whenFull })
+        const reader = yield* otherRing.reader({ name: "ring" })
         const sequence = whenFull === "evict" ? 0 : fill(writer.offer)
         const waiting = yield* Effect.forkChild(Effect.flip(writer.send(stamped(sequence))), { startImmediately: true })
-        const [ring] = region.rings
+        const [ring] = ringsIn(region)
         if (whenFull !== "evict") assert.strictEqual(waiting.pollUnsafe() === undefined, whenFull === "wait")
         // To the others it looks as if it had closed.
         ring!.closed = true
-        const next = yield* Effect.provideService(openWriter, Ring, ringsOf(other))
+        const next = yield* otherRing.writer({ name: "ring", whenFull })
         if (whenFull === "wait") assert.deepStrictEqual(yield* Fiber.join(waiting), superseded)
         for (const length of [96, 10_000]) {
           assert.deepStrictEqual(yield* Effect.flip(writer.send(stamped(1, length))), superseded)

@@ -2,9 +2,9 @@
  * Ways to spoil a fence without touching it: faults that a checker has to find.
  */
 import * as Effect from "effect/Effect"
+import type { Frame, RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import { noticeWire } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import { ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
-import type { Frame, Ring } from "../../src/services/Ring.ts"
 import { overriding, rewriting } from "../faults/held.ts"
 
 export const faults = [
@@ -17,7 +17,7 @@ export const faults = [
 export type Fault = (typeof faults)[number]
 
 /** The rings of a member with that fault. */
-export const spoiling = (fault: Fault) => (ring: Ring["Service"]): Ring["Service"] => {
+export const spoiling = (fault: Fault) => (ring: RingPorts["Service"]): RingPorts["Service"] => {
   if (fault === "progress published early") return { ...ring, openReader: (name, as) => early(ring, name, as) }
   if (fault === "target taken too early") return { ...ring, openWriter: (name) => stale(ring, name) }
   return fault === "the dead forgotten" ? forgetful(ring) : ring
@@ -26,8 +26,8 @@ export const spoiling = (fault: Fault) => (ring: Ring["Service"]): Ring["Service
 const isEvents = (name: string): boolean => name.startsWith("events/")
 
 // The whole batch counts as soon as its first message does.
-const early: Ring["Service"]["openReader"] extends (...args: infer A) => infer R
-  ? (ring: Ring["Service"], ...args: A) => R
+const early: RingPorts["Service"]["openReader"] extends (...args: infer A) => infer R
+  ? (ring: RingPorts["Service"], ...args: A) => R
   : never = (ring, name, as) =>
     Effect.map(ring.openReader(name, as), (port) => {
       if (!isEvents(name)) return port
@@ -41,7 +41,7 @@ const early: Ring["Service"]["openReader"] extends (...args: infer A) => infer R
     })
 
 // What the last arrival found is what this one says.
-const stale = (ring: Ring["Service"], name: string): ReturnType<Ring["Service"]["openWriter"]> =>
+const stale = (ring: RingPorts["Service"], name: string): ReturnType<RingPorts["Service"]["openWriter"]> =>
   Effect.map(ring.openWriter(name), (port) => {
     if (!isEvents(name)) return port
     let before = port.published()
@@ -56,7 +56,7 @@ const stale = (ring: Ring["Service"], name: string): ReturnType<Ring["Service"][
   })
 
 // A release says nothing of what those had sent who are dead by then.
-const forgetful = (ring: Ring["Service"]): Ring["Service"] => {
+const forgetful = (ring: RingPorts["Service"]): RingPorts["Service"] => {
   const slots = new Map<number, string>()
   const forgetting = (payload: Uint8Array): Uint8Array => {
     const notice = noticeWire.decode(payload)

@@ -2,6 +2,7 @@
  * What is noted down of a run, by somebody who looks over a member's shoulder and at what it writes.
  */
 import * as Effect from "effect/Effect"
+import type { RingPorts, RingWriterPort } from "../../src/layers/ports/RingPorts.ts"
 import {
   type Notice,
   noticeWire,
@@ -9,7 +10,6 @@ import {
   type Request,
   requestWire
 } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
-import type { Ring, RingWriterPort } from "../../src/services/Ring.ts"
 import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import { overriding } from "../faults/held.ts"
@@ -48,7 +48,7 @@ export interface Notebook {
 }
 
 /** Notes what the member says to its coordinator, and as one. */
-export const watching = (book: Notebook) => (ring: Ring["Service"]): Ring["Service"] => ({
+export const watching = (book: Notebook) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openWriter: (name) =>
     Effect.map(ring.openWriter(name), (port) => {

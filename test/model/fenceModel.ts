@@ -5,8 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import { makeCxlMemory } from "../../src/layers/memory/region/CxlMemory.ts"
 import { attachHeap, type HeapRegion } from "../../src/layers/memory/region/HeapRegion.ts"
-import { memoryOf, ringsOf } from "../../src/layers/memory/ring/Ring.ts"
+import { makeRingPorts } from "../../src/layers/memory/ring/RingPorts.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import type { BarrierError } from "../../src/services/Barrier.ts"
 import { type MemberId, showMember } from "../../src/services/schema/Member.ts"
@@ -118,11 +119,17 @@ class Run {
     return Effect.gen({ self: this }, function*() {
       const scope = yield* Scope.make()
       const name = `m${this.#joins++}`
-      const process = yield* Scope.provide(attachHeap(this.#region as HeapRegion, name), scope)
-      const ring = ringsOf(process)
+      const region = this.#region as HeapRegion
+      const process = yield* Scope.provide(attachHeap(region, name), scope)
+      const ring = makeRingPorts(region, process)
       const book = this.#bookOf({ slot: ring.self.process, generation: ring.self.generation })
       const member = yield* joinAs(
-        { ring, memory: memoryOf(process), kill: Effect.sync(() => process.kill()), flip: () => Effect.void },
+        {
+          ring,
+          memory: makeCxlMemory(region, process),
+          kill: Effect.sync(() => process.kill()),
+          flip: () => Effect.void
+        },
         name,
         {
           ...options,

@@ -13,13 +13,13 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { closeSync, openSync, writeSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { CurrentSwarmMember } from "../../src/layers/swarm/SwarmMember.ts"
 import { Barrier, type BarrierError } from "../../src/services/Barrier.ts"
 import { Coordinator } from "../../src/services/Coordinator.ts"
 import { Messenger } from "../../src/services/Messenger.ts"
-import { Ring } from "../../src/services/Ring.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import { type Random, randomOf, reaching, Say, saying, sendsAhead } from "../model/choices.ts"
 import { spoiling } from "../model/faults.ts"
@@ -81,8 +81,8 @@ const memory = ({ coordinates, name: processName, region }: Joining) =>
 const layerOf = (joining: Joining, notes: Notes) => {
   const { coordinates: coordinate, fault, name, standby } = joining
   const watched = Layer.effect(
-    Ring,
-    Effect.map(Ring, (ring) => {
+    RingPorts,
+    Effect.map(RingPorts, (ring) => {
       notes.of({ slot: ring.self.process, generation: ring.self.generation })
       return watching(notes)(spoiling(fault)(ring))
     })

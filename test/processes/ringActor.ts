@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import {
   type FullPolicy,
@@ -50,7 +51,7 @@ const write = Effect.gen(function*() {
 
 const read = Effect.gen(function*() {
   const reader = yield* Ring.reader({ name: "ring" })
-  yield* tell({ _tag: "ready", sessionId: (yield* Ring).self.process })
+  yield* tell({ _tag: "ready", sessionId: (yield* RingPorts).self.process })
   let records = 0
   for (let next: number | undefined;;) {
     const messages = yield* reader.pull
@@ -74,7 +75,7 @@ const Attached = Rings.layerNative.pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: name }))
 )
 
-const program: Effect.Effect<void, RingError, Ring | Scope.Scope> = part === "write" ? write : read
+const program: Effect.Effect<void, RingError, Ring | RingPorts | Scope.Scope> = part === "write" ? write : read
 
 await Effect.runPromise(
   program.pipe(

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { existsSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import { Ring, type RingReaderHandle } from "../../src/services/Ring.ts"
 import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
@@ -126,7 +127,7 @@ describe(`rings over processes (seed ${seed})`, () => {
   it.live("a stopped reader holds the writer up, by name, is not dead, and reads all when it continues", () => {
     const region = freshRegion("ring-stopped")
     return Effect.gen(function*() {
-      const { isAlive } = yield* Ring
+      const { isAlive } = yield* RingPorts
       const { processes } = yield* CxlMemory.CxlMemory
       const writer = yield* Ring.writer({ name: "ring", roomDeadline: "300 millis" })
       const sleeper: Actor = yield* start("read", region, { name: "sleeper" })

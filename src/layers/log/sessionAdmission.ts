@@ -7,10 +7,10 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { RegionLost } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
-import type { LogWaiter } from "../../services/Lane.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import { RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
+import type { LogWaiter } from "../ports/Waiter.ts"
 
 /** How long an opening waits, unless the options say something else. */
 const defaultDeadline: Duration.Input = "10 seconds"

@@ -12,7 +12,7 @@ import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { type AttachedProcess, CxlMemory } from "../../services/CxlMemory.ts"
 import type { DurationInvalid } from "../../services/input/DurationInput.ts"
-import { type OpenRingError, Ring } from "../../services/Ring.ts"
+import type { OpenRingError } from "../../services/Ring.ts"
 import {
   type CoordinatorLost,
   describeMember,
@@ -20,6 +20,7 @@ import {
   type MemberId,
   type MemberInfo
 } from "../../services/schema/Member.ts"
+import { RingPorts } from "../ports/RingPorts.ts"
 import { BarrierClient } from "./barrier/BarrierClient.ts"
 import { CoordinatorClient } from "./control/CoordinatorClient.ts"
 import type { Answer, Notice } from "./control/CoordinatorProtocol.ts"
@@ -52,7 +53,7 @@ type Stage = "active" | "leaving" | "shuttingDown" | "gone"
 export class SwarmMember {
   readonly self: MemberInfo
   readonly settled: ResolvedOptions
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   readonly mesh: Mesh
   readonly link: CoordinatorClient
   readonly messages: SwarmMessenger
@@ -79,7 +80,7 @@ export class SwarmMember {
   constructor(
     self: MemberInfo,
     settled: ResolvedOptions,
-    ring: Ring["Service"],
+    ring: RingPorts["Service"],
     parts: {
       readonly mesh: Mesh
       readonly link: CoordinatorClient
@@ -384,7 +385,7 @@ const dispatch =
 
 /** Joins, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
-  const rings = yield* Ring
+  const rings = yield* RingPorts
   const { hold, info, processes } = yield* CxlMemory
   const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
   const isForeign = foreignAmong(processes)

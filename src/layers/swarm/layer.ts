@@ -8,14 +8,14 @@ import { Coordinator, NameMissing } from "../../services/Coordinator.ts"
 import type { CxlMemory } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import { Messenger } from "../../services/Messenger.ts"
-import type { Ring } from "../../services/Ring.ts"
 import { ShuttingDown } from "../../services/schema/Member.ts"
+import type { RingPorts } from "../ports/RingPorts.ts"
 import { CurrentSwarmMember, type JoinError, joinSwarm } from "./SwarmMember.ts"
 import type { SwarmOptions } from "./SwarmOptions.ts"
 
 export const layer = (
   options: SwarmOptions = {}
-): Layer.Layer<Coordinator | Messenger | Barrier | CurrentSwarmMember, JoinError, Ring | CxlMemory> =>
+): Layer.Layer<Coordinator | Messenger | Barrier | CurrentSwarmMember, JoinError, RingPorts | CxlMemory> =>
   // A layer graph builds a layer once. These read one member: shared, a second member would speak as the first.
   Layer.fresh(Layer.mergeAll(layerCoordinator, layerMessenger, layerBarrier)).pipe(
     Layer.provideMerge(Layer.effect(CurrentSwarmMember, joinSwarm(options)))

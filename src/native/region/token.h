@@ -47,7 +47,7 @@ uint32_t nameSealOf(const RingClaim& claim);
 void sealEntry(IndexEntry& entry, uint64_t token);
 bool entrySealed(const IndexEntry& entry, uint64_t token);
 
-// Of a frame's header and of the position at which it lies, as src/services/RingFrame.ts has it: a frame of an earlier
+// Of a frame's header and of the position at which it lies, as src/layers/ring/FrameCodec.ts has it: a frame of an earlier
 // time round is none. Cheap in JavaScript, where frames are read. A header of which one word was changed never has the
 // checksum of the one before: each step is a bijection of the word, and of what is mixed so far.
 uint32_t frameChecksum(const FrameHeader& header, uint64_t position);

@@ -2,7 +2,8 @@
  * How long barriers take that have nothing to wait for, as one member sees it.
  */
 import * as Effect from "effect/Effect"
-import { Barrier, type BarrierMode } from "../../services/Barrier.ts"
+import { Barrier } from "../../services/Barrier.ts"
+import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import * as Histogram from "../measure/histogram.ts"
 
 /** Enters so many barriers of that mode; the first `warmup` are not counted. */

@@ -3,19 +3,20 @@
  */
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import { makeCxlMemory } from "../../../src/layers/memory/region/CxlMemory.ts"
 import { attachHeap, type HeapRegion, makeHeapRegion } from "../../../src/layers/memory/region/HeapRegion.ts"
-import { memoryOf, ringsOf } from "../../../src/layers/memory/ring/Ring.ts"
+import { makeRingPorts, ringsIn } from "../../../src/layers/memory/ring/RingPorts.ts"
 import { flipAt, pokeAt, type RingBackend } from "../ring.ts"
 
 /** Writes into a ring as another process would that has no business there. */
 export const change = (
-  { geometry, rings }: HeapRegion,
+  region: HeapRegion,
   name: string,
   write: (bytes: Uint8Array, ringBytes: number) => void
 ): Effect.Effect<void> =>
   Effect.sync(() => {
-    const ring = rings.find((other) => other.name === name)
-    if (ring !== undefined) write(new Uint8Array(ring.buffer), geometry.ringBytes)
+    const ring = ringsIn(region).find((other) => other.name === name)
+    if (ring !== undefined) write(new Uint8Array(ring.buffer), region.geometry.ringBytes)
   })
 
 export const memoryRings: RingBackend = {
@@ -29,8 +30,8 @@ export const memoryRings: RingBackend = {
       return yield* run({
         attach: (name) =>
           Effect.map(attachHeap(region, name), (process) => ({
-            memory: memoryOf(process),
-            ring: ringsOf(process),
+            memory: makeCxlMemory(region, process),
+            ring: makeRingPorts(region, process),
             kill: Effect.sync(() => process.kill()),
             poke: (name, position, bytes) =>
               change(region, name, (ring, ringBytes) => pokeAt(ring, position, ringBytes, bytes)),

@@ -4,8 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { makeCxlMemory } from "../../../src/layers/memory/region/CxlMemory.ts"
 import { attachHeap } from "../../../src/layers/memory/region/HeapRegion.ts"
-import { memoryOf, ringsOf } from "../../../src/layers/memory/ring/Ring.ts"
+import { makeRingPorts } from "../../../src/layers/memory/ring/RingPorts.ts"
 import * as Swarm from "../../../src/layers/Swarm.ts"
 import { flipAt } from "../ring.ts"
 import type { SwarmBackend } from "../swarm.ts"
@@ -25,8 +26,8 @@ export const memorySwarms: SwarmBackend = {
       yield* Scope.provide(attachHeap(region, "owner"), scope)
       const attached = (processName: string) =>
         Effect.map(attachHeap(region, processName), (process) => ({
-          memory: memoryOf(process),
-          ring: ringsOf(process),
+          memory: makeCxlMemory(region, process),
+          ring: makeRingPorts(region, process),
           kill: Effect.sync(() => process.kill()),
           flip: (ring: string, position: number, bits: Uint8Array) =>
             change(region, ring, (bytes, ringBytes) => flipAt(bytes, position, ringBytes, bits))

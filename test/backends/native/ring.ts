@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
-import { Ring } from "../../../src/services/Ring.ts"
+import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import { freshRegion } from "../../processes/harness.ts"
 import { flipAt, pokeAt, type RingBackend, type RingProcess } from "../ring.ts"
 
@@ -36,7 +36,7 @@ const attach = (
     const native = Context.get(context, NativeRegion)
     return {
       memory: Context.get(context, CxlMemory.CxlMemory),
-      ring: Context.get(context, Ring),
+      ring: Context.get(context, RingPorts),
       kill: kill(native),
       poke: (name, position, bytes) =>
         change(native, name, (ring, ringBytes) => pokeAt(ring, position, ringBytes, bytes)),

@@ -8,8 +8,8 @@ import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
+import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import * as Swarm from "../../../src/layers/Swarm.ts"
-import { Ring } from "../../../src/services/Ring.ts"
 import { freshRegion } from "../../processes/harness.ts"
 import { flipAt } from "../ring.ts"
 import type { SwarmBackend, SwarmProcess } from "../swarm.ts"
@@ -41,7 +41,7 @@ const attach = (
     const native = Context.get(context, NativeRegion)
     return {
       memory: Context.get(context, CxlMemory.CxlMemory),
-      ring: asLongAsItLives(Context.get(context, Ring), state),
+      ring: asLongAsItLives(Context.get(context, RingPorts), state),
       kill: kill(native, state),
       flip: (ring, position, bits) =>
         change(native, ring, (bytes, ringBytes) => flipAt(bytes, position, ringBytes, bits))
@@ -49,7 +49,7 @@ const attach = (
   })
 
 // What is left of a killed member's fibers looks at nothing: a killed process has none.
-const asLongAsItLives = (ring: Ring["Service"], state: { readonly dead: boolean }): Ring["Service"] => ({
+const asLongAsItLives = (ring: RingPorts["Service"], state: { readonly dead: boolean }): RingPorts["Service"] => ({
   ...ring,
   openWriter: (name) => state.dead ? Effect.interruptible(Effect.never) : ring.openWriter(name),
   openReader: (name, reader) => state.dead ? Effect.interruptible(Effect.never) : ring.openReader(name, reader),

@@ -5,8 +5,8 @@ import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import type { BarrierError, BarrierResult } from "../../../src/services/Barrier.ts"
-import type { Ring } from "../../../src/services/Ring.ts"
 import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../../src/services/schema/Member.ts"
 import {
@@ -65,7 +65,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const hold: Hold = { held: false }
           // The coordinator neither hears the arrival nor notices the death before the slot is another's.
-          const unaware = (ring: Ring["Service"]): Ring["Service"] => ({
+          const unaware = (ring: RingPorts["Service"]): RingPorts["Service"] => ({
             ...holding((name) => name.startsWith("control/"), hold)(ring),
             lives: () => 0
           })
@@ -486,7 +486,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const hold: Hold = { held: false }
           // it neither reads nor notices that somebody is gone
-          const unaware = (ring: Ring["Service"]): Ring["Service"] => ({
+          const unaware = (ring: RingPorts["Service"]): RingPorts["Service"] => ({
             ...holding((name) => name === "coordinator", hold)(ring),
             lives: () => 0
           })

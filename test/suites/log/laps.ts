@@ -4,7 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { IndexReader, LaneWriter } from "../../../src/services/Lane.ts"
+import type { IndexReader } from "../../../src/layers/ports/IndexPort.ts"
+import type { LaneWriter } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { Backend } from "../../backends/log.ts"
 import { stampOf, writeBatch } from "../../faults/manual.ts"

@@ -6,9 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import type { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import { JoinRefused } from "../../../src/services/Coordinator.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
-import type { Ring } from "../../../src/services/Ring.ts"
 import { showMember } from "../../../src/services/schema/Member.ts"
 import {
   at,
@@ -283,10 +283,10 @@ const joins = 150
 /** The process is stopped when it is about to read that ring. */
 const stopsBefore = (
   name: string,
-  over: (ring: Ring["Service"]) => Ring["Service"],
+  over: (ring: RingPorts["Service"]) => RingPorts["Service"],
   stop: Effect.Effect<void>
 ) =>
-(ring: Ring["Service"]): Ring["Service"] => {
+(ring: RingPorts["Service"]): RingPorts["Service"] => {
   const stopped = over(ring)
   return {
     ...stopped,

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import type { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
-import type { Ring } from "../../../src/services/Ring.ts"
 import { CoordinatorLost, showMember } from "../../../src/services/schema/Member.ts"
 import {
   enterAll,
@@ -34,7 +34,7 @@ const isEvents = (ring: string): boolean => ring.startsWith("events/")
 const isCoordinator = (ring: string): boolean => ring === ringNames.coordinator
 
 /** Counts how often the coordinator's ring is read anew. */
-const counting = (count: { anew: number }) => (ring: Ring["Service"]): Ring["Service"] => ({
+const counting = (count: { anew: number }) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openReader: (name, readerName) => {
     if (isCoordinator(name)) count.anew += 1

@@ -5,7 +5,8 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import type { RingCursors, RingReaderPort } from "../../../src/services/Ring.ts"
+import type { RingReaderPort } from "../../../src/layers/ports/RingPorts.ts"
+import type { RingCursors } from "../../../src/services/Ring.ts"
 import { DrainTarget } from "../../../src/services/schema/DrainTarget.ts"
 import {
   fill,

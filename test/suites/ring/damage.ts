@@ -5,8 +5,8 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { continuedFlag, partFlag } from "../../../src/services/RingEnds.ts"
-import { headerBytes } from "../../../src/services/RingFrame.ts"
+import { continuedFlag, partFlag } from "../../../src/layers/ring/Fragments.ts"
+import { headerBytes } from "../../../src/layers/ring/FrameCodec.ts"
 import { part, readerOf, type RingBackend, ringTest, writerOf } from "../../backends/ring.ts"
 import { numbers, sequencesOf, stamped } from "./stamps.ts"
 

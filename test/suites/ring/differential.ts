@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type { Frame, RingReaderPort, RingWriterPort } from "../../../src/services/Ring.ts"
+import type { Frame, RingReaderPort, RingWriterPort } from "../../../src/layers/ports/RingPorts.ts"
 import { part, type RingProcess, type RingSwarm } from "../../backends/ring.ts"
 import type { Command } from "./commands.ts"
 import { stamped } from "./stamps.ts"

@@ -6,13 +6,13 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { LogWaiter } from "../../../services/Lane.ts"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { type SequencerOptions, sequencerTimes } from "../../../services/Sequencer.ts"
-import { makeWaiter } from "../region/ChangeSignal.ts"
+import type { LogWaiter } from "../../ports/Waiter.ts"
 import { resolveGeometry } from "../region/HeapGeometry.ts"
+import { makeLogWaiter } from "../region/RegionWaiter.ts"
 import { declareTopic } from "./Claims.ts"
 import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
@@ -52,7 +52,7 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
         manual: options.drive === "manual",
         ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
       })
-      const waiter = makeWaiter(heap.members, region, () => heap.stopped)
+      const waiter = makeLogWaiter(heap.members, region, () => heap.stopped)
       return HeapLog.of({ heap, order, waiter, stallMillis, poisonReleased: options.poisonReleased === true })
     })
   )

@@ -1,8 +1,9 @@
 /**
  * A subscriber's end: reads the index of one topic and lends the payload it points to.
  */
-import type { IndexReader, LogWaiter } from "../../../services/Lane.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
+import type { IndexReader } from "../../ports/IndexPort.ts"
+import type { LogWaiter } from "../../ports/Waiter.ts"
 import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./LogState.ts"
 
 /** The port of an attached reader, which lends copies that it poisons on release where `poisons` says so. */

@@ -2,8 +2,9 @@
  * A session's writing end: admission, descriptors and publication on its lanes.
  */
 import type { ReaderState } from "../../../services/Diagnostics.ts"
-import type { LaneWriter, LogWaiter, RoomHolder, SealedBatch } from "../../../services/Lane.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
+import type { LaneWriter, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
+import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
   batchBytesOf,
   type Descriptor,

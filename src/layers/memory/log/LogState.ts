@@ -5,9 +5,9 @@
  * writer, named where it is declared.
  */
 import type * as Clock from "effect/Clock"
-import type { SessionEnd } from "../../../services/Lane.ts"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
+import type { SessionEnd } from "../../ports/LanePort.ts"
 import { ChangeSignal } from "../region/ChangeSignal.ts"
 
 /** Batches of a lane begin on multiples of this. */

@@ -4,9 +4,11 @@
  * Positions are bytes since the ring was born and go on from writer to writer. Each field has one writer, named where it
  * is declared.
  */
-import type { RingCursors, RingReaderState, RingState, SlowestReader } from "../../../services/Ring.ts"
-import { RingBytes } from "../../../services/RingFrame.ts"
-import type { HeapProcess, HeapRegion } from "../region/HeapRegion.ts"
+import type { RingCursors, RingReaderState, RingState } from "../../../services/Ring.ts"
+import type { SlowestReader } from "../../ports/RingPorts.ts"
+import { RingBytes } from "../../ring/FrameCodec.ts"
+import type { HeapProcess } from "../region/HeapProcess.ts"
+import type { HeapRegion } from "../region/HeapRegion.ts"
 
 /** A frame may begin on the last bytes of the ring: what goes over is kept behind them. */
 const overhang = 1 / 4

@@ -1,9 +1,10 @@
 /**
  * The reading end of a ring in the heap.
  */
-import type { Waiter } from "../../../services/Lane.ts"
-import type { Frame, RingCursors, RingReaderPort } from "../../../services/Ring.ts"
-import { damageAt } from "../../../services/RingFrame.ts"
+import type { RingCursors } from "../../../services/Ring.ts"
+import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+import { damageAt } from "../../ring/FrameCodec.ts"
 import type { HeapRing, HeapRingSlot } from "./HeapRing.ts"
 
 export class HeapRingReader implements RingReaderPort {

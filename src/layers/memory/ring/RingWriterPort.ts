@@ -1,10 +1,10 @@
 /**
  * The writing end of a ring in the heap.
  */
-import type { Waiter } from "../../../services/Lane.ts"
-import type { FrameHeader, RingWriterPort, SlowestReader } from "../../../services/Ring.ts"
-import { frameBytesOf, payloadBytesMaxOf } from "../../../services/RingFrame.ts"
-import type { HeapProcess } from "../region/HeapRegion.ts"
+import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+import { frameBytesOf, payloadBytesMaxOf } from "../../ring/FrameCodec.ts"
+import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRing } from "./HeapRing.ts"
 
 export class HeapRingWriter implements RingWriterPort {

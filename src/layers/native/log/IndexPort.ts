@@ -9,8 +9,8 @@ import {
   type RegionHandle,
   serverState
 } from "../../../native/binding.ts"
-import type { IndexReader } from "../../../services/Lane.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
+import type { IndexReader } from "../../ports/IndexPort.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import type { RegionWaiter } from "../region/RegionWaiter.ts"
 

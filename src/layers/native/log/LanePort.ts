@@ -3,9 +3,10 @@
  */
 import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../../native/binding.ts"
 import type { ReaderState } from "../../../services/Diagnostics.ts"
-import type { LaneWriter, LogWaiter, RoomHolder, SealedBatch, SessionEnd } from "../../../services/Lane.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { LaneWriter, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
+import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { readersBeside } from "./NativeLog.ts"
 

@@ -13,10 +13,10 @@ import {
   sleepsFor
 } from "../../../native/binding.ts"
 import type { AttachedProcess, Backing, RegionInfo } from "../../../services/CxlMemory.ts"
-import type { Waiter } from "../../../services/Lane.ts"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
 import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
 import type { ShrinkableSize } from "./GeometryFit.ts"
 import { attempt, nativeModule } from "./NativeError.ts"

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import { type Native, type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
-import type { LogWaiter, Waiter } from "../../../services/Lane.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Server } from "../../../services/schema/Server.ts"
+import type { LogWaiter, Waiter } from "../../ports/Waiter.ts"
 
 interface Waiting {
   /** What it wants to be rung for. */

@@ -1,82 +1,14 @@
 /**
- * Rings over shared memory.
+ * Rings over shared memory, as a layer.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ProcessIdentity, Ring, type RingState, RingUnavailable } from "../../../services/Ring.ts"
-import type { RegionError } from "../../../services/schema/RegionError.ts"
-import { claimed } from "../region/Claiming.ts"
+import type { Ring } from "../../../services/Ring.ts"
+import type { RingPorts } from "../../ports/RingPorts.ts"
+import { ringContext } from "../../ring/makeRing.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { NativeRingReader, NativeRingWriter, readersOf } from "./RingPorts.ts"
+import { makeRingPorts } from "./RingPorts.ts"
 
-export const layer: Layer.Layer<Ring, never, NativeRegion> = Layer.effect(
-  Ring,
-  Effect.map(NativeRegion, (region) =>
-    Ring.of({
-      openWriter: (name) => openWriter(region, name),
-      openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
-      openings: () => region.native.ringOpenings(region.handle),
-      rings: Effect.sync(() => ringsOf(region)),
-      readers: (ring) => readersOf(region, ring),
-      waiter: region.ringWaiter,
-      cursorWaiter: region.cursorWaiter,
-      self: selfOf(region),
-      lives: () => region.native.lives(region.handle),
-      isAlive: (process, generation) => isAlive(region, process, generation)
-    }))
+export const layer: Layer.Layer<Ring | RingPorts, never, NativeRegion> = Layer.effectContext(
+  Effect.map(NativeRegion, (region) => ringContext(makeRingPorts(region)))
 )
-
-// --- internal ---
-
-type Region = NativeRegion["Service"]
-
-const selfOf = (region: Region): ProcessIdentity => {
-  const { generation, slot } = region.native.regionInfo(region.handle)
-  return { process: slot, generation }
-}
-
-const ringsOf = (region: Region): ReadonlyArray<RingState> =>
-  region.native.rings(region.handle).map((ring) => ({
-    ...ring,
-    wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
-  }))
-
-// In a region that is closed nobody is known to live.
-const isAlive = ({ handle, native }: Region, process: number, generation: number): boolean => {
-  try {
-    return native.processAlive(handle, process, generation)
-  } catch {
-    return false
-  }
-}
-
-const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
-
-const hasRings = (region: Region, name: string): Effect.Effect<void, RingUnavailable> =>
-  region.info.geometry.rings > 0 ? Effect.void : Effect.fail(unavailable(name, "noRings"))
-
-const openWriter = (region: Region, name: string) =>
-  Effect.andThen(
-    hasRings(region, name),
-    claimed(
-      region,
-      () => new NativeRingWriter(region, region.native.openRingWriter(region.handle, name)),
-      (writer) => writer.close()
-    ).pipe(
-      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
-        Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
-    )
-  )
-
-const openReader = (region: Region, name: string, readerName: string) =>
-  Effect.andThen(
-    hasRings(region, name),
-    claimed(
-      region,
-      () => new NativeRingReader(region, region.native.openRingReader(region.handle, name, readerName)),
-      (reader) => reader.close()
-    ).pipe(
-      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
-        Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
-    )
-  )

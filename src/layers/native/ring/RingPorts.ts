@@ -1,268 +1,80 @@
 /**
- * The two ends of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so that
- * none is broken in two.
+ * The ports of rings over shared memory.
  */
-import {
-  type Native,
-  ringReaderFields,
-  type RingReaderHandle,
-  type RingWriterHandle,
-  writerEnd
-} from "../../../native/binding.ts"
-import type { Waiter } from "../../../services/Lane.ts"
-import type {
-  Frame,
-  FrameHeader,
-  RingCursors,
-  RingReaderPort,
-  RingReaderState,
-  RingWriterPort,
-  SlowestReader
-} from "../../../services/Ring.ts"
-import { contradictionAt, damageAt, RingBytes } from "../../../services/RingFrame.ts"
+import * as Effect from "effect/Effect"
+import { type RingState, RingUnavailable } from "../../../services/Ring.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
+import { type ProcessIdentity, RingPorts } from "../../ports/RingPorts.ts"
+import { claimed } from "../region/Claiming.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
+import { NativeRingReader, readersOf } from "./RingReaderPort.ts"
+import { NativeRingWriter } from "./RingWriterPort.ts"
+
+export const makeRingPorts = (region: NativeRegion["Service"]): RingPorts["Service"] =>
+  RingPorts.of({
+    openWriter: (name) => openWriter(region, name),
+    openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
+    openings: () => region.native.ringOpenings(region.handle),
+    rings: Effect.sync(() => ringsOf(region)),
+    readers: (ring) => readersOf(region, ring),
+    waiter: region.ringWaiter,
+    cursorWaiter: region.cursorWaiter,
+    self: selfOf(region),
+    lives: () => region.native.lives(region.handle),
+    isAlive: (process, generation) => isAlive(region, process, generation)
+  })
+
+// --- internal ---
 
 type Region = NativeRegion["Service"]
 
-export class NativeRingWriter implements RingWriterPort {
-  readonly ring: number
-  readonly generation: number
-  readonly payloadBytesMax: number
-  readonly waiter: Waiter
-  readonly #region: Region
-  readonly #native: Native
-  readonly #writer: RingWriterHandle
+const selfOf = (region: Region): ProcessIdentity => {
+  const { generation, slot } = region.native.regionInfo(region.handle)
+  return { process: slot, generation }
+}
 
-  constructor(region: Region, writer: RingWriterHandle) {
-    const info = region.native.ringWriterInfo(writer)
-    this.ring = info.ring
-    this.generation = info.generation
-    this.payloadBytesMax = info.payloadBytesMax
-    this.waiter = region.roomWaiter
-    this.#region = region
-    this.#native = region.native
-    this.#writer = writer
+const ringsOf = (region: Region): ReadonlyArray<RingState> =>
+  region.native.rings(region.handle).map((ring) => ({
+    ...ring,
+    wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
+  }))
+
+// A region that is closed tells nothing: no process counts as alive.
+const isAlive = ({ handle, native }: Region, process: number, generation: number): boolean => {
+  try {
+    return native.processAlive(handle, process, generation)
+  } catch {
+    return false
   }
+}
 
-  append(header: FrameHeader, payload: Uint8Array): number | undefined {
-    return this.#append(header, payload, false)
-  }
+const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
 
-  send(header: FrameHeader, payload: Uint8Array): number | undefined {
-    return this.#append(header, payload, true)
-  }
+const hasRings = (region: Region, name: string): Effect.Effect<void, RingUnavailable> =>
+  region.info.geometry.rings > 0 ? Effect.void : Effect.fail(unavailable(name, "noRings"))
 
-  #append(header: FrameHeader, payload: Uint8Array, publish: boolean): number | undefined {
-    const { correlation, flags, kind, sender, senderGeneration, type } = header
-    const writer = this.#writer
-    const end = this.#native.ringAppend(
-      writer,
-      kind,
-      flags,
-      type,
-      sender,
-      senderGeneration,
-      correlation,
-      payload,
-      publish
+const openWriter = (region: Region, name: string) =>
+  Effect.andThen(
+    hasRings(region, name),
+    claimed(
+      region,
+      () => new NativeRingWriter(region, region.native.openRingWriter(region.handle, name)),
+      (writer) => writer.close()
+    ).pipe(
+      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+        Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
     )
-    if (publish && end >= 0) this.#region.waiter.nudge(this.ring)
-    return end < 0 ? undefined : end
-  }
+  )
 
-  publish(): void {
-    this.#native.ringPublish(this.#writer)
-    this.#region.waiter.nudge(this.ring)
-  }
-
-  hasRoom(payloadBytes: number): boolean {
-    return this.#native.ringHasRoom(this.#writer, payloadBytes)
-  }
-
-  published(): number {
-    return this.#native.ringPublished(this.#writer)
-  }
-
-  wantRoom(wants: boolean): void {
-    this.#native.ringWantRoom(this.#writer, wants)
-  }
-
-  slowestReader(): SlowestReader | undefined {
-    const slowest = this.#native.ringSlowestReader(this.#writer)
-    if (slowest < 0) return undefined
-    const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
-    const name = this.#native.ringReaderName(this.#region.handle, this.ring, slowest)
-    return state === undefined ? undefined : { ...state, name }
-  }
-
-  evictSlowest(): boolean {
-    return this.#native.ringEvictSlowest(this.#writer)
-  }
-
-  over(): "closed" | "superseded" | undefined {
-    const end = this.#native.ringWriterEnd(this.#writer)
-    if (end === writerEnd.none) return undefined
-    return end === writerEnd.closed ? "closed" : "superseded"
-  }
-
-  /** Rings all who wait, here too: a send that waits for room ends. */
-  close(): void {
-    this.#native.closeRingWriter(this.#writer)
-  }
-}
-
-export class NativeRingReader implements RingReaderPort {
-  readonly ring: number
-  readonly waiter: Waiter
-  readonly #region: Region
-  readonly #native: Native
-  readonly #reader: RingReaderHandle
-  readonly #bytes: RingBytes
-  readonly #evicted = new Float64Array(2)
-  #read: number
-  #delivered: number
-  #handled: number
-  #released: number
-  #baseline: number
-  #damage: string | undefined
-  #available = 0
-  #isOver = false
-
-  constructor(region: Region, reader: RingReaderHandle) {
-    const info = region.native.ringReaderInfo(reader)
-    this.ring = info.ring
-    this.waiter = region.ringWaiter
-    region.waiter.reads(info.ring)
-    this.#region = region
-    this.#native = region.native
-    this.#reader = reader
-    this.#bytes = new RingBytes(region.native.ringBuffer(region.handle, reader), info.ringBytes)
-    this.#baseline =
-      this.#read =
-      this.#delivered =
-      this.#handled =
-      this.#released =
-        info.baseline
-  }
-
-  baseline(): number {
-    return this.#baseline
-  }
-
-  generation(): number {
-    return this.#native.ringGeneration(this.#reader)
-  }
-
-  leading(): number {
-    return Math.max(0, this.#native.ringAvailable(this.#reader))
-  }
-
-  ready(): boolean {
-    if (this.#isOver) return false
-    if (this.#damage !== undefined) return true
-    this.#available = this.#native.ringAvailable(this.#reader)
-    return this.#available > this.#read || this.#available < 0
-  }
-
-  poll(max: number): ReadonlyArray<Frame> {
-    if (this.#isOver || this.#damage !== undefined) return []
-    // What `ready` has just seen is not asked for again.
-    const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
-    this.#available = 0
-    if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
-    if (available <= this.#read || this.#bytes.isDetached) return []
-    const frames: Array<Frame> = []
-    while (this.#read < available && frames.length < max) {
-      const frame = this.#bytes.frameAt(this.#read, available)
-      if (frame === undefined) {
-        this.#spoiled()
-        break
-      }
-      this.#read = frame.end
-      frames.push(frame)
-    }
-    return frames
-  }
-
-  cursors(): RingCursors {
-    return { read: this.#read, delivered: this.#delivered, handled: this.#handled, released: this.#released }
-  }
-
-  advance({ delivered, handled, read, released }: RingCursors): void {
-    if (
-      read <= this.#read && delivered <= this.#delivered && handled <= this.#handled && released <= this.#released
-      && this.#read === this.#published
-    ) return
-    this.#delivered = Math.max(this.#delivered, Math.min(delivered, this.#read))
-    this.#handled = Math.max(this.#handled, Math.min(handled, this.#delivered))
-    this.#released = Math.max(this.#released, Math.min(released, this.#read))
-    this.#published = this.#read
-    this.#native.ringAdvance(this.#reader, this.#read, this.#delivered, this.#handled, this.#released)
-  }
-
-  /** `read` as the others see it. */
-  #published = -1
-
-  evicted(): { readonly from: number; readonly to: number } | undefined {
-    if (!this.#native.ringEvicted(this.#reader, this.#evicted)) return undefined
-    return { from: this.#evicted[0] as number, to: this.#evicted[1] as number }
-  }
-
-  rejoin(): void {
-    const baseline = this.#native.ringRejoin(this.#reader)
-    if (baseline < 0) return
-    this.#baseline = baseline
-    this.#read =
-      this.#delivered =
-      this.#handled =
-      this.#released =
-        this.#baseline
-    this.#published = this.#baseline
-    this.#damage = undefined
-  }
-
-  ended(): boolean {
-    return this.#native.ringEnded(this.#reader, this.#read)
-  }
-
-  damage(): string | undefined {
-    return this.#damage
-  }
-
-  over(): boolean {
-    return this.#isOver
-  }
-
-  /** Gives the place up. Those here who wait for its messages look once more. */
-  close(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#native.closeRingReader(this.#reader)
-    this.#region.waiter.nudge(this.ring)
-    this.#region.waiter.leaves(this.ring)
-  }
-
-  // What an evicted reader finds is overwritten, not damaged.
-  #spoiled(): void {
-    if (this.evicted() === undefined) this.#damage = damageAt(this.#read)
-  }
-}
-
-/** The readers of a ring that count, with their cursors. */
-export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
-  const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
-  const active = region.native.ringReaders(region.handle, ring, fields)
-  return Array.from({ length: active }, (_, i) => {
-    const field = (f: number) => fields[i * ringReaderFields + f] as number
-    return {
-      reader: field(0),
-      process: field(1),
-      processGeneration: field(2),
-      read: field(3),
-      delivered: field(4),
-      handled: field(5),
-      released: field(6),
-      baseline: field(7)
-    }
-  })
-}
+const openReader = (region: Region, name: string, readerName: string) =>
+  Effect.andThen(
+    hasRings(region, name),
+    claimed(
+      region,
+      () => new NativeRingReader(region, region.native.openRingReader(region.handle, name, readerName)),
+      (reader) => reader.close()
+    ).pipe(
+      Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
+        Effect.fail(error.fault === "missing" ? unavailable(name, "missing") : error))
+    )
+  )

@@ -7,10 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import type { RangeLost } from "../../../services/Barrier.ts"
-import type { Ring } from "../../../services/Ring.ts"
 import type { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
+import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { Answer, Notice } from "../control/CoordinatorProtocol.ts"
 import type { Membership } from "../control/Membership.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
@@ -48,7 +48,7 @@ const isOver = ({ arrived, draining, expected, kept }: Round): boolean =>
 export interface BarrierServerHost {
   readonly membership: Membership
   readonly mesh: Mesh
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   readonly settled: ResolvedOptions
   readonly notify: (notice: Notice) => void
   /** Runs a round's draining in a fiber of its own, until it ends or is stopped. */

@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import { type Drained, RangeLost } from "../../../services/Barrier.ts"
-import type { Ring } from "../../../services/Ring.ts"
 import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import type { MemberId } from "../../../services/schema/Member.ts"
+import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { BarrierTrace } from "../SwarmOptions.ts"
 import type { Cursor, RingConsumer } from "../transport/RingConsumer.ts"
 
@@ -68,7 +68,7 @@ export const drainedAlready = (
  * this member's own reader, for the trace.
  */
 export const drainEverywhere = (
-  ring: Ring["Service"],
+  ring: RingPorts["Service"],
   source: RingConsumer | undefined,
   members: ReadonlyArray<MemberId>,
   target: DrainTarget,
@@ -105,7 +105,7 @@ export interface LeastHandled {
 }
 
 export const leastHandled = (
-  ring: Ring["Service"],
+  ring: RingPorts["Service"],
   members: ReadonlyArray<MemberId>,
   target: DrainTarget
 ): LeastHandled => {

@@ -10,9 +10,10 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { JoinRefused, type MemberEvent } from "../../../services/Coordinator.ts"
-import type { FrameHeader, OpenRingError, Ring, RingReaderPort, RingWriterPort } from "../../../services/Ring.ts"
-import { MessageWriter } from "../../../services/RingEnds.ts"
+import type { OpenRingError } from "../../../services/Ring.ts"
 import { CoordinatorLost, isSame, type MemberId, showMember } from "../../../services/schema/Member.ts"
+import type { FrameHeader, RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
+import { MessageWriter } from "../../ring/RingWriter.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
 import { type Handle, RingConsumer } from "../transport/RingConsumer.ts"
@@ -38,7 +39,7 @@ export class CoordinatorClient {
   readonly membership: Membership
   readonly #changes: PubSub.PubSub<Change>
   readonly self: MemberId
-  readonly #ring: Ring["Service"]
+  readonly #ring: RingPorts["Service"]
   readonly #settled: ResolvedOptions
   readonly #reader: CoordinatorReader
   readonly #damages = new Pauses()
@@ -61,7 +62,7 @@ export class CoordinatorClient {
   #numbers = 0
 
   private constructor(
-    ring: Ring["Service"],
+    ring: RingPorts["Service"],
     self: MemberId,
     settled: ResolvedOptions,
     opened: {
@@ -87,7 +88,7 @@ export class CoordinatorClient {
   }
 
   static readonly open = Effect.fnUntraced(
-    function*(ring: Ring["Service"], self: MemberId, settled: ResolvedOptions, isForeign: IsForeign) {
+    function*(ring: RingPorts["Service"], self: MemberId, settled: ResolvedOptions, isForeign: IsForeign) {
       const control = yield* ring.openWriter(ringNames.control(self.slot))
       const name = ringNames.control(self.slot)
       const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
@@ -368,11 +369,11 @@ export class CoordinatorClient {
 
 /** The reader of the coordinator's ring: one at a time, in a scope that outlives the member's farewell. */
 class CoordinatorReader {
-  readonly #ring: Ring["Service"]
+  readonly #ring: RingPorts["Service"]
   readonly #scope: Scope.Scope
   #current: Scope.Closeable | undefined
 
-  constructor(ring: Ring["Service"], scope: Scope.Scope) {
+  constructor(ring: RingPorts["Service"], scope: Scope.Scope) {
     this.#ring = ring
     this.#scope = scope
   }
@@ -388,7 +389,7 @@ class CoordinatorReader {
   }))
 }
 
-const awaitCoordinator = (ring: Ring["Service"], { joinDeadlineMillis }: ResolvedOptions) => {
+const awaitCoordinator = (ring: RingPorts["Service"], { joinDeadlineMillis }: ResolvedOptions) => {
   const isWritten = Effect.map(
     ring.rings,
     (rings) => rings.some(({ name, written }) => written && name === ringNames.coordinator)

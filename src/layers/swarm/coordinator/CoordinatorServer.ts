@@ -10,9 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
-import type { FrameHeader, Ring, RingReaderPort, RingWriterPort } from "../../../services/Ring.ts"
-import { partsOf } from "../../../services/RingEnds.ts"
 import { describeMember, isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
+import type { FrameHeader, RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
+import { partsOf } from "../../ring/Fragments.ts"
 import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
 import { InvitationTable } from "../control/InvitationTable.ts"
@@ -26,7 +26,7 @@ import { Admission } from "./Admission.ts"
 import { SuspectDetector } from "./SuspectDetector.ts"
 
 export interface CoordinatorServerOptions {
-  readonly ring: Ring["Service"]
+  readonly ring: RingPorts["Service"]
   readonly mesh: Mesh
   readonly settled: ResolvedOptions
   /** The membership to begin with: a standby's own copy, or nothing. */

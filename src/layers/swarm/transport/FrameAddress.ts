@@ -1,8 +1,8 @@
 /**
  * What the frames of a swarm's rings are, and whom each is for.
  */
-import type { FrameHeader } from "../../../services/Ring.ts"
 import type { MemberId } from "../../../services/schema/Member.ts"
+import type { FrameHeader } from "../../ports/RingPorts.ts"
 
 /** Kinds of frames; below 16 they are the system's own. */
 export const frameKind = {

@@ -8,10 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import * as Scope from "effect/Scope"
-import type { OpenRingError, Ring, RingWriterPort, SendError } from "../../../services/Ring.ts"
-import { MessageWriter } from "../../../services/RingEnds.ts"
+import type { OpenRingError, SendError } from "../../../services/Ring.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { type MemberId, showMember } from "../../../services/schema/Member.ts"
+import type { RingPorts, RingWriterPort } from "../../ports/RingPorts.ts"
+import { MessageWriter } from "../../ring/RingWriter.ts"
 import { type Address, frameKind, headerOf, isFor, ringNames } from "./FrameAddress.ts"
 import { type Handle, type InTurn, RingConsumer } from "./RingConsumer.ts"
 
@@ -28,7 +29,7 @@ export interface MeshHandlers {
 
 export class Mesh {
   readonly self: MemberId
-  readonly #ring: Ring["Service"]
+  readonly #ring: RingPorts["Service"]
   readonly #handlers: MeshHandlers
   readonly #fibers: FiberMap.FiberMap<string, void, unknown>
   readonly #scope: Scope.Scope
@@ -40,7 +41,7 @@ export class Mesh {
   readonly #rings = new Map<number, number>()
 
   private constructor(
-    ring: Ring["Service"],
+    ring: RingPorts["Service"],
     self: MemberId,
     handlers: MeshHandlers,
     options: MeshOptions,
@@ -71,7 +72,7 @@ export class Mesh {
   }
 
   static readonly open = Effect.fnUntraced(
-    function*(ring: Ring["Service"], self: MemberId, handlers: MeshHandlers, options: MeshOptions) {
+    function*(ring: RingPorts["Service"], self: MemberId, handlers: MeshHandlers, options: MeshOptions) {
       const events = yield* ring.openWriter(ringNames.events(self.slot))
       const replies = yield* ring.openWriter(ringNames.replies(self.slot))
       const fibers = yield* FiberMap.make<string, void, unknown>()

@@ -5,11 +5,12 @@
  * so that a look costs the same however many fibers wait.
  */
 import * as Effect from "effect/Effect"
-import type { Waiter } from "../../../services/Lane.ts"
-import type { Ring, WaitStrategy } from "../../../services/Ring.ts"
+import type { WaitStrategy } from "../../../services/Ring.ts"
+import type { RingPorts } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
 
 /** The rings, waited for in that way. */
-export const pollingBy = (strategy: WaitStrategy, ring: Ring["Service"]): Ring["Service"] => {
+export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): RingPorts["Service"] => {
   if (strategy === "park") return ring
   const looking = new PollingWaiter(strategy === "spin")
   return {

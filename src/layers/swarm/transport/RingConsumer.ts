@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { RangeLost } from "../../../services/Barrier.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
-import type { Waiter } from "../../../services/Lane.ts"
-import type { Frame, RingReaderPort } from "../../../services/Ring.ts"
-import { Parts } from "../../../services/RingEnds.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
+import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+import { Parts } from "../../ring/Fragments.ts"
 
 /** A whole message. The payload is lent until its handler returns or first waits. */
 export interface Message extends Frame {

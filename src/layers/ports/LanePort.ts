@@ -1,34 +1,13 @@
 /**
- * The two ends of the log that a backend of layers has to provide: a session's lanes, and a reader of the index.
+ * What a backend implements under `Publisher`: a session's lanes, batch by batch.
  *
- * They are the narrow, synchronous ports under `Publisher` and `Subscriber`. Calls are made once per batch, never per
- * record, and allocate nothing on the way; whoever must wait does so with {@link Waiter.until}.
+ * Calls are made once for each batch, never for each record, and allocate nothing on the way. A caller that has to wait
+ * does so with {@link LaneWriter.waiter}.
  */
-import type * as Effect from "effect/Effect"
-import type { RegionLost } from "./CxlMemory.ts"
-import type { ReaderState } from "./Diagnostics.ts"
-import type { Frontiers } from "./schema/Frontiers.ts"
-import type { ProcessId } from "./schema/ProcessId.ts"
-import type { Server } from "./schema/Server.ts"
-import type { IndexedBatch } from "./Subscriber.ts"
-
-/** Waiting without a lost wake-up: registers, checks, and sleeps only then. */
-export interface Waiter {
-  /**
-   * Resolves with the first value of `check` that is not `undefined`. `check` runs at once and again whenever
-   * something the region's members wait for may have changed; it must be cheap and must not throw.
-   */
-  readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
-}
-
-/** The same for what a log does: it ends with the log's server, and knows who that is. */
-export interface LogWaiter extends Waiter {
-  /** Fails once the log's server is gone. Nothing rings for it: it is free to wait for while much is published. */
-  readonly untilLost: Effect.Effect<never, RegionLost>
-  /** Why nothing more will come, when the server is gone. Asks the operating system: not for each batch. */
-  readonly lost: () => RegionLost | undefined
-  readonly server: () => Server | undefined
-}
+import type { ReaderState } from "../../services/Diagnostics.ts"
+import type { Frontiers } from "../../services/schema/Frontiers.ts"
+import type { ProcessId } from "../../services/schema/ProcessId.ts"
+import type { LogWaiter } from "./Waiter.ts"
 
 /** Who keeps a lane from taking another batch. */
 export type RoomHolder =
@@ -91,23 +70,4 @@ export interface SealedBatch {
   readonly payloadBytes: number
   readonly uniformBytes: number
   readonly lengths: Uint32Array
-}
-
-/** A subscriber's reading end of one topic. */
-export interface IndexReader {
-  readonly waiter: LogWaiter
-  /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
-  readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
-  /** Why `poll` gives nothing more: what the index holds contradicts the layout. `undefined` while all is well. */
-  readonly damage: () => string | undefined
-  /** Everything below this index may be reused. Moves the cursor that gates publishers; never backwards. */
-  readonly release: (index: number) => void
-  /** Batches committed in the topic. */
-  readonly committed: () => number
-  /** Records committed in the topic. */
-  readonly committedMessages: () => number
-  /** Index of the next batch that `poll` gives. */
-  readonly next: () => number
-  /** True once the log has stopped in good order and everything committed was polled. */
-  readonly finished: () => boolean
 }

@@ -4,7 +4,7 @@
  * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
  * src/native/region/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
  */
-import type { Frame, FrameHeader } from "./Ring.ts"
+import type { Frame, FrameHeader } from "../ports/RingPorts.ts"
 
 /** Bytes of a frame's header, as src/native/region/ring_layout.h has them. */
 export const headerBytes = 32

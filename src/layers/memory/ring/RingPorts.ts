@@ -1,0 +1,142 @@
+/**
+ * The ports of rings in this heap: opening the two ends by the same rules as over shared memory.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type OpenRingError, RingUnavailable } from "../../../services/Ring.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
+import { RingPorts } from "../../ports/RingPorts.ts"
+import type { HeapProcess } from "../region/HeapProcess.ts"
+import type { HeapRegion } from "../region/HeapRegion.ts"
+import { HeapRing, HeapRingSlot } from "./HeapRing.ts"
+import { HeapRingReader } from "./RingReaderPort.ts"
+import { HeapRingWriter } from "./RingWriterPort.ts"
+
+export const makeRingPorts = (region: HeapRegion, process: HeapProcess): RingPorts["Service"] => {
+  const { cursorWaiter, waiter } = process
+  const rings = ringsIn(region)
+  const place: Place = { region, process }
+  return RingPorts.of({
+    openWriter: (name) => openWriter(place, name),
+    openReader: (name, readerName) => openReader(place, name, readerName ?? process.name),
+    openings: () => rings.reduce((openings, { generation }) => openings + generation, 0),
+    rings: Effect.sync(() => rings.map((ring) => ring.state())),
+    readers: (ring) => (rings[ring]?.readers ?? []).filter(({ counts }) => counts).map((reader) => reader.state()),
+    waiter,
+    cursorWaiter,
+    lives: () => region.lives,
+    self: { process: process.slot, generation: process.generation },
+    isAlive: (slot, generation) => region.isAlive(slot, generation)
+  })
+}
+
+/** The rings of a region, in the order in which they were first written. They are gone with it. */
+export const ringsIn = (region: HeapRegion): Array<HeapRing> => {
+  const known = ringsByRegion.get(region)
+  if (known !== undefined) return known
+  const rings: Array<HeapRing> = []
+  ringsByRegion.set(region, rings)
+  return rings
+}
+
+// --- internal ---
+
+const ringsByRegion = new WeakMap<HeapRegion, Array<HeapRing>>()
+
+const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
+
+/** A process, in its region. */
+interface Place {
+  readonly region: HeapRegion
+  readonly process: HeapProcess
+}
+
+const openWriter = (
+  place: Place,
+  name: string
+): Effect.Effect<HeapRingWriter, OpenRingError, Scope.Scope> =>
+  unlessKilled(
+    place,
+    Effect.acquireRelease(
+      Effect.map(usable(place, name, claimRing), (ring) => new HeapRingWriter(ring, place.process)),
+      (writer) => Effect.sync(() => writer.close())
+    )
+  )
+
+const openReader = (
+  place: Place,
+  name: string,
+  readerName: string
+): Effect.Effect<HeapRingReader, OpenRingError, Scope.Scope> =>
+  unlessKilled(
+    place,
+    Effect.acquireRelease(
+      Effect.map(
+        usable(place, name, () => claimReader(place, name, readerName)),
+        (slot) => new HeapRingReader(slot)
+      ),
+      (reader) => Effect.sync(() => reader.detach())
+    )
+  )
+
+type Claimed<A> = Effect.Effect<A, RingUnavailable | RegionError>
+
+// A killed process opens nothing, and gets no error either: its fibers have stopped where they were.
+const unlessKilled = <A, E, R>({ process }: Place, opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => process.isKilled ? Effect.never : opening)
+
+const usable = <A>(
+  place: Place,
+  name: string,
+  claim: (place: Place, name: string) => Claimed<A>
+): Claimed<A> =>
+  Effect.suspend(() =>
+    place.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(place, name)
+  )
+
+// A name that was written before goes on in the same ring. The ring of another name is taken over only when no fresh one
+// is left, and never while it has a reader.
+const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> => {
+  const rings = ringsIn(region)
+  const bytes = new TextEncoder().encode(name).length
+  if (bytes < 1 || bytes > nameBytesMax) {
+    return Effect.fail(invalid(region, `a ring's name has 1 to ${nameBytesMax} bytes`))
+  }
+  const known = rings.find((ring) => ring.name === name)
+  if (known?.written === true) return Effect.fail(unavailable(name, "written"))
+  const ring = known ?? freshRing(region) ?? rings.find((other) => !other.written && !other.isRead)
+  if (ring === undefined) return Effect.fail(full(region, `all ${region.geometry.rings} rings are written or read`))
+  ring.take(process, name)
+  return Effect.succeed(ring)
+}
+
+const freshRing = (region: HeapRegion): HeapRing | undefined => {
+  const rings = ringsIn(region)
+  if (rings.length >= region.geometry.rings) return undefined
+  const ring = new HeapRing(region, rings.length)
+  rings.push(ring)
+  return ring
+}
+
+const claimReader = ({ process, region }: Place, name: string, readerName: string): Claimed<HeapRingSlot> => {
+  const ring = ringsIn(region).find((other) => other.name === name)
+  if (ring === undefined) return Effect.fail(unavailable(name, "missing"))
+  const free = ring.readers.findIndex(({ isTaken }) => !isTaken)
+  const index = free < 0 ? ring.readers.length : free
+  if (index >= region.geometry.ringReaders) {
+    return Effect.fail(full(region, `all ${region.geometry.ringReaders} readers of the ring are taken`))
+  }
+  const slot = new HeapRingSlot(ring, index, process, readerName)
+  ring.readers[index] = slot
+  region.ring("cursor")
+  return Effect.succeed(slot)
+}
+
+/** As the names in a region's tables are: 32 bytes with their end. */
+const nameBytesMax = 31
+
+const invalid = ({ name }: HeapRegion, detail: string) =>
+  new RegionError({ fault: "invalid", region: name, detail, hint: "" })
+
+const full = ({ name }: HeapRegion, detail: string) =>
+  new RegionError({ fault: "full", region: name, detail, hint: "close some, or create the region with room for more" })

@@ -1,0 +1,168 @@
+/**
+ * The reading end of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so
+ * that none is broken in two.
+ */
+import { type Native, ringReaderFields, type RingReaderHandle } from "../../../native/binding.ts"
+import type { RingCursors, RingReaderState } from "../../../services/Ring.ts"
+import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+import { contradictionAt, damageAt, RingBytes } from "../../ring/FrameCodec.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+
+type Region = NativeRegion["Service"]
+
+export class NativeRingReader implements RingReaderPort {
+  readonly ring: number
+  readonly waiter: Waiter
+  readonly #region: Region
+  readonly #native: Native
+  readonly #reader: RingReaderHandle
+  readonly #bytes: RingBytes
+  readonly #evicted = new Float64Array(2)
+  #read: number
+  #delivered: number
+  #handled: number
+  #released: number
+  #baseline: number
+  #damage: string | undefined
+  #available = 0
+  #isOver = false
+
+  constructor(region: Region, reader: RingReaderHandle) {
+    const info = region.native.ringReaderInfo(reader)
+    this.ring = info.ring
+    this.waiter = region.ringWaiter
+    region.waiter.reads(info.ring)
+    this.#region = region
+    this.#native = region.native
+    this.#reader = reader
+    this.#bytes = new RingBytes(region.native.ringBuffer(region.handle, reader), info.ringBytes)
+    this.#baseline =
+      this.#read =
+      this.#delivered =
+      this.#handled =
+      this.#released =
+        info.baseline
+  }
+
+  baseline(): number {
+    return this.#baseline
+  }
+
+  generation(): number {
+    return this.#native.ringGeneration(this.#reader)
+  }
+
+  leading(): number {
+    return Math.max(0, this.#native.ringAvailable(this.#reader))
+  }
+
+  ready(): boolean {
+    if (this.#isOver) return false
+    if (this.#damage !== undefined) return true
+    this.#available = this.#native.ringAvailable(this.#reader)
+    return this.#available > this.#read || this.#available < 0
+  }
+
+  poll(max: number): ReadonlyArray<Frame> {
+    if (this.#isOver || this.#damage !== undefined) return []
+    // What `ready` has just seen is not asked for again.
+    const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
+    this.#available = 0
+    if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
+    if (available <= this.#read || this.#bytes.isDetached) return []
+    const frames: Array<Frame> = []
+    while (this.#read < available && frames.length < max) {
+      const frame = this.#bytes.frameAt(this.#read, available)
+      if (frame === undefined) {
+        this.#spoiled()
+        break
+      }
+      this.#read = frame.end
+      frames.push(frame)
+    }
+    return frames
+  }
+
+  cursors(): RingCursors {
+    return { read: this.#read, delivered: this.#delivered, handled: this.#handled, released: this.#released }
+  }
+
+  advance({ delivered, handled, read, released }: RingCursors): void {
+    if (
+      read <= this.#read && delivered <= this.#delivered && handled <= this.#handled && released <= this.#released
+      && this.#read === this.#published
+    ) return
+    this.#delivered = Math.max(this.#delivered, Math.min(delivered, this.#read))
+    this.#handled = Math.max(this.#handled, Math.min(handled, this.#delivered))
+    this.#released = Math.max(this.#released, Math.min(released, this.#read))
+    this.#published = this.#read
+    this.#native.ringAdvance(this.#reader, this.#read, this.#delivered, this.#handled, this.#released)
+  }
+
+  /** `read` as the others see it. */
+  #published = -1
+
+  evicted(): { readonly from: number; readonly to: number } | undefined {
+    if (!this.#native.ringEvicted(this.#reader, this.#evicted)) return undefined
+    return { from: this.#evicted[0] as number, to: this.#evicted[1] as number }
+  }
+
+  rejoin(): void {
+    const baseline = this.#native.ringRejoin(this.#reader)
+    if (baseline < 0) return
+    this.#baseline = baseline
+    this.#read =
+      this.#delivered =
+      this.#handled =
+      this.#released =
+        this.#baseline
+    this.#published = this.#baseline
+    this.#damage = undefined
+  }
+
+  ended(): boolean {
+    return this.#native.ringEnded(this.#reader, this.#read)
+  }
+
+  damage(): string | undefined {
+    return this.#damage
+  }
+
+  over(): boolean {
+    return this.#isOver
+  }
+
+  /** Gives the place up. Those here who wait for its messages look once more. */
+  close(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#native.closeRingReader(this.#reader)
+    this.#region.waiter.nudge(this.ring)
+    this.#region.waiter.leaves(this.ring)
+  }
+
+  // What an evicted reader finds is overwritten, not damaged.
+  #spoiled(): void {
+    if (this.evicted() === undefined) this.#damage = damageAt(this.#read)
+  }
+}
+
+/** The readers of a ring that count, with their cursors. */
+export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
+  const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
+  const active = region.native.ringReaders(region.handle, ring, fields)
+  return Array.from({ length: active }, (_, i) => {
+    const field = (f: number) => fields[i * ringReaderFields + f] as number
+    return {
+      reader: field(0),
+      process: field(1),
+      processGeneration: field(2),
+      read: field(3),
+      delivered: field(4),
+      handled: field(5),
+      released: field(6),
+      baseline: field(7)
+    }
+  })
+}

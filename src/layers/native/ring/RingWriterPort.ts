@@ -1,0 +1,97 @@
+/**
+ * The writing end of a ring in shared memory: each call is one call of the native module.
+ */
+import { type Native, type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
+import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/RingPorts.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+import { readersOf } from "./RingReaderPort.ts"
+
+type Region = NativeRegion["Service"]
+
+export class NativeRingWriter implements RingWriterPort {
+  readonly ring: number
+  readonly generation: number
+  readonly payloadBytesMax: number
+  readonly waiter: Waiter
+  readonly #region: Region
+  readonly #native: Native
+  readonly #writer: RingWriterHandle
+
+  constructor(region: Region, writer: RingWriterHandle) {
+    const info = region.native.ringWriterInfo(writer)
+    this.ring = info.ring
+    this.generation = info.generation
+    this.payloadBytesMax = info.payloadBytesMax
+    this.waiter = region.roomWaiter
+    this.#region = region
+    this.#native = region.native
+    this.#writer = writer
+  }
+
+  append(header: FrameHeader, payload: Uint8Array): number | undefined {
+    return this.#append(header, payload, false)
+  }
+
+  send(header: FrameHeader, payload: Uint8Array): number | undefined {
+    return this.#append(header, payload, true)
+  }
+
+  #append(header: FrameHeader, payload: Uint8Array, publish: boolean): number | undefined {
+    const { correlation, flags, kind, sender, senderGeneration, type } = header
+    const writer = this.#writer
+    const end = this.#native.ringAppend(
+      writer,
+      kind,
+      flags,
+      type,
+      sender,
+      senderGeneration,
+      correlation,
+      payload,
+      publish
+    )
+    if (publish && end >= 0) this.#region.waiter.nudge(this.ring)
+    return end < 0 ? undefined : end
+  }
+
+  publish(): void {
+    this.#native.ringPublish(this.#writer)
+    this.#region.waiter.nudge(this.ring)
+  }
+
+  hasRoom(payloadBytes: number): boolean {
+    return this.#native.ringHasRoom(this.#writer, payloadBytes)
+  }
+
+  published(): number {
+    return this.#native.ringPublished(this.#writer)
+  }
+
+  wantRoom(wants: boolean): void {
+    this.#native.ringWantRoom(this.#writer, wants)
+  }
+
+  slowestReader(): SlowestReader | undefined {
+    const slowest = this.#native.ringSlowestReader(this.#writer)
+    if (slowest < 0) return undefined
+    const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
+    const name = this.#native.ringReaderName(this.#region.handle, this.ring, slowest)
+    return state === undefined ? undefined : { ...state, name }
+  }
+
+  evictSlowest(): boolean {
+    return this.#native.ringEvictSlowest(this.#writer)
+  }
+
+  over(): "closed" | "superseded" | undefined {
+    const end = this.#native.ringWriterEnd(this.#writer)
+    if (end === writerEnd.none) return undefined
+    return end === writerEnd.closed ? "closed" : "superseded"
+  }
+
+  /** Rings all who wait, here too: a send that waits for room ends. */
+  close(): void {
+    this.#native.closeRingWriter(this.#writer)
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The writing end of a ring as programs use it: messages of any length, and the three policies of a full ring.
+ */
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import { millisOf } from "../../services/input/DurationInput.ts"
+import {
+  type FullPolicy,
+  MessageTooLarge,
+  RingClosed,
+  RingFull,
+  type RingWriterHandle,
+  type RingWriterOptions,
+  type SendError
+} from "../../services/Ring.ts"
+import type { FrameHeader, RingWriterPort } from "../ports/RingPorts.ts"
+import { continuedFlag, partFlag } from "./Fragments.ts"
+
+/** Kind of a frame that carries a message of a plain ring. */
+export const messageKind = 16
+
+export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions): RingWriterHandle => {
+  const writer = new MessageWriter(port, options)
+  return {
+    ring: port.ring,
+    generation: port.generation,
+    offer: (message) => writer.offer(message),
+    append: (message) => writer.append(message),
+    publish: () => writer.publish(),
+    send: (message) => writer.send(message),
+    target: () => ({ ring: port.ring, generation: port.generation, position: port.published() })
+  }
+}
+
+/** Writes messages of any length, in one frame or in parts, and waits for room as it was told to. */
+export class MessageWriter {
+  readonly #port: RingWriterPort
+  readonly #name: string
+  readonly #policy: FullPolicy
+  readonly #limitBytes: number
+  /** The largest message that goes in one frame. */
+  readonly #frameBytesMax: number
+  readonly #roomMillis: number
+  /** A message in parts has the ring to itself until its last part is written. */
+  readonly #parts = Semaphore.makeUnsafe(1)
+  /** Those who write in parts, or wait for their turn to. */
+  #inTurn = 0
+  #unpublished = false
+
+  constructor(port: RingWriterPort, options: RingWriterOptions) {
+    this.#port = port
+    this.#name = options.name
+    this.#policy = options.whenFull ?? "wait"
+    this.#limitBytes = options.messageBytesMax ?? defaultMessageBytesMax
+    this.#frameBytesMax = Math.min(this.#limitBytes, port.payloadBytesMax)
+    this.#roomMillis = millisOf("roomDeadline", options.roomDeadline ?? "30 seconds")
+  }
+
+  /** One frame, at once. False when there is no room, or when the message needs more than one. */
+  append(message: Uint8Array, header = plainHeader): boolean {
+    return this.#fits(message) && this.#append(header, message)
+  }
+
+  #fits(message: Uint8Array): boolean {
+    return this.#inTurn === 0 && message.length <= this.#frameBytesMax
+  }
+
+  offer(message: Uint8Array, header = plainHeader): boolean {
+    if (!this.#fits(message)) return false
+    if (this.#port.send(header, message) !== undefined) return this.#published()
+    if (this.append(message, header)) return this.publish()
+    // What is written and not published takes room that nobody can give back.
+    return this.#unpublished && this.#inTurn === 0 && this.publish() && this.append(message, header) && this.publish()
+  }
+
+  publish(): true {
+    this.#port.publish()
+    return this.#published()
+  }
+
+  #published(): true {
+    this.#unpublished = false
+    return true
+  }
+
+  send(message: Uint8Array, header = plainHeader): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => this.offer(message, header) ? Effect.void : this.#sendSlowly(message, header))
+  }
+
+  #sendSlowly(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
+    if (message.length > this.#limitBytes) {
+      const sizes = { messageBytes: message.length, limitBytes: this.#limitBytes }
+      return Effect.fail(new MessageTooLarge({ ring: this.#name, ...sizes }))
+    }
+    const over = this.#over()
+    if (over !== undefined) return Effect.fail(over)
+    const entered = Effect.sync(() => {
+      this.#inTurn += 1
+    })
+    const left = Effect.sync(() => {
+      this.#inTurn -= 1
+    })
+    return Effect.acquireUseRelease(
+      entered,
+      () => this.#parts.withPermits(1)(this.#sendParts(message, header)),
+      () => left
+    )
+  }
+
+  #append(header: FrameHeader, payload: Uint8Array): boolean {
+    do {
+      if (this.#port.append(header, payload) !== undefined) return this.#unpublished = true
+    } while (this.#policy === "evict" && this.#port.evictSlowest())
+    return false
+  }
+
+  // Parts are published as they are written: a message may be larger than the ring.
+  #sendParts(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
+    const partBytes = this.#port.payloadBytesMax
+    return Effect.suspend(() => {
+      this.publish()
+      let at = 0
+      return Effect.whileLoop({
+        while: () => at < message.length || at === 0,
+        body: () => {
+          const isLast = at + partBytes >= message.length
+          const flags = (isLast ? 0 : partFlag) | (at === 0 ? 0 : continuedFlag)
+          return this.#sendFrame({ ...header, flags }, message.subarray(at, at + partBytes))
+        },
+        step: () => {
+          at = Math.max(1, at + partBytes)
+        }
+      })
+    })
+  }
+
+  #sendFrame(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
+    if (this.#append(header, payload)) return Effect.sync(() => this.publish())
+    const over = this.#over()
+    if (over !== undefined) return Effect.fail(over)
+    if (this.#policy === "fail") return Effect.fail(this.#full(0))
+    return this.#sendWhenRoom(header, payload).pipe(
+      Effect.timeoutOrElse({
+        duration: this.#roomMillis,
+        orElse: () => Effect.fail(this.#full(this.#roomMillis))
+      }),
+      Effect.ensuring(Effect.sync(() => this.#port.wantRoom(false)))
+    )
+  }
+
+  // Looking for room writes nothing, so that a send that was given up at its deadline is never seen after all.
+  #sendWhenRoom(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
+    const hasRoom = () => this.#port.hasRoom(payload.length) || this.#port.over() !== undefined ? true : undefined
+    return Effect.suspend(() => {
+      this.#port.wantRoom(true)
+      return this.#port.waiter.until(hasRoom)
+    }).pipe(
+      Effect.andThen(Effect.suspend(() => {
+        const over = this.#over()
+        if (over !== undefined) return Effect.fail(over)
+        if (!this.#append(header, payload)) return this.#sendWhenRoom(header, payload)
+        this.publish()
+        return Effect.void
+      }))
+    )
+  }
+
+  // A writer that is over finds no room, and never will.
+  #over(): RingClosed | undefined {
+    const reason = this.#port.over()
+    return reason === undefined ? undefined : new RingClosed({ ring: this.#name, end: "writer", reason })
+  }
+
+  #full(waitedMillis: number): RingFull {
+    const slowest = this.#port.slowestReader()
+    const who = { process: slowest?.process ?? -1, reader: slowest?.name ?? "" }
+    return new RingFull({ ring: this.#name, waitedMillis, ...who })
+  }
+}
+
+// --- internal ---
+
+const defaultMessageBytesMax = 16 * 1024 * 1024
+
+const plainHeader: FrameHeader = {
+  kind: messageKind,
+  flags: 0,
+  type: 0,
+  sender: 0,
+  senderGeneration: 0,
+  correlation: 0
+}
