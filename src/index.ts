@@ -32,8 +32,17 @@ export {
   ReceiveTimedOut,
   type SubscribeOptions
 } from "./services/Messenger.ts"
-export { type Claim, Publisher, type PublisherHandle, type PublisherOptions } from "./services/Publisher.ts"
-export * from "./services/PublishError.ts"
+export {
+  AckTimeout,
+  Backpressure,
+  type Claim,
+  Publisher,
+  PublisherClosed,
+  type PublisherHandle,
+  type PublisherOptions,
+  type PublishError,
+  RecordTooLarge
+} from "./services/Publisher.ts"
 export {
   type FullPolicy,
   MessageTooLarge,
@@ -65,6 +74,7 @@ export {
   ShuttingDown
 } from "./services/schema/Member.ts"
 export * as Topic from "./services/schema/Topic.ts"
+export { ValueInvalid } from "./services/schema/ValueInvalid.ts"
 export { Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
 export {
   type ChildExit,
@@ -80,7 +90,6 @@ export {
   Spawner,
   SpawnFailed
 } from "./services/Spawner.ts"
-export * from "./services/SubscribeError.ts"
 export {
   defaultFrom,
   type From,

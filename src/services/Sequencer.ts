@@ -5,10 +5,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import { millisOf } from "./input/DurationInput.ts"
-import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
-import type { RegionError } from "./schema/RegionError.ts"
 
 export interface SequencerOptions {
   /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs, at most 1 s. */
@@ -73,19 +70,3 @@ export class Sequencer extends Context.Service<Sequencer, {
   readonly resume: Effect.Effect<void>
   readonly events: Stream.Stream<SequencerEvent>
 }>()("ringfence/Sequencer") {}
-
-/** A second: above it acknowledgements would take longer than most deadlines. */
-export const epochMicrosMax = 1_000_000
-
-/** The times of a sequencer, for the backends of layers. */
-export const sequencerTimes = (
-  region: string,
-  { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {
-    readonly stallAfter?: Duration.Input | undefined
-  }
-): Effect.Effect<{ readonly epochMicros: number; readonly stallMillis: number }, RegionError> =>
-  readOptions(region, () => {
-    const epochMicros = Math.round(millisOf("epochLinger", epochLinger) * 1000)
-    refuseUnless(epochMicros <= epochMicrosMax, "epochLinger", epochLinger, "at most 1 second")
-    return { epochMicros, stallMillis: millisOf("stallAfter", stallAfter) }
-  })

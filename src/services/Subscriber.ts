@@ -2,22 +2,14 @@
  * The reading side of the log: batches in the total order, lent; records in the total order, copied.
  */
 import type * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import type { IndexReader } from "../layers/ports/IndexPort.ts"
+import type * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
-import { readOptions, refuseUnless } from "./input/OptionInvalid.ts"
-import { ReadingCursor } from "./ReadingCursor.ts"
-import { RecordDecoding } from "./RecordDecoding.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
-import { LogCorrupt, type PositionTrimmed, type RecordInvalid, type SubscribeError } from "./SubscribeError.ts"
-
-export * from "./SubscribeError.ts"
 
 /** Where to begin: the oldest kept record, the next one to be committed, or a position of the topic. */
 export type From = "start" | "end" | { readonly position: number }
@@ -140,6 +132,41 @@ export interface SubscriberHandle<out A> {
   readonly committedMessages: () => number
 }
 
+/** The position asked for is no longer kept. `start` is the oldest that is. */
+export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {
+  topic: Schema.String,
+  requested: Schema.Number,
+  start: Schema.Number
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": position ${this.requested} is trimmed away (the oldest kept is ${this.start}; `
+      + `attach before it is published, or read from "start")`
+  }
+}
+
+/** A record could not be decoded with the topic's schema. The others are not affected. */
+export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
+  topic: Schema.String,
+  position: Schema.Number,
+  issue: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": the record at ${this.position} does not match the schema: ${this.issue}`
+  }
+}
+
+/** What the index or a lane holds contradicts the layout: the memory was damaged from outside. */
+export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
+  topic: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": ${this.detail}`
+  }
+}
+
+export type SubscribeError = RegionLost | LogCorrupt
+
 export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
 
 /**
@@ -172,100 +199,3 @@ export class Subscriber extends Context.Service<Subscriber, {
     return Subscriber.use((subscriber) => subscriber.open(topic, options))
   }
 }
-
-/** Refuses options that cannot be, before a reader is attached. For the backends of layers. */
-export const checkSubscriberOptions = (
-  region: string,
-  { from = defaultFrom }: SubscriberOptions = {}
-): Effect.Effect<void, RegionError> =>
-  readOptions(region, () => {
-    if (typeof from !== "object") return
-    const { position } = from
-    refuseUnless(
-      Number.isSafeInteger(position) && position >= 0,
-      "from.position",
-      position,
-      "a whole number that is not negative"
-    )
-  })
-
-/**
- * A subscriber over a reader of the index. The backend of layers that attached the reader detaches it.
- */
-export const makeSubscriber = Effect.fnUntraced(function*<A>(
-  topic: Topic<A>,
-  reader: IndexReader,
-  options?: SubscriberOptions
-): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
-  const cursor = new ReadingCursor(reader, options?.from ?? defaultFrom)
-  yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
-  const pulling = pullingFrom(topic.name, reader, cursor, options?.untilEnd === true)
-  const decoding = new RecordDecoding(topic, cursor, options?.onInvalid ?? "fail")
-  const lendAll = () => Effect.succeed(cursor.lendAll())
-  const poll = () => {
-    cursor.release()
-    return cursor.ready() ? cursor.lendAll() : none
-  }
-  return {
-    topic: topic.name,
-    pull: pulling(lendAll, Effect.succeed(none)),
-    poll,
-    batches: streamOf(pulling(() => Effect.succeed([cursor.lend()]), Cause.done())),
-    records: streamOf(pulling(decoding.nextRecord, Cause.done())),
-    recordBatches: streamOf(pulling(decoding.nextBatch, Cause.done())),
-    skip: () => {
-      cursor.release()
-      return cursor.ready() && cursor.pass(cursor.position)
-    },
-    release: () => cursor.release(),
-    lost: reader.waiter.untilLost,
-    position: () => cursor.position,
-    committedMessages: () => reader.committedMessages()
-  }
-})
-
-// --- internal ---
-
-const none: ReadonlyArray<never> = []
-
-const died = ({ waiter }: IndexReader): RegionLost | undefined => {
-  const lost = waiter.lost()
-  return lost?.reason === "died" ? lost : undefined
-}
-
-// Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
-const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
-  const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
-    if (cursor.ready()) return "ready"
-    const damage = reader.damage()
-    if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
-    if (reader.finished()) return "end"
-    // What the dead had not committed yet is no end that was reached.
-    return untilEnd ? died(reader) ?? "end" : undefined
-  }
-  const awaited = reader.waiter.until(look)
-  /** Delivers by `deliver`; where another fiber was first (`undefined`), what comes after. */
-  return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
-    const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
-      cursor.release()
-      const found = look()
-      if (found === undefined) return Effect.andThen(awaited, pull)
-      if (found === "end") return end
-      if (found !== "ready") return Effect.fail(found)
-      const delivering = deliver()
-      // Most of what is delivered is there already, and a step of the fiber less is what many records feel.
-      if (isDelivered(delivering)) return delivering
-      return Effect.flatMap(delivering, (delivered) => delivered === undefined ? pull : Effect.succeed(delivered))
-    })
-    return pull
-  }
-}
-
-const isDelivered = <B, E>(delivering: Effect.Effect<B | undefined, E>): delivering is Exit.Success<B, never> =>
-  Exit.isExit(delivering) && Exit.isSuccess(delivering) && delivering.value !== undefined
-
-// One element a pull: the stream asks for the next only when the last was consumed. Of a longer chunk a run that ends
-// does not say how much it has consumed.
-const streamOf = <B, E>(
-  pull: Effect.Effect<Arr.NonEmptyReadonlyArray<B>, E | Cause.Done>
-): Stream.Stream<B, E> => Stream.fromPull(Effect.succeed(pull))

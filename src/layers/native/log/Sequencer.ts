@@ -12,9 +12,9 @@ import {
   Sequencer,
   type SequencerEvent,
   type SequencerOptions,
-  type SequencerStatus,
-  sequencerTimes
+  type SequencerStatus
 } from "../../../services/Sequencer.ts"
+import { sequencerTimes } from "../../log/checkOptions.ts"
 import { attempt } from "../region/NativeError.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { SequencerWatch } from "./SequencerEvents.ts"

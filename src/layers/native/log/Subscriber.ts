@@ -10,14 +10,9 @@ import { isFault, type ReaderHandle } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
-import {
-  checkSubscriberOptions,
-  defaultFrom,
-  makeSubscriber,
-  PositionTrimmed,
-  Subscriber,
-  type SubscriberOptions
-} from "../../../services/Subscriber.ts"
+import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
+import { checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { beginning, NativeReader } from "./IndexPort.ts"

@@ -5,8 +5,8 @@
  * robin, and sealed when it is full or when its owner says so; its records lie one behind the other, and only when
  * their lengths differ does a table of lengths follow them.
  */
-import type { LaneWriter } from "../layers/ports/LanePort.ts"
-import { AckLedger } from "./AckLedger.ts"
+import type { LaneWriter } from "../ports/LanePort.ts"
+import { InFlightBatches } from "./InFlightBatches.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
 
@@ -16,14 +16,14 @@ const batchBytesMin = 64
 /** Lengths of the open batch are all equal so far, or `mixed`. */
 const mixed = -1
 
-export class Packer {
+export class BatchBuilder {
   /** Records accepted: in sealed batches and in the open one. */
   accepted = 0
   /** Records in sealed batches. */
   sealed = 0
   /** Sequence of the batch that is open or opens next. */
   sequence = 0
-  readonly ledger: AckLedger
+  readonly inFlight: InFlightBatches
   readonly #lanes: LaneWriter
   readonly #limitBytes: number
   readonly #onOpen: () => void
@@ -45,7 +45,7 @@ export class Packer {
     this.#onOpen = onOpen
     this.#onSeal = onSeal
     this.#lengths = new Uint32Array(this.#limitBytes >> 2)
-    this.ledger = new AckLedger(lanes.brokers)
+    this.inFlight = new InFlightBatches(lanes.brokers)
   }
 
   /** The largest record that fits into a batch of its own. */
@@ -105,7 +105,7 @@ export class Packer {
       uniformBytes,
       lengths: this.#lengths
     })
-    this.ledger.sealed(this.#broker, this.#records, this.#lanes)
+    this.inFlight.sealed(this.#broker, this.#records, this.#lanes)
     this.sealed += this.#records
     this.sequence += 1
     this.#room = undefined

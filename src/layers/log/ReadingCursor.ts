@@ -4,8 +4,8 @@
  * A batch keeps its room until its last record is delivered, so that what is left of it can still be lent; the records
  * that were delivered one by one were copied.
  */
-import type { IndexReader } from "../layers/ports/IndexPort.ts"
-import type { From, IndexedBatch, Record } from "./Subscriber.ts"
+import type { From, IndexedBatch, Record } from "../../services/Subscriber.ts"
+import type { IndexReader } from "../ports/IndexPort.ts"
 
 /** Batches polled at once: few enough that publishers are not kept waiting for a whole lane. */
 const batchesPolledMax = 16

@@ -2,11 +2,11 @@
  * Which broker carries which batch of one session: how acknowledgements are attributed to brokers without ever reading
  * a broker's own frontier.
  */
-import type { LaneWriter } from "../layers/ports/LanePort.ts"
+import type { LaneWriter } from "../ports/LanePort.ts"
 
 const initialBatches = 1024
 
-export class AckLedger {
+export class InFlightBatches {
   readonly byBroker: Array<number>
   #brokers: Uint8Array = new Uint8Array(initialBatches)
   #messages: Uint32Array = new Uint32Array(initialBatches)

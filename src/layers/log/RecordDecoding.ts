@@ -5,11 +5,10 @@ import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Codec, Topic } from "../../services/schema/Topic.ts"
+import { issueOf } from "../../services/schema/ValueInvalid.ts"
+import { type OnInvalid, type Record, RecordInvalid } from "../../services/Subscriber.ts"
 import type { ReadingCursor } from "./ReadingCursor.ts"
-import type { Codec, Topic } from "./schema/Topic.ts"
-import { issueOf } from "./schema/ValueInvalid.ts"
-import { RecordInvalid } from "./SubscribeError.ts"
-import type { OnInvalid, Record } from "./Subscriber.ts"
 
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
 

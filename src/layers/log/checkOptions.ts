@@ -1,0 +1,57 @@
+/**
+ * Checks the options of the log before anything is done with them: an impossible one is the region error `invalid`,
+ * which names the option and what it can be.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import { millisOf } from "../../services/input/DurationInput.ts"
+import { readOptions, refuseUnless } from "../../services/input/OptionInvalid.ts"
+import type { PublisherOptions } from "../../services/Publisher.ts"
+import type { RegionError } from "../../services/schema/RegionError.ts"
+import type { SequencerOptions } from "../../services/Sequencer.ts"
+import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
+
+/** Refuses options that cannot be, before a session is opened. */
+export const checkPublisherOptions = (
+  region: string,
+  options: PublisherOptions = {}
+): Effect.Effect<void, RegionError> =>
+  readOptions(region, () => {
+    for (const option of ["openDeadline", "linger", "roomDeadline", "ackDeadline", "skew"] as const) {
+      millisOf(option, options[option] ?? 0)
+    }
+    const { batchBytes = 1 } = options
+    refuseUnless(Number.isSafeInteger(batchBytes) && batchBytes >= 1, "batchBytes", batchBytes, "a number of bytes")
+  })
+
+/** Refuses options that cannot be, before a reader is attached. */
+export const checkSubscriberOptions = (
+  region: string,
+  { from = defaultFrom }: SubscriberOptions = {}
+): Effect.Effect<void, RegionError> =>
+  readOptions(region, () => {
+    if (typeof from !== "object") return
+    const { position } = from
+    refuseUnless(
+      Number.isSafeInteger(position) && position >= 0,
+      "from.position",
+      position,
+      "a whole number that is not negative"
+    )
+  })
+
+/** A second: above it acknowledgements would take longer than most deadlines. */
+export const epochMicrosMax = 1_000_000
+
+/** The times of a sequencer, in the units in which it counts them. */
+export const sequencerTimes = (
+  region: string,
+  { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {
+    readonly stallAfter?: Duration.Input | undefined
+  }
+): Effect.Effect<{ readonly epochMicros: number; readonly stallMillis: number }, RegionError> =>
+  readOptions(region, () => {
+    const epochMicros = Math.round(millisOf("epochLinger", epochLinger) * 1000)
+    refuseUnless(epochMicros <= epochMicrosMax, "epochLinger", epochLinger, "at most 1 second")
+    return { epochMicros, stallMillis: millisOf("stallAfter", stallAfter) }
+  })

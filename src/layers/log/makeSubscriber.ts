@@ -1,0 +1,102 @@
+/**
+ * Makes a subscriber over a reader of the index: pulls, streams, and what ends them.
+ */
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { RegionLost } from "../../services/CxlMemory.ts"
+import type { Topic } from "../../services/schema/Topic.ts"
+import {
+  defaultFrom,
+  LogCorrupt,
+  type SubscribeError,
+  type SubscriberHandle,
+  type SubscriberOptions
+} from "../../services/Subscriber.ts"
+import type { IndexReader } from "../ports/IndexPort.ts"
+import { ReadingCursor } from "./ReadingCursor.ts"
+import { RecordDecoding } from "./RecordDecoding.ts"
+
+/**
+ * A subscriber over a reader of the index. The backend of layers that attached the reader detaches it.
+ */
+export const makeSubscriber = Effect.fnUntraced(function*<A>(
+  topic: Topic<A>,
+  reader: IndexReader,
+  options?: SubscriberOptions
+): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
+  const cursor = new ReadingCursor(reader, options?.from ?? defaultFrom)
+  yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
+  const pulling = pullingFrom(topic.name, reader, cursor, options?.untilEnd === true)
+  const decoding = new RecordDecoding(topic, cursor, options?.onInvalid ?? "fail")
+  const lendAll = () => Effect.succeed(cursor.lendAll())
+  const poll = () => {
+    cursor.release()
+    return cursor.ready() ? cursor.lendAll() : none
+  }
+  return {
+    topic: topic.name,
+    pull: pulling(lendAll, Effect.succeed(none)),
+    poll,
+    batches: streamOf(pulling(() => Effect.succeed([cursor.lend()]), Cause.done())),
+    records: streamOf(pulling(decoding.nextRecord, Cause.done())),
+    recordBatches: streamOf(pulling(decoding.nextBatch, Cause.done())),
+    skip: () => {
+      cursor.release()
+      return cursor.ready() && cursor.pass(cursor.position)
+    },
+    release: () => cursor.release(),
+    lost: reader.waiter.untilLost,
+    position: () => cursor.position,
+    committedMessages: () => reader.committedMessages()
+  }
+})
+
+// --- internal ---
+
+const none: ReadonlyArray<never> = []
+
+const died = ({ waiter }: IndexReader): RegionLost | undefined => {
+  const lost = waiter.lost()
+  return lost?.reason === "died" ? lost : undefined
+}
+
+// Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
+const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
+  const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
+    if (cursor.ready()) return "ready"
+    const damage = reader.damage()
+    if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
+    if (reader.finished()) return "end"
+    // What the dead had not committed yet is no end that was reached.
+    return untilEnd ? died(reader) ?? "end" : undefined
+  }
+  const awaited = reader.waiter.until(look)
+  /** Delivers by `deliver`; where another fiber was first (`undefined`), what comes after. */
+  return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
+    const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
+      cursor.release()
+      const found = look()
+      if (found === undefined) return Effect.andThen(awaited, pull)
+      if (found === "end") return end
+      if (found !== "ready") return Effect.fail(found)
+      const delivering = deliver()
+      // Most of what is delivered is there already, and a step of the fiber less is what many records feel.
+      if (isDelivered(delivering)) return delivering
+      return Effect.flatMap(delivering, (delivered) => delivered === undefined ? pull : Effect.succeed(delivered))
+    })
+    return pull
+  }
+}
+
+const isDelivered = <B, E>(delivering: Effect.Effect<B | undefined, E>): delivering is Exit.Success<B, never> =>
+  Exit.isExit(delivering) && Exit.isSuccess(delivering) && delivering.value !== undefined
+
+// One element a pull: the stream asks for the next only when the last was consumed. Of a longer chunk a run that ends
+// does not say how much it has consumed.
+const streamOf = <B, E>(
+  pull: Effect.Effect<Arr.NonEmptyReadonlyArray<B>, E | Cause.Done>
+): Stream.Stream<B, E> => Stream.fromPull(Effect.succeed(pull))
