@@ -1,6 +1,6 @@
 // Keeps the direction of imports, the one door to the native module, and the one home of shared atomics.
 //
-//   bench → programs → layers → services;  layers/native → native/binding.ts;  index.ts → layers, services
+// Which room may import which is the picture under "Arrows" in docs/architecture.md: this script reads it from there.
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -19,45 +19,71 @@ const walk = (folder, wanted) => {
 
 const nameOf = (file) => relative(root, file).replaceAll("\\", "/")
 
+// --- The picture ------------------------------------------------------------------------------------------------
+
+const page = "docs/architecture.md"
+
+/** `src/layers: *, a → b, c` means: files of src/layers itself and room a are above b and c, which do not know each other. */
+const readPicture = () => {
+  const section = readFileSync(join(root, page), "utf8").split("\n## Arrows\n")[1] ?? ""
+  const picture = /```text\n([\s\S]*?)```/.exec(section)?.[1] ?? ""
+  const lines = picture.split("\n").filter((line) => line.trim() !== "")
+  if (lines.length === 0) throw new Error(`${page} has no picture under "Arrows"`)
+  return new Map(lines.map((line) => {
+    const [folder, floors] = line.split(/:\s+/)
+    if (floors === undefined) throw new Error(`${page}: no line of the picture: ${line}`)
+    const floorOf = new Map()
+    for (const [floor, rooms] of floors.split("→").entries()) {
+      for (const room of rooms.split(",")) floorOf.set(room.trim(), floor)
+    }
+    return [folder.trim() === "." ? "" : `${folder.trim()}/`, floorOf]
+  }))
+}
+
+const picture = readPicture()
+
+/** Under which name a folder of the picture has the file: its file, its folder, or `*` for a file that is not named. */
+const roomOf = (folder, floorOf, name) => {
+  const [first, ...rest] = name.slice(folder.length).split("/")
+  const room = first.replace(/\.(?:ts|h|cc)$/, "")
+  return rest.length === 0 && !floorOf.has(room) ? "*" : room
+}
+
+/** Why one file may not import another, by the innermost folder of the picture that has both. */
+const againstPicture = (from, to) => {
+  const folders = [...picture.keys()].filter((folder) => from.startsWith(folder) && to.startsWith(folder))
+  const folder = folders.toSorted((a, b) => b.length - a.length)[0]
+  const floorOf = picture.get(folder)
+  const [room, other] = [roomOf(folder, floorOf, from), roomOf(folder, floorOf, to)]
+  if (room === other) return undefined
+  const [floor, otherFloor] = [floorOf.get(room), floorOf.get(other)]
+  const unknown = floor === undefined ? room : otherFloor === undefined ? other : undefined
+  if (unknown !== undefined) return `${folder}${unknown} is not in the picture of ${page}`
+  return floor < otherFloor ? undefined : `${folder}${room} may not import ${folder}${other} (${to})`
+}
+
 // --- TypeScript --------------------------------------------------------------------------------------------------
 
 const binding = "src/native/binding.ts"
-
-/** The part of the house that a file belongs to: the folder below src, or the folder beside it. */
-const partOf = (name) => {
-  const [top, second, ...rest] = name.split("/")
-  if (top !== "src") return top
-  return rest.length === 0 ? "index" : second
-}
-
-const mayImport = {
-  index: ["layers", "services"],
-  programs: ["programs", "layers", "services"],
-  layers: ["layers", "services"],
-  services: ["services"],
-  native: ["native"],
-  test: ["test", "layers", "services", "native", "index"],
-  bench: ["bench", "programs", "layers", "services"]
-}
 
 /** What the benchmarks share with the programs; the commands themselves are no library. */
 const sharedPrograms = /^src\/programs\/(?:bench|cli|processes|measure|log-trial|barrier-trial)\//
 
 const refuse = (from, to) => {
-  const part = partOf(from)
-  const target = partOf(to)
-  if (to === binding && (part === "layers" || part === "bench")) {
-    if (/^(?:src\/layers\/native|bench\/machine)\//.test(from)) return undefined
+  if (to === binding && !/^(?:src\/(?:layers\/)?native|bench\/machine|test)\//.test(from)) {
     return `only src/layers/native and bench/machine may import ${binding}`
   }
-  if (part === "bench" && target === "programs" && !sharedPrograms.test(to)) {
+  if (from.startsWith("bench/") && to.startsWith("src/programs/") && !sharedPrograms.test(to)) {
     return `bench may import only the shared folders of programs, not ${to}`
   }
-  const allowed = mayImport[part]
-  if (allowed === undefined) return `${part} is not a known part of src: ${Object.keys(mayImport).join(", ")}`
-  if (allowed.includes(target)) return undefined
-  return `${part} may not import ${target} (${to})`
+  if (from.startsWith("test/") && /^(?:bench|src\/programs)\//.test(to)) {
+    return `a test runs programs, it may not import ${to}`
+  }
+  return againstPicture(from, to)
 }
+
+/** What each TypeScript file imports, types included. */
+const importsOf = new Map()
 
 const statement = /(?:^|[;{}])[ \t]*(?:import|export)\b[\w$*{},\s]*?\bfrom\s*["']([^"']+)["']/gm
 const bare = /^[ \t]*import\s*["']([^"']+)["']/gm
@@ -72,6 +98,8 @@ const checkTypeScript = (file) => {
   const name = nameOf(file)
   const text = withoutCommentLines(readFileSync(file, "utf8"))
   const lineAt = (index) => text.slice(0, index).split("\n").length
+  const imports = []
+  importsOf.set(name, imports)
   for (const pattern of [statement, bare, dynamic]) {
     for (const match of text.matchAll(pattern)) {
       const specifier = match[1]
@@ -81,7 +109,9 @@ const checkTypeScript = (file) => {
       }
       if (!specifier.startsWith(".")) continue
       if (!specifier.endsWith(".ts")) problems.push(`${where}: a relative import must end in .ts: ${specifier}`)
-      const reason = refuse(name, nameOf(resolve(dirname(file), specifier)))
+      const target = nameOf(resolve(dirname(file), specifier))
+      imports.push(target)
+      const reason = refuse(name, target)
       if (reason !== undefined) problems.push(`${where}: ${reason}`)
     }
   }
@@ -93,14 +123,41 @@ const checkTypeScript = (file) => {
   }
 }
 
+/** Files that import each other, the first with the way back to it. Each circle is told once. */
+const checkCircles = () => {
+  const done = new Set()
+  const visit = (name, path) => {
+    const at = path.indexOf(name)
+    if (at >= 0) problems.push(`imports go round in a circle: ${[...path.slice(at), name].join(" → ")}`)
+    if (at >= 0 || done.has(name)) return
+    for (const target of importsOf.get(name) ?? []) visit(target, [...path, name])
+    done.add(name)
+  }
+  for (const name of importsOf.keys()) visit(name, [])
+}
+
 // --- C++ ---------------------------------------------------------------------------------------------------------
 
 const publication = "src/native/region/publication.h"
 const atomics = /\b(?:std::)?atomic_ref\b|\bstd::atomic\w*|\b__atomic_\w+|\b__sync_\w+/g
 const ofOneProcess = /^std::atomic(?:_bool|_flag|_u?int\w*|_size_t)?$/
 
+const include = /^#include "([^"]+)"/gm
+
+/** Headers are named from their own folder or from src/native. Native tests may include all of them. */
+const checkIncludes = (name, text) => {
+  if (name.startsWith("src/native/test/")) return
+  for (const [, header] of text.matchAll(include)) {
+    const beside = join(dirname(name), header)
+    const target = existsSync(join(root, beside)) ? beside : `src/native/${header}`
+    const reason = againstPicture(name, target)
+    if (reason !== undefined) problems.push(`${name}: ${reason}`)
+  }
+}
+
 const checkNative = (file) => {
   const name = nameOf(file)
+  checkIncludes(name, readFileSync(file, "utf8"))
   if (name === publication) return
   const text = readFileSync(file, "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, (comment) => comment.replaceAll(/[^\n]/g, ""))
   for (const [index, line] of text.split("\n").entries()) {
@@ -118,6 +175,7 @@ const checkNative = (file) => {
 for (const folder of ["src", "test", "bench"]) {
   for (const file of walk(join(root, folder), /\.[cm]?tsx?$/)) checkTypeScript(file)
 }
+checkCircles()
 for (const file of walk(join(root, "src", "native"), /\.(?:cc|cpp|h|hpp)$/)) checkNative(file)
 
 if (problems.length > 0) {

@@ -15,7 +15,7 @@
 #include "mapping.h"
 #include "process_table.h"
 #include "publication.h"
-#include "ring/ring_memory.h"
+#include "ring_memory.h"
 #include "ring_layout.h"
 #include "status.h"
 

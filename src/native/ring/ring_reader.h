@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ring_claims.h"
-#include "ring_memory.h"
+#include "region/ring_memory.h"
 
 namespace ringfence {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ring_claims.h"
-#include "ring_memory.h"
+#include "region/ring_memory.h"
 
 namespace ringfence {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "region/mapping.h"
+#include "mapping.h"
 
 namespace ringfence {
 
