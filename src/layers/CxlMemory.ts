@@ -10,26 +10,22 @@
  * const Embedded = Log.layerEmbedded().pipe(Layer.provideMerge(Memory))
  * ```
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import { CxlMemory } from "../services/CxlMemory.ts"
+import type * as Layer from "effect/Layer"
 import { defaultGeometry, type Geometry } from "../services/schema/Geometry.ts"
 import { geometryError, RegionError } from "../services/schema/RegionError.ts"
+import { layerOf, type Provided } from "./native/region/CxlMemory.ts"
 import { fitted, freeBytesAt, geometryArray } from "./native/region/FreeSpace.ts"
 import type { FittedSizes, SizesWanted } from "./native/region/GeometryFit.ts"
 import { nativeModule } from "./native/region/NativeError.ts"
-import { attach, type AttachOptions, create, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
+import { attach, type AttachOptions, create, type CreateOptions } from "./native/region/NativeRegion.ts"
 
 export * from "../services/CxlMemory.ts"
 export { defaultGeometry, Geometry } from "../services/schema/Geometry.ts"
 export { RegionError, RegionFault } from "../services/schema/RegionError.ts"
+export type { Provided } from "./native/region/CxlMemory.ts"
 export type { FittedSizes, ShrinkableSize, SizesWanted } from "./native/region/GeometryFit.ts"
 export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
-
-/** What the layers of this module provide: the service, and the attachment under the native layers of the log. */
-export type Provided = CxlMemory | NativeRegion
 
 /** Where a region of that name lies. */
 export const regionPath = (region: string): string => `${shmFolder}/${regionPrefix}${region}`
@@ -103,13 +99,3 @@ const pathUsable = (path: string): Effect.Effect<void, RegionError> =>
     : Effect.fail(
       new RegionError({ fault: "invalid", region: path, detail: "the path is not usable", hint: "name a file" })
     )
-
-const layerOf = (
-  opening: Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope>
-): Layer.Layer<Provided, RegionError> =>
-  Layer.effectContext(
-    Effect.map(opening, (region) =>
-      Context.make(NativeRegion, region).pipe(
-        Context.add(CxlMemory, CxlMemory.of({ info: region.info, processes: region.processes, hold: region.hold }))
-      ))
-  )

@@ -264,3 +264,7 @@ export class Heap {
     return Number(this.clock.monotonicTimeNanosUnsafe() / 1000n)
   }
 }
+
+/** The session of each client slot that has or had one: open, or ended and not followed by another. */
+export const sessionsOf = (heap: Heap): ReadonlyArray<Session> =>
+  heap.sessions.filter((session) => session !== undefined)

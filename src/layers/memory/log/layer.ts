@@ -18,9 +18,12 @@ import { Subscriber } from "../../../services/Subscriber.ts"
 import { checkPublisherOptions, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
+import { layer as layerAckTracker } from "./AckTracker.ts"
+import { layer as layerBroker } from "./Broker.ts"
+import { layer as layerCxlMemory } from "./CxlMemory.ts"
+import { layer as layerDiagnostics } from "./Diagnostics.ts"
 import { HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
 import { openLanes, openReader } from "./PublisherSubscriber.ts"
-import { layerAckTracker, layerBroker, layerCxlMemory, layerDiagnostics } from "./Reports.ts"
 import { layer as layerSequencer } from "./Sequencer.ts"
 
 export type MemoryOptions = Options

@@ -1,0 +1,54 @@
+/**
+ * The state of the log of one heap: every frontier and counter, of topics, brokers and sessions.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../../services/Diagnostics.ts"
+import { acksOf } from "./AckTracker.ts"
+import { brokersOf } from "./Broker.ts"
+import { infoOf } from "./CxlMemory.ts"
+import { HeapLog } from "./HeapLog.ts"
+import { frontiersOf, readersOf } from "./LanePort.ts"
+import { type Heap, type HeapTopic, type Session, sessionsOf } from "./LogState.ts"
+
+export const layer: Layer.Layer<Diagnostics, never, HeapLog> = Layer.effect(
+  Diagnostics,
+  Effect.map(HeapLog, ({ heap }) => Diagnostics.of({ snapshot: Effect.sync(() => snapshotOf(heap)) }))
+)
+
+// --- internal ---
+
+const snapshotOf = (heap: Heap): LogSnapshot => ({
+  region: infoOf(heap),
+  epoch: 1,
+  serving: !heap.stopped,
+  topics: heap.topics.map(topicOf),
+  brokers: brokersOf(heap),
+  sessions: sessionsOf(heap).map(sessionOf)
+})
+
+const topicOf = (topic: HeapTopic): TopicState => ({
+  name: topic.name,
+  order: topic.declaration.order,
+  ack: topic.declaration.ack,
+  committedBatches: topic.committedBatches,
+  committedMessages: topic.committedMessages,
+  committedBytes: topic.committedBytes,
+  trimmedBatches: topic.trimmed,
+  trimmedMessages: topic.trimmedMessages,
+  indexEntries: topic.entries.length,
+  readers: readersOf(topic)
+})
+
+const sessionOf = (session: Session): SessionState => ({
+  sessionId: session.id,
+  topic: session.topic.name,
+  pid: process.pid,
+  state: session.state === "ended" ? "ended" : "open",
+  acks: acksOf(session),
+  held: session.held,
+  heldTotal: session.heldTotal,
+  duplicates: session.duplicates,
+  purged: session.purged,
+  lanes: session.lanes.map(frontiersOf)
+})
