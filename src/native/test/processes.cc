@@ -40,6 +40,8 @@ class Child {
     CHECK_EQUAL(pipe2(ends, O_CLOEXEC), 0);
     pid_ = fork();
     if (pid_ == 0) {
+      // Shells let what they run in their background ignore some signals, and a child inherits that.
+      for (const int signal : {SIGTERM, SIGABRT, SIGQUIT, SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
       work(ends[1]);
       for (;;) pause();
     }
