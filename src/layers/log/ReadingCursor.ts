@@ -62,6 +62,24 @@ export class ReadingCursor {
     return this.#record(this.#batch, this.#records, this.#bytes)
   }
 
+  /**
+   * The next record, copied and delivered, where its batch was copied already for one before it: then it is there, nothing
+   * is lent, and what of the batch was delivered is known without a look at it. `undefined` otherwise.
+   */
+  next(): Record<Uint8Array> | undefined {
+    if (this.#copy === undefined) return undefined
+    const batch = this.#batch
+    const record = this.#record(batch, this.#records, this.#bytes)
+    this.#bytes += record.value.length
+    this.#records += 1
+    this.#position = record.position + 1
+    if (this.#records === batch.messageCount) {
+      this.#end(batch)
+      this.release()
+    }
+    return record
+  }
+
   /** All that is left of the next record's batch, copied. Not delivered before {@link pass}. */
   peekBatch(): ReadonlyArray<Record<Uint8Array>> {
     const batch = this.#batch

@@ -32,6 +32,7 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
   yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
   const pulling = pullingFrom(topic.name, reader, cursor, options?.untilEnd === true)
   const decoding = new RecordDecoding(topic, cursor, options?.onInvalid ?? "fail")
+  const nextRecord = pulling(decoding.nextRecord, Cause.done())
   const lendAll = () => Effect.succeed(cursor.lendAll())
   const poll = () => {
     cursor.release()
@@ -42,7 +43,7 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
     pull: pulling(lendAll, Effect.succeed(none)),
     poll,
     batches: streamOf(pulling(() => Effect.succeed([cursor.lend()]), Cause.done())),
-    records: streamOf(pulling(decoding.nextRecord, Cause.done())),
+    records: streamOf(topic.codec === undefined ? oneByOne(cursor, nextRecord) : nextRecord),
     recordBatches: streamOf(pulling(decoding.nextBatch, Cause.done())),
     skip: () => {
       cursor.release()
@@ -91,6 +92,13 @@ const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, 
     return pull
   }
 }
+
+// Records of bytes, behind the first of their batch: each costs one step of the fiber, and a view of the batch's copy.
+const oneByOne = <B, E>(cursor: ReadingCursor, pull: Effect.Effect<readonly [B], E>): Effect.Effect<readonly [B], E> =>
+  Effect.suspend(() => {
+    const record = cursor.next()
+    return record === undefined ? pull : Effect.succeed([record as B])
+  })
 
 const isDelivered = <B, E>(delivering: Effect.Effect<B | undefined, E>): delivering is Exit.Success<B, never> =>
   Exit.isExit(delivering) && Exit.isSuccess(delivering) && delivering.value !== undefined
