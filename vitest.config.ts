@@ -1,14 +1,44 @@
+import { join } from "node:path"
 import { defineConfig } from "vitest/config"
+
+// The processes that tests start, hundreds of them, all load the same modules: what is compiled of them is kept, which
+// halves what a start costs.
+process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "node_modules/.cache/compiled")
+
+// What the other run is there for: see docs/testing.md
+const isLong = process.env["RINGFENCE_LONG"] !== undefined
+const exclude = [isLong ? "test/**/!(*.long|*.rounds).test.ts" : "test/**/*.long.test.ts"]
+
+const inHeap = ["test/memory/*.test.ts"]
+
+// They hold what they measure against bounds, or need all cores for what they start.
+const alone = ["test/native/allocation.test.ts", "test/bench/*.test.ts", "test/package/*.test.ts"]
 
 export default defineConfig({
   test: {
-    // `npm run test:long` runs what takes minutes, `npm test` all else
-    include: [process.env["RINGFENCE_LONG"] === undefined ? "test/**/!(*.long).test.ts" : "test/**/*.long.test.ts"],
     // forks, so that a crash in the native module takes one file down and not the run
     pool: "forks",
-    // suites start processes of their own: one file at a time keeps two cores honest
-    fileParallelism: false,
     testTimeout: 30_000,
-    hookTimeout: 30_000
+    hookTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        // One process for many files: they leave nothing behind in it.
+        test: { name: "in the heap", include: inHeap, exclude, isolate: false, maxWorkers: 2 }
+      },
+      {
+        extends: true,
+        test: {
+          name: "side by side",
+          include: ["test/**/*.test.ts"],
+          exclude: [...exclude, ...inHeap, ...alone],
+          maxWorkers: 2
+        }
+      },
+      {
+        extends: true,
+        test: { name: "alone", include: alone, exclude, fileParallelism: false, sequence: { groupOrder: 1 } }
+      }
+    ]
   }
 })

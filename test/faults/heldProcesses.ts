@@ -70,7 +70,8 @@ export const heldProcesses = Effect.fnUntraced(function*(swarm: TestSwarm, optio
           Effect.suspend(() => {
             held.signals.push(signal)
             if (signal === "SIGKILL") return Effect.asVoid(held.kill)
-            return options.stubborn === true ? Effect.void : Effect.asVoid(Effect.forkIn(held.exit(143), scope))
+            // In no scope: it is asked when that of the test closes, too, and a scope that closes begins nothing.
+            return options.stubborn === true ? Effect.void : Effect.asVoid(Effect.forkDetach(held.exit(143)))
           }),
         release: Effect.sync(() => {
           held.released = true

@@ -2,7 +2,6 @@ import { memorySwarms } from "../backends/memory/swarm.ts"
 import { rpcCallsSuite } from "../suites/rpc/calls.ts"
 import { rpcDamageSuite } from "../suites/rpc/damage.ts"
 import { rpcEndingsSuite } from "../suites/rpc/endings.ts"
-import { rpcHistoriesSuite } from "../suites/rpc/histories.ts"
 import { rpcOrderSuite } from "../suites/rpc/order.ts"
 import { rpcResultsSuite } from "../suites/rpc/results.ts"
 
@@ -11,4 +10,3 @@ rpcCallsSuite(memorySwarms)
 rpcEndingsSuite(memorySwarms)
 rpcOrderSuite(memorySwarms)
 rpcDamageSuite(memorySwarms)
-rpcHistoriesSuite(memorySwarms, 40)

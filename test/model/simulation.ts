@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import type * as Scheduler from "effect/Scheduler"
 import type { Random } from "./choices.ts"
 
@@ -29,7 +30,9 @@ export const simulate = <A, E>(
     const turns = new Turns(random)
     const clock = new SimulatedClock()
     let exit: Exit.Exit<A, E> | undefined
-    const fiber = Effect.runFork(Effect.provideService(effect, Clock.Clock, clock), { scheduler: turns })
+    // What a member logs of each death is of no use in thousands of runs, and a line costs as much as the run.
+    const quiet = effect.pipe(Effect.provide(Logger.layer([])), Effect.provideService(Clock.Clock, clock))
+    const fiber = Effect.runFork(quiet, { scheduler: turns })
     fiber.addObserver((ended) => {
       exit = ended
     })

@@ -2,7 +2,6 @@ import { native } from "../backends/native/log.ts"
 import { lapsSuite } from "../suites/log/laps.ts"
 import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
-import { readingMixesSuite } from "../suites/log/readingMixes.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
@@ -11,6 +10,5 @@ losingSuite(native)
 publishingSuite(native)
 subscribingSuite(native)
 readingOnSuite(native)
-readingMixesSuite(native)
 lapsSuite(native)
 timesSuite(native)

@@ -19,6 +19,7 @@ import {
   type SubscriberHandle
 } from "../../../src/services/Subscriber.ts"
 import type { Backend } from "../../backends/log.ts"
+import { histories } from "../../rounds.ts"
 
 const Bytes = Topic.make("numbers")
 const Numbered = Schema.Struct({ n: Schema.Int, filling: Schema.String })
@@ -245,7 +246,7 @@ const geometry = {
 }
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000_000)
-const runs = Number(process.env["RINGFENCE_RUNS"] ?? 100)
+const runs = histories(25, 100)
 
 export const readingMixesSuite = (backend: Backend): void => {
   describe(`reading in every mixture (${backend.name}, seed ${seed})`, () => {

@@ -9,12 +9,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { rmSync } from "node:fs"
 import type { Fault } from "../model/faults.ts"
+import { histories } from "../rounds.ts"
 import { type Counts, type History, playRuns, Pool, poolSize } from "./fenceMembers.ts"
 import { freshRegion } from "./harness.ts"
 import { filesOf } from "./members.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
-const runs = Number(process.env["RINGFENCE_RUNS"] ?? 100)
+const runs = histories(20, 100)
 
 /** Runs in one swarm, before another is begun. */
 const runsOfSwarm = 25
@@ -40,13 +41,13 @@ describe.skipIf(process.platform !== "linux")(`random fences over real processes
     () =>
       Effect.scoped(Effect.gen(function*() {
         const pool = yield* pooled
-        const histories: Array<History> = []
+        const played: Array<History> = []
         for (let from = 0; from < runs; from += runsOfSwarm) {
           const history = yield* inSwarm(pool, "none", seed + from, Math.min(runsOfSwarm, runs - from))
           assert.deepStrictEqual(history.violations, [], `runs from ${seed + from}`)
-          histories.push(history)
+          played.push(history)
         }
-        const total = (of: keyof Counts) => totalOf(histories, of)
+        const total = (of: keyof Counts) => totalOf(played, of)
         console.info(
           `${runs} runs: ${total("returns")} fences, ${total("checked")} messages looked for, ` +
             `${total("killed")} killed, ${total("left")} left, ${total("joined")} joined`

@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { memory } from "../backends/memory/log.ts"
 import { native } from "../backends/native/log.ts"
+import { histories } from "../rounds.ts"
 import { brokenPromise, command, geometry, history } from "../suites/log/differential.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000_000)
-const runs = Number(process.env["RINGFENCE_RUNS"] ?? 300)
+const runs = histories(60, 300)
 
 describe(`the backends side by side (seed ${seed})`, () => {
   it("agree on every random history, and each keeps the contract", async () => {

@@ -11,12 +11,15 @@ import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import { Ring, type RingReaderHandle } from "../../src/services/Ring.ts"
+import { rounds } from "../rounds.ts"
 import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
 import { type Actor, freshRegion, seeded, startActor } from "./harness.ts"
 import type { RingActorOptions } from "./ringActor.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const random = seeded(seed)
+
+const kills = rounds(3, 10)
 
 const geometry = {
   brokers: 1,
@@ -60,69 +63,77 @@ const readToTheEnd = Effect.fnUntraced(function*(reader: RingReaderHandle, first
 })
 
 describe(`rings over processes (seed ${seed})`, () => {
-  it.live("S25 a killed reader stops holding the writer up within a second, and others lose nothing, ten times", () => {
-    const region = freshRegion("ring-readers")
-    return Effect.gen(function*() {
-      const writer = yield* Ring.writer({ name: "ring" })
-      const survivor = yield* Ring.reader({ name: "ring" })
-      let seen = 0
-      const surviving = yield* Effect.forkChild(Stream.runForEach(survivor.messages, (message) =>
-        Effect.sync(() => {
-          assert.strictEqual(sequenceOf(message), seen)
-          seen += 1
-        })))
-      let sequence = 0
-      const send = Effect.suspend(() => writer.send(stamped(sequence, 100 + sequence % 500))).pipe(
-        Effect.andThen(Effect.sync(() => {
-          sequence += 1
-        })),
-        Effect.andThen(Effect.yieldNow)
+  it.live(
+    `S25 a killed reader stops holding the writer up within a second, and others lose nothing, ${kills} times`,
+    () => {
+      const region = freshRegion("ring-readers")
+      return Effect.gen(function*() {
+        const writer = yield* Ring.writer({ name: "ring" })
+        const survivor = yield* Ring.reader({ name: "ring" })
+        let seen = 0
+        const surviving = yield* Effect.forkChild(Stream.runForEach(survivor.messages, (message) =>
+          Effect.sync(() => {
+            assert.strictEqual(sequenceOf(message), seen)
+            seen += 1
+          })))
+        let sequence = 0
+        const send = Effect.suspend(() => writer.send(stamped(sequence, 100 + sequence % 500))).pipe(
+          Effect.andThen(Effect.sync(() => {
+            sequence += 1
+          })),
+          Effect.andThen(Effect.yieldNow)
+        )
+        for (let round = 0; round < kills; round += 1) {
+          const victim = yield* start("read", region, { name: `victim ${round}` })
+          yield* victim.ready
+          let enough = Infinity
+          const sending = yield* Effect.forkChild(Effect.repeat(send, { until: () => sequence >= enough }))
+          yield* victim.acknowledged(256 * (1 + random(4)))
+          victim.signal(random(2) === 0 ? "SIGKILL" : "SIGSTOP") // some of them certainly hold room when they die
+          yield* Effect.sleep(random(20))
+          victim.signal("SIGKILL")
+          yield* victim.exit
+          enough = sequence + 1000
+          yield* withinOneSecond(Fiber.join(sending))
+        }
+        yield* untilTrue(() => seen === sequence || surviving.pollUnsafe() !== undefined)
+        assert.strictEqual(seen, sequence)
+        assert.strictEqual((yield* Ring).readers(writer.ring).length, 1)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(serving(region)),
+        Effect.andThen(Effect.sync(() => assert.isFalse(existsSync(CxlMemory.regionPath(region)))))
       )
-      for (let round = 0; round < 10; round += 1) {
-        const victim = yield* start("read", region, { name: `victim ${round}` })
-        yield* victim.ready
-        let enough = Infinity
-        const sending = yield* Effect.forkChild(Effect.repeat(send, { until: () => sequence >= enough }))
-        yield* victim.acknowledged(256 * (1 + random(4)))
-        victim.signal(random(2) === 0 ? "SIGKILL" : "SIGSTOP") // some of them certainly hold room when they die
-        yield* Effect.sleep(random(20))
-        victim.signal("SIGKILL")
-        yield* victim.exit
-        enough = sequence + 1000
-        yield* withinOneSecond(Fiber.join(sending))
-      }
-      yield* untilTrue(() => seen === sequence || surviving.pollUnsafe() !== undefined)
-      assert.strictEqual(seen, sequence)
-      assert.strictEqual((yield* Ring).readers(writer.ring).length, 1)
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(serving(region)),
-      Effect.andThen(Effect.sync(() => assert.isFalse(existsSync(CxlMemory.regionPath(region)))))
-    )
-  }, 60_000)
+    },
+    60_000
+  )
 
-  it.live("S25 a killed writer's published messages are read to the last, and the next one goes on, ten times", () => {
-    const region = freshRegion("ring-writers")
-    return Effect.gen(function*() {
-      const ring = yield* Ring
-      let reader: RingReaderHandle | undefined
-      let next: number | undefined
-      for (let round = 1; round <= 10; round += 1) {
-        const writer = yield* start("write", region, { name: `writer ${round}`, first: next ?? 0 })
-        const { sessionId: generation } = yield* writer.ready
-        assert.strictEqual(generation, round)
-        reader ??= yield* Ring.reader({ name: "ring" })
-        const reading = yield* Effect.forkChild(readToTheEnd(reader, next))
-        yield* writer.acknowledged((next ?? 0) + 256 * (1 + random(20)))
-        writer.signal("SIGKILL")
-        yield* writer.exit
-        next = yield* withinOneSecond(Fiber.join(reading))
-        const [state] = yield* ring.rings
-        assert.isFalse(state?.written)
-        assert.strictEqual(reader.cursors().released, state?.position)
-      }
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
-  }, 60_000)
+  it.live(
+    `S25 a killed writer's published messages are read to the last, and the next one goes on, ${kills} times`,
+    () => {
+      const region = freshRegion("ring-writers")
+      return Effect.gen(function*() {
+        const ring = yield* Ring
+        let reader: RingReaderHandle | undefined
+        let next: number | undefined
+        for (let round = 1; round <= kills; round += 1) {
+          const writer = yield* start("write", region, { name: `writer ${round}`, first: next ?? 0 })
+          const { sessionId: generation } = yield* writer.ready
+          assert.strictEqual(generation, round)
+          reader ??= yield* Ring.reader({ name: "ring" })
+          const reading = yield* Effect.forkChild(readToTheEnd(reader, next))
+          yield* writer.acknowledged((next ?? 0) + 256 * (1 + random(20)))
+          writer.signal("SIGKILL")
+          yield* writer.exit
+          next = yield* withinOneSecond(Fiber.join(reading))
+          const [state] = yield* ring.rings
+          assert.isFalse(state?.written)
+          assert.strictEqual(reader.cursors().released, state?.position)
+        }
+      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    },
+    60_000
+  )
 
   it.live("a stopped reader holds the writer up, by name, is not dead, and reads all when it continues", () => {
     const region = freshRegion("ring-stopped")

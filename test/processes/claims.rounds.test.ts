@@ -11,11 +11,14 @@ import * as Rings from "../../src/layers/Rings.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
+import { rounds } from "../rounds.ts"
 import { type Actor, freshRegion, seeded, startActor } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const random = seeded(seed)
+
+const stops = rounds(15, 50)
 
 const geometry = {
   brokers: 1,
@@ -54,13 +57,13 @@ const openBoth = Effect.scoped(Effect.gen(function*() {
 
 describe(`claims over processes (seed ${seed})`, () => {
   it.live(
-    "fifty times a process is stopped while it claims sessions and readers, and no other is refused or held up",
+    `${stops} times a process is stopped while it claims sessions and readers, and no other is refused or held up`,
     () => {
       const region = freshRegion("claims")
       return Effect.gen(function*() {
         const actor = yield* startClaiming("sessions", region)
         yield* actor.ready
-        for (let round = 0; round < 50; round += 1) {
+        for (let round = 0; round < stops; round += 1) {
           yield* stopSomewhere(actor)
           yield* Effect.timeout(openBoth, "1 second")
           actor.signal("SIGCONT")

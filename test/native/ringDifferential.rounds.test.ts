@@ -8,11 +8,12 @@ import * as fc from "fast-check"
 import { memoryRings } from "../backends/memory/ring.ts"
 import { nativeRings } from "../backends/native/ring.ts"
 import { smallRings } from "../backends/ring.ts"
+import { histories } from "../rounds.ts"
 import { commands } from "../suites/ring/commands.ts"
 import { geometry, history } from "../suites/ring/differential.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000_000)
-const runs = Number(process.env["RINGFENCE_RUNS"] ?? 200)
+const runs = histories(40, 200)
 
 const sizes = { ...smallRings, ...geometry }
 

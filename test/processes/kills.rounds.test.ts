@@ -13,11 +13,14 @@ import { RegionLost } from "../../src/services/CxlMemory.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
+import { rounds } from "../rounds.ts"
 import { freshRegion, seeded, start } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const random = seeded(seed)
+
+const kills = rounds(5, 50)
 
 const geometry = {
   brokers: 4,
@@ -88,13 +91,13 @@ describe(`kills (seed ${seed})`, () => {
       }).pipe(Effect.scoped, Effect.provide(serving(region)))
     }))
 
-  it.live("a killed publisher ends at its committed prefix and its lanes come free, fifty times", () => {
+  it.live(`a killed publisher ends at its committed prefix and its lanes come free, ${kills} times`, () => {
     const region = freshRegion("publishers")
     return Effect.gen(function*() {
       const { checker, subscriber } = yield* following
       const survivor = yield* start("publish", region, { skewMillis: 1 })
       yield* survivor.ready
-      for (let round = 0; round < 50; round += 1) {
+      for (let round = 0; round < kills; round += 1) {
         // The region has two session slots: the survivor's, and the one that every victim takes over from the last.
         const { committed, sessionId } = yield* killPublisher(region, round % 2 === 0 ? 0 : 2)
         const before = checker.bySession.get(1) ?? 0
@@ -113,7 +116,7 @@ describe(`kills (seed ${seed})`, () => {
     }).pipe(Effect.scoped, Effect.provide(serving(region)))
   }, 180_000)
 
-  it.live("a killed subscriber stops holding publishers within a second, fifty times", () => {
+  it.live(`a killed subscriber stops holding publishers within a second, ${kills} times`, () => {
     const region = freshRegion("subscribers")
     return Effect.gen(function*() {
       const publisher = yield* Publisher.open(Stamped.topic)
@@ -122,7 +125,7 @@ describe(`kills (seed ${seed})`, () => {
         Stamped.write(record, publisher.sessionId, publisher.accepted())
         return publisher.send(record)
       })
-      for (let round = 0; round < 50; round += 1) {
+      for (let round = 0; round < kills; round += 1) {
         yield* Effect.scoped(Effect.gen(function*() {
           const name = `victim-${round}`
           const actor = yield* start("subscribe", region, { name, from: "end" })
@@ -206,7 +209,7 @@ describe(`kills (seed ${seed})`, () => {
         }).pipe(Effect.scoped, Effect.provide(client))
       }))
       return Effect.gen(function*() {
-        for (let i = 0; i < 5; i += 1) yield* round
+        for (let i = rounds(2, 5); i > 0; i -= 1) yield* round
         // What the last one left is removed by the next owner, and that one leaves nothing.
         assert.isTrue(existsSync(CxlMemory.regionPath(region)))
         yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))

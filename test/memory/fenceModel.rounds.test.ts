@@ -6,9 +6,10 @@
 import { assert, describe, it } from "vitest"
 import { type Fault, faults } from "../model/faults.ts"
 import { type FenceRun, runFences } from "../model/fenceModel.ts"
+import { histories } from "../rounds.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
-const runs = Number(process.env["RINGFENCE_RUNS"] ?? 2000)
+const runs = histories(300, 2000)
 
 /** In how many runs a planted fault has to show. The rarest takes about 40. */
 const searched = 1000

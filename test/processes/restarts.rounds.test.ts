@@ -8,10 +8,11 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import * as Regions from "../../src/layers/Regions.ts"
+import { rounds } from "../rounds.ts"
 import { type Actor, type ActorEnded, freshRegion, start, startActor } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
 
-const restarts = 20
+const restarts = rounds(4, 20)
 
 const geometry = { brokers: 2, clients: 4, topics: 1, laneBytes: 2 * 1024 * 1024, processes: 8 }
 
@@ -57,7 +58,7 @@ const oneServer = (life: number, region: string, whileServing: Effect.Effect<voi
 
 describe("restarts", () => {
   it.live(
-    "twenty servers, one after the other, under clients that attach again: never more than one region is mapped",
+    `${restarts} servers, one after the other, under clients that attach again: never more than one region is mapped`,
     () => {
       const region = freshRegion("restarts")
       const path = CxlMemory.regionPath(region)
