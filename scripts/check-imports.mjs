@@ -65,6 +65,8 @@ const againstPicture = (from, to) => {
 // --- TypeScript --------------------------------------------------------------------------------------------------
 
 const binding = "src/native/binding.ts"
+/** Loads the measuring addon, which no package brings. */
+const measuring = "bench/machine/native.ts"
 
 /** What the benchmarks share with the programs; the commands themselves are no library. */
 const sharedPrograms = /^src\/programs\/(?:bench|cli|processes|measure|log-trial|barrier-trial)\//
@@ -73,6 +75,7 @@ const refuse = (from, to) => {
   if (to === binding && !/^(?:src\/(?:layers\/)?native|bench\/machine|test)\//.test(from)) {
     return `only src/layers/native and bench/machine may import ${binding}`
   }
+  if (to === measuring && !from.startsWith("bench/machine/")) return `only bench/machine may import ${measuring}`
   if (from.startsWith("bench/") && to.startsWith("src/programs/") && !sharedPrograms.test(to)) {
     return `bench may import only the shared folders of programs, not ${to}`
   }
@@ -115,10 +118,10 @@ const checkTypeScript = (file) => {
       if (reason !== undefined) problems.push(`${where}: ${reason}`)
     }
   }
-  if (name === binding) return
+  if (name === binding || name === measuring) return
   for (const [index, line] of text.split("\n").entries()) {
     if (loader.test(line) || (name.startsWith("src/") && !name.startsWith("src/native/") && nativeFile.test(line))) {
-      problems.push(`${name}:${index + 1}: only ${binding} may load a native module`)
+      problems.push(`${name}:${index + 1}: only ${binding} and ${measuring} may load a native module`)
     }
   }
 }

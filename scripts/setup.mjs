@@ -128,9 +128,10 @@ const native = () => {
     )
   }
   const variables = [`CXX=${compiler}`, `NODE_INCLUDE=${headers}`, "WARNINGS=-Werror"]
-  step("native module", "make", ["-C", "src/native", "-j2", ...variables])
+  step("native module", "make", ["-C", "src/native", "-j2", ...variables, "all", "measuring"])
 }
-const isBuilt = process.platform !== "linux" || existsSync(at("build", "Release", "ringfence.node"))
+const isBuilt = process.platform !== "linux" ||
+  ["ringfence.node", "ringfence-measure.node"].every((name) => existsSync(at("build", "Release", name)))
 unlessFresh("native", hashOf(nativeSources, process.env.CXX ?? ""), isBuilt, native)
 
 // --- JavaScript --------------------------------------------------------------------------------------------------

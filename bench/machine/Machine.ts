@@ -4,15 +4,18 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { regionPath } from "../../src/layers/CxlMemory.ts"
-import { attemptPromise, nativeModule } from "../../src/layers/native/region/NativeError.ts"
+import { attemptPromise } from "../../src/layers/native/region/NativeError.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
+import { type CopyLimit, measuring, type RoundTrips } from "./native.ts"
 import { openPublishCost } from "./PublishCost.ts"
+
+export type { CopyLimit, RoundTrips } from "./native.ts"
 
 /** Round trip of one cache line between two threads that spin, in microseconds: tells how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
-  nativeModule,
-  (native) => attemptPromise("", () => native.measureLineRoundTrip())
+  measuring,
+  (addon) => attemptPromise("", () => addon.measureLineRoundTrip())
 )
 
 export interface CopyLimitOptions {
@@ -24,20 +27,13 @@ export interface CopyLimitOptions {
   readonly publishEveryBytes?: number | undefined
 }
 
-export interface CopyLimit {
-  readonly seconds: number
-  readonly bytes: number
-  /** True when the reader's sum is the writer's. */
-  readonly agree: boolean
-}
-
 /** One writer and one reader thread: the writer copies blocks into a ring, the reader adds up every byte of them. */
 export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, RegionError> =>
   Effect.flatMap(
-    nativeModule,
-    (native) =>
+    measuring,
+    (addon) =>
       attemptPromise("", () =>
-        native.measureCopyLimit(
+        addon.measureCopyLimit(
           options.totalBytes,
           options.ringBytes,
           options.blockBytes,
@@ -45,22 +41,17 @@ export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, R
         ))
   )
 
-export interface RoundTrips {
-  readonly p50Micros: number
-  readonly p99Micros: number
-}
-
 /** One futex each way between two threads that sleep: the least that it takes to wake and be woken. */
 export const futexRoundTrips = (trips: number): Effect.Effect<RoundTrips, RegionError> =>
-  Effect.flatMap(nativeModule, (native) => attemptPromise("", () => native.measureFutexRoundTrips(trips)))
+  Effect.flatMap(measuring, (addon) => attemptPromise("", () => addon.measureFutexRoundTrips(trips)))
 
 /** A message of 64 bytes each way through two rings, between native threads that sleep or spin. */
 export const ringRoundTrips = (
   options: { readonly trips: number; readonly asleep: boolean }
 ): Effect.Effect<RoundTrips, RegionError> =>
   Effect.flatMap(
-    nativeModule,
-    (native) => attemptPromise("", () => native.measureRingRoundTrips(options.trips, options.asleep))
+    measuring,
+    (addon) => attemptPromise("", () => addon.measureRingRoundTrips(options.trips, options.asleep))
   )
 
 /** One end of a bare round trip between two event loops that sleep: futex, waiting thread, call, and back. */
@@ -90,6 +81,6 @@ export const publishCost = (
 
 /** Adds all bytes, as 64-bit words, to the number in `sum` (two words, low first). */
 export const fold: Effect.Effect<(bytes: Uint8Array, sum: Uint32Array) => void, RegionError> = Effect.map(
-  nativeModule,
-  (native) => (bytes, sum) => native.foldInto(bytes, sum)
+  measuring,
+  (addon) => (bytes, sum) => addon.foldInto(bytes, sum)
 )

@@ -220,11 +220,6 @@ export interface NativeRingReader {
   readonly ringBytes: number
 }
 
-export interface NativeRoundTrips {
-  readonly p50Micros: number
-  readonly p99Micros: number
-}
-
 export interface NativeSnapshot {
   readonly epoch: number
   readonly topics: ReadonlyArray<NativeTopicState>
@@ -399,8 +394,6 @@ export interface Native {
   /** Reader slot, -1 when nobody holds any room. */
   ringSlowestReader(writer: RingWriterHandle): number
   ringEvictSlowest(writer: RingWriterHandle): boolean
-  /** What it takes to write so many messages of that size, each published by itself. Only for measuring. */
-  ringPublishNanos(writer: RingWriterHandle, publishes: number, messageBytes: number): number
   /** Whether it still is the ring's: see {@link writerEnd}. */
   ringWriterEnd(writer: RingWriterHandle): number
   closeRingWriter(writer: RingWriterHandle): void
@@ -425,19 +418,8 @@ export interface Native {
   ringReaderName(region: RegionHandle, ring: number, reader: number): string
   processAlive(region: RegionHandle, slot: number, generation: number): boolean
 
-  /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */
-  foldInto(bytes: Uint8Array, sum: Uint32Array): void
-  measureCopyLimit(
-    totalBytes: number,
-    ringBytes: number,
-    blockBytes: number,
-    publishEveryBytes: number
-  ): Promise<{ readonly seconds: number; readonly bytes: number; readonly agree: boolean }>
-  measureLineRoundTrip(): Promise<number>
   /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean
-  measureFutexRoundTrips(trips: number): Promise<NativeRoundTrips>
-  measureRingRoundTrips(trips: number, asleep: boolean): Promise<NativeRoundTrips>
 }
 
 export const isFault = (error: unknown): error is NativeFault =>

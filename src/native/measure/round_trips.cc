@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>  // yield
 #include <vector>
 
 #include "region/futex.h"
 #include "ring/ring_reader.h"
 #include "ring/ring_writer.h"
 #include "region/thread.h"
+#include "spin.h"
 
 namespace ringfence {
 
@@ -19,14 +19,6 @@ namespace {
 
 constexpr uint32_t messageBytes = 64;
 constexpr uint16_t messageKind = 16;
-
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
 
 // Keeps the calling thread on one of the cores it may use. Left to the scheduler two threads that wake each other lie on
 // one core in one measurement, where a wake-up costs a tenth, and on two in the next.

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "region/futex.h"
 #include "napi_support.h"
 #include "ring/ring_reader.h"
 #include "ring/ring_writer.h"
@@ -139,21 +138,6 @@ napi_value ringSlowestReader(napi_env env, napi_callback_info info) {
 napi_value ringEvictSlowest(napi_env env, napi_callback_info info) {
   auto* writer = owned<RingWriter>(Arguments(env, info), 0);
   return writer == nullptr ? nothing(env) : truth(env, writer->evictSlowest());
-}
-
-// ringPublishNanos(writer, publishes, bytes): what so many messages of that size took, each published by itself
-napi_value ringPublishNanos(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  auto* writer = owned<RingWriter>(arguments, 0);
-  if (writer == nullptr) return nothing(env);
-  const std::vector<uint8_t> payload(std::min<uint64_t>(arguments.natural(2), writer->payloadBytesMax()));
-  const Frame frame{16, 0, 0, 0, 0, 0, payload.data(), static_cast<uint32_t>(payload.size())};
-  const uint64_t started = monotonicNanos();
-  for (uint32_t left = arguments.word(1); left > 0; left -= 1) {
-    writer->append(frame);
-    writer->publish(false);
-  }
-  return count(env, monotonicNanos() - started);
 }
 
 // ringWriterEnd(writer): a WriterEnd
@@ -329,7 +313,6 @@ void registerRing(napi_env env, napi_value exports) {
   method(env, exports, "ringWantRoom", ringWantRoom);
   method(env, exports, "ringSlowestReader", ringSlowestReader);
   method(env, exports, "ringEvictSlowest", ringEvictSlowest);
-  method(env, exports, "ringPublishNanos", ringPublishNanos);
   method(env, exports, "ringWriterEnd", ringWriterEnd);
   method(env, exports, "closeRingWriter", closeRingWriter);
   method(env, exports, "openRingReader", openRingReader);

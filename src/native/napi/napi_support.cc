@@ -91,7 +91,6 @@ void method(napi_env env, napi_value exports, const char* name, napi_callback ca
 NAPI_MODULE_INIT() {
   ringfence::binding::registerRegion(env, exports);
   ringfence::binding::registerLog(env, exports);
-  ringfence::binding::registerMachine(env, exports);
   ringfence::binding::registerRing(env, exports);
   ringfence::binding::registerLifeline(env, exports);
   return exports;

@@ -142,7 +142,6 @@ void method(napi_env env, napi_value exports, const char* name, napi_callback ca
 
 void registerRegion(napi_env env, napi_value exports);
 void registerLog(napi_env env, napi_value exports);
-void registerMachine(napi_env env, napi_value exports);
 void registerRing(napi_env env, napi_value exports);
 void registerLifeline(napi_env env, napi_value exports);
 

@@ -7,7 +7,7 @@
 
 namespace ringfence {
 
-// `fault` is one of the names in services/CxlMemory.ts; null means success.
+// `fault` is one of the names in services/schema/RegionError.ts; null means success.
 struct Status {
   const char* fault = nullptr;
   std::string detail;

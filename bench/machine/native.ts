@@ -1,0 +1,52 @@
+/**
+ * The typed face of the measuring addon, which is built in this repository only, and the one file that loads it.
+ */
+import * as Effect from "effect/Effect"
+import { createRequire } from "node:module"
+import { RegionError } from "../../src/services/schema/RegionError.ts"
+
+export interface RoundTrips {
+  readonly p50Micros: number
+  readonly p99Micros: number
+}
+
+export interface CopyLimit {
+  readonly seconds: number
+  readonly bytes: number
+  /** True when the reader's sum is the writer's. */
+  readonly agree: boolean
+}
+
+/** An attachment that writes rings. */
+export interface PublishCost {
+  /** What it takes to write so many messages of that size to one of the rings, each published by itself. */
+  nanos(ring: number, publishes: number, messageBytes: number): number
+  close(): void
+}
+
+export interface Measuring {
+  /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */
+  foldInto(bytes: Uint8Array, sum: Uint32Array): void
+  measureCopyLimit(
+    totalBytes: number,
+    ringBytes: number,
+    blockBytes: number,
+    publishEveryBytes: number
+  ): Promise<CopyLimit>
+  measureLineRoundTrip(): Promise<number>
+  measureFutexRoundTrips(trips: number): Promise<RoundTrips>
+  measureRingRoundTrips(trips: number, asleep: boolean): Promise<RoundTrips>
+  readonly PublishCost: new(path: string, processName: string, rings: ReadonlyArray<string>) => PublishCost
+}
+
+/** The addon, loaded once. */
+export const measuring: Effect.Effect<Measuring, RegionError> = Effect.try({
+  try: () => createRequire(import.meta.url)("../../build/Release/ringfence-measure.node") as Measuring,
+  catch: (cause) =>
+    new RegionError({
+      fault: "unsupported",
+      region: "",
+      detail: `the measuring addon does not load: ${cause instanceof Error ? cause.message : String(cause)}`,
+      hint: "run `npm run build`"
+    })
+})

@@ -1,0 +1,134 @@
+// The measuring addon of this repository, which no package brings: the machine's limits and bare round trips for bench/.
+#include <napi.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "machine.h"
+#include "napi/fault.h"
+#include "napi/task.h"
+#include "publish_cost.h"
+#include "round_trips.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+Napi::Number number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+
+uint64_t natural(const Napi::Value& value) {
+  const int64_t whole = value.As<Napi::Number>().Int64Value();
+  return whole < 0 ? 0 : static_cast<uint64_t>(whole);
+}
+
+// foldInto(bytes, words: Uint32Array): adds the fold to the 64-bit number in two words, low first.
+void foldInto(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  auto sum = info[1].As<Napi::Uint32Array>();
+  if (sum.ElementLength() < 2) return;
+  const uint64_t before = (uint64_t{sum[1]} << 32) | sum[0];
+  const uint64_t after = before + foldBytes(bytes.Data(), bytes.ByteLength());
+  sum[0] = static_cast<uint32_t>(after);
+  sum[1] = static_cast<uint32_t>(after >> 32);
+}
+
+// measureCopyLimit(totalBytes, ringBytes, blockBytes, publishEveryBytes)
+Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
+  constexpr uint32_t chunkBytes = 64 * 1024;
+  const uint64_t total = natural(info[0]);
+  const uint64_t ring = natural(info[1]);
+  const uint32_t block = info[2].As<Napi::Number>();
+  const uint32_t publishEvery = info[3].As<Napi::Number>();
+  if (block < 8 || chunkBytes % block != 0 || ring < chunkBytes || ring % chunkBytes != 0 || publishEvery < block ||
+      publishEvery % block != 0 || chunkBytes % publishEvery != 0) {
+    return throwFault(info.Env(), Status::failed("invalid", "blocks must divide 64 KiB, and the ring be a multiple of it"));
+  }
+  auto limit = std::make_shared<CopyLimit>();
+  return Task::start(
+      info.Env(), [=] { return copyLimit(total, ring, block, publishEvery, *limit); },
+      [=](Napi::Env env) {
+        auto out = Napi::Object::New(env);
+        out.Set("seconds", number(env, limit->seconds));
+        out.Set("bytes", number(env, static_cast<double>(limit->bytes)));
+        out.Set("agree", Napi::Boolean::New(env, limit->writerFold == limit->readerFold));
+        return out;
+      });
+}
+
+Napi::Value measureLineRoundTrip(const Napi::CallbackInfo& info) {
+  auto micros = std::make_shared<double>(0);
+  return Task::start(
+      info.Env(), [=] { return lineRoundTripMicros(*micros); }, [=](Napi::Env env) { return number(env, *micros); });
+}
+
+// Resolves with { p50Micros, p99Micros } of what `measure` finds.
+Napi::Value roundTrips(Napi::Env env, std::function<Status(RoundTrips&)> measure) {
+  auto found = std::make_shared<RoundTrips>();
+  return Task::start(
+      env, [=] { return measure(*found); },
+      [=](Napi::Env at) {
+        auto out = Napi::Object::New(at);
+        out.Set("p50Micros", number(at, found->p50Micros));
+        out.Set("p99Micros", number(at, found->p99Micros));
+        return out;
+      });
+}
+
+// measureFutexRoundTrips(trips)
+Napi::Value measureFutexRoundTrips(const Napi::CallbackInfo& info) {
+  const uint32_t trips = std::max(1U, info[0].As<Napi::Number>().Uint32Value());
+  return roundTrips(info.Env(), [=](RoundTrips& found) { return futexRoundTrips(trips, found); });
+}
+
+// measureRingRoundTrips(trips, asleep)
+Napi::Value measureRingRoundTrips(const Napi::CallbackInfo& info) {
+  const uint32_t trips = std::max(1U, info[0].As<Napi::Number>().Uint32Value());
+  const bool asleep = info[1].As<Napi::Boolean>();
+  return roundTrips(info.Env(), [=](RoundTrips& found) { return ringRoundTrips(trips, asleep, found); });
+}
+
+// new PublishCost(path, processName, rings: string[])
+class PublishCostHandle : public Napi::ObjectWrap<PublishCostHandle> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "PublishCost",
+                       {InstanceMethod<&PublishCostHandle::nanos>("nanos"), InstanceMethod<&PublishCostHandle::close>("close")});
+  }
+
+  explicit PublishCostHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    const auto names = info[2].As<Napi::Array>();
+    std::vector<std::string> rings;
+    for (uint32_t i = 0; i < names.Length(); i += 1) rings.push_back(Napi::Value(names[i]).As<Napi::String>());
+    const Status status = PublishCost::open(info[0].As<Napi::String>(), info[1].As<Napi::String>(), rings, cost_);
+    if (!status.ok()) throwFault(info.Env(), status);
+  }
+
+ private:
+  // nanos(ring, publishes, messageBytes): `ring` counts in the order of their names.
+  Napi::Value nanos(const Napi::CallbackInfo& info) {
+    const uint32_t ring = info[0].As<Napi::Number>();
+    if (cost_ == nullptr || ring >= cost_->rings()) return number(info.Env(), std::nan(""));
+    const uint64_t nanos = cost_->nanos(ring, info[1].As<Napi::Number>(), natural(info[2]));
+    return number(info.Env(), static_cast<double>(nanos));
+  }
+
+  void close(const Napi::CallbackInfo&) { cost_.reset(); }
+
+  std::unique_ptr<PublishCost> cost_;
+};
+
+Napi::Object defineMeasuring(Napi::Env env, Napi::Object exports) {
+  exports.Set("foldInto", Napi::Function::New<foldInto>(env, "foldInto"));
+  exports.Set("measureCopyLimit", Napi::Function::New<measureCopyLimit>(env, "measureCopyLimit"));
+  exports.Set("measureLineRoundTrip", Napi::Function::New<measureLineRoundTrip>(env, "measureLineRoundTrip"));
+  exports.Set("measureFutexRoundTrips", Napi::Function::New<measureFutexRoundTrips>(env, "measureFutexRoundTrips"));
+  exports.Set("measureRingRoundTrips", Napi::Function::New<measureRingRoundTrips>(env, "measureRingRoundTrips"));
+  exports.Set("PublishCost", PublishCostHandle::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(ringfence_measure, defineMeasuring)
+
+}  // namespace ringfence::binding
