@@ -56,7 +56,7 @@ describe.skipIf(process.platform !== "linux")("pressure over real processes", ()
   )
 
   regionTest(
-    "B9 a member that is stopped for 5 s: nobody aborts, who sends to it waits, nothing is lost",
+    "B9 a member that is stopped for 5 s: no member aborts, its senders wait, nothing is lost",
     (region) =>
       Effect.gen(function*() {
         const members = [yield* coordinator(region, "m0"), yield* member(region, "sender")]

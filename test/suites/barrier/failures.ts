@@ -287,7 +287,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S18 departure: one shuts down early, the others' processing fence does not wait for it",
+      "S18 departure: a member shuts down early, the others' processing fence does not wait for it",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)

@@ -210,7 +210,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S20 extreme: 7 members, 4 phases, everybody fences from within the handler",
+      "S20 extreme: 7 members, 4 phases, each member fences from within its handler",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 7)

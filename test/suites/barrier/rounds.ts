@@ -67,7 +67,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S16 mode mismatch: a typed error for the one who caused it, the others go on",
+      "S16 mode mismatch: a typed error for the member that caused it, the others go on",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)
@@ -98,7 +98,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S16 reserved and empty names, and a group one is not in, are refused typed",
+      "S16 reserved and empty names, and a group without the caller, are refused with typed errors",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -215,7 +215,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "B4 a member that is stopped by interruption of one fiber stays in with the other",
+      "B4 a member of whose two fibers one is interrupted stays in the round with the other",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -246,7 +246,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "B8 a deadline names the absent, and the one who gave up does not count as arrived",
+      "B8 a deadline names the absent, and the member that gave up does not count as arrived",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 4)

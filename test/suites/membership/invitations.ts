@@ -32,7 +32,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
   describe(`invitations (${backend.name})`, () => {
     swarmTest(
       backend,
-      "S22 one comes in by an invitation, once, and the one who invited learns who it was",
+      "S22 a process comes in by an invitation, once, and its inviter learns which one it was",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -52,7 +52,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S22 wrong, cancelled and expired ones are refused, also where everybody may come in",
+      "S22 wrong, cancelled and expired invitations are refused, even where admission is open",
       (swarm) =>
         Effect.gen(function*() {
           const [host] = yield* joinAll(swarm, 1)
@@ -128,7 +128,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S22 a shutdown does not wait for those who are invited, and lets none of them in",
+      "S22 a shutdown does not wait for invited processes, and admits none of them",
       (swarm) =>
         Effect.gen(function*() {
           const host = yield* swarm.join("m0", { coordinate: true, shutdownHook: Effect.sleep(200) })

@@ -36,7 +36,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
   describe(`joining (${backend.name})`, () => {
     swarmTest(
       backend,
-      "S21 one that joins in mid-flight hears all, is heard by all, and meets them at the next barrier",
+      "S21 a member that joins in mid-flight hears all, is heard by all, and meets them at the next barrier",
       (swarm) =>
         Effect.gen(function*() {
           const [first, second] = yield* joinAll(swarm, 2)

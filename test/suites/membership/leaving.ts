@@ -200,17 +200,21 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "S18 rounds do not wait for one that is ready to shut down", (swarm) =>
-      Effect.gen(function*() {
-        const members = yield* joinAll(swarm, 3)
-        const early = yield* fork(at(members, 1).coordinator.shutdown)
-        yield* staysWaiting(backend, early)
-        const rest = [at(members, 0), at(members, 2)]
-        const results = yield* enterAll(rest, "meet", { mode: "processingFence" })
-        assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
-        yield* joined(backend, yield* fork(shutDown(rest)))
-        yield* joined(backend, early)
-      }))
+    swarmTest(
+      backend,
+      "S18 rounds do not wait for a member that is ready to shut down",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3)
+          const early = yield* fork(at(members, 1).coordinator.shutdown)
+          yield* staysWaiting(backend, early)
+          const rest = [at(members, 0), at(members, 2)]
+          const results = yield* enterAll(rest, "meet", { mode: "processingFence" })
+          assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])
+          yield* joined(backend, yield* fork(shutDown(rest)))
+          yield* joined(backend, early)
+        })
+    )
 
     swarmTest(
       backend,

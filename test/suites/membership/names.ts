@@ -142,7 +142,7 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
   describe(`keeping up (${backend.name})`, () => {
     swarmTest(
       backend,
-      "B9 a member that is stopped is suspect and not dead; it goes on as if nothing had been",
+      "B9 a member that is stopped is suspect and not dead; it goes on as if nothing had happened",
       (swarm) =>
         Effect.gen(function*() {
           const { go, over, stop } = stoppable()

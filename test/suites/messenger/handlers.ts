@@ -137,7 +137,7 @@ export const messengerHandlersSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S04 whoever is in no handler waits even for one that is closing another",
+      "S04 a fiber outside all handlers waits even for a handler that is closing another subscription",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)

@@ -243,7 +243,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "S06 a request of the largest size arrives, and one that is larger fails at its caller",
+      "S06 a request of the largest size arrives, and a larger one fails at its caller",
       (swarm) =>
         Effect.gen(function*() {
           const limitBytes = 100_000

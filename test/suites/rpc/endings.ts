@@ -96,7 +96,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
   describe(`rpc endings (${backend.name})`, () => {
     swarmTest(
       backend,
-      "S08 who is unknown, or serves nothing, is a typed error at once, for others and for oneself",
+      "S08 a call to an unknown member or service fails at once with a typed error, from others and from itself",
       (swarm) =>
         Effect.gen(function*() {
           const { caller, server } = yield* three(swarm)
