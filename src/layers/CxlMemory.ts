@@ -84,7 +84,7 @@ export const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
         fault: "invalid",
         region,
         detail: "the name is not usable",
-        hint: `1 to 64 letters, digits, ".", "_" or "-", not starting with a sign`
+        hint: `1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit`
       })
     )
 

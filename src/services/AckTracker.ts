@@ -1,5 +1,5 @@
 /**
- * What is acknowledged, per session and per broker, and what is missing where.
+ * Acknowledgements: how much of each session is committed, by the brokers that carried it, and the batch that is missing.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -20,6 +20,16 @@ export interface SessionAcks {
 
 /**
  * The acknowledgements of every session of the region, read off the sessions' own lines.
+ *
+ * @example
+ * ```ts
+ * import { AckTracker, waitingLine } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const report = AckTracker.use(({ sessions }) =>
+ *   Effect.flatMap(sessions, (all) => Effect.forEach(all, (session) => Effect.log(waitingLine(session))))
+ * )
+ * ```
  */
 export class AckTracker extends Context.Service<AckTracker, {
   readonly sessions: Effect.Effect<ReadonlyArray<SessionAcks>>

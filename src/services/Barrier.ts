@@ -1,5 +1,5 @@
 /**
- * Barriers: nobody goes on before all have arrived, and, as a fence, not before what was sent ahead has come through.
+ * Barriers: a member goes on once all members have arrived and, as a fence, once what they sent before has come through.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -41,7 +41,7 @@ export interface Satisfied extends Release {
   readonly _tag: "Satisfied"
 }
 
-/** Some did not arrive any more: they died, left, or withdrew after they had arrived. What the others sent is through. */
+/** Some members died, left or withdrew before the round was released. What all other members sent has come through. */
 export interface Degraded extends Release {
   readonly _tag: "Degraded"
   readonly departed: ReadonlyArray<MemberId>
@@ -50,14 +50,14 @@ export interface Degraded extends Release {
 
 export type BarrierResult = Satisfied | Degraded
 
-/** The deadline passed. This member does not count as arrived, and whoever is absent is named. */
+/** The deadline passed. This member does not count as arrived; the error names the members that are absent. */
 export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("BarrierTimedOut", {
   name: Schema.String,
   /** Members that had not arrived. Empty when all had, and the draining took too long. */
   absent: Schema.Array(MemberId),
   /** Targets that were not reached in time. */
   undrained: Schema.Array(DrainTarget),
-  /** True when the coordinator did not answer either, so that the others may see another outcome. */
+  /** True when the coordinator did not answer either, so that other members may see another outcome. */
   undecided: Schema.Boolean
 }) {
   override get message(): string {

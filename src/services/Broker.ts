@@ -19,6 +19,16 @@ export interface BrokerState {
 
 /**
  * The brokers this process hosts. A client may publish once every broker of the region has admitted it.
+ *
+ * @example
+ * ```ts
+ * import { Broker } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const inFlight = Broker.use(({ states }) =>
+ *   Effect.map(states, (brokers) => brokers.map(({ broker, inFlight }) => `broker ${broker}: ${inFlight} batches`))
+ * )
+ * ```
  */
 export class Broker extends Context.Service<Broker, {
   readonly brokers: number

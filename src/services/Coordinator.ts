@@ -1,8 +1,8 @@
 /**
- * Membership: who is in the swarm, under which names and in which groups, and how one joins and leaves.
+ * Membership: which members are in the swarm, under which names and in which groups, and how a member joins and leaves.
  *
- * One member coordinates. All know the same membership, which has a version, its epoch: it is counted up by each join
- * and departure, and a member is in it only when everybody is able to hear it and it everybody.
+ * One member coordinates. All members know the same membership. Its version, the epoch, is counted up by each join and
+ * departure. A member counts only when it can hear every other member, and every other member can hear it.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -19,7 +19,7 @@ import type {
   ShuttingDown
 } from "./schema/Member.ts"
 
-/** Something that changed in the membership. Everybody sees the same changes in the same order. */
+/** A change of the membership. All members see the same changes in the same order. */
 export type MemberEvent =
   | { readonly _tag: "Joined"; readonly epoch: number; readonly member: MemberInfo }
   | {
@@ -37,10 +37,10 @@ export type MemberEvent =
   /** The coordinator is dead or has left. Another one follows, or the end of the changes. */
   | { readonly _tag: "CoordinatorGone"; readonly coordinator: MemberId }
   | { readonly _tag: "CoordinatorChanged"; readonly coordinator: MemberId }
-  /** This member could not keep up and missed changes: what is known now is what the coordinator knows. */
+  /** This member was too slow and missed changes. It has the whole membership from the coordinator now. */
   | { readonly _tag: "Resynced"; readonly epoch: number }
 
-/** The name is published by somebody else, or is not one. */
+/** The name is published by another member, reserved, or empty. */
 export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused", {
   name: Schema.String,
   reason: Schema.Literals(["taken", "reserved", "empty"])
@@ -51,10 +51,10 @@ export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused"
   }
 }
 
-/** Nobody published that name within the deadline. */
+/** No member published that name within the deadline. */
 export class NameMissing extends Schema.TaggedError<NameMissing>()("NameMissing", { name: Schema.String }) {
   override get message(): string {
-    return `nobody has published the name "${this.name}"`
+    return `no member has published the name "${this.name}"`
   }
 }
 
@@ -64,7 +64,7 @@ export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused"
 }) {
   override get message(): string {
     const why = {
-      noCoordinator: "nobody coordinates this region",
+      noCoordinator: "this region has no coordinator",
       coordinated: "this region has a coordinator already",
       invitation: "the invitation is unknown, used or expired",
       shuttingDown: "the swarm is shutting down",
@@ -81,17 +81,33 @@ export class LeaveRefused extends Schema.TaggedError<LeaveRefused>()("LeaveRefus
   }
 }
 
+/**
+ * This member's view of the swarm, and what it says of itself.
+ *
+ * @example
+ * ```ts
+ * import { Coordinator } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const swarm = yield* Coordinator
+ *   yield* swarm.publish("worker")
+ *   const audit = yield* swarm.waitFor("audit", { deadline: "5 seconds" })
+ *   return audit.pid
+ * }).pipe(Effect.scoped)
+ * ```
+ */
 export class Coordinator extends Context.Service<Coordinator, {
   readonly self: MemberInfo
   /** True while this member coordinates. */
   readonly coordinates: () => boolean
   readonly members: () => ReadonlyArray<MemberInfo>
-  /** Members of a group; `all` has everybody. */
+  /** Members of a group; every member is in `all`. */
   readonly group: (group: string) => ReadonlyArray<MemberInfo>
   readonly epoch: () => number
-  /** Changes from now on. Ends when this member is none any more, or nobody coordinates. */
+  /** Changes from now on. Ends once this member has left the swarm, or the swarm has lost its coordinator for good. */
   readonly changes: Stream.Stream<MemberEvent>
-  /** Members that are alive and do not keep up: stopped, or busy beyond measure. As the coordinator sees it. */
+  /** Members that are alive and do not keep up, because they are stopped or too busy to read. As the coordinator sees it. */
   readonly suspects: () => ReadonlyArray<MemberInfo>
   /** Waits for a state of the membership, looked at again after each change. */
   readonly awaitMembers: (
@@ -111,15 +127,15 @@ export class Coordinator extends Context.Service<Coordinator, {
   readonly joinGroup: (
     group: string
   ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
-  /** Leaves alone. The others go on, and rounds do not wait for this member any more. */
+  /** Leaves alone. The other members go on, and their barriers wait for this member no longer. */
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost>
   /** Leaves together: returns when all members have called it and the coordinator's hook has run. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost>
   /**
-   * Fails when the coordinator is dead and nobody takes over, and waits until then: what a member ends with that has
-   * nothing to do but to be there. In the coordinator itself it waits for ever.
+   * Waits until the coordinator is dead and no standby takes over, and fails then: the last step of a member that only
+   * serves others. In the coordinator itself it never ends.
    */
   readonly lost: Effect.Effect<never, CoordinatorLost>
-  /** The member, or a typed error when it is none any more. */
+  /** The member, or {@link MemberGone} once it has left the swarm. */
   readonly find: (member: MemberId) => Effect.Effect<MemberInfo, MemberGone>
 }>()("ringfence/Coordinator") {}

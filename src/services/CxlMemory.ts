@@ -1,8 +1,9 @@
 /**
  * A region of shared memory: where every structure of the log lives.
  *
- * A region is created once, validated by everyone who attaches, and holds the log's lanes, its index and its frontiers.
- * Whether it lies in `/dev/shm`, in a file, in anonymous memory or only in this process's heap is the layer's choice.
+ * A region is created once, validated by each process that attaches, and holds the log's lanes, its index and its
+ * frontiers, and the rings. Whether it lies in `/dev/shm`, in a file, in anonymous memory or only in this process's heap is
+ * the layer's choice.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -28,7 +29,7 @@ export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   }
 }
 
-/** Where a region lies. */
+/** What kind of memory a region lies in. */
 export type Backing = "shm" | "file" | "anonymous" | "heap"
 
 export interface RegionInfo {
@@ -53,15 +54,25 @@ export interface AttachedProcess extends ProcessId {
 
 /**
  * The region of this program. Its layers create or attach it and release it when their scope closes.
+ *
+ * @example
+ * ```ts
+ * import { CxlMemory } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const stopped = CxlMemory.CxlMemory.use(({ info, processes }) =>
+ *   Effect.map(processes, (all) => `${info.name}: ${all.filter(({ alive }) => alive).length} processes`)
+ * ).pipe(Effect.provide(CxlMemory.layerAttach({ region: "orders" })))
+ * ```
  */
 export class CxlMemory extends Context.Service<CxlMemory, {
   readonly info: RegionInfo
-  /** Everyone attached, with what the operating system says of their life. */
+  /** All processes that are or were attached, and which of them the operating system says are alive. */
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
   /**
-   * Keeps the region in use for as long as this process is attached, also when the one that created it is gone: others
-   * can attach, and nobody takes it for a leftover. Its name goes with the last process that holds it. Fails with
-   * `missing` when the name is gone already, or is another region's by now: attach again.
+   * Keeps the region in use for as long as this process is attached, also after its creator has ended: other processes
+   * can attach, and `doctor` does not take it for a leftover. Its name goes with the last process that holds it. Fails
+   * with `missing` when the name is gone already, or names another region by now: attach again.
    */
   readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/CxlMemory") {}

@@ -54,6 +54,16 @@ export interface LogSnapshot {
 
 /**
  * The state of the whole log, read without disturbing it: any attached process may ask.
+ *
+ * @example
+ * ```ts
+ * import { Diagnostics } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const held = Diagnostics.use(({ snapshot }) =>
+ *   Effect.map(snapshot, ({ sessions }) => sessions.reduce((sum, session) => sum + session.held, 0))
+ * )
+ * ```
  */
 export class Diagnostics extends Context.Service<Diagnostics, {
   readonly snapshot: Effect.Effect<LogSnapshot>

@@ -1,5 +1,5 @@
 /**
- * Messages between members: typed by a Schema, in order per sender, to all, to one, or to whoever has a name.
+ * Messages between members: typed by a Schema, in order for each sender, to all members, to one, or to a published name.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -46,7 +46,7 @@ export const event = <A, I>(name: string, schema: Schema.Codec<A, I, never, neve
   }
 }
 
-/** Who gets a message: this member itself, all others, all, one member, or whoever has published a name. */
+/** The receivers of a message: this member, all other members, all, one member, or the member that published a name. */
 export type Reach =
   | "local"
   | "remote"
@@ -61,7 +61,7 @@ export interface Origin {
   readonly end: number
 }
 
-/** From whom messages are wanted: a member, or whoever has published a name (now or later). */
+/** The sender whose messages are wanted: a member, or the member that has published a name, now or later. */
 export type From = { readonly member: MemberId } | { readonly name: string }
 
 export interface SubscribeOptions {
@@ -98,10 +98,10 @@ export type MessageError =
   | CoordinatorLost
   | RegionLost
 
-/** What became of the messages that were read. */
+/** Outcomes of the messages that this member has read. */
 export interface MessageCounts {
   readonly delivered: number
-  /** Of a kind that nobody here has subscribed to. */
+  /** Of a kind that no handler here has subscribed to. */
   readonly unclaimed: number
   /** That did not decode. */
   readonly rejected: number

@@ -72,7 +72,7 @@ export interface PublisherHandle<in A> {
    * Waiting for it costs nothing while records are sent.
    */
   readonly lost: Effect.Effect<never, RegionLost>
-  /** The subscribers attached to the topic now. One that was killed counts until its end was noticed, within a second. */
+  /** The subscribers attached to the topic now. A killed subscriber counts until its end is noticed, within a second. */
   readonly readers: () => ReadonlyArray<ReaderState>
   /**
    * Resolves once so many subscribers are attached: what is sent afterwards is kept for each of them. Give it a deadline
@@ -100,7 +100,7 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
   }
 }
 
-/** No room was found within the deadline; `waitingOn` says who holds it. What was accepted before stays accepted. */
+/** No room was found within the deadline; `waitingOn` names the holder. What was accepted before stays accepted. */
 export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressure", {
   topic: Schema.String,
   waitedMillis: Schema.Number,

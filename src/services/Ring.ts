@@ -60,7 +60,7 @@ export class RingUnavailable extends Schema.TaggedError<RingUnavailable>()("Ring
   override get message(): string {
     const why = {
       written: "has a writer already",
-      missing: "is not written by anybody yet",
+      missing: "has no writer yet",
       noRings: "cannot be: the region was created without room for it"
     }
     return `ring "${this.ring}" ${why[this.reason]}`
@@ -88,8 +88,8 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
   reader: Schema.String
 }) {
   override get message(): string {
-    const who = this.process < 0 ? "nobody any more" : `reader "${this.reader}" in process slot ${this.process}`
-    return `ring "${this.ring}" is full for ${this.waitedMillis} ms, waiting on ${who}`
+    const holder = this.process < 0 ? "no reader" : `reader "${this.reader}" (process slot ${this.process})`
+    return `ring "${this.ring}" stayed full for ${this.waitedMillis} ms; ${holder} holds the space`
   }
 }
 
@@ -187,7 +187,7 @@ export interface RingReaderHandle {
   readonly ring: number
   /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all was read. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
-  /** `pull` without waiting. Empty, too, where `pull` would fail: that is the one that tells why. */
+  /** `pull` without waiting. Empty, too, where `pull` would fail: call `pull` to learn why. */
   readonly poll: () => ReadonlyArray<RingMessage>
   /**
    * Messages, copied, each of them whole and as it was sent. Ends when the writer is gone. Run it as often as you like,

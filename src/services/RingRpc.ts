@@ -1,7 +1,7 @@
 /**
- * Calls between members: the ways in which one can fail other than by its handler.
+ * Calls between members: how a call can fail other than by its handler, and what client and server count.
  *
- * They arrive as the cause of the library's `RpcClientError`, which every call can fail with.
+ * A failure arrives as the cause of Effect RPC's `RpcClientError`, which every call can fail with.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -33,7 +33,7 @@ export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedO
 export const RefusalReason = Schema.Literals(["unserved", "closed", "departing", "stranger"])
 export type RefusalReason = typeof RefusalReason.Type
 
-/** The member that was called does not answer this call. Only after `closed` may its handler have begun. */
+/** The callee does not answer this call. Only after `closed` may its handler have begun. */
 export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
   service: Schema.String,
   member: MemberId,
@@ -52,7 +52,7 @@ export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused"
   }
 }
 
-/** The two ends do not understand each other: they encode differently, or what lay in the ring was damaged. */
+/** Caller and callee encode differently, or the frame in the ring was damaged. */
 export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUnreadable", {
   service: Schema.String,
   member: MemberId,
@@ -60,8 +60,9 @@ export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUn
   part: Schema.Literals(["request", "answer"])
 }) {
   override get message(): string {
-    const what = this.part === "request" ? "the request did not decode at" : "what did not decode is the answer of"
-    return `${what} ${describe(this)}, for "${this.service}"`
+    return this.part === "request"
+      ? `${describe(this)} cannot decode the request for "${this.service}"`
+      : `cannot decode the answer of ${describe(this)} for "${this.service}"`
   }
 }
 
@@ -102,12 +103,20 @@ export const callErrorOf = ({ reason }: RpcClientError): CallError | undefined =
 /**
  * How long a call may take until it is answered, or until the first element of its stream has come. Overrides the
  * client's own deadline for the calls within.
+ *
+ * @example
+ * ```ts
+ * import { RingRpc } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const patiently = Effect.provideService(RingRpc.Deadline, "5 minutes")
+ * ```
  */
 export const Deadline = Context.Reference<Duration.Input | undefined>("ringfence/Deadline", {
   defaultValue: () => undefined
 })
 
-/** What became of the requests that one server read. */
+/** Outcomes of the requests that a server has read. */
 export interface ServingCounts {
   /** Given to their handlers. */
   readonly accepted: number
@@ -123,25 +132,25 @@ export interface ServingCounts {
   readonly undelivered: number
 }
 
-/** A server's view of its own work. */
+/** What a server of this member counts. */
 export class Serving extends Context.Service<Serving, {
   readonly counts: () => ServingCounts
   /** Clients that it knows: each has called and is still there. */
   readonly clients: () => number
   /** Calls whose handlers run. */
   readonly inFlight: () => number
-  /** Clients that gave calls up whose requests were not read yet. */
+  /** Clients that gave up calls before their requests were read. */
   readonly withdrawing: () => number
 }>()("ringfence/Serving") {}
 
-/** What became of the answers that one client read. */
+/** Outcomes of the answers that a client has read. */
 export interface CallingCounts {
-  /** For calls that were given up before. */
+  /** For calls that the caller had given up. */
   readonly late: number
   readonly unreadable: number
 }
 
-/** A client's view of its own work. */
+/** What a client of this member counts. */
 export class Calling extends Context.Service<Calling, {
   readonly counts: () => CallingCounts
   readonly inFlight: () => number

@@ -59,6 +59,15 @@ export type SequencerEvent =
 
 /**
  * Orders every topic of the region. Exactly one process of a region runs it.
+ *
+ * @example
+ * ```ts
+ * import { Sequencer } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ *
+ * const follow = Sequencer.use(({ events }) => Stream.runForEach(events, (event) => Effect.log(event._tag)))
+ * ```
  */
 export class Sequencer extends Context.Service<Sequencer, {
   readonly epoch: number

@@ -1,5 +1,5 @@
 /**
- * Processes that become members: started here and looked after, or invited and started by hand.
+ * Processes that become members: children that this process starts and supervises, and invited ones started by hand.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -60,7 +60,7 @@ export type ChildStatus =
   /** This life is over, and another one follows. */
   | { readonly _tag: "Recovering"; readonly exit: ChildExit }
   | { readonly _tag: "Ended"; readonly exit: ChildExit }
-  /** It goes its own way: nobody here knows of it any more. */
+  /** It was released: this process no longer follows it. */
   | { readonly _tag: "Released"; readonly pid: number }
 
 /** Exit code of a child whose owner is gone, or that was promised a lifeline and did not get one. */
@@ -87,7 +87,7 @@ export class ChildNotReady extends Schema.TaggedError<ChildNotReady>()("ChildNot
   }
 }
 
-/** Nobody comes by this invitation any more. */
+/** The invitation was cancelled or has expired: it admits no process. */
 export class InvitationVoid extends Schema.TaggedError<InvitationVoid>()("InvitationVoid", {
   reason: Schema.Literals(["cancelled", "expired"])
 }) {
@@ -96,7 +96,7 @@ export class InvitationVoid extends Schema.TaggedError<InvitationVoid>()("Invita
   }
 }
 
-/** This process was promised a lifeline, and there is none: whoever started it would not end it. */
+/** This process was promised a lifeline and has none, so that it would outlive the process that started it. */
 export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("LifelineMissing", {}) {
   override readonly [Runtime.errorExitCode] = ownerGoneCode
   override get message(): string {
@@ -106,16 +106,16 @@ export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("Life
 
 /** Admits one process, once, within its time. */
 export interface Invitation {
-  /** Whoever has it may come in: it belongs in an environment, not on a command line. */
+  /** Admits any process that has it: pass it in an environment, not on a command line that others can read. */
   readonly token: string
   /** What the process needs in its environment: the region and the token. */
   readonly environment: Readonly<Record<string, string>>
-  /** The member that came by it. */
+  /** The member that joined with it. */
   readonly joined: Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost>
   readonly cancel: Effect.Effect<void>
 }
 
-/** What one has of a child that one has started. */
+/** A child, as the process that has started it sees it. */
 export interface ChildHandle {
   readonly name: string
   readonly status: () => ChildStatus
@@ -138,6 +138,22 @@ export interface ChildHandle {
   readonly release: Effect.Effect<void>
 }
 
+/**
+ * Starts children and invites processes.
+ *
+ * @example
+ * ```ts
+ * import { Spawner } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const spawner = yield* Spawner
+ *   const worker = yield* spawner.spawn({ name: "worker", entry: "./worker.ts", recovery: {} })
+ *   const member = yield* worker.ready({ name: "worker" })
+ *   return member.pid
+ * }).pipe(Effect.scoped)
+ * ```
+ */
 export class Spawner extends Context.Service<Spawner, {
   /** Starts a child. It is ended when the scope closes, unless it was released. */
   readonly spawn: (kind: ChildSpec) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost, Scope.Scope>

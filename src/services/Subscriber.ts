@@ -34,7 +34,7 @@ export type OnInvalid =
 export interface SubscriberOptions {
   /**
    * Default {@link defaultFrom}: `"start"`, in programs and on the command line alike, because then a subscriber that
-   * comes a moment after its publisher has all that is kept. Who wants only what is new says `"end"`.
+   * comes a moment after its publisher has all that is kept. `"end"` gives only what is new.
    */
   readonly from?: From | undefined
   /** What `records` and `recordBatches` do about a record that does not match the schema. Default `"fail"`. */
@@ -88,14 +88,12 @@ export interface Record<out A> {
  *
  * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run anew as often as you like and in
  * any mixture, go on at the first record that was not delivered, in the middle of a batch, too; all records come once.
- * A record is delivered when it was handed out: by `records` one by one, by the others with all that they hand out at
- * once.
+ * A record is delivered when it was handed out: one by one by `records`, many at once by the other ways to read.
  */
 export interface SubscriberHandle<out A> {
   readonly topic: string
   /**
-   * The next batches, lent: their bytes are valid until this handle is read again in whatever way, which gives them
-   * back. Waits for at least one; an empty array only at the end under `untilEnd`, or when the log has stopped and all
+   * The next batches, lent: their bytes are valid until this handle is read again, in any way, which gives them back. Waits for at least one; an empty array only at the end under `untilEnd`, or when the log has stopped and all
    * was read. The first begins with the first record that was not delivered: it is a part of its batch where the
    * records ahead of it were, or were not asked for.
    */
@@ -115,7 +113,7 @@ export interface SubscriberHandle<out A> {
   /** The same, all records of a batch at once: for few steps of the stream. */
   readonly recordBatches: Stream.Stream<Arr.NonEmptyReadonlyArray<Record<A>>, SubscribeError | RecordInvalid>
   /**
-   * Passes over the record at `position()` without decoding it, which is how to go on behind one that failed with
+   * Passes over the record at `position()` without decoding it: the way to go on behind a record that failed with
    * {@link RecordInvalid}. `false` when no record is there yet.
    */
   readonly skip: () => boolean
@@ -144,7 +142,7 @@ export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("Posi
   }
 }
 
-/** A record could not be decoded with the topic's schema. The others are not affected. */
+/** A record does not match the topic's schema. Other records are not affected. */
 export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
   topic: Schema.String,
   position: Schema.Number,

@@ -1,5 +1,5 @@
 /**
- * Durations as options give them: read in one place, so that one that cannot be waited for is named where it was given.
+ * Reads durations as options give them, in one place: an impossible duration is refused under the name of its option.
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"

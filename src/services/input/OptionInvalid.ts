@@ -1,6 +1,6 @@
 /**
- * Options of the log, looked at before anything is done with them: one that cannot be is the region error `invalid`, and
- * says which and what it can be.
+ * Reads options of the log before anything is done with them: an impossible one is the region error `invalid`, which names
+ * the option and what it can be.
  */
 import * as Effect from "effect/Effect"
 import { RegionError } from "../schema/RegionError.ts"

@@ -1,5 +1,5 @@
 /**
- * Members of a swarm: who they are, and the ways in which one can be gone.
+ * Members of a swarm: how a member is named, and the errors about members that are gone.
  */
 import * as Schema from "effect/Schema"
 import { showPid } from "./ProcessId.ts"
@@ -13,7 +13,7 @@ export const isSame = (a: MemberId, b: MemberId): boolean => a.slot === b.slot &
 /** `3.1`: slot 3, first life. */
 export const showMember = ({ generation, slot }: MemberId): string => `${slot}.${generation}`
 
-/** What everybody knows of a member. */
+/** What all members know of a member. */
 export const MemberInfo = Schema.Struct({
   id: MemberId,
   name: Schema.String,
@@ -35,7 +35,7 @@ export const describeMember = (member: MemberInfo): string =>
 export const DepartureReason = Schema.Literals(["left", "shutdown", "died"])
 export type DepartureReason = typeof DepartureReason.Type
 
-/** The one that was spoken to is no member any more. */
+/** The member that was addressed has left the swarm, or no member has published the name. */
 export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
   member: MemberId,
   /** What was known of it, if it ever was a member as far as this one knows. */

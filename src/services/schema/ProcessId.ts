@@ -15,6 +15,6 @@ export type ProcessId = typeof ProcessId.Type
 export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
   foreignPid === true ? { pid, foreignPid } : { pid }
 
-/** As it is shown to people, who may want to send it a signal. */
+/** The process as messages show it, with the warning where `kill` would reach another process. */
 export const showPid = ({ foreignPid, pid }: ProcessId): string =>
   foreignPid === true ? `pid ${pid} of another pid namespace` : `pid ${pid}`

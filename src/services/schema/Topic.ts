@@ -88,15 +88,15 @@ export const make: {
 })
 
 /**
- * Refuses a declaration that this version cannot serve, with what to write instead: one that comes from elsewhere, such
- * as a configuration or another version's region, can hold what the types do not offer.
+ * Refuses a declaration that this version cannot serve, and says what to write instead. A declaration from a
+ * configuration or from another version's region can hold what the types do not offer.
  */
 export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
   const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))
   if (topic.name.length === 0 || topic.name.length > nameBytesMax || !namePattern.test(topic.name)) {
     return refuse(
       "the name is not usable",
-      `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", not starting with a sign`
+      `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", starting with a letter or digit`
     )
   }
   if (topic.order !== "total" && topic.order !== "session") {

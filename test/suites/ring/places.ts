@@ -86,7 +86,7 @@ export const ringPlacesSuite = (backend: RingBackend): void => {
       Effect.gen(function*() {
         const error = yield* Effect.flip(readerOf(yield* swarm.attach("reader")))
         assert.isTrue(error._tag === "RingUnavailable" && error.reason === "missing")
-        assert.strictEqual(error.message, `ring "ring" is not written by anybody yet`)
+        assert.strictEqual(error.message, `ring "ring" has no writer yet`)
       }))
 
     ringTest(backend, "in a region without rings there are none", (swarm) =>

@@ -98,7 +98,7 @@ export const ringPoliciesSuite = (backend: RingBackend): void => {
           assert.isTrue(error._tag === "RingFull" && error.waitedMillis === 50)
           assert.match(
             error.message,
-            /"ring" is full for 50 ms, waiting on reader "the (quick|slow)" in process slot \d/
+            /"ring" stayed full for 50 ms; reader "the (quick|slow)" \(process slot \d\) holds the space/
           )
           slow.poll()
           slow.poll()

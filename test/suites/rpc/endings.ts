@@ -113,7 +113,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           const { generation, slot } = server.id
           const who = ({ id, name }: TestMember) => `"${name}" (${id.slot}.${id.generation}, pid ${process.pid})`
           assert.deepStrictEqual(tags, [
-            `nobody has published the name "nobody"`,
+            `no member has published the name "nobody"`,
             `member 7.1 is gone, or never was one`,
             `member ${slot}.${generation + 1} is gone, or never was one`,
             `member ${who(server)} does not serve "rpc"`,
