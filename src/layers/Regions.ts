@@ -63,7 +63,7 @@ export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Ef
   return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
 })
 
-/** Removes a region that nobody holds: its creator is dead. Anything else is left alone. */
+/** Removes a region that no living process holds. Any other file is left alone. */
 export const removeDead = (path: string): Effect.Effect<void, RegionError> =>
   Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path)))
 

@@ -62,7 +62,7 @@ export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 
   laneBytes: 32_768,
   batchBytes: 4096,
   indexEntries: 64,
-  // Its creator's slot is nobody else's.
+  // The creator keeps a slot of its own.
   processes: members + 1,
   rings: ringsOfSwarm(members + 1) + plainRings,
   ringReaders: members + 1,
@@ -110,8 +110,8 @@ export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinErr
 }
 
 /**
- * Runs a program for as long as there is a swarm: when the coordinator is dead and nobody takes over it is interrupted,
- * whatever it waits for then, and fails with `CoordinatorLost`.
+ * Runs a program for as long as there is a swarm: when the coordinator is dead and no standby takes over, the program is
+ * interrupted, and this fails with `CoordinatorLost`.
  *
  * @example
  * ```ts
@@ -131,13 +131,13 @@ export const run = <A, E, R>(
   Coordinator.use(({ lost }) => Effect.raceFirst(program, lost))
 
 export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "incarnation"> {
-  /** Default: the one that was named in the environment. */
+  /** Default: the region that the environment names. */
   readonly region?: string | undefined
   readonly allowForeign?: boolean | undefined
 }
 
 /**
- * Joins as whoever started this process said in its environment: which swarm, under which name, by which invitation.
+ * Joins as the environment of this process says: which swarm, under which name, by which invitation.
  * Where a lifeline was promised it is held first: this process ends, with exit code 99, when its owner is gone.
  */
 export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, JoinError | LifelineMissing> =>
@@ -197,8 +197,8 @@ export const layerMemoryRegions: Layer.Layer<never> = Layer.effect(
 )
 
 /**
- * For tests: members of {@link layerMemory} with that name die, as by SIGKILL: from one moment to the next, and nothing is
- * told to anybody. Nothing that they or their finalizers do afterwards has any effect. True when there was one that lived.
+ * For tests: members of {@link layerMemory} with that name die, as by SIGKILL: from one moment to the next, and no other
+ * member is told. Nothing that they or their finalizers do afterwards has any effect. True when such a member lived.
  */
 export const killMemoryMember = (
   { name, region = "memory" }: { readonly name: string; readonly region?: string | undefined }

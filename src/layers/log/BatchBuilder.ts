@@ -61,7 +61,7 @@ export class BatchBuilder {
     return this.#closed
   }
 
-  /** The broker that was asked last, for those who wait for room. */
+  /** The broker that was asked for room last: the holder of its lane is what a full publisher waits for. */
   get broker(): number {
     return this.#broker
   }
@@ -156,7 +156,7 @@ export class BatchBuilder {
     return false
   }
 
-  // A seal that came due while the claim was open was passed over: whoever seals is told again.
+  // A seal that came due while the claim was open was passed over: report the batch as open again.
   #reopened(): void {
     if (this.#records > 0) this.#onOpen()
   }

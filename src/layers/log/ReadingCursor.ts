@@ -36,7 +36,7 @@ export class ReadingCursor {
   /** Position of the first record that is not delivered. */
   get position(): number {
     if (this.#position !== undefined) return this.#position
-    // Nothing is lent before the first batch is there, so looking for it takes nothing from anybody.
+    // Nothing is lent before the first batch is there, so that looking for it gives back nothing that is in use.
     while (!this.ready()) {
       const committed = this.#reader.committedMessages()
       if (!this.ready()) return committed

@@ -117,8 +117,7 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
   }
 }
 
-// Seals what the event-loop turn (or the linger) has left open. The batch that is looked at is the one that was opened:
-// one that was sealed by its size meanwhile is left alone.
+// Seals the batch that the event-loop turn (or the linger) has left open, unless it was sealed by its size meanwhile.
 const makeLingering = Effect.fnUntraced(function*(lingerMillis: number) {
   const clock = yield* Clock.Clock
   const opened = Latch.makeUnsafe(false)
@@ -142,7 +141,7 @@ const makeLingering = Effect.fnUntraced(function*(lingerMillis: number) {
   }
 })
 
-// One fiber a broker, so that a delay on one lets the others overtake it.
+// One fiber a broker, so that batches on other brokers overtake the delayed one.
 const skewedPublication = Effect.fnUntraced(function*(lanes: LaneWriter, skewMillis: number) {
   if (skewMillis === 0) return undefined
   const written = Array.from({ length: lanes.brokers }, () => Latch.makeUnsafe(false))
@@ -190,7 +189,7 @@ const backpressure = (session: Session<any>): Backpressure | RegionLost => {
   })
 }
 
-/** Waits until `attempt` finds room; whatever makes waiting pointless ends the wait. */
+/** Waits until `attempt` finds room. A closed publisher, an ended session and a lost server end the wait. */
 const waitForRoom = <R>(
   session: Session<any>,
   recordBytes: number,
@@ -311,7 +310,7 @@ const ackTimeout = (session: Session<any>): AckTimeout | RegionLost => {
   })
 }
 
-/** Something is published that the sequencer has not even looked at, and nothing keeps it from doing so. */
+/** The sequencer has not scanned all that is published, and neither a gap nor a reader keeps it from doing so. */
 const isUnanswered = ({ lanes }: Session<any>): boolean =>
   Array.from({ length: lanes.brokers }, (_, broker) => broker).some((broker) => {
     const { published, scanned } = lanes.frontiers(broker)

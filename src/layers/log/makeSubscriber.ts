@@ -72,7 +72,7 @@ const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, 
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
     if (reader.finished()) return "end"
-    // What the dead had not committed yet is no end that was reached.
+    // A server that died before it had committed everything is a loss, not the end of the topic.
     return untilEnd ? died(reader) ?? "end" : undefined
   }
   const awaited = reader.waiter.until(look)

@@ -1,6 +1,6 @@
 /**
- * Starting processes on this operating system. A child's lifeline is a pipe of which this process holds the one end
- * and writes only two things to it: what proves that it is the lifeline, and that the child is released.
+ * Starts processes on this operating system. A child's lifeline is a pipe whose writing end this process holds. It writes
+ * only two things to it: the proof that it is the lifeline, and the release of the child.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -33,7 +33,7 @@ export const layer: Layer.Layer<ProcessRunner> = Layer.succeed(
 /** The first descriptor behind the standard ones. */
 const lifelineDescriptor = 3
 
-/** What is said to a child that may go its own way. */
+/** Releases the child: it goes on when this process ends. */
 const releaseWord = "R"
 
 const start = (command: ChildCommand): Effect.Effect<ChildProcess, SpawnFailed> => {
@@ -66,7 +66,7 @@ const begin = ({ args, command, env, lifeline, output }: ChildCommand, proof: st
     stdio: ["ignore", output, output, ...lifeline ? ["pipe" as const] : []]
   })
   const line = lineOf(child)
-  // A child that is gone does not read: that shows in its end.
+  // Writing to a child that has ended fails. Its exit is reported elsewhere.
   line?.on("error", () => undefined)
   line?.write(proof)
   return child
@@ -78,7 +78,7 @@ const lineOf = (child: NodeChild): Writable | undefined =>
 const handleOf = (child: NodeChild, ended: Effect.Effect<ChildEnd>): ChildProcess => ({
   pid: child.pid ?? 0,
   ended,
-  // Nothing happens to one that has ended: its number may be another's by now, and Node knows.
+  // Node sends no signal to a child that has ended: its pid may be another process's by now.
   signal: (signal) => Effect.sync(() => void child.kill(signal)),
   release: Effect.sync(() => {
     lineOf(child)?.end(releaseWord)

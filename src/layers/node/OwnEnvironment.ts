@@ -1,10 +1,10 @@
 /**
- * What whoever started this process has left in its environment.
+ * Reads what the process that started this one has left in its environment.
  */
 import * as Effect from "effect/Effect"
 import { type ChildEnvironment, ofOneProcess, readEnvironment } from "../swarm/children/ChildEnvironment.ts"
 
-/** Takes it: what is for this process alone does not stay for those that it starts. */
+/** Takes it out of the environment, so that children of this process do not inherit it. */
 export const takeOwnEnvironment: Effect.Effect<ChildEnvironment> = Effect.sync(() => {
   taken ??= readEnvironment(process.env)
   for (const name of ofOneProcess) delete process.env[name]

@@ -9,7 +9,7 @@ import type { Frontiers } from "../../services/schema/Frontiers.ts"
 import type { ProcessId } from "../../services/schema/ProcessId.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
-/** Who keeps a lane from taking another batch. */
+/** What keeps a lane from taking another batch. */
 export type RoomHolder =
   | ({ readonly kind: "reader"; readonly name: string; readonly own: boolean } & ProcessId)
   | { readonly kind: "gap"; readonly broker: number; readonly batch: number }
@@ -36,7 +36,7 @@ export interface LaneWriter {
    * Afterwards the batch is written, not yet published.
    */
   readonly seal: (broker: number, batch: SealedBatch) => void
-  /** Says whether this session waits for room, so that the sequencer looks for some even when nothing else moves. */
+  /** Says whether this session waits for room, so that the sequencer makes some even when nothing else moves. */
   readonly wantRoom: (wants: boolean) => void
   /** Publishes everything written on the broker's lane, in lane order. */
   readonly publish: (broker: number) => void
@@ -47,7 +47,7 @@ export interface LaneWriter {
   /** Committed prefix of this session. */
   readonly committedBatches: () => number
   readonly committedMessages: () => number
-  /** Set once the session has ended, whoever ended it. */
+  /** Set once the session has ended, by its client or by the sequencer. */
   readonly ended: () => SessionEnd | undefined
   /** Times a lane was found full. */
   readonly fullEvents: () => number

@@ -45,9 +45,9 @@ export interface RingWriterPort {
   readonly wantRoom: (wants: boolean) => void
   /** The reader furthest behind what is published: it holds the room. None when all have released everything. */
   readonly slowestReader: () => SlowestReader | undefined
-  /** Takes that reader's room away from it. False when nobody holds any. */
+  /** Takes that reader's room away from it. False when no reader holds any. */
   readonly evictSlowest: () => boolean
-  /** Why nothing that is written here is ever seen again. A killed process is told nothing. */
+  /** Why no reader will see what is written here. Never set in a killed process. */
   readonly over: () => "closed" | "superseded" | undefined
 }
 
@@ -69,20 +69,20 @@ export interface RingReaderPort {
   /** Moves cursors forward, never back. The one place where they move. */
   readonly advance: (cursors: RingCursors) => void
   /**
-   * What was taken from it. Whoever copies lent bytes of a ring that evicts asks after the copy: until then they may be
-   * overwritten at any time.
+   * The range that an eviction took from this reader. Ask after copying lent bytes of a ring that evicts: they may have
+   * been overwritten while they were copied.
    */
   readonly evicted: () => { readonly from: number; readonly to: number } | undefined
   /**
-   * Takes part again after an eviction or damage: `baseline` is where. What was published before it is lost, too. Nothing
-   * happens once this reader has given its place up: it may be another's.
+   * Takes part again after an eviction or damage, from `baseline` on. What was published before that is lost, too. Does
+   * nothing once this reader has given its place up, which another reader may have by now.
    */
   readonly rejoin: () => void
-  /** This reader has given its place up: nothing it is asked for comes any more. A killed process is told nothing. */
+  /** This reader has given its place up: no frame comes any more. Never true in a killed process. */
   readonly over: () => boolean
-  /** The writer is gone and all it published was read. Asks the operating system: not for every turn of a loop. */
+  /** The writer is gone and all it published was read. Asks the operating system: too slow for every turn of a loop. */
   readonly ended: () => boolean
-  /** Why `poll` gives nothing more: what the ring holds is no frame. */
+  /** Why `poll` gives nothing more: the bytes at `read` are no frame. */
   readonly damage: () => string | undefined
 }
 
@@ -119,7 +119,7 @@ export class RingPorts extends Context.Service<RingPorts, {
   readonly cursorWaiter: Waiter
   /** This process in the region's process table. */
   readonly self: ProcessIdentity
-  /** Counts the times that processes came or went, as far as this one has noticed. `waiter` is rung after each. */
+  /** Counts the processes that came or went, as far as this process has noticed. `waiter` is rung after each. */
   readonly lives: () => number
   /** What the operating system says of a process, now. False once its slot has another generation. */
   readonly isAlive: (process: number, generation: number) => boolean

@@ -14,9 +14,9 @@ export interface Waiter {
   readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
 }
 
-/** The same for what a log does: it ends with the log's server, and knows who that is. */
+/** Waiting for what a log does: it ends with the log's server, and knows which process that is. */
 export interface LogWaiter extends Waiter {
-  /** Fails once the log's server is gone. Nothing rings for it: it is free to wait for while much is published. */
+  /** Fails once the log's server is gone. Publishing does not wake it: it costs nothing while much is published. */
   readonly untilLost: Effect.Effect<never, RegionLost>
   /** Why nothing more will come, when the server is gone. Asks the operating system: not for each batch. */
   readonly lost: () => RegionLost | undefined

@@ -136,7 +136,7 @@ class MessageReader {
       const delivered = deliver(messages)
       return delivered === undefined ? pull : Effect.succeed(delivered)
     })
-    // Whether the writer is gone is asked of the system: only by those who wait.
+    // Asking the system whether the writer lives is slow: only a reader that waits asks.
     const takenOrEnded = Effect.suspend(() =>
       this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.as(this.#attached, end)
     )

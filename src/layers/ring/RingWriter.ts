@@ -43,7 +43,7 @@ export class MessageWriter {
   readonly #roomMillis: number
   /** A message in parts has the ring to itself until its last part is written. */
   readonly #parts = Semaphore.makeUnsafe(1)
-  /** Those who write in parts, or wait for their turn to. */
+  /** Fibers that write a message in parts, or wait for their turn to. */
   #inTurn = 0
   #unpublished = false
 
@@ -69,7 +69,7 @@ export class MessageWriter {
     if (!this.#fits(message)) return false
     if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
-    // What is written and not published takes room that nobody can give back.
+    // Frames that are written and not published take room that no reader can give back: publish them.
     return this.#unpublished && this.#inTurn === 0 && this.publish() && this.append(message, header) && this.publish()
   }
 

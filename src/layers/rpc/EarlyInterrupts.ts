@@ -1,8 +1,8 @@
 /**
- * Requests that were withdrawn before they were read.
+ * Keeps interrupts that arrive before the request they belong to.
  *
- * Whoever withdraws has sent the request before. So it lies below what its sender has published now, or never will be
- * there: once all of that has been read the withdrawal may be forgotten.
+ * A caller sends the request first, so that it lies below what the caller has published by now, or was never sent: once
+ * the server has read that far the interrupt is forgotten.
  */
 import * as Effect from "effect/Effect"
 import type { Mesh } from "../swarm/transport/Mesh.ts"

@@ -1,5 +1,5 @@
 /**
- * The calls of one member to a service: each is known until it is answered, given up, or nobody can answer it any more.
+ * Makes the calls of one member to a service. Each is kept until it is answered or given up, or until its callee is gone.
  *
  * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
  */
@@ -32,7 +32,7 @@ import { persisting } from "./persisting.ts"
 import type { RpcCodec } from "./RpcCodec.ts"
 import { type Run, SerialRunner } from "./SerialRunner.ts"
 
-/** Whom calls go to: one member for good, or whoever has published the name at the time of each call. */
+/** The callee: one member for good, or the member that has published the name when a call is made. */
 export type Callee = { readonly member: MemberId } | { readonly name: string }
 
 type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
@@ -49,7 +49,7 @@ export interface RpcClientCallsOptions {
 }
 
 type CallId = string | number
-type Settle = (ended: Effect.Effect<void, RpcClientError>) => void
+type Complete = (ended: Effect.Effect<void, RpcClientError>) => void
 
 interface Call {
   readonly caller: Caller
@@ -59,19 +59,19 @@ interface Call {
   readonly deadlineMillis: number
   readonly untilMillis: number
   readonly answers: SerialRunner
-  /** Lets whoever called go on, once. */
-  complete: Settle
-  /** Answered for the first time: its deadline counts no more. */
+  /** Resumes the caller, once. */
+  complete: Complete
+  /** The first answer has come: the deadline no longer counts. */
   begun: boolean
 }
 
-/** One of the library's clients. */
+/** One client of Effect RPC. */
 interface Caller {
   readonly clientId: number
   readonly number: number
   readonly close: () => void
   readonly calls: Map<CallId, Call>
-  /** Whom it has called, by slot. */
+  /** The members it has called, by slot. */
   readonly called: Map<number, MemberId>
 }
 
@@ -125,7 +125,7 @@ export class RpcClientCalls {
     }
   }
 
-  /** The client is no more: its calls are given up, and whoever serves it is told. */
+  /** The client is closed: its calls fail, and each member that serves it is told. */
   closeCaller(clientId: number): void {
     const caller = this.#callers.get(clientId)
     if (caller === undefined) return
@@ -135,7 +135,7 @@ export class RpcClientCalls {
     for (const member of caller.called.values()) this.#tell(member, caller.number, { _tag: "Eof" })
   }
 
-  /** Watches over whoever is called, until the scope closes: then all calls are given up. */
+  /** Fails the calls to members that depart, until the scope closes: then all calls fail. */
   readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => {
       const stops = [this.#core.link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
@@ -152,7 +152,7 @@ export class RpcClientCalls {
 
   // --- calling ---
 
-  // One step: nobody is interrupted between the call and the wait for its end.
+  // One step, so that no interruption comes between the call and the wait for its end: the call would stay for good.
   #request(
     clientId: number,
     request: RequestEncoded,
@@ -178,13 +178,13 @@ export class RpcClientCalls {
     if (this.#isClosed) return new ClientClosed({ service: this.#service })
     if (over) return new ShuttingDown()
     if (link.state === "over") return link.lossBy("died")
-    // What was known to whoever told this member of the callee is known here, too.
+    // Apply pending notices first: a callee that another member has told of must be known here, too.
     link.catchUp()
     if ("name" in to) return link.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
     return link.membership.find(to.member) ?? link.membership.lossOf(to.member)
   }
 
-  // It must be possible to send it back.
+  // A request that the callee returns has a longer header: it must still fit a message then.
   #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
     const { mesh, settled } = this.#core
     const payload = this.#wire.encode(request)
@@ -201,7 +201,7 @@ export class RpcClientCalls {
     { id, tag }: RequestEncoded,
     member: MemberId,
     deadline: Duration.Input | undefined,
-    complete: Settle
+    complete: Complete
   ): Call {
     const caller = this.#callers.get(clientId) ?? this.#open(clientId)
     const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf("deadline", deadline)
@@ -231,7 +231,7 @@ export class RpcClientCalls {
     return caller
   }
 
-  // Who waits for room need not wait any longer once there is nobody to answer.
+  // Wait for room only as long as the call lasts: it ends at once when the callee departs.
   #sendSlowly(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
     const { caller, member } = call
     const settled = Deferred.makeUnsafe<void, RpcClientError>()
@@ -243,7 +243,7 @@ export class RpcClientCalls {
     )
   }
 
-  // Whoever is answered has all the time it needs to the end.
+  // A call that has begun to be answered has no deadline any more.
   #expire(nowMillis: number): number {
     let nextMillis = Infinity
     for (const call of this.#calls) {
@@ -287,14 +287,14 @@ export class RpcClientCalls {
     call.answers.add(this.#write(caller.clientId, answer))
   }
 
-  // The library fails all calls of the client then: they are interrupted one by one.
+  // Effect RPC fails all calls of the client with a defect, and interrupts them one by one.
   #defect(caller: Caller, from: MemberId, answer: FromServerEncoded): void {
     const called = caller.called.get(from.slot)
     if (called === undefined || !isSame(called, from)) this.#late += 1
     else this.#run(this.#write(caller.clientId, answer))
   }
 
-  // An answer that nobody can read was for one of these.
+  // An answer that cannot be decoded was for one of these calls, and does not say for which.
   #misunderstood(caller: Caller, from: MemberId): void {
     const unreadable = new CallUnreadable({ service: this.#service, ...this.#named(from), part: "answer" })
     for (const call of [...caller.calls.values()].filter(({ member }) => isSame(member, from))) {
@@ -320,7 +320,7 @@ export class RpcClientCalls {
     return new CallRefused({ service, ...this.#named(member), reason })
   }
 
-  /** With its name and pid, for people. */
+  /** The member with its name and pid, for messages. */
   #named(member: MemberId): { readonly member: MemberId; readonly info?: MemberInfo } {
     const { info } = this.#core.link.membership.lossOf(member)
     return info === undefined ? { member } : { member, info }
@@ -356,7 +356,7 @@ export class RpcClientCalls {
     for (const call of this.#calls) this.#fail(call, error)
   }
 
-  // Also when this client is no more by the time there is room.
+  // Sent even if this client is closed by the time there is room: the callee would serve it for good.
   #tell(member: MemberId, number: number, message: FromClientEncoded): void {
     const payload = this.#wire.encode(message)
     if (payload !== undefined) this.#core.run(persisting(this.#signal(member, number, payload)))
@@ -366,7 +366,7 @@ export class RpcClientCalls {
     return this.#core.mesh.reply(frameKind.signal, this.#type, one(member), payload, number)
   }
 
-  // --- who is there ---
+  // --- departures ---
 
   #heed(notice: Notice): void {
     if (notice._tag === "ShutDown") this.#failAll(new ShuttingDown())
@@ -386,7 +386,7 @@ export class RpcClientCalls {
     }
   }
 
-  // Without a coordinator nobody says who departs.
+  // Without a coordinator no notice tells of a departure: ask the operating system.
   #sweep(): void {
     const called = new Map(this.#calls.map(({ member }) => [`${member.slot}.${member.generation}`, member]))
     for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)

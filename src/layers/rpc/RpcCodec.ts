@@ -1,5 +1,5 @@
 /**
- * The library's messages as bytes, one to a frame.
+ * Encodes and decodes the messages of Effect RPC, one to a frame.
  */
 import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
 import type { Parser, RpcSerialization } from "effect/rpc/RpcSerialization"
@@ -18,12 +18,12 @@ export class RpcCodec {
     this.#parser = serialization.makeUnsafe()
   }
 
-  /** Frames that were no message. */
+  /** Frames that did not decode. */
   get unreadable(): number {
     return this.#unreadable
   }
 
-  /** Nothing where the serialization has nothing to say. Throws what it throws. */
+  /** The bytes, or `undefined` where the serialization encodes the message as nothing. Throws what it throws. */
   encode(message: Encoded): Uint8Array | undefined {
     const encoded = this.#parser.encode(message)
     return typeof encoded === "string" ? this.#text.encode(encoded) : encoded

@@ -1,8 +1,8 @@
 /**
- * The calls that one server has taken: who made them, and what is to be said to whom.
+ * Serves the calls to one service: gives requests to Effect RPC, and its answers to the callers.
  *
- * What callers say about their calls comes ahead of their requests. So an interrupt may be here before its request: it
- * is kept until every request that was sent before it has been read.
+ * Signals about calls overtake requests. So an interrupt may come before its request: it is kept until every request that
+ * was sent before it has been read.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -35,10 +35,10 @@ export interface RpcServerCallsOptions {
   readonly disconnects: Queue.Queue<number>
 }
 
-/** The library's side of it: takes what a client says. */
+/** Effect RPC's side: takes what a client says. */
 type Take = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
-/** One of the library's clients in some member. */
+/** One client of Effect RPC, in some member. */
 interface Caller {
   readonly key: string
   readonly clientId: number
@@ -98,7 +98,7 @@ export class RpcServerCalls implements Service {
   readonly request = (message: Message): Effect.Effect<void> | undefined =>
     this.#isRun.isOpen() ? this.#accept(message) : this.#hold({ ...message, payload: message.payload.slice() })
 
-  // Between the building of a server and its first turn: what comes then keeps its place.
+  // Requests that come between the building of a server and its first turn keep their order.
   #hold(message: Message): Effect.Effect<void> {
     const isRun = Effect.as(this.#isRun.await, true)
     return Effect.flatMap(
@@ -125,7 +125,7 @@ export class RpcServerCalls implements Service {
     return this.#accepted(caller, request.id, this.#take(caller.clientId, request))
   }
 
-  // A cause that is not this fiber's own interruption says that the library takes no more requests.
+  // A cause other than this fiber's own interruption says that Effect RPC takes no more requests.
   #accepted(caller: Caller, id: CallId, write: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.matchCauseEffect(write, {
       onSuccess: () => {
@@ -137,7 +137,7 @@ export class RpcServerCalls implements Service {
     })
   }
 
-  // Who joined before it called is known by now, if all that was said of it has been read.
+  // Apply pending notices first: a caller that has joined is known then.
   #knows(member: MemberId): boolean {
     const { link } = this.#core
     if (link.membership.find(member) !== undefined) return true
@@ -201,7 +201,7 @@ export class RpcServerCalls implements Service {
       )
     })
 
-  // A stream that lost a part of itself must not go on: the library interrupts it when its chunk dies.
+  // A stream must not go on after a lost chunk: the failure makes Effect RPC interrupt it.
   #undelivered(caller: Caller, response: FromServerEncoded, error: SendError): Effect.Effect<void> {
     if (error._tag === "RegionLost" || error._tag === "RingClosed") return Effect.void
     this.#counts.undelivered += 1
@@ -211,7 +211,7 @@ export class RpcServerCalls implements Service {
     return response._tag === "Chunk" ? Effect.die(error) : Effect.void
   }
 
-  // Also when this server is no more by the time there is room.
+  // Sent even if this server is closed by the time there is room: the caller waits for it.
   #refuse({ member, number }: Caller, refusal: Rejection): void {
     const payload = encodeRejection(refusal)
     this.#core.run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
@@ -223,7 +223,7 @@ export class RpcServerCalls implements Service {
     if (caller.calls.delete(id)) this.#refuse(caller, { _tag: "Closed", id })
   }
 
-  /** Gives the library what comes, until it ends. */
+  /** Gives Effect RPC what comes, until it ends. */
   readonly run = (take: Take): Effect.Effect<never> =>
     this.#turn.withPermits(1)(Effect.suspend(() => {
       this.#take = take
@@ -231,7 +231,7 @@ export class RpcServerCalls implements Service {
       return Effect.ensuring(Effect.never, Effect.sync(() => this.close()))
     }))
 
-  /** Serves nobody any more: whoever waits for an answer is told that there will be none. */
+  /** Stops serving: each caller that waits for an answer is told that none will come. */
   close(): void {
     this.#isRun.closeUnsafe()
     for (const caller of this.#byId.values()) {
@@ -250,9 +250,9 @@ export class RpcServerCalls implements Service {
     this.#byId.delete(clientId)
   }
 
-  // --- who is there ---
+  // --- departures ---
 
-  /** Watches over whoever calls, until the scope closes. */
+  /** Ends the calls of members that depart, until the scope closes. */
   readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => {
       const { link } = this.#core
@@ -272,13 +272,13 @@ export class RpcServerCalls implements Service {
       const isSelf = isSame(notice.member, self.id)
       this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
     }
-    // The whole membership anew: what was missed does not come again.
+    // The whole membership comes anew after notices were missed, which do not come again.
     if (notice._tag === "TookOver" || (notice._tag === "Answered" && notice.answer._tag === "Membership")) {
       this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
     }
   }
 
-  // Without a coordinator nobody says who departs.
+  // Without a coordinator no notice tells of a departure: ask the operating system.
   #sweep(): void {
     this.#disconnectAll(({ calls, member }) =>
       calls.size > 0 && !this.#core.ring.isAlive(member.slot, member.generation)

@@ -1,6 +1,6 @@
 /**
- * Runs effects one after the other, the first of them at once: what belongs together keeps its order, and nobody else
- * waits for it.
+ * Runs effects one after the other, the first of them at once, so that the answers to one call keep their order and no
+ * other call waits for them.
  */
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

@@ -1,5 +1,5 @@
 /**
- * The library's client protocol over a member's rings.
+ * Makes the client protocol of Effect RPC over a member's rings.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"

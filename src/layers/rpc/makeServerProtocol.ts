@@ -1,5 +1,5 @@
 /**
- * The library's server protocol over a member's rings.
+ * Makes the server protocol of Effect RPC over a member's rings.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,7 @@ export const makeServer: (
     const unregister = yield* registered
     return Context.empty().pipe(
       Context.add(RpcServer.Protocol, {
-        // Whoever waits for an answer learns that none comes before the library interrupts the handlers.
+        // The callers learn that no answer comes before Effect RPC interrupts the handlers: that would be their answer.
         run: (take) => Effect.ensuring(incoming.run(take), Effect.sync(unregister)),
         disconnects,
         send: incoming.send,
@@ -64,7 +64,7 @@ export const makeServer: (
 
 // --- internal ---
 
-// All that a server decodes are payloads.
+// The payloads of requests are all that a server decodes.
 const countingRejections = (codecFor: CodecFor): { readonly codecFor: CodecFor; readonly rejected: () => number } => {
   let rejected = 0
   const reject = Effect.sync(() => {

@@ -117,7 +117,7 @@ const addsUp = ({ lengths, payload }: IndexedBatch): boolean =>
 
 const poisonByte = 0xdb
 
-/** Batches lent as copies, so that those who keep a view too long read poison and no other reader is disturbed. */
+/** Batches lent as copies, so that a view that is kept too long reads poison, and no other reader is disturbed. */
 class LentCopies {
   #lent: Array<IndexedBatch> = []
 

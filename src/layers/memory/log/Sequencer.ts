@@ -43,7 +43,7 @@ export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
 const epoch = 1
 const eventsKept = 1024
 
-/** The last thing that those who listen for events hear. */
+/** Ends the streams of events. */
 const noMoreEvents = Symbol("noMoreEvents")
 
 const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis: number) {
@@ -80,7 +80,7 @@ const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis
 
 const isEvent = (event: SequencerEvent | typeof noMoreEvents): event is SequencerEvent => event !== noMoreEvents
 
-// Whoever wakes the sequencer goes on first: passes run in turns of their own, as those of another thread would.
+// A pass runs in a turn of its own, as on another thread: the fiber that has woken the sequencer goes on first.
 const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boolean) => Effect.Effect<boolean>) =>
   Effect.gen(function*() {
     while (true) {

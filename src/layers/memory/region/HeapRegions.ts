@@ -25,7 +25,7 @@ export class HeapRegions {
     return this.#regions.get(name)?.region
   }
 
-  /** The region of that name until the scope closes. Whoever comes first makes it, and says how large it is. */
+  /** The region of that name until the scope closes. The first use makes it, in the size that it asks for. */
   use(
     name: string,
     options: HeapRegionOptions

@@ -1,5 +1,5 @@
 /**
- * A ring as its region holds it: bytes, how far they are published, and who reads them.
+ * A ring in this heap: its bytes, how far they are published, and the places of its readers.
  *
  * Positions are bytes since the ring was born and go on from writer to writer. Each field has one writer, named where it
  * is declared.
@@ -18,7 +18,7 @@ export class HeapRing {
   readonly ring: number
   readonly buffer: ArrayBuffer
   readonly bytes: RingBytes
-  /** By slot: who reads it, or read it last. */
+  /** By slot: the reader that has it, or had it last. */
   readonly readers: Array<HeapRingSlot> = []
 
   // set when the writing role is taken
@@ -46,7 +46,7 @@ export class HeapRing {
     return !this.closed && this.writer?.isAlive === true
   }
 
-  /** Somebody who lives has the place of a reader, whether it counts or not. */
+  /** A living process has a reader's place, evicted or not. */
   get isRead(): boolean {
     return this.readers.some(({ isTaken }) => isTaken)
   }
@@ -98,7 +98,7 @@ export class HeapRing {
   }
 }
 
-/** A reader's place in a ring, with its cursors as the others see them. */
+/** A reader's place in a ring, with its cursors as other processes see them. */
 export class HeapRingSlot implements RingCursors {
   readonly ring: HeapRing
   readonly slot: number

@@ -12,7 +12,7 @@ export class HeapRingReader implements RingReaderPort {
   readonly waiter: Waiter
   readonly #of: HeapRing
   readonly #slot: HeapRingSlot
-  /** The others see it with the next `advance`. */
+  /** Other processes see it with the next `advance`. */
   #read: number
   #damage: string | undefined
 
@@ -99,7 +99,7 @@ export class HeapRingReader implements RingReaderPort {
     this.#slot.detached = true
     this.#of.ringWriter()
     this.#of.region.ring("cursor")
-    // Those here who wait for its messages look once more.
+    // Wake the fibers of this process that wait for its messages: they find it over.
     this.#slot.process.ring("frames")
   }
 

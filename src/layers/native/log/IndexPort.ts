@@ -75,7 +75,7 @@ export class NativeReader implements IndexReader {
   }
 
   finished(): boolean {
-    // Closed here, it did not end: whoever waits on is told so by the waiter.
+    // A reader that this process has closed did not reach the end: the waiter fails with the reason.
     if (this.waiter.isClosed) return false
     return this.#native.serverState(this.#region) === serverState.stopped && this.next() >= this.committed()
   }

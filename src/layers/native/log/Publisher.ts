@@ -54,7 +54,7 @@ const openLanes = (
     return new NativeLanes(region, lanes)
   })
 
-/** Nothing is claimed in a log whose server is gone: nobody would ever give it back. */
+/** Claims nothing in a log whose server is gone: no sequencer would free the place again. */
 const failWhenLost = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
   Effect.suspend(() => {
     const lost = waiter.lost()

@@ -1,5 +1,6 @@
 /**
- * The sequencer's native thread under a scoped service, and the watch over it: who died, who stalls, what is missing.
+ * Runs the sequencer's native thread for as long as the scope, and reports the processes that died, the readers that stall
+ * and the batches that are missing.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -60,7 +61,7 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
 
 const eventsKept = 1024
 
-/** How often the operating system is asked who lives: well below the second in which lanes and gates must come free. */
+/** How often dead processes are looked for: well below the second in which their lanes and gates must come free. */
 const watchMillis = 100
 
 const watching = (watch: SequencerWatch, events: PubSub.PubSub<SequencerEvent>) =>

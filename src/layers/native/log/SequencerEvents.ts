@@ -1,5 +1,5 @@
 /**
- * Turns what the sequencer knows into events: one look compares it with the look before.
+ * Turns the sequencer's reports into events: each report is compared with the one before.
  */
 import {
   endReason,
@@ -27,7 +27,7 @@ export class SequencerWatch {
     this.#stallNanos = stallMillis * 1e6
   }
 
-  /** Ends what belonged to the dead, and tells what happened since the last look. */
+  /** Ends the sessions and readers of dead processes, and returns what has happened since the last call. */
   look(): ReadonlyArray<SequencerEvent> {
     const events: Array<SequencerEvent> = []
     for (const dead of this.#native.endDead(this.#handle)) {

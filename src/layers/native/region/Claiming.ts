@@ -1,6 +1,6 @@
 /**
- * Claims in shared memory. They are tried without waiting: each slot has a lock of its own, and a new name another. What
- * a process that was stopped in between has in its hands is waited for, a while.
+ * Claims places in the tables of a region. Each slot has a lock of its own, and so has a new name. A lock that a stopped
+ * process holds is tried again for three seconds.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, Reg
   patiently(region, call, pause)
 
 /**
- * A claim that is given back with the scope. Only its waits can be interrupted: what was had once is always given back.
+ * A claim that is given back with the scope. Only its waits can be interrupted: a claim that was made is always given back.
  */
 export const claimed = <A>(
   region: Region,

@@ -1,5 +1,5 @@
 /**
- * The child's end of a lifeline.
+ * Holds the child's end of a lifeline.
  */
 import * as Effect from "effect/Effect"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
@@ -7,8 +7,8 @@ import { LifelineMissing, ownerGoneCode } from "../../../services/Spawner.ts"
 import { nativeModule } from "./NativeError.ts"
 
 /**
- * Ends this process, with exit code 99, when the one that started it is gone: at once, whatever it is doing. Fails when
- * it was told of a lifeline that is not there.
+ * Ends this process at once, with exit code 99, when the process that started it is gone. Fails when the lifeline that
+ * the environment names is not there.
  */
 export const holdLifeline = (told: string): Effect.Effect<void, LifelineMissing | RegionError> =>
   Effect.flatMap(nativeModule, (native) => {

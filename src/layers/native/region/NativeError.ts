@@ -1,5 +1,5 @@
 /**
- * What the native module reports, as the errors of the services.
+ * Turns the faults of the native module into the errors of the services.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
@@ -47,11 +47,11 @@ export const faultOf = (fault: string): RegionFault => isRegionFault(fault) ? fa
 // --- internal ---
 
 const hints: Record<RegionFault, string> = {
-  missing: "nobody serves it, or it has another name",
+  missing: "start the process that creates it, or check its name",
   exists: "another process serves it: attach to it, or choose another name",
   versionMismatch: "both sides must run the same version of ringfence",
-  truncated: "it is not whole: `ringfence doctor --repair` removes it when nobody uses it",
-  corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that nobody uses",
+  truncated: "it is not whole: `ringfence doctor --repair` removes it when no process uses it",
+  corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that no process uses",
   notRegion: "it is left alone: choose another name or path",
   foreignOwner: "run as that user, or set allowForeign where you attach",
   notPermitted: "run as that user, or choose another name or path",

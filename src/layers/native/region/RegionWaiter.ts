@@ -63,7 +63,7 @@ export class RegionWaiter implements LogWaiter {
         }
       }
       this.#waiting.add(waiting)
-      // Armed before the check above, or about to be woken: then everybody looks again anyhow.
+      // Armed before the check above, or about to be woken: then all checks run again anyhow.
       if (!this.#isWaking && (this.#armed & reasons) !== reasons) this.#arm()
       return Effect.sync(() => {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
@@ -149,7 +149,7 @@ export class RegionWaiter implements LogWaiter {
   #woken(): void {
     if (this.#closed) return
     this.#armed = 0
-    // Armed once for all who wait on after this.
+    // Armed once, after all checks, for the waits that go on.
     this.#isWaking = true
     try {
       for (const waiting of this.#waiting) waiting.look()

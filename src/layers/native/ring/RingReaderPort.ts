@@ -100,7 +100,7 @@ export class NativeRingReader implements RingReaderPort {
     this.#native.ringAdvance(this.#reader, this.#read, this.#delivered, this.#handled, this.#released)
   }
 
-  /** `read` as the others see it. */
+  /** `read` as other processes see it. */
   #published = -1
 
   evicted(): { readonly from: number; readonly to: number } | undefined {
@@ -133,7 +133,7 @@ export class NativeRingReader implements RingReaderPort {
     return this.#isOver
   }
 
-  /** Gives the place up. Those here who wait for its messages look once more. */
+  /** Gives the place up, and wakes the fibers of this process that wait for its messages. */
   close(): void {
     if (this.#isOver) return
     this.#isOver = true

@@ -90,7 +90,7 @@ export class NativeRingWriter implements RingWriterPort {
     return end === writerEnd.closed ? "closed" : "superseded"
   }
 
-  /** Rings all who wait, here too: a send that waits for room ends. */
+  /** Wakes all that wait for this ring, in this process too: a send that waits for room ends. */
   close(): void {
     this.#native.closeRingWriter(this.#writer)
   }

@@ -3,7 +3,7 @@
  *
  *     adopt topics and sessions ─► scan lanes ─► commit the epoch ─► end sessions ─► follow readers ─► make room
  *
- * The passes of this backend and of the native one agree batch for batch: whoever changes a rule changes it in both.
+ * The passes of this backend and of the native one agree batch for batch: change a rule in both.
  */
 import { adoptSessions, adoptTopics } from "./admission.ts"
 import { commit, epochDue } from "./commit.ts"
