@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { IndexReader } from "../../src/layers/ports/IndexPort.ts"
-import type { LaneWriter } from "../../src/layers/ports/LanePort.ts"
+import type { IndexPort } from "../../src/layers/ports/IndexPort.ts"
+import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type { RegionLost } from "../../src/services/CxlMemory.ts"
 import type { LogSnapshot } from "../../src/services/Diagnostics.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
@@ -22,8 +22,8 @@ export type OpenError = TopicError | RegionError | RegionLost | PositionTrimmed
 
 export interface ManualLog {
   /** Opens a session; takes one step of the sequencer, which adopts it. */
-  readonly open: (topic: Topic) => Effect.Effect<Part<LaneWriter>, OpenError, Scope.Scope>
-  readonly attach: (topic: Topic, from: From) => Effect.Effect<Part<IndexReader>, OpenError, Scope.Scope>
+  readonly open: (topic: Topic) => Effect.Effect<Part<LanePort>, OpenError, Scope.Scope>
+  readonly attach: (topic: Topic, from: From) => Effect.Effect<Part<IndexPort>, OpenError, Scope.Scope>
   readonly step: Effect.Effect<boolean>
   readonly snapshot: Effect.Effect<LogSnapshot>
 }
@@ -43,7 +43,7 @@ export const scopedPart = <P, E>(
 
 /** Writes one batch; false when the lane is full. The records carry `stamp`, so that mixed-up memory shows. */
 export const writeBatch = (
-  lanes: LaneWriter,
+  lanes: LanePort,
   broker: number,
   batch: { readonly sequence: number; readonly firstMessage: number; readonly lengths: ReadonlyArray<number> }
 ): boolean => {

@@ -9,7 +9,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubscriber.ts"
-import type { LaneWriter } from "../../src/layers/ports/LanePort.ts"
+import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
 import { attach, drain, fill, Held, publish, settle, step, tight, Total } from "../backends/memory/ports.ts"
@@ -18,7 +18,7 @@ const Running = layerWithPorts({ geometry: tight })
 
 const openNow = (topic: Topic.Topic) => Effect.flatMap(HeapLog, (log) => openLanes(log, topic))
 
-const committed = (lanes: LaneWriter, batches: number) =>
+const committed = (lanes: LanePort, batches: number) =>
   lanes.waiter.until(() => lanes.committedBatches() >= batches ? true : undefined)
 
 /** Collects what happens from now on. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
-import type { LaneWriter } from "../../src/layers/ports/LanePort.ts"
+import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import {
   attach,
   consume,
@@ -23,7 +23,7 @@ const SmallIndex = layerWithPorts({ drive: "manual", geometry: { ...tight, laneS
 const Poisoning = layerWithPorts({ ...manual, poisonReleased: true })
 
 /** Publishes in order over both brokers, a step after each, until a lane is full or `until` is reached. */
-const publishUntil = Effect.fnUntraced(function*(lanes: LaneWriter, from: number, until: number) {
+const publishUntil = Effect.fnUntraced(function*(lanes: LanePort, from: number, until: number) {
   let sequence = from
   while (sequence < until && publish(lanes, sequence % 2, sequence)) {
     sequence += 1

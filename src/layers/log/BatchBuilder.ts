@@ -5,7 +5,7 @@
  * robin, and sealed when it is full or when its owner says so; its records lie one behind the other, and only when
  * their lengths differ does a table of lengths follow them.
  */
-import type { LaneWriter } from "../ports/LanePort.ts"
+import type { LanePort } from "../ports/LanePort.ts"
 import { InFlightBatches } from "./InFlightBatches.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
@@ -24,7 +24,7 @@ export class BatchBuilder {
   /** Sequence of the batch that is open or opens next. */
   sequence = 0
   readonly inFlight: InFlightBatches
-  readonly #lanes: LaneWriter
+  readonly #lanes: LanePort
   readonly #limitBytes: number
   readonly #onOpen: () => void
   readonly #onSeal: (broker: number) => void
@@ -39,7 +39,7 @@ export class BatchBuilder {
   #closed = false
 
   /** `onOpen` is called when a batch receives its first record, `onSeal` when one is written and not yet published. */
-  constructor(lanes: LaneWriter, limitBytes: number, onOpen: () => void, onSeal: (broker: number) => void) {
+  constructor(lanes: LanePort, limitBytes: number, onOpen: () => void, onSeal: (broker: number) => void) {
     this.#lanes = lanes
     this.#limitBytes = Math.max(batchBytesMin, Math.min(limitBytes, lanes.batchBytes))
     this.#onOpen = onOpen

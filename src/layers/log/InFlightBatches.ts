@@ -2,7 +2,7 @@
  * Which broker carries which batch of one session: how acknowledgements are attributed to brokers without ever reading
  * a broker's own frontier.
  */
-import type { LaneWriter } from "../ports/LanePort.ts"
+import type { LanePort } from "../ports/LanePort.ts"
 
 const initialBatches = 1024
 
@@ -20,7 +20,7 @@ export class InFlightBatches {
   }
 
   /** Notes the next batch of the session. */
-  sealed(broker: number, messages: number, lanes: LaneWriter): void {
+  sealed(broker: number, messages: number, lanes: LanePort): void {
     if (this.#sealed - this.#counted === this.#brokers.length) this.count(lanes)
     if (this.#sealed - this.#counted === this.#brokers.length) this.#grow()
     const slot = this.#sealed & (this.#brokers.length - 1)
@@ -30,7 +30,7 @@ export class InFlightBatches {
   }
 
   /** Takes in what is acknowledged by now. */
-  count(lanes: LaneWriter): void {
+  count(lanes: LanePort): void {
     const acknowledged = Math.min(lanes.committedBatches(), this.#sealed)
     for (; this.#counted < acknowledged; this.#counted += 1) {
       const slot = this.#counted & (this.#brokers.length - 1)

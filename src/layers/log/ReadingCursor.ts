@@ -5,13 +5,13 @@
  * that were delivered one by one were copied.
  */
 import type { From, IndexedBatch, Record } from "../../services/Subscriber.ts"
-import type { IndexReader } from "../ports/IndexPort.ts"
+import type { IndexPort } from "../ports/IndexPort.ts"
 
 /** Batches polled at once: few enough that publishers are not kept waiting for a whole lane. */
 const batchesPolledMax = 16
 
 export class ReadingCursor {
-  readonly #reader: IndexReader
+  readonly #reader: IndexPort
   /** Of the first record that is not delivered. Unknown until the first batch is there, where no position was asked for. */
   #position: number | undefined
   #polled: ReadonlyArray<IndexedBatch> = []
@@ -28,7 +28,7 @@ export class ReadingCursor {
   #released = 0
   #closed = false
 
-  constructor(reader: IndexReader, from: From) {
+  constructor(reader: IndexPort, from: From) {
     this.#reader = reader
     this.#position = typeof from === "object" ? from.position : undefined
   }

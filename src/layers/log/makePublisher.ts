@@ -26,7 +26,7 @@ import { showPid } from "../../services/schema/ProcessId.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import type { Topic } from "../../services/schema/Topic.ts"
 import { ValueInvalid } from "../../services/schema/ValueInvalid.ts"
-import type { LaneWriter, RoomHolder, SessionEnd } from "../ports/LanePort.ts"
+import type { LanePort, RoomHolder, SessionEnd } from "../ports/LanePort.ts"
 import { BatchBuilder } from "./BatchBuilder.ts"
 
 /**
@@ -35,7 +35,7 @@ import { BatchBuilder } from "./BatchBuilder.ts"
  */
 export const makePublisher = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
-  lanes: LaneWriter,
+  lanes: LanePort,
   options?: PublisherOptions
 ): Effect.fn.Return<PublisherHandle<A>, never, Scope.Scope> {
   const lingering = yield* makeLingering(millisOf("linger", options?.linger ?? 0))
@@ -69,7 +69,7 @@ export const makePublisher = Effect.fnUntraced(function*<A>(
 
 interface Session<A> {
   readonly topic: Topic<A>
-  readonly lanes: LaneWriter
+  readonly lanes: LanePort
   readonly builder: BatchBuilder
   /** Open while no claim is. */
   readonly unclaimed: Latch.Latch
@@ -142,7 +142,7 @@ const makeLingering = Effect.fnUntraced(function*(lingerMillis: number) {
 })
 
 // One fiber a broker, so that batches on other brokers overtake the delayed one.
-const skewedPublication = Effect.fnUntraced(function*(lanes: LaneWriter, skewMillis: number) {
+const skewedPublication = Effect.fnUntraced(function*(lanes: LanePort, skewMillis: number) {
   if (skewMillis === 0) return undefined
   const written = Array.from({ length: lanes.brokers }, () => Latch.makeUnsafe(false))
   const publishLate = (broker: number) =>

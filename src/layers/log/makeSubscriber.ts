@@ -16,7 +16,7 @@ import {
   type SubscriberHandle,
   type SubscriberOptions
 } from "../../services/Subscriber.ts"
-import type { IndexReader } from "../ports/IndexPort.ts"
+import type { IndexPort } from "../ports/IndexPort.ts"
 import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
 
@@ -25,7 +25,7 @@ import { RecordDecoding } from "./RecordDecoding.ts"
  */
 export const makeSubscriber = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
-  reader: IndexReader,
+  reader: IndexPort,
   options?: SubscriberOptions
 ): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
   const cursor = new ReadingCursor(reader, options?.from ?? defaultFrom)
@@ -60,13 +60,13 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
 
 const none: ReadonlyArray<never> = []
 
-const died = ({ waiter }: IndexReader): RegionLost | undefined => {
+const died = ({ waiter }: IndexPort): RegionLost | undefined => {
   const lost = waiter.lost()
   return lost?.reason === "died" ? lost : undefined
 }
 
 // Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
-const pullingFrom = (topic: string, reader: IndexReader, cursor: ReadingCursor, untilEnd: boolean) => {
+const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, untilEnd: boolean) => {
   const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
     if (cursor.ready()) return "ready"
     const damage = reader.damage()

@@ -5,7 +5,7 @@ import type { IndexedBatch } from "../../services/Subscriber.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
 /** A subscriber's reading end of one topic. */
-export interface IndexReader {
+export interface IndexPort {
   readonly waiter: LogWaiter
   /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
   readonly poll: (max: number) => ReadonlyArray<IndexedBatch>

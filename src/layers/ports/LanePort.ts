@@ -2,7 +2,7 @@
  * What a backend implements under `Publisher`: a session's lanes, batch by batch.
  *
  * Calls are made once for each batch, never for each record, and allocate nothing on the way. A caller that has to wait
- * does so with {@link LaneWriter.waiter}.
+ * does so with {@link LanePort.waiter}.
  */
 import type { ReaderState } from "../../services/Diagnostics.ts"
 import type { Frontiers } from "../../services/schema/Frontiers.ts"
@@ -19,7 +19,7 @@ export type RoomHolder =
 export type SessionEnd = "closed" | "died" | "corrupt"
 
 /** A session's writing end: one lane on each broker, batches numbered densely from 0 over all of them. */
-export interface LaneWriter {
+export interface LanePort {
   readonly sessionId: number
   readonly brokers: number
   /** The largest batch in bytes, its table of lengths included. */

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { openLanes, openReader } from "../../../src/layers/memory/log/PublisherSubscriber.ts"
-import type { IndexReader } from "../../../src/layers/ports/IndexPort.ts"
-import type { LaneWriter } from "../../../src/layers/ports/LanePort.ts"
+import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
+import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import type { Geometry } from "../../../src/services/schema/Geometry.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
@@ -49,7 +49,7 @@ const firstMessage = (sequence: number) => sequence * messagesPerBatch
 export const messagesPerBatch = 2
 
 /** Writes one batch of two records without publishing it; false when the lane is full. */
-export const write = (lanes: LaneWriter, broker: number, sequence: number, recordBytes = 16): boolean => {
+export const write = (lanes: LanePort, broker: number, sequence: number, recordBytes = 16): boolean => {
   const room = lanes.begin(broker, sequence)
   if (room === undefined) return false
   const payloadBytes = messagesPerBatch * recordBytes
@@ -65,14 +65,14 @@ export const write = (lanes: LaneWriter, broker: number, sequence: number, recor
   return true
 }
 
-export const publish = (lanes: LaneWriter, broker: number, sequence: number, recordBytes = 16): boolean => {
+export const publish = (lanes: LanePort, broker: number, sequence: number, recordBytes = 16): boolean => {
   const written = write(lanes, broker, sequence, recordBytes)
   lanes.publish(broker)
   return written
 }
 
 /** Publishes on the broker until its lane is full. Returns the next sequence. */
-export const fill = (lanes: LaneWriter, broker: number, from: number, recordBytes = 16): number => {
+export const fill = (lanes: LanePort, broker: number, from: number, recordBytes = 16): number => {
   let sequence = from
   while (publish(lanes, broker, sequence, recordBytes)) sequence += 1
   return sequence
@@ -82,9 +82,9 @@ export const sequences = (batches: ReadonlyArray<IndexedBatch>): ReadonlyArray<n
   batches.map(({ batchSequence }) => batchSequence)
 
 /** All that is committed and not polled yet. */
-export const drain = (reader: IndexReader): ReadonlyArray<IndexedBatch> => reader.poll(1 << 20)
+export const drain = (reader: IndexPort): ReadonlyArray<IndexedBatch> => reader.poll(1 << 20)
 
-export const consume = (reader: IndexReader): ReadonlyArray<IndexedBatch> => {
+export const consume = (reader: IndexPort): ReadonlyArray<IndexedBatch> => {
   const batches = drain(reader)
   reader.release(reader.next())
   return batches

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import * as Log from "../../../src/layers/Log.ts"
-import { NativeLanes } from "../../../src/layers/native/log/LanePort.ts"
+import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
 import { layerDiagnostics } from "../../../src/layers/native/log/NativeLog.ts"
 import { claimLanes } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
@@ -64,5 +64,5 @@ const openLanes = Effect.fnUntraced(function*(
     region.native.grantLanes(region.handle, broker)
   }
   if (!region.native.lanesReady(lanes)) return yield* Effect.die("the session was not adopted by one step")
-  return new NativeLanes(region, lanes)
+  return new NativeLanePort(region, lanes)
 })

@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
-import type { IndexReader } from "../../../src/layers/ports/IndexPort.ts"
-import type { LaneWriter } from "../../../src/layers/ports/LanePort.ts"
+import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
+import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import type { SessionState } from "../../../src/services/Diagnostics.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
@@ -133,7 +133,7 @@ const describeCounted = ({ duplicates, held, heldTotal, purged, sessionId, state
 })
 
 interface Session {
-  readonly lanes: LaneWriter
+  readonly lanes: LanePort
   readonly close: Effect.Effect<void>
   readonly topic: string
   closed: boolean
@@ -144,7 +144,7 @@ interface Session {
   missing: Array<{ readonly sequence: number; readonly firstMessage: number; readonly lengths: ReadonlyArray<number> }>
 }
 
-const describeSession = (lanes: LaneWriter) => ({
+const describeSession = (lanes: LanePort) => ({
   id: lanes.sessionId,
   committed: [lanes.committedBatches(), lanes.committedMessages()],
   ended: lanes.ended(),
@@ -152,10 +152,10 @@ const describeSession = (lanes: LaneWriter) => ({
   lanes: Array.from({ length: geometry.brokers }, (_, b) => ({ inFlight: lanes.inFlight(b), ...lanes.frontiers(b) }))
 })
 
-const describeEnded = (lanes: LaneWriter) => lanes.ended() === undefined ? undefined : describeSession(lanes)
+const describeEnded = (lanes: LanePort) => lanes.ended() === undefined ? undefined : describeSession(lanes)
 
 interface Reader {
-  readonly port: IndexReader
+  readonly port: IndexPort
   readonly close: Effect.Effect<void>
   readonly topic: string
   readonly batches: Array<ReturnType<typeof describeBatch>>
@@ -248,7 +248,7 @@ class Player {
 
   #open(topic: number) {
     const chosen = topics[topic % topics.length] ?? topics[0]
-    return Effect.map(this.#log.open(chosen), ({ close, port }: Part<LaneWriter>) => {
+    return Effect.map(this.#log.open(chosen), ({ close, port }: Part<LanePort>) => {
       const fresh = { closed: false, last: undefined, next: 0, messages: 0, firstMessages: [], missing: [] }
       this.#sessions.push({ lanes: port, close, topic: chosen.name, ...fresh })
       return port.sessionId
@@ -258,7 +258,7 @@ class Player {
   #attach(topic: number, from: "start" | "end" | number) {
     const chosen = topics[topic % topics.length] ?? topics[0]
     const begin: From = typeof from === "number" ? { position: from } : from
-    return Effect.map(this.#log.attach(chosen, begin), ({ close, port }: Part<IndexReader>) => {
+    return Effect.map(this.#log.attach(chosen, begin), ({ close, port }: Part<IndexPort>) => {
       this.#readers.push({ port, close, topic: chosen.name, batches: [] })
       return port.next()
     })

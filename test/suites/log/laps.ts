@@ -4,8 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { IndexReader } from "../../../src/layers/ports/IndexPort.ts"
-import type { LaneWriter } from "../../../src/layers/ports/LanePort.ts"
+import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
+import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { Backend } from "../../backends/log.ts"
 import { stampOf, writeBatch } from "../../faults/manual.ts"
@@ -17,7 +17,7 @@ const lapsWanted = 150
 const indexEntries = 64
 
 /** How far the consumer lets the producer get before it reads on, and how much it then reads. */
-const phases: Record<string, (lanes: LaneWriter, backlog: number, slots: number) => boolean> = {
+const phases: Record<string, (lanes: LanePort, backlog: number, slots: number) => boolean> = {
   empty: (_, backlog) => backlog >= 1,
   half: (lanes, _, slots) => lanes.inFlight(0) >= slots / 2,
   full: () => false,
@@ -83,12 +83,12 @@ const geometryOf = (laneSlots: number) => ({
 class Run {
   written = 0
   read = 0
-  readonly #lanes: LaneWriter
-  readonly #reader: IndexReader
+  readonly #lanes: LanePort
+  readonly #reader: IndexPort
   #messages = 0
   #released = 0
 
-  constructor(lanes: LaneWriter, reader: IndexReader) {
+  constructor(lanes: LanePort, reader: IndexPort) {
     this.#lanes = lanes
     this.#reader = reader
   }

@@ -2,12 +2,12 @@
  * A subscriber's end: reads the index of one topic and lends the payload it points to.
  */
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
-import type { IndexReader } from "../../ports/IndexPort.ts"
+import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./LogState.ts"
 
 /** The port of an attached reader, which lends copies that it poisons on release where `poisons` says so. */
-export class ReaderPort implements IndexReader {
+export class HeapIndexPort implements IndexPort {
   readonly waiter: LogWaiter
   readonly #heap: Heap
   readonly #topic: HeapTopic

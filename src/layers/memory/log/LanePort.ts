@@ -3,7 +3,7 @@
  */
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
-import type { LaneWriter, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
+import type { LanePort, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
   batchBytesOf,
@@ -18,7 +18,7 @@ import {
 } from "./LogState.ts"
 
 /** The port of a session that the sequencer has adopted. */
-export const makeLaneWriter = (heap: Heap, session: Session, waiter: LogWaiter): LaneWriter => {
+export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): LanePort => {
   const laneOf = (broker: number): SessionLane => {
     const lane = session.lanes[broker]
     if (lane === undefined) throw new RangeError(`there is no broker ${broker}`)

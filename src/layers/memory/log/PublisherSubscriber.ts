@@ -10,12 +10,12 @@ import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { defaultFrom, type OpenSubscriberError, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { admittedInTime } from "../../log/sessionAdmission.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
-import type { IndexReader } from "../../ports/IndexPort.ts"
-import type { LaneWriter } from "../../ports/LanePort.ts"
+import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { LanePort } from "../../ports/LanePort.ts"
 import { claimReader, claimSession, declareTopic, hasFreeSession } from "./Claims.ts"
 import type { HeapLog } from "./HeapLog.ts"
-import { ReaderPort } from "./IndexPort.ts"
-import { makeLaneWriter } from "./LanePort.ts"
+import { HeapIndexPort } from "./IndexPort.ts"
+import { makeLanePort } from "./LanePort.ts"
 import type { HeapTopic, Session } from "./LogState.ts"
 
 type Log = HeapLog["Service"]
@@ -25,7 +25,7 @@ export const openLanes = (
   log: Log,
   topic: Topic<any>,
   options?: PublisherOptions
-): Effect.Effect<LaneWriter, TopicError | RegionError | RegionLost, Scope.Scope> =>
+): Effect.Effect<LanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
     const { heap, waiter } = log
     const lost = waiter.lost()
@@ -37,7 +37,7 @@ export const openLanes = (
       { interruptible: true }
     )
     yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
-    return makeLaneWriter(heap, session, waiter)
+    return makeLanePort(heap, session, waiter)
   }).pipe(admittedInTime(log.heap.region, log.waiter, options))
 
 /** A reader, attached until the scope closes. */
@@ -45,7 +45,7 @@ export const openReader = (
   log: Log,
   topic: Topic<any>,
   options?: SubscriberOptions
-): Effect.Effect<IndexReader, OpenSubscriberError, Scope.Scope> =>
+): Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope> =>
   Effect.gen(function*() {
     const { heap, poisonReleased, waiter } = log
     const declared = yield* declareTopic(heap, topic, options?.mustExist)
@@ -55,7 +55,7 @@ export const openReader = (
         (reader) => {
           // Publishers may wait for readers of their topic.
           heap.members.ring()
-          return new ReaderPort(heap, declared, reader, waiter, poisonReleased)
+          return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
         }
       ),
       (port) => Effect.sync(port.detach)

@@ -11,7 +11,7 @@ import { HeapLog } from "./HeapLog.ts"
 import { epochMicrosLeft } from "./sequencer/commit.ts"
 import { pass } from "./sequencer/pass.ts"
 import type { SequencerState } from "./sequencer/SequencerState.ts"
-import { StallWatch } from "./sequencer/stalls.ts"
+import { StallEvents } from "./sequencer/stalls.ts"
 
 export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
   Sequencer,
@@ -49,7 +49,7 @@ const noMoreEvents = Symbol("noMoreEvents")
 const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis: number) {
   const { heap } = order
   const events = yield* PubSub.sliding<SequencerEvent | typeof noMoreEvents>(eventsKept)
-  const watch = new StallWatch(order, stallMillis)
+  const watch = new StallEvents(order, stallMillis)
   const work = Latch.makeUnsafe(false)
   const stalling = Latch.makeUnsafe(false)
   heap.wakeSequencer = () => work.openUnsafe()
@@ -101,7 +101,7 @@ const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<vo
 
 // Sleeps only while there is something that may have to be told.
 const watching = (
-  watch: StallWatch,
+  watch: StallEvents,
   stalling: Latch.Latch,
   tell: (events: ReadonlyArray<SequencerEvent>) => Effect.Effect<unknown>
 ) =>

@@ -19,7 +19,7 @@ export class HeapRing {
   readonly buffer: ArrayBuffer
   readonly bytes: RingBytes
   /** By slot: the reader that has it, or had it last. */
-  readonly readers: Array<HeapRingSlot> = []
+  readonly readers: Array<HeapRingPlace> = []
 
   // set when the writing role is taken
   name = ""
@@ -71,8 +71,8 @@ export class HeapRing {
   }
 
   /** The reader furthest behind `position`, if any is behind. */
-  slowest(): HeapRingSlot | undefined {
-    let slowest: HeapRingSlot | undefined
+  slowest(): HeapRingPlace | undefined {
+    let slowest: HeapRingPlace | undefined
     for (const reader of this.readers) {
       if (!reader.counts || reader.released >= (slowest?.released ?? this.position)) continue
       slowest = reader
@@ -99,7 +99,7 @@ export class HeapRing {
 }
 
 /** A reader's place in a ring, with its cursors as other processes see them. */
-export class HeapRingSlot implements RingCursors {
+export class HeapRingPlace implements RingCursors {
   readonly ring: HeapRing
   readonly slot: number
   readonly process: HeapProcess

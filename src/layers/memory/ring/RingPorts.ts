@@ -8,9 +8,9 @@ import { RegionError } from "../../../services/schema/RegionError.ts"
 import { RingPorts } from "../../ports/RingPorts.ts"
 import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRegion } from "../region/HeapRegion.ts"
-import { HeapRing, HeapRingSlot } from "./HeapRing.ts"
-import { HeapRingReader } from "./RingReaderPort.ts"
-import { HeapRingWriter } from "./RingWriterPort.ts"
+import { HeapRing, HeapRingPlace } from "./HeapRing.ts"
+import { HeapRingReaderPort } from "./RingReaderPort.ts"
+import { HeapRingWriterPort } from "./RingWriterPort.ts"
 
 export const makeRingPorts = (region: HeapRegion, process: HeapProcess): RingPorts["Service"] => {
   const { cursorWaiter, waiter } = process
@@ -54,11 +54,11 @@ interface Place {
 const openWriter = (
   place: Place,
   name: string
-): Effect.Effect<HeapRingWriter, OpenRingError, Scope.Scope> =>
+): Effect.Effect<HeapRingWriterPort, OpenRingError, Scope.Scope> =>
   unlessKilled(
     place,
     Effect.acquireRelease(
-      Effect.map(usable(place, name, claimRing), (ring) => new HeapRingWriter(ring, place.process)),
+      Effect.map(usable(place, name, claimRing), (ring) => new HeapRingWriterPort(ring, place.process)),
       (writer) => Effect.sync(() => writer.close())
     )
   )
@@ -67,13 +67,13 @@ const openReader = (
   place: Place,
   name: string,
   readerName: string
-): Effect.Effect<HeapRingReader, OpenRingError, Scope.Scope> =>
+): Effect.Effect<HeapRingReaderPort, OpenRingError, Scope.Scope> =>
   unlessKilled(
     place,
     Effect.acquireRelease(
       Effect.map(
         usable(place, name, () => claimReader(place, name, readerName)),
-        (slot) => new HeapRingReader(slot)
+        (slot) => new HeapRingReaderPort(slot)
       ),
       (reader) => Effect.sync(() => reader.detach())
     )
@@ -118,7 +118,7 @@ const freshRing = (region: HeapRegion): HeapRing | undefined => {
   return ring
 }
 
-const claimReader = ({ process, region }: Place, name: string, readerName: string): Claimed<HeapRingSlot> => {
+const claimReader = ({ process, region }: Place, name: string, readerName: string): Claimed<HeapRingPlace> => {
   const ring = ringsIn(region).find((other) => other.name === name)
   if (ring === undefined) return Effect.fail(unavailable(name, "missing"))
   const free = ring.readers.findIndex(({ isTaken }) => !isTaken)
@@ -126,7 +126,7 @@ const claimReader = ({ process, region }: Place, name: string, readerName: strin
   if (index >= region.geometry.ringReaders) {
     return Effect.fail(full(region, `all ${region.geometry.ringReaders} readers of the ring are taken`))
   }
-  const slot = new HeapRingSlot(ring, index, process, readerName)
+  const slot = new HeapRingPlace(ring, index, process, readerName)
   ring.readers[index] = slot
   region.ring("cursor")
   return Effect.succeed(slot)

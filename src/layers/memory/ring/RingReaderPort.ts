@@ -5,18 +5,18 @@ import type { RingCursors } from "../../../services/Ring.ts"
 import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 import { damageAt } from "../../ring/FrameCodec.ts"
-import type { HeapRing, HeapRingSlot } from "./HeapRing.ts"
+import type { HeapRing, HeapRingPlace } from "./HeapRing.ts"
 
-export class HeapRingReader implements RingReaderPort {
+export class HeapRingReaderPort implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
   readonly #of: HeapRing
-  readonly #slot: HeapRingSlot
+  readonly #slot: HeapRingPlace
   /** Other processes see it with the next `advance`. */
   #read: number
   #damage: string | undefined
 
-  constructor(slot: HeapRingSlot) {
+  constructor(slot: HeapRingPlace) {
     this.ring = slot.ring.ring
     this.waiter = slot.process.waiter
     this.#of = slot.ring

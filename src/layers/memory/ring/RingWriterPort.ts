@@ -7,7 +7,7 @@ import { frameBytesOf, payloadBytesMaxOf } from "../../ring/FrameCodec.ts"
 import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRing } from "./HeapRing.ts"
 
-export class HeapRingWriter implements RingWriterPort {
+export class HeapRingWriterPort implements RingWriterPort {
   readonly ring: number
   readonly generation: number
   readonly payloadBytesMax: number

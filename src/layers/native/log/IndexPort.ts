@@ -10,7 +10,7 @@ import {
   serverState
 } from "../../../native/binding.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
-import type { IndexReader } from "../../ports/IndexPort.ts"
+import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import type { RegionWaiter } from "../region/RegionWaiter.ts"
 
@@ -20,7 +20,7 @@ export const beginning = (from: From): readonly [kind: number, position: number]
   return from === "end" ? [readFrom.end, 0] : [readFrom.position, from.position]
 }
 
-export class NativeReader implements IndexReader {
+export class NativeIndexPort implements IndexPort {
   readonly waiter: RegionWaiter
   readonly #native: Native
   readonly #region: RegionHandle

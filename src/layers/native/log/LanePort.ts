@@ -5,12 +5,12 @@ import { endReason, frontierFields, type LanesHandle, type Native, type RegionHa
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
-import type { LaneWriter, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
+import type { LanePort, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { readersBeside } from "./NativeLog.ts"
 
-export class NativeLanes implements LaneWriter {
+export class NativeLanePort implements LanePort {
   readonly sessionId: number
   readonly brokers: number
   readonly batchBytes: number

@@ -14,7 +14,7 @@ import { makePublisher } from "../../log/makePublisher.ts"
 import { admittedInTime } from "../../log/sessionAdmission.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { NativeLanes } from "./LanePort.ts"
+import { NativeLanePort } from "./LanePort.ts"
 import { openTopic } from "./Topics.ts"
 
 export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
@@ -45,13 +45,13 @@ export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHa
 const openLanes = (
   region: Region,
   topic: Topic<any>
-): Effect.Effect<NativeLanes, TopicError | RegionError | RegionLost, Scope.Scope> =>
+): Effect.Effect<NativeLanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
     yield* failWhenLost(region)
     const { index } = yield* openTopic(region, topic, false)
     const lanes = yield* claimFreed(region, index, false)
     yield* region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined)
-    return new NativeLanes(region, lanes)
+    return new NativeLanePort(region, lanes)
   })
 
 /** Claims nothing in a log whose server is gone: no sequencer would free the place again. */

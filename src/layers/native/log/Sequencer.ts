@@ -18,7 +18,7 @@ import {
 import { sequencerTimes } from "../../log/checkOptions.ts"
 import { attempt } from "../region/NativeError.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { SequencerWatch } from "./SequencerEvents.ts"
+import { SequencerEvents } from "./SequencerEvents.ts"
 
 export interface Options extends SequencerOptions {
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
@@ -43,7 +43,7 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
         () => Effect.sync(() => native.stopSequencer(handle))
       )
       const events = yield* PubSub.sliding<SequencerEvent>(eventsKept)
-      const watch = new SequencerWatch(native, handle, stallMillis)
+      const watch = new SequencerEvents(native, handle, stallMillis)
       yield* Effect.forkScoped(watching(watch, events))
       const counters = Effect.sync(() => native.sequencerCounters(handle))
       return Sequencer.of({
@@ -64,7 +64,7 @@ const eventsKept = 1024
 /** How often dead processes are looked for: well below the second in which their lanes and gates must come free. */
 const watchMillis = 100
 
-const watching = (watch: SequencerWatch, events: PubSub.PubSub<SequencerEvent>) =>
+const watching = (watch: SequencerEvents, events: PubSub.PubSub<SequencerEvent>) =>
   Effect.forever(Effect.gen(function*() {
     const seen = watch.look()
     if (seen.length > 0) yield* PubSub.publishAll(events, seen)

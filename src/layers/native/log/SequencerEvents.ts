@@ -11,7 +11,7 @@ import {
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { SequencerEvent } from "../../../services/Sequencer.ts"
 
-export class SequencerWatch {
+export class SequencerEvents {
   readonly #native: Native
   readonly #handle: RegionHandle
   readonly #stallNanos: number

@@ -15,7 +15,7 @@ import { checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { beginning, NativeReader } from "./IndexPort.ts"
+import { beginning, NativeIndexPort } from "./IndexPort.ts"
 import { openTopic } from "./Topics.ts"
 
 export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
@@ -43,7 +43,7 @@ export const openReader = (
   topic: number,
   topicName: string,
   options: SubscriberOptions | undefined
-): Effect.Effect<NativeReader, RegionError | PositionTrimmed, Scope.Scope> => {
+): Effect.Effect<NativeIndexPort, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle, native } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
@@ -62,7 +62,7 @@ export const openReader = (
   return Effect.flatMap(
     claimed(region, open, close).pipe(whenWhole, whenFull("readers")),
     (opened) =>
-      opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeReader(region, opened))
+      opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeIndexPort(region, opened))
   )
 }
 

@@ -7,8 +7,8 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { type ProcessIdentity, RingPorts } from "../../ports/RingPorts.ts"
 import { claimed } from "../region/Claiming.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
-import { NativeRingReader, readersOf } from "./RingReaderPort.ts"
-import { NativeRingWriter } from "./RingWriterPort.ts"
+import { NativeRingReaderPort, readersOf } from "./RingReaderPort.ts"
+import { NativeRingWriterPort } from "./RingWriterPort.ts"
 
 export const makeRingPorts = (region: NativeRegion["Service"]): RingPorts["Service"] =>
   RingPorts.of({
@@ -58,7 +58,7 @@ const openWriter = (region: Region, name: string) =>
     hasRings(region, name),
     claimed(
       region,
-      () => new NativeRingWriter(region, region.native.openRingWriter(region.handle, name)),
+      () => new NativeRingWriterPort(region, region.native.openRingWriter(region.handle, name)),
       (writer) => writer.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
@@ -71,7 +71,7 @@ const openReader = (region: Region, name: string, readerName: string) =>
     hasRings(region, name),
     claimed(
       region,
-      () => new NativeRingReader(region, region.native.openRingReader(region.handle, name, readerName)),
+      () => new NativeRingReaderPort(region, region.native.openRingReader(region.handle, name, readerName)),
       (reader) => reader.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>

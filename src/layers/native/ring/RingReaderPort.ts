@@ -11,7 +11,7 @@ import type { NativeRegion } from "../region/NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
 
-export class NativeRingReader implements RingReaderPort {
+export class NativeRingReaderPort implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
   readonly #region: Region

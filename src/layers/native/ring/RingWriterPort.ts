@@ -9,7 +9,7 @@ import { readersOf } from "./RingReaderPort.ts"
 
 type Region = NativeRegion["Service"]
 
-export class NativeRingWriter implements RingWriterPort {
+export class NativeRingWriterPort implements RingWriterPort {
   readonly ring: number
   readonly generation: number
   readonly payloadBytesMax: number

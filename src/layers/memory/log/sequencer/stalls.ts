@@ -13,7 +13,7 @@ interface Stall {
   readonly event: (sinceMillis: number) => SequencerEvent
 }
 
-export class StallWatch {
+export class StallEvents {
   readonly #order: SequencerState
   readonly #stallMicros: number
   /** By whom they are: when the last stall that was told began. */
