@@ -14,8 +14,9 @@ import type { Sequencer, SequencerOptions } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
 import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
+import * as NativeAckTracker from "./native/log/AckTracker.ts"
 import * as NativeBroker from "./native/log/Broker.ts"
-import { layerAckTracker, layerDiagnostics } from "./native/log/NativeLog.ts"
+import * as NativeDiagnostics from "./native/log/Diagnostics.ts"
 import * as NativePublisher from "./native/log/Publisher.ts"
 import * as NativeSequencer from "./native/log/Sequencer.ts"
 import * as NativeSubscriber from "./native/log/Subscriber.ts"
@@ -30,7 +31,7 @@ export interface ServeOptions extends SequencerOptions {
 }
 
 // A layer graph builds a layer once. These read one region: shared, the second region's would show the first's.
-const layerViews = Layer.fresh(Layer.mergeAll(layerAckTracker, layerDiagnostics))
+const layerViews = Layer.fresh(Layer.mergeAll(NativeAckTracker.layer, NativeDiagnostics.layer))
 
 /** What serving provides. */
 export type Served = Sequencer | Broker | AckTracker | Diagnostics

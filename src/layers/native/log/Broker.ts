@@ -3,11 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { sleepsFor } from "../../../native/binding.ts"
-import { Broker } from "../../../services/Broker.ts"
+import { type NativeLaneState, type NativeSnapshot, sleepsFor } from "../../../native/binding.ts"
+import { Broker, type BrokerState } from "../../../services/Broker.ts"
+import { type Frontiers, noFrontiers, sumFrontiers } from "../../../services/schema/Frontiers.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { brokerStates } from "./NativeLog.ts"
 
 export const layer: Layer.Layer<Broker, RegionError, NativeRegion> = Layer.effect(
   Broker,
@@ -15,14 +15,48 @@ export const layer: Layer.Layer<Broker, RegionError, NativeRegion> = Layer.effec
     const region = yield* NativeRegion
     const { brokers } = region.info.geometry
     yield* Effect.forkScoped(admitting(region, brokers))
-    return Broker.of({ brokers, states: Effect.sync(() => brokerStates(region)) })
+    return Broker.of({ brokers, states: Effect.sync(() => brokersOf(region, region.native.snapshot(region.handle))) })
   })
 )
 
+/** The brokers as a snapshot of the log shows them. */
+export const brokersOf = (region: Region, snapshot: NativeSnapshot): ReadonlyArray<BrokerState> => {
+  const { brokers, laneBytes, laneSlots } = region.info.geometry
+  return Array.from({ length: brokers }, (_, broker) => {
+    const lanes = snapshot.sessions.map((session) => session.lanes[broker] as NativeLaneState)
+    return {
+      broker,
+      sessions: snapshot.sessions.filter(({ ended }) => !ended).length,
+      frontiers: lanes.map(frontiersOf).reduce(sumFrontiers, noFrontiers),
+      inFlight: lanes.reduce((sum, lane) => sum + lane.inFlight, 0),
+      laneSlots,
+      laneBytes,
+      fullEvents: lanes.reduce((sum, lane) => sum + lane.fullEvents, 0)
+    }
+  })
+}
+
+export const frontiersOf = (lane: NativeLaneState): Frontiers => ({
+  written: lane.written,
+  published: lane.published,
+  scanned: lane.scanned,
+  held: lane.held,
+  ordered: lane.ordered,
+  acknowledged: lane.ordered,
+  delivered: lane.delivered,
+  orderedMessages: lane.orderedMessages,
+  acknowledgedMessages: lane.orderedMessages,
+  deliveredMessages: lane.deliveredMessages,
+  duplicates: lane.duplicates,
+  purged: lane.purged
+})
+
 // --- internal ---
 
+type Region = NativeRegion["Service"]
+
 // A claim rings for admission, and so does its adoption by the sequencer, after which a lane can be granted.
-const admitting = ({ handle, native, waiter }: NativeRegion["Service"], brokers: number) => {
+const admitting = ({ handle, native, waiter }: Region, brokers: number) => {
   const admit = () => {
     let granted = 0
     for (let broker = 0; broker < brokers; broker += 1) granted += native.grantLanes(handle, broker)

@@ -8,7 +8,7 @@ import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { LanePort, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
-import { readersBeside } from "./NativeLog.ts"
+import { readersBeside } from "./Diagnostics.ts"
 
 export class NativeLanePort implements LanePort {
   readonly sessionId: number

@@ -1,0 +1,41 @@
+/**
+ * The acknowledgements of each session of the region: the committed prefix, by the brokers that carried it.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { NativeSessionState, NativeSnapshot } from "../../../native/binding.ts"
+import { AckTracker, type SessionAcks } from "../../../services/AckTracker.ts"
+import { NativeRegion } from "../region/NativeRegion.ts"
+
+export const layer: Layer.Layer<AckTracker, never, NativeRegion> = Layer.effect(
+  AckTracker,
+  Effect.map(NativeRegion, (region) =>
+    AckTracker.of({
+      sessions: Effect.sync(() => {
+        const snapshot = region.native.snapshot(region.handle)
+        return snapshot.sessions.map((session) => acksOf(session, topicName(snapshot, session.topic)))
+      })
+    }))
+)
+
+export const acksOf = (session: NativeSessionState, topic: string): SessionAcks => {
+  const published = session.lanes.reduce((sum, lane) => sum + lane.publishedMessages, 0)
+  const waits = !session.ended && session.gap
+  return {
+    sessionId: session.sessionId,
+    topic,
+    published,
+    acknowledged: session.messages,
+    byBroker: session.lanes.map((lane) => lane.orderedMessages),
+    waitingOn: waits
+      ? {
+        broker: session.gapBroker < 0 ? undefined : session.gapBroker,
+        batch: session.batches,
+        heldBehind: session.held
+      }
+      : undefined
+  }
+}
+
+export const topicName = (snapshot: NativeSnapshot, index: number): string =>
+  snapshot.topics[index]?.name ?? `#${index}`
