@@ -1,5 +1,5 @@
 /**
- * The messages of one member: whom they reach, and who here wants them.
+ * Sends the messages of one member to the members that they reach, and gives received messages to its subscribers.
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -104,7 +104,7 @@ export class SwarmMessenger {
     }))
   }
 
-  /** Members that a message would go to. */
+  /** The members that a message would go to. */
   reached(to: Reach): ReadonlyArray<MemberInfo> {
     const { membership, self } = this.#link
     this.#link.catchUp()
@@ -115,7 +115,7 @@ export class SwarmMessenger {
     return found === undefined ? [] : [found]
   }
 
-  /** A message from a ring: for whom it is, what it says, and who wants it. */
+  /** Takes a message from a ring: checks its receiver, decodes it, and gives it to the subscribers. */
   take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
     if (!isFor(correlation, sender, this.#link.self)) return undefined
     const claim = this.#claims.get(type)
@@ -150,7 +150,7 @@ export class SwarmMessenger {
     return new MemberGone(typeof to === "object" ? { member: nowhere, missingName: to.name } : { member: nowhere })
   }
 
-  // A name that was published before the message was sent is known before it is delivered.
+  // Apply pending notices first: a name that was published before the message was sent must be known when it comes.
   #wants({ from }: Subscription, { sender }: Origin): boolean {
     if (from === undefined) return true
     if ("member" in from) return isSame(from.member, sender)
@@ -186,8 +186,8 @@ export class SwarmMessenger {
     })
   }
 
-  // A handler may close its own subscription, and several may close each other's: nobody waits for one that waits for
-  // it. Whoever is in no handler waits for all.
+  // A handler may close its own subscription, and several may close each other's: a close does not wait for a handler that
+  // waits for it. A close outside of all handlers waits for all of them.
   #close(type: EventType<any>, subscription: Subscription): Effect.Effect<void> {
     return Effect.flatMap(CurrentHandlers, (closing) => {
       subscription.open = false

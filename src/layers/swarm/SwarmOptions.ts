@@ -1,5 +1,5 @@
 /**
- * What a swarm can be told: sizes, deadlines, and the two switches for demonstration and for tracing.
+ * The options of a member and their defaults: names, deadlines, and two switches for demonstration and for tracing.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -32,21 +32,21 @@ export interface BarrierTrace {
 }
 
 export interface SwarmOptions {
-  /** What others see of this member. Default: the process's name. */
+  /** The name that other members see. Default: the process's name. */
   readonly name?: string | undefined
   /** Becomes the coordinator of this region. Exactly one member does. */
   readonly coordinate?: boolean | undefined
   /** Takes over when the coordinator is gone. */
   readonly standby?: boolean | undefined
-  /** What the coordinator let this process in by, when it was invited. */
+  /** The token by which this process was invited. */
   readonly invitation?: string | undefined
   /** 0 for the first life, counted up by each recovery. */
   readonly incarnation?: number | undefined
-  /** `invited`: only those come in who bring an invitation. The coordinator's setting counts. Default `open`. */
+  /** `invitation` admits only processes that bring one. The coordinator's setting counts. Default `open`. */
   readonly admission?: "open" | "invitation" | undefined
-  /** Default 10 seconds. The coordinator's setting counts for how long it tries to let somebody in. */
+  /** How long joining may take. The coordinator's setting says how long it tries to admit a process. Default 10 seconds. */
   readonly joinDeadline?: Duration.Input | undefined
-  /** After which time somebody else who wants to join has a turn. The coordinator's setting counts. Default 1 second. */
+  /** How long one process is admitted before the next one has its turn. The coordinator's setting counts. Default 1 second. */
   readonly joinTurn?: Duration.Input | undefined
   /** How long a sender waits for room before it fails. Default 30 seconds. */
   readonly roomDeadline?: Duration.Input | undefined
@@ -57,8 +57,8 @@ export interface SwarmOptions {
   /** How long members wait for a standby. Default 2 seconds. */
   readonly failover?: Duration.Input | undefined
   /**
-   * How often life is looked after, and a fifth as often while nothing changes: whoever sleeps is woken when a process
-   * comes or goes. Whoever coordinates looks at least four times in `suspectAfter`. Default 100 ms.
+   * How often a member checks which processes live, and a fifth as often while nothing changes: a sleeping member is woken
+   * when a process comes or goes. The coordinator checks at least four times in `suspectAfter`. Default 100 ms.
    */
   readonly livenessInterval?: Duration.Input | undefined
   /** When a member that does not read is called suspect. Default 1 second. */
@@ -70,11 +70,11 @@ export interface SwarmOptions {
   readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
-  /** Is told of each target of each fence that this member waited for. What it throws is dropped. Default: nobody is. */
+  /** Called for each target of each fence that this member has waited for. What it throws is dropped. Default: none. */
   readonly trace?: ((event: BarrierTrace) => void) | undefined
   /**
-   * Runs in a member when the swarm is lost to it: its coordinator is dead and nobody takes over. Default: a warning in the
-   * log, because a program that only waits would run on without a word. What ends such a program is `Coordinator.lost`.
+   * Runs in a member when the swarm is lost to it: its coordinator is dead and no standby takes over. Default: a warning in
+   * the log, because a program that only waits would run on without a word. `Coordinator.lost` ends such a program.
    */
   readonly onLost?: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
   /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
@@ -119,7 +119,7 @@ export const resolveOptions = (options: SwarmOptions, processName: string): Reso
   roomDeadlineMillis: timeOf(options, "roomDeadline"),
   answerDeadlineMillis: timeOf(options, "answerDeadline"),
   failoverMillis: timeOf(options, "failover"),
-  // Between two looks others have a turn, however short the pause.
+  // At least a millisecond, so that other fibers have a turn between two checks.
   livenessIntervalMillis: Math.max(1, timeOf(options, "livenessInterval")),
   suspectAfterMillis: timeOf(options, "suspectAfter"),
   strategy: options.strategy ?? "park",
@@ -134,11 +134,11 @@ export const resolveOptions = (options: SwarmOptions, processName: string): Reso
 const timeOf = (options: SwarmOptions, option: Durations): number =>
   millisOf(option, options[option] ?? defaultDurations[option])
 
-// Whoever only looks on ends no round.
+// A tracer only observes: what it throws must not end a round.
 const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace): void => {
   try {
     trace(event)
   } catch {
-    // It is theirs.
+    // The tracer's own affair.
   }
 }

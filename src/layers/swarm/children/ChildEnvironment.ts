@@ -1,5 +1,5 @@
 /**
- * What a process that is to become a member finds in its environment.
+ * Writes and reads the environment of a process that is to become a member.
  */
 import type { RegionInfo } from "../../../services/CxlMemory.ts"
 
@@ -10,11 +10,11 @@ export const variables = {
   invitation: "RINGFENCE_INVITATION",
   incarnation: "RINGFENCE_INCARNATION",
   standby: "RINGFENCE_STANDBY",
-  /** The lifeline's file descriptor, and what is said over it first. */
+  /** The lifeline's file descriptor, and the proof that comes over it first. */
   lifeline: "RINGFENCE_LIFELINE"
 } as const
 
-/** What is for one process only, and not for those that it starts. */
+/** Variables for one process only: its children must not inherit them. */
 export const ofOneProcess: ReadonlyArray<string> = [
   variables.invitation,
   variables.incarnation,
@@ -34,7 +34,7 @@ export interface ChildEnvironment {
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Where the region is, for whoever attaches to it. */
+/** Names the region to attach to. */
 export const placeOf = ({ backing, name, path }: RegionInfo): Readonly<Record<string, string>> =>
   backing === "file" ? { [variables.path]: path } : { [variables.region]: name }
 

@@ -1,5 +1,5 @@
 /**
- * One child in custody, over all of its lives.
+ * Supervises one child over all of its lives: starts it, follows it, starts it again after an end, and ends it.
  */
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -28,7 +28,7 @@ interface Life {
   readonly invited: Invited
 }
 
-/** Exits that one who asks late still learns of. */
+/** Exits that a late subscriber still gets. */
 const exitsKept = 100
 
 export class ChildSupervisor implements ChildHandle {
@@ -41,7 +41,7 @@ export class ChildSupervisor implements ChildHandle {
   readonly #exits = Effect.runSync(PubSub.unbounded<ChildExit | "end">({ replay: exitsKept }))
   readonly #statuses = Effect.runSync(PubSub.unbounded<ChildStatus | "end">({ replay: 1 }))
   readonly #listeners = new Set<() => void>()
-  /** Open once nobody wants another life of it. */
+  /** Open once no other life is to follow. */
   readonly #final = Latch.makeUnsafe(false)
   #status: ChildStatus = { _tag: "Starting", incarnation: 0, pid: 0 }
   #life: Life | undefined
@@ -116,12 +116,12 @@ export class ChildSupervisor implements ChildHandle {
     return life.process.release
   })
 
-  /** The end of whoever has custody. */
+  /** The scope of the owner ends: so does the child, unless it was released. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     this.#isReleased ? Effect.void : Effect.asVoid(this.terminate)
   )
 
-  /** Its first life. */
+  /** Starts its first life. */
   get begin(): Effect.Effect<void, SpawnFailed | CoordinatorLost> {
     return this.#start(0)
   }
@@ -177,7 +177,7 @@ export class ChildSupervisor implements ChildHandle {
     }))
   }
 
-  // The coordinator looks before it hears of the next life: a name that this one had is free by then.
+  // The coordinator notices the end before it admits the next life: a name of this life is free by then.
   #lifeEnded({ invited, incarnation, process }: Life, { code, signal }: ChildEnd): Effect.Effect<void> {
     const exit: ChildExit = { incarnation, pid: process.pid, code, signal }
     const voided = this.#core.beside(invited.cancel)
@@ -195,7 +195,7 @@ export class ChildSupervisor implements ChildHandle {
       const incarnation = exit.incarnation + 1
       return yield* Effect.matchEffect(this.#start(incarnation), {
         onFailure: () => this.#followed({ incarnation, pid: 0, code: null, signal: null }),
-        // It was not wanted any more while it was being started.
+        // It was told to end while it was being started.
         onSuccess: () => Effect.andThen(this.#final.isOpen() ? this.#kill : Effect.void, this.watch)
       })
     })

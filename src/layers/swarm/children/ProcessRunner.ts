@@ -1,5 +1,5 @@
 /**
- * Starting processes: the narrow end that whoever runs on an operating system provides.
+ * What an operating system provides to start processes.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ export interface ChildCommand {
   /** All of its environment. */
   readonly env: Readonly<Record<string, string>>
   readonly output: "inherit" | "ignore"
-  /** It is to end when this process is gone. */
+  /** It ends when this process is gone. */
   readonly lifeline: boolean
 }
 
@@ -20,13 +20,13 @@ export interface ChildEnd {
   readonly signal: string | null
 }
 
-/** A process that was started, from its start on: it may have ended already. */
+/** A process that was started. It may have ended already. */
 export interface ChildProcess {
   readonly pid: number
-  /** The same for everybody who asks, however late. */
+  /** How it ended, however late the question. */
   readonly ended: Effect.Effect<ChildEnd>
   readonly signal: (signal: "SIGTERM" | "SIGKILL") => Effect.Effect<void>
-  /** It goes on when this process is gone, and this process may end before it. */
+  /** Lets it go: it goes on when this process ends, which does not wait for it. */
   readonly release: Effect.Effect<void>
 }
 

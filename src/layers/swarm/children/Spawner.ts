@@ -1,6 +1,5 @@
 /**
- * Children that become members: started, admitted by an invitation of their own, looked after, started again where that
- * was asked for, and ended.
+ * The service `Spawner`: each child has an invitation of its own and a supervisor.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -36,7 +35,7 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
         (child) => child.close
       )
 
-    // They end side by side: each may take as long as it was given.
+    // They end side by side, each within its own grace.
     const spawnAll = (count: number, kind: ChildSpec) =>
       Effect.gen(function*() {
         const together = yield* Scope.fork(yield* Effect.scope, "parallel")

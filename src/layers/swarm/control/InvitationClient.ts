@@ -1,6 +1,6 @@
 /**
- * A member's side of invitations: it makes them up, tells the coordinator what they hash to, and learns who came by
- * which. Whoever coordinates next is told again.
+ * Invites processes on behalf of this member: makes up a token, registers its digest with the coordinator, and learns
+ * which member joined with it. The next coordinator is told of open invitations again.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -69,7 +69,7 @@ export class InvitationClient {
     return Effect.asVoid(Effect.retry(request, { while: ({ reason }) => reason === "replaced" }))
   }
 
-  // Who came in time may still be about to be admitted when the invitation expires.
+  // A process that came in time may still be waiting for its admission when the invitation expires.
   #joined({ joined, untilMillis }: Open): Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost> {
     const duration = () => Math.max(0, untilMillis + this.#settled.joinDeadlineMillis - this.#nowMillis)
     const expired = () => Effect.fail(new InvitationVoid({ reason: "expired" }))

@@ -1,13 +1,13 @@
 /**
- * Invitations as the coordinator knows them: by what they hash to, and until when. It never learns an invitation before
- * somebody comes in by it.
+ * Keeps the open invitations by digest, with the time at which each expires. The coordinator sees the token itself only
+ * when a process joins with it.
  */
 import { createHash, randomBytes } from "node:crypto"
 
-/** What stands for an invitation where others can read it. */
+/** Stands for an invitation where other members can read it. */
 export const digestOf = (invitation: string): string => createHash("sha256").update(invitation).digest("base64url")
 
-/** 256 bits that nobody guesses. */
+/** 256 random bits: too many to guess. */
 export const freshInvitation = (): string => randomBytes(32).toString("base64url")
 
 export class InvitationTable {

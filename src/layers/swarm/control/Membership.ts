@@ -1,5 +1,5 @@
 /**
- * The membership as one process knows it: members, names and groups, moved on by the coordinator's notices alone.
+ * Keeps the membership as one process knows it: members, names and groups. Only notices of the coordinator change it.
  */
 import type { MemberEvent } from "../../../services/Coordinator.ts"
 import { isSame, MemberGone, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
@@ -18,7 +18,7 @@ export class Membership {
   coordinator: MemberId = nobody
   #suspects: ReadonlyArray<MemberId> = []
   readonly #members = new Map<number, MemberInfo>()
-  /** By slot: the last one that was a member there and is none any more. */
+  /** By slot: the last member there that has left or died. */
   readonly #departed = new Map<number, MemberInfo>()
   readonly #names = new Map<string, MemberId>()
   readonly #groups = new Map<string, Map<number, MemberId>>()
@@ -51,7 +51,7 @@ export class Membership {
     return this.#suspects.flatMap((id) => this.find(id) ?? [])
   }
 
-  /** The error that this member is none any more, with what is known of it. */
+  /** The error for a member that is gone, with what is known of it. */
   lossOf(member: MemberId): MemberGone {
     const known = this.find(member) ?? this.#departed.get(member.slot)
     return new MemberGone(known !== undefined && isSame(known.id, member) ? { member, info: known } : { member })
@@ -62,7 +62,7 @@ export class Membership {
     return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
   }
 
-  /** For other processes: each judges by itself which pids count in another pid namespace than its own. */
+  /** The state for other processes: each finds out by itself which pids count in another pid namespace than its own. */
   get state(): MembershipState {
     const { coordinator, epoch } = this
     const members = this.members.map(unjudged)
@@ -72,7 +72,7 @@ export class Membership {
     return { epoch, coordinator, members, names, groups, suspects }
   }
 
-  /** Replaces all that is known. */
+  /** Replaces the whole membership. */
   restore({ coordinator, epoch, groups, members, names, suspects }: MembershipState): void {
     this.epoch = epoch
     this.coordinator = coordinator
@@ -87,7 +87,7 @@ export class Membership {
     for (const { member, name } of groups) this.#join(name, member)
   }
 
-  /** Takes a notice in. What it changed, if it is one about the membership. */
+  /** Applies a notice. Returns what it has changed, if it is about the membership. */
   apply(notice: Notice): MemberEvent | undefined {
     switch (notice._tag) {
       case "Admitted": {
@@ -132,7 +132,7 @@ export class Membership {
     }
   }
 
-  // One that is dead by now may have lost its slot to the next: then what was found out before still holds.
+  // The slot of a dead member may have its next owner by now: what was found out about the pid before still holds.
   #judged(member: MemberInfo): MemberInfo {
     const isForeign = this.#isForeign(member.id) || this.find(member.id)?.foreignPid === true
     return isForeign ? { ...unjudged(member), foreignPid: true } : unjudged(member)

@@ -1,6 +1,6 @@
 /**
- * How long to wait before something that keeps failing is done, or told, again: not at all the first time, then twice as
- * long each time, up to a second. What has not failed for a while begins anew.
+ * Paces what keeps failing: no pause after the first failure, then twice as long each time, up to a second. After a while
+ * without a failure it begins anew.
  */
 
 const leastMillis = 10
@@ -11,7 +11,7 @@ export class Pauses {
   #nextMillis = 0
   #endsMillis = -Infinity
 
-  /** It failed just now: so long is to be waited. */
+  /** Notes a failure, and returns how long to wait before the next try. */
   after(nowMillis: number): number {
     if (nowMillis - this.#endsMillis > quietMillis) this.#nextMillis = 0
     const pauseMillis = this.#nextMillis

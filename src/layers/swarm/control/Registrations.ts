@@ -1,5 +1,5 @@
 /**
- * What a member has by the coordinator's word, names and groups, each until its scope closes.
+ * Registers names and groups with the coordinator, and withdraws each when its scope closes.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -10,13 +10,13 @@ import type { Answer, Request } from "./CoordinatorProtocol.ts"
 
 type Held = Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
 
-/** How long the end of a scope waits for the coordinator to take something back. */
+/** How long the end of a scope waits for the coordinator to withdraw a registration. */
 const giveBackMillis = 500
 
 export class Registrations {
   readonly #link: CoordinatorClient
   readonly #isOver: () => boolean
-  /** How often this member is in a group: several of its fibers may be. */
+  /** How many scopes hold this member in a group. */
   readonly #groups = new Map<string, number>()
 
   constructor(link: CoordinatorClient, isOver: () => boolean) {
@@ -50,7 +50,7 @@ export class Registrations {
 
   // --- internal ---
 
-  // What was asked of a coordinator that was replaced before it answered may have been done: `has` tells.
+  // A coordinator that was replaced before it answered may have done what it was asked: `has` tells.
   #take(name: string, request: Request, has: () => boolean) {
     let isAgain = false
     const asked = Effect.suspend((): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown> => {
@@ -62,7 +62,7 @@ export class Registrations {
     return Effect.retry(asked, { while: isReplaced })
   }
 
-  // Who comes after the scope has closed finds it free.
+  // Wait for the answer: once the scope has closed another member finds the name free.
   #giveBack(request: Request): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#isOver()) return Effect.void

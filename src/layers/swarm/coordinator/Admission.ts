@@ -1,8 +1,8 @@
 /**
- * Letting members in, one after the other: a member is one when everybody reads its rings and it reads theirs.
+ * Admits members one after the other. A candidate becomes a member when every member reads its rings and it reads theirs.
  *
- * Who does not attach in time (stopped, or busy beyond measure) must not stop the joining: after a while the next one
- * has its turn, and the one before comes again, until its own deadline has passed.
+ * A member that does not attach in time, because it is stopped or too busy to read, must not stop the joining: after a
+ * while the next candidate has its turn, and the former one has another turn later, until its own deadline has passed.
  */
 import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
 import { isSame } from "../../../services/schema/Member.ts"
@@ -10,9 +10,9 @@ import { isSame } from "../../../services/schema/Member.ts"
 interface Candidate {
   readonly member: MemberInfo
   readonly askedMillis: number
-  /** By slot: who reads its rings. What is attached once stays so, whatever turn it is. */
+  /** By slot: the members that read its rings. They stay attached from turn to turn. */
   readonly attached: Map<number, MemberId>
-  /** Numbers its turns: who is attached says to which. */
+  /** The numbers of its turns: a member that has attached says in which. */
   readonly tickets: Array<number>
 }
 
@@ -23,14 +23,14 @@ interface Turn {
 }
 
 export interface AdmissionHost {
-  /** The coordinator: the first one in. */
+  /** The coordinator, the first member. */
   readonly self: MemberId
   readonly members: () => ReadonlyArray<MemberInfo>
   readonly nowMillis: () => number
-  /** How long a candidate is tried for in all, and how long one turn lasts. */
+  /** How long a candidate may wait in all, and how long one turn lasts. */
   readonly deadlineMillis: number
   readonly turnMillis: number
-  /** Tells everybody to attach. */
+  /** Tells all members to attach. */
   readonly begin: (ticket: number, member: MemberInfo) => void
   readonly admit: (member: MemberInfo) => void
   readonly refuse: (member: MemberInfo, reason: "deadline" | "shuttingDown") => void
@@ -46,7 +46,7 @@ export class Admission {
     this.#host = host
   }
 
-  /** Does nothing when it is waiting already. */
+  /** Does nothing for a candidate that waits already. */
   ask(member: MemberInfo): void {
     if (this.#all.some((candidate) => isSame(candidate.member.id, member.id))) return
     this.#queue.push({ member, askedMillis: this.#host.nowMillis(), attached: new Map(), tickets: [] })
@@ -56,24 +56,24 @@ export class Admission {
   attached(from: MemberId, ticket: number): void {
     const candidate = this.#all.find(({ tickets }) => tickets.includes(ticket))
     if (candidate === undefined) return
-    // The candidate itself attaches to those who were members at that turn.
+    // The candidate itself attaches to the members of that turn: an answer to a former turn misses later ones.
     if (isSame(from, candidate.member.id) && ticket !== candidate.tickets.at(-1)) return
     candidate.attached.set(from.slot, from)
     this.#lookAt()
   }
 
-  /** A dead candidate is not let in, and one that is no member any more is not waited for. */
+  /** Drops a dead candidate, and waits no longer for a member that is gone. */
   gone(member: MemberId): void {
     this.#drop((candidate) => isSame(candidate.member.id, member))
     this.#lookAt()
   }
 
-  /** Candidates, for whoever looks after their life. */
+  /** All candidates: the coordinator looks whether they live. */
   get candidates(): ReadonlyArray<MemberInfo> {
     return this.#all.map(({ member }) => member)
   }
 
-  /** Ends what took too long. */
+  /** Refuses candidates whose deadline has passed, and ends a turn that has lasted too long. */
   expire(): void {
     const nowMillis = this.#host.nowMillis()
     const isLate = ({ askedMillis }: Candidate) => nowMillis - askedMillis >= this.#host.deadlineMillis
@@ -85,7 +85,7 @@ export class Admission {
     this.#next()
   }
 
-  /** Nobody comes in any more. */
+  /** Refuses all candidates: the swarm is shutting down. */
   close(): void {
     for (const { member } of this.#drop(() => true)) this.#host.refuse(member, "shuttingDown")
   }

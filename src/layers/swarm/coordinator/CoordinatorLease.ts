@@ -1,6 +1,6 @@
 /**
- * The coordinator's office in one process: vacant, or held until it is given up. A member leaves before it gives the
- * office up: whoever else would answer?
+ * Holds the coordinator's role in one process, from the opening of the ring `coordinator` until it is given up. A member
+ * leaves the swarm before it gives the role up: no other member could answer its request to leave.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,17 +13,17 @@ export class CoordinatorLease {
 
   private constructor() {}
 
-  /** Given up with the scope, if not before. */
+  /** A lease that is not held yet. It is given up with the scope, if not before. */
   static readonly make: Effect.Effect<CoordinatorLease, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => new CoordinatorLease()),
-    (office) => office.resign
+    (lease) => lease.resign
   )
 
   get presiding(): CoordinatorServer | undefined {
     return this.#held?.presiding
   }
 
-  /** Fails with `RingUnavailable` when somebody else holds it. */
+  /** Fails with `RingUnavailable` when another member holds it. */
   take(options: CoordinatorServerOptions): Effect.Effect<void, OpenRingError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen({ self: this }, function*() {

@@ -1,6 +1,6 @@
 /**
- * Who lives and does not keep up: a member that does not read the coordinator's ring while there is something to read
- * is stopped, or busy beyond measure. Nothing follows from it but that others are told.
+ * Finds members that live and do not keep up: a member that does not read the coordinator's ring while there is something
+ * to read is stopped or too busy. The only consequence is that the members are told.
  */
 import type { RingReaderState } from "../../../services/Ring.ts"
 import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
@@ -18,7 +18,7 @@ export class SuspectDetector {
     this.#suspectAfterMillis = suspectAfterMillis
   }
 
-  /** Looks at how far everybody has read the ring, of which all below `position` is published. */
+  /** The suspects, by how far each member has read the ring, of which all below `position` is published. */
   look(
     members: ReadonlyArray<MemberInfo>,
     readers: ReadonlyArray<RingReaderState>,
@@ -26,7 +26,7 @@ export class SuspectDetector {
     nowMillis: number
   ): ReadonlyArray<MemberId> {
     return members.map(({ id }) => id).filter((id) => {
-      // One that was evicted is no reader any more, until it reads again.
+      // An evicted member is not among the readers until it reads again.
       const read = readers.find(({ process }) => process === id.slot)?.read ?? 0
       const before = this.#progress.get(id.slot)
       const progress = read >= position || before?.read !== read ? { read, sinceMillis: nowMillis } : before

@@ -1,11 +1,10 @@
 /**
- * The deadlines of all that one member waits for, with a single timer: one for each would cost more than what is waited
- * for.
+ * Keeps the deadlines of all waits of one member with a single timer: a timer for each wait would cost more than the wait.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** Runs beside everything else, instead of what was given to it before. */
+/** Runs an effect in a fiber of its own, in place of the one that it ran before. */
 export type Alarm = (effect: Effect.Effect<void>) => void
 
 export class DeadlineTimer {
@@ -14,7 +13,7 @@ export class DeadlineTimer {
   readonly #expire: (nowMillis: number) => number
   #nextMillis = Infinity
 
-  /** `expire` ends what is late, and says when the next one will be. */
+  /** `expire` ends the waits that are late, and returns the time of the next deadline. */
   constructor(clock: Clock.Clock, alarm: Alarm, expire: (nowMillis: number) => number) {
     this.#clock = clock
     this.#alarm = alarm
@@ -25,7 +24,7 @@ export class DeadlineTimer {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
-  /** Something must be over by then: the timer is set to it if it is the next. It may ring for nothing. */
+  /** Adds a deadline: the timer is set to it if it is the next. The wait may be over by then. */
   add(untilMillis: number): void {
     if (untilMillis >= this.#nextMillis) return
     this.#nextMillis = untilMillis
@@ -33,7 +32,7 @@ export class DeadlineTimer {
     this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.look(this.nowMillis))))
   }
 
-  /** Ends what is late by that time, and sets the timer to what is next. */
+  /** Ends the waits that are late by that time, and sets the timer to the next deadline. */
   look(nowMillis: number): void {
     this.#nextMillis = Infinity
     this.add(this.#expire(nowMillis))

@@ -1,5 +1,5 @@
 /**
- * What the frames of a swarm's rings are, and whom each is for.
+ * Names the rings of a swarm, the kinds of their frames, and the receiver of each frame.
  */
 import type { MemberId } from "../../../services/schema/Member.ts"
 import type { FrameHeader } from "../../ports/RingPorts.ts"
@@ -10,13 +10,13 @@ export const frameKind = {
   event: 2,
   request: 3,
   response: 4,
-  /** From a caller to whoever serves it, about calls that it has made: ahead of its messages and requests. */
+  /** From a caller to its callee, about calls that it has made: ahead of its messages and requests. */
   signal: 5,
   /** Instead of a response. */
   refusal: 6
 } as const
 
-/** Whom a frame is for. */
+/** The receiver of a frame. */
 export type Address =
   | { readonly _tag: "Everybody" }
   | { readonly _tag: "Others" }
@@ -26,7 +26,7 @@ export const everybody: Address = { _tag: "Everybody" }
 export const others: Address = { _tag: "Others" }
 export const one = (member: MemberId): Address => ({ _tag: "One", member })
 
-/** The rings of a member, by the slot it has in the process table: a slot's next member goes on in them. */
+/** The rings of a member, by its slot in the process table: the slot's next member goes on in them. */
 export const ringNames = {
   /** Read by the coordinator alone. */
   control: (slot: number) => `control/${slot}`,
@@ -34,7 +34,7 @@ export const ringNames = {
   replies: (slot: number) => `replies/${slot}`,
   /** Messages and requests: read by all, in the order in which they were sent. */
   events: (slot: number) => `events/${slot}`,
-  /** Written by whoever coordinates: its generation is the coordinator's term. */
+  /** Written by the coordinator: its generation is the coordinator's term. */
   coordinator: "coordinator"
 } as const
 
@@ -44,7 +44,7 @@ export const ringsOfSwarm = (members: number): number => members * 3 + 1
 /** Numbers that a frame can carry beside its address. */
 export const numberSpan = 2 ** 24
 
-/** The correlation of a frame: whom it is for and, above that, a number of its own below {@link numberSpan}. */
+/** The correlation of a frame: its receiver and, above that, a number of its own below {@link numberSpan}. */
 export const correlationOf = (to: Address, number = 0): number => number * addressSpan + typeHash(to)
 
 export const numberOf = (correlation: number): number => Math.floor(correlation / addressSpan)

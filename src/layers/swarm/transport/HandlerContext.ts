@@ -1,14 +1,15 @@
 /**
- * Which handlers a fiber is in. A fence that is entered from a handler must not wait for the stream that waits for it.
+ * Tells which handlers a fiber is in: a fence that is entered from a handler must not wait for the stream of that handler,
+ * which waits for the fence.
  */
 import * as Context from "effect/Context"
 
 /** One run of a handler. */
 export interface HandlerContext {
   readonly ring: number
-  /** False once the handler has ended: what it left behind is in no handler. */
+  /** False once the handler has ended: fibers that it has left behind are in no handler. */
   running: boolean
-  /** Handlers of subscriptions that this one closes: it goes on when they have ended. */
+  /** Handlers of subscriptions that this handler closes: it goes on when they have ended. */
   readonly waitsFor: Set<HandlerContext>
 }
 

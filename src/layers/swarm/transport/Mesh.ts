@@ -1,5 +1,6 @@
 /**
- * The application's rings between the members: each writes its own two and reads those of all, its own included.
+ * Connects the members by rings: each member writes two, for messages and for replies, and reads those of all members, its
+ * own included.
  *
  * A reader, once attached, stays with its slot for good: what a dead member had sent is read to its end, and the slot's
  * next member goes on in the same ring.
@@ -21,7 +22,7 @@ export interface MeshOptions {
   readonly messageBytesMax: number
 }
 
-/** What is done with messages and requests, and with replies. */
+/** Handle messages and requests, and replies. */
 export interface MeshHandlers {
   readonly event: Handle
   readonly reply: Handle
@@ -76,13 +77,13 @@ export class Mesh {
       const events = yield* ring.openWriter(ringNames.events(self.slot))
       const replies = yield* ring.openWriter(ringNames.replies(self.slot))
       const fibers = yield* FiberMap.make<string, void, unknown>()
-      // Of its own: a reader of one who joins later must not be gone before this member has left.
+      // A scope of its own: the reader of a member that joins later must stay until this member has left.
       const scope = yield* Scope.fork(yield* Effect.scope)
       return new Mesh(ring, self, handlers, options, { events, replies, fibers, scope })
     }
   )
 
-  /** Sends a message or a request, in order with all others of this member. */
+  /** Sends a message or a request, in order with all other messages and requests of this member. */
   send(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
     return this.#eventWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
@@ -133,7 +134,7 @@ export class Mesh {
     })
   }
 
-  // It would be silent otherwise until a member enters a fence, or waits for an answer.
+  // Warn at once: the loss would show only when a member enters a fence or waits for an answer.
   #warnOf(name: string, { lost, port }: RingConsumer): Effect.Effect<void> {
     const why = port.damage() ?? `it was evicted, and lost what lay from ${lost?.from} to ${lost?.to}`
     return Effect.logWarning(

@@ -1,15 +1,15 @@
 /**
- * How a member waits for its rings: asleep, or looking at all of them over and over, for a while or for ever.
+ * Waits for the rings of a member by polling: for a moment before it sleeps, or without end.
  *
- * A member reads many rings and waits for each. They are looked at together, one turn of the event loop after the other,
- * so that a look costs the same however many fibers wait.
+ * A member reads many rings and waits for each. All are polled together, once a turn of the event loop, so that a turn
+ * costs the same however many fibers wait.
  */
 import * as Effect from "effect/Effect"
 import type { WaitStrategy } from "../../../services/Ring.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 
-/** The rings, waited for in that way. */
+/** The same rings, whose waiters wait as the strategy says. */
 export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): RingPorts["Service"] => {
   if (strategy === "park") return ring
   const looking = new PollingWaiter(strategy === "spin")
@@ -22,17 +22,17 @@ export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): R
 
 // --- internal ---
 
-/** How long the event loop is kept from its other work: what a look has set going may need it. */
+/** How long polling keeps the event loop from other work, such as the fibers that it has resumed. */
 const turnMicros = 5
 
-/** Turns without a find after which `adaptive` sleeps. */
+/** Turns in vain after which `adaptive` sleeps. */
 const turnsMax = 4
 
-/** The clock costs as much as a look. */
+/** Reading the clock costs as much as a check. */
 const roundsPerClock = 2
 
 interface Look {
-  /** True when it found what it waits for and was resumed. */
+  /** Runs the check. True when it has found what the fiber waits for, and the fiber was resumed. */
   readonly look: () => boolean
   readonly giveUp: () => void
 }
@@ -47,7 +47,7 @@ class PollingWaiter {
     this.#endless = endless
   }
 
-  /** The first value of `check`; `undefined` when it was looked for long enough. */
+  /** The first value of `check`; `undefined` when it was polled for long enough. */
   until<A>(check: () => A | undefined): Effect.Effect<A | undefined> {
     return Effect.callback((resume) => {
       const first = check()
@@ -84,7 +84,7 @@ class PollingWaiter {
     if (this.#looks.size > 0) this.#schedule()
   }
 
-  // Whoever is resumed has the event loop next.
+  // Stops at the first find: the fiber that was resumed has the event loop next.
   #find(): boolean {
     const until = performance.now() + turnMicros / 1000
     do {

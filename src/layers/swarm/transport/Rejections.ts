@@ -1,5 +1,5 @@
 /**
- * What is said to a caller whose request is not answered.
+ * Tells a caller that its request is not answered, and why.
  */
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
@@ -10,11 +10,11 @@ import { RefusalReason } from "../../../services/RingRpc.ts"
 const CallId = Schema.Union([Schema.Number, Schema.String])
 
 export const Rejection = Schema.TaggedUnion({
-  /** The request as it came: only its sender needs to be able to read it. */
+  /** The request as it came: only its sender has to decode it. */
   Returned: { reason: Schema.Union([RefusalReason, Schema.Literal("unreadable")]), request: Schema.Uint8Array },
   /** The server stopped while the handler ran. */
   Closed: { id: CallId },
-  /** There is an answer, or part of one, that cannot be sent. Without an id it was for all calls. */
+  /** An answer, or a part of one, cannot be sent. Without an id it was for all calls. */
   Undelivered: { id: Schema.NullOr(CallId), why: Schema.Union([MessageTooLarge, RingFull]) }
 })
 export type Rejection = typeof Rejection.Type

@@ -1,8 +1,8 @@
 /**
- * Requests and what comes back: who here serves which service, and who here has called.
+ * Routes requests to the services of this member, and answers to its callers.
  *
- * A service is known by the number that stands for its name, a caller by a number of its own that every frame of its
- * calls carries. So an answer finds its caller without being read.
+ * A service is known by the hash of its name, a caller by a number of its own that every frame of its calls carries. So
+ * an answer finds its caller without being decoded.
  */
 import * as Effect from "effect/Effect"
 import type { MemberId } from "../../../services/schema/Member.ts"
@@ -11,14 +11,14 @@ import type { Mesh } from "./Mesh.ts"
 import { encodeRejection, type Rejection } from "./Rejections.ts"
 import type { Handle, Message } from "./RingConsumer.ts"
 
-/** Takes a frame for which nothing waits: it comes ahead of all handlers, and must keep none of its bytes. */
+/** Takes a frame at once, ahead of all handlers, and must keep none of its bytes. */
 export type Take = (message: Message) => void
 
 /** The serving end of a service. */
 export interface Service {
   /** Takes a request. Its sender's messages wait until it is accepted. */
   readonly request: Handle
-  /** What a caller says about its calls. */
+  /** Takes what a caller says about its calls. */
   readonly signal: Take
 }
 
@@ -34,14 +34,14 @@ export class RequestRouter {
   readonly #callers = new Map<number, Take>()
   #mesh: Mesh | undefined
   #numbers = 0
-  /** Answers to callers that are no more. */
+  /** Answers to callers that are closed. */
   unclaimed = 0
 
   constructor(self: MemberId) {
     this.#self = self
   }
 
-  /** The mesh is opened after its handlers. */
+  /** Set once: the mesh is opened with this router as its handler. */
   set mesh(mesh: Mesh) {
     this.#mesh = mesh
   }

@@ -1,8 +1,8 @@
 /**
- * Reads a ring message by message: the loop that all of a swarm's rings are read by.
+ * Reads a ring message by message: the one loop that reads all rings of a swarm.
  *
- * Progress is published here and nowhere else, for every message on every path: whoever handles one only says that its
- * handler begins and that it has ended.
+ * Progress is published here and nowhere else, for every message on every path: a handler only says that it begins and
+ * that it has ended.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -18,10 +18,10 @@ export interface Message extends Frame {
   readonly kind: number
 }
 
-/** What is done with a message. `undefined` when nothing is to be waited for. */
+/** Handles a message. `undefined` when there is nothing to wait for. */
 export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
-/** Says of which messages the handlers run one after the other. Nothing waits for the others once they are taken. */
+/** Says for which messages the handlers run one after the other. The loop does not wait for other handlers. */
 export type InTurn = (frame: Frame) => boolean
 
 export interface RingConsumerOptions {
@@ -92,9 +92,8 @@ export class RingConsumer {
   }
 
   /**
-   * Reads for ever. Handlers begin in the order of their messages, and those in turn one after the other; what comes
-   * behind a running one, and is not in turn, does not wait for its end. Ends only when part of the ring was lost:
-   * `lost` says what.
+   * Reads without end. Handlers begin in the order of their messages. Handlers in turn run one after the other; other
+   * messages do not wait for the end of a running handler. Ends only when part of the ring was lost, which `lost` names.
    */
   readonly run: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
     const next = (): ReadonlyArray<Frame> | "over" | undefined => {
@@ -139,7 +138,7 @@ export class RingConsumer {
     return this.#isCatchingUp
   }
 
-  /** Whether this reader has reached the target, or knows that it never will. */
+  /** Whether this reader has reached the target, or never will. */
   hasReached({ position }: DrainTarget, cursor: Cursor): boolean {
     return this.#lost !== undefined || this.position(cursor) >= position
   }
@@ -217,8 +216,8 @@ export class RingConsumer {
     return running
   }
 
-  // That the handler has begun is said at the end of this turn, when it has: whoever waits for that goes on at once. A
-  // fiber that would be put off before the handler's first step takes a new turn for it.
+  // Publish the beginning of the handler at the end of this turn, when it has begun: a fence that waits for it goes on at
+  // once. A fiber that would be put off before the handler's first step takes a new turn for it.
   #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {
