@@ -18,6 +18,7 @@ export default defineConfig({
   test: {
     // forks, so that a crash in the native module takes one file down and not the run
     pool: "forks",
+    globalSetup: "test/bundles.ts",
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [

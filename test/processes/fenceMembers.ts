@@ -9,8 +9,8 @@ import { fork } from "node:child_process"
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
+import { bundled } from "../bundles.ts"
 import { type Random, randomOf } from "../model/choices.ts"
 import type { Fault } from "../model/faults.ts"
 import type { FenceEvent, Noted } from "../model/fenceEvents.ts"
@@ -92,7 +92,7 @@ export class Pool {
   }
 }
 
-const script = fileURLToPath(new URL("fenceActor.ts", import.meta.url))
+const script = bundled("test/processes/fenceActor.ts")
 
 /** As many as a swarm has at most, and some for those who die. */
 export const poolSize = 8

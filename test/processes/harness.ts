@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
+import { bundled } from "../bundles.ts"
 
 export interface ActorOptions {
   readonly name?: string
@@ -111,8 +111,7 @@ export const startActor = (
 ): Effect.Effect<Actor, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const path = fileURLToPath(new URL(script, import.meta.url))
-      return new Actor(fork(path, parameters, { stdio: ["ignore", 1, 2, "ipc"] }))
+      return new Actor(fork(bundled(`test/processes/${script}`), parameters, { stdio: ["ignore", 1, 2, "ipc"] }))
     }),
     (actor) => {
       actor.signal("SIGKILL")

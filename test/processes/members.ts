@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { fork } from "node:child_process"
 import { readdirSync, readFileSync, rmSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import type * as Swarm from "../../src/layers/Swarm.ts"
 import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import type { MemberInfo } from "../../src/services/schema/Member.ts"
 import type { ChildSpec, ChildStatus } from "../../src/services/Spawner.ts"
+import { bundled } from "../bundles.ts"
 import type { FencePlan } from "../suites/barrier/fenceRun.ts"
 import type { WalkPlan } from "../suites/barrier/rapidReuse.ts"
 import { freshRegion } from "./harness.ts"
@@ -64,7 +64,7 @@ export class MemberActor extends OrderedActor<Order> {
   })
 }
 
-export const memberScript = fileURLToPath(new URL("memberActor.ts", import.meta.url))
+export const memberScript = bundled("test/processes/memberActor.ts")
 
 export interface StartOptions extends Partial<Swarm.CoordinatorOptions> {
   readonly env?: Readonly<Record<string, string>>

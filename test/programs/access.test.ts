@@ -5,10 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { statSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import { freshRegion, Program, run, serve } from "./harness.ts"
-
-const ringfence = fileURLToPath(new URL("../../src/programs/ringfence.ts", import.meta.url))
+import { freshRegion, Program, ringfence, run, serve } from "./harness.ts"
 
 /** No account needs to exist for these. */
 const user = "54321"

@@ -10,6 +10,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { bundled } from "../bundles.ts"
 
 /** What was waited for did not come. */
 export class NotSeen extends Schema.TaggedError<NotSeen>()("NotSeen", {
@@ -137,6 +138,9 @@ export class Program {
   }
 }
 
+/** The command. */
+export const ringfence = bundled("src/programs/ringfence.ts")
+
 /** Starts `ringfence` with these arguments. */
 export const start = (
   args: ReadonlyArray<string>,
@@ -144,7 +148,7 @@ export const start = (
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(node, [join(root, options.program ?? "src/programs/ringfence.ts"), ...args], {
+      const child = spawn(node, [options.program === undefined ? ringfence : join(root, options.program), ...args], {
         env: { ...process.env, ...options.env }
       })
       const program = new Program(child, options.patience)

@@ -5,10 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { folder, freshRegion, Program, removeRegion, run, serve, small, start } from "./harness.ts"
-
-const ringfence = fileURLToPath(new URL("../../src/programs/ringfence.ts", import.meta.url))
+import { folder, freshRegion, Program, removeRegion, ringfence, run, serve, small, start } from "./harness.ts"
 
 /** A shell script, in which `$ringfence` is the command; in a mount namespace of its own. */
 const shell = (script: string, isolated = false) =>

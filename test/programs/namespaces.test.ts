@@ -4,10 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
-import { childrenOf, freshRegion, Program, removeRegion, run, serve, small, start } from "./harness.ts"
-
-const ringfence = fileURLToPath(new URL("../../src/programs/ringfence.ts", import.meta.url))
+import { childrenOf, freshRegion, Program, removeRegion, ringfence, run, serve, small, start } from "./harness.ts"
 
 /** As the first process of a pid namespace of its own. */
 const inNamespace = (command: ReadonlyArray<string>): ReadonlyArray<string> => [

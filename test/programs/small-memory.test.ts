@@ -7,10 +7,9 @@ import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type NotSeen, Program } from "./harness.ts"
+import { type NotSeen, Program, ringfence } from "./harness.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const ringfence = join(root, "src/programs/ringfence.ts")
 
 /** Mounts so much on `/dev/shm` of a namespace of its own and runs the rest there. */
 const inNamespace = (size: string, command: ReadonlyArray<string>): ReadonlyArray<string> => {
