@@ -94,8 +94,12 @@ export {
   defaultFrom,
   type From,
   type IndexedBatch,
+  LogCorrupt,
   type OnInvalid,
+  PositionTrimmed,
   type Record,
+  RecordInvalid,
+  type SubscribeError,
   Subscriber,
   type SubscriberHandle,
   type SubscriberOptions
