@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The benchmarks: what the log, rings, calls and barriers reach, held against what the machine itself and its other
- * means reach in the same minute. `node bench/main.ts log|ring|rpc|barrier`.
+ * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and other means of
+ * communication. `node bench/main.ts log|ring|rpc|barrier`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -37,7 +37,7 @@ const settings = {
   }),
   runs: runsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
-    description: "Measure one group by itself",
+    description: "Measure only one group",
     shown: "all of them"
   }),
   json: jsonSetting
@@ -72,7 +72,7 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
 })
 
 const bench = Command.make("bench").pipe(
-  Command.withDescription("Measures how fast this machine is, with the log, rings, calls and barriers"),
+  Command.withDescription("Measures the log, rings, calls and barriers on this machine"),
   Command.withSubcommands([log, benchRing, benchRpc, benchBarrier])
 )
 

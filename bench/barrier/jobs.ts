@@ -1,5 +1,5 @@
 /**
- * What the benchmark of the barriers asks of the members it starts, and what they answer.
+ * The jobs that the barrier benchmark gives its members, and their answers.
  */
 import * as Schema from "effect/Schema"
 import { HistogramCounts } from "../../src/programs/measure/histogram.ts"
@@ -19,7 +19,7 @@ export type BarrierJob = typeof BarrierJob.Type
 export const BarrierTimes = Schema.Struct({
   /** From the call to its return, as this member saw it. */
   modes: Schema.Array(Schema.Struct({ mode: BarrierMode, latency: HistogramCounts })),
-  /** Of a core, while nobody did anything. */
+  /** Share of a core while idle. */
   idlePercent: Schema.Finite
 })
 export type BarrierTimes = typeof BarrierTimes.Type

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- barrier`: how long barriers take that have nothing to wait for, beside a bare wake-up, and what their
- * members cost while they do nothing.
+ * `npm run bench -- barrier`: measures barriers without messages, a bare wake-up, and the processor that idle members
+ * use.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -28,11 +28,11 @@ const memberCounts = ["2", "4", "8"] as const
 
 const settings = {
   rounds: setting("rounds", (name) => countFlag(name, 10_000_000), {
-    description: "Barriers of each mode that are timed, after half as many that are not",
+    description: "Barriers of each mode to time, after half as many for warm-up",
     fallback: 5000
   }),
   idleMillis: setting("idle", millisFlag, {
-    description: "How long members do nothing while their use of the processor is measured",
+    description: "How long the processor use of idle members is measured",
     fallback: 4000,
     show: (millis) => `${millis}ms`
   }),
@@ -40,7 +40,7 @@ const settings = {
   runs: runsSetting,
   attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, memberCounts), {
-    description: "Measure swarms of that many members alone",
+    description: "Measure only swarms of that many members",
     shown: "all of them"
   }),
   json: jsonSetting
@@ -98,7 +98,7 @@ const barrierFigures = (members: number, { idleMillis, rounds, strategy }: Value
       idleMillis
     }
     const names = Array.from({ length: members }, (_, member) => `member-${member}`)
-    // One after the other: the first makes the region that the others join.
+    // Started one after the other: the first creates the region that the others join.
     const children = yield* Effect.forEach(
       names,
       (name, member) => Children.started(BarrierMember, name, { ...common, name, coordinates: member === 0 })
@@ -131,7 +131,7 @@ const sintraMicros: Readonly<Record<BarrierMode, number>> = {
   processingFence: 9000
 }
 
-/** At most so many bare wake-ups, there and back. */
+/** The goals, in bare wake-ups and back. */
 const wakeUpsMax: Readonly<Record<BarrierMode, number>> = { rendezvous: 4, deliveryFence: 6, processingFence: 6 }
 
 const goals: ReadonlyArray<Goal> = [

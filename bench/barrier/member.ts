@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of the barriers: one member, that meets the others over and over and then does nothing.
+ * A child of the barrier benchmark: one member, which meets the others over and over and then idles.
  */
 import * as Effect from "effect/Effect"
 import { timedBarriers } from "../../src/programs/bench/barrier-timing.ts"
@@ -21,7 +21,7 @@ runChild(BarrierMember, (job, parent) =>
     yield* parent.begin
     const modes = yield* Effect.forEach(BarrierMode.literals, (mode) =>
       Effect.map(timedBarriers(mode, job.warmup, job.rounds), (latency) => ({ mode, latency })))
-    // What the rounds left behind is cleared away by then.
+    // By then the work that the rounds left is done.
     yield* idle(job.idleMillis / 4)
     yield* parent.result({ modes, idlePercent: yield* idle(job.idleMillis) })
     yield* parent.end

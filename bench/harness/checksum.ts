@@ -1,5 +1,5 @@
 /**
- * How a reader of a benchmark reads every byte: as 64-bit words into one sum.
+ * Reads every byte, as 64-bit words into one sum, so that a benchmark's reader skips nothing.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

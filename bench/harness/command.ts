@@ -1,5 +1,5 @@
 /**
- * What the benchmarks have in common as commands.
+ * Flags and run of a benchmark command.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -11,12 +11,12 @@ import { countFlag } from "../../src/programs/cli/units.ts"
 import { type Benchmark, describe, measure } from "./comparison.ts"
 
 export const runsSetting = setting("runs", (name) => countFlag(name, 1000), {
-  description: "How often to measure everything; with more than one, medians and ranges are reported",
+  description: "How often to measure everything; with more than one run, medians and ranges are reported",
   fallback: 1
 })
 
 export const attemptsSetting = setting("attempts", (name) => countFlag(name, 100), {
-  description: "How often a group is measured when the placement of the cores flips meanwhile",
+  description: "How often a group is measured at most when the placement of the cores changes meanwhile",
   fallback: 4
 })
 
@@ -25,7 +25,7 @@ export const strategySetting = setting("strategy", (name) => Flag.Literals(name,
   fallback: "park"
 })
 
-/** Measures, and prints the report. Fails only when something did not arrive as it was sent. */
+/** Measures, and prints the report. Fails only when data did not arrive as it was sent. */
 export const benchmark = Effect.fnUntraced(function*<E, R>(json: boolean, of: Benchmark<E, R>) {
   yield* removeLeftovers("bench-")
   const report = yield* measure(of)

@@ -1,6 +1,6 @@
 /**
- * A benchmark that holds figures against limits, rivals and goals: groups of measurements, each taken under one
- * placement of the cores, over several runs.
+ * Compares figures with limits, rivals and goals: groups of measurements, each taken under one placement of the cores,
+ * over several runs.
  */
 import * as Effect from "effect/Effect"
 import { table } from "../../src/programs/cli/report.ts"
@@ -11,11 +11,11 @@ import { type Placed, type Placement, together } from "../machine/placement.ts"
 import { describeEnvironment, type Environment, environment } from "./environment.ts"
 import { formatGoal, formatValue, labelOf, type Unit } from "./units.ts"
 
-/** What one measurement found. The names of the values say their units. */
+/** The result of one measurement. The names of the values contain their units. */
 export interface Figure {
   readonly key: string
   readonly values: Readonly<Record<string, number>>
-  /** False when what was carried is not what arrived. */
+  /** False if the data did not arrive as it was sent. */
   readonly agrees: boolean
 }
 
@@ -29,20 +29,20 @@ export interface Comparison<E, R> {
 
 type ValueOf = (key: string, value: string) => number | undefined
 
-/** What is to be reached when the cores are near each other. */
+/** A goal, for cores that are near each other. */
 export interface Goal {
   readonly name: string
   readonly wanted: number
   readonly sense: "at least" | "at most"
   readonly unit: Unit
-  /** From the figures of one group; `undefined` where it has not got them. */
+  /** Computed from the figures of one group; `undefined` if the group lacks them. */
   readonly reached: (valueOf: ValueOf) => number | undefined
 }
 
 export interface Benchmark<E, R> {
   readonly program: string
   readonly runs: number
-  /** How often a group is measured when the placement of the cores flips on the way. */
+  /** How often a group is measured at most when the placement of the cores changes meanwhile. */
   readonly attempts: number
   readonly settings: Readonly<Record<string, number | string>>
   readonly comparisons: ReadonlyArray<Comparison<E, R>>
@@ -63,7 +63,7 @@ export interface GoalReached {
 }
 
 export interface PlacementSummary {
-  /** `flipped`: the placement changed in every attempt, so that nothing of it is held against a goal. */
+  /** `flipped`: the placement changed in every attempt, so that none of its figures is compared with a goal. */
   readonly placement: Placement | "flipped"
   /** By key, and then by value. */
   readonly figures: Readonly<Record<string, Readonly<Record<string, Spread>>>>
@@ -76,11 +76,11 @@ export interface ComparisonReport {
   readonly settings: Readonly<Record<string, number | string>>
   readonly rounds: ReadonlyArray<ReadonlyArray<Group>>
   readonly summary: ReadonlyArray<PlacementSummary>
-  /** Figures of which not all arrived as it was sent. */
+  /** Figures whose data did not all arrive as it was sent. */
   readonly disagreeing: ReadonlyArray<string>
 }
 
-/** Two values of one group, one over the other. */
+/** The ratio of two values of one group. */
 export const ratioOf = (valueOf: ValueOf, over: readonly [string, string], under: readonly [string, string]) => {
   const above = valueOf(...over)
   const below = valueOf(...under)
@@ -112,7 +112,7 @@ export const measure = Effect.fnUntraced(function*<E, R>(
   }
 })
 
-/** The report for people. */
+/** The report as text. */
 export const describe = (report: ComparisonReport): string =>
   [
     "",
@@ -149,7 +149,7 @@ const spreadsOf = (groups: ReadonlyArray<Group>): PlacementSummary["figures"] =>
   )
 }
 
-// Formed within one group: never between one placement and another.
+// Formed within one group, because placements must not be mixed.
 const goalsReached = (groups: ReadonlyArray<Group>, goals: ReadonlyArray<Goal>): ReadonlyArray<GoalReached> =>
   goals.flatMap(({ name, reached: reachedBy, sense, unit, wanted }) => {
     const reached = spreadOf(groups.flatMap((group) => reachedBy(valuesOf(group)) ?? []))
@@ -175,7 +175,7 @@ const rangedValue = (name: string, spread: Spread): string => ranged(spread, (va
 const summaryLines = ({ figures, goals, placement }: PlacementSummary): ReadonlyArray<string> => [
   "",
   placement === "flipped"
-    ? "the placement of the cores flipped in every attempt: not to be compared"
+    ? "the placement of the cores changed in every attempt: do not compare"
     : `cores placed ${placement}`,
   table(
     Object.entries(figures).map(([key, values]) => [

@@ -1,14 +1,14 @@
 /**
- * The benchmark's records: a fixed pattern behind a sequence number, so that the sum of all of them is known without
- * being counted while the clock runs.
+ * The benchmark's records: a fixed pattern after a sequence number, so that the sum of all records is known without
+ * adding it up while the clock runs.
  */
 const wordBytes = 8
 const wordMask = (1n << 64n) - 1n
 
-/** Where the pattern comes from: the same in every run. */
+/** The seed of the pattern, the same in every run. */
 export const contentSeed = 0x5eed
 
-/** One record, used over and over, and the words of it that change. */
+/** One record, reused, and the words of it that change. */
 export interface BenchRecord {
   readonly bytes: Uint8Array
   readonly stamp: (sequence: number) => void
@@ -44,7 +44,7 @@ export const formatSum = (sum: bigint): string => (sum & wordMask).toString(16).
 export class JavaScriptSum {
   #low = 0
   #high = 0
-  /** All the memory that the bytes are part of: mostly the same from one time to the next. */
+  /** The whole memory that contains the bytes: in most calls the same as in the last. */
   #words: Uint32Array = new Uint32Array(0)
 
   add(bytes: Uint8Array): void {

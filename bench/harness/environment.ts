@@ -1,5 +1,5 @@
 /**
- * Where a benchmark ran.
+ * The machine that a benchmark ran on.
  */
 import { availableParallelism, cpus, release, totalmem } from "node:os"
 import { plural } from "../../src/programs/cli/units.ts"

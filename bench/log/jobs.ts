@@ -1,5 +1,5 @@
 /**
- * What the benchmark asks of its children, and what they answer.
+ * The jobs that the log benchmark gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
 import { PublishedCounts } from "../../src/programs/log-trial/counts.ts"
@@ -33,7 +33,7 @@ export const Published = Schema.Struct({
   cores: Schema.Finite,
   /** Sum of everything that was published, warm-up included, as 64-bit words; hexadecimal. */
   sum: Schema.String,
-  /** JavaScript heap that one message takes, seen over stretches without a collection. */
+  /** JavaScript heap allocated per message, measured between collections. */
   heapBytesPerRecord: Schema.Finite
 })
 export type Published = typeof Published.Type
@@ -50,10 +50,10 @@ export type SubscriberJob = typeof SubscriberJob.Type
 export const Seen = Schema.Struct({
   records: Schema.Int,
   lastMillis: Schema.Finite,
-  /** Cores used from the end of the warm-up on. */
+  /** Cores used since the end of the warm-up. */
   cores: Schema.Finite,
   sum: Schema.String,
-  /** Batches that were not the next of their session. */
+  /** Batches that came out of their session's order. */
   disordered: Schema.Int
 })
 export type Seen = typeof Seen.Type

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark: offers every message from JavaScript, one at a time.
+ * A child of the log benchmark: offers every message from JavaScript, one at a time.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -15,17 +15,17 @@ import { BenchPublisher, benchTopic, type PublisherJob } from "./jobs.ts"
 
 type Handle = PublisherHandle<Uint8Array>
 
-/** Messages between two turns of the event loop, which acknowledgements and signals come through. */
+/** Messages between two turns of the event loop, in which acknowledgements and signals arrive. */
 const recordsPerTurn = 2048
 /** Offered while the heap is watched: fewer than fit into the lanes. */
 const heapRecords = 8 * recordsPerTurn
-/** Open loop: what is due is offered together every so often. */
+/** Open loop: due messages are offered together at this interval. */
 const tickMillis = 0.05
-/** Open loop: samples a second, at most about so many. */
+/** Open loop: samples a second, at most, roughly. */
 const samplesPerSecond = 20_000
 
-// What it refuses is stamped and waits in `record`. A plain function: the compiler does better with it than with a
-// generator's body.
+// A message that it refuses is stamped and waits in `record`. A plain function: the compiler does better with it than
+// with a generator's body.
 const offerUpTo = (handle: Handle, record: BenchRecord, end: number): boolean => {
   for (let sequence = handle.accepted(); sequence < end; sequence += 1) {
     record.stamp(sequence)
@@ -48,7 +48,8 @@ const publishAtFullSpeed = Effect.fnUntraced(
   }
 )
 
-// Every message has a time at which it should be sent; its latency counts from then, however late it was sent.
+// Latency counts from the time at which a message was due, even if it was sent late: a stall must not hide the waits
+// that it caused.
 const publishAtRate = Effect.fnUntraced(function*(
   handle: Handle,
   record: BenchRecord,
@@ -78,7 +79,8 @@ const publishAtRate = Effect.fnUntraced(function*(
   }
 })
 
-// The median over stretches of offers: compilers and collections show in some of them, an allocation a message in all.
+// The median over stretches of offers: compilers and collections disturb some of them, an allocation per message all of
+// them.
 const heapPerRecord = (handle: Handle, record: BenchRecord, upTo: number): number => {
   const stretches: Array<number> = []
   while (handle.accepted() < upTo) {
@@ -87,7 +89,7 @@ const heapPerRecord = (handle: Handle, record: BenchRecord, upTo: number): numbe
     const before = usedHeapBytes()
     const accepted = offerUpTo(handle, record, last)
     const after = usedHeapBytes()
-    // Looking takes some heap itself.
+    // The measurement itself allocates a little.
     const looking = usedHeapBytes() - after
     if (!accepted) break
     stretches.push(Math.max(0, after - before - looking) / (last - first))

@@ -1,5 +1,5 @@
 /**
- * The benchmark's report: where it ran, what was measured, and both as text.
+ * The report of the log benchmark: the machine, the figures, and both as text.
  */
 import { formatBytes, formatCount, formatMicros, plural } from "../../src/programs/cli/units.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
@@ -23,7 +23,7 @@ export interface BenchReport {
   readonly summary: ReadonlyArray<Summary>
   /** Figures whose two sums differ, or whose order was wrong. */
   readonly disagreeing: ReadonlyArray<string>
-  /** Groups in which the placement flipped in every attempt; they are in no summary. */
+  /** Groups in which the placement changed in every attempt; they are in no summary. */
   readonly discarded: number
 }
 
@@ -51,7 +51,7 @@ export const report = (totalBytes: number, rounds: ReadonlyArray<Round>): BenchR
   }
 }
 
-/** The report for people. */
+/** The report as text. */
 export const describe = (report: BenchReport): string => {
   const { settings } = report
   const sums = report.rounds.flat().flatMap(({ values }) => values).flatMap(({ log }) => log?.sums ?? [])
@@ -66,7 +66,7 @@ export const describe = (report: BenchReport): string => {
     "",
     ...(report.discarded === 0
       ? []
-      : [`${plural(report.discarded, "group")} discarded: the placement of the cores flipped in every attempt`]),
+      : [`${plural(report.discarded, "group")} discarded: the placement of the cores changed in every attempt`]),
     report.disagreeing.length === 0
       ? `sums: ${plural(sums.length, "pair")} equal, the first ${sums[0]?.published ?? "-"} = ${sums[0]?.seen ?? "-"}`
       : `sums: NOT EQUAL in ${report.disagreeing.join(", ")}`
@@ -115,15 +115,15 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...rateRow("copy limit before, 1 KiB blocks", at(keys.copyBefore)),
     ...rateRow("log, 1 KiB, session, 4 brokers", log),
     ...rateRow("copy limit after", at(keys.copyAfter)),
-    ...rateRow("copy, reader told every 64 KiB", at(keys.copyPacked)),
-    ...ratioRow("log / copy limit", summary.ofCopyLimit, "to reach: 0.4"),
-    ...ratioRow("log / copy told every 64 KiB", summary.ofPackedCopy, "for comparison"),
-    ...(times === undefined ? [] : [row("log / Embarcadero's 0.65 GB/s", `${times.toFixed(1)}  (to reach: 5)`)]),
+    ...rateRow("copy, reader signalled every 64 KiB", at(keys.copyPacked)),
+    ...ratioRow("log / copy limit", summary.ofCopyLimit, "goal: 0.4"),
+    ...ratioRow("log / copy signalled every 64 KiB", summary.ofPackedCopy, "for comparison"),
+    ...(times === undefined ? [] : [row("log / Embarcadero's 0.65 GB/s", `${times.toFixed(1)}  (goal: 5)`)]),
     ...(heap === undefined ? [] : [row("JavaScript heap a message", `${ranged(heap, decimals(1))} bytes`)]),
-    ...rateRow("log, folded in JavaScript", at(keys.javaScriptFold)),
+    ...rateRow("log, added up in JavaScript", at(keys.javaScriptFold)),
     ...rateRow("order total", at(keys.total)),
     ...rateRow("order session", at(keys.session)),
-    ...ratioRow("order session / order total", summary.sessionOfTotal, "to reach: above 0.9"),
+    ...ratioRow("order session / order total", summary.sessionOfTotal, "goal: above 0.9"),
     ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
     ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
     ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),

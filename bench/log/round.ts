@@ -1,5 +1,6 @@
 /**
- * One round of the benchmark: everything it compares, in groups that are measured under one placement of the cores.
+ * Measures one round of the log benchmark: everything it compares, in groups that are each measured under one placement
+ * of the cores.
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -20,13 +21,13 @@ export const brokerCounts = [1, 2, 4] as const
 export const sessionCounts = [1, 2, 4, 8] as const
 export const smallBytes = 64
 
-/** Keys of figures that others are held against. */
+/** Keys of the reference figures. */
 export const keys = {
   copyBefore: "copy, before",
   copyAfter: "copy, after",
-  copyPacked: "copy, told every 64 KiB",
+  copyPacked: "copy, signalled every 64 KiB",
   log: "log",
-  javaScriptFold: "log, folded in JavaScript",
+  javaScriptFold: "log, added up in JavaScript",
   total: "order total",
   session: "order session",
   smallCopy: "copy, small",
@@ -37,7 +38,7 @@ export const keys = {
   load: (load: number) => `load ${Math.round(100 * load)} %`
 } as const
 
-/** What can be measured by itself. */
+/** Groups that can be measured alone. */
 export const groupNames = ["limit", "javascript", "order", "small", "brokers", "sessions", "latency"] as const
 export type GroupName = typeof groupNames[number]
 
@@ -70,7 +71,7 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
       return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter), packedCopy]
     case "javascript":
       return [log(keys.javaScriptFold, { fold: "javascript" })]
-    // Twice in mirrored order, so that what drifts meanwhile weighs on both alike.
+    // Twice in mirrored order, so that a drift affects both alike.
     case "order": {
       const total = log(keys.total, { order: "total" })
       const session = log(keys.session)

@@ -1,5 +1,5 @@
 /**
- * The single measurements of the benchmark: the machine's own copy, and the log under one set of circumstances.
+ * The single measurements of the log benchmark: the machine's own copy, and the log in one configuration.
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -32,15 +32,15 @@ export interface Scenario {
   readonly recordsPerSecond: number
 }
 
-/** Why the log could not be measured. */
+/** The log could not be measured. */
 export type LogError = RegionError | TopicError | ChildError | RunStalled
 
-/** What one measurement found. Rates are decimal. */
+/** The result of one measurement. Rates are decimal. */
 export interface Figure {
   readonly key: string
   readonly gigabytesPerSecond: number
   readonly recordsPerSecond: number
-  /** The reader's sum is the writer's, and nothing was out of order. */
+  /** The reader's sum equals the writer's, and no batch was out of order. */
   readonly agrees: boolean
   readonly log: LogFigure | undefined
 }
@@ -56,7 +56,7 @@ export interface LogFigure {
 
 export const warmupBytes = 64 * mebibyte
 
-/** What the issue is about; the others change one thing each. */
+/** The main configuration; the others each change one thing. */
 export const mainScenario = (totalBytes: number): Scenario => ({
   key: "log",
   totalBytes,
@@ -72,7 +72,8 @@ export const mainScenario = (totalBytes: number): Scenario => ({
 
 /**
  * The machine's own limit: one thread copies blocks of the record's size into as much memory as a session's lanes have,
- * tells the other after each (or every `publishEveryBytes`), and that one reads them. It is over in a fraction of a second, so the median of a few stands for it.
+ * signals the other after each (or every `publishEveryBytes`), which reads them. It takes a fraction of a second, so
+ * the median of a few runs counts.
  */
 export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario, publishEveryBytes?: number) {
   const { recordBytes: blockBytes, totalBytes } = scenario
@@ -133,7 +134,7 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
   const [{ result: published }] = outcome.publishers as readonly [Outcome["publishers"][number]]
   const [{ result: seen }] = outcome.subscribers as readonly [Outcome["subscribers"][number]]
   const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
-  // Only order `session` promises anything about the batches of one session.
+  // Only order `session` promises an order of the batches of one session.
   const inOrder = order === "total" || seen.disordered === 0
   const deliveredSeconds = (seen.lastMillis - published.firstOfferMillis) / 1000
   return {

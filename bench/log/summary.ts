@@ -1,5 +1,5 @@
 /**
- * Medians and ranges over the rounds of a benchmark, for each placement by itself.
+ * Computes medians and ranges over the rounds of a benchmark, separately for each placement.
  */
 import { type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import type { Placement } from "../machine/placement.ts"
@@ -24,17 +24,17 @@ export interface LogSummary {
 export interface Summary {
   readonly placement: Placement
   readonly figures: Readonly<Record<string, FigureSummary>>
-  /** The log's rate, of the copy's rates before and after it. */
+  /** The log's rate over the copy's rates before and after it. */
   readonly ofCopyLimit: Spread | undefined
-  /** The same of a copy that tells its reader only every 64 KiB. */
+  /** The same over a copy that signals its reader only every 64 KiB. */
   readonly ofPackedCopy: Spread | undefined
   /** The same for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
-  /** The rate of order `session`, of that of order `total`. */
+  /** The rate of order `session` over that of order `total`. */
   readonly sessionOfTotal: Spread | undefined
 }
 
-/** The placements that were met, with what was measured under each. */
+/** The placements that occurred, with the measurements under each. */
 export const summarize = (rounds: ReadonlyArray<Round>): ReadonlyArray<Summary> =>
   (["near", "far"] as const).flatMap((placement) => {
     const groups = rounds.flat().filter((group) => group.placement === placement)
@@ -60,7 +60,7 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
   }
 }
 
-// Of rates measured in one group: never between one placement and another.
+// Of rates measured in one group, because placements must not be mixed.
 const ratio = (
   groups: ReadonlyArray<Group>,
   name: GroupName,

@@ -1,6 +1,6 @@
 /**
- * A process's doorbell by itself: what waking another process's event loop costs when nothing is sent and nothing is
- * read. Only for measuring.
+ * A process's doorbell alone: the cost of waking another process's event loop without sending or reading anything. Only
+ * for measuring.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -9,9 +9,9 @@ import { type Native, type RegionHandle, sleepsFor } from "../../src/native/bind
 import { RegionError } from "../../src/services/schema/RegionError.ts"
 
 export class Doorbell {
-  /** Two words that the processes of the region share: which question was asked last, and which answered. */
+  /** Two words that the processes of the region share: the number of the last request, and of the last answer. */
   readonly words: Int32Array
-  /** Called on the event loop, once for each time it was armed; now and then for nothing. */
+  /** Called on the event loop, once for each time it was armed; sometimes spuriously. */
   rung: () => void = () => undefined
   readonly #native: Native
   readonly #handle: RegionHandle
@@ -19,7 +19,7 @@ export class Doorbell {
   constructor(native: Native, handle: RegionHandle) {
     this.#native = native
     this.#handle = handle
-    // A lane's memory: no log is served where this is measured.
+    // A lane's memory, which is unused: no log is served in this region.
     this.words = new Int32Array(native.laneBuffer(handle, 0), 0, 2)
     native.startWaiter(handle, () => this.rung())
   }
@@ -33,7 +33,7 @@ export class Doorbell {
     this.#native.wakeProcess(this.#handle, slot)
   }
 
-  /** Where a process of that name is in the process table. */
+  /** The slot of the process with that name. */
   slotOf(name: string): number | undefined {
     return this.#native.processes(this.#handle).find((process) => process.alive && process.name === name)?.slot
   }
@@ -53,7 +53,7 @@ export const openDoorbell = (
       (handle) => new Doorbell(native, handle)
     ))
 
-/** Rings the peer so often, each time when it has rung back. The round trips in microseconds. */
+/** Rings the peer that many times, each time after it has rung back, and returns the round trips in microseconds. */
 export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effect.Effect<Float64Array, RegionError> =>
   Effect.flatMap(slotOf(doorbell, peer), (slot) =>
     Effect.callback<Float64Array>((resume) => {
@@ -68,7 +68,7 @@ export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effe
       }
       doorbell.rung = () => {
         if (Atomics.load(words, answered) !== trip + 1) doorbell.arm()
-        // Looked at again after it was armed: what came in between rings no more.
+        // Checked again after arming: a request that came in between no longer rings.
         if (Atomics.load(words, answered) !== trip + 1) return
         const now = performance.now()
         micros[trip] = 1000 * (now - atMillis)
@@ -81,7 +81,7 @@ export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effe
       ask()
     }))
 
-/** The other side. */
+/** Answers the requests of the other side. */
 export const answerBarely = (doorbell: Doorbell, peer: string, trips: number): Effect.Effect<void, RegionError> =>
   Effect.flatMap(slotOf(doorbell, peer), (slot) =>
     Effect.callback<void>((resume) => {

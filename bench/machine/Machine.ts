@@ -1,5 +1,5 @@
 /**
- * What this machine can do, measured natively: the limits that a benchmark's figures are held against.
+ * Measures natively what this machine can do: the limits with which a benchmark's figures are compared.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -12,7 +12,7 @@ import { openPublishCost } from "./PublishCost.ts"
 
 export type { CopyLimit, RoundTrips } from "./native.ts"
 
-/** Round trip of one cache line between two threads that spin, in microseconds: tells how near two cores are. */
+/** Round trip of one cache line between two spinning threads, in microseconds: tells how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
   measuring,
   (addon) => attemptPromise("", () => addon.measureLineRoundTrip())
@@ -20,10 +20,10 @@ export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.fl
 
 export interface CopyLimitOptions {
   readonly totalBytes: number
-  /** Memory that the copy goes round in. */
+  /** Bytes of the buffer that the copy cycles through. */
   readonly ringBytes: number
   readonly blockBytes: number
-  /** Bytes after which the writer tells the reader. Default: every block. At most 64 KiB. */
+  /** Bytes after which the writer signals the reader. Default: every block. At most 64 KiB. */
   readonly publishEveryBytes?: number | undefined
 }
 
@@ -41,7 +41,7 @@ export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, R
         ))
   )
 
-/** One futex each way between two threads that sleep: the least that it takes to wake and be woken. */
+/** One futex each way between two sleeping threads: the least time to wake and be woken. */
 export const futexRoundTrips = (trips: number): Effect.Effect<RoundTrips, RegionError> =>
   Effect.flatMap(measuring, (addon) => attemptPromise("", () => addon.measureFutexRoundTrips(trips)))
 
@@ -61,14 +61,14 @@ export interface BareEnd {
   readonly answer: (peer: string, trips: number) => Effect.Effect<void, RegionError>
 }
 
-/** Attaches to a region in which nothing else is done, under a name by which the peer finds it. */
+/** Attaches to an otherwise unused region, under a name by which the peer finds it. */
 export const bareEnd = (region: string, processName: string): Effect.Effect<BareEnd, RegionError, Scope.Scope> =>
   Effect.map(openDoorbell(regionPath(region), processName), (doorbell): BareEnd => ({
     ask: (peer, trips) => askBarely(doorbell, peer, trips),
     answer: (peer, trips) => answerBarely(doorbell, peer, trips)
   }))
 
-/** Attaches as the writer of these rings, and measures natively what it takes to publish messages to one of them. */
+/** Attaches as the writer of these rings, and measures natively the time to publish messages to one of them. */
 export const publishCost = (
   region: string,
   processName: string,

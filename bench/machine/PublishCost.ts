@@ -1,5 +1,5 @@
 /**
- * What publishing to a ring costs by itself, natively. Only for measuring.
+ * The native cost of publishing to a ring. Only for measuring.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -7,7 +7,10 @@ import { attempt } from "../../src/layers/native/region/NativeError.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { measuring } from "./native.ts"
 
-/** A process that writes rings of the region at this path: nanoseconds for so many messages of that size to one of them. */
+/**
+ * A process that writes rings of the region at this path: the nanoseconds for that many messages of that size to one of
+ * them.
+ */
 export const openPublishCost = (
   path: string,
   processName: string,

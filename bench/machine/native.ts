@@ -13,13 +13,13 @@ export interface RoundTrips {
 export interface CopyLimit {
   readonly seconds: number
   readonly bytes: number
-  /** True when the reader's sum is the writer's. */
+  /** True if the reader's sum equals the writer's. */
   readonly agree: boolean
 }
 
 /** An attachment that writes rings. */
 export interface PublishCost {
-  /** What it takes to write so many messages of that size to one of the rings, each published by itself. */
+  /** The nanoseconds to write that many messages of that size to one of the rings, each published alone. */
   nanos(ring: number, publishes: number, messageBytes: number): number
   close(): void
 }

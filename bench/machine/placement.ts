@@ -1,6 +1,7 @@
 /**
- * Whether the two cores of a virtual machine lie near each other or far apart flips within seconds and changes every
- * figure severalfold. So what belongs together is measured between two probes that agree, and said with its label.
+ * Measures groups under one placement of the cores. Whether the two cores of a virtual machine lie near each other or
+ * far apart changes within seconds and changes every figure severalfold, so each group is measured between two probes
+ * that agree, and labelled with the placement.
  */
 import * as Effect from "effect/Effect"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
@@ -17,10 +18,10 @@ export interface Placed<A> {
   readonly values: ReadonlyArray<A>
 }
 
-/** One of several measurements; it may depend on what those before it found. */
+/** One of several measurements; it may depend on the results of those before it. */
 export type Measurement<A, E, R> = (before: ReadonlyArray<A>) => Effect.Effect<A, E, R>
 
-/** Runs all of them back to back, again from the first if the placement flipped on the way. */
+/** Runs all of them back to back, again from the first if the placement changed meanwhile. */
 export const together = Effect.fnUntraced(function*<A, E, R>(
   measurements: ReadonlyArray<Measurement<A, E, R>>,
   attemptsMax = 4

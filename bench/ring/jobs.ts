@@ -1,5 +1,5 @@
 /**
- * What the benchmark of the rings asks of its children, and what they answer.
+ * The jobs that the ring benchmark gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
@@ -17,7 +17,7 @@ export const WriterJob = Schema.Struct({
   /** Written before the clock starts, so that compilers and caches have settled. */
   warmup: Schema.Int,
   messages: Schema.Int,
-  /** 1: each message is published by itself. */
+  /** 1: each message is published alone. */
   messagesPerPublish: Schema.Int
 })
 export type WriterJob = typeof WriterJob.Type
@@ -25,9 +25,9 @@ export type WriterJob = typeof WriterJob.Type
 export const Written = Schema.Struct({
   firstMillis: Schema.Finite,
   cores: Schema.Finite,
-  /** Of everything that was written, warm-up included, as 64-bit words; hexadecimal. */
+  /** Sum of everything that was written, warm-up included, as 64-bit words; hexadecimal. */
   sum: Schema.String,
-  /** Times that there was no room. */
+  /** How often there was no room. */
   waits: Schema.Int
 })
 
@@ -38,7 +38,7 @@ export const Read = Schema.Struct({
   lastMillis: Schema.Finite,
   cores: Schema.Finite,
   sum: Schema.String,
-  /** Messages that were not the next. */
+  /** Messages that came out of order. */
   disordered: Schema.Int
 })
 
@@ -51,7 +51,7 @@ export const BareJob = Schema.Struct({
 })
 export type BareJob = typeof BareJob.Type
 
-/** Attachments of one child, each with a reader of that ring that sleeps. */
+/** Attachments of one child, each with a sleeping reader of that ring. */
 export const SleepersJob = Schema.Struct({ ...fields, ring: Schema.String, sleepers: Schema.Int })
 export type SleepersJob = typeof SleepersJob.Type
 

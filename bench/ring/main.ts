@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- ring`: what the rings reach, beside the machine's own limits and what a Node user would take instead.
+ * `npm run bench -- ring`: measures the rings, the machine's own limits and the alternatives in Node.js.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -28,13 +28,13 @@ const settings = {
     fallback: 8_000_000
   }),
   trips: setting("trips", (name) => countFlag(name, 100_000_000), {
-    description: "Round trips in each measurement that spins; a twentieth as many where both sides sleep",
+    description: "Round trips in each spinning measurement; a twentieth as many where both sides sleep",
     fallback: 200_000
   }),
   runs: runsSetting,
   attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
-    description: "Measure one group by itself",
+    description: "Measure only one group",
     shown: "all of them"
   }),
   json: jsonSetting
@@ -48,7 +48,7 @@ export const benchRing = Command.make(
   Command.withDescription(
     lines(
       "Measures rings between processes: messages a second to one and two readers, and round trips that spin and that",
-      "sleep, and what readers cost that were killed in their sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where it is",
+      "sleep, and the cost of readers that were killed in their sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where it is",
       "installed, zeromq."
     )
   ),
@@ -70,7 +70,7 @@ const keys = {
   nativeAsleep: "ring, native, asleep",
   bare: "bare wake-up, asleep",
   park: "ring, park",
-  publishAlone: "publish, natively, nobody reads",
+  publishAlone: "publish, natively, no readers",
   publishDead: `publish, natively, ${Scenarios.deadSleepers} readers killed in their sleep`,
   parkBeside: "ring, park, beside the rivals",
   oneByOneBeside: "ring 64 B, one by one, beside the rivals"

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of the rings: reads every byte of every message where it lies.
+ * A child of the ring benchmark: reads every byte of every message in place.
  */
 import * as Effect from "effect/Effect"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
@@ -11,7 +11,7 @@ import { foldingOf } from "../harness/checksum.ts"
 import { formatSum } from "../harness/content.ts"
 import { type ReaderJob, RingReader, streamRing } from "./jobs.ts"
 
-/** Counts what is not the next message, by the number in the first word of each. */
+/** Counts messages out of order, by the number in the first word of each. */
 class Sequence {
   next = 0
   disordered = 0
@@ -38,7 +38,7 @@ const readAll = Effect.fnUntraced(function*(job: ReaderJob, reader: RingReaderHa
     if (warmingUp && sequence.next >= job.warmup) cores = coresSince()
   }
   const lastMillis = monotonicMillis()
-  // Gives back what was lent: the writer waits for it between warm-up and measurement.
+  // Releases what was lent: the writer waits for it between warm-up and measurement.
   reader.poll()
   return { lastMillis, cores: cores(), sum: formatSum(sum.value()), disordered: sequence.disordered }
 })

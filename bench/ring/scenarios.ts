@@ -1,5 +1,5 @@
 /**
- * The single measurements of the rings, and of what they are held against: each starts its own processes.
+ * The single measurements of the rings and of their references: each starts its own processes.
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -19,13 +19,13 @@ export type MeasureError = RegionError | Children.ChildError
 
 export type Measuring<A = ReadonlyArray<Figure>> = Effect.Effect<A, MeasureError, ChildProcessSpawner>
 
-/** Memory that messages go round in, and that the copy limit goes round in. */
+/** Bytes of a ring, and of the buffer of the copy limit. */
 export const ringBytes = 8 * mebibyte
 
-/** Messages that one publication makes seen, where they are batched. */
+/** Messages in one publication, where they are batched. */
 export const batchMessages = 64
 
-/** Bare wake-ups that stand beside other measurements. */
+/** Bare wake-ups measured beside other measurements. */
 export const bareTrips = 5000
 
 export interface Stream {
@@ -71,7 +71,9 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
     })
   )
 
-/** The machine's own: one thread copies messages of that size, tells the other after each, and that one reads them. */
+/**
+ * The machine's own limit: one thread copies messages of that size and signals the other after each, which reads them.
+ */
 export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream): Measuring =>
   Effect.map(
     Machine.copyLimit({ totalBytes: Math.max(mebibyte, messages * messageBytes), ringBytes, blockBytes: messageBytes }),
@@ -100,12 +102,12 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
     })
   )
 
-/** Processes that are killed while they wait for a ring's messages. */
+/** Kills processes that wait for a ring's messages. */
 export const deadSleepers = 30
 
 /**
- * What a publication costs natively, on a ring that nobody reads and on one whose readers were all killed in their sleep.
- * Both are measured by turns, from the first publication on, which still finds them all.
+ * The native cost of a publication, on a ring without readers and on a ring whose readers were all killed in their
+ * sleep. Both are measured alternately, from the first publication on, which still finds all the dead.
  */
 export const publishFigures = (keys: { readonly alone: string; readonly dead: string }): Measuring =>
   inNewRegion((region) =>
@@ -130,7 +132,7 @@ export const publishFigures = (keys: { readonly alone: string; readonly dead: st
       ]
     }), { processes: deadSleepers + 2, ringReaders: deadSleepers })
 
-/** Two processes that do nothing but wake each other's event loop. */
+/** Two processes that only wake each other's event loop. */
 export const bareFigure = (key: string, trips: number): Measuring =>
   inNewRegion((region) =>
     Effect.gen(function*() {
@@ -158,7 +160,7 @@ export const nativeRingFigure = (key: string, options: { trips: number; asleep: 
 export const lineFigure = (key: string): Measuring =>
   Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
 
-/** Round trips that are timed, and those before them. */
+/** Round trips that are timed, and those for warm-up. */
 export const tripsOf = (trips: number) => ({ trips, warmup: Math.ceil(trips / 4) })
 
 // --- internal ---

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of the rings: many attachments that each wait for a ring's messages, until it is killed.
+ * A child of the ring benchmark: many attachments that each wait for a ring's messages, until the process is killed.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of the rings: writes as fast as there is room, every message from JavaScript.
+ * A child of the ring benchmark: writes as fast as there is room, every message from JavaScript.
  */
 import * as Effect from "effect/Effect"
 import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
@@ -11,7 +11,7 @@ import { Ring, type RingWriterHandle } from "../../src/services/Ring.ts"
 import { type BenchRecord, formatSum, makeRecord, sumOf } from "../harness/content.ts"
 import { RingWriter, streamRing, type WriterJob } from "./jobs.ts"
 
-/** Messages between two turns of the event loop, which signals come through. */
+/** Messages between two turns of the event loop, in which signals arrive. */
 const messagesPerTurn = 4096
 
 interface Stretch {
@@ -64,7 +64,7 @@ const write = Effect.fnUntraced(function*(stretch: Stretch, from: number, upTo: 
   return waits
 })
 
-// What the warm-up left in the ring is not to be carried while the clock runs.
+// Wait until the ring is empty: messages of the warm-up must not count.
 const awaitRead = Effect.fnUntraced(function*(writer: RingWriterHandle) {
   const ring = yield* RingPorts
   const { position } = writer.target()

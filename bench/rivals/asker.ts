@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark: measures one rival, from its own side of it.
+ * A child of the benchmark: the measuring side of one rival.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -10,7 +10,7 @@ import { askAtomics } from "./atomics.ts"
 import { type Carrying, type Channel, openAsker, RivalMissing } from "./channel.ts"
 import { RivalAsker, type RivalJob, type RivalResult, windowOf } from "./jobs.ts"
 
-/** The rival could not be used here. */
+/** The rival cannot be used here. */
 class RivalFailed extends Schema.TaggedError<RivalFailed>()("RivalFailed", { reason: Schema.String }) {
   override get message(): string {
     return this.reason
@@ -46,8 +46,8 @@ const roundTrips = (channel: Channel, { messageBytes, messages, warmup }: RivalJ
     channel.send(message)
   })
 
-// As many on their way as the other side has room for; each window that it has counted makes room for another. The clock
-// starts when the warm-up has been counted.
+// Keeps at most two windows in flight: each window that the other side has counted allows another. The clock starts
+// when the warm-up has been counted.
 const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
   Effect.callback((resume) => {
     const window = windowOf(job)
@@ -58,7 +58,7 @@ const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
     let began = { counted, atMillis: performance.now() }
     const pump = () => {
       for (; sent < total && sent < counted + 2 * window; sent += 1) {
-        // A message of its own: some rivals still hold the last one.
+        // A new buffer for each message: some rivals still hold the last one.
         const message = new Uint8Array(job.messageBytes)
         message[0] = sent
         sum += message[0] as number

@@ -1,12 +1,12 @@
 /**
- * Two threads over a SharedArrayBuffer, which is the least that workers of one process can do: 64 bytes each way, and a
- * word that says that they are there.
+ * Two threads over a SharedArrayBuffer, the fastest means between workers of one process: 64 bytes each way, and a word
+ * that announces them.
  */
 import { Worker } from "node:worker_threads"
 import { peerUrl } from "./channel.ts"
 import type { RivalJob } from "./jobs.ts"
 
-/** What the worker gets. */
+/** The worker's data. */
 export interface AtomicsJob extends RivalJob {
   readonly memory: SharedArrayBuffer
 }

@@ -1,5 +1,5 @@
 /**
- * The rivals that carry messages, as plainly as Node gives them: the two ends of each, all used in the same way.
+ * The rivals that carry messages, as Node provides them: the two ends of each, behind one interface.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { rmSync } from "node:fs"
@@ -19,7 +19,7 @@ export interface Channel {
 
 export type Carrying = Exclude<RivalJob["rival"], "atomicsSpin" | "atomicsWait">
 
-/** zeromq is asked for and is not installed. */
+/** zeromq is not installed. */
 export class RivalMissing extends Error {}
 
 export const peerUrl = new URL("./peer.ts", import.meta.url)
@@ -39,7 +39,7 @@ export const openAsker = async (rival: Carrying, job: RivalJob): Promise<Channel
   }
 }
 
-/** The other side itself, in its own process or worker. */
+/** The end of the other side, in its own process or worker. */
 export const openAnswerer = async (rival: Carrying, job: RivalJob, path: string): Promise<Channel> => {
   switch (rival) {
     case "messagePort":
@@ -77,7 +77,7 @@ const forkedChannel = (rival: "ipcAdvanced" | "ipcJson", job: RivalJob): Channel
   return ipcChannel(peer, rival, () => peer.kill())
 }
 
-// As JSON, bytes are text: one letter each.
+// In JSON bytes are text, one letter each.
 const ipcChannel = (peer: ChildProcess | NodeJS.Process, rival: Carrying, close: () => void): Channel => {
   const isJson = rival === "ipcJson"
   return {
@@ -121,7 +121,7 @@ const listeningSocket = (job: RivalJob): Promise<Channel> => {
   })
 }
 
-// A stream has no messages: all have the same length, and what is left over begins the next one.
+// A stream has no message boundaries: all messages have the same length, and a remainder begins the next one.
 const socketChannel = (socket: Socket, { messageBytes }: RivalJob): Channel => ({
   send: (message) => void socket.write(message),
   listen: (hear) => {
@@ -136,7 +136,7 @@ const socketChannel = (socket: Socket, { messageBytes }: RivalJob): Channel => (
   close: () => socket.destroy()
 })
 
-/** The little of zeromq that is used here: it is no dependency of this project. */
+/** The parts of zeromq used here: it is not a dependency of this project. */
 interface Pair extends AsyncIterable<ReadonlyArray<Uint8Array>> {
   readonly bind: (address: string) => Promise<void>
   readonly connect: (address: string) => void
@@ -170,7 +170,7 @@ const hearAll = async (socket: Pair, hear: (message: Uint8Array) => void): Promi
   for await (const [message] of socket) if (message !== undefined) hear(message)
 }
 
-// A socket of zeromq sends one message at a time.
+// A zeromq socket sends one message at a time, so chain the sends.
 const oneAfterTheOther = (send: (message: Uint8Array) => Promise<void>) => {
   const queue: Array<Uint8Array> = []
   let sending = false

@@ -1,10 +1,10 @@
 /**
- * What the benchmark asks of the process that measures a rival, and of the rival's other side.
+ * The jobs of the process that measures a rival, and of the rival's other side.
  */
 import * as Schema from "effect/Schema"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
-/** What Node has for talking between threads and processes, and zeromq where it is installed. */
+/** Node's means of communication between threads and processes, and zeromq where it is installed. */
 export const Rival = Schema.Literals([
   "atomicsSpin",
   "atomicsWait",
@@ -18,7 +18,7 @@ export type Rival = typeof Rival.Type
 
 export const RivalJob = Schema.Struct({
   rival: Rival,
-  /** Of one message as it is sent; several of the benchmark's may be packed into one. */
+  /** Bytes of one message as it is sent; several messages of the benchmark may be packed into one. */
   messageBytes: Schema.Int,
   /** Sent before the clock starts. */
   warmup: Schema.Int,
@@ -34,7 +34,7 @@ export const RivalResult = Schema.Struct({
   p99Micros: Schema.Finite,
   /** One way. */
   messagesPerSecond: Schema.Finite,
-  /** Everything came back, or was counted, as it was sent. */
+  /** True if everything came back, or was counted, as it was sent. */
   agrees: Schema.Boolean
 })
 export type RivalResult = typeof RivalResult.Type
@@ -45,6 +45,6 @@ export const RivalAsker: ChildProgram<RivalJob, RivalResult> = {
   result: RivalResult
 }
 
-/** One-way messages are counted aloud after so many, and at most twice as many are on their way. */
+/** One-way messages are confirmed in windows of this many, and at most two windows are in flight. */
 export const windowOf = ({ messageBytes }: { readonly messageBytes: number }): number =>
   Math.max(4, Math.floor(256 * 1024 / messageBytes))

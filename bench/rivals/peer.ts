@@ -1,5 +1,6 @@
 /**
- * The other side of a rival, as a worker or as a process: sends everything back, or counts it and says so now and then.
+ * The other side of a rival, as a worker or as a process: sends every message back, or counts them and confirms each
+ * window.
  */
 import { isMainThread, workerData } from "node:worker_threads"
 import { answerAtomics } from "./atomics.ts"
@@ -31,6 +32,6 @@ const serve = async (job: RivalJob, path: string): Promise<void> => {
 }
 
 const [, , text = "{}", path = ""] = process.argv
-// Whoever started it kills it when it is done; if that one is gone, a socket ends and so does this.
+// The measuring process kills this one when it is done; if it is gone itself, the socket ends and so does this process.
 process.on("disconnect", () => process.exit(0))
 void serve(isMainThread ? JSON.parse(text) as RivalJob : workerData as RivalJob, path)

@@ -1,5 +1,5 @@
 /**
- * The rivals' measurements.
+ * Measures the rivals.
  */
 import * as Effect from "effect/Effect"
 import * as Children from "../../src/programs/processes/spawn.ts"
@@ -28,7 +28,7 @@ export const rivalFigure = (rival: Rival, trips: number): Measuring => {
   )
 }
 
-/** One way: a message a call, and 64 KiB of messages a call, which is how rivals are fast. */
+/** One way: one message a call, and 64 KiB of messages a call, which is faster for rivals. */
 export const streamRivals = (messages: number): ReadonlyArray<Measuring> =>
   (["messagePort", "ipcAdvanced", "unixSocket", "zeromq"] as const).flatMap((rival) => [
     streamFigure(rival, Math.ceil(messages / 40), 1),
@@ -66,7 +66,7 @@ const streamFigure = (rival: Rival, messages: number, perCall: number): Measurin
   }))
 }
 
-// A rival that is not installed is left out of the report, and said to be.
+// A rival that is not installed is left out of the figures, and the report says so.
 const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) => Figure["values"]): Measuring =>
   Effect.gen(function*() {
     const child = yield* Children.started(RivalAsker, job.rival, job)
@@ -81,5 +81,5 @@ const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) =>
     Effect.scoped
   )
 
-/** What a child says of a rival that it cannot load. */
+/** The report of a child that cannot load its rival. */
 const missing = "zeromq is not installed"

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of calls: calls one after the other, over rings, over a socket, or itself.
+ * A child of the call benchmark: makes calls one after the other, over rings, over a socket, or to itself.
  */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as Effect from "effect/Effect"

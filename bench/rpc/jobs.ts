@@ -1,5 +1,5 @@
 /**
- * What the benchmark of calls asks of its children: the same group of procedures, over rings and over a socket.
+ * The jobs that the call benchmark gives its children: the same procedures, over rings and over a socket.
  */
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
@@ -8,7 +8,7 @@ import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 
 export const RpcJob = Schema.Struct({
   ...SwarmChildFields,
-  /** `direct`: the caller serves itself, without anything in between. */
+  /** `direct`: the caller serves itself, without a transport. */
   over: Schema.Literals(["ring", "socket", "direct"]),
   /** Of the socket. */
   path: Schema.String,

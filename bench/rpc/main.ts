@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- rpc`: a call over rings, beside the same call over a Unix socket and without any way at all.
+ * `npm run bench -- rpc`: measures a call over rings, over a Unix socket, and without a transport.
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * A child of the benchmark of calls: serves, over rings or over a socket.
+ * A child of the call benchmark: serves, over rings or over a socket.
  */
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"

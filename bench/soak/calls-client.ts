@@ -1,5 +1,5 @@
 /**
- * A child of the validation of many calls: calls, and looks at the memory of both ends now and then.
+ * A child of the call soak: makes calls, and samples the memory of both ends now and then.
  */
 import * as Effect from "effect/Effect"
 import * as RpcClient from "effect/rpc/RpcClient"
@@ -13,7 +13,7 @@ import { CallsCalling, type CallsJob, type CallsSample, Counting, serverName } f
 
 type Client = RpcClient.FromGroup<typeof Counting, RpcClientError>
 
-/** Whether the answer is what was sent. */
+/** True if the answer equals what was sent. */
 const echoes = Effect.fnUntraced(function*(client: Client, number: number, { payloadBytes }: CallsJob) {
   const data = new Uint8Array(number % (payloadBytes + 1)).fill(number)
   const answer = yield* client.Echo({ data })
@@ -35,7 +35,7 @@ const calling = Effect.fnUntraced(function*(job: CallsJob, told: (calls: number)
       (number) => Effect.map(echoes(client, number, job), (isRight) => void (wrong += isRight ? 0 : 1)),
       { concurrency, discard: true }
     )
-  // How many calls have been made then.
+  // The number of calls made by then.
   const byOneClient = Effect.fnUntraced(function*(made: number) {
     const client = yield* RpcClient.make(Counting)
     const count = Math.min(perClient, every - (made % every), calls - made)
@@ -43,7 +43,7 @@ const calling = Effect.fnUntraced(function*(job: CallsJob, told: (calls: number)
     const now = made + count
     told(now)
     if (now % every === 0 || now === calls) yield* look(client, now, false)
-    // What a process needs once is there by now.
+    // One-time allocations are done by now.
     if (now === every || now === calls) yield* look(client, now, true)
     return now
   }, Effect.scoped)

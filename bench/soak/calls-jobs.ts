@@ -1,6 +1,5 @@
 /**
- * What the validation of many calls asks of its two children: one serves, the other calls, and both say what memory they
- * have come to.
+ * The jobs of the call soak's two children: one serves, the other calls, and both report their memory.
  */
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -10,7 +9,7 @@ import { type ChildProgram, programBeside } from "../../src/programs/processes/p
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 
 export const Counting = RpcGroup.make(
-  /** Gives back what it is given. */
+  /** Returns its payload. */
   Rpc.make("Echo", { payload: { data: Schema.Uint8Array }, success: Schema.Uint8Array }),
   /** `collected`: after a full collection. */
   Rpc.make("Memory", { payload: { collected: Schema.Boolean }, success: MemoryUsage })
@@ -22,20 +21,20 @@ export const serverName = "server"
 export const CallsJob = Schema.Struct({
   ...SwarmChildFields,
   calls: Schema.Int,
-  /** Calls from one look at the memory to the next. */
+  /** Calls between two samples of the memory. */
   every: Schema.Int,
   /** Calls that are under way at once. */
   concurrency: Schema.Int,
   /** Bytes of the largest payload; they are of all lengths up to it. */
   payloadBytes: Schema.Int,
-  /** Calls after which the client is closed and another one made. */
+  /** Calls after which the client is closed and a new one is made. */
   perClient: Schema.Int
 })
 export type CallsJob = typeof CallsJob.Type
 
 export const CallsSample = Schema.Struct({
   calls: Schema.Int,
-  /** Only what is in use: all else was collected. The first and the last sample are. */
+  /** True if garbage was collected first, so that only memory in use counts, as for the first and the last sample. */
   collected: Schema.Boolean,
   server: MemoryUsage,
   client: MemoryUsage
@@ -44,7 +43,7 @@ export type CallsSample = typeof CallsSample.Type
 
 export const CallsResult = Schema.Struct({
   seconds: Schema.Number,
-  /** Answers that were not what was sent. */
+  /** Wrong answers. */
   wrong: Schema.Int,
   samples: Schema.Array(CallsSample)
 })

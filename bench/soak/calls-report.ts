@@ -1,5 +1,5 @@
 /**
- * What a validation of many calls found: the memory of both ends, look by look, and whether any of it grew with the calls.
+ * The report of the call soak: the memory of both ends, sample by sample, and whether it grew with the calls.
  */
 import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
 import { table } from "../../src/programs/cli/report.ts"
@@ -7,11 +7,11 @@ import { formatBytes, formatCount } from "../../src/programs/cli/units.ts"
 import type { MemoryUsage } from "../../src/programs/measure/memory-usage.ts"
 import type { CallsJob, CallsResult, CallsSample } from "./calls-jobs.ts"
 
-/** What was asked for. */
+/** The settings. */
 export type CallsSettings = Omit<CallsJob, "region" | "name" | "coordinates" | "members">
 
-export interface ValidateCallsReport extends CallsSettings {
-  readonly program: "validate-calls"
+export interface CallsSoakReport extends CallsSettings {
+  readonly program: "soak-calls"
   readonly passed: boolean
   readonly callsPerSecond: number
   readonly samples: ReadonlyArray<CallsSample>
@@ -21,13 +21,13 @@ export interface ValidateCallsReport extends CallsSettings {
 export const report = (
   settings: CallsSettings,
   { samples, seconds, wrong }: CallsResult
-): ValidateCallsReport => {
+): CallsSoakReport => {
   const checks = [
     check("every answer is right", wrong === 0, `${formatCount(wrong)} of ${formatCount(settings.calls)} were not`),
     ...ends.map((end) => nothingIsLeft(end, samples))
   ]
   return {
-    program: "validate-calls",
+    program: "soak-calls",
     passed: checks.every(({ holds }) => holds),
     ...settings,
     callsPerSecond: settings.calls / seconds,
@@ -36,7 +36,7 @@ export const report = (
   }
 }
 
-export const describe = ({ calls, callsPerSecond, checks, samples }: ValidateCallsReport): string =>
+export const describe = ({ calls, callsPerSecond, checks, samples }: CallsSoakReport): string =>
   [
     "",
     `${formatCount(calls)} calls, ${formatCount(Math.round(callsPerSecond))} a second`,
@@ -50,25 +50,28 @@ export const describe = ({ calls, callsPerSecond, checks, samples }: ValidateCal
 const ends = ["server", "client"] as const
 type End = (typeof ends)[number]
 
-/** What may differ between two looks at a process that leaves nothing: compiled code, caches, a collection's own state. */
+/**
+ * The allowed difference between two samples of a process that leaks nothing: compiled code, caches, the collector's
+ * own state.
+ */
 const slackBytes = 4 * 1024 * 1024
 
 const nothingIsLeft = (end: End, samples: ReadonlyArray<CallsSample>): Check => {
   const [first, last] = samples.filter(({ collected }) => collected)
   if (first === undefined || last === undefined || first.calls === last.calls) {
-    return check(`${end}: what is in use does not grow`, true, "too few calls to tell")
+    return check(`${end}: memory in use does not grow`, true, "too few calls to tell")
   }
   const grown = inUse(last[end]) - inUse(first[end])
   const perCall = (grown / (last.calls - first.calls)).toFixed(2)
   return check(
-    `${end}: what is in use does not grow`,
+    `${end}: memory in use does not grow`,
     grown <= slackBytes,
     `${formatBytes(inUse(first[end]))} after ${formatCount(first.calls)} calls, ${formatBytes(inUse(last[end]))} after `
       + `${formatCount(last.calls)}: ${perCall} bytes a call`
   )
 }
 
-// Array buffers are part of what is external.
+// External memory includes array buffers.
 const inUse = ({ externalBytes, heapBytes }: MemoryUsage): number => heapBytes + externalBytes
 
 const tableOf = (end: End, samples: ReadonlyArray<CallsSample>): string =>

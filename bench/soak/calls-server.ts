@@ -1,5 +1,5 @@
 /**
- * A child of the validation of many calls: serves.
+ * A child of the call soak: serves.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Validates that calls leave nothing behind: `node bench/soak/calls.ts --calls N` makes so many between two
- * processes, looks at the memory of both all the while, and fails when what is in use has grown with them.
+ * The call soak: `node bench/soak/calls.ts --calls N` makes N calls between two processes, samples the memory of both,
+ * and fails when the memory in use grows with the calls.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -21,7 +21,7 @@ const flags = {
     Flag.withDefault(500_000)
   ),
   every: countFlag("every", 100_000_000).pipe(
-    Flag.withDescription("Calls from one look at the memory to the next"),
+    Flag.withDescription("Calls between two samples of the memory"),
     Flag.withDefault(50_000)
   ),
   concurrency: countFlag("concurrency", 10_000).pipe(
@@ -33,7 +33,7 @@ const flags = {
     Flag.withDefault(1000)
   ),
   perClient: countFlag("per-client", 100_000_000).pipe(
-    Flag.withDescription("Calls after which the client is closed and another one made"),
+    Flag.withDescription("Calls after which the client is closed and a new one is made"),
     Flag.withDefault(1000)
   ),
   strategy: Flag.Literals("strategy", ["park", "adaptive", "spin"]).pipe(
@@ -43,8 +43,8 @@ const flags = {
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }
 
-const validate = Command.make(
-  "validate-calls",
+const soak = Command.make(
+  "soak-calls",
   flags,
   Effect.fnUntraced(function*({ json, ...settings }) {
     yield* writeNotice(
@@ -66,8 +66,8 @@ const validate = Command.make(
     const report = Report.report(settings, result)
     yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
     if (report.passed) return
-    return yield* new ChecksFailed({ program: "validate-calls", failed: namesOfFailed(report.checks) })
+    return yield* new ChecksFailed({ program: "soak-calls", failed: namesOfFailed(report.checks) })
   })
-).pipe(Command.withDescription("Calls very often, and checks that the memory of both ends does not grow with it"))
+).pipe(Command.withDescription("Makes very many calls, and checks that the memory of both ends does not grow"))
 
-runCommand(validate)
+runCommand(soak)

@@ -1,11 +1,11 @@
 /**
- * What a validation of the fence found, run by run.
+ * The report of the fence soak, run by run.
  */
 import { checksOf } from "../../src/programs/barrier-trial/checks.ts"
 import { iterationsOf, resultsOf, type Typical, typical } from "../../src/programs/barrier-trial/iterations.ts"
-import type { FenceForm } from "../../src/programs/barrier-trial/jobs.ts"
-import type { FenceOptions, FencePlan } from "../../src/programs/barrier-trial/plan.ts"
-import type { FenceOutcome } from "../../src/programs/barrier-trial/run.ts"
+import type { TrialForm } from "../../src/programs/barrier-trial/jobs.ts"
+import type { TrialOptions, TrialPlan } from "../../src/programs/barrier-trial/plan.ts"
+import type { TrialOutcome } from "../../src/programs/barrier-trial/run.ts"
 import { type Check, checkLine } from "../../src/programs/cli/checks.ts"
 import { table } from "../../src/programs/cli/report.ts"
 import { formatCount, formatMicros } from "../../src/programs/cli/units.ts"
@@ -13,31 +13,31 @@ import { formatCount, formatMicros } from "../../src/programs/cli/units.ts"
 /** Members are processes over shared memory, or fibers of this process. */
 export type Backend = "processes" | "in memory"
 
-export interface ValidatedRun {
+export interface SoakRun {
   readonly backend: Backend
-  readonly form: FenceForm
+  readonly form: TrialForm
   readonly rounds: number
   /** Messages whose handler has ended, in all members. */
   readonly handled: number
-  /** Messages that were not there when a fence returned, in all members and rounds. */
+  /** Messages that had not arrived when a fence returned, in all members and rounds. */
   readonly missing: number
   readonly roundMillis: Typical
   readonly releaseMillis: Typical
   readonly checks: ReadonlyArray<Check>
 }
 
-export interface ValidateFenceReport extends Pick<FenceOptions, "drain" | "mode"> {
-  readonly program: "validate-fence"
+export interface FenceSoakReport extends Pick<TrialOptions, "drain" | "mode"> {
+  readonly program: "soak-fence"
   readonly passed: boolean
-  readonly runs: ReadonlyArray<ValidatedRun>
-  /** Of all runs, each under its run's title. */
+  readonly runs: ReadonlyArray<SoakRun>
+  /** The checks of all runs, each under its run's title. */
   readonly checks: ReadonlyArray<Check>
 }
 
-export const titleOf = (backend: Backend, form: FenceForm): string =>
+export const titleOf = (backend: Backend, form: TrialForm): string =>
   `${backend}, ${form === "start" ? "a rendezvous at the start" : "contiguity alone"}`
 
-export const runOf = (backend: Backend, plan: FencePlan, outcome: FenceOutcome): ValidatedRun => {
+export const runOf = (backend: Backend, plan: TrialPlan, outcome: TrialOutcome): SoakRun => {
   const { form, iterations: rounds } = plan.options
   const iterations = iterationsOf(plan.options, outcome)
   return {
@@ -53,16 +53,16 @@ export const runOf = (backend: Backend, plan: FencePlan, outcome: FenceOutcome):
 }
 
 export const report = (
-  { drain, mode }: Pick<FenceOptions, "drain" | "mode">,
-  runs: ReadonlyArray<ValidatedRun>
-): ValidateFenceReport => {
+  { drain, mode }: Pick<TrialOptions, "drain" | "mode">,
+  runs: ReadonlyArray<SoakRun>
+): FenceSoakReport => {
   const checks = runs.flatMap(({ checks, backend, form }) =>
     checks.map((check) => ({ ...check, name: `${titleOf(backend, form)}: ${check.name}` }))
   )
-  return { program: "validate-fence", passed: checks.every(({ holds }) => holds), mode, drain, runs, checks }
+  return { program: "soak-fence", passed: checks.every(({ holds }) => holds), mode, drain, runs, checks }
 }
 
-export const describe = ({ checks, runs }: ValidateFenceReport): string => {
+export const describe = ({ checks, runs }: FenceSoakReport): string => {
   const failed = checks.filter(({ holds }) => !holds)
   return [
     "",
@@ -88,7 +88,7 @@ export const describe = ({ checks, runs }: ValidateFenceReport): string => {
 const formatMillis = (millis: number): string =>
   Number.isFinite(millis) ? formatMicros(Math.max(0, 1000 * millis)) : "never"
 
-const summary = (runs: ReadonlyArray<ValidatedRun>): string => {
+const summary = (runs: ReadonlyArray<SoakRun>): string => {
   const rounds = runs.reduce((sum, { rounds }) => sum + rounds, 0)
   return `nothing was missing after any of ${formatCount(rounds)} fences, in any member`
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /**
- * Validates the delivery fence on this machine: `node bench/soak/fence.ts --rounds N` lets the members of a
- * swarm burst and meet N times, in both forms of the test, as processes over shared memory and as fibers in the heap.
+ * The fence soak: with `node bench/soak/fence.ts --rounds N` the members of a swarm send bursts and meet N times, in
+ * both forms of the test, as processes over shared memory and as fibers in the heap.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { FenceForm } from "../../src/programs/barrier-trial/jobs.ts"
-import * as FencePlan from "../../src/programs/barrier-trial/plan.ts"
-import * as FenceRun from "../../src/programs/barrier-trial/run.ts"
+import { TrialForm } from "../../src/programs/barrier-trial/jobs.ts"
+import * as TrialPlan from "../../src/programs/barrier-trial/plan.ts"
+import * as TrialRun from "../../src/programs/barrier-trial/run.ts"
 import { ChecksFailed, codeOfChecks, namesOfFailed } from "../../src/programs/cli/checks.ts"
 import { printReport } from "../../src/programs/cli/report.ts"
 import { runCommand } from "../../src/programs/cli/run-command.ts"
@@ -23,19 +23,19 @@ const flags = {
     Flag.withDefault("deliveryFence" as const)
   ),
   drain: Flag.Literals("drain", ["on", "off"]).pipe(
-    Flag.withDescription("Off: every fence is a rendezvous, to see the checks fail"),
+    Flag.withDescription("off makes every fence a rendezvous, to see the checks fail"),
     Flag.withDefault("on" as const)
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }
 
-/** A collector that is slow enough for a burst to be still on its way when all have arrived, and two that hurry it. */
+/** The coordinator is slow enough that a burst is still on its way when all have arrived. */
 const shape = { members: 3, burst: 8, handlerDelayMillis: 2, kill: undefined, trace: false } as const
 
-const backends = [["processes", FenceRun.run], ["in memory", FenceRun.runInHeap]] as const
+const backends = [["processes", TrialRun.run], ["in memory", TrialRun.runInHeap]] as const
 
-const validate = Command.make(
-  "validate-fence",
+const soak = Command.make(
+  "soak-fence",
   flags,
   Effect.fnUntraced(function*({ json, rounds, ...options }) {
     const { burst, handlerDelayMillis, members } = shape
@@ -46,18 +46,18 @@ const validate = Command.make(
     const runs = yield* Effect.forEach(
       backends,
       ([backend, run]) =>
-        Effect.forEach(FenceForm.literals, (form) =>
+        Effect.forEach(TrialForm.literals, (form) =>
           Effect.gen(function*() {
             yield* writeNotice(Report.titleOf(backend, form))
-            const plan = yield* FencePlan.plan({ ...shape, ...options, form, iterations: rounds }, "validate")
+            const plan = yield* TrialPlan.plan({ ...shape, ...options, form, iterations: rounds }, "soak")
             return Report.runOf(backend, plan, yield* run(plan))
           }))
     )
     const report = Report.report(options, runs.flat())
     yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
     if (report.passed) return
-    return yield* new ChecksFailed({ program: "validate-fence", failed: namesOfFailed(report.checks) })
+    return yield* new ChecksFailed({ program: "soak-fence", failed: namesOfFailed(report.checks) })
   })
-).pipe(Command.withDescription("Lets members burst and meet, and checks that nothing is missing when they go on"))
+).pipe(Command.withDescription("Members send bursts and meet; checks that no message is missing when they go on"))
 
-runCommand(validate)
+runCommand(soak)

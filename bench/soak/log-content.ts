@@ -1,12 +1,13 @@
 /**
- * Records whose every byte follows from their session and their place in it: nobody has to send along what is right.
+ * Records whose bytes all follow from their session and their sequence number, so that a reader can check each without
+ * other data.
  */
 export const recordBytes = 1024
 
 /** Sequence number (8 bytes, low word first), session, and the sequence once more, inverted. */
 const headerBytes = 16
 const bodyBytes = recordBytes - headerBytes
-/** Bodies begin at so many places of the session's pattern. */
+/** The number of offsets in the session's pattern at which bodies begin. */
 const bodyOffsets = 4093
 
 const littleEndian = true
@@ -20,7 +21,7 @@ export class SessionContent {
     this.#pattern = patternOf(sessionId)
   }
 
-  /** Makes `record` the record with this sequence number. Allocates nothing. */
+  /** Fills `record` with the record of this sequence number. Allocates nothing. */
   write(record: Buffer, view: DataView, sequence: number): void {
     view.setUint32(0, sequence >>> 0, littleEndian)
     view.setUint32(4, Math.floor(sequence / 2 ** 32), littleEndian)
@@ -30,7 +31,7 @@ export class SessionContent {
     this.#pattern.copy(record, headerBytes, at, at + bodyBytes)
   }
 
-  /** True when the record at `offset` is the one with this sequence number, to the last byte. */
+  /** True if the record at `offset` is that of this sequence number, to the last byte. */
   matches(bytes: Buffer, view: DataView, offset: number, sequence: number): boolean {
     const at = sequence % bodyOffsets
     return view.getUint32(offset, littleEndian) === sequence >>> 0

@@ -1,5 +1,5 @@
 /**
- * What the validation asks of its children, and what they answer.
+ * The jobs that the log soak gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
 import { PublishedCounts, SeenCounts } from "../../src/programs/log-trial/counts.ts"
@@ -7,10 +7,10 @@ import { clientFields } from "../../src/programs/processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
 
-export const ValidateTopic = Topic.make("validate", { order: "session", ack: "ordered" })
+export const SoakTopic = Topic.make("soak", { order: "session", ack: "ordered" })
 
 const Job = Schema.Struct({ ...clientFields, records: Schema.Int })
-export type ValidateJob = typeof Job.Type
+export type SoakJob = typeof Job.Type
 
 export const Published = Schema.Struct({
   ...PublishedCounts.fields,
@@ -22,19 +22,19 @@ export type Published = typeof Published.Type
 
 export const Seen = Schema.Struct({
   ...SeenCounts.fields,
-  /** Records that are not, to the last byte, what belongs in their place. */
+  /** Records with a wrong byte. */
   wrong: Schema.Int,
   residentBytes: Schema.Int
 })
 export type Seen = typeof Seen.Type
 
-export const ValidatePublisher: ChildProgram<ValidateJob, Published> = {
+export const SoakPublisher: ChildProgram<SoakJob, Published> = {
   entry: programBeside(import.meta.url, "log-publisher"),
   job: Job,
   result: Published
 }
 
-export const ValidateSubscriber: ChildProgram<ValidateJob, Seen> = {
+export const SoakSubscriber: ChildProgram<SoakJob, Seen> = {
   entry: programBeside(import.meta.url, "log-subscriber"),
   job: Job,
   result: Seen

@@ -1,5 +1,5 @@
 /**
- * A child of the validation: one session of records that can be recognised to the last byte.
+ * A child of the log soak: publishes one session of records that can be checked to the last byte.
  */
 import * as Effect from "effect/Effect"
 import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
@@ -9,9 +9,9 @@ import { type Parent, runChild } from "../../src/programs/processes/child.ts"
 import { attached } from "../../src/programs/processes/log-client.ts"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
 import { recordBytes, SessionContent } from "./log-content.ts"
-import { type Published, type ValidateJob, ValidatePublisher, ValidateTopic } from "./log-jobs.ts"
+import { type Published, type SoakJob, SoakPublisher, SoakTopic } from "./log-jobs.ts"
 
-/** Between two looks at everything else that this process has to do. */
+/** Records between two turns of the event loop. */
 const recordsPerTurn = 1024
 
 const publishAll = Effect.fnUntraced(function*(
@@ -37,7 +37,7 @@ const publishAll = Effect.fnUntraced(function*(
 })
 
 const publish = Effect.fnUntraced(function*(
-  { records }: ValidateJob,
+  { records }: SoakJob,
   publisher: PublisherHandle<Uint8Array>,
   parent: Parent<Published>
 ) {
@@ -57,9 +57,9 @@ const publish = Effect.fnUntraced(function*(
   })
 })
 
-runChild(ValidatePublisher, (job, parent) =>
+runChild(SoakPublisher, (job, parent) =>
   Effect.gen(function*() {
-    const publisher = yield* Publisher.open(ValidateTopic)
+    const publisher = yield* Publisher.open(SoakTopic)
     yield* parent.ready
     yield* parent.begin
     yield* publish(job, publisher, parent)

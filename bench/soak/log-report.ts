@@ -1,5 +1,5 @@
 /**
- * What a validation proves: complete, in order, right to the last byte, and in bounded memory.
+ * The report of the log soak: complete, in order, right to the last byte, and in bounded memory.
  */
 import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
 import type { RegionPlan } from "../../src/programs/cli/region-plan.ts"
@@ -11,10 +11,10 @@ import { peakResidentBytes } from "../../src/programs/measure/cpu-usage.ts"
 import { recordBytes } from "./log-content.ts"
 import type { Published, Seen } from "./log-jobs.ts"
 
-export type ValidateOutcome = LogOutcome<Published, Seen>
+export type LogSoakOutcome = LogOutcome<Published, Seen>
 
-export interface ValidateReport extends Figures {
-  readonly program: "validate"
+export interface LogSoakReport extends Figures {
+  readonly program: "soak-log"
   readonly passed: boolean
   readonly checks: ReadonlyArray<Check>
   readonly region: { readonly path: string; readonly bytes: number }
@@ -27,15 +27,15 @@ export interface MemoryRow {
   readonly boundBytes: number
 }
 
-/** What a process of ours may take besides the region, however much it carries: the runtime and its young heap. */
+/** Memory that a process may take besides the region, however much it carries: the runtime and its young heap. */
 const processBytes = 256 * 1024 * 1024
 
-export const report = (region: RegionPlan, records: number, outcome: ValidateOutcome): ValidateReport => {
+export const report = (region: RegionPlan, records: number, outcome: LogSoakOutcome): LogSoakReport => {
   const amount = { records, bytes: records * recordBytes }
   const memory = memoryRows(region, outcome)
   const checks = [...checksOf(amount, outcome), everyByteRight(outcome), memoryBounded(memory)]
   return {
-    program: "validate",
+    program: "soak-log",
     passed: checks.every(({ holds }) => holds),
     checks,
     region: { path: region.path, bytes: region.bytes },
@@ -44,7 +44,7 @@ export const report = (region: RegionPlan, records: number, outcome: ValidateOut
   }
 }
 
-export const describe = (report: ValidateReport): string =>
+export const describe = (report: LogSoakReport): string =>
   [
     "",
     ...figureLines(report),
@@ -62,7 +62,7 @@ export const describe = (report: ValidateReport): string =>
 
 // --- internal ---
 
-const memoryRows = (region: RegionPlan, { publishers, subscribers }: ValidateOutcome): ReadonlyArray<MemoryRow> => {
+const memoryRows = (region: RegionPlan, { publishers, subscribers }: LogSoakOutcome): ReadonlyArray<MemoryRow> => {
   const boundBytes = region.bytes + processBytes
   const children = [...publishers, ...subscribers].map(({ name, result }) => ({
     process: name,
@@ -72,9 +72,9 @@ const memoryRows = (region: RegionPlan, { publishers, subscribers }: ValidateOut
   return [{ process: "serve", peakResidentBytes: peakResidentBytes(), boundBytes }, ...children]
 }
 
-const everyByteRight = ({ subscribers }: ValidateOutcome): Check => {
+const everyByteRight = ({ subscribers }: LogSoakOutcome): Check => {
   const wrong = subscribers.reduce((sum, { result }) => sum + result.wrong, 0)
-  return check("every byte is what belongs there", wrong === 0, `${formatCount(wrong)} records are wrong`)
+  return check("every byte is right", wrong === 0, `${formatCount(wrong)} records are wrong`)
 }
 
 const memoryBounded = (memory: ReadonlyArray<MemoryRow>): Check => {

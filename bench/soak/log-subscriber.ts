@@ -1,5 +1,5 @@
 /**
- * A child of the validation: compares every byte of every record with what belongs in its place.
+ * A child of the log soak: checks every byte of every record.
  */
 import * as Effect from "effect/Effect"
 import { readTopic } from "../../src/programs/log-trial/read-topic.ts"
@@ -8,7 +8,7 @@ import { type Parent, runChild } from "../../src/programs/processes/child.ts"
 import { attached } from "../../src/programs/processes/log-client.ts"
 import { type IndexedBatch, Subscriber, type SubscriberHandle } from "../../src/services/Subscriber.ts"
 import { recordBytes, SessionContent } from "./log-content.ts"
-import { type Seen, type ValidateJob, ValidateSubscriber, ValidateTopic } from "./log-jobs.ts"
+import { type Seen, type SoakJob, SoakSubscriber, SoakTopic } from "./log-jobs.ts"
 
 class ContentCheck {
   wrong = 0
@@ -38,7 +38,7 @@ class ContentCheck {
 }
 
 const readAll = Effect.fnUntraced(function*(
-  job: ValidateJob,
+  job: SoakJob,
   subscriber: SubscriberHandle<Uint8Array>,
   parent: Parent<Seen>
 ) {
@@ -47,9 +47,9 @@ const readAll = Effect.fnUntraced(function*(
   return yield* parent.result({ ...seen, wrong: content.wrong, residentBytes: peakResidentBytes() })
 })
 
-runChild(ValidateSubscriber, (job, parent) =>
+runChild(SoakSubscriber, (job, parent) =>
   Effect.gen(function*() {
-    const subscriber = yield* Subscriber.open(ValidateTopic, { from: "start", name: job.name })
+    const subscriber = yield* Subscriber.open(SoakTopic, { from: "start", name: job.name })
     yield* parent.ready
     yield* readAll(job, subscriber, parent)
     yield* parent.end

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Validates the whole log on this machine: `node bench/soak/log.ts --gib N` carries N GiB of records through
- * four brokers from two publisher processes to one subscriber process, and checks all that is promised of them.
+ * The log soak: `node bench/soak/log.ts --gib N` carries N GiB of records through four brokers from two publisher
+ * processes to one subscriber process, and checks every promise of the log.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -15,8 +15,8 @@ import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag, formatBytes, formatCount, plural } from "../../src/programs/cli/units.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
 import { recordBytes } from "./log-content.ts"
-import { ValidatePublisher, ValidateSubscriber, ValidateTopic } from "./log-jobs.ts"
-import * as ValidateReport from "./log-report.ts"
+import { SoakPublisher, SoakSubscriber, SoakTopic } from "./log-jobs.ts"
+import * as LogSoakReport from "./log-report.ts"
 
 const publishers = 2
 const brokers = 4
@@ -24,14 +24,14 @@ const mebibyte = 1024 * 1024
 
 const flags = {
   gib: countFlag("gib", 1024).pipe(Flag.withDescription("Gibibytes to carry"), Flag.withDefault(1)),
-  // A run that is short enough for a test.
+  // Records instead of `--gib`, for a run short enough for a test.
   mib: countFlag("mib", 1024).pipe(Flag.withHidden, Flag.optional),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }
 
 const region = Effect.andThen(
-  removeLeftovers("validate-"),
-  planRegion(`validate-${process.pid}`, {
+  removeLeftovers("soak-"),
+  planRegion(`soak-${process.pid}`, {
     brokers,
     clients: publishers,
     readers: 1,
@@ -41,22 +41,22 @@ const region = Effect.andThen(
 
 const run = (region: RegionPlan, records: number) =>
   LogRun.run({
-    label: "validate",
+    label: "soak",
     region,
-    serve: { topics: [ValidateTopic] },
+    serve: { topics: [SoakTopic] },
     records,
-    publisher: ValidatePublisher,
+    publisher: SoakPublisher,
     publishers: Array.from({ length: publishers }, (_, i) => ({
       region: region.name,
       name: `publisher-${i}`,
       records: Math.floor(records * (i + 1) / publishers) - Math.floor(records * i / publishers)
     })),
-    subscriber: ValidateSubscriber,
+    subscriber: SoakSubscriber,
     subscribers: [{ region: region.name, name: "subscriber-0", records }]
   })
 
-const validate = Command.make(
-  "validate",
+const soak = Command.make(
+  "soak-log",
   flags,
   Effect.fnUntraced(function*({ gib, json, mib }) {
     const bytes = Option.match(mib, { onNone: () => gib * 1024 * mebibyte, onSome: (mib) => mib * mebibyte })
@@ -66,10 +66,10 @@ const validate = Command.make(
       `${formatBytes(bytes)} in ${formatCount(records)} records, ${plural(publishers, "publisher")}, 1 subscriber, `
         + `${plural(brokers, "broker")}, order session, ack ordered; region ${formatBytes(planned.bytes)}`
     )
-    const report = ValidateReport.report(planned, records, yield* run(planned, records))
-    yield* printReport(json, report, ValidateReport.describe, codeOfChecks(report.passed))
-    if (!report.passed) return yield* new ChecksFailed({ program: "validate", failed: namesOfFailed(report.checks) })
+    const report = LogSoakReport.report(planned, records, yield* run(planned, records))
+    yield* printReport(json, report, LogSoakReport.describe, codeOfChecks(report.passed))
+    if (!report.passed) return yield* new ChecksFailed({ program: "soak-log", failed: namesOfFailed(report.checks) })
   })
-).pipe(Command.withDescription("Carries a known amount through the log and checks everything that is promised of it"))
+).pipe(Command.withDescription("Carries a known amount through the log and checks every promise"))
 
-runCommand(validate)
+runCommand(soak)

@@ -1,5 +1,5 @@
 /**
- * `ringfence bench`: what the log, rings, calls and barriers reach on this machine, in seconds.
+ * `ringfence bench`: measures log, rings, calls and barriers on this machine, in seconds.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -21,10 +21,13 @@ const scaleFlag = (name: string) =>
 
 const settings = {
   only: openSetting("only", (name) => Flag.Literals(name, names), {
-    description: "Measure this alone",
+    description: "Run only this measurement",
     shown: "all of them"
   }),
-  scale: setting("scale", scaleFlag, { description: "How much is done, of what takes about ten seconds", fallback: 1 }),
+  scale: setting("scale", scaleFlag, {
+    description: "Share of the whole measurement, which takes about ten seconds",
+    fallback: 1
+  }),
   json: jsonSetting
 }
 
@@ -40,10 +43,10 @@ export const bench = Command.make(
       "every figure."
     )
   ),
-  Command.withShortDescription("What this machine reaches, in seconds"),
+  Command.withShortDescription("Measure this machine, in seconds"),
   Command.withExamples([
     { command: "ringfence bench", description: "All of it" },
-    { command: "ringfence bench --only barrier --json", description: "One measurement, for a program to read" }
+    { command: "ringfence bench --only barrier --json", description: "One measurement, as JSON" }
   ])
 )
 

@@ -5,8 +5,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { BarrierMode } from "../services/schema/BarrierArrival.ts"
-import * as FencePlan from "./barrier-trial/plan.ts"
-import * as FenceReport from "./barrier-trial/report.ts"
+import * as TrialPlan from "./barrier-trial/plan.ts"
+import * as TrialReport from "./barrier-trial/report.ts"
 import { run } from "./barrier-trial/run.ts"
 import { ChecksFailed, codeOfChecks, namesOfFailed } from "./cli/checks.ts"
 import { printReport } from "./cli/report.ts"
@@ -25,11 +25,11 @@ import { lines } from "./cli/usage.ts"
 
 const settings = {
   members: setting("members", (name) => countFlag(name, 32), {
-    description: "Processes that meet; the first coordinates, in this process",
+    description: "Members that meet, a process each; the first is this process and coordinates",
     fallback: 4
   }),
   iterations: setting("iterations", (name) => countFlag(name, 100_000), {
-    description: "How often they meet",
+    description: "Barriers, one after the other",
     fallback: 64
   }),
   burst: setting("burst", (name) => countFlag(name, 10_000), {
@@ -37,7 +37,7 @@ const settings = {
     fallback: 8
   }),
   handlerDelayMillis: setting("handler-delay", millisFlag, {
-    description: "How long the coordinator's process takes for a message",
+    description: "Time that the coordinator's process takes for a message",
     fallback: 12,
     show: writtenMillis
   }),
@@ -46,15 +46,15 @@ const settings = {
     fallback: "deliveryFence"
   }),
   drain: setting("drain", (name) => Flag.Literals(name, ["on", "off"]), {
-    description: "Off: every barrier is a rendezvous, to see the checks fail",
+    description: "off makes every barrier a rendezvous, to see the checks fail",
     fallback: "on"
   }),
-  kill: openSetting("kill", FencePlan.killFlag, {
-    description: "A member that is killed within its burst, and the iteration",
+  kill: openSetting("kill", TrialPlan.killFlag, {
+    description: "A member to kill within its burst, and the iteration",
     shown: "nobody"
   }),
   trace: setting("trace", (name) => Flag.Boolean(name), {
-    description: "Show every iteration, and what the barrier waited for",
+    description: "Show every iteration, and what each barrier waited for",
     fallback: false
   }),
   json: jsonSetting
@@ -67,15 +67,15 @@ export const demoBarrier = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "Several processes send bursts to each other and meet at a barrier, over and over. The one that coordinates is slow.",
-      "Checks at every return, in every process, that everything sent before the barrier has come through. Ends with exit",
+      "Several processes send bursts to each other and meet at a barrier, over and over. The coordinator is slow.",
+      "Checks at every return, in every process, that every message sent before the barrier has arrived. Ends with exit",
       "code 1 if any check fails."
     )
   ),
   Command.withShortDescription("See a barrier wait for what was sent ahead of it"),
   Command.withExamples([
     { command: "ringfence demo barrier", description: "4 processes, 64 barriers, nothing missing" },
-    { command: "ringfence demo barrier --drain off", description: "The same without draining: it fails" },
+    { command: "ringfence demo barrier --drain off", description: "The same without draining: the checks fail" },
     { command: "ringfence demo barrier --kill 2@20", description: "A process dies; the others go on" }
   ])
 )
@@ -83,9 +83,9 @@ export const demoBarrier = Command.make(
 // --- internal ---
 
 const demonstrate = Effect.fnUntraced(function*({ json, ...options }: ValuesOf<typeof settings>) {
-  const plan = yield* FencePlan.plan({ ...options, form: "contiguity" })
-  yield* writeNotice(FencePlan.describe(plan))
-  const report = FenceReport.report(plan, yield* run(plan))
-  yield* printReport(json, report, FenceReport.describe(options.trace), codeOfChecks(report.passed))
+  const plan = yield* TrialPlan.plan({ ...options, form: "contiguity" })
+  yield* writeNotice(TrialPlan.describe(plan))
+  const report = TrialReport.report(plan, yield* run(plan))
+  yield* printReport(json, report, TrialReport.describe(options.trace), codeOfChecks(report.passed))
   if (!report.passed) return yield* new ChecksFailed({ program: "demo barrier", failed: namesOfFailed(report.checks) })
 })

@@ -1,5 +1,6 @@
 /**
- * `ringfence demo`: real files through real processes, and a proof of what came out. `demo barrier` is beside it.
+ * `ringfence demo`: sends real files through real processes and checks every byte. `demo barrier` has a file of its
+ * own.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -28,7 +29,7 @@ const tooSmall = () => "a record has at least one byte"
 
 const settings = {
   brokers: setting("brokers", (name) => countFlag(name, 32), {
-    description: "Brokers that take in the records",
+    description: "Brokers",
     fallback: 4
   }),
   publishers: setting("publishers", (name) => countFlag(name, 64), {
@@ -40,7 +41,7 @@ const settings = {
     fallback: 2
   }),
   minBytes: openSetting("min-bytes", bytesFlag, {
-    description: "Repeat the input to at least this size",
+    description: "Repeat the input up to at least this size",
     shown: `${formatBytes(DemoPlan.defaultMinBytes)}, or once when paths are given`
   }),
   recordBytes: setting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
@@ -60,7 +61,7 @@ const inputs = {
     Argument.withDescription("Files and folders to publish (default: the sources of an installed package, repeated)"),
     Argument.variadic()
   ),
-  // Only to see the checks fail: switches the rule off that puts early batches in order.
+  // Switches off the rule that orders early batches, only to see the checks fail.
   unsafeIgnoreSessionOrder: Flag.Boolean("unsafe-ignore-session-order").pipe(Flag.withHidden, Flag.withDefault(false))
 }
 
@@ -76,9 +77,9 @@ export const demo = Command.make(
       "one order, and checks every byte. Ends with exit code 1 if any check fails."
     )
   ),
-  Command.withShortDescription("See and check all of it at work"),
+  Command.withShortDescription("See the log at work, with every byte checked"),
   Command.withExamples([
-    { command: "ringfence demo", description: "A quarter of a gibibyte of source files" },
+    { command: "ringfence demo", description: "256 MiB of source files" },
     { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" }
   ]),
   Command.withSubcommands([demoBarrier])

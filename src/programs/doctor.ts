@@ -1,5 +1,5 @@
 /**
- * `ringfence doctor`: the regions of this host, who uses them, and what dead processes left.
+ * `ringfence doctor`: lists the regions of this host, their users, and what dead processes left.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -16,7 +16,7 @@ import { lines } from "./cli/usage.ts"
 import { type Finding, findingOf, isLeftover, isOutOfReach } from "./doctor/finding.ts"
 import { describeDoctor, type DoctorReport } from "./doctor/report.ts"
 
-/** Dead processes left something that is still there. */
+/** Leftovers of dead processes remain. */
 export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("LeftoversFound", {
   count: Schema.Int,
   repairTried: Schema.Boolean
@@ -30,7 +30,7 @@ export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("Leftov
   }
 }
 
-/** What was to be looked at is not there, is no region, or is not for this user. */
+/** A requested region does not exist, is not a region, or is not accessible to this user. */
 export class RegionsOutOfReach extends Schema.TaggedError<RegionsOutOfReach>()("RegionsOutOfReach", {
   regions: Schema.Array(Schema.Struct({ path: Schema.String, detail: Schema.String }))
 }) {
@@ -44,17 +44,17 @@ const settings = { json: jsonSetting }
 const inputs = {
   region: Flag.String("region").pipe(
     Flag.withMetavar("name"),
-    Flag.withDescription("Look at this region only"),
+    Flag.withDescription("Inspect this region only"),
     Flag.optional
   ),
   path: Flag.String("path").pipe(
     Flag.withMetavar("file"),
-    Flag.withDescription("Look at a region in a file too; may be repeated"),
-    Flag.filter((path) => path !== "", () => "no file is named"),
+    Flag.withDescription("Inspect a region in a file too; repeatable"),
+    Flag.filter((path) => path !== "", () => "no file is given"),
     Flag.atLeast(0)
   ),
   repair: Flag.Boolean("repair").pipe(
-    Flag.withDescription("Remove what dead processes left; what anybody uses is never touched"),
+    Flag.withDescription("Remove what dead processes left; a region in use is never touched"),
     Flag.withoutNegation,
     Flag.withDefault(false)
   )
@@ -67,14 +67,14 @@ export const doctor = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "Lists the regions in shared memory, who serves and uses them, and what dead processes left. Ends with exit code 1",
-      "when something is left over and was not removed, and 3 when what was named is not there or is no region."
+      "Lists the regions in shared memory, the processes that use them, and what dead processes left. Ends with exit code 1",
+      "when something is left over and was not removed, and 3 when a requested region does not exist or is not a region."
     )
   ),
   Command.withShortDescription("List regions and what dead processes left"),
   Command.withExamples([
     { command: "ringfence doctor", description: "Look" },
-    { command: "ringfence doctor --repair", description: "Look, and remove what dead processes left" }
+    { command: "ringfence doctor --repair", description: "List, and remove what dead processes left" }
   ])
 )
 
@@ -92,7 +92,7 @@ const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repai
   const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
   const count = findings.filter(isLeftover).length
   const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
-  // What else lies in shared memory is there for others: only what was named must be there for this user.
+  // Other files in shared memory may belong to others: only a requested region must be accessible to this user.
   const named = Option.isSome(region) ? findings : findings.slice(inMemory.length)
   const failure = failureOf(count, repair, named.filter(isOutOfReach))
   yield* printReport(json, report, describeDoctor, failure === undefined ? exitCode.ok : codeOfError(failure))
@@ -118,7 +118,7 @@ const regionsInMemory = (region: Option.Option<string>) =>
     })
   })
 
-// Whether its owner is really dead is checked again, under the region's locks, by whoever removes it.
+// The removal checks again, under the region's locks, that its owner is dead.
 const repaired = (finding: Finding): Effect.Effect<Finding> =>
   isLeftover(finding)
     ? Regions.removeDead(finding.path).pipe(

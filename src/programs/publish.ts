@@ -61,9 +61,9 @@ const settings = {
 }
 
 const inputs = {
-  topic: Argument.String("topic").pipe(Argument.withDescription("The topic; it is declared if nobody has done so")),
+  topic: Argument.String("topic").pipe(Argument.withDescription("The topic; it is declared if it is not yet")),
   paths: Argument.String("paths").pipe(
-    Argument.withDescription("Files to publish one after the other; - or nothing is standard input"),
+    Argument.withDescription("Files to publish, one after the other; - or no file means standard input"),
     Argument.variadic()
   )
 }
@@ -88,7 +88,7 @@ export const publish = Command.make(
   Command.withExamples([
     { command: "ringfence publish lines access.log", description: "Each line of a file is a record" },
     { command: "ringfence publish blobs --record-bytes 64KiB disk.img", description: "A binary file, byte for byte" },
-    { command: "tail -f access.log | ringfence publish lines -", description: "As it comes" }
+    { command: "tail -f access.log | ringfence publish lines -", description: "Lines as they come" }
   ])
 )
 
@@ -136,16 +136,16 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
   const send = ({ chunks }: Input) => sendRecords(publisher, chunks, newCutter(), { limitBytes, tally })
   yield* Effect.forEach(inputs, send, { discard: true }).pipe(
     Effect.andThen(publisher.flush),
-    // The next line may be long in coming, or never come.
+    // Flush before each wait: the next line may take long, or never come.
     Effect.raceFirst(publisher.lost),
-    // What came before a bad input is good, and can still be acknowledged.
+    // Wait for acknowledgements even after a bad input: the records before it are good.
     Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
     Effect.onError(() => sayHowFar(values.json, publisher))
   )
   yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
 })
 
-// What was not said is as declared: only a contradiction is an error.
+// Options that were left out follow the declaration: only a contradiction is an error.
 const topicToPublish = (name: string, { ack, order }: Values) =>
   Effect.map(declaredTopic(name), (declared) =>
     Topic.make(name, {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `ringfence`: serve, publish, subscribe, members of a swarm, and programs that show and measure both.
+ * `ringfence`: serve, publish, subscribe, members of a swarm, and commands that demonstrate and measure both.
  */
 import * as Command from "effect/cli/Command"
 
@@ -20,7 +20,7 @@ const ringfence = Command.make("ringfence").pipe(
     lines(
       "A totally ordered, acknowledged log in shared memory, and swarms of processes that meet at barriers, on one host.",
       "",
-      "See all of it at work:   ringfence demo",
+      "See it at work:          ringfence demo",
       "Or use it:               ringfence serve --topic lines       in one terminal",
       "                         ringfence subscribe lines --follow  in another",
       "                         ringfence publish lines FILE        in a third",

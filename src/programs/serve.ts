@@ -1,5 +1,5 @@
 /**
- * `ringfence serve`: creates a region and serves the log in it until it is told to end.
+ * `ringfence serve`: creates a region and serves the log in it until it is terminated.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -29,7 +29,7 @@ const settings = {
   ...sizeSettings,
   ...accessSettings,
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
-    description: "Touch all memory before the first record, so that none pays for it; --no-prefault starts at once",
+    description: "Touch all memory at the start, so that no record pays for it; --no-prefault starts at once",
     fallback: true
   }),
   epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
@@ -59,7 +59,10 @@ export const serve = Command.make(
   Command.withExamples([
     { command: "ringfence serve", description: "Serve the region \"default\", sized by the free space" },
     { command: "ringfence serve --topic orders:total:none --topic lines", description: "Declare topics at the start" },
-    { command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB", description: "A small one, by name" }
+    {
+      command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB",
+      description: "A small region with a name"
+    }
   ])
 )
 
@@ -80,7 +83,7 @@ const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, 
   return yield* serving(target, values.json).pipe(Effect.provide(Layer.provideMerge(log, memory)))
 })
 
-// What is left open follows the free space.
+// Sizes that are not set follow the free space.
 const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, laneSlots, topics }: Values) => ({
   brokers,
   clients,
@@ -91,7 +94,7 @@ const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, lan
   ...(indexEntries === undefined ? {} : { indexEntries })
 })
 
-// Runs until it is interrupted. That nobody reads its lines any more is no reason to end.
+// Runs until it is interrupted, even if the reader of its output is gone.
 const serving = (target: Target, json: boolean) =>
   Effect.gen(function*() {
     endPrefault()

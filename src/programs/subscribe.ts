@@ -41,24 +41,24 @@ const fromFlag = (name: string): Flag.Flag<From> =>
 const settings = {
   ...targetSettings,
   from: setting<From>("from", (name) => fromFlag(name), {
-    description: "Where to begin: start (the oldest record that is kept), end, or a position",
+    description: "Where to begin: start (the oldest record kept), end, or a position",
     fallback: defaultFrom,
     show: (from) => typeof from === "object" ? from.position : from
   }),
   follow: setting("follow", (name) => Flag.withAlias(Flag.Boolean(name), "f"), {
-    description: "Wait for more at the end",
+    description: "Wait for more records at the end",
     fallback: false
   }),
   separator: setting("record-separator", (name) => Flag.Literals(name, ["newline", "none"]), {
-    description: "What is written after each record",
+    description: "Text written after each record",
     fallback: "newline"
   }),
   raw: setting("raw", (name) => Flag.Boolean(name), {
-    description: "The bytes of the records and nothing else, like --record-separator none",
+    description: "Write only the bytes of the records, like --record-separator none",
     fallback: false
   }),
   count: openSetting("count", (name) => Flag.filter(Flag.Int(name), (count) => count >= 0, () => "not negative"), {
-    description: "End after so many records",
+    description: "End after this many records",
     shown: "all"
   }),
   allowForeign: foreignSetting,
@@ -89,13 +89,13 @@ export const subscribe = Command.make(
   Command.withDescription(
     lines(
       "Writes the records of a topic to standard output in the topic's order, each followed by a newline. Ends at the",
-      "last record that is committed, or waits for more with --follow. The report of --json goes to standard error."
+      "last committed record, or waits for more with --follow. The report of --json goes to standard error."
     )
   ),
   Command.withShortDescription("Write the records of a topic to standard output"),
   Command.withExamples([
-    { command: "ringfence subscribe lines", description: "Everything that is kept" },
-    { command: "ringfence subscribe lines --follow --from end", description: "What comes from now on" },
+    { command: "ringfence subscribe lines", description: "All records kept" },
+    { command: "ringfence subscribe lines --follow --from end", description: "New records only" },
     {
       command: "ringfence subscribe blobs --raw --follow > copy.img",
       description: "A binary file, byte for byte; start it before the file is published"
@@ -125,9 +125,8 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
   yield* printReportAside(report)
 })
 
-// The batches are lent until the next pull, so they are in use as long as they are being written. Should this be
-// interrupted while a slow reader has taken only half of them: nothing runs between giving them back and the end of
-// the process, so nothing else is ever written in their place.
+// Batches are lent until the next pull, so they stay valid while they are written. An interruption may return them
+// while a slow reader has taken only half; the process then ends before other bytes could be written in their place.
 const copyToOutput = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
   { count = Infinity, from, json, raw, separator }: Values
@@ -148,12 +147,13 @@ const copyToOutput = Effect.fnUntraced(function*(
   return written
 })
 
-// Whoever wants everything must be told when it is not: without a subscriber the log keeps only the newest.
+// Warn of trimmed records: without a subscriber the log keeps only the newest, and this output may be meant to be
+// complete.
 const trimmedBefore = Effect.fnUntraced(function*(batches: ReadonlyArray<IndexedBatch>, json: boolean) {
   const trimmed = batches[0]?.position ?? 0
   if (trimmed > 0 && !json) {
     const before = `${plural(trimmed, "record")} before this one ${trimmed === 1 ? "is" : "are"}`
-    yield* writeNotice(`${before} not kept: a subscriber that is to have all attaches before they are published`)
+    yield* writeNotice(`${before} not kept: to get all records, start the subscriber before they are published`)
   }
   return trimmed
 })

@@ -1,6 +1,6 @@
 /**
- * `ringfence swarm`: a member of a swarm, as a program: it coordinates, stands by, spawns others of its kind, and says who
- * comes and goes.
+ * `ringfence swarm`: runs a member of a swarm, which may coordinate, stand by and spawn further members, and reports
+ * members that come and go.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -33,7 +33,7 @@ import { lines } from "./cli/usage.ts"
 import { programBeside } from "./processes/protocol.ts"
 import { describeSwarmEvent, type SwarmEvent } from "./swarm/events.ts"
 
-/** There is no such swarm to join, or there is one already. */
+/** There is no swarm to join, or the region has a swarm already. */
 export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("SwarmUnavailable", {
   region: Schema.String,
   reason: Schema.Literals(["missing", "exists", "log", "abandoned"])
@@ -43,7 +43,7 @@ export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("Sw
       missing: `there is no swarm in region "${this.region}"`,
       exists: `region "${this.region}" has a swarm already`,
       log: `region "${this.region}" holds a log, no swarm`,
-      abandoned: `nobody coordinates the swarm in region "${this.region}" any more`
+      abandoned: `the swarm in region "${this.region}" has lost its coordinator`
     }
     return `${found[this.reason]} (${this.hint})`
   }
@@ -53,7 +53,7 @@ export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("Sw
       missing: `start one: ringfence swarm --coordinator${this.#flags}`,
       exists: `join it: ringfence swarm${this.#flags} --name NAME`,
       log: "start a swarm in another region: ringfence swarm --coordinator --region NAME",
-      abandoned: `start it anew when its members have ended: ringfence swarm --coordinator${this.#flags}`
+      abandoned: `restart it once its members have ended: ringfence swarm --coordinator${this.#flags}`
     }
     return hints[this.reason]
   }
@@ -85,11 +85,11 @@ const nameFlag = (name: string): Flag.Flag<string> =>
 const settings = {
   region: targetSettings.region,
   name: openSetting("name", nameFlag, {
-    description: "What others see of this member",
+    description: "The member's name",
     shown: "its process number"
   }),
   members: setting("members", (name) => countFlag(name, membersMax), {
-    description: "Members that may live at once, for the coordinator to make room for",
+    description: "Members that may live at once; for the coordinator",
     fallback: 16
   }),
   ringBytes: openSetting("ring-bytes", bytesFlag, {
@@ -105,16 +105,16 @@ const settings = {
 }
 
 const inputs = {
-  coordinator: onlyFlag("coordinator", "Create the region and coordinate its swarm: exactly one member does"),
-  spawn: othersFlag("spawn", "Start so many members more, which end with this one"),
-  recover: onlyFlag("recover", "Start a spawned member again when it did not end by itself, five times at most"),
-  invitedOnly: onlyFlag("invited-only", "Let nobody in without an invitation. For the coordinator"),
-  invite: othersFlag("invite", "Print so many invitations: each lets one process in, once"),
+  coordinator: onlyFlag("coordinator", "Create the region and coordinate its swarm; exactly one member does"),
+  spawn: othersFlag("spawn", "Start this many more members, which end with this one"),
+  recover: onlyFlag("recover", "Restart a spawned member that fails, five times at most"),
+  invitedOnly: onlyFlag("invited-only", "Admit members only by invitation; for the coordinator"),
+  invite: othersFlag("invite", "Print this many invitations; each admits one process, once"),
   expires: millisFlag("expires").pipe(
-    Flag.withDescription("How long an invitation is good (default: 30s)"),
+    Flag.withDescription("How long an invitation is valid (default: 30s)"),
     Flag.withDefault(30_000)
   ),
-  quiet: onlyFlag("quiet", "Say nothing but what went wrong")
+  quiet: onlyFlag("quiet", "Report only errors")
 }
 
 export const swarm = Command.make(
@@ -125,25 +125,25 @@ export const swarm = Command.make(
   Command.withDescription(
     lines(
       "A member of a swarm: processes that share a region of memory, know each other, and meet at barriers. Runs until",
-      "Ctrl-C, and says who comes and goes. Start one that coordinates, then as many others as you like:",
+      "Ctrl-C, and reports members that come and go. Start the coordinator, then as many other members as you like:",
       "",
       "  ringfence swarm --coordinator            in one terminal",
       "  ringfence swarm --name ann               in another",
       "  ringfence swarm --name bob --standby     in a third: it takes over when the first is gone",
       "",
-      "Your own program becomes a member by Swarm.layerMember, or by Swarm.layerChild where it is spawned or invited."
+      "Your own program becomes a member by Swarm.layerMember, or by Swarm.layerChild if it is spawned or invited."
     )
   ),
   Command.withShortDescription("Take part in a swarm, coordinate one, spawn members"),
   Command.withExamples([
-    { command: "ringfence swarm --coordinator --spawn 4 --recover", description: "Coordinate, with four members more" },
+    { command: "ringfence swarm --coordinator --spawn 4 --recover", description: "Coordinate, with four more members" },
     {
       command: "ringfence swarm --name ann --standby",
       description: "Join, and take over when the coordinator is gone"
     },
     {
       command: "ringfence swarm --coordinator --invited-only --invite 2",
-      description: "Let two others in, and nobody else"
+      description: "Admit two others, and no more"
     }
   ])
 )
@@ -173,7 +173,7 @@ const takePart = (values: Values) => {
   )
 }
 
-/** What helps depends on what is there instead of a swarm to join, or of a region's name that is free. */
+/** The hint depends on what is there: another swarm, a log, or nothing. */
 const refused = <E>(region: string, error: E) => (reason: SwarmUnavailable["reason"] | undefined) =>
   Effect.fail(reason === undefined ? error : new SwarmUnavailable({ region, reason }))
 
@@ -197,10 +197,10 @@ const layerOf = (
     : Swarm.layerChild({ region, name, standby, admission, allowForeign, onLost })
 }
 
-// It ends with that, and says so then.
+// The program reports it when it ends with it.
 const onLost = () => Effect.void
 
-// That nobody reads its lines any more is no reason to end.
+// Runs on even if the reader of its output is gone.
 const takingPart = Effect.fnUntraced(function*(values: Values) {
   yield* Ending.use(({ untilTerminated }) => untilTerminated)
   const coordinator = yield* Coordinator
@@ -239,7 +239,7 @@ const inviteOthers = ({ expires, invite }: Values, say: Say) =>
     }
   })
 
-// They say nothing themselves: what they would say is said here.
+// Spawned members are quiet: this process reports for them.
 const spawnOthers = ({ recover, region, spawn }: Values, name: string, say: Say) =>
   Effect.gen(function*() {
     if (spawn === 0) return

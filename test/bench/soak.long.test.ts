@@ -6,13 +6,13 @@ import * as Effect from "effect/Effect"
 import { run } from "../programs/harness.ts"
 import { runEntry } from "../programs/snippet.ts"
 
-describe.skipIf(process.platform !== "linux")("validate", () => {
+describe.skipIf(process.platform !== "linux")("soak-log", () => {
   it.live("carries everything, in order, right to the last byte, in bounded memory", () =>
     Effect.gen(function*() {
       const { code, stderr, text } = yield* runEntry("bench/soak/log", ["--mib", "128", "--json"])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
-      assert.deepInclude(report, { program: "validate", passed: true, records: 128 * 1024, drops: 0, duplicates: 0 })
+      assert.deepInclude(report, { program: "soak-log", passed: true, records: 128 * 1024, drops: 0, duplicates: 0 })
       assert.isTrue(report.checks.every(({ holds }: { readonly holds: boolean }) => holds))
       assert.lengthOf(report.checks, 7)
       assert.deepStrictEqual(
@@ -33,7 +33,7 @@ describe.skipIf(process.platform !== "linux")("validate", () => {
     }))
 })
 
-describe.skipIf(process.platform !== "linux")("validate-fence", () => {
+describe.skipIf(process.platform !== "linux")("soak-fence", () => {
   const rounds = 24
 
   it.live("S10 lets processes and fibers meet, in both forms, and misses nothing", () =>
@@ -41,7 +41,7 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
       const { code, stderr, text } = yield* runEntry("bench/soak/fence", ["--rounds", `${rounds}`, "--json"])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
-      assert.deepInclude(report, { program: "validate-fence", passed: true, mode: "deliveryFence", drain: "on" })
+      assert.deepInclude(report, { program: "soak-fence", passed: true, mode: "deliveryFence", drain: "on" })
       assert.deepStrictEqual(
         report.runs.map((
           run: Record<string, unknown>
@@ -68,7 +68,7 @@ describe.skipIf(process.platform !== "linux")("validate-fence", () => {
     }))
 })
 
-describe.skipIf(process.platform !== "linux")("validate-calls", () => {
+describe.skipIf(process.platform !== "linux")("soak-calls", () => {
   it.live("calls, looks at the memory of both ends, and finds that nothing is left of the calls", () =>
     Effect.gen(function*() {
       const { code, stderr, text } = yield* runEntry("bench/soak/calls", [
@@ -80,7 +80,7 @@ describe.skipIf(process.platform !== "linux")("validate-calls", () => {
       ])
       assert.strictEqual(code, 0, stderr)
       const report = JSON.parse(text)
-      assert.deepInclude(report, { program: "validate-calls", passed: true, calls: 3000 })
+      assert.deepInclude(report, { program: "soak-calls", passed: true, calls: 3000 })
       assert.lengthOf(report.checks, 3)
       assert.deepStrictEqual(
         report.samples.map(({ calls, collected }: Record<string, unknown>) => [calls, collected]),

@@ -106,7 +106,7 @@ describe.skipIf(process.platform !== "linux")("the mode of a region", () => {
       const region = freshRegion("group")
       const kept = yield* run(["serve", "--region", region, "--group", "root"])
       assert.strictEqual(kept.code, 2)
-      assert.match(kept.stderr, /--group root: it gets in with --mode 660 only/)
+      assert.match(kept.stderr, /--group root: it has access with --mode 660 only/)
       const unknown = yield* run(["serve", "--region", region, "--mode", "660", "--group", "no-such-group"])
       assert.strictEqual(unknown.code, 2)
       assert.match(unknown.stderr, /this system has no such group/)

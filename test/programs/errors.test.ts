@@ -86,7 +86,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assertRefused(
         yield* at("publish", "lines", "--order", "session"),
         2,
-        /is declared as order "total".* without --order/
+        /is declared as order "total".*leave out --order/
       )
       assertRefused(yield* at("publish", "lines", "--ack", "none"), 2, /is declared as order "total"/)
       assertRefused(yield* at("publish", "new", "--order", "none"), 2, /Expected: "session" \| "total"\n/)
@@ -173,7 +173,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       yield* refused(/99,999,999,999 is not between/, "serve", "--epoch-micros", "99999999999")
       yield* refused(/the name is not usable/, "serve", "--region", "a b/c")
       yield* refused(/there is no folder \/nonexistent \(create it first\)/, "serve", "--path", "/nonexistent/x")
-      yield* refused(/no file is named/, "serve", "--path", "")
+      yield* refused(/no file is given/, "serve", "--path", "")
       const region = freshRegion("input")
       yield* serve(region)
       const read = yield* run(["publish", "--region", region, "lines", "/proc/self/mem"])

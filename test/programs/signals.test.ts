@@ -181,7 +181,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       assert.strictEqual(yield* publisher.code, 5)
       const late = yield* run(["subscribe", "--region", region, "lines"])
       assert.strictEqual(late.code, 3)
-      assert.match(late.stderr, /nobody serves the log .*\(start `ringfence serve --region .*` again\)/)
+      assert.match(late.stderr, /no process serves the log .*\(start `ringfence serve --region .*` again\)/)
       yield* serve(region)
       assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "again\n" })).code, 0)
       assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "again\n")

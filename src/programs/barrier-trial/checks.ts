@@ -1,15 +1,15 @@
 /**
- * What a run of the barrier has to prove. What was to come through before a release depends on the barrier's mode.
+ * The checks of a barrier trial. What must have arrived before a release depends on the barrier's mode.
  */
 import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { type Check, check } from "../cli/checks.ts"
 import { formatCount, formatMillis, plural } from "../cli/units.ts"
 import { type Iteration, iterationsOf, resultsOf, typical } from "./iterations.ts"
-import type { FencePlan } from "./plan.ts"
+import type { TrialPlan } from "./plan.ts"
 import { memberName } from "./rounds.ts"
-import type { FenceOutcome } from "./run.ts"
+import type { TrialOutcome } from "./run.ts"
 
-export const checksOf = ({ options }: FencePlan, outcome: FenceOutcome): ReadonlyArray<Check> => {
+export const checksOf = ({ options }: TrialPlan, outcome: TrialOutcome): ReadonlyArray<Check> => {
   const iterations = iterationsOf(options, outcome)
   return [
     everyRoundReleased(options.iterations, options.kill === undefined ? options.members : options.members - 1, outcome),
@@ -26,13 +26,13 @@ export const checksOf = ({ options }: FencePlan, outcome: FenceOutcome): Readonl
 
 // --- internal ---
 
-/** How much longer than the others the iteration of a death may take. */
+/** How much longer than the median the iteration of a death may take. */
 const deathMillisMax = 300
 
 const sum = <A>(values: ReadonlyArray<A>, f: (value: A) => number): number =>
   values.reduce((total, value) => total + f(value), 0)
 
-const everyRoundReleased = (iterations: number, members: number, outcome: FenceOutcome): Check => {
+const everyRoundReleased = (iterations: number, members: number, outcome: TrialOutcome): Check => {
   const released = sum(resultsOf(outcome), ({ rounds }) => rounds.length)
   const wanted = iterations * members
   return check(
@@ -55,41 +55,41 @@ const nothingMissing = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>)
 
 const conditions: Readonly<Record<BarrierMode, string>> = {
   rendezvous: "all have arrived",
-  deliveryFence: "all have arrived and the coordinator has it all",
-  processingFence: "all have arrived and everybody has handled it all"
+  deliveryFence: "all have arrived and the coordinator has every message",
+  processingFence: "all have arrived and every member has handled every message"
 }
 
 const nobodyEarly = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>): Check => {
   const early = sum(iterations, (iteration) => iteration.early)
-  return check(`nobody goes on before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
+  return check(`no member goes on before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
 }
 
 const nothingAhead = (iterations: ReadonlyArray<Iteration>): Check => {
   const ahead = sum(iterations, (iteration) => iteration.ahead)
   return check(
-    "nothing comes before the start that it is sent behind",
+    "no message comes before the start that it is sent after",
     ahead === 0,
     `${plural(ahead, "message")} ahead`
   )
 }
 
-const inOrder = (outcome: FenceOutcome): Check => {
+const inOrder = (outcome: TrialOutcome): Check => {
   const results = resultsOf(outcome)
   const disordered = sum(results, (result) => result.disordered)
   const handled = formatCount(sum(results, (result) => result.handled))
   return check(
-    "each sender's messages come in their order, none twice",
+    "each sender's messages come in order, none twice",
     disordered === 0,
     `${formatCount(disordered)} of ${handled} out of place`
   )
 }
 
-const nothingLost = (outcome: FenceOutcome): Check => {
+const nothingLost = (outcome: TrialOutcome): Check => {
   const lost = sum(resultsOf(outcome), (result) => result.lost)
-  return check("everything comes in the end", lost === 0, `${plural(lost, "message")} lost`)
+  return check("every message comes in the end", lost === 0, `${plural(lost, "message")} lost`)
 }
 
-const killed = (member: number, { verdicts }: FenceOutcome): Check => {
+const killed = (member: number, { verdicts }: TrialOutcome): Check => {
   const verdict = verdicts[member]
   const how = verdict?._tag === "Killed" ? verdict.how : "it reported"
   return check(`${memberName(member)} is killed`, how === "killed by SIGKILL", how)
@@ -104,7 +104,7 @@ const deadNamed = (
   )
   const told = iterations.flatMap(({ departed, iteration }) => departed.map((name) => `${name} in ${iteration}`))
   return check(
-    kill === undefined ? "nobody is missed" : "every other member is told who is dead, once",
+    kill === undefined ? "no member was named as dead" : "every other member is told which one is dead, once",
     right,
     told.length === 0 ? "no departure" : told.join("; ")
   )

@@ -1,23 +1,23 @@
 /**
- * The iterations of a demonstration of the barrier, put together from what all members saw of them.
+ * Combines what all members saw into the iterations of a barrier trial.
  */
 import { spreadOf } from "../measure/spread.ts"
 import type { MemberResult, MemberRound } from "./jobs.ts"
-import type { FenceOptions } from "./plan.ts"
-import type { FenceOutcome } from "./run.ts"
+import type { TrialOptions } from "./plan.ts"
+import type { TrialOutcome } from "./run.ts"
 
 export interface Iteration {
   /** Counted from 1. */
   readonly iteration: number
   /** From the release before to this one, in the coordinator's process. */
   readonly millis: number
-  /** Messages that came through in the coordinator's process while it was in the barrier. */
+  /** Messages that arrived in the coordinator's process while it was in the barrier. */
   readonly drained: number
   /** In all members together. */
   readonly missing: number
-  /** Messages that came before the release behind which they were sent, in all members together. */
+  /** Messages that came before the release after which they were sent, in all members together. */
   readonly ahead: number
-  /** From the moment when all that was promised had come true to the last return. */
+  /** From the moment when the barrier's promise was fulfilled to the last return. */
   readonly releaseMillis: number
   /** Returns before that moment. */
   readonly early: number
@@ -27,10 +27,10 @@ export interface Iteration {
   readonly agreed: boolean
 }
 
-export const resultsOf = ({ verdicts }: FenceOutcome): ReadonlyArray<MemberResult> =>
+export const resultsOf = ({ verdicts }: TrialOutcome): ReadonlyArray<MemberResult> =>
   verdicts.flatMap((verdict) => verdict._tag === "Reported" ? [verdict.result] : [])
 
-export const iterationsOf = (options: FenceOptions, outcome: FenceOutcome): ReadonlyArray<Iteration> => {
+export const iterationsOf = (options: TrialOptions, outcome: TrialOutcome): ReadonlyArray<Iteration> => {
   const [own, ...others] = resultsOf(outcome)
   return (own?.rounds ?? []).map((round, i) => {
     const before = own?.rounds[i - 1]?.returnedMillis ?? outcome.beganMillis
@@ -42,7 +42,7 @@ export const iterationsOf = (options: FenceOptions, outcome: FenceOutcome): Read
 export interface Typical {
   readonly median: number
   readonly worst: number
-  /** The iteration of the worst. */
+  /** The iteration of the longest release. */
   readonly iteration: number
 }
 
@@ -54,7 +54,7 @@ export const typical = (iterations: ReadonlyArray<Iteration>, value: (of: Iterat
 
 // --- internal ---
 
-const iterationOf = (options: FenceOptions, all: readonly [MemberRound, ...Array<MemberRound>]) => {
+const iterationOf = (options: TrialOptions, all: readonly [MemberRound, ...Array<MemberRound>]) => {
   const [own] = all
   const due = dueMillis(options, all)
   const departures = new Set(all.map(({ departed }) => departed.join(", ")))
@@ -69,10 +69,10 @@ const iterationOf = (options: FenceOptions, all: readonly [MemberRound, ...Array
   }
 }
 
-// Nobody may go on before all have arrived; nor, out of a delivery fence, before the coordinator was delivered all that
-// was sent; nor, out of a processing fence, before everybody has handled it.
+// No member may go on before all have arrived; from a delivery fence, not before every message sent was delivered at
+// the coordinator; from a processing fence, not before every member has handled every message.
 const dueMillis = (
-  { mode }: FenceOptions,
+  { mode }: TrialOptions,
   all: readonly [MemberRound, ...Array<MemberRound>]
 ): number => {
   const reached = mode === "rendezvous" ? [] : mode === "deliveryFence" ? [all[0]] : all

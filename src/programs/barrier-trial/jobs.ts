@@ -1,21 +1,20 @@
 /**
- * What the demonstration of the barrier asks of its members, and what each of them answers.
+ * The jobs that a barrier trial gives its members, and their answers.
  */
 import * as Schema from "effect/Schema"
 import * as Messenger from "../../services/Messenger.ts"
 import { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 
-/** One message of a burst. A sender numbers all it sends, on and on over all iterations. */
+/** One message of a burst. A sender numbers its messages consecutively over all iterations. */
 export const Shot = Messenger.event("shot", Schema.Struct({ member: Schema.Int, sequence: Schema.Int }))
 
 /**
  * The two forms of the test. `start`: a rendezvous opens each iteration, so that no message can come before its own.
- * `contiguity`: nothing opens it, and all that counts is that each sender's messages come one after the other, and how
- * many have.
+ * `contiguity`: iterations have no start; the test counts each sender's messages and checks that they are consecutive.
  */
-export const FenceForm = Schema.Literals(["start", "contiguity"])
-export type FenceForm = typeof FenceForm.Type
+export const TrialForm = Schema.Literals(["start", "contiguity"])
+export type TrialForm = typeof TrialForm.Type
 
 export const MemberJob = Schema.Struct({
   region: Schema.String,
@@ -26,10 +25,10 @@ export const MemberJob = Schema.Struct({
   iterations: Schema.Int,
   burst: Schema.Int,
   mode: BarrierMode,
-  form: FenceForm,
+  form: TrialForm,
   handlerDelayMillis: Schema.Finite,
   deadlineMillis: Schema.Finite,
-  /** In this iteration it kills itself, with half of its burst sent. 0: it does not. */
+  /** The iteration in which it kills itself, after half of its burst. 0: none. */
   diesIn: Schema.Int
 })
 export type MemberJob = typeof MemberJob.Type
@@ -38,13 +37,13 @@ export type MemberJob = typeof MemberJob.Type
 export const MemberRound = Schema.Struct({
   enteredMillis: Schema.Finite,
   returnedMillis: Schema.Finite,
-  /** Messages that were sent before this barrier and had not come through when it returned. */
+  /** Messages that were sent before this barrier and had not arrived when it returned. */
   missing: Schema.Int,
-  /** Messages of later iterations that had come by then. */
+  /** Messages of later iterations that had arrived by then. */
   ahead: Schema.Int,
-  /** Messages that came through while this member was in the barrier. */
+  /** Messages that arrived while this member was in the barrier. */
   drained: Schema.Int,
-  /** When the last message that was sent before this barrier came through; 0 if it never did. */
+  /** When the last message that was sent before this barrier arrived; 0 if it never did. */
   reachedMillis: Schema.Finite,
   /** Members that the barrier named as departed. */
   departed: Schema.Array(Schema.String)
@@ -56,14 +55,14 @@ export const MemberResult = Schema.Struct({
   rounds: Schema.Array(MemberRound),
   /** Messages whose handler has ended. */
   handled: Schema.Int,
-  /** Messages that were not the next of their sender. */
+  /** Messages that came out of their sender's order. */
   disordered: Schema.Int,
   /** Messages of members that lived to the end and never came. */
   lost: Schema.Int
 })
 export type MemberResult = typeof MemberResult.Type
 
-export const FenceMember: ChildProgram<MemberJob, MemberResult> = {
+export const TrialMember: ChildProgram<MemberJob, MemberResult> = {
   entry: programBeside(import.meta.url, "member"),
   job: MemberJob,
   result: MemberResult

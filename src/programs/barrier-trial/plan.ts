@@ -1,5 +1,5 @@
 /**
- * What a demonstration of the barrier will do, decided and checked before anything starts.
+ * Plans a barrier trial: decides and checks all settings before anything starts.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatMicros, plural } from "../cli/units.ts"
 import { DemoImpossible } from "../demo/plan.ts"
-import type { FenceForm, MemberJob } from "./jobs.ts"
+import type { MemberJob, TrialForm } from "./jobs.ts"
 import { memberName } from "./rounds.ts"
 
 /** A member that is killed in an iteration. */
@@ -19,26 +19,26 @@ export interface Kill {
   readonly iteration: number
 }
 
-export interface FenceOptions {
+export interface TrialOptions {
   readonly members: number
   readonly iterations: number
   readonly burst: number
   readonly handlerDelayMillis: number
   readonly mode: BarrierMode
-  readonly form: FenceForm
+  readonly form: TrialForm
   readonly drain: "on" | "off"
   readonly kill: Kill | undefined
   readonly trace: boolean
 }
 
-export interface FencePlan {
-  readonly options: FenceOptions
+export interface TrialPlan {
+  readonly options: TrialOptions
   readonly region: string
   readonly path: string
   readonly geometry: CxlMemory.Geometry
   readonly bytes: number
   readonly freeBytes: number
-  /** The coordinator's first. Only its handlers are slow. */
+  /** The coordinator is the first. Only its handlers are slow. */
   readonly jobs: readonly [MemberJob, ...Array<MemberJob>]
 }
 
@@ -46,12 +46,12 @@ export interface FencePlan {
 export const killFlag = (name: string): Flag.Flag<Kill> =>
   Flag.String(name).pipe(
     Flag.withMetavar("member@iteration"),
-    Flag.filterMap(parseKill, (text) => `"${text}" is no member and iteration: write 2@20`)
+    Flag.filterMap(parseKill, (text) => `"${text}" is not a member and an iteration: write 2@20`)
   )
 
 export const formatKill = ({ iteration, member }: Kill): string => `${member}@${iteration}`
 
-export const plan = Effect.fnUntraced(function*(options: FenceOptions, program: "demo" | "validate" = "demo") {
+export const plan = Effect.fnUntraced(function*(options: TrialOptions, program: "demo" | "soak" = "demo") {
   const impossible = impossibleKill(options)
   if (impossible !== undefined) return yield* new DemoImpossible({ option: "--kill", detail: impossible })
   yield* removeLeftovers(`${program}-`)
@@ -62,12 +62,12 @@ export const plan = Effect.fnUntraced(function*(options: FenceOptions, program: 
     shrinkable: Swarm.shrinkableSizes()
   })
   const [coordinator, ...others] = Array.from({ length: options.members }, (_, i) => jobOf(options, region, i))
-  const jobs: FencePlan["jobs"] = [coordinator as MemberJob, ...others]
-  return { options, region, path, geometry, bytes, freeBytes, jobs } satisfies FencePlan
+  const jobs: TrialPlan["jobs"] = [coordinator as MemberJob, ...others]
+  return { options, region, path, geometry, bytes, freeBytes, jobs } satisfies TrialPlan
 })
 
-/** The plan in a few lines, for people. */
-export const describe = ({ bytes, freeBytes, options, path }: FencePlan): string => {
+/** The plan in a few lines of text. */
+export const describe = ({ bytes, freeBytes, options, path }: TrialPlan): string => {
   const { burst, drain, handlerDelayMillis, iterations, kill, members, mode } = options
   const delay = formatMicros(1000 * handlerDelayMillis)
   return [
@@ -75,7 +75,7 @@ export const describe = ({ bytes, freeBytes, options, path }: FencePlan): string
     `members  ${members}, a process each; ${memberName(0)} coordinates and takes ${delay} a message`,
     `run      ${plural(iterations, "iteration")}: each sends ${plural(burst, "message")} to all, `
     + `then enters a barrier (${mode})`,
-    ...(drain === "off" ? ["         draining is switched off: this is to fail"] : []),
+    ...(drain === "off" ? ["         draining is switched off: the checks must fail"] : []),
     ...(kill === undefined ? [] : [`         ${memberName(kill.member)} dies in iteration ${kill.iteration}`])
   ].join("\n")
 }
@@ -87,18 +87,18 @@ const parseKill = (text: string): Option.Option<Kill> => {
   return member === undefined ? Option.none() : Option.some({ member: Number(member), iteration: Number(iteration) })
 }
 
-const impossibleKill = ({ iterations, kill, members }: FenceOptions): string | undefined => {
+const impossibleKill = ({ iterations, kill, members }: TrialOptions): string | undefined => {
   if (kill === undefined) return undefined
   if (kill.member === 0) return "member 0 coordinates and reports: kill another"
-  if (kill.member >= members) return `there is no member ${kill.member}: they are 0 to ${members - 1}`
+  if (kill.member >= members) return `there is no member ${kill.member}: members are 0 to ${members - 1}`
   if (kill.iteration >= 1 && kill.iteration <= iterations) return undefined
-  return `there is no iteration ${kill.iteration}: they are 1 to ${iterations}`
+  return `there is no iteration ${kill.iteration}: iterations are 1 to ${iterations}`
 }
 
-/** Enough for everything that a barrier may have to wait for, four times over, and for a busy machine. */
-const deadlineOf = ({ burst, handlerDelayMillis }: FenceOptions): number => 15_000 + 4 * burst * handlerDelayMillis
+/** Four times what a barrier may have to wait for, and more for a busy machine. */
+const deadlineOf = ({ burst, handlerDelayMillis }: TrialOptions): number => 15_000 + 4 * burst * handlerDelayMillis
 
-const jobOf = (options: FenceOptions, region: string, member: number): MemberJob => ({
+const jobOf = (options: TrialOptions, region: string, member: number): MemberJob => ({
   region,
   name: memberName(member),
   member,

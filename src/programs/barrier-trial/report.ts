@@ -1,5 +1,5 @@
 /**
- * What a demonstration of the barrier proves: the checks, the figures, and both as text.
+ * The report of a barrier trial: its checks, its figures, and both as text.
  */
 import type { BarrierTrace } from "../../layers/Swarm.ts"
 import { showMember } from "../../services/schema/Member.ts"
@@ -8,16 +8,16 @@ import { table } from "../cli/report.ts"
 import { formatCount, formatMillis as formatTime } from "../cli/units.ts"
 import { checksOf } from "./checks.ts"
 import { type Iteration, iterationsOf, type Typical, typical } from "./iterations.ts"
-import { type FenceOptions, type FencePlan, formatKill } from "./plan.ts"
+import { formatKill, type TrialOptions, type TrialPlan } from "./plan.ts"
 import { memberName } from "./rounds.ts"
-import type { FenceOutcome } from "./run.ts"
+import type { TrialOutcome } from "./run.ts"
 
-export interface FenceReport {
+export interface TrialReport {
   readonly program: "demo barrier"
   readonly passed: boolean
   readonly checks: ReadonlyArray<Check>
   readonly region: { readonly path: string; readonly bytes: number }
-  readonly settings: Omit<FenceOptions, "form" | "kill" | "trace"> & { readonly kill: string | null }
+  readonly settings: Omit<TrialOptions, "form" | "kill" | "trace"> & { readonly kill: string | null }
   readonly summary: {
     readonly millis: Typical
     readonly drained: Typical
@@ -31,14 +31,14 @@ export interface FenceReport {
 
 export interface MemberRow {
   readonly member: string
-  /** `killed by SIGKILL`, or nothing when it lived to report. */
+  /** `killed by SIGKILL`, or `undefined` when the member lived to report. */
   readonly died: string | null
   readonly barriers: number
   readonly handled: number
   readonly missing: number
 }
 
-export const report = (plan: FencePlan, outcome: FenceOutcome): FenceReport => {
+export const report = (plan: TrialPlan, outcome: TrialOutcome): TrialReport => {
   const { form: _, kill, trace: __, ...settings } = plan.options
   const checks = checksOf(plan, outcome)
   const iterations = iterationsOf(plan.options, outcome)
@@ -60,8 +60,8 @@ export const report = (plan: FencePlan, outcome: FenceOutcome): FenceReport => {
   }
 }
 
-/** The report for people; with every iteration where tracing is on. */
-export const describe = (trace: boolean) => (report: FenceReport): string => {
+/** The report as text, with every iteration where tracing is on. */
+export const describe = (trace: boolean) => (report: TrialReport): string => {
   const { drained, millis, missing, releaseMillis } = report.summary
   const row = (name: string, { iteration, median, worst }: Typical, format: (value: number) => string) => [
     name,
@@ -77,7 +77,7 @@ export const describe = (trace: boolean) => (report: FenceReport): string => {
       row("an iteration", millis, formatMillis),
       row(`drained in ${memberName(0)}'s barrier`, drained, formatCount),
       row("missing at a return, all members", missing, formatCount),
-      row("release, once all is true", releaseMillis, formatMillis)
+      row("release, once all is there", releaseMillis, formatMillis)
     ]),
     "",
     table([
@@ -99,7 +99,7 @@ export const describe = (trace: boolean) => (report: FenceReport): string => {
 
 const formatMillis = (millis: number): string => Number.isFinite(millis) ? formatTime(Math.max(0, millis)) : "never"
 
-const memberRows = ({ verdicts }: FenceOutcome): ReadonlyArray<MemberRow> =>
+const memberRows = ({ verdicts }: TrialOutcome): ReadonlyArray<MemberRow> =>
   verdicts.map((verdict, member) => {
     const name = memberName(member)
     if (verdict._tag === "Killed") return { member: name, died: verdict.how, barriers: 0, handled: 0, missing: 0 }
@@ -108,7 +108,7 @@ const memberRows = ({ verdicts }: FenceOutcome): ReadonlyArray<MemberRow> =>
     return { member: name, died: null, barriers: rounds.length, handled, missing }
   })
 
-const iterationTable = ({ iterations }: FenceReport): string =>
+const iterationTable = ({ iterations }: TrialReport): string =>
   table([
     ["iteration", "took", "drained", "missing", "release", ""],
     ...iterations.map(({ departed, drained, iteration, millis, missing, releaseMillis }) => [

@@ -1,6 +1,6 @@
 /**
- * What every member of the demonstration does, the coordinator's process included: sends its burst, enters the barrier,
- * and looks at once whether the barrier kept its promise.
+ * The iterations as each member of a barrier trial runs them, the coordinator included: it sends its burst, enters the
+ * barrier, and checks on return whether the barrier kept its promise.
  */
 import * as Effect from "effect/Effect"
 import { Barrier, type BarrierResult } from "../../services/Barrier.ts"
@@ -11,10 +11,10 @@ import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import { type MemberJob, type MemberResult, type MemberRound, Shot } from "./jobs.ts"
 import { oracleOf, Tally } from "./tally.ts"
 
-/** The members by number: so they call themselves, and so they are called. */
+/** The names of the members, by number. */
 export const memberName = (member: number): string => `member-${member}`
 
-/** Takes in what is sent. To be called before anybody sends. */
+/** Counts the messages that come. Call it before any member sends. */
 export const listen = Effect.fnUntraced(function*(job: MemberJob) {
   const messenger = yield* Messenger
   const tally = new Tally(job)
@@ -27,7 +27,7 @@ export const listen = Effect.fnUntraced(function*(job: MemberJob) {
   return tally
 })
 
-/** All iterations, and what this member saw in each of them. */
+/** Runs all iterations and returns what this member saw in each. */
 export const takePart = Effect.fnUntraced(
   function*(job: MemberJob, tally: Tally, progress: (iterations: number) => void) {
     const nameOf = yield* namesOfMembers
@@ -48,7 +48,7 @@ export const takePart = Effect.fnUntraced(
 
 // --- internal ---
 
-/** A round, and whose messages it waited for. */
+/** A round, and the members whose messages it waited for. */
 interface Met extends Omit<MemberRound, "reachedMillis"> {
   readonly living: ReadonlyArray<number>
 }
@@ -58,7 +58,7 @@ const namesOfMembers = Effect.map(Coordinator, (coordinator) => {
   return (id: Parameters<typeof showMember>[0]) => names.get(showMember(id)) ?? showMember(id)
 })
 
-// Whoever sends has seen everybody out of the barrier before.
+// A member sends again only after all have left the barrier before.
 const startTogether = ({ deadlineMillis }: MemberJob) =>
   Barrier.use((barrier) => barrier.enter("start", { mode: "rendezvous", deadline: deadlineMillis }))
 
@@ -81,7 +81,7 @@ const meet = Effect.fnUntraced(function*(
   const enteredMillis = monotonicMillis()
   const through = tally.total(oracle)
   const result = yield* Barrier.use((barrier) => barrier.enter("iteration", { mode, deadline: deadlineMillis }))
-  // From here to the end nothing else of this process runs.
+  // Synchronous from here on: no handler of this process runs before the counters are read.
   const departed = departedIn(result).map(nameOf)
   const living = before.filter((member) => !departed.includes(memberName(member)))
   const met: Met = {
@@ -98,7 +98,7 @@ const meet = Effect.fnUntraced(function*(
 
 const departedIn = (result: BarrierResult) => result._tag === "Degraded" ? result.departed : []
 
-// A delivery fence returns while the last handlers still run, and without draining messages may still be on their way.
+// After a delivery fence the last handlers may still run, and without draining messages may still be on their way.
 const awaitAll = ({ deadlineMillis, iterations }: MemberJob, tally: Tally, living: ReadonlyArray<number>) =>
   Effect.callback<void>((resume) => {
     const look = () => {

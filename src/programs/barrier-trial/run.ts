@@ -1,5 +1,5 @@
 /**
- * The run of a demonstration of the barrier: this process coordinates and is a member itself, the others are children.
+ * Runs a barrier trial: this process coordinates and is a member itself, the others are children.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,24 +9,24 @@ import * as Progress from "../cli/progress.ts"
 import { formatCount } from "../cli/units.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import * as Children from "../processes/spawn.ts"
-import { FenceMember, type MemberJob, type MemberResult } from "./jobs.ts"
-import type { FencePlan } from "./plan.ts"
+import { type MemberJob, type MemberResult, TrialMember } from "./jobs.ts"
+import type { TrialPlan } from "./plan.ts"
 import { listen, takePart } from "./rounds.ts"
 
-/** What became of a member. */
+/** The outcome of one member. */
 export type Verdict =
   | { readonly _tag: "Reported"; readonly result: MemberResult }
   | { readonly _tag: "Killed"; readonly how: string }
 
-export interface FenceOutcome {
+export interface TrialOutcome {
   readonly beganMillis: number
   /** By number. */
   readonly verdicts: ReadonlyArray<Verdict>
-  /** What the coordinator's process saw of each target, where that was asked for. */
+  /** The coordinator's trace of each target, where tracing is on. */
   readonly traces: ReadonlyArray<BarrierTrace>
 }
 
-export const run = (plan: FencePlan) => {
+export const run = (plan: TrialPlan) => {
   const { drain, members, trace } = plan.options
   const traces: Array<BarrierTrace> = []
   const [{ name }] = plan.jobs
@@ -39,14 +39,14 @@ export const run = (plan: FencePlan) => {
     trace: trace ? (event) => void traces.push(event) : undefined
   })
   return meetAll(plan.jobs).pipe(
-    Effect.map((met): FenceOutcome => ({ ...met, traces })),
+    Effect.map((met): TrialOutcome => ({ ...met, traces })),
     Effect.scoped,
     Effect.provide(swarm)
   )
 }
 
-/** The same with all members in this process, and their rings in its heap. Nobody can be killed there. */
-export const runInHeap = (plan: FencePlan) =>
+/** The same with all members in this process and their rings in its heap, where no member can be killed. */
+export const runInHeap = (plan: TrialPlan) =>
   Effect.gen(function*() {
     const { drain, members: count } = plan.options
     const region = yield* Swarm.makeHeapRegion({ members: count, plainRings: 0 })
@@ -66,17 +66,17 @@ export const runInHeap = (plan: FencePlan) =>
         Effect.provideContext(context)
       )
     }, { concurrency: "unbounded" }).pipe(showing(plan.options.iterations, () => iterations))
-    const outcome: FenceOutcome = { beganMillis, verdicts, traces: [] }
+    const outcome: TrialOutcome = { beganMillis, verdicts, traces: [] }
     return outcome
   }).pipe(Effect.scoped)
 
 // --- internal ---
 
-const meetAll = Effect.fnUntraced(function*([own, ...jobs]: FencePlan["jobs"]) {
+const meetAll = Effect.fnUntraced(function*([own, ...jobs]: TrialPlan["jobs"]) {
   const tally = yield* listen(own)
   const children = yield* Effect.forEach(
     jobs,
-    (job) => Effect.map(Children.spawn(FenceMember, job.name, job), (child): Started => ({ child, job }))
+    (job) => Effect.map(Children.spawn(TrialMember, job.name, job), (child): Started => ({ child, job }))
   )
   const everybody = children.map(({ child }) => child)
   yield* Children.all(everybody, ({ ready }) => ready)
@@ -103,7 +103,7 @@ interface Started {
   readonly job: MemberJob
 }
 
-// Only the death that was asked for is one of the things that may happen.
+// Only the planned death is expected; any other fails the trial.
 const verdictOf = ({ child, job }: Started): Effect.Effect<Verdict, Children.ChildError> => {
   const reported = Effect.map(child.result, (result): Verdict => ({ _tag: "Reported", result }))
   if (job.diesIn === 0) return reported

@@ -1,14 +1,17 @@
 /**
- * What one member has seen of each sender, in counters that only grow: nothing is reset when a barrier returns, so that
- * a burst that comes early cannot be mistaken for one that is missing.
+ * Counts what one member has seen of each sender. Counters only grow and are never reset: with flags that are cleared
+ * at each barrier, an early burst would be mistaken for a missing one.
  */
 import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 
-/** `begun`: the handler has begun, which a delivery fence promises. `ended`: it has ended, as a processing fence does. */
+/**
+ * `begun`: the handler has begun, which a delivery fence promises. `ended`: it has ended, which a processing fence
+ * promises.
+ */
 export type Oracle = "begun" | "ended"
 
-/** A rendezvous promises neither; what it misses is counted by the weaker one. */
+/** A rendezvous promises neither; its missing messages are counted by the weaker of the two. */
 export const oracleOf = (mode: BarrierMode): Oracle => mode === "processingFence" ? "ended" : "begun"
 
 interface Counter {
@@ -34,7 +37,7 @@ export class Tally {
     this.#senders = Array.from({ length: members }, () => ({ begun: counter(), ended: counter() }))
   }
 
-  /** A handler begins with the message of that number of its sender, counted from 0. */
+  /** Call it when a handler begins, with the message's number, counted from 0 for each sender. */
   begins(member: number, sequence: number): void {
     const sender = this.#senders[member]
     if (sender === undefined || sender.begun.count !== sequence) this.disordered += 1
@@ -52,21 +55,21 @@ export class Tally {
     return this.#senders.reduce((sum, sender) => sum + sender[oracle].count, 0)
   }
 
-  /** Of what these members have sent up to that iteration's barrier, the messages that have not come through. */
+  /** The messages that these members had sent before that iteration's barrier and that have not arrived. */
   missing(oracle: Oracle, iteration: number, members: Iterable<number>): number {
     let missing = 0
     for (const member of members) missing += Math.max(0, iteration * this.#burst - this.#of(oracle, member).count)
     return missing
   }
 
-  /** Of what these members send behind that iteration's barrier, the messages that have come already. */
+  /** The messages that these members send after that iteration's barrier and that have arrived already. */
   ahead(iteration: number, members: Iterable<number>): number {
     let ahead = 0
     for (const member of members) ahead += Math.max(0, this.#of("begun", member).count - iteration * this.#burst)
     return ahead
   }
 
-  /** When the last of it came through; 0 as long as something is missing. */
+  /** When the last of them arrived; 0 as long as one is missing. */
   reachedMillis(oracle: Oracle, iteration: number, members: Iterable<number>): number {
     if (this.missing(oracle, iteration, members) > 0) return 0
     return Math.max(...Array.from(members, (member) => this.#of(oracle, member).atMillis[iteration] ?? 0))

@@ -1,5 +1,5 @@
 /**
- * A child of `ringfence bench`: a member that meets the others at one delivery fence after the other.
+ * A child of `ringfence bench`: a member that meets the others at a series of delivery fences.
  */
 import * as Effect from "effect/Effect"
 import { runChild } from "../processes/child.ts"

@@ -1,12 +1,12 @@
 /**
- * How long barriers take that have nothing to wait for, as one member sees it.
+ * Times barriers without messages, as one member sees them.
  */
 import * as Effect from "effect/Effect"
 import { Barrier } from "../../services/Barrier.ts"
 import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import * as Histogram from "../measure/histogram.ts"
 
-/** Enters so many barriers of that mode; the first `warmup` are not counted. */
+/** Enters that many barriers of that mode; the first `warmup` are not counted. */
 export const timedBarriers = Effect.fnUntraced(function*(mode: BarrierMode, warmup: number, rounds: number) {
   const barrier = yield* Barrier
   const histogram = Histogram.make()

@@ -1,5 +1,5 @@
 /**
- * The smallest call there is, and how long calls take one after the other.
+ * A minimal call, and the time that calls take one after the other.
  */
 import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
@@ -16,7 +16,7 @@ export const addingLayer = Adding.toLayer({ Add: ({ a, b }) => Effect.succeed(a 
 /** The name that the server has in the swarm. */
 export const serverName = "server"
 
-/** The sum that came back is not the sum. */
+/** The answer is wrong. */
 class SumWrong extends Error {}
 
 export const timedCalls = Effect.fnUntraced(

@@ -1,5 +1,5 @@
 /**
- * What `ringfence bench` asks of its children, and what they answer.
+ * The jobs that `ringfence bench` gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
 import { make } from "../../services/schema/Topic.ts"
@@ -21,7 +21,7 @@ export const PublisherJob = Schema.Struct({
   warmupRecords: Schema.Int,
   /** Published as fast as there is room. */
   records: Schema.Int,
-  /** Published after that at `paceFraction` of the rate reached, to see how long acknowledgements take. */
+  /** Published after that at `paceFraction` of the rate reached, to time acknowledgements. */
   pacedRecords: Schema.Int,
   paceFraction: Schema.Finite
 })
@@ -44,13 +44,13 @@ export const LogSubscriber: ChildProgram<SubscriberJob, SeenCounts> = {
 
 // --- rings ---
 
-/** How a side waits: by a strategy of the ring, or by asking it over and over itself. */
+/** How a side waits: by a strategy of the ring, or by polling it in a loop. */
 export const Waiting = Schema.Literals(["spin", "adaptive", "park", "poll"])
 export type Waiting = typeof Waiting.Type
 
 export const TripsJob = Schema.Struct({
   ...clientFields,
-  /** One side asks and takes the time, the other answers. */
+  /** One side sends and takes the time, the other sends back. */
   asks: Schema.Boolean,
   waiting: Waiting,
   warmup: Schema.Int,

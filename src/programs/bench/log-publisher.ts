@@ -1,6 +1,6 @@
 /**
- * A child of `ringfence bench`: publishes as fast as there is room, and then at a part of that rate, where it samples how
- * long acknowledgements take.
+ * A child of `ringfence bench`: publishes as fast as there is room, and then at a fraction of that rate, where it
+ * samples the latency of acknowledgements.
  */
 import * as Effect from "effect/Effect"
 import { Publisher, type PublisherHandle } from "../../services/Publisher.ts"
@@ -12,13 +12,13 @@ import { benchTopic, LogPublisher, type PublisherJob } from "./jobs.ts"
 
 type Handle = PublisherHandle<Uint8Array>
 
-/** Records between two turns of the event loop, which acknowledgements and signals come through. */
+/** Records between two turns of the event loop, in which acknowledgements and signals arrive. */
 const recordsPerTurn = 2048
 
-/** At a part of the rate, records that are due are offered together every so often. */
+/** At the fraction, due records are offered together at this interval. */
 const tickMillis = 0.05
 
-/** Samples a second, at most about so many. */
+/** Samples a second, at most, roughly. */
 const samplesPerSecond = 20_000
 
 // A plain function: the compiler does better with it than with a generator's body.
@@ -36,7 +36,8 @@ const publishAtFullSpeed = Effect.fnUntraced(function*(handle: Handle, record: U
   yield* handle.flush
 })
 
-// Every record has a time at which it is due; its latency counts from then, however late it was offered.
+// Latency counts from the time at which a record was due, even if it was offered late: a stall must not hide the waits
+// that it caused.
 const publishAtRate = Effect.fnUntraced(
   function*(handle: Handle, record: Uint8Array, sampler: AckSampler.AckSampler, upTo: number, perMilli: number) {
     const first = handle.accepted()

@@ -1,5 +1,5 @@
 /**
- * The measurements of `ringfence bench`: each starts its own processes, and ends them.
+ * The measurements of `ringfence bench`: each starts and ends its own processes.
  */
 import * as Effect from "effect/Effect"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
@@ -23,7 +23,7 @@ import {
 /** One line of the report. */
 export interface Measured {
   readonly name: string
-  /** What was done, how often. */
+  /** How often it was done. */
   readonly what: string
   readonly gigabytesPerSecond?: number
   readonly recordsPerSecond?: number
@@ -35,10 +35,10 @@ export const recordBytes = 1024
 const mebibyte = 1024 * 1024
 const brokers = 4
 const barrierMembers = 4
-/** Part of the rate reached at which acknowledgements are timed: below it they do not queue. */
+/** Fraction of the rate reached at which acknowledgements are timed: low enough that they do not queue. */
 const paceFraction = 0.1
 
-/** `scale` 1: about a second or two each. */
+/** With `scale` 1 each takes a second or two. */
 const sizesOf = (scale: number) => {
   const scaled = (count: number) => Math.max(1, Math.round(count * scale))
   return {
@@ -91,7 +91,7 @@ const measureLog = (scale: number) =>
       },
       {
         name: "acknowledgement",
-        what: `a record's, at ${100 * paceFraction} % of that rate`,
+        what: `of one record, at ${100 * paceFraction} % of that rate`,
         p50Micros: p50,
         p99Micros: p99
       }
@@ -133,7 +133,7 @@ const measureRoundTrips = (scale: number) =>
     const spinning = yield* measureTrips("spin", spinTrips)
     const asleep = yield* measureTrips("park", sleepTrips)
     return [
-      latency("round trip, spinning", "64 bytes there and back over two rings", spinning),
+      latency("round trip, spinning", "64 bytes each way over two rings", spinning),
       latency("round trip, asleep", "the same, each side asleep until it is rung", asleep)
     ]
   })
@@ -172,7 +172,7 @@ const measureBarrier = (scale: number) =>
   Effect.gen(function*() {
     const { barriers } = sizesOf(scale)
     const job = { ...swarmJob(barrierMembers, "park"), rounds: barriers, warmup: warmed(barriers) }
-    // One after the other: the first makes the region that the others join.
+    // Started one after the other: the first creates the region that the others join.
     const members = yield* Effect.forEach(
       Array.from({ length: barrierMembers }, (_, i) => i),
       (i) => Children.started(BarrierMember, `member-${i}`, { ...job, name: `member-${i}`, coordinates: i === 0 })
@@ -184,7 +184,7 @@ const measureBarrier = (scale: number) =>
     return [latency("barrier", what, { p50Micros: p50, p99Micros: p99 })]
   }).pipe(Effect.scoped)
 
-/** What can be asked for with `--only`, in the order of the report. */
+/** The values of `--only`, in the order of the report. */
 export const measurements = {
   log: measureLog,
   "round-trip": measureRoundTrips,

@@ -1,5 +1,5 @@
 /**
- * One side of a conversation, a message of 64 bytes each way.
+ * One side of round trips with a message of 64 bytes each way.
  */
 import * as Effect from "effect/Effect"
 import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../services/Ring.ts"
@@ -10,7 +10,7 @@ import { RingTrips, type TripsJob, type Waiting } from "./jobs.ts"
 
 const messageBytes = 64
 
-/** Round trips between two turns of the event loop, for the side that never waits in it. */
+/** Round trips between two turns of the event loop, for a side that spins. */
 const tripsPerTurn = 1000
 
 interface Line {
@@ -46,7 +46,7 @@ const answer = Effect.fnUntraced(function*({ hears, says }: Line, trips: number)
   }
 })
 
-// The same without the event loop, for a program that has nothing else to do.
+// The same without the event loop, for a program with no other work.
 const askPolling = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
   const message = new Uint8Array(messageBytes).fill(7)
   const tripsUpTo = (from: number, end: number) => {

@@ -1,5 +1,5 @@
 /**
- * What `ringfence bench` says: a line for each measurement, and where it was made.
+ * The report of `ringfence bench`: a line for each measurement, and the machine.
  */
 import { availableParallelism, cpus, release } from "node:os"
 import { table } from "../cli/report.ts"

@@ -1,5 +1,5 @@
 /**
- * What a run has to prove, as lines of a report, and the failure of a program that did not prove it.
+ * Checks of a run, as lines of a report, and the failure of a program whose checks do not hold.
  */
 import * as Schema from "effect/Schema"
 import { exitCode } from "./exit.ts"
@@ -12,10 +12,10 @@ export interface Check {
 
 export const check = (name: string, holds: boolean, detail: string): Check => ({ name, holds, detail })
 
-/** What a program ends with whose checks hold, or do not. */
+/** Succeeds if all checks hold, and fails with `ChecksFailed` otherwise. */
 export const codeOfChecks = (passed: boolean): number => passed ? exitCode.ok : exitCode.checkFailed
 
-/** The program did its work and what it saw is wrong. */
+/** The program did its work, and a check of the result failed. */
 export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", {
   program: Schema.String,
   failed: Schema.Array(Schema.String)

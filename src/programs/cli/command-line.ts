@@ -1,9 +1,10 @@
 /**
- * The command line before it is parsed, and what must be known of it when it is not.
+ * Prepares the command line for parsing, and finds the command and `--json` even when parsing fails.
  */
 
 /**
- * A value below zero is the value of the flag before it, not a flag: it is refused as a value then, by what takes it.
+ * Joins a negative number to the flag before it: the setting then refuses it as a value, where the parser would call it
+ * an unknown flag.
  */
 export const joinNegativeValues = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
   const joined: Array<string> = []
@@ -16,7 +17,7 @@ export const joinNegativeValues = (args: ReadonlyArray<string>): ReadonlyArray<s
   return joined
 }
 
-/** The command, and whether it reports as JSON: an error does, too. */
+/** The command, and whether it reports as JSON, errors included. */
 export const reportsAs = (args: ReadonlyArray<string>): { readonly program: string; readonly json: boolean } => {
   const end = args.indexOf("--")
   const flags = end < 0 ? args : args.slice(0, end)

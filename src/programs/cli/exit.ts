@@ -1,5 +1,5 @@
 /**
- * How a program ends: the exit code of each kind of failure, and the one line that says what happened.
+ * Exit codes: the code of each kind of failure, and the one line that reports it.
  */
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -16,27 +16,30 @@ import { flagsTo } from "./target.ts"
 /** The exit codes of every `ringfence` command. */
 export const exitCode = {
   ok: 0,
-  /** The program did its work, and what it found is wrong. */
+  /** The program did its work, and a check failed or it found something wrong. */
   checkFailed: 1,
-  /** The command line, the configuration or the input. */
+  /** The command line, the configuration or the input is wrong. */
   usage: 2,
-  /** No region that can be used, or nobody serves it. */
+  /** There is no region that can be used, or no process serves it. */
   unavailable: 3,
-  /** Something was waited for and did not come in time. */
+  /** A deadline passed. */
   timeout: 4,
   /** The log, this session of it, or the swarm ended while it was in use. */
   regionLost: 5,
   /** Standard output could not be written. */
   output: 6,
-  /** An error of this program itself. */
+  /** A defect of this program. */
   internal: 70,
-  /** Whoever started this program is gone, or did not hold the lifeline that it had promised. */
+  /** The process that started this program is gone, or did not hold the promised lifeline. */
   ownerGone: 99,
-  /** The terminal is closed: SIGHUP. This and the two below are what a shell shows of a program that a signal ended. */
+  /**
+   * The terminal was closed: SIGHUP. This and the two below are the codes a shell shows for a program that a signal
+   * ended.
+   */
   hungUp: 129,
   /** Ctrl-C: SIGINT. */
   interrupted: 130,
-  /** SIGTERM, and the work was not done yet. */
+  /** SIGTERM before the work was done. */
   terminated: 143
 } as const
 
@@ -45,14 +48,14 @@ export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region
   + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 129 hung up, 130 interrupted, 143 terminated "
   + "(serve and swarm, which run until then, end with 0 when they are hung up or terminated)"
 
-/** The signals that end a program, all in the same way: it gives back what it holds. */
+/** The signals that end a program; on each it releases all that it holds. */
 export const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 export type EndingSignal = typeof endingSignals[number]
 
-/** How a program was told to end, if it was. */
+/** The signal that told the program to end, if any. */
 export interface ToldToEnd {
   readonly signal: EndingSignal | undefined
-  /** It runs until then: a service manager that stops it is to see that it did so. */
+  /** `serve` and `swarm` run until then: to a service manager that stops one, this must count as success. */
   readonly untilTerminated: boolean
 }
 
@@ -61,23 +64,23 @@ export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, told: ToldToEnd): 
   return Cause.hasInterruptsOnly(exit.cause) ? codeOfSignal(told) : codeOfError(Cause.squash(exit.cause))
 }
 
-/** Why a program failed. Under `--json` it is what an error has besides the keys that a report begins with, too. */
+/** Why a program failed; under `--json` the `error` key. */
 export interface Failure {
   readonly _tag: string
   readonly message: string
-  /** What can be done about it. */
+  /** The next step for the user. */
   readonly hint?: string
-  /** A region's fault tells more than the name of its error. */
+  /** The fault of a `RegionError`, which its `_tag` does not tell. */
   readonly fault?: string
   readonly region?: string
 }
 
-/** The error as JSON: it begins as every report does. */
+/** The error as JSON, with the keys that every report begins with. */
 export interface FailureReport extends Envelope {
   readonly error: Failure
 }
 
-/** What is to be said of a failure; `undefined` where nothing is. */
+/** The message for a failure; `undefined` if there is none to print. */
 export const failureOf = (cause: Cause.Cause<unknown>): Failure | undefined => {
   if (Cause.hasInterruptsOnly(cause)) return undefined
   const error = Cause.squash(cause)
@@ -93,16 +96,16 @@ export const failureOf = (cause: Cause.Cause<unknown>): Failure | undefined => {
   return { _tag: tag, message, ...(hint === undefined ? {} : { hint }) }
 }
 
-/** One line for people. */
+/** The failure as one line of text. */
 export const describeFailure = ({ hint, message }: Failure): string => `ringfence: ${withHint(message, hint)}`
 
-/** The same for machines. */
+/** The failure as one line of JSON. */
 export const failureReport = (program: string, exitCode: number, error: Failure): FailureReport => ({
   ...envelopeOf(program, exitCode),
   error
 })
 
-/** Says on standard error why the program failed. Where it failed is told under `RINGFENCE_DEBUG=true` only. */
+/** Prints on standard error why the program failed; the stack only under `RINGFENCE_DEBUG=true`. */
 export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.tapCause(program, (cause) =>
     Effect.gen(function*() {
@@ -159,13 +162,13 @@ const codes = {
   DemoImpossible: exitCode.usage,
   InputEmpty: exitCode.usage,
   DurationInvalid: exitCode.usage,
-  // What a program of ours asks of the swarm is wrong: its own error.
+  // Errors of the swarm that only a wrong request of the program itself can cause.
   ArrivalRefused: exitCode.internal,
   EventClash: exitCode.internal,
   MessageTooLarge: exitCode.internal,
   ModeMismatch: exitCode.internal,
   ValueInvalid: exitCode.internal,
-  // The command line's own. `ShowHelp` is how help that was asked for ends, too.
+  // Errors of the command-line parser. Requested help ends with `ShowHelp` too.
   ShowHelp: exitCode.usage,
   DuplicateOption: exitCode.usage,
   InvalidValue: exitCode.usage,
@@ -178,30 +181,30 @@ const codes = {
   ValidationError: exitCode.usage
 } as const
 
-/** An error that has an exit code: one that is not in the table does not compile. */
+/** An error with an exit code: an error that is missing in the table does not compile. */
 export interface CodedError {
   readonly _tag: keyof typeof codes
 }
 
-/** What can be done about it here, at a command line: the errors themselves speak to whoever writes a program. */
+/** Hints for users of the command line: the errors' own texts address programmers. */
 const hints: Readonly<Record<string, string>> = {
   TopicUnknown: "declare it with `ringfence serve --topic NAME`, or publish to it first",
-  TopicMismatch: "without --order and --ack it is used as it is declared",
+  TopicMismatch: "leave out --order and --ack to use it as declared",
   RecordTooLarge: "`ringfence serve --batch-bytes` sets their size",
-  PositionTrimmed: "--from start begins with the oldest",
+  PositionTrimmed: "--from start begins with the oldest record kept",
   Backpressure: "--deadline waits longer",
   AckTimeout: "--deadline waits longer",
   LogCorrupt: "end its server, and start `ringfence serve` again"
 }
 
-/** The same for the faults of a region, instead of what the error says; `at` is how its commands name the region. */
+/** Hints for the faults of a region, instead of the error's own; `at` are the flags that name the region. */
 const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): string => {
   const at = flagsTo(region.includes("/") ? { path: region } : { region })
-  // What another process has in its hands: the error itself says which process, and what helps.
+  // Held by another process: the error itself names the process and the next step.
   if (fault === "busy" && hint.includes("kill -CONT")) return hint
   switch (fault) {
     case "missing":
-      return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists what there is`
+      return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists all regions`
     case "exists":
     case "busy":
       return `\`ringfence doctor${at}\` shows who uses it; serve another one with --${
@@ -241,7 +244,7 @@ const regionFailure = (error: RegionError): Failure => {
 const ownHint = (error: unknown): string | undefined =>
   error instanceof Error && "hint" in error && typeof error.hint === "string" ? error.hint : undefined
 
-// Errors that know what helps say so at the end of their message.
+// Errors whose messages end with their own hint.
 const withoutHint = (message: string, hint: string | undefined): string =>
   hint !== undefined && message.endsWith(` (${hint})`) ? message.slice(0, -hint.length - 3) : message
 
@@ -255,16 +258,16 @@ const fullHint = (detail: string): string => {
 
 const spaceHint = (flags: ReadonlyArray<string>): string => {
   const more = "free some space there, or give it more, as `docker run --shm-size` does"
-  return flags.length === 0 ? more : `${more}, or ask for less with ${flags.join(" or ")}`
+  return flags.length === 0 ? more : `${more}, or use less with ${flags.join(" or ")}`
 }
 
-/** Within the parentheses that end the message, where there are some. */
+/** Appends the hint inside the parentheses that end the message, if any. */
 const withHint = (message: string, hint: string | undefined): string => {
   if (hint === undefined) return message
   return message.endsWith(")") ? `${message.slice(0, -1)}; ${hint})` : `${message} (${hint})`
 }
 
-/** Said already, or nobody is there to hear it. */
+/** Reported already, or standard error has no reader. */
 const silent = new Set(["ShowHelp", "OutputClosed"])
 
 const codeOfSignal = ({ signal, untilTerminated }: ToldToEnd): number => {

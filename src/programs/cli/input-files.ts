@@ -1,5 +1,5 @@
 /**
- * The files that a demonstration publishes: found and checked before anything starts.
+ * The files that a demonstration publishes, found and checked before anything starts.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url"
 export const InputFile = Schema.Struct({ path: Schema.String, bytes: Schema.Int })
 export type InputFile = typeof InputFile.Type
 
-/** An input cannot be read. Nothing was started. */
+/** An input cannot be read. Raised before anything starts. */
 export class InputUnreadable extends Schema.TaggedError<InputUnreadable>()("InputUnreadable", {
   path: Schema.String,
   detail: Schema.String
@@ -22,16 +22,16 @@ export class InputUnreadable extends Schema.TaggedError<InputUnreadable>()("Inpu
   }
 }
 
-/** There is nothing to publish in what was given. */
+/** The inputs contain nothing to publish. */
 export class InputEmpty extends Schema.TaggedError<InputEmpty>()("InputEmpty", {
   paths: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `no file with anything in it: ${this.paths.join(", ")}`
+    return `all input is empty: ${this.paths.join(", ")}`
   }
 }
 
-/** All regular files under the paths, in an order that does not depend on the file system. */
+/** All regular files under the paths, in an order independent of the file system. */
 export const collect = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
   const perPath = yield* Effect.forEach(paths, filesUnder)
   const files = perPath.flat().filter(({ bytes }) => bytes > 0)
@@ -39,7 +39,7 @@ export const collect = Effect.fnUntraced(function*(paths: ReadonlyArray<string>)
   return files
 })
 
-/** The sources of the library this project stands on: always there, and of every size. */
+/** The installed sources of Effect: present in every installation, and of many sizes. */
 export const defaultInput: Effect.Effect<string> = Effect.sync(() =>
   fileURLToPath(new URL("src", import.meta.resolve("effect/package.json")))
 )
@@ -60,7 +60,7 @@ const filesUnder = Effect.fnUntraced(function*(given: string) {
   const names = yield* Effect.mapError(fs.readDirectory(path, { recursive: true }), unreadable(given))
   const found = yield* Effect.forEach(
     names.map((name) => resolve(path, name)).toSorted(),
-    // A link that leads nowhere is no file.
+    // A dangling link counts as a missing file.
     (name) =>
       Effect.flatMap(
         Effect.option(fs.stat(name)),

@@ -1,5 +1,5 @@
 /**
- * A command as a client of a log that another process serves.
+ * Runs a command as a client of a log that another process serves.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +11,10 @@ import { Diagnostics } from "../../services/Diagnostics.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import { flagsTo, pathOf, type Target } from "./target.ts"
 
-/** Runs the work attached to the region, once its log is served: within two seconds, or within the deadline if that is less. */
+/**
+ * Attaches to the region and runs the work once its log is served; waits two seconds for that, or the deadline if that
+ * is less.
+ */
 export const asClient = <A, E, R>(
   target: Target,
   options: { readonly processName: string; readonly allowForeign: boolean },
@@ -28,11 +31,11 @@ export const asClient = <A, E, R>(
 
 const lookMillis = 10
 
-/** How long a server may take from the creation of the region until it serves. */
+/** The time that a server may take from the creation of the region until it serves. */
 const startMillis = 2000
 
-// A region is there a moment before its log is served. One that a killed server left is there and never served: the
-// creator's place, the first, is empty then.
+// A region exists a moment before its log is served. The region of a killed server exists and is never served: slot 0,
+// the creator's, is empty then.
 const served = Effect.fnUntraced(function*(target: Target, withinMillis: number) {
   const { info, processes } = yield* CxlMemory.CxlMemory
   const { snapshot } = yield* Diagnostics
@@ -41,7 +44,7 @@ const served = Effect.fnUntraced(function*(target: Target, withinMillis: number)
     Effect.fail(new CxlMemory.RegionError({ fault, region: info.name, detail, hint }))
   const look = Effect.gen(function*() {
     while (!(yield* snapshot).serving) {
-      // To start a server in a swarm's region would be refused.
+      // A server cannot start in a swarm's region, so the hint must not advise that.
       if (useOf(info.geometry) === "swarm" && (yield* creator) !== undefined) {
         return yield* refusal(
           `${pathOf(target)} belongs to a swarm, which serves no log`,
@@ -51,7 +54,7 @@ const served = Effect.fnUntraced(function*(target: Target, withinMillis: number)
       }
       if ((yield* creator) === undefined) {
         return yield* refusal(
-          `nobody serves the log in ${pathOf(target)}`,
+          `no process serves the log in ${pathOf(target)}`,
           "start `ringfence serve` again",
           "notServing"
         )

@@ -1,5 +1,5 @@
 /**
- * Log messages as plain lines on standard error: standard output is for records and reports.
+ * Log messages as plain lines on standard error, because standard output is for records and reports.
  */
 import type * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"

@@ -1,19 +1,19 @@
 /**
- * The main fiber of a program: signals interrupt it, so that everything it holds is given back, and its end is told by
- * the exit code.
+ * Runs the main fiber of a program: signals interrupt it, so that it releases all that it holds, and the exit code
+ * tells how it ended.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { type EndingSignal, endingSignals, exitCodeOf } from "./exit.ts"
 
-/** What the end of this program means. */
+/** How the program ends. */
 export class Ending extends Context.Service<Ending, {
-  /** From now on this program has no end of its own: being terminated is how it ends, and not a failure. */
+  /** Marks the program as running until it is terminated: termination is its success from now on, not a failure. */
   readonly untilTerminated: Effect.Effect<void>
 }>()("ringfence/programs/Ending") {}
 
-/** Runs the program to its end, and this process with it. A failure has been reported by then. */
+/** Runs the program and ends the process with its exit code. The program reports its failures itself. */
 export const runMain = <A, E>(program: Effect.Effect<A, E, Ending>): void => {
   let untilTerminated = false
   let received: EndingSignal | undefined

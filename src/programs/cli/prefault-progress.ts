@@ -1,5 +1,5 @@
 /**
- * Progress of prefaulting on a terminal: one line that redraws itself and is gone when the memory is there.
+ * Progress of prefaulting on a terminal: one line that redraws itself and is erased when all memory is there.
  */
 import { redrawNotice } from "./streams.ts"
 import { formatBytes } from "./units.ts"

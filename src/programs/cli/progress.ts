@@ -1,5 +1,5 @@
 /**
- * Progress for people, on standard error: a bar that redraws itself on a terminal, a plain line now and then elsewhere.
+ * Progress on standard error: a bar that redraws itself on a terminal, a plain line now and then elsewhere.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,12 +8,12 @@ import { redrawNotice } from "./streams.ts"
 export interface ProgressState {
   /** From 0 to 1. */
   readonly fraction: number
-  /** What stands behind the bar. */
+  /** The text after the bar. */
   readonly text: string
 }
 
 /**
- * Shows what `state` says until the scope closes. The last state is drawn once more then, so that the bar ends full.
+ * Shows `state` until the scope closes, and then the last state once more, so that the bar ends full.
  */
 export const show = (label: string, state: Effect.Effect<ProgressState>): Effect.Effect<void, never, Scope.Scope> => {
   const isTerminal = process.stderr.isTTY === true

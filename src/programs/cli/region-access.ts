@@ -1,5 +1,6 @@
 /**
- * Who may use a region: its owner alone, or a group as well, whose members say that they trust the owner.
+ * Settings for access to a region: by its owner alone, or also by a group, whose members declare that they trust the
+ * owner.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -8,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 import { openSetting, setting } from "./settings.ts"
 
-/** A group that is not there, or that the mode keeps out. */
+/** The group does not exist, or the mode excludes it. */
 export class GroupUnusable extends Schema.TaggedError<GroupUnusable>()("GroupUnusable", {
   group: Schema.String,
   detail: Schema.String
@@ -31,7 +32,7 @@ const reasonAgainst = (text: string): string => {
   const digits = octal.exec(text)?.[1]
   if (digits === undefined) return ""
   if (!digits.endsWith("0")) return ": a region is never open to everyone"
-  return ": who uses a region reads and writes it, and runs nothing in it"
+  return ": access to a region means reading and writing, and a region is not executable"
 }
 
 const modeFlag = (name: string): Flag.Flag<number> =>
@@ -43,28 +44,29 @@ const modeFlag = (name: string): Flag.Flag<number> =>
 
 export const accessSettings = {
   mode: setting("mode", (name) => modeFlag(name), {
-    description: "Who may use the region: 600 its owner, 660 its group as well, by --allow-foreign",
+    description: "Access to the region: 600 its owner, 660 also its group, whose members use --allow-foreign",
     fallback: 0o600,
     show: (mode) => mode.toString(8)
   }),
   group: openSetting("group", (name) => Flag.withMetavar(Flag.String(name), "name|id"), {
-    description: "The group that --mode 660 lets in",
+    description: "The group that --mode 660 admits",
     shown: "that of the process"
   })
 }
 
 export const foreignSetting = setting("allow-foreign", (name) => Flag.Boolean(name), {
-  description:
-    "Use a region of another user that lets this one in: its memory is only as honest as its owner and group",
+  description: "Use a region of another user who grants access: trust its contents only as far as its owner and group",
   fallback: false
 })
 
-/** The number of the group, where one was named. */
+/** The group's id, if a group is set. */
 export const groupIdOf = (
   { group, mode }: { readonly group: string | undefined; readonly mode: number }
 ): Effect.Effect<number | undefined, GroupUnusable> => {
   if (group === undefined) return Effect.succeed(undefined)
-  if ((mode & 0o060) === 0) return Effect.fail(new GroupUnusable({ group, detail: "it gets in with --mode 660 only" }))
+  if ((mode & 0o060) === 0) {
+    return Effect.fail(new GroupUnusable({ group, detail: "it has access with --mode 660 only" }))
+  }
   const id = /^\d{1,9}$/.test(group) ? Number(group) : idOfGroup(group)
   return id === undefined
     ? Effect.fail(new GroupUnusable({ group, detail: "this system has no such group" }))

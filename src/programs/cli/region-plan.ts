@@ -1,5 +1,5 @@
 /**
- * How large a region a program creates: what was asked for, and otherwise what there is room for.
+ * Plans the size of a region: the sizes that were set, and for the others what there is room for.
  */
 import * as Effect from "effect/Effect"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
@@ -17,7 +17,7 @@ export interface RegionPlan extends SizePlan {
   readonly name: string
 }
 
-/** Lanes and batches as large as wanted, or smaller where there is less room, whether they were named or not. */
+/** Lanes and batches as large as wanted, or smaller where there is less room, even where their sizes were set. */
 export const planRegion = (name: string, wanted: Partial<CxlMemory.Geometry>) => {
   const path = CxlMemory.regionPath(name)
   return Effect.map(
@@ -29,7 +29,10 @@ export const planRegion = (name: string, wanted: Partial<CxlMemory.Geometry>) =>
   )
 }
 
-/** Removes what runs of the same kind left when they were killed: their names carry a process id and never come back. */
+/**
+ * Removes the regions that killed runs of the same command left: their names contain a process id, so that no later
+ * start would.
+ */
 export const removeLeftovers = (prefix: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (const region of yield* Regions.list) {

@@ -1,10 +1,10 @@
 /**
- * How a program reports what it did: as text for people, as JSON for machines.
+ * Prints reports, as text or as JSON.
  */
 import type * as Effect from "effect/Effect"
 import { type OutputError, writeLine, writeNotice } from "./streams.ts"
 
-/** What every report and every error begins with as JSON, so that one reader can take in both. */
+/** The keys with which every report and every error begins as JSON, so that one parser reads both. */
 export interface Envelope {
   readonly program: string
   /** The exit code is 0. */
@@ -12,14 +12,14 @@ export interface Envelope {
   readonly exitCode: number
 }
 
-/** What every report has: the command that it is of. */
+/** A report, with the command that it belongs to. */
 export interface Named {
   readonly program: string
 }
 
 export const envelopeOf = (program: string, exitCode: number): Envelope => ({ program, ok: exitCode === 0, exitCode })
 
-/** Prints the report on standard output. `exitCode` is what the program ends with once it is printed. */
+/** Prints the report on standard output. `exitCode` is the code with which the program will end. */
 export const printReport = <Report extends Named>(
   json: boolean,
   report: Report,
@@ -28,11 +28,13 @@ export const printReport = <Report extends Named>(
 ): Effect.Effect<void, OutputError> =>
   writeLine(json ? JSON.stringify(enveloped(report, exitCode), undefined, 2) : describe(report))
 
-/** The same as a line of JSON on standard error, for programs whose standard output is their product. */
+/** The same as a line of JSON on standard error, for programs whose standard output carries records. */
 export const printReportAside = (report: Named): Effect.Effect<void> =>
   writeNotice(JSON.stringify(enveloped(report, 0)))
 
-/** One event of a running program: a line in either form. It is no end, so that it has a program and no exit code. */
+/**
+ * One event of a running program: a line in either form. It has a program and no exit code, since the program goes on.
+ */
 export const printEvent = <Event extends object>(
   json: boolean,
   program: string,

@@ -13,7 +13,7 @@ import { reportsAs } from "./command-line.ts"
 import { printReport, table } from "./report.ts"
 import type { OutputError } from "./streams.ts"
 
-/** One setting. Its flag says how text becomes a value, on the command line and in the environment alike. */
+/** One setting. Its flag parses the value, on the command line and in the environment alike. */
 export interface Setting<out A> {
   readonly name: string
   readonly variable: string
@@ -54,8 +54,8 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
 }
 
 /**
- * A setting that has a value in any case. `show` writes a value as it is written on a command line; `shown` stands in
- * the help for a default that is not a constant.
+ * A setting that always has a value. `show` writes a value as on a command line; `shown` describes in the help a
+ * default that is not a constant.
  */
 export const setting = <A>(
   name: string,
@@ -69,7 +69,7 @@ export const setting = <A>(
   return { name, variable, flag, fallback, show }
 }
 
-/** A setting that may be left open. */
+/** An optional setting. */
 export const openSetting = <A>(
   name: string,
   flagOf: (name: string) => Flag.Flag<A>,
@@ -83,17 +83,17 @@ export const flagsOf = <S extends Settings>(settings: S): FlagsOf<S> =>
 export type FlagsOf<S extends Settings> = { readonly [K in keyof S]: Flag.Flag<Option.Option<ValuesOf<S>[K]>> }
 
 export const printConfigFlag = Flag.Boolean("print-config").pipe(
-  Flag.withDescription("Print the settings and where each comes from, and do nothing else"),
+  Flag.withDescription("Print the settings and where each comes from, and exit"),
   Flag.withoutNegation,
   Flag.withDefault(false)
 )
 
 export const jsonSetting = setting("json", (name) => Flag.Boolean(name), {
-  description: "Report as JSON, errors too: all begin with program, ok and exitCode",
+  description: "Report as JSON, errors too; each begins with program, ok and exitCode",
   fallback: false
 })
 
-/** Runs the command with its settings, or prints them when it was asked to. */
+/** Runs the command with its settings, or prints them under `--print-config`. */
 export const configured = <S extends Settings & { readonly json: Setting<boolean> }, E, R>(
   settings: S,
   input: Given<S> & { readonly printConfig: boolean },

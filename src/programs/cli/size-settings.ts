@@ -10,7 +10,7 @@ const shown = (size: string): string => `${size}, or what fits the free space`
 
 export const sizeSettings = {
   brokers: setting("brokers", (name) => countFlag(name, 32), {
-    description: "Brokers that take in the records",
+    description: "Brokers",
     fallback: defaultGeometry.brokers
   }),
   clients: setting("clients", (name) => countFlag(name, 256), {
@@ -18,7 +18,7 @@ export const sizeSettings = {
     fallback: defaultGeometry.clients
   }),
   topics: setting("topics", (name) => countFlag(name, 64), {
-    description: "Topics that the region has room for",
+    description: "Topics for which the region has room",
     fallback: defaultGeometry.topics
   }),
   laneBytes: openSetting("lane-bytes", bytesFlag, {
@@ -30,7 +30,7 @@ export const sizeSettings = {
     shown: `${formatBytes(defaultGeometry.batchBytes)}, or an eighth of a lane`
   }),
   laneSlots: openSetting("lane-slots", (name) => Flag.Int(name), {
-    description: "Batches that one session may have in one broker, a power of two",
+    description: "Batches of one session in one broker at once, a power of two",
     shown: shown(formatCount(defaultGeometry.laneSlots))
   }),
   indexEntries: openSetting("index-entries", (name) => Flag.Int(name), {
@@ -39,7 +39,7 @@ export const sizeSettings = {
   })
 }
 
-/** The flags of the sizes that errors name. */
+/** The flags that set the sizes named in errors. */
 export const flagsOfSizes = (sizes: ReadonlyArray<string>): ReadonlyArray<string> =>
   sizes.flatMap((size) => sizeFlags[size] ?? [])
 

@@ -1,13 +1,13 @@
 /**
- * Standard output and standard error, the one place where this program writes to them.
+ * Writes standard output and standard error; no other file does.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** Whoever read this output has closed it: `| head` does. There is nobody left to tell. */
+/** The reader of standard output has closed it, as `| head` does. No reader is left for a message. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
-/** Standard output takes nothing more: a full disk, mostly. What was written of a file by then is a beginning of it. */
+/** Standard output cannot be written, in most cases because the disk is full. A file then holds only the beginning. */
 export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { reason: Schema.String }) {
   override get message(): string {
     return `standard output cannot be written: ${this.reason}`
@@ -17,8 +17,8 @@ export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFail
 export type OutputError = OutputClosed | OutputFailed
 
 /**
- * Writes the parts one behind the other and returns when all of them are written: until then their bytes are in use.
- * A reader that is slower than this program holds it up here.
+ * Writes the parts one after the other and returns when all are written: until then their bytes are in use. A slow
+ * reader holds the program up here.
  */
 export const writeOutput = (parts: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, OutputError> =>
   Effect.mapError(write(process.stdout, parts), outputError)
@@ -26,23 +26,26 @@ export const writeOutput = (parts: ReadonlyArray<Uint8Array | string>): Effect.E
 /** A line on standard output. */
 export const writeLine = (line: string): Effect.Effect<void, OutputError> => writeOutput([`${line}\n`])
 
-/** A line on standard error, for people. Nothing is done about it when nobody reads there. */
+/** A line on standard error. A failure to write it is ignored. */
 export const writeNotice = (line: string): Effect.Effect<void> => Effect.ignore(write(process.stderr, [`${line}\n`]))
 
-/** The same at once, for whoever cannot wait: a logger. */
+/** The same, synchronously, for loggers. */
 export const writeNoticeNow = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
 
-/** The last line of standard error on a terminal, drawn over until it is drawn empty. Elsewhere nothing is shown. */
+/**
+ * The last line of standard error on a terminal: each call overwrites it, an empty text erases it. Shows nothing
+ * elsewhere.
+ */
 export const redrawNotice = (text: string): void => {
   if (!process.stderr.isTTY) return
   const { columns } = process.stderr
-  // A line that wraps could not be drawn over.
+  // A line that wraps could not be overwritten, so cut it.
   process.stderr.write(`\r\u001B[2K${columns > 0 ? text.slice(0, columns - 1) : text}`)
 }
 
-/** A failed write is reported to whoever wrote: it must not end the process as an event that nobody listens to. */
+/** A failed write fails its writer: as an `error` event without a listener it would end the process. */
 export const quietStreams: Effect.Effect<void> = Effect.sync(() => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
 })

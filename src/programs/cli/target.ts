@@ -1,5 +1,5 @@
 /**
- * Which region a command works on: a name in shared memory, or a file.
+ * The region that a command works on: a name in shared memory, or a file.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import { openSetting, type Origin, setting } from "./settings.ts"
 
 export type Target = { readonly region: string } | { readonly path: string }
 
-/** A region and a file were named at once. */
+/** Both a region and a file were given. */
 export class TargetAmbiguous extends Schema.TaggedError<TargetAmbiguous>()("TargetAmbiguous", {}) {
   override get message(): string {
     return "--region and --path exclude each other: a region is a name in shared memory or a file"
@@ -24,7 +24,7 @@ export const targetSettings = {
   path: openSetting(
     "path",
     (name) =>
-      Flag.String(name).pipe(Flag.withMetavar("file"), Flag.filter((path) => path !== "", () => "no file is named")),
+      Flag.String(name).pipe(Flag.withMetavar("file"), Flag.filter((path) => path !== "", () => "no file is given")),
     {
       description: "A file that holds the region, instead of a name in shared memory",
       shown: "none"
@@ -37,7 +37,7 @@ interface TargetConfig {
   readonly origins: { readonly region: Origin; readonly path: Origin }
 }
 
-/** A flag is meant more than a variable. */
+/** A flag overrides a variable. */
 export const targetOf = ({ origins, values }: TargetConfig): Effect.Effect<Target, TargetAmbiguous> => {
   if (values.path === undefined) return Effect.succeed({ region: values.region })
   if (origins.region === "flag" && origins.path === "flag") return Effect.fail(new TargetAmbiguous())
@@ -46,7 +46,7 @@ export const targetOf = ({ origins, values }: TargetConfig): Effect.Effect<Targe
 
 export const pathOf = (target: Target): string => "region" in target ? CxlMemory.regionPath(target.region) : target.path
 
-/** As it is written on a command line; nothing for the default region. */
+/** The flags on a command line; empty for the default region. */
 export const flagsTo = (target: Target): string => {
   if ("path" in target) return ` --path ${target.path}`
   return target.region === targetSettings.region.fallback ? "" : ` --region ${target.region}`

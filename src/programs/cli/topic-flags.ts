@@ -26,7 +26,7 @@ export const levelSettings = {
 export const topicsFlag: Flag.Flag<ReadonlyArray<Topic.Topic>> = Flag.String("topic").pipe(
   Flag.withMetavar("name[:order[:ack]]"),
   Flag.withDescription(
-    `Declare a topic at the start; may be repeated (order: ${orders.join(", ")}; ack: ${acks.join(", ")})`
+    `Declare a topic at the start; repeatable (order: ${orders.join(", ")}; ack: ${acks.join(", ")})`
   ),
   Flag.filterMap(
     (text) => parseTopic(text),
@@ -35,7 +35,7 @@ export const topicsFlag: Flag.Flag<ReadonlyArray<Topic.Topic>> = Flag.String("to
   Flag.atLeast(0)
 )
 
-/** The topic as it is declared in the region, `undefined` when it is not. */
+/** The topic as declared in the region, `undefined` if it is not declared. */
 export const declaredTopic = (name: string): Effect.Effect<Topic.Topic | undefined, never, Diagnostics> =>
   Effect.map(Diagnostics.use(({ snapshot }) => snapshot), ({ topics }) => {
     const found = topics.find((topic) => topic.name === name)

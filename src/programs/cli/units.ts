@@ -56,7 +56,7 @@ export const formatSeconds = (seconds: number): string => formatMicros(1_000_000
 
 export const formatCount = (count: number): string => count.toLocaleString("en-US")
 
-/** The noun of one and of several: with an `s` where nothing else is said. */
+/** The noun in singular or plural; by default the plural has an `s`. */
 export const plural = (count: number, noun: string, several = `${noun}s`): string =>
   `${formatCount(count)} ${count === 1 ? noun : several}`
 
@@ -67,14 +67,14 @@ export const writtenMillis = (millis: number): string => millis >= 1000 ? `${mil
 
 const unitBytes = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
 
-// Beyond that numbers are no longer exact.
+// Larger numbers are not exact.
 const parseBytes = (text: string): Option.Option<number> =>
   Option.filter(
     /^\d+$/.test(text) ? Option.some(Number(text)) : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber),
     Number.isSafeInteger
   )
 
-/** Timers count milliseconds in 31 bits, which is three weeks more; to wait longer is to wait for ever. */
+/** Timers overflow 31 bits of milliseconds after three and a half weeks; a longer wait is a wait for ever. */
 const millisMax = 7 * 24 * 3600 * 1000
 
 const unitMillis: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 }

@@ -1,5 +1,5 @@
 /**
- * The help, and what is said about a command line that cannot be understood: one line for each mistake.
+ * Formats the help, and the errors of a command line that cannot be parsed: one line for each.
  */
 import * as CliOutput from "effect/cli/CliOutput"
 import { reportsAs } from "./command-line.ts"

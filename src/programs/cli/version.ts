@@ -1,5 +1,5 @@
 /**
- * The version of this package, from its own manifest: three folders up, as source and as compiled output.
+ * The version of this package, from its manifest three folders up, both from source and from compiled output.
  */
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"

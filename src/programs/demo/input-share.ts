@@ -1,12 +1,12 @@
 /**
- * One publisher's share of the input: a range of the files' bytes, one file behind the other, over and over.
+ * One publisher's share of the input: a range of the files' bytes, one file after the other, repeated.
  */
 import * as Schema from "effect/Schema"
 import { closeSync, openSync, readSync } from "node:fs"
 import { InputFile } from "../cli/input-files.ts"
 import { formatBytes } from "../cli/units.ts"
 
-/** Which bytes of the endless repetition of the files are published. */
+/** The range of bytes, in the endless repetition of the files. */
 export const InputRange = Schema.Struct({
   files: Schema.Array(InputFile),
   from: Schema.Int,
@@ -14,7 +14,7 @@ export const InputRange = Schema.Struct({
 })
 export type InputRange = typeof InputRange.Type
 
-/** The file is not what it was when the input was collected. */
+/** The file has changed since the input was collected. */
 export class InputChanged extends Schema.TaggedError<InputChanged>()("InputChanged", {
   path: Schema.String,
   detail: Schema.String

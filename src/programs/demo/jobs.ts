@@ -1,5 +1,5 @@
 /**
- * What the demonstration asks of its children, and what they answer.
+ * The jobs that the demonstration gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
 import * as Topic from "../../services/schema/Topic.ts"
@@ -24,7 +24,7 @@ export const PublisherResult = Schema.Struct({
   sessionId: Schema.Int,
   records: Schema.Int,
   bytes: Schema.Int,
-  /** Of the bytes as they were read from the files. */
+  /** Hash of the bytes as read from the files. */
   sha256: Schema.String
 })
 export type PublisherResult = typeof PublisherResult.Type
@@ -34,7 +34,7 @@ export type SubscriberJob = typeof SubscriberJob.Type
 
 export const SubscriberResult = Schema.Struct({
   ...SeenCounts.fields,
-  /** Of everything in the order seen: position, session, sequence and bytes. */
+  /** Hash of all records in the order seen: position, session, sequence and bytes. */
   orderSha256: Schema.String,
   sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, sha256: Schema.String }))
 })

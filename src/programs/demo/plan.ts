@@ -1,5 +1,5 @@
 /**
- * What a demonstration will do, decided and checked before anything starts.
+ * Plans a demonstration: decides and checks all settings before anything starts.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -7,7 +7,7 @@ import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
 
-/** An option asks for something that the others, or this machine, do not allow. */
+/** An option that the other options or this machine do not allow. */
 export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoImpossible", {
   option: Schema.String,
   detail: Schema.String
@@ -22,7 +22,7 @@ export interface DemoOptions {
   readonly brokers: number
   readonly publishers: number
   readonly subscribers: number
-  /** `undefined`: what suits the input. */
+  /** `undefined`: chosen by the input. */
   readonly minBytes: number | undefined
   readonly recordBytes: number
   readonly skewMillis: number
@@ -40,7 +40,7 @@ export interface DemoPlan {
   readonly records: number
 }
 
-/** What the default input is repeated to; files that were named are published once unless a size was named as well. */
+/** Size up to which the default input is repeated; given files are published once unless a size is given too. */
 export const defaultMinBytes = 256 * 1024 * 1024
 
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
@@ -48,7 +48,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const minBytes = options.minBytes ?? (options.paths.length > 0 ? 0 : defaultMinBytes)
-  // Whole passes: the end of the last file is the end of the input.
+  // Passes are whole: the input ends at the end of the last file.
   const totalBytes = inputBytes * Math.max(1, Math.ceil(minBytes / inputBytes))
   yield* removeLeftovers("demo-")
   const region = yield* planRegion(`demo-${process.pid}`, {
@@ -65,7 +65,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   return { options, region, paths, files, inputBytes, totalBytes, records } satisfies DemoPlan
 })
 
-/** The plan in a few lines, for people. */
+/** The plan in a few lines of text. */
 export const describe = ({ files, inputBytes, options, paths, records, region, totalBytes }: DemoPlan): string => {
   const passes = totalBytes / inputBytes
   const repeated = passes === 1 ? "once" : `${formatCount(passes)} times over`

@@ -1,5 +1,5 @@
 /**
- * What a demonstration proves: the checks, the figures, and both as text.
+ * The report of a demonstration: its checks, its figures, and both as text.
  */
 import { createHash } from "node:crypto"
 import { type Check, check, checkLine } from "../cli/checks.ts"
@@ -30,7 +30,7 @@ export interface SessionRow {
   readonly sessionId: number
   readonly records: number
   readonly bytes: number
-  /** Of the bytes as they were read from the files. */
+  /** Hash of the bytes as read from the files. */
   readonly sha256: string
   readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly sha256: string }>
 }
@@ -56,12 +56,12 @@ export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
   }
 }
 
-/** The report for people. */
+/** The report as text. */
 export const describe = (report: DemoReport): string =>
   [
     "",
     ...figureLines(report),
-    "(the publishers read and hash files on the way, the subscribers hash everything twice)",
+    "(the publishers also read and hash the files, the subscribers hash everything twice)",
     "",
     ...brokerTable(report.brokers),
     "",
@@ -73,7 +73,7 @@ export const describe = (report: DemoReport): string =>
 
 // --- internal ---
 
-/** What a subscriber that saw nothing of a session has seen of it. */
+/** Stands for a session of which a subscriber saw nothing. */
 const emptySha256 = createHash("sha256").digest("hex")
 
 const sessionRows = ({ publishers, subscribers }: DemoOutcome): ReadonlyArray<SessionRow> =>

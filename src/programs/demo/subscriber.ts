@@ -1,5 +1,5 @@
 /**
- * A child of the demonstration: reads the whole topic from its start and proves what it saw, as hashes and counts.
+ * A child of the demonstration: reads the whole topic from its start and reports what it saw, as hashes and counts.
  */
 import * as Effect from "effect/Effect"
 import { createHash, type Hash } from "node:crypto"

@@ -1,23 +1,23 @@
 /**
- * What a file that bears a region's name turns out to be.
+ * Classifies a file that has a region's name.
  */
 import type { RegionSummary } from "../../layers/Regions.ts"
 
 export type RegionStatus =
   /** Its server lives. */
   | "served"
-  /** Its creator lives and does not serve it, or not yet; or a swarm goes on in it without its creator. */
+  /** Its creator lives and does not serve it, or not yet; or a swarm uses it without its creator. */
   | "in use"
   | "being created"
-  /** Whoever created it is dead. */
+  /** Its creator is dead. */
   | "left over"
-  /** It was to become a region, and whoever created it is dead. */
+  /** It was about to become a region when its creator died. */
   | "half created"
-  /** It is a region that cannot be attached to: truncated, damaged, of another version. */
+  /** A region that cannot be attached to: truncated, damaged, or of another version. */
   | "unusable"
-  /** A file of somebody's, a folder, a link: it only bears such a name, and is left alone. */
+  /** A file, folder or link that only has such a name; it is left alone. */
   | "no region"
-  /** This user may not look into it. */
+  /** This user may not read it. */
   | "not accessible"
   | "missing"
   | "removed"
@@ -26,12 +26,12 @@ export interface Finding extends RegionSummary {
   readonly status: RegionStatus
 }
 
-/** What was asked for is not there, is something else, or cannot be looked at. */
+/** A requested region that does not exist, is something else, or cannot be read. */
 export const isOutOfReach = ({ status }: Finding): boolean => outOfReach.has(status)
 
 export const findingOf = (region: RegionSummary): Finding => ({ ...region, status: statusOf(region) })
 
-/** Something that `--repair` tries to remove. */
+/** True for a file that `--repair` tries to remove. */
 export const isLeftover = ({ status }: Finding): boolean => leftovers.has(status)
 
 // --- internal ---

@@ -1,5 +1,5 @@
 /**
- * What `ringfence doctor` found, as a report.
+ * The report of `ringfence doctor`.
  */
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"

@@ -1,6 +1,5 @@
 /**
- * What every run of the log has to prove, whatever it carried: the contract of order `session`, complete and without a
- * duplicate.
+ * The checks of a log trial: the contract of order `session`, complete and without a duplicate.
  */
 import { type Check, check } from "../cli/checks.ts"
 import { formatCount, plural } from "../cli/units.ts"
@@ -34,7 +33,7 @@ export interface Figures {
   readonly deliveredGigabytesPerSecond: number
   readonly ackLatencyMicros: Histogram.Percentiles
   readonly ringFullEvents: number
-  /** Batches that came before an earlier one of their session, in all and at one time. */
+  /** Batches that came before an earlier batch of their session, in all and at one time. */
   readonly held: number
   readonly heldAtOnce: number
   readonly drops: number
@@ -106,7 +105,7 @@ const everythingDelivered = (amount: Amount, outcome: Outcome): Check => {
 
 const nothingTwice = (outcome: Outcome): Check => {
   const duplicates = duplicatesOf(outcome)
-  return check("nothing comes twice", duplicates === 0, plural(duplicates, "duplicate"))
+  return check("no record comes twice", duplicates === 0, plural(duplicates, "duplicate"))
 }
 
 const positionsDense = ({ subscribers }: Outcome): Check => {
@@ -120,7 +119,7 @@ const sessionsInOrder = ({ subscribers }: Outcome): Check => {
   const missing = sum(sessions, (session) => session.missing)
   const batches = formatCount(sum(subscribers, ({ result }) => result.batches))
   return check(
-    "each session comes in its order",
+    "each session comes in order",
     disordered === 0 && missing === 0,
     `${formatCount(disordered)} of ${batches} batches out of order, ${formatCount(missing)} missing`
   )

@@ -1,5 +1,5 @@
 /**
- * What every child of a run says at its end, whatever it carried.
+ * The counts that every child of a log trial reports at its end.
  */
 import * as Schema from "effect/Schema"
 import { HistogramCounts } from "../measure/histogram.ts"

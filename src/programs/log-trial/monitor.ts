@@ -1,6 +1,6 @@
 /**
- * Watches a running log from the process that serves it: for the progress line, for the report, and so that a run that
- * no longer moves ends with the reason instead of never.
+ * Watches a running log from the process that serves it: for the progress line, for the report, and to end a run that
+ * makes no progress with the reason.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -10,7 +10,7 @@ import { Diagnostics, type LogSnapshot } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { formatMillis } from "../cli/units.ts"
 
-/** Nothing was ordered or delivered for a long time. */
+/** Nothing was ordered or delivered for too long. */
 export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
   stalledMillis: Schema.Int,
   waiting: Schema.Array(Schema.String)
@@ -21,17 +21,17 @@ export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
 }
 
 export interface LogMonitor {
-  /** The most batches that were seen held at one time. */
+  /** The largest number of batches seen held at one time. */
   readonly heldPeak: () => number
-  /** A fresh look, now. */
+  /** Takes a new sample now. */
   readonly look: Effect.Effect<LogSnapshot>
-  /** Ends only when the run stalls. */
+  /** Returns only when the run stalls. */
   readonly stalled: Effect.Effect<never, RunStalled>
 }
 
 const stallMillis = 45_000
 
-/** `delivered` counts what the children say they have seen: it is part of what has to move. */
+/** `delivered` counts the records that the children report: it must advance too. */
 export const watch = Effect.fnUntraced(function*(
   delivered: () => number,
   lookMillis: number

@@ -9,10 +9,10 @@ export const SessionCheck = Schema.Struct({
   sessionId: Schema.Int,
   records: Schema.Int,
   bytes: Schema.Int,
-  /** Batches that came although a later one of the session had come before. */
+  /** Batches that came after a later batch of their session. */
   disordered: Schema.Int,
   duplicates: Schema.Int,
-  /** Batches that never came although a later one of the session did. */
+  /** Batches that never came although a later batch of their session did. */
   missing: Schema.Int
 })
 export type SessionCheck = typeof SessionCheck.Type
@@ -31,12 +31,12 @@ export class OrderCheck {
   records = 0
   bytes = 0
   batches = 0
-  /** Batches whose first position is not the one after the last. */
+  /** Batches whose first position does not follow the last position. */
   sparse = 0
   #position = 0
   readonly #sessions = new Map<number, SessionState>()
 
-  /** True when the batch is the next of its session. */
+  /** True if the batch is the next of its session. */
   see(batch: IndexedBatch): boolean {
     if (batch.position !== this.#position) this.sparse += 1
     this.#position = batch.position + batch.messageCount

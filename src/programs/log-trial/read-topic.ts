@@ -1,5 +1,5 @@
 /**
- * How a child reads a topic from its start: every batch is looked at, and counted, until all that is to come has come.
+ * Reads a topic from its start, in a child: checks and counts every batch until the expected number has come.
  */
 import * as Effect from "effect/Effect"
 import type { IndexedBatch, SubscriberHandle } from "../../services/Subscriber.ts"
@@ -24,7 +24,7 @@ export const readTopic = Effect.fnUntraced(function*(
       look(batch)
     }
     parent.progress(order.records, order.bytes)
-    // A reader that never has to wait must still be able to hear that it is to stop.
+    // Yields now and then: a reader that never waits must still notice that it is told to stop.
     yield* Effect.yieldNow
   }
   const lastMillis = monotonicMillis()

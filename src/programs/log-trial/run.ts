@@ -1,6 +1,6 @@
 /**
- * One run of the log over real processes: this process serves, children publish and subscribe, and everybody says at
- * the end what they saw.
+ * Runs a log trial over real processes: this process serves, children publish and subscribe, and each child reports at
+ * the end what it saw.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,7 +22,7 @@ interface NamedJob {
 }
 
 export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen> {
-  /** Stands before the progress; without it the run is silent. */
+  /** Label of the progress; without it the run is silent. */
   readonly label: string | undefined
   readonly region: RegionPlan
   readonly serve: Log.ServeOptions
@@ -39,14 +39,14 @@ export interface Named<Result> {
   readonly result: Result
 }
 
-/** What everybody saw, and the log as it was before the sessions were closed. */
+/** What each child saw, and the log's state before the sessions were closed. */
 export interface LogOutcome<Published, Seen> {
   readonly publishers: ReadonlyArray<Named<Published>>
   readonly subscribers: ReadonlyArray<Named<Seen>>
   readonly snapshot: LogSnapshot
-  /** The most batches that were seen held at one time. */
+  /** The largest number of batches seen held at one time. */
   readonly heldPeak: number
-  /** Batches that the sequencer dropped because they had come before. */
+  /** Batches that the sequencer dropped as duplicates. */
   readonly duplicates: number
   /** Cores that serving used, from the first record to the last. */
   readonly serverCores: number
@@ -71,11 +71,11 @@ export const run = <PublisherJob extends NamedJob, Published, SubscriberJob exte
 
 // --- internal ---
 
-/** Often enough to see batches that are held; a silent run is left alone. */
+/** Often enough to see held batches; a silent run is not sampled. */
 const lookMillis = 20
 const silentLookMillis = 500
 
-// Subscribers are attached before the first publisher starts: `start` is then the first record.
+// Attach the subscribers before the first publisher starts, so that `start` is the first record.
 const startChildren = Effect.fnUntraced(
   function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
     options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
@@ -124,7 +124,7 @@ const runServed = Effect.fnUntraced(
   }
 )
 
-// How far the slowest has come, and what each broker has acknowledged.
+// The progress of the slowest subscriber, and what each broker has acknowledged.
 const progressState = (
   records: number,
   subscribers: ReadonlyArray<Children.Child<unknown>>,

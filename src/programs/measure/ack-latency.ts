@@ -1,6 +1,6 @@
 /**
- * How long records wait for their acknowledgement, by samples: cheap enough to run beside a loop that publishes
- * millions of them a second.
+ * Samples the latency of acknowledgements, cheaply enough to run beside a loop that publishes millions of records a
+ * second.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -9,19 +9,19 @@ import * as Histogram from "./histogram.ts"
 import { monotonicMillis } from "./monotonic-clock.ts"
 
 export interface AckSampler {
-  /** The record accepted last is a sample; its time is now, or the one at which it should have been sent. */
+  /** Makes the record accepted last a sample; its time is now, or the time at which it should have been sent. */
   readonly mark: (atMillis?: number) => void
-  /** Takes the time of every sample that is acknowledged by now. */
+  /** Records the latency of every sample that is acknowledged by now. */
   readonly sweep: () => void
   readonly counts: () => Histogram.HistogramCounts
 }
 
-/** Samples that may be under way; while they are, further marks are passed over. */
+/** The number of samples in flight; beyond it marks are ignored. */
 const pendingMax = 1 << 14
 
 /**
- * Watches a publisher. Acknowledgements that arrive while the process is idle are seen by a fiber of its own, those that
- * arrive while a loop runs by that loop's calls of `sweep`.
+ * Watches a publisher. A fiber of its own sees acknowledgements that arrive while the process is idle; a loop that runs
+ * must call `sweep` to see those that arrive meanwhile.
  */
 export const make = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>
@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function*(
     next += 1
   }
 
-  // An acknowledgement that never comes is the flush's business to report.
+  // The flush reports an acknowledgement that never comes.
   const watching: Effect.Effect<void, PublishError> = Effect.gen(function*() {
     while (true) {
       if (first === next) yield* Effect.sleep(1)

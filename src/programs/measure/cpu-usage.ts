@@ -1,9 +1,12 @@
 /**
- * How much of the machine this process uses.
+ * Processor and memory usage of this process.
  */
 import { readFileSync } from "node:fs"
 
-/** Starts counting; the result says how many cores this process, all its threads together, used on average since. */
+/**
+ * Starts counting; the returned function gives the number of cores that all threads of this process together used on
+ * average since.
+ */
 export const coresSince = (): () => number => {
   const startedMillis = performance.now()
   const before = process.cpuUsage()
@@ -13,7 +16,7 @@ export const coresSince = (): () => number => {
   }
 }
 
-/** The most memory this process ever had resident, shared memory included; 0 where the system does not tell. */
+/** Peak resident memory of this process, shared memory included; 0 where the system does not report it. */
 export const peakResidentBytes = (): number => {
   try {
     const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? []

@@ -4,7 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 
-/** Buckets that hold anything, as they travel between processes. */
+/** The buckets that are not empty, as they travel between processes. */
 export const HistogramCounts = Schema.Struct({
   buckets: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int])),
   minMicros: Schema.Finite,
@@ -20,7 +20,7 @@ export interface Percentiles {
   readonly max: number
 }
 
-/** 64 buckets to the power of two: values are known to within 1.6 %. */
+/** 64 buckets for each power of two: values are known to within 1.6 %. */
 const linearBits = 6
 const linearBuckets = 1 << linearBits
 /** The unit is a tenth of a microsecond; the last bucket begins above half an hour. */
@@ -103,7 +103,8 @@ export const merged = (parts: ReadonlyArray<HistogramCounts>): Histogram => {
 
 // --- internal ---
 
-// Below one power of two a unit is a bucket. Above, the highest set bit names the power and the next six the bucket.
+// In the lowest powers each unit is a bucket. Above, the highest set bit selects the power and the next six bits the
+// bucket.
 const bucketOf = (micros: number): number => {
   const units = Math.floor(micros * unitsPerMicro)
   if (units < linearBuckets) return units

@@ -1,5 +1,5 @@
 /**
- * What memory a process has: resident as the system counts it, and its JavaScript heap with what hangs on it.
+ * Memory of a process: resident as the system counts it, and its JavaScript heap with external memory.
  */
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
@@ -8,9 +8,12 @@ import { runInNewContext } from "node:vm"
 
 export const MemoryUsage = Schema.Struct({
   residentBytes: Schema.Number,
-  /** Of the resident bytes: this process's alone, and not pages of a region or a file. 0 where the system does not tell. */
+  /**
+   * The resident bytes of this process alone, without pages of a region or a file. 0 where the system does not report
+   * it.
+   */
   anonymousBytes: Schema.Number,
-  /** Of the resident bytes: pages of regions that this process has touched. */
+  /** The resident bytes in pages of regions that this process has touched. */
   sharedBytes: Schema.Number,
   heapBytes: Schema.Number,
   externalBytes: Schema.Number,
@@ -50,10 +53,10 @@ const ownStatus = (): string => {
 const bytesIn = (status: string, field: string): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024
 
-// The flag counts for contexts that are made from then on.
+// The flag applies to contexts that are created afterwards.
 const collectGarbage = (): void => {
   setFlagsFromString("--expose-gc")
   const collect: () => void = runInNewContext("gc")
-  // The memory of dead array buffers is given back beside the program; the next collection waits for that.
+  // V8 frees dead array buffers concurrently; the next collection waits for that.
   for (let i = 0; i < 3; i += 1) collect()
 }

@@ -1,4 +1,4 @@
 /**
- * One clock for all processes of this machine: it counts from the machine's start and never jumps.
+ * A clock that all processes of this machine share: it counts from the machine's start and never jumps.
  */
 export const monotonicMillis = (): number => Number(process.hrtime.bigint()) / 1e6

@@ -1,5 +1,5 @@
 /**
- * The child's half of the conversation with the program that started it.
+ * The child's side of the protocol with its parent program.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeStdio from "@effect/platform-node/NodeStdio"
@@ -13,7 +13,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { ChildProgram, Progress, Report } from "./protocol.ts"
 
-/** Whoever started this process is gone, or never said what to do. */
+/** The parent is gone, or never sent a job. */
 export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {}) {
   override get message(): string {
     return "the program that started this one ended before the work began"
@@ -23,7 +23,7 @@ export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {
 /** The program that started this one. */
 export interface Parent<Result> {
   readonly ready: Effect.Effect<void>
-  /** Cheap enough to be called often: only a few a second are sent. */
+  /** May be called often: it sends only a few a second. */
   readonly progress: (records: number, bytes: number) => void
   readonly result: (result: Result) => Effect.Effect<void, Schema.SchemaError>
   readonly begin: Effect.Effect<void, ParentGone>
@@ -31,8 +31,8 @@ export interface Parent<Result> {
 }
 
 /**
- * Runs this process as a child: takes the job from standard input and reports failures as values. The parent also says
- * the end by closing the input, so no child outlives it.
+ * Runs this process as a child: reads the job from standard input and reports failures as values. The end of standard
+ * input ends the child too, so that no child outlives its parent.
  */
 export const runChild = <Job, Result, E>(
   spec: ChildProgram<Job, Result>,

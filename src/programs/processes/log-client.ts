@@ -1,5 +1,5 @@
 /**
- * How the children of this project attach to the log that their parent serves.
+ * Attaches a child to the log that its parent serves.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

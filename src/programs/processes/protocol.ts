@@ -1,15 +1,15 @@
 /**
- * What a program and the children it starts say to each other: a job and two words on the child's standard input,
- * reports on its standard output, one JSON value a line.
+ * The protocol between a program and its children: a job and two commands on the child's standard input, reports on its
+ * standard output, one JSON value a line.
  */
 import * as Schema from "effect/Schema"
 import { fileURLToPath } from "node:url"
 
-/** Counts that only grow, for whoever shows progress. */
+/** Counts that only grow, for progress displays. */
 export const Progress = Schema.TaggedStruct("Progress", { records: Schema.Int, bytes: Schema.Int })
 export type Progress = typeof Progress.Type
 
-/** Everything a child says. `result` is checked again with the schema of the child's own result. */
+/** The reports of a child. `result` is checked again with the schema of that child's result. */
 export const Report = Schema.Union([
   Schema.TaggedStruct("Ready", {}),
   Progress,
@@ -18,11 +18,11 @@ export const Report = Schema.Union([
 ])
 export type Report = typeof Report.Type
 
-/** `begin`: everybody is ready. `end` (or the end of the input): nobody needs you any more. */
+/** `begin`: all children are ready. `end` (or the end of the input): the child is no longer needed. */
 export type Word = "begin" | "end"
 
 /**
- * A child program: the path of its entry (see `programBeside`), and what goes in and comes out.
+ * A child program: the path of its entry (see `programBeside`), and the schemas of its job and its result.
  */
 export interface ChildProgram<Job, Result> {
   readonly entry: string

@@ -1,5 +1,5 @@
 /**
- * How the children of this project attach to the rings of a region that their parent created.
+ * Attaches a child to the rings of a region that its parent created.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /**
- * Programs of ours as child processes: they end with the scope that started them, and their death is a typed error.
+ * Starts child programs: they end with the scope that started them, and their death is a typed error.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -25,7 +25,7 @@ export class ChildDied extends Schema.TaggedError<ChildDied>()("ChildDied", {
   }
 }
 
-/** The child could not do its work and said why. */
+/** The child failed and reported why. */
 export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
   child: Schema.String,
   pid: Schema.Int,
@@ -52,8 +52,8 @@ export interface Child<out Result> {
 }
 
 /**
- * Starts a child and gives it its job. When the scope closes it is told to end with SIGTERM, and with SIGKILL if it has
- * not done so within a few seconds.
+ * Starts a child and gives it its job. When the scope closes the child gets SIGTERM, and SIGKILL if it has not ended
+ * within a few seconds.
  */
 export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram<Job, Result>, name: string, job: Job) {
   const encodedJob = yield* Effect.orDie(Schema.encodeEffect(Schema.fromJsonString(spec.job))(job))
@@ -63,7 +63,7 @@ export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram
 
   const input = yield* Queue.unbounded<string, Cause.Done>()
   yield* Queue.offer(input, `${encodedJob}\n`)
-  // A child that is gone does not read: that shows in its exit, not here.
+  // Writing to a dead child fails; its exit reports that, so ignore it here.
   yield* Stream.fromQueue(input).pipe(Stream.encodeText, Stream.run(handle.stdin), Effect.ignore, Effect.forkScoped)
 
   const state = yield* watch(handle, spec, name)
@@ -75,7 +75,7 @@ export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram
   return child
 })
 
-/** Awaits the same of every child, and fails as soon as one of them fails. */
+/** Awaits the effect for every child, and fails as soon as one fails. */
 export const all = <A, Result>(
   children: ReadonlyArray<Child<Result>>,
   f: (child: Child<Result>) => Effect.Effect<A, ChildError>
@@ -90,7 +90,7 @@ export const started = Effect.fnUntraced(
   }
 )
 
-/** Tells children that their work is over, and waits until they are gone. */
+/** Tells the children to end, and waits until they are gone. */
 export const end = (children: ReadonlyArray<Child<unknown>>): Effect.Effect<void, ChildError> =>
   Effect.andThen(all(children, ({ tell }) => tell("end")), Effect.asVoid(all(children, ({ finished }) => finished)))
 
@@ -136,7 +136,7 @@ const watch = Effect.fnUntraced(function*<Job, Result>(
     Stream.decodeText,
     Stream.splitLines,
     Stream.runForEach(hear),
-    Effect.catchTag("SchemaError", (error) => die(`it said something else than a report: ${error.message}`)),
+    Effect.catchTag("SchemaError", (error) => die(`its output is not a report: ${error.message}`)),
     Effect.catchTag("PlatformError", (error) => die(error.message))
   )
   const collectErrors = handle.stderr.pipe(
@@ -151,7 +151,7 @@ const watch = Effect.fnUntraced(function*<Job, Result>(
   yield* Effect.all([listen, collectErrors], { concurrency: "unbounded", discard: true }).pipe(
     Effect.andThen(howItEnded(handle)),
     Effect.flatMap((how) => how === undefined ? Deferred.succeed(finished, undefined) : die(how)),
-    // Whoever still waits for a report now will never get one.
+    // Fail the pending waits: no report will come.
     Effect.andThen(die("it ended without a result")),
     Effect.forkScoped
   )

@@ -1,5 +1,5 @@
 /**
- * How the children of this project become members of a swarm: the first of them coordinates.
+ * Makes a child a member of a swarm: the first child coordinates.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,5 +1,5 @@
 /**
- * What `ringfence publish` reads: files, named pipes and standard input, in pieces, never as a whole.
+ * Reads the input of `ringfence publish`: files, named pipes and standard input, in chunks, never as a whole.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Arr from "effect/Array"
@@ -19,7 +19,7 @@ export interface Input {
   readonly chunks: Stream.Stream<Uint8Array, InputUnreadable>
 }
 
-/** Looks at every input before the first is read. No path, or `-`, is standard input. */
+/** Checks every input before the first is read. No path, or `-`, means standard input. */
 export const openInputs = (
   paths: ReadonlyArray<string>
 ): Effect.Effect<ReadonlyArray<Input>, InputUnreadable, FileSystem.FileSystem | Stdio.Stdio> =>
@@ -36,7 +36,7 @@ const openInput = (
 
 const standardInput = Effect.gen(function*() {
   const { stdin } = yield* Stdio.Stdio
-  // Node takes a folder for an input that has ended.
+  // Node reads a folder as empty input.
   if (isFolder(0)) return yield* new InputUnreadable({ path: "standard input", detail: itsFolder })
   const input: Input = {
     path: "standard input",
@@ -80,8 +80,8 @@ const fileChunks = (files: FileSystem.FileSystem, path: string) =>
     return Stream.fromPull(Effect.succeed(read))
   }))
 
-// A read of a pipe waits for whoever writes it. A thread of the pool that waits there could not be interrupted and
-// would keep the process from ending; the event loop can leave at any time.
+// Read pipes through the event loop: a thread of the pool that waits for a pipe's writer could not be interrupted and
+// would keep the process from ending.
 const pipeChunks = (path: string): Stream.Stream<Uint8Array, InputUnreadable> => {
   const failed = (error: unknown) => new InputUnreadable({ path, detail: String(error) })
   const open = Effect.try({
@@ -102,7 +102,7 @@ const reasons: Readonly<Record<string, string>> = {
   PermissionDenied: "permission denied"
 }
 
-/** The system's own name of what went wrong: `EIO`, `EISDIR`. */
+/** The system's error code: `EIO`, `EISDIR`. */
 const codeOf = ({ reason }: PlatformError.PlatformError): string => {
   const [code] = /\bE[A-Z0-9]{2,}\b/.exec(String(("cause" in reason ? reason.cause : undefined) ?? reason)) ?? []
   return code === undefined ? "" : ` (${code})`

@@ -1,8 +1,8 @@
 /**
- * Cuts a stream of bytes into records: lines, or pieces of one length.
+ * Splits a stream of bytes into records: lines, or pieces of equal length.
  */
 
-/** Lines, without the newline. A last line does not need one. */
+/** Lines, without the newline, which may be missing after the last line. */
 export const lineCutter = (): RecordCutter => new RecordCutter((chunk, at) => chunk.indexOf(newline, at), 1)
 
 /** Records of `recordBytes` bytes; the last may be shorter. */
@@ -12,13 +12,15 @@ export const pieceCutter = (recordBytes: number): RecordCutter =>
     return end <= chunk.length ? end : -1
   }, 0)
 
-/** Where the record ends that begins at `at`, `keptBytes` of it being there already; -1 when not in this chunk. */
+/**
+ * The end of the record that begins at `at` and of which `keptBytes` were kept; -1 if it does not end in this chunk.
+ */
 type EndOf = (chunk: Uint8Array, at: number, keptBytes: number) => number
 
 export class RecordCutter {
   readonly #endOf: EndOf
   readonly #separatorBytes: number
-  /** The beginning of a record whose end has not come yet. */
+  /** The beginning of an incomplete record. */
   #kept: Array<Uint8Array> = []
   #keptBytes = 0
 
@@ -27,12 +29,12 @@ export class RecordCutter {
     this.#separatorBytes = separatorBytes
   }
 
-  /** Bytes kept because their record is not complete yet. */
+  /** Bytes kept of an incomplete record. */
   get keptBytes(): number {
     return this.#keptBytes
   }
 
-  /** Records are views of the chunk where they lie within it: take or copy each before the next chunk is cut. */
+  /** Records within a chunk are views of it: use or copy each before the next chunk is split. */
   *cut(chunk: Uint8Array): Iterable<Uint8Array> {
     let at = 0
     for (;;) {
@@ -44,12 +46,12 @@ export class RecordCutter {
     if (at < chunk.length) this.#keep(chunk.subarray(at))
   }
 
-  /** What is left at the end of the input: a last record, or none. */
+  /** The last record, if the end of the input completes one. */
   *end(): Iterable<Uint8Array> {
     if (this.#keptBytes > 0) yield this.#completed(nothing)
   }
 
-  // Copied: a chunk is its owner's again once it is cut.
+  // Copied, because the owner reuses a chunk once it is split.
   #keep(part: Uint8Array): void {
     this.#kept.push(part.slice())
     this.#keptBytes += part.length

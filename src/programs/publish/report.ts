@@ -1,11 +1,11 @@
 /**
- * What `ringfence publish` did, as a report.
+ * The report of `ringfence publish`.
  */
 import type { PublisherHandle } from "../../services/Publisher.ts"
 import type { Topic } from "../../services/schema/Topic.ts"
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from "../cli/units.ts"
 
-/** Counts along the way. */
+/** Counts so far. */
 export interface PublishTally {
   bytes: number
   readonly beganMillis: number
@@ -27,7 +27,7 @@ export interface PublishReport {
   readonly ringFullEvents: number
 }
 
-/** How far it came before it failed. */
+/** The counts when it failed. */
 export interface PublishedSoFar {
   readonly _tag: "PublishedSoFar"
   readonly records: number
@@ -70,7 +70,7 @@ export const publishedReport = (
 
 export const describePublished = (report: PublishReport): string => {
   const acknowledged = report.ack === "none"
-    ? `acknowledgements are not awaited in this topic`
+    ? `this topic has no acknowledgements`
     : `${formatCount(report.acknowledged)} acknowledged`
   return `published ${plural(report.records, "record")} (${formatBytes(report.bytes)}) to "${report.topic}" in ${
     formatSeconds(report.seconds)

@@ -1,5 +1,5 @@
 /**
- * Sends a stream of bytes as records, as fast as there is room for them.
+ * Sends a stream of bytes as records, as fast as there is room.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -8,7 +8,7 @@ import type { RecordCutter } from "./record-splitter.ts"
 import type { PublishTally } from "./report.ts"
 
 export interface SendOptions {
-  /** Larger records can never be sent. */
+  /** The size of the largest record that can be sent. */
   readonly limitBytes: number
   readonly tally: PublishTally
 }
@@ -20,7 +20,7 @@ export const sendRecords = <E>(
   { limitBytes, tally }: SendOptions
 ): Effect.Effect<void, E | PublishError> => {
   const send = (records: Iterable<Uint8Array>) => publisher.sendAll(counted(records, tally))
-  // What can never fit is not collected any further.
+  // Fail as soon as a record is too large, instead of collecting the rest of it.
   const refuseTooLarge = Effect.suspend(() => {
     const { keptBytes: recordBytes } = cutter
     if (recordBytes <= limitBytes) return Effect.void

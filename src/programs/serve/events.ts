@@ -1,5 +1,5 @@
 /**
- * What `ringfence serve` tells while it runs: events as lines.
+ * The events of `ringfence serve`, as lines.
  */
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
 import { type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
@@ -46,7 +46,7 @@ export const describeServing = (event: ServingEvent): string =>
     formatBytes(event.batchBytes)
   }; publish: ${event.publish}; subscribe: ${event.subscribe}`
 
-/** What people are told: who holds others up, and who died. Sessions that come and go are not. */
+/** Reports processes that hold others up or died. Sessions that open and close are not reported. */
 export const isNotable = (event: SequencerEvent): boolean =>
   event._tag !== "SessionOpened" && !(event._tag === "SessionEnded" && event.reason === "closed")
 
@@ -59,7 +59,9 @@ export const describeEvent = (event: SequencerEvent): string => {
         batches(event.purgedBatches)
       } dropped`
     case "ReaderEnded":
-      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) died and holds nothing any more`
+      return `subscriber "${event.reader}" of "${event.topic}" (${
+        showPid(event)
+      }) died and no longer holds publishers up`
     case "ReaderStalled":
       return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds publishers up: it is ${
         batches(event.behindBatches)

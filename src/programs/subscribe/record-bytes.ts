@@ -1,5 +1,5 @@
 /**
- * The bytes of records within a lent batch, without a copy where they can be taken as they lie.
+ * The bytes of records within a lent batch, without a copy where possible.
  */
 import type { IndexedBatch } from "../../services/Subscriber.ts"
 
@@ -10,7 +10,7 @@ export interface BatchPart {
   readonly end: number
 }
 
-/** The part of the batch that begins no earlier than `position` and has at most `most` records. */
+/** The part of the batch from `position` on, of at most `most` records. */
 export const partFrom = (batch: IndexedBatch, position: number, most: number): BatchPart => {
   const first = Math.min(Math.max(0, position - batch.position), batch.messageCount)
   return { batch, first, end: Math.min(batch.messageCount, first + most) }
@@ -18,14 +18,14 @@ export const partFrom = (batch: IndexedBatch, position: number, most: number): B
 
 export const recordsIn = ({ end, first }: BatchPart): number => end - first
 
-/** The records one behind the other, as they lie in the log. */
+/** The records one after the other, as they lie in the log. */
 export const contiguousBytes = ({ batch, end, first }: BatchPart): Uint8Array => {
   if (first === 0 && end === batch.messageCount) return batch.payload
   const begin = offsetOf(batch, 0, first)
   return batch.payload.subarray(begin, begin + offsetOf(batch, first, end))
 }
 
-/** The same with a separator behind each record, copied. */
+/** The same with a separator after each record, as a copy. */
 export const separatedBytes = (part: BatchPart, separator: number): Uint8Array => {
   const { batch, end, first } = part
   const records = contiguousBytes(part)

@@ -1,5 +1,5 @@
 /**
- * What `ringfence swarm` says while it runs: one line an event.
+ * The events of `ringfence swarm`, one line each.
  */
 import type { Coordinator, MemberEvent } from "../../services/Coordinator.ts"
 import { isSame, type MemberId, type MemberInfo, showMember } from "../../services/schema/Member.ts"
@@ -15,7 +15,7 @@ export interface TakingPart {
   readonly member: MemberInfo
   readonly coordinates: boolean
   readonly members: ReadonlyArray<MemberInfo>
-  /** How others join. */
+  /** The command by which others join. */
   readonly join: string
 }
 
@@ -28,7 +28,7 @@ export interface Invited {
 export interface ChildEnded extends ChildExit {
   readonly _tag: "ChildEnded"
   readonly child: string
-  /** Another life of it follows. */
+  /** True if it is started again. */
   readonly recovering: boolean
 }
 
@@ -36,7 +36,7 @@ export type SwarmEvent = TakingPart | Invited | ChildEnded | MemberEvent
 
 type Membership = Pick<Coordinator["Service"], "members" | "self">
 
-/** As a line for people. Who is who is asked of the membership: some events name a member by its place only. */
+/** The event as a line of text. Names come from the membership, because some events have only a member's id. */
 export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent): string => {
   const nameOf = (id: MemberId) =>
     membership.members().find((member) => isSame(member.id, id))?.name ?? `member ${showMember(id)}`
@@ -48,7 +48,7 @@ export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent
       return `invited, for ${formatMillis(event.millis)}: ${assignments(event.environment)} ringfence swarm --name NAME`
     case "ChildEnded":
       return `child ${event.child} (pid ${event.pid}) ended ${how(event)}${
-        event.recovering ? ", and is started again" : ""
+        event.recovering ? ", and is restarted" : ""
       }`
     case "Joined":
       return `${who(event.member)} joined: ${count()}`
@@ -65,7 +65,7 @@ export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent
     case "SuspectsChanged":
       return event.suspects.length === 0
         ? "all members keep up"
-        : `${event.suspects.map(who).join(", ")}: alive, and not keeping up`
+        : `${event.suspects.map(who).join(", ")}: alive, but not keeping up`
     case "CoordinatorGone":
       return "the coordinator is gone"
     case "CoordinatorChanged":
@@ -73,7 +73,7 @@ export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent
         ? "this member coordinates now"
         : `${nameOf(event.coordinator)} coordinates now`
     case "Resynced":
-      return `missed some changes, and knows them now: ${count()}`
+      return `missed some changes, now up to date: ${count()}`
   }
 }
 
