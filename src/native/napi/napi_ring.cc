@@ -200,9 +200,11 @@ napi_value ringGeneration(napi_env env, napi_callback_info info) {
 
 // ringAvailable(reader): position, -1 once it is evicted or finds what cannot be
 napi_value ringAvailable(napi_env env, napi_callback_info info) {
-  const auto* reader = owned<RingReader>(Arguments(env, info), 0);
+  auto* reader = owned<RingReader>(Arguments(env, info), 0);
   if (reader == nullptr) return nothing(env);
-  return reader->isEvicted() || reader->contradicted() ? number(env, -1) : count(env, reader->available());
+  if (reader->isEvicted() || reader->contradicted()) return number(env, -1);
+  reader->keepLine();
+  return count(env, reader->available());
 }
 
 // ringAdvance(reader, read, delivered, handled, released)

@@ -19,9 +19,11 @@ uint64_t sealOf(const Line& line) {
 
 // SYNC: published behind the fields of `shared`, which were written from `local`; pairs with the observe in readSealed.
 template <class Line>
-void publishSeal(const Publication& p, Line& shared, const Line& local) {
+uint64_t publishSeal(const Publication& p, Line& shared, const Line& local) {
+  const uint64_t seal = sealOf(local);
   p.wrote(&shared, sizeof(shared));
-  p.publish(shared.seal, sealOf(local));
+  p.publish(shared.seal, seal);
+  return seal;
 }
 
 // SYNC: the seal is observed before the fields, so that what it seals was written before it. False when they disagree.

@@ -80,7 +80,33 @@ void RingReader::sealLine() {
   local.handled = at_.handled;
   local.released = at_.released;
   local.baseline = baseline_;
-  publishSeal(region_->publication(), region_->ringReader(role_.ring, role_.slot).line, local);
+  seal_ = publishSeal(region_->publication(), region_->ringReader(role_.ring, role_.slot).line, local);
+}
+
+// SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it.
+void RingReader::writeLine() {
+  const Publication& p = region_->publication();
+  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
+  p.write(line.read, at_.read);
+  p.write(line.baseline, baseline_);
+  p.publish(line.delivered, at_.delivered);
+  p.publish(line.handled, at_.handled);
+  p.publish(line.released, at_.released);
+  sealLine();
+}
+
+// SYNC: the fence orders the cursors against the sleep words of those who wait for them, as in advance().
+void RingReader::keepLine() {
+  if (over() || !ownsItsPlace()) return;
+  const Publication& p = region_->publication();
+  const RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
+  const bool whole = p.read(line.seal) == seal_ && p.read(line.read) == at_.read &&
+                     p.read(line.delivered) == at_.delivered && p.read(line.handled) == at_.handled &&
+                     p.read(line.baseline) == baseline_;
+  if (whole) return;
+  writeLine();
+  p.fullFence();
+  region_->wakeProcesses(sleepsForCursor);
 }
 
 // SYNC: pairs with the publish in RingReader::sealLine: what a handler did comes before it is counted here.
@@ -91,23 +117,17 @@ bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReade
   return false;
 }
 
-// SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it. The fence
-// orders the cursors against the sleep words of those who wait for them.
+// SYNC: the fence orders the cursors against the sleep words of those who wait for them.
 void RingReader::advance(const RingCursors& to) {
   if (over() || !ownsItsPlace()) return;  // what is not as it was left is not written over: the next look tells
   const Publication& p = region_->publication();
-  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
   const uint64_t limit = available();
   const RingCursors before = at_;
   at_.read = std::max(at_.read, std::min(to.read, limit));
   at_.delivered = std::max(at_.delivered, std::min(to.delivered, at_.read));
   at_.handled = std::max(at_.handled, std::min(to.handled, at_.delivered));
   at_.released = std::max(at_.released, std::min(to.released, at_.read));
-  p.write(line.read, at_.read);
-  p.publish(line.delivered, at_.delivered);
-  p.publish(line.handled, at_.handled);
-  p.publish(line.released, at_.released);
-  sealLine();
+  writeLine();
   p.fullFence();
   RingSlot& ring = region_->ring(role_.ring);
   if (at_.released != before.released && p.read(ring.lead.waitsForRoom) != 0) {

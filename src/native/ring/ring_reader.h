@@ -22,6 +22,9 @@ class RingReader {
   // What it finds cannot be: the position moved back, or by more than a ring over what it has not released, or its own
   // place says what it did not write there. Nothing it reads is to be trusted any more.
   bool contradicted() const;
+  // Writes its cursors again where others would not find them as it left them: a fence that waits for them goes on. What
+  // contradicted() tells stays as it is.
+  void keepLine();
   // Moves cursors forward, never back and never past what is published; wakes whoever waits for them.
   void advance(const RingCursors& cursors);
   // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
@@ -46,6 +49,7 @@ class RingReader {
  private:
   void attach();
   bool ownsItsPlace() const;
+  void writeLine();
   void sealLine();
   void beginAt(uint64_t position);
 
@@ -55,6 +59,7 @@ class RingReader {
   RingCursors at_{};
   uint64_t baseline_ = 0;
   uint64_t formerDetached_ = 0;  // what stands in its line of the one before it
+  uint64_t seal_ = 0;            // of its line
   bool attached_ = false;
 };
 

@@ -246,6 +246,31 @@ TEST("a position that is damaged between two writers is repaired or refused: the
   CHECK(refused != 0 && repaired != 0);
 }
 
+TEST("cursors that were damaged are written again when their reader looks at its ring next, though nothing came") {
+  const auto region = anonymousRegion(ringGeometry());
+  auto writer = writerOf(region);
+  auto reader = readerOf(region);
+  append(*writer, 0);
+  writer->publish();
+  RingFollowing following(*reader);
+  CHECK_EQUAL(following.take(), 1);
+  RingReaderLine& shared = region->ringReader(0, reader->role().slot).line;
+  const RingReaderLine before = region->publication().copyOut(shared);
+  for (uint64_t* word : {&shared.read, &shared.delivered, &shared.handled, &shared.baseline, &shared.seal}) {
+    RingReaderLine line;
+    region->publication().write(*word, *word + 8);
+    CHECK(!readCursors(*region, 0, reader->role().slot, line));
+    CHECK(!reader->contradicted());
+    reader->keepLine();
+    CHECK(readCursors(*region, 0, reader->role().slot, line));
+    CHECK_EQUAL(std::memcmp(&line, &before, sizeof(line)), 0);
+  }
+  // What keeps the room is told instead: the room may be lost by then.
+  region->publication().write(shared.released, shared.released + 8);
+  reader->keepLine();
+  CHECK(reader->contradicted());
+}
+
 }  // namespace
 
 }  // namespace ringfence::test
