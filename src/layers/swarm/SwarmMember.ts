@@ -1,5 +1,5 @@
 /**
- * One member of a swarm: joins, takes part, takes over where it was asked to, and leaves.
+ * One member of a swarm: joins, takes part, takes over as a standby, and leaves.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -38,7 +38,7 @@ import { pollingBy } from "./transport/PollingWaiter.ts"
 import { RequestRouter } from "./transport/RequestRouter.ts"
 import type { Handle } from "./transport/RingConsumer.ts"
 
-/** The parts of a member that the services are made of. Pass it on, do not look inside. */
+/** The member that the services of a swarm are made of. It has no public interface: pass it on. */
 export class CurrentSwarmMember
   extends Context.Service<CurrentSwarmMember, SwarmMember>()("ringfence/layers/CurrentSwarmMember")
 {}
@@ -46,7 +46,7 @@ export class CurrentSwarmMember
 export type JoinError = JoinRefused | CoordinatorLost | OpenRingError | DurationInvalid
 
 /**
- * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: is no member any more.
+ * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: has left the swarm.
  */
 type Stage = "active" | "leaving" | "shuttingDown" | "gone"
 
@@ -61,7 +61,7 @@ export class SwarmMember {
   readonly router: RequestRouter
   readonly registrations: Registrations
   readonly inviting: InvitationClient
-  /** Runs beside everything else, for as long as this member is here. */
+  /** Runs an effect in a fiber of its own, until this member's scope closes. */
   readonly run: (effect: Effect.Effect<void>) => void
   readonly clock: Clock.Clock
   readonly #isForeign: IsForeign
@@ -69,12 +69,12 @@ export class SwarmMember {
   readonly #shutDown = Deferred.makeUnsafe<void>()
   readonly #looks = new Set<() => void>()
   readonly #attention = Latch.makeUnsafe(false)
-  readonly #office: CoordinatorLease
+  readonly #lease: CoordinatorLease
   #stage: Stage = "active"
   #joining: number | undefined
   #isMember = false
   #lostMillis: number | undefined
-  /** The count of those who came and went when it was last looked. */
+  /** `ring.lives()` at the last check. */
   #lives = -1
 
   constructor(
@@ -89,7 +89,7 @@ export class SwarmMember {
       readonly run: (effect: Effect.Effect<void>) => void
       readonly alarm: Alarm
       readonly clock: Clock.Clock
-      readonly office: CoordinatorLease
+      readonly lease: CoordinatorLease
       readonly isForeign: IsForeign
     }
   ) {
@@ -103,7 +103,7 @@ export class SwarmMember {
     this.run = parts.run
     this.clock = parts.clock
     this.#isForeign = parts.isForeign
-    this.#office = parts.office
+    this.#lease = parts.lease
     this.messages.mesh = parts.mesh
     this.router.mesh = parts.mesh
     this.arrivals = new BarrierClient({ ...parts, settled })
@@ -112,32 +112,32 @@ export class SwarmMember {
     this.link.onNotice((notice) => this.#take(notice))
   }
 
-  /** The office, while this member holds it. */
-  get presiding(): CoordinatorServer | undefined {
-    return this.#office.presiding
+  /** The coordinator's side, while this member coordinates. */
+  get coordinating(): CoordinatorServer | undefined {
+    return this.#lease.coordinating
   }
 
-  /** True once this member begins nothing new any more. */
+  /** True once this member begins nothing new. */
   get over(): boolean {
     return this.#stage !== "active"
   }
 
-  /** This process is no process of the region any more: a test has killed it. */
+  /** This process is dead to the region: a test has killed it. */
   get isDead(): boolean {
     return !this.ring.isAlive(this.self.id.slot, this.self.id.generation)
   }
 
-  /** The same as an effect. */
+  /** `run` as an effect. */
   beside(effect: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.sync(() => this.run(effect))
   }
 
-  /** A process that was started here has ended: whoever coordinates need not wait for the clock to see it. */
+  /** A child of this process has ended: have the coordinator check which processes live at once. */
   readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
     this.over ? Effect.void : Effect.ignore(this.link.tell({ _tag: "Look" }))
   )
 
-  /** Becomes a member. Whoever gives up says so: it may have become one in the meantime. */
+  /** Becomes a member. A member that gives up tells the coordinator, which may have admitted it in the meantime. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
     const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
     return Effect.andThen(this.link.heard, this.#askToJoin).pipe(
@@ -147,53 +147,53 @@ export class SwarmMember {
     )
   })
 
-  /** Takes part no more, and says so. */
+  /** Leaves the swarm, and tells the coordinator. */
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost> = Effect.suspend(
     (): Effect.Effect<void, LeaveRefused | CoordinatorLost> => {
       if (this.#stage === "gone" || this.#stage === "leaving") return Effect.void
-      const { presiding } = this.#office
+      const { coordinating } = this.#lease
       const others = this.#membership.members.filter(({ id }) => !isSame(id, this.self.id))
-      if (presiding !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
+      if (coordinating !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
       this.#begin("leaving")
       const left = Effect.suspend(() => this.link.request({ _tag: "Leave" })).pipe(
         Effect.retry({ while: ({ reason }) => reason === "replaced" }),
         Effect.asVoid,
         Effect.ensuring(Effect.sync(() => this.#begin("gone")))
       )
-      return presiding === undefined ? left : Effect.andThen(left, this.#handOver(others.length > 0))
+      return coordinating === undefined ? left : Effect.andThen(left, this.#handOver(others.length > 0))
     }
   )
 
-  /** Takes part no more, once nobody does. */
+  /** Leaves the swarm together with all other members. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     if (this.#stage === "leaving" || this.#stage === "gone") return Effect.void
     this.#begin("shuttingDown")
     return this.#sayReady.pipe(
       Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)),
       Effect.andThen(Effect.suspend(() => {
-        const failure = this.#office.presiding?.hookFailure
+        const failure = this.#lease.coordinating?.hookFailure
         return failure === undefined ? Effect.void : Effect.failCause(failure)
       }))
     )
   })
 
-  /** True while that member is one, and lives. */
+  /** True while that process is a member and lives. */
   isThere(member: MemberId): boolean {
     return this.link.membership.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
   }
 
-  /** Called whenever life is looked after, for those who wait for others. */
+  /** Calls the listener at each check of which processes live. */
   onLook(listener: () => void): () => void {
     this.#looks.add(listener)
     return () => this.#looks.delete(listener)
   }
 
-  /** Looks after the coordinator's life, and in the office after everybody's. */
+  /** Checks whether the coordinator lives, and, as the coordinator, whether all members do. */
   look(nowMillis: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#lives = this.ring.lives()
       this.link.look()
-      this.#office.presiding?.look()
+      this.#lease.coordinating?.look()
       for (const listener of this.#looks) listener()
       if (this.link.state !== "lost") {
         this.#lostMillis = undefined
@@ -206,18 +206,18 @@ export class SwarmMember {
     })
   }
 
-  /** Says that the swarm is lost, unless this member was about to be none any more. */
+  /** Reports that the swarm is lost, unless this member is leaving it. */
   heedLoss(region: string): Effect.Effect<void> {
     const { onLost = warnOf(this.self, region) } = this.settled
     return Effect.catch(this.link.lost, (lost) => this.over ? Effect.void : onLost(lost))
   }
 
-  /** Whatever became of leaving: nothing waits here for what will not come any more. */
+  /** Ends what waits in this member, even if leaving failed. */
   readonly end: Effect.Effect<void> = Effect.sync(() => this.#begin("gone"))
 
   /**
-   * Ends when it is time to look, or when something happened that calls for it. In a turn of its own: what calls may be
-   * in the midst of what a coordinator said that is dead by now, and all of that counts first.
+   * Ends when the next check is due, or when an event calls for one. The check has a turn of its own: the event may come
+   * in the middle of the notices of a coordinator that is dead by now, all of which count first.
    */
   readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
@@ -228,23 +228,23 @@ export class SwarmMember {
 
   // --- internal ---
 
-  // Whoever sleeps is woken when somebody comes or goes, and need not look so often by itself.
+  // A sleeping member is woken when a process comes or goes, and checks less often by itself.
   get #pauseMillis(): number {
     const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.settled
-    const { presiding } = this
-    const isCalm = strategy === "park" && this.link.state === "up" && presiding?.isAdmitting !== true
+    const { coordinating } = this
+    const isCalm = strategy === "park" && this.link.state === "up" && coordinating?.isAdmitting !== true
     if (!isCalm) return livenessIntervalMillis
-    // Whoever coordinates has to see in time who reads nothing.
+    // The coordinator has to notice suspects in time.
     return Math.max(
       1,
-      Math.min(livenessIntervalMillis * calmFactor, presiding === undefined ? Infinity : suspectAfterMillis / 4)
+      Math.min(livenessIntervalMillis * calmFactor, coordinating === undefined ? Infinity : suspectAfterMillis / 4)
     )
   }
 
   get #calledFor(): Effect.Effect<void> {
     if (this.settled.strategy !== "park") return this.#attention.await
     const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
-    // A process that is gone from the region has nothing to look after.
+    // The wait of a process that is gone from the region fails: it has nothing to check.
     return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
   }
 
@@ -271,7 +271,7 @@ export class SwarmMember {
       : Effect.void
   )
 
-  // A joining member attaches to all others, and says so, each time that its turn comes.
+  // A joining member attaches to all members, and tells the coordinator, at each of its turns.
   #admitting(ticket: number, member: MemberId): void {
     const slots = isSame(member, this.self.id)
       ? [...this.link.membership.members.map(({ id }) => id.slot), member.slot]
@@ -293,7 +293,7 @@ export class SwarmMember {
     Deferred.doneUnsafe(this.#admitted, Effect.fail(new JoinRefused({ reason: refusalOf(answer) })))
   }
 
-  // --- what the coordinator says ---
+  // --- notices of the coordinator ---
 
   #take(notice: Notice): void {
     switch (notice._tag) {
@@ -315,13 +315,13 @@ export class SwarmMember {
     }
   }
 
-  // The office of a coordinator that left in good order is not waited for by the clock.
+  // After a coordinator that left in good order a standby takes over at once, without waiting for the next check.
   #departed(member: MemberId): void {
     if (!isSame(member, this.link.membership.coordinator)) return
     this.run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
   }
 
-  // The new coordinator knows the members, and nothing of what was asked of the old one.
+  // The new coordinator knows the members, and none of the requests to the old one.
   #tookOver(): void {
     this.#noteAdmission()
     if (!this.#isMember) this.run(Effect.ignore(this.#askToJoin))
@@ -332,24 +332,24 @@ export class SwarmMember {
     this.link.request({ _tag: "ReadyToShutDown" })
   ).pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }), Effect.asVoid)
 
-  // --- the office ---
+  // --- the coordinator's role ---
 
-  // The region keeps its name while somebody holds it: so the next one is waited for, but not for ever.
+  // The region keeps its name while a process holds it: wait for the next coordinator, but not without end.
   #handOver(isAwaited: boolean): Effect.Effect<void> {
-    const resigned = this.#office.resign
+    const resigned = this.#lease.resign
     if (!isAwaited) return resigned
     const succeeded = this.link.until(() => isSame(this.link.membership.coordinator, this.self.id) ? undefined : true)
     return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.settled.failoverMillis)))
   }
 
-  /** Somebody may take over. Who is not a member yet does not know. */
+  /** A standby may take over. A process that is not a member yet does not know of one. */
   #isSucceeded(): boolean {
     return !this.#isMember || this.#hasStandby() || (this.settled.standby && !this.over)
   }
 
-  /** In the office one knows before one is told. */
+  /** The coordinator's own membership is ahead of its notices. */
   get #membership(): Membership {
-    return this.#office.presiding?.membership ?? this.link.membership
+    return this.#lease.coordinating?.membership ?? this.link.membership
   }
 
   #hasStandby(): boolean {
@@ -361,17 +361,17 @@ export class SwarmMember {
     })
   }
 
-  // Whoever comes second finds the office taken.
+  // The second standby finds the ring written, and stays a standby.
   get #takeOver(): Effect.Effect<void> {
     const { link, mesh, ring, settled } = this
-    // What the old coordinator said last, between the last look and its end.
+    // Apply the last notices of the old coordinator first: they came after the last check.
     link.catchUp()
     const { membership } = link
-    return Effect.ignore(this.#office.take({ ring, mesh, settled, membership, isForeign: this.#isForeign }))
+    return Effect.ignore(this.#lease.take({ ring, mesh, settled, membership, isForeign: this.#isForeign }))
   }
 }
 
-/** So much longer is the pause between two looks while nothing calls for one. */
+/** How much longer the pause between two checks is while no event calls for one. */
 const calmFactor = 5
 
 const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
@@ -394,7 +394,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
     catch: (error) => error as DurationInvalid
   })
   const ring = pollingBy(settled.strategy, rings)
-  // Whoever coordinates, or may do so, keeps the region in use without its creator.
+  // A coordinator, and a standby, keep the region in use after its creator has ended.
   if (settled.coordinate || settled.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
   const { name, incarnation, standby } = settled
@@ -406,9 +406,9 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   }
   const handle = dispatch(parts)
   const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
-  const office = yield* CoordinatorLease.make
+  const lease = yield* CoordinatorLease.make
   if (settled.coordinate) {
-    yield* office.take({ ring, mesh, settled, membership: undefined, isForeign }).pipe(
+    yield* lease.take({ ring, mesh, settled, membership: undefined, isForeign }).pipe(
       Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
     )
   }
@@ -418,14 +418,14 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const run = (effect: Effect.Effect<void>) => void start(effect)
   const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
   const clock = yield* Clock.Clock
-  const made = { mesh, link, messages, router, run, alarm, clock, office, isForeign }
+  const made = { mesh, link, messages, router, run, alarm, clock, lease, isForeign }
   const core = new SwarmMember(self, settled, ring, made)
   yield* Effect.forkScoped(looking(core))
   yield* core.join
   run(core.heedLoss(info.name))
-  // While the loop above still looks: who leaves may be left itself.
-  const leavingMillis = () => core.presiding === undefined ? answerMillis : settled.failoverMillis
-  // The dead say nothing, and are not answered: their finalizers would wait, and under a test's clock for ever.
+  // Leave while the loop above still runs: the coordinator may die meanwhile.
+  const leavingMillis = () => core.coordinating === undefined ? answerMillis : settled.failoverMillis
+  // A dead member does not leave: no answer would come, and its finalizer would wait without end under a test's clock.
   const left = Effect.suspend(() =>
     core.isDead ? Effect.void : Effect.ignore(Effect.timeout(core.leave, leavingMillis()))
   )
@@ -433,7 +433,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   return core
 })
 
-// In a region that is closed nothing is known of anybody.
+// A region that is closed tells nothing of its processes.
 const foreignAmong = (processes: Effect.Effect<ReadonlyArray<AttachedProcess>>): IsForeign => (member) => {
   const table = Effect.runSyncExit(processes)
   return Exit.isSuccess(table) &&

@@ -1,5 +1,5 @@
 /**
- * A member's services: the coordinator's view, messages and barriers, over whatever rings there are.
+ * The services of a member: `Coordinator`, `Messenger` and `Barrier`.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -53,8 +53,8 @@ const layerCoordinator = Layer.effect(
     const { membership } = link
     return Coordinator.of({
       self,
-      coordinates: () => core.presiding !== undefined,
-      // Whoever looks knows what was said before: a member that another has seen join is there.
+      coordinates: () => core.coordinating !== undefined,
+      // Apply pending notices first, so that a member another process has seen join is visible here too.
       members: () => link.catchUp().members,
       group: (group) => link.catchUp().group(group),
       epoch: () => link.catchUp().epoch,

@@ -1,5 +1,6 @@
 /**
- * A member's link to whoever coordinates: requests on its own control ring, answers and notices on the coordinator's.
+ * Speaks with the coordinator: requests go out on this member's control ring, answers and notices come on the
+ * coordinator's ring.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,7 @@ import { type Answer, type Notice, noticeWire, type Request, requestWire } from 
 import { type IsForeign, Membership } from "./Membership.ts"
 import { Pauses } from "./Pauses.ts"
 
-/** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: nobody will. */
+/** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: no standby will. */
 export type LinkState = "up" | "lost" | "over"
 
 /** The end of the changes. */
@@ -29,10 +30,10 @@ type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
 
-/** What is told, or how it is made once its number is known. */
+/** A request, or how to make it once its number is known. */
 export type Telling = Request | ((number: number) => Request)
 
-/** Room that all but the longest requests find enough. */
+/** Room for all but the longest requests. */
 const requestBytes = 1024
 
 export class CoordinatorClient {
@@ -54,8 +55,8 @@ export class CoordinatorClient {
   readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
   #source: RingConsumer
   /**
-   * The coordinator's term as this member knows it: the generation of its ring. Whoever has the ring hears what is asked
-   * only some time later, and says so: what is asked until then is for the one before, and fails with it.
+   * The coordinator's term as this member knows it: the generation of its ring. A new coordinator writes the ring some time
+   * before it reads requests, and announces that. A request until then is for the former term, and fails with it.
    */
   #term: number
   #state: LinkState = "up"
@@ -107,49 +108,49 @@ export class CoordinatorClient {
     return this.#state
   }
 
-  /** What changes from now on, until this member is none any more. */
+  /** Changes of the membership from now on, until this member has left. */
   get changes(): Stream.Stream<MemberEvent> {
     return Stream.fromPubSub(this.#changes).pipe(
       Stream.takeWhile((change) => change !== "end")
     )
   }
 
-  /** No change is to come any more. */
+  /** Ends `changes`. */
   endChanges(): void {
     PubSub.endUnsafe(this.#changes, "end")
   }
 
-  /** Called with each notice, in order, after the membership has taken it in. */
+  /** Calls the listener with each notice, in order, after it was applied to the membership. */
   onNotice(listener: (notice: Notice) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Takes in what the coordinator has said up to now. */
+  /** Applies all pending notices. */
   catchUp(): Membership {
     this.#source.catchUp()
     return this.membership
   }
 
-  /** The error that says so, and who it was. */
+  /** The error with that reason, which names the coordinator. */
   lossBy(reason: CoordinatorLost["reason"]): CoordinatorLost {
     const { info } = this.membership.lossOf(this.membership.coordinator)
     return new CoordinatorLost(info === undefined ? { reason } : { reason, coordinator: info })
   }
 
-  /** Fails when nobody coordinates any more. */
+  /** Fails once the coordinator is gone and no standby takes over. */
   get lost(): Effect.Effect<never, CoordinatorLost> {
     return Deferred.await(this.#over)
   }
 
-  /** `tell`, when somebody coordinates and nothing has to be waited for in saying it. */
+  /** `tell` without waiting, if there is a coordinator and room in the ring. */
   offer(telling: Telling): boolean {
     if (this.#state !== "up" || this.#isDeaf || !this.#control.hasRoom(requestBytes)) return false
     const number = this.#nextNumber()
     return this.#writer.offer(this.#framed(number, telling), this.#headerOf(number))
   }
 
-  /** Asks, and waits for the answer. */
+  /** Sends a request and waits for its answer. */
   request(request: Request): Effect.Effect<Answer, CoordinatorLost> {
     return Effect.suspend(() => {
       const pending: Pending = Deferred.makeUnsafe()
@@ -169,14 +170,14 @@ export class CoordinatorClient {
     })
   }
 
-  /** Says something; an answer, if there is one, comes as a notice with the number that it is made with. */
+  /** Sends a request. The answer, if there is one, comes as a notice with the number of the request. */
   tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
     return Effect.flatMap(this.#whenUp, () => {
       return this.#write(this.#nextNumber(), telling)
     })
   }
 
-  /** The first value of `check` that is not `undefined`, looked for after each notice. */
+  /** The first value of `check` that is not `undefined`. It runs after each notice. */
   until<A>(check: () => A | undefined): Effect.Effect<A, CoordinatorLost> {
     const found = Effect.callback<A>((resume) => {
       const look = () => {
@@ -200,12 +201,12 @@ export class CoordinatorClient {
     return Effect.ignore(this.#ring.cursorWaiter.until(isRead))
   }
 
-  /** Waits until whoever writes the coordinator's ring has left it, or is dead. */
+  /** Waits until the writer of the coordinator's ring has closed it, or is dead. */
   get ended(): Effect.Effect<void> {
     return Effect.ignore(this.#ring.waiter.until(() => this.#port.ended() ? true : undefined))
   }
 
-  /** Looks whether somebody coordinates. What a dead coordinator has said to the end counts first. */
+  /** Checks whether the coordinator lives. The notices that a dead coordinator has sent count first. */
   look(): void {
     this.catchUp()
     if (this.#state !== "up" || !this.#port.ended()) return
@@ -214,7 +215,7 @@ export class CoordinatorClient {
     this.#publishGone()
   }
 
-  /** Nobody has taken over. */
+  /** No standby has taken over: the swarm is lost to this member. */
   giveUp(): void {
     if (this.#state !== "lost") return
     this.#state = "over"
@@ -253,8 +254,8 @@ export class CoordinatorClient {
     return headerOf(frameKind.control, 0, this.self, everybody, number)
   }
 
-  // What was missed is asked for again: a stopped member may have been evicted from the coordinator's ring. A takeover
-  // may be among it, so that whoever writes the ring now is the one to ask.
+  // Ask for the whole state after a loss: a stopped member may have been evicted from the coordinator's ring. A takeover
+  // may be among the lost notices, so ask the present writer of the ring.
   readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
     Effect.andThen(Effect.suspend(() => this.#port.evicted() === undefined ? this.#readAnew : this.#rejoined)),
     Effect.andThen(Effect.suspend(() => {
@@ -270,8 +271,8 @@ export class CoordinatorClient {
 
   readonly #rejoined: Effect.Effect<void> = Effect.sync(() => this.#port.rejoin())
 
-  // A damaged ring may be damaged again, and everything in it: so each further look at it waits longer. What is asked in
-  // the meantime waits, and is not refused over and over.
+  // A damaged ring may be damaged again: each further try waits longer. Requests wait meanwhile, instead of failing over and
+  // over.
   readonly #readAnew: Effect.Effect<void> = Effect.clockWith((clock) => {
     const pauseMillis = this.#damages.after(clock.currentTimeMillisUnsafe())
     if (this.#state === "up") Latch.closeUnsafe(this.#up)
@@ -309,7 +310,7 @@ export class CoordinatorClient {
 
   #take(notice: Notice): void {
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    // Some see that the old one is gone before they hear of the new one, some do not.
+    // The notice of the takeover may come before this member has seen that the old coordinator is gone.
     if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
     if (notice._tag === "Unheard") this.#failPending("silent")
@@ -347,7 +348,7 @@ export class CoordinatorClient {
   }
 
   #failPending(reason: CoordinatorLost["reason"]): void {
-    // Who asks again at once is not meant.
+    // Copy first: a failed request may be sent again at once, and must not fail with these.
     const failing = [...this.#pending.values()]
     this.#pending.clear()
     for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(this.lossBy(reason)))
@@ -356,7 +357,7 @@ export class CoordinatorClient {
 
   readonly #lossListeners = new Set<(reason: CoordinatorLost["reason"]) => void>()
 
-  /** Called when what was asked for may never be answered. */
+  /** Calls the listener when pending requests may never be answered. */
   onLoss(listener: (reason: CoordinatorLost["reason"]) => void): void {
     this.#lossListeners.add(listener)
   }
@@ -367,7 +368,7 @@ export class CoordinatorClient {
   }
 }
 
-/** The reader of the coordinator's ring: one at a time, in a scope that outlives the member's farewell. */
+/** The reader of the coordinator's ring: one at a time, in a scope that lasts until this member has left. */
 class CoordinatorReader {
   readonly #ring: RingPorts["Service"]
   readonly #scope: Scope.Scope
@@ -378,7 +379,7 @@ class CoordinatorReader {
     this.#scope = scope
   }
 
-  /** The place of the one before is free by then. */
+  /** Opens another reader, after closing the one before: its place is free then. */
   readonly again: Effect.Effect<RingReaderPort, OpenRingError> = Effect.uninterruptible(Effect.suspend(() => {
     const before = this.#current
     return Effect.gen({ self: this }, function*() {

@@ -9,7 +9,7 @@ import type { OpenRingError } from "../../../services/Ring.ts"
 import { CoordinatorServer, type CoordinatorServerOptions } from "./CoordinatorServer.ts"
 
 export class CoordinatorLease {
-  #held: { readonly presiding: CoordinatorServer; readonly scope: Scope.Closeable } | undefined
+  #held: { readonly coordinating: CoordinatorServer; readonly scope: Scope.Closeable } | undefined
 
   private constructor() {}
 
@@ -19,8 +19,8 @@ export class CoordinatorLease {
     (lease) => lease.resign
   )
 
-  get presiding(): CoordinatorServer | undefined {
-    return this.#held?.presiding
+  get coordinating(): CoordinatorServer | undefined {
+    return this.#held?.coordinating
   }
 
   /** Fails with `RingUnavailable` when another member holds it. */
@@ -28,11 +28,11 @@ export class CoordinatorLease {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen({ self: this }, function*() {
         const scope = yield* Scope.make()
-        const presiding = yield* restore(Scope.provide(CoordinatorServer.open(options), scope)).pipe(
+        const coordinating = yield* restore(Scope.provide(CoordinatorServer.open(options), scope)).pipe(
           Effect.onError(() => Scope.close(scope, Exit.void))
         )
-        this.#held = { presiding, scope }
-        presiding.look()
+        this.#held = { coordinating, scope }
+        coordinating.look()
       })
     )
   }
