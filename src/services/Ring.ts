@@ -151,7 +151,7 @@ export interface RingReaderOptions {
   readonly readerName?: string | undefined
   /** Default `adaptive`. */
   readonly strategy?: WaitStrategy | undefined
-  /** Waits for the ring's writer to appear. Default: fails with {@link RingUnavailable} when there is none. */
+  /** Waits for the ring's writer. Default: fails with {@link RingUnavailable} when the ring has no writer. */
   readonly awaitWriter?: boolean | undefined
 }
 

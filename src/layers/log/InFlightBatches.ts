@@ -1,6 +1,6 @@
 /**
- * Which broker carries which batch of one session: how acknowledgements are attributed to brokers without ever reading
- * a broker's own frontier.
+ * Remembers which broker carries which batch of one session, so that acknowledgements are attributed to brokers without
+ * ever reading a broker's own frontier.
  */
 import type { LanePort } from "../ports/LanePort.ts"
 

@@ -1,5 +1,5 @@
 /**
- * Where one handle reads on: what it has polled and not delivered. Every way to read moves this one cursor.
+ * Keeps where one handle reads on: what it has polled and not delivered. Every way to read moves this one cursor.
  *
  * A batch keeps its room until its last record is delivered, so that what is left of it can still be lent; the records
  * that were delivered one by one were copied.

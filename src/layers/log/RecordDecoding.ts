@@ -1,5 +1,5 @@
 /**
- * From records as bytes to records as values, and what becomes of those that do not match the schema.
+ * Decodes records into values, and fails, skips or hands over records that do not match the schema.
  */
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"

@@ -1,5 +1,5 @@
 /**
- * Opening a session: it is admitted within a time, or its opening fails and leaves nothing.
+ * Bounds the opening of a session: it is admitted within a deadline, or the opening fails and leaves nothing behind.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Messages that are longer than a frame: divided into fragments, and put together again.
+ * Divides messages that are longer than a frame into fragments, and puts them together again.
  */
 
 /** Flag of a frame that is followed by another part of its message. */

@@ -1,5 +1,5 @@
 /**
- * A frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
+ * Encodes and decodes a frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
  *
  * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
  * src/native/region/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
@@ -38,7 +38,7 @@ export class RingBytes {
     return this.#bytes.length === 0
   }
 
-  /** The frame at `position`, or `undefined` when what lies there is none that ends at or below `limit`. */
+  /** The frame at `position`, or `undefined` when no frame lies there that ends at or below `limit`. */
   frameAt(position: number, limit: number): Frame | undefined {
     const at = position % this.#ringBytes
     const view = this.#view

@@ -1,5 +1,5 @@
 /**
- * Waiting by looking again and again, for what comes sooner than a sleep would end.
+ * Waits by checking again and again, for changes that come sooner than a sleep would end.
  */
 import * as Effect from "effect/Effect"
 

@@ -447,7 +447,7 @@ const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Ef
     `${lost.message}: the swarm of region ${JSON.stringify(region)} is lost. Member ${
       describeMember(self)
     } runs on, but `
-      + `is no member any more: what it sends arrives nowhere, and what it serves is called by nobody. A program ends then `
+      + `is no longer a member: no other process gets what it sends or calls what it serves. A program ends then `
       + `that waits for Coordinator.lost, or is run by Swarm.run`
   )
 

@@ -55,7 +55,7 @@ export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
 export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("CoordinatorLost", {
   /** `died`: without a standby. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
   reason: Schema.Literals(["died", "replaced", "silent"]),
-  /** Who coordinated, where that is known. After `replaced` it may be the one who does now. */
+  /** The coordinator that was lost, where that is known. After `replaced` it may be the present one. */
   coordinator: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {

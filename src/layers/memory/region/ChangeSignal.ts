@@ -1,5 +1,5 @@
 /**
- * A change that fibers wait for, without a lost wake-up.
+ * Wakes the fibers that wait for a change, without a lost wake-up.
  */
 import * as Latch from "effect/Latch"
 

@@ -1,5 +1,5 @@
 /**
- * The sizes of a log in the heap: smaller by default than a region's, checked by the same rules.
+ * Completes and checks the sizes of a log in the heap: smaller by default than a region's, by the same rules.
  */
 import * as Effect from "effect/Effect"
 import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"

@@ -1,5 +1,5 @@
 /**
- * A process of a heap region: a fiber's stand-in for one, with its slot, its generation and its doorbells.
+ * A process of a heap region, played by fibers: its slot, its generation, and its three signals to wait for.
  */
 import type { Waiter } from "../../ports/Waiter.ts"
 import { ChangeSignal } from "./ChangeSignal.ts"

@@ -1,5 +1,5 @@
 /**
- * Regions in this heap by their names, as `/dev/shm` has those in shared memory: a region is there from its first process
+ * Keeps regions in this heap by name, as `/dev/shm` does for shared memory: a region exists from its first process
  * to the end of its last, and nothing of it is left then.
  */
 import * as Context from "effect/Context"

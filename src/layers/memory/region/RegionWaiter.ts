@@ -1,5 +1,5 @@
 /**
- * Waiting on a region in this heap: a check runs, and runs again after each change.
+ * Waits on a region in this heap: a check runs, and runs again after each change.
  */
 import * as Effect from "effect/Effect"
 import { RegionLost } from "../../../services/CxlMemory.ts"

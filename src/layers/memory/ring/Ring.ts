@@ -1,5 +1,5 @@
 /**
- * Rings in this heap, as a layer: one process of a region, with its view of the memory and of the rings.
+ * Provides one process of a region in this heap with its view of the memory and of the rings.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * The ports of rings in this heap: opening the two ends by the same rules as over shared memory.
+ * Implements the ports of rings in this heap, by the same rules as over shared memory.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,5 +1,5 @@
 /**
- * The room there is for a region, and what becomes of its sizes there.
+ * Measures the free space for a region, and fits its sizes to it.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
@@ -62,7 +62,7 @@ export const sizeText = (bytes: number): string => ByteSize.format(ByteSize.byte
 
 // --- internal ---
 
-// One block is written by this region's only sequencer epoch; the second is there for the one that takes over.
+// The only sequencer epoch of this region writes one block. A second epoch, after a takeover, would write the other.
 const epochBlocks = 2
 
 const bytesOf = (native: Native) => (geometry: Geometry): number => native.layoutBytes(geometryArray(geometry))

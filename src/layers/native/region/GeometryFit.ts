@@ -1,5 +1,5 @@
 /**
- * Sizes that follow the room there is: what was asked for is kept, and the rest becomes smaller until it fits.
+ * Fits the sizes of a region to the free space: sizes that were asked for are kept, others become smaller until they fit.
  */
 import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
 

@@ -1,5 +1,5 @@
 /**
- * The creation of a region: a large one takes seconds, in which it is watched and can be given up.
+ * Creates a region. A large region takes seconds, during which progress is reported and the creation can be given up.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

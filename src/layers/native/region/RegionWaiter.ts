@@ -1,5 +1,5 @@
 /**
- * Waiting on a region from the event loop: registers, arms the doorbell, looks once more, and sleeps only then.
+ * Waits on a region from the event loop: registers, arms the doorbell, checks once more, and sleeps only then.
  */
 import * as Effect from "effect/Effect"
 import { type Native, type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
@@ -104,7 +104,7 @@ export class RegionWaiter implements LogWaiter {
     this.#readers.set(ring, (this.#readers.get(ring) ?? 0) + 1)
   }
 
-  /** One of those that read that ring here does so no more. */
+  /** A reader of that ring in this process has closed. */
   leaves(ring: number): void {
     const readers = (this.#readers.get(ring) ?? 0) - 1
     if (readers > 0) this.#readers.set(ring, readers)

@@ -1,5 +1,5 @@
 /**
- * Rings over shared memory, as a layer.
+ * Provides the rings of the attached region.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /**
- * The ports of rings over shared memory.
+ * Implements the ports of rings over shared memory.
  */
 import * as Effect from "effect/Effect"
 import { type RingState, RingUnavailable } from "../../../services/Ring.ts"
