@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "region/futex.h"
@@ -16,6 +18,9 @@ namespace {
 
 // Longer than any scheduler lets a runnable thread wait, shorter than the test's own limit.
 constexpr int64_t lostAfterNanos = 20'000'000'000;
+
+// As long as the waiter's look at the server takes to come round.
+constexpr uint64_t lateNanos = 90'000'000;
 
 std::shared_ptr<Region> again(const Region& region, const char* name) {
   std::shared_ptr<Region> attached;
@@ -46,7 +51,7 @@ class Sleeper {
         if (nowNanos() - started >= lostAfterNanos) fail(__FILE__, __LINE__, "a wake-up was lost");
       }
       const uint64_t nanos = nowNanos() - started;
-      if (nanos > 90'000'000) late_ += 1;  // as long as the waiter's look at the server takes to come round
+      if (nanos > lateNanos) late_ += 1;
       if (look()) break;
     }
   }
@@ -61,6 +66,21 @@ class Sleeper {
   uint64_t late_ = 0;
   Waiter waiter_;
 };
+
+// How long the threads of this process stood ready without a processor, as the system counts it, or 0 where it does not.
+uint64_t starvedNanos() {
+  uint64_t sum = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream statistics(task.path() / "schedstat");
+    uint64_t ran = 0;
+    uint64_t starved = 0;
+    if (statistics >> ran >> starved) sum += starved;
+  }
+  return sum;
+}
+
+// A few waits may be late by themselves; others are on a busy machine, whose scheduler has kept a thread from running.
+uint64_t lateAtMost() { return 20 + starvedNanos() / lateNanos; }
 
 void delay(Random& random) {
   const uint64_t started = nowNanos();
@@ -94,7 +114,7 @@ TEST("no wake-up is lost in 200,000 rounds between two that wait for each other"
   auto& counts = first->header().control.reserved;
   ping(*first, sleepers[0], counts[1], counts[0], rounds, 21);
   other.join();
-  CHECK(sleepers[0].late() + sleepers[1].late() < 20);
+  CHECK(sleepers[0].late() + sleepers[1].late() < lateAtMost());
 }
 
 TEST("no wake-up is lost between a publisher and a sequencer that go to sleep after every batch") {
@@ -108,7 +128,7 @@ TEST("no wake-up is lost between a publisher and a sequencer that go to sleep af
     if (!random.oneIn(3)) sleeper.until([&] { return publishing.lanes().committedBatches() == sequence + 1; });
     delay(random);
   }
-  CHECK(sleeper.late() < 20);
+  CHECK(sleeper.late() < lateAtMost());
 }
 
 TEST("no wake-up is lost when writer, sequencer and reader wait for each other round a full lane") {
@@ -133,7 +153,7 @@ TEST("no wake-up is lost when writer, sequencer and reader wait for each other r
   }
   reader.join();
   CHECK_EQUAL(following.batchesOf(publishing.session()), batches);
-  CHECK(writing.late() + reading.late() < 20);
+  CHECK(writing.late() + reading.late() < lateAtMost());
 }
 
 uint64_t processorMicros() {
