@@ -1,5 +1,5 @@
 /**
- * Regions of shared memory, by what they are made of.
+ * Layers of `CxlMemory`: regions of shared memory in `/dev/shm`, in a file, or without a name.
  *
  * @example
  * ```ts
@@ -27,14 +27,14 @@ export type { Provided } from "./native/region/CxlMemory.ts"
 export type { FittedSizes, ShrinkableSize, SizesWanted } from "./native/region/GeometryFit.ts"
 export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
 
-/** Where a region of that name lies. */
+/** The path of a region with that name. */
 export const regionPath = (region: string): string => `${shmFolder}/${regionPrefix}${region}`
 
 /** The folder and the file prefix of named regions. */
 export const shmFolder = "/dev/shm"
 export const regionPrefix = "ringfence-"
 
-/** Creates a named region in `/dev/shm`. This process owns it: the name goes when the layer's scope closes. */
+/** Creates a named region in `/dev/shm`. This process owns it and removes the name when the layer's scope closes. */
 export const layerShm = (options: CreateOptions & { readonly region: string }): Layer.Layer<Provided, RegionError> =>
   layerOf(
     Effect.andThen(nameUsable(options.region), create(options.region, "shm", regionPath(options.region), options))
@@ -65,14 +65,14 @@ export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, 
     return error === undefined ? Effect.succeed(native.layoutBytes(geometryArray(geometry))) : Effect.fail(error)
   })
 
-/** The sizes that a region at this path would have now: those that are not asked for follow the free space there. */
+/** The sizes that a region at this path would have now: sizes that are not set follow the free space there. */
 export const fittedSizes = (
   path: string,
   wanted: SizesWanted
 ): Effect.Effect<FittedSizes & { readonly freeBytes: number }, RegionError> =>
   Effect.flatMap(nativeModule, (native) => fitted(native, path, path, wanted))
 
-/** Free bytes where a region at this path would lie. */
+/** Free bytes of the file system of this path. */
 export const freeBytes = (path: string): Effect.Effect<number, RegionError> => freeBytesAt(path, path)
 
 /** Whether a region can have this name. */
@@ -92,7 +92,7 @@ export const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
-/** The empty path is what the native module makes memory without a name of. */
+/** To the native module an empty path means memory without a name. */
 const pathUsable = (path: string): Effect.Effect<void, RegionError> =>
   path !== "" && !path.includes("\0")
     ? Effect.void

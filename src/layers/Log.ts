@@ -1,5 +1,5 @@
 /**
- * The log, by what it is made of: served from this process, attached to as a client, both, or all in this heap.
+ * Layers of the log: served by this process, attached to as a client, both, or all in this heap.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ import { openTopic } from "./native/log/Topics.ts"
 import { NativeRegion } from "./native/region/NativeRegion.ts"
 
 export interface ServeOptions extends SequencerOptions {
-  /** Topics that are declared before anyone attaches. */
+  /** Topics that are declared before any process attaches. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
   readonly stallAfter?: Duration.Input | undefined
@@ -33,10 +33,10 @@ export interface ServeOptions extends SequencerOptions {
 // A layer graph builds a layer once. These read one region: shared, the second region's would show the first's.
 const layerViews = Layer.fresh(Layer.mergeAll(NativeAckTracker.layer, NativeDiagnostics.layer))
 
-/** What serving provides. */
+/** The services of a server. */
 export type Served = Sequencer | Broker | AckTracker | Diagnostics
 
-/** What a client has. */
+/** The services of a client. */
 export type Client = Publisher | Subscriber | AckTracker | Diagnostics
 
 /** Serves the log of the region that this process created: sequencer and brokers. */
@@ -55,7 +55,7 @@ export const layerClient: Layer.Layer<Client, never, Provided> = Layer.fresh(
   Layer.mergeAll(NativePublisher.layer, NativeSubscriber.layer, layerViews)
 )
 
-/** Serves the log and uses it, in one process and without a daemon. Others may attach all the same. */
+/** Serves the log and uses it, in one process. Other processes may attach too. */
 export const layerEmbedded = (
   options: ServeOptions = {}
 ): Layer.Layer<Served | Client, RegionError | TopicError, Provided> =>

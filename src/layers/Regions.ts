@@ -1,5 +1,5 @@
 /**
- * The regions of this host: which are in use, and what dead processes left.
+ * Lists the regions of this host, with their users and what dead processes left.
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
@@ -12,13 +12,13 @@ import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 export interface RegionSummary {
   readonly path: string
   readonly name: string
-  /** False for a file that only bears such a name; `detail` says what is wrong with it. */
+  /** False for a file that only has such a name; `detail` says what is wrong with it. */
   readonly isRegion: boolean
   /** Why it cannot be attached to, where it cannot. */
   readonly fault: RegionFault | undefined
   readonly detail: string
   readonly bytes: number
-  /** The process that created it, where it says so. */
+  /** The process that created it, if the region tells. */
   readonly creator: ProcessId | undefined
   readonly createdMillis: number
   /** Its sequencer runs, in a process that lives. */
@@ -27,7 +27,7 @@ export interface RegionSummary {
   readonly held: boolean
   /** Processes attached to it that live. */
   readonly attached: number
-  /** What it was made for, where it is a region. */
+  /** Its use, if it is a region. */
   readonly holds: RegionUse | undefined
   /** Being created, or left by a process that died while creating it. */
   readonly temporary: boolean
@@ -53,7 +53,7 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
     })
   )
 
-/** Everything in `/dev/shm` that bears a region's name. */
+/** All files in `/dev/shm` with the name of a region. */
 export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Effect.gen(function*() {
   const names = yield* Effect.tryPromise({
     try: () => readdir(shmFolder),

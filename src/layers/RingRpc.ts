@@ -57,7 +57,7 @@ export interface ServerOptions {
 }
 
 export interface ClientOptions extends ServerOptions {
-  /** One member for good, or the member that has published the name when a call is made. */
+  /** One member, or the member that has published the name when a call is made. */
   readonly to: Callee
   /** Until a call is answered, or the first element of its stream has come. Default 30 seconds. */
   readonly deadline?: Duration.Input | undefined

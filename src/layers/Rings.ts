@@ -1,5 +1,5 @@
 /**
- * Rings by what they are made of: shared memory, or this heap.
+ * Layers of rings, over shared memory or in this heap.
  *
  * @example
  * ```ts
@@ -36,8 +36,8 @@ export const layerHeapProcess = (
 ): Layer.Layer<CxlMemory | Ring | RingPorts, RegionError> => layerProcess(region, options.processName)
 
 /**
- * For tests: the process in that slot dies as by SIGKILL. Nothing it or its finalizers do afterwards has any effect, and
- * what its fibers wait for never comes: interrupt them.
+ * For tests: the process in that slot dies as by SIGKILL. Nothing that it or its finalizers do afterwards has any
+ * effect, and its fibers wait for ever: interrupt them.
  */
 export const killHeapProcess = (region: HeapRegion, process: number): Effect.Effect<void> =>
   Effect.sync(() => region.processes[process]?.kill())

@@ -40,7 +40,7 @@ import { ringsOfSwarm } from "./swarm/transport/FrameAddress.ts"
 export { layer } from "./swarm/layer.ts"
 export type { BarrierTrace, SwarmOptions } from "./swarm/SwarmOptions.ts"
 
-/** What a member has. */
+/** The services of a member. */
 export type Member = Coordinator | Messenger | Barrier | CurrentSwarmMember
 
 export interface SwarmSizes {
@@ -52,7 +52,7 @@ export interface SwarmSizes {
   readonly plainRings?: number | undefined
 }
 
-/** Sizes of a region for a swarm, and as little of a log as a region can have. */
+/** Sizes of a region for a swarm, with the smallest log that a region can have. */
 export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 }: SwarmSizes = {}): Geometry => ({
   brokers: 1,
   clients: 1,
@@ -69,7 +69,7 @@ export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 
   ringBytes
 })
 
-/** Of these, what becomes smaller where there is less room: rings whose size was not asked for. */
+/** The sizes that may be reduced where there is less room: rings whose size was not set. */
 export const shrinkableSizes = ({ ringBytes }: SwarmSizes = {}): ReadonlyArray<CxlMemory.ShrinkableSize> =>
   ringBytes === undefined ? ["ringBytes"] : []
 
@@ -137,8 +137,8 @@ export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitat
 }
 
 /**
- * Joins as the environment of this process says: which swarm, under which name, by which invitation.
- * Where a lifeline was promised it is held first: this process ends, with exit code 99, when its owner is gone.
+ * Joins the swarm that the environment of this process names, under the name and with the invitation given there. A
+ * promised lifeline is attached first: this process ends, with exit code 99, when its owner is gone.
  */
 export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, JoinError | LifelineMissing> =>
   Layer.unwrap(Effect.gen(function*() {
@@ -155,17 +155,17 @@ export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, Join
   }))
 
 export interface MemoryOptions extends SwarmOptions, SwarmSizes {
-  /** Which members find each other: those of one test with the same name. Default `memory`. */
+  /** Members of one test with the same region find each other. Default `memory`. */
   readonly region?: string | undefined
 }
 
 /**
- * A member in this heap, in plain TypeScript: what `layerCoordinator`, `layerMember` and `layerChild` provide, by the same
- * protocol, deterministic under `TestClock`. A test swaps this one layer.
+ * A member in this heap, in plain TypeScript: what `layerCoordinator`, `layerMember` and `layerChild` provide, by the
+ * same protocol, deterministic under `TestClock`. A test replaces this one layer.
  *
- * Members of one test that name the same region are a swarm. Its first member makes the region, and coordinates unless it
- * says otherwise; when the last is gone, nothing of it is left for the next test. Tests of one process that run at the
- * same time name different regions, or have each their own by {@link layerMemoryRegions}.
+ * Members of one test that name the same region are a swarm. Its first member creates the region, and coordinates
+ * unless its options say otherwise; when the last is gone, nothing of it is left for the next test. Tests of one
+ * process that run at the same time name different regions, or have each their own by {@link layerMemoryRegions}.
  *
  * @example
  * ```ts
@@ -190,15 +190,15 @@ export const layerMemory = (
   }))
 }
 
-/** A place of its own for the regions of {@link layerMemory}: nothing outside finds them. */
+/** A separate set of regions for {@link layerMemory}, invisible outside. */
 export const layerMemoryRegions: Layer.Layer<never> = Layer.effect(
   CurrentHeapRegions,
   Effect.sync(() => new HeapRegions())
 )
 
 /**
- * For tests: members of {@link layerMemory} with that name die, as by SIGKILL: from one moment to the next, and no other
- * member is told. Nothing that they or their finalizers do afterwards has any effect. True when such a member lived.
+ * For tests: members of {@link layerMemory} with that name die at once, as by SIGKILL, without a message to other
+ * members. Nothing that they or their finalizers do afterwards has any effect. True when such a member lived.
  */
 export const killMemoryMember = (
   { name, region = "memory" }: { readonly name: string; readonly region?: string | undefined }
@@ -210,7 +210,7 @@ export const killMemoryMember = (
   })
 
 /**
- * Starts processes that become members, and invites others. For any member; the coordinator lets them in. A layer graph
+ * Starts processes that become members, and invites others. For any member; the coordinator admits them. A layer graph
  * builds it anew for each member that it is provided with.
  */
 export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memory> = Layer.fresh(
@@ -224,7 +224,7 @@ export const layerHeapMember = (
 ): Layer.Layer<Member | Ring | RingPorts | Memory, JoinError> =>
   layer(options).pipe(Layer.provideMerge(Rings.layerHeapProcess(region, { processName: options.name })))
 
-/** A region in the heap for so many members. */
+/** A region in the heap for that many members. */
 export const makeHeapRegion = (
   sizes: SwarmSizes & { readonly region?: string } = {}
 ): Effect.Effect<HeapRegion, RegionError> =>

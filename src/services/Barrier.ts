@@ -1,5 +1,6 @@
 /**
- * Barriers: a member goes on once all members have arrived and, as a fence, once what they sent before has come through.
+ * Barriers: a member goes on once all members have arrived and, with a fence, once the messages that they sent before
+ * have arrived too.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -23,7 +24,7 @@ export interface Drained {
   readonly before: number
   /** Where it was when the fence returned. */
   readonly after: number
-  /** Messages that came through in between. */
+  /** Messages that arrived in between. */
   readonly messages: number
 }
 
@@ -41,7 +42,9 @@ export interface Satisfied extends Release {
   readonly _tag: "Satisfied"
 }
 
-/** Some members died, left or withdrew before the round was released. What all other members sent has come through. */
+/**
+ * Some members died, left or withdrew before the round was released. The messages of all other members have arrived.
+ */
 export interface Degraded extends Release {
   readonly _tag: "Degraded"
   readonly departed: ReadonlyArray<MemberId>
@@ -92,8 +95,8 @@ export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("Arriva
 }
 
 /**
- * Part of a stream was lost before it was delivered, so that the fence cannot hold. To enter again does not help, and is
- * slowed down: the first refusal comes at once, later ones after a pause of up to a second.
+ * Part of a stream was lost before it was delivered, so that the fence cannot hold. Entering again does not help, and
+ * is slowed down: the first refusal comes at once, later refusals after a pause of up to a second.
  */
 export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   ring: Schema.Int,
@@ -103,7 +106,7 @@ export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   byCoordinator: Schema.optionalKey(Schema.Boolean),
   /** It was lost to this other member, so that no processing fence holds while that one lives. */
   member: Schema.optionalKey(MemberId),
-  /** What was known of it. */
+  /** The member's last known name and pid. */
   info: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {

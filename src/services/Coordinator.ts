@@ -1,8 +1,8 @@
 /**
  * Membership: which members are in the swarm, under which names and in which groups, and how a member joins and leaves.
  *
- * One member coordinates. All members know the same membership. Its version, the epoch, is counted up by each join and
- * departure. A member counts only when it can hear every other member, and every other member can hear it.
+ * One member coordinates. All members know the same membership. Each join and departure increments its version, the
+ * epoch. A member counts only when it can hear every other member, and every other member can hear it.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -32,9 +32,9 @@ export type MemberEvent =
   | { readonly _tag: "NameUnpublished"; readonly name: string; readonly member: MemberId }
   | { readonly _tag: "GroupJoined"; readonly group: string; readonly member: MemberId }
   | { readonly _tag: "GroupLeft"; readonly group: string; readonly member: MemberId }
-  /** Members that are alive and do not keep up, all of them. */
+  /** All members that are alive and do not keep up. */
   | { readonly _tag: "SuspectsChanged"; readonly suspects: ReadonlyArray<MemberInfo> }
-  /** The coordinator is dead or has left. Another one follows, or the end of the changes. */
+  /** The coordinator is dead or has left. A successor follows, or the end of the changes. */
   | { readonly _tag: "CoordinatorGone"; readonly coordinator: MemberId }
   | { readonly _tag: "CoordinatorChanged"; readonly coordinator: MemberId }
   /** This member was too slow and missed changes. It has the whole membership from the coordinator now. */
@@ -68,7 +68,7 @@ export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused"
       coordinated: "this region has a coordinator already",
       invitation: "the invitation is unknown, used or expired",
       shuttingDown: "the swarm is shutting down",
-      deadline: "the coordinator did not let it in within the deadline"
+      deadline: "the coordinator did not admit it within the deadline"
     }
     return `cannot join: ${why[this.reason]}`
   }
@@ -127,7 +127,7 @@ export class Coordinator extends Context.Service<Coordinator, {
   readonly joinGroup: (
     group: string
   ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
-  /** Leaves alone. The other members go on, and their barriers wait for this member no longer. */
+  /** Leaves alone. The other members go on, and their barriers no longer wait for this member. */
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost>
   /** Leaves together: returns when all members have called it and the coordinator's hook has run. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost>

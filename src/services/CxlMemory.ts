@@ -13,8 +13,8 @@ import { ProcessId, showPid } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 
 /**
- * The process that serves the log is gone, or stopped serving. Nothing that was acknowledged is taken back. `server` says
- * which process that was, where it is known.
+ * The process that serves the log is gone, or stopped serving. Acknowledgements stay valid. `server` names that
+ * process, where it is known.
  */
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
@@ -70,8 +70,8 @@ export class CxlMemory extends Context.Service<CxlMemory, {
   /** All processes that are or were attached, and which of them the operating system says are alive. */
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
   /**
-   * Keeps the region in use for as long as this process is attached, also after its creator has ended: other processes
-   * can attach, and `doctor` does not take it for a leftover. Its name goes with the last process that holds it. Fails
+   * Keeps the region in use for as long as this process is attached, even after its creator has ended: other processes
+   * can attach, and `doctor` does not take it for a leftover. The last process that holds it removes its name. Fails
    * with `missing` when the name is gone already, or names another region by now: attach again.
    */
   readonly hold: Effect.Effect<void, RegionError>

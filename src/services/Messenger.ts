@@ -18,7 +18,7 @@ import { encoderOf, type ValueInvalid } from "./schema/ValueInvalid.ts"
 /** A kind of message: a name that all members agree on, and what it carries. */
 export interface EventType<A> {
   readonly name: string
-  /** What stands for the name in a frame. */
+  /** The hash that stands for the name in a frame. */
   readonly code: number
   /** The bytes, or why there are none. */
   readonly encode: (value: A) => Uint8Array | ValueInvalid
@@ -68,7 +68,7 @@ export interface SubscribeOptions {
   readonly from?: From | undefined
 }
 
-/** Two kinds of message have the same code, or the same name and another declaration. Rename one. */
+/** Two kinds of message have the same hash, or the same name and different declarations. Rename one. */
 export class EventClash extends Schema.TaggedError<EventClash>()("EventClash", {
   name: Schema.String,
   other: Schema.String
@@ -101,11 +101,11 @@ export type MessageError =
 /** Outcomes of the messages that this member has read. */
 export interface MessageCounts {
   readonly delivered: number
-  /** Of a kind that no handler here has subscribed to. */
+  /** Messages of a kind without a subscriber here. */
   readonly unclaimed: number
-  /** That did not decode. */
+  /** Messages that did not decode. */
   readonly rejected: number
-  /** Whose handler failed. */
+  /** Messages whose handler failed. */
   readonly failed: number
 }
 
@@ -129,7 +129,7 @@ export class Messenger extends Context.Service<Messenger, {
     options?: SubscribeOptions & { readonly deadline?: Duration.Input | undefined }
   ) => Effect.Effect<{ readonly value: A; readonly origin: Origin }, EventClash | ReceiveTimedOut>
   readonly counts: () => MessageCounts
-  /** Members a message to that reach would go to now. */
+  /** The members that a message to that reach would go to now. */
   readonly reached: (to: Reach) => ReadonlyArray<MemberInfo>
 }>()("ringfence/Messenger") {
   static readonly event = event

@@ -43,8 +43,8 @@ export interface PublisherHandle<in A> {
   readonly topic: string
   readonly sessionId: number
   /**
-   * Accepts the record if there is room and says whether it did. Synchronous, copies the bytes, allocates nothing.
-   * `false` also when the record can never fit, when its schema cannot encode it, or when the session has ended: `send`
+   * Accepts the record if there is room, and returns whether it did. Synchronous, copies the bytes, allocates nothing.
+   * Also `false` when the record can never fit, when its schema cannot encode it, or when the session has ended: `send`
    * then tells which.
    */
   readonly offer: (record: A) => boolean
@@ -53,12 +53,12 @@ export interface PublisherHandle<in A> {
    * publisher goes on, as after a record that is too large.
    */
   readonly send: (record: A) => Effect.Effect<void, PublishError>
-  /** `send` for each, up to the first that fails: those before it are accepted, those behind it are not. */
+  /** `send` for each, up to the first that fails: the values before it are accepted, those after it are not. */
   readonly sendAll: (records: Iterable<A>) => Effect.Effect<void, PublishError>
   readonly sink: Sink.Sink<void, A, never, PublishError>
   /**
-   * A record of `bytes` bytes written in place, without a copy. The claim ends with its scope: what was not
-   * committed by then never existed. One claim at a time.
+   * A record of `bytes` bytes written in place, without a copy. The claim ends with its scope: a record that was not
+   * committed by then is dropped. One claim at a time.
    */
   readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError, Scope.Scope>
   /** Everything accepted so far is published and, under `ack: "ordered"`, acknowledged when this returns. */
@@ -68,15 +68,15 @@ export interface PublisherHandle<in A> {
   /** Resolves when the first `count` records of the session are acknowledged. */
   readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout>
   /**
-   * Fails as soon as the log's server is gone, also while nothing is sent: race it with what the records come from.
+   * Fails as soon as the log's server is gone, even while nothing is sent: race it with the source of the records.
    * Waiting for it costs nothing while records are sent.
    */
   readonly lost: Effect.Effect<never, RegionLost>
   /** The subscribers attached to the topic now. A killed subscriber counts until its end is noticed, within a second. */
   readonly readers: () => ReadonlyArray<ReaderState>
   /**
-   * Resolves once so many subscribers are attached: what is sent afterwards is kept for each of them. Give it a deadline
-   * with `Effect.timeout` where they may never come.
+   * Resolves once that many subscribers are attached: what is sent afterwards is kept for each of them. Give it a
+   * deadline with `Effect.timeout` if they may never come.
    */
   readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost>
   /** Records accepted. */
@@ -100,7 +100,7 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
   }
 }
 
-/** No room was found within the deadline; `waitingOn` names the holder. What was accepted before stays accepted. */
+/** No room was found within the deadline; `waitingOn` names the holder. Records accepted before stay accepted. */
 export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressure", {
   topic: Schema.String,
   waitedMillis: Schema.Number,
@@ -112,7 +112,7 @@ export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressu
   }
 }
 
-/** Acknowledgements did not arrive within the deadline. They may still: nothing was given up. */
+/** Acknowledgements did not arrive within the deadline. They may still arrive: nothing was given up. */
 export class AckTimeout extends Schema.TaggedError<AckTimeout>()("AckTimeout", {
   topic: Schema.String,
   waitedMillis: Schema.Number,

@@ -1,8 +1,8 @@
 /**
  * Rings: one writer, many readers, messages of any length, every reader at its own pace, no loss unless asked for.
  *
- * A position is the number of bytes written since the ring was born. It goes on when the ring gets another writer, whose
- * frames are a new generation: a place in a ring is named by ring, generation and position together.
+ * A position is the number of bytes written since the ring was born. It continues when the ring gets another writer,
+ * whose frames are a new generation: a place in a ring is named by ring, generation and position together.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -37,7 +37,7 @@ export interface RingState {
   readonly process: number
   /** Frames published since the ring was born. */
   readonly frames: number
-  /** Times round the ring. */
+  /** Laps around the ring. */
   readonly wraps: number
   /** Times its writer began to wait for room. */
   readonly waits: number
@@ -67,7 +67,7 @@ export class RingUnavailable extends Schema.TaggedError<RingUnavailable>()("Ring
   }
 }
 
-/** The message is larger than what the ring was told to take. Nothing of it was written. */
+/** The message is larger than the writer's limit. Nothing of it was written. */
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
   ring: Schema.String,
   messageBytes: Schema.Number,
@@ -84,7 +84,7 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
   waitedMillis: Schema.Number,
   /** Process slot of the reader that holds the room; -1 when none does. */
   process: Schema.Number,
-  /** What that reader calls itself. */
+  /** That reader's name. */
   reader: Schema.String
 }) {
   override get message(): string {
@@ -107,7 +107,7 @@ export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEv
   }
 }
 
-/** What the ring holds is no frame: the memory was damaged from outside. */
+/** The ring does not hold a valid frame: the memory was damaged from outside. */
 export class RingCorrupt extends Schema.TaggedError<RingCorrupt>()("RingCorrupt", {
   ring: Schema.String,
   detail: Schema.String
@@ -147,7 +147,7 @@ export type WaitStrategy = "spin" | "adaptive" | "park"
 
 export interface RingReaderOptions {
   readonly name: string
-  /** What others see. Default: the process's name. */
+  /** The name that others see. Default: the process's name. */
   readonly readerName?: string | undefined
   /** Default `adaptive`. */
   readonly strategy?: WaitStrategy | undefined
@@ -162,18 +162,18 @@ export interface RingWriterHandle {
   readonly generation: number
   /** Writes and publishes the message if there is room. */
   readonly offer: (message: Uint8Array) => boolean
-  /** Writes it without publishing: `publish` makes all of them seen at once. */
+  /** Writes it without publishing: `publish` makes all written messages visible at once. */
   readonly append: (message: Uint8Array) => boolean
   readonly publish: () => void
-  /** Waits for room as `whenFull` says. Fails at once with {@link RingClosed} when this writer is over. */
+  /** Waits for room as `whenFull` says. Fails at once with {@link RingClosed} when this writer has ended. */
   readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
   /** Where this ring stands now: a reader that reaches it has seen everything sent before. */
   readonly target: () => DrainTarget
 }
 
 /**
- * A message, whole. Lent until the next pull, like its batch. On a ring that evicts, what is lent may be overwritten
- * before: the pull after it fails then. Read such rings through {@link RingReaderHandle.messages}.
+ * A message, whole. Lent until the next pull, like its batch. On a ring that evicts, a lent message may be overwritten
+ * earlier: the next pull then fails. Read such rings through {@link RingReaderHandle.messages}.
  */
 export interface RingMessage {
   readonly payload: Uint8Array
@@ -187,11 +187,11 @@ export interface RingReaderHandle {
   readonly ring: number
   /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all was read. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
-  /** `pull` without waiting. Empty, too, where `pull` would fail: call `pull` to learn why. */
+  /** `pull` without waiting. Also empty where `pull` would fail: call `pull` to learn why. */
   readonly poll: () => ReadonlyArray<RingMessage>
   /**
-   * Messages, copied, each of them whole and as it was sent. Ends when the writer is gone. Run it as often as you like,
-   * and mix it with `pull` and `poll`: each goes on at the first message that was not given out.
+   * Messages, copied, each whole and as it was sent. Ends when the writer is gone. Run it any number of times, and mix
+   * it with `pull` and `poll`: each goes on at the first message that was not given out.
    */
   readonly messages: Stream.Stream<Uint8Array, ReceiveError>
   readonly cursors: () => RingCursors
@@ -221,7 +221,7 @@ export class Ring extends Context.Service<Ring, {
   readonly writer: (options: RingWriterOptions) => Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope>
   /** Opens a reading end until the scope closes. It begins with what is published from now on. */
   readonly reader: (options: RingReaderOptions) => Effect.Effect<RingReaderHandle, OpenRingError, Scope.Scope>
-  /** All rings that were ever written and not taken over for another name. */
+  /** All rings that were ever written and whose name was not given up for another. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
   /** The readers of a ring that count: attached, not evicted, and alive. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>

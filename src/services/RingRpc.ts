@@ -96,7 +96,7 @@ export const CallError = Schema.Union([
 ])
 export type CallError = typeof CallError.Type
 
-/** Why a call failed, where the rings know it. */
+/** The reason why a call failed, if it comes from the rings. */
 export const callErrorOf = ({ reason }: RpcClientError): CallError | undefined =>
   reason._tag === "RpcClientDefect" && isCallError(reason.cause) ? reason.cause : undefined
 
@@ -118,13 +118,13 @@ export const Deadline = Context.Reference<Duration.Input | undefined>("ringfence
 
 /** Outcomes of the requests that a server has read. */
 export interface ServingCounts {
-  /** Given to their handlers. */
+  /** Requests given to their handlers. */
   readonly accepted: number
   /** Answered with a {@link CallRefused}. */
   readonly refused: number
-  /** Frames that are no message of this protocol. */
+  /** Frames that are not messages of this protocol. */
   readonly unreadable: number
-  /** Whose payload its Schema rejected. */
+  /** Requests whose payload their Schema rejected. */
   readonly rejected: number
   /** Interrupted before they were read: their handlers never began. */
   readonly withdrawn: number
@@ -132,7 +132,7 @@ export interface ServingCounts {
   readonly undelivered: number
 }
 
-/** What a server of this member counts. */
+/** The counters of a server of this member. */
 export class Serving extends Context.Service<Serving, {
   readonly counts: () => ServingCounts
   /** Clients that it knows: each has called and is still there. */
@@ -145,12 +145,12 @@ export class Serving extends Context.Service<Serving, {
 
 /** Outcomes of the answers that a client has read. */
 export interface CallingCounts {
-  /** For calls that the caller had given up. */
+  /** Answers to calls that the caller had given up. */
   readonly late: number
   readonly unreadable: number
 }
 
-/** What a client of this member counts. */
+/** The counters of a client of this member. */
 export class Calling extends Context.Service<Calling, {
   readonly counts: () => CallingCounts
   readonly inFlight: () => number

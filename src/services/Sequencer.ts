@@ -12,7 +12,7 @@ export interface SequencerOptions {
   readonly epochLinger?: Duration.Input | undefined
   /** `thread` (default) runs by itself; `manual` advances by {@link Sequencer.step} only, for tests. */
   readonly drive?: "thread" | "manual"
-  /** Switches the hold rule of order `session` off. It exists so that the checks of the order can be seen to fail. */
+  /** Switches off the hold rule of order `session`, so that tests can see the checks of the order fail. */
   readonly unsafeIgnoreSessionOrder?: boolean
 }
 
@@ -28,7 +28,7 @@ export interface SequencerStatus {
   readonly held: number
 }
 
-/** What happened to the order and its sessions, as it happens. */
+/** Events of the order and its sessions, as they happen. */
 export type SequencerEvent =
   | ({ readonly _tag: "SessionOpened"; readonly sessionId: number; readonly topic: string } & ProcessId)
   | {

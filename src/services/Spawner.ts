@@ -12,18 +12,18 @@ import type { CoordinatorLost, MemberInfo } from "./schema/Member.ts"
 
 /** How one life of a child ended. `code` and `signal` are both `null` when it could not be started again. */
 export interface ChildExit {
-  /** 0 for its first life, counted up by each recovery. */
+  /** 0 for its first life, incremented by each recovery. */
   readonly incarnation: number
   readonly pid: number
   readonly code: number | null
   readonly signal: string | null
 }
 
-/** Which ends of a child's life are followed by another one. Without it none is. */
+/** The ends of a child's life that another life follows. Without it none is. */
 export interface Recovery {
   /** Default: any end but exit code 0, for the first five lives. */
   readonly policy?: ((exit: ChildExit) => boolean) | undefined
-  /** How long to wait before the next life. Default 100 ms. */
+  /** The pause before the next life. Default 100 ms. */
   readonly delay?: Duration.Input | ((exit: ChildExit) => Duration.Input) | undefined
 }
 
@@ -33,12 +33,12 @@ export type Program =
   | { readonly entry: string | URL; readonly command?: undefined }
   | { readonly command: string; readonly entry?: undefined }
 
-/** What a child is. */
+/** The specification of a child. */
 export type ChildSpec = Program & {
-  /** What others see of it. Children that are spawned together are numbered: `worker-1`. */
+  /** The name that others see. Children that are spawned together are numbered: `worker-1`. */
   readonly name: string
   readonly args?: ReadonlyArray<string> | undefined
-  /** On top of this process's own. `undefined` takes a variable away. */
+  /** Added to this process's own environment. `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   /** Default `inherit`. */
   readonly output?: "inherit" | "ignore" | undefined
@@ -46,10 +46,10 @@ export type ChildSpec = Program & {
   readonly standby?: boolean | undefined
   /** It ends, with exit code {@link ownerGoneCode}, when this process is gone. Default true. */
   readonly lifeline?: boolean | undefined
-  /** How long it may take from its start until it asks to join. Default 30 seconds. */
+  /** The time from its start until it asks to join. Default 30 seconds. */
   readonly invitation?: Duration.Input | undefined
   readonly recovery?: Recovery | undefined
-  /** How long it has between SIGTERM and SIGKILL when it is to end. Default 5 seconds. */
+  /** The time between SIGTERM and SIGKILL when it must end. Default 5 seconds. */
   readonly grace?: Duration.Input | undefined
 }
 
@@ -63,7 +63,7 @@ export type ChildStatus =
   /** It was released: this process no longer follows it. */
   | { readonly _tag: "Released"; readonly pid: number }
 
-/** Exit code of a child whose owner is gone, or that was promised a lifeline and did not get one. */
+/** Exit code of a child whose owner is gone, or that did not get its promised lifeline. */
 export const ownerGoneCode = 99
 
 /** The program could not be started. Nothing is left behind. */
@@ -106,7 +106,7 @@ export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("Life
 
 /** Admits one process, once, within its time. */
 export interface Invitation {
-  /** Admits any process that has it: pass it in an environment, not on a command line that others can read. */
+  /** Admits any process that has it: pass it in an environment, not on a command line, which others can read. */
   readonly token: string
   /** What the process needs in its environment: the region and the token. */
   readonly environment: Readonly<Record<string, string>>
@@ -115,7 +115,7 @@ export interface Invitation {
   readonly cancel: Effect.Effect<void>
 }
 
-/** A child, as the process that has started it sees it. */
+/** The owner's handle of a child. */
 export interface ChildHandle {
   readonly name: string
   readonly status: () => ChildStatus
@@ -130,11 +130,11 @@ export interface ChildHandle {
   ) => Effect.Effect<MemberInfo, ChildNotReady | CoordinatorLost>
   /** The end of each of its lives, exactly once each, those of the past too. Ends with the last one. */
   readonly exits: Stream.Stream<ChildExit>
-  /** Its last end. Never comes for a child that was released. */
+  /** Its last end. Never resolves for a child that was released. */
   readonly ended: Effect.Effect<ChildExit>
-  /** Asks it to end (SIGTERM), and ends it (SIGKILL) when it has not done so in time. No recovery follows. */
+  /** Sends SIGTERM, and SIGKILL if the child has not ended in time. No recovery follows. */
   readonly terminate: Effect.Effect<ChildExit>
-  /** Lets it go: it is not ended with this scope or with this process, and its end is not noticed any more. */
+  /** Releases it: neither the end of this scope nor of this process ends it, and its end is no longer noticed. */
   readonly release: Effect.Effect<void>
 }
 
@@ -155,9 +155,9 @@ export interface ChildHandle {
  * ```
  */
 export class Spawner extends Context.Service<Spawner, {
-  /** Starts a child. It is ended when the scope closes, unless it was released. */
+  /** Starts a child, which ends when the scope closes, unless it was released. */
   readonly spawn: (kind: ChildSpec) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost, Scope.Scope>
-  /** Starts so many of a kind. When one cannot be started none is. */
+  /** Starts that many children of one specification. If one cannot be started none is left. */
   readonly spawnAll: (
     count: number,
     kind: ChildSpec

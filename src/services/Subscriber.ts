@@ -14,17 +14,17 @@ import type { Topic, TopicError } from "./schema/Topic.ts"
 /** Where to begin: the oldest kept record, the next one to be committed, or a position of the topic. */
 export type From = "start" | "end" | { readonly position: number }
 
-/** Where a subscriber begins that was not told. */
+/** Where a subscriber begins by default. */
 export const defaultFrom: From = "start"
 
 /**
- * What becomes of a record that does not match its topic's schema. Everything ahead of it is delivered in any case.
+ * The treatment of a record that does not match its topic's schema. All records before it are delivered in any case.
  *
  * - `"fail"`: the run ends with {@link RecordInvalid}. The handle stays in front of the record: the next run meets it
  *   again, until {@link SubscriberHandle.skip} passes over it.
  * - `"skip"`: the record is passed over, and a warning with its position is logged.
- * - a handler: gets the record as bytes, and what is wrong with it. When it succeeds the record is passed over; when it
- *   fails, or is interrupted, the run ends as with `"fail"`.
+ * - a handler: gets the record as bytes, and the issue. If it succeeds the record is passed over; if it fails, or is
+ *   interrupted, the run ends as with `"fail"`.
  */
 export type OnInvalid =
   | "fail"
@@ -37,13 +37,13 @@ export interface SubscriberOptions {
    * comes a moment after its publisher has all that is kept. `"end"` gives only what is new.
    */
   readonly from?: From | undefined
-  /** What `records` and `recordBatches` do about a record that does not match the schema. Default `"fail"`. */
+  /** The treatment by `records` and `recordBatches` of a record that does not match the schema. Default `"fail"`. */
   readonly onInvalid?: OnInvalid | undefined
   /** Shown wherever this subscriber keeps publishers waiting. Default: the process's name. */
   readonly name?: string | undefined
   /** Ends the streams at the last record committed when it was reached, instead of waiting for more. Default false. */
   readonly untilEnd?: boolean | undefined
-  /** Fails with `TopicUnknown` instead of declaring a topic that is not there. Default false. */
+  /** Fails with `TopicUnknown` instead of declaring a topic that does not exist. Default false. */
   readonly mustExist?: boolean | undefined
 }
 
@@ -59,10 +59,10 @@ export interface IndexedBatch {
   /** Position of its first record in its session. */
   readonly firstMessage: number
   readonly broker: number
-  /** Length of every record, or 0 when `lengths` tells them. */
+  /** Length of every record, or 0 when `lengths` has them. */
   readonly uniformBytes: number
   readonly lengths: Uint32Array | undefined
-  /** The records, one behind the other. */
+  /** The records, one after the other. */
   readonly payload: Uint8Array
   /**
    * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after that, unless
@@ -86,9 +86,9 @@ export interface Record<out A> {
 /**
  * One reader of one topic. Until it releases a batch, publishers cannot reuse its memory.
  *
- * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run anew as often as you like and in
- * any mixture, go on at the first record that was not delivered, in the middle of a batch, too; all records come once.
- * A record is delivered when it was handed out: one by one by `records`, many at once by the other ways to read.
+ * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run any number of times and in any
+ * mixture, go on at the first record that was not delivered, even in the middle of a batch; each record comes once. A
+ * record is delivered when it was handed out: one by one by `records`, many at once by the other ways to read.
  */
 export interface SubscriberHandle<out A> {
   readonly topic: string
@@ -107,21 +107,21 @@ export interface SubscriberHandle<out A> {
    * that is kept keeps its batch's bytes alive.
    *
    * They come one by one, so that a run that ends has taken none that it did not deliver. Where a step of the stream
-   * for each record is too much, see `recordBatches`.
+   * for each record is too slow, use `recordBatches`.
    */
   readonly records: Stream.Stream<Record<A>, SubscribeError | RecordInvalid>
   /** The same, all records of a batch at once: for few steps of the stream. */
   readonly recordBatches: Stream.Stream<Arr.NonEmptyReadonlyArray<Record<A>>, SubscribeError | RecordInvalid>
   /**
-   * Passes over the record at `position()` without decoding it: the way to go on behind a record that failed with
-   * {@link RecordInvalid}. `false` when no record is there yet.
+   * Passes over the record at `position()` without decoding it, to go on after a record that failed with {@link
+   * RecordInvalid}. `false` when no record is there yet.
    */
   readonly skip: () => boolean
-  /** Gives back everything lent so far. */
+  /** Releases everything lent so far. */
   readonly release: () => void
   /**
-   * Fails as soon as the log's server is gone, also while nothing is pulled: race it with what else you wait for.
-   * Waiting for it costs nothing while records come.
+   * Fails as soon as the log's server is gone, even while nothing is pulled: race it with your other waits. Waiting for
+   * it costs nothing while records come.
    */
   readonly lost: Effect.Effect<never, RegionLost>
   /** Position of the first record that is not delivered. */
@@ -130,7 +130,7 @@ export interface SubscriberHandle<out A> {
   readonly committedMessages: () => number
 }
 
-/** The position asked for is no longer kept. `start` is the oldest that is. */
+/** The requested position is no longer kept. `start` is the oldest position kept. */
 export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {
   topic: Schema.String,
   requested: Schema.Number,
@@ -153,7 +153,7 @@ export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordIn
   }
 }
 
-/** What the index or a lane holds contradicts the layout: the memory was damaged from outside. */
+/** The index or a lane contradicts the layout: the memory was damaged from outside. */
 export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   topic: Schema.String,
   detail: Schema.String
@@ -168,8 +168,8 @@ export type SubscribeError = RegionLost | LogCorrupt
 export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
 
 /**
- * Attaches readers. From the moment `open` returns nothing that the reader has not released is reused; closing the
- * scope gives that up.
+ * Attaches readers. Once `open` has returned, no memory is reused that the reader has not released; closing the scope
+ * ends that.
  *
  * @example
  * ```ts

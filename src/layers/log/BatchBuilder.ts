@@ -2,8 +2,8 @@
  * Packs records into batches in lane memory: the synchronous core of a publisher.
  *
  * Nothing here suspends and nothing is allocated per record. A batch is begun on the first broker that has room, round
- * robin, and sealed when it is full or when its owner says so; its records lie one behind the other, and only when
- * their lengths differ does a table of lengths follow them.
+ * robin, and sealed when it is full or when its owner says so; its records lie one after the other, and a table of
+ * lengths follows only when their lengths differ.
  */
 import type { LanePort } from "../ports/LanePort.ts"
 import { InFlightBatches } from "./InFlightBatches.ts"
@@ -61,12 +61,12 @@ export class BatchBuilder {
     return this.#closed
   }
 
-  /** The broker that was asked for room last: the holder of its lane is what a full publisher waits for. */
+  /** The broker that was asked for room last: a full publisher waits for the holder of that broker's lane. */
   get broker(): number {
     return this.#broker
   }
 
-  /** Takes a copy of the record, or says that it cannot be taken now. */
+  /** Copies the record, or returns that it does not fit now. */
   append(record: Uint8Array): boolean {
     const bytes = record.length
     if (!this.#reserve(bytes, false)) return false

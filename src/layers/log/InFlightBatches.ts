@@ -29,7 +29,7 @@ export class InFlightBatches {
     this.#sealed += 1
   }
 
-  /** Takes in what is acknowledged by now. */
+  /** Counts the batches that are acknowledged by now. */
   count(lanes: LanePort): void {
     const acknowledged = Math.min(lanes.committedBatches(), this.#sealed)
     for (; this.#counted < acknowledged; this.#counted += 1) {

@@ -1,8 +1,8 @@
 /**
  * Keeps where one handle reads on: what it has polled and not delivered. Every way to read moves this one cursor.
  *
- * A batch keeps its room until its last record is delivered, so that what is left of it can still be lent; the records
- * that were delivered one by one were copied.
+ * A batch keeps its room until its last record is delivered, so that the rest of it can still be lent; records that
+ * were delivered one by one were copied.
  */
 import type { From, IndexedBatch, Record } from "../../services/Subscriber.ts"
 import type { IndexPort } from "../ports/IndexPort.ts"
@@ -15,7 +15,7 @@ export class ReadingCursor {
   /** Of the first record that is not delivered. Unknown until the first batch is there, where no position was asked for. */
   #position: number | undefined
   #polled: ReadonlyArray<IndexedBatch> = []
-  /** The first of them that is not wholly delivered. */
+  /** The first batch that is not wholly delivered. */
   #at = 0
   /** How much of that batch is delivered. */
   #records = 0
@@ -23,7 +23,7 @@ export class ReadingCursor {
   /** What was left of that batch when the first of its records was copied, and where in the batch that begins. */
   #copy: Uint8Array | undefined
   #copiedFrom = 0
-  /** Everything below is delivered, and everything below was given back. */
+  /** Entries below are delivered; entries below are released. */
   #delivered = 0
   #released = 0
   #closed = false
@@ -122,14 +122,14 @@ export class ReadingCursor {
     return batches
   }
 
-  /** Gives the room of all that is delivered back. */
+  /** Releases the room of all that is delivered. */
   release(): void {
     if (this.#delivered <= this.#released) return
     this.#released = this.#delivered
     this.#reader.release(this.#delivered)
   }
 
-  /** Gives all back. Nothing is ready afterwards: the memory is others'. */
+  /** Releases all. No record is ready afterwards: the memory may be reused. */
   close(): void {
     this.release()
     this.#closed = true

@@ -69,7 +69,7 @@ export class RecordDecoding<A> {
         const decoding = decoded(codec, record)
         const exit = exitOf(decoding) ?? (yield* Effect.exit(decoding))
         if (Exit.isSuccess(exit)) matching.push({ ...record, value: exit.value })
-        // What is ahead of it comes first: the next pull meets it again.
+        // Deliver the records before it first: the next pull meets it again.
         else if (matching.length > 0) break
         else return yield* this.#invalid(record, exit.cause)
       }
@@ -99,7 +99,10 @@ export class RecordDecoding<A> {
 
 // --- internal ---
 
-/** What a schema's own code throws is the record's fault, too: no record may end its reader untold. */
+/**
+ * Count what a schema's own code throws as the record's fault too: a defect would end the reader without naming the
+ * record.
+ */
 const decoded = <A>(codec: Codec<A>, record: Record<Uint8Array>): Effect.Effect<A, unknown> => {
   try {
     return codec.decode(record.value)
@@ -108,6 +111,6 @@ const decoded = <A>(codec: Codec<A>, record: Record<Uint8Array>): Effect.Effect<
   }
 }
 
-/** The exit of what has ended already, which most decoders have. */
+/** The exit if the effect has ended already, as most decoders have. */
 const exitOf = <A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> | undefined =>
   Exit.isExit(effect) ? effect as Exit.Exit<A, E> : undefined

@@ -1,6 +1,6 @@
 /**
- * Checks the options of the log before anything is done with them: an impossible one is the region error `invalid`,
- * which names the option and what it can be.
+ * Checks the options of the log before anything is done with them: an impossible option fails with the region error
+ * `invalid`, which names it and its range.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import type { RegionError } from "../../services/schema/RegionError.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
 import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
 
-/** Refuses options that cannot be, before a session is opened. */
+/** Refuses impossible options before a session is opened. */
 export const checkPublisherOptions = (
   region: string,
   options: PublisherOptions = {}
@@ -24,7 +24,7 @@ export const checkPublisherOptions = (
     refuseUnless(Number.isSafeInteger(batchBytes) && batchBytes >= 1, "batchBytes", batchBytes, "a number of bytes")
   })
 
-/** Refuses options that cannot be, before a reader is attached. */
+/** Refuses impossible options before a reader is attached. */
 export const checkSubscriberOptions = (
   region: string,
   { from = defaultFrom }: SubscriberOptions = {}

@@ -1,6 +1,6 @@
 /**
- * Makes a publisher over a session's lanes: waits for room and for acknowledgements, with deadlines that say what they
- * waited for. `BatchBuilder` is the part without waits.
+ * Makes a publisher over a session's lanes: waits for room and for acknowledgements, with deadlines whose errors name
+ * what they waited for. `BatchBuilder` is the part without waits.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -30,8 +30,8 @@ import type { LanePort, RoomHolder, SessionEnd } from "../ports/LanePort.ts"
 import { BatchBuilder } from "./BatchBuilder.ts"
 
 /**
- * A publisher over a session's lanes. The backend of layers that opened the lanes closes them, after this scope has
- * published what was accepted.
+ * A publisher over a session's lanes. The backend that opened the lanes closes them, after this scope has published
+ * what was accepted.
  */
 export const makePublisher = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
@@ -77,7 +77,7 @@ interface Session<A> {
   readonly ackMillis: number
 }
 
-/** How often a wait for acknowledgements says what it waits for. */
+/** How often a wait for acknowledgements logs what it waits for. */
 const waitingLineMillis = 5000
 
 /** Records that `sendAll` accepts before it lets others run. */
@@ -164,7 +164,7 @@ const skewedPublication = Effect.fnUntraced(function*(lanes: LanePort, skewMilli
 const closedError = (session: Session<any>, reason: SessionEnd) =>
   new PublisherClosed({ topic: session.topic.name, reason, acknowledged: session.lanes.committedMessages() })
 
-/** Why nothing can be published any more, however long one waits. */
+/** Why no more can be published, however long the publisher waits. */
 const refusal = (session: Session<any>, recordBytes: number): PublishError | undefined => {
   const { lanes, builder, topic } = session
   if (recordBytes > builder.recordBytesMax) {
@@ -276,14 +276,14 @@ const flush = (session: Session<any>): Effect.Effect<void, PublishError | AckTim
     builder.seal()
     return awaitAcknowledged(session, builder.accepted)
   }
-  // What was accepted before an open claim lies in the same batch: it can only be sealed with it.
+  // Records accepted before an open claim are in its batch: they can only be sealed together.
   return Effect.raceFirst(session.unclaimed.await, session.lanes.waiter.untilLost).pipe(
     Effect.andThen(Effect.suspend(() => flush(session))),
     Effect.timeoutOrElse({ duration: session.ackMillis, orElse: () => Effect.fail(ackTimeout(session)) })
   )
 }
 
-// Waits, and says every few seconds which broker and which batch it waits for.
+// Waits, and logs every few seconds which broker and which batch it waits for.
 const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.Effect<R, RegionLost | AckTimeout> =>
   Effect.gen(function*() {
     let waitedMillis = 0

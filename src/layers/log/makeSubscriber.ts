@@ -1,5 +1,5 @@
 /**
- * Makes a subscriber over a reader of the index: pulls, streams, and what ends them.
+ * Makes a subscriber over a reader of the index: pulls, streams, and their ends.
  */
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -21,7 +21,7 @@ import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
 
 /**
- * A subscriber over a reader of the index. The backend of layers that attached the reader detaches it.
+ * A subscriber over a reader of the index. The backend that attached the reader detaches it.
  */
 export const makeSubscriber = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
@@ -76,7 +76,7 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
     return untilEnd ? died(reader) ?? "end" : undefined
   }
   const awaited = reader.waiter.until(look)
-  /** Delivers by `deliver`; where another fiber was first (`undefined`), what comes after. */
+  /** Delivers with `deliver`; if another fiber was first (`undefined`), delivers what comes next. */
   return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
     const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
       cursor.release()
@@ -85,7 +85,7 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
       if (found === "end") return end
       if (found !== "ready") return Effect.fail(found)
       const delivering = deliver()
-      // Most of what is delivered is there already, and a step of the fiber less is what many records feel.
+      // Most records are there already: for them, save a step of the fiber.
       if (isDelivered(delivering)) return delivering
       return Effect.flatMap(delivering, (delivered) => delivered === undefined ? pull : Effect.succeed(delivered))
     })

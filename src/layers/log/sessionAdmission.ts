@@ -12,7 +12,7 @@ import { RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import type { LogWaiter } from "../ports/Waiter.ts"
 
-/** How long an opening waits, unless the options say something else. */
+/** The default deadline of an opening. */
 const defaultDeadline: Duration.Input = "10 seconds"
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Reads what the process that started this one has left in its environment.
+ * Reads the variables that the process's owner put into its environment.
  */
 import * as Effect from "effect/Effect"
 import { type ChildEnvironment, ofOneProcess, readEnvironment } from "../swarm/children/ChildEnvironment.ts"

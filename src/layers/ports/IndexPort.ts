@@ -1,5 +1,5 @@
 /**
- * What a backend implements under `Subscriber`: a reader of one topic's index, batch by batch.
+ * The port under `Subscriber`, which each backend implements: a reader of one topic's index, batch by batch.
  */
 import type { IndexedBatch } from "../../services/Subscriber.ts"
 import type { LogWaiter } from "./Waiter.ts"
@@ -9,7 +9,7 @@ export interface IndexPort {
   readonly waiter: LogWaiter
   /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
   readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
-  /** Why `poll` gives nothing more: what the index holds contradicts the layout. `undefined` while all is well. */
+  /** Why `poll` gives nothing more: the index contradicts the layout. `undefined` while all is well. */
   readonly damage: () => string | undefined
   /** Everything below this index may be reused. Moves the cursor that gates publishers; never backwards. */
   readonly release: (index: number) => void

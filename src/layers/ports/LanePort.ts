@@ -1,5 +1,5 @@
 /**
- * What a backend implements under `Publisher`: a session's lanes, batch by batch.
+ * The port under `Publisher`, which each backend implements: a session's lanes, batch by batch.
  *
  * Calls are made once for each batch, never for each record, and allocate nothing on the way. A caller that has to wait
  * does so with {@link LanePort.waiter}.
@@ -36,7 +36,7 @@ export interface LanePort {
    * Afterwards the batch is written, not yet published.
    */
   readonly seal: (broker: number, batch: SealedBatch) => void
-  /** Says whether this session waits for room, so that the sequencer makes some even when nothing else moves. */
+  /** Tells whether this session waits for room, so that the sequencer makes some even when nothing else changes. */
   readonly wantRoom: (wants: boolean) => void
   /** Publishes everything written on the broker's lane, in lane order. */
   readonly publish: (broker: number) => void

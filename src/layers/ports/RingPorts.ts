@@ -1,5 +1,6 @@
 /**
- * What a backend implements of rings: the two ends, frame by frame, and what a swarm asks about rings and processes.
+ * The ports of rings, which each backend implements: the two ends, frame by frame, and what a swarm asks about rings
+ * and processes.
  *
  * Calls are synchronous. A caller that has to wait does so with a waiter.
  */
@@ -9,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { OpenRingError, RingCursors, RingReaderState, RingState } from "../../services/Ring.ts"
 import type { Waiter } from "./Waiter.ts"
 
-/** What a frame carries beside its payload. Kinds below 16 are the system's own. */
+/** The header of a frame. Kinds below 16 are the system's own. */
 export interface FrameHeader {
   readonly kind: number
   readonly flags: number
@@ -45,7 +46,7 @@ export interface RingWriterPort {
   readonly wantRoom: (wants: boolean) => void
   /** The reader furthest behind what is published: it holds the room. None when all have released everything. */
   readonly slowestReader: () => SlowestReader | undefined
-  /** Takes that reader's room away from it. False when no reader holds any. */
+  /** Evicts the reader that holds the room. False when no reader holds any. */
   readonly evictSlowest: () => boolean
   /** Why no reader will see what is written here. Never set in a killed process. */
   readonly over: () => "closed" | "superseded" | undefined
@@ -61,7 +62,7 @@ export interface RingReaderPort {
   readonly generation: () => number
   /** Position below which all frames are published. */
   readonly leading: () => number
-  /** True when something came of which `poll`, `evicted` or `damage` tells. */
+  /** True when `poll`, `evicted` or `damage` has something to tell. */
   readonly ready: () => boolean
   /** Up to `max` whole frames behind `read`, which moves past them. None once an eviction was seen. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
@@ -74,15 +75,15 @@ export interface RingReaderPort {
    */
   readonly evicted: () => { readonly from: number; readonly to: number } | undefined
   /**
-   * Takes part again after an eviction or damage, from `baseline` on. What was published before that is lost, too. Does
-   * nothing once this reader has given its place up, which another reader may have by now.
+   * Takes part again after an eviction or damage, from `baseline` on. What was published before that is lost too. Does
+   * nothing once this reader has given up its place, which another reader may have by now.
    */
   readonly rejoin: () => void
-  /** This reader has given its place up: no frame comes any more. Never true in a killed process. */
+  /** This reader has given up its place: no more frames come. Never true in a killed process. */
   readonly over: () => boolean
   /** The writer is gone and all it published was read. Asks the operating system: too slow for every turn of a loop. */
   readonly ended: () => boolean
-  /** Why `poll` gives nothing more: the bytes at `read` are no frame. */
+  /** Why `poll` gives nothing more: the bytes at `read` are not a valid frame. */
   readonly damage: () => string | undefined
 }
 
@@ -93,7 +94,7 @@ export interface ProcessIdentity {
 }
 
 export interface SlowestReader extends RingReaderState {
-  /** As the reader called itself. */
+  /** The reader's name. */
   readonly name: string
 }
 
@@ -121,6 +122,6 @@ export class RingPorts extends Context.Service<RingPorts, {
   readonly self: ProcessIdentity
   /** Counts the processes that came or went, as far as this process has noticed. `waiter` is rung after each. */
   readonly lives: () => number
-  /** What the operating system says of a process, now. False once its slot has another generation. */
+  /** Whether the operating system says that the process lives, now. False once its slot has another generation. */
   readonly isAlive: (process: number, generation: number) => boolean
 }>()("ringfence/layers/RingPorts") {}

@@ -1,5 +1,5 @@
 /**
- * What a backend implements for those that wait: a check that runs again at each change, without a lost wake-up.
+ * The port for waits, which each backend implements: a check that runs again at each change, without a lost wake-up.
  */
 import type * as Effect from "effect/Effect"
 import type { RegionLost } from "../../services/CxlMemory.ts"
@@ -18,7 +18,9 @@ export interface Waiter {
 export interface LogWaiter extends Waiter {
   /** Fails once the log's server is gone. Publishing does not wake it: it costs nothing while much is published. */
   readonly untilLost: Effect.Effect<never, RegionLost>
-  /** Why nothing more will come, when the server is gone. Asks the operating system: not for each batch. */
+  /**
+   * Why nothing more will come, when the server is gone. Asks the operating system, so do not call it for each batch.
+   */
   readonly lost: () => RegionLost | undefined
   readonly server: () => Server | undefined
 }

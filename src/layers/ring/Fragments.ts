@@ -5,10 +5,10 @@
 /** Flag of a frame that is followed by another part of its message. */
 export const partFlag = 1
 
-/** Flag of a frame that goes on with the message of the one before. */
+/** Flag of a frame that continues the message of the frame before. */
 export const continuedFlag = 2
 
-/** A message in frames of at most so many bytes, as {@link Parts} puts them together. */
+/** Splits a message into frames of at most that many bytes, for {@link Parts} to reassemble. */
 export const partsOf = (
   message: Uint8Array,
   partBytes: number
@@ -21,8 +21,8 @@ export const partsOf = (
 }
 
 /**
- * Puts messages together. Parts are copied as they come, so that a message may be larger than the ring. One whose
- * beginning was not seen, or whose end never came, is left out.
+ * Reassembles messages. Parts are copied as they come, so that a message may be larger than the ring. A message whose
+ * beginning was not seen, or whose end never came, is dropped.
  */
 export class Parts {
   #parts: Array<Uint8Array> = []

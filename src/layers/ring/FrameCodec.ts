@@ -2,7 +2,7 @@
  * Encodes and decodes a frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
  *
  * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
- * src/native/region/token.h has it: a changed header is no frame, and neither is one of an earlier time round.
+ * src/native/region/token.h has it: a changed header is invalid, and so is a frame of an earlier lap.
  */
 import type { Frame, FrameHeader } from "../ports/RingPorts.ts"
 
@@ -16,12 +16,12 @@ export const frameBytesOf = (payloadBytes: number): number => Math.ceil((headerB
 export const payloadBytesMaxOf = (ringBytes: number): number => ringBytes / 4 - headerBytes
 
 export const damageAt = (position: number): string =>
-  `what lies at ${position} is no frame: the memory was damaged from outside`
+  `there is no valid frame at ${position}: the memory was damaged from outside`
 
 export const contradictionAt = (position: number): string =>
-  `what its tables say of a reader at ${position} cannot be: the memory was damaged from outside`
+  `its tables contradict each other about the reader at ${position}: the memory was damaged from outside`
 
-/** A ring's bytes, long enough that a frame which begins near the end is not broken in two. */
+/** A ring's bytes, long enough that a frame which begins near the end is in one piece. */
 export class RingBytes {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -33,7 +33,7 @@ export class RingBytes {
     this.#ringBytes = ringBytes
   }
 
-  /** Its region is closed: there is nothing to read any more. */
+  /** The region is closed, so there is nothing to read. */
   get isDetached(): boolean {
     return this.#bytes.length === 0
   }
@@ -42,7 +42,7 @@ export class RingBytes {
   frameAt(position: number, limit: number): Frame | undefined {
     const at = position % this.#ringBytes
     const view = this.#view
-    // Each is read once, and checked before it is used: others may write here.
+    // Read each field once, and check it before using it: other processes may write here.
     const length = view.getUint32(at, true)
     const end = position + Math.ceil(length / 8) * 8
     if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return undefined

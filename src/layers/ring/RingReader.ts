@@ -32,7 +32,7 @@ export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions)
   }
 }
 
-/** Opens the reading end, waiting for the ring's first writer where that was asked for. */
+/** Opens the reading end, and waits for the ring's first writer if the options say so. */
 export const openWhenWritten = (
   ring: RingPorts["Service"],
   options: RingReaderOptions
@@ -49,7 +49,7 @@ export const openWhenWritten = (
 
 // --- internal ---
 
-// One a pull: of a longer chunk a run that ends does not say how much it has used.
+// One element a pull: a run that ends does not say how much of a longer chunk it has used.
 const messagesOf = (reader: MessageReader): RingReaderHandle["messages"] =>
   Stream.fromPull(
     Effect.succeed(
@@ -87,7 +87,7 @@ class MessageReader {
     this.#hasCopies ? Effect.succeed(this.#giveCopy()) : this.#copied
   )
 
-  /** Gives back what was lent and takes what is there. */
+  /** Releases what was lent and takes what is there. */
   take(): ReadonlyArray<RingMessage> {
     if (this.#hasCopies) return this.#giveCopies()
     this.release()
@@ -111,7 +111,7 @@ class MessageReader {
     return rest
   }
 
-  // What was overwritten while it was copied is not among the copies: then all were.
+  // Drop the copies if any of them was overwritten meanwhile: which of them cannot be told.
   #copy(messages: ReadonlyArray<RingMessage>): boolean {
     const copies = messages.map(({ end, payload }) => ({ payload: payload.slice(), end }))
     if (this.#port.evicted() !== undefined) return false
@@ -149,7 +149,7 @@ class MessageReader {
     return pull
   }
 
-  // What is closed here looks like a ring at its end, to a reader that spins: the waiter knows better.
+  // To a reader that spins a closed end looks like the ring's end; the waiter tells them apart.
   readonly #attached: Effect.Effect<unknown, RegionLost> = Effect.suspend(() => this.#port.waiter.until(() => true))
 
   readonly #closed: Effect.Effect<never, RingClosed | RegionLost> = Effect.suspend(() =>
@@ -184,7 +184,9 @@ class MessageReader {
     return messages
   }
 
-  /** What was given out is delivered and handled, and its room free; copies that were not given out only free theirs. */
+  /**
+   * Messages given out are delivered and handled, and their room is free; copies not given out only free their room.
+   */
   release(): void {
     const { read } = this.#port.cursors()
     const given = this.#hasCopies ? this.#given : read

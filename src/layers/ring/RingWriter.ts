@@ -32,7 +32,7 @@ export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions)
   }
 }
 
-/** Writes messages of any length, in one frame or in parts, and waits for room as it was told to. */
+/** Writes messages of any length, in one frame or in parts, and waits for room as its policy says. */
 export class MessageWriter {
   readonly #port: RingWriterPort
   readonly #name: string
@@ -69,7 +69,7 @@ export class MessageWriter {
     if (!this.#fits(message)) return false
     if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
-    // Frames that are written and not published take room that no reader can give back: publish them.
+    // Publish first: written frames take room that no reader can release before they are published.
     return this.#unpublished && this.#inTurn === 0 && this.publish() && this.append(message, header) && this.publish()
   }
 
@@ -148,7 +148,7 @@ export class MessageWriter {
     )
   }
 
-  // Looking for room writes nothing, so that a send that was given up at its deadline is never seen after all.
+  // The search for room writes nothing, so that a send that failed at its deadline is never seen after all.
   #sendWhenRoom(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
     const hasRoom = () => this.#port.hasRoom(payload.length) || this.#port.over() !== undefined ? true : undefined
     return Effect.suspend(() => {
@@ -165,7 +165,7 @@ export class MessageWriter {
     )
   }
 
-  // A writer that is over finds no room, and never will.
+  // A writer that has ended never finds room.
   #over(): RingClosed | undefined {
     const reason = this.#port.over()
     return reason === undefined ? undefined : new RingClosed({ ring: this.#name, end: "writer", reason })

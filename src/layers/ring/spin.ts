@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 /** How long a spinning reader keeps the event loop to itself, and an adaptive one spins before it sleeps. */
 export const spinMicros = 20
 
-/** The clock costs as much as a look. */
+/** Reading the clock costs as much as a poll. */
 const looksPerClock = 8
 
-/** Looks again and again for a short while. */
+/** Polls for a short while. */
 export const spin = <A>(check: () => A | undefined, micros: number): A | undefined => {
   const first = check()
   if (first !== undefined || micros === 0) return first
@@ -23,7 +23,7 @@ export const spin = <A>(check: () => A | undefined, micros: number): A | undefin
   return undefined
 }
 
-/** Spins without end, lets the event loop have its turn in between, and looks harder then. */
+/** Polls without end. After each while it makes the thorough check and gives the event loop a turn. */
 export const spinning = <A>(check: () => A | undefined, thorough: () => A | undefined): Effect.Effect<A> =>
   Effect.gen(function*() {
     while (true) {

@@ -32,7 +32,7 @@ import { persisting } from "./persisting.ts"
 import type { RpcCodec } from "./RpcCodec.ts"
 import { type Run, SerialRunner } from "./SerialRunner.ts"
 
-/** The callee: one member for good, or the member that has published the name when a call is made. */
+/** The callee: one member, or the member that has published the name when a call is made. */
 export type Callee = { readonly member: MemberId } | { readonly name: string }
 
 type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
@@ -243,7 +243,7 @@ export class RpcClientCalls {
     )
   }
 
-  // A call that has begun to be answered has no deadline any more.
+  // The deadline ends with the first answer.
   #expire(nowMillis: number): number {
     let nextMillis = Infinity
     for (const call of this.#calls) {

@@ -272,7 +272,7 @@ export class RpcServerCalls implements Service {
       const isSelf = isSame(notice.member, self.id)
       this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
     }
-    // The whole membership comes anew after notices were missed, which do not come again.
+    // After missed notices the whole membership comes instead: departures must be found by comparison.
     if (notice._tag === "TookOver" || (notice._tag === "Answered" && notice.answer._tag === "Membership")) {
       this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
     }

@@ -24,7 +24,7 @@ export interface BarrierTrace {
    */
   readonly observed: number
   readonly reached: number
-  /** Bytes of the ring that lay between it and the target. */
+  /** Bytes of the ring between the reader and the target. */
   readonly backlogBefore: number
   readonly backlogAfter: number
   /** Messages that were delivered in this process meanwhile. */
@@ -40,7 +40,7 @@ export interface SwarmOptions {
   readonly standby?: boolean | undefined
   /** The token by which this process was invited. */
   readonly invitation?: string | undefined
-  /** 0 for the first life, counted up by each recovery. */
+  /** 0 for the first life, incremented by each recovery. */
   readonly incarnation?: number | undefined
   /** `invitation` admits only processes that bring one. The coordinator's setting counts. Default `open`. */
   readonly admission?: "open" | "invitation" | undefined
@@ -61,7 +61,7 @@ export interface SwarmOptions {
    * when a process comes or goes. The coordinator checks at least four times in `suspectAfter`. Default 100 ms.
    */
   readonly livenessInterval?: Duration.Input | undefined
-  /** When a member that does not read is called suspect. Default 1 second. */
+  /** How long a member that does not read the coordinator's ring is not yet suspect. Default 1 second. */
   readonly suspectAfter?: Duration.Input | undefined
   /**
    * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
@@ -139,6 +139,6 @@ const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace)
   try {
     trace(event)
   } catch {
-    // The tracer's own affair.
+    // Errors of the tracer are dropped.
   }
 }

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
-/** An option is no duration, or a negative one. Types refuse most of these; configuration and JSON do not. */
+/** An option is not a duration, or negative. Types refuse most of these; configuration and JSON do not. */
 export class DurationInvalid extends Schema.TaggedError<DurationInvalid>()("DurationInvalid", {
   option: Schema.String,
   given: Schema.String

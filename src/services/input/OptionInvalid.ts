@@ -1,12 +1,12 @@
 /**
- * Reads options of the log before anything is done with them: an impossible one is the region error `invalid`, which names
- * the option and what it can be.
+ * Checks the options of the log before anything is done with them: an impossible option fails with the region error
+ * `invalid`, which names it and its range.
  */
 import * as Effect from "effect/Effect"
 import { RegionError } from "../schema/RegionError.ts"
 import { DurationInvalid } from "./DurationInput.ts"
 
-/** What `read` makes of the options. It throws {@link DurationInvalid}, or what {@link refuseUnless} throws. */
+/** Parses the options with `read`, which throws {@link DurationInvalid}, or what {@link refuseUnless} throws. */
 export const readOptions = <A>(region: string, read: () => A): Effect.Effect<A, RegionError> =>
   Effect.suspend(() => {
     try {
@@ -18,7 +18,7 @@ export const readOptions = <A>(region: string, read: () => A): Effect.Effect<A, 
     }
   })
 
-/** For a number that has bounds. */
+/** Refuses a number out of bounds. */
 export const refuseUnless = (holds: boolean, option: string, given: unknown, range: string): void => {
   if (!holds) throw new OptionRefused(`${option} cannot be ${String(given)}`, `it must be ${range}`)
 }

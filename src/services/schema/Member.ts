@@ -4,13 +4,13 @@
 import * as Schema from "effect/Schema"
 import { showPid } from "./ProcessId.ts"
 
-/** A member for as long as it lives: its slot in the region's process table, and which life of that slot. */
+/** A member's identity: its slot in the region's process table, and the generation of that slot. */
 export const MemberId = Schema.Struct({ slot: Schema.Int, generation: Schema.Int })
 export type MemberId = typeof MemberId.Type
 
 export const isSame = (a: MemberId, b: MemberId): boolean => a.slot === b.slot && a.generation === b.generation
 
-/** `3.1`: slot 3, first life. */
+/** `3.1`: slot 3, generation 1. */
 export const showMember = ({ generation, slot }: MemberId): string => `${slot}.${generation}`
 
 /** What all members know of a member. */
@@ -18,40 +18,40 @@ export const MemberInfo = Schema.Struct({
   id: MemberId,
   name: Schema.String,
   pid: Schema.Int,
-  /** The pid counts in another pid namespace than that of the process that looks. */
+  /** The pid belongs to another pid namespace than this process's. */
   foreignPid: Schema.optionalKey(Schema.Literal(true)),
   /** Takes over when the coordinator is gone. */
   standby: Schema.Boolean,
-  /** 0 for the first life of this member, counted up by each recovery. */
+  /** 0 for the first life of this member, incremented by each recovery. */
   incarnation: Schema.Int
 })
 export type MemberInfo = typeof MemberInfo.Type
 
-/** `"server" (3.1, pid 4711)`: as people look for it. Where the pid counts in another pid namespace, it says so. */
+/** `"server" (3.1, pid 4711)`: name, identity and pid. A pid of another pid namespace is marked as such. */
 export const describeMember = (member: MemberInfo): string =>
   `${JSON.stringify(member.name)} (${showMember(member.id)}, ${showPid(member)})`
 
-/** Why a member is no member any more: it left, all shut down together, or its process is dead. */
+/** Why a member is gone: it left, all shut down together, or its process is dead. */
 export const DepartureReason = Schema.Literals(["left", "shutdown", "died"])
 export type DepartureReason = typeof DepartureReason.Type
 
 /** The member that was addressed has left the swarm, or no member has published the name. */
 export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
   member: MemberId,
-  /** What was known of it, if it ever was a member as far as this one knows. */
+  /** Its last known name and pid, if this member ever knew it. */
   info: Schema.optionalKey(MemberInfo),
-  /** It was spoken to by this name, which no member has published. Then `member` says nothing. */
+  /** The name by which it was addressed, which no member has published. `member` then means nothing. */
   missingName: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
     if (this.missingName !== undefined) return `no member has published the name ${JSON.stringify(this.missingName)}`
     return this.info === undefined
-      ? `member ${showMember(this.member)} is gone, or never was one`
+      ? `member ${showMember(this.member)} is gone, or never existed`
       : `member ${describeMember(this.info)} is gone`
   }
 }
 
-/** The coordinator is gone. What it was asked for may or may not have happened. */
+/** The coordinator is gone. The request may or may not have been carried out. */
 export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("CoordinatorLost", {
   /** `died`: without a standby. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
   reason: Schema.Literals(["died", "replaced", "silent"]),
@@ -71,7 +71,7 @@ export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("Coor
   }
 }
 
-/** This swarm, or this member, is shutting down and takes nothing new. */
+/** This swarm, or this member, is shutting down and begins nothing new. */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
   override get message(): string {
     return "this member is leaving the swarm"

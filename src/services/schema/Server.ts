@@ -14,7 +14,7 @@ export const Server = Schema.Struct({
 })
 export type Server = typeof Server.Type
 
-/** Why nothing happens although the server is attached, and what the user can do about it. */
+/** Why an attached server does not answer, and the next step for the user. */
 export const unanswered = (server: Server | undefined): { readonly detail: string; readonly hint: string } => {
   if (server?.own === true) {
     return {
@@ -23,7 +23,7 @@ export const unanswered = (server: Server | undefined): { readonly detail: strin
     }
   }
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
-  // A pid of another namespace names another process here: do not suggest to signal it.
+  // A pid of another namespace names another process here: do not suggest a signal.
   const go = server === undefined || server.foreignPid === true
     ? "let it go on, or end it"
     : `\`kill -CONT ${server.pid}\` lets it go on, or end it`

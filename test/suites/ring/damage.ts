@@ -23,7 +23,7 @@ export const ringDamageSuite = (backend: RingBackend): void => {
     for (const [what, length] of Object.entries(lengths)) {
       ringTest(
         backend,
-        `a frame of ${what} is no frame: what came before it is read, and then it is told`,
+        `a frame of ${what} is invalid: what came before it is read, and then the reader fails`,
         (swarm) =>
           Effect.gen(function*() {
             const process = yield* swarm.attach("process")
@@ -37,7 +37,7 @@ export const ringDamageSuite = (backend: RingBackend): void => {
             for (const look of [reader.pull, reader.pull, Stream.runDrain(reader.messages)]) {
               const error = yield* Effect.flip<unknown, any, never>(look)
               assert.isTrue(error._tag === "RingCorrupt" && error.ring === "ring")
-              assert.match(error.message, /what lies at 96 is no frame/)
+              assert.match(error.message, /there is no valid frame at 96/)
             }
             yield* close
             const next = yield* readerOf(process)
@@ -64,7 +64,7 @@ export const ringDamageSuite = (backend: RingBackend): void => {
             assert.deepStrictEqual(sequencesOf(yield* reader.pull), [0, 1], `bit ${bit}`)
             const error = yield* Effect.flip(reader.pull)
             assert.strictEqual(error._tag, "RingCorrupt", `bit ${bit}`)
-            assert.match(error.message, new RegExp(`what lies at ${position + 96} is no frame`))
+            assert.match(error.message, new RegExp(`there is no valid frame at ${position + 96}`))
             yield* close
           }
         })

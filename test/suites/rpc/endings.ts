@@ -114,8 +114,8 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           const who = ({ id, name }: TestMember) => `"${name}" (${id.slot}.${id.generation}, pid ${process.pid})`
           assert.deepStrictEqual(tags, [
             `no member has published the name "nobody"`,
-            `member 7.1 is gone, or never was one`,
-            `member ${slot}.${generation + 1} is gone, or never was one`,
+            `member 7.1 is gone, or never existed`,
+            `member ${slot}.${generation + 1} is gone, or never existed`,
             `member ${who(server)} does not serve "rpc"`,
             `member ${who(caller)} does not serve "rpc"`
           ])
@@ -194,7 +194,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           const unknown = yield* callerOf(caller, Calls, { to: { member: { slot: 7, generation: 9 } } })
           assert.strictEqual(
             (yield* driven(backend, callError(unknown.client.Who(undefined)))).message,
-            "member 7.9 is gone, or never was one"
+            "member 7.9 is gone, or never existed"
           )
         })
     )

@@ -1,5 +1,5 @@
 /**
- * The brokers of one heap. A lane is granted when the sequencer adopts its session, so that nothing is admitted here.
+ * The brokers of one heap. The sequencer grants the lanes when it adopts a session, so this layer only reports.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,6 +36,6 @@ export const brokersOf = (heap: Heap): ReadonlyArray<BrokerState> => {
 
 // --- internal ---
 
-/** Batches in a lane: a session that is not adopted yet has written none, but its slot's former owner may have. */
+/** Batches in a lane. A session that is not adopted yet has written none, though its slot's former owner may have. */
 const batchesIn = (lane: Lane, session: Session | undefined): number =>
   (session?.lanes[lane.broker]?.written ?? lane.scanned) - lane.released

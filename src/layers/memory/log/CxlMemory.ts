@@ -1,5 +1,5 @@
 /**
- * The region of the log of one heap: it has one process, this one.
+ * The region of a log in this heap: it has one process, this one.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -123,7 +123,7 @@ const hasRoom = (
   return position + batchBytes + reserveBytes - releasedPosition(at) <= laneBytes
 }
 
-/** Where the oldest batch that is not released begins, be it of a former owner. */
+/** The start of the oldest batch that is not released, even of a former owner. */
 const releasedPosition = (at: SessionLane): number =>
   inFlight(at) === 0 ? at.position : at.lane.descriptor(at.lane.released)!.payloadPosition
 

@@ -1,5 +1,5 @@
 /**
- * The sequencer of this heap: a fiber that runs passes while there is something to order, or the hand of a test.
+ * The sequencer of this heap: a fiber runs passes while there is work, or a test steps it.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -39,7 +39,7 @@ export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
 
 // --- internal ---
 
-/** A heap is served once. */
+/** A heap has one sequencer. */
 const epoch = 1
 const eventsKept = 1024
 
@@ -99,7 +99,7 @@ const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<vo
       : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, epochMicrosLeft(order)) / 1000))
   )
 
-// Sleeps only while there is something that may have to be told.
+// Sleeps with a deadline only while a stall may become due.
 const watching = (
   watch: StallEvents,
   stalling: Latch.Latch,

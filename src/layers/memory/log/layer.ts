@@ -2,7 +2,7 @@
  * The whole log in this heap, in plain TypeScript: the executable specification of the native backend.
  *
  * The same rules, batch for batch, without shared memory: one process, no threads, no clock but Effect's. A test
- * provides this layer instead of the native ones and changes nothing else; under `TestClock` it is deterministic.
+ * provides this layer instead of the native layers and changes nothing else; under `TestClock` it is deterministic.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -28,13 +28,13 @@ import { layer as layerSequencer } from "./Sequencer.ts"
 
 export type MemoryOptions = Options
 
-/** Everything that the layer provides. */
+/** The services that the layer provides. */
 export type Provided = CxlMemory | Sequencer | Broker | AckTracker | Diagnostics | Publisher | Subscriber
 
 export const layer = (options: MemoryOptions = {}): Layer.Layer<Provided, RegionError | TopicError> =>
   layerServices.pipe(Layer.provide(layerHeapLog(options)))
 
-/** The same, with the log itself in sight: suites that drive its ports open them with `openLanes` and `openReader`. */
+/** The same, with access to the log itself: suites that drive its ports open them with `openLanes` and `openReader`. */
 export const layerWithPorts = (
   options: MemoryOptions = {}
 ): Layer.Layer<Provided | HeapLog, RegionError | TopicError> =>

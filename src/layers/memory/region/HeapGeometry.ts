@@ -8,7 +8,7 @@ import { geometryError, type RegionError } from "../../../services/schema/Region
 /** 1 MiB lanes that are allocated when a session opens: light enough for a test that uses one of them. */
 export const heapGeometry: Geometry = { ...defaultGeometry, laneBytes: 1024 * 1024, batchBytes: 64 * 1024 }
 
-/** The geometry asked for, or what is wrong with it. */
+/** The requested geometry, or the error that refuses it. */
 export const resolveGeometry = (
   region: string,
   wanted: Partial<Geometry> = {}

@@ -5,14 +5,14 @@ import type { Waiter } from "../../ports/Waiter.ts"
 import { ChangeSignal } from "./ChangeSignal.ts"
 import { makeRingWaiter } from "./RegionWaiter.ts"
 
-/** What a wait is for: a process is rung for what it waits for alone. */
+/** What a wait is for: a process is rung only for that. */
 export type WaitsFor = "frames" | "room" | "cursor"
 
 export interface HeapProcessOptions {
   readonly slot: number
   readonly generation: number
   readonly name: string
-  /** What errors call its region. */
+  /** The region's name in errors. */
   readonly region: string
   /** Called once, when it has detached or was killed. */
   readonly onEnd: () => void
@@ -25,7 +25,7 @@ export class HeapProcess {
   readonly name: string
   /** Rung when a ring that this process reads has more, and when a ring gets or loses its writer. */
   readonly waiter: Waiter
-  /** Rung when a reader gives room back to a writer of this process that wants it. */
+  /** Rung when a reader releases room that a writer of this process wants. */
   readonly roomWaiter: Waiter
   /** Rung when a reader gets further, comes, goes or is evicted. */
   readonly cursorWaiter: Waiter
@@ -61,7 +61,7 @@ export class HeapProcess {
     this.#end("detached")
   }
 
-  /** Dies as by SIGKILL: its fibers are where they were, but what they wait for never comes. */
+  /** Dies as by SIGKILL: its fibers stay where they are and wait for ever. */
   kill(): void {
     this.#end("killed")
   }

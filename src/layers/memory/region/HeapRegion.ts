@@ -1,6 +1,6 @@
 /**
  * A region in this heap that several processes share. Its processes are fibers: each attaches for itself, has its slot
- * and its generation, and can die without a word.
+ * and its generation, and can be killed.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -10,7 +10,7 @@ import { resolveGeometry } from "./HeapGeometry.ts"
 import { HeapProcess, type WaitsFor } from "./HeapProcess.ts"
 
 export interface HeapRegionOptions {
-  /** What reports and errors call it. Default `memory`. */
+  /** Its name in reports and errors. Default `memory`. */
   readonly region?: string | undefined
   /** Sizes that differ from the small ones of this backend. Without `rings` there are none. */
   readonly geometry?: Partial<Geometry> | undefined

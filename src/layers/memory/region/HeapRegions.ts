@@ -16,7 +16,7 @@ interface Used {
 export class HeapRegions {
   readonly #regions = new Map<string, Used>()
 
-  /** The names of those that are there. */
+  /** The names of the existing regions. */
   get names(): ReadonlyArray<string> {
     return [...this.#regions.keys()]
   }
@@ -25,7 +25,7 @@ export class HeapRegions {
     return this.#regions.get(name)?.region
   }
 
-  /** The region of that name until the scope closes. The first use makes it, in the size that it asks for. */
+  /** The region of that name, held until the scope closes. The first use creates it, with its geometry. */
   use(
     name: string,
     options: HeapRegionOptions
@@ -53,7 +53,7 @@ export class HeapRegions {
   }
 }
 
-/** Where regions in the heap are looked for by name: one place for all of this process, unless another is provided. */
+/** The set in which regions of the heap are found by name: one for the whole process, unless another is provided. */
 export const CurrentHeapRegions = Context.Reference<HeapRegions>("ringfence/HeapRegions", {
   defaultValue: () => new HeapRegions()
 })

@@ -10,7 +10,7 @@ import { RingBytes } from "../../ring/FrameCodec.ts"
 import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRegion } from "../region/HeapRegion.ts"
 
-/** A frame may begin on the last bytes of the ring: what goes over is kept behind them. */
+/** A frame may begin on the last bytes of the ring, so it continues in extra bytes behind them. */
 const overhang = 1 / 4
 
 export class HeapRing {

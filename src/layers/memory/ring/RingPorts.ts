@@ -30,7 +30,7 @@ export const makeRingPorts = (region: HeapRegion, process: HeapProcess): RingPor
   })
 }
 
-/** The rings of a region, in the order in which they were first written. They are gone with it. */
+/** The rings of a region, in the order in which they were first written. */
 export const ringsIn = (region: HeapRegion): Array<HeapRing> => {
   const known = ringsByRegion.get(region)
   if (known !== undefined) return known
@@ -94,8 +94,8 @@ const usable = <A>(
     place.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(place, name)
   )
 
-// A name that was written before goes on in the same ring. The ring of another name is taken over only when no fresh one
-// is left, and never while it has a reader.
+// A name that was written before continues in the same ring. The ring of another name is taken over only when no fresh
+// one is left, and never while it has a reader.
 const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> => {
   const rings = ringsIn(region)
   const bytes = new TextEncoder().encode(name).length

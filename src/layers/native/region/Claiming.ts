@@ -31,7 +31,7 @@ export const claimed = <A>(
       ))
   )
 
-/** Says of a table that is full which of the region's sizes it has, and what helps. */
+/** Names, for a full table, the region's size that limits it, and the next step. */
 export const whenFull = (size: Parameters<typeof fullTable>[2]) =>
   Effect.mapError((error: RegionError) => error.fault === "full" ? fullTable(error.region, error.detail, size) : error)
 

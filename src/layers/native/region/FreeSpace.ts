@@ -37,12 +37,12 @@ export const fitted = (
     return { ...fitGeometry(wanted, freeBytes, bytesOf(native)), freeBytes }
   })
 
-/** What was made smaller, in one line; `undefined` where nothing was. */
+/** The sizes that were reduced, in one line; `undefined` if none was. */
 export const describeShrunk = (
   region: string,
   { bytes, freeBytes, shrunk }: FittedSizes & { readonly freeBytes: number }
 ): string | undefined => {
-  // Where there is no room even so, the error says it.
+  // If there is no room even so, the creation fails and says so.
   if (shrunk.length === 0 || bytes > freeBytes) return undefined
   const sizes = shrunk.map(({ from, size, to }) => `${size} ${show(size, to)} instead of ${show(size, from)}`)
   return `region "${region}" is smaller than usual: ${sizes.join(", ")}; it takes ${sizeText(bytes)} of the ${
@@ -50,11 +50,11 @@ export const describeShrunk = (
   } that are free there`
 }
 
-/** What really helps where there is no room: less of what takes most of it. */
+/** The hint for a region without room: reduce the sizes that take most. */
 export const noRoomFor = (native: Native, geometry: Geometry) => (error: RegionError): RegionError => {
   if (error.fault !== "noSpace") return error
   const { bytes, sizes } = largestPart(geometry, bytesOf(native))
-  const hint = `free some space there, or ask for less: ${sizes.join(" × ")} makes ${sizeText(bytes)} of it`
+  const hint = `free some space there, or use less: ${sizes.join(" × ")} takes ${sizeText(bytes)} of it`
   return new RegionError({ ...error, hint, sizes })
 }
 

@@ -3,7 +3,7 @@
  */
 import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
 
-/** Sizes that a region can do with less of. They bound what is under way at once, and how large a record is. */
+/** The sizes that can be reduced. They bound what is under way at once, and the size of a record. */
 export type ShrinkableSize = "laneBytes" | "batchBytes" | "laneSlots" | "indexEntries" | "ringBytes"
 
 export interface SizesWanted {
@@ -15,7 +15,7 @@ export interface SizesWanted {
 export interface FittedSizes {
   readonly geometry: Geometry
   readonly bytes: number
-  /** What is smaller than it would be with more room, and what it would be. */
+  /** The reduced sizes, with their values when there is more room. */
   readonly shrunk: ReadonlyArray<{ readonly size: ShrinkableSize; readonly from: number; readonly to: number }>
 }
 
@@ -68,7 +68,7 @@ export const largestPart = (
 
 type Halved = Exclude<ShrinkableSize, "batchBytes">
 
-/** In the order in which they give way when two take the same. */
+/** In the order of reduction when two take the same. */
 const least: Readonly<Record<Halved, number>> = {
   indexEntries: 64,
   laneSlots: 32,
@@ -84,7 +84,7 @@ const shrinkableSizes: ReadonlyArray<ShrinkableSize> = [
   "ringBytes"
 ]
 
-/** What is multiplied to make up a part of the region; the last can be halved. */
+/** The factors of a part of the region; the last can be halved. */
 const parts: ReadonlyArray<ReadonlyArray<keyof Geometry>> = [
   ["brokers", "clients", "laneBytes"],
   ["topics", "indexEntries"],
@@ -122,7 +122,7 @@ const halved = (
   return best?.smaller
 }
 
-/** A lane holds eight batches of the size that was asked for. */
+/** A lane holds eight batches of the size that was set. */
 const leastOf = (size: Halved, geometry: Geometry, shrinkable: ReadonlySet<ShrinkableSize>): number =>
   size === "laneBytes" && !shrinkable.has("batchBytes")
     ? Math.max(least.laneBytes, batchesPerLane * geometry.batchBytes)

@@ -8,7 +8,7 @@ import { nativeModule } from "./NativeError.ts"
 
 /**
  * Ends this process at once, with exit code 99, when the process that started it is gone. Fails when the lifeline that
- * the environment names is not there.
+ * the environment names is missing.
  */
 export const holdLifeline = (told: string): Effect.Effect<void, LifelineMissing | RegionError> =>
   Effect.flatMap(nativeModule, (native) => {

@@ -20,7 +20,7 @@ export const nativeModule: Effect.Effect<Native, RegionError> = Effect.suspend((
   )
 })
 
-/** A native call that can be refused. A defect stays one: only faults of the module become errors. */
+/** Runs a native call. Faults of the module become typed errors; defects stay defects. */
 export const attempt = <A>(region: string, call: () => A): Effect.Effect<A, RegionError> =>
   Effect.suspend(() => {
     try {

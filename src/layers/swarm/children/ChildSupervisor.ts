@@ -41,7 +41,7 @@ export class ChildSupervisor implements ChildHandle {
   readonly #exits = Effect.runSync(PubSub.unbounded<ChildExit | "end">({ replay: exitsKept }))
   readonly #statuses = Effect.runSync(PubSub.unbounded<ChildStatus | "end">({ replay: 1 }))
   readonly #listeners = new Set<() => void>()
-  /** Open once no other life is to follow. */
+  /** Open once no other life can follow. */
   readonly #final = Latch.makeUnsafe(false)
   #status: ChildStatus = { _tag: "Starting", incarnation: 0, pid: 0 }
   #life: Life | undefined
@@ -201,7 +201,7 @@ export class ChildSupervisor implements ChildHandle {
     })
   }
 
-  /** How long to wait for another life, if there is to be one. */
+  /** The pause before another life, if one follows. */
   #recoveryOf(exit: ChildExit): Effect.Effect<Duration.Input | undefined> {
     const { recovery } = this.#kind
     if (recovery === undefined) return Effect.succeed(undefined)

@@ -1,5 +1,5 @@
 /**
- * What an operating system provides to start processes.
+ * Starts processes: what each operating system must provide.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import type { SpawnFailed } from "../../../services/Spawner.ts"
 export interface ChildCommand {
   readonly command: string
   readonly args: ReadonlyArray<string>
-  /** All of its environment. */
+  /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>
   readonly output: "inherit" | "ignore"
   /** It ends when this process is gone. */
@@ -20,13 +20,13 @@ export interface ChildEnd {
   readonly signal: string | null
 }
 
-/** A process that was started. It may have ended already. */
+/** A started process. It may have ended already. */
 export interface ChildProcess {
   readonly pid: number
-  /** How it ended, however late the question. */
+  /** How it ended, even if asked later. */
   readonly ended: Effect.Effect<ChildEnd>
   readonly signal: (signal: "SIGTERM" | "SIGKILL") => Effect.Effect<void>
-  /** Lets it go: it goes on when this process ends, which does not wait for it. */
+  /** Releases it: it goes on when this process ends, which does not wait for it. */
   readonly release: Effect.Effect<void>
 }
 

@@ -25,7 +25,7 @@ import { Pauses } from "./Pauses.ts"
 /** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: no standby will. */
 export type LinkState = "up" | "lost" | "over"
 
-/** The end of the changes. */
+/** Marks the end of the changes. */
 type Change = MemberEvent | "end"
 
 type Pending = Deferred.Deferred<Answer, CoordinatorLost>
@@ -45,7 +45,7 @@ export class CoordinatorClient {
   readonly #reader: CoordinatorReader
   readonly #damages = new Pauses()
   #port: RingReaderPort
-  /** Nothing is heard of the coordinator until its ring is read anew. */
+  /** The ring is damaged: no notice comes until it is read anew. */
   #isDeaf = false
   readonly #control: RingWriterPort
   readonly #writer: MessageWriter

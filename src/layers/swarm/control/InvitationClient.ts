@@ -69,7 +69,7 @@ export class InvitationClient {
     return Effect.asVoid(Effect.retry(request, { while: ({ reason }) => reason === "replaced" }))
   }
 
-  // A process that came in time may still be waiting for its admission when the invitation expires.
+  // A process that came in time may still wait for its admission when the invitation expires.
   #joined({ joined, untilMillis }: Open): Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost> {
     const duration = () => Math.max(0, untilMillis + this.#settled.joinDeadlineMillis - this.#nowMillis)
     const expired = () => Effect.fail(new InvitationVoid({ reason: "expired" }))

@@ -11,7 +11,7 @@ export const digestOf = (invitation: string): string => createHash("sha256").upd
 export const freshInvitation = (): string => randomBytes(32).toString("base64url")
 
 export class InvitationTable {
-  /** By digest: when it expires. */
+  /** Expiry times, by digest. */
   readonly #open = new Map<string, number>()
 
   issue(digest: string, untilMillis: number, nowMillis: number): void {

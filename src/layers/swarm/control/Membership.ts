@@ -10,7 +10,7 @@ export const allMembers = "all"
 
 const nobody: MemberId = { slot: -1, generation: 0 }
 
-/** Whether the process table says that this member's pid counts in another pid namespace than this process's. */
+/** Whether the process table says that this member's pid belongs to another pid namespace than this process's. */
 export type IsForeign = (member: MemberId) => boolean
 
 export class Membership {
@@ -62,7 +62,9 @@ export class Membership {
     return [...this.#names].filter(([, owner]) => isSame(owner, member)).map(([name]) => name)
   }
 
-  /** The state for other processes: each finds out by itself which pids count in another pid namespace than its own. */
+  /**
+   * The state for other processes: each determines by itself which pids belong to another pid namespace than its own.
+   */
   get state(): MembershipState {
     const { coordinator, epoch } = this
     const members = this.members.map(unjudged)
@@ -132,7 +134,7 @@ export class Membership {
     }
   }
 
-  // The slot of a dead member may have its next owner by now: what was found out about the pid before still holds.
+  // The slot of a dead member may have its next owner by now, so keep what was found out about the pid before.
   #judged(member: MemberInfo): MemberInfo {
     const isForeign = this.#isForeign(member.id) || this.find(member.id)?.foreignPid === true
     return isForeign ? { ...unjudged(member), foreignPid: true } : unjudged(member)

@@ -1,6 +1,6 @@
 /**
- * Paces what keeps failing: no pause after the first failure, then twice as long each time, up to a second. After a while
- * without a failure it begins anew.
+ * Paces repeated failures: no pause after the first failure, then twice as long each time, up to a second. After a
+ * while without a failure the pauses start over.
  */
 
 const leastMillis = 10

@@ -50,7 +50,7 @@ export class Registrations {
 
   // --- internal ---
 
-  // A coordinator that was replaced before it answered may have done what it was asked: `has` tells.
+  // A coordinator that was replaced before it answered may have carried out the request: `has` tells.
   #take(name: string, request: Request, has: () => boolean) {
     let isAgain = false
     const asked = Effect.suspend((): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown> => {

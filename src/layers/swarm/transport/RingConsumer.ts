@@ -1,8 +1,8 @@
 /**
  * Reads a ring message by message: the one loop that reads all rings of a swarm.
  *
- * Progress is published here and nowhere else, for every message on every path: a handler only says that it begins and
- * that it has ended.
+ * Progress is published here and nowhere else, for every message on every path: a handler only reports that it has
+ * begun or ended.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,11 +21,11 @@ export interface Message extends Frame {
 /** Handles a message. `undefined` when there is nothing to wait for. */
 export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
-/** Says for which messages the handlers run one after the other. The loop does not wait for other handlers. */
+/** Tells for which messages the handlers run one after the other. The loop does not wait for other handlers. */
 export type InTurn = (frame: Frame) => boolean
 
 export interface RingConsumerOptions {
-  /** All are, unless it says otherwise. */
+  /** Default: for all. */
   readonly isInTurn?: InTurn
   /** Called when all that was there has been handled at once. */
   readonly caughtUp?: () => void
@@ -57,7 +57,7 @@ export class RingConsumer {
   #delivered: number
   #handled: number
   #released: number
-  /** What is below is handled, or is what the running handler handles. */
+  /** Messages below are handled, or are with the running handler. */
   #passed: number
   #running: Fiber.Fiber<void> | undefined
   #messages = 0
@@ -109,12 +109,12 @@ export class RingConsumer {
     return step
   })
 
-  /** `run` for a handler that nothing has to wait for: it is called as soon as the message is seen. */
+  /** `run` for a synchronous handler: it is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, RegionLost> = Effect.suspend(() =>
     Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
   )
 
-  /** Handles all that is there, with a handler that nothing has to wait for. False when part of the ring was lost. */
+  /** Handles all messages that are there, with a synchronous handler. False when part of the ring was lost. */
   catchUp(): boolean {
     if (this.#isCatchingUp || !this.port.ready()) return true
     this.#isCatchingUp = true
@@ -164,7 +164,7 @@ export class RingConsumer {
     })
   }
 
-  // Synchronous as long as nothing has to be waited for.
+  // Synchronous unless it has to wait.
   #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
     for (let i = from; i < frames.length; i++) {
       const frame = frames[i] as Frame
@@ -183,7 +183,7 @@ export class RingConsumer {
     return Effect.void
   }
 
-  // Goes on when the handler has begun: what comes next must not begin before it.
+  // Goes on once the handler has begun: the next message's handler must not begin before it.
   #start(handler: Effect.Effect<void>, end: number): Effect.Effect<void> {
     return Effect.flatMap(Effect.forkChild(this.#told(handler, end), { startImmediately: true }), (running) => {
       if (running.pollUnsafe() !== undefined) return Effect.sync(() => this.#pass(end))

@@ -1,5 +1,5 @@
 /**
- * What the sequencer keeps from pass to pass besides the lanes, sessions and topics themselves.
+ * The state that the sequencer keeps between passes, besides the lanes, sessions and topics themselves.
  */
 import type { SequencerEvent } from "../../../../services/Sequencer.ts"
 import type { Heap, Pending, Session } from "../LogState.ts"
@@ -25,7 +25,7 @@ export class SequencerState {
   /** The client slot where the round robin begins. */
   firstClient = 0
   paused = false
-  /** What happened since they were last taken. */
+  /** Events since they were last taken. */
   events: Array<SequencerEvent> = []
   passes = 0
   commits = 0
@@ -39,7 +39,7 @@ export class SequencerState {
     this.options = options
   }
 
-  /** Passes happen by themselves. */
+  /** Passes run by themselves. */
   get runs(): boolean {
     return !this.options.manual && !this.paused
   }

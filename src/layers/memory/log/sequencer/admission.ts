@@ -1,5 +1,5 @@
 /**
- * Taking in what clients declared and asked for.
+ * Adopts declared topics and claimed sessions.
  */
 import { type Lane, type Session, SessionLane } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"

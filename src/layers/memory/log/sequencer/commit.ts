@@ -1,5 +1,5 @@
 /**
- * Committing an epoch: what was emitted gets its place in the index of its topic.
+ * Commits an epoch: gives emitted batches their places in the index of their topic.
  */
 import type { Pending, Session } from "../LogState.ts"
 import { readyLimit, type SequencerState } from "./SequencerState.ts"

@@ -1,8 +1,8 @@
 /**
  * Scanning lanes: each published batch enters the window of its session, and leaves it for the open epoch when it may.
  *
- * Under order `session` a batch is held until all before it were emitted. A batch that was seen before is dropped and
- * counted. No session ever waits for another's.
+ * Under order `session` a batch is held until all before it were emitted. A duplicate is dropped and counted. No
+ * session ever waits for another's batches.
  */
 import {
   batchBytesOf,

@@ -1,5 +1,5 @@
 /**
- * Which gaps and gates have lasted long enough to be told, each once.
+ * Finds the gaps and gates that have lasted long enough to be reported, each once.
  */
 import type { SequencerEvent } from "../../../../services/Sequencer.ts"
 import { gapOf } from "../LanePort.ts"
@@ -16,7 +16,7 @@ interface Stall {
 export class StallEvents {
   readonly #order: SequencerState
   readonly #stallMicros: number
-  /** By whom they are: when the last stall that was told began. */
+  /** By session or reader: the beginning of the last stall that was reported. */
   readonly #told = new WeakMap<Session | Reader, number>()
 
   constructor(order: SequencerState, stallMillis: number) {
@@ -24,7 +24,7 @@ export class StallEvents {
     this.#stallMicros = stallMillis * 1000
   }
 
-  /** Microseconds until the next stall is to be told, `undefined` when there is none. */
+  /** Microseconds until the next stall is due, `undefined` when there is none. */
   nextMicros(): number | undefined {
     const now = this.#order.heap.monotonicMicros()
     const left = this.#untold().map(({ sinceMicros }) => sinceMicros + this.#stallMicros - now)
