@@ -1,4 +1,4 @@
-// Keeps the direction of imports, the one door to the native module, and the one home of shared atomics.
+// Keeps the direction of imports, the one entrance to the native module, and the one home of shared atomics.
 //
 // Which room may import which is the picture under "Arrows" in docs/architecture.md: this script reads it from there.
 import { existsSync, readdirSync, readFileSync } from "node:fs"

@@ -1,6 +1,6 @@
 /**
- * Programs that tests start as processes, each in one file with all that it imports: a process that loads it takes a third
- * of the time of one that loads four hundred modules, and a run of the tests starts hundreds.
+ * Programs that tests start as processes, each in one file with all that it imports: a process that loads it takes a
+ * third of the time of a program that loads four hundred modules, and a run of the tests starts hundreds.
  *
  * As `globalSetup` of the test runner this makes them from the sources as they are. What a module builds from its own
  * place, as the way to the native module, it builds from its place among the sources; only the programs that a program

@@ -51,7 +51,7 @@ const settings = {
   }),
   kill: openSetting("kill", TrialPlan.killFlag, {
     description: "A member to kill within its burst, and the iteration",
-    shown: "nobody"
+    shown: "none"
   }),
   trace: setting("trace", (name) => Flag.Boolean(name), {
     description: "Show every iteration, and what each barrier waited for",

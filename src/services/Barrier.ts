@@ -116,9 +116,9 @@ export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   }
 
   get #whose(): readonly [reader: string, step: string] {
-    const anew = "who reads anew begins behind it"
+    const anew = "a new reader begins behind the loss"
     if (this.byCoordinator === true) {
-      return ["the coordinator", `let a standby take over, or start the swarm again: ${anew}`]
+      return ["the coordinator", `let a standby take over, or restart the swarm: ${anew}`]
     }
     if (this.member === undefined) return ["this member", `end this member and join again: ${anew}`]
     const who = this.info === undefined ? showMember(this.member) : describeMember(this.info)

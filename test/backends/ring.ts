@@ -18,7 +18,7 @@ import { stamped } from "../suites/ring/stamps.ts"
 export interface RingProcess {
   readonly memory: CxlMemory["Service"]
   readonly ring: RingPorts["Service"]
-  /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
+  /** As SIGKILL does: at once, and without a message. */
   readonly kill: Effect.Effect<void>
   /** Writes over what lies at that position of a ring. */
   readonly poke: (ring: string, position: number, bytes: Uint8Array) => Effect.Effect<void>

@@ -22,7 +22,7 @@ import type { RegionError } from "../../src/services/schema/RegionError.ts"
 export interface SwarmProcess {
   readonly ring: RingPorts["Service"]
   readonly memory: CxlMemory["Service"]
-  /** As SIGKILL does: from one moment to the next, and nothing is told to anybody. */
+  /** As SIGKILL does: at once, and without a message. */
   readonly kill: Effect.Effect<void>
   /** Changes those bits of what lies at that position of a ring. */
   readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>

@@ -25,7 +25,7 @@ describe.skipIf(process.platform !== "linux")("soak-log", () => {
       }
     }))
 
-  it.live("refuses a size that is none", () =>
+  it.live("refuses an invalid size", () =>
     Effect.gen(function*() {
       const { code, stderr } = yield* runEntry("bench/soak/log", ["--gib", "0"])
       assert.strictEqual(code, 2)

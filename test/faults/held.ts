@@ -54,7 +54,7 @@ const spoilt = (port: RingReaderPort, isLost: () => boolean): RingReaderPort =>
     }
   })
 
-/** Nobody sees that process among the readers of members' messages. */
+/** Hides that process from the readers of members' messages. */
 export const unseen = (process: () => number) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   readers: (of) => ring.readers(of).filter((reader) => reader.process !== process())

@@ -79,7 +79,7 @@ export const heldProcesses = Effect.fnUntraced(function*(swarm: TestSwarm, optio
       }
     })
   const service = ProcessRunner.of({
-    environment: () => ({ PATH: "/bin", RINGFENCE_INVITATION: "of the one that spawns" }),
+    environment: () => ({ PATH: "/bin", RINGFENCE_INVITATION: "of the spawning process" }),
     node: (entry) => ({ command: "node", args: [String(entry)] }),
     start
   })

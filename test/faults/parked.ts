@@ -21,7 +21,7 @@ export const parked = Effect.fnUntraced(function*(member: TestMember) {
       yield* gate.await
       handled.push(value)
     }))
-  // whoever closes a subscription waits for its handler
+  // closing a subscription waits for its handler
   yield* Effect.addFinalizer(() => gate.open)
   return { gate, begun: Deferred.await(begun), handled }
 })

@@ -1,5 +1,5 @@
 /**
- * Delivered means that the handler has begun: whoever waits for it finds the handler's first steps done.
+ * Delivered means that the handler has begun: a wait for it finds the handler's first steps done.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

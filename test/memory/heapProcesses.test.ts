@@ -46,7 +46,7 @@ describe("processes in one heap", () => {
       assert.deepInclude(receiver.info.geometry, geometry)
     }))
 
-  it.effect("a killed process waits for what never comes; one that detached is told that the region is gone", () =>
+  it.effect("a killed process waits for ever; a detached process learns that the region is gone", () =>
     Effect.gen(function*() {
       const region = yield* Rings.makeHeapRegion({ geometry })
       const observer = yield* process(region, "observer")
@@ -81,7 +81,7 @@ describe("processes in one heap", () => {
       }
     }))
 
-  it.effect("whoever rings goes on first: those who wait look again in a turn of their own", () =>
+  it.effect("the ringing fiber goes on first: waiting fibers check again in a turn of their own", () =>
     Effect.gen(function*() {
       const region = yield* Rings.makeHeapRegion({ geometry })
       const { ring } = yield* process(region, "process")

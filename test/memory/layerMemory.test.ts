@@ -68,7 +68,7 @@ describe("Swarm.layerMemory", () => {
       assert.deepStrictEqual(elsewhere.coordinator.members().map(({ name }) => name), ["alone"])
     }).pipe(Effect.scoped))
 
-  it.effect("the first member coordinates, and with `coordinate: false` waits for one that does", () =>
+  it.effect("the first member coordinates, and with `coordinate: false` waits for a coordinator", () =>
     Effect.gen(function*() {
       const first = yield* Effect.forkScoped(memberOf({ name: "first", coordinate: false }))
       yield* TestClock.adjust("1 second")

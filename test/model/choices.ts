@@ -50,7 +50,7 @@ const handling = (random: Random): number => {
 /** Messages ahead of an arrival. */
 export const sendsAhead = (random: Random): number => random(5)
 
-/** To whom a message goes: most are for everybody. */
+/** The addressees of a message: most go to all members. */
 export const reaching = (random: Random, others: ReadonlyArray<MemberId>): Reach => {
   const drawn = random(10)
   if (drawn < 5) return "world"

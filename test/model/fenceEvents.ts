@@ -1,5 +1,5 @@
 /**
- * What is noted down of a run, by somebody who looks over a member's shoulder and at what it writes.
+ * The events that an observer notes of a run, from the member and from what it writes.
  */
 import * as Effect from "effect/Effect"
 import type { RingPorts, RingWriterPort } from "../../src/layers/ports/RingPorts.ts"
@@ -57,8 +57,8 @@ export const watching = (book: Notebook) => (ring: RingPorts["Service"]): RingPo
     })
 })
 
-// An arrival is noted once it is out, and everything else ahead: of whoever is killed in between nothing is expected then
-// that was not promised, and nobody returns from a release that nobody knows of.
+// An arrival is noted after it was sent, everything else before it happens: so a member killed in between is expected
+// to have done no more than it did, and no member returns from a release that was not noted.
 const watched = (
   port: RingWriterPort,
   { note, now }: Notebook,

@@ -144,8 +144,8 @@ export class FenceLog {
         promised.set(arrived.member, Math.max(arrived.sent, promised.get(arrived.member) ?? 0))
       }
     }
-    // Of who is not there any more the last arrival counts. Who took one back may have arrived for later rounds while this
-    // one still drained, so that only the first of those is certain to be in it.
+    // Of a member that is gone the last arrival counts. A member that took an arrival back may have arrived for later
+    // rounds while this one still drained, so that only the first of those is certain to be in it.
     for (const member of departed) this.#count(promised, this.#unreleased(member, release, false).at(-1))
     for (const member of withdrawn) this.#count(promised, this.#unreleased(member, release, true).at(0))
     return promised

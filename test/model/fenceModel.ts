@@ -96,7 +96,7 @@ class Run {
     for (const player of this.#players) yield* this.#play(player)
     yield* this.#disturb()
     yield* Effect.forEach(this.#fibers, (fiber) => Fiber.await(fiber), { discard: true })
-    // whatever handlers still do, and what a death leaves to be noticed
+    // let handlers end, and deaths be noticed
     yield* Effect.sleep(3000)
     this.log.settled()
     yield* Effect.forEach(
@@ -270,7 +270,7 @@ class Run {
     return this.#players.length < 2 ? undefined : this.#players[this.#random(this.#players.length)]
   }
 
-  // Most die just after they have arrived: then it counts what they had sent, and nobody else can say it.
+  // Most die just after they have arrived: then their messages count, and only their arrivals tell how many there are.
   #kill(): Effect.Effect<void> {
     const player = this.#drawn()
     if (player === undefined) return Effect.void

@@ -1,6 +1,6 @@
 /**
- * Runs an effect in a world of its own: its time goes on when nobody has anything left to do, and whose turn it is is
- * drawn by a seed. The same seed gives the same run, step by step.
+ * Runs an effect in a world of its own: its time advances when no fiber has work left, and the order of turns is drawn
+ * by a seed. The same seed gives the same run, step by step.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -72,7 +72,7 @@ class Turns implements Scheduler.Scheduler {
     }
   }
 
-  /** Gives somebody a turn. False when nobody wants one. */
+  /** Gives one fiber a turn. False when no fiber wants one. */
   take(): boolean {
     const tasks = this.#tasks
     if (tasks.length === 0) return false

@@ -105,7 +105,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     assert.strictEqual(view.length, 0)
     assert.strictEqual(buffer.byteLength, 0)
     assert.throws(() => native.ringBuffer(region, reader), { fault: "closed" })
-    // What was moved to another buffer escapes the detaching: it reads and writes memory of nobody.
+    // A buffer that was transferred escapes the detaching: it reads and writes memory that is no longer shared.
     const moving = native.attachRegion(path, "moves", false)
     const movedReader = native.openRingReader(moving, "ring", "moves")
     const moved = new Uint8Array(native.ringBuffer(moving, movedReader).transfer())

@@ -21,7 +21,7 @@ describe("buffers over shared memory", () => {
     const [scenario, promise] of [
       ["view-after-close", "a view that outlives its region is empty, not a crash"],
       ["ring-view-after-close", "a view of a ring that outlives its region is empty, and writes to nothing"],
-      ["pages-after-close", "a closed region is not mapped any more, whatever handles and buffers of it live"],
+      ["pages-after-close", "a closed region is no longer mapped, even if handles and buffers of it live"],
       ["handles-after-close", "every call on a handle of a closed region is refused or does nothing"],
       ["reattached", "what is attached again lives on when the first attachment is closed"],
       ["rings-collected", "views of rings are collected while their region lives on"],

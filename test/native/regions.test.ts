@@ -118,7 +118,7 @@ describe("regions", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("open to a group where that is asked for, and never to everyone", () =>
+  it.live("open to a group on request, and never to all users", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "region")
       for (const mode of [0o666, 0o606, 0o777, 0o640, 0o400, 0]) {
@@ -129,7 +129,7 @@ describe("regions", () => {
       assert.strictEqual(statSync(path).mode & 0o777, 0o660)
     }).pipe(Effect.scoped))
 
-  it.live("made beside a file of somebody's: only what is left of a creation is removed", () =>
+  it.live("made beside an unrelated file: only what is left of a creation is removed", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "region")
       for (const name of ["plan.txt", "DEADBEEF", "deadbeef0", "deadbee"]) writeFileSync(`${path}.creating-${name}`, "")

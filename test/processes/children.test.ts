@@ -30,7 +30,7 @@ const here = <A, E>(
     )
   )
 
-/** A child that joins and then does as `JOB` says, without anybody to tell it more. */
+/** A child that joins and then does as `JOB` says, without further commands. */
 const childScript = memberScript.replace("memberActor", "childActor")
 
 const kind = (job: string, more: Partial<ChildSpec> = {}): ChildSpec =>
@@ -76,7 +76,7 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
         assert.strictEqual(yield* failureOf(stranger.joined), "JoinRefused invitation")
         const lost = yield* startMember("child", region, { env: { RINGFENCE_REGION: "" } })
         assert.strictEqual(yield* failureOf(lost.joined), "RegionError invalid")
-        // Where everybody can read them there is none.
+        // The command line, which every user can read, has no token.
         assert.notInclude(readFileSync(`/proc/${guest.pid}/cmdline`, "utf8"), env["RINGFENCE_INVITATION"] ?? "?")
         yield* guest.end
         yield* host.end
@@ -106,7 +106,7 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
   )
 
   regionTest(
-    "a program that does not exist is a typed error, and one that is not ready is not ended by that",
+    "a program that does not exist is a typed error, and a child that is not ready in time is not ended by that",
     (region) =>
       here(
         region,
@@ -241,7 +241,7 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
     )
 
     regionTest(
-      "a child without one, and one that was released, outlive their owner",
+      "a child without a lifeline, and a released child, outlive their owner",
       (region) =>
         Effect.gen(function*() {
           const keeper = yield* coordinator(region, "keeper")

@@ -164,7 +164,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         const waiting = yield* fork(failureOf(third.do({ _tag: "enter", name: "meet" })))
         first.signal("SIGKILL")
         yield* first.exit
-        // Also in the moment before anybody has taken over.
+        // Also in the moment before a standby has taken over.
         const found = yield* Regions.inspect(path)
         assert.isTrue(found.held)
         assert.strictEqual((yield* Effect.flip(Regions.removeDead(path))).fault, "busy")
@@ -266,7 +266,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         stopped.signal("SIGCONT")
         assert.strictEqual(yield* stopped.do({ _tag: "waitFor", name: "last" }), "m2")
         yield* knows(stopped, "m0,stopped,m2")
-        yield* untilHolds("it is none any more", Effect.map(third.state, ({ suspects }) => suspects.length === 0))
+        yield* untilHolds("it is no longer suspect", Effect.map(third.state, ({ suspects }) => suspects.length === 0))
         yield* Effect.forEach([first, stopped, third], (actor) => actor.do({ _tag: "enter", name: "meet" }), {
           concurrency: "unbounded"
         })
@@ -275,7 +275,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
   )
 
   regionTest(
-    "a member that is stopped while another joins holds it up until its deadline, and nobody else",
+    "a member that is stopped while another joins holds up that candidate until its deadline, and no member",
     (region) =>
       Effect.gen(function*() {
         // It holds for those who are to come in, too, who need a while on a busy machine.

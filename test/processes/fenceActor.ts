@@ -208,7 +208,7 @@ const begin = (life: Life, playing: Playing) =>
     const play: Play = { playing, random: randomOf(playing.seed), stop, ended }
     life.play = play
     life.notes.doom(playing.doom)
-    // At once: one that is leaving ends it before it begins otherwise, and it would never say that it has ended.
+    // At once: a leaving member would otherwise end it before it begins, and it would never report its end.
     yield* Effect.forkIn(script(life, play, played), life.scope, { startImmediately: true })
     yield* Deferred.await(played)
   })
@@ -263,5 +263,5 @@ const obey = (order: FenceOrder): Effect.Effect<unknown, unknown> => {
 process.on("message", ({ number, order }: { readonly number: number; readonly order: FenceOrder }) => {
   Effect.runFork(answering(number, obey(order)))
 })
-// Nobody is left to obey.
+// The parent is gone.
 process.once("disconnect", () => process.exit(0))

@@ -242,7 +242,7 @@ class Company {
 
   // --- internal ---
 
-  /** Who is killed or leaves in this run. Somebody who may coordinate stays. */
+  /** The members that are killed or leave in this run. At least one that may coordinate stays. */
   #fates(random: Random): Map<Player, Fate> {
     const fates = new Map<Player, Fate>()
     let holders = this.#players.filter(({ holds }) => holds).length
@@ -308,7 +308,7 @@ type Fate =
   | { readonly _tag: "doom"; readonly doom: Doom }
   | { readonly _tag: "kill" | "leave"; readonly afterMillis: number }
 
-// It may not leave its members alone; kills spare nobody.
+// It may not leave its members alone, but any member can be killed.
 const fateOf = (random: Random, coordinates: boolean): Fate => {
   const drawn = random(10)
   const afterMillis = random(40)

@@ -98,7 +98,7 @@ describe(`kills (seed ${seed})`, () => {
       const survivor = yield* start("publish", region, { skewMillis: 1 })
       yield* survivor.ready
       for (let round = 0; round < kills; round += 1) {
-        // The region has two session slots: the survivor's, and the one that every victim takes over from the last.
+        // The region has two session slots: the survivor's, and that of the victims, one after the other.
         const { committed, sessionId } = yield* killPublisher(region, round % 2 === 0 ? 0 : 2)
         const before = checker.bySession.get(1) ?? 0
         while ((checker.bySession.get(sessionId) ?? 0) < committed || (checker.bySession.get(1) ?? 0) <= before) {

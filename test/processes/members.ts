@@ -1,6 +1,6 @@
 /**
- * Starts member actors, tells them what to do, and waits for what comes of it. One that outlives its test is killed with
- * the test's scope.
+ * Starts member actors, tells them what to do, and waits for the outcome. An actor that outlives its test is killed
+ * with the test's scope.
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -100,7 +100,7 @@ export const member = (region: string, name: string, options: StartOptions = {})
 export const coordinator = (region: string, name: string, options: StartOptions = {}) =>
   Effect.tap(startMember("coordinator", region, { name, ...options }), (actor) => actor.joined)
 
-/** Looks again and again, for what nobody tells. */
+/** Polls, for states without an event. */
 export const untilHolds = <E, R>(what: string, holds: Effect.Effect<boolean, E, R>, millis = 20_000) =>
   Effect.gen(function*() {
     while (!(yield* holds)) yield* Effect.sleep(5)
@@ -108,7 +108,7 @@ export const untilHolds = <E, R>(what: string, holds: Effect.Effect<boolean, E, 
     Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.die(new Error(`it never came true: ${what}`)) })
   )
 
-/** True once the process is dead; what nobody has waited for yet is dead, too. */
+/** True once the process is dead, even if its parent has not reaped it yet. */
 export const isGone = (pid: number): boolean => {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.startsWith("Z") === true

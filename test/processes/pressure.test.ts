@@ -1,5 +1,5 @@
 /**
- * Much at once, over real processes: rounds without a pause, more than a ring holds, and somebody who is stopped.
+ * Pressure, over real processes: rounds without a pause, more than a ring holds, and a stopped member.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

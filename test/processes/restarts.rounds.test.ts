@@ -24,7 +24,7 @@ const linesOf = (path: string): ReadonlyArray<string> => {
   }
 }
 
-/** The files of that region which a process maps, by their numbers: one that was unlinked has the same path. */
+/** The files of that region which a process maps, by inode: an unlinked file has the same path. */
 const mapped = (pid: number, path: string): ReadonlySet<string> =>
   new Set(linesOf(`/proc/${pid}/maps`).filter((line) => line.includes(path)).map((line) => line.split(/\s+/)[4] ?? ""))
 

@@ -48,7 +48,7 @@ const handlers = (seen: Seen) => {
   })
 }
 
-/** This process coordinates, serves under the name "parent", and calls whoever has a name. */
+/** This process coordinates, serves under the name "parent", and calls members by name. */
 const parent = <A, E>(
   run: (region: string, seen: Seen) => Effect.Effect<A, E, Scope.Scope | Swarm.Member | Serving>
 ) => {

@@ -1,6 +1,6 @@
 /**
- * Clients of a server that is killed or stopped, over real processes: nobody waits for it longer than he said he would,
- * and nobody takes its place in the tables.
+ * Clients of a server that is killed or stopped, over real processes: no client waits for it longer than its deadline,
+ * and none takes a place in the tables.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

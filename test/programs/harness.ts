@@ -178,7 +178,7 @@ export const run = (
 /** A server of a small region, ready. */
 export const serve = (region: string, ...args: ReadonlyArray<string>): Effect.Effect<Program, NotSeen, Scope.Scope> =>
   Effect.gen(function*() {
-    // Runs after the server was killed with its scope: then nobody else removes it.
+    // Runs after the server was killed with its scope: no other process removes the region then.
     yield* Effect.addFinalizer(() => Effect.sync(() => removeRegion(region)))
     const server = yield* start(["serve", "--region", region, ...small, ...args])
     yield* server.told(/serving region|"Serving"/)
@@ -200,7 +200,7 @@ export const removeRegion = (region: string): void => {
   for (const name of filesOf(region)) rmSync(join("/dev/shm", name))
 }
 
-/** Looks again and again, for states that nobody tells. */
+/** Polls, for states without an event. */
 export const untilTrue = (what: string, check: () => boolean): Effect.Effect<void, NotSeen> =>
   Effect.gen(function*() {
     while (!check()) yield* Effect.sleep(2)

@@ -1,5 +1,5 @@
 /**
- * What an error advises is tried here: the command that it names works, and leads nobody in circles.
+ * Follows the hints of errors: the command that a hint names works, and does not lead in circles.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -83,7 +83,7 @@ describe.skipIf(process.platform !== "linux")("hints", () => {
       yield* runs([...again, ...small], /serving region/)
     }).pipe(Effect.scoped))
 
-  it.live("an empty name is none", () =>
+  it.live("an empty name is refused", () =>
     Effect.gen(function*() {
       const { code, stderr } = yield* run(["swarm", "--name", ""])
       assert.strictEqual(code, 2)

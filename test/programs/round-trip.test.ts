@@ -66,7 +66,7 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
       }
     }))
 
-  it.live("gives all of a file to who was there before it, and says to who came late what is missing", () =>
+  it.live("gives all of a file to an early subscriber, and tells a late one what is missing", () =>
     Effect.gen(function*() {
       const region = freshRegion("early")
       const blob = randomBytes(5 * 1024 * 1024 + 1)

@@ -85,7 +85,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
       assert.strictEqual(again.code, 0, again.stderr)
     }))
 
-  it.live("commands whose server does not serve yet end in time, and say who has created the region", () =>
+  it.live("commands whose server does not serve yet end in time, and name the process that created the region", () =>
     Effect.gen(function*() {
       const region = freshRegion("unserved")
       yield* Layer.build(CxlMemory.layerShm({ region, geometry: { ...smallGeometry, processes: 16 } }))

@@ -75,7 +75,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       for (const [index, [signal, code]] of ([["SIGTERM", 143], ["SIGHUP", 129]] as const).entries()) {
         const publisher = yield* start(["publish", "--region", region, "lines"])
         publisher.write("one\ntwo\n")
-        // All that the publishers have sent up to now: this one's, too, so that it runs.
+        // All that the publishers have sent up to now, including this publisher, so that it runs.
         const count = String(2 * (index + 1))
         const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", count])
         assert.strictEqual(yield* reader.code, 0, reader.stderr)
@@ -113,7 +113,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       assert.strictEqual(yield* publisher.code, 130)
     }))
 
-  it.live("a subscriber can be interrupted while it waits and while nobody reads from it", () =>
+  it.live("a subscriber can be interrupted while it waits and while no process reads its output", () =>
     Effect.gen(function*() {
       const region = freshRegion("subscribing")
       yield* serve(region, "--topic", "lines")

@@ -1,5 +1,5 @@
 /**
- * `ringfence swarm`: who comes and goes, as real processes, and how each of them ends.
+ * `ringfence swarm`: members that come and go, as real processes, and how each of them ends.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -34,7 +34,7 @@ const isGone = (pid: number): boolean => {
 }
 
 describe.skipIf(process.platform !== "linux")("swarm", () => {
-  it.live("says who comes and goes, leaves by Ctrl-C, and removes its region", () =>
+  it.live("reports members that come and go, leaves by Ctrl-C, and removes its region", () =>
     Effect.gen(function*() {
       const region = freshRegion("swarm")
       const first = yield* coordinate(region)
@@ -78,7 +78,7 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
       assert.deepStrictEqual(events(ann)[0].members.map(({ name }: { name: string }) => name), ["first", "ann"])
     }))
 
-  it.live("a standby takes over from one that is killed, and from one that leaves; doctor knows the region in use", () =>
+  it.live("a standby takes over from a coordinator that is killed or leaves; doctor knows the region in use", () =>
     Effect.gen(function*() {
       const region = freshRegion("swarm-standby")
       const first = yield* coordinate(region)
@@ -154,7 +154,7 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
       yield* untilTrue("they are gone", () => pids.every(isGone))
     }))
 
-  it.live("lets in who is invited, once, and nobody else", () =>
+  it.live("admits an invited process once, and no other", () =>
     Effect.gen(function*() {
       const region = freshRegion("swarm-invited")
       const first = yield* coordinate(region, "--invited-only", "--invite", "1", "--json")

@@ -91,7 +91,7 @@ const correlationOf = new Float64Array(1)
 const correlationWords = new Int32Array(correlationOf.buffer)
 
 // A bijection of `hash` for every `word`, and the other way round: two headers that differ in one word have different
-// checksums, whatever the word.
+// checksums.
 const mixed = (hash: number, word: number): number => {
   const product = Math.imul(hash ^ word, 0xc2b2ae35)
   return product ^ (product >>> 15)

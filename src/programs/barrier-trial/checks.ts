@@ -14,7 +14,7 @@ export const checksOf = ({ options }: TrialPlan, outcome: TrialOutcome): Readonl
   return [
     everyRoundReleased(options.iterations, options.kill === undefined ? options.members : options.members - 1, outcome),
     ...(options.mode === "rendezvous" ? [] : [nothingMissing(options.mode, iterations)]),
-    nobodyEarly(options.mode, iterations),
+    noneEarly(options.mode, iterations),
     ...(options.form === "start" ? [nothingAhead(iterations)] : []),
     inOrder(outcome),
     nothingLost(outcome),
@@ -59,7 +59,7 @@ const conditions: Readonly<Record<BarrierMode, string>> = {
   processingFence: "all have arrived and every member has handled every message"
 }
 
-const nobodyEarly = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>): Check => {
+const noneEarly = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>): Check => {
   const early = sum(iterations, (iteration) => iteration.early)
   return check(`no member goes on before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
 }

@@ -78,8 +78,8 @@ const meetAll = Effect.fnUntraced(function*([own, ...jobs]: TrialPlan["jobs"]) {
     jobs,
     (job) => Effect.map(Children.spawn(TrialMember, job.name, job), (child): Started => ({ child, job }))
   )
-  const everybody = children.map(({ child }) => child)
-  yield* Children.all(everybody, ({ ready }) => ready)
+  const everyChild = children.map(({ child }) => child)
+  yield* Children.all(everyChild, ({ ready }) => ready)
   const beganMillis = monotonicMillis()
   let iterations = 0
   const ownVerdict = Effect.map(
@@ -88,7 +88,7 @@ const meetAll = Effect.fnUntraced(function*([own, ...jobs]: TrialPlan["jobs"]) {
     }),
     (result): Verdict => ({ _tag: "Reported", result })
   )
-  yield* Children.all(everybody, ({ tell }) => tell("begin"))
+  yield* Children.all(everyChild, ({ tell }) => tell("begin"))
   const verdicts = yield* Effect.all([ownVerdict, ...children.map(verdictOf)], { concurrency: "unbounded" }).pipe(
     showing(own.iterations, () => iterations)
   )

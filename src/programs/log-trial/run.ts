@@ -103,13 +103,13 @@ const runServed = Effect.fnUntraced(
   ) {
     if (options.label !== undefined) endPrefault()
     const { publishers, subscribers } = yield* startChildren(options)
-    const everybody: ReadonlyArray<Children.Child<unknown>> = [...publishers, ...subscribers]
+    const everyChild: ReadonlyArray<Children.Child<unknown>> = [...publishers, ...subscribers]
     const monitor = yield* LogMonitor.watch(
       () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
       options.label === undefined ? silentLookMillis : lookMillis
     )
     const cores = coresSince()
-    yield* Children.all(everybody, ({ tell }) => tell("begin"))
+    yield* Children.all(everyChild, ({ tell }) => tell("begin"))
     const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 }).pipe(
       Effect.raceFirst(monitor.stalled),
       showing(options.label, options.records, subscribers, monitor)
@@ -117,8 +117,8 @@ const runServed = Effect.fnUntraced(
     const serverCores = cores()
     const { duplicates } = yield* Sequencer.use(({ status }) => status)
     const snapshot = yield* monitor.look
-    yield* Children.all(everybody, ({ tell }) => tell("end"))
-    yield* Children.all(everybody, ({ finished }) => finished)
+    yield* Children.all(everyChild, ({ tell }) => tell("end"))
+    yield* Children.all(everyChild, ({ finished }) => finished)
     const heldPeak = monitor.heldPeak()
     return { publishers: published, subscribers: seen, snapshot, heldPeak, duplicates, serverCores }
   }

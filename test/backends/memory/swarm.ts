@@ -12,7 +12,7 @@ import { flipAt } from "../ring.ts"
 import type { SwarmBackend } from "../swarm.ts"
 import { change } from "./ring.ts"
 
-/** Whoever leaves at the end of a test may wait for an answer that does not come. */
+/** A member that leaves at the end of a test may wait for an answer that does not come. */
 const ticking = Effect.forever(TestClock.adjust(50))
 
 export const memorySwarms: SwarmBackend = {

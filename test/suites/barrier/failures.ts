@@ -1,5 +1,5 @@
 /**
- * Barriers when somebody dies, leaves, or is late, in any phase of a round.
+ * Barriers when a member dies, leaves, or is late, in any phase of a round.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
@@ -266,7 +266,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "who waits in a barrier while its member leaves, or shuts down, is told so",
+      "a fiber that waits in a barrier while its member leaves, or shuts down, fails with that",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)
@@ -457,7 +457,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "what the coordinator had released before it died counts, though it let somebody in right before",
+      "what the coordinator had released before it died counts, though it admitted a member right before",
       (swarm) =>
         Effect.gen(function*() {
           const hold: Hold = { held: false }
@@ -485,7 +485,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
       (swarm) =>
         Effect.gen(function*() {
           const hold: Hold = { held: false }
-          // it neither reads nor notices that somebody is gone
+          // it neither reads nor notices that a member is gone
           const unaware = (ring: RingPorts["Service"]): RingPorts["Service"] => ({
             ...holding((name) => name === "coordinator", hold)(ring),
             lives: () => 0

@@ -96,7 +96,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
             for (let value = 0; value < 5; value += 1) yield* three.messenger.send(Tick, value)
             const outer = yield* fork(three.barrier.enter("within", { mode, deadline: "10 seconds" }))
             const all = yield* fork(Effect.all(results))
-            // the streams that nobody is exempt from are through
+            // the streams without an exemption are drained
             const [first] = yield* joined(backend, all)
             for (const values of ticks) assert.deepStrictEqual(values, [0, 1, 2, 3, 4])
             assert.strictEqual(first?._tag, "Satisfied")
@@ -133,7 +133,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "once the handler has ended, what it left behind fences like anybody else",
+      "once the handler has ended, a fiber that it left behind fences like any other",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -158,7 +158,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a fence from within a handler that nobody else enters ends at its deadline, and the stream goes on",
+      "a fence from within a handler that no other member enters ends at its deadline, and the stream goes on",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)

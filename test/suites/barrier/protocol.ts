@@ -117,7 +117,7 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a process that is no member, or writes what is no request, is answered and harms nobody",
+      "a process that is not a member, or writes an invalid request, is answered and harms no member",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)

@@ -41,7 +41,7 @@ const inGroup = Effect.fnUntraced(function*(member: TestMember, group: string) {
 export const barrierRoundsSuite = (backend: SwarmBackend): void => {
   describe(`barrier rounds (${backend.name})`, () => {
     for (const mode of modes) {
-      swarmTest(backend, `nobody is released before all have arrived (${mode})`, (swarm) =>
+      swarmTest(backend, `no member is released before all have arrived (${mode})`, (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 4)
           const early = yield* fork(enterAll(members.slice(0, 3), "b", { mode }))
@@ -393,7 +393,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a deadline of no time at all is one, and none at all is none",
+      "a deadline of zero is a deadline, and an infinite one is none",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)

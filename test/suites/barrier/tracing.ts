@@ -1,5 +1,5 @@
 /**
- * What a fence tells of its targets where somebody asks for it.
+ * The trace events of fences, one for each target.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -156,7 +156,7 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
         assert.deepStrictEqual(events, [])
       }))
 
-    swarmTest(backend, "one that throws at each event disturbs no round", (swarm) =>
+    swarmTest(backend, "a tracer that throws at each event disturbs no round", (swarm) =>
       Effect.gen(function*() {
         let told = 0
         const trace = () => {

@@ -33,7 +33,7 @@ export type Command =
     readonly do: "write"
     readonly session: number
     readonly broker: number
-    /** Where in the session's sequence: next, one that was written before, or one ahead of others still to come. */
+    /** The batch's place in the session's sequence: next, written before, or ahead of others still to come. */
     readonly which: "next" | "again" | "ahead" | "missing"
     readonly lengths: ReadonlyArray<number>
   }

@@ -117,7 +117,7 @@ export const losingSuite = (backend: Backend): void => {
         yield* publisher.flush
       }).pipe(Effect.scoped, provide))
 
-    it.live("a session waits for the slot of one that was closed, and for its deadline at most", () =>
+    it.live("a session waits for the slot of a closed session, and for its deadline at most", () =>
       Effect.gen(function*() {
         const sequencer = yield* Sequencer
         yield* Effect.scoped(Effect.gen(function*() {

@@ -151,7 +151,7 @@ export const readingOnSuite = (backend: Backend): void => {
         assert.deepStrictEqual(seen, Array.from({ length: total }, (_, i) => `${i}`))
       }).pipe(Effect.scoped, provide()))
 
-    it.live("gives records by the batch: the rest of one that was begun, and whole ones", () =>
+    it.live("gives records by the batch: the rest of a begun batch, and whole batches", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Lines)
         const subscriber = yield* Subscriber.open(Lines, { from: "start", untilEnd: true })
@@ -283,7 +283,7 @@ export const readingOnSuite = (backend: Backend): void => {
         assert.strictEqual(subscriber.position(), 1)
       }).pipe(Effect.scoped, provide()))
 
-    it.live("hold nobody up who takes bytes: batches are lent as they are", () =>
+    it.live("do not hold up readers of bytes: batches are lent as they are", () =>
       Effect.gen(function*() {
         const subscriber = yield* withGarbage()
         yield* Effect.flip(Stream.runDrain(subscriber.records))

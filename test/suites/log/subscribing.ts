@@ -80,7 +80,7 @@ export const subscribingSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* subscriber.pull, [])
       }).pipe(Effect.scoped, provide()))
 
-    it.live("reuses the oldest when nobody is attached, and says what is trimmed away", () =>
+    it.live("reuses the oldest when no subscriber is attached, and says what is trimmed away", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Lines)
         yield* sendApart(publisher, numbers(500))

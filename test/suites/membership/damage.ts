@@ -1,5 +1,5 @@
 /**
- * A member's ring is damaged under a fence: whatever becomes of the message, the fence is never satisfied over it.
+ * A member's ring is damaged under a fence: the fence is never satisfied over a damaged message.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ const Tick = Messenger.event("tick", Schema.Int)
 /** What a changed bit makes of a message for `m1`. */
 const damages: Record<string, readonly [byte: number, bit: number]> = {
   "a request, which no one has asked for": [4, 0],
-  "a kind that nobody claims": [4, 6],
+  "a kind that does not exist": [4, 6],
   "the first part of a message that never ends": [6, 0],
   "the end of a message that never began": [6, 1],
   "a message of another type": [8, 3],

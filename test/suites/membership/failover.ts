@@ -39,7 +39,7 @@ const lostReason = (error: unknown): string => error instanceof CoordinatorLost 
 const coordinators = (members: ReadonlyArray<TestMember>): ReadonlyArray<string> =>
   members.filter(({ coordinator }) => coordinator.coordinates()).map(({ name }) => name)
 
-/** Everybody knows the same members, and who coordinates. */
+/** All know the same members and the same coordinator. */
 export const agree = (backend: SwarmBackend, members: ReadonlyArray<TestMember>) =>
   eventually(
     backend,
@@ -88,7 +88,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a member that only waits says so in the log, once, and names its coordinator and itself; one that left does not",
+      "a member that only waits logs the loss once, and names its coordinator and itself; a member that left does not",
       (swarm) =>
         Effect.gen(function*() {
           const warned: Array<string> = []
@@ -111,7 +111,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
             showMember(first.id)
           }, pid ${process.pid}) is dead and no standby takes over`
           assert.deepStrictEqual(heard, [dead])
-          // One that is killed in this process says what it likes.
+          // What a member that is killed in this process logs does not matter.
           const [warning, ...others] = warned.filter((text) => !text.includes(`Member "m0"`))
           assert.deepStrictEqual(others, [])
           assert.include(warning, `${dead}: the swarm of region`)
@@ -121,7 +121,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a program that is run by Swarm.run is interrupted and fails with CoordinatorLost, whatever it waits for",
+      "a program that is run by Swarm.run is interrupted wherever it waits, and fails with CoordinatorLost",
       (swarm) =>
         Effect.gen(function*() {
           const [first, second] = yield* joinAll(swarm, 2)
@@ -157,7 +157,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "when the only standby dies with it nobody waits for a successor",
+      "when the only standby dies with it no member waits for a successor",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3, withStandbys(1))
@@ -283,7 +283,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
           yield* joined(backend, yield* fork(enterAll(rest, "meet")))
           const third = rest.find(({ coordinator }) => coordinator.coordinates())!
           assert.notStrictEqual(third.name, "m3")
-          // Nobody is left to take over.
+          // No standby is left to take over.
           const last = rest.find((member) => member !== third)!
           yield* third.kill
           assert.strictEqual(lostReason(yield* failedWith(backend, yield* fork(last.coordinator.lost))), "died")
@@ -330,7 +330,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a standby that leaves is none, and one that only coordinated may go when it is alone",
+      "a standby that has left does not count, and a lone coordinator may leave",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3, withStandbys(1))
@@ -340,11 +340,11 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "one that was joining comes in with the successor", (swarm) =>
+    swarmTest(backend, "a candidate that was joining is admitted by the successor", (swarm) =>
       Effect.gen(function*() {
         const { go, over, stop } = stoppable()
         const members = yield* joinAll(swarm, 3, (index) => index === 2 ? { over } : { standby: index === 1 })
-        // Held up in its admission by one that does not attach.
+        // Its admission is held up by a member that does not attach.
         yield* stop
         const joining = yield* fork(swarm.join("newcomer"))
         yield* staysWaiting(backend, joining, 60)

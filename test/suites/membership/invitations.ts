@@ -1,5 +1,5 @@
 /**
- * Invitations: who comes in by one, and how often.
+ * Invitations: which processes they admit, and how often.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -70,7 +70,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
           const short = yield* spawner.invite({ expires: "50 millis" })
           yield* backend.elapse(60)
           yield* refused(backend, swarm, { invitation: short.token })
-          // None of it was this one's fault.
+          // The open invitation was not affected.
           yield* joined(backend, yield* fork(swarm.join("guest", { invitation: good.token })))
           assert.strictEqual((yield* good.joined).name, "guest")
         })
@@ -78,7 +78,7 @@ export const lifecycleInvitationsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "an invitation that nobody uses is void some time after its end",
+      "an unused invitation is void some time after its end",
       (swarm) =>
         Effect.gen(function*() {
           const host = yield* swarm.join("m0", { coordinate: true, joinDeadline: 200 })

@@ -44,7 +44,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
           const late = yield* swarm.join("late")
           assert.strictEqual(late.coordinator.self.incarnation, 0)
           assert.deepStrictEqual(late.coordinator.members().map(({ name }) => name), ["m0", "m1", "late"])
-          // The round was open before: it does not wait for the one that came later.
+          // The round was open before: it does not wait for the later member.
           const result = yield* second!.barrier.enter("meet")
           assert.strictEqual(result._tag, "Satisfied")
           assert.deepStrictEqual(yield* joined(backend, open), {
@@ -70,7 +70,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "each member marks the pids that count in another namespace than its own, whoever told it of them",
+      "each member marks the pids of other namespaces than its own, from any source",
       (swarm) =>
         Effect.gen(function*() {
           const inContainer = (name: string) => name === "m1"
@@ -103,7 +103,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "everybody sees the same joins in the same order, each with the epoch that it began",
+      "all members see the same joins in the same order, each with the epoch that it began",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 4)
@@ -134,7 +134,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "times are durations of any form, and one that is none is named before anything is joined",
+      "times are durations of any form, and an invalid one is named before anything is joined",
       (swarm) =>
         Effect.gen(function*() {
           for (const joinDeadline of ["300 millis", { milliseconds: 300 }, Duration.millis(300)] as const) {
@@ -160,7 +160,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "one that comes before its coordinator waits for it", (swarm) =>
+    swarmTest(backend, "a candidate that comes before its coordinator waits for it", (swarm) =>
       Effect.gen(function*() {
         const joining = yield* fork(swarm.join("early"))
         yield* backend.elapse(100)
@@ -169,7 +169,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
         assert.deepStrictEqual(early.coordinator.members().map(({ name }) => name), ["coordinator", "early"])
       }))
 
-    swarmTest(backend, "a swarm that shuts down lets nobody in", (swarm) =>
+    swarmTest(backend, "a swarm that shuts down admits no process", (swarm) =>
       Effect.gen(function*() {
         // The hook never ends: the swarm stays as it is, ready to shut down.
         const first = yield* swarm.join("m0", { coordinate: true, shutdownHook: Effect.never })
@@ -203,7 +203,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one that dies while it joins leaves nothing behind, and the next one comes in",
+      "a candidate that dies while it joins leaves nothing behind, and the next is admitted",
       (swarm) =>
         Effect.gen(function*() {
           const first = yield* swarm.join("m0", { coordinate: true })
@@ -224,7 +224,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one that is stopped while it joins keeps others out for one turn only, and comes in when it goes on",
+      "a candidate that is stopped while it joins holds others up for one turn only, and is admitted when it goes on",
       (swarm) =>
         Effect.gen(function*() {
           const first = yield* swarm.join("m0", { coordinate: true, joinTurn: 200 })
@@ -242,7 +242,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a member that is stopped lets nobody in until it goes on, or the deadline has passed",
+      "while a member is stopped no process is admitted until it goes on or the deadline has passed",
       (swarm) =>
         Effect.gen(function*() {
           const { go, over, stop } = stoppable()
@@ -260,20 +260,24 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "who gives up joining is no member, and holds no barrier up", (swarm) =>
-      Effect.gen(function*() {
-        const { go, over, stop } = stoppable()
-        const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
-        yield* stop
-        // Its process lives on: only its membership is given up.
-        const process = yield* swarm.attach("impatient")
-        const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadline: 200 })))
-        assert.strictEqual(reasonOf(yield* failedWith(backend, joining)), "deadline")
-        yield* go
-        yield* backend.elapse(50)
-        yield* joined(backend, yield* fork(enterAll(members, "meet")))
-        assert.deepStrictEqual(at(members, 0).coordinator.members().map(({ name }) => name), ["m0", "m1"])
-      }))
+    swarmTest(
+      backend,
+      "a candidate that gives up joining is not a member, and holds up no barrier",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { go, over, stop } = stoppable()
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
+          yield* stop
+          // Its process lives on: only its membership is given up.
+          const process = yield* swarm.attach("impatient")
+          const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadline: 200 })))
+          assert.strictEqual(reasonOf(yield* failedWith(backend, joining)), "deadline")
+          yield* go
+          yield* backend.elapse(50)
+          yield* joined(backend, yield* fork(enterAll(members, "meet")))
+          assert.deepStrictEqual(at(members, 0).coordinator.members().map(({ name }) => name), ["m0", "m1"])
+        })
+    )
   })
 }
 

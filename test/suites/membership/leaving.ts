@@ -43,7 +43,7 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
   describe(`leaving (${backend.name})`, () => {
     swarmTest(
       backend,
-      "one that leaves is missed by nobody: the others are told, and open rounds go on without it",
+      "no member waits for a member that leaves: the others are told, and open rounds go on without it",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)
@@ -67,23 +67,27 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "one that has left begins nothing new, and its changes end", (swarm) =>
-      Effect.gen(function*() {
-        const members = yield* joinAll(swarm, 2)
-        const gone = at(members, 1)
-        const { fiber } = yield* changesOf(gone)
-        yield* gone.coordinator.leave
-        yield* joined(backend, fiber)
-        yield* gone.coordinator.leave
-        yield* gone.coordinator.shutdown
-        const attempts = [
-          gone.barrier.enter("meet"),
-          gone.messenger.send(Tick, 1),
-          Effect.scoped(gone.coordinator.publish("name")),
-          Effect.scoped(gone.coordinator.joinGroup("group"))
-        ].map((attempt): Effect.Effect<unknown, unknown> => attempt)
-        for (const attempt of attempts) assert.instanceOf(yield* Effect.flip(attempt), ShuttingDown)
-      }))
+    swarmTest(
+      backend,
+      "a member that has left begins nothing new, and its changes end",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 2)
+          const gone = at(members, 1)
+          const { fiber } = yield* changesOf(gone)
+          yield* gone.coordinator.leave
+          yield* joined(backend, fiber)
+          yield* gone.coordinator.leave
+          yield* gone.coordinator.shutdown
+          const attempts = [
+            gone.barrier.enter("meet"),
+            gone.messenger.send(Tick, 1),
+            Effect.scoped(gone.coordinator.publish("name")),
+            Effect.scoped(gone.coordinator.joinGroup("group"))
+          ].map((attempt): Effect.Effect<unknown, unknown> => attempt)
+          for (const attempt of attempts) assert.instanceOf(yield* Effect.flip(attempt), ShuttingDown)
+        })
+    )
 
     swarmTest(backend, "what one sent before it left is delivered", (swarm) =>
       Effect.gen(function*() {
@@ -218,7 +222,7 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one that shuts down and then gives up leaves, and the others shut down without it",
+      "a member that shuts down and then gives up leaves, and the others shut down without it",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)

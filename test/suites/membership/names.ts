@@ -77,7 +77,7 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "whoever waits for a name has it when it comes, and is told when it does not",
+      "a wait for a name ends when the name comes, or fails at its deadline",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -191,13 +191,17 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "a membership that is larger than a frame reaches who joins", (swarm) =>
-      Effect.gen(function*() {
-        const [first] = yield* joinAll(swarm, 1)
-        const names = Array.from({ length: 200 }, (_, i) => `a name that makes the membership large, number ${i}`)
-        yield* Effect.forEach(names, (name) => first!.coordinator.publish(name), { discard: true })
-        const next = yield* joined(backend, yield* fork(swarm.join("next")))
-        for (const name of names) assert.strictEqual(next.coordinator.resolve(name)?.name, "m0")
-      }))
+    swarmTest(
+      backend,
+      "a membership that is larger than a frame reaches a joining member",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [first] = yield* joinAll(swarm, 1)
+          const names = Array.from({ length: 200 }, (_, i) => `a name that makes the membership large, number ${i}`)
+          yield* Effect.forEach(names, (name) => first!.coordinator.publish(name), { discard: true })
+          const next = yield* joined(backend, yield* fork(swarm.join("next")))
+          for (const name of names) assert.strictEqual(next.coordinator.resolve(name)?.name, "m0")
+        })
+    )
   })
 }

@@ -1,5 +1,5 @@
 /**
- * A damaged ring refuses what goes over it. Whoever tries again is slowed, and what the error says to do helps.
+ * Fences over a damaged ring are refused. Retries are slowed down, and the step that the error names helps.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ const counting = (count: { anew: number }) => (ring: RingPorts["Service"]): Ring
   }
 })
 
-/** Enters over and over, as a program does that takes every failure for one that passes. */
+/** Enters over and over, as a program does that takes every failure for a passing one. */
 const persistently = (member: TestMember, count: { refusals: number; said: string }) =>
   Effect.forever(Effect.catchTag(
     member.barrier.enter("b"),
@@ -77,12 +77,12 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           yield* damage
           const counts = [{ refusals: 0, said: "" }, { refusals: 0, said: "" }] as const
           const trying = [yield* fork(persistently(first, counts[0])), yield* fork(persistently(second, counts[1]))]
-          yield* eventually(backend, () => counts.every(({ refusals }) => refusals > 0), "nobody was refused")
+          yield* eventually(backend, () => counts.every(({ refusals }) => refusals > 0), "no member was refused")
           for (let i = 0; i < 30; i += 1) yield* backend.elapse(100)
           for (const fiber of trying) yield* Fiber.interrupt(fiber)
           for (const { refusals, said } of counts) {
             assert.isAtMost(refusals, 15)
-            assert.match(said, /let a standby take over, or start the swarm again: who reads anew begins behind it/)
+            assert.match(said, /let a standby take over, or restart the swarm: a new reader begins behind the loss/)
           }
         })
     )
@@ -108,7 +108,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           yield* fork(Effect.exit(first.barrier.enter("b", { deadline: 300 })))
           const error = yield* joined(backend, yield* fork(Effect.flip(second.barrier.enter("b"))))
           assert.strictEqual(error._tag, "RangeLost")
-          assert.include(error.message, "end this member and join again: who reads anew begins behind it")
+          assert.include(error.message, "end this member and join again: a new reader begins behind the loss")
           yield* second.close
           const again = yield* joined(backend, yield* fork(swarm.join("m1 again")))
           const results = yield* joined(backend, yield* fork(enterAll([first, again], "c")))

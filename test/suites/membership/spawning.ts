@@ -53,7 +53,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
           assert.strictEqual(env["EXTRA"], "1")
           assert.isUndefined(env["PATH"])
           // Its own, and on no command line.
-          assert.notStrictEqual(env["RINGFENCE_INVITATION"], "of the one that spawns")
+          assert.notStrictEqual(env["RINGFENCE_INVITATION"], "of the spawning process")
           assert.isFalse(args.includes(env["RINGFENCE_INVITATION"] ?? ""))
         })
     )
@@ -122,7 +122,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
     swarmTest(backend, "the death of a child is seen at once, not at the next look", (swarm) =>
       Effect.gen(function*() {
         const members = yield* joinAll(swarm, 2, () => ({ livenessInterval: 20_000 }))
-        // Also where the one that spawns is not the one that coordinates.
+        // Also where the spawning member does not coordinate.
         for (const host of members) {
           const { spawner, started } = yield* spawnerOf(swarm, host)
           const child = yield* spawner.spawn(worker)
@@ -268,7 +268,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
     )
   })
 
-  describe(`custody (${backend.name})`, () => {
+  describe(`child handles (${backend.name})`, () => {
     swarmTest(
       backend,
       "every end is told exactly once, to those who listened before and to those who come later",
@@ -299,7 +299,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one that is to end is asked, and ended when it does not, and not started again",
+      "a child that must end gets SIGTERM, then SIGKILL, and is not started again",
       (swarm) =>
         Effect.gen(function*() {
           const [host] = yield* joinAll(swarm, 1)
@@ -322,7 +322,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one that waits for its next life is ended by not starting it",
+      "terminating a child that waits for its next life keeps it from starting",
       (swarm) =>
         Effect.gen(function*() {
           const [host] = yield* joinAll(swarm, 1)
@@ -339,7 +339,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "the end of a scope ends its children side by side, but not the one that was released",
+      "the end of a scope ends its children side by side, but not a released child",
       (swarm) =>
         Effect.gen(function*() {
           const [host] = yield* joinAll(swarm, 1)
@@ -369,7 +369,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "what waits for a child ends when nobody coordinates any more",
+      "waits for a child end when the coordinator is gone for good",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)

@@ -1,5 +1,5 @@
 /**
- * Whom a message reaches, in which order, and what becomes of one that nobody can use.
+ * Which members a message reaches, in which order, and the treatment of messages that no handler can use.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -104,7 +104,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a message to one member, or to who has a name, reaches nobody else",
+      "a message to one member, by identity or by name, reaches no other",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 3)
@@ -120,7 +120,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a message to who is gone, or to a name that nobody has, is a typed error",
+      "a message to a member that is gone, or to an unknown name, is a typed error",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -176,7 +176,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "what does not decode, and what nobody wants, is counted and harms nobody",
+      "messages that do not decode, or have no subscriber, are counted and do no harm",
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
@@ -185,7 +185,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
           for (const text of ["not a number at all", "", "\u{1F600}".repeat(500)]) {
             yield* at(members, 0).messenger.send(asText, text)
           }
-          yield* at(members, 0).messenger.send(Text, "nobody subscribed to this")
+          yield* at(members, 0).messenger.send(Text, "no handler for this")
           yield* at(members, 0).messenger.send(Count, 5)
           yield* enterAll(members, "sent", { mode: "processingFence" })
           assert.include(counts, 5)

@@ -114,7 +114,7 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
-      "the slowest reader is named, and nobody is when all have released everything",
+      "the slowest reader is named, and none when all have released everything",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("process")
@@ -146,7 +146,7 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
     }
 
     for (const [what, move] of Object.entries(moves)) {
-      ringTest(backend, `who waits for cursors looks again when ${what}`, (swarm) =>
+      ringTest(backend, `a wait for cursors checks again when ${what}`, (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("observer")
           const writer = yield* writerOf(process)

@@ -91,7 +91,7 @@ export const ringDamageSuite = (backend: RingBackend): void => {
         })
     )
 
-    ringTest(backend, "one who has read past it notices nothing", (swarm) =>
+    ringTest(backend, "a reader that has read past the damage notices nothing", (swarm) =>
       Effect.gen(function*() {
         const process = yield* swarm.attach("process")
         const writer = yield* writerOf(process)

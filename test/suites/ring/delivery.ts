@@ -1,5 +1,5 @@
 /**
- * What is sent arrives: whole, once, in order, at everyone who reads.
+ * Messages arrive whole, once and in order, at every reader.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

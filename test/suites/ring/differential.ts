@@ -132,7 +132,7 @@ class Player {
     })
   }
 
-  // What it opened goes with it: nobody looks at it again, as nobody could.
+  // The ends that it opened are gone with it, so drop them from the model.
   #leave(process: Process, how: "detach" | "kill") {
     const mine = ({ of }: { readonly of: Process }) => of === process
     const closing = how === "kill" ? [process.process.kill, process.close] : [

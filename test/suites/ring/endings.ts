@@ -1,5 +1,5 @@
 /**
- * Ends of a ring that are used longer than they have a place, and those who wait: who is woken, and who is not.
+ * Ends of a ring that are used after they gave up their place, and waits: which are woken, and which are not.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -99,7 +99,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
-      "a pull on a closed reader fails at once, and one that waits ends when its reader is closed",
+      "a pull on a closed reader fails at once, and a waiting pull ends when its reader is closed",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("process")
@@ -119,7 +119,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
     for (const strategy of ["park", "adaptive", "spin"] as const) {
       ringTest(
         backend,
-        `${strategy}: pulls of a region that is closed fail with that, one that waits and one that comes later`,
+        `${strategy}: pulls in a closed region fail with that, both a waiting and a later one`,
         (swarm) =>
           Effect.gen(function*() {
             yield* writerOf(yield* swarm.attach("writer"))
@@ -159,7 +159,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
     )
   })
 
-  describe(`who waits for a ring (${backend.name})`, () => {
+  describe(`waits for a ring (${backend.name})`, () => {
     for (const where of ["another process", "its own process"] as const) {
       ringTest(
         backend,
@@ -184,7 +184,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
-      "frames wake those who read them, cursors those who wait for cursors, and room who wants it",
+      "frames wake readers, cursors wake waits for cursors, and room wakes the writer that wants it",
       (swarm) =>
         Effect.gen(function*() {
           const writing = yield* swarm.attach("writer")

@@ -82,7 +82,7 @@ export const ringPlacesSuite = (backend: RingBackend): void => {
         })
     )
 
-    ringTest(backend, "a ring that nobody ever wrote is missing", (swarm) =>
+    ringTest(backend, "a ring that was never written is missing", (swarm) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(readerOf(yield* swarm.attach("reader")))
         assert.isTrue(error._tag === "RingUnavailable" && error.reason === "missing")
@@ -122,7 +122,7 @@ export const ringPlacesSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
-      "more readers than there is room for are refused, and one that leaves makes room",
+      "readers beyond the room are refused, and a reader that leaves makes room",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("process")

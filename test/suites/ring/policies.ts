@@ -54,7 +54,7 @@ export const ringPoliciesSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
-      "wait: nobody overtakes those who wait for their turn",
+      "wait: no sender overtakes those that wait for their turn",
       (swarm) =>
         Effect.gen(function*() {
           const writer = yield* writerOf(yield* swarm.attach("writer"))
@@ -189,26 +189,32 @@ export const ringPoliciesSuite = (backend: RingBackend): void => {
         })
     )
 
-    ringTest(backend, "evict: a send never waits, whoever holds the room", (swarm) =>
-      Effect.gen(function*() {
-        const process = yield* swarm.attach("writer")
-        const writer = yield* writerOf(process, { whenFull: "evict" })
-        const readers = yield* Effect.forEach(["a", "b", "c"], (name) =>
-          Effect.flatMap(swarm.attach(name), (process) => readerOf(process)))
-        for (let i = 0; i < 3 * room; i += 1) {
-          assert.isTrue(writer.offer(stamped(i, length)))
-        }
-        yield* writer.send(stamped(0, 3 * ringBytes))
-        assert.strictEqual((yield* process.ring.rings)[0]?.evictions, 3)
-        for (const reader of readers) {
-          const lost = yield* Effect.flip(reader.pull)
-          assert.isTrue(lost._tag === "ReaderEvicted" && lost.from === 0 && lost.to === writer.target().position)
-        }
-      }))
+    ringTest(
+      backend,
+      "evict: a send never waits, no matter which reader holds the room",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("writer")
+          const writer = yield* writerOf(process, { whenFull: "evict" })
+          const readers = yield* Effect.forEach(
+            ["a", "b", "c"],
+            (name) => Effect.flatMap(swarm.attach(name), (process) => readerOf(process))
+          )
+          for (let i = 0; i < 3 * room; i += 1) {
+            assert.isTrue(writer.offer(stamped(i, length)))
+          }
+          yield* writer.send(stamped(0, 3 * ringBytes))
+          assert.strictEqual((yield* process.ring.rings)[0]?.evictions, 3)
+          for (const reader of readers) {
+            const lost = yield* Effect.flip(reader.pull)
+            assert.isTrue(lost._tag === "ReaderEvicted" && lost.from === 0 && lost.to === writer.target().position)
+          }
+        })
+    )
 
     ringTest(
       backend,
-      "evict: nobody is evicted who has released all that is published",
+      "evict: no reader is evicted that has released all that is published",
       (swarm) =>
         Effect.gen(function*() {
           const process = yield* swarm.attach("writer")

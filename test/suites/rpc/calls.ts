@@ -265,7 +265,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a request of the largest size that nobody serves comes back as a typed error",
+      "a request of the largest size to a service without a server comes back as a typed error",
       (swarm) =>
         Effect.gen(function*() {
           const { client, server } = yield* serving(swarm, { messageBytesMax: 100_000 })
@@ -453,7 +453,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "clients of one protocol do not touch each other: one that ends leaves the other's calls",
+      "clients of one protocol do not disturb each other: the end of one leaves the other's calls",
       (swarm) =>
         Effect.gen(function*() {
           const ends = yield* serving(swarm)

@@ -1,5 +1,6 @@
 /**
- * Frames that are no messages, and payloads that no Schema lets pass: rejected, counted, and nobody else's trouble.
+ * Frames that are not messages, and payloads that their Schema rejects: refused, counted, and without an effect on
+ * other calls.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -139,7 +140,7 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
           yield* driven(backend, log.awaits("begun a"))
           const random = seeded(seed)
           const frames = rubbish(random)
-          // Whatever the client's number is, it is one of these.
+          // The client's number is one of these.
           for (const frame of frames) {
             for (let number = 0; number < 4; number += 1) {
               yield* hostile.core.mesh.reply(frameKind.response, service, one(caller.id), frame, number)
@@ -213,7 +214,7 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "nobody but whom a call went to can refuse it", (swarm) =>
+    swarmTest(backend, "only the callee can refuse a call", (swarm) =>
       Effect.gen(function*() {
         const { caller, client, hold, hostile, log } = yield* ends(swarm)
         const held = yield* fork(client.Hold({ key: "a" }))

@@ -1,5 +1,5 @@
 /**
- * Whom nobody can answer any more: unknown, stopped, leaving and dead members, and what happens to calls in flight.
+ * Calls without an answer: unknown, stopped, leaving and dead members, and what happens to calls in flight.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -48,7 +48,7 @@ const handlers = (name: string, log: Log) =>
 
 type Swarm = Parameters<typeof joinAll>[0]
 
-/** Three members: one that coordinates, one that serves, one that calls. */
+/** Three members: a coordinator, a server and a client. */
 const three = Effect.fnUntraced(function*(swarm: Swarm, of: (index: number) => JoinOptions = () => ({})) {
   const members = yield* joinAll(swarm, 3, of)
   return { coordinator: at(members, 0), server: at(members, 1), caller: at(members, 2) }
@@ -88,7 +88,7 @@ const bothFail = Effect.fnUntraced(function*(
 /** Deadlines are 30 s: none of these is due to one. */
 const atOnceMillis = 300
 
-/** A person who reads it finds the process. */
+/** The text names the process: name, identity and pid. */
 const goneText = ({ id, name }: TestMember): string =>
   `member "${name}" (${id.slot}.${id.generation}, pid ${process.pid}) is gone`
 
@@ -319,7 +319,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a member that was let in and calls at once is known to whoever it calls",
+      "a member that calls at once after its admission is known to its callee",
       (swarm) =>
         Effect.gen(function*() {
           const { server } = yield* three(swarm)

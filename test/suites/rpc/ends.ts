@@ -22,7 +22,7 @@ interface WithCore {
   readonly core: SwarmMember
 }
 
-/** A procedure call, from whatever client, can fail with this. */
+/** Every call of a procedure can fail with this. */
 export type Client<Rpcs extends Rpc.Any> = RpcClient.RpcClient<Rpcs, RpcClientError>
 
 /** Serves in a scope of its own, that can be closed before the test ends. */
@@ -53,7 +53,7 @@ export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(
   return { client, close, context, calling: Context.get(context, Calling) }
 })
 
-/** A client of one member, or of whoever has the name. */
+/** A client of one member, or of the member that has the name. */
 export const callerOf = <Rpcs extends Rpc.Any>(
   member: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,

@@ -158,7 +158,7 @@ class History {
       const server = yield* serve(member, Calls, handlers(running))
       const part: Part = { member, running, server, clients: [], isGone: false }
       this.#parts.push(part)
-      // Its messages call their senders: whoever is not there is not.
+      // The handlers of its messages call their senders, except those that are gone.
       yield* member.messenger.subscribe(Tick, (_, { sender }) =>
         Effect.scoped(Effect.gen({ self: this }, function*() {
           const { client } = yield* callerOf(member, Calls, { to: { member: sender }, deadline: 50 })

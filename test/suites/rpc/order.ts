@@ -270,7 +270,7 @@ export const rpcOrderSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "one who takes its stream slowly holds up nobody else's answers",
+      "a client that takes its stream slowly does not hold up the answers of others",
       (swarm) =>
         Effect.gen(function*() {
           const [here, there] = yield* twoMembers(swarm)
@@ -298,7 +298,7 @@ export const rpcOrderSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "what comes before a built server is run keeps its place; one that is never run refuses",
+      "requests that come before a built server is run keep their order; a server that is never run refuses them",
       (swarm) =>
         Effect.gen(function*() {
           const [here, there] = yield* twoMembers(swarm)

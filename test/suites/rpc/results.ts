@@ -1,5 +1,5 @@
 /**
- * The same procedures give the same results over rings as over the library's own test client.
+ * The same procedures give the same results over rings as over Effect RPC's own test client.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -132,7 +132,7 @@ const expected = Effect.gen(function*() {
 
 export const rpcResultsSuite = (backend: SwarmBackend): void => {
   describe(`rpc results (${backend.name})`, () => {
-    it.live("the library's own test client gives results at all", () =>
+    it.live("Effect RPC's own test client gives results at all", () =>
       Effect.map(expected, ({ events, results }) => {
         assert.include(events, "interrupted a")
         assert.deepInclude(results, [1, 2, 3])

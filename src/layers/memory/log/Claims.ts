@@ -8,7 +8,7 @@ import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
 import { cursorAt } from "./IndexPort.ts"
 import { type Heap, HeapTopic, type Reader, Session } from "./LogState.ts"
 
-/** The topic's place, taken by whoever asks first. With `mustExist` nobody is first. */
+/** The topic's place, taken by the first process that asks. With `mustExist` it is never taken. */
 export const declareTopic = Effect.fnUntraced(function*<A>(heap: Heap, topic: Topic.Topic<A>, mustExist = false) {
   yield* Topic.validate(topic)
   const found = heap.topics.find(({ name }) => name === topic.name)

@@ -19,7 +19,7 @@ import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
 
 export interface Options extends SequencerOptions {
-  /** Topics that are declared before anyone opens them. */
+  /** Topics that are declared before any end opens them. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
   readonly stallAfter?: Duration.Input | undefined

@@ -104,7 +104,7 @@ export class SessionLane {
   deliveredMessages = 0
   duplicates = 0
   purged = 0
-  /** The last scan found nothing more. */
+  /** The last scan found no further batch. */
   drained = false
 
   constructor(lane: Lane) {

@@ -55,7 +55,7 @@ export class NativeLanePort implements LanePort {
       batch.uniformBytes,
       batch.lengths
     )
-    // A session that ended meanwhile takes nothing more; anything else is a batch that was never begun.
+    // An ended session takes no more batches; any other refusal means that the batch was never begun.
     if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
   }
 

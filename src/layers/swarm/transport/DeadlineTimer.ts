@@ -4,7 +4,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** Runs an effect in a fiber of its own, in place of the one that it ran before. */
+/** Runs an effect in a fiber of its own, and interrupts the effect that it ran before. */
 export type Alarm = (effect: Effect.Effect<void>) => void
 
 export class DeadlineTimer {

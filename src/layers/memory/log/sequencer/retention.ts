@@ -67,7 +67,7 @@ const relieve = (geometry: Geometry, lane: Lane): boolean => {
   let moved = false
   while (isShort(geometry, lane)) {
     const { entry, state, topic } = lane.slot(lane.released)
-    // a held batch waits for one that is missing: only that one helps
+    // a held batch waits for a missing batch: room would not help
     if (state !== "ordered" || !trimTo(topic, entry + 1)) break
     moved = true
   }
