@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { attempt, nativeModule } from "../../src/layers/native/region/NativeError.ts"
-import { type Native, type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
+import { type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
 import { RegionError } from "../../src/services/schema/RegionError.ts"
 
 export class Doorbell {
@@ -13,29 +13,27 @@ export class Doorbell {
   readonly words: Int32Array
   /** Called on the event loop, once for each time it was armed; sometimes spuriously. */
   rung: () => void = () => undefined
-  readonly #native: Native
   readonly #handle: RegionHandle
 
-  constructor(native: Native, handle: RegionHandle) {
-    this.#native = native
+  constructor(handle: RegionHandle) {
     this.#handle = handle
     // A lane's memory, which is unused: no log is served in this region.
-    this.words = new Int32Array(native.laneBuffer(handle, 0), 0, 2)
-    native.startWaiter(handle, () => this.rung())
+    this.words = new Int32Array(handle.laneBuffer(0), 0, 2)
+    handle.startWaiter(() => this.rung())
   }
 
   arm(): void {
-    this.#native.armWaiter(this.#handle, sleepsFor.data)
+    this.#handle.armWaiter(sleepsFor.data)
   }
 
   /** Wakes that process, if it is armed. */
   ring(slot: number): void {
-    this.#native.wakeProcess(this.#handle, slot)
+    this.#handle.wakeProcess(slot)
   }
 
   /** The slot of the process with that name. */
   slotOf(name: string): number | undefined {
-    return this.#native.processes(this.#handle).find((process) => process.alive && process.name === name)?.slot
+    return this.#handle.processes().find((process) => process.alive && process.name === name)?.slot
   }
 }
 
@@ -48,9 +46,9 @@ export const openDoorbell = (
     Effect.map(
       Effect.acquireRelease(
         attempt(path, () => native.attachRegion(path, processName, false)),
-        (handle) => Effect.sync(() => native.closeRegion(handle))
+        (handle) => Effect.sync(() => handle.close())
       ),
-      (handle) => new Doorbell(native, handle)
+      (handle) => new Doorbell(handle)
     ))
 
 /** Rings the peer that many times, each time after it has rung back, and returns the round trips in microseconds. */

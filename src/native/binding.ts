@@ -9,11 +9,6 @@ import { findModule, howToBuild } from "./prebuilds.ts"
 
 declare const handle: unique symbol
 
-/** An attachment to a region, of this environment. */
-export interface RegionHandle {
-  readonly [handle]: "region"
-}
-
 /** A session's writing end. */
 export interface LanesHandle {
   readonly [handle]: "lanes"
@@ -22,21 +17,6 @@ export interface LanesHandle {
 /** A subscriber's reading end. */
 export interface ReaderHandle {
   readonly [handle]: "reader"
-}
-
-/** The writing end of a ring. */
-export interface RingWriterHandle {
-  readonly [handle]: "ring writer"
-}
-
-/** The reading end of a ring. */
-export interface RingReaderHandle {
-  readonly [handle]: "ring reader"
-}
-
-/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
-export interface ProgressHandle {
-  readonly [handle]: "progress"
 }
 
 export interface NativeFault extends Error {
@@ -280,11 +260,93 @@ export const orderLevel = { total: 2, session: 5 } as const
 /** Where a reader begins. */
 export const readFrom = { start: 0, end: 1, position: 2 } as const
 
-export interface Native {
-  newProgress(): ProgressHandle
-  progressBytes(progress: ProgressHandle): number
+/** An attachment to a region, of this environment. */
+export interface RegionHandle {
+  info(): NativeRegionInfo
+  processes(): ReadonlyArray<NativeProcess>
+  processAlive(slot: number, generation: number): boolean
+  /** Attaches once more to anonymous memory of this process. */
+  reattach(processName: string): RegionHandle
+  /** Keeps it in use while this process is attached; the name goes with the last one that does. */
+  hold(): void
+  close(): void
+
+  startWaiter(wake: () => void): void
+  armWaiter(reasons: number): void
+  disarmWaiter(): void
+  /** Counts the times that processes were seen to have come or gone: asked of the system every 100 ms. */
+  lives(): number
+  /** Rings that process's doorbell if it sleeps. */
+  wakeProcess(slot: number): void
+
+  serverState(): number
+  /** The process that serves the log, or the region's creator while none does yet. */
+  server(): NativeServer
+  /** A lane's payload. Detached when the region closes. */
+  laneBuffer(lane: number): ArrayBuffer
+
+  rings(): ReadonlyArray<NativeRing>
+  ringOpenings(): number
+  /** Readers written to `out`. */
+  ringReaders(ring: number, out: Float64Array): number
+  ringReaderName(ring: number, reader: number): string
+  openRingWriter(name: string): RingWriterHandle
+  openRingReader(ring: string, name: string): RingReaderHandle
+}
+
+/** The writing end of a ring. */
+export interface RingWriterHandle {
+  info(): NativeRingWriter
+  /** Position behind the frame, -1 when there is no room, -2 when it is too large. */
+  append(
+    kind: number,
+    flags: number,
+    type: number,
+    sender: number,
+    senderGeneration: number,
+    correlation: number,
+    payload: Uint8Array,
+    publish: boolean
+  ): number
+  publish(): void
+  published(): number
+  hasRoom(payloadBytes: number): boolean
+  wantRoom(wants: boolean): void
+  /** Reader slot, -1 when no reader holds any room. */
+  slowestReader(): number
+  evictSlowest(): boolean
+  /** Whether it still is the ring's: see {@link writerEnd}. */
+  end(): number
+  close(): void
+}
+
+/** The reading end of a ring. */
+export interface RingReaderHandle {
+  info(): NativeRingReader
+  /** The ring's bytes, twice in a row. Detached when the region closes. */
+  buffer(): ArrayBuffer
+  /** Of the ring's present writer. */
+  generation(): number
+  /** Position below which frames are whole, -1 once the reader is evicted. */
+  available(): number
+  advance(read: number, delivered: number, handled: number, released: number): void
+  evicted(out: Float64Array): boolean
+  /** Where it begins again, -1 when it has left. */
+  rejoin(): number
+  /** Its writer is gone, and nothing is published above `read`. */
+  ended(read: number): boolean
+  close(): void
+}
+
+/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
+export interface ProgressHandle {
+  bytes(): number
   /** The creation ends soon, with the fault `cancelled` and nothing left of the region, unless it has ended already. */
-  cancelCreation(progress: ProgressHandle): void
+  cancel(): void
+}
+
+export interface Native {
+  readonly Progress: new() => ProgressHandle
   createRegion(
     path: string,
     processName: string,
@@ -295,24 +357,6 @@ export interface Native {
     progress: ProgressHandle
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
-  reattachRegion(region: RegionHandle, processName: string): RegionHandle
-  regionInfo(region: RegionHandle): NativeRegionInfo
-  processes(region: RegionHandle): ReadonlyArray<NativeProcess>
-  /** Keeps it in use while this process is attached; the name goes with the last one that does. */
-  holdRegion(region: RegionHandle): void
-  closeRegion(region: RegionHandle): void
-  startWaiter(region: RegionHandle, wake: () => void): void
-  armWaiter(region: RegionHandle, reasons: number): void
-  disarmWaiter(region: RegionHandle): void
-  /** Counts the times that processes were seen to have come or gone: asked of the system every 100 ms. */
-  lives(region: RegionHandle): number
-  /** Rings that process's doorbell if it sleeps. */
-  wakeProcess(region: RegionHandle, slot: number): void
-  serverState(region: RegionHandle): number
-  /** The process that serves the log, or the region's creator while nobody does yet. */
-  server(region: RegionHandle): NativeServer
-  /** A lane's payload. Detached when the region closes. */
-  laneBuffer(region: RegionHandle, lane: number): ArrayBuffer
   inspectRegion(path: string): NativeInspection
   removeDeadRegion(path: string): void
   /** -1 when the sizes do not fit together. */
@@ -371,52 +415,6 @@ export interface Native {
   endDead(region: RegionHandle): ReadonlyArray<NativeDeadReader>
   grantLanes(region: RegionHandle, broker: number): number
   snapshot(region: RegionHandle): NativeSnapshot
-
-  rings(region: RegionHandle): ReadonlyArray<NativeRing>
-  openRingWriter(region: RegionHandle, name: string): RingWriterHandle
-  ringWriterInfo(writer: RingWriterHandle): NativeRingWriter
-  /** Position behind the frame, -1 when there is no room, -2 when it is too large. */
-  ringAppend(
-    writer: RingWriterHandle,
-    kind: number,
-    flags: number,
-    type: number,
-    sender: number,
-    senderGeneration: number,
-    correlation: number,
-    payload: Uint8Array,
-    publish: boolean
-  ): number
-  ringPublish(writer: RingWriterHandle): void
-  ringHasRoom(writer: RingWriterHandle, payloadBytes: number): boolean
-  ringPublished(writer: RingWriterHandle): number
-  ringWantRoom(writer: RingWriterHandle, wants: boolean): void
-  /** Reader slot, -1 when nobody holds any room. */
-  ringSlowestReader(writer: RingWriterHandle): number
-  ringEvictSlowest(writer: RingWriterHandle): boolean
-  /** Whether it still is the ring's: see {@link writerEnd}. */
-  ringWriterEnd(writer: RingWriterHandle): number
-  closeRingWriter(writer: RingWriterHandle): void
-  openRingReader(region: RegionHandle, ring: string, name: string): RingReaderHandle
-  ringReaderInfo(reader: RingReaderHandle): NativeRingReader
-  /** The ring's bytes, twice in a row. Detached when the region closes. */
-  ringBuffer(region: RegionHandle, reader: RingReaderHandle): ArrayBuffer
-  ringOpenings(region: RegionHandle): number
-  /** Of the ring's present writer. */
-  ringGeneration(reader: RingReaderHandle): number
-  /** Position below which frames are whole, -1 once the reader is evicted. */
-  ringAvailable(reader: RingReaderHandle): number
-  ringAdvance(reader: RingReaderHandle, read: number, delivered: number, handled: number, released: number): void
-  ringEvicted(reader: RingReaderHandle, out: Float64Array): boolean
-  /** Where it begins again, -1 when it has left. */
-  ringRejoin(reader: RingReaderHandle): number
-  /** Its writer is gone, and nothing is published above `read`. */
-  ringEnded(reader: RingReaderHandle, read: number): boolean
-  closeRingReader(reader: RingReaderHandle): void
-  /** Readers written to `out`. */
-  ringReaders(region: RegionHandle, ring: number, out: Float64Array): number
-  ringReaderName(region: RegionHandle, ring: number, reader: number): string
-  processAlive(region: RegionHandle, slot: number, generation: number): boolean
 
   /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean

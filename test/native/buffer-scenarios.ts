@@ -20,12 +20,12 @@ import {
 const native = load() as Native
 const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 0, 0, 0])
 
-const create = (path: string) => native.createRegion(path, "scenario", geometry, 0o600, -1, true, native.newProgress())
+const create = (path: string) => native.createRegion(path, "scenario", geometry, 0o600, -1, true, new native.Progress())
 
 const ringGeometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 2, 3, 64 * 1024])
 
 const createWithRings = (path: string) =>
-  native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, native.newProgress())
+  native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, new native.Progress())
 
 /** Mappings of that file in this process. */
 const mapped = (path: string) =>
@@ -41,7 +41,7 @@ const opened = (path: string) =>
   })
 
 const send = (writer: RingWriterHandle, byte: number) =>
-  native.ringAppend(writer, 16, 0, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
+  writer.append(16, 0, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
 
 const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 
@@ -55,7 +55,7 @@ const written = (region: RegionHandle) => {
   for (const broker of [0, 1]) native.grantLanes(region, broker)
   assert(native.lanesReady(lanes))
   const { slot } = native.lanesInfo(lanes)
-  const view = new Uint8Array(native.laneBuffer(region, slot), native.laneBegin(lanes, 0, 0), 100)
+  const view = new Uint8Array(region.laneBuffer(slot), native.laneBegin(lanes, 0, 0), 100)
   view.fill(7)
   native.laneSeal(lanes, 0, 0, 0, 1, 100, 100, new Uint32Array(1))
   native.lanePublish(lanes, 0)
@@ -79,44 +79,44 @@ const scenarios: Record<string, () => Promise<void>> = {
     native.startSequencer(region, 500, true, false)
     const { lanes, view } = written(region)
     const buffer = view.buffer
-    native.closeRegion(region)
+    region.close()
     assert.strictEqual(view.length, 0)
     assert.strictEqual(buffer.byteLength, 0)
     view[0] = 1
     assert.strictEqual(view[0], undefined)
     assert.throws(() => native.snapshot(region), { fault: "closed" })
     native.closeLanes(lanes)
-    native.closeRegion(region)
+    region.close()
     survived()
   },
   "ring-view-after-close": async () => {
     const owner = await createWithRings(path)
-    const writer = native.openRingWriter(owner, "ring")
-    const kept = native.openRingReader(owner, "ring", "kept")
+    const writer = owner.openRingWriter("ring")
+    const kept = owner.openRingReader("ring", "kept")
     const region = native.attachRegion(path, "closes", false)
-    const reader = native.openRingReader(region, "ring", "closes")
-    const buffer = native.ringBuffer(region, reader)
+    const reader = region.openRingReader("ring", "closes")
+    const buffer = reader.buffer()
     const view = new Uint8Array(buffer)
     send(writer, 7)
     assert.strictEqual(view[32], 7)
-    assert(native.ringBuffer(region, reader) === buffer)
-    assert.throws(() => native.ringBuffer(owner, reader), { fault: "invalid" })
-    native.closeRegion(region)
+    assert(reader.buffer() === buffer)
+    assert.throws(() => writer.info.call(reader as never), TypeError)
+    region.close()
     assert.strictEqual(view.length, 0)
     assert.strictEqual(buffer.byteLength, 0)
-    assert.throws(() => native.ringBuffer(region, reader), { fault: "closed" })
+    assert.throws(() => reader.buffer(), { fault: "closed" })
     // A buffer that was transferred escapes the detaching: it reads and writes memory that is no longer shared.
     const moving = native.attachRegion(path, "moves", false)
-    const movedReader = native.openRingReader(moving, "ring", "moves")
-    const moved = new Uint8Array(native.ringBuffer(moving, movedReader).transfer())
+    const movedReader = moving.openRingReader("ring", "moves")
+    const moved = new Uint8Array(movedReader.buffer().transfer())
     assert.strictEqual(moved[32], 7)
-    native.closeRegion(moving)
+    moving.close()
     send(writer, 8)
     assert.deepStrictEqual([moved[32], moved[72]], [0, 0])
     moved.fill(9)
-    const others = new Uint8Array(native.ringBuffer(owner, kept))
+    const others = new Uint8Array(kept.buffer())
     assert.deepStrictEqual([others[32], others[72]], [7, 8])
-    native.closeRegion(owner)
+    owner.close()
     survived()
   },
   "pages-after-close": async () => {
@@ -126,20 +126,20 @@ const scenarios: Record<string, () => Promise<void>> = {
     const handles: Array<unknown> = [lanes]
     for (let i = 0; i < 20; i += 1) {
       const region = native.attachRegion(path, "again", false)
-      native.startWaiter(region, () => {})
-      native.armWaiter(region, sleepsFor.data)
-      const ringReader = i === 0 ? undefined : native.openRingReader(region, "ring", "again")
-      const ringWriter = native.openRingWriter(region, "ring")
+      region.startWaiter(() => {})
+      region.armWaiter(sleepsFor.data)
+      const ringReader = i === 0 ? undefined : region.openRingReader("ring", "again")
+      const ringWriter = region.openRingWriter("ring")
       const reader = native.openReader(region, topic.index, "again", 0, 0)
-      const buffers = [native.laneBuffer(region, 0)]
-      if (ringReader !== undefined) buffers.push(native.ringBuffer(region, ringReader))
+      const buffers = [region.laneBuffer(0)]
+      if (ringReader !== undefined) buffers.push(ringReader.buffer())
       handles.push(region, ringWriter, ringReader, reader, ...buffers)
       native.closeReader(reader)
-      native.closeRegion(region)
+      region.close()
       assert.strictEqual(mapped(path).length, 1, mapped(path).join("\n"))
       assert.strictEqual(opened(path).length, 1)
     }
-    native.closeRegion(owner)
+    owner.close()
     assert.deepStrictEqual(mapped(path), [])
     assert.strictEqual(handles.length, 1 + 19 * 6 + 5)
     gc()
@@ -148,14 +148,14 @@ const scenarios: Record<string, () => Promise<void>> = {
   "handles-after-close": async () => {
     const region = await createWithRings("")
     native.startSequencer(region, 500, false, false)
-    native.startWaiter(region, () => {})
+    region.startWaiter(() => {})
     const topic = native.declareTopic(region, "t", orderLevel.session, 1)
     const lanes = native.openLanes(region, topic.index)
     const reader = native.openReader(region, topic.index, "reader", 0, 0)
-    const writer = native.openRingWriter(region, "ring")
-    const ringReader = native.openRingReader(region, "ring", "reader")
+    const writer = region.openRingWriter("ring")
+    const ringReader = region.openRingReader("ring", "reader")
     send(writer, 1)
-    native.closeRegion(region)
+    region.close()
     const values: Record<string, () => unknown> = {
       lanesReady: () => native.lanesReady(lanes),
       laneBegin: () => native.laneBegin(lanes, 0, 0),
@@ -174,28 +174,28 @@ const scenarios: Record<string, () => Promise<void>> = {
       readerCommitted: () => native.readerCommitted(reader),
       readerCommittedMessages: () => native.readerCommittedMessages(reader),
       ringAppend: () => send(writer, 2),
-      ringPublish: () => native.ringPublish(writer),
-      ringHasRoom: () => native.ringHasRoom(writer, 8),
-      ringWantRoom: () => native.ringWantRoom(writer, true),
-      ringSlowestReader: () => native.ringSlowestReader(writer),
-      ringEvictSlowest: () => native.ringEvictSlowest(writer),
-      ringAvailable: () => native.ringAvailable(ringReader),
-      ringAdvance: () => native.ringAdvance(ringReader, 40, 40, 40, 40),
-      ringEvicted: () => native.ringEvicted(ringReader, new Float64Array(2)),
-      ringRejoin: () => native.ringRejoin(ringReader),
-      ringEnded: () => native.ringEnded(ringReader, 0),
+      ringPublish: () => writer.publish(),
+      ringHasRoom: () => writer.hasRoom(8),
+      ringWantRoom: () => writer.wantRoom(true),
+      ringSlowestReader: () => writer.slowestReader(),
+      ringEvictSlowest: () => writer.evictSlowest(),
+      ringAvailable: () => ringReader.available(),
+      ringAdvance: () => ringReader.advance(40, 40, 40, 40),
+      ringEvicted: () => ringReader.evicted(new Float64Array(2)),
+      ringRejoin: () => ringReader.rejoin(),
+      ringEnded: () => ringReader.ended(0),
       closeLanes: () => native.closeLanes(lanes),
       closeReader: () => native.closeReader(reader),
-      closeRingWriter: () => native.closeRingWriter(writer),
-      closeRingReader: () => native.closeRingReader(ringReader),
+      closeRingWriter: () => writer.close(),
+      closeRingReader: () => ringReader.close(),
       stepSequencer: () => native.stepSequencer(region),
       endDead: () => native.endDead(region).length,
       sequencerSessions: () => native.sequencerSessions(region).length,
       sequencerGates: () => native.sequencerGates(region).length,
       stopSequencer: () => native.stopSequencer(region),
       pauseSequencer: () => native.pauseSequencer(region, false),
-      disarmWaiter: () => native.disarmWaiter(region),
-      closeRegion: () => native.closeRegion(region)
+      disarmWaiter: () => region.disarmWaiter(),
+      closeRegion: () => region.close()
     }
     for (const frontier of frontiersOf(lanes)) assert(frontier <= 1, `a frontier is ${frontier}`)
     const sessionsSeen = native.sequencerSessions(region).length
@@ -241,15 +241,15 @@ const scenarios: Record<string, () => Promise<void>> = {
       closeRegion: undefined
     })
     const refused: ReadonlyArray<() => unknown> = [
-      () => native.regionInfo(region),
-      () => native.processes(region),
-      () => native.holdRegion(region),
-      () => native.startWaiter(region, () => {}),
-      () => native.armWaiter(region, sleepsFor.data),
-      () => native.lives(region),
-      () => native.wakeProcess(region, 0),
-      () => native.serverState(region),
-      () => native.laneBuffer(region, 0),
+      () => region.info(),
+      () => region.processes(),
+      () => region.hold(),
+      () => region.startWaiter(() => {}),
+      () => region.armWaiter(sleepsFor.data),
+      () => region.lives(),
+      () => region.wakeProcess(0),
+      () => region.serverState(),
+      () => region.laneBuffer(0),
       () => native.topics(region),
       () => native.declareTopic(region, "u", orderLevel.session, 1),
       () => native.openLanes(region, 0),
@@ -257,41 +257,41 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => native.startSequencer(region, 500, true, false),
       () => native.grantLanes(region, 0),
       () => native.snapshot(region),
-      () => native.rings(region),
-      () => native.openRingWriter(region, "ring"),
-      () => native.openRingReader(region, "ring", "again"),
-      () => native.ringBuffer(region, ringReader),
-      () => native.ringOpenings(region),
-      () => native.ringReaders(region, 0, new Float64Array(24)),
-      () => native.ringReaderName(region, 0, 0),
-      () => native.processAlive(region, 0, 1),
-      () => native.reattachRegion(region, "again")
+      () => region.rings(),
+      () => region.openRingWriter("ring"),
+      () => region.openRingReader("ring", "again"),
+      () => ringReader.buffer(),
+      () => region.ringOpenings(),
+      () => region.ringReaders(0, new Float64Array(24)),
+      () => region.ringReaderName(0, 0),
+      () => region.processAlive(0, 1),
+      () => region.reattach("again")
     ]
     for (const call of refused) assert.throws(call, { fault: "closed" })
     survived()
   },
   reattached: async () => {
     const first = await createWithRings("")
-    const second = native.reattachRegion(first, "second")
-    const writer = native.openRingWriter(second, "ring")
-    const reader = native.openRingReader(second, "ring", "reader")
-    const bytes = new Uint8Array(native.ringBuffer(second, reader))
-    native.openRingReader(first, "ring", "first")
-    native.closeRegion(first)
+    const second = first.reattach("second")
+    const writer = second.openRingWriter("ring")
+    const reader = second.openRingReader("ring", "reader")
+    const bytes = new Uint8Array(reader.buffer())
+    first.openRingReader("ring", "first")
+    first.close()
     send(writer, 5)
     assert.strictEqual(bytes[32], 5)
-    assert.strictEqual(native.ringAvailable(reader), 40)
-    native.closeRegion(second)
+    assert.strictEqual(reader.available(), 40)
+    second.close()
     assert.strictEqual(bytes.length, 0)
     survived()
   },
   "rings-collected": async () => {
     const region = await createWithRings(path)
-    native.openRingWriter(region, "ring")
+    region.openRingWriter("ring")
     for (let i = 0; i < 50; i += 1) {
-      const reader = native.openRingReader(region, "ring", "once")
-      new Uint8Array(native.ringBuffer(region, reader))[0] = 0
-      native.closeRingReader(reader)
+      const reader = region.openRingReader("ring", "once")
+      new Uint8Array(reader.buffer())[0] = 0
+      reader.close()
     }
     // What is collected is given back in turns of their own.
     for (let turn = 0; turn < 1000 && mapped(path).length > 20; turn += 1) {
@@ -299,7 +299,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       await new Promise((resolve) => setImmediate(resolve))
     }
     assert(mapped(path).length <= 20, `${mapped(path).length} mappings`)
-    native.closeRegion(region)
+    region.close()
     assert.deepStrictEqual(mapped(path), [])
     survived()
   },
@@ -314,9 +314,9 @@ const scenarios: Record<string, () => Promise<void>> = {
   "exit-with-views": async () => {
     const region = await create(path)
     native.startSequencer(region, 500, false, false)
-    native.startWaiter(region, () => {})
-    native.armWaiter(region, sleepsFor.data)
-    const buffer = native.laneBuffer(region, 0)
+    region.startWaiter(() => {})
+    region.armWaiter(sleepsFor.data)
+    const buffer = region.laneBuffer(0)
     process.on("exit", () => {
       new Uint8Array(buffer)[0] = 1
       rmSync(path, { force: true })
@@ -327,8 +327,8 @@ const scenarios: Record<string, () => Promise<void>> = {
   "exit-while-serving": async () => {
     const region = await create("")
     native.startSequencer(region, 500, false, false)
-    native.startWaiter(region, () => {})
-    native.armWaiter(region, sleepsFor.data)
+    region.startWaiter(() => {})
+    region.armWaiter(sleepsFor.data)
     survived()
     process.exit(0)
   },
@@ -340,8 +340,8 @@ const scenarios: Record<string, () => Promise<void>> = {
       await new Promise((resolve) => worker.once("message", resolve))
       await worker.terminate()
     }
-    assert.strictEqual(native.processes(region).filter(({ alive }) => alive).length, 1)
-    native.closeRegion(region)
+    assert.strictEqual(region.processes().filter(({ alive }) => alive).length, 1)
+    region.close()
     survived()
   },
   "double-load": async () => {
@@ -355,12 +355,12 @@ const scenarios: Record<string, () => Promise<void>> = {
     assert.notStrictEqual(second, native)
     const [a, b] = [
       await create(""),
-      await second.createRegion(path, "second", geometry, 0o600, -1, true, second.newProgress())
+      await second.createRegion(path, "second", geometry, 0o600, -1, true, new second.Progress())
     ]
-    assert.notStrictEqual(native.regionInfo(a).regionId, second.regionInfo(b).regionId)
+    assert.notStrictEqual(a.info().regionId, b.info().regionId)
     assert.strictEqual(second.attachRegion(path, "again", false) === undefined, false)
-    second.closeRegion(b)
-    native.closeRegion(a)
+    b.close()
+    a.close()
     rmSync(folder, { recursive: true })
     survived()
   },
@@ -370,7 +370,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       native.startSequencer(region, 500, true, false)
       const { view } = written(region)
       assert.strictEqual(view[99], 7)
-      if (i % 2 === 0) native.closeRegion(region)
+      if (i % 2 === 0) region.close()
       gc()
     }
     gc()
@@ -385,13 +385,13 @@ if (isMainThread) {
   const { creates } = workerData as { readonly creates?: boolean }
   if (creates === true) {
     const path = (workerData as { readonly path: string }).path
-    void native.createRegion(path, "worker", largeGeometry, 0o600, -1, true, native.newProgress())
+    void native.createRegion(path, "worker", largeGeometry, 0o600, -1, true, new native.Progress())
     parentPort?.postMessage("begun")
     await new Promise(() => setInterval(() => undefined, 1000))
   }
   const region = native.attachRegion((workerData as { readonly path: string }).path, "worker", false)
-  native.startWaiter(region, () => {})
-  native.armWaiter(region, sleepsFor.data)
-  assert.strictEqual(native.laneBuffer(region, 0).byteLength, 64 * 1024)
+  region.startWaiter(() => {})
+  region.armWaiter(sleepsFor.data)
+  assert.strictEqual(region.laneBuffer(0).byteLength, 64 * 1024)
   parentPort?.postMessage("attached")
 }

@@ -279,8 +279,8 @@ describe("regions", () => {
     Effect.gen(function*() {
       const native = load()
       assert(!("unavailable" in native))
-      const newProgress = vi.spyOn(native, "newProgress")
-      yield* Effect.addFinalizer(() => Effect.sync(() => newProgress.mockRestore()))
+      const createRegion = vi.spyOn(native, "createRegion")
+      yield* Effect.addFinalizer(() => Effect.sync(() => createRegion.mockRestore()))
       const region = `test-given-up-${process.pid}`
       const begun = yield* Deferred.make<number>()
       const making = yield* Effect.forkChild(Effect.scoped(Layer.build(CxlMemory.layerShm({
@@ -290,8 +290,8 @@ describe("regions", () => {
       }))))
       const total = yield* Deferred.await(begun)
       yield* Fiber.interrupt(making)
-      const progress = newProgress.mock.results[0]?.value as ProgressHandle
-      assert.isBelow(native.progressBytes(progress), total)
+      const progress = createRegion.mock.calls[0]?.[6] as ProgressHandle
+      assert.isBelow(progress.bytes(), total)
       assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
     }).pipe(Effect.scoped))
 

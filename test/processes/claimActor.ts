@@ -34,9 +34,9 @@ const sessions = ({ handle, native }: NativeRegion["Service"]) => {
 
 let named = 0
 
-const names = ({ handle, native }: NativeRegion["Service"]) => {
+const names = ({ handle }: NativeRegion["Service"]) => {
   for (let i = 0; i < turn; i += 1) {
-    perhaps(() => native.closeRingWriter(native.openRingWriter(handle, `claimer ${(named += 1)}`)))
+    perhaps(() => handle.openRingWriter(`claimer ${(named += 1)}`).close())
   }
 }
 

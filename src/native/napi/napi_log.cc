@@ -46,7 +46,7 @@ napi_value topics(napi_env env, napi_callback_info info) {
   napi_value out;
   napi_create_array(env, &out);
   uint32_t i = 0;
-  for (const TopicView& topic : topicsOf(*handle->region)) napi_set_element(env, out, i++, topicObject(env, topic));
+  for (const TopicView& topic : topicsOf(*handle->region())) napi_set_element(env, out, i++, topicObject(env, topic));
   return out;
 }
 
@@ -55,7 +55,7 @@ napi_value declare(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
   TopicView topic;
-  const Status status = declareTopic(*handle->region, arguments.text(1), arguments.word(2), arguments.word(3), topic);
+  const Status status = declareTopic(*handle->region(), arguments.text(1), arguments.word(2), arguments.word(3), topic);
   return status.ok() ? topicObject(env, topic) : throwFault(env, status);
 }
 
@@ -66,23 +66,23 @@ napi_value openLanes(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
   Claim claim;
-  const Status status = claimClient(*handle->region, arguments.word(1), ~uint64_t{0}, claim);
+  const Status status = claimClient(*handle->region(), arguments.word(1), ~uint64_t{0}, claim);
   if (!status.ok()) return throwFault(env, status);
-  return own(env, new LaneWriter(handle->region, claim));
+  return own(env, new LaneWriter(handle->region(), claim));
 }
 
 // sessionsEnding(region): slots that come free as soon as the sequencer looks
 napi_value endingSessions(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(Arguments(env, info), 0);
-  return handle == nullptr ? nothing(env) : count(env, sessionsEnding(*handle->region));
+  return handle == nullptr ? nothing(env) : count(env, sessionsEnding(*handle->region()));
 }
 
 // readersEnding(region, topic): slots of the topic's readers that come free as soon as the sequencer looks
 napi_value endingReaders(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
-  if (handle == nullptr || arguments.word(1) >= handle->region->layout().geometry.topics) return nothing(env);
-  return count(env, readersEnding(*handle->region, arguments.word(1)));
+  if (handle == nullptr || arguments.word(1) >= handle->region()->layout().geometry.topics) return nothing(env);
+  return count(env, readersEnding(*handle->region(), arguments.word(1)));
 }
 
 napi_value lanesInfo(napi_env env, napi_callback_info info) {
@@ -203,14 +203,14 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
   const uint32_t topic = arguments.word(1);
-  if (topic >= handle->region->layout().geometry.topics) {
+  if (topic >= handle->region()->layout().geometry.topics) {
     return throwFault(env, Status::failed("invalid", "there is no such topic"));
   }
   Claim claim;
-  Status status = claimReader(*handle->region, topic, arguments.text(2), claim);
+  Status status = claimReader(*handle->region(), topic, arguments.text(2), claim);
   if (!status.ok()) return throwFault(env, status);
   // It waits for nothing: the event loop is this thread's. The caller looks again.
-  auto reader = std::make_unique<IndexReader>(handle->region, topic, claim, 0);
+  auto reader = std::make_unique<IndexReader>(handle->region(), topic, claim, 0);
   status = reader->attach(static_cast<From>(arguments.word(3)), arguments.natural(4));
   return status.ok() ? own(env, reader.release()) : throwFault(env, status);
 }
@@ -277,7 +277,7 @@ napi_value closeReader(napi_env env, napi_callback_info info) {
 // --- the sequencer and the brokers of this process ---
 
 Sequencer* sequencerOf(const Arguments& arguments) {
-  auto* handle = owned<RegionHandle>(arguments, 0);
+  auto* handle = regionHandle(arguments, 0);
   if (handle == nullptr) return nullptr;
   if (handle->sequencer != nullptr) return handle->sequencer.get();
   throwFault(arguments.env, Status::failed("notServing", "no sequencer runs here"));
@@ -293,7 +293,7 @@ napi_value startSequencer(napi_env env, napi_callback_info info) {
   options.epochMicros = arguments.natural(1);
   options.manual = arguments.boolean(2);
   options.ignoreSessionOrder = arguments.boolean(3);
-  handle->sequencer = std::make_unique<Sequencer>(handle->region, options);
+  handle->sequencer = std::make_unique<Sequencer>(handle->region(), options);
   const Status status = handle->sequencer->start();
   if (status.ok()) return nothing(env);
   handle->sequencer.reset();
@@ -409,8 +409,8 @@ napi_value endDead(napi_env env, napi_callback_info info) {
 napi_value grant(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
-  if (handle == nullptr || arguments.word(1) >= handle->region->layout().geometry.brokers) return nothing(env);
-  return count(env, grantLanes(*handle->region, arguments.word(1)));
+  if (handle == nullptr || arguments.word(1) >= handle->region()->layout().geometry.brokers) return nothing(env);
+  return count(env, grantLanes(*handle->region(), arguments.word(1)));
 }
 
 // --- the whole log, as numbers ---
@@ -523,7 +523,7 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
 napi_value snapshot(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(Arguments(env, info), 0);
   if (handle == nullptr) return nothing(env);
-  const Region& region = *handle->region;
+  const Region& region = *handle->region();
   const Publication& p = region.publication();
   const uint64_t epoch = p.observe(region.header().control.epoch);
   napi_value out;

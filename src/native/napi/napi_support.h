@@ -4,31 +4,13 @@
 #include <node_api.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "napi_buffers.h"
-#include "region/region.h"
-#include "log/sequencer/sequencer.h"
-#include "region/waiter.h"
+#include "fault.h"
+#include "region_handle.h"
 
 namespace ringfence::binding {
-
-// What JavaScript holds of a region. One handle per attachment and environment.
-struct RegionHandle {
-  napi_env env = nullptr;
-  std::shared_ptr<Region> region;
-  std::unique_ptr<Waiter> waiter;
-  std::unique_ptr<Sequencer> sequencer;
-  napi_threadsafe_function wake = nullptr;
-  std::unique_ptr<LentBuffers> buffers;
-
-  ~RegionHandle();
-  // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
-  void close();
-  void endWaiter();
-};
 
 struct Arguments {
   Arguments(napi_env at, napi_callback_info info) : env(at) {
@@ -101,13 +83,6 @@ inline void setPid(napi_env env, napi_value object, const ProcessPid& process) {
   if (process.foreign) set(env, object, "foreignPid", truth(env, true));
 }
 
-// An Error with `fault`, and the sizes where they matter.
-napi_value faultOf(napi_env env, const Status& status);
-napi_value throwFault(napi_env env, const Status& status);
-
-// Runs `work` off the event loop; resolves with what `done` makes, rejects with the fault.
-napi_value async(napi_env env, std::function<Status()> work, std::function<napi_value(napi_env)> done);
-
 // JavaScript values that own a native one, marked so that another module's cannot be taken for it.
 template <class T>
 const napi_type_tag* tagOf();
@@ -135,14 +110,12 @@ T* owned(const Arguments& arguments, size_t i) {
   return nullptr;
 }
 
-// The open region behind a handle; throws `closed` and returns null when it is not open any more.
+// The handle of a region, and of one that is open: throws and returns null where it is not.
+RegionHandle* regionHandle(const Arguments& arguments, size_t i);
 RegionHandle* openRegion(const Arguments& arguments, size_t i);
 
 void method(napi_env env, napi_value exports, const char* name, napi_callback callback);
 
-void registerRegion(napi_env env, napi_value exports);
 void registerLog(napi_env env, napi_value exports);
-void registerRing(napi_env env, napi_value exports);
-void registerLifeline(napi_env env, napi_value exports);
 
 }  // namespace ringfence::binding

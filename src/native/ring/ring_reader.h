@@ -40,7 +40,7 @@ class RingReader {
   uint64_t generation() const;  // of the ring's present writer
   void detach();
 
-  bool of(const Region& region) const { return region_.get() == &region; }
+  bool regionClosed() const { return region_->closed(); }
   uint64_t baseline() const { return baseline_; }
   const RingCursors& cursors() const { return at_; }
   const ReaderRole& role() const { return role_; }

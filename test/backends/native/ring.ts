@@ -45,20 +45,20 @@ const attach = (
   })
 
 // The operating system takes back what a dead process held; nothing of its own runs.
-const kill = ({ handle, native, waiter }: NativeRegion["Service"]) =>
+const kill = ({ handle, waiter }: NativeRegion["Service"]) =>
   Effect.sync(() => {
     waiter.close()
-    native.closeRegion(handle)
+    handle.close()
   })
 
 /** Writes into a ring as another process would that has no business there. */
 export const change = (
-  { handle, info, native }: NativeRegion["Service"],
+  { handle, info }: NativeRegion["Service"],
   ring: string,
   write: (bytes: Uint8Array, ringBytes: number) => void
 ): Effect.Effect<void> =>
   Effect.sync(() => {
-    const reader = native.openRingReader(handle, ring, "change")
-    write(new Uint8Array(native.ringBuffer(handle, reader)), info.geometry.ringBytes)
-    native.closeRingReader(reader)
+    const reader = handle.openRingReader(ring, "change")
+    write(new Uint8Array(reader.buffer()), info.geometry.ringBytes)
+    reader.close()
   })

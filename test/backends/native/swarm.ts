@@ -61,9 +61,9 @@ const asLongAsItLives = (ring: RingPorts["Service"], state: { readonly dead: boo
 })
 
 // The operating system takes back what a dead process held; nothing of its own runs.
-const kill = ({ handle, native, waiter }: NativeRegion["Service"], state: { dead: boolean }) =>
+const kill = ({ handle, waiter }: NativeRegion["Service"], state: { dead: boolean }) =>
   Effect.sync(() => {
     state.dead = true
     waiter.close()
-    native.closeRegion(handle)
+    handle.close()
   })

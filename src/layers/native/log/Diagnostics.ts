@@ -54,7 +54,7 @@ const logSnapshot = (region: Region): LogSnapshot => {
   return {
     region: region.info,
     epoch: snapshot.epoch,
-    serving: region.native.serverState(region.handle) === serverState.serving,
+    serving: region.handle.serverState() === serverState.serving,
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
     sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session.topic)))

@@ -77,11 +77,11 @@ export class NativeIndexPort implements IndexPort {
   finished(): boolean {
     // A reader that this process has closed did not reach the end: the waiter fails with the reason.
     if (this.waiter.isClosed) return false
-    return this.#native.serverState(this.#region) === serverState.stopped && this.next() >= this.committed()
+    return this.#region.serverState() === serverState.stopped && this.next() >= this.committed()
   }
 
   #buffer(lane: number): ArrayBuffer {
-    return this.#payload[lane] ??= this.#native.laneBuffer(this.#region, lane)
+    return this.#payload[lane] ??= this.#region.laneBuffer(lane)
   }
 
   #batch(at: number): IndexedBatch | undefined {

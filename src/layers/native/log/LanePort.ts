@@ -35,7 +35,7 @@ export class NativeLanePort implements LanePort {
     this.#lanes = lanes
     this.#payload = Array.from(
       { length: geometry.brokers },
-      (_, broker) => region.native.laneBuffer(region.handle, broker * geometry.clients + slot)
+      (_, broker) => region.handle.laneBuffer(broker * geometry.clients + slot)
     )
   }
 

@@ -110,7 +110,7 @@ export const attach = (
     const processName = options.processName ?? processTitle()
     const handle = yield* Effect.acquireRelease(
       attempt(name, () => native.attachRegion(path, processName, options.allowForeign ?? false)),
-      (handle) => Effect.sync(() => native.closeRegion(handle))
+      (handle) => Effect.sync(() => handle.close())
     )
     return yield* attached(native, handle, { name, backing, processName })
   })
@@ -139,21 +139,21 @@ const attached = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const waiter = yield* Effect.acquireRelease(
-      attempt(name, () => new RegionWaiter(native, handle, name)),
+      attempt(name, () => new RegionWaiter(handle, name)),
       (waiter) => Effect.sync(() => waiter.close())
     )
-    const processes = Effect.sync(() => native.processes(handle))
-    const info = infoOf(native, handle, name, backing)
+    const processes = Effect.sync(() => handle.processes())
+    const info = infoOf(handle, name, backing)
     const roomWaiter = waiter.forRings(sleepsFor.room)
     const cursorWaiter = waiter.forRings(sleepsFor.cursor)
     const ringWaiter = waiter.forRings(sleepsFor.frames)
     const waiters = { waiter, ringWaiter, roomWaiter, cursorWaiter }
-    const hold = attempt(name, () => native.holdRegion(handle))
+    const hold = attempt(name, () => handle.hold())
     return NativeRegion.of({ native, handle, info, processName, ...waiters, processes, hold })
   })
 
-const infoOf = (native: Native, handle: RegionHandle, name: string, backing: Backing): RegionInfo => {
-  const info = native.regionInfo(handle)
+const infoOf = (handle: RegionHandle, name: string, backing: Backing): RegionInfo => {
+  const info = handle.info()
   const sizes = Object.fromEntries(geometryFields.map((field, i) => [field, info.geometry[i] ?? 0]))
   const { epochBlocks: _, ...geometry } = sizes
   return {

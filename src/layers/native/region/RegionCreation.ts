@@ -23,13 +23,13 @@ export interface Creating {
 export const createRegion = (creating: Creating): Effect.Effect<RegionHandle, RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const { native, region } = creating
-    const progress = native.newProgress()
+    const progress = new native.Progress()
     const { made } = yield* Effect.acquireRelease(
       attempt(region, () => ({ made: begin(creating, progress) })),
       ({ made }) =>
         Effect.promise(() => {
-          native.cancelCreation(progress)
-          return made.then((handle) => native.closeRegion(handle), () => undefined)
+          progress.cancel()
+          return made.then((handle) => handle.close(), () => undefined)
         })
     )
     return yield* Effect.raceFirst(attemptPromise(region, () => made), reporting(creating, progress))
@@ -40,17 +40,17 @@ export const createRegion = (creating: Creating): Effect.Effect<RegionHandle, Re
 const progressMillis = 100
 
 // The process does not end before what the module does for it: at its exit, too, the creation is given up.
-const begin = ({ native, start }: Creating, progress: ProgressHandle): Promise<RegionHandle> => {
-  const giveUp = () => native.cancelCreation(progress)
+const begin = ({ start }: Creating, progress: ProgressHandle): Promise<RegionHandle> => {
+  const giveUp = () => progress.cancel()
   const made = start(progress)
   process.once("exit", giveUp)
   return made.finally(() => process.off("exit", giveUp))
 }
 
-const reporting = ({ native, onProgress, totalBytes }: Creating, progress: ProgressHandle): Effect.Effect<never> =>
+const reporting = ({ onProgress, totalBytes }: Creating, progress: ProgressHandle): Effect.Effect<never> =>
   onProgress === undefined
     ? Effect.never
     : Effect.forever(Effect.andThen(
-      Effect.sync(() => onProgress(Math.min(native.progressBytes(progress), totalBytes), totalBytes)),
+      Effect.sync(() => onProgress(Math.min(progress.bytes(), totalBytes), totalBytes)),
       Effect.sleep(progressMillis)
     ))

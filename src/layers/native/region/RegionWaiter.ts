@@ -2,7 +2,7 @@
  * Waits on a region from the event loop: registers, arms the doorbell, checks once more, and sleeps only then.
  */
 import * as Effect from "effect/Effect"
-import { type Native, type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
+import { type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Server } from "../../../services/schema/Server.ts"
@@ -19,7 +19,6 @@ interface Waiting {
 }
 
 export class RegionWaiter implements LogWaiter {
-  readonly #native: Native
   readonly #handle: RegionHandle
   readonly #region: string
   readonly #waiting = new Set<Waiting>()
@@ -31,11 +30,10 @@ export class RegionWaiter implements LogWaiter {
   #isWaking = false
   #closed = false
 
-  constructor(native: Native, handle: RegionHandle, region: string) {
-    this.#native = native
+  constructor(handle: RegionHandle, region: string) {
     this.#handle = handle
     this.#region = region
-    native.startWaiter(handle, () => this.#woken())
+    handle.startWaiter(() => this.#woken())
   }
 
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
@@ -79,7 +77,7 @@ export class RegionWaiter implements LogWaiter {
   // Before the log is served its creator's end is the end of it, too.
   lost(): RegionLost | undefined {
     if (this.#closed) return this.#lost("stopped")
-    const found = this.#native.server(this.#handle)
+    const found = this.#handle.server()
     const { alive, name, pid, state } = found
     if (state === serverState.stopped) return this.#lost("stopped")
     if (state === serverState.serving || (state === serverState.unknown && alive)) return undefined
@@ -89,7 +87,7 @@ export class RegionWaiter implements LogWaiter {
 
   server(): Server | undefined {
     if (this.#closed) return undefined
-    const found = this.#native.server(this.#handle)
+    const found = this.#handle.server()
     const { name, own, pid, state } = found
     return pid === 0 ? undefined : { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
   }
@@ -140,7 +138,7 @@ export class RegionWaiter implements LogWaiter {
   #arm(): void {
     let reasons = 0
     for (const waiting of this.#waiting) reasons |= waiting.reasons
-    this.#native.armWaiter(this.#handle, reasons)
+    this.#handle.armWaiter(reasons)
     this.#armed = reasons
     for (const waiting of this.#waiting) waiting.look()
     this.#restIfIdle()
@@ -164,12 +162,12 @@ export class RegionWaiter implements LogWaiter {
   #restIfIdle(): void {
     if (this.#waiting.size > 0 || this.#closed) return
     this.#armed = 0
-    this.#native.disarmWaiter(this.#handle)
+    this.#handle.disarmWaiter()
   }
 
   #loseLog(): void {
     const ofLog = [...this.#waiting].filter((waiting) => waiting.ofLog)
-    if (ofLog.length === 0 || this.#native.serverState(this.#handle) === serverState.serving) return
+    if (ofLog.length === 0 || this.#handle.serverState() === serverState.serving) return
     const lost = this.lost()
     if (lost !== undefined) { for (const waiting of ofLog) waiting.lose(lost) }
   }

@@ -14,13 +14,13 @@ export const makeRingPorts = (region: NativeRegion["Service"]): RingPorts["Servi
   RingPorts.of({
     openWriter: (name) => openWriter(region, name),
     openReader: (name, readerName) => openReader(region, name, readerName ?? region.processName),
-    openings: () => region.native.ringOpenings(region.handle),
+    openings: () => region.handle.ringOpenings(),
     rings: Effect.sync(() => ringsOf(region)),
     readers: (ring) => readersOf(region, ring),
     waiter: region.ringWaiter,
     cursorWaiter: region.cursorWaiter,
     self: selfOf(region),
-    lives: () => region.native.lives(region.handle),
+    lives: () => region.handle.lives(),
     isAlive: (process, generation) => isAlive(region, process, generation)
   })
 
@@ -29,20 +29,20 @@ export const makeRingPorts = (region: NativeRegion["Service"]): RingPorts["Servi
 type Region = NativeRegion["Service"]
 
 const selfOf = (region: Region): ProcessIdentity => {
-  const { generation, slot } = region.native.regionInfo(region.handle)
+  const { generation, slot } = region.handle.info()
   return { process: slot, generation }
 }
 
 const ringsOf = (region: Region): ReadonlyArray<RingState> =>
-  region.native.rings(region.handle).map((ring) => ({
+  region.handle.rings().map((ring) => ({
     ...ring,
     wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
   }))
 
 // A region that is closed tells nothing: no process counts as alive.
-const isAlive = ({ handle, native }: Region, process: number, generation: number): boolean => {
+const isAlive = ({ handle }: Region, process: number, generation: number): boolean => {
   try {
-    return native.processAlive(handle, process, generation)
+    return handle.processAlive(process, generation)
   } catch {
     return false
   }
@@ -58,7 +58,7 @@ const openWriter = (region: Region, name: string) =>
     hasRings(region, name),
     claimed(
       region,
-      () => new NativeRingWriterPort(region, region.native.openRingWriter(region.handle, name)),
+      () => new NativeRingWriterPort(region, region.handle.openRingWriter(name)),
       (writer) => writer.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
@@ -71,7 +71,7 @@ const openReader = (region: Region, name: string, readerName: string) =>
     hasRings(region, name),
     claimed(
       region,
-      () => new NativeRingReaderPort(region, region.native.openRingReader(region.handle, name, readerName)),
+      () => new NativeRingReaderPort(region, region.handle.openRingReader(name, readerName)),
       (reader) => reader.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>

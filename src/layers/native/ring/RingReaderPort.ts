@@ -2,7 +2,7 @@
  * The reading end of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so
  * that none is broken in two.
  */
-import { type Native, ringReaderFields, type RingReaderHandle } from "../../../native/binding.ts"
+import { ringReaderFields, type RingReaderHandle } from "../../../native/binding.ts"
 import type { RingCursors, RingReaderState } from "../../../services/Ring.ts"
 import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
@@ -15,7 +15,6 @@ export class NativeRingReaderPort implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
   readonly #region: Region
-  readonly #native: Native
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
   readonly #evicted = new Float64Array(2)
@@ -29,14 +28,13 @@ export class NativeRingReaderPort implements RingReaderPort {
   #isOver = false
 
   constructor(region: Region, reader: RingReaderHandle) {
-    const info = region.native.ringReaderInfo(reader)
+    const info = reader.info()
     this.ring = info.ring
     this.waiter = region.ringWaiter
     region.waiter.reads(info.ring)
     this.#region = region
-    this.#native = region.native
     this.#reader = reader
-    this.#bytes = new RingBytes(region.native.ringBuffer(region.handle, reader), info.ringBytes)
+    this.#bytes = new RingBytes(reader.buffer(), info.ringBytes)
     this.#baseline =
       this.#read =
       this.#delivered =
@@ -50,24 +48,24 @@ export class NativeRingReaderPort implements RingReaderPort {
   }
 
   generation(): number {
-    return this.#native.ringGeneration(this.#reader)
+    return this.#reader.generation()
   }
 
   leading(): number {
-    return Math.max(0, this.#native.ringAvailable(this.#reader))
+    return Math.max(0, this.#reader.available())
   }
 
   ready(): boolean {
     if (this.#isOver) return false
     if (this.#damage !== undefined) return true
-    this.#available = this.#native.ringAvailable(this.#reader)
+    this.#available = this.#reader.available()
     return this.#available > this.#read || this.#available < 0
   }
 
   poll(max: number): ReadonlyArray<Frame> {
     if (this.#isOver || this.#damage !== undefined) return []
     // What `ready` has just seen is not asked for again.
-    const available = this.#available > this.#read ? this.#available : this.#native.ringAvailable(this.#reader)
+    const available = this.#available > this.#read ? this.#available : this.#reader.available()
     this.#available = 0
     if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
     if (available <= this.#read || this.#bytes.isDetached) return []
@@ -97,19 +95,19 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.#handled = Math.max(this.#handled, Math.min(handled, this.#delivered))
     this.#released = Math.max(this.#released, Math.min(released, this.#read))
     this.#published = this.#read
-    this.#native.ringAdvance(this.#reader, this.#read, this.#delivered, this.#handled, this.#released)
+    this.#reader.advance(this.#read, this.#delivered, this.#handled, this.#released)
   }
 
   /** `read` as other processes see it. */
   #published = -1
 
   evicted(): { readonly from: number; readonly to: number } | undefined {
-    if (!this.#native.ringEvicted(this.#reader, this.#evicted)) return undefined
+    if (!this.#reader.evicted(this.#evicted)) return undefined
     return { from: this.#evicted[0] as number, to: this.#evicted[1] as number }
   }
 
   rejoin(): void {
-    const baseline = this.#native.ringRejoin(this.#reader)
+    const baseline = this.#reader.rejoin()
     if (baseline < 0) return
     this.#baseline = baseline
     this.#read =
@@ -122,7 +120,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   }
 
   ended(): boolean {
-    return this.#native.ringEnded(this.#reader, this.#read)
+    return this.#reader.ended(this.#read)
   }
 
   damage(): string | undefined {
@@ -137,7 +135,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   close(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#native.closeRingReader(this.#reader)
+    this.#reader.close()
     this.#region.waiter.nudge(this.ring)
     this.#region.waiter.leaves(this.ring)
   }
@@ -151,7 +149,7 @@ export class NativeRingReaderPort implements RingReaderPort {
 /** The readers of a ring that count, with their cursors. */
 export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
   const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
-  const active = region.native.ringReaders(region.handle, ring, fields)
+  const active = region.handle.ringReaders(ring, fields)
   return Array.from({ length: active }, (_, i) => {
     const field = (f: number) => fields[i * ringReaderFields + f] as number
     return {

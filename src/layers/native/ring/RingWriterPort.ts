@@ -1,7 +1,7 @@
 /**
  * The writing end of a ring in shared memory: each call is one call of the native module.
  */
-import { type Native, type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
+import { type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
 import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -15,17 +15,15 @@ export class NativeRingWriterPort implements RingWriterPort {
   readonly payloadBytesMax: number
   readonly waiter: Waiter
   readonly #region: Region
-  readonly #native: Native
   readonly #writer: RingWriterHandle
 
   constructor(region: Region, writer: RingWriterHandle) {
-    const info = region.native.ringWriterInfo(writer)
+    const info = writer.info()
     this.ring = info.ring
     this.generation = info.generation
     this.payloadBytesMax = info.payloadBytesMax
     this.waiter = region.roomWaiter
     this.#region = region
-    this.#native = region.native
     this.#writer = writer
   }
 
@@ -40,8 +38,7 @@ export class NativeRingWriterPort implements RingWriterPort {
   #append(header: FrameHeader, payload: Uint8Array, publish: boolean): number | undefined {
     const { correlation, flags, kind, sender, senderGeneration, type } = header
     const writer = this.#writer
-    const end = this.#native.ringAppend(
-      writer,
+    const end = writer.append(
       kind,
       flags,
       type,
@@ -56,42 +53,42 @@ export class NativeRingWriterPort implements RingWriterPort {
   }
 
   publish(): void {
-    this.#native.ringPublish(this.#writer)
+    this.#writer.publish()
     this.#region.waiter.nudge(this.ring)
   }
 
   hasRoom(payloadBytes: number): boolean {
-    return this.#native.ringHasRoom(this.#writer, payloadBytes)
+    return this.#writer.hasRoom(payloadBytes)
   }
 
   published(): number {
-    return this.#native.ringPublished(this.#writer)
+    return this.#writer.published()
   }
 
   wantRoom(wants: boolean): void {
-    this.#native.ringWantRoom(this.#writer, wants)
+    this.#writer.wantRoom(wants)
   }
 
   slowestReader(): SlowestReader | undefined {
-    const slowest = this.#native.ringSlowestReader(this.#writer)
+    const slowest = this.#writer.slowestReader()
     if (slowest < 0) return undefined
     const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
-    const name = this.#native.ringReaderName(this.#region.handle, this.ring, slowest)
+    const name = this.#region.handle.ringReaderName(this.ring, slowest)
     return state === undefined ? undefined : { ...state, name }
   }
 
   evictSlowest(): boolean {
-    return this.#native.ringEvictSlowest(this.#writer)
+    return this.#writer.evictSlowest()
   }
 
   over(): "closed" | "superseded" | undefined {
-    const end = this.#native.ringWriterEnd(this.#writer)
+    const end = this.#writer.end()
     if (end === writerEnd.none) return undefined
     return end === writerEnd.closed ? "closed" : "superseded"
   }
 
   /** Wakes all that wait for this ring, in this process too: a send that waits for room ends. */
   close(): void {
-    this.#native.closeRingWriter(this.#writer)
+    this.#writer.close()
   }
 }

@@ -1,7 +1,7 @@
 // The ArrayBuffers over a region's memory, detached together when it closes.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,22 +12,21 @@ namespace ringfence::binding {
 
 class LentBuffers {
  public:
-  explicit LentBuffers(napi_env env) : env_(env) {}
+  explicit LentBuffers(Napi::Env env) : env_(env) {}
   ~LentBuffers() { detach(); }
   LentBuffers(const LentBuffers&) = delete;
   LentBuffers& operator=(const LentBuffers&) = delete;
 
   // The buffer over these bytes: the same one while it lives. It keeps `memory` until it is collected.
-  napi_value over(uint8_t* at, uint64_t bytes, std::shared_ptr<void> memory);
+  Napi::Value over(uint8_t* at, uint64_t bytes, std::shared_ptr<void> memory);
   // From here on every buffer and every view of it is empty.
   void detach();
 
  private:
-  napi_value known(napi_ref reference) const;
   void forgetCollected();
 
-  napi_env env_;
-  std::map<const uint8_t*, napi_ref> lent_;  // weak
+  Napi::Env env_;
+  std::map<const uint8_t*, Napi::Reference<Napi::ArrayBuffer>> lent_;  // weak
   size_t collectAt_ = 64;
 };
 

@@ -1,0 +1,73 @@
+// The native memory module as Node loads it.
+#include <napi.h>
+
+#include "constructors.h"
+#include "fault.h"
+#include "napi_support.h"
+#include "region/inspection.h"
+#include "region/lifeline.h"
+#include "region_handle.h"
+#include "ring_handles.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+// inspectRegion(path)
+Napi::Value inspectRegion(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Inspection found = inspect(text(info[0]));
+  auto out = Napi::Object::New(env);
+  out.Set("region", Napi::Boolean::New(env, found.region));
+  out.Set("detail", found.detail);
+  out.Set("bytes", number(env, found.bytes));
+  out.Set("fault", Napi::String::New(env, found.fault));
+  setPid(out, found.creator);
+  out.Set("createdMillis", number(env, found.createdMillis));
+  out.Set("served", Napi::Boolean::New(env, found.served));
+  out.Set("held", Napi::Boolean::New(env, found.held));
+  out.Set("attached", number(env, found.attached));
+  out.Set("temporary", Napi::Boolean::New(env, found.temporary));
+  out.Set("clients", number(env, found.geometry.clients));
+  out.Set("laneSlots", number(env, found.geometry.laneSlots));
+  out.Set("rings", number(env, found.geometry.rings));
+  return out;
+}
+
+void removeDeadRegion(const Napi::CallbackInfo& info) {
+  const Status status = removeDead(text(info[0]));
+  if (!status.ok()) throwFault(info.Env(), status);
+}
+
+// holdLifeline(fd, proof, exitCode): false when it is not the lifeline; throws when it cannot be watched.
+Napi::Value holdLifelineOf(const Napi::CallbackInfo& info) {
+  const Status status = holdLifeline(info[0].As<Napi::Number>(), text(info[1]), info[2].As<Napi::Number>());
+  const bool missing = !status.ok() && std::string(status.fault) == "missing";
+  if (!status.ok() && !missing) return throwFault(info.Env(), status);
+  return Napi::Boolean::New(info.Env(), !missing);
+}
+
+Napi::Object define(Napi::Env env, Napi::Object exports) {
+  auto* classes = new Constructors;  // the environment's
+  env.SetInstanceData(classes);
+  classes->progress = Napi::Persistent(ProgressHandle::define(env));
+  classes->region = Napi::Persistent(RegionHandle::define(env));
+  classes->ringWriter = Napi::Persistent(RingWriterHandle::define(env));
+  classes->ringReader = Napi::Persistent(RingReaderHandle::define(env));
+  exports.Set("Progress", classes->progress.Value());
+  exports.Set("createRegion", Napi::Function::New<createRegion>(env, "createRegion"));
+  exports.Set("attachRegion", Napi::Function::New<attachRegion>(env, "attachRegion"));
+  exports.Set("inspectRegion", Napi::Function::New<inspectRegion>(env, "inspectRegion"));
+  exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
+  exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));
+  exports.Set("holdLifeline", Napi::Function::New<holdLifelineOf>(env, "holdLifeline"));
+  registerLog(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(ringfence, define)
+
+}  // namespace ringfence::binding

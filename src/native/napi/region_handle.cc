@@ -1,0 +1,303 @@
+#include "region_handle.h"
+
+#include <cstdio>
+
+#include "constructors.h"
+#include "fault.h"
+#include "region/server.h"
+#include "task.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+const napi_type_tag ProgressHandle::tag = {0x1d4e6f8091a2b3c4, 0x0f1e2d3c4b5a6978};
+const napi_type_tag RegionHandle::tag = {0x7f1c3a5e9b2d4c61, 0xa1b2c3d4e5f60718};
+
+namespace {
+
+Geometry geometryOf(const Napi::Value& value) {
+  const auto sizes = value.As<Napi::Float64Array>();
+  Geometry g{};
+  if (sizes.ElementLength() < 13) return g;
+  const auto word = [&sizes](size_t at) { return static_cast<uint32_t>(sizes[at]); };
+  g.brokers = word(0);
+  g.clients = word(1);
+  g.topics = word(2);
+  g.readers = word(3);
+  g.laneSlots = word(4);
+  g.indexEntries = word(5);
+  g.epochBlocks = word(6);
+  g.processes = word(7);
+  g.lanePayloadBytes = static_cast<uint64_t>(sizes[8]);
+  g.batchBytes = static_cast<uint64_t>(sizes[9]);
+  g.rings = word(10);
+  g.ringReaders = word(11);
+  g.ringBytes = static_cast<uint64_t>(sizes[12]);
+  return g;
+}
+
+Napi::Array geometryArray(Napi::Env env, const Geometry& g) {
+  const uint64_t sizes[] = {g.brokers,          g.clients,    g.topics, g.readers,     g.laneSlots, g.indexEntries, g.epochBlocks, g.processes,
+                            g.lanePayloadBytes, g.batchBytes, g.rings,  g.ringReaders, g.ringBytes};
+  auto out = Napi::Array::New(env, std::size(sizes));
+  for (uint32_t i = 0; i < std::size(sizes); i += 1) out.Set(i, number(env, sizes[i]));
+  return out;
+}
+
+}  // namespace
+
+// --- progress ----------------------------------------------------------------------------------------------------
+
+Napi::Function ProgressHandle::define(Napi::Env env) {
+  return DefineClass(
+      env, "Progress",
+      {InstanceMethod<&ProgressHandle::bytes>("bytes"), InstanceMethod<&ProgressHandle::cancel>("cancel")});
+}
+
+ProgressHandle::ProgressHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) { Value().TypeTag(&tag); }
+
+Napi::Value ProgressHandle::bytes(const Napi::CallbackInfo& info) {
+  return number(info.Env(), shared_->faultedBytes.load(std::memory_order_relaxed));
+}
+
+void ProgressHandle::cancel(const Napi::CallbackInfo&) { shared_->cancelled.store(true, std::memory_order_relaxed); }
+
+// --- coming and going --------------------------------------------------------------------------------------------
+
+Napi::Function RegionHandle::define(Napi::Env env) {
+  return DefineClass(env, "Region",
+                     {InstanceMethod<&RegionHandle::info>("info"),
+                      InstanceMethod<&RegionHandle::processes>("processes"),
+                      InstanceMethod<&RegionHandle::processAlive>("processAlive"),
+                      InstanceMethod<&RegionHandle::reattach>("reattach"),
+                      InstanceMethod<&RegionHandle::hold>("hold"),
+                      InstanceMethod<&RegionHandle::closeRegion>("close"),
+                      InstanceMethod<&RegionHandle::startWaiter>("startWaiter"),
+                      InstanceMethod<&RegionHandle::armWaiter>("armWaiter"),
+                      InstanceMethod<&RegionHandle::disarmWaiter>("disarmWaiter"),
+                      InstanceMethod<&RegionHandle::lives>("lives"),
+                      InstanceMethod<&RegionHandle::wakeProcess>("wakeProcess"),
+                      InstanceMethod<&RegionHandle::serverState>("serverState"),
+                      InstanceMethod<&RegionHandle::server>("server"),
+                      InstanceMethod<&RegionHandle::laneBuffer>("laneBuffer"),
+                      InstanceMethod<&RegionHandle::rings>("rings"),
+                      InstanceMethod<&RegionHandle::ringOpenings>("ringOpenings"),
+                      InstanceMethod<&RegionHandle::ringReaders>("ringReaders"),
+                      InstanceMethod<&RegionHandle::ringReaderName>("ringReaderName"),
+                      InstanceMethod<&RegionHandle::openRingWriter>("openRingWriter"),
+                      InstanceMethod<&RegionHandle::openRingReader>("openRingReader")});
+}
+
+Napi::Value RegionHandle::make(Napi::Env env, std::shared_ptr<Region> region) {
+  return HandedOver<std::shared_ptr<Region>>::make(constructorsOf(env).region, region);
+}
+
+RegionHandle::RegionHandle(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), buffers_(std::make_shared<LentBuffers>(info.Env())) {
+  auto* region = HandedOver<std::shared_ptr<Region>>::of(info);
+  if (region == nullptr) return;
+  Value().TypeTag(&tag);
+  region_ = std::move(*region);
+}
+
+Napi::Value createRegion(const Napi::CallbackInfo& info) {
+  CreateOptions options;
+  options.path = text(info[0]);
+  options.processName = text(info[1]);
+  options.geometry = geometryOf(info[2]);
+  options.mode = word(info[3]);
+  options.group = info[4].As<Napi::Number>().Int64Value();
+  options.prefault = info[5].As<Napi::Boolean>();
+  const auto* progress = unwrap<ProgressHandle>(info[6]);
+  if (progress == nullptr) return {};
+  auto region = std::make_shared<std::shared_ptr<Region>>();
+  return Task::start(
+      info.Env(), [options, region, shared = progress->shared()] { return Region::create(options, shared.get(), *region); },
+      [region](Napi::Env env) { return RegionHandle::make(env, std::move(*region)); });
+}
+
+Napi::Value attachRegion(const Napi::CallbackInfo& info) {
+  AttachOptions options;
+  options.path = text(info[0]);
+  options.processName = text(info[1]);
+  options.allowForeign = info[2].As<Napi::Boolean>();
+  std::shared_ptr<Region> region;
+  const Status status = Region::attach(options, region);
+  return status.ok() ? RegionHandle::make(info.Env(), std::move(region)) : throwFault(info.Env(), status);
+}
+
+Napi::Value RegionHandle::reattach(const Napi::CallbackInfo& info) {
+  const Region* other = open(info.Env());
+  if (other == nullptr) return {};
+  std::shared_ptr<Region> region;
+  const Status status = Region::reattach(*other, text(info[0]), region);
+  return status.ok() ? make(info.Env(), std::move(region)) : throwFault(info.Env(), status);
+}
+
+Region* RegionHandle::open(Napi::Env env) const {
+  if (region_ != nullptr && !region_->closed()) return region_.get();
+  throwFault(env, Status::failed("closed", "the region is closed"));
+  return nullptr;
+}
+
+void RegionHandle::hold(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  if (region == nullptr) return;
+  const Status status = region->hold();
+  if (!status.ok()) throwFault(info.Env(), status);
+}
+
+void RegionHandle::closeRegion(const Napi::CallbackInfo&) { close(); }
+
+void RegionHandle::close() {
+  if (region_ == nullptr) return;
+  if (sequencer != nullptr) sequencer->stop();
+  endWaiter();
+  buffers_->detach();
+  region_->close();
+  region_.reset();
+}
+
+// --- the waiter --------------------------------------------------------------------------------------------------
+
+void RegionHandle::onWake(Napi::Env env, Napi::Function callback, std::nullptr_t*, void*) {
+  if (static_cast<napi_env>(env) != nullptr && !callback.IsEmpty()) callback.Call({});
+}
+
+// An environment that ends forgets the hook by itself.
+void RegionHandle::closeAtExit(RegionHandle* handle) {
+  handle->atExit_ = {};
+  handle->close();
+}
+
+// startWaiter(wake): `wake` is called on the event loop, at most once for each arm.
+void RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
+  if (open(info.Env()) == nullptr || waiter_ != nullptr) return;
+  wake_ = Wake::New(info.Env(), info[0].As<Napi::Function>(), "ringfence", 0, 1);
+  if (info.Env().IsExceptionPending()) return;
+  // Registered after the function's own hook, so that it runs before it: the thread is joined while it is callable.
+  atExit_ = info.Env().AddCleanupHook(closeAtExit, this);
+  wake_.Unref(info.Env());
+  waiter_ = std::make_unique<Waiter>(region_, [wake = wake_] { wake.NonBlockingCall(); });
+  const Status started = waiter_->start();
+  if (started.ok()) return;
+  endWaiter();
+  throwFault(info.Env(), started);
+}
+
+// armWaiter(reasons): SleepBits.
+void RegionHandle::armWaiter(const Napi::CallbackInfo& info) {
+  if (open(info.Env()) == nullptr || waiter_ == nullptr) return;
+  wake_.Ref(info.Env());
+  waiter_->arm(word(info[0]));
+}
+
+void RegionHandle::disarmWaiter(const Napi::CallbackInfo& info) {
+  if (waiter_ == nullptr) return;
+  waiter_->disarm();
+  wake_.Unref(info.Env());
+}
+
+void RegionHandle::endWaiter() {
+  if (waiter_ == nullptr) return;
+  if (!atExit_.IsEmpty()) atExit_.Remove(Env());
+  waiter_->stop();
+  waiter_.reset();
+  wake_.Abort();
+}
+
+// --- processes ---------------------------------------------------------------------------------------------------
+
+Napi::Value RegionHandle::info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Region* region = open(env);
+  if (region == nullptr) return {};
+  const uint64_t* id = region->header().identity.regionId;
+  char hex[40];
+  std::snprintf(hex, sizeof(hex), "%016llx%016llx", static_cast<unsigned long long>(id[0]),
+                static_cast<unsigned long long>(id[1]));
+  auto out = Napi::Object::New(env);
+  out.Set("path", region->path());
+  out.Set("regionId", Napi::String::New(env, hex));
+  out.Set("bytes", number(env, region->layout().regionBytes));
+  out.Set("owner", Napi::Boolean::New(env, region->owner()));
+  out.Set("slot", number(env, region->slot()));
+  out.Set("generation", number(env, region->generation()));
+  out.Set("geometry", geometryArray(env, region->layout().geometry));
+  return out;
+}
+
+Napi::Value RegionHandle::processes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Region* region = open(env);
+  if (region == nullptr) return {};
+  auto out = Napi::Array::New(env);
+  for (const ProcessView& view : region->processes()) {
+    auto process = Napi::Object::New(env);
+    process.Set("slot", number(env, view.slot));
+    process.Set("generation", number(env, view.generation));
+    setPid(process, view.pid);
+    process.Set("alive", Napi::Boolean::New(env, view.alive));
+    process.Set("name", view.name);
+    out.Set(out.Length(), process);
+  }
+  return out;
+}
+
+Napi::Value RegionHandle::processAlive(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  if (region == nullptr) return {};
+  return Napi::Boolean::New(info.Env(), region->processAlive(word(info[0]), natural(info[1])));
+}
+
+// Counts the times that processes were seen to have come or gone.
+Napi::Value RegionHandle::lives(const Napi::CallbackInfo& info) {
+  if (open(info.Env()) == nullptr) return {};
+  return number(info.Env(), waiter_ == nullptr ? 0 : waiter_->lives());
+}
+
+// wakeProcess(slot): rings that process's doorbell if it sleeps, for whichever reason.
+void RegionHandle::wakeProcess(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  if (region == nullptr) return;
+  region->publication().fullFence();
+  region->wakeProcess(word(info[0]), sleepsForAll);
+}
+
+Napi::Value RegionHandle::serverState(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  if (region == nullptr) return {};
+  return number(info.Env(), static_cast<uint64_t>(ringfence::serverState(*region)));
+}
+
+Napi::Value RegionHandle::server(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Region* region = open(env);
+  if (region == nullptr) return {};
+  const ServerView view = serverOf(*region);
+  auto out = Napi::Object::New(env);
+  out.Set("state", number(env, view.state));
+  out.Set("alive", Napi::Boolean::New(env, view.alive));
+  out.Set("own", Napi::Boolean::New(env, view.own));
+  setPid(out, view.pid);
+  out.Set("name", view.name);
+  return out;
+}
+
+// --- memory ------------------------------------------------------------------------------------------------------
+
+// laneBuffer(lane): the buffer over a lane's payload, the same one while it lives
+Napi::Value RegionHandle::laneBuffer(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  if (region == nullptr) return {};
+  const uint64_t lane = natural(info[0]);
+  if (lane >= region->layout().lanes()) return throwFault(info.Env(), Status::failed("invalid", "there is no such lane"));
+  return buffers_->over(region->payload(lane), region->layout().geometry.lanePayloadBytes, region->mapping());
+}
+
+Napi::Value layoutBytes(const Napi::CallbackInfo& info) {
+  const Geometry g = geometryOf(info[0]);
+  return Napi::Number::New(info.Env(), geometryValid(g) ? static_cast<double>(layoutOf(g).regionBytes) : -1.0);
+}
+
+}  // namespace ringfence::binding

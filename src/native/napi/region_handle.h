@@ -1,0 +1,91 @@
+// What JavaScript holds of a region: a handle for each attachment and environment.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "buffers.h"
+#include "log/sequencer/sequencer.h"
+#include "region/region.h"
+#include "region/waiter.h"
+
+namespace ringfence::binding {
+
+// Between the caller who waits for a region and the thread that makes it.
+class ProgressHandle : public Napi::ObjectWrap<ProgressHandle> {
+ public:
+  static const napi_type_tag tag;
+  static Napi::Function define(Napi::Env env);
+  explicit ProgressHandle(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<CreateProgress>& shared() const { return shared_; }
+
+ private:
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<CreateProgress> shared_ = std::make_shared<CreateProgress>();
+};
+
+class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
+ public:
+  static const napi_type_tag tag;
+  static Napi::Function define(Napi::Env env);
+  static Napi::Value make(Napi::Env env, std::shared_ptr<Region> region);
+  explicit RegionHandle(const Napi::CallbackInfo& info);
+  ~RegionHandle() override { close(); }
+
+  // The region, or null and `closed` pending.
+  Region* open(Napi::Env env) const;
+  const std::shared_ptr<Region>& region() const { return region_; }
+  const std::shared_ptr<LentBuffers>& buffers() const { return buffers_; }
+  std::unique_ptr<Sequencer> sequencer;
+
+ private:
+  using Method = Napi::Value (RegionHandle::*)(const Napi::CallbackInfo&);
+  // TSFN: a wake-up on the event loop, at most once for each time it was armed.
+  static void onWake(Napi::Env env, Napi::Function callback, std::nullptr_t*, void*);
+  using Wake = Napi::TypedThreadSafeFunction<std::nullptr_t, void, onWake>;
+
+  // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
+  void close();
+  void endWaiter();
+  static void closeAtExit(RegionHandle* handle);
+
+  Napi::Value info(const Napi::CallbackInfo& info);
+  Napi::Value processes(const Napi::CallbackInfo& info);
+  Napi::Value processAlive(const Napi::CallbackInfo& info);
+  Napi::Value reattach(const Napi::CallbackInfo& info);
+  void hold(const Napi::CallbackInfo& info);
+  void closeRegion(const Napi::CallbackInfo& info);
+  void startWaiter(const Napi::CallbackInfo& info);
+  void armWaiter(const Napi::CallbackInfo& info);
+  void disarmWaiter(const Napi::CallbackInfo& info);
+  Napi::Value lives(const Napi::CallbackInfo& info);
+  void wakeProcess(const Napi::CallbackInfo& info);
+  Napi::Value serverState(const Napi::CallbackInfo& info);
+  Napi::Value server(const Napi::CallbackInfo& info);
+  Napi::Value laneBuffer(const Napi::CallbackInfo& info);
+  Napi::Value rings(const Napi::CallbackInfo& info);
+  Napi::Value ringOpenings(const Napi::CallbackInfo& info);
+  Napi::Value ringReaders(const Napi::CallbackInfo& info);
+  Napi::Value ringReaderName(const Napi::CallbackInfo& info);
+  Napi::Value openRingWriter(const Napi::CallbackInfo& info);
+  Napi::Value openRingReader(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Region> region_;
+  std::shared_ptr<LentBuffers> buffers_;
+  std::unique_ptr<Waiter> waiter_;
+  Wake wake_;
+  Napi::Env::CleanupHook<void (*)(RegionHandle*), RegionHandle> atExit_;
+};
+
+// createRegion(path, name, geometry: Float64Array, mode, group, prefault, progress): Promise<Region>
+Napi::Value createRegion(const Napi::CallbackInfo& info);
+// attachRegion(path, name, allowForeign): Region
+Napi::Value attachRegion(const Napi::CallbackInfo& info);
+// layoutBytes(geometry: Float64Array): -1 when the sizes do not fit together
+Napi::Value layoutBytes(const Napi::CallbackInfo& info);
+
+}  // namespace ringfence::binding

@@ -1,0 +1,185 @@
+#include "ring_handles.h"
+
+#include "constructors.h"
+#include "fault.h"
+#include "hot_method.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+struct GivenReader {
+  std::unique_ptr<RingReader> reader;
+  std::shared_ptr<LentBuffers> buffers;
+};
+
+}  // namespace
+
+// --- the writer --------------------------------------------------------------------------------------------------
+
+Napi::Function RingWriterHandle::define(Napi::Env env) {
+  return DefineClass(env, "RingWriter",
+                     {InstanceMethod<&RingWriterHandle::info>("info"),
+                      hotMethod<RingWriterHandle, 8, &RingWriterHandle::append>("append"),
+                      hotMethod<RingWriterHandle, 0, &RingWriterHandle::publish>("publish"),
+                      hotMethod<RingWriterHandle, 0, &RingWriterHandle::published>("published"),
+                      hotMethod<RingWriterHandle, 1, &RingWriterHandle::hasRoom>("hasRoom"),
+                      InstanceMethod<&RingWriterHandle::wantRoom>("wantRoom"),
+                      InstanceMethod<&RingWriterHandle::slowestReader>("slowestReader"),
+                      InstanceMethod<&RingWriterHandle::evictSlowest>("evictSlowest"),
+                      InstanceMethod<&RingWriterHandle::end>("end"),
+                      InstanceMethod<&RingWriterHandle::close>("close")});
+}
+
+Napi::Value RingWriterHandle::make(Napi::Env env, std::unique_ptr<RingWriter> writer) {
+  return HandedOver<std::unique_ptr<RingWriter>>::make(constructorsOf(env).ringWriter, writer);
+}
+
+RingWriterHandle::RingWriterHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (auto* writer = HandedOver<std::unique_ptr<RingWriter>>::of(info)) writer_ = std::move(*writer);
+}
+
+Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto out = Napi::Object::New(env);
+  out.Set("ring", number(env, writer_->role().ring));
+  out.Set("generation", number(env, writer_->role().generation));
+  out.Set("position", number(env, writer_->role().position));
+  out.Set("payloadBytesMax", number(env, writer_->payloadBytesMax()));
+  return out;
+}
+
+// append(kind, flags, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too large
+napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
+  size_t bytes = 0;
+  void* payload = nullptr;
+  napi_get_typedarray_info(env, arguments[6], nullptr, &bytes, &payload, nullptr, nullptr);
+  if (bytes > writer_->payloadBytesMax()) return hotNumber(env, -2);
+  double correlation = 0;
+  napi_get_value_double(env, arguments[5], &correlation);
+  const Frame frame{static_cast<uint16_t>(hotWord(env, arguments[0])), static_cast<uint16_t>(hotWord(env, arguments[1])),
+                    hotWord(env, arguments[2]), hotWord(env, arguments[3]), hotWord(env, arguments[4]), correlation,
+                    payload, static_cast<uint32_t>(bytes)};
+  const int64_t end = writer_->append(frame);
+  if (end >= 0 && hotTruth(env, arguments[7])) writer_->publish(false);
+  return hotNumber(env, static_cast<double>(end));
+}
+
+napi_value RingWriterHandle::publish(napi_env, const napi_value*) {
+  writer_->publish(false);
+  return nullptr;
+}
+
+napi_value RingWriterHandle::published(napi_env env, const napi_value*) { return hotCount(env, writer_->published()); }
+
+napi_value RingWriterHandle::hasRoom(napi_env env, const napi_value* arguments) {
+  napi_value out = nullptr;
+  napi_get_boolean(env, writer_->hasRoomFor(hotNatural(env, arguments[0])), &out);
+  return out;
+}
+
+void RingWriterHandle::wantRoom(const Napi::CallbackInfo& info) { writer_->wantRoom(info[0].As<Napi::Boolean>()); }
+
+Napi::Value RingWriterHandle::slowestReader(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), writer_->slowestReader());
+}
+
+Napi::Value RingWriterHandle::evictSlowest(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), writer_->evictSlowest());
+}
+
+// A WriterEnd.
+Napi::Value RingWriterHandle::end(const Napi::CallbackInfo& info) {
+  return number(info.Env(), static_cast<uint64_t>(writer_->end()));
+}
+
+void RingWriterHandle::close(const Napi::CallbackInfo&) { writer_->close(); }
+
+// --- the reader --------------------------------------------------------------------------------------------------
+
+Napi::Function RingReaderHandle::define(Napi::Env env) {
+  return DefineClass(env, "RingReader",
+                     {InstanceMethod<&RingReaderHandle::info>("info"),
+                      InstanceMethod<&RingReaderHandle::buffer>("buffer"),
+                      InstanceMethod<&RingReaderHandle::generation>("generation"),
+                      hotMethod<RingReaderHandle, 0, &RingReaderHandle::available>("available"),
+                      hotMethod<RingReaderHandle, 4, &RingReaderHandle::advance>("advance"),
+                      InstanceMethod<&RingReaderHandle::evicted>("evicted"),
+                      InstanceMethod<&RingReaderHandle::rejoin>("rejoin"),
+                      InstanceMethod<&RingReaderHandle::ended>("ended"),
+                      InstanceMethod<&RingReaderHandle::close>("close")});
+}
+
+Napi::Value RingReaderHandle::make(Napi::Env env, std::unique_ptr<RingReader> reader, std::shared_ptr<LentBuffers> buffers) {
+  GivenReader given{std::move(reader), std::move(buffers)};
+  return HandedOver<GivenReader>::make(constructorsOf(env).ringReader, given);
+}
+
+RingReaderHandle::RingReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  auto* given = HandedOver<GivenReader>::of(info);
+  if (given == nullptr) return;
+  reader_ = std::move(given->reader);
+  buffers_ = std::move(given->buffers);
+}
+
+Napi::Value RingReaderHandle::info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto out = Napi::Object::New(env);
+  out.Set("ring", number(env, reader_->role().ring));
+  out.Set("slot", number(env, reader_->role().slot));
+  out.Set("generation", number(env, reader_->generation()));
+  out.Set("baseline", number(env, reader_->baseline()));
+  out.Set("ringBytes", number(env, reader_->memory()->bytes()));
+  return out;
+}
+
+// The ring's bytes, twice in a row: the same buffer each time, while it lives.
+Napi::Value RingReaderHandle::buffer(const Napi::CallbackInfo& info) {
+  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(reader_->memory()->base(), 2 * reader_->memory()->bytes(), reader_->memory());
+}
+
+// Of the ring's present writer.
+Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
+  return number(info.Env(), reader_->generation());
+}
+
+// Position, -1 once it is evicted or finds what cannot be.
+napi_value RingReaderHandle::available(napi_env env, const napi_value*) {
+  if (reader_->isEvicted() || reader_->contradicted()) return hotNumber(env, -1);
+  reader_->keepLine();
+  return hotCount(env, reader_->available());
+}
+
+// advance(read, delivered, handled, released)
+napi_value RingReaderHandle::advance(napi_env env, const napi_value* arguments) {
+  reader_->advance({hotNatural(env, arguments[0]), hotNatural(env, arguments[1]), hotNatural(env, arguments[2]),
+                    hotNatural(env, arguments[3])});
+  return nullptr;
+}
+
+// evicted(out: Float64Array(2)): true when it was evicted, with [from, to)
+Napi::Value RingReaderHandle::evicted(const Napi::CallbackInfo& info) {
+  auto out = info[0].As<Napi::Float64Array>();
+  if (out.ElementLength() < 2) return {};
+  uint64_t from = 0;
+  uint64_t to = 0;
+  const bool evicted = reader_->evicted(from, to);
+  out[0] = static_cast<double>(from);
+  out[1] = static_cast<double>(to);
+  return Napi::Boolean::New(info.Env(), evicted);
+}
+
+// Where it begins again, -1 when it has left.
+Napi::Value RingReaderHandle::rejoin(const Napi::CallbackInfo& info) {
+  return reader_->rejoin() ? number(info.Env(), reader_->baseline()) : Napi::Number::New(info.Env(), -1);
+}
+
+Napi::Value RingReaderHandle::ended(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), reader_->ended(natural(info[0])));
+}
+
+void RingReaderHandle::close(const Napi::CallbackInfo&) { reader_->detach(); }
+
+}  // namespace ringfence::binding

@@ -1,0 +1,59 @@
+// Numbers, process ids and handles, as JavaScript has them.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+
+#include "region/process_table.h"
+
+namespace ringfence::binding {
+
+// Counts are exact up to 2^53, which none reaches.
+inline Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+
+inline uint32_t word(const Napi::Value& value) { return static_cast<uint32_t>(value.As<Napi::Number>().Int64Value()); }
+
+inline uint64_t natural(const Napi::Value& value) {
+  const int64_t whole = value.As<Napi::Number>().Int64Value();
+  return whole < 0 ? 0 : static_cast<uint64_t>(whole);
+}
+
+inline std::string text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+
+// The number of a process, and `foreignPid` where it counts in another pid namespace.
+inline void setPid(Napi::Object object, const ProcessPid& process) {
+  object.Set("pid", number(object.Env(), process.pid));
+  if (process.foreign) object.Set("foreignPid", Napi::Boolean::New(object.Env(), true));
+}
+
+// The native side of a handle that is given as an argument; null, and a TypeError pending, where it is none of this kind.
+template <class T>
+T* unwrap(const Napi::Value& value) {
+  if (value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&T::tag)) return T::Unwrap(value.As<Napi::Object>());
+  Napi::TypeError::New(value.Env(), "not a handle of this kind").ThrowAsJavaScriptException();
+  return nullptr;
+}
+
+// What native code hands to the constructor of a class. JavaScript can reach such a constructor, and cannot use it.
+template <class T>
+struct HandedOver {
+  static constexpr napi_type_tag tag = {0x2a3b4c5d6e7f8091, 0x1827364554637281};
+
+  static Napi::Object make(const Napi::FunctionReference& constructor, T& value) {
+    auto given = Napi::External<T>::New(constructor.Env(), &value);
+    if (given.IsEmpty()) return {};  // the environment is being ended
+    given.TypeTag(&tag);
+    return constructor.New({given});
+  }
+
+  // Null, and a TypeError pending, where it is none.
+  static T* of(const Napi::CallbackInfo& info) {
+    if (info[0].IsExternal() && info[0].As<Napi::External<T>>().CheckTypeTag(&tag)) return info[0].As<Napi::External<T>>().Data();
+    Napi::TypeError::New(info.Env(), "it is made by the module").ThrowAsJavaScriptException();
+    return nullptr;
+  }
+};
+
+}  // namespace ringfence::binding
