@@ -20,11 +20,11 @@ import * as NativeDiagnostics from "./native/log/Diagnostics.ts"
 import * as NativePublisher from "./native/log/Publisher.ts"
 import * as NativeSequencer from "./native/log/Sequencer.ts"
 import * as NativeSubscriber from "./native/log/Subscriber.ts"
-import { openTopic } from "./native/log/Topics.ts"
+import { keepTopic } from "./native/log/Topics.ts"
 import { NativeRegion } from "./native/region/NativeRegion.ts"
 
 export interface ServeOptions extends SequencerOptions {
-  /** Topics that are declared before any process attaches. */
+  /** Topics that are declared before any process attaches, and never give their place to others. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
   readonly stallAfter?: Duration.Input | undefined
@@ -78,5 +78,5 @@ export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/lay
 const declareTopics = (topics: ReadonlyArray<Topic<any>>) =>
   Effect.gen(function*() {
     const region = yield* NativeRegion
-    for (const topic of topics) yield* openTopic(region, topic, false)
+    for (const topic of topics) yield* keepTopic(region, topic)
   })

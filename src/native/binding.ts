@@ -46,8 +46,13 @@ export interface NativeProcess {
   readonly name: string
 }
 
-export interface NativeTopic {
+/** The place of a topic in the region's table, and which of those that were declared there it is. */
+export interface NativeTopicPlace {
   readonly index: number
+  readonly generation: number
+}
+
+export interface NativeTopic extends NativeTopicPlace {
   readonly order: number
   readonly ack: number
   readonly name: string
@@ -88,7 +93,7 @@ export interface NativeSessionReport {
   readonly client: number
   readonly generation: number
   readonly sessionId: number
-  readonly topic: number
+  readonly topic: string
   readonly pid: number
   readonly foreignPid?: true
   readonly endReason: number
@@ -101,7 +106,7 @@ export interface NativeSessionReport {
 }
 
 export interface NativeGate {
-  readonly topic: number
+  readonly topic: string
   readonly reader: number
   readonly pid: number
   readonly foreignPid?: true
@@ -111,7 +116,7 @@ export interface NativeGate {
 }
 
 export interface NativeDeadReader {
-  readonly topic: number
+  readonly topic: string
   readonly reader: number
   readonly pid: number
   readonly foreignPid?: true
@@ -156,7 +161,9 @@ export interface NativeTopicState extends NativeTopic {
 export interface NativeSessionState {
   readonly client: number
   readonly sessionId: number
+  /** Its place: it is the session's as long as its generation is the same. */
   readonly topic: number
+  readonly topicGeneration: number
   readonly pid: number
   readonly foreignPid?: true
   readonly ended: boolean
@@ -251,8 +258,8 @@ export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16
 /** Why a ring's writer is one no more. */
 export const writerEnd = { none: 0, closed: 1, superseded: 2 } as const
 
-/** How a session ended. */
-export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3 } as const
+/** How a session ended. `topicGone`: it never began, because its topic was freed before the sequencer adopted it. */
+export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4 } as const
 
 /** Order levels as the layout stores them. */
 export const orderLevel = { total: 2, session: 5 } as const
@@ -363,9 +370,13 @@ export interface Native {
   layoutBytes(geometry: Float64Array): number
 
   topics(region: RegionHandle): ReadonlyArray<NativeTopic>
-  declareTopic(region: RegionHandle, name: string, order: number, ack: number): NativeTopic
+  /**
+   * `undefined` while all places are taken and the sequencer, which was asked to free one, has not answered: then it is
+   * called again, with `wished`.
+   */
+  declareTopic(region: RegionHandle, name: string, order: number, ack: number, wished: boolean): NativeTopic | undefined
 
-  openLanes(region: RegionHandle, topic: number): LanesHandle
+  openLanes(region: RegionHandle, topic: number, topicGeneration: number): LanesHandle
   /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
   sessionsEnding(region: RegionHandle): number
   /** Places of the topic's readers that come free as soon as the sequencer looks: their processes are dead. */
@@ -396,7 +407,15 @@ export interface Native {
   lanesWantRoom(lanes: LanesHandle, wants: boolean): void
   closeLanes(lanes: LanesHandle): void
 
-  openReader(region: RegionHandle, topic: number, name: string, from: number, position: number): ReaderHandle
+  /** With the fault `gone` when the topic is freed. */
+  openReader(
+    region: RegionHandle,
+    topic: number,
+    topicGeneration: number,
+    name: string,
+    from: number,
+    position: number
+  ): ReaderHandle
   /** Batches written to `out`, or -1 when the index contradicts the layout. */
   readerPoll(reader: ReaderHandle, out: Float64Array, max: number): number
   readerRelease(reader: ReaderHandle, index: number): void
@@ -406,6 +425,8 @@ export interface Native {
   closeReader(reader: ReaderHandle): void
 
   startSequencer(region: RegionHandle, epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): void
+  /** The topic is never freed from now on. False when it is none any more. */
+  keepTopic(region: RegionHandle, topic: number, topicGeneration: number): boolean
   stepSequencer(region: RegionHandle): boolean
   pauseSequencer(region: RegionHandle, paused: boolean): void
   stopSequencer(region: RegionHandle): void

@@ -47,10 +47,16 @@ const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 
 const survived = () => process.stdout.write("survived\n")
 
+const declared = (region: RegionHandle) => {
+  const topic = native.declareTopic(region, "t", orderLevel.session, 1, false)
+  assert(topic !== undefined)
+  return topic
+}
+
 /** A session with one batch written, and a view of its memory. */
 const written = (region: RegionHandle) => {
-  const topic = native.declareTopic(region, "t", orderLevel.session, 1)
-  const lanes = native.openLanes(region, topic.index)
+  const topic = declared(region)
+  const lanes = native.openLanes(region, topic.index, topic.generation)
   native.stepSequencer(region)
   for (const broker of [0, 1]) native.grantLanes(region, broker)
   assert(native.lanesReady(lanes))
@@ -130,7 +136,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       region.armWaiter(sleepsFor.data)
       const ringReader = i === 0 ? undefined : region.openRingReader("ring", "again")
       const ringWriter = region.openRingWriter("ring")
-      const reader = native.openReader(region, topic.index, "again", 0, 0)
+      const reader = native.openReader(region, topic.index, topic.generation, "again", 0, 0)
       const buffers = [region.laneBuffer(0)]
       if (ringReader !== undefined) buffers.push(ringReader.buffer())
       handles.push(region, ringWriter, ringReader, reader, ...buffers)
@@ -149,9 +155,9 @@ const scenarios: Record<string, () => Promise<void>> = {
     const region = await createWithRings("")
     native.startSequencer(region, 500, false, false)
     region.startWaiter(() => {})
-    const topic = native.declareTopic(region, "t", orderLevel.session, 1)
-    const lanes = native.openLanes(region, topic.index)
-    const reader = native.openReader(region, topic.index, "reader", 0, 0)
+    const topic = declared(region)
+    const lanes = native.openLanes(region, topic.index, topic.generation)
+    const reader = native.openReader(region, topic.index, topic.generation, "reader", 0, 0)
     const writer = region.openRingWriter("ring")
     const ringReader = region.openRingReader("ring", "reader")
     send(writer, 1)
@@ -251,9 +257,9 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.serverState(),
       () => region.laneBuffer(0),
       () => native.topics(region),
-      () => native.declareTopic(region, "u", orderLevel.session, 1),
-      () => native.openLanes(region, 0),
-      () => native.openReader(region, 0, "again", 0, 0),
+      () => native.declareTopic(region, "u", orderLevel.session, 1, false),
+      () => native.openLanes(region, 0, 1),
+      () => native.openReader(region, 0, 1, "again", 0, 0),
       () => native.startSequencer(region, 500, true, false),
       () => native.grantLanes(region, 0),
       () => native.snapshot(region),

@@ -13,7 +13,7 @@ describe("stored topics", () => {
   it.live("are refused with the level's number where this version does not know the level", () =>
     Effect.gen(function*() {
       const region = yield* NativeRegion
-      const stored = (order: number, ack: number): NativeTopic => ({ index: 0, name: "old", order, ack })
+      const stored = (order: number, ack: number): NativeTopic => ({ index: 0, generation: 1, name: "old", order, ack })
       for (const [topic, said] of [[stored(1, 1), "order \"level 1\""], [stored(5, 2), "ack \"level 2\""]] as const) {
         const native = Object.create(region.native, { topics: { value: () => [topic] } })
         const error = yield* Effect.flip(openTopic({ ...region, native }, Topic.make("old"), false))

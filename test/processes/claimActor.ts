@@ -27,8 +27,8 @@ const perhaps = (claim: () => void) => {
 
 const sessions = ({ handle, native }: NativeRegion["Service"]) => {
   for (let i = 0; i < turn; i += 1) {
-    perhaps(() => native.closeReader(native.openReader(handle, 0, "claimer", readFrom.end, 0)))
-    perhaps(() => native.closeLanes(native.openLanes(handle, 0)))
+    perhaps(() => native.closeReader(native.openReader(handle, 0, 1, "claimer", readFrom.end, 0)))
+    perhaps(() => native.closeLanes(native.openLanes(handle, 0, 1)))
   }
 }
 

@@ -8,6 +8,8 @@ import { type ChildProcess, fork } from "node:child_process"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import { bundled } from "../bundles.ts"
 
+export { seeded } from "./seeded.ts"
+
 export interface ActorOptions {
   readonly name?: string
   readonly records?: number
@@ -123,12 +125,3 @@ export const startActor = (
 export const freshRegion = (what: string): string => `test-${what}-${process.pid}-${(counter += 1)}`
 
 let counter = 0
-
-/** A generator that the printed seed reproduces. */
-export const seeded = (seed: number) => {
-  let state = seed >>> 0
-  return (below: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}

@@ -9,87 +9,12 @@ namespace ringfence {
 
 namespace {
 
-bool findTopic(const Region& region, const std::string& name, TopicView& topic) {
-  for (const TopicView& known : topicsOf(region)) {
-    if (known.name != name) continue;
-    topic = known;
-    return true;
-  }
-  return false;
-}
-
 uint64_t epochOf(const Region& region) { return region.publication().observe(region.header().control.epoch); }
 
 }  // namespace
 
-// A topic is declared once its seal is there, whether the process that declared it lived to say so or not. Only what has
-// neither seal nor word is free.
-TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
-  const Publication& p = region.publication();
-  const TopicSlot& shared = region.topic(index);
-  const uint32_t declared = p.observe(shared.declared);
-  const uint64_t seal = p.observe(shared.seal);
-  if (seal == 0) return declared == 0 ? TopicState::none : TopicState::damaged;
-  const TopicSlot slot = p.copyOut(shared);
-  if (seal != topicSealOf(slot) || slot.nameLength > topicNameBytes) return TopicState::damaged;
-  topic = {index, slot.order, slot.ack, std::string(slot.name, slot.nameLength)};
-  return TopicState::declared;
-}
-
-std::vector<TopicView> topicsOf(const Region& region) {
-  std::vector<TopicView> views;
-  TopicView view{};
-  for (uint32_t i = 0; i < region.layout().geometry.topics; i += 1) {
-    const TopicState state = topicAt(region, i, view);
-    if (state == TopicState::none) break;
-    if (state == TopicState::declared) views.push_back(view);
-  }
-  return views;
-}
-
-namespace {
-
-// Where the next topic goes, under the names lock. No name is given as long as one is not known: it might be this one.
-Status freeTopic(const Region& region, uint32_t& index) {
-  const uint32_t topics = region.layout().geometry.topics;
-  TopicView view{};
-  for (index = 0; index < topics; index += 1) {
-    const TopicState state = topicAt(region, index, view);
-    if (state == TopicState::none) return Status::fine();
-    if (state == TopicState::damaged) {
-      return Status::failed("corrupt", "topic " + std::to_string(index) + " was damaged from outside: no other is declared");
-    }
-  }
-  return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are declared");
-}
-
-}  // namespace
-
-// A name that is known needs no lock. A new one is given by one process at a time, which looks again once it may.
-// SYNC: `seal` is published behind the fields, and `declared` last; they pair with the observes in topicAt().
-Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic) {
-  if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "the topic's name is too long");
-  if (findTopic(region, name, topic)) return Status::fine();
-  const ClaimLock lock = ClaimLock::ofNames(region);
-  if (!lock.held()) return namesBusy(region);
-  if (findTopic(region, name, topic)) return Status::fine();
-  uint32_t index = 0;
-  const Status status = freeTopic(region, index);
-  if (!status.ok()) return status;
-  TopicSlot slot{};
-  slot.order = order;
-  slot.ack = ack;
-  slot.nameLength = static_cast<uint32_t>(name.size());
-  std::memcpy(slot.name, name.data(), name.size());
-  region.publication().copyIn(region.topic(index), slot);
-  region.publication().publish(region.topic(index).seal, topicSealOf(slot));
-  region.publication().publish(region.topic(index).declared, 1U);
-  topic = {index, order, ack, name};
-  return Status::fine();
-}
-
 // SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and grantLanes.
-Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& claim) {
+Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim& claim) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
   const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe(region.client(i).claim.generation)); };
@@ -101,7 +26,8 @@ Status claimClient(Region& region, uint32_t topic, uint64_t brokerMask, Claim& c
     p.fullFence();
     p.write(slot.process, region.slot());
     p.write(slot.processGeneration, region.generation());
-    p.write(slot.topic, topic);
+    p.write(slot.topic, topic.index);
+    p.write(slot.topicGeneration, topic.generation);
     p.write(slot.sessionEpoch, 0U);
     p.write(slot.brokerMask, brokerMask);
     p.wrote(&slot, sizeof(slot));
@@ -158,19 +84,21 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
   return ending;
 }
 
-// SYNC: `generation` is published last and pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead.
-Status claimReader(Region& region, uint32_t topic, const std::string& name, Claim& claim) {
+// SYNC: `generation` is published last and pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead. A
+// full fence follows, then the mark of the topic is looked at; the sequencer publishes the mark, fences, and looks at the
+// claims (Sequencer::freeTopic). So no topic is freed under a reader, and no reader stays with one that is freed.
+Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim) {
   const Publication& p = region.publication();
   const uint32_t readers = region.layout().geometry.readers;
   const uint64_t epoch = epochOf(region);
   const auto free = [&](uint32_t i) {
-    const ReaderSlot& slot = region.reader(topic, i);
+    const ReaderSlot& slot = region.reader(topic.index, i);
     const uint64_t generation = p.observe(slot.claim.generation);
     return generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
-           p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation;
+           p.observe(region.readerEnd(epoch, topic.index, i).endedGeneration) == generation;
   };
   const auto take = [&](uint32_t i) {
-    ReaderSlot& slot = region.reader(topic, i);
+    ReaderSlot& slot = region.reader(topic.index, i);
     ReaderClaim taken{};
     taken.generation = p.read(slot.claim.generation);
     taken.process = region.slot();
@@ -181,8 +109,13 @@ Status claimReader(Region& region, uint32_t topic, const std::string& name, Clai
     claim = {i, taken.generation + 1, 0};
   };
   uint64_t busy = 0;
-  const uint64_t first = uint64_t{topic} * readers;
-  if (claimSlot(region, Table::readers, first, readers, busy, free, take)) return Status::fine();
+  const uint64_t first = uint64_t{topic.index} * readers;
+  if (claimSlot(region, Table::readers, first, readers, busy, free, take)) {
+    p.fullFence();
+    if (topicStays(region, topic)) return Status::fine();
+    p.publish(region.reader(topic.index, claim.slot).line.detachedGeneration, claim.generation);
+    return Status::failed("gone", "the topic is freed, as no session and no reader used it");
+  }
   if (busy != first + readers) return slotBusy(region, Table::readers, busy);
   return Status::failed("full", "all " + std::to_string(readers) + " reader slots of the topic are taken");
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -80,6 +81,7 @@ bool IndexReader::publishCursor(From from) {
     p.write(line.cursor, cursor);
     p.publish(line.attachedGeneration, claim_.generation);
     p.fullFence();
+    first_ = kept.firstEntry;
     next_ = released_ = cursor;
     nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
     positioned_ = true;
@@ -94,11 +96,11 @@ bool IndexReader::publishCursor(From from) {
 uint64_t IndexReader::oldestPosition() const {
   uint64_t messages = 0;
   for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
-    const uint64_t count = committed();
+    const uint64_t count = lookAtCommitted().entries;
     BatchView oldest{};
     if (next_ < count) return read(next_, oldest) ? oldest.position : 0;
     messages = committedMessages();
-    if (committed() == count) break;
+    if (lookAtCommitted().entries == count) break;
   }
   return messages;
 }
@@ -106,7 +108,7 @@ uint64_t IndexReader::oldestPosition() const {
 // False when it meets an entry that is damaged: where the position lies cannot be told then.
 bool IndexReader::seek(uint64_t position) {
   uint64_t low = next_;
-  uint64_t high = committed();
+  uint64_t high = lookAtCommitted().entries;
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
     BatchView view{};
@@ -119,7 +121,7 @@ bool IndexReader::seek(uint64_t position) {
   }
   positioned_ = low == next_;
   next_ = low;
-  release(low);
+  release(low - first_);
   return true;
 }
 
@@ -129,6 +131,11 @@ const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   TopicLine::Committed now;
   if (readSealed(region_->publication(), region_->topicLine(epoch(), topic_).committed, now)) committed_ = now;
   return committed_;
+}
+
+uint64_t IndexReader::committed() const {
+  const uint64_t entries = lookAtCommitted().entries;
+  return entries < first_ ? 0 : entries - first_;
 }
 
 // The line of its cursor says what it wrote there, and the sequencer has not ended it: only then nothing of what it
@@ -156,7 +163,7 @@ bool IndexReader::read(uint64_t index, BatchView& view) const {
       uint64_t{entry.order.uniformBytes} * entry.order.messageCount != entry.order.payloadBytes) {
     return false;
   }
-  view.index = index;
+  view.index = index - first_;
   view.position = entry.order.firstPosition;
   view.sessionId = entry.order.sessionKey >> 16;
   view.batchSequence = entry.order.batchSequence;
@@ -173,7 +180,7 @@ bool IndexReader::read(uint64_t index, BatchView& view) const {
 
 int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   if (attached_ && !region_->closed() && !ownsItsPlace()) return -1;
-  const uint64_t count = committed();
+  const uint64_t count = lookAtCommitted().entries;
   if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
   uint32_t filled = 0;
   for (; filled < max && next_ < count; filled += 1) {
@@ -190,7 +197,8 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
 }
 
 // SYNC: pairs with the observe in Sequencer::followReaders. All loads of the payload come before it.
-void IndexReader::release(uint64_t index) {
+void IndexReader::release(uint64_t released) {
+  const uint64_t index = first_ + released;
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
   if (!ownsItsPlace()) return;  // it is not written over: the next poll tells
   released_ = index;
@@ -202,7 +210,9 @@ void IndexReader::detach() {
   if (!attached_) return;
   attached_ = false;
   if (region_->closed()) return;
-  region_->publication().publish(region_->reader(topic_, claim_.slot).line.detachedGeneration, claim_.generation);
+  ReaderLine& line = region_->reader(topic_, claim_.slot).line;
+  region_->publication().write(line.leftNanos, monotonicNanos());
+  region_->publication().publish(line.detachedGeneration, claim_.generation);
   region_->wakeSequencer(sleepsForRoom);
 }
 

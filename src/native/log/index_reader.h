@@ -1,4 +1,5 @@
-// A subscriber's end: reads the index of one topic and lends the payload it points to.
+// A subscriber's end: reads the index of one topic and lends the payload it points to. Its numbers count from where the
+// topic's entries begin in the index of its place.
 #pragma once
 
 #include "claims.h"
@@ -40,12 +41,13 @@ class IndexReader {
 
   // Fills up to `max` views. Returns their number, or -1 when the index contradicts the layout.
   int32_t poll(BatchView* views, uint32_t max);
-  void release(uint64_t index);
+  // Of the batches below that number nothing is read any more.
+  void release(uint64_t released);
   void detach();
 
-  uint64_t next() const { return next_; }
+  uint64_t next() const { return next_ - first_; }
   // As last published, whole.
-  uint64_t committed() const { return lookAtCommitted().entries; }
+  uint64_t committed() const;
   uint64_t committedMessages() const { return lookAtCommitted().messages; }
 
  private:
@@ -65,6 +67,8 @@ class IndexReader {
   Claim claim_;
   mutable uint64_t epoch_ = 0;  // 0 until the log is served
   mutable TopicLine::Committed committed_{};
+  // Entry numbers of the index:
+  uint64_t first_ = 0;
   uint64_t next_ = 0;
   uint64_t released_ = 0;
   uint64_t nextPosition_ = 0;  // where the next entry begins, once one was read

@@ -18,13 +18,16 @@ LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
     : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe(region_->header().control.epoch)),
       lanes_(region_->layout().geometry.brokers) {}
 
-// SYNC: observes the generation that the sequencer publishes in the session's line after the lanes' lines
-// (Sequencer::adopt), and the one each broker publishes in its grant (grantLanes).
+// SYNC: observes the seal that the sequencer publishes in the session's line after the lanes' lines (Sequencer::adopt), or
+// with the end of a session that it refuses (Sequencer::refuse), and the generation that each broker publishes in its
+// grant (grantLanes).
 bool LaneWriter::ready() {
   if (ready_) return true;
   const Publication& p = region_->publication();
   epoch_ = p.observe(region_->header().control.epoch);
-  if (p.observe(region_->sessionLine(epoch_, claim_.slot).acknowledged.generation) != claim_.generation) return false;
+  SessionLine::Acknowledged line;
+  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return false;
+  if (line.generation != claim_.generation || line.endReason == endTopicGone) return false;
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (p.observe(region_->grant(laneOf(b)).grantedGeneration) != claim_.generation) return false;
   }
@@ -188,7 +191,7 @@ uint64_t LaneWriter::committedMessages() const {
   return committedMessages_;
 }
 
-// SYNC: pairs with the publishes in Sequencer::end.
+// SYNC: pairs with the publishes in Sequencer::end and Sequencer::refuse.
 uint32_t LaneWriter::endReason() const {
   if (endReason_ != endNone) return endReason_;
   const Publication& p = region_->publication();
@@ -197,8 +200,10 @@ uint32_t LaneWriter::endReason() const {
   if (line.endedGeneration < claim_.generation) return endNone;
   const uint32_t reason = line.endReason;
   const bool own = reason != endNone && line.generation == claim_.generation;
-  // The slot is another's already, and the reason with it: who did not close was ended.
-  endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : uint32_t{endCorrupt};
+  // The slot is another's already, and the reason with it: a client that did not close was ended, or, ahead of its
+  // first batch, refused.
+  const uint32_t ended = ready_ ? endCorrupt : endTopicGone;
+  endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : ended;
   return endReason_;
 }
 
@@ -250,13 +255,19 @@ void LaneWriter::wantRoom(bool wants) {
   if (wants) region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 
-// From here on the lanes may become another session's: this writer never touches them again.
+// From here on the lanes may become another session's: this writer never touches them again. Where its session was ended
+// by the sequencer, they may be another's already, and so may the word that says who closes: a client that has closed
+// behind this one is not unsaid.
+// SYNC: the other's close follows its claim: to observe the one is to observe the other.
 void LaneWriter::close() {
   if (closed_) return;
   closed_ = true;
   if (region_->closed()) return;
   lookAtCommitted();  // for those who ask when the region is closed
-  region_->publication().publish(region_->client(claim_.slot).line.closingGeneration, claim_.generation);
+  const Publication& p = region_->publication();
+  ClientSlot& slot = region_->client(claim_.slot);
+  const uint64_t seen = p.observe(slot.line.closingGeneration);
+  if (p.observe(slot.claim.generation) == claim_.generation) p.replace(slot.line.closingGeneration, seen, claim_.generation);
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 

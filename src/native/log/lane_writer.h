@@ -36,7 +36,7 @@ class LaneWriter {
   LaneWriter(std::shared_ptr<Region> region, Claim claim);
 
   // True once the sequencer has adopted the session and every broker has admitted it; then the lanes are set up.
-  // Never, when what the memory says of the lanes contradicts itself.
+  // Never, when what the memory says of the lanes contradicts itself, or when the session is refused (`endTopicGone`).
   bool ready();
 
   // Offset of the batch's room in the lane's payload, or -1 when the lane is full.

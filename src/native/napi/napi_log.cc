@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "log/index_reader.h"
 #include "log/lane_writer.h"
 #include "napi_support.h"
@@ -32,6 +34,7 @@ napi_value topicObject(napi_env env, const TopicView& topic) {
   napi_value out;
   napi_create_object(env, &out);
   set(env, out, "index", count(env, topic.index));
+  set(env, out, "generation", count(env, topic.generation));
   set(env, out, "order", count(env, topic.order));
   set(env, out, "ack", count(env, topic.ack));
   set(env, out, "name", text(env, topic.name));
@@ -50,13 +53,26 @@ napi_value topics(napi_env env, napi_callback_info info) {
   return out;
 }
 
+// declareTopic(region, name, order, ack, wished): the topic, or nothing while the sequencer was asked for its place and
+// has not answered: then once more, with `wished`
 napi_value declare(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
   TopicView topic;
-  const Status status = declareTopic(*handle->region(), arguments.text(1), arguments.word(2), arguments.word(3), topic);
-  return status.ok() ? topicObject(env, topic) : throwFault(env, status);
+  TopicWish wish{arguments.boolean(4)};
+  const Status status =
+      declareTopic(*handle->region(), arguments.text(1), arguments.word(2), arguments.word(3), topic, &wish);
+  if (status.ok()) return topicObject(env, topic);
+  return std::strcmp(status.fault, "wished") == 0 ? nothing(env) : throwFault(env, status);
+}
+
+// Of the two arguments from `at` on. False, with an error, where the region has no such place.
+bool placeAt(const Arguments& arguments, const Region& region, size_t at, TopicPlace& place) {
+  place = {arguments.word(at), arguments.natural(at + 1)};
+  if (place.index < region.layout().geometry.topics) return true;
+  throwFault(arguments.env, Status::failed("invalid", "there is no such topic"));
+  return false;
 }
 
 // --- a session's lanes ---
@@ -65,8 +81,10 @@ napi_value openLanes(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
+  TopicPlace topic{};
+  if (!placeAt(arguments, *handle->region(), 1, topic)) return nothing(env);
   Claim claim;
-  const Status status = claimClient(*handle->region(), arguments.word(1), ~uint64_t{0}, claim);
+  const Status status = claimClient(*handle->region(), topic, ~uint64_t{0}, claim);
   if (!status.ok()) return throwFault(env, status);
   return own(env, new LaneWriter(handle->region(), claim));
 }
@@ -202,16 +220,14 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   RegionHandle* handle = openRegion(arguments, 0);
   if (handle == nullptr) return nothing(env);
-  const uint32_t topic = arguments.word(1);
-  if (topic >= handle->region()->layout().geometry.topics) {
-    return throwFault(env, Status::failed("invalid", "there is no such topic"));
-  }
+  TopicPlace topic{};
+  if (!placeAt(arguments, *handle->region(), 1, topic)) return nothing(env);
   Claim claim;
-  Status status = claimReader(*handle->region(), topic, arguments.text(2), claim);
+  Status status = claimReader(*handle->region(), topic, arguments.text(3), claim);
   if (!status.ok()) return throwFault(env, status);
   // It waits for nothing: the event loop is this thread's. The caller looks again.
-  auto reader = std::make_unique<IndexReader>(handle->region(), topic, claim, 0);
-  status = reader->attach(static_cast<From>(arguments.word(3)), arguments.natural(4));
+  auto reader = std::make_unique<IndexReader>(handle->region(), topic.index, claim, 0);
+  status = reader->attach(static_cast<From>(arguments.word(4)), arguments.natural(5));
   return status.ok() ? own(env, reader.release()) : throwFault(env, status);
 }
 
@@ -305,6 +321,14 @@ napi_value stepSequencer(napi_env env, napi_callback_info info) {
   return sequencer == nullptr ? nothing(env) : truth(env, sequencer->step());
 }
 
+// keepTopic(region, topic, topicGeneration): false when it was freed
+napi_value keepTopic(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Sequencer* sequencer = sequencerOf(arguments);
+  return sequencer == nullptr ? nothing(env)
+                              : truth(env, sequencer->keepTopic({arguments.word(1), arguments.natural(2)}));
+}
+
 napi_value pauseSequencer(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Sequencer* sequencer = sequencerOf(arguments);
@@ -354,7 +378,7 @@ napi_value sequencerSessions(napi_env env, napi_callback_info info) {
     set(env, session, "client", count(env, report.client));
     set(env, session, "generation", count(env, report.generation));
     set(env, session, "sessionId", count(env, report.sessionId));
-    set(env, session, "topic", count(env, report.topic));
+    set(env, session, "topic", text(env, report.topic));
     setPid(env, session, report.pid);
     set(env, session, "endReason", count(env, report.endReason));
     set(env, session, "ended", truth(env, report.ended));
@@ -377,7 +401,7 @@ napi_value sequencerGates(napi_env env, napi_callback_info info) {
   for (const GateReport& report : sequencer->gates()) {
     napi_value gate;
     napi_create_object(env, &gate);
-    set(env, gate, "topic", count(env, report.topic));
+    set(env, gate, "topic", text(env, report.topic));
     set(env, gate, "reader", count(env, report.reader));
     setPid(env, gate, report.pid);
     set(env, gate, "name", text(env, report.name));
@@ -397,7 +421,7 @@ napi_value endDead(napi_env env, napi_callback_info info) {
   for (const Sequencer::DeadReader& dead : sequencer->endDead()) {
     napi_value reader;
     napi_create_object(env, &reader);
-    set(env, reader, "topic", count(env, dead.topic));
+    set(env, reader, "topic", text(env, dead.topic));
     set(env, reader, "reader", count(env, dead.reader));
     setPid(env, reader, dead.pid);
     set(env, reader, "name", text(env, dead.name));
@@ -417,15 +441,18 @@ napi_value grant(napi_env env, napi_callback_info info) {
 
 void put(napi_env env, napi_value object, const char* name, uint64_t value) { set(env, object, name, count(env, value)); }
 
+// Of numbers that were read at different moments.
+uint64_t since(uint64_t first, uint64_t at) { return at < first ? 0 : at - first; }
+
 napi_value topicState(napi_env env, const Region& region, uint64_t epoch, const TopicView& view) {
   const Publication& p = region.publication();
   const TopicLine::Committed committed = p.copyOut(region.topicLine(epoch, view.index).committed);
   const TopicLine::Retention retention = p.copyOut(region.topicLine(epoch, view.index).retention);
   napi_value out = topicObject(env, view);
-  put(env, out, "committedBatches", committed.entries);
+  put(env, out, "committedBatches", since(retention.firstEntry, committed.entries));
   put(env, out, "committedMessages", committed.messages);
   put(env, out, "committedBytes", committed.bytes);
-  put(env, out, "trimmedBatches", retention.trim);
+  put(env, out, "trimmedBatches", since(retention.firstEntry, retention.trim));
   put(env, out, "trimmedMessages", retention.trimMessages);
   put(env, out, "gatingReader", retention.gatingReader);
   napi_value readers;
@@ -440,7 +467,7 @@ napi_value topicState(napi_env env, const Region& region, uint64_t epoch, const 
     napi_value reader;
     napi_create_object(env, &reader);
     put(env, reader, "reader", i);
-    put(env, reader, "cursor", line.cursor);
+    put(env, reader, "cursor", since(retention.firstEntry, line.cursor));
     put(env, reader, "process", claim.process);
     setPid(env, reader, region.pidOf(claim.process));
     set(env, reader, "name", text(env, std::string(claim.name, strnlen(claim.name, nameBytes))));
@@ -501,6 +528,7 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   put(env, out, "client", client);
   put(env, out, "sessionId", sessionIdOf(region.layout().geometry, client, claim.generation));
   put(env, out, "topic", claim.topic);
+  put(env, out, "topicGeneration", claim.topicGeneration);
   setPid(env, out, region.pidOf(claim.process));
   set(env, out, "ended", truth(env, sessionOver(region, client, claim.generation)));
   put(env, out, "batches", adopted ? acks.batches : 0);
@@ -520,6 +548,12 @@ napi_value sessionState(napi_env env, const Region& region, uint64_t epoch, uint
   return out;
 }
 
+// It never was a session: its topic was freed first.
+bool refused(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation) {
+  const SessionLine::Acknowledged acks = region.publication().copyOut(region.sessionLine(epoch, client).acknowledged);
+  return acks.endedGeneration == generation && acks.endReason == endTopicGone;
+}
+
 napi_value snapshot(napi_env env, napi_callback_info info) {
   RegionHandle* handle = openRegion(Arguments(env, info), 0);
   if (handle == nullptr) return nothing(env);
@@ -531,8 +565,9 @@ napi_value snapshot(napi_env env, napi_callback_info info) {
   put(env, out, "epoch", epoch);
   napi_value topicList;
   napi_create_array(env, &topicList);
+  uint32_t listed = 0;
   for (const TopicView& view : topicsOf(region)) {
-    napi_set_element(env, topicList, view.index, topicState(env, region, epoch, view));
+    napi_set_element(env, topicList, listed++, topicState(env, region, epoch, view));
   }
   set(env, out, "topics", topicList);
   napi_value sessions;
@@ -540,7 +575,7 @@ napi_value snapshot(napi_env env, napi_callback_info info) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     const ClientClaim claim = p.copyOut(region.client(i).claim);
-    if (claim.generation == 0) continue;
+    if (claim.generation == 0 || refused(region, epoch, i, claim.generation)) continue;
     napi_set_element(env, sessions, n++, sessionState(env, region, epoch, i, claim));
   }
   set(env, out, "sessions", sessions);
@@ -578,6 +613,7 @@ void registerLog(napi_env env, napi_value exports) {
   method(env, exports, "readerCommittedMessages", readerCommittedMessages);
   method(env, exports, "closeReader", closeReader);
   method(env, exports, "startSequencer", startSequencer);
+  method(env, exports, "keepTopic", keepTopic);
   method(env, exports, "stepSequencer", stepSequencer);
   method(env, exports, "pauseSequencer", pauseSequencer);
   method(env, exports, "stopSequencer", stopSequencer);

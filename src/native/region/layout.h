@@ -38,7 +38,7 @@ namespace ringfence {
 constexpr size_t lineBytes = 64;
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 3;
+constexpr uint32_t layoutVersion = 4;
 
 constexpr uint32_t brokersMax = 32;
 constexpr uint32_t clientsMax = 256;
@@ -123,6 +123,12 @@ struct alignas(lineBytes) SleepLine {  // the sleeper sets what it sleeps for; w
   uint32_t reserved[15];
 };
 
+struct alignas(lineBytes) TopicWishes {  // a process that declares a topic and finds no place, under the names lock
+  uint64_t wanted;                       // changes with each that asks for a place
+  uint64_t reserved[6];
+  uint64_t seal;
+};
+
 struct alignas(pageBytes) Header {
   Identity identity;         //   0
   GeometryLine geometry;     //  64
@@ -130,6 +136,7 @@ struct alignas(pageBytes) Header {
   ControlLine control;       // 192
   BellLine sequencerBell;    // 256
   SleepLine sequencerSleep;  // 320
+  TopicWishes topicWishes;   // 384
 };
 
 // How far a process is with a lock under which it claims: whoever meets a lock that is held looks here for its holder.
@@ -151,18 +158,19 @@ struct ProcessSlot {
 };
 
 struct alignas(lineBytes) TopicSlot {  // the process that declares it, under the names lock
-  uint32_t declared;                   // published last
+  uint64_t generation;  // counts the topics that were declared here; published last
+  uint64_t seal;        // of the fields that follow, and of the generation under which they are declared; 0 none
   uint32_t order;
   uint32_t ack;
   uint32_t nameLength;
-  uint64_t seal;  // of the fields but `declared`, which follows it; 0 none
-  uint64_t reserved[5];
+  uint32_t reserved0;
+  uint64_t reserved[4];
   char name[topicNameBytes];
 };
 
 struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's lock
   uint64_t generation;                   // published last; with the slot it is the session's id
-  uint64_t reserved2;
+  uint64_t topicGeneration;
   uint64_t processGeneration;
   uint32_t process;
   uint32_t topic;
@@ -200,7 +208,8 @@ struct alignas(lineBytes) ReaderLine {  // the subscriber
   uint64_t cursor;                      // index entries it no longer needs
   uint64_t attachedGeneration;
   uint64_t detachedGeneration;
-  uint64_t reserved[5];
+  uint64_t leftNanos;  // monotonic clock when it detached
+  uint64_t reserved[4];
 };
 
 struct ReaderSlot {
@@ -238,7 +247,9 @@ struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, as all 
   uint64_t processGeneration;
   uint64_t passes;
   uint64_t commits;
-  uint64_t reserved[3];
+  uint64_t wishesAnswered;  // the wish for a topic's place that was answered last
+  uint64_t wishesRefused;   // the one that was refused last
+  uint64_t reserved[1];
 };
 
 struct TopicLine {
@@ -254,13 +265,15 @@ struct TopicLine {
     uint64_t delivered;  // entries below are released by every attached reader
     uint64_t trimMessages;
     uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 = none
-    uint64_t firstEntry;    // where this epoch's entries begin
-    uint64_t reserved[2];
+    uint64_t firstEntry;    // where this topic's entries begin, behind those of the topics before it
+    uint64_t freedMark;     // of the generation whose place is free, or looked at to be freed (topics.h)
+    uint64_t reserved[1];
     uint64_t seal;
   } retention;
 };
 
-enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3 };
+// `endTopicGone`: it was opened for a topic that was freed before the sequencer adopted it.
+enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3, endTopicGone = 4 };
 
 struct SessionLine {
   struct alignas(lineBytes) Acknowledged {
@@ -336,9 +349,9 @@ static_assert(sizeof(Geometry) == 64);
 static_assert(sizeof(Identity) == 64 && sizeof(GeometryLine) == 64 && sizeof(ControlLine) == 64);
 static_assert(sizeof(Header) == pageBytes);
 static_assert(offsetof(Header, control) == 192 && offsetof(Header, sequencerBell) == 256);
-static_assert(offsetof(Header, sequencerSleep) == 320);
+static_assert(offsetof(Header, sequencerSleep) == 320 && offsetof(Header, topicWishes) == 384);
 static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
-static_assert(sizeof(TopicSlot) == 128);
+static_assert(sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
 static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
 static_assert(sizeof(GrantLine) == 64);
 static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128);

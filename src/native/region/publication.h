@@ -110,6 +110,12 @@ class Publication {
     return __atomic_add_fetch(&bell, Word{1}, __ATOMIC_SEQ_CST);
   }
 
+  // Puts `value` in the place of `seen`, unless another process has changed the word since.
+  void replace(uint64_t& word, uint64_t seen, uint64_t value) const {
+    aheadOfStore();
+    __atomic_compare_exchange_n(&word, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  }
+
   // Empties a word of bits. Of several that take at once, one gets them.
   uint32_t take(uint32_t& bits) const {
     aheadOfStore();

@@ -73,9 +73,9 @@ uint64_t headerSealOf(const Header& header) {
   return mix64(crc32c(&header, bytes));
 }
 
-uint64_t topicSealOf(const TopicSlot& topic) {
+uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation) {
   TopicSlot sealed = topic;
-  sealed.declared = 0;
+  sealed.generation = generation;
   sealed.seal = 0;
   return mix64(uint64_t{crc32c(&sealed, sizeof(sealed))} + 1);
 }

@@ -25,6 +25,13 @@ inline uint64_t readyToken(uint64_t index, uint64_t owner) {
 // none.
 inline uint64_t closedMarkOf(uint64_t generation) { return mix64(generation ^ 0x636c6f7365640000ULL); }
 
+// What the sequencer leaves of a topic whose place it has freed, or looks at to free it. No small change of a number
+// makes either. Of none, 0.
+inline uint64_t freedMarkOf(uint64_t topicGeneration) {
+  return topicGeneration == 0 ? 0 : mix64(topicGeneration ^ 0x6672656564000000ULL);
+}
+inline uint64_t freeingMarkOf(uint64_t topicGeneration) { return mix64(topicGeneration ^ 0x66726565696e6700ULL); }
+
 // Of a ring's writer: the generation of the ring, and the process that writes it.
 inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t processGeneration) {
   return mix64(mix64(generation) ^ mix64(processGeneration + 0x9e3779b97f4a7c15ULL) ^ process);
@@ -38,8 +45,8 @@ uint32_t descriptorCrc(const Descriptor& descriptor);
 // Of what the creator writes into a header.
 uint64_t headerSealOf(const Header& header);
 
-// Of a declared topic, and of a ring's name. Never zero, which is none.
-uint64_t topicSealOf(const TopicSlot& topic);
+// Of a topic that is declared under that generation, and of a ring's name. Never zero, which is none.
+uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);
 uint32_t nameSealOf(const RingClaim& claim);
 
 // The second token of an index entry is the first, mixed with a checksum of each of the entry's lines: no field can

@@ -75,13 +75,17 @@ class Suspicious {
 struct LogScene {
   LogScene() : server(anonymousRegion(ringGeometry())), log(server, TestLog::manual()), client(attachedAgain(*server)) {
     topic = log.declare("t", orderSession);
-    CHECK_EQUAL(claimClient(*client, topic, ~uint64_t{0}, claim).fault, "none");
+    CHECK_EQUAL(claimClient(*client, {topic, 1}, ~uint64_t{0}, claim).fault, "none");
     auto lanes = std::make_unique<LaneWriter>(client, claim);
     until("the session is admitted", [&] { return grant(), lanes->ready(); });
     publishing = std::make_unique<Publishing>(std::move(lanes));
     reader = attach(From::start, 0);
     CHECK(reader != nullptr);
     for (int i = 0; i < stepsBefore; i += 1) step();
+    // Another topic takes the last place, and one more wishes for its.
+    TopicView other;
+    CHECK_EQUAL(declareTopic(*client, "unused", orderSession, 1, other).fault, "none");
+    CHECK(!declareNext().ok());
     CHECK(published() && !reader->isTold && reader->wrong == nullptr);
     // One batch is sealed and not published, two are published and not seen, and some are not read.
     publish();
@@ -105,6 +109,11 @@ struct LogScene {
   }
   bool published() const { return sequence > 4; }
 
+  Status declareNext() {
+    TopicView next;
+    return declareTopic(*client, "next", orderSession, 1, next, &wish);
+  }
+
   void step() {
     advanced = publish();
     settle();
@@ -122,7 +131,7 @@ struct LogScene {
 
   std::unique_ptr<Suspicious> attach(From from, uint64_t position) {
     Claim place;
-    if (!claimReader(*client, topic, "reader", place).ok()) return nullptr;
+    if (!claimReader(*client, {topic, 1}, "reader", place).ok()) return nullptr;
     auto opened = std::make_unique<IndexReader>(client, topic, place, 2);
     if (!opened->attach(from, position).ok()) return nullptr;
     return std::make_unique<Suspicious>(client, std::move(opened), publishing->session());
@@ -131,6 +140,7 @@ struct LogScene {
   std::shared_ptr<Region> server;
   TestLog log;
   std::shared_ptr<Region> client;
+  TopicWish wish;
   uint32_t topic = 0;
   Claim claim;
   std::unique_ptr<Publishing> publishing;
@@ -151,6 +161,7 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
       {"ControlLine", &region.header().control},
       {"BellLine", &region.header().sequencerBell},
       {"SleepLine", &region.header().sequencerSleep},
+      {"TopicWishes", &region.header().topicWishes},
       {"ProcessOwner", &region.process(scene.client->slot()).owner},
       {"TopicSlot", &region.topic(scene.topic)},
       {"ClientClaim", &region.client(scene.claim.slot).claim},
@@ -204,14 +215,18 @@ Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned b
   std::unique_ptr<Suspicious> late[] = {scene.attach(From::start, 0),
                                         scene.attach(From::position, firstMessageOf(scene.reader->next)),
                                         scene.attach(From::end, 0)};
+  const char* nextFault = "wished";
   for (int i = 0; i < stepsAfter; i += 1) {
     scene.step();
+    if (plain(nextFault) != "none") nextFault = scene.declareNext().fault;
     for (const auto& reader : late) {
       if (reader != nullptr) reader->take();
     }
   }
   note(scene.reader.get(), "the subscriber:");
   for (const auto& reader : late) note(reader.get(), "a late subscriber:");
+  const std::string next = plain(nextFault);
+  if (next != "none") seen.outcome |= next == "wished" ? delayed : told;
   const ServerState state = serverState(*scene.client);
   if (state == serverStopped) seen.wrong = "it is said to have stopped in good order";
   if (state != serverServing || scene.publishing->lanes().endReason() != endNone) seen.outcome |= told;

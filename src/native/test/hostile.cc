@@ -287,7 +287,7 @@ class Reckless {
  private:
   void open() {
     Claim claim;
-    if (lanes_ == nullptr && claimClient(*log_.region(), topic_, 0, claim).ok()) {
+    if (lanes_ == nullptr && claimClient(*log_.region(), {topic_, 1}, 0, claim).ok()) {
       lanes_ = std::make_unique<LaneWriter>(log_.region(), claim);
       sequence_ = 0;
     }
@@ -297,7 +297,7 @@ class Reckless {
     }
     if (!random_.oneIn(20)) return;
     reader_.reset();
-    if (!claimReader(*log_.region(), topic_, "reckless", claim).ok()) return;
+    if (!claimReader(*log_.region(), {topic_, 1}, "reckless", claim).ok()) return;
     reader_ = std::make_unique<IndexReader>(log_.region(), topic_, claim, 1);
     if (!reader_->attach(static_cast<From>(random_.below(3)), random_.below(100)).ok()) reader_.reset();
   }

@@ -75,7 +75,7 @@ TEST("a reader whose position is looked for in a damaged index is refused, not p
   Claim claim;
   damage.entry().order.firstMessage += 1;
   for (uint64_t position = 0; position <= firstMessageOf(batches); position += 1) {
-    CHECK_EQUAL(claimReader(*damage.log.region(), damage.topic, "reader", claim).fault, "none");
+    CHECK_EQUAL(claimReader(*damage.log.region(), {damage.topic, 1}, "reader", claim).fault, "none");
     IndexReader reader(damage.log.region(), damage.topic, claim);
     const Status status = reader.attach(From::position, position);
     BatchView view{};

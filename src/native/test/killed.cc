@@ -17,7 +17,7 @@ Geometry killedGeometry() {
 }
 
 void claimPatiently(const std::shared_ptr<Region>& region, Claim& claim) {
-  until("a session slot is free", [&] { return claimClient(*region, 0, 0, claim).ok(); });
+  until("a session slot is free", [&] { return claimClient(*region, {0, 1}, 0, claim).ok(); });
 }
 
 // Writes on any broker, publishes on any other, so that at each moment something is written and not published.
@@ -46,7 +46,7 @@ ACTOR("reader") {
   const auto region = attachAs("reader", arguments[0]);
   Random random(std::stoull(arguments[1]));
   Claim claim;
-  until("a reader's slot is free", [&] { return claimReader(*region, 0, "victim", claim).ok(); });
+  until("a reader's slot is free", [&] { return claimReader(*region, {0, 1}, "victim", claim).ok(); });
   IndexReader reader(region, 0, claim);
   if (!reader.attach(From::start, 0).ok()) return 2;
   BatchView views[8];
@@ -64,7 +64,7 @@ class Server {
  public:
   Server() : log_(makeRegion(path()), TestLog::threaded()) {
     CHECK_EQUAL(log_.declare("t", orderSession), 0);
-    until("the topic is known", [&] { return log_.region()->topic(0).declared == 1; });
+    until("the topic is known", [&] { return log_.region()->topic(0).generation == 1; });
     following_ = std::make_unique<Following>(log_, log_.reader(0, From::start), orderSession, 300);
   }
 
@@ -202,7 +202,7 @@ TEST("a stopped reader gates and is named; killed, it lets go") {
   std::shared_ptr<Region> stopped;
   CHECK_EQUAL(Region::attach({server.path(), "stopped", false}, stopped).fault, "none");
   Claim claim;
-  CHECK_EQUAL(claimReader(*stopped, 0, "stopped", claim).fault, "none");
+  CHECK_EQUAL(claimReader(*stopped, {0, 1}, "stopped", claim).fault, "none");
   IndexReader reader(stopped, 0, claim);
   CHECK_EQUAL(reader.attach(From::end, 0).fault, "none");
   until("it holds the publisher up", [&] {

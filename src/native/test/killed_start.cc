@@ -70,7 +70,7 @@ TEST("a server killed between any two writes of its start is told to its clients
     TopicView topic;
     Claim claim;
     CHECK_EQUAL(declareTopic(*client, "t", orderSession, 1, topic).fault, "none");
-    CHECK_EQUAL(claimReader(*client, 0, "early", claim).fault, "none");
+    CHECK_EQUAL(claimReader(*client, {0, 1}, "early", claim).fault, "none");
     IndexReader reader(client, 0, claim);
     CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
     served = client->header().control.state == servingActive;

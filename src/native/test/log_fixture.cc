@@ -109,6 +109,10 @@ uint32_t TestLog::declare(const std::string& name, uint32_t order) {
   return topic.index;
 }
 
+TopicPlace TestLog::placeOf(uint32_t topic) const {
+  return {topic, region_->publication().observe(region_->topic(topic).generation)};
+}
+
 void TestLog::settle() {
   if (!options_.manual) return;
   for (int i = 0; sequencer_->step(); i += 1) CHECK(i < 100'000);
@@ -116,7 +120,7 @@ void TestLog::settle() {
 
 Claim TestLog::claim(uint32_t topic) {
   Claim claim;
-  const auto taken = [&] { return settle(), claimClient(*region_, topic, ~uint64_t{0}, claim).ok(); };
+  const auto taken = [&] { return settle(), claimClient(*region_, placeOf(topic), ~uint64_t{0}, claim).ok(); };
   until("a session slot is free", taken);
   return claim;
 }
@@ -135,7 +139,7 @@ std::unique_ptr<LaneWriter> TestLog::open(uint32_t topic) { return admit(claim(t
 
 std::unique_ptr<IndexReader> TestLog::reader(uint32_t topic, From from, uint64_t position, int pauses) {
   Claim claim;
-  CHECK_EQUAL(claimReader(*region_, topic, "reader", claim).fault, "none");
+  CHECK_EQUAL(claimReader(*region_, placeOf(topic), "reader", claim).fault, "none");
   auto reader = std::make_unique<IndexReader>(region_, topic, claim, pauses);
   return reader->attach(from, position).ok() ? std::move(reader) : nullptr;
 }

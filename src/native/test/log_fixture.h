@@ -53,6 +53,8 @@ class TestLog {
   Sequencer& sequencer() { return *sequencer_; }
   const Geometry& geometry() const { return region_->layout().geometry; }
   uint32_t declare(const std::string& name, uint32_t order);
+  // The topic that is there now.
+  TopicPlace placeOf(uint32_t topic) const;
   // Lets the sequencer work until nothing moves; with a thread of its own it does so anyway.
   void settle();
   Claim claim(uint32_t topic);

@@ -96,7 +96,7 @@ TEST("a reader from a position begins with the batch that holds it, and a trimme
   }
   for (const uint64_t position : {uint64_t{0}, oldest - 1}) {
     Claim claim;
-    CHECK_EQUAL(claimReader(*log.region(), topic, "late", claim).fault, "none");
+    CHECK_EQUAL(claimReader(*log.region(), {topic, 1}, "late", claim).fault, "none");
     const Status status = IndexReader(log.region(), topic, claim).attach(From::position, position);
     CHECK_EQUAL(status.fault, "trimmed");
     CHECK_EQUAL(status.freeBytes, oldest);
@@ -111,7 +111,7 @@ TEST("a reader that attached before the log is served begins with it") {
   std::unique_ptr<IndexReader> readers[3];
   for (const From from : {From::start, From::end, From::position}) {
     Claim claim;
-    CHECK_EQUAL(claimReader(*region, declared.index, "early", claim).fault, "none");
+    CHECK_EQUAL(claimReader(*region, {declared.index, 1}, "early", claim).fault, "none");
     auto& reader = readers[static_cast<uint32_t>(from)];
     reader = std::make_unique<IndexReader>(region, declared.index, claim);
     CHECK_EQUAL(reader->attach(from, 0).fault, "none");
@@ -210,7 +210,7 @@ TEST("a reader that detaches, or dies, holds nothing back any more and gives its
     std::shared_ptr<Region> other;
     CHECK_EQUAL(Region::reattach(*log.region(), "reader", other).fault, "none");
     Claim claim;
-    CHECK_EQUAL(claimReader(*other, topic, "victim", claim).fault, "none");
+    CHECK_EQUAL(claimReader(*other, {topic, 1}, "victim", claim).fault, "none");
     IndexReader reader(other, topic, claim);
     CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
     CHECK(claim.slot == 0 && claim.generation == static_cast<uint64_t>(round) + 1);
@@ -242,10 +242,10 @@ TEST("a reader's slot is claimed by one at a time, and a full table is a typed f
   std::vector<std::unique_ptr<IndexReader>> readers;
   for (uint32_t i = 0; i < log.geometry().readers; i += 1) readers.push_back(log.reader(topic, From::start));
   Claim claim;
-  CHECK_EQUAL(claimReader(*log.region(), topic, "extra", claim).fault, "full");
+  CHECK_EQUAL(claimReader(*log.region(), {topic, 1}, "extra", claim).fault, "full");
   CHECK_EQUAL(readersEnding(*log.region(), topic), 0U);
   readers[2]->detach();
-  CHECK_EQUAL(claimReader(*log.region(), topic, "extra", claim).fault, "none");
+  CHECK_EQUAL(claimReader(*log.region(), {topic, 1}, "extra", claim).fault, "none");
   CHECK_EQUAL(claim.slot, 2);
   CHECK_EQUAL(claim.generation, 2);
 }

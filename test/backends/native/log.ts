@@ -33,8 +33,9 @@ export const native: Backend = {
         open: (topic) => scopedPart(openLanes(region, sequencer, topic)),
         attach: (topic, from) =>
           scopedPart(Effect.gen(function*() {
-            const { index } = yield* openTopic(region, topic, false)
-            return yield* openReader(region, index, topic.name, { from, name: "reader" })
+            const place = yield* openTopic(region, topic, false)
+            const reader = yield* openReader(region, place, { from, name: "reader" })
+            return reader ?? (yield* Effect.die("the topic was freed"))
           })),
         step: sequencer.step,
         snapshot
@@ -57,8 +58,7 @@ const openLanes = Effect.fnUntraced(function*(
   sequencer: Sequencer["Service"],
   topic: Topic
 ) {
-  const { index } = yield* openTopic(region, topic, false)
-  const lanes = yield* claimLanes(region, index)
+  const lanes = yield* claimLanes(region, yield* openTopic(region, topic, false))
   yield* sequencer.step
   for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
     region.native.grantLanes(region.handle, broker)

@@ -13,7 +13,7 @@ export const layer: Layer.Layer<AckTracker, never, NativeRegion> = Layer.effect(
     AckTracker.of({
       sessions: Effect.sync(() => {
         const snapshot = region.native.snapshot(region.handle)
-        return snapshot.sessions.map((session) => acksOf(session, topicName(snapshot, session.topic)))
+        return snapshot.sessions.map((session) => acksOf(session, topicName(snapshot, session)))
       })
     }))
 )
@@ -37,5 +37,9 @@ export const acksOf = (session: NativeSessionState, topic: string): SessionAcks 
   }
 }
 
-export const topicName = (snapshot: NativeSnapshot, index: number): string =>
-  snapshot.topics[index]?.name ?? `#${index}`
+/** `undefined` for an ended session whose topic was freed: another topic may have its place. */
+export const topicUsedBy = ({ topics }: NativeSnapshot, { topic, topicGeneration }: NativeSessionState) =>
+  topics.find(({ generation, index }) => index === topic && generation === topicGeneration)
+
+export const topicName = (snapshot: NativeSnapshot, session: NativeSessionState): string =>
+  topicUsedBy(snapshot, session)?.name ?? `#${session.topic}`

@@ -20,7 +20,7 @@ import {
 } from "../../../services/Diagnostics.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
-import { acksOf, topicName } from "./AckTracker.ts"
+import { acksOf, topicName, topicUsedBy } from "./AckTracker.ts"
 import { brokersOf, frontiersOf } from "./Broker.ts"
 import { ackNameOf, orderNameOf } from "./Topics.ts"
 
@@ -33,9 +33,9 @@ export const layer: Layer.Layer<Diagnostics, never, NativeRegion> = Layer.effect
 
 /** The readers of the topic that this session publishes to. */
 export const readersBeside = (native: Native, handle: RegionHandle, sessionId: number): ReadonlyArray<ReaderState> => {
-  const { sessions, topics } = native.snapshot(handle)
-  const session = sessions.find((session) => session.sessionId === sessionId)
-  const topic = topics.find(({ index }) => index === session?.topic)
+  const snapshot = native.snapshot(handle)
+  const session = snapshot.sessions.find((session) => session.sessionId === sessionId)
+  const topic = session && topicUsedBy(snapshot, session)
   return topic === undefined ? [] : readersOf(topic)
 }
 
@@ -57,7 +57,7 @@ const logSnapshot = (region: Region): LogSnapshot => {
     serving: region.handle.serverState() === serverState.serving,
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
-    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session.topic)))
+    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session)))
   }
 }
 

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { LanesHandle } from "../../../native/binding.ts"
+import { endReason, type LanesHandle, type NativeTopicPlace } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { Publisher } from "../../../services/Publisher.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
@@ -15,7 +15,7 @@ import { admittedInTime } from "../../log/sessionAdmission.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { NativeLanePort } from "./LanePort.ts"
-import { openTopic } from "./Topics.ts"
+import { openTopicOfLog } from "./Topics.ts"
 
 export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
   Publisher,
@@ -33,10 +33,13 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
 type Region = NativeRegion["Service"]
 
 /** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
-export const claimLanes = (region: Region, topic: number): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
+export const claimLanes = (
+  region: Region,
+  { generation, index }: NativeTopicPlace
+): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
   claimed(
     region,
-    () => region.native.openLanes(region.handle, topic),
+    () => region.native.openLanes(region.handle, index, generation),
     (lanes) => region.native.closeLanes(lanes)
   ).pipe(whenFull("clients"))
 
@@ -48,11 +51,19 @@ const openLanes = (
 ): Effect.Effect<NativeLanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
     yield* failWhenLost(region)
-    const { index } = yield* openTopic(region, topic, false)
-    const lanes = yield* claimFreed(region, index, false)
-    yield* region.waiter.until(() => region.native.lanesReady(lanes) ? true : undefined)
-    return new NativeLanePort(region, lanes)
+    const place = yield* openTopicOfLog(region, topic, false)
+    const lanes = yield* claimFreed(region, place, false)
+    const isAdmitted = yield* region.waiter.until(() => admission(region, lanes))
+    if (isAdmitted) return new NativeLanePort(region, lanes)
+    region.native.closeLanes(lanes)
+    return yield* openLanes(region, topic)
   })
+
+/** False when the topic was freed before the session was adopted: it is declared anew. */
+const admission = ({ native }: Region, lanes: LanesHandle): boolean | undefined => {
+  if (native.lanesReady(lanes)) return true
+  return native.laneEndReason(lanes) === endReason.topicGone ? false : undefined
+}
 
 /** Claims nothing in a log whose server is gone: no sequencer would free the place again. */
 const failWhenLost = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
@@ -67,7 +78,7 @@ const lookMillis = 2
 // is looked at again while there are such, and once more after the last of them was seen.
 const claimFreed = (
   region: Region,
-  topic: number,
+  topic: NativeTopicPlace,
   isLast: boolean
 ): Effect.Effect<LanesHandle, RegionError | RegionLost, Scope.Scope> =>
   Effect.catchIf(

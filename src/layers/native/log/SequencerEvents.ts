@@ -19,7 +19,6 @@ export class SequencerEvents {
   readonly #ended = new Set<number>()
   /** Gates and gaps that were told, by what they are and when they began. */
   readonly #told = new Map<string, number>()
-  #topics: ReadonlyArray<string> = []
 
   constructor(native: Native, handle: RegionHandle, stallMillis: number) {
     this.#native = native
@@ -31,7 +30,7 @@ export class SequencerEvents {
   look(): ReadonlyArray<SequencerEvent> {
     const events: Array<SequencerEvent> = []
     for (const dead of this.#native.endDead(this.#handle)) {
-      events.push({ _tag: "ReaderEnded", topic: this.#topic(dead.topic), reader: dead.name, ...processIdOf(dead) })
+      events.push({ _tag: "ReaderEnded", topic: dead.topic, reader: dead.name, ...processIdOf(dead) })
     }
     const nowNanos = Number(process.hrtime.bigint())
     for (const session of this.#native.sequencerSessions(this.#handle)) this.#session(session, nowNanos, events)
@@ -40,8 +39,7 @@ export class SequencerEvents {
   }
 
   #session(session: NativeSessionReport, nowNanos: number, events: Array<SequencerEvent>): void {
-    const { sessionId } = session
-    const topic = this.#topic(session.topic)
+    const { sessionId, topic } = session
     if (!this.#opened.has(sessionId)) {
       this.#opened.add(sessionId)
       events.push({ _tag: "SessionOpened", sessionId, topic, ...processIdOf(session) })
@@ -71,8 +69,7 @@ export class SequencerEvents {
 
   #gate(gate: NativeGate, nowNanos: number, events: Array<SequencerEvent>): void {
     if (!this.#lasts(`gate ${gate.topic}/${gate.reader}`, gate.sinceNanos, nowNanos)) return
-    const topic = this.#topic(gate.topic)
-    const { behind: behindBatches, name: reader } = gate
+    const { behind: behindBatches, name: reader, topic } = gate
     events.push({ _tag: "ReaderStalled", topic, reader, ...processIdOf(gate), behindBatches })
   }
 
@@ -88,11 +85,6 @@ export class SequencerEvents {
     const { sessions } = this.#native.snapshot(this.#handle)
     const broker = sessions.find((session) => session.sessionId === sessionId)?.gapBroker ?? -1
     return broker < 0 ? undefined : broker
-  }
-
-  #topic(index: number): string {
-    if (index >= this.#topics.length) this.#topics = this.#native.topics(this.#handle).map(({ name }) => name)
-    return this.#topics[index] ?? `#${index}`
   }
 }
 

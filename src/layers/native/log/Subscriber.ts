@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { isFault, type ReaderHandle } from "../../../native/binding.ts"
+import { isFault, type NativeTopic, type ReaderHandle } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
@@ -16,7 +16,7 @@ import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
-import { openTopic } from "./Topics.ts"
+import { openTopicOfLog, whileFreeing } from "./Topics.ts"
 
 export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
   Subscriber,
@@ -28,8 +28,12 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
           const lost = region.waiter.lost()
           // What a server that ended in good order has left is whole: it is read to its end.
           if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
-          const { index, name } = yield* openTopic(region, topic, options?.mustExist === true || lost !== undefined)
-          const reader = yield* openFreed(region, index, openReader(region, index, name, options))
+          const mustExist = options?.mustExist === true || lost !== undefined
+          const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
+            Effect.flatMap(
+              openTopicOfLog(region, topic, mustExist),
+              (place) => openFreed(region, place.index, openReader(region, place, options))
+            ))
           return yield* makeSubscriber(topic, reader, options)
         })
     }))
@@ -37,33 +41,32 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
 
 type Region = NativeRegion["Service"]
 
-/** Attaches a reader, until the scope closes. */
+/** Attaches a reader, until the scope closes. `undefined` when the topic is freed. */
 export const openReader = (
   region: Region,
-  topic: number,
-  topicName: string,
+  topic: NativeTopic,
   options: SubscriberOptions | undefined
-): Effect.Effect<NativeIndexPort, RegionError | PositionTrimmed, Scope.Scope> => {
+): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle, native } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
-  // A position that is trimmed away is an answer, not a failure of the memory.
+  // A position that is trimmed away, and a topic that is freed, are answers, not failures of the memory.
   const open = () => {
     try {
-      return native.openReader(handle, topic, name, kind, position)
+      return native.openReader(handle, topic.index, topic.generation, name, kind, position)
     } catch (error) {
+      if (isFault(error) && error.fault === "gone") return undefined
       if (!isFault(error) || error.fault !== "trimmed") throw error
-      return new PositionTrimmed({ topic: topicName, requested: position, start: error.freeBytes })
+      return new PositionTrimmed({ topic: topic.name, requested: position, start: error.freeBytes })
     }
   }
-  const close = (opened: ReaderHandle | PositionTrimmed) => {
-    if (!(opened instanceof PositionTrimmed)) native.closeReader(opened)
+  const close = (opened: ReaderHandle | PositionTrimmed | undefined) => {
+    if (opened !== undefined && !(opened instanceof PositionTrimmed)) native.closeReader(opened)
   }
-  return Effect.flatMap(
-    claimed(region, open, close).pipe(whenWhole, whenFull("readers")),
-    (opened) =>
-      opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(new NativeIndexPort(region, opened))
-  )
+  return Effect.flatMap(claimed(region, open, close).pipe(whenWhole, whenFull("readers")), (opened) => {
+    if (opened instanceof PositionTrimmed) return Effect.fail(opened)
+    return Effect.succeed(opened === undefined ? undefined : new NativeIndexPort(region, opened))
+  })
 }
 
 // --- internal ---

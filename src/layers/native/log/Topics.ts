@@ -1,9 +1,12 @@
 /**
  * Topics of a region: found or declared, and never opened as something else than what they are.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type NativeTopic, orderLevel } from "../../../native/binding.ts"
-import type { RegionError } from "../../../services/schema/RegionError.ts"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
+import { unanswered } from "../../../services/schema/Server.ts"
 import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
@@ -31,6 +34,52 @@ export const openTopic = (
     return found
   })
 
+/** The same for those who use it: where no place is freed because the log's server is gone, that is what they are told. */
+export const openTopicOfLog = (
+  region: Region,
+  topic: Topic<any>,
+  mustExist: boolean
+): Effect.Effect<NativeTopic, TopicError | RegionError | RegionLost> =>
+  Effect.catchIf(
+    openTopic(region, topic, mustExist),
+    (error) => error._tag === "RegionError" && error.fault === "full",
+    (full) => Effect.suspend(() => Effect.fail(region.waiter.lost() ?? full))
+  )
+
+/** Declares the topic where it is not there, and has the sequencer of this process keep it whether it is used or not. */
+export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void, TopicError | RegionError> =>
+  Effect.asVoid(
+    whileFreeing(
+      region,
+      `topic "${topic.name}" is being freed`,
+      () =>
+        Effect.flatMap(openTopic(region, topic, false), ({ generation, index }) =>
+          attempt(
+            region.info.name,
+            () => region.native.keepTopic(region.handle, index, generation) ? true : undefined
+          ))
+    )
+  )
+
+/**
+ * Tries until there is something: in between the sequencer frees the place of a topic. When it does not within a time, the
+ * error names the process that it runs in.
+ */
+export const whileFreeing = <A, E, R>(
+  region: Region,
+  what: string,
+  trial: (isAgain: boolean) => Effect.Effect<A | undefined, E, R>
+): Effect.Effect<A, E | RegionError, R> =>
+  Effect.gen(function*() {
+    const begun = yield* Clock.currentTimeMillis
+    for (let isAgain = false;; isAgain = true) {
+      const found = yield* trial(isAgain)
+      if (found !== undefined) return found
+      if ((yield* Clock.currentTimeMillis) - begun > freeingMillis) return yield* notFreed(region, what)
+      yield* Effect.sleep(lookMillis)
+    }
+  })
+
 /** A level that this version does not know is called by its number, and so is no topic's that is opened here. */
 export const orderNameOf = (level: number): string => orderNames.get(level) ?? `level ${level}`
 
@@ -43,11 +92,29 @@ const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [le
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
 const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
 
-const declare = (region: Region, topic: Topic<any>) =>
-  claiming(region, () =>
-    region.native.declareTopic(
-      region.handle,
-      topic.name,
-      orderLevel[topic.order],
-      ackLevel[topic.ack]
-    )).pipe(whenFull("topics"))
+/** The sequencer answers a wish with its next pass, and sees within a tenth of a second who is dead. */
+const freeingMillis = 3000
+const lookMillis = 2
+
+const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, RegionError> => {
+  const { topics } = region.info.geometry
+  const what = `all ${topics} topics of the region are declared, and the sequencer was asked to free one`
+  return whileFreeing(region, what, (hasWished) =>
+    claiming(region, () =>
+      region.native.declareTopic(
+        region.handle,
+        topic.name,
+        orderLevel[topic.order],
+        ackLevel[topic.ack],
+        hasWished
+      ))).pipe(whenFull("topics"))
+}
+
+const notFreed = ({ info, waiter }: Region, what: string) =>
+  Effect.suspend(() => {
+    const { detail, hint } = unanswered(waiter.server())
+    const late = `${what}, and that has not ended within ${freeingMillis} ms`
+    return Effect.fail(
+      new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint })
+    )
+  })

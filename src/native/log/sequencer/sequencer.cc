@@ -132,6 +132,7 @@ bool Sequencer::pass(bool commitNow) {
   moved |= scanLanes();
   if (!ready_.empty() && (commitNow || epochDue())) moved |= commit();
   moved |= endSessions();
+  moved |= answerWish();
   moved |= followReaders();
   moved |= makeRoom();
   if (moved) {
@@ -139,19 +140,6 @@ bool Sequencer::pass(bool commitNow) {
     region_->wakeProcesses(adopted ? sleepsForData | sleepsForAdmission : uint32_t{sleepsForData});
   }
   return moved;
-}
-
-bool Sequencer::adoptTopics() {
-  TopicView slot{};
-  if (topics_.size() >= g_.topics) return false;
-  // One that was damaged before it was adopted is none: a session that wants it ends as corrupt.
-  if (topicAt(*region_, static_cast<uint32_t>(topics_.size()), slot) != TopicState::declared) return false;
-  Topic topic;
-  topic.order = slot.order == orderTotal || options_.ignoreSessionOrder ? orderTotal : orderSession;
-  topic.kept.assign(g_.indexEntries, Kept{});
-  topics_.push_back(std::move(topic));
-  adoptTopics();
-  return true;
 }
 
 // SYNC: observes the generation that a client publishes last in its claim, and the one it publishes when it closes,
@@ -166,7 +154,12 @@ bool Sequencer::adoptClients() {
       p_.loadFence();
       // Given up before it was adopted: the slot may be another's by now, who writes where this was copied from.
       if (p_.observe(region_->client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
-      adopt(i, claim);
+      if (stale(claim)) adoptTopics();  // declared a moment ago
+      if (claim.topic < topics_.size() && stale(claim)) {
+        refuse(i, claim);
+      } else {
+        adopt(i, claim);
+      }
       moved = true;
     }
     // A slot whose session was given up while it was adopted here may be another's by now, and closed again: the later
@@ -205,12 +198,13 @@ void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
     lane.duplicates = lane.purged = 0;
     publishLane(at);
   }
-  if (session.topic >= topics_.size()) adoptTopics();  // declared a moment ago
   if (session.topic >= topics_.size()) {
     corrupt(client);
     session.topic = 0;
+    session.topicName.clear();
   } else {
     session.order = topics_[session.topic].order;
+    session.topicName = topics_[session.topic].name;
   }
   SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
   p_.write(line.batches, uint64_t{0});
@@ -459,6 +453,7 @@ void Sequencer::end(uint32_t client) {
   purge(client);
   session.active = false;
   session.ending = false;
+  if (session.topic < topics_.size()) topics_[session.topic].usedNanos = monotonicNanos();
   publishSession(client);
   for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, client)));
   SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
@@ -643,10 +638,13 @@ void Sequencer::publishRetention(uint32_t t) {
   local.delivered = topic.delivered;
   local.trimMessages = topic.trimMessages;
   local.gatingReader = topic.gating;
+  local.firstEntry = topic.firstEntry;
+  local.freedMark = topic.mark;
   p_.write(line.delivered, local.delivered);
   p_.write(line.trimMessages, local.trimMessages);
   p_.write(line.gatingReader, local.gatingReader);
   p_.write(line.firstEntry, local.firstEntry);
+  p_.publish(line.freedMark, local.freedMark);
   p_.publish(line.trim, local.trim);
   publishSeal(p_, line, local);
 }
@@ -723,6 +721,7 @@ void Sequencer::sealSession(uint32_t client) {
 // All that others decide by, once more: what was changed from outside becomes right again. What is emitted and not
 // committed yet is acknowledged with its epoch, and the lines of sessions are left alone until then.
 void Sequencer::publishAgain() {
+  publishAnswers();
   for (uint32_t t = 0; t < topics_.size(); t += 1) {
     publishRetention(t);
     publishCommitted(t);
@@ -846,7 +845,8 @@ std::vector<Sequencer::DeadReader> Sequencer::endDead() {
         if (p_.observe(slot.claim.generation) != claim.generation) continue;  // it was just taken again
         p_.publish(end, claim.generation);
         const ProcessPid pid = region_->pidOf(claim.process);
-        ended.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes))});
+        topics_[t].usedNanos = monotonicNanos();
+        ended.push_back({topics_[t].name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes))});
         changed = true;
       }
     }
@@ -873,9 +873,9 @@ std::vector<SessionReport> Sequencer::sessions() {
   std::vector<SessionReport> reports;
   for (uint32_t i = 0; i < g_.clients; i += 1) {
     const Session& s = sessions_[i];
-    if (s.generation == 0) continue;
+    if (s.generation == 0 || s.endReason == endTopicGone) continue;
     const ProcessPid pid = region_->pidOf(s.process);
-    reports.push_back({i, s.generation, s.id, s.topic, s.process, pid, s.endReason, !s.active, s.expected,
+    reports.push_back({i, s.generation, s.id, s.topicName, s.process, pid, s.endReason, !s.active, s.expected,
                        s.expectedMessages, s.held, s.purged, s.gapSinceNanos});
   }
   return reports;
@@ -892,7 +892,7 @@ std::vector<GateReport> Sequencer::gates() {
     const ReaderClaim claim = p_.copyOut(slot.claim);
     const ProcessPid pid = region_->pidOf(claim.process);
     const uint64_t cursor = p_.observe(slot.line.cursor);
-    reports.push_back({t, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
+    reports.push_back({topic.name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
                        cursor < topic.committed ? topic.committed - cursor : 0, topic.gatingSinceNanos});
   }
   return reports;

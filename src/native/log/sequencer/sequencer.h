@@ -12,6 +12,7 @@
 #include <mutex>
 #include <vector>
 
+#include "log/topics.h"
 #include "region/region.h"
 #include "region/thread.h"
 
@@ -34,7 +35,8 @@ struct SequencerCounters {
 struct SessionReport {
   uint32_t client;
   uint64_t generation, sessionId;
-  uint32_t topic, process;
+  std::string topic;
+  uint32_t process;
   ProcessPid pid;
   uint32_t endReason;
   bool ended;
@@ -42,7 +44,8 @@ struct SessionReport {
 };
 
 struct GateReport {
-  uint32_t topic, reader;
+  std::string topic;
+  uint32_t reader;
   ProcessPid pid;
   std::string name;
   uint64_t behind, sinceNanos;
@@ -64,11 +67,15 @@ class Sequencer {
 
   // Ends what belonged to processes that are dead, and tells which readers those were.
   struct DeadReader {
-    uint32_t topic, reader;
+    std::string topic;
+    uint32_t reader;
     ProcessPid pid;
     std::string name;
   };
   std::vector<DeadReader> endDead();  // also brings up to date what readers have taken while nothing else moved
+
+  // The topic is never freed from now on. False when it has been, or is none.
+  bool keepTopic(TopicPlace place);
 
   SequencerCounters counters();
   std::vector<SessionReport> sessions();
@@ -111,6 +118,7 @@ class Sequencer {
     uint64_t generation = 0;
     uint64_t id = 0;
     uint32_t topic = 0;
+    std::string topicName;
     uint32_t order = 0;
     uint32_t process = 0;
     uint64_t processGeneration = 0;
@@ -134,6 +142,14 @@ class Sequencer {
   };
 
   struct Topic {
+    std::string name;
+    uint64_t generation = 0;
+    uint64_t seal = 0;        // of the slot, as it was adopted
+    uint64_t mark = 0;        // published as Retention::freedMark
+    bool free = false;        // until the next topic that is declared in its place is adopted
+    bool named = false;       // by the server: it is never freed
+    uint64_t usedNanos = 0;   // when a session or a dead reader of it ended last
+    uint64_t firstEntry = 0;
     uint32_t order = 0;
     uint64_t committed = 0;
     uint64_t messages = 0;
@@ -156,6 +172,19 @@ class Sequencer {
   Status begin();
   bool pass(bool commitNow);
   bool adoptTopics();
+  bool adoptTopic(uint32_t topic);
+  bool answerWish();
+  void publishAnswers();
+  bool anyFree() const;
+  bool freeUnused();
+  bool freeTopic(uint32_t topic);
+  void discard(uint32_t topic);
+  bool claimed(uint32_t topic, uint32_t reader) const;
+  bool used(uint32_t topic) const;
+  uint64_t leftNanos(uint32_t topic) const;
+  bool comesFree() const;
+  bool stale(const ClientClaim& claim) const;
+  void refuse(uint32_t client, const ClientClaim& claim);
   bool adoptClients();
   void adopt(uint32_t client, const ClientClaim& claim);
   bool scanLanes();
@@ -197,6 +226,8 @@ class Sequencer {
   const Geometry g_;
   uint64_t epoch_ = 0;
   std::vector<Topic> topics_;
+  uint32_t free_ = 0;  // topics whose place is free
+  uint64_t wishAnswered_ = 0, wishRefused_ = 0;
   std::vector<Session> sessions_;
   std::vector<Lane> lanes_;
   std::vector<Ready> ready_;
