@@ -371,6 +371,26 @@ TEST("a claim that was begun and not finished is nobody's") {
   CHECK_EQUAL(publishing.lanes().committedBatches(), 1);
 }
 
+TEST("a session that ends before it is looked at is told of once, though its slot is the next one's by then") {
+  TestLog log(tinyGeometry());
+  const uint32_t topic = log.declare("t", orderSession);
+  for (uint64_t round = 0; round < 3; round += 1) {
+    Publishing publishing(log.open(topic));
+    CHECK_EQUAL(publishing.lanes().claim().slot, 0);
+    CHECK(publishing.publish(0, 0));
+    publishing.lanes().close();
+    log.settle();
+  }
+  for (const uint64_t told : {3, 1}) {
+    const std::vector<SessionReport> reports = log.sequencer().sessions();
+    CHECK_EQUAL(reports.size(), told);
+    for (uint64_t i = 0; i < told; i += 1) {
+      CHECK_EQUAL(reports[i].generation, 4 - told + i);
+      CHECK(reports[i].ended && reports[i].batches == 1 && reports[i].topic == "t");
+    }
+  }
+}
+
 TEST("a session of a topic that does not exist ends at once") {
   TestLog log(tinyGeometry());
   for (const uint32_t topic : {0U, 1U, 77U, ~0U}) {

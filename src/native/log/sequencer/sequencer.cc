@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t scanBudget = 256;        // descriptors of one lane in one pass, so that no lane starves another
 constexpr size_t readyLimit = 4096;         // batches of one epoch
+constexpr size_t endedLimit = 1024;         // sessions that are remembered until they are told to have ended
 constexpr int64_t lookNanos = 100'000'000;  // how often a sleeping sequencer looks at its sleep word
 constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
 constexpr int stopPasses = 4096;            // so that a client that goes on publishing does not keep it from stopping
@@ -177,6 +178,7 @@ bool Sequencer::adoptClients() {
 // The lanes of the slot go on where their former owner's ended: positions never restart, so nothing it left behind
 // can look new under the new generation.
 void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
+  giveSlot(client);
   Session& session = sessions_[client];
   session.generation = claim.generation;
   session.id = sessionIdOf(g_, client, claim.generation);
@@ -870,15 +872,30 @@ SequencerCounters Sequencer::counters() {
 
 std::vector<SessionReport> Sequencer::sessions() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<SessionReport> reports;
+  std::vector<SessionReport> found;
+  found.swap(ended_);
   for (uint32_t i = 0; i < g_.clients; i += 1) {
-    const Session& s = sessions_[i];
-    if (s.generation == 0 || s.endReason == endTopicGone) continue;
-    const ProcessPid pid = region_->pidOf(s.process);
-    reports.push_back({i, s.generation, s.id, s.topicName, s.process, pid, s.endReason, !s.active, s.expected,
-                       s.expectedMessages, s.held, s.purged, s.gapSinceNanos});
+    if (!reports(i)) continue;
+    found.push_back(reportOf(i));
+    sessions_[i].told = !sessions_[i].active;
   }
-  return reports;
+  return found;
+}
+
+bool Sequencer::reports(uint32_t client) const {
+  return sessions_[client].generation != 0 && sessions_[client].endReason != endTopicGone;
+}
+
+SessionReport Sequencer::reportOf(uint32_t client) const {
+  const Session& s = sessions_[client];
+  return {client, s.generation, s.id, s.topicName, s.process, region_->pidOf(s.process), s.endReason, !s.active,
+          s.expected, s.expectedMessages, s.held, s.purged, s.gapSinceNanos};
+}
+
+// A session that has ended since the last look is told all the same.
+void Sequencer::giveSlot(uint32_t client) {
+  if (reports(client) && !sessions_[client].told && ended_.size() < endedLimit) ended_.push_back(reportOf(client));
+  sessions_[client].told = false;
 }
 
 std::vector<GateReport> Sequencer::gates() {

@@ -78,6 +78,7 @@ class Sequencer {
   bool keepTopic(TopicPlace place);
 
   SequencerCounters counters();
+  // Those that have ended since the last call, where their slots are others' by now; and the last one of each slot.
   std::vector<SessionReport> sessions();
   std::vector<GateReport> gates();
 
@@ -124,6 +125,7 @@ class Sequencer {
     uint64_t processGeneration = 0;
     bool active = false;
     bool ending = false;
+    bool told = false;  // that it has ended
     uint32_t endReason = endNone;
     uint64_t endedGeneration = 0;   // that ended last in this slot
     uint64_t expected = 0;          // next sequence to emit; everything below is in the order
@@ -184,6 +186,9 @@ class Sequencer {
   uint64_t leftNanos(uint32_t topic) const;
   bool comesFree() const;
   bool stale(const ClientClaim& claim) const;
+  void giveSlot(uint32_t client);
+  bool reports(uint32_t client) const;
+  SessionReport reportOf(uint32_t client) const;
   void refuse(uint32_t client, const ClientClaim& claim);
   bool adoptClients();
   void adopt(uint32_t client, const ClientClaim& claim);
@@ -226,6 +231,7 @@ class Sequencer {
   const Geometry g_;
   uint64_t epoch_ = 0;
   std::vector<Topic> topics_;
+  std::vector<SessionReport> ended_;  // not told, and their slots are others' already
   uint32_t free_ = 0;  // topics whose place is free
   uint64_t wishAnswered_ = 0, wishRefused_ = 0;
   std::vector<Session> sessions_;

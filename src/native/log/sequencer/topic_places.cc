@@ -58,6 +58,7 @@ bool Sequencer::stale(const ClientClaim& claim) const {
 // The session of a topic that was freed before it was adopted: it ends as it begins, and its lanes stay as they are.
 // SYNC: the seal is published last, and pairs with the looks in LaneWriter::ready and LaneWriter::endReason.
 void Sequencer::refuse(uint32_t client, const ClientClaim& claim) {
+  giveSlot(client);
   Session& session = sessions_[client];
   session.generation = session.endedGeneration = claim.generation;
   session.id = sessionIdOf(g_, client, claim.generation);
