@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
 import { layer, layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import { openLanes, openReader } from "../../src/layers/memory/log/PublisherSubscriber.ts"
@@ -12,6 +15,7 @@ import { CxlMemory } from "../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
+import { Sequencer } from "../../src/services/Sequencer.ts"
 import {
   attach,
   drain,
@@ -165,14 +169,60 @@ describe("topics of a heap log", () => {
       assert.strictEqual((yield* opening(Topic.make("no", { order: "none" as any })))._tag, "TopicInvalid")
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ ...manual, topics: [Held] }))))
 
+  const onePlace = { ...manual, geometry: { ...tight, topics: 1 } } as const
+
   it.effect("refuses more than the region has room for", () =>
     Effect.gen(function*() {
       const error = yield* opening(Total)
       assert.isTrue(error._tag === "RegionError" && error.fault === "full")
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(layerWithPorts({ ...manual, geometry: { ...tight, topics: 1 }, topics: [Held] }))
-    ))
+    }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ ...onePlace, topics: [Held] }))))
+
+  it.effect("is not built with more named topics than it has room for", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer({ ...onePlace, topics: [Held, Total] }))))
+      assert.isTrue(error._tag === "RegionError" && error.fault === "full")
+    }))
+
+  it.effect("gives back what a topic kept in lanes with its place, and nothing of what others keep there", () =>
+    Effect.gen(function*() {
+      const [held, total] = [yield* openApart(Held), yield* openApart(Total)]
+      for (let sequence = 0; sequence < 5; sequence += 1) {
+        publish(held.lanes, 0, sequence)
+        publish(total.lanes, 0, sequence)
+      }
+      yield* total.close
+      yield* settle
+      assert.deepStrictEqual([held.lanes.inFlight(0), total.lanes.inFlight(0)], [5, 5])
+      yield* open(Topic.make("third"))
+      assert.deepStrictEqual([held.lanes.inFlight(0), total.lanes.inFlight(0)], [5, 0])
+      assert.deepStrictEqual(sequences(drain(yield* attach(Held))), [0, 1, 2, 3, 4])
+    }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ ...manual, geometry: { ...tight, topics: 2 } }))))
+
+  it.effect("has no place freed once its sequencer has stopped", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const log = Context.get(yield* Layer.build(layerWithPorts(onePlace)).pipe(Scope.provide(scope)), HeapLog)
+      yield* Effect.scoped(openReader(log, Held))
+      yield* Scope.close(scope, Exit.void)
+      const error = yield* Effect.flip(Effect.scoped(openReader(log, Total)))
+      assert.isTrue(error._tag === "RegionError" && error.fault === "full")
+      assert.include(error.message, "all 1 topics of the region are declared, and its server is gone")
+    }).pipe(Effect.scoped))
+
+  it.effect("is waited for by a reader for three seconds while the session that has it is closing", () =>
+    Effect.gen(function*() {
+      const log = yield* HeapLog
+      const sequencer = yield* Sequencer
+      yield* Effect.scoped(Effect.andThen(openLanes(log, Held), sequencer.pause))
+      const late = yield* Effect.forkChild(Effect.flip(openReader(log, Total)), { startImmediately: true })
+      yield* TestClock.adjust("3 seconds")
+      const error = yield* Fiber.join(late)
+      assert.isTrue(error._tag === "RegionError" && error.fault === "notAnswering", error.message)
+      const opening = yield* Effect.forkChild(openReader(log, Total), { startImmediately: true })
+      yield* sequencer.resume
+      yield* Fiber.join(opening)
+      assert.deepStrictEqual(log.heap.topics.map(({ name }) => name), ["total"])
+    }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry: { ...tight, topics: 1 } }))))
 
   it.effect("is not built with topics that cannot be served", () =>
     Effect.gen(function*() {

@@ -108,7 +108,7 @@ Status findFree(const Region& region, TopicView& topic) {
     found = found || state == TopicState::free;
   }
   if (found) return Status::fine();
-  return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are declared");
+  return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are in use or named by the server");
 }
 
 // Under the names lock, by which wishes are written one at a time. A wish is answered once no later one waits for its

@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import { placesMax } from "../../services/schema/Geometry.ts"
 import { RegionError } from "../../services/schema/RegionError.ts"
 import { reportsAs } from "./command-line.ts"
 import { type Envelope, envelopeOf } from "./report.ts"
@@ -198,7 +199,7 @@ const hints: Readonly<Record<string, string>> = {
 }
 
 /** Hints for the faults of a region, instead of the error's own; `at` are the flags that name the region. */
-const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): string => {
+const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string => {
   const at = flagsTo(region.includes("/") ? { path: region } : { region })
   // Held by another process: the error itself names the process and the next step.
   if (fault === "busy" && hint.includes("kill -CONT")) return hint
@@ -222,7 +223,7 @@ const regionHint = ({ detail, fault, hint, region, sizes = [] }: RegionError): s
     case "notServing":
       return `start \`ringfence serve${at}\` again`
     case "full":
-      return fullHint(detail)
+      return fullHint(sizes)
     case "unsupported":
       return ""
     default:
@@ -248,10 +249,12 @@ const ownHint = (error: unknown): string | undefined =>
 const withoutHint = (message: string, hint: string | undefined): string =>
   hint !== undefined && message.endsWith(` (${hint})`) ? message.slice(0, -hint.length - 3) : message
 
-const fullHint = (detail: string): string => {
-  if (detail.includes("topics of")) return "use one of them; `ringfence serve --topics` makes room for more"
-  if (detail.includes("session")) {
-    return "wait for others to end; `ringfence serve --clients` makes room for more sessions"
+const fullHint = (sizes: ReadonlyArray<string>): string => {
+  if (sizes.includes("topics")) {
+    return `use one of them, or end what uses one; \`ringfence serve --topics\` makes room for ${placesMax.topics} at most`
+  }
+  if (sizes.includes("clients")) {
+    return `wait for others to end; \`ringfence serve --clients\` makes room for ${placesMax.clients} sessions at most`
   }
   return "wait for others to end"
 }

@@ -3,6 +3,7 @@
  */
 import * as Flag from "effect/cli/Flag"
 import { defaultGeometry } from "../../layers/CxlMemory.ts"
+import { placesMax } from "../../services/schema/Geometry.ts"
 import { openSetting, setting } from "./settings.ts"
 import { bytesFlag, countFlag, formatBytes, formatCount } from "./units.ts"
 
@@ -13,12 +14,12 @@ export const sizeSettings = {
     description: "Brokers",
     fallback: defaultGeometry.brokers
   }),
-  clients: setting("clients", (name) => countFlag(name, 256), {
+  clients: setting("clients", (name) => countFlag(name, placesMax.clients), {
     description: "Publishing sessions that may be open at once",
     fallback: defaultGeometry.clients
   }),
-  topics: setting("topics", (name) => countFlag(name, 64), {
-    description: "Topics for which the region has room",
+  topics: setting("topics", (name) => countFlag(name, placesMax.topics), {
+    description: "Topics there is room for; at the last place a new name takes that of a topic not in use",
     fallback: defaultGeometry.topics
   }),
   laneBytes: openSetting("lane-bytes", bytesFlag, {

@@ -26,7 +26,7 @@ export const levelSettings = {
 export const topicsFlag: Flag.Flag<ReadonlyArray<Topic.Topic>> = Flag.String("topic").pipe(
   Flag.withMetavar("name[:order[:ack]]"),
   Flag.withDescription(
-    `Declare a topic at the start; repeatable (order: ${orders.join(", ")}; ack: ${acks.join(", ")})`
+    `Declare a topic that keeps its place; repeatable (order: ${orders.join(", ")}; ack: ${acks.join(", ")})`
   ),
   Flag.filterMap(
     (text) => parseTopic(text),

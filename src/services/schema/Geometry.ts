@@ -9,7 +9,7 @@ export interface Geometry {
   readonly brokers: number
   /** Sessions that may be open at once, over all topics, 1 to 256. Each has one lane on every broker. */
   readonly clients: number
-  /** Topics the region can hold, 1 to 64. */
+  /** Topics the region can hold at once, 1 to 64. When all are taken, a new name takes the place of one not in use. */
   readonly topics: number
   /** Subscribers that may be attached to one topic at once, 1 to 64. */
   readonly readers: number
@@ -49,6 +49,9 @@ export const defaultGeometry: Geometry = {
   ringReaders: 16,
   ringBytes: 1024 * 1024
 }
+
+/** How many places the tables of the log can have, each. */
+export const placesMax = { clients: 256, topics: 64, readers: 64 } as const
 
 /** The geometry as a value from elsewhere. Each check names the size that it refuses, and what it must be. */
 export const Geometry: Schema.Codec<Geometry> = Schema.Struct({
@@ -105,9 +108,9 @@ const withRings = (rule: Rule): Rule => ({
 
 const rules: ReadonlyArray<Rule> = [
   between("brokers", 1, 32),
-  between("clients", 1, 256),
-  between("topics", 1, 64),
-  between("readers", 1, 64),
+  between("clients", 1, placesMax.clients),
+  between("topics", 1, placesMax.topics),
+  between("readers", 1, placesMax.readers),
   between("processes", 2, 512),
   powerOfTwo("laneSlots", 8, 2 ** 20),
   powerOfTwo("indexEntries", 64, 2 ** 24),

@@ -2,7 +2,7 @@
  * Why a region could not be created, attached or used, and the errors that name one of its sizes.
  */
 import * as Schema from "effect/Schema"
-import { type Geometry, wrongSize } from "./Geometry.ts"
+import { type Geometry, placesMax, wrongSize } from "./Geometry.ts"
 
 /** Why a region could not be created or attached. */
 export const RegionFault = Schema.Literals([
@@ -62,14 +62,14 @@ export const fullTable = (region: string, detail: string, size: keyof typeof hel
     fault: "full",
     region,
     detail,
-    hint: `${helps[size]}, or create the region with more ${size}`,
+    hint: `${helps[size]}, or create the region with more ${size}, at most ${placesMax[size]}`,
     sizes: [size]
   })
 
 // --- internal ---
 
 const helps = {
-  topics: "a topic keeps its place until the region ends: use one that is declared",
+  topics: "close the publishers and subscribers of one",
   clients: "close a session",
   readers: "close a subscriber of the topic"
 } satisfies Partial<Record<keyof Geometry, string>>

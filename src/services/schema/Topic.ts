@@ -1,5 +1,8 @@
 /**
  * A topic: one ordered log, declared once as a value and shared by publishers, subscribers and tests.
+ *
+ * A region declares it when it is opened there first. When all its places for topics are taken then, one gives its place
+ * to the new name, with all that is kept of it: one without session and reader that the server has not named.
  */
 import * as Effect from "effect/Effect"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"

@@ -14,12 +14,12 @@ import { sequencerTimes } from "../../log/checkOptions.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { resolveGeometry } from "../region/HeapGeometry.ts"
 import { makeLogWaiter } from "../region/RegionWaiter.ts"
-import { declareTopic } from "./Claims.ts"
+import { nameTopic } from "./Claims.ts"
 import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
 
 export interface Options extends SequencerOptions {
-  /** Topics that are declared before any end opens them. */
+  /** Topics that are declared before any end opens them, and never give their place to others. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
   readonly stallAfter?: Duration.Input | undefined
@@ -47,7 +47,7 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
       const { epochMicros, stallMillis } = yield* sequencerTimes(region, options)
       const geometry = yield* resolveGeometry(region, options.geometry)
       const heap = new Heap(region, geometry, yield* Clock.Clock)
-      for (const topic of options.topics ?? []) yield* declareTopic(heap, topic)
+      for (const topic of options.topics ?? []) yield* nameTopic(heap, topic)
       const order = new SequencerState(heap, {
         epochMicros,
         manual: options.drive === "manual",

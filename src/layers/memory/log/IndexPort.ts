@@ -54,6 +54,7 @@ export class HeapIndexPort implements IndexPort {
     if (!this.#attached) return
     this.#attached = false
     this.#topic.readers[this.#topic.readers.indexOf(this.#reader)] = undefined
+    this.#heap.leave(this.#topic)
     this.#lent?.poison(this.#next)
     this.#heap.wakeSequencer()
   }

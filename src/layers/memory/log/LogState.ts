@@ -185,9 +185,14 @@ export interface Reader {
 /** A declared topic and its index, a ring of entries. */
 export class HeapTopic {
   readonly declaration: Topic<any>
+  /** By the server: its place is never another's. */
+  named = false
   /** By reader slot. */
   readonly readers: Array<Reader | undefined>
   readonly entries: Array<IndexEntry | undefined>
+
+  /** Of {@link Heap.leave}: when it was declared, or the last session or reader has left it. */
+  leftAlone = 0
 
   // the sequencer's
   /** Holds early batches back until those before them arrive. */
@@ -232,12 +237,14 @@ export class Heap {
   readonly region: string
   readonly geometry: Geometry
   readonly clock: Clock.Clock
+  /** By place, as many as the geometry has. A place that is freed is the next topic's at once. */
   readonly topics: Array<HeapTopic> = []
   /** By client slot: the session that has it, or the last that had. */
   readonly sessions: Array<Session | undefined>
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
   stopped = false
+  #left = 0
   /** Rung when the sequencer changed something that members may wait for. */
   readonly members = new ChangeSignal()
   /** Called when there is something for the sequencer to look at. */
@@ -253,6 +260,12 @@ export class Heap {
       { length: clients },
       () => Array.from({ length: brokers }, (_, broker) => new Lane(broker, laneSlots))
     )
+  }
+
+  /** A session or a reader has left the topic. Counted, so that it is known which of two topics was left first. */
+  leave(topic: HeapTopic): void {
+    this.#left += 1
+    topic.leftAlone = this.#left
   }
 
   /** Wall-clock milliseconds, with fractions down to microseconds. */

@@ -49,6 +49,11 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
   return moved
 }
 
+/** Gives up what is kept of a topic that has no reader. */
+export const discard = (topic: HeapTopic): void => {
+  trimTo(topic, topic.committedBatches)
+}
+
 // --- internal ---
 
 /** The attached reader with the smallest cursor, the first of several; none when no reader is attached. */

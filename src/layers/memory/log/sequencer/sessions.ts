@@ -12,6 +12,7 @@ export const endSessions = (order: SequencerState): boolean => {
     purge(order, session)
     session.acknowledge()
     session.state = "ended"
+    order.heap.leave(session.topic)
     order.events.push({
       _tag: "SessionEnded",
       sessionId: session.id,
