@@ -5,10 +5,12 @@ import { publishingSuite } from "../suites/log/publishing.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
+import { topicReuseSuite } from "../suites/log/topicReuse.ts"
 
 losingSuite(native)
 publishingSuite(native)
 subscribingSuite(native)
+topicReuseSuite(native)
 readingOnSuite(native)
 lapsSuite(native)
 timesSuite(native)
