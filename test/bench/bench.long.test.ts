@@ -1,6 +1,5 @@
 /**
- * The benchmarks at sizes for tests: that they run, that nothing of what they carry is lost, and that they say what they
- * have to say. Their figures mean nothing here.
+ * The benchmarks at sizes for tests: they run, lose nothing, and report completely. Their figures mean nothing here.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -153,7 +152,7 @@ describe.skipIf(process.platform !== "linux")("benchmarks", () => {
       const { code, stderr, text } = yield* run(args, { patience: "100 seconds", program: rig })
       assert.strictEqual(code, 0, stderr)
       assert.match(text, /^  ring, park +p50 [\d.]+ .s/m)
-      // Nothing is held against a goal when the placement flipped.
+      // No figure is compared with a goal when the placement changed.
       if (!/^cores placed (near|far)$/m.test(text)) return
       assert.match(text, /^[✓✗] native round trip asleep \/ futex, p50 +[\d.]+.* at most 1\.50$/m)
     }), 2 * minutes)

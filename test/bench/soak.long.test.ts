@@ -1,5 +1,5 @@
 /**
- * The validations and the benchmark at a size for tests: that they run, and that they say what they have to say.
+ * The soaks at sizes for tests: they run, and report completely.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

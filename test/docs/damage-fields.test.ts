@@ -1,6 +1,6 @@
 /**
- * What damage does is said of every field: the table that the native tests walk has each field of each structure that
- * lies in a region, and docs/guarantees.md says of each what that table says.
+ * The effect of damage is documented for every field: the table of the native tests has each field of each structure in
+ * a region, and docs/guarantees.md says the same of each.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"

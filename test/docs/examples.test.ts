@@ -92,7 +92,7 @@ describe("the examples of the documentation", () => {
 
   it("run: the calls of the README", async () => {
     const calls = examples.find(({ kind }) => kind === "rpc") as Example
-    // Whoever runs these tests beside us has a region of its own.
+    // A region of its own, because other runs of these tests may go on at the same time.
     writeFileSync(fileOf(calls), calls.code.replaceAll(`"market"`, `"market-${process.pid}"`))
     const server = spawn(process.execPath, [fileOf(calls), "serve"], {
       cwd: root,

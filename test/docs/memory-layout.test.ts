@@ -1,6 +1,6 @@
 /**
  * docs/memory-layout.md shows what the source says: every structure, every offset, every pair of a publication and its
- * observation. Whoever changes one without the other is told what is missing.
+ * observation. A change of one without the other fails with what is missing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * The table of scenarios says of each which tests it is, and of each test that it is there.
+ * The table of scenarios names the tests of each, and every test with a scenario's id is in it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"

@@ -1,5 +1,5 @@
 /**
- * Rings that can be held up: what stands there is not seen until they are let go, as by a process that is stopped.
+ * Rings that can be held: their messages are not seen until they are released, as by a stopped process.
  */
 import * as Effect from "effect/Effect"
 import type { RingPorts, RingReaderPort } from "../../src/layers/ports/RingPorts.ts"
@@ -19,12 +19,12 @@ export const holding =
 const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
   overriding(port, {
     ready: () => !hold.held && port.ready(),
-    // Nor its writer's end: a process that is stopped would notice neither.
+    // Nor its writer's end: a stopped process would notice neither.
     ended: () => !hold.held && port.ended(),
     poll: (max) => hold.held ? [] : port.poll(max)
   })
 
-/** The same port, with some of it done otherwise. */
+/** The same port, with some members replaced. */
 export const overriding = <Port extends object>(port: Port, instead: Partial<Port>): Port =>
   new Proxy(port, {
     get: (target, key) => {
@@ -35,7 +35,7 @@ export const overriding = <Port extends object>(port: Port, instead: Partial<Por
     }
   })
 
-/** Readers of members' messages find, once it is said, that what comes then was taken from them. */
+/** Once switched on, readers of members' messages are evicted from what comes then. */
 export const losing = (isLost: () => boolean) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openReader: (ringName, readerName) =>
@@ -60,7 +60,7 @@ export const unseen = (process: () => number) => (ring: RingPorts["Service"]): R
   readers: (of) => ring.readers(of).filter((reader) => reader.process !== process())
 })
 
-/** What is written to rings with that name may be changed on the way. */
+/** Frames written to rings with that name may be changed on the way. */
 export const rewriting =
   (name: (ring: string) => boolean, change: (payload: Uint8Array) => Uint8Array) =>
   (ring: RingPorts["Service"]): RingPorts["Service"] => ({

@@ -1,6 +1,6 @@
 /**
- * ProcessRunner for a spawner under test, in either backend: what is started is an attachment of its own, that joins as its
- * environment says, and that can be killed.
+ * ProcessRunner for a spawner under test, in either backend: each process is an attachment of its own, which joins as
+ * its environment says and can be killed.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -70,7 +70,7 @@ export const heldProcesses = Effect.fnUntraced(function*(swarm: TestSwarm, optio
           Effect.suspend(() => {
             held.signals.push(signal)
             if (signal === "SIGKILL") return Effect.asVoid(held.kill)
-            // In no scope: it is asked when that of the test closes, too, and a scope that closes begins nothing.
+            // In no scope: it is also used while the test's scope closes, and a closing scope forks nothing.
             return options.stubborn === true ? Effect.void : Effect.asVoid(Effect.forkDetach(held.exit(143)))
           }),
         release: Effect.sync(() => {

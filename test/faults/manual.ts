@@ -12,7 +12,7 @@ import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
 
-/** One end, and the way to give it up before the test ends. */
+/** One end, and the effect that closes it before the test ends. */
 export interface Part<P> {
   readonly port: P
   readonly close: Effect.Effect<void>

@@ -1,5 +1,5 @@
 /**
- * A clock that jumps: once all have had their turns, a minute at once is what sixty seconds are.
+ * A clock that jumps: once all fibers have had their turns, one minute at once equals sixty seconds.
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { Subscriber } from "../../src/services/Subscriber.ts"
 
 const Lines = Topic.make("lines")
 
-/** How many records found room until one did not, and whom that one waited for. */
+/** The number of records that found room, and what the next one waited for. */
 const filling = (steps: number, stepMillis: number) =>
   Effect.gen(function*() {
     yield* Subscriber.open(Lines, { from: "start" })

@@ -1,5 +1,5 @@
 /**
- * Random histories of fences, in simulated worlds: what was sent before an arrival has come through when a fence returns.
+ * Random histories of fences, in simulated worlds: messages sent before an arrival have arrived when a fence returns.
  *
  * The seed is printed; `RINGFENCE_SEED` runs from another one, `RINGFENCE_RUNS` more or fewer.
  */
@@ -11,10 +11,10 @@ import { histories } from "../rounds.ts"
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const runs = histories(300, 2000)
 
-/** In how many runs a planted fault has to show. The rarest takes about 40. */
+/** The number of runs in which a planted fault must show. The rarest takes about 40. */
 const searched = 1000
 
-/** Runs until one is found that broke a promise. */
+/** Runs until a run breaks a promise. */
 const search = async (fault: Fault, budget: number) => {
   const all: Array<FenceRun> = []
   for (let i = 0; i < budget; i += 1) {

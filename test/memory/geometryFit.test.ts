@@ -1,5 +1,5 @@
 /**
- * Sizes that follow the free space: which become smaller, how far, and that those that were asked for stay.
+ * Sizes that follow the free space: which are reduced, how far, and that sizes that were set stay.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"

@@ -1,5 +1,5 @@
 /**
- * `Swarm.layerMemory`: a test swaps one layer, and what a program does over shared memory it does in this heap.
+ * `Swarm.layerMemory`: a test replaces one layer, and a program works in this heap as over shared memory.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"

@@ -1,5 +1,5 @@
 /**
- * What members of a random run may do, drawn by a seed: in simulated worlds and in real processes alike.
+ * The actions of members in a random run, drawn by a seed: in simulated worlds and in real processes alike.
  */
 import * as Schema from "effect/Schema"
 import { Messenger, type Reach } from "../../src/services/Messenger.ts"
@@ -41,7 +41,7 @@ export const saying = (random: Random): Saying => ({
   handlerMillis: handling(random)
 })
 
-// A few take so long that a death is noticed meanwhile.
+// A few handlers take so long that a death is noticed meanwhile.
 const handling = (random: Random): number => {
   if (random(30) === 0) return 30 + random(30)
   return random(3) === 0 ? random(6) : 0

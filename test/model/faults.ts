@@ -1,5 +1,5 @@
 /**
- * Ways to spoil a fence without touching it: faults that a checker has to find.
+ * Plants faults around a fence, which the checker must find.
  */
 import * as Effect from "effect/Effect"
 import type { Frame, RingPorts } from "../../src/layers/ports/RingPorts.ts"
@@ -40,7 +40,7 @@ const early: RingPorts["Service"]["openReader"] extends (...args: infer A) => in
       })
     })
 
-// What the last arrival found is what this one says.
+// Each arrival carries the targets of the one before.
 const stale = (ring: RingPorts["Service"], name: string): ReturnType<RingPorts["Service"]["openWriter"]> =>
   Effect.map(ring.openWriter(name), (port) => {
     if (!isEvents(name)) return port
@@ -55,7 +55,7 @@ const stale = (ring: RingPorts["Service"], name: string): ReturnType<RingPorts["
     })
   })
 
-// A release says nothing of what those had sent who are dead by then.
+// A release forgets the targets of members that are dead by then.
 const forgetful = (ring: RingPorts["Service"]): RingPorts["Service"] => {
   const slots = new Map<number, string>()
   const forgetting = (payload: Uint8Array): Uint8Array => {

@@ -1,6 +1,6 @@
 /**
- * Checks what was noted of a run: who had sent what when it arrived, and what had come through when a fence returned. It
- * believes no position that the fences themselves go by.
+ * Checks the notes of a run: what each member had sent when it arrived, and what had arrived when a fence returned. It
+ * uses none of the positions that the fences rely on.
  */
 import type { Released } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import { isSame, type MemberId, showMember } from "../../src/services/schema/Member.ts"
@@ -82,7 +82,7 @@ export class FenceLog {
     }
   }
 
-  /** After everything has come to rest: nothing was lost, repeated or turned round. */
+  /** After all work is done: nothing was lost, repeated or reordered. */
   settled(): void {
     for (const to of this.#members.values()) {
       if (to.isGone) continue
@@ -219,7 +219,7 @@ export class FenceLog {
   }
 }
 
-/** Whether a member that was there when the message was sent is to get it. */
+/** Whether a member that was there when the message was sent must get it. */
 const isMeantFor = (sent: Sent | undefined, from: Watched, member: Watched): boolean => {
   if (sent === undefined || sent.since < member.readyAt) return false
   const isOwn = isSame(from.id, member.id)

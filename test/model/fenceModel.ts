@@ -21,7 +21,7 @@ import { simulate, Stuck } from "./simulation.ts"
 export interface FenceRun {
   readonly seed: number
   readonly violations: ReadonlyArray<string>
-  /** Fences that returned, and messages that were looked for then. */
+  /** Fences that returned, and messages that were checked then. */
   readonly returns: number
   readonly checked: number
   /** Deaths, departures and joins in the middle of it. */
@@ -73,7 +73,7 @@ class Run {
   readonly #fault: Fault
   readonly #players: Array<Player> = []
   readonly #ended: Array<Player> = []
-  /** Who waits for the next arrival of that member. */
+  /** The waits for the next arrival of that member. */
   readonly #arrivals = new Map<string, () => void>()
   #region: HeapRegion | undefined
   #joins = 0

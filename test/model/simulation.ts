@@ -30,14 +30,14 @@ export const simulate = <A, E>(
     const turns = new Turns(random)
     const clock = new SimulatedClock()
     let exit: Exit.Exit<A, E> | undefined
-    // What a member logs of each death is of no use in thousands of runs, and a line costs as much as the run.
+    // Logs of deaths are of no use in thousands of runs, and a line costs as much as the run.
     const quiet = effect.pipe(Effect.provide(Logger.layer([])), Effect.provideService(Clock.Clock, clock))
     const fiber = Effect.runFork(quiet, { scheduler: turns })
     fiber.addObserver((ended) => {
       exit = ended
     })
     let taken = 0
-    // A microtask each: what was put off to the end of a turn is done before the next.
+    // One microtask each, so that work deferred to the end of a turn is done before the next.
     const next = (): void => {
       if (exit !== undefined) return resolve(exit)
       if (clock.millis > limitMillis || !(turns.take() || clock.advance())) {

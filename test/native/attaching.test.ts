@@ -1,5 +1,5 @@
 /**
- * A subscriber of a log whose header is damaged, or is being written at this moment: its attachment looks again for a
+ * A subscriber of a log whose header is damaged, or is being written at this moment: its attachment retries for a
  * while, and the process goes on with its other work meanwhile.
  */
 import { assert, describe, it } from "@effect/vitest"

@@ -1,5 +1,5 @@
 /**
- * The lives of buffers over shared memory: no order of closing, exiting and loading crashes the process.
+ * Lifetimes of buffers over shared memory: no order of closing, exiting and loading crashes the process.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Regions that are not there, not whole, not ours, or do not fit: a typed error each, and nothing left behind.
+ * Regions that are missing, torn, another user's, or too large: a typed error each, and nothing left behind.
  */
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -57,7 +57,7 @@ const attach = (path: string) => Effect.scoped(Layer.build(CxlMemory.layerAttach
 /** A region that is there for the rest of the scope. */
 const created = (path: string) => Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry }))
 
-/** 2 GiB: some hundred milliseconds to make, in which it can be given up. */
+/** 2 GiB: its creation takes some hundred milliseconds, in which it can be interrupted. */
 const largeGeometry = { ...smallGeometry, brokers: 4, clients: 8, laneBytes: 64 * 1024 * 1024 }
 
 const shared = statfsSync("/dev/shm")

@@ -1,5 +1,5 @@
 /**
- * Members that look instead of sleeping keep the same promises, and are woken where they sleep.
+ * Members that poll instead of sleeping keep the same promises, and are woken where they sleep.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 /**
- * The package as a stranger gets it: packed, installed in an application outside the checkout, and used there on a
- * machine without a compiler.
+ * The package as a user gets it: packed, installed in an application outside the checkout, and used there without a
+ * compiler.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { execFileSync, spawn, spawnSync } from "node:child_process"

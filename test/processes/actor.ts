@@ -1,5 +1,5 @@
 /**
- * A process of its own in a test: plays one part, tells its parent what it does, and is there to be killed or stopped.
+ * A process of a test: plays one part, reports to its parent, and can be killed or stopped.
  *
  * Usage: node actor.ts <part> <region> <options as JSON>
  */

@@ -52,7 +52,7 @@ const subscribe = Effect.gen(function*() {
   }
 })
 
-// It ends with the server's life, by whichever error, and what it had of the region ends with its scope.
+// It ends with the server's life, by any error, and what it had of the region ends with its scope.
 const livingOnce = <E>(work: Effect.Effect<void, E, Log.Client | Scope.Scope>): Effect.Effect<void> =>
   work.pipe(
     Effect.scoped,

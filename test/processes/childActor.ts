@@ -13,7 +13,7 @@ const forever = (): never => {
   for (;;) if (performance.now() < 0) return process.exit()
 }
 
-/** How its first life ends; the next ones do as they are expected to. */
+/** How its first life ends; the next lives end as they should. */
 const crashes: Readonly<Record<string, () => void>> = {
   crash: () => process.exit(7),
   abort: () => process.abort(),
@@ -23,7 +23,7 @@ const crashes: Readonly<Record<string, () => void>> = {
 const work = Effect.gen(function*() {
   const { awaitMembers, publish, self } = yield* Coordinator
   const crash = crashes[job]
-  // Of those who meet there are several: a name is one member's.
+  // Several children meet, and a name belongs to one member.
   yield* publish(crash === undefined && job !== "barrier" ? job : `${self.name} ${self.incarnation}`)
   if (crash !== undefined && self.incarnation === 0) return yield* Effect.sync(crash)
   if (crash !== undefined) yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))

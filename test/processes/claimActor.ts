@@ -16,7 +16,7 @@ const [what = "", region = ""] = process.argv.slice(2)
 /** Claims made in one turn, with nothing else between them. */
 const turn = 200
 
-/** All may be taken, or closing, or the test's own at this moment. */
+/** All may be taken, or closing, or held by the test at this moment. */
 const perhaps = (claim: () => void) => {
   try {
     claim()

@@ -82,7 +82,7 @@ describe(`claims over processes (seed ${seed})`, () => {
         const actor = yield* startClaiming("names", region)
         yield* actor.ready
         yield* Effect.scoped(Ring.writer({ name: "known" }))
-        // Until it is stopped with the lock in its hands: a new name cannot be given then.
+        // Until it is stopped while it holds the lock: no new name can be given then.
         let round = 0
         for (let isHeldUp = false; !isHeldUp; round += 1) {
           assert.isBelow(round, 2000)

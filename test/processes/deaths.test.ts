@@ -1,5 +1,5 @@
 /**
- * Members and coordinators over real processes: killed, stopped, gone without a word.
+ * Members and coordinators over real processes: killed, stopped, or ended without leaving.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"
@@ -143,7 +143,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         assert.isBelow((yield* Clock.currentTimeMillis) - gone, noticedMillis)
         const path = CxlMemory.regionPath(region)
         assert.isFalse((yield* Regions.inspect(path)).held)
-        // Even while those who lost their coordinator are still there.
+        // Even while members that lost their coordinator are still there.
         const again = yield* coordinator(region, "m0")
         yield* knows(again, "m0")
         for (const actor of others) {
@@ -259,7 +259,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         const third = yield* member(region, "m2")
         stopped.signal("SIGSTOP")
         yield* untilHolds("it is suspect", Effect.map(third.state, ({ suspects }) => suspects.join() === "stopped"))
-        // So much is said that its place in the coordinator's ring is taken from it.
+        // So many notices that it is evicted from the coordinator's ring.
         yield* third.do({ _tag: "chatter", times: 400 })
         yield* third.do({ _tag: "publish", name: "last" })
         yield* knows(first, "m0,stopped,m2")
@@ -278,7 +278,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
     "a member that is stopped while another joins holds up that candidate until its deadline, and no member",
     (region) =>
       Effect.gen(function*() {
-        // It holds for those who are to come in, too, who need a while on a busy machine.
+        // The deadline holds for candidates too, which need a while on a busy machine.
         const first = yield* coordinator(region, "m0", { joinDeadline: "2 seconds", joinTurn: 150 })
         const stopped = yield* member(region, "stopped")
         stopped.signal("SIGSTOP")

@@ -1,7 +1,7 @@
 /**
- * A process that is a member of one swarm after the other, plays random rounds in them, and notes down what happens to it.
+ * A process that is a member of one swarm after the other, plays random rounds in them, and notes what happens.
  *
- * A note is in its file before the process goes on, so that a killed one has told what it did.
+ * A note is in its file before the process goes on, so that a killed process has noted all that it did.
  *
  * Usage: node fenceActor.ts
  */
@@ -30,7 +30,7 @@ import { answering } from "./obeying.ts"
 /** Comparable between the processes of a machine. */
 const now = (): number => Number(process.hrtime.bigint())
 
-/** What is noted down, until the end this process is doomed to. */
+/** The notes, up to this process's planned end. */
 class Notes {
   readonly #file: number
   #who: MemberId = { slot: -1, generation: 0 }
@@ -225,7 +225,7 @@ const stop = (life: Life) =>
     return life.coordinator.coordinates()
   })
 
-/** After it nothing that was sent before is on its way. */
+/** After it no message sent before is on its way. */
 const settle = ({ barrier, notes }: Life) =>
   Effect.map(
     barrier.enter("settled", { mode: "processingFence", deadline: "10 seconds" }),

@@ -1,6 +1,6 @@
 /**
  * Random histories of fences over real processes: members of a swarm play rounds, and some are killed, leave or join in
- * the middle of them. Afterwards the notes of all are put together and checked.
+ * the middle of them. Afterwards the notes of all are merged and checked.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -27,7 +27,7 @@ export interface Joining {
   readonly notes: string
 }
 
-/** It kills itself when that has happened for the so-manieth time. */
+/** It kills itself when that has happened this many times. */
 export interface Doom {
   readonly on: "sent" | "arrived" | "begun" | "returned"
   readonly times: number
@@ -61,7 +61,7 @@ export class Pool {
     (pool) => pool.#end
   )
 
-  /** One more is started at once for each that died: it takes a while until it can do anything. */
+  /** For each that died another is started at once, because it takes a while until it is ready. */
   restock(count: number): void {
     while (this.#all.size < count) this.#idle.push(this.#start())
   }
@@ -94,7 +94,7 @@ export class Pool {
 
 const script = bundled("test/processes/fenceActor.ts")
 
-/** As many as a swarm has at most, and some for those who die. */
+/** As many as a swarm has at most, and some to replace the dead. */
 export const poolSize = 8
 
 // --- runs ---
@@ -140,7 +140,7 @@ interface SwarmOf {
   readonly pool: Pool
 }
 
-/** So many runs, one after the other, in one swarm. */
+/** This many runs, one after the other, in one swarm. */
 export const playRuns = (
   swarm: SwarmOf,
   seed: number,
@@ -332,6 +332,6 @@ const goneOf = ({ who }: Noted, at: number): Noted => ({ at, who, event: { _tag:
 const notesIn = (folder: string): ReadonlyArray<Noted> =>
   readdirSync(folder).flatMap((name) => parsed(join(folder, name))).toSorted((a, b) => a.at - b.at)
 
-// Of a line that was cut short by a death nothing is believed.
+// A line that was cut short by a death is ignored.
 const parsed = (path: string): ReadonlyArray<Noted> =>
   readFileSync(path, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line) as Noted)

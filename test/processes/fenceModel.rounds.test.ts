@@ -1,9 +1,9 @@
 /**
- * Random histories of fences over real processes, that are killed at random points: what was sent before an arrival has
- * come through when a fence returns.
+ * Random histories of fences over real processes, which are killed at random points: messages sent before an arrival
+ * have arrived when a fence returns.
  *
- * The seed is printed; `RINGFENCE_SEED` runs from another one, `RINGFENCE_RUNS` more or fewer. What is drawn is the same
- * for a seed, and when it happens is not.
+ * The seed is printed; `RINGFENCE_SEED` runs from another one, `RINGFENCE_RUNS` more or fewer. A seed reproduces the
+ * choices, not the timing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

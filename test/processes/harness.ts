@@ -1,5 +1,5 @@
 /**
- * Starts actors and waits for what they tell. An actor that outlives its test is killed with the test's scope.
+ * Starts actors and waits for their reports. An actor that outlives its test is killed with the test's scope.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -25,7 +25,7 @@ export type ActorMessage =
   | { readonly _tag: "done"; readonly records: number }
   | { readonly _tag: "failed"; readonly error: string; readonly message: string }
 
-/** The actor was gone before it told what was waited for. */
+/** The actor ended before the expected report. */
 export class ActorEnded
   extends Schema.TaggedError<ActorEnded>()("ActorEnded", { lastTold: Schema.UndefinedOr(Schema.String) })
 {}

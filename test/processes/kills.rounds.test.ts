@@ -210,7 +210,7 @@ describe(`kills (seed ${seed})`, () => {
       }))
       return Effect.gen(function*() {
         for (let i = rounds(2, 5); i > 0; i -= 1) yield* round
-        // What the last one left is removed by the next owner, and that one leaves nothing.
+        // The next owner removes what the last one left, and leaves nothing itself.
         assert.isTrue(existsSync(CxlMemory.regionPath(region)))
         yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))
         assert.isFalse(existsSync(CxlMemory.regionPath(region)))

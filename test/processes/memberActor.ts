@@ -111,7 +111,7 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
     case "exit":
       return Effect.sync(() => process.exit(order.code))
     case "die":
-      // Without a word, and without what runs at an exit.
+      // Ends at once, without exit handlers.
       return Effect.sync(() => (process as unknown as { reallyExit: (code: number) => void }).reallyExit(order.code))
     case "wedge":
       return Effect.sync(wedge)
@@ -122,7 +122,7 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
   }
 }
 
-/** Obeys, each order in a fiber of its own, until it is told to end. */
+/** Carries out each order in a fiber of its own, until it is told to end. */
 const obeying = Effect.gen(function*() {
   const context = yield* Effect.context<Member | Scope.Scope>()
   const ended = Effect.callback<void>((resume) => {

@@ -43,7 +43,7 @@ export interface MemberState {
   readonly members: ReadonlyArray<string>
   readonly suspects: ReadonlyArray<string>
   readonly children: ReadonlyArray<ChildStatus>
-  /** What it has in its environment that is ours. */
+  /** Its environment variables of this project. */
   readonly environment: ReadonlyArray<string>
   /** File descriptors that it has open. */
   readonly descriptors: number
@@ -117,7 +117,7 @@ export const isGone = (pid: number): boolean => {
   }
 }
 
-/** What there is of a region in shared memory. */
+/** The files of a region in shared memory. */
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 

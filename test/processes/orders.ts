@@ -12,7 +12,7 @@ export interface Told {
   readonly error?: { readonly tag: string; readonly reason: string; readonly message: string } | undefined
 }
 
-/** What the actor told when it could not do as it was told. */
+/** The actor's report of an order that failed. */
 export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
   tag: Schema.String,
   reason: Schema.String,
@@ -48,12 +48,12 @@ export class OrderedActor<Order> {
     this.#child.kill(signal)
   }
 
-  /** Tells it to do something, and waits until it is done. */
+  /** Sends an order, and waits until it is done. */
   do<A = unknown>(order: Order): Effect.Effect<A, ActorFailed> {
     return Effect.suspend(() => this.answer<A>(this.#send(order)))
   }
 
-  /** Tells it to do something from which no answer comes. */
+  /** Sends an order that has no answer. */
   order(order: Order): void {
     this.#send(order)
   }

@@ -1,5 +1,5 @@
 /**
- * Records that say whose they are and which: any loss, repetition, mixture or ghost of old memory shows.
+ * Records that contain their session and number: any loss, repetition, mixture or piece of old memory shows.
  */
 import * as Topic from "../../src/services/schema/Topic.ts"
 import type { IndexedBatch } from "../../src/services/Subscriber.ts"
@@ -15,7 +15,7 @@ const write = (record: Uint8Array, sessionId: number, sequence: number): void =>
   view.setFloat64(8, sequence, true)
 }
 
-/** Follows the total order and throws at the first record that is not what must come next. */
+/** Follows the total order and throws at the first record that is not the next. */
 class Checker {
   records = 0
   readonly bySession = new Map<number, number>()

@@ -1,5 +1,5 @@
 /**
- * A region that another user serves: the members of its group use it when they say that they trust it, others never do.
+ * A region that another user serves: members of its group can use it if they say that they trust it, others never.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { freshRegion, Program, ringfence, run, serve } from "./harness.ts"
 const user = "54321"
 const group = "54322"
 
-/** The command as another user, in that group or in none but its own. */
+/** The command as another user, in that group or only in its own. */
 const asOther = (groups: string, command: ReadonlyArray<string>): ReadonlyArray<string> => [
   "setpriv",
   "--reuid",

@@ -1,5 +1,5 @@
 /**
- * What cannot be done is said in one line, with the exit code of its kind, and nothing is half done.
+ * An impossible command fails with one line and the exit code of its kind, and nothing is half done.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Runs the real command as real processes. What outlives its test is killed with the test's scope.
+ * Runs the real command as real processes. A process that outlives its test is killed with the test's scope.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,7 +37,7 @@ export interface RunOptions {
   readonly program?: string
 }
 
-/** Far more than most things here take, and less than a test may. */
+/** Far more than most waits take, and less than a test may. */
 const patience = Duration.seconds(20)
 
 export class Program {
@@ -185,13 +185,13 @@ export const serve = (region: string, ...args: ReadonlyArray<string>): Effect.Ef
     return server
   })
 
-/** Sizes that fit anywhere and that a few megabytes go round many times. */
+/** Sizes that fit anywhere, and of which a few megabytes make many laps. */
 export const small = ["--brokers", "2", "--clients", "4", "--lane-bytes", "256KiB", "--batch-bytes", "16KiB"]
 
 /** A name that no other run uses. */
 export const freshRegion = (what: string): string => `test-cli-${what}-${process.pid}-${(counter += 1)}`
 
-/** What there is of a region in shared memory: itself, and what it was created under. */
+/** The files of a region in shared memory: itself, and its temporary file. */
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 
@@ -229,7 +229,7 @@ export const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number
     }
   })
 
-/** A process that is there and is not only waited for. */
+/** True if the process exists and is not merely unreaped. */
 export const isAlive = (pid: number): boolean => {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))

@@ -1,5 +1,5 @@
 /**
- * What a newcomer sees: the help, the version, and where each setting comes from.
+ * The help, the version, and the source of each setting.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

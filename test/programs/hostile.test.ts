@@ -1,5 +1,5 @@
 /**
- * Inputs and outputs as bad as they come: each is said in one line, with the exit code of its kind and no stack trace.
+ * Hostile inputs and outputs: each ends with one line, the exit code of its kind, and no stack trace.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * A container counts its processes by itself: a number from there means something else here, and is shown as such.
+ * A container numbers its own processes: a pid from there names another process here, and is marked as such.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

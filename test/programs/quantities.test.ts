@@ -1,5 +1,5 @@
 /**
- * Numbers in what programs say have one format, and one module that gives it to them.
+ * All programs print numbers in one format, from one module.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { inModule } from "./snippet.ts"

@@ -148,7 +148,7 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
     }))
 })
 
-/** So many subscribers have attached, as `doctor` sees it: the server counts too. */
+/** Waits until that many processes are attached, as `doctor` sees it, the server included. */
 const attached = (region: string, subscribers: number) =>
   Effect.gen(function*() {
     while (true) {

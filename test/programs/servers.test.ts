@@ -1,6 +1,6 @@
 /**
- * Programs whose server is stopped, is killed or ends: they end in time, alike whether busy or idle, and say who holds
- * what.
+ * Programs whose server is stopped, is killed or ends: they end in time, whether busy or idle, and name the process
+ * that holds them up.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -33,7 +33,7 @@ const busyPublisher = (region: string) =>
     return publisher
   })
 
-/** The line that says why it failed, without how far it came. */
+/** The line with the reason, without the line with its progress. */
 const reasonOf = ({ stderr }: Program) => stderr.split("\n").filter((line) => line.startsWith("ringfence: ")).join("\n")
 
 const endsAlike = (signal: NodeJS.Signals, reason: RegExp) =>
@@ -67,13 +67,13 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         Effect.timed(run(["publish", "--region", to, "lines", "--deadline", deadline], { input: "x\n" }))
       server.signal("SIGSTOP")
       yield* untilStopped(server.pid)
-      // Beside one whose server goes on, which says what a start costs now.
+      // Compared with a program whose server goes on, which measures the present cost of a start.
       const both = [publish(region, "2s"), publish(other, "2s")]
       const [first, beside] = yield* Effect.all(both, { concurrency: "unbounded" })
       const more = yield* Effect.forEach([1, 2, 3, 4], () => publish(region, "50ms"))
       const millisOver = Duration.toMillis(first![0]) - Duration.toMillis(beside![0])
       assert.isBelow(millisOver, 3000)
-      // More than there are session slots, and each is told the same.
+      // More than there are session slots; each fails alike.
       for (const [_, ran] of [first!, ...more]) {
         assert.strictEqual(ran.code, 4, ran.stderr)
         assert.include(ran.stderr, `the serving process (pid ${server.pid}, "serve") is attached but does not answer`)

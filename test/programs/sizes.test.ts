@@ -1,5 +1,5 @@
 /**
- * What a server makes of the sizes it is asked for, and of the space there is.
+ * The sizes of a server's region: those that are set, and those that follow the free space.
  */
 import { describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

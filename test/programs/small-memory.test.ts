@@ -45,7 +45,7 @@ const startIn = (size: string, ...args: ReadonlyArray<string>) =>
     }
   )
 
-/** Runs it until it has said this, and gives what it said on standard error. */
+/** Runs it until it has printed this, and returns its standard error. */
 const untilTold = (size: string, line: RegExp, ...args: ReadonlyArray<string>): Effect.Effect<string, NotSeen> =>
   Effect.scoped(Effect.gen(function*() {
     const program = yield* startIn(size, ringfence, ...args)

@@ -33,7 +33,7 @@ const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
 const departedOf = (result: BarrierResult): ReadonlyArray<MemberId> => result._tag === "Degraded" ? result.departed : []
 
 export const barrierFailuresSuite = (backend: SwarmBackend): void => {
-  /** What they end with, and that it does not take a second. */
+  /** Their results, which come within a second. */
   const withinOneSecond = Effect.fnUntraced(function*<A>(fiber: Fiber.Fiber<A, BarrierError>) {
     const before = yield* Clock.currentTimeMillis
     const result = yield* joined(backend, fiber)
@@ -113,7 +113,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
             yield* staysWaiting(backend, waiting, 150)
             yield* gate.open
             const results = yield* joined(backend, waiting)
-            // it had arrived: only where the release had to wait is it known as departed
+            // it had arrived: it counts as departed only where the release had to wait
             const departed = mode === "deliveryFence" ? [] : [mortal.id]
             assert.deepStrictEqual(results.map(departedOf), [departed, departed])
             assert.isAtLeast(handled.length, mode === "deliveryFence" ? 4 : 5)
@@ -133,7 +133,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* begun
           yield* fork(mortal.barrier.enter("b", { mode: "processingFence" }))
           yield* mortal.kill
-          // the coordinator looks after its members' lives before it reads what they have said
+          // the coordinator checks which members live before it reads their requests
           yield* coordinator.core.look(yield* Clock.currentTimeMillis).pipe(Effect.scoped)
           const waiting = yield* fork(coordinator.barrier.enter("b", { mode: "processingFence" }))
           yield* staysWaiting(backend, waiting)
@@ -279,7 +279,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* fork(at(members, 1).coordinator.shutdown)
           assert.strictEqual((yield* failedWith(backend, shuts))._tag, "ShuttingDown")
           yield* backend.elapse(5)
-          // they had arrived: what they had sent before is a target still
+          // they had arrived: their messages remain targets
           const result = yield* at(members, 0).barrier.enter("b")
           assert.deepStrictEqual(departedOf(result), [at(members, 2).id, at(members, 1).id])
         })
@@ -473,7 +473,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* at(members, 0).kill
           yield* staysWaiting(backend, slow, 200)
           hold.held = false
-          // all look again, and it finds first what it reads
+          // all check again, and it finds first what it reads
           yield* Effect.scoped(at(members, 1).ring.openWriter("a bell"))
           assert.strictEqual((yield* joined(backend, slow)).round, first?.round)
         })
@@ -501,7 +501,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           const early = yield* fork(at(members, 2).barrier.enter("b"))
           yield* staysWaiting(backend, early)
           hold.held = false
-          // What stood in the held ring has rung already: something has to, so that the member looks again.
+          // The messages in the held ring have rung already: another ring makes the member check again.
           yield* standby.messenger.send(Tick, 1)
           yield* backend.elapse(1000)
           const error = yield* failedWith(backend, early)
@@ -573,7 +573,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* at(members, 2).coordinator.publish("here")
           yield* at(members, 0).kill
           hold.held = false
-          // what stands there rings no bell: it looks after the coordinator's life before it has read on
+          // nothing rings for them: it checks the coordinator's life before it has read on
           yield* eventuallyCoordinates(at(members, 1))
           assert.strictEqual(at(members, 1).coordinator.resolve("here")?.name, "m2")
         })
@@ -589,7 +589,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* backend.elapse(5)
           yield* at(members, 0).close
           assert.deepStrictEqual(yield* outcomes(waiting), ["CoordinatorLost replaced"])
-          // Who has not heard of the successor yet is told to ask again.
+          // A member that has not heard of the successor yet is told to ask again.
           yield* agree(backend, members.slice(1))
           const again = yield* joined(backend, yield* fork(enterAll(members.slice(1), "b")))
           assert.deepStrictEqual(again.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])

@@ -23,7 +23,7 @@ export interface FencePlan {
   readonly burst: number
   readonly handlerMillis: number
   readonly group: string
-  /** Tells one run from the next where members are used again. */
+  /** Distinguishes runs where members are reused. */
   readonly run: number
 }
 
@@ -32,7 +32,7 @@ export interface FenceVerdict {
   readonly messages: number
   /** Messages that were sent before a release and not delivered (or handled, by the mode) after it. */
   readonly missing: number
-  /** What came in another order than it was sent, and what else is wrong. */
+  /** Messages out of order, and other errors. */
   readonly problems: ReadonlyArray<string>
 }
 
@@ -134,7 +134,7 @@ class Seen {
     if (counts !== undefined) counts.ended += 1
   }
 
-  /** How many of that worker's messages the mode promises to have come through. */
+  /** The number of that worker's messages that the mode promises. */
   count(worker: number): number {
     const counts = this.#counts[worker]
     return (this.#plan.mode === "deliveryFence" ? counts?.begun : counts?.ended) ?? 0

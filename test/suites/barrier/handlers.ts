@@ -27,7 +27,7 @@ const Tick = Messenger.event("tick", Schema.Int)
 
 const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
 
-/** The member's handler of calls enters the fence, once that many others have come so far. */
+/** The member's handler of calls enters the fence once that many others are there. */
 const fencesWithin = Effect.fnUntraced(
   function*(member: TestMember, mode: BarrierMode, inside: () => Effect.Effect<void>) {
     const result = yield* Deferred.make<BarrierResult, unknown>()

@@ -1,5 +1,5 @@
 /**
- * What the coordinator refuses: arrivals that are none, or that name what cannot be.
+ * Arrivals that the coordinator refuses: those that do not decode, or name impossible targets.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -46,7 +46,7 @@ const arrivalOf = (change: Partial<BarrierArrival>): BarrierArrival => ({
 })
 
 export const barrierProtocolSuite = (backend: SwarmBackend): void => {
-  /** The coordinator's answer to a request that no code of ours would send. */
+  /** The coordinator's answer to a request that the project's own code never sends. */
   const answerTo = Effect.fnUntraced(function*(member: TestMember, request: Request) {
     const answers: Array<Answer> = []
     let sent = -1

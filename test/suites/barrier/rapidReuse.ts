@@ -1,5 +1,5 @@
 /**
- * A walk through many rounds of few names, each used again at once, as every member of it does.
+ * Many rounds of a few names, each reused at once, as each member plays them.
  */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts
 
 export interface WalkPlan {
   readonly iterations: number
-  /** Which of the members it is: they do not pause at the same time. */
+  /** The member's index: members do not pause at the same time. */
   readonly index: number
 }
 
@@ -22,7 +22,7 @@ const namesOf = (iteration: number): ReadonlyArray<string> => [
   ...iteration % 32 === 0 ? ["bonus", "reuse"] : []
 ]
 
-/** The rounds that it was in, in its order. Fails when one of a name does not come after those before it. */
+/** The rounds that it was in, in order. Fails if a name's rounds do not rise. */
 export const walkRounds = Effect.fnUntraced(
   function*({ enter }: Barrier["Service"], { index, iterations }: WalkPlan, pause: Effect.Effect<void>) {
     const rounds: Array<string> = []

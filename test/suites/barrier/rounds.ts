@@ -1,5 +1,5 @@
 /**
- * Rounds: who belongs to which, what merges, what is refused, and what a deadline does.
+ * Rounds: their members, merged arrivals, refusals and deadlines.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -302,7 +302,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const { barrier } = at(members, 1)
-          // the first asks to be taken out, and the second comes before the answer
+          // the first withdraws, and the second comes before the answer
           const gives = yield* fork(barrier.enter("b", { deadline: 10 }))
           at(members, 1).core.arrivals.look(Number.MAX_SAFE_INTEGER)
           const comes = yield* fork(barrier.enter("b", { deadline: 30 }))

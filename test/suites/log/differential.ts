@@ -26,7 +26,7 @@ export const geometry = {
   processes: 2
 }
 
-/** What a client, a reader or the sequencer does next. Indexes are taken modulo what is there. */
+/** The next action of a client, a reader or the sequencer. Indexes are taken modulo the number of candidates. */
 export type Command =
   | { readonly do: "open"; readonly topic: number }
   | {
@@ -86,7 +86,7 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const), reader: index }) }
 )
 
-/** Plays the commands and tells, for each, what could be seen afterwards. */
+/** Plays the commands and returns, for each, the state visible afterwards. */
 export const history = (commands: ReadonlyArray<Command>) => (log: ManualLog) =>
   Effect.gen(function*() {
     const player = new Player(log)
@@ -213,7 +213,7 @@ class Player {
   /** Everything that is visible from outside, of every session and every reader. */
   state() {
     return {
-      // What ended is looked at once more: afterwards its lanes may be another's.
+      // An ended session is observed once more: afterwards its lanes may be another's.
       sessions: this.#sessions.map((session) => session.last ??= describeEnded(session.lanes))
         .map((ended, i) => ended ?? describeSession((this.#sessions[i] as Session).lanes)),
       readers: this.#readers.map(({ port }) => ({
@@ -266,7 +266,7 @@ class Player {
 
   #client(session: Session, command: Command & { readonly do: "close" | "write" | "publish" }) {
     if (command.do === "close") {
-      // It stays in sight: its end is part of what is compared.
+      // It stays in the observation: its end is compared too.
       session.closed = true
       return session.close
     }
@@ -326,7 +326,7 @@ class Player {
 
 type History = Effect.Success<ReturnType<ReturnType<typeof history>>>
 
-/** What one history breaks of the log's contract, or `undefined`. */
+/** How a history breaks the log's contract, or `undefined`. */
 export const brokenPromise = ({ seen, streams }: History): string | undefined =>
   streams.map(brokenOrder).find((broken) => broken !== undefined)
     ?? brokenAgreement(streams)

@@ -1,6 +1,5 @@
 /**
- * Rings that go round and round on a tiny capacity, with the consumer pausing at every phase: the class of bug that
- * only shows after the first lap.
+ * Many laps on a tiny capacity, with the consumer pausing at every phase, for bugs that show only after the first lap.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -49,7 +48,7 @@ export const lapsSuite = (backend: Backend): void => {
                   yield* log.step
                   assert.isBelow(stalled, 4, "the producer found no room although everything was released")
                 }
-                // The index is smaller than the lanes: what waits there for room in it comes with the next steps.
+                // The index is smaller than the lanes: batches that wait for room in it come with the next steps.
                 for (let i = 0; i < 8 && run.read < run.written; i += 1) {
                   run.release()
                   yield* log.step

@@ -1,5 +1,5 @@
 /**
- * What publishers and subscribers promise of a log that ends, or whose server does not answer, over any backend of layers.
+ * What publishers and subscribers promise for a log that ends, or whose server does not answer, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * What a publisher promises, over any backend of layers.
+ * What a publisher promises, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -27,7 +27,7 @@ const Numbers = Topic.make("numbers", { schema: Numbered })
 
 type Value = typeof Numbered.Type
 
-/** What is published or read next. Records are good or bad; `count` is how much a run takes before it ends. */
+/** The next action. Records are good or bad; `count` is the number of elements that a run takes. */
 type Command =
   | { readonly do: "publish"; readonly batches: ReadonlyArray<ReadonlyArray<boolean>> }
   | { readonly do: "records" | "failing" | "recordBatches" | "batches"; readonly count: number }
@@ -64,7 +64,7 @@ type Scenario = typeof scenario extends fc.Arbitrary<infer S> ? S : never
 
 const garbage = new TextEncoder().encode("no number")
 
-/** What was published, and what must be read next. */
+/** The model: the published records, and the one to be read next. */
 class Model {
   readonly records: Array<{ readonly good: boolean; readonly bytes: Uint8Array; readonly lastOfBatch: boolean }> = []
   position: number

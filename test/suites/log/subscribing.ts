@@ -1,5 +1,5 @@
 /**
- * What a subscriber and a topic promise, over any backend of layers.
+ * What a subscriber and a topic promise, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"

@@ -14,7 +14,7 @@ import { soon, timed } from "./times.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
 
-/** What a changed bit makes of a message for `m1`. */
+/** The effects of changed bits on a message for `m1`. */
 const damages: Record<string, readonly [byte: number, bit: number]> = {
   "a request, which no one has asked for": [4, 0],
   "a kind that does not exist": [4, 6],

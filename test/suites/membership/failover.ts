@@ -1,5 +1,5 @@
 /**
- * The end of the coordinator: with a standby and without, in good order and without a word.
+ * The end of the coordinator: with a standby and without, by leaving and by death.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -49,7 +49,7 @@ export const agree = (backend: SwarmBackend, members: ReadonlyArray<TestMember>)
     "they never agreed"
   )
 
-/** What was told of coordinators and members, without names and groups. */
+/** The changes about coordinators and members, without names and groups. */
 const tags = (seen: ReadonlyArray<MemberEvent>): ReadonlyArray<string> =>
   seen.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Coordinator") || tag === "Departed")
 
@@ -410,7 +410,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
   })
 }
 
-/** Says so much that a reader of the coordinator's ring that does not read is evicted. */
+/** Sends so many notices that a member that does not read the coordinator's ring is evicted. */
 export const chatter = ({ coordinator }: TestMember, times: number) =>
   Effect.forEach(
     Array.from({ length: times }, (_, i) => `a name that fills the ring of the coordinator, number ${i}`),

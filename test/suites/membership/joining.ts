@@ -1,5 +1,5 @@
 /**
- * How one becomes a member, and who does not.
+ * How processes become members, and which are refused.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -89,7 +89,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
           // by a state in which the first had marked the second.
           yield* eventually(backend, () => inside.coordinator.members().length === 3)
           assert.deepStrictEqual([first, inside, late].map(foreignTo), [["m1"], ["m0", "m2"], ["m1"]])
-          // Its successor tells all that it knows, with marks that are its own.
+          // Its successor sends the whole membership, and each member makes its own marks.
           yield* first.kill
           yield* eventually(backend, () => inside.coordinator.coordinates() && late.coordinator.members().length === 2)
           assert.deepStrictEqual([inside, late].map(foreignTo), [["m2"], ["m1"]])
@@ -281,7 +281,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
   })
 }
 
-/** More than the 126 that a swarm of others can have in all. */
+/** More than the 126 members that comparable libraries allow in all. */
 const joins = 150
 
 /** The process is stopped when it is about to read that ring. */

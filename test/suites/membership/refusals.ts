@@ -197,7 +197,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
             )
             for (const message of [said[0], said[2]]) assert.match(message ?? "", named)
             assert.match(said[1] ?? "", /was lost to this member.*end this member and join again/)
-            // Those who only wait for their own readers meet as before, without the one.
+            // Members that only wait for their own readers meet as before, without that member.
             const delivered = yield* Effect.forEach(members, ({ barrier }) => fork(Effect.exit(barrier.enter("c"))))
             const outcomes = yield* Effect.forEach(delivered, (fiber) => joined(backend, fiber))
             assert.deepStrictEqual(outcomes.map(Exit.isSuccess), [true, false, true])

@@ -1,5 +1,5 @@
 /**
- * Children: started, looked after, started again, ended, let go.
+ * Children: started, supervised, started again, ended, released.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Clock from "effect/Clock"

@@ -1,12 +1,12 @@
 /**
- * How long things take, by the backend's own clock.
+ * Measures times by the backend's own clock.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { joined, type SwarmBackend } from "../../backends/swarm.ts"
 
-/** What the fiber ends with, and how long that took from now on. */
+/** The fiber's exit, and the time until then. */
 export const timed = Effect.fnUntraced(function*<A, E>(backend: SwarmBackend, fiber: Fiber.Fiber<A, E>) {
   const from = yield* Clock.currentTimeMillis
   const value = yield* joined(backend, fiber)

@@ -1,5 +1,5 @@
 /**
- * Handlers: when they run, when they do no more, and what those that fail do to others.
+ * Handlers: when they run, when they stop, and that failing handlers do not disturb others.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"

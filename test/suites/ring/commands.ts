@@ -3,7 +3,7 @@
  */
 import * as fc from "fast-check"
 
-/** What a process, a writer or a reader does next. Indexes are taken modulo what is there. */
+/** The next action of a process, a writer or a reader. Indexes are taken modulo the number of candidates. */
 export type Command =
   | { readonly do: "attach" }
   | { readonly do: "detach" | "kill"; readonly process: number }

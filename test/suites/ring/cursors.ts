@@ -1,5 +1,5 @@
 /**
- * How far each reader is, as the others see it, and what is built on it.
+ * The cursors of readers, as other processes see them, and the waits built on them.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

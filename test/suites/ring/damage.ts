@@ -1,6 +1,6 @@
 /**
- * Memory is shared, so it may be damaged from outside: the reader that finds it is told, nothing crashes, and the ring
- * goes on without it.
+ * Shared memory may be damaged from outside: the reader that finds damage fails with an error, no process crashes, and
+ * the ring goes on without that reader.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

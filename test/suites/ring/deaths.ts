@@ -1,5 +1,5 @@
 /**
- * Processes that are killed while they read or write: what counts for the others, and what does not.
+ * Processes that are killed while they read or write: what others still see of them.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

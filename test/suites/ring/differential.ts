@@ -12,7 +12,9 @@ import { stamped } from "./stamps.ts"
 
 export const geometry = { processes: 4, rings: 2, ringReaders: 2 }
 
-/** Plays the commands and tells, for each, what could be seen afterwards; and what broke the contract, if anything. */
+/**
+ * Plays the commands and returns, for each, the state visible afterwards; and how the contract was broken, if it was.
+ */
 export const history = (commands: ReadonlyArray<Command>) => (swarm: RingSwarm) =>
   Effect.gen(function*() {
     const player = new Player(swarm, yield* swarm.attach("observer"))

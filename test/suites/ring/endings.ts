@@ -231,7 +231,7 @@ const soon = Effect.fnUntraced(function*<A, E>(backend: RingBackend, fiber: Fibe
   return yield* Fiber.join(fiber)
 })
 
-/** Waits for ever for what never comes, and counts how often it was called to look. */
+/** Waits for ever, and counts how often its check was called. */
 const lookingOn = Effect.fnUntraced(function*(backend: RingBackend, waiter: Waiter) {
   let looks = 0
   yield* Effect.forkChild(
@@ -246,7 +246,7 @@ const lookingOn = Effect.fnUntraced(function*(backend: RingBackend, waiter: Wait
   return () => looks
 })
 
-/** One after the other, with time for those who are woken in between. */
+/** One after the other, with time in between for the waits that are woken. */
 const repeatedly = (backend: RingBackend, times: number, move: Effect.Effect<unknown, any>) =>
   Effect.gen(function*() {
     for (let i = 0; i < times; i += 1) {

@@ -1,6 +1,5 @@
 /**
- * A small ring that goes round and round, with a reader that pauses at every phase: the class of bug that only shows
- * after the first lap.
+ * Many laps of a small ring, with a reader that pauses at every phase, for bugs that show only after the first lap.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -91,7 +90,7 @@ class Lap {
   }
 }
 
-/** Reads what is there, checks it, and gives it back. */
+/** Reads the messages there, checks and releases them. */
 class Following {
   next = 0
   readonly #reader: RingReaderHandle

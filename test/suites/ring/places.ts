@@ -1,5 +1,5 @@
 /**
- * Places in a region: who may write a ring, who may read it, and what is refused.
+ * Places in a region: which writers and readers a ring admits, and which it refuses.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Messages that say which they are: loss, repetition, mixture and ghosts of old memory show.
+ * Messages that contain their number: loss, repetition, mixture and pieces of old memory show.
  */
 export const stamped = (sequence: number, length = 16): Uint8Array => {
   const bytes = new Uint8Array(Math.max(length, 4))

@@ -1,5 +1,5 @@
 /**
- * Calls as such: to names and members, within deadlines and sizes, given up, and what is left of them.
+ * Calls to names and members: deadlines, sizes, interruption, and what they leave behind.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -611,7 +611,7 @@ const bar = Effect.fnUntraced(function*(from: TestMember, at: TestMember) {
   return latch
 })
 
-/** The largest number up to the limit of which it holds. */
+/** The largest number up to the limit for which it holds. */
 const largestThat = Effect.fnUntraced(function*<R>(
   holds: (bytes: number) => Effect.Effect<boolean, never, R>,
   limit: number
@@ -633,7 +633,7 @@ const asleep = Effect.fnUntraced(function*(swarm: Swarm, name: string) {
   return { wake: Scope.close(scope, Exit.void) }
 })
 
-/** Leaves a member no room for what it answers and says of its calls. */
+/** Leaves a member no room for its answers and its signals about calls. */
 const full = Effect.fnUntraced(function*(swarm: Swarm, { core }: TestMember) {
   const sloth = yield* asleep(swarm, ringNames.replies(core.self.id.slot))
   const nobody = one({ slot: 0, generation: 0 })

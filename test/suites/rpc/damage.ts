@@ -36,7 +36,7 @@ class Calls extends RpcGroup.make(
   Rpc.make("Count", { success: Schema.Int, stream: true })
 ) {}
 
-/** What a caller of another version knows of them. */
+/** The procedures as a caller of another version knows them. */
 class Others extends RpcGroup.make(
   Rpc.make("Add", { payload: { a: Schema.String, b: Schema.String }, success: Schema.Int }),
   Rpc.make("Unknown", { success: Schema.Int })

@@ -70,7 +70,7 @@ const inFlight = Effect.fnUntraced(function*(backend: SwarmBackend, caller: Test
   return { log, serving, stopServing, calling, client, close, call, stream }
 })
 
-/** Both end so, within the time that it takes to notice. */
+/** Both end with it, within the time that it takes to notice. */
 const bothFail = Effect.fnUntraced(function*(
   backend: SwarmBackend,
   { call, stream }: { readonly call: Fiber.Fiber<CallError>; readonly stream: Fiber.Fiber<CallError> },
@@ -85,7 +85,7 @@ const bothFail = Effect.fnUntraced(function*(
   return [yield* joined(backend, call), yield* joined(backend, stream)] as const
 })
 
-/** Deadlines are 30 s: none of these is due to one. */
+/** Deadlines are 30 s, so none of these ends is due to a deadline. */
 const atOnceMillis = 300
 
 /** The text names the process: name, identity and pid. */
@@ -187,7 +187,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
           for (const { message } of errors) assert.strictEqual(message, goneText(server))
           assert.strictEqual(ends.calling.inFlight(), 0)
-          // A stranger to this client is named all the same when it is called for the first time after its end.
+          // A member that this client never called is named even when it is called for the first time after its end.
           yield* eventually(backend, () => caller.coordinator.members().length === 2)
           const late = yield* callerOf(caller, Calls, { to: { member: server.id } })
           assert.strictEqual((yield* driven(backend, callError(late.client.Who(undefined)))).message, goneText(server))
@@ -398,7 +398,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
 
 const reasonOf = (error: CallError): string => error._tag === "CallRefused" ? error.reason : error._tag
 
-/** Publishes a name, and gives it back before its scope closes. */
+/** Publishes a name, and releases it before its scope closes. */
 const named = Effect.fnUntraced(function*(member: TestMember, name: string) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   yield* Scope.provide(member.coordinator.publish(name), scope)

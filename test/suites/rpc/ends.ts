@@ -73,7 +73,7 @@ const part = Effect.fnUntraced(function*<A, E>(core: SwarmMember, layer: Layer.L
 export const driven = <A, E, R>(backend: SwarmBackend, effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(fork(effect), (fiber) => joined(backend, fiber))
 
-/** Why the call failed, as the rings say it. */
+/** The reason of the failed call, by `callErrorOf`. */
 export const callError = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<CallError, never, R> =>
   Effect.map(Effect.flip(call), (error) => {
     const found = error instanceof RpcClientError ? callErrorOf(error) : undefined
@@ -81,7 +81,7 @@ export const callError = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<
     return found as CallError
   }).pipe(Effect.orDie)
 
-/** Things that happened in handlers, in order, and waiting for one of them. */
+/** Events in handlers, in order, and a wait for one of them. */
 export class Log {
   readonly events: Array<string> = []
   readonly #latches = new Map<string, Deferred.Deferred<void>>()

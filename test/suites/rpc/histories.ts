@@ -71,7 +71,7 @@ interface Part {
   readonly running: Running
   server: Effect.Success<ReturnType<typeof serve>>
   readonly clients: Array<Client>
-  /** It leaves or dies, and nothing is expected of it any more. */
+  /** It leaves or dies; from then on nothing is expected of it. */
   isGone: boolean
 }
 

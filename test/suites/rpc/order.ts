@@ -1,5 +1,5 @@
 /**
- * In which order things begin, and what waits for whom: calls from within handlers included.
+ * The order in which handlers begin, and their waits for each other, including calls from within handlers.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

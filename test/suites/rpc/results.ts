@@ -81,7 +81,7 @@ const value = {
   at: new Date("2026-01-02T03:04:05Z")
 }
 
-/** What a program that uses all of them sees, step by step. */
+/** The results of a program that uses all procedures, step by step. */
 const everything = (client: Client, seen: Log) =>
   Effect.gen(function*() {
     const results: Array<unknown> = []

@@ -1,5 +1,5 @@
 /**
- * What members and their coordinator say to each other. Every message is decoded by its Schema before anything believes it.
+ * The protocol between members and their coordinator. Every message is decoded by its Schema before it is used.
  */
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
@@ -12,7 +12,7 @@ import { DepartureReason, MemberId, MemberInfo } from "../../../services/schema/
 
 const Names = Schema.Array(Schema.Struct({ name: Schema.String, member: MemberId }))
 
-/** Everything that the membership is, as a new member or one that missed something gets it. */
+/** The whole membership, as a new member gets it, or a member that missed notices. */
 export const MembershipState = Schema.Struct({
   epoch: Schema.Int,
   coordinator: MemberId,
@@ -26,14 +26,14 @@ export type MembershipState = typeof MembershipState.Type
 /** From a member to the coordinator. */
 export const Request = Schema.TaggedUnion({
   Join: { member: MemberInfo, coordinates: Schema.Boolean, invitation: Schema.String },
-  /** Its readers are attached to the rings of the one who is being admitted by that ticket. */
+  /** Its readers are attached to the rings of the candidate with that ticket. */
   Attached: { ticket: Schema.Int },
-  /** Whoever comes with what hashes to this may come in, once, within that time. */
+  /** Admits the process whose invitation has this digest, once, within that time. */
   Invite: { digest: Schema.String, lifeMillis: Schema.Number },
   Uninvite: { digest: Schema.String },
-  /** A process ended: see who lives. */
+  /** A process ended: check which processes live. */
   Look: {},
-  /** It missed notices and wants the whole state again. */
+  /** It missed notices and asks for the whole membership. */
   Resync: {},
   Leave: {},
   ReadyToShutDown: {},
@@ -42,7 +42,9 @@ export const Request = Schema.TaggedUnion({
   JoinGroup: { group: Schema.String },
   LeaveGroup: { group: Schema.String },
   Arrive: { arrival: BarrierArrival },
-  /** `stay` when other fibers of the same arrival go on waiting: then it is only asked who is absent. */
+  /**
+   * `stay` when other fibers of the same arrival go on waiting: then the request only asks which members are absent.
+   */
   Withdraw: { attempt: Schema.Int, stay: Schema.Boolean }
 })
 export type Request = typeof Request.Type
@@ -66,9 +68,9 @@ export type Answer = typeof Answer.Type
 /** From the coordinator to its members. */
 export const Notice = Schema.TaggedUnion({
   Answered: { number: Schema.Int, answer: Answer },
-  /** Somebody joins: attach readers to its rings and say so. */
+  /** A candidate joins: attach readers to its rings and confirm. */
   Admitting: { ticket: Schema.Int, member: MemberInfo },
-  /** With the digest of the invitation by which it came, or nothing. */
+  /** With the digest of its invitation, or an empty text. */
   Admitted: { epoch: Schema.Int, member: MemberInfo, invitation: Schema.String },
   Departed: { epoch: Schema.Int, member: MemberId, reason: DepartureReason },
   Named: { name: Schema.String, member: MemberId },
@@ -76,7 +78,7 @@ export const Notice = Schema.TaggedUnion({
   GroupJoined: { group: Schema.String, member: MemberId },
   GroupLeft: { group: Schema.String, member: MemberId },
   Suspected: { suspects: Schema.Array(MemberId) },
-  /** A round is over. Those who arrived are listed with the last of their amendments that counts. */
+  /** A round is over. Members that arrived are listed with the last of their amendments that counts. */
   Released: {
     round: Schema.Int,
     name: Schema.String,
@@ -89,10 +91,10 @@ export const Notice = Schema.TaggedUnion({
     withdrawn: Schema.Array(MemberId),
     targets: Schema.Array(DrainTarget),
     exempt: Schema.Array(Exemption),
-    /** False when draining is switched off: then nobody waits. */
+    /** False when draining is switched off: then no member drains. */
     drain: Schema.Boolean
   },
-  /** A round cannot be what it promises: part of a stream was lost to that member. */
+  /** A round cannot keep its promise: part of a stream was lost to that member. */
   Broken: {
     name: Schema.String,
     group: Schema.String,
@@ -105,9 +107,9 @@ export const Notice = Schema.TaggedUnion({
   /** A standby coordinates now, for that term. */
   TookOver: { term: Schema.Int, state: MembershipState },
   ShutDown: {},
-  /** To one member: what it had asked up to now may be lost, because its control ring was damaged. */
+  /** To one member: its requests up to now may be lost, because its control ring was damaged. */
   Unheard: {},
-  /** Says nothing: whoever does not read it is suspect. */
+  /** Carries no data: a member that does not read it is suspect. */
   Heartbeat: {}
 })
 export type Notice = typeof Notice.Type
@@ -121,7 +123,7 @@ export interface Wire<A> {
 
 const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
   const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
-  // Compiled where it may be: every barrier waits for what is encoded and decoded here.
+  // Compiled where possible: every barrier waits for this encoding and decoding.
   for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownExit(codec)

@@ -93,7 +93,7 @@ export class CoordinatorServer {
     })
   }
 
-  /** Takes the office, if nobody holds it, and presides until the scope closes. */
+  /** Takes the lease, if no other process holds it, and coordinates until the scope closes. */
   static readonly open = Effect.fnUntraced(function*(options: CoordinatorServerOptions) {
     const writer = yield* options.ring.openWriter(ringNames.coordinator)
     const fibers = yield* FiberMap.make<string, void, unknown>()
@@ -108,7 +108,7 @@ export class CoordinatorServer {
     yield* presiding.#listen
     if (options.membership !== undefined) {
       presiding.#notify({ _tag: "TookOver", state: presiding.#membership.state, term: writer.generation })
-      // The predecessor is a member still, and whoever died with it.
+      // The predecessor and members that died with it are still in the membership.
       presiding.#endDead()
     }
     yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
@@ -119,17 +119,17 @@ export class CoordinatorServer {
     return this.#membership
   }
 
-  /** Why the hook that runs before all shut down did not do what it should, if it did not. */
+  /** Why the hook that runs before all shut down failed, if it did. */
   get hookFailure(): Cause.Cause<never> | undefined {
     return this.#hookFailure
   }
 
-  /** Somebody waits to be let in. */
+  /** True while candidates wait for their admission. */
   get isAdmitting(): boolean {
     return this.#admission.candidates.length > 0
   }
 
-  /** Looks after the life of all members. */
+  /** Removes dead members and candidates, ends late admissions, and finds suspects. */
   look(): void {
     this.#endDead()
     this.#admission.expire()
@@ -143,7 +143,8 @@ export class CoordinatorServer {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
-  // One whose requests are being taken in is dead only after the last of them.
+  // A member whose last requests are still being read counts as dead only after the last of them: an arrival among them
+  // has targets.
   #endDead(): void {
     for (const { id } of [...this.#membership.members, ...this.#admission.candidates]) {
       if (this.#control.get(ringNames.control(id.slot))?.isCatchingUp === true) continue
@@ -151,7 +152,7 @@ export class CoordinatorServer {
     }
   }
 
-  // A member's control ring is read from the moment it is there, and stays read: its slot's next member goes on in it.
+  // A member's control ring is read from the moment it exists, for good: its slot's next member continues it.
   get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
     const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
     return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
@@ -167,7 +168,7 @@ export class CoordinatorServer {
       ))
   })
 
-  // One member that cannot be heard yet keeps nobody else from being heard, and is tried again.
+  // A control ring that cannot be read yet does not hold up the others, and is tried again.
   #deafTo(name: string, error: unknown): Effect.Effect<void> {
     this.#openings = -1
     const { livenessIntervalMillis } = this.#options.settled
@@ -261,7 +262,7 @@ export class CoordinatorServer {
 
   // --- joining and leaving ---
 
-  /** By slot: whoever asked last, by which request and which invitation. */
+  /** By slot: the number of the last join request, and its invitation. */
   readonly #joins = new Map<number, { readonly number: number; readonly invitation: string }>()
 
   #join(
@@ -269,14 +270,14 @@ export class CoordinatorServer {
     member: MemberInfo,
     { coordinates, invitation }: Extract<Request, { readonly _tag: "Join" }>
   ): Answer | undefined {
-    // It asks again after a takeover: its admission is known already.
+    // It asks again after a takeover: it is a member already.
     if (this.#membership.find(member.id) !== undefined) return { _tag: "Membership", state: this.#membership.state }
     if (this.#shuttingDown) return refused("shuttingDown")
     const isUs = isSame(member.id, this.#options.mesh.self)
     if (coordinates && !isUs) return refused("coordinated")
     const redeemed = isUs ? "" : this.#redeem(invitation)
     if (redeemed === undefined) return refused("invitation")
-    // The slot's former member is dead, or its slot would not be another's.
+    // The slot's former member must be dead, since the slot has a new owner.
     const former = this.#membership.members.find(({ id }) => id.slot === member.id.slot)
     if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { number, invitation: redeemed })
@@ -284,13 +285,13 @@ export class CoordinatorServer {
     return undefined
   }
 
-  /** What the invitation hashes to; nothing when none is needed. */
+  /** The invitation's digest; empty when none is needed. */
   #redeem(invitation: string): string | undefined {
     if (invitation !== "") return this.#invitations.redeem(invitation, this.#nowMillis)
     return this.#options.settled.admission === "open" ? "" : undefined
   }
 
-  // The membership comes first: whoever joins attaches to all that are in it.
+  // Send the membership first: the candidate attaches to all members in it.
   #beginAdmission(ticket: number, member: MemberInfo): void {
     const join = this.#joins.get(member.id.slot)
     if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Membership", state: this.#membership.state })
@@ -338,7 +339,7 @@ export class CoordinatorServer {
     return { _tag: "Done" }
   }
 
-  // Whatever becomes of the hook: all are told, and the coordinator's own call says why it failed.
+  // All are told even if the hook fails; the coordinator's own call fails with the hook's error.
   #shutDownIfReady(): void {
     const { members } = this.#membership
     const ready = members.length > 0 && members.every(({ id }) => this.#leaving.has(id.slot))
@@ -360,7 +361,7 @@ export class CoordinatorServer {
   #publish(member: MemberId, name: string): Answer {
     if (name === "") return refused("empty")
     if (name.startsWith(reservedPrefix)) return refused("reserved")
-    // A name that a dead member had is free, whether its death was noticed before or not.
+    // The name of a dead member is free, even if its death was not noticed before.
     if (this.#membership.resolve(name) !== undefined) this.#endDead()
     if (this.#membership.resolve(name) !== undefined) return refused("taken")
     this.#notify({ _tag: "Named", name, member })
@@ -394,7 +395,7 @@ export class CoordinatorServer {
 
   #heartbeatMillis = 0
 
-  // Without anything to read a stopped member would look like one that has read everything.
+  // Without a heartbeat a stopped member would look as if it had read everything.
   #heartbeat(): void {
     if (this.#membership.members.length < 2) return
     if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectAfterMillis / 2) return
@@ -430,6 +431,6 @@ export class CoordinatorServer {
   }
 }
 
-const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the request is none" }
+const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the coordinator cannot decode the request" }
 
 const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })
