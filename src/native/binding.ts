@@ -306,8 +306,7 @@ export interface RingWriterHandle {
   info(): NativeRingWriter
   /** Position behind the frame, -1 when there is no room, -2 when it is too large. */
   append(
-    kind: number,
-    flags: number,
+    kindAndFlags: number,
     type: number,
     sender: number,
     senderGeneration: number,

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import { globSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
-import { LayoutHeader } from "./layout-header.ts"
+import { frameHeader } from "../../src/layers/ring/FrameCodec.ts"
+import { LayoutHeader, type Structure } from "./layout-header.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
@@ -148,6 +149,16 @@ describe("the tables of the region's parts", () => {
         assert.include(document, `\`rings: 8\` it would be ${withRings.toLocaleString("en-US")}`)
       })
   )
+})
+
+describe("a frame's header in TypeScript", () => {
+  it("has each field where the native header has it", () => {
+    const { bytes, fields } = header.structures.get("FrameHeader") as Structure
+    assert.deepStrictEqual(
+      { bytes, offsets: Object.fromEntries(fields.map(({ name, offset }) => [name, offset])) },
+      { bytes: frameHeader.bytes, offsets: { ...frameHeader.offsets } }
+    )
+  })
 })
 
 // --- what pairs with what ---

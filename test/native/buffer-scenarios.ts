@@ -41,7 +41,7 @@ const opened = (path: string) =>
   })
 
 const send = (writer: RingWriterHandle, byte: number) =>
-  writer.append(16, 0, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
+  writer.append(16, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
 
 const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 

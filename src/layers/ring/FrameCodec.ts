@@ -9,6 +9,30 @@ import type { Frame, FrameHeader } from "../ports/RingPorts.ts"
 /** Bytes of a frame's header, as src/native/region/ring_layout.h has them. */
 export const headerBytes = 32
 
+const lengthAt = 0
+const kindAt = 4
+const flagsAt = 6
+const typeAt = 8
+const senderAt = 12
+const senderGenerationAt = 16
+const checksumAt = 20
+const correlationAt = 24
+
+/** Where each field of the header lies: a test holds them against `FrameHeader` of src/native/region/ring_layout.h. */
+export const frameHeader = {
+  bytes: headerBytes,
+  offsets: {
+    length: lengthAt,
+    kind: kindAt,
+    flags: flagsAt,
+    type: typeAt,
+    sender: senderAt,
+    senderGeneration: senderGenerationAt,
+    checksum: checksumAt,
+    correlation: correlationAt
+  }
+} as const
+
 /** Bytes that a payload takes in the ring. */
 export const frameBytesOf = (payloadBytes: number): number => Math.ceil((headerBytes + payloadBytes) / 8) * 8
 
@@ -43,16 +67,16 @@ export class RingBytes {
     const at = position % this.#ringBytes
     const view = this.#view
     // Read each field once, and check it before using it: other processes may write here.
-    const length = view.getUint32(at, true)
+    const length = view.getUint32(at + lengthAt, true)
     const end = position + Math.ceil(length / 8) * 8
     if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return undefined
-    const kindAndFlags = view.getUint32(at + 4, true)
-    const type = view.getUint32(at + 8, true)
-    const sender = view.getUint32(at + 12, true)
-    const senderGeneration = view.getUint32(at + 16, true)
-    const correlation = view.getFloat64(at + 24, true)
+    const kindAndFlags = view.getUint32(at + kindAt, true)
+    const type = view.getUint32(at + typeAt, true)
+    const sender = view.getUint32(at + senderAt, true)
+    const senderGeneration = view.getUint32(at + senderGenerationAt, true)
+    const correlation = view.getFloat64(at + correlationAt, true)
     const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
-    if (view.getInt32(at + 20, true) !== checksum) return undefined
+    if (view.getInt32(at + checksumAt, true) !== checksum) return undefined
     return {
       kind: kindAndFlags & 0xffff,
       flags: kindAndFlags >>> 16,
@@ -72,14 +96,14 @@ export class RingBytes {
     const { correlation, flags, kind, sender, senderGeneration, type } = header
     const length = headerBytes + payload.length
     const kindAndFlags = (kind & 0xffff) | (flags << 16)
-    view.setUint32(at, length, true)
-    view.setUint32(at + 4, kindAndFlags, true)
-    view.setUint32(at + 8, type, true)
-    view.setUint32(at + 12, sender, true)
-    view.setUint32(at + 16, senderGeneration, true)
+    view.setUint32(at + lengthAt, length, true)
+    view.setUint32(at + kindAt, kindAndFlags, true)
+    view.setUint32(at + typeAt, type, true)
+    view.setUint32(at + senderAt, sender, true)
+    view.setUint32(at + senderGenerationAt, senderGeneration, true)
     const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
-    view.setInt32(at + 20, checksum, true)
-    view.setFloat64(at + 24, correlation, true)
+    view.setInt32(at + checksumAt, checksum, true)
+    view.setFloat64(at + correlationAt, correlation, true)
     this.#bytes.set(payload, at + headerBytes)
     return position + frameBytesOf(payload.length)
   }

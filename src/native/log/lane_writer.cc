@@ -8,12 +8,6 @@
 
 namespace ringfence {
 
-namespace {
-
-uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
-
-}  // namespace
-
 LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
     : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe(region_->header().control.epoch)),
       lanes_(region_->layout().geometry.brokers) {}

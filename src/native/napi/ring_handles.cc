@@ -21,7 +21,7 @@ struct GivenReader {
 Napi::Function RingWriterHandle::define(Napi::Env env) {
   return DefineClass(env, "RingWriter",
                      {InstanceMethod<&RingWriterHandle::info>("info"),
-                      hotMethod<RingWriterHandle, 8, &RingWriterHandle::append>("append"),
+                      hotMethod<RingWriterHandle, 7, &RingWriterHandle::append>("append"),
                       hotMethod<RingWriterHandle, 0, &RingWriterHandle::publish>("publish"),
                       hotMethod<RingWriterHandle, 0, &RingWriterHandle::published>("published"),
                       hotMethod<RingWriterHandle, 1, &RingWriterHandle::hasRoom>("hasRoom"),
@@ -50,19 +50,20 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// append(kind, flags, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too large
+// append(kind | flags << 16, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too large
 napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
   size_t bytes = 0;
   void* payload = nullptr;
-  napi_get_typedarray_info(env, arguments[6], nullptr, &bytes, &payload, nullptr, nullptr);
+  napi_get_typedarray_info(env, arguments[5], nullptr, &bytes, &payload, nullptr, nullptr);
   if (bytes > writer_->payloadBytesMax()) return hotNumber(env, -2);
   double correlation = 0;
-  napi_get_value_double(env, arguments[5], &correlation);
-  const Frame frame{static_cast<uint16_t>(hotWord(env, arguments[0])), static_cast<uint16_t>(hotWord(env, arguments[1])),
-                    hotWord(env, arguments[2]), hotWord(env, arguments[3]), hotWord(env, arguments[4]), correlation,
-                    payload, static_cast<uint32_t>(bytes)};
+  napi_get_value_double(env, arguments[4], &correlation);
+  const uint32_t kindAndFlags = hotWord(env, arguments[0]);
+  const Frame frame{static_cast<uint16_t>(kindAndFlags), static_cast<uint16_t>(kindAndFlags >> 16), hotWord(env, arguments[1]),
+                    hotWord(env, arguments[2]), hotWord(env, arguments[3]), correlation, payload,
+                    static_cast<uint32_t>(bytes)};
   const int64_t end = writer_->append(frame);
-  if (end >= 0 && hotTruth(env, arguments[7])) writer_->publish(false);
+  if (end >= 0 && hotTruth(env, arguments[6])) writer_->publish(false);
   return hotNumber(env, static_cast<double>(end));
 }
 

@@ -8,8 +8,6 @@ namespace {
 
 bool powerOfTwo(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
-uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
-
 }  // namespace
 
 bool geometryValid(const Geometry& g) {

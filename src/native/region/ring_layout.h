@@ -107,7 +107,7 @@ static_assert(sizeof(RingSlot) == 192 && sizeof(RingReaderSlot) == 192);
 static_assert(sizeof(FrameHeader) == 32);
 
 constexpr uint64_t frameBytesOf(uint64_t payloadBytes) {
-  return (sizeof(FrameHeader) + payloadBytes + 7) & ~uint64_t{7};
+  return roundUp(sizeof(FrameHeader) + payloadBytes, 8);
 }
 
 }  // namespace ringfence

@@ -39,8 +39,7 @@ export class NativeRingWriterPort implements RingWriterPort {
     const { correlation, flags, kind, sender, senderGeneration, type } = header
     const writer = this.#writer
     const end = writer.append(
-      kind,
-      flags,
+      (kind & 0xffff) | (flags << 16),
       type,
       sender,
       senderGeneration,
