@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import { formatCount } from "./text/quantities.ts"
 
 export interface SessionAcks {
   readonly sessionId: number
@@ -37,13 +38,13 @@ export class AckTracker extends Context.Service<AckTracker, {
 
 /**
  * One line that says how far a session is and what it waits for:
- * `acks: B0=986828 B1=986828 B2=986828 B3=0 | 2960484/10485760, waiting on B3 (batch 0, held 3 behind it)`.
+ * `acks: B0=986,828 B1=986,828 B2=986,828 B3=0 | 2,960,484/10,485,760, waiting on B3 (batch 0, held 3 behind it)`.
  */
 export const waitingLine = (acks: SessionAcks): string => {
-  const brokers = acks.byBroker.map((messages, broker) => `B${broker}=${messages}`).join(" ")
-  const line = `acks: ${brokers} | ${acks.acknowledged}/${acks.published}`
+  const brokers = acks.byBroker.map((messages, broker) => `B${broker}=${formatCount(messages)}`).join(" ")
+  const line = `acks: ${brokers} | ${formatCount(acks.acknowledged)}/${formatCount(acks.published)}`
   const waiting = acks.waitingOn
   if (waiting === undefined) return line
   const where = waiting.broker === undefined ? "its client" : `B${waiting.broker}`
-  return `${line}, waiting on ${where} (batch ${waiting.batch}, held ${waiting.heldBehind} behind it)`
+  return `${line}, waiting on ${where} (batch ${waiting.batch}, held ${formatCount(waiting.heldBehind)} behind it)`
 }

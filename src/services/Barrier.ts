@@ -17,6 +17,7 @@ import {
   type ShuttingDown
 } from "./schema/Member.ts"
 
+import { plural } from "./text/quantities.ts"
 /** How a target was reached by this member. Positions are bytes of the ring. */
 export interface Drained {
   readonly target: DrainTarget
@@ -67,7 +68,7 @@ export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("Barr
     const who = this.absent.map(showMember).join(", ")
     if (this.undecided) return `barrier "${this.name}" timed out, and the coordinator does not answer`
     return who === ""
-      ? `barrier "${this.name}" timed out while ${this.undrained.length} streams were draining`
+      ? `barrier "${this.name}" timed out while ${plural(this.undrained.length, "stream was", "streams were")} draining`
       : `barrier "${this.name}" timed out without ${who}`
   }
 }

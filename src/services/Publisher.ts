@@ -14,6 +14,7 @@ import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 import type { ValueInvalid } from "./schema/ValueInvalid.ts"
 
+import { formatCount, formatMillis, plural } from "./text/quantities.ts"
 export interface PublisherOptions {
   /** How long `open` waits to be admitted by the log's server. Default 10 seconds. */
   readonly openDeadline?: Duration.Input | undefined
@@ -95,7 +96,9 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
   limitBytes: Schema.Number
 }) {
   override get message(): string {
-    return `a record of ${this.recordBytes} bytes does not fit topic "${this.topic}" (at most ${this.limitBytes}; `
+    return `a record of ${plural(this.recordBytes, "byte")} does not fit topic "${this.topic}" (at most ${
+      formatCount(this.limitBytes)
+    }; `
       + `split it, or create the region with larger batches)`
   }
 }
@@ -108,7 +111,7 @@ export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressu
   waitingOnOwnSubscriber: Schema.Boolean
 }) {
   override get message(): string {
-    return `topic "${this.topic}": no room for ${this.waitedMillis} ms, waiting on ${this.waitingOn}`
+    return `topic "${this.topic}": no room for ${formatMillis(this.waitedMillis)}, waiting on ${this.waitingOn}`
   }
 }
 
@@ -121,7 +124,9 @@ export class AckTimeout extends Schema.TaggedError<AckTimeout>()("AckTimeout", {
   waiting: Schema.String
 }) {
   override get message(): string {
-    return `topic "${this.topic}": ${this.acknowledged} of ${this.published} acknowledged after ${this.waitedMillis} ms; ${this.waiting}`
+    return `topic "${this.topic}": ${formatCount(this.acknowledged)} of ${
+      formatCount(this.published)
+    } acknowledged after ${formatMillis(this.waitedMillis)}; ${this.waiting}`
   }
 }
 
@@ -137,7 +142,7 @@ export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("Publ
       : this.reason === "died"
       ? "its session was ended because its process was seen dead"
       : "its session was ended because its lane held an invalid descriptor"
-    return `topic "${this.topic}": ${why}; ${this.acknowledged} messages are committed`
+    return `topic "${this.topic}": ${why}; ${plural(this.acknowledged, "message is", "messages are")} committed`
   }
 }
 

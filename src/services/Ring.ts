@@ -13,6 +13,7 @@ import type * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { DrainTarget } from "./schema/DrainTarget.ts"
 import type { RegionError } from "./schema/RegionError.ts"
+import { formatCount, formatMillis, plural } from "./text/quantities.ts"
 
 /** How far a reader is. */
 export interface RingCursors {
@@ -74,7 +75,9 @@ export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("Mess
   limitBytes: Schema.Number
 }) {
   override get message(): string {
-    return `a message of ${this.messageBytes} bytes is more than ring "${this.ring}" takes (${this.limitBytes})`
+    return `a message of ${plural(this.messageBytes, "byte")} is more than ring "${this.ring}" takes (${
+      formatCount(this.limitBytes)
+    })`
   }
 }
 
@@ -89,7 +92,7 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
 }) {
   override get message(): string {
     const holder = this.process < 0 ? "no reader" : `reader "${this.reader}" (process slot ${this.process})`
-    return `ring "${this.ring}" stayed full for ${this.waitedMillis} ms; ${holder} holds the space`
+    return `ring "${this.ring}" stayed full for ${formatMillis(this.waitedMillis)}; ${holder} holds the space`
   }
 }
 
@@ -103,7 +106,9 @@ export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEv
   to: Schema.Number
 }) {
   override get message(): string {
-    return `ring "${this.ring}": this reader was too slow and lost ${this.to - this.from} bytes, from ${this.from}`
+    return `ring "${this.ring}": this reader was too slow and lost ${
+      plural(this.to - this.from, "byte")
+    }, from ${this.from}`
   }
 }
 

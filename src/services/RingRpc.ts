@@ -20,13 +20,14 @@ import {
   ShuttingDown
 } from "./schema/Member.ts"
 
+import { formatMillis } from "./text/quantities.ts"
 /** No answer came within the deadline. The handler is interrupted. */
 export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedOut", {
   procedure: Schema.String,
   deadlineMillis: Schema.Number
 }) {
   override get message(): string {
-    return `"${this.procedure}" was not answered within ${this.deadlineMillis} ms`
+    return `"${this.procedure}" was not answered within ${formatMillis(this.deadlineMillis)}`
   }
 }
 

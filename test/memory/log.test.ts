@@ -112,6 +112,6 @@ describe("the log in memory", () => {
       yield* TestClock.adjust("2 seconds")
       const error = yield* Fiber.join(sending)
       assert.strictEqual(error._tag, "Backpressure")
-      assert.match(error.message, /no room for 2000 ms, waiting on subscriber "slow".*this process/)
+      assert.match(error.message, /no room for 2.00 s, waiting on subscriber "slow".*this process/)
     }).pipe(Effect.scoped, Effect.provide(Memory)))
 })

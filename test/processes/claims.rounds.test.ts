@@ -106,7 +106,7 @@ describe(`claims over processes (seed ${seed})`, () => {
         if (refused._tag !== "RegionError") return
         assert.strictEqual(refused.fault, "busy")
         assert.include(refused.message, `"claimer" (pid ${actor.pid})`)
-        assert.include(refused.message, "3 seconds")
+        assert.include(refused.message, "within 3.00 s")
 
         actor.signal("SIGCONT")
         yield* Effect.timeout(fresh, "3 seconds")

@@ -62,13 +62,13 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assertRefused(
         yield* run(["serve", "--region", region, "--lane-bytes", "100000"]),
         2,
-        /laneBytes cannot be 100000 .*power of two/
+        /laneBytes cannot be 100,000 .*power of two/
       )
       const huge = ["--clients", "256", "--lane-bytes", "1GiB"]
       assertRefused(
         yield* run(["serve", "--region", region, ...huge]),
         3,
-        /it takes 1 TiB, [\d.]+ [GM]iB are free \(.*--lane-bytes\)/
+        /it takes 1\.00 TiB, [\d.]+ [GM]iB are free \(.*--lane-bytes\)/
       )
       assert.deepStrictEqual(filesOf(region), [])
     }))
@@ -123,12 +123,12 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       const large = "x".repeat(17 * 1024)
       const publish = ["publish", "--region", region, "lines"]
       const complete = yield* run(publish, { input: `small\n${large}\nafter\n` })
-      assertRefused(complete, 2, /a record of 17408 bytes does not fit topic "lines" \(at most 16384.*--batch-bytes/)
+      assertRefused(complete, 2, /a record of 17,408 bytes does not fit topic "lines" \(at most 16,384.*--batch-bytes/)
       assert.match(complete.stderr, /^published so far: 1 record, 1 acknowledged$/m)
       const endless = yield* run(publish, { input: "x".repeat(300 * 1024) })
       assertRefused(endless, 2, /does not fit topic "lines"/)
       const pieces = yield* run([...publish, "--record-bytes", "16385"], { input: "short" })
-      assertRefused(pieces, 2, /^ringfence: a record of 16385 bytes does not fit[^\n]*\n$/)
+      assertRefused(pieces, 2, /^ringfence: a record of 16,385 bytes does not fit[^\n]*\n$/)
       assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "small\n")
     }))
 

@@ -10,6 +10,7 @@ import { millisOf } from "../../services/input/DurationInput.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import { RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
+import { formatMillis } from "../../services/text/quantities.ts"
 import type { LogWaiter } from "../ports/Waiter.ts"
 
 /** The default deadline of an opening. */
@@ -25,7 +26,7 @@ export const admittedInTime =
     const deadlineMillis = millisOf("openDeadline", options?.openDeadline ?? defaultDeadline)
     const tooLate = Effect.suspend((): Effect.Effect<never, RegionError | RegionLost> => {
       const { detail, hint } = unanswered(waiter.server())
-      const waited = `the session was not admitted within ${deadlineMillis} ms`
+      const waited = `the session was not admitted within ${formatMillis(deadlineMillis)}`
       return Effect.fail(
         waiter.lost() ?? new RegionError({ fault: "notAnswering", region, detail: `${waited}: ${detail}`, hint })
       )

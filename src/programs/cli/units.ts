@@ -4,6 +4,16 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
+import { formatCount } from "../../services/text/quantities.ts"
+
+export {
+  formatBytes,
+  formatCount,
+  formatMicros,
+  formatMillis,
+  formatSeconds,
+  plural
+} from "../../services/text/quantities.ts"
 
 /** `256MiB`, `1GB` or plain bytes. */
 export const bytesFlag = (name: string): Flag.Flag<number> =>
@@ -31,41 +41,16 @@ export const countFlag = (name: string, most: number, least = 1): Flag.Flag<numb
     )
   )
 
-export const formatBytes = (bytes: number): string => {
-  if (bytes < 1024) return plural(bytes, "byte")
-  const unit = bytes < 1024 ** 2 ? "KiB" : bytes < 1024 ** 3 ? "MiB" : "GiB"
-  const value = bytes / unitBytes[unit]
-  return `${Number.isInteger(value) ? value : value.toFixed(unit === "GiB" ? 2 : 1)} ${unit}`
-}
-
 /** Decimal units. */
 export const formatRate = (gigabytesPerSecond: number): string =>
   gigabytesPerSecond < 0.1
     ? `${(gigabytesPerSecond * 1000).toFixed(1)} MB/s`
     : `${gigabytesPerSecond.toFixed(2)} GB/s`
 
-export const formatMicros = (micros: number): string => {
-  if (micros < 1000) return `${micros.toFixed(micros < 10 ? 1 : 0)} µs`
-  if (micros < 1_000_000) return `${(micros / 1000).toFixed(micros < 10_000 ? 2 : 1)} ms`
-  return `${(micros / 1_000_000).toFixed(2)} s`
-}
-
-export const formatMillis = (millis: number): string => formatMicros(1000 * millis)
-
-export const formatSeconds = (seconds: number): string => formatMicros(1_000_000 * seconds)
-
-export const formatCount = (count: number): string => count.toLocaleString("en-US")
-
-/** The noun in singular or plural; by default the plural has an `s`. */
-export const plural = (count: number, noun: string, several = `${noun}s`): string =>
-  `${formatCount(count)} ${count === 1 ? noun : several}`
-
 /** A time as it is written on a command line. */
 export const writtenMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000}s` : `${millis}ms`
 
 // --- internal ---
-
-const unitBytes = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
 
 // Larger numbers are not exact.
 const parseBytes = (text: string): Option.Option<number> =>

@@ -2,6 +2,7 @@
  * Sizes of a region. The native module refuses impossible ones on its own; these checks say which size is wrong.
  */
 import * as Schema from "effect/Schema"
+import { formatBytes, formatCount } from "../text/quantities.ts"
 
 /** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
 export interface Geometry {
@@ -88,17 +89,20 @@ interface Rule {
 
 const between = (field: keyof Geometry, least: number, most: number): Rule => ({
   field,
-  range: `a whole number from ${least} to ${most}`,
+  range: `a whole number from ${formatCount(least)} to ${formatCount(most)}`,
   holds: (value) => Number.isInteger(value) && value >= least && value <= most
 })
 
 const isPowerOfTwo = (value: number): boolean => 2 ** Math.round(Math.log2(value)) === value
 
-const powerOfTwo = (field: keyof Geometry, least: number, most: number): Rule => ({
-  field,
-  range: `a power of two from ${least} to ${most}`,
-  holds: (value) => isPowerOfTwo(value) && value >= least && value <= most
-})
+const powerOfTwo = (field: keyof Geometry, least: number, most: number): Rule => {
+  const format = field.endsWith("Bytes") ? formatBytes : formatCount
+  return {
+    field,
+    range: `a power of two from ${format(least)} to ${format(most)}`,
+    holds: (value) => isPowerOfTwo(value) && value >= least && value <= most
+  }
+}
 
 /** Nothing is asked of rings that are not there. */
 const withRings = (rule: Rule): Rule => ({

@@ -2,6 +2,7 @@
  * Why a region could not be created, attached or used, and the errors that name one of its sizes.
  */
 import * as Schema from "effect/Schema"
+import { formatCount } from "../text/quantities.ts"
 import { type Geometry, placesMax, wrongSize } from "./Geometry.ts"
 
 /** Why a region could not be created or attached. */
@@ -51,7 +52,7 @@ export const geometryError = (region: string, geometry: Geometry): RegionError |
   return wrong && new RegionError({
     fault: "invalid",
     region,
-    detail: `${wrong.field} cannot be ${geometry[wrong.field]}`,
+    detail: `${wrong.field} cannot be ${shown(geometry[wrong.field])}`,
     hint: `it must be ${wrong.range}`
   })
 }
@@ -67,6 +68,9 @@ export const fullTable = (region: string, detail: string, size: keyof typeof hel
   })
 
 // --- internal ---
+
+// What comes from a configuration may be no number at all.
+const shown = (value: unknown): string => typeof value === "number" ? formatCount(value) : String(value)
 
 const helps = {
   topics: "close the publishers and subscribers of one",

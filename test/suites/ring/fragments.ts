@@ -82,7 +82,7 @@ export const ringFragmentsSuite = (backend: RingBackend): void => {
           const reader = yield* readerOf(yield* swarm.attach("reader"))
           const error = yield* Effect.flip(writer.send(stamped(0, 2001)))
           assert.isTrue(error._tag === "MessageTooLarge" && error.messageBytes === 2001 && error.limitBytes === 2000)
-          assert.match(error.message, /2001 bytes .* "ring" .*2000/)
+          assert.match(error.message, /2,001 bytes .* "ring" .*2,000/)
           assert.strictEqual(writer.target().position, 0)
           yield* writer.send(stamped(1, 2000))
           assert.deepStrictEqual(sequencesOf(yield* reader.pull), [1])

@@ -98,7 +98,7 @@ export const ringPoliciesSuite = (backend: RingBackend): void => {
           assert.isTrue(error._tag === "RingFull" && error.waitedMillis === 50)
           assert.match(
             error.message,
-            /"ring" stayed full for 50 ms; reader "the (quick|slow)" \(process slot \d\) holds the space/
+            /"ring" stayed full for 50.0 ms; reader "the (quick|slow)" \(process slot \d\) holds the space/
           )
           slow.poll()
           slow.poll()

@@ -3,6 +3,7 @@
  */
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
+import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
@@ -133,7 +134,7 @@ const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch)
   const bytes = batchBytesOf(payloadBytes, messageCount, uniformBytes)
   if (begun?.batchSequence !== batchSequence) throw new Error(`batch ${batchSequence} was not begun on this lane`)
   if (messageCount === 0 || bytes > begun.room.length) {
-    throw new RangeError(`a batch of ${bytes} bytes cannot be sealed`)
+    throw new RangeError(`a batch of ${plural(bytes, "byte")} cannot be sealed`)
   }
   if (uniformBytes === 0) tableIn(begun.room, payloadBytes, messageCount).set(batch.lengths.subarray(0, messageCount))
   const descriptor: Descriptor = {

@@ -9,6 +9,7 @@ import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { defaultFrom, type OpenSubscriberError, type SubscriberOptions } from "../../../services/Subscriber.ts"
+import { formatMillis } from "../../../services/text/quantities.ts"
 import { admittedInTime } from "../../log/sessionAdmission.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
@@ -98,7 +99,7 @@ const freedInTime = ({ heap, waiter }: Log, freed: Effect.Effect<true, RegionLos
     duration: freedMillis,
     orElse: () => {
       const { detail, hint } = unanswered(waiter.server())
-      const waited = `no topic gave its place within ${freedMillis} ms to a new one`
+      const waited = `no topic gave its place within ${formatMillis(freedMillis)} to a new one`
       return Effect.fail(
         new RegionError({ fault: "notAnswering", region: heap.region, detail: `${waited}: ${detail}`, hint })
       )

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
+import { formatCount } from "../../../services/text/quantities.ts"
 import { resolveGeometry } from "./HeapGeometry.ts"
 import { HeapProcess, type WaitsFor } from "./HeapProcess.ts"
 
@@ -86,6 +87,6 @@ const full = ({ geometry, name }: HeapRegion) =>
   new RegionError({
     fault: "full",
     region: name,
-    detail: `all ${geometry.processes} process slots are taken`,
+    detail: `all ${formatCount(geometry.processes)} process slots are taken`,
     hint: "close some, or create the region with room for more"
   })

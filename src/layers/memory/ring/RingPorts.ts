@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type OpenRingError, RingUnavailable } from "../../../services/Ring.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
+import { formatCount, plural } from "../../../services/text/quantities.ts"
 import { RingPorts } from "../../ports/RingPorts.ts"
 import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRegion } from "../region/HeapRegion.ts"
@@ -100,12 +101,14 @@ const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> 
   const rings = ringsIn(region)
   const bytes = new TextEncoder().encode(name).length
   if (bytes < 1 || bytes > nameBytesMax) {
-    return Effect.fail(invalid(region, `a ring's name has 1 to ${nameBytesMax} bytes`))
+    return Effect.fail(invalid(region, `a ring's name has 1 to ${plural(nameBytesMax, "byte")}`))
   }
   const known = rings.find((ring) => ring.name === name)
   if (known?.written === true) return Effect.fail(unavailable(name, "written"))
   const ring = known ?? freshRing(region) ?? rings.find((other) => !other.written && !other.isRead)
-  if (ring === undefined) return Effect.fail(full(region, `all ${region.geometry.rings} rings are written or read`))
+  if (ring === undefined) {
+    return Effect.fail(full(region, `all ${formatCount(region.geometry.rings)} rings are written or read`))
+  }
   ring.take(process, name)
   return Effect.succeed(ring)
 }

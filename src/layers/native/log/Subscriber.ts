@@ -11,6 +11,7 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
+import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
 import { checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
@@ -110,6 +111,8 @@ const isFull = (error: unknown): error is RegionError => error instanceof Region
 
 const notFreed = ({ waiter }: Region, full: RegionError, dead: number): RegionError => {
   const { detail, hint } = unanswered(waiter.server())
-  const held = `${full.detail}, ${dead} of them by readers that are dead, and were not freed within ${freedMillis} ms`
+  const held = `${full.detail}, ${formatCount(dead)} of them by readers that are dead, and were not freed within ${
+    formatMillis(freedMillis)
+  }`
   return new RegionError({ fault: "notAnswering", region: full.region, detail: `${held}: ${detail}`, hint })
 }

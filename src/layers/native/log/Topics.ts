@@ -8,6 +8,7 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
+import { formatMillis } from "../../../services/text/quantities.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -113,7 +114,7 @@ const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, 
 const notFreed = ({ info, waiter }: Region, what: string) =>
   Effect.suspend(() => {
     const { detail, hint } = unanswered(waiter.server())
-    const late = `${what}, and that has not ended within ${freeingMillis} ms`
+    const late = `${what}, and that has not ended within ${formatMillis(freeingMillis)}`
     return Effect.fail(
       new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint })
     )

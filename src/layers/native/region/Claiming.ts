@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { fullTable, RegionError } from "../../../services/schema/RegionError.ts"
+import { formatMillis } from "../../../services/text/quantities.ts"
 import { attempt } from "./NativeError.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
@@ -60,6 +61,6 @@ const tooLong = ({ detail, region }: RegionError) =>
   new RegionError({
     fault: "busy",
     region,
-    detail: `${detail}, and has not ended that within ${deadlineMillis / 1000} seconds`,
+    detail: `${detail}, and has not ended that within ${formatMillis(deadlineMillis)}`,
     hint: "if that process is stopped, let it go on (kill -CONT) or end it: what it holds comes free at once"
   })

@@ -1,13 +1,13 @@
 /**
  * Measures the free space for a region, and fits its sizes to it.
  */
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { geometryFields, type Native } from "../../../native/binding.ts"
 import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
 import { geometryError, RegionError } from "../../../services/schema/RegionError.ts"
+import { formatBytes, formatCount } from "../../../services/text/quantities.ts"
 import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
 
 /** The geometry as the native module reads it. */
@@ -45,8 +45,8 @@ export const describeShrunk = (
   // If there is no room even so, the creation fails and says so.
   if (shrunk.length === 0 || bytes > freeBytes) return undefined
   const sizes = shrunk.map(({ from, size, to }) => `${size} ${show(size, to)} instead of ${show(size, from)}`)
-  return `region "${region}" is smaller than usual: ${sizes.join(", ")}; it takes ${sizeText(bytes)} of the ${
-    sizeText(freeBytes)
+  return `region "${region}" is smaller than usual: ${sizes.join(", ")}; it takes ${formatBytes(bytes)} of the ${
+    formatBytes(freeBytes)
   } that are free there`
 }
 
@@ -54,11 +54,9 @@ export const describeShrunk = (
 export const noRoomFor = (native: Native, geometry: Geometry) => (error: RegionError): RegionError => {
   if (error.fault !== "noSpace") return error
   const { bytes, sizes } = largestPart(geometry, bytesOf(native))
-  const hint = `free some space there, or use less: ${sizes.join(" × ")} takes ${sizeText(bytes)} of it`
+  const hint = `free some space there, or use less: ${sizes.join(" × ")} takes ${formatBytes(bytes)} of it`
   return new RegionError({ ...error, hint, sizes })
 }
-
-export const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes), { precision: 1 })
 
 // --- internal ---
 
@@ -67,8 +65,7 @@ const epochBlocks = 2
 
 const bytesOf = (native: Native) => (geometry: Geometry): number => native.layoutBytes(geometryArray(geometry))
 
-const show = (size: string, value: number): string =>
-  size.endsWith("Bytes") ? sizeText(value) : value.toLocaleString("en-US")
+const show = (size: string, value: number): string => size.endsWith("Bytes") ? formatBytes(value) : formatCount(value)
 
 const folderError = (region: string, folder: string, { code, message }: NodeJS.ErrnoException): RegionError => {
   const failed = (detail: string, hint: string) => new RegionError({ fault: "invalid", region, detail, hint })

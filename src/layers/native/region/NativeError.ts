@@ -1,10 +1,10 @@
 /**
  * Turns the faults of the native module into the errors of the services.
  */
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import { isFault, load, type Native, type NativeFault } from "../../../native/binding.ts"
 import { RegionError, RegionFault } from "../../../services/schema/RegionError.ts"
+import { formatBytes } from "../../../services/text/quantities.ts"
 
 /** The module, or a typed error where it cannot be loaded. */
 export const nativeModule: Effect.Effect<Native, RegionError> = Effect.suspend(() => {
@@ -74,8 +74,6 @@ const regionErrorOf = (region: string, error: NativeFault) => {
   if (fault !== "noSpace" || wantedBytes === 0) {
     return new RegionError({ fault, region, detail: message, hint: error.hint || hints[fault] })
   }
-  const detail = `${message}: it takes ${sizeText(wantedBytes)}, ${sizeText(freeBytes)} are free`
+  const detail = `${message}: it takes ${formatBytes(wantedBytes)}, ${formatBytes(freeBytes)} are free`
   return new RegionError({ fault, region, detail, hint: hints.noSpace, wantedBytes, freeBytes })
 }
-
-const sizeText = (bytes: number): string => ByteSize.format(ByteSize.bytes(bytes), { precision: 1 })
