@@ -20,6 +20,7 @@ export {
 } from "./services/Coordinator.ts"
 export { RegionLost } from "./services/CxlMemory.ts"
 export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
+export { ArgumentInvalid } from "./services/input/ArgumentInvalid.ts"
 export { DurationInvalid } from "./services/input/DurationInput.ts"
 export {
   EventClash,

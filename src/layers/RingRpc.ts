@@ -29,6 +29,7 @@ import * as Layer from "effect/Layer"
 import type * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as RpcServer from "effect/rpc/RpcServer"
+import type { DurationInvalid } from "../services/input/DurationInput.ts"
 import type { Calling, ServiceTaken, Serving } from "../services/RingRpc.ts"
 import { makeClient } from "./rpc/makeClientProtocol.ts"
 import { makeServer } from "./rpc/makeServerProtocol.ts"
@@ -77,7 +78,7 @@ export const layerClientEncoded = (
   { deadline = "30 seconds", service = "rpc", to }: ClientOptions
 ): Layer.Layer<
   RpcClient.Protocol | Calling,
-  never,
+  DurationInvalid,
   CurrentSwarmMember | RpcSerialization.RpcSerialization
 > => Layer.effectContext(makeClient({ service, to, deadline }))
 
@@ -90,7 +91,7 @@ export const layerServer = (
 /** Carries the calls of `RpcClient.make`. */
 export const layerClient = (
   options: ClientOptions
-): Layer.Layer<RpcClient.Protocol | Calling, never, CurrentSwarmMember> =>
+): Layer.Layer<RpcClient.Protocol | Calling, DurationInvalid, CurrentSwarmMember> =>
   Layer.provide(layerClientEncoded(options), layerEncoding)
 
 // --- internal ---

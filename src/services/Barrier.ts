@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { DurationInvalid } from "./input/DurationInput.ts"
 import { BarrierMode, type Exemption } from "./schema/BarrierArrival.ts"
 import { DrainTarget } from "./schema/DrainTarget.ts"
 import {
@@ -16,8 +17,8 @@ import {
   showMember,
   type ShuttingDown
 } from "./schema/Member.ts"
-
 import { plural } from "./text/quantities.ts"
+
 /** How a target was reached by this member. Positions are bytes of the ring. */
 export interface Drained {
   readonly target: DrainTarget
@@ -134,6 +135,7 @@ export type BarrierError =
   | RangeLost
   | CoordinatorLost
   | ShuttingDown
+  | DurationInvalid
 
 export interface BarrierOptions {
   /** Default `deliveryFence`. */

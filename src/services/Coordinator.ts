@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { DurationInvalid } from "./input/DurationInput.ts"
 import type {
   CoordinatorLost,
   DepartureReason,
@@ -122,7 +123,7 @@ export class Coordinator extends Context.Service<Coordinator, {
   readonly waitFor: (
     name: string,
     options?: { readonly deadline?: Duration.Input }
-  ) => Effect.Effect<MemberInfo, NameMissing | CoordinatorLost>
+  ) => Effect.Effect<MemberInfo, NameMissing | CoordinatorLost | DurationInvalid>
   /** Takes part in a group until the scope closes. */
   readonly joinGroup: (
     group: string

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { NameMissing } from "./Coordinator.ts"
 import type { RegionLost } from "./CxlMemory.ts"
+import type { DurationInvalid } from "./input/DurationInput.ts"
 import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./schema/Member.ts"
 import { typeHash } from "./schema/TypeHash.ts"
@@ -127,7 +128,7 @@ export class Messenger extends Context.Service<Messenger, {
   readonly receive: <A>(
     type: EventType<A>,
     options?: SubscribeOptions & { readonly deadline?: Duration.Input | undefined }
-  ) => Effect.Effect<{ readonly value: A; readonly origin: Origin }, EventClash | ReceiveTimedOut>
+  ) => Effect.Effect<{ readonly value: A; readonly origin: Origin }, EventClash | ReceiveTimedOut | DurationInvalid>
   readonly counts: () => MessageCounts
   /** The members that a message to that reach would go to now. */
   readonly reached: (to: Reach) => ReadonlyArray<MemberInfo>

@@ -10,11 +10,12 @@ import type * as Sink from "effect/Sink"
 import type { SessionAcks } from "./AckTracker.ts"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { ReaderState } from "./Diagnostics.ts"
+import type { ArgumentInvalid } from "./input/ArgumentInvalid.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 import type { ValueInvalid } from "./schema/ValueInvalid.ts"
-
 import { formatCount, formatMillis, plural } from "./text/quantities.ts"
+
 export interface PublisherOptions {
   /** How long `open` waits to be admitted by the log's server. Default 10 seconds. */
   readonly openDeadline?: Duration.Input | undefined
@@ -33,7 +34,10 @@ export interface PublisherOptions {
 /** A record's bytes, being written in place. Nothing of it is published before `commit`. */
 export interface Claim {
   readonly bytes: Uint8Array
-  /** The record is complete, `length` bytes of it (default: all). */
+  /**
+   * The record is complete, `length` bytes of it (default: all). Throws {@link ArgumentInvalid} when it has not so many:
+   * the claim then is as open as before.
+   */
   readonly commit: (length?: number) => void
 }
 
@@ -59,15 +63,19 @@ export interface PublisherHandle<in A> {
   readonly sink: Sink.Sink<void, A, never, PublishError>
   /**
    * A record of `bytes` bytes written in place, without a copy. The claim ends with its scope: a record that was not
-   * committed by then is dropped. One claim at a time.
+   * committed by then is dropped. One claim at a time. Fails with {@link ArgumentInvalid} if `bytes` is not a
+   * number of bytes.
    */
-  readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError, Scope.Scope>
+  readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError | ArgumentInvalid, Scope.Scope>
   /** Everything accepted so far is published and, under `ack: "ordered"`, acknowledged when this returns. */
   readonly flush: Effect.Effect<void, PublishError | AckTimeout>
   /** Seals and publishes what is accepted, without waiting for anything. */
   readonly seal: () => void
-  /** Resolves when the first `count` records of the session are acknowledged. */
-  readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout>
+  /**
+   * Resolves when the first `count` records of the session are acknowledged, those that are still to be sent included.
+   * Fails with {@link ArgumentInvalid} if `count` is not a number of records.
+   */
+  readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout | ArgumentInvalid>
   /**
    * Fails as soon as the log's server is gone, even while nothing is sent: race it with the source of the records.
    * Waiting for it costs nothing while records are sent.
@@ -77,9 +85,10 @@ export interface PublisherHandle<in A> {
   readonly readers: () => ReadonlyArray<ReaderState>
   /**
    * Resolves once that many subscribers are attached: what is sent afterwards is kept for each of them. Give it a
-   * deadline with `Effect.timeout` if they may never come.
+   * deadline with `Effect.timeout` if they may never come. Fails with {@link ArgumentInvalid} if `count` is not a number
+   * of subscribers, or more than the region has places for on one topic.
    */
-  readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost>
+  readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost | ArgumentInvalid>
   /** Records accepted. */
   readonly accepted: () => number
   /** Records acknowledged: the committed prefix of this session. */

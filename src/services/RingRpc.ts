@@ -9,6 +9,7 @@ import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Schema from "effect/Schema"
 import { NameMissing } from "./Coordinator.ts"
 import { RegionLost } from "./CxlMemory.ts"
+import { DurationInvalid } from "./input/DurationInput.ts"
 import { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import {
   CoordinatorLost,
@@ -19,8 +20,8 @@ import {
   showMember,
   ShuttingDown
 } from "./schema/Member.ts"
-
 import { formatMillis } from "./text/quantities.ts"
+
 /** No answer came within the deadline. The handler is interrupted. */
 export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedOut", {
   procedure: Schema.String,
@@ -88,6 +89,7 @@ export const CallError = Schema.Union([
   ClientClosed,
   MemberGone,
   NameMissing,
+  DurationInvalid,
   ShuttingDown,
   CoordinatorLost,
   MessageTooLarge,

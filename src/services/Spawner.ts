@@ -8,6 +8,8 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { ArgumentInvalid } from "./input/ArgumentInvalid.ts"
+import type { DurationInvalid } from "./input/DurationInput.ts"
 import type { CoordinatorLost, MemberInfo } from "./schema/Member.ts"
 
 /** How one life of a child ended. `code` and `signal` are both `null` when it could not be started again. */
@@ -127,7 +129,7 @@ export interface ChildHandle {
    */
   readonly ready: (
     options?: { readonly name?: string | undefined; readonly deadline?: Duration.Input | undefined }
-  ) => Effect.Effect<MemberInfo, ChildNotReady | CoordinatorLost>
+  ) => Effect.Effect<MemberInfo, ChildNotReady | CoordinatorLost | DurationInvalid>
   /** The end of each of its lives, exactly once each, those of the past too. Ends with the last one. */
   readonly exits: Stream.Stream<ChildExit>
   /** Its last end. Never resolves for a child that was released. */
@@ -156,14 +158,20 @@ export interface ChildHandle {
  */
 export class Spawner extends Context.Service<Spawner, {
   /** Starts a child, which ends when the scope closes, unless it was released. */
-  readonly spawn: (kind: ChildSpec) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost, Scope.Scope>
+  readonly spawn: (
+    kind: ChildSpec
+  ) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost | DurationInvalid, Scope.Scope>
   /** Starts that many children of one specification. If one cannot be started none is left. */
   readonly spawnAll: (
     count: number,
     kind: ChildSpec
-  ) => Effect.Effect<ReadonlyArray<ChildHandle>, SpawnFailed | CoordinatorLost, Scope.Scope>
+  ) => Effect.Effect<
+    ReadonlyArray<ChildHandle>,
+    SpawnFailed | CoordinatorLost | DurationInvalid | ArgumentInvalid,
+    Scope.Scope
+  >
   /** For a process that is started by hand. Default: for 30 seconds. */
   readonly invite: (
     options?: { readonly expires?: Duration.Input | undefined }
-  ) => Effect.Effect<Invitation, CoordinatorLost>
+  ) => Effect.Effect<Invitation, CoordinatorLost | DurationInvalid>
 }>()("ringfence/Spawner") {}

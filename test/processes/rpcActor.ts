@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as RingRpc from "../../src/layers/RingRpc.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
 import { Coordinator, type NameRefused } from "../../src/services/Coordinator.ts"
+import type { DurationInvalid } from "../../src/services/input/DurationInput.ts"
 import type { CoordinatorLost, ShuttingDown } from "../../src/services/schema/Member.ts"
 import type { ActorMessage } from "./harness.ts"
 import { ActorCalls, ParentCalls } from "./rpcCalls.ts"
@@ -58,7 +59,7 @@ const call = Effect.gen(function*() {
 const failed = (error: { readonly _tag?: string; readonly message: string }) =>
   tell({ _tag: "failed", error: error._tag ?? "defect", message: error.message })
 
-type Failure = RpcClientError | RingRpc.ServiceTaken | NameRefused | CoordinatorLost | ShuttingDown
+type Failure = DurationInvalid | RpcClientError | RingRpc.ServiceTaken | NameRefused | CoordinatorLost | ShuttingDown
 
 const program: Effect.Effect<void, Failure, Swarm.Member> = part === "serve" ? serve : call
 

@@ -5,7 +5,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { millisOf } from "../../services/input/DurationInput.ts"
-import { readOptions, refuseUnless } from "../../services/input/OptionInvalid.ts"
+import { readOptions, refuseUnless, refuseUnlessBytes } from "../../services/input/OptionInvalid.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
@@ -20,8 +20,7 @@ export const checkPublisherOptions = (
     for (const option of ["openDeadline", "linger", "roomDeadline", "ackDeadline", "skew"] as const) {
       millisOf(option, options[option] ?? 0)
     }
-    const { batchBytes = 1 } = options
-    refuseUnless(Number.isSafeInteger(batchBytes) && batchBytes >= 1, "batchBytes", batchBytes, "a number of bytes")
+    refuseUnlessBytes("batchBytes", options.batchBytes ?? 1, 1)
   })
 
 /** Refuses impossible options before a reader is attached. */

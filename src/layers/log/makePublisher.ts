@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import { type SessionAcks, waitingLine } from "../../services/AckTracker.ts"
 import type { RegionLost } from "../../services/CxlMemory.ts"
+import { countRefused, countWithin } from "../../services/input/ArgumentInvalid.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import {
   AckTimeout,
@@ -102,14 +103,18 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
     send: (record) => Effect.suspend(() => sendNow(record) ?? Effect.void),
     sendAll,
     sink: Sink.forEachArray(sendAll),
-    claim: (bytes) => claimRecord(session, bytes),
+    claim: (bytes) => Effect.andThen(countWithin("claim", "bytes", bytes), claimRecord(session, bytes)),
     flush: Effect.suspend(() => flush(session)),
     seal: () => builder.seal(),
-    awaitAcknowledged: (count) => awaitAcknowledged(session, count),
+    awaitAcknowledged: (count) =>
+      Effect.andThen(countWithin("awaitAcknowledged", "count", count), awaitAcknowledged(session, count)),
     lost: lanes.waiter.untilLost,
     readers: () => lanes.readers(),
     awaitReaders: (count) =>
-      Effect.asVoid(lanes.waiter.until(() => lanes.readers().length >= count ? true : undefined)),
+      Effect.andThen(
+        countWithin("awaitReaders", "count", count, lanes.readersMax),
+        Effect.asVoid(lanes.waiter.until(() => lanes.readers().length >= count ? true : undefined))
+      ),
     accepted: () => builder.accepted,
     acknowledged: () => lanes.committedMessages(),
     acks: () => sessionAcks(session),
@@ -254,8 +259,10 @@ const claimRecord = <A>(session: Session<A>, bytes: number): Effect.Effect<Claim
       bytes: claim.room,
       commit: (length = bytes) => {
         if (!claim.open || builder.closed) return
+        const refused = countRefused("commit", "length", length, bytes)
+        if (refused !== undefined) throw refused
         claim.open = false
-        end(() => builder.commitClaim(Math.max(0, Math.min(length, bytes))))
+        end(() => builder.commitClaim(length))
       }
     })
   )

@@ -24,6 +24,8 @@ export interface LanePort {
   readonly brokers: number
   /** The largest batch in bytes, its table of lengths included. */
   readonly batchBytes: number
+  /** Subscribers that can be attached to the session's topic at once. */
+  readonly readersMax: number
   readonly waiter: LogWaiter
   /**
    * Room for one batch of the largest size on the broker's lane, or `undefined` when the lane is full. The room

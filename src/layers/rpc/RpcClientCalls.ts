@@ -4,13 +4,12 @@
  * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
  */
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import type * as Scope from "effect/Scope"
 import { NameMissing } from "../../services/Coordinator.ts"
-import { millisOf } from "../../services/input/DurationInput.ts"
+import { waitMillis } from "../../services/input/DurationInput.ts"
 import { MessageTooLarge } from "../../services/Ring.ts"
 import {
   type CallError,
@@ -44,7 +43,7 @@ export interface RpcClientCallsOptions {
   readonly write: Write
   readonly service: string
   readonly to: Callee
-  readonly deadline: Duration.Input
+  readonly deadlineMillis: number
   readonly alarm: Alarm
 }
 
@@ -92,7 +91,7 @@ export class RpcClientCalls {
   #late = 0
   #isClosed = false
 
-  constructor({ alarm, core, deadline, run, service, to, wire, write }: RpcClientCallsOptions) {
+  constructor({ alarm, core, deadlineMillis, run, service, to, wire, write }: RpcClientCallsOptions) {
     this.#core = core
     this.#wire = wire
     this.#run = run
@@ -100,7 +99,7 @@ export class RpcClientCalls {
     this.#service = service
     this.#type = typeHash(service)
     this.#to = to
-    this.#deadlineMillis = millisOf("deadline", deadline)
+    this.#deadlineMillis = deadlineMillis
     this.#deadlines = new DeadlineTimer(core.clock, alarm, (nowMillis) => this.#expire(nowMillis))
   }
 
@@ -115,7 +114,14 @@ export class RpcClientCalls {
   send(clientId: number, message: FromClientEncoded): Effect.Effect<void, RpcClientError> {
     switch (message._tag) {
       case "Request":
-        return Effect.withFiber((fiber) => this.#request(clientId, message, fiber.getRef(Deadline)))
+        return Effect.withFiber((fiber) => {
+          const deadline = fiber.getRef(Deadline)
+          if (deadline === undefined) return this.#request(clientId, message, this.#deadlineMillis)
+          return waitMillis("deadline", deadline).pipe(
+            Effect.mapError(failureOf),
+            Effect.flatMap((deadlineMillis) => this.#request(clientId, message, deadlineMillis))
+          )
+        })
       case "Ack":
         return Effect.suspend(() => this.#acknowledge(this.#find(clientId, message.requestId), message))
       case "Interrupt":
@@ -156,7 +162,7 @@ export class RpcClientCalls {
   #request(
     clientId: number,
     request: RequestEncoded,
-    deadline: Duration.Input | undefined
+    deadlineMillis: number
   ): Effect.Effect<void, RpcClientError> {
     return Effect.callback((complete) => {
       const callee = this.#callee()
@@ -164,7 +170,7 @@ export class RpcClientCalls {
       const member = callee.id
       const payload = this.#encoded(request, member)
       if (!(payload instanceof Uint8Array)) return complete(Effect.fail(failureOf(payload)))
-      const call = this.#begin(clientId, request, member, deadline, complete)
+      const call = this.#begin(clientId, request, member, deadlineMillis, complete)
       const to = one(member)
       const isSent = this.#core.mesh.offer(frameKind.request, this.#type, to, payload, call.caller.number)
       if (!isSent) complete(this.#sendSlowly(call, payload))
@@ -200,11 +206,10 @@ export class RpcClientCalls {
     clientId: number,
     { id, tag }: RequestEncoded,
     member: MemberId,
-    deadline: Duration.Input | undefined,
+    deadlineMillis: number,
     complete: Complete
   ): Call {
     const caller = this.#callers.get(clientId) ?? this.#open(clientId)
-    const deadlineMillis = deadline === undefined ? this.#deadlineMillis : millisOf("deadline", deadline)
     const untilMillis = this.#deadlines.nowMillis + deadlineMillis
     const answers = new SerialRunner(this.#run)
     const call: Call = {

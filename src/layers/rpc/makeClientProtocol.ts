@@ -9,6 +9,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type * as Scope from "effect/Scope"
+import { type DurationInvalid, waitMillis } from "../../services/input/DurationInput.ts"
 import { Calling } from "../../services/RingRpc.ts"
 import { CurrentSwarmMember } from "../swarm/SwarmMember.ts"
 import type { Alarm } from "../swarm/transport/DeadlineTimer.ts"
@@ -25,29 +26,32 @@ type Client = RpcClient.Protocol | Calling
 
 export const makeClient: (
   options: ClientOptions
-) => Effect.Effect<Context.Context<Client>, never, CurrentSwarmMember | RpcSerialization | Scope.Scope> = Effect
-  .fnUntraced(
-    function*(options) {
-      const core = yield* CurrentSwarmMember
-      const serialization = yield* RpcSerialization
-      const run = yield* FiberSet.makeRuntime<never, void>()
-      const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
-      const wire = new RpcCodec(serialization)
-      const { outgoing, protocol } = yield* calling({ ...options, core, wire, run, alarm }, serialization)
-      yield* outgoing.watched
-      return Context.empty().pipe(
-        Context.add(RpcClient.Protocol, {
-          ...protocol,
-          run: (clientId, take) =>
-            Effect.ensuring(protocol.run(clientId, take), Effect.sync(() => outgoing.closeCaller(clientId)))
-        }),
-        Context.add(Calling, {
-          counts: () => ({ late: outgoing.late, unreadable: wire.unreadable }),
-          inFlight: () => outgoing.inFlight
-        })
-      )
-    }
-  )
+) => Effect.Effect<Context.Context<Client>, DurationInvalid, CurrentSwarmMember | RpcSerialization | Scope.Scope> =
+  Effect
+    .fnUntraced(
+      function*(options) {
+        const core = yield* CurrentSwarmMember
+        const serialization = yield* RpcSerialization
+        const run = yield* FiberSet.makeRuntime<never, void>()
+        const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
+        const wire = new RpcCodec(serialization)
+        const deadlineMillis = yield* waitMillis("deadline", options.deadline)
+        const parts = { service: options.service, to: options.to, deadlineMillis, core, wire, run, alarm }
+        const { outgoing, protocol } = yield* calling(parts, serialization)
+        yield* outgoing.watched
+        return Context.empty().pipe(
+          Context.add(RpcClient.Protocol, {
+            ...protocol,
+            run: (clientId, take) =>
+              Effect.ensuring(protocol.run(clientId, take), Effect.sync(() => outgoing.closeCaller(clientId)))
+          }),
+          Context.add(Calling, {
+            counts: () => ({ late: outgoing.late, unreadable: wire.unreadable }),
+            inFlight: () => outgoing.inFlight
+          })
+        )
+      }
+    )
 
 // --- internal ---
 

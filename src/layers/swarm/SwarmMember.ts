@@ -12,6 +12,7 @@ import * as Latch from "effect/Latch"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { type AttachedProcess, CxlMemory } from "../../services/CxlMemory.ts"
 import type { DurationInvalid } from "../../services/input/DurationInput.ts"
+import { readOptions, refuseUnlessBytes } from "../../services/input/OptionInvalid.ts"
 import type { OpenRingError } from "../../services/Ring.ts"
 import {
   type CoordinatorLost,
@@ -392,6 +393,9 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const settled = yield* Effect.try({
     try: () => resolveOptions(options, own?.name ?? ""),
     catch: (error) => error as DurationInvalid
+  })
+  yield* readOptions(info.name, () => {
+    refuseUnlessBytes("messageBytesMax", settled.messageBytesMax)
   })
   const ring = pollingBy(settled.strategy, rings)
   // A coordinator, and a standby, keep the region in use after its creator has ended.

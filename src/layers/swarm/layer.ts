@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { Barrier } from "../../services/Barrier.ts"
 import { Coordinator, NameMissing } from "../../services/Coordinator.ts"
 import type { CxlMemory } from "../../services/CxlMemory.ts"
-import { millisOf } from "../../services/input/DurationInput.ts"
+import { waitMillis } from "../../services/input/DurationInput.ts"
 import { Messenger } from "../../services/Messenger.ts"
 import { ShuttingDown } from "../../services/schema/Member.ts"
 import type { RingPorts } from "../ports/RingPorts.ts"
@@ -32,7 +32,10 @@ const layerMessenger = Layer.effect(
       send: (type, value, to = "remote") => messages.send(type, value, to),
       subscribe: (type, handler, options) => messages.subscribe(type, handler, options),
       receive: (type, options = {}) =>
-        messages.receive(type, options, millisOf("deadline", options.deadline ?? defaultDeadline)),
+        Effect.flatMap(
+          waitMillis("deadline", options.deadline ?? defaultDeadline),
+          (deadlineMillis) => messages.receive(type, options, deadlineMillis)
+        ),
       counts: () => messages.counts(),
       reached: (to) => messages.reached(to)
     }))
@@ -64,11 +67,13 @@ const layerCoordinator = Layer.effect(
       publish: (name) => core.registrations.publish(name),
       resolve: (name) => link.catchUp().resolve(name),
       waitFor: (name, options) =>
-        Effect.suspend(() =>
-          Effect.timeoutOrElse(link.until(() => membership.resolve(name)), {
-            duration: millisOf("deadline", options?.deadline ?? defaultDeadline),
-            orElse: () => Effect.fail(new NameMissing({ name }))
-          })
+        Effect.flatMap(
+          waitMillis("deadline", options?.deadline ?? defaultDeadline),
+          (deadlineMillis) =>
+            Effect.timeoutOrElse(link.until(() => membership.resolve(name)), {
+              duration: deadlineMillis,
+              orElse: () => Effect.fail(new NameMissing({ name }))
+            })
         ),
       joinGroup: (group) => core.registrations.joinGroup(group),
       leave: core.leave,

@@ -163,7 +163,8 @@ const codes = {
   DemoImpossible: exitCode.usage,
   InputEmpty: exitCode.usage,
   DurationInvalid: exitCode.usage,
-  // Errors of the swarm that only a wrong request of the program itself can cause.
+  // Errors of the log and the swarm that only a wrong request of the program itself can cause.
+  ArgumentInvalid: exitCode.internal,
   ArrivalRefused: exitCode.internal,
   EventClash: exitCode.internal,
   MessageTooLarge: exitCode.internal,

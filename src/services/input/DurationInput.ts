@@ -2,6 +2,7 @@
  * Reads durations as options give them, in one place: an impossible duration is refused under the name of its option.
  */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
@@ -16,12 +17,13 @@ export class DurationInvalid extends Schema.TaggedError<DurationInvalid>()("Dura
   }
 }
 
-/**
- * The milliseconds of what was given for that option. Throws {@link DurationInvalid}: a member that is made with it
- * fails to be made, and a single call dies of it.
- */
+/** The milliseconds of what was given for that option. Throws {@link DurationInvalid}. */
 export const millisOf = (option: string, input: Duration.Input): number => {
   const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
   if (millis >= 0 && !Number.isNaN(input)) return millis
   throw new DurationInvalid({ option, given: typeof input === "string" ? JSON.stringify(input) : String(input) })
 }
+
+/** The same for a single call, which fails with it. */
+export const waitMillis = (option: string, input: Duration.Input): Effect.Effect<number, DurationInvalid> =>
+  Effect.try({ try: () => millisOf(option, input), catch: (error) => error as DurationInvalid })

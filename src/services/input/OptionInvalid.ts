@@ -23,6 +23,10 @@ export const refuseUnless = (holds: boolean, option: string, given: unknown, ran
   if (!holds) throw new OptionRefused(`${option} cannot be ${String(given)}`, `it must be ${range}`)
 }
 
+/** For a number of bytes, at least `least` of them. */
+export const refuseUnlessBytes = (option: string, given: number, least = 0): void =>
+  refuseUnless(Number.isSafeInteger(given) && given >= least, option, given, "a number of bytes")
+
 // --- internal ---
 
 const durations = "give \"10 seconds\", \"500 millis\", or milliseconds as a number that is not negative"

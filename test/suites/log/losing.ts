@@ -57,7 +57,11 @@ export const losingSuite = (backend: Backend): void => {
         const { end, services } = yield* endable(backend)
         const publisher = yield* Publisher.open(Lines).pipe(Effect.provide(services))
         yield* publisher.claim(8)
-        const waits = [publisher.send(bytesOf("x")), publisher.flush, publisher.claim(8)]
+        const waits: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }, Scope.Scope>> = [
+          publisher.send(bytesOf("x")),
+          publisher.flush,
+          publisher.claim(8)
+        ]
         const waiting = yield* Effect.forEach(waits, (wait) => Effect.forkChild(Effect.flip(wait)))
         yield* Effect.sleep(10)
         yield* end

@@ -58,6 +58,40 @@ export const publishingSuite = (backend: Backend): void => {
         assert.deepStrictEqual([sessions.length, topics.length], [0, 0])
       }).pipe(Effect.scoped))
 
+    it.live("answers arguments that cannot be, does nothing for them, and goes on", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Lines)
+        const none = [NaN, -1, 0.5, Infinity, 2 ** 53, "3" as unknown as number]
+        for (const number of none) {
+          const calls = {
+            awaitAcknowledged: publisher.awaitAcknowledged(number),
+            awaitReaders: publisher.awaitReaders(number),
+            claim: Effect.scoped(publisher.claim(number))
+          }
+          for (const [call, effect] of Object.entries<Effect.Effect<unknown, { readonly _tag: string }>>(calls)) {
+            const error = yield* Effect.flip(effect)
+            assert.strictEqual(error._tag, "ArgumentInvalid")
+            assert.include(String(error), `${call}: `)
+            assert.include(String(error), `cannot be ${number} (it must be a whole number`)
+          }
+        }
+        const many = yield* Effect.flip(publisher.awaitReaders(smallGeometry.readers! + 1))
+        assert.match(String(many), /awaitReaders: count cannot be 5 \(it must be a whole number from 0 to 4\)/)
+        yield* Effect.scoped(Effect.gen(function*() {
+          const claim = yield* publisher.claim(8)
+          for (const length of [...none, 9]) assert.throws(() => claim.commit(length), /commit: length cannot be/)
+          assert.strictEqual(publisher.accepted(), 0)
+          claim.bytes.fill(7)
+          claim.commit(2)
+        }))
+        yield* publisher.flush
+        yield* publisher.awaitAcknowledged(1)
+        yield* publisher.awaitReaders(0)
+        const subscriber = yield* Subscriber.open(Lines)
+        const [record] = yield* subscriber.records.pipe(Stream.take(1), Stream.runCollect)
+        assert.deepStrictEqual(record?.value, new Uint8Array([7, 7]))
+      }).pipe(Effect.scoped, provide()))
+
     it.live("carries values of a schema", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Trades, { from: "start" })

@@ -160,6 +160,42 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
         })
     )
 
+    swarmTest(
+      backend,
+      "a size of messages that is none is refused before anything is joined",
+      (swarm) =>
+        Effect.gen(function*() {
+          for (const messageBytesMax of [NaN, -1, 0.5, Infinity]) {
+            const error = yield* Effect.flip(Effect.scoped(swarm.join("m0", { coordinate: true, messageBytesMax })))
+            assert.isTrue(error._tag === "RegionError" && error.fault === "invalid")
+            assert.include(error.message, `messageBytesMax cannot be ${messageBytesMax}`)
+          }
+          yield* swarm.join("m0", { coordinate: true })
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a single call that is given no time to wait fails with its name, and the member goes on",
+      (swarm) =>
+        Effect.gen(function*() {
+          const { barrier, coordinator, messenger } = at(yield* joinAll(swarm, 1), 0)
+          for (const deadline of [-1, Number.NaN, "soon" as "1 second"]) {
+            const calls: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
+              barrier.enter("b", { deadline }),
+              coordinator.waitFor("nobody", { deadline }),
+              messenger.receive(Hello, { deadline })
+            ]
+            for (const call of calls) {
+              const error = yield* Effect.flip(call)
+              assert.strictEqual(error._tag, "DurationInvalid")
+              assert.include(String(error), "deadline: ")
+            }
+          }
+          assert.strictEqual((yield* barrier.enter("b"))._tag, "Satisfied")
+        })
+    )
+
     swarmTest(backend, "a candidate that comes before its coordinator waits for it", (swarm) =>
       Effect.gen(function*() {
         const joining = yield* fork(swarm.join("early"))

@@ -34,6 +34,38 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
   describe(`spawning (${backend.name})`, () => {
     swarmTest(
       backend,
+      "numbers and times that cannot be are refused, and nothing is started",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [host] = yield* joinAll(swarm, 1)
+          const { spawner, started } = yield* spawnerOf(swarm, host!)
+          for (const count of [NaN, -1, 0.5, Infinity]) {
+            const error = yield* Effect.flip(spawner.spawnAll(count, worker))
+            assert.strictEqual(error._tag, "ArgumentInvalid")
+            assert.include(error.message, `spawnAll: count cannot be ${count}`)
+          }
+          const times: ReadonlyArray<readonly [string, Partial<ChildSpec>]> = [
+            ["invitation", { invitation: -1 }],
+            ["grace", { grace: NaN }],
+            ["recovery.delay", { recovery: { delay: -1 } }]
+          ]
+          for (const [option, kind] of times) {
+            const error = yield* Effect.flip(spawner.spawn({ ...worker, ...kind } as ChildSpec))
+            assert.strictEqual(error._tag, "DurationInvalid")
+            assert.include(error.message, `${option}: `)
+          }
+          const invited = yield* Effect.flip(spawner.invite({ expires: -1 }))
+          assert.strictEqual(invited._tag, "DurationInvalid")
+          assert.deepStrictEqual(started, [])
+          const child = yield* spawner.spawn(worker)
+          const ready = yield* Effect.flip(child.ready({ deadline: -1 }))
+          assert.strictEqual(ready._tag, "DurationInvalid")
+          yield* joined(backend, yield* fork(child.ready()))
+        })
+    )
+
+    swarmTest(
+      backend,
       "a child is started with what it needs, and ready when it is a member",
       (swarm) =>
         Effect.gen(function*() {

@@ -5,7 +5,7 @@ import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { ReaderEvicted } from "../../../src/services/Ring.ts"
+import { ReaderEvicted, type RingWriterOptions } from "../../../src/services/Ring.ts"
 import {
   fill,
   part,
@@ -27,6 +27,27 @@ const length = 224
 const room = ringBytes / 256
 
 export const ringPoliciesSuite = (backend: RingBackend): void => {
+  describe(`options of a ring (${backend.name})`, () => {
+    ringTest(
+      backend,
+      "sizes and times that cannot be are refused, and the ring is not taken",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("writer")
+          const none: ReadonlyArray<Partial<RingWriterOptions>> = [
+            ...[NaN, -1, 0.5, Infinity].map((messageBytesMax) => ({ messageBytesMax })),
+            ...[-1, NaN].map((roomDeadline) => ({ roomDeadline }))
+          ]
+          for (const options of none) {
+            const error = yield* Effect.flip(writerOf(process, options))
+            assert.isTrue(error._tag === "RegionError" && error.fault === "invalid")
+            assert.include(error.message, `${Object.keys(options)[0]} cannot be ${Object.values(options)[0]}`)
+          }
+          yield* writerOf(process)
+        })
+    )
+  })
+
   describe(`a full ring (${backend.name})`, () => {
     ringTest(
       backend,

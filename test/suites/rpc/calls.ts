@@ -144,6 +144,22 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
+      "a deadline that is no time to wait fails that call, or the making of its client",
+      (swarm) =>
+        Effect.gen(function*() {
+          const ends = yield* serving(swarm)
+          const call = ends.client.Append({ value: 1, text: "a" })
+          const error = yield* driven(backend, callError(Effect.provideService(call, Deadline, -1)))
+          assert.strictEqual(error._tag, "DurationInvalid")
+          const made = callerOf(ends.here, Calls, { to: { member: ends.there.id }, deadline: NaN })
+          assert.strictEqual((yield* Effect.flip(made))._tag, "DurationInvalid")
+          assert.strictEqual(yield* driven(backend, call), "1: a")
+          yield* nothingLeft(backend, ends)
+        })
+    )
+
+    swarmTest(
+      backend,
       "S06 a deadline that passes interrupts the handler, fails that call alone, and leaves nothing",
       (swarm) =>
         Effect.gen(function*() {

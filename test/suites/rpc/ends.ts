@@ -15,6 +15,7 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import * as Scope from "effect/Scope"
 import * as RingRpc from "../../../src/layers/RingRpc.ts"
 import { CurrentSwarmMember, type SwarmMember } from "../../../src/layers/swarm/SwarmMember.ts"
+import type { DurationInvalid } from "../../../src/services/input/DurationInput.ts"
 import { type CallError, callErrorOf, Calling, Serving } from "../../../src/services/RingRpc.ts"
 import { fork, joined, type SwarmBackend } from "../../backends/swarm.ts"
 
@@ -45,7 +46,7 @@ export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any, E>(
 export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(
   { core }: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,
-  protocol: Layer.Layer<RpcClient.Protocol | Calling, never, CurrentSwarmMember>
+  protocol: Layer.Layer<RpcClient.Protocol | Calling, DurationInvalid, CurrentSwarmMember>
 ) {
   const { close, context, scope } = yield* part(core, protocol)
   const making = RpcClient.make(group) as Effect.Effect<Client<Rpcs>, never, RpcClient.Protocol | Scope.Scope>

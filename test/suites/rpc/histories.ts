@@ -173,7 +173,7 @@ class History {
 
   #connect(from: Part, to: Part): Effect.Effect<void, never, Scope.Scope> {
     return Effect.map(
-      callerOf(from.member, Calls, { to: { member: to.member.id } }),
+      Effect.orDie(callerOf(from.member, Calls, { to: { member: to.member.id } })),
       (client) => void from.clients.push(client)
     )
   }

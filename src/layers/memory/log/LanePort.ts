@@ -31,6 +31,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     sessionId: session.id,
     brokers: heap.geometry.brokers,
     batchBytes: heap.geometry.batchBytes,
+    readersMax: heap.geometry.readers,
     waiter,
     begin: (broker, batchSequence) => mayWrite() ? begin(heap, session, laneOf(broker), batchSequence) : undefined,
     seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,

@@ -14,6 +14,7 @@ export class NativeLanePort implements LanePort {
   readonly sessionId: number
   readonly brokers: number
   readonly batchBytes: number
+  readonly readersMax: number
   readonly waiter: LogWaiter
   readonly #native: Native
   readonly #region: RegionHandle
@@ -29,6 +30,7 @@ export class NativeLanePort implements LanePort {
     this.sessionId = sessionId
     this.brokers = geometry.brokers
     this.batchBytes = geometry.batchBytes
+    this.readersMax = geometry.readers
     this.waiter = region.waiter
     this.#native = region.native
     this.#region = region.handle

@@ -16,7 +16,7 @@ import {
   ModeMismatch,
   RangeLost
 } from "../../../services/Barrier.ts"
-import { millisOf } from "../../../services/input/DurationInput.ts"
+import { waitMillis } from "../../../services/input/DurationInput.ts"
 import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
 import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../../services/schema/Member.ts"
 import type { CoordinatorClient } from "../control/CoordinatorClient.ts"
@@ -72,7 +72,7 @@ interface Arrived {
   state: "open" | "withdrawing" | "ended"
 }
 
-const defaultDeadlineMillis = 30_000
+const defaultDeadline = "30 seconds"
 
 /** How long a withdrawal may take before the coordinator counts as silent. */
 const withdrawMillis = 1000
@@ -107,11 +107,18 @@ export class BarrierClient {
   }
 
   enter(name: string, options: BarrierOptions = {}): Effect.Effect<BarrierResult, BarrierError> {
+    return Effect.flatMap(
+      waitMillis("deadline", options.deadline ?? defaultDeadline),
+      (deadlineMillis) => this.#enterFor(deadlineMillis, name, options)
+    )
+  }
+
+  #enterFor(
+    deadlineMillis: number,
+    name: string,
+    { group = allMembers, mode = "deliveryFence" }: BarrierOptions
+  ): Effect.Effect<BarrierResult, BarrierError> {
     return Effect.withFiber((fiber) => {
-      const { deadline, group = allMembers, mode = "deliveryFence" } = options
-      const deadlineMillis = deadline === undefined
-        ? defaultDeadlineMillis
-        : millisOf("deadline", deadline)
       const exempt = fiber.getRef(CurrentHandlers).filter(({ running }) => running).map(({ ring }) => ring)
       const untilMillis = this.#deadlines.nowMillis + deadlineMillis
       return Effect.catchTag(

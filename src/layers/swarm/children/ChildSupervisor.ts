@@ -2,12 +2,12 @@
  * Supervises one child over all of its lives: starts it, follows it, starts it again after an end, and ends it.
  */
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import { millisOf } from "../../../services/input/DurationInput.ts"
+import { type DurationInvalid, millisOf, waitMillis } from "../../../services/input/DurationInput.ts"
 import { type CoordinatorLost, isSame, type MemberInfo } from "../../../services/schema/Member.ts"
 import {
   type ChildExit,
@@ -86,11 +86,13 @@ export class ChildSupervisor implements ChildHandle {
       const owner = this.#core.link.membership.resolve(name)
       return owner !== undefined && isSame(owner.id, status.member.id) ? Effect.succeed(owner) : undefined
     }
-    return Effect.suspend(() =>
-      Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#core.link.lost), {
-        duration: millisOf("deadline", deadline),
-        orElse: () => notReady("deadline")
-      })
+    return Effect.flatMap(
+      waitMillis("deadline", deadline),
+      (deadlineMillis) =>
+        Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#core.link.lost), {
+          duration: deadlineMillis,
+          orElse: () => notReady("deadline")
+        })
     )
   }
 
@@ -101,7 +103,7 @@ export class ChildSupervisor implements ChildHandle {
     return Effect.andThen(
       process.signal("SIGTERM"),
       Effect.timeoutOrElse(this.ended, {
-        duration: millisOf("grace", this.#kind.grace ?? "5 seconds"),
+        duration: this.#kind.grace ?? "5 seconds",
         orElse: () => Effect.andThen(this.#kill, this.ended)
       })
     )
@@ -121,9 +123,12 @@ export class ChildSupervisor implements ChildHandle {
     this.#isReleased ? Effect.void : Effect.asVoid(this.terminate)
   )
 
-  /** Starts its first life. */
-  get begin(): Effect.Effect<void, SpawnFailed | CoordinatorLost> {
-    return this.#start(0)
+  /** Starts its first life, unless one of its durations makes no sense. */
+  get begin(): Effect.Effect<void, SpawnFailed | CoordinatorLost | DurationInvalid> {
+    const { grace = 0, invitation = 0, recovery } = this.#kind
+    const delay = typeof recovery?.delay === "function" ? 0 : recovery?.delay ?? 0
+    const times = Object.entries({ invitation, grace, "recovery.delay": delay })
+    return Effect.andThen(Effect.forEach(times, ([option, time]) => waitMillis(option, time)), this.#start(0))
   }
 
   /** Follows it to its last end. */
@@ -137,9 +142,8 @@ export class ChildSupervisor implements ChildHandle {
   // --- internal ---
 
   #start(incarnation: number): Effect.Effect<void, SpawnFailed | CoordinatorLost> {
-    const invitationMillis = millisOf("invitation", this.#kind.invitation ?? "30 seconds")
     return Effect.flatMap(
-      this.#core.inviting.invite(invitationMillis),
+      this.#core.inviting.invite(Duration.toMillis(this.#kind.invitation ?? "30 seconds")),
       (invited) =>
         this.#processes.start(this.#command(incarnation, invited.token)).pipe(
           Effect.map((process) => {
@@ -202,13 +206,13 @@ export class ChildSupervisor implements ChildHandle {
   }
 
   /** The pause before another life, if one follows. */
-  #recoveryOf(exit: ChildExit): Effect.Effect<Duration.Input | undefined> {
+  #recoveryOf(exit: ChildExit): Effect.Effect<number | undefined> {
     const { recovery } = this.#kind
     if (recovery === undefined) return Effect.succeed(undefined)
     const { delay = "100 millis", policy = fiveTimes } = recovery
     return Effect.sync(() => {
       if (!policy(exit)) return undefined
-      return typeof delay === "function" ? delay(exit) : delay
+      return millisOf("recovery.delay", typeof delay === "function" ? delay(exit) : delay)
     }).pipe(
       Effect.catchCause((cause) =>
         Effect.as(

@@ -7,7 +7,8 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { CxlMemory } from "../../../services/CxlMemory.ts"
-import { millisOf } from "../../../services/input/DurationInput.ts"
+import { countWithin } from "../../../services/input/ArgumentInvalid.ts"
+import { type DurationInvalid, waitMillis } from "../../../services/input/DurationInput.ts"
 import type { CoordinatorLost } from "../../../services/schema/Member.ts"
 import { type ChildHandle, type ChildSpec, Spawner, type SpawnFailed } from "../../../services/Spawner.ts"
 import { CurrentSwarmMember } from "../SwarmMember.ts"
@@ -38,6 +39,7 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
     // They end side by side, each within its own grace.
     const spawnAll = (count: number, kind: ChildSpec) =>
       Effect.gen(function*() {
+        yield* countWithin("spawnAll", "count", count)
         const together = yield* Scope.fork(yield* Effect.scope, "parallel")
         const spawnOne = (i: number) =>
           Effect.flatMap(Scope.fork(together), (own) => Scope.provide(spawnAs(kind, `${kind.name}-${i + 1}`), own))
@@ -51,7 +53,10 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
       spawnAll,
       invite: (options) =>
         Effect.map(
-          core.inviting.invite(millisOf("expires", options?.expires ?? defaultExpiry)),
+          Effect.flatMap(
+            waitMillis("expires", options?.expires ?? defaultExpiry),
+            (expiryMillis) => core.inviting.invite(expiryMillis)
+          ),
           ({ cancel, joined, token }) => ({
             token,
             environment: { ...place, [variables.invitation]: token },
@@ -65,6 +70,6 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
 
 // --- internal ---
 
-type SpawnError = SpawnFailed | CoordinatorLost
+type SpawnError = SpawnFailed | CoordinatorLost | DurationInvalid
 
 const defaultExpiry = "30 seconds"
