@@ -1,8 +1,7 @@
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 
-// The processes that tests start, hundreds of them, all load the same modules: what is compiled of them is kept, which
-// halves what a start costs.
+// The hundreds of processes that tests start all load the same modules: a compile cache halves the cost of each start.
 process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "node_modules/.cache/compiled")
 
 // What the other run is there for: see docs/testing.md
@@ -11,7 +10,7 @@ const exclude = [isLong ? "test/**/!(*.long|*.rounds).test.ts" : "test/**/*.long
 
 const inHeap = ["test/memory/*.test.ts"]
 
-// They hold what they measure against bounds, or need all cores for what they start.
+// They compare measurements with bounds, or need all cores for their processes.
 const alone = ["test/native/allocation.test.ts", "test/bench/*.test.ts", "test/package/*.test.ts"]
 
 export default defineConfig({

@@ -126,7 +126,7 @@ const checkTypeScript = (file) => {
   }
 }
 
-/** Files that import each other, the first with the way back to it. Each circle is told once. */
+/** Files that import each other, from the first back to itself. Each circle is reported once. */
 const checkCircles = () => {
   const done = new Set()
   const visit = (name, path) => {

@@ -1,5 +1,5 @@
-// Makes a checkout ready to run: packages, native module, JavaScript. Every npm script calls it first; it says one line
-// for each step that it takes, and nothing where nothing changed. Plain JavaScript for Node 20: it runs before the
+// Makes a checkout ready to run: packages, native module, JavaScript. Every npm script calls it first; it prints one
+// line for each step that it takes, and nothing if nothing changed. Plain JavaScript for Node 20: it runs before the
 // repository's own Node is there.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"

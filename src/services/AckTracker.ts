@@ -37,8 +37,8 @@ export class AckTracker extends Context.Service<AckTracker, {
 }>()("ringfence/AckTracker") {}
 
 /**
- * One line that says how far a session is and what it waits for:
- * `acks: B0=986,828 B1=986,828 B2=986,828 B3=0 | 2,960,484/10,485,760, waiting on B3 (batch 0, held 3 behind it)`.
+ * One line with a session's progress and what it waits for: `acks: B0=986,828 B1=986,828 B2=986,828 B3=0 |
+ * 2,960,484/10,485,760, waiting on B3 (batch 0, held 3 behind it)`.
  */
 export const waitingLine = (acks: SessionAcks): string => {
   const brokers = acks.byBroker.map((messages, broker) => `B${broker}=${formatCount(messages)}`).join(" ")

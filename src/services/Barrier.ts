@@ -114,7 +114,7 @@ export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   override get message(): string {
     const [reader, step] = this.#whose
     return `ring ${this.ring}: what lay from ${this.from} to ${this.to} was lost to ${reader}, and no fence over that ring `
-      + `holds for it any more (${step})`
+      + `holds for it from now on (${step})`
   }
 
   get #whose(): readonly [reader: string, step: string] {

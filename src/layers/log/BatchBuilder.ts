@@ -115,7 +115,7 @@ export class BatchBuilder {
     this.#onSeal(this.#broker)
   }
 
-  /** Nothing is taken any more. What was accepted is sealed, an open claim is dropped. */
+  /** Accepts no more records. Accepted records are sealed, an open claim is dropped. */
   close(): void {
     this.#claimed = false
     this.seal()

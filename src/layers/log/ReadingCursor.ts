@@ -63,8 +63,8 @@ export class ReadingCursor {
   }
 
   /**
-   * The next record, copied and delivered, where its batch was copied already for one before it: then it is there, nothing
-   * is lent, and what of the batch was delivered is known without a look at it. `undefined` otherwise.
+   * The next record, copied and delivered, if its batch was copied for an earlier record: then it is there, nothing is
+   * lent, and the delivered part of the batch is known without reading it. `undefined` otherwise.
    */
   next(): Record<Uint8Array> | undefined {
     if (this.#copy === undefined) return undefined
@@ -92,8 +92,8 @@ export class ReadingCursor {
   }
 
   /**
-   * The records from `position` on, `count` of them and all of one batch, are delivered. Unless another fiber has
-   * delivered them meanwhile: then this says `false`.
+   * Marks `count` records from `position` on, all of one batch, as delivered. `false` if another fiber has delivered
+   * them meanwhile.
    */
   pass(position: number, count = 1): boolean {
     if (position !== this.#position || this.#at === this.#polled.length) return false

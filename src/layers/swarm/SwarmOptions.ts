@@ -19,8 +19,8 @@ export interface BarrierTrace {
   readonly ring: number
   readonly target: number
   /**
-   * Where the reader was before it waited, and after. For a processing fence the coordinator looks at the readers of all
-   * members: it is where the last of them was.
+   * Where the reader was before it waited, and after. For a processing fence the coordinator looks at the readers of
+   * all members: it is the position of the slowest.
    */
   readonly observed: number
   readonly reached: number
@@ -64,7 +64,7 @@ export interface SwarmOptions {
   /** How long a member that does not read the coordinator's ring is not yet suspect. Default 1 second. */
   readonly suspectAfter?: Duration.Input | undefined
   /**
-   * How this member waits for messages: `spin` looks at its rings over and over and takes a core, `adaptive` looks for a
+   * How this member waits for messages: `spin` polls its rings without end and takes a core, `adaptive` polls for a
    * moment before it sleeps, `park` sleeps. Default `park`.
    */
   readonly strategy?: WaitStrategy | undefined

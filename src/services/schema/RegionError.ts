@@ -27,9 +27,8 @@ export const RegionFault = Schema.Literals([
 export type RegionFault = typeof RegionFault.Type
 
 /**
- * A region could not be created, attached or used. `hint` says what can be done about it.
- * `noSpace` carries the bytes that were wanted, those that are free, and the `sizes` of the geometry that take most;
- * `full` the `sizes` of which there are too few.
+ * A region could not be created, attached or used. `hint` is the next step. `noSpace` carries the bytes wanted, the
+ * bytes free, and the `sizes` of the geometry that take most; `full` the `sizes` that are too small.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,

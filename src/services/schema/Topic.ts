@@ -40,7 +40,7 @@ export class TopicUnknown extends Schema.TaggedError<TopicUnknown>()("TopicUnkno
   }
 }
 
-/** The topic exists with another order or acknowledgement level than the one asked for. */
+/** The topic exists with another order or acknowledgement level than requested. */
 export class TopicMismatch extends Schema.TaggedError<TopicMismatch>()("TopicMismatch", {
   topic: Schema.String,
   wanted: Schema.String,

@@ -31,7 +31,7 @@ export const encoderOf = <A, I>(
   }
 }
 
-/** What is wrong with a value: what its schema says, or what the schema's own code has thrown. */
+/** The issue of a value: its schema's, or the error that the schema's own code has thrown. */
 export const issueOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error ? error.message : String(error)

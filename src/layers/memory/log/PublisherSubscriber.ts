@@ -74,8 +74,8 @@ export const openReader = (
 /** As long as a reader over shared memory waits for a place that is about to come free. */
 const freedMillis = 3000
 
-// A session that is closing gives back its slot, and the place of its topic, by itself, unless each step of the sequencer
-// is asked for: it is waited for. Only the waits can be interrupted: what was claimed once is always given back.
+// A session that is closing gives back its slot, and the place of its topic, by itself, unless the sequencer advances
+// by steps only, so wait for it. Only the waits can be interrupted, so that every claim is given back.
 const whenFreed = <A, E, F>(
   log: Log,
   claim: Effect.Effect<A, E | RegionError>,

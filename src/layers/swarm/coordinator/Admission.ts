@@ -12,7 +12,7 @@ interface Candidate {
   readonly askedMillis: number
   /** By slot: the members that read its rings. They stay attached from turn to turn. */
   readonly attached: Map<number, MemberId>
-  /** The numbers of its turns: a member that has attached says in which. */
+  /** The numbers of its turns: a member that has attached names the turn. */
   readonly tickets: Array<number>
 }
 

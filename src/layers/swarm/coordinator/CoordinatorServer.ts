@@ -1,8 +1,9 @@
 /**
- * What the coordinating member does: lets members in and out, keeps names and groups, and releases the rounds.
+ * Serves the members as their coordinator: admits them and lets them leave, keeps names and groups, releases rounds.
  *
- * Its ring is the coordinator's office: the region lets one process write it at a time, and each writer is a new
- * generation, which is the coordinator's term. So there are never two, and a dead one's successor is told from it.
+ * Its ring is the coordinator's lease: the region lets one process write it at a time, and each writer is a new
+ * generation, which is the coordinator's term. So there are never two coordinators, and a successor is told from its
+ * dead predecessor.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -193,8 +194,8 @@ export class CoordinatorServer {
     })
   }
 
-  // What the member had asked in the damaged part is never answered: it is told so, and may ask again. A damaged ring may
-  // be damaged again, so each further look at it waits longer.
+  // Requests in the damaged part are never answered: the member is told so, and may ask again. A damaged ring may be
+  // damaged again at once, so wait longer before each further attempt to read it.
   #hearAnew(name: string, port: RingReaderPort, damages: Pauses): Effect.Effect<void> {
     return Effect.suspend(() => {
       const writer = [...this.#membership.members, ...this.#admission.candidates].find(({ id }) =>
@@ -308,13 +309,13 @@ export class CoordinatorServer {
     if (join !== undefined) this.#reply(member.id, join.number, refused(reason))
   }
 
-  // Whoever gave up joining says so, too.
+  // A candidate that gives up joining leaves, too.
   #leave(member: MemberId): Answer {
     this.#departed(member, "left")
     return { _tag: "Done" }
   }
 
-  // What it had said before it died counts: an arrival has targets that are waited for.
+  // Read its last requests first: an arrival among them has targets that rounds must drain.
   #died(member: MemberId): void {
     this.#control.get(ringNames.control(member.slot))?.catchUp()
     this.#departed(member, "died")

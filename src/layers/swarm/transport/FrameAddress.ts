@@ -38,7 +38,7 @@ export const ringNames = {
   coordinator: "coordinator"
 } as const
 
-/** Rings that a swarm of so many members takes, the coordinator's included. */
+/** The number of rings for a swarm of that many members, the coordinator's included. */
 export const ringsOfSwarm = (members: number): number => members * 3 + 1
 
 /** Numbers that a frame can carry beside its address. */

@@ -1,5 +1,5 @@
 /**
- * Reads a ring message by message: the one loop that reads all rings of a swarm.
+ * Reads a ring message by message: the one loop for all rings of a swarm.
  *
  * Progress is published here and nowhere else, for every message on every path: a handler only reports that it has
  * begun or ended.
