@@ -83,7 +83,7 @@ export class LeaveRefused extends Schema.TaggedError<LeaveRefused>()("LeaveRefus
 }
 
 /**
- * This member's view of the swarm, and what it says of itself.
+ * This member's view of the swarm, and its own names, groups and departure.
  *
  * @example
  * ```ts

@@ -32,7 +32,7 @@ const opened = Effect.fnUntraced(function*(after: Effect.Effect<void>) {
 })
 
 describe("delivered", () => {
-  it.live("is said of a message whose handler has begun", () =>
+  it.live("is reported of a message whose handler has begun", () =>
     Effect.gen(function*() {
       const { begun, source, writer } = yield* opened(Effect.yieldNow)
       for (let sent = 1; sent <= messages; sent += 1) {
@@ -44,7 +44,7 @@ describe("delivered", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(reader)))
 
-  it.live("is not said of one whose reader was put off before the handler's first step", () =>
+  it.live("is not reported while the reader is suspended before the handler's first step", () =>
     Effect.gen(function*() {
       const { begun, source, writer } = yield* opened(Effect.void)
       const ends: Array<number> = []

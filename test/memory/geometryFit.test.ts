@@ -66,7 +66,7 @@ describe("sizes that follow the free space", () => {
     }))
   })
 
-  it("become smaller although they were named where that is said", () => {
+  it("become smaller although they were set, where the options allow it", () => {
     const named = { laneBytes: 16 * mebibyte, batchBytes: mebibyte, rings: 8, ringBytes: mebibyte }
     const { geometry } = fitGeometry({ geometry: named, shrinkable: ["ringBytes"] }, 64 * mebibyte, bytesOf)
     assert.deepInclude(geometry, { laneBytes: 16 * mebibyte, batchBytes: mebibyte, ringBytes: 64 * 1024 })

@@ -152,7 +152,7 @@ describe("regions", () => {
       yield* attach(path)
     }).pipe(Effect.scoped))
 
-  it.live("larger than the space there is: says what was wanted and what is free, and leaves nothing", () =>
+  it.live("larger than the free space: says how much was wanted and is free, and leaves nothing", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "region")
       const geometry = { ...smallGeometry, clients: 256, brokers: 32, laneBytes: 2 ** 30 }

@@ -58,7 +58,7 @@ const stop = (server: Actor) =>
   })
 
 describe.skipIf(process.platform !== "linux")("servers", () => {
-  it.live("opening against a killed server fails at once with who it was, twenty times, and takes no place", () =>
+  it.live("opening against a killed server fails at once and names it, twenty times, and takes no place", () =>
     served("dead", (server) =>
       Effect.gen(function*() {
         yield* kill(server)
@@ -79,7 +79,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         assert.deepStrictEqual(yield* places, before)
       })))
 
-  it.live("opening where the server was killed before it served fails at once with who it was", () =>
+  it.live("opening where the server was killed before it served fails at once and names it", () =>
     served("unborn", (creator) =>
       Effect.gen(function*() {
         const publisher = yield* Effect.forkChild(Effect.flip(Effect.scoped(Publisher.open(Declared))), {
@@ -95,7 +95,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         }
       }), "create"))
 
-  it.live("a subscriber gets what was committed before its server was killed, and no end that was none", () =>
+  it.live("a subscriber gets what was committed before its server was killed, and no false end", () =>
     served("committed", (server) =>
       Effect.scoped(Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Declared, { from: "start", untilEnd: true })
@@ -108,7 +108,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         assert.isTrue(error._tag === "RegionLost" && error.reason === "died")
       }))))
 
-  it.live("handles that wait for nothing else are told within a second that their server was killed", () =>
+  it.live("idle handles learn within a second that their server was killed", () =>
     served("idle", (server) =>
       Effect.scoped(Effect.gen(function*() {
         const publisher = yield* Publisher.open(Declared)
@@ -154,7 +154,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         assert.isTrue(full._tag === "RegionError" && full.fault === "full")
       }))))
 
-  it.live("a full table of readers of which one is dead is waited for, and a stopped server is named", () =>
+  it.live("a full table of readers with a dead one is waited for, and a stopped server is named", () =>
     served("readers", (server) =>
       Effect.scoped(Effect.gen(function*() {
         const { region } = yield* Effect.map(CxlMemory.CxlMemory, ({ info }) => ({ region: info.name }))

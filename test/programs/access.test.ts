@@ -101,7 +101,7 @@ describe.skipIf(process.platform !== "linux")("the mode of a region", () => {
       assert.match(stderr, /a region is never open to everyone/)
     }))
 
-  it.live("goes with a group that is there, and that it lets in", () =>
+  it.live("takes an existing group, and only a mode that admits it", () =>
     Effect.gen(function*() {
       const region = freshRegion("group")
       const kept = yield* run(["serve", "--region", region, "--group", "root"])

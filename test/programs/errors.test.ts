@@ -181,7 +181,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assert.match(read.stderr, /^ringfence: cannot read \/proc\/self\/mem: it cannot be read( \(E[A-Z]+\))?$/m)
     }))
 
-  it.live("does not promise to remove what is no region", () =>
+  it.live("does not promise to remove a file that is not a region", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "text")
       writeFileSync(path, "a text of mine")

@@ -46,7 +46,7 @@ describe.skipIf(process.platform !== "linux")("hints", () => {
       }
     }))
 
-  it.live("a log that is asked of a swarm's region: doctor says what is there, and the swarm can be joined", () =>
+  it.live("a client of a log in a swarm's region: doctor says what is there, and the swarm can be joined", () =>
     Effect.gen(function*() {
       const region = yield* fresh("swarm")
       yield* swarmOf(region)

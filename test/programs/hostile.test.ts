@@ -52,7 +52,7 @@ describe.skipIf(process.platform !== "linux")("hostile input and output", () => 
       assert.strictEqual(error._tag, "OutputFailed")
     }))
 
-  it.live("a reader that has seen enough ends what is bounded, and holds up nothing else", () =>
+  it.live("a reader that has read enough ends a bounded command, and holds up nothing else", () =>
     Effect.gen(function*() {
       const region = freshRegion("head")
       yield* serve(region, "--topic", "lines")

@@ -120,7 +120,7 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
       assert.strictEqual(all.text, numbers(20_000))
     }))
 
-  it.live("follows: what is published later comes later, and the end of the log is the end", () =>
+  it.live("follows: records published later come later, and the end of the log ends the command", () =>
     Effect.gen(function*() {
       const region = freshRegion("follow")
       const server = yield* serve(region, "--topic", "lines:total:ordered")

@@ -58,7 +58,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
   it.live("a publisher that waits for its input ends as a busy one does when its server ends in good order", () =>
     endsAlike("SIGINT", /region ".*" is no longer served/))
 
-  it.live("publish --deadline 2s ends in time when its server is stopped, and says whom to continue", () =>
+  it.live("publish --deadline 2s ends in time when its server is stopped, and says which process to continue", () =>
     Effect.gen(function*() {
       const [region, other] = [freshRegion("stopped"), freshRegion("other")]
       const server = yield* serve(region, "--topic", "lines")
@@ -99,7 +99,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("a publisher whose server is stopped while it publishes ends in time, and says whom to continue", () =>
+  it.live("a publisher whose server is stopped while it publishes ends in time, and says which process to continue", () =>
     Effect.gen(function*() {
       const region = freshRegion("stops")
       const server = yield* serve(region, "--topic", "lines")

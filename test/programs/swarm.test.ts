@@ -168,7 +168,7 @@ describe.skipIf(process.platform !== "linux")("swarm", () => {
       assert.strictEqual((yield* run(["swarm"], { env: environment })).code, 3)
     }))
 
-  it.live("says what is wrong: no such swarm, one there already, counts that cannot be, a lifeline that is not there", () =>
+  it.live("says what is wrong: no such swarm, a swarm there already, impossible counts, a missing lifeline", () =>
     Effect.gen(function*() {
       const region = freshRegion("swarm-errors")
       const missing = yield* run(["swarm", "--region", region])

@@ -33,7 +33,7 @@ export const losingSuite = (backend: Backend): void => {
   const provide = Effect.provide(backend.embedded({ geometry: smallGeometry }))
 
   describe(`losing the log (${backend.name})`, () => {
-    it.live("handles that wait for nothing else are told that the log has ended", () =>
+    it.live("idle handles learn that the log has ended", () =>
       Effect.gen(function*() {
         const { end, services } = yield* endable(backend)
         const publisher = yield* Publisher.open(Lines).pipe(Effect.provide(services))
@@ -80,7 +80,7 @@ export const losingSuite = (backend: Backend): void => {
         }
       }).pipe(Effect.scoped))
 
-    it.live("an opening that is not answered fails in its time, says who does not answer, and frees what it claimed", () =>
+    it.live("an opening that is not answered fails in time, names the process that does not answer, and frees what it claimed", () =>
       Effect.gen(function*() {
         const sequencer = yield* Sequencer
         yield* sequencer.pause
@@ -105,7 +105,7 @@ export const losingSuite = (backend: Backend): void => {
         yield* sequencer.resume
       }).pipe(Effect.scoped, provide))
 
-    it.live("waits in vain end in their time and say who does not answer", () =>
+    it.live("waits in vain end in time and name the process that does not answer", () =>
       Effect.gen(function*() {
         const sequencer = yield* Sequencer
         const publisher = yield* Publisher.open(Lines, { roomDeadline: "50 millis", ackDeadline: "50 millis" })

@@ -28,7 +28,7 @@ export const publishingSuite = (backend: Backend): void => {
     Effect.provide(backend.embedded({ geometry: smallGeometry, ...options }))
 
   describe(`publishing (${backend.name})`, () => {
-    it.live("refuses options that cannot be, and says which: times, sizes, positions", () =>
+    it.live("refuses impossible options by name: times, sizes, positions", () =>
       Effect.gen(function*() {
         const refused = (opening: Effect.Effect<unknown, Error, Scope.Scope>, option: string) =>
           Effect.map(Effect.flip(Effect.scoped(opening)), (error) => {
@@ -58,7 +58,7 @@ export const publishingSuite = (backend: Backend): void => {
         assert.deepStrictEqual([sessions.length, topics.length], [0, 0])
       }).pipe(Effect.scoped))
 
-    it.live("answers arguments that cannot be, does nothing for them, and goes on", () =>
+    it.live("refuses impossible arguments, does nothing for them, and goes on", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Lines)
         const none = [NaN, -1, 0.5, Infinity, 2 ** 53, "3" as unknown as number]

@@ -50,7 +50,7 @@ export const subscribingSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* texts(4)(middle), ["7", "8", "9", "last"])
       }).pipe(Effect.scoped, provide()))
 
-    it.live("begins at the oldest record that is kept unless told otherwise", () =>
+    it.live("begins at the oldest record kept by default", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Lines)
         yield* publisher.sendAll(numbers(3).map(bytesOf))

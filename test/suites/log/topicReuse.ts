@@ -144,7 +144,7 @@ export const topicReuseSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* topicNames, ["n196", "n197", "n198", "n199"])
       }).pipe(Effect.scoped, provide()))
 
-    it.live("serve three at once, none of whom ever meets another's records", () =>
+    it.live("serve three at once, none of which ever sees another's records", () =>
       Effect.gen(function*() {
         yield* Effect.forEach(["a", "b", "c"], (prefix) => Effect.forEach(names(prefix, 60), exchange), {
           concurrency: "unbounded"
@@ -218,7 +218,7 @@ const names = (prefix: string, count: number) => Array.from({ length: count }, (
 /** As many as there are places. */
 const four = names("t", 4)
 
-/** What is published under that name: nobody else's records look like these. */
+/** The records published under that name, unlike all others. */
 const recordsOf = (name: string, count: number) => names(`${name}/`, count)
 
 const snapshot = Diagnostics.use((diagnostics) => diagnostics.snapshot)

@@ -65,7 +65,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
           const { fiber: changes, seen } = yield* changesOf(at(members, 1))
           const waiting: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
             barrier.enter("meet"),
-            coordinator.waitFor("nobody"),
+            coordinator.waitFor("absent"),
             coordinator.awaitMembers(({ length }) => length > 9),
             coordinator.lost,
             at(members, 2).coordinator.shutdown

@@ -183,7 +183,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
           for (const deadline of [-1, Number.NaN, "soon" as "1 second"]) {
             const calls: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
               barrier.enter("b", { deadline }),
-              coordinator.waitFor("nobody", { deadline }),
+              coordinator.waitFor("absent", { deadline }),
               messenger.receive(Hello, { deadline })
             ]
             for (const call of calls) {

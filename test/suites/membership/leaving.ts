@@ -89,7 +89,7 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "what one sent before it left is delivered", (swarm) =>
+    swarmTest(backend, "what a member sent before it left is delivered", (swarm) =>
       Effect.gen(function*() {
         const members = yield* joinAll(swarm, 2)
         const heard: Array<number> = []

@@ -82,7 +82,7 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const early = yield* fork(at(members, 0).coordinator.waitFor("storage"))
-          const missing = yield* fork(at(members, 0).coordinator.waitFor("nobody", { deadline: "100 millis" }))
+          const missing = yield* fork(at(members, 0).coordinator.waitFor("absent", { deadline: "100 millis" }))
           yield* at(members, 1).coordinator.publish("storage")
           assert.strictEqual((yield* joined(backend, early)).name, "m1")
           assert.strictEqual((yield* at(members, 0).coordinator.waitFor("storage")).name, "m1")

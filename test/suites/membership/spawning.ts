@@ -101,22 +101,26 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
         assert.strictEqual(started.length, 3)
       }))
 
-    swarmTest(backend, "when one cannot be started none is left, and no invitation", (swarm) =>
-      Effect.gen(function*() {
-        const [host] = yield* joinAll(swarm, 1)
-        const missing = new Set(["worker"])
-        const { spawner } = yield* spawnerOf(swarm, host!, { missing })
-        assert.instanceOf(yield* Effect.flip(Effect.scoped(spawner.spawn(worker))), SpawnFailed)
-        missing.clear()
-        let count = 0
-        const { spawner: third, started } = yield* spawnerOf(swarm, host!, {
-          missing: { has: () => (count += 1) === 3 } as unknown as ReadonlySet<string>
+    swarmTest(
+      backend,
+      "when one child cannot be started none is left, and no invitation",
+      (swarm) =>
+        Effect.gen(function*() {
+          const [host] = yield* joinAll(swarm, 1)
+          const missing = new Set(["worker"])
+          const { spawner } = yield* spawnerOf(swarm, host!, { missing })
+          assert.instanceOf(yield* Effect.flip(Effect.scoped(spawner.spawn(worker))), SpawnFailed)
+          missing.clear()
+          let count = 0
+          const { spawner: third, started } = yield* spawnerOf(swarm, host!, {
+            missing: { has: () => (count += 1) === 3 } as unknown as ReadonlySet<string>
+          })
+          const failing = yield* fork(Effect.flip(third.spawnAll(3, worker)))
+          assert.instanceOf(yield* joined(backend, failing), SpawnFailed)
+          assert.deepStrictEqual(started.map(({ signals }) => signals), [["SIGTERM"], ["SIGTERM"]])
+          yield* eventually(backend, () => namesOf(host!).length === 1)
         })
-        const failing = yield* fork(Effect.flip(third.spawnAll(3, worker)))
-        assert.instanceOf(yield* joined(backend, failing), SpawnFailed)
-        assert.deepStrictEqual(started.map(({ signals }) => signals), [["SIGTERM"], ["SIGTERM"]])
-        yield* eventually(backend, () => namesOf(host!).length === 1)
-      }))
+    )
 
     swarmTest(backend, "S24 a deadline of readiness does not end the child", (swarm) =>
       Effect.gen(function*() {

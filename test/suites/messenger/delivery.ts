@@ -129,13 +129,13 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
           const { coordinator, messenger } = at(members, 0)
           yield* coordinator.awaitMembers(({ length }) => length === 1)
           const errors = yield* Effect.forEach(
-            [{ member: gone }, { name: "nobody" }] satisfies ReadonlyArray<Reach>,
+            [{ member: gone }, { name: "absent" }] satisfies ReadonlyArray<Reach>,
             (to) => Effect.flip(messenger.send(Text, "hello?", to))
           )
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
           assert.deepStrictEqual(errors.map(({ message }) => message), [
             `member "m1" (${gone.slot}.${gone.generation}, pid ${process.pid}) is gone`,
-            `no member has published the name "nobody"`
+            `no member has published the name "absent"`
           ])
         })
     )

@@ -652,10 +652,10 @@ const asleep = Effect.fnUntraced(function*(swarm: Swarm, name: string) {
 /** Leaves a member no room for its answers and its signals about calls. */
 const full = Effect.fnUntraced(function*(swarm: Swarm, { core }: TestMember) {
   const sloth = yield* asleep(swarm, ringNames.replies(core.self.id.slot))
-  const nobody = one({ slot: 0, generation: 0 })
+  const noMember = one({ slot: 0, generation: 0 })
   for (const bytes of [2000, 100, 0]) {
     for (let i = 0; i < 1000; i += 1) {
-      const sent = yield* fork(core.mesh.reply(frameKind.response, 0, nobody, new Uint8Array(bytes)))
+      const sent = yield* fork(core.mesh.reply(frameKind.response, 0, noMember, new Uint8Array(bytes)))
       const isFull = sent.pollUnsafe() === undefined
       yield* Fiber.interrupt(sent)
       if (isFull) break

@@ -105,7 +105,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
             const { client } = yield* callerOf(caller, Calls, { to })
             tags.push((yield* driven(backend, callError(client.Who(undefined)))).message)
           })
-          yield* ask({ name: "nobody" })
+          yield* ask({ name: "absent" })
           yield* ask({ member: { slot: 7, generation: 1 } })
           yield* ask({ member: { ...server.id, generation: server.id.generation + 1 } })
           yield* ask({ member: server.id })
@@ -113,7 +113,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           const { generation, slot } = server.id
           const who = ({ id, name }: TestMember) => `"${name}" (${id.slot}.${id.generation}, pid ${process.pid})`
           assert.deepStrictEqual(tags, [
-            `no member has published the name "nobody"`,
+            `no member has published the name "absent"`,
             `member 7.1 is gone, or never existed`,
             `member ${slot}.${generation + 1} is gone, or never existed`,
             `member ${who(server)} does not serve "rpc"`,

@@ -8,14 +8,14 @@ import type { MembershipState, Notice } from "./CoordinatorProtocol.ts"
 /** The group that has every member. */
 export const allMembers = "all"
 
-const nobody: MemberId = { slot: -1, generation: 0 }
+const noMember: MemberId = { slot: -1, generation: 0 }
 
 /** Whether the process table says that this member's pid belongs to another pid namespace than this process's. */
 export type IsForeign = (member: MemberId) => boolean
 
 export class Membership {
   epoch = 0
-  coordinator: MemberId = nobody
+  coordinator: MemberId = noMember
   #suspects: ReadonlyArray<MemberId> = []
   readonly #members = new Map<number, MemberInfo>()
   /** By slot: the last member there that has left or died. */
