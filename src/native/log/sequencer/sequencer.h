@@ -83,6 +83,8 @@ class Sequencer {
   std::vector<GateReport> gates();
 
  private:
+  static constexpr size_t readyLimit = 4096;  // batches of one epoch
+
   enum class Slot : uint8_t { none, held, ordered, done };
 
   struct Pending {  // a descriptor, copied and checked

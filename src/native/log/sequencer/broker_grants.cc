@@ -1,0 +1,29 @@
+// Grants lanes to the sessions that were adopted, for one broker.
+#include <sys/mman.h>
+
+#include "sequencer.h"
+
+namespace ringfence {
+
+// The lane's pages are faulted in here, in the broker, so that the client's first lap does not pay for them.
+// SYNC: the grant pairs with the observe in LaneWriter::ready.
+uint32_t grantLanes(const Region& region, uint32_t broker) {
+  const Publication& p = region.publication();
+  const uint64_t epoch = p.observe(region.header().control.epoch);
+  uint32_t granted = 0;
+  for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
+    const uint64_t generation = p.observe(region.client(i).claim.generation);
+    GrantLine& grant = region.grant(region.laneOf(broker, i));
+    if (generation == 0 || p.read(grant.grantedGeneration) == generation) continue;
+    if (p.observe(region.sessionLine(epoch, i).acknowledged.generation) != generation) continue;
+#ifdef MADV_POPULATE_WRITE
+    madvise(region.payload(region.laneOf(broker, i)), region.layout().geometry.lanePayloadBytes, MADV_POPULATE_WRITE);
+#endif
+    p.publish(grant.grantedGeneration, generation);
+    granted += 1;
+  }
+  if (granted != 0) region.wakeProcesses(sleepsForData);
+  return granted;
+}
+
+}  // namespace ringfence
