@@ -3,7 +3,7 @@
 
 #include "constructors.h"
 #include "fault.h"
-#include "napi_support.h"
+#include "napi_log.h"
 #include "region/inspection.h"
 #include "region/lifeline.h"
 #include "region_handle.h"
@@ -62,7 +62,11 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
   exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));
   exports.Set("holdLifeline", Napi::Function::New<holdLifelineOf>(env, "holdLifeline"));
-  registerLog(env, exports);
+  registerTopics(env, exports);
+  registerSessions(env, exports);
+  registerReaders(env, exports);
+  registerSequencer(env, exports);
+  registerReports(env, exports);
   return exports;
 }
 

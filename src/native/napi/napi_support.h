@@ -116,6 +116,4 @@ RegionHandle* openRegion(const Arguments& arguments, size_t i);
 
 void method(napi_env env, napi_value exports, const char* name, napi_callback callback);
 
-void registerLog(napi_env env, napi_value exports);
-
 }  // namespace ringfence::binding
