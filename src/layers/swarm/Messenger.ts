@@ -22,7 +22,7 @@ import {
 import { isSame, MemberGone, type MemberInfo, ShuttingDown } from "../../services/schema/Member.ts"
 import { ValueInvalid } from "../../services/schema/ValueInvalid.ts"
 import type { CoordinatorClient } from "./control/CoordinatorClient.ts"
-import { type Address, everybody, frameKind, isFor, one, others } from "./transport/FrameAddress.ts"
+import { type Address, everyMember, frameKind, isFor, one, others } from "./transport/FrameAddress.ts"
 import { CurrentHandlers, type HandlerContext, isHeldBy } from "./transport/HandlerContext.ts"
 import type { Mesh } from "./transport/Mesh.ts"
 import type { Message } from "./transport/RingConsumer.ts"
@@ -141,7 +141,7 @@ export class SwarmMessenger {
   // --- internal ---
 
   #address(to: Reach): Address | MemberGone {
-    if (to === "world") return everybody
+    if (to === "world") return everyMember
     if (to === "remote") return others
     const [member] = this.reached(to)
     if (member !== undefined) return one(member.id)

@@ -13,7 +13,8 @@ namespace ringfence {
 constexpr off_t namesLock = off_t{1} << 40;
 constexpr off_t processLocks = namesLock + 1;
 constexpr off_t leaseLock = namesLock - 1;
-// Shared by all who keep the region in use: its creator, and who asked for it. Whoever removes the name has it alone.
+// Shared by the processes that keep the region in use: its creator, and those that asked to. The process that removes
+// the name has it alone.
 constexpr off_t holdLock = namesLock - 2;
 // One for each slot of a table, a range for each table.
 constexpr off_t slotLocks = namesLock + (off_t{1} << 20);

@@ -142,7 +142,7 @@ struct alignas(pageBytes) Header {
   TopicWishes topicWishes;   // 384
 };
 
-// How far a process is with a lock under which it claims: whoever meets a lock that is held looks here for its holder.
+// How far a process is with a lock under which it claims: a process that meets a held lock finds its holder here.
 enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 
 struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock

@@ -71,7 +71,7 @@ void watch(int fd, int exitCode) {
   _exit(exitCode);
 }
 
-// The thread outlives whoever loaded this module: its code must stay.
+// The thread outlives the environment that loaded this module: its code must stay.
 void keepLoaded() {
   Dl_info self{};
   if (dladdr(reinterpret_cast<void*>(&watch), &self) == 0 || self.dli_fname == nullptr) return;

@@ -15,7 +15,7 @@ class Mapping {
   Mapping& operator=(const Mapping&) = delete;
 
   // Puts empty memory of this process in the place of the file's pages, which are free from then on. JavaScript keeps
-  // handles and buffers for as long as its collector likes; what they still reach then is nobody's.
+  // handles and buffers for as long as its collector likes; what they still reach then belongs to no region.
   void vacate();
 
   uint8_t* base() const { return base_; }

@@ -40,7 +40,7 @@ class Publication {
     __atomic_store_n(&field, value, __ATOMIC_RELAXED);
   }
 
-  // Everything written before is visible to whoever observes `value` in `token`.
+  // Everything written before is visible to the process that observes `value` in `token`.
   template <class T>
   void publish(T& token, T value) const {
     aheadOfStore();

@@ -1,6 +1,6 @@
-// Lines that the sequencer writes and others decide by: the last word of each is a checksum of the others. Whoever finds
-// the two apart looks at a line that is being written, or was changed from outside, and goes by what it saw before. The
-// sequencer writes each of them again ten times a second, so that damage ends by itself.
+// Lines that the sequencer writes and others decide by: the last word of each is a checksum of the others. A reader that
+// finds the two apart looks at a line that is being written, or was changed from outside, and goes by what it saw before.
+// The sequencer writes each of them again ten times a second, so that damage ends by itself.
 #pragma once
 
 #include "publication.h"

@@ -4,7 +4,7 @@
 
 namespace ringfence {
 
-// Once `state` says that somebody serves, or did, the fields that say who are there. A server that was killed before
+// Once `state` says that a process serves, or did, the fields that name it are there. A server that was killed before
 // that has left none: its log's life was that of the region's creator.
 ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();

@@ -10,7 +10,7 @@ namespace ringfence {
 
 struct ServerView {
   ServerState state;
-  // Whose life is the log's: its server, or the region's creator while nobody serves yet.
+  // The process whose life is the log's: its server, or the region's creator as long as none serves yet.
   bool alive;
   bool own;       // it is this process
   ProcessPid pid;  // 0: its place in the process table is another's by now

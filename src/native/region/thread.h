@@ -19,7 +19,7 @@ class Thread {
 
   // `system` when the operating system gives no thread; nothing runs then.
   Status start(std::function<void()> run);
-  // The same for one that nobody waits for.
+  // The same for a thread whose end no other thread waits for.
   static Status detached(std::function<void()> run);
   bool running() const { return running_; }
   void join();

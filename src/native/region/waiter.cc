@@ -102,7 +102,7 @@ void Waiter::run(uint32_t heard) {
   }
 }
 
-// SYNC: counted before it is asked whether anybody is armed; whoever arms looks at the count afterwards.
+// SYNC: counted before it is asked whether a waiter is armed; a waiter that arms looks at the count afterwards.
 void Waiter::lookAfterLives() {
   const bool changed = processesChanged();
   if (changed) lives_.fetch_add(1, std::memory_order_seq_cst);

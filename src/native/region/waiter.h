@@ -22,7 +22,7 @@ ServerState serverState(const Region& region);
 
 class Waiter {
  public:
-  // `wake` is called from the waiter's thread, at most once for each arm(). Whoever waits on after it arms again.
+  // `wake` is called from the waiter's thread, at most once for each arm(). A waiter that goes on waiting arms again.
   Waiter(std::shared_ptr<Region> region, std::function<void()> wake);
   ~Waiter();
   // Once. `system` when there is no thread to be had.
@@ -33,9 +33,9 @@ class Waiter {
   // Publishes that this process sleeps, and for what (SleepBits). The caller looks at what it waits for *after* this,
   // and sleeps only then.
   void arm(uint32_t reasons);
-  // Counts the times that processes were seen to have come or gone. Whoever is armed is woken after each.
+  // Counts the times that processes were seen to have come or gone. A waiter that is armed is woken after each.
   uint64_t lives() const { return lives_.load(std::memory_order_seq_cst); }
-  // Nobody here waits any more: others need not ring.
+  // No fiber of this process waits any more: others need not ring.
   void disarm();
   // Stops and joins the thread. Nothing is called afterwards.
   void stop();

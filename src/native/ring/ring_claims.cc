@@ -20,7 +20,7 @@ bool written(const Region& region, uint32_t ring) {
   if (p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
   const uint32_t process = p.read(slot.claim.process);
   const uint64_t processGeneration = p.read(slot.claim.processGeneration);
-  // Where it cannot be told who the writer is, nobody takes the ring from it.
+  // Where the writer cannot be told, no process takes the ring from it.
   if (seal != writerSealOf(generation, process, processGeneration)) return true;
   return region.processAlive(process, processGeneration);
 }
@@ -81,7 +81,7 @@ void finishNames(const Region& region) {
   }
 }
 
-// True while somebody who lives has the reader's slot, whether its cursors count or not.
+// True while a living process has the reader's slot, whether its cursors count or not.
 bool taken(const Region& region, uint32_t ring, uint32_t reader) {
   const Publication& p = region.publication();
   const RingReaderSlot& slot = region.ringReader(ring, reader);

@@ -25,7 +25,7 @@ class RingReader {
   // Writes its cursors again where others would not find them as it left them: a fence that waits for them goes on. What
   // contradicted() tells stays as it is.
   void keepLine();
-  // Moves cursors forward, never back and never past what is published; wakes whoever waits for them.
+  // Moves cursors forward, never back and never past what is published; wakes the processes that wait for them.
   void advance(const RingCursors& cursors);
   // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
   bool evicted(uint64_t& from, uint64_t& to) const;

@@ -78,7 +78,7 @@ bool RingWriter::endDead(uint64_t bytes) {
 }
 
 // Its process was rung, and nothing woke. Whether it is dead is asked of the system: then it is not looked at again
-// before somebody else has its slot.
+// before another process has its slot.
 void RingWriter::endReadersOf(uint32_t process) {
   const Publication& p = region_->publication();
   for (const uint32_t i : readers_) {

@@ -47,14 +47,14 @@ class RingWriter {
   void wantRoom(bool wants);
   // The reader furthest behind what is published, or -1 when none is behind. The dead stop counting here.
   int32_t slowestReader();
-  // Takes the room of that reader away from it. It learns what it lost. False when nobody holds any.
+  // Takes the room of that reader away from it. It learns what it lost. False when no reader holds any.
   bool evictSlowest();
   // No more frames; what is published stays readable.
   void close();
   WriterEnd end() const;
 
  private:
-  // Whoever gave its process slot up has no say any more: the ring may be another's by now.
+  // A process that gave its slot up no longer decides about the ring: it may be another's by now.
   bool over() const { return closed_ || region_->closed(); }
   bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
   void refreshReaders();

@@ -46,7 +46,7 @@ void patch(const std::string& path, off_t at, const Record& value) {
   close(fd);
 }
 
-// A copy of a good region's file that nobody serves.
+// A copy of a good region's file that no process serves.
 std::string abandonedRegion(const char* name) {
   const std::string path = pathOf(name);
   std::shared_ptr<Region> region;

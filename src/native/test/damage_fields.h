@@ -15,7 +15,7 @@ namespace ringfence::test {
 // What the ends of a log or a ring come to know of a damage. Wrong data, a false acknowledgement or a silent end is
 // none of them.
 enum Outcome : unsigned {
-  unharmed = 0,  // nobody reads it, or whoever does has a copy of its own, or it is written again at once
+  unharmed = 0,  // no process reads it, or the one that does has a copy of its own, or it is written again at once
   told = 1,      // a typed error: LogCorrupt, RingCorrupt, ReaderEvicted, RegionLost, the end of the session, a refusal
   delayed = 2,   // waits, with a deadline that names what is waited for, or until its owner writes it again
   misnamed = 4,  // a report or a message shows a wrong name or number

@@ -204,7 +204,7 @@ TEST("the log's commits do not ring those who wait for a ring, nor a ring's fram
   CHECK_EQUAL(rings(*region, following->slot()) - atFollowing, 1);
 }
 
-TEST("a process that is stopped on its way to a bell keeps nobody asleep for longer than a moment") {
+TEST("a process that is stopped on its way to a bell keeps no other asleep for longer than a moment") {
   // It has taken what the other sleeps for, and never gets to ring.
   const auto region = anonymousRegion(ringGeometry());
   const auto taken = [&](uint32_t& sleeps) { region->publication().take(sleeps); };

@@ -1,5 +1,5 @@
-// Shared memory is untrusted: whatever a peer writes there, nobody crashes or leaves the mapping, the session that lied
-// ends, and the others go on.
+// Shared memory is untrusted: whatever a peer writes there, no process crashes or leaves the mapping, the session that
+// lied ends, and the others go on.
 #include <algorithm>
 #include <functional>
 #include <thread>
@@ -172,7 +172,7 @@ TEST("counts that contradict each other are no frontier: a reader stops, it neit
         const int32_t count = reader->poll(views, 64);
         for (int32_t i = 0; i < count; i += 1) checkView(*log.region(), views[i]);
       }
-      log.reader(topic, From::start, 0, 1);  // whoever was refused has given its slot back
+      log.reader(topic, From::start, 0, 1);  // a refused reader has given its slot back
     }
   }
 }
@@ -334,7 +334,7 @@ class Reckless {
   uint64_t sequence_ = 0;
 };
 
-TEST("random bytes in everything that a client may write never crash anybody, and an honest session goes on") {
+TEST("random bytes in everything that a client may write never crash a process, and an honest session goes on") {
   Geometry g = tinyGeometry();
   g.clients = 3;
   g.topics = 3;
@@ -371,7 +371,7 @@ TEST("random bytes in everything that a client may write never crash anybody, an
   CHECK_EQUAL(honest.lanes().endReason(), endNone);
 }
 
-TEST("random bytes anywhere in the region, payload aside, never crash anybody or lead outside it") {
+TEST("random bytes anywhere in the region, payload aside, never crash a process or lead outside it") {
   for (uint64_t round = 0; round < 40; round += 1) {
     Random random(400 + round);
     Geometry g = tinyGeometry();

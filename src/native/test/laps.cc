@@ -145,7 +145,7 @@ TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused at t
   lapWith(PauseAt::wrap);
 }
 
-TEST("with nobody attached the oldest batches go as room is needed, and a late reader starts behind them") {
+TEST("with no subscriber attached the oldest batches go as room is needed, and a late reader starts behind them") {
   TestLog log(tinyGeometry());
   const uint32_t topic = log.declare("kept", orderSession);
   Publishing publishing(log.open(topic), 1300);

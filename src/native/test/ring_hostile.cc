@@ -1,5 +1,5 @@
-// What a peer writes into a ring or its tables: nobody crashes, leaves the mapping or waits for ever, and once the ring
-// is whole again it works.
+// What a peer writes into a ring or its tables: no process crashes, leaves the mapping or waits for ever, and once the
+// ring is whole again it works.
 #include <cstring>
 
 #include "ring_fixture.h"
@@ -81,7 +81,7 @@ TEST("any bytes of a ring may hold anything at any time") {
   CHECK(refused * slowness > 100);
 }
 
-TEST("a reader whose cursor cannot be true is told that it lost all, and holds nobody up") {
+TEST("a reader whose cursor cannot be true is told that it lost all, and holds no writer up") {
   const auto region = anonymousRegion(ringGeometry());
   auto writer = writerOf(region);
   auto liar = readerOf(region);

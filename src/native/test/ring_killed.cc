@@ -27,7 +27,7 @@ ACTOR("ring writer between append and publish") {
   auto writer = writerOf(region);
   auto signal = writerOf(region, "signal");
   uint64_t number = std::stoull(arguments[1]);
-  until("somebody reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
+  until("a process reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
   for (int i = 0; i < 5; i += 1) append(*writer, number++);
   writer->publish();
   for (int i = 0; i < 3; i += 1) append(*writer, number++);

@@ -48,7 +48,7 @@ TEST("a ring is taken over for another name only when none is fresh, and not und
   CHECK_EQUAL(claimRingReader(*region, "one", "late", place).fault, "missing");
 }
 
-TEST("a ring's name is whole for whoever looks while its writers come and go") {
+TEST("a ring's name is whole for every process that looks while its writers come and go") {
   const auto region = anonymousRegion(ringGeometry());
   const auto other = attachedAgain(*region);
   const std::string name = "control/12";
@@ -158,7 +158,7 @@ TEST("the end comes after the last frame: closed or dead, and not before it was 
   }
 }
 
-TEST("the end is never seen before the frames that were published before it, whoever looks when") {
+TEST("the end is never seen before the frames that were published before it, at whatever moment a reader looks") {
   for (uint64_t round = 0; round < 400 / slowness; round += 1) {
     const auto region = anonymousRegion(ringGeometry());
     auto writer = writerOf(region);

@@ -9,7 +9,7 @@ namespace ringfence::test {
 
 namespace {
 
-TEST("a ring's bytes are mapped twice in a row, and are nobody's after the region is closed") {
+TEST("a ring's bytes are mapped twice in a row, and belong to no one after the region is closed") {
   const auto region = anonymousRegion(ringGeometry());
   auto writer = writerOf(region);
   const auto memory = writer->memory();

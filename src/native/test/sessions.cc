@@ -354,7 +354,7 @@ TEST("a client that dies between its claim and its first batch gives its slot ba
   }
 }
 
-TEST("a claim that was begun and not finished is nobody's") {
+TEST("a claim that was begun and not finished belongs to no process") {
   TestLog log(tinyGeometry());
   const uint32_t topic = log.declare("t", orderSession);
   // What a process leaves that dies before it publishes the generation: everything else is written.

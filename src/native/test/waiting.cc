@@ -1,4 +1,4 @@
-// Sleeping and waking: nobody sleeps through what it waits for, and nobody is awake without a reason.
+// Sleeping and waking: no process sleeps through what it waits for, and none is awake without a reason.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

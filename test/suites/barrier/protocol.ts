@@ -10,7 +10,7 @@ import {
   type Request,
   requestWire
 } from "../../../src/layers/swarm/control/CoordinatorProtocol.ts"
-import { everybody, frameKind, headerOf, ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
+import { everyMember, frameKind, headerOf, ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { BarrierArrival } from "../../../src/services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../src/services/schema/DrainTarget.ts"
@@ -139,7 +139,7 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
             reader.advance({ read, delivered: read, handled: read, released: read })
           }
           const say = (number: number, payload: Uint8Array) =>
-            writer.send(headerOf(frameKind.control, 0, self, everybody, number), payload)
+            writer.send(headerOf(frameKind.control, 0, self, everyMember, number), payload)
           const asRequest = (request: Request, number: number) =>
             requestWire.encode({ term: reader.generation(), number, request })
           say(7, new Uint8Array(0))

@@ -16,7 +16,7 @@ import { CoordinatorLost, isSame, type MemberId, showMember } from "../../../ser
 import type { FrameHeader, RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
 import { MessageWriter } from "../../ring/RingWriter.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
-import { everybody, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
+import { everyMember, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
 import { type Handle, RingConsumer } from "../transport/RingConsumer.ts"
 import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./CoordinatorProtocol.ts"
 import { type IsForeign, Membership } from "./Membership.ts"
@@ -251,7 +251,7 @@ export class CoordinatorClient {
   }
 
   #headerOf(number: number): FrameHeader {
-    return headerOf(frameKind.control, 0, this.self, everybody, number)
+    return headerOf(frameKind.control, 0, this.self, everyMember, number)
   }
 
   // Ask for the whole state after a loss: a stopped member may have been evicted from the coordinator's ring. A takeover

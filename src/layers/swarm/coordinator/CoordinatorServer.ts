@@ -20,7 +20,7 @@ import { InvitationTable } from "../control/InvitationTable.ts"
 import { allMembers, type IsForeign, Membership } from "../control/Membership.ts"
 import { Pauses } from "../control/Pauses.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
-import { type Address, everybody, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
+import { type Address, everyMember, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
 import type { Mesh } from "../transport/Mesh.ts"
 import { type Message, RingConsumer } from "../transport/RingConsumer.ts"
 import { Admission } from "./Admission.ts"
@@ -412,7 +412,7 @@ export class CoordinatorServer {
 
   #notify(notice: Notice): void {
     this.#membership.apply(notice)
-    this.#write(notice, everybody)
+    this.#write(notice, everyMember)
   }
 
   #write(notice: Notice, to: Address): void {

@@ -18,11 +18,11 @@ export const frameKind = {
 
 /** The receiver of a frame. */
 export type Address =
-  | { readonly _tag: "Everybody" }
+  | { readonly _tag: "EveryMember" }
   | { readonly _tag: "Others" }
   | { readonly _tag: "One"; readonly member: MemberId }
 
-export const everybody: Address = { _tag: "Everybody" }
+export const everyMember: Address = { _tag: "EveryMember" }
 export const others: Address = { _tag: "Others" }
 export const one = (member: MemberId): Address => ({ _tag: "One", member })
 
@@ -52,7 +52,7 @@ export const numberOf = (correlation: number): number => Math.floor(correlation 
 /** True when a frame from `sender` is for `member`. */
 export const isFor = (correlation: number, sender: number, member: MemberId): boolean => {
   const code = correlation % addressSpan
-  if (code === everybodyCode) return true
+  if (code === everyMemberCode) return true
   if (code === othersCode) return sender !== member.slot
   return code === typeHash(one(member))
 }
@@ -75,7 +75,7 @@ export const headerOf = (
 
 // --- internal ---
 
-const everybodyCode = 0
+const everyMemberCode = 0
 const othersCode = 1
 const slotSpan = 2048
 // A frame for a slot's former member is not for the next one: the low bits of the generation tell them apart.
@@ -83,7 +83,7 @@ const generationSpan = 2 ** 18
 const addressSpan = slotSpan * generationSpan
 
 const typeHash = (to: Address): number => {
-  if (to._tag === "Everybody") return everybodyCode
+  if (to._tag === "EveryMember") return everyMemberCode
   if (to._tag === "Others") return othersCode
   return 2 + to.member.slot + slotSpan * (to.member.generation % generationSpan)
 }
