@@ -31,7 +31,7 @@ describe("sizes of rings", () => {
       const error = yield* Effect.flip(Rings.makeHeapRegion({ region: "odd", geometry: { rings: 1, ringBytes: 5000 } }))
       assert.strictEqual(
         error.message,
-        `region "odd": ringBytes cannot be 5000 (it must be a power of two from 4096 to 4294967296)`
+        `region "odd": ringBytes cannot be 5,000 (it must be a power of two from 4 KiB to 4 GiB)`
       )
     }))
 })
