@@ -14,9 +14,9 @@ import { sequencerTimes } from "../../log/checkOptions.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { resolveGeometry } from "../region/HeapGeometry.ts"
 import { makeLogWaiter } from "../region/RegionWaiter.ts"
-import { nameTopic } from "./Claims.ts"
 import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
+import { nameTopic } from "./Topics.ts"
 
 export interface Options extends SequencerOptions {
   /** Topics that are declared before any end opens them, and never give their place to others. */

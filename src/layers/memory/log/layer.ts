@@ -4,27 +4,24 @@
  * The same rules, batch for batch, without shared memory: one process, no threads, no clock but Effect's. A test
  * provides this layer instead of the native layers and changes nothing else; under `TestClock` it is deterministic.
  */
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AckTracker } from "../../../services/AckTracker.ts"
 import type { Broker } from "../../../services/Broker.ts"
 import type { CxlMemory } from "../../../services/CxlMemory.ts"
 import type { Diagnostics } from "../../../services/Diagnostics.ts"
-import { Publisher } from "../../../services/Publisher.ts"
+import { type Publisher } from "../../../services/Publisher.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { TopicError } from "../../../services/schema/Topic.ts"
 import type { Sequencer } from "../../../services/Sequencer.ts"
-import { Subscriber } from "../../../services/Subscriber.ts"
-import { checkPublisherOptions, checkSubscriberOptions } from "../../log/checkOptions.ts"
-import { makePublisher } from "../../log/makePublisher.ts"
-import { makeSubscriber } from "../../log/makeSubscriber.ts"
+import { type Subscriber } from "../../../services/Subscriber.ts"
 import { layer as layerAckTracker } from "./AckTracker.ts"
 import { layer as layerBroker } from "./Broker.ts"
 import { layer as layerCxlMemory } from "./CxlMemory.ts"
 import { layer as layerDiagnostics } from "./Diagnostics.ts"
-import { HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
-import { openLanes, openReader } from "./PublisherSubscriber.ts"
+import { type HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
+import { layer as layerPublisher } from "./Publisher.ts"
 import { layer as layerSequencer } from "./Sequencer.ts"
+import { layer as layerSubscriber } from "./Subscriber.ts"
 
 export type MemoryOptions = Options
 
@@ -41,30 +38,6 @@ export const layerWithPorts = (
   layerServices.pipe(Layer.provideMerge(layerHeapLog(options)))
 
 // --- internal ---
-
-const layerPublisher = Layer.effect(
-  Publisher,
-  Effect.map(HeapLog, (log) =>
-    Publisher.of({
-      open: (topic, options) =>
-        checkPublisherOptions(log.heap.region, options).pipe(
-          Effect.flatMap(() => openLanes(log, topic, options)),
-          Effect.flatMap((lanes) => makePublisher(topic, lanes, options))
-        )
-    }))
-)
-
-const layerSubscriber = Layer.effect(
-  Subscriber,
-  Effect.map(HeapLog, (log) =>
-    Subscriber.of({
-      open: (topic, options) =>
-        checkSubscriberOptions(log.heap.region, options).pipe(
-          Effect.flatMap(() => openReader(log, topic, options)),
-          Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
-        )
-    }))
-)
 
 const layerServices: Layer.Layer<Provided, never, HeapLog> = Layer.mergeAll(
   layerSequencer,

@@ -1,0 +1,64 @@
+/**
+ * Publishers in this heap: opens a session and its lanes.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
+import { Publisher, type PublisherOptions } from "../../../services/Publisher.ts"
+import type { RegionError } from "../../../services/schema/RegionError.ts"
+import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
+import { checkPublisherOptions } from "../../log/checkOptions.ts"
+import { makePublisher } from "../../log/makePublisher.ts"
+import { admittedInTime } from "../../log/sessionAdmission.ts"
+import type { LanePort } from "../../ports/LanePort.ts"
+import { whenFreed } from "./Claiming.ts"
+import { claimSession } from "./Claims.ts"
+import { HeapLog } from "./HeapLog.ts"
+import { makeLanePort } from "./LanePort.ts"
+import type { Session } from "./LogState.ts"
+
+export const layer = Layer.effect(
+  Publisher,
+  Effect.map(HeapLog, (log) =>
+    Publisher.of({
+      open: (topic, options) =>
+        checkPublisherOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openLanes(log, topic, options)),
+          Effect.flatMap((lanes) => makePublisher(topic, lanes, options))
+        )
+    }))
+)
+
+/** A session's lanes, once the sequencer has adopted it. The session ends with the scope. */
+export const openLanes = (
+  log: HeapLog["Service"],
+  topic: Topic<any>,
+  options?: PublisherOptions
+): Effect.Effect<LanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { heap, waiter } = log
+    const lost = waiter.lost()
+    if (lost !== undefined) return yield* Effect.fail(lost)
+    const session = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.acquireRelease(
+        whenFreed(log, claimSession(heap, topic), restore),
+        (session) => Effect.sync(() => closeSession(log, session))
+      )
+    )
+    yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
+    return makeLanePort(heap, session, waiter)
+  }).pipe(admittedInTime(log.heap.region, log.waiter, options))
+
+// --- internal ---
+
+// One that was not adopted yet has nothing that would have to be seen first.
+const closeSession = ({ heap }: HeapLog["Service"], session: Session): void => {
+  session.closing = true
+  if (session.state === "claimed") {
+    session.state = "ended"
+    heap.leave(session.topic)
+  }
+  heap.wakeSequencer()
+  heap.members.ring()
+}

@@ -1,0 +1,81 @@
+/**
+ * Subscribers in this heap: opens a reader of a topic.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
+import { unanswered } from "../../../services/schema/Server.ts"
+import type { Topic } from "../../../services/schema/Topic.ts"
+import {
+  defaultFrom,
+  type OpenSubscriberError,
+  Subscriber,
+  type SubscriberOptions
+} from "../../../services/Subscriber.ts"
+import { formatMillis } from "../../../services/text/quantities.ts"
+import { checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { makeSubscriber } from "../../log/makeSubscriber.ts"
+import { processTitle } from "../../node/ProcessTitle.ts"
+import type { IndexPort } from "../../ports/IndexPort.ts"
+import { whenFreed } from "./Claiming.ts"
+import { claimReader } from "./Claims.ts"
+import { HeapLog } from "./HeapLog.ts"
+import { HeapIndexPort } from "./IndexPort.ts"
+
+export const layer = Layer.effect(
+  Subscriber,
+  Effect.map(HeapLog, (log) =>
+    Subscriber.of({
+      open: (topic, options) =>
+        checkSubscriberOptions(log.heap.region, options).pipe(
+          Effect.flatMap(() => openReader(log, topic, options)),
+          Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
+        )
+    }))
+)
+
+/** A reader, attached until the scope closes. */
+export const openReader = (
+  log: HeapLog["Service"],
+  topic: Topic<any>,
+  options?: SubscriberOptions
+): Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope> => {
+  const { heap, poisonReleased, waiter } = log
+  const claim = claimReader(heap, topic, {
+    name: options?.name ?? processTitle(),
+    from: options?.from ?? defaultFrom,
+    mustExist: options?.mustExist === true
+  })
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.acquireRelease(
+      Effect.map(
+        whenFreed(log, claim, (freed) => restore(freedInTime(log, freed))),
+        ({ declared, reader }) => {
+          // Publishers may wait for readers of their topic.
+          heap.members.ring()
+          return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
+        }
+      ),
+      (port) => Effect.sync(port.detach)
+    )
+  )
+}
+
+// --- internal ---
+
+/** As long as a reader over shared memory waits for a place that is about to come free. */
+const freedMillis = 3000
+
+const freedInTime = ({ heap, waiter }: HeapLog["Service"], freed: Effect.Effect<true, RegionLost>) =>
+  Effect.timeoutOrElse(freed, {
+    duration: freedMillis,
+    orElse: () => {
+      const { detail, hint } = unanswered(waiter.server())
+      const waited = `no topic gave its place within ${formatMillis(freedMillis)} to a new one`
+      return Effect.fail(
+        new RegionError({ fault: "notAnswering", region: heap.region, detail: `${waited}: ${detail}`, hint })
+      )
+    }
+  })
