@@ -288,17 +288,25 @@ class Company {
     })
   }
 
+  // A member whose death was drawn for a later message than it sent in its rounds can die until it has stopped.
   #stop(): Effect.Effect<void, ActorFailed> {
-    const dead = this.#players.filter(({ actor }) => actor.hasExited)
-    for (const { actor } of dead) this.#swarm.pool.forget(actor)
-    this.#killed += dead.length
-    this.#players = this.#players.filter(({ actor, isGone }) => !isGone && !actor.hasExited)
-    this.#swarm.pool.restock(poolSize)
+    this.#players = this.#players.filter(({ isGone }) => !isGone)
     const stopped = (player: Player) =>
-      Effect.map(player.actor.do<boolean>({ _tag: "stop" }), (coordinates) => {
-        player.coordinates = coordinates
-      })
-    return Effect.forEach(this.#players, stopped, { concurrency: "unbounded", discard: true })
+      player.actor.do<boolean>({ _tag: "stop" }).pipe(
+        Effect.map((coordinates) => {
+          player.coordinates = coordinates
+        }),
+        Effect.catch((error) => error.tag === "exited" ? Effect.void : Effect.fail(error))
+      )
+    return Effect.forEach(this.#players, stopped, { concurrency: "unbounded", discard: true }).pipe(
+      Effect.andThen(Effect.sync(() => {
+        const dead = this.#players.filter(({ actor }) => actor.hasExited)
+        for (const { actor } of dead) this.#swarm.pool.forget(actor)
+        this.#killed += dead.length
+        this.#players = this.#players.filter(({ actor }) => !actor.hasExited)
+        this.#swarm.pool.restock(poolSize)
+      }))
+    )
   }
 }
 
