@@ -36,7 +36,7 @@ export interface RingState {
   readonly position: number
   /** Process slot of its writer. */
   readonly process: number
-  /** Frames published since the ring was born. */
+  /** Frames published since the ring was born. A writer killed while it publishes may have counted frames never seen. */
   readonly frames: number
   /** Laps around the ring. */
   readonly wraps: number
