@@ -51,6 +51,8 @@ export class FenceLog {
   readonly #releases: Array<Release> = []
   /** Arrivals that were in a round that was released: by member, term and attempt. */
   readonly #released = new Set<string>()
+  /** How often a member has returned from a release: by member, term and attempt. */
+  readonly #returned = new Map<string, number>()
   /** Fences that returned. */
   returns = 0
   /** Messages that were looked for then. */
@@ -74,7 +76,7 @@ export class FenceLog {
       case "withdrew":
         return this.#withdrew(showMember(who), event, at)
       case "returned":
-        return this.#returned(member, event)
+        return this.#checkReturn(member, event)
       case "failed":
         return member.isGone ? undefined : this.#violated(`${showMember(who)}: ${event.why}`)
       case "gone":
@@ -119,12 +121,10 @@ export class FenceLog {
 
   // --- the promise ---
 
-  #returned(to: Watched, { mode, name, round }: Extract<FenceEvent, { readonly _tag: "returned" }>): void {
+  #checkReturn(to: Watched, { mode, name, round }: Extract<FenceEvent, { readonly _tag: "returned" }>): void {
     if (to.isGone) return
     this.returns += 1
-    const release = this.#releases.findLast(({ notice }) =>
-      notice.round === round && notice.name === name && notice.arrivals.some(({ member }) => isSame(member, to.id))
-    )
+    const release = this.#releaseOf(to.id, name, round)
     if (release === undefined) return this.#violated(`${showMember(to.id)} returned from a round that it is not in`)
     if (mode === "rendezvous") return
     for (const [sender, sent] of this.#promised(release)) {
@@ -132,6 +132,23 @@ export class FenceLog {
       if (from === undefined) continue
       for (let n = 0; n < sent; n += 1) this.#check(to, from, n, release)
     }
+  }
+
+  // Each coordinator counts its rounds from 1, so that the rounds of two terms can bear one number. A member may return
+  // from the former while the latter is out already, once for each of its fibers that had arrived.
+  #releaseOf(member: MemberId, name: string, round: number): Release | undefined {
+    const who = showMember(member)
+    const those = this.#releases.filter(({ notice }) =>
+      notice.round === round && notice.name === name && notice.arrivals.some((other) => isSame(other.member, member))
+    )
+    const release = those.find((release) => {
+      const { amendment = 0, attempt = 0 } = release.notice.arrivals.find((other) => isSame(other.member, member)) ?? {}
+      return (this.#returned.get(keyOf(who, release.term, attempt)) ?? 0) <= amendment
+    }) ?? those.at(-1)
+    const attempt = release?.notice.arrivals.find((other) => isSame(other.member, member))?.attempt ?? 0
+    const key = keyOf(who, release?.term ?? 0, attempt)
+    this.#returned.set(key, (this.#returned.get(key) ?? 0) + 1)
+    return release
   }
 
   /** How many messages of each member the round promises: what it had sent when it arrived. */
@@ -146,9 +163,20 @@ export class FenceLog {
     }
     // Of a member that is gone the last arrival counts. A member that took an arrival back may have arrived for later
     // rounds while this one still drained, so that only the first of those is certain to be in it.
-    for (const member of departed) this.#count(promised, this.#unreleased(member, release, false).at(-1))
+    for (const member of departed) {
+      if (!this.#departedBefore(member, release)) this.#count(promised, this.#unreleased(member, release, false).at(-1))
+    }
     for (const member of withdrawn) this.#count(promised, this.#unreleased(member, release, true).at(0))
     return promised
+  }
+
+  // A member that joins while a round drains opens the next one of that name, which expects all members. One of them that
+  // departs then is named by both rounds, and its arrival belongs to the earlier, which drains.
+  #departedBefore(member: MemberId, { notice, term }: Release): boolean {
+    return this.#releases.some((other) =>
+      other.term === term && other.notice.name === notice.name && other.notice.round < notice.round &&
+      other.notice.departed.some((departed) => isSame(departed, member))
+    )
   }
 
   #count(promised: Map<string, number>, arrived: Arrived | undefined): void {
