@@ -107,7 +107,7 @@ export class SwarmMember {
     this.#lease = parts.lease
     this.messages.mesh = parts.mesh
     this.router.mesh = parts.mesh
-    this.arrivals = new BarrierClient({ ...parts, settled })
+    this.arrivals = new BarrierClient({ ...parts, ring, settled })
     this.registrations = new Registrations(parts.link, () => this.over || this.isDead)
     this.inviting = new InvitationClient(parts.link, settled, parts.clock, parts.run)
     this.link.onNotice((notice) => this.#take(notice))

@@ -7,6 +7,7 @@ import type { BarrierTrace } from "../../../src/layers/Swarm.ts"
 import {
   at,
   enterAll,
+  eventually,
   fork,
   joinAll,
   joined,
@@ -36,9 +37,11 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
           const { begun, gate } = yield* parked(coordinator)
           yield* member.messenger.send(Tick, 0)
           yield* begun
-          const from = member.core.mesh.target().position
+          const { position: from, ring } = member.core.mesh.target()
+          // That a handler has begun is published at the end of its turn.
+          yield* eventually(backend, () => coordinator.core.mesh.source(ring)?.position("delivered") === from)
           for (const value of [1, 2, 3]) yield* member.messenger.send(Tick, value)
-          const { position, ring } = member.core.mesh.target()
+          const { position } = member.core.mesh.target()
           const fence = yield* fork(enterAll(members, "b"))
           yield* staysWaiting(backend, fence)
           assert.deepStrictEqual(events.filter((event) => event.ring === ring), [])

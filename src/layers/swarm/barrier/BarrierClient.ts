@@ -1,8 +1,8 @@
 /**
- * A member's side of the barriers: arrives, and waits for the release.
+ * A member's side of the barriers: arrives, awaits the release, and drains here.
  *
- * Fibers that enter the same round merge into one arrival of their process. Who comes after the coordinator has
- * counted is told by the release, which names the last amendment it knew, and arrives anew.
+ * Fibers of one process that enter the same round merge into one arrival, which each of them amends. The release names the
+ * last amendment that the coordinator has counted; a fiber that came later arrives anew, in the next round.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -13,44 +13,44 @@ import {
   type BarrierOptions,
   type BarrierResult,
   BarrierTimedOut,
+  type Drained,
   ModeMismatch,
   RangeLost
 } from "../../../services/Barrier.ts"
 import { waitMillis } from "../../../services/input/DurationInput.ts"
 import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
 import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../../services/schema/Member.ts"
+import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { CoordinatorClient } from "../control/CoordinatorClient.ts"
-import type { Answer, Notice, Released, Request } from "../control/CoordinatorProtocol.ts"
+import type { Answer, Broken, Notice, Released, Request } from "../control/CoordinatorProtocol.ts"
 import { allMembers } from "../control/Membership.ts"
 import { Pauses } from "../control/Pauses.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { type Alarm, DeadlineTimer } from "../transport/DeadlineTimer.ts"
 import { CurrentHandlers } from "../transport/HandlerContext.ts"
 import type { Mesh } from "../transport/Mesh.ts"
-import { Returns } from "./Returns.ts"
-
-type Outcome =
-  | { readonly _tag: "Released"; readonly release: Released }
-  /** The release came, and this fiber was too late for it. */
-  | { readonly _tag: "Missed" }
-  | { readonly _tag: "Expired" }
-  | { readonly _tag: "Failed"; readonly error: BarrierError }
+import type { Cursor } from "../transport/RingConsumer.ts"
+import { Drain } from "./Drain.ts"
 
 /** What a fiber enters. */
 interface Entering {
   readonly name: string
   readonly group: string
   readonly mode: BarrierMode
-  /** Rings whose handlers it is in. */
+  /** Rings whose handlers the fiber is in. */
   readonly exempt: ReadonlyArray<number>
   readonly untilMillis: number
 }
 
+/** What a fiber goes on with. `missed`: the round was released, and the fiber was too late for it. */
+type Outcome = Effect.Effect<Released | "missed", BarrierError>
+
 /** A fiber in an arrival. */
 interface Waiting {
   readonly untilMillis: number
-  /** Lets it go on. Another one once the deadline has passed: what the coordinator says then is still awaited. */
+  /** Lets the fiber go on. Once its deadline has passed: notes what the coordinator says, as `decided`. */
   complete: (outcome: Outcome) => void
+  decided: Outcome | undefined
   /** Which of the arrival's amendments is its own: none before it is written. */
   amendment: number
   /** Its deadline has passed: it stays only until the coordinator has decided. */
@@ -65,10 +65,10 @@ interface Arrived {
   readonly mode: BarrierMode
   readonly waiting: Set<Waiting>
   readonly exempt: Set<number>
-  /** Who sent what may be refused, by the numbers of the requests. */
+  /** The requests that were written, by number, and whose each was: a refusal fails that fiber alone. */
   readonly requests: Map<number, Waiting>
   amendments: number
-  /** `withdrawing` is joined by nobody any more, and may yet be released. `ended` has its outcome. */
+  /** No fiber joins one that is `withdrawing`, which may yet be released. `ended` has its outcome. */
   state: "open" | "withdrawing" | "ended"
 }
 
@@ -80,6 +80,7 @@ const withdrawMillis = 1000
 export interface BarrierClientParts {
   readonly link: CoordinatorClient
   readonly mesh: Mesh
+  readonly ring: RingPorts["Service"]
   readonly settled: ResolvedOptions
   readonly clock: Clock.Clock
   readonly alarm: Alarm
@@ -88,7 +89,7 @@ export interface BarrierClientParts {
 export class BarrierClient {
   readonly #link: CoordinatorClient
   readonly #mesh: Mesh
-  readonly #returns: Returns
+  readonly #drain: Drain
   readonly #deadlines: DeadlineTimer
   /** By group and name: what the next fiber joins. */
   readonly #open = new Map<string, Arrived>()
@@ -97,12 +98,12 @@ export class BarrierClient {
   readonly #refusals = new Pauses()
   #attempts = 0
 
-  constructor({ alarm, clock, link, mesh, settled }: BarrierClientParts) {
+  constructor({ alarm, clock, link, mesh, ring, settled }: BarrierClientParts) {
     this.#link = link
     this.#mesh = mesh
-    this.#returns = new Returns(mesh, clock, settled.trace)
+    this.#drain = new Drain({ mesh, ring, trace: settled.trace })
     this.#deadlines = new DeadlineTimer(clock, alarm, (nowMillis) => this.#expire(nowMillis))
-    link.onNotice((notice) => this.#take(notice))
+    link.onNotice((notice) => this.#onNotice(notice))
     link.onLoss((reason) => this.#lose(reason))
   }
 
@@ -122,7 +123,7 @@ export class BarrierClient {
       const exempt = fiber.getRef(CurrentHandlers).filter(({ running }) => running).map(({ ring }) => ring)
       const untilMillis = this.#deadlines.nowMillis + deadlineMillis
       return Effect.catchTag(
-        this.#arrive({ name, group, mode, exempt, untilMillis }),
+        this.#enter({ name, group, mode, exempt, untilMillis }),
         "RangeLost",
         (lost) => this.#refuse(lost, untilMillis)
       )
@@ -136,13 +137,32 @@ export class BarrierClient {
 
   /** This member takes part no more. */
   close(): void {
-    for (const arrived of this.#arrived.values()) this.#end(arrived, () => failed(new ShuttingDown()))
+    for (const arrived of this.#arrived.values()) this.#end(arrived, () => Effect.fail(new ShuttingDown()))
+  }
+
+  // --- internal ---
+
+  #enter(entering: Entering): Effect.Effect<BarrierResult, BarrierError> {
+    return Effect.flatMap(
+      this.#awaitRelease(entering),
+      (release) => release === "missed" ? this.#enter(entering) : this.#drainHere(release, entering.untilMillis)
+    )
+  }
+
+  // What was lost stays lost: members that enter again at once would do so thousands of times a second.
+  #refuse(lost: RangeLost, untilMillis: number): Effect.Effect<never, RangeLost> {
+    const { nowMillis } = this.#deadlines
+    const pauseMillis = Math.min(this.#refusals.after(nowMillis), Math.max(0, untilMillis - nowMillis))
+    return Effect.andThen(pauseMillis === 0 ? Effect.void : Effect.sleep(pauseMillis), Effect.fail(lost))
   }
 
   // --- arriving ---
 
-  // One step: nobody is interrupted between an arrival and the wait for its release.
-  #arrive(entering: Entering): Effect.Effect<BarrierResult, BarrierError> {
+  /**
+   * Joins this member's arrival, or begins one, and waits. In one step, so that no interruption comes between the arrival
+   * and the wait; a fiber that is interrupted while it waits, or that fails, leaves its arrival.
+   */
+  #awaitRelease(entering: Entering): Outcome {
     return Effect.callback((resume) => {
       const { mode, name, untilMillis } = entering
       const arrived = this.#open.get(keyOf(entering)) ?? this.#begin(entering)
@@ -151,23 +171,26 @@ export class BarrierClient {
       }
       const waiting: Waiting = {
         untilMillis,
-        complete: (outcome) => resume(this.#goOn(entering, arrived, waiting, outcome)),
+        complete: resume,
+        decided: undefined,
         amendment: Infinity,
         leaving: false
       }
       for (const ring of entering.exempt) arrived.exempt.add(ring)
       arrived.waiting.add(waiting)
       this.#deadlines.add(untilMillis)
-      if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(entering, arrived, waiting))
+      if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(arrived, waiting))
       return this.#gone(arrived, waiting)
     })
   }
 
-  // What was lost stays lost: members that enter again at once would do so thousands of times a second.
-  #refuse(lost: RangeLost, untilMillis: number): Effect.Effect<never, RangeLost> {
-    const { nowMillis } = this.#deadlines
-    const pauseMillis = Math.min(this.#refusals.after(nowMillis), Math.max(0, untilMillis - nowMillis))
-    return Effect.andThen(pauseMillis === 0 ? Effect.void : Effect.sleep(pauseMillis), Effect.fail(lost))
+  // A coordinator that does not listen must not hold the fiber beyond its deadline.
+  #arriveSlowly(arrived: Arrived, waiting: Waiting): Outcome {
+    const come = Deferred.makeUnsafe<Outcome>()
+    waiting.complete = (outcome) => void Deferred.doneUnsafe(come, Effect.succeed(outcome))
+    const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number))
+    const outcome = Effect.raceFirst(Effect.andThen(told, Deferred.await(come)), Deferred.await(come))
+    return Effect.onError(Effect.flatten(outcome), () => this.#gone(arrived, waiting))
   }
 
   #begin({ group, mode, name }: Entering): Arrived {
@@ -188,27 +211,6 @@ export class BarrierClient {
     return arrived
   }
 
-  #goOn(
-    entering: Entering,
-    arrived: Arrived,
-    waiting: Waiting,
-    outcome: Outcome
-  ): Effect.Effect<BarrierResult, BarrierError> {
-    switch (outcome._tag) {
-      case "Released":
-        return this.#returns.after(outcome.release, entering.untilMillis)
-      case "Missed":
-        return this.#arrive(entering)
-      case "Failed":
-        return Effect.ensuring(Effect.fail(outcome.error), this.#gone(arrived, waiting))
-      case "Expired":
-        return this.#withdraw(arrived, waiting).pipe(
-          Effect.flatMap((outcome) => this.#goOn(entering, arrived, waiting, outcome)),
-          Effect.ensuring(this.#gone(arrived, waiting))
-        )
-    }
-  }
-
   #offer(arrived: Arrived, waiting: Waiting): boolean {
     let asked: number | undefined
     const isWritten = this.#link.offer((number) => {
@@ -226,21 +228,7 @@ export class BarrierClient {
     waiting.amendment = Infinity
   }
 
-  // A coordinator that does not listen must not hold anybody beyond the deadline.
-  #arriveSlowly(
-    entering: Entering,
-    arrived: Arrived,
-    waiting: Waiting
-  ): Effect.Effect<BarrierResult, BarrierError> {
-    const outcome = settledLater(waiting)
-    const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number))
-    return Effect.raceFirst(Effect.andThen(told, outcome), outcome).pipe(
-      Effect.flatMap((outcome) => this.#goOn(entering, arrived, waiting, outcome)),
-      Effect.ensuring(this.#gone(arrived, waiting))
-    )
-  }
-
-  // The targets are taken as it is written: whatever this member has sent before it arrived lies below them.
+  // The targets are taken as it is written: all that this member has sent before it arrived lies below them.
   #arrival(arrived: Arrived, waiting: Waiting, number: number): Request {
     const { attempt, exempt, group, mode, name } = arrived
     waiting.amendment = arrived.amendments
@@ -262,38 +250,62 @@ export class BarrierClient {
     }
   }
 
+  // --- draining ---
+
+  /** What a fiber returns with, once the release holds for this member. */
+  #drainHere(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
+    if (!release.drain) return Effect.succeed(resultOf(release, []))
+    const { mode, name, round } = release
+    const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
+    // A processing fence is released when all have handled; each member looks again, and finds out what it has lost.
+    const cursor: Cursor = mode === "processingFence" ? "handled" : "delivered"
+    const late = Effect.suspend(() => {
+      const undrained = this.#drain.undrained(targets, cursor)
+      return Effect.fail(new BarrierTimedOut({ name, absent: [], undrained, undecided: false }))
+    })
+    const expired = Effect.suspend(() =>
+      Effect.andThen(Effect.sleep(Math.max(1, untilMillis - this.#deadlines.nowMillis)), late)
+    )
+    const drained = this.#drain.here({ round, name, mode, side: "member" }, targets, cursor, expired)
+    return Effect.map(drained, (all) => resultOf(release, all))
+  }
+
   // --- too late ---
 
   #expire(nowMillis: number): number {
     let nextMillis = Infinity
-    for (const { waiting } of this.#arrived.values()) {
-      for (const one of waiting) {
+    for (const arrived of this.#arrived.values()) {
+      for (const one of arrived.waiting) {
         if (one.leaving) continue
-        if (nowMillis >= one.untilMillis) one.complete({ _tag: "Expired" })
-        else nextMillis = Math.min(nextMillis, one.untilMillis)
+        if (nowMillis < one.untilMillis) nextMillis = Math.min(nextMillis, one.untilMillis)
+        else this.#withdrawLate(arrived, one)
       }
     }
     return nextMillis
   }
 
+  #withdrawLate(arrived: Arrived, waiting: Waiting): void {
+    const goOn = waiting.complete
+    waiting.leaving = true
+    waiting.complete = (outcome) => {
+      waiting.decided ??= outcome
+    }
+    goOn(Effect.ensuring(this.#withdraw(arrived, waiting), this.#gone(arrived, waiting)))
+  }
+
   // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
-  #withdraw(arrived: Arrived, waiting: Waiting): Effect.Effect<Outcome, BarrierError> {
-    return Effect.suspend(() => {
-      waiting.leaving = true
-      let decided: Outcome | undefined
-      waiting.complete = (outcome) => {
-        decided ??= outcome
-      }
+  #withdraw(arrived: Arrived, waiting: Waiting): Outcome {
+    return Effect.gen({ self: this }, function*() {
       const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
-      if (arrived.requests.size === 0) return Effect.fail(undecided)
-      return this.#takeBack(arrived).pipe(
-        Effect.catchTag("CoordinatorLost", (lost) => Effect.fail(lost.reason === "silent" ? undecided : lost)),
-        Effect.flatMap((answer) => {
-          if (answer._tag === "Withdrawn") return Effect.fail(timedOut(arrived, answer.absent))
-          // The release is out, and was taken in before this answer.
-          return decided === undefined ? Effect.fail(undecided) : Effect.succeed(decided)
-        })
+      if (arrived.requests.size === 0) return yield* undecided
+      const answer = yield* Effect.catchTag(
+        this.#takeBack(arrived),
+        "CoordinatorLost",
+        (lost) => Effect.fail(lost.reason === "silent" ? undecided : lost)
       )
+      if (answer._tag === "Withdrawn") return yield* timedOut(arrived, answer.absent)
+      // The release is out, and was taken in before this answer.
+      return yield* waiting.decided ?? Effect.fail(undecided)
     })
   }
 
@@ -308,6 +320,7 @@ export class BarrierClient {
     })
   }
 
+  /** A fiber has left its arrival. The last one takes the arrival back. */
   #gone(arrived: Arrived, waiting: Waiting): Effect.Effect<void> {
     return Effect.suspend(() => {
       arrived.waiting.delete(waiting)
@@ -325,7 +338,7 @@ export class BarrierClient {
     })
   }
 
-  /** Who comes from now on arrives anew. */
+  /** Fibers that come from now on arrive anew. */
   #close(arrived: Arrived): void {
     if (arrived.state === "open") arrived.state = "withdrawing"
     const key = keyOf(arrived)
@@ -334,14 +347,19 @@ export class BarrierClient {
 
   // --- what the coordinator says ---
 
-  #take(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     if (notice._tag === "Released") this.#released(notice)
     if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
-    if (notice._tag === "Broken") this.#end(this.#mine(notice.arrivals)?.arrived, () => failed(this.#lossOf(notice)))
+    if (notice._tag === "Broken") this.#broken(notice)
+  }
+
+  #broken(notice: Broken): void {
+    const lost = Effect.fail(this.#lossOf(notice))
+    this.#end(this.#mine(notice.arrivals)?.arrived, () => lost)
   }
 
   /** Whose loss it is says what helps. */
-  #lossOf({ from, member, ring, to }: Extract<Notice, { readonly _tag: "Broken" }>): RangeLost {
+  #lossOf({ from, member, ring, to }: Broken): RangeLost {
     const { membership } = this.#link
     if (isSame(member, membership.coordinator)) return new RangeLost({ ring, from, to, byCoordinator: true })
     if (isSame(member, this.#mesh.self)) return new RangeLost({ ring, from, to })
@@ -351,10 +369,8 @@ export class BarrierClient {
 
   #released(release: Released): void {
     const mine = this.#mine(release.arrivals)
-    this.#end(
-      mine?.arrived,
-      ({ amendment }) => amendment <= (mine?.listed.amendment ?? 0) ? { _tag: "Released", release } : { _tag: "Missed" }
-    )
+    const counted = mine?.listed.amendment ?? 0
+    this.#end(mine?.arrived, ({ amendment }) => amendment <= counted ? Effect.succeed(release) : missed)
   }
 
   #mine<Listed extends { readonly member: MemberId; readonly attempt: number }>(arrivals: ReadonlyArray<Listed>) {
@@ -369,47 +385,58 @@ export class BarrierClient {
       const waiting = arrived.requests.get(number)
       if (waiting === undefined) continue
       // The coordinator does not know the arrival that was to be amended.
-      if (answer._tag === "Done") this.#end(arrived, () => ({ _tag: "Missed" }))
-      else waiting.complete(failed(refusalOf(arrived, answer)))
+      if (answer._tag === "Done") this.#end(arrived, () => missed)
+      else this.#fail(arrived, waiting, refusalOf(arrived, answer))
     }
   }
 
-  // The name is free for the next round before anybody of this one goes on.
-  #end(arrived: Arrived | undefined, outcome: (waiting: Waiting) => Outcome): void {
+  // The name is free for the next round before any fiber of this one goes on.
+  #end(arrived: Arrived | undefined, outcomeOf: (waiting: Waiting) => Outcome): void {
     if (arrived === undefined || arrived.state === "ended") return
     this.#close(arrived)
     arrived.state = "ended"
     this.#arrived.delete(arrived.attempt)
-    for (const waiting of arrived.waiting) waiting.complete(outcome(waiting))
+    for (const waiting of arrived.waiting) waiting.complete(outcomeOf(waiting))
+  }
+
+  /** Fails one fiber of an arrival, which it leaves. */
+  #fail(arrived: Arrived, waiting: Waiting, error: BarrierError): void {
+    waiting.complete(Effect.ensuring(Effect.fail(error), this.#gone(arrived, waiting)))
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
-    // Who enters again at once is not meant, neither in a new arrival nor in the same one.
+    // Copy first: a fiber that fails may enter again at once, and must not fail with these.
     for (const arrived of Array.from(this.#arrived.values())) {
-      // One that was not sent yet is for whoever coordinates next.
+      // One that was not sent yet is for the next coordinator.
       if (arrived.requests.size === 0) continue
-      const lost = () => failed(this.#link.lossBy(reason))
-      if (reason !== "silent") this.#end(arrived, lost)
-      // The coordinator lives and knows it: each fiber takes it back as it goes.
-      else for (const waiting of Array.from(arrived.waiting)) waiting.complete(lost())
+      const lost = this.#link.lossBy(reason)
+      if (reason !== "silent") this.#end(arrived, () => Effect.fail(lost))
+      // The coordinator lives and knows the arrival: each fiber takes it back as it goes.
+      else for (const waiting of Array.from(arrived.waiting)) this.#fail(arrived, waiting, lost)
     }
   }
 }
 
-const failed = (error: BarrierError): Outcome => ({ _tag: "Failed", error })
-
-/** How it is settled, waited for. */
-const settledLater = (waiting: Waiting): Effect.Effect<Outcome> => {
-  const outcome = Deferred.makeUnsafe<Outcome>()
-  waiting.complete = (settled) => void Deferred.doneUnsafe(outcome, Effect.succeed(settled))
-  return Deferred.await(outcome)
-}
+const missed = Effect.succeed("missed" as const)
 
 const keyOf = ({ group, name }: { readonly group: string; readonly name: string }): string =>
   `${group.length} ${group} ${name}`
 
 const timedOut = ({ name }: Arrived, absent: ReadonlyArray<MemberId>) =>
   new BarrierTimedOut({ name, absent, undrained: [], undecided: false })
+
+const isExempt = ({ exempt }: Released, self: MemberId, ring: number): boolean =>
+  exempt.some((exemption) => exemption.ring === ring && isSame(exemption.member, self))
+
+const resultOf = (
+  { departed, exempt, mode, round, targets, withdrawn }: Released,
+  drained: ReadonlyArray<Drained>
+): BarrierResult => {
+  const release = { round, mode, targets, exempt, drained }
+  return departed.length + withdrawn.length === 0
+    ? { _tag: "Satisfied", ...release }
+    : { _tag: "Degraded", ...release, departed, withdrawn }
+}
 
 const reasons = ["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"] as const
 

@@ -1,6 +1,6 @@
 /**
- * Phase two of a fence: waiting until a reader has reached what was sent ahead. The coordinator, before it releases, and
- * every member, before it returns, wait with this same code.
+ * Phase two of a fence: waits until readers have reached its drain targets, in one child fiber a target. The coordinator,
+ * before it releases a round, and every member, before it returns from one, wait with this same code.
  */
 import * as Effect from "effect/Effect"
 import { type Drained, RangeLost } from "../../../services/Barrier.ts"
@@ -9,122 +9,207 @@ import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import type { MemberId } from "../../../services/schema/Member.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { BarrierTrace } from "../SwarmOptions.ts"
+import type { Mesh } from "../transport/Mesh.ts"
 import type { Cursor, RingConsumer } from "../transport/RingConsumer.ts"
 
-/** Of which round this is, for the trace. */
-export interface DrainingOf {
+/** The round that is drained, and the side that drains it: for the trace. */
+export interface DrainOf {
   readonly round: number
   readonly name: string
   readonly mode: BarrierMode
-  readonly member: MemberId
   readonly side: BarrierTrace["side"]
 }
 
-/** Whoever arrives within one round names a ring once for each of its arrivals: only the furthest counts. */
-export const furthest = (targets: ReadonlyArray<DrainTarget>): ReadonlyArray<DrainTarget> => {
-  const byRing = new Map<number, DrainTarget>()
-  for (const target of targets) {
-    const known = byRing.get(target.ring)
-    if (known === undefined || target.position > known.position) byRing.set(target.ring, target)
+/** A target, and how far its readers are. */
+interface Progress {
+  readonly target: DrainTarget
+  /** Where the slowest of them is. */
+  readonly position: number
+  /** The same, once all have reached the target and nothing below it was lost. */
+  readonly reachedAt: number | undefined
+  readonly reached: Effect.Effect<void, RangeLost>
+  /** Messages that this member has delivered of that ring. */
+  readonly messages: number
+}
+
+export interface DrainParts {
+  readonly mesh: Mesh
+  readonly ring: RingPorts["Service"]
+  readonly trace: ((event: BarrierTrace) => void) | undefined
+}
+
+export class Drain {
+  readonly #mesh: Mesh
+  readonly #ring: RingPorts["Service"]
+  readonly #trace: DrainParts["trace"]
+
+  constructor({ mesh, ring, trace }: DrainParts) {
+    this.#mesh = mesh
+    this.#ring = ring
+    this.#trace = trace
   }
-  return [...byRing.values()]
+
+  /** Waits until this member's own readers have reached the targets, or until `orElse` ends. */
+  here<A, E>(
+    of: DrainOf,
+    targets: ReadonlyArray<DrainTarget>,
+    cursor: Cursor,
+    orElse: Effect.Effect<A, E>
+  ): Effect.Effect<ReadonlyArray<Drained> | A, RangeLost | E> {
+    return this.#all(of, targets.map((target) => new OwnReader(this.#mesh.source(target.ring), target, cursor)), orElse)
+  }
+
+  /** Waits until the members have handled what lies below the targets, each in its own process, or until `orElse` ends. */
+  everywhere<A, E>(
+    of: DrainOf,
+    targets: ReadonlyArray<DrainTarget>,
+    readersOf: (target: DrainTarget) => ReadonlyArray<MemberId>,
+    orElse: Effect.Effect<A, E>
+  ): Effect.Effect<ReadonlyArray<Drained> | A, RangeLost | E> {
+    const readers = (target: DrainTarget) =>
+      new MembersReaders(this.#ring, this.#mesh.source(target.ring), readersOf(target), target)
+    return this.#all(of, targets.map(readers), orElse)
+  }
+
+  /** Of these targets the ones that this member's own readers have not reached. */
+  undrained(targets: ReadonlyArray<DrainTarget>, cursor: Cursor): ReadonlyArray<DrainTarget> {
+    return targets.filter(({ position, ring }) => (this.#mesh.source(ring)?.position(cursor) ?? 0) < position)
+  }
+
+  // --- internal ---
+
+  // Most rounds find every target reached: they are spared the fibers, and what is there already is never late.
+  #all<A, E>(
+    of: DrainOf,
+    all: ReadonlyArray<Progress>,
+    orElse: Effect.Effect<A, E>
+  ): Effect.Effect<ReadonlyArray<Drained> | A, RangeLost | E> {
+    const reachedAt = all.map((progress) => progress.reachedAt)
+    if (!reachedAt.includes(undefined)) {
+      return Effect.succeed(all.map(({ target }, i) => {
+        const at = reachedAt[i] ?? target.position
+        return this.#traced(of, { target, before: at, after: at, messages: 0 })
+      }))
+    }
+    const drained = Effect.forEach(all, (progress) => this.#one(of, progress), { concurrency: "unbounded" })
+    return Effect.raceFirst(drained, orElse)
+  }
+
+  #one(of: DrainOf, progress: Progress): Effect.Effect<Drained, RangeLost> {
+    const { messages, position: before, target } = progress
+    return Effect.map(
+      progress.reached,
+      () => this.#traced(of, { target, before, after: progress.position, messages: progress.messages - messages })
+    )
+  }
+
+  #traced(of: DrainOf, drained: Drained): Drained {
+    if (this.#trace !== undefined) this.#trace(traceOf(of, this.#mesh.self, drained))
+    return drained
+  }
 }
 
-/** Waits for one target. */
-export const drain = (
-  source: RingConsumer,
-  target: DrainTarget,
-  cursor: Cursor,
-  of: DrainingOf,
-  trace: ((event: BarrierTrace) => void) | undefined
-): Effect.Effect<Drained, RangeLost> =>
-  Effect.suspend(() => {
-    const before = source.position(cursor)
-    const messages = source.messages
-    return Effect.map(source.reached(target, cursor), () => {
-      const after = source.position(cursor)
-      const drained: Drained = { target, before, after, messages: source.messages - messages }
-      if (trace !== undefined) trace(traceOf(of, drained))
-      return drained
-    })
-  })
+/** The one reader that this member has of the ring. */
+class OwnReader implements Progress {
+  readonly target: DrainTarget
+  readonly #source: RingConsumer | undefined
+  readonly #cursor: Cursor
 
-/** The same for a target that the reader has reached already. */
-export const drainedAlready = (
-  source: RingConsumer,
-  target: DrainTarget,
-  cursor: Cursor,
-  of: DrainingOf,
-  trace: ((event: BarrierTrace) => void) | undefined
-): Drained => {
-  const at = source.position(cursor)
-  const drained: Drained = { target, before: at, after: at, messages: 0 }
-  if (trace !== undefined) trace(traceOf(of, drained))
-  return drained
+  constructor(source: RingConsumer | undefined, target: DrainTarget, cursor: Cursor) {
+    this.#source = source
+    this.target = target
+    this.#cursor = cursor
+  }
+
+  get position(): number {
+    return this.#source?.position(this.#cursor) ?? 0
+  }
+
+  get messages(): number {
+    return this.#source?.messages ?? 0
+  }
+
+  get reachedAt(): number | undefined {
+    if (this.#source === undefined || this.#source.lost !== undefined) return undefined
+    const { position } = this
+    return position >= this.target.position ? position : undefined
+  }
+
+  get reached(): Effect.Effect<void, RangeLost> {
+    const { position, ring } = this.target
+    return this.#source?.reached(this.target, this.#cursor)
+      ?? Effect.fail(new RangeLost({ ring, from: 0, to: position }))
+  }
 }
 
-/**
- * Waits until all these members have handled what lies below the target. Their cursors are in shared memory; `source` is
- * this member's own reader, for the trace.
- */
-export const drainEverywhere = (
-  ring: RingPorts["Service"],
-  source: RingConsumer | undefined,
-  members: ReadonlyArray<MemberId>,
-  target: DrainTarget,
-  of: DrainingOf,
-  trace: ((event: BarrierTrace) => void) | undefined
-): Effect.Effect<void, RangeLost> =>
-  Effect.suspend(() => {
-    const before = leastHandled(ring, members, target)
-    const messages = source?.messages ?? 0
-    const reached = ring.cursorWaiter.until(() => {
-      const now = leastHandled(ring, members, target)
-      return now.deaf !== undefined || now.handled >= target.position ? now : undefined
+/** The readers that several members have of the ring: their `handled` cursors stand in shared memory. */
+class MembersReaders implements Progress {
+  readonly target: DrainTarget
+  readonly #ring: RingPorts["Service"]
+  readonly #own: RingConsumer | undefined
+  readonly #members: ReadonlyArray<MemberId>
+
+  constructor(
+    ring: RingPorts["Service"],
+    own: RingConsumer | undefined,
+    members: ReadonlyArray<MemberId>,
+    target: DrainTarget
+  ) {
+    this.#ring = ring
+    this.#own = own
+    this.#members = members
+    this.target = target
+  }
+
+  get position(): number {
+    return this.#least.handled
+  }
+
+  get messages(): number {
+    return this.#own?.messages ?? 0
+  }
+
+  get reachedAt(): number | undefined {
+    const { deaf, handled } = this.#least
+    return deaf === undefined && handled >= this.target.position ? handled : undefined
+  }
+
+  get reached(): Effect.Effect<void, RangeLost> {
+    const { position: to, ring } = this.target
+    const from = this.position
+    const reached = this.#ring.cursorWaiter.until(() => {
+      const now = this.#least
+      return now.deaf !== undefined || now.handled >= to ? now : undefined
     })
-    return Effect.flatMap(reached, ({ deaf, handled }) => {
-      if (deaf !== undefined) {
-        return Effect.fail(
-          new RangeLost({ ring: target.ring, from: before.handled, to: target.position, member: deaf })
-        )
-      }
-      const drained = { target, before: before.handled, after: handled, messages: (source?.messages ?? 0) - messages }
-      if (trace !== undefined) trace(traceOf(of, drained))
-      return Effect.void
-    }).pipe(
-      // This process is gone from the region: it releases nothing any more.
+    return reached.pipe(
+      Effect.flatMap(({ deaf }) =>
+        deaf === undefined ? Effect.void : Effect.fail(new RangeLost({ ring, from, to, member: deaf }))
+      ),
+      // This process is gone from the region: it releases no round any more.
       Effect.catchTag("RegionLost", () => Effect.never)
     )
-  })
-
-export interface LeastHandled {
-  /** How far the last of the members is, up to the target. */
-  readonly handled: number
-  /** One that lives, and reads that ring no more: it never gets there. */
-  readonly deaf: MemberId | undefined
-}
-
-export const leastHandled = (
-  ring: RingPorts["Service"],
-  members: ReadonlyArray<MemberId>,
-  target: DrainTarget
-): LeastHandled => {
-  const readers = ring.readers(target.ring)
-  let handled = target.position
-  let deaf: MemberId | undefined
-  for (const { generation, slot } of members) {
-    const reader = readers.find(({ process, processGeneration }) =>
-      process === slot && processGeneration === generation
-    )
-    // A dead one is waited for until its departure is known: the draining begins again without it then.
-    if (reader === undefined && ring.isAlive(slot, generation)) deaf ??= { slot, generation }
-    handled = Math.min(handled, reader?.handled ?? 0)
   }
-  return { handled, deaf }
+
+  /** How far the last of them is, up to the target; and a member that lives and reads that ring no more. */
+  get #least(): { readonly handled: number; readonly deaf: MemberId | undefined } {
+    const readers = this.#ring.readers(this.target.ring)
+    let handled = this.target.position
+    let deaf: MemberId | undefined
+    for (const { generation, slot } of this.#members) {
+      const reader = readers.find(({ process, processGeneration }) =>
+        process === slot && processGeneration === generation
+      )
+      if (reader === undefined && this.#ring.isAlive(slot, generation)) deaf ??= { slot, generation }
+      // A dead one is waited for until its departure is known: phase two begins again without it then.
+      handled = Math.min(handled, reader?.handled ?? 0)
+    }
+    return { handled, deaf }
+  }
 }
 
-const traceOf = (of: DrainingOf, { after, before, messages, target }: Drained): BarrierTrace => ({
+const traceOf = (of: DrainOf, member: MemberId, { after, before, messages, target }: Drained): BarrierTrace => ({
   ...of,
+  member,
   ring: target.ring,
   target: target.position,
   observed: before,

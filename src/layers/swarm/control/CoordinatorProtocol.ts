@@ -114,6 +114,7 @@ export const Notice = Schema.TaggedUnion({
 })
 export type Notice = typeof Notice.Type
 export type Released = Extract<Notice, { readonly _tag: "Released" }>
+export type Broken = Extract<Notice, { readonly _tag: "Broken" }>
 
 /** Encodes and decodes one kind of control message. What does not decode is `undefined`. */
 export interface Wire<A> {

@@ -12,15 +12,15 @@ import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
 import { describeMember, isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
-import type { FrameHeader, RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
-import { partsOf } from "../../ring/Fragments.ts"
+import type { RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
 import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
-import { type Answer, type Notice, noticeWire, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
+import { type Answer, type Notice, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
 import { InvitationTable } from "../control/InvitationTable.ts"
 import { allMembers, type IsForeign, Membership } from "../control/Membership.ts"
+import { NoticeWriter } from "../control/NoticeWriter.ts"
 import { Pauses } from "../control/Pauses.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
-import { type Address, everyMember, frameKind, headerOf, numberOf, one, ringNames } from "../transport/FrameAddress.ts"
+import { numberOf, ringNames } from "../transport/FrameAddress.ts"
 import type { Mesh } from "../transport/Mesh.ts"
 import { type Message, RingConsumer } from "../transport/RingConsumer.ts"
 import { Admission } from "./Admission.ts"
@@ -40,13 +40,14 @@ type Start = (key: string, effect: Effect.Effect<void>) => void
 export class CoordinatorServer {
   readonly #options: CoordinatorServerOptions
   readonly #writer: RingWriterPort
+  readonly #notices: NoticeWriter
   readonly #membership: Membership
   readonly #admission: Admission
   readonly #rounds: BarrierServer
   readonly #fibers: FiberMap.FiberMap<string, void, unknown>
   readonly #start: Start
   readonly #clock: Clock.Clock
-  readonly #leaving = new Set<number>()
+  readonly #leaving: Set<number>
   readonly #invitations = new InvitationTable()
   readonly #suspects: SuspectDetector
   readonly #control = new Map<string, RingConsumer>()
@@ -58,19 +59,24 @@ export class CoordinatorServer {
     options: CoordinatorServerOptions,
     opened: {
       readonly writer: RingWriterPort
+      readonly notices: NoticeWriter
+      readonly membership: Membership
+      readonly rounds: BarrierServer
+      readonly leaving: Set<number>
       readonly fibers: FiberMap.FiberMap<string, void, unknown>
       readonly start: Start
       readonly clock: Clock.Clock
     }
   ) {
     this.#options = options
-    this.#membership = new Membership(options.isForeign)
     this.#writer = opened.writer
+    this.#notices = opened.notices
+    this.#membership = opened.membership
+    this.#rounds = opened.rounds
+    this.#leaving = opened.leaving
     this.#fibers = opened.fibers
     this.#start = opened.start
     this.#clock = opened.clock
-    if (options.membership !== undefined) this.#membership.restore(options.membership.state)
-    this.#membership.coordinator = options.mesh.self
     this.#suspects = new SuspectDetector(options.settled.suspectAfterMillis)
     this.#admission = new Admission({
       self: options.mesh.self,
@@ -82,16 +88,6 @@ export class CoordinatorServer {
       admit: (member) => this.#admit(member),
       refuse: (member, reason) => this.#refuseJoin(member, reason)
     })
-    this.#rounds = new BarrierServer({
-      membership: this.#membership,
-      mesh: options.mesh,
-      ring: options.ring,
-      settled: options.settled,
-      notify: (notice) => this.#notify(notice),
-      start: (round, draining) => this.#start(`round ${round}`, draining),
-      stop: (round) => this.#start(`round ${round}`, Effect.void),
-      isLeaving: ({ slot }) => this.#leaving.has(slot)
-    })
   }
 
   /** Takes the lease, if no other process holds it, and coordinates until the scope closes. */
@@ -100,8 +96,18 @@ export class CoordinatorServer {
     const fibers = yield* FiberMap.make<string, void, unknown>()
     const start = yield* FiberMap.runtime(fibers)<never>()
     const clock = yield* Clock.Clock
+    const { mesh, ring, settled } = options
+    const notices = new NoticeWriter(writer, mesh.self)
+    const membership = new Membership(options.isForeign)
+    if (options.membership !== undefined) membership.restore(options.membership.state)
+    membership.coordinator = mesh.self
+    const leaving = new Set<number>()
     const presiding = new CoordinatorServer(options, {
       writer,
+      notices,
+      membership,
+      leaving,
+      rounds: yield* BarrierServer.make({ membership, mesh, ring, settled, notices, leaving }),
       fibers,
       start: (key, effect) => void start(key, effect),
       clock
@@ -207,7 +213,7 @@ export class CoordinatorServer {
           Effect.andThen(Effect.sleep(damages.after(this.#nowMillis))),
           Effect.andThen(Effect.sync(() => {
             port.rejoin()
-            if (writer !== undefined) this.#write({ _tag: "Unheard" }, one(writer.id))
+            if (writer !== undefined) this.#notices.toOne(writer.id, { _tag: "Unheard" })
           }))
         )
     })
@@ -216,10 +222,10 @@ export class CoordinatorServer {
   #take({ correlation, payload, sender, senderGeneration }: Message): void {
     const frame = requestWire.decode(payload)
     const member = { slot: sender, generation: senderGeneration }
-    if (frame === undefined) return this.#reply(member, numberOf(correlation), malformed)
+    if (frame === undefined) return this.#notices.answer(member, numberOf(correlation), malformed)
     if (frame.term !== this.#writer.generation) return
     const answer = this.#answer(member, frame.number, frame.request)
-    if (answer !== undefined) this.#reply(member, frame.number, answer)
+    if (answer !== undefined) this.#notices.answer(member, frame.number, answer)
   }
 
   #answer(member: MemberId, number: number, request: Request): Answer | undefined {
@@ -295,7 +301,9 @@ export class CoordinatorServer {
   // Send the membership first: the candidate attaches to all members in it.
   #beginAdmission(ticket: number, member: MemberInfo): void {
     const join = this.#joins.get(member.id.slot)
-    if (join !== undefined) this.#reply(member.id, join.number, { _tag: "Membership", state: this.#membership.state })
+    if (join !== undefined) {
+      this.#notices.answer(member.id, join.number, { _tag: "Membership", state: this.#membership.state })
+    }
     this.#notify({ _tag: "Admitting", ticket, member })
   }
 
@@ -306,7 +314,7 @@ export class CoordinatorServer {
 
   #refuseJoin(member: MemberInfo, reason: string): void {
     const join = this.#joins.get(member.id.slot)
-    if (join !== undefined) this.#reply(member.id, join.number, refused(reason))
+    if (join !== undefined) this.#notices.answer(member.id, join.number, refused(reason))
   }
 
   // A candidate that gives up joining leaves, too.
@@ -404,31 +412,11 @@ export class CoordinatorServer {
     this.#notify({ _tag: "Heartbeat" })
   }
 
-  // --- the coordinator's voice ---
-
-  #reply(member: MemberId, number: number, answer: Answer): void {
-    this.#write({ _tag: "Answered", number, answer }, one(member))
-  }
+  // --- notices ---
 
   #notify(notice: Notice): void {
     this.#membership.apply(notice)
-    this.#write(notice, everyMember)
-  }
-
-  #write(notice: Notice, to: Address): void {
-    const payload = noticeWire.encode(notice)
-    const header = headerOf(frameKind.control, 0, this.#options.mesh.self, to)
-    for (const { flags, part } of partsOf(payload, this.#writer.payloadBytesMax)) {
-      this.#append({ ...header, flags }, part)
-      this.#writer.publish()
-    }
-  }
-
-  // Nobody holds the coordinator up: who is too slow is evicted, and asks for everything again.
-  #append(header: FrameHeader, payload: Uint8Array): void {
-    while (this.#writer.append(header, payload) === undefined) {
-      if (!this.#writer.evictSlowest()) return
-    }
+    this.#notices.toAll(notice)
   }
 }
 

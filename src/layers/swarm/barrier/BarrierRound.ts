@@ -1,0 +1,249 @@
+/**
+ * One round of a barrier, as the coordinator runs it: a two-phase completion.
+ *
+ * Phase one is the rendezvous: every member that is expected arrives, and its arrival carries a drain target. Phase two is
+ * the drain: one child fiber a target waits until the target is reached. Then the round is released, to all at once.
+ *
+ * `Round` holds what is known; the coordinator changes it as it reads its members' requests and notes their deaths.
+ * `runRound` decides, in the fiber of the round.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type { Drained, RangeLost } from "../../../services/Barrier.ts"
+import type { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
+import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
+import { isSame, type MemberId } from "../../../services/schema/Member.ts"
+import type { Broken, Released } from "../control/CoordinatorProtocol.ts"
+import type { NoticeWriter } from "../control/NoticeWriter.ts"
+import type { Drain } from "./Drain.ts"
+
+export interface RoundParts {
+  readonly drain: Drain
+  readonly notices: NoticeWriter
+  /** The coordinator. */
+  readonly self: MemberId
+  /** False when draining is switched off: every round is a plain rendezvous then. */
+  readonly drains: boolean
+}
+
+/** Runs a round to its end. Its fiber is the coordinator's: the coordinator's end ends the round without a release. */
+export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundParts) {
+  yield* rendezvous(round)
+  while (!round.isDeserted) {
+    const { changes } = round
+    const targets = parts.drains ? round.targets : []
+    yield* drained(round, targets, parts)
+    // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
+    // and the release are one step, so that a withdrawal that is granted is never released.
+    if (round.changes === changes) return release(round, targets, parts)
+  }
+}, (running, round, { notices, self }) =>
+  Effect.catch(running, (lost) =>
+    Effect.sync(() => {
+      round.phase = "over"
+      notices.toAll(round.broken(lost, self))
+    })))
+
+/** Phase one: waits until all who are expected have arrived. From then on no other arrival joins this round. */
+const rendezvous = (round: Round): Effect.Effect<void> =>
+  Effect.map(round.until(() => round.isComplete || round.isDeserted), () => {
+    round.phase = "drain"
+  })
+
+/**
+ * Phase two: one child fiber a target. They end together: when all targets are reached, when one never can be, or when the
+ * round changes, and phase two begins again with the targets and the readers that are left.
+ */
+const drained = (
+  round: Round,
+  targets: ReadonlyArray<DrainTarget>,
+  { drain, self }: RoundParts
+): Effect.Effect<ReadonlyArray<Drained> | void, RangeLost> => {
+  const of = { round: round.id, name: round.name, mode: round.mode, side: "coordinator" } as const
+  return round.mode === "processingFence"
+    ? drain.everywhere(of, targets, ({ ring }) => round.readersOf(ring), round.changed)
+    : drain.here(of, targets.filter(({ ring }) => !round.isExempt(self, ring)), "delivered", round.changed)
+}
+
+const release = (round: Round, targets: ReadonlyArray<DrainTarget>, { drains, notices }: RoundParts): void => {
+  round.phase = "over"
+  notices.toAll(round.released(targets, drains))
+}
+
+interface Arrived {
+  readonly member: MemberId
+  arrival: BarrierArrival
+}
+
+interface Awaited {
+  readonly isSo: () => boolean
+  readonly come: Deferred.Deferred<void>
+}
+
+export interface RoundOf {
+  readonly id: number
+  readonly name: string
+  readonly group: string
+  readonly mode: BarrierMode
+}
+
+/** What the coordinator knows of a round. */
+export class Round {
+  readonly id: number
+  readonly name: string
+  readonly group: string
+  readonly mode: BarrierMode
+  phase: "rendezvous" | "drain" | "over" = "rendezvous"
+  /** Counts what has changed, so that the fiber of the round sees what came while it was about to release. */
+  changes = 0
+  /** What the fiber of the round waits for. */
+  #awaited: Awaited | undefined
+  /** Who has to come, by slot. */
+  readonly #expected: Map<number, MemberId>
+  readonly #arrived = new Map<number, Arrived>()
+  /** What those had sent before they arrived that have gone since: it is still drained. */
+  readonly #kept: Array<BarrierArrival> = []
+  readonly #departed: Array<MemberId> = []
+  readonly #withdrawn: Array<MemberId> = []
+
+  constructor({ group, id, mode, name }: RoundOf, expected: ReadonlyArray<MemberId>) {
+    this.id = id
+    this.name = name
+    this.group = group
+    this.mode = mode
+    this.#expected = new Map(expected.map((member) => [member.slot, member]))
+  }
+
+  // --- what the fiber of the round asks ---
+
+  /** Ends at the first `advance` that finds it so. */
+  until(isSo: () => boolean): Effect.Effect<void> {
+    const come = Deferred.makeUnsafe<void>()
+    this.#awaited = { isSo, come }
+    return Deferred.await(come)
+  }
+
+  /** Ends at the next `advance`. */
+  get changed(): Effect.Effect<void> {
+    return this.until(() => true)
+  }
+
+  get isComplete(): boolean {
+    return this.absent.length === 0
+  }
+
+  /**
+   * No member waits for the release. A round in which only the dead have arrived goes on while others are expected: what
+   * the dead had sent is a target for these.
+   */
+  get isDeserted(): boolean {
+    if (this.#arrived.size > 0) return false
+    return this.phase !== "rendezvous" || this.#kept.length === 0 || this.#expected.size === 0
+  }
+
+  /** What is to be drained: of several targets in one ring only the furthest counts. */
+  get targets(): ReadonlyArray<DrainTarget> {
+    if (this.mode === "rendezvous") return []
+    const arrivals = [...this.#kept, ...Array.from(this.#arrived.values(), ({ arrival }) => arrival)]
+    const byRing = new Map<number, DrainTarget>()
+    for (const target of arrivals.flatMap(({ drainTargets }) => drainTargets)) {
+      const known = byRing.get(target.ring)
+      if (known === undefined || target.position > known.position) byRing.set(target.ring, target)
+    }
+    return [...byRing.values()]
+  }
+
+  /** The members whose handlers a processing fence waits for. */
+  readersOf(ring: number): ReadonlyArray<MemberId> {
+    return [...this.#expected.values()].filter((member) => !this.isExempt(member, ring))
+  }
+
+  isExempt(member: MemberId, ring: number): boolean {
+    return this.#arrived.get(member.slot)?.arrival.exempt.includes(ring) ?? false
+  }
+
+  /** The release. Those who arrived are listed with the last of their amendments that counts. */
+  released(targets: ReadonlyArray<DrainTarget>, drain: boolean): Released {
+    const { group, id, mode, name } = this
+    const arrived = [...this.#arrived.values()]
+    return {
+      _tag: "Released",
+      round: id,
+      name,
+      group,
+      mode,
+      arrivals: arrived.map(({ arrival: { amendment, attempt }, member }) => ({ member, attempt, amendment })),
+      departed: this.#departed,
+      withdrawn: this.#withdrawn,
+      targets,
+      exempt: arrived.flatMap(({ arrival, member }): ReadonlyArray<Exemption> =>
+        arrival.exempt.map((ring) => ({ member, ring }))
+      ),
+      drain
+    }
+  }
+
+  /** What part of which stream was lost, and to which member: to the coordinator, unless the loss names another. */
+  broken({ from, member, ring, to }: RangeLost, coordinator: MemberId): Broken {
+    const { group, name } = this
+    const arrivals = [...this.#arrived.values()].map(({ arrival: { attempt }, member }) => ({ member, attempt }))
+    return { _tag: "Broken", name, group, arrivals, member: member ?? coordinator, ring, from, to }
+  }
+
+  // --- what the coordinator notes ---
+
+  expects(member: MemberId): boolean {
+    const expected = this.#expected.get(member.slot)
+    return expected !== undefined && isSame(expected, member)
+  }
+
+  /** True when that arrival of the member counts here. */
+  has(member: MemberId, attempt: number): boolean {
+    const arrived = this.#arrived.get(member.slot)
+    return arrived !== undefined && isSame(arrived.member, member) && arrived.arrival.attempt === attempt
+  }
+
+  hasArrived(member: MemberId): boolean {
+    return this.#arrived.has(member.slot)
+  }
+
+  /** A member arrives, or another fiber of it joins its arrival. */
+  arrive(member: MemberId, arrival: BarrierArrival): void {
+    this.#arrived.set(member.slot, { member, arrival })
+    this.changes += 1
+  }
+
+  /** Takes an arrival back. Once the round drains what had been sent before it stays a target. */
+  withdraw(member: MemberId): void {
+    const arrived = this.#arrived.get(member.slot)
+    this.#arrived.delete(member.slot)
+    this.changes += 1
+    if (this.phase !== "drain") return
+    this.#expected.delete(member.slot)
+    this.#withdrawn.push(member)
+    if (arrived !== undefined) this.#kept.push(arrived.arrival)
+  }
+
+  /** The member is not waited for any more. What it had sent before it arrived stays a target. */
+  depart(member: MemberId): void {
+    const arrived = this.#arrived.get(member.slot)
+    if (arrived !== undefined) this.#kept.push(arrived.arrival)
+    this.#expected.delete(member.slot)
+    this.#arrived.delete(member.slot)
+    this.#departed.push(member)
+    this.changes += 1
+  }
+
+  /** Those of the expected that have not arrived. */
+  get absent(): ReadonlyArray<MemberId> {
+    return [...this.#expected.values()].filter(({ slot }) => !this.#arrived.has(slot))
+  }
+
+  /** Lets the fiber of the round look at what has changed. It runs until it waits again, within this call. */
+  advance(): void {
+    const awaited = this.#awaited
+    if (awaited?.isSo() !== true) return
+    this.#awaited = undefined
+    Deferred.doneUnsafe(awaited.come, Effect.void)
+  }
+}
