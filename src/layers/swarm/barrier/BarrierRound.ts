@@ -7,9 +7,8 @@
  * `Round` holds what is known; the coordinator changes it as it reads its members' requests and notes their deaths.
  * `runRound` decides, in the fiber of the round.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { Drained, RangeLost } from "../../../services/Barrier.ts"
+import type { RangeLost } from "../../../services/Barrier.ts"
 import type { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
@@ -32,17 +31,13 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
   while (!round.isDeserted) {
     const { changes } = round
     const targets = parts.drains ? round.targets : []
-    yield* drained(round, targets, parts)
+    const lost = yield* drained(round, targets, parts)
+    if (lost !== undefined) return announce(round, round.broken(lost, parts.self), parts)
     // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
     // and the release are one step, so that a withdrawal that is granted is never released.
-    if (round.changes === changes) return release(round, targets, parts)
+    if (round.changes === changes) return announce(round, round.released(targets, parts.drains), parts)
   }
-}, (running, round, { notices, self }) =>
-  Effect.catch(running, (lost) =>
-    Effect.sync(() => {
-      round.phase = "over"
-      notices.toAll(round.broken(lost, self))
-    })))
+})
 
 /** Phase one: waits until all who are expected have arrived. From then on no other arrival joins this round. */
 const rendezvous = (round: Round): Effect.Effect<void> =>
@@ -58,16 +53,18 @@ const drained = (
   round: Round,
   targets: ReadonlyArray<DrainTarget>,
   { drain, self }: RoundParts
-): Effect.Effect<ReadonlyArray<Drained> | void, RangeLost> => {
+): Effect.Effect<RangeLost | undefined> => {
   const of = { round: round.id, name: round.name, mode: round.mode, side: "coordinator" } as const
-  return round.mode === "processingFence"
-    ? drain.everywhere(of, targets, ({ ring }) => round.readersOf(ring), round.changed)
-    : drain.here(of, targets.filter(({ ring }) => !round.isExempt(self, ring)), "delivered", round.changed)
+  const changed = round.changedSince(round.changes)
+  const reached = round.mode === "processingFence"
+    ? drain.everywhere(of, targets, ({ ring }) => round.readersOf(ring), changed)
+    : drain.here(of, targets.filter(({ ring }) => !round.isExempt(self, ring)), "delivered", changed)
+  return Effect.match(reached, { onFailure: (lost) => lost, onSuccess: () => undefined })
 }
 
-const release = (round: Round, targets: ReadonlyArray<DrainTarget>, { drains, notices }: RoundParts): void => {
+const announce = (round: Round, notice: Released | Broken, { notices }: RoundParts): void => {
   round.phase = "over"
-  notices.toAll(round.released(targets, drains))
+  notices.toAll(notice)
 }
 
 interface Arrived {
@@ -77,7 +74,7 @@ interface Arrived {
 
 interface Awaited {
   readonly isSo: () => boolean
-  readonly come: Deferred.Deferred<void>
+  readonly goOn: () => void
 }
 
 export interface RoundOf {
@@ -118,18 +115,19 @@ export class Round {
 
   /** Ends at the first `advance` that finds it so. */
   until(isSo: () => boolean): Effect.Effect<void> {
-    const come = Deferred.makeUnsafe<void>()
-    this.#awaited = { isSo, come }
-    return Deferred.await(come)
+    return Effect.callback((resume) => {
+      this.#awaited = { isSo, goOn: () => resume(Effect.void) }
+    })
   }
 
-  /** Ends at the next `advance`. */
-  get changed(): Effect.Effect<void> {
-    return this.until(() => true)
+  /** Ends at the next `advance`, or at once where something has changed since. */
+  changedSince(changes: number): Effect.Effect<void> {
+    return Effect.suspend(() => this.changes === changes ? this.until(() => true) : Effect.void)
   }
 
   get isComplete(): boolean {
-    return this.absent.length === 0
+    for (const slot of this.#expected.keys()) if (!this.#arrived.has(slot)) return false
+    return true
   }
 
   /**
@@ -244,6 +242,6 @@ export class Round {
     const awaited = this.#awaited
     if (awaited?.isSo() !== true) return
     this.#awaited = undefined
-    Deferred.doneUnsafe(awaited.come, Effect.void)
+    awaited.goOn()
   }
 }
