@@ -42,17 +42,17 @@ Status Sequencer::start() {
 }
 
 // Taking over the order of a predecessor is not built yet: a region serves one epoch. One that was begun and never
-// served is nobody's: its block is empty still, and clients may have looked at it, so the same epoch is begun again.
+// served has no owner: its block is empty still, and clients may have looked at it, so the same epoch is begun again.
 // SYNC: `state` is published last, and says that all before it is there.
 Status Sequencer::begin() {
   ControlLine& control = region_->header().control;
   if (p_.observe(control.state) != servingNone) {
     return Status::failed("busy", "its order was begun by a process that is gone");
   }
-  // A server keeps the name as its creator does: nobody could attach to what it serves otherwise.
+  // A server keeps the name as its creator does: no client could attach to what it serves otherwise.
   const Status held = region_->hold();
   if (!held.ok()) return held;
-  // The thread comes first, and waits until all is written: nothing is begun that nobody would serve.
+  // The thread comes first, and waits until all is written: nothing is begun that no thread would serve.
   const std::lock_guard<std::mutex> lock(mutex_);
   const Status status = options_.manual ? Status::fine() : thread_.start([this] { run(); });
   if (!status.ok()) return status;
@@ -149,8 +149,8 @@ void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) cons
            (limitNanos < 0 || left > 0));
 }
 
-// SYNC: the sleep word is written, a full fence follows, then the lanes are looked at once more; whoever publishes
-// does so first, fences, and looks at the word (Region::wakeSequencer).
+// SYNC: the sleep word is written, a full fence follows, then the lanes are looked at once more; a publisher
+// publishes first, fences, and looks at the word (Region::wakeSequencer).
 void Sequencer::run() {
   Header& head = region_->header();
   uint64_t idleSince = 0;
