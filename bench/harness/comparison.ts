@@ -5,10 +5,10 @@
 import * as Effect from "effect/Effect"
 import { table } from "../../src/programs/cli/report.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
+import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { type Placed, type Placement, together } from "../machine/placement.ts"
-import { describeEnvironment, type Environment, environment } from "./environment.ts"
 import { formatGoal, formatValue, labelOf, type Unit } from "./units.ts"
 
 /** The result of one measurement. The names of the values contain their units. */

@@ -2,9 +2,9 @@
  * The report of the log benchmark: the machine, the figures, and both as text.
  */
 import { formatBytes, formatCount, formatMicros, plural } from "../../src/programs/cli/units.ts"
+import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
 import { contentSeed } from "../harness/content.ts"
-import { describeEnvironment, type Environment, environment } from "../harness/environment.ts"
 import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./round.ts"
 import { mainScenario, warmupBytes } from "./scenarios.ts"
 import { type FigureSummary, summarize, type Summary } from "./summary.ts"

@@ -1,5 +1,5 @@
-// Shared memory is untrusted: whatever a peer writes there, no process crashes or leaves the mapping, the session that
-// lied ends, and the others go on.
+// Shared memory is untrusted: for all that a peer may write there, no process crashes or leaves the mapping, the session
+// that lied ends, and the others go on.
 #include <algorithm>
 #include <functional>
 #include <thread>

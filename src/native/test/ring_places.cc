@@ -158,7 +158,7 @@ TEST("the end comes after the last frame: closed or dead, and not before it was 
   }
 }
 
-TEST("the end is never seen before the frames that were published before it, at whatever moment a reader looks") {
+TEST("the end is never seen before the frames that were published before it, at any moment that a reader looks") {
   for (uint64_t round = 0; round < 400 / slowness; round += 1) {
     const auto region = anonymousRegion(ringGeometry());
     auto writer = writerOf(region);

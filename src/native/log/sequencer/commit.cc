@@ -18,7 +18,7 @@ bool Sequencer::epochDue() const {
   return true;
 }
 
-// Three fences an epoch, whatever the number of batches: entries, then counts, then acknowledgements (publishAll).
+// Three fences an epoch, for any number of batches: entries, then counts, then acknowledgements (publishAll).
 bool Sequencer::commit() {
   const uint64_t now = wallNanos();
   for (const Ready& ready : ready_) {

@@ -2,7 +2,7 @@
  * The machine that a benchmark ran on.
  */
 import { availableParallelism, cpus, release, totalmem } from "node:os"
-import { plural } from "../../src/programs/cli/units.ts"
+import { plural } from "../cli/units.ts"
 
 export interface Environment {
   readonly node: string
