@@ -31,7 +31,9 @@ export interface Drained {
 }
 
 interface Release {
-  /** Numbers the rounds of this coordinator. */
+  /** Numbers the coordinators of the swarm: the next one after a takeover has a higher term. */
+  readonly term: number
+  /** Numbers the rounds of one term, from 1. Term and round together name the round, alike in all members. */
   readonly round: number
   readonly mode: BarrierMode
   readonly targets: ReadonlyArray<DrainTarget>

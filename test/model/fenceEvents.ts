@@ -30,7 +30,13 @@ export type FenceEvent =
   }
   | { readonly _tag: "withdrew"; readonly term: number; readonly attempt: number }
   | { readonly _tag: "released"; readonly term: number; readonly release: Released }
-  | { readonly _tag: "returned"; readonly name: string; readonly round: number; readonly mode: BarrierMode }
+  | {
+    readonly _tag: "returned"
+    readonly name: string
+    readonly term: number
+    readonly round: number
+    readonly mode: BarrierMode
+  }
   /** What must not happen to it. */
   | { readonly _tag: "failed"; readonly why: string }
   /** It is killed, or leaves: nothing is promised to it any more. */

@@ -44,6 +44,8 @@ interface Release {
   readonly at: number
 }
 
+type Returned = Extract<FenceEvent, { readonly _tag: "returned" }>
+
 export class FenceLog {
   readonly violations: Array<string> = []
   readonly #members = new Map<string, Watched>()
@@ -51,8 +53,6 @@ export class FenceLog {
   readonly #releases: Array<Release> = []
   /** Arrivals that were in a round that was released: by member, term and attempt. */
   readonly #released = new Set<string>()
-  /** How often a member has returned from a release: by member, term and attempt. */
-  readonly #returned = new Map<string, number>()
   /** Fences that returned. */
   returns = 0
   /** Messages that were looked for then. */
@@ -121,12 +121,12 @@ export class FenceLog {
 
   // --- the promise ---
 
-  #checkReturn(to: Watched, { mode, name, round }: Extract<FenceEvent, { readonly _tag: "returned" }>): void {
+  #checkReturn(to: Watched, returned: Returned): void {
     if (to.isGone) return
     this.returns += 1
-    const release = this.#releaseOf(to.id, name, round)
+    const release = this.#releaseOf(to.id, returned)
     if (release === undefined) return this.#violated(`${showMember(to.id)} returned from a round that it is not in`)
-    if (mode === "rendezvous") return
+    if (returned.mode === "rendezvous") return
     for (const [sender, sent] of this.#promised(release)) {
       const from = this.#members.get(sender)
       if (from === undefined) continue
@@ -134,21 +134,11 @@ export class FenceLog {
     }
   }
 
-  // Each coordinator counts its rounds from 1, so that the rounds of two terms can bear one number. A member may return
-  // from the former while the latter is out already, once for each of its fibers that had arrived.
-  #releaseOf(member: MemberId, name: string, round: number): Release | undefined {
-    const who = showMember(member)
-    const those = this.#releases.filter(({ notice }) =>
-      notice.round === round && notice.name === name && notice.arrivals.some((other) => isSame(other.member, member))
+  #releaseOf(member: MemberId, { name, round, term }: Returned): Release | undefined {
+    return this.#releases.find((release) =>
+      release.term === term && release.notice.round === round && release.notice.name === name &&
+      release.notice.arrivals.some((other) => isSame(other.member, member))
     )
-    const release = those.find((release) => {
-      const { amendment = 0, attempt = 0 } = release.notice.arrivals.find((other) => isSame(other.member, member)) ?? {}
-      return (this.#returned.get(keyOf(who, release.term, attempt)) ?? 0) <= amendment
-    }) ?? those.at(-1)
-    const attempt = release?.notice.arrivals.find((other) => isSame(other.member, member))?.attempt ?? 0
-    const key = keyOf(who, release?.term ?? 0, attempt)
-    this.#returned.set(key, (this.#returned.get(key) ?? 0) + 1)
-    return release
   }
 
   /** How many messages of each member the round promises: what it had sent when it arrived. */

@@ -227,8 +227,8 @@ class Run {
     const deadline = 150 + this.#random(500)
     const name = `b${which}`
     return member.barrier.enter(name, { mode: modes[which], deadline }).pipe(
-      Effect.map(({ mode, round }) => {
-        note({ _tag: "returned", name, round, mode })
+      Effect.map(({ mode, round, term }) => {
+        note({ _tag: "returned", name, term, round, mode })
         return "on" as const
       }),
       Effect.catch((error) => this.#failed(player, error))

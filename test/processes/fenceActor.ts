@@ -179,8 +179,8 @@ type Outcome = "on" | "over" | "stopped"
 
 const enter = (life: Life, { playing: { mode }, stop }: Play): Effect.Effect<Outcome> => {
   const entered = life.barrier.enter(mode, { mode, deadline: 400 }).pipe(
-    Effect.map(({ round }): Outcome => {
-      life.notes.note({ _tag: "returned", name: mode, round, mode })
+    Effect.map(({ round, term }): Outcome => {
+      life.notes.note({ _tag: "returned", name: mode, term, round, mode })
       return "on"
     }),
     Effect.catch((error) => failed(life, error))
@@ -229,7 +229,7 @@ const stop = (life: Life) =>
 const settle = ({ barrier, notes }: Life) =>
   Effect.map(
     barrier.enter("settled", { mode: "processingFence", deadline: "10 seconds" }),
-    ({ mode, round }) => notes.note({ _tag: "returned", name: "settled", round, mode })
+    ({ mode, round, term }) => notes.note({ _tag: "returned", name: "settled", term, round, mode })
   )
 
 const leave = (life: Life) =>

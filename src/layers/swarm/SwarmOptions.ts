@@ -10,6 +10,7 @@ import type { CoordinatorLost, MemberId } from "../../services/schema/Member.ts"
 
 /** What a fence saw of one target, where tracing is switched on. */
 export interface BarrierTrace {
+  readonly term: number
   readonly round: number
   readonly name: string
   readonly mode: BarrierMode

@@ -46,8 +46,9 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
           yield* staysWaiting(backend, fence)
           assert.deepStrictEqual(events.filter((event) => event.ring === ring), [])
           yield* gate.open
-          const round = at(yield* joined(backend, fence), 0).round
+          const { round, term } = at(yield* joined(backend, fence), 0)
           const of = {
+            term,
             round,
             name: "b",
             mode: "deliveryFence",

@@ -270,6 +270,27 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
+      "term and round name a round alike in all members, and no second one after a takeover",
+      (swarm) =>
+        Effect.gen(function*() {
+          const members = yield* joinAll(swarm, 3, withStandbys(1))
+          const numbered = Effect.fnUntraced(function*(those: ReadonlyArray<TestMember>) {
+            const results = yield* joined(backend, yield* fork(enterAll(those, "meet")))
+            const [first, ...others] = results.map(({ round, term }) => ({ round, term }))
+            for (const other of others) assert.deepStrictEqual(other, first)
+            return first!
+          })
+          const before = yield* numbered(members)
+          yield* at(members, 0).kill
+          yield* agree(backend, members.slice(1))
+          const after = yield* numbered(members.slice(1))
+          assert.strictEqual(after.round, before.round)
+          assert.isAbove(after.term, before.term)
+        })
+    )
+
+    swarmTest(
+      backend,
       "of two standbys exactly one takes over, and the other one after it",
       (swarm) =>
         Effect.gen(function*() {

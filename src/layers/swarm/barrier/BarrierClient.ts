@@ -255,7 +255,7 @@ export class BarrierClient {
   /** What a fiber returns with, once the release holds for this member. */
   #drainHere(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
     if (!release.drain) return Effect.succeed(resultOf(release, []))
-    const { mode, name, round } = release
+    const { mode, name, round, term } = release
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
     // A processing fence is released when all have handled; each member looks again, and finds out what it has lost.
     const cursor: Cursor = mode === "processingFence" ? "handled" : "delivered"
@@ -266,7 +266,7 @@ export class BarrierClient {
     const expired = Effect.suspend(() =>
       Effect.andThen(Effect.sleep(Math.max(1, untilMillis - this.#deadlines.nowMillis)), late)
     )
-    const drained = this.#drain.here({ round, name, mode, side: "member" }, targets, cursor, expired)
+    const drained = this.#drain.here({ term, round, name, mode, side: "member" }, targets, cursor, expired)
     return Effect.map(drained, (all) => resultOf(release, all))
   }
 
@@ -429,10 +429,10 @@ const isExempt = ({ exempt }: Released, self: MemberId, ring: number): boolean =
   exempt.some((exemption) => exemption.ring === ring && isSame(exemption.member, self))
 
 const resultOf = (
-  { departed, exempt, mode, round, targets, withdrawn }: Released,
+  { departed, exempt, mode, round, targets, term, withdrawn }: Released,
   drained: ReadonlyArray<Drained>
 ): BarrierResult => {
-  const release = { round, mode, targets, exempt, drained }
+  const release = { term, round, mode, targets, exempt, drained }
   return departed.length + withdrawn.length === 0
     ? { _tag: "Satisfied", ...release }
     : { _tag: "Degraded", ...release, departed, withdrawn }

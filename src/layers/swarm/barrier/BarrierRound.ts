@@ -21,6 +21,7 @@ export interface RoundParts {
   readonly notices: NoticeWriter
   /** The coordinator. */
   readonly self: MemberId
+  readonly term: number
   /** False when draining is switched off: every round is a plain rendezvous then. */
   readonly drains: boolean
 }
@@ -35,7 +36,7 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
     if (lost !== undefined) return announce(round, round.broken(lost, parts.self), parts)
     // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
     // and the release are one step, so that a withdrawal that is granted is never released.
-    if (round.changes === changes) return announce(round, round.released(targets, parts.drains), parts)
+    if (round.changes === changes) return announce(round, round.released(targets, parts), parts)
   }
 })
 
@@ -52,9 +53,9 @@ const rendezvous = (round: Round): Effect.Effect<void> =>
 const drained = (
   round: Round,
   targets: ReadonlyArray<DrainTarget>,
-  { drain, self }: RoundParts
+  { drain, self, term }: RoundParts
 ): Effect.Effect<RangeLost | undefined> => {
-  const of = { round: round.id, name: round.name, mode: round.mode, side: "coordinator" } as const
+  const of = { term, round: round.id, name: round.name, mode: round.mode, side: "coordinator" } as const
   const changed = round.changedSince(round.changes)
   const reached = round.mode === "processingFence"
     ? drain.everywhere(of, targets, ({ ring }) => round.readersOf(ring), changed)
@@ -161,11 +162,12 @@ export class Round {
   }
 
   /** The release. Those who arrived are listed with the last of their amendments that counts. */
-  released(targets: ReadonlyArray<DrainTarget>, drain: boolean): Released {
+  released(targets: ReadonlyArray<DrainTarget>, { drains, term }: RoundParts): Released {
     const { group, id, mode, name } = this
     const arrived = [...this.#arrived.values()]
     return {
       _tag: "Released",
+      term,
       round: id,
       name,
       group,
@@ -177,7 +179,7 @@ export class Round {
       exempt: arrived.flatMap(({ arrival, member }): ReadonlyArray<Exemption> =>
         arrival.exempt.map((ring) => ({ member, ring }))
       ),
-      drain
+      drain: drains
     }
   }
 

@@ -27,6 +27,8 @@ export interface BarrierServerParts {
   readonly ring: RingPorts["Service"]
   readonly settled: ResolvedOptions
   readonly notices: NoticeWriter
+  /** The coordinator's. */
+  readonly term: number
   /** Slots of members that are about to leave: they take part in no new round. */
   readonly leaving: ReadonlySet<number>
 }
@@ -44,14 +46,14 @@ export class BarrierServer {
   #rounds = 0
 
   private constructor(
-    { leaving, membership, mesh, notices, ring, settled }: BarrierServerParts,
+    { leaving, membership, mesh, notices, ring, settled, term }: BarrierServerParts,
     fork: (running: Effect.Effect<void>) => void
   ) {
     this.#membership = membership
     this.#mesh = mesh
     this.#leaving = leaving
     const drain = new Drain({ mesh, ring, trace: settled.trace })
-    this.#round = { drain, notices, self: mesh.self, drains: settled.drain === "on" }
+    this.#round = { drain, notices, self: mesh.self, term, drains: settled.drain === "on" }
     this.#fork = fork
   }
 

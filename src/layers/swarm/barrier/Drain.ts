@@ -14,6 +14,7 @@ import type { Cursor, RingConsumer } from "../transport/RingConsumer.ts"
 
 /** The round that is drained, and the side that drains it: for the trace. */
 export interface DrainOf {
+  readonly term: number
   readonly round: number
   readonly name: string
   readonly mode: BarrierMode

@@ -80,6 +80,7 @@ export const Notice = Schema.TaggedUnion({
   Suspected: { suspects: Schema.Array(MemberId) },
   /** A round is over. Members that arrived are listed with the last of their amendments that counts. */
   Released: {
+    term: Schema.Int,
     round: Schema.Int,
     name: Schema.String,
     group: Schema.String,

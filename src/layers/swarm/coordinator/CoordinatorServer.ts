@@ -107,7 +107,7 @@ export class CoordinatorServer {
       notices,
       membership,
       leaving,
-      rounds: yield* BarrierServer.make({ membership, mesh, ring, settled, notices, leaving }),
+      rounds: yield* BarrierServer.make({ membership, mesh, ring, settled, notices, term: writer.generation, leaving }),
       fibers,
       start: (key, effect) => void start(key, effect),
       clock
