@@ -8,7 +8,7 @@
  * `runRound` decides, in the fiber of the round.
  */
 import * as Effect from "effect/Effect"
-import type { RangeLost } from "../../../services/Barrier.ts"
+import { RangeLost } from "../../../services/Barrier.ts"
 import type { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
@@ -32,11 +32,13 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
   while (!round.isDeserted) {
     const { changes } = round
     const targets = parts.drains ? round.targets : []
-    const lost = yield* drained(round, targets, parts)
-    if (lost !== undefined) return announce(round, round.broken(lost, parts.self), parts)
+    const outcome = yield* drained(round, targets, parts)
+    if (outcome instanceof RangeLost) return announce(round, round.broken(outcome, parts.self), parts)
     // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
     // and the release are one step, so that a withdrawal that is granted is never released.
-    if (round.changes === changes) return announce(round, round.released(targets, parts), parts)
+    if (outcome === "reached" && round.changes === changes) {
+      return announce(round, round.released(targets, parts), parts)
+    }
   }
 })
 
@@ -54,13 +56,16 @@ const drained = (
   round: Round,
   targets: ReadonlyArray<DrainTarget>,
   { drain, self, term }: RoundParts
-): Effect.Effect<RangeLost | undefined> => {
+): Effect.Effect<"reached" | "changed" | RangeLost> => {
   const of = { term, round: round.id, name: round.name, mode: round.mode, side: "coordinator" } as const
-  const changed = round.changedSince(round.changes)
+  const changed = Effect.as(round.changedSince(round.changes), "changed" as const)
   const reached = round.mode === "processingFence"
     ? drain.everywhere(of, targets, ({ ring }) => round.readersOf(ring), changed)
     : drain.here(of, targets.filter(({ ring }) => !round.isExempt(self, ring)), "delivered", changed)
-  return Effect.match(reached, { onFailure: (lost) => lost, onSuccess: () => undefined })
+  return Effect.match(reached, {
+    onFailure: (lost) => lost,
+    onSuccess: (outcome) => outcome === "changed" ? outcome : "reached"
+  })
 }
 
 const announce = (round: Round, notice: Released | Broken, { notices }: RoundParts): void => {
@@ -121,9 +126,12 @@ export class Round {
     })
   }
 
-  /** Ends at the next `advance`, or at once where something has changed since. */
+  /**
+   * Ends once something has changed since. The coordinator may `advance` several times for one change, so that the call
+   * itself says nothing.
+   */
   changedSince(changes: number): Effect.Effect<void> {
-    return Effect.suspend(() => this.changes === changes ? this.until(() => true) : Effect.void)
+    return Effect.suspend(() => this.changes === changes ? this.until(() => this.changes !== changes) : Effect.void)
   }
 
   get isComplete(): boolean {
