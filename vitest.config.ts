@@ -18,7 +18,7 @@ export default defineConfig({
     // forks, so that a crash in the native module takes one file down and not the run
     pool: "forks",
     globalSetup: "test/bundles.ts",
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 30_000,
     projects: [
       {

