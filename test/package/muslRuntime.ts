@@ -55,8 +55,16 @@ export const muslCommand = (folder: string, { arch }: MuslPlatform, program: str
   mkdirSync(folder)
   const build = (name: string, source: string) =>
     execFileSync(`${gnu}-gcc`, [
-      ...["-shared", "-fPIC", "-O1", "-nostdlib", "-nostdinc", "-isystem", `/usr/include/${musl}`],
-      ...["-o", join(folder, name), source]
+      "-shared",
+      "-fPIC",
+      "-O1",
+      "-nostdlib",
+      "-nostdinc",
+      "-isystem",
+      `/usr/include/${musl}`,
+      "-o",
+      join(folder, name),
+      source
     ])
   build("libgnu-on-musl.so", join(import.meta.dirname, "gnu_on_musl.c"))
   // libstdc++ names glibc's loader as a library.
