@@ -72,7 +72,8 @@ interface Arrived {
   state: "open" | "withdrawing" | "ended"
 }
 
-const defaultDeadline = "30 seconds"
+/** In milliseconds: most fibers give no deadline, and reading a duration costs as much as a round's own bookkeeping. */
+const defaultDeadlineMillis = 30_000
 
 /** How long a withdrawal may take before the coordinator counts as silent. */
 const withdrawMillis = 1000
@@ -108,8 +109,10 @@ export class BarrierClient {
   }
 
   enter(name: string, options: BarrierOptions = {}): Effect.Effect<BarrierResult, BarrierError> {
+    const { deadline } = options
+    if (deadline === undefined) return this.#enterFor(defaultDeadlineMillis, name, options)
     return Effect.flatMap(
-      waitMillis("deadline", options.deadline ?? defaultDeadline),
+      waitMillis("deadline", deadline),
       (deadlineMillis) => this.#enterFor(deadlineMillis, name, options)
     )
   }

@@ -28,11 +28,14 @@ export interface RoundParts {
 
 /** Runs a round to its end. Its fiber is the coordinator's: the coordinator's end ends the round without a release. */
 export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundParts) {
-  yield* rendezvous(round)
+  // Phase one, the rendezvous: all who are expected arrive. From then on no other arrival joins this round.
+  yield* round.until(() => round.isComplete || round.isDeserted)
+  round.phase = "drain"
   while (!round.isDeserted) {
     const { changes } = round
     const targets = parts.drains ? round.targets : []
-    const outcome = yield* drained(round, targets, parts)
+    // Phase two, the drain.
+    const outcome = targets.length === 0 ? "reached" : yield* drained(round, targets, parts)
     if (outcome instanceof RangeLost) return announce(round, round.broken(outcome, parts.self), parts)
     // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
     // and the release are one step, so that a withdrawal that is granted is never released.
@@ -41,12 +44,6 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
     }
   }
 })
-
-/** Phase one: waits until all who are expected have arrived. From then on no other arrival joins this round. */
-const rendezvous = (round: Round): Effect.Effect<void> =>
-  Effect.map(round.until(() => round.isComplete || round.isDeserted), () => {
-    round.phase = "drain"
-  })
 
 /**
  * Phase two: one child fiber a target. They end together: when all targets are reached, when one never can be, or when the
