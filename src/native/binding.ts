@@ -1,23 +1,11 @@
 /**
  * The typed face of the native memory module, and the only file that loads it.
  *
- * Handles are opaque. A call that cannot be done throws an `Error` with a `fault` (see {@link isFault}); nothing is
+ * Handles are objects of the module's classes. A call that cannot be done throws an `Error` with a `fault` (see {@link isFault}); nothing is
  * half done then. Counts are numbers: exact up to 2^53, which no log reaches.
  */
 import { createRequire } from "node:module"
 import { findModule, howToBuild } from "./prebuilds.ts"
-
-declare const handle: unique symbol
-
-/** A session's writing end. */
-export interface LanesHandle {
-  readonly [handle]: "lanes"
-}
-
-/** A subscriber's reading end. */
-export interface ReaderHandle {
-  readonly [handle]: "reader"
-}
 
 export interface NativeFault extends Error {
   readonly fault: string
@@ -240,10 +228,10 @@ export interface NativeServer {
   readonly name: string
 }
 
-/** Numbers that `readerPoll` writes for each batch. */
+/** Numbers that {@link ReaderHandle.poll} writes for each batch. */
 export const batchFields = 12
 
-/** Numbers that `laneFrontiers` writes. */
+/** Numbers that {@link SessionHandle.frontiers} writes. */
 export const frontierFields = 11
 
 /** Numbers that `ringReaders` writes for each reader. */
@@ -299,6 +287,86 @@ export interface RegionHandle {
   ringReaderName(ring: number, reader: number): string
   openRingWriter(name: string): RingWriterHandle
   openRingReader(ring: string, name: string): RingReaderHandle
+
+  topics(): ReadonlyArray<NativeTopic>
+  /**
+   * `undefined` while all places are taken and the sequencer, which was asked to free one, has not answered: then it is
+   * called again, with `wished`.
+   */
+  declareTopic(name: string, order: number, ack: number, wished: boolean): NativeTopic | undefined
+  /** The topic is never freed from now on. False when it is none any more. Only where the sequencer runs. */
+  keepTopic(topic: number, topicGeneration: number): boolean
+  openSession(topic: number, topicGeneration: number): SessionHandle
+  /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
+  sessionsEnding(): number
+  /** With the fault `gone` when the topic is freed. */
+  openReader(topic: number, topicGeneration: number, name: string, from: number, position: number): ReaderHandle
+  /** Places of the topic's readers that come free as soon as the sequencer looks: their processes are dead. */
+  readersEnding(topic: number): number
+  /** Runs until it is stopped, or the region closes. */
+  startSequencer(epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): SequencerHandle
+  /** Sessions that the broker has admitted. */
+  grantLanes(broker: number): number
+  snapshot(): NativeSnapshot
+}
+
+/** A session's writing end: its lanes. */
+export interface SessionHandle {
+  info(): { readonly sessionId: number; readonly slot: number; readonly generation: number }
+  /** Whether the session is adopted, and every broker has granted its lane. */
+  ready(): boolean
+  /** Offset in the lane's buffer, -1 when the lane is full. */
+  begin(broker: number, batchSequence: number): number
+  seal(
+    broker: number,
+    batchSequence: number,
+    firstMessage: number,
+    messages: number,
+    payloadBytes: number,
+    uniformBytes: number,
+    lengths: Uint32Array
+  ): boolean
+  publish(broker: number): void
+  inFlight(broker: number): number
+  committedBatches(): number
+  committedMessages(): number
+  /** See {@link endReason}. */
+  endReason(): number
+  fullEvents(): number
+  /** Batches that are held behind a missing one. */
+  held(): number
+  /** The broker whose lane holds that batch unpublished, -1 when none does. */
+  brokerHolding(batchSequence: number): number
+  frontiers(broker: number, out: Float64Array): void
+  wantRoom(wants: boolean): void
+  /** Everything is published: the session may end. */
+  close(): void
+}
+
+/** A subscriber's reading end. */
+export interface ReaderHandle {
+  /** Batches written to `out`, or -1 when the index contradicts the layout. */
+  poll(out: Float64Array, max: number): number
+  /** Nothing is read any more of the batches below that number. */
+  release(index: number): void
+  next(): number
+  committed(): number
+  committedMessages(): number
+  close(): void
+}
+
+/** The sequencer that runs in this process. */
+export interface SequencerHandle {
+  /** True when the pass has moved anything. */
+  step(): boolean
+  pause(): void
+  resume(): void
+  stop(): void
+  counters(): NativeCounters
+  sessions(): ReadonlyArray<NativeSessionReport>
+  gates(): ReadonlyArray<NativeGate>
+  /** Ends the sessions and readers of dead processes, and tells which readers those were. */
+  endDead(): ReadonlyArray<NativeDeadReader>
 }
 
 /** The writing end of a ring. */
@@ -367,74 +435,6 @@ export interface Native {
   removeDeadRegion(path: string): void
   /** -1 when the sizes do not fit together. */
   layoutBytes(geometry: Float64Array): number
-
-  topics(region: RegionHandle): ReadonlyArray<NativeTopic>
-  /**
-   * `undefined` while all places are taken and the sequencer, which was asked to free one, has not answered: then it is
-   * called again, with `wished`.
-   */
-  declareTopic(region: RegionHandle, name: string, order: number, ack: number, wished: boolean): NativeTopic | undefined
-
-  openLanes(region: RegionHandle, topic: number, topicGeneration: number): LanesHandle
-  /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
-  sessionsEnding(region: RegionHandle): number
-  /** Places of the topic's readers that come free as soon as the sequencer looks: their processes are dead. */
-  readersEnding(region: RegionHandle, topic: number): number
-  lanesInfo(lanes: LanesHandle): { readonly sessionId: number; readonly slot: number; readonly generation: number }
-  lanesReady(lanes: LanesHandle): boolean
-  /** Offset in the lane's buffer, -1 when the lane is full. */
-  laneBegin(lanes: LanesHandle, broker: number, batchSequence: number): number
-  laneSeal(
-    lanes: LanesHandle,
-    broker: number,
-    batchSequence: number,
-    firstMessage: number,
-    messages: number,
-    payloadBytes: number,
-    uniformBytes: number,
-    lengths: Uint32Array
-  ): boolean
-  lanePublish(lanes: LanesHandle, broker: number): void
-  laneInFlight(lanes: LanesHandle, broker: number): number
-  laneCommittedBatches(lanes: LanesHandle): number
-  laneCommittedMessages(lanes: LanesHandle): number
-  laneEndReason(lanes: LanesHandle): number
-  laneFullEvents(lanes: LanesHandle): number
-  laneHeld(lanes: LanesHandle): number
-  laneBrokerHolding(lanes: LanesHandle, batchSequence: number): number
-  laneFrontiers(lanes: LanesHandle, broker: number, out: Float64Array): void
-  lanesWantRoom(lanes: LanesHandle, wants: boolean): void
-  closeLanes(lanes: LanesHandle): void
-
-  /** With the fault `gone` when the topic is freed. */
-  openReader(
-    region: RegionHandle,
-    topic: number,
-    topicGeneration: number,
-    name: string,
-    from: number,
-    position: number
-  ): ReaderHandle
-  /** Batches written to `out`, or -1 when the index contradicts the layout. */
-  readerPoll(reader: ReaderHandle, out: Float64Array, max: number): number
-  readerRelease(reader: ReaderHandle, index: number): void
-  readerNext(reader: ReaderHandle): number
-  readerCommitted(reader: ReaderHandle): number
-  readerCommittedMessages(reader: ReaderHandle): number
-  closeReader(reader: ReaderHandle): void
-
-  startSequencer(region: RegionHandle, epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): void
-  /** The topic is never freed from now on. False when it is none any more. */
-  keepTopic(region: RegionHandle, topic: number, topicGeneration: number): boolean
-  stepSequencer(region: RegionHandle): boolean
-  pauseSequencer(region: RegionHandle, paused: boolean): void
-  stopSequencer(region: RegionHandle): void
-  sequencerCounters(region: RegionHandle): NativeCounters
-  sequencerSessions(region: RegionHandle): ReadonlyArray<NativeSessionReport>
-  sequencerGates(region: RegionHandle): ReadonlyArray<NativeGate>
-  endDead(region: RegionHandle): ReadonlyArray<NativeDeadReader>
-  grantLanes(region: RegionHandle, broker: number): number
-  snapshot(region: RegionHandle): NativeSnapshot
 
   /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean

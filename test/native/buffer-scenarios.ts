@@ -8,12 +8,13 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { isMainThread, Worker, workerData } from "node:worker_threads"
 import {
-  type LanesHandle,
   load,
   type Native,
   orderLevel,
   type RegionHandle,
   type RingWriterHandle,
+  type SequencerHandle,
+  type SessionHandle,
   sleepsFor
 } from "../../src/native/binding.ts"
 
@@ -48,29 +49,29 @@ const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 const survived = () => process.stdout.write("survived\n")
 
 const declared = (region: RegionHandle) => {
-  const topic = native.declareTopic(region, "t", orderLevel.session, 1, false)
+  const topic = region.declareTopic("t", orderLevel.session, 1, false)
   assert(topic !== undefined)
   return topic
 }
 
 /** A session with one batch written, and a view of its memory. */
-const written = (region: RegionHandle) => {
+const written = (region: RegionHandle, sequencer: SequencerHandle) => {
   const topic = declared(region)
-  const lanes = native.openLanes(region, topic.index, topic.generation)
-  native.stepSequencer(region)
-  for (const broker of [0, 1]) native.grantLanes(region, broker)
-  assert(native.lanesReady(lanes))
-  const { slot } = native.lanesInfo(lanes)
-  const view = new Uint8Array(region.laneBuffer(slot), native.laneBegin(lanes, 0, 0), 100)
+  const session = region.openSession(topic.index, topic.generation)
+  sequencer.step()
+  for (const broker of [0, 1]) region.grantLanes(broker)
+  assert(session.ready())
+  const { slot } = session.info()
+  const view = new Uint8Array(region.laneBuffer(slot), session.begin(0, 0), 100)
   view.fill(7)
-  native.laneSeal(lanes, 0, 0, 0, 1, 100, 100, new Uint32Array(1))
-  native.lanePublish(lanes, 0)
-  return { lanes, view, topic }
+  session.seal(0, 0, 0, 1, 100, 100, new Uint32Array(1))
+  session.publish(0)
+  return { session, view, topic }
 }
 
-const frontiersOf = (lanes: LanesHandle) => {
+const frontiersOf = (session: SessionHandle) => {
   const frontiers = new Float64Array(11)
-  native.laneFrontiers(lanes, 0, frontiers)
+  session.frontiers(0, frontiers)
   return frontiers
 }
 
@@ -82,16 +83,16 @@ const path = `/dev/shm/ringfence-scenario-${process.pid}`
 const scenarios: Record<string, () => Promise<void>> = {
   "view-after-close": async () => {
     const region = await create("")
-    native.startSequencer(region, 500, true, false)
-    const { lanes, view } = written(region)
+    const sequencer = region.startSequencer(500, true, false)
+    const { session, view } = written(region, sequencer)
     const buffer = view.buffer
     region.close()
     assert.strictEqual(view.length, 0)
     assert.strictEqual(buffer.byteLength, 0)
     view[0] = 1
     assert.strictEqual(view[0], undefined)
-    assert.throws(() => native.snapshot(region), { fault: "closed" })
-    native.closeLanes(lanes)
+    assert.throws(() => region.snapshot(), { fault: "closed" })
+    session.close()
     region.close()
     survived()
   },
@@ -127,20 +128,20 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "pages-after-close": async () => {
     const owner = await createWithRings(path)
-    native.startSequencer(owner, 500, true, false)
-    const { lanes, topic } = written(owner)
-    const handles: Array<unknown> = [lanes]
+    const sequencer = owner.startSequencer(500, true, false)
+    const { session, topic } = written(owner, sequencer)
+    const handles: Array<unknown> = [session]
     for (let i = 0; i < 20; i += 1) {
       const region = native.attachRegion(path, "again", false)
       region.startWaiter(() => {})
       region.armWaiter(sleepsFor.data)
       const ringReader = i === 0 ? undefined : region.openRingReader("ring", "again")
       const ringWriter = region.openRingWriter("ring")
-      const reader = native.openReader(region, topic.index, topic.generation, "again", 0, 0)
+      const reader = region.openReader(topic.index, topic.generation, "again", 0, 0)
       const buffers = [region.laneBuffer(0)]
       if (ringReader !== undefined) buffers.push(ringReader.buffer())
       handles.push(region, ringWriter, ringReader, reader, ...buffers)
-      native.closeReader(reader)
+      reader.close()
       region.close()
       assert.strictEqual(mapped(path).length, 1, mapped(path).join("\n"))
       assert.strictEqual(opened(path).length, 1)
@@ -153,32 +154,37 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "handles-after-close": async () => {
     const region = await createWithRings("")
-    native.startSequencer(region, 500, false, false)
+    const sequencer = region.startSequencer(500, false, false)
     region.startWaiter(() => {})
     const topic = declared(region)
-    const lanes = native.openLanes(region, topic.index, topic.generation)
-    const reader = native.openReader(region, topic.index, topic.generation, "reader", 0, 0)
+    const session = region.openSession(topic.index, topic.generation)
+    const reader = region.openReader(topic.index, topic.generation, "reader", 0, 0)
     const writer = region.openRingWriter("ring")
     const ringReader = region.openRingReader("ring", "reader")
     send(writer, 1)
+    for (const handle of [region, sequencer, session, reader, writer, ringReader]) {
+      assert.throws(() => Reflect.construct(handle.constructor, []), TypeError)
+    }
+    assert.throws(() => session.info.call(reader as never), TypeError)
+    assert.throws(() => session.seal.call(reader as never, 0, 0, 0, 1, 100, 100, new Uint32Array(1)), TypeError)
     region.close()
     const values: Record<string, () => unknown> = {
-      lanesReady: () => native.lanesReady(lanes),
-      laneBegin: () => native.laneBegin(lanes, 0, 0),
-      laneSeal: () => native.laneSeal(lanes, 0, 0, 0, 1, 100, 100, new Uint32Array(1)),
-      lanePublish: () => native.lanePublish(lanes, 0),
-      laneInFlight: () => native.laneInFlight(lanes, 0),
-      laneCommittedBatches: () => native.laneCommittedBatches(lanes),
-      laneCommittedMessages: () => native.laneCommittedMessages(lanes),
-      laneEndReason: () => native.laneEndReason(lanes),
-      laneHeld: () => native.laneHeld(lanes),
-      laneBrokerHolding: () => native.laneBrokerHolding(lanes, 0),
-      lanesWantRoom: () => native.lanesWantRoom(lanes, true),
-      readerPoll: () => native.readerPoll(reader, new Float64Array(12), 1),
-      readerRelease: () => native.readerRelease(reader, 0),
-      readerNext: () => native.readerNext(reader),
-      readerCommitted: () => native.readerCommitted(reader),
-      readerCommittedMessages: () => native.readerCommittedMessages(reader),
+      sessionReady: () => session.ready(),
+      sessionBegin: () => session.begin(0, 0),
+      sessionSeal: () => session.seal(0, 0, 0, 1, 100, 100, new Uint32Array(1)),
+      sessionPublish: () => session.publish(0),
+      sessionInFlight: () => session.inFlight(0),
+      sessionCommittedBatches: () => session.committedBatches(),
+      sessionCommittedMessages: () => session.committedMessages(),
+      sessionEndReason: () => session.endReason(),
+      sessionHeld: () => session.held(),
+      sessionBrokerHolding: () => session.brokerHolding(0),
+      sessionWantRoom: () => session.wantRoom(true),
+      readerPoll: () => reader.poll(new Float64Array(12), 1),
+      readerRelease: () => reader.release(0),
+      readerNext: () => reader.next(),
+      readerCommitted: () => reader.committed(),
+      readerCommittedMessages: () => reader.committedMessages(),
       ringAppend: () => send(writer, 2),
       ringPublish: () => writer.publish(),
       ringHasRoom: () => writer.hasRoom(8),
@@ -190,33 +196,33 @@ const scenarios: Record<string, () => Promise<void>> = {
       ringEvicted: () => ringReader.evicted(new Float64Array(2)),
       ringRejoin: () => ringReader.rejoin(),
       ringEnded: () => ringReader.ended(0),
-      closeLanes: () => native.closeLanes(lanes),
-      closeReader: () => native.closeReader(reader),
+      closeSession: () => session.close(),
+      closeReader: () => reader.close(),
       closeRingWriter: () => writer.close(),
       closeRingReader: () => ringReader.close(),
-      stepSequencer: () => native.stepSequencer(region),
-      endDead: () => native.endDead(region).length,
-      sequencerSessions: () => native.sequencerSessions(region).length,
-      sequencerGates: () => native.sequencerGates(region).length,
-      stopSequencer: () => native.stopSequencer(region),
-      pauseSequencer: () => native.pauseSequencer(region, false),
+      stepSequencer: () => sequencer.step(),
+      endDead: () => sequencer.endDead().length,
+      sequencerSessions: () => sequencer.sessions().length,
+      sequencerGates: () => sequencer.gates().length,
+      stopSequencer: () => sequencer.stop(),
+      resumeSequencer: () => sequencer.resume(),
       disarmWaiter: () => region.disarmWaiter(),
       closeRegion: () => region.close()
     }
-    for (const frontier of frontiersOf(lanes)) assert(frontier <= 1, `a frontier is ${frontier}`)
-    const sessionsSeen = native.sequencerSessions(region).length
+    for (const frontier of frontiersOf(session)) assert(frontier <= 1, `a frontier is ${frontier}`)
+    const sessionsSeen = sequencer.sessions().length
     assert.deepStrictEqual(Object.fromEntries(Object.entries(values).map(([name, call]) => [name, call()])), {
-      lanesReady: false,
-      laneBegin: -1,
-      laneSeal: false,
-      lanePublish: undefined,
-      laneInFlight: 0,
-      laneCommittedBatches: 0,
-      laneCommittedMessages: 0,
-      laneEndReason: 0,
-      laneHeld: 0,
-      laneBrokerHolding: -1,
-      lanesWantRoom: undefined,
+      sessionReady: false,
+      sessionBegin: -1,
+      sessionSeal: false,
+      sessionPublish: undefined,
+      sessionInFlight: 0,
+      sessionCommittedBatches: 0,
+      sessionCommittedMessages: 0,
+      sessionEndReason: 0,
+      sessionHeld: 0,
+      sessionBrokerHolding: -1,
+      sessionWantRoom: undefined,
       readerPoll: 0,
       readerRelease: undefined,
       readerNext: 0,
@@ -233,7 +239,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       ringEvicted: false,
       ringRejoin: -1,
       ringEnded: true,
-      closeLanes: undefined,
+      closeSession: undefined,
       closeReader: undefined,
       closeRingWriter: undefined,
       closeRingReader: undefined,
@@ -242,7 +248,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       sequencerSessions: sessionsSeen,
       sequencerGates: 0,
       stopSequencer: undefined,
-      pauseSequencer: undefined,
+      resumeSequencer: undefined,
       disarmWaiter: undefined,
       closeRegion: undefined
     })
@@ -256,13 +262,13 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.wakeProcess(0),
       () => region.serverState(),
       () => region.laneBuffer(0),
-      () => native.topics(region),
-      () => native.declareTopic(region, "u", orderLevel.session, 1, false),
-      () => native.openLanes(region, 0, 1),
-      () => native.openReader(region, 0, 1, "again", 0, 0),
-      () => native.startSequencer(region, 500, true, false),
-      () => native.grantLanes(region, 0),
-      () => native.snapshot(region),
+      () => region.topics(),
+      () => region.declareTopic("u", orderLevel.session, 1, false),
+      () => region.openSession(0, 1),
+      () => region.openReader(0, 1, "again", 0, 0),
+      () => region.startSequencer(500, true, false),
+      () => region.grantLanes(0),
+      () => region.snapshot(),
       () => region.rings(),
       () => region.openRingWriter("ring"),
       () => region.openRingReader("ring", "again"),
@@ -319,7 +325,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-with-views": async () => {
     const region = await create(path)
-    native.startSequencer(region, 500, false, false)
+    region.startSequencer(500, false, false)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     const buffer = region.laneBuffer(0)
@@ -332,7 +338,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-while-serving": async () => {
     const region = await create("")
-    native.startSequencer(region, 500, false, false)
+    region.startSequencer(500, false, false)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     survived()
@@ -340,7 +346,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   worker: async () => {
     const region = await create(path)
-    native.startSequencer(region, 500, true, false)
+    region.startSequencer(500, true, false)
     for (let i = 0; i < 3; i += 1) {
       const worker = new Worker(new URL(import.meta.url), { workerData: { path } })
       await new Promise((resolve) => worker.once("message", resolve))
@@ -373,8 +379,8 @@ const scenarios: Record<string, () => Promise<void>> = {
   collect: async () => {
     for (let i = 0; i < 20; i += 1) {
       const region = await create("")
-      native.startSequencer(region, 500, true, false)
-      const { view } = written(region)
+      const sequencer = region.startSequencer(500, true, false)
+      const { view } = written(region, sequencer)
       assert.strictEqual(view[99], 7)
       if (i % 2 === 0) region.close()
       gc()

@@ -15,8 +15,8 @@ describe("stored topics", () => {
       const region = yield* NativeRegion
       const stored = (order: number, ack: number): NativeTopic => ({ index: 0, generation: 1, name: "old", order, ack })
       for (const [topic, said] of [[stored(1, 1), "order \"level 1\""], [stored(5, 2), "ack \"level 2\""]] as const) {
-        const native = Object.create(region.native, { topics: { value: () => [topic] } })
-        const error = yield* Effect.flip(openTopic({ ...region, native }, Topic.make("old"), false))
+        const handle = Object.create(region.handle, { topics: { value: () => [topic] } })
+        const error = yield* Effect.flip(openTopic({ ...region, handle }, Topic.make("old"), false))
         assert.strictEqual(error._tag, "TopicMismatch")
         assert.include(error.message, said)
       }

@@ -25,10 +25,10 @@ const perhaps = (claim: () => void) => {
   }
 }
 
-const sessions = ({ handle, native }: NativeRegion["Service"]) => {
+const sessions = ({ handle }: NativeRegion["Service"]) => {
   for (let i = 0; i < turn; i += 1) {
-    perhaps(() => native.closeReader(native.openReader(handle, 0, 1, "claimer", readFrom.end, 0)))
-    perhaps(() => native.closeLanes(native.openLanes(handle, 0, 1)))
+    perhaps(() => handle.openReader(0, 1, "claimer", readFrom.end, 0).close())
+    perhaps(() => handle.openSession(0, 1).close())
   }
 }
 

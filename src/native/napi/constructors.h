@@ -10,6 +10,9 @@ struct Constructors {
   Napi::FunctionReference region;
   Napi::FunctionReference ringWriter;
   Napi::FunctionReference ringReader;
+  Napi::FunctionReference session;
+  Napi::FunctionReference reader;
+  Napi::FunctionReference sequencer;
 };
 
 inline Constructors& constructorsOf(Napi::Env env) { return *env.GetInstanceData<Constructors>(); }

@@ -3,11 +3,13 @@
 
 #include "constructors.h"
 #include "fault.h"
-#include "napi_log.h"
 #include "region/inspection.h"
 #include "region/lifeline.h"
+#include "reader_handle.h"
 #include "region_handle.h"
 #include "ring_handles.h"
+#include "sequencer_handle.h"
+#include "session_handle.h"
 #include "values.h"
 
 namespace ringfence::binding {
@@ -55,6 +57,9 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   classes->region = Napi::Persistent(RegionHandle::define(env));
   classes->ringWriter = Napi::Persistent(RingWriterHandle::define(env));
   classes->ringReader = Napi::Persistent(RingReaderHandle::define(env));
+  classes->session = Napi::Persistent(SessionHandle::define(env));
+  classes->reader = Napi::Persistent(ReaderHandle::define(env));
+  classes->sequencer = Napi::Persistent(SequencerHandle::define(env));
   exports.Set("Progress", classes->progress.Value());
   exports.Set("createRegion", Napi::Function::New<createRegion>(env, "createRegion"));
   exports.Set("attachRegion", Napi::Function::New<attachRegion>(env, "attachRegion"));
@@ -62,11 +67,6 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
   exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));
   exports.Set("holdLifeline", Napi::Function::New<holdLifelineOf>(env, "holdLifeline"));
-  registerTopics(env, exports);
-  registerSessions(env, exports);
-  registerReaders(env, exports);
-  registerSequencer(env, exports);
-  registerReports(env, exports);
   return exports;
 }
 

@@ -11,7 +11,6 @@
 namespace ringfence::binding {
 
 const napi_type_tag ProgressHandle::tag = {0x1d4e6f8091a2b3c4, 0x0f1e2d3c4b5a6978};
-const napi_type_tag RegionHandle::tag = {0x7f1c3a5e9b2d4c61, 0xa1b2c3d4e5f60718};
 
 namespace {
 
@@ -85,7 +84,17 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::ringReaders>("ringReaders"),
                       InstanceMethod<&RegionHandle::ringReaderName>("ringReaderName"),
                       InstanceMethod<&RegionHandle::openRingWriter>("openRingWriter"),
-                      InstanceMethod<&RegionHandle::openRingReader>("openRingReader")});
+                      InstanceMethod<&RegionHandle::openRingReader>("openRingReader"),
+                      InstanceMethod<&RegionHandle::topics>("topics"),
+                      InstanceMethod<&RegionHandle::declareTopic>("declareTopic"),
+                      InstanceMethod<&RegionHandle::keepTopic>("keepTopic"),
+                      InstanceMethod<&RegionHandle::openSession>("openSession"),
+                      InstanceMethod<&RegionHandle::sessionsEnding>("sessionsEnding"),
+                      InstanceMethod<&RegionHandle::openReader>("openReader"),
+                      InstanceMethod<&RegionHandle::readersEnding>("readersEnding"),
+                      InstanceMethod<&RegionHandle::startSequencer>("startSequencer"),
+                      InstanceMethod<&RegionHandle::grantLanes>("grantLanes"),
+                      InstanceMethod<&RegionHandle::snapshot>("snapshot")});
 }
 
 Napi::Value RegionHandle::make(Napi::Env env, std::shared_ptr<Region> region) {
@@ -95,9 +104,7 @@ Napi::Value RegionHandle::make(Napi::Env env, std::shared_ptr<Region> region) {
 RegionHandle::RegionHandle(const Napi::CallbackInfo& info)
     : ObjectWrap(info), buffers_(std::make_shared<LentBuffers>(info.Env())) {
   auto* region = HandedOver<std::shared_ptr<Region>>::of(info);
-  if (region == nullptr) return;
-  Value().TypeTag(&tag);
-  region_ = std::move(*region);
+  if (region != nullptr) region_ = std::move(*region);
 }
 
 Napi::Value createRegion(const Napi::CallbackInfo& info) {
@@ -151,7 +158,7 @@ void RegionHandle::closeRegion(const Napi::CallbackInfo&) { close(); }
 
 void RegionHandle::close() {
   if (region_ == nullptr) return;
-  if (sequencer != nullptr) sequencer->stop();
+  if (sequencer_ != nullptr) sequencer_->stop();
   endWaiter();
   buffers_->detach();
   region_->close();

@@ -30,20 +30,15 @@ class ProgressHandle : public Napi::ObjectWrap<ProgressHandle> {
 
 class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
  public:
-  static const napi_type_tag tag;
   static Napi::Function define(Napi::Env env);
   static Napi::Value make(Napi::Env env, std::shared_ptr<Region> region);
   explicit RegionHandle(const Napi::CallbackInfo& info);
   ~RegionHandle() override { close(); }
 
+ private:
   // The region, or null and `closed` pending.
   Region* open(Napi::Env env) const;
-  const std::shared_ptr<Region>& region() const { return region_; }
-  const std::shared_ptr<LentBuffers>& buffers() const { return buffers_; }
-  std::unique_ptr<Sequencer> sequencer;
 
- private:
-  using Method = Napi::Value (RegionHandle::*)(const Napi::CallbackInfo&);
   // TSFN: a wake-up on the event loop, at most once for each time it was armed.
   static void onWake(Napi::Env env, Napi::Function callback, std::nullptr_t*, void*);
   using Wake = Napi::TypedThreadSafeFunction<std::nullptr_t, void, onWake>;
@@ -74,7 +69,19 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value openRingWriter(const Napi::CallbackInfo& info);
   Napi::Value openRingReader(const Napi::CallbackInfo& info);
 
+  Napi::Value topics(const Napi::CallbackInfo& info);
+  Napi::Value declareTopic(const Napi::CallbackInfo& info);
+  Napi::Value keepTopic(const Napi::CallbackInfo& info);
+  Napi::Value openSession(const Napi::CallbackInfo& info);
+  Napi::Value sessionsEnding(const Napi::CallbackInfo& info);
+  Napi::Value openReader(const Napi::CallbackInfo& info);
+  Napi::Value readersEnding(const Napi::CallbackInfo& info);
+  Napi::Value startSequencer(const Napi::CallbackInfo& info);
+  Napi::Value grantLanes(const Napi::CallbackInfo& info);
+  Napi::Value snapshot(const Napi::CallbackInfo& info);
+
   std::shared_ptr<Region> region_;
+  std::shared_ptr<Sequencer> sequencer_;
   std::shared_ptr<LentBuffers> buffers_;
   std::unique_ptr<Waiter> waiter_;
   Wake wake_;

@@ -22,9 +22,9 @@ Napi::Function RingWriterHandle::define(Napi::Env env) {
   return DefineClass(env, "RingWriter",
                      {InstanceMethod<&RingWriterHandle::info>("info"),
                       hotMethod<RingWriterHandle, 7, &RingWriterHandle::append>("append"),
-                      hotMethod<RingWriterHandle, 0, &RingWriterHandle::publish>("publish"),
-                      hotMethod<RingWriterHandle, 0, &RingWriterHandle::published>("published"),
-                      hotMethod<RingWriterHandle, 1, &RingWriterHandle::hasRoom>("hasRoom"),
+                      InstanceMethod<&RingWriterHandle::publish>("publish"),
+                      InstanceMethod<&RingWriterHandle::published>("published"),
+                      InstanceMethod<&RingWriterHandle::hasRoom>("hasRoom"),
                       InstanceMethod<&RingWriterHandle::wantRoom>("wantRoom"),
                       InstanceMethod<&RingWriterHandle::slowestReader>("slowestReader"),
                       InstanceMethod<&RingWriterHandle::evictSlowest>("evictSlowest"),
@@ -53,8 +53,7 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
 // append(kind | flags << 16, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too large
 napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
   size_t bytes = 0;
-  void* payload = nullptr;
-  napi_get_typedarray_info(env, arguments[5], nullptr, &bytes, &payload, nullptr, nullptr);
+  const auto* payload = hotArray<uint8_t>(env, arguments[5], bytes);
   if (bytes > writer_->payloadBytesMax()) return hotNumber(env, -2);
   double correlation = 0;
   napi_get_value_double(env, arguments[4], &correlation);
@@ -67,17 +66,15 @@ napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
   return hotNumber(env, static_cast<double>(end));
 }
 
-napi_value RingWriterHandle::publish(napi_env, const napi_value*) {
-  writer_->publish(false);
-  return nullptr;
+void RingWriterHandle::publish(const Napi::CallbackInfo&) { writer_->publish(false); }
+
+Napi::Value RingWriterHandle::published(const Napi::CallbackInfo& info) {
+  return number(info.Env(), writer_->published());
 }
 
-napi_value RingWriterHandle::published(napi_env env, const napi_value*) { return hotCount(env, writer_->published()); }
-
-napi_value RingWriterHandle::hasRoom(napi_env env, const napi_value* arguments) {
-  napi_value out = nullptr;
-  napi_get_boolean(env, writer_->hasRoomFor(hotNatural(env, arguments[0])), &out);
-  return out;
+// hasRoom(payloadBytes)
+Napi::Value RingWriterHandle::hasRoom(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), writer_->hasRoomFor(natural(info[0])));
 }
 
 void RingWriterHandle::wantRoom(const Napi::CallbackInfo& info) { writer_->wantRoom(info[0].As<Napi::Boolean>()); }
@@ -104,8 +101,8 @@ Napi::Function RingReaderHandle::define(Napi::Env env) {
                      {InstanceMethod<&RingReaderHandle::info>("info"),
                       InstanceMethod<&RingReaderHandle::buffer>("buffer"),
                       InstanceMethod<&RingReaderHandle::generation>("generation"),
-                      hotMethod<RingReaderHandle, 0, &RingReaderHandle::available>("available"),
-                      hotMethod<RingReaderHandle, 4, &RingReaderHandle::advance>("advance"),
+                      InstanceMethod<&RingReaderHandle::available>("available"),
+                      InstanceMethod<&RingReaderHandle::advance>("advance"),
                       InstanceMethod<&RingReaderHandle::evicted>("evicted"),
                       InstanceMethod<&RingReaderHandle::rejoin>("rejoin"),
                       InstanceMethod<&RingReaderHandle::ended>("ended"),
@@ -147,17 +144,15 @@ Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
 }
 
 // Position, -1 once it is evicted or finds what cannot be.
-napi_value RingReaderHandle::available(napi_env env, const napi_value*) {
-  if (reader_->isEvicted() || reader_->contradicted()) return hotNumber(env, -1);
+Napi::Value RingReaderHandle::available(const Napi::CallbackInfo& info) {
+  if (reader_->isEvicted() || reader_->contradicted()) return Napi::Number::New(info.Env(), -1);
   reader_->keepLine();
-  return hotCount(env, reader_->available());
+  return number(info.Env(), reader_->available());
 }
 
 // advance(read, delivered, handled, released)
-napi_value RingReaderHandle::advance(napi_env env, const napi_value* arguments) {
-  reader_->advance({hotNatural(env, arguments[0]), hotNatural(env, arguments[1]), hotNatural(env, arguments[2]),
-                    hotNatural(env, arguments[3])});
-  return nullptr;
+void RingReaderHandle::advance(const Napi::CallbackInfo& info) {
+  reader_->advance({natural(info[0]), natural(info[1]), natural(info[2]), natural(info[3])});
 }
 
 // evicted(out: Float64Array(2)): true when it was evicted, with [from, to)

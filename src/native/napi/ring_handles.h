@@ -20,9 +20,9 @@ class RingWriterHandle : public Napi::ObjectWrap<RingWriterHandle> {
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
   napi_value append(napi_env env, const napi_value* arguments);
-  napi_value publish(napi_env env, const napi_value* arguments);
-  napi_value published(napi_env env, const napi_value* arguments);
-  napi_value hasRoom(napi_env env, const napi_value* arguments);
+  void publish(const Napi::CallbackInfo& info);
+  Napi::Value published(const Napi::CallbackInfo& info);
+  Napi::Value hasRoom(const Napi::CallbackInfo& info);
   void wantRoom(const Napi::CallbackInfo& info);
   Napi::Value slowestReader(const Napi::CallbackInfo& info);
   Napi::Value evictSlowest(const Napi::CallbackInfo& info);
@@ -42,8 +42,8 @@ class RingReaderHandle : public Napi::ObjectWrap<RingReaderHandle> {
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value buffer(const Napi::CallbackInfo& info);
   Napi::Value generation(const Napi::CallbackInfo& info);
-  napi_value available(napi_env env, const napi_value* arguments);
-  napi_value advance(napi_env env, const napi_value* arguments);
+  Napi::Value available(const Napi::CallbackInfo& info);
+  void advance(const Napi::CallbackInfo& info);
   Napi::Value evicted(const Napi::CallbackInfo& info);
   Napi::Value rejoin(const Napi::CallbackInfo& info);
   Napi::Value ended(const Napi::CallbackInfo& info);

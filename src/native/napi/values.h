@@ -28,6 +28,14 @@ inline void setPid(Napi::Object object, const ProcessPid& process) {
   if (process.foreign) object.Set("foreignPid", Napi::Boolean::New(object.Env(), true));
 }
 
+// An array of what `make` makes of each.
+template <class Range, class Make>
+Napi::Array listOf(Napi::Env env, const Range& range, Make make) {
+  auto out = Napi::Array::New(env);
+  for (const auto& each : range) out.Set(out.Length(), make(env, each));
+  return out;
+}
+
 // The native side of a handle that is given as an argument; null, and a TypeError pending, where it is none of this kind.
 template <class T>
 T* unwrap(const Napi::Value& value) {

@@ -7,7 +7,7 @@ import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import * as Log from "../../../src/layers/Log.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
-import { claimLanes } from "../../../src/layers/native/log/Publisher.ts"
+import { claimSession } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
@@ -58,11 +58,11 @@ const openLanes = Effect.fnUntraced(function*(
   sequencer: Sequencer["Service"],
   topic: Topic
 ) {
-  const lanes = yield* claimLanes(region, yield* openTopic(region, topic, false))
+  const session = yield* claimSession(region, yield* openTopic(region, topic, false))
   yield* sequencer.step
   for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
-    region.native.grantLanes(region.handle, broker)
+    region.handle.grantLanes(broker)
   }
-  if (!region.native.lanesReady(lanes)) return yield* Effect.die("the session was not adopted by one step")
-  return new NativeLanePort(region, lanes)
+  if (!session.ready()) return yield* Effect.die("the session was not adopted by one step")
+  return new NativeLanePort(region, session)
 })

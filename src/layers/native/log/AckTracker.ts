@@ -12,7 +12,7 @@ export const layer: Layer.Layer<AckTracker, never, NativeRegion> = Layer.effect(
   Effect.map(NativeRegion, (region) =>
     AckTracker.of({
       sessions: Effect.sync(() => {
-        const snapshot = region.native.snapshot(region.handle)
+        const snapshot = region.handle.snapshot()
         return snapshot.sessions.map((session) => acksOf(session, topicName(snapshot, session)))
       })
     }))

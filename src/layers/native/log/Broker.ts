@@ -15,7 +15,7 @@ export const layer: Layer.Layer<Broker, RegionError, NativeRegion> = Layer.effec
     const region = yield* NativeRegion
     const { brokers } = region.info.geometry
     yield* Effect.forkScoped(admitting(region, brokers))
-    return Broker.of({ brokers, states: Effect.sync(() => brokersOf(region, region.native.snapshot(region.handle))) })
+    return Broker.of({ brokers, states: Effect.sync(() => brokersOf(region, region.handle.snapshot())) })
   })
 )
 
@@ -56,10 +56,10 @@ export const frontiersOf = (lane: NativeLaneState): Frontiers => ({
 type Region = NativeRegion["Service"]
 
 // A claim rings for admission, and so does its adoption by the sequencer, after which a lane can be granted.
-const admitting = ({ handle, native, waiter }: Region, brokers: number) => {
+const admitting = ({ handle, waiter }: Region, brokers: number) => {
   const admit = () => {
     let granted = 0
-    for (let broker = 0; broker < brokers; broker += 1) granted += native.grantLanes(handle, broker)
+    for (let broker = 0; broker < brokers; broker += 1) granted += handle.grantLanes(broker)
     return granted > 0 ? granted : undefined
   }
   return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit, true)))

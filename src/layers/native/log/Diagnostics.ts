@@ -4,7 +4,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
-  type Native,
   type NativeSessionState,
   type NativeSnapshot,
   type NativeTopicState,
@@ -32,8 +31,8 @@ export const layer: Layer.Layer<Diagnostics, never, NativeRegion> = Layer.effect
 )
 
 /** The readers of the topic that this session publishes to. */
-export const readersBeside = (native: Native, handle: RegionHandle, sessionId: number): ReadonlyArray<ReaderState> => {
-  const snapshot = native.snapshot(handle)
+export const readersBeside = (handle: RegionHandle, sessionId: number): ReadonlyArray<ReaderState> => {
+  const snapshot = handle.snapshot()
   const session = snapshot.sessions.find((session) => session.sessionId === sessionId)
   const topic = session && topicUsedBy(snapshot, session)
   return topic === undefined ? [] : readersOf(topic)
@@ -50,7 +49,7 @@ const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
   }))
 
 const logSnapshot = (region: Region): LogSnapshot => {
-  const snapshot = region.native.snapshot(region.handle)
+  const snapshot = region.handle.snapshot()
   return {
     region: region.info,
     epoch: snapshot.epoch,

@@ -1,14 +1,7 @@
 /**
  * A reader of one topic's index in shared memory. What the memory says is checked before it is believed.
  */
-import {
-  batchFields,
-  type Native,
-  type ReaderHandle,
-  readFrom,
-  type RegionHandle,
-  serverState
-} from "../../../native/binding.ts"
+import { batchFields, type ReaderHandle, readFrom, type RegionHandle, serverState } from "../../../native/binding.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -22,7 +15,6 @@ export const beginning = (from: From): readonly [kind: number, position: number]
 
 export class NativeIndexPort implements IndexPort {
   readonly waiter: RegionWaiter
-  readonly #native: Native
   readonly #region: RegionHandle
   readonly #reader: ReaderHandle
   readonly #clients: number
@@ -33,7 +25,6 @@ export class NativeIndexPort implements IndexPort {
   constructor(region: NativeRegion["Service"], reader: ReaderHandle) {
     const { brokers, clients } = region.info.geometry
     this.waiter = region.waiter
-    this.#native = region.native
     this.#region = region.handle
     this.#reader = reader
     this.#clients = clients
@@ -43,7 +34,7 @@ export class NativeIndexPort implements IndexPort {
   poll(max: number): ReadonlyArray<IndexedBatch> {
     if (this.#damage !== undefined) return []
     if (this.#fields.length < max * batchFields) this.#fields = new Float64Array(max * batchFields)
-    const filled = this.#native.readerPoll(this.#reader, this.#fields, max)
+    const filled = this.#reader.poll(this.#fields, max)
     if (filled < 0) this.#damage = "its index contradicts the layout: the memory was damaged from outside"
     const batches: Array<IndexedBatch> = []
     for (let i = 0; i < filled; i += 1) {
@@ -59,19 +50,19 @@ export class NativeIndexPort implements IndexPort {
   }
 
   release(index: number): void {
-    this.#native.readerRelease(this.#reader, index)
+    this.#reader.release(index)
   }
 
   committed(): number {
-    return this.#native.readerCommitted(this.#reader)
+    return this.#reader.committed()
   }
 
   committedMessages(): number {
-    return this.#native.readerCommittedMessages(this.#reader)
+    return this.#reader.committedMessages()
   }
 
   next(): number {
-    return this.#native.readerNext(this.#reader)
+    return this.#reader.next()
   }
 
   finished(): boolean {

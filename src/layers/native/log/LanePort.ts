@@ -1,7 +1,7 @@
 /**
  * A session's lanes in shared memory.
  */
-import { endReason, frontierFields, type LanesHandle, type Native, type RegionHandle } from "../../../native/binding.ts"
+import { endReason, frontierFields, type RegionHandle, type SessionHandle } from "../../../native/binding.ts"
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
@@ -16,25 +16,23 @@ export class NativeLanePort implements LanePort {
   readonly batchBytes: number
   readonly readersMax: number
   readonly waiter: LogWaiter
-  readonly #native: Native
   readonly #region: RegionHandle
-  readonly #lanes: LanesHandle
+  readonly #session: SessionHandle
   readonly #payload: ReadonlyArray<ArrayBuffer>
   #committedBatches = 0
   #committedMessages = 0
   readonly #frontiers = new Float64Array(frontierFields)
 
-  constructor(region: NativeRegion["Service"], lanes: LanesHandle) {
+  constructor(region: NativeRegion["Service"], session: SessionHandle) {
     const { geometry } = region.info
-    const { sessionId, slot } = region.native.lanesInfo(lanes)
+    const { sessionId, slot } = session.info()
     this.sessionId = sessionId
     this.brokers = geometry.brokers
     this.batchBytes = geometry.batchBytes
     this.readersMax = geometry.readers
     this.waiter = region.waiter
-    this.#native = region.native
     this.#region = region.handle
-    this.#lanes = lanes
+    this.#session = session
     this.#payload = Array.from(
       { length: geometry.brokers },
       (_, broker) => region.handle.laneBuffer(broker * geometry.clients + slot)
@@ -42,13 +40,12 @@ export class NativeLanePort implements LanePort {
   }
 
   begin(broker: number, batchSequence: number): Uint8Array | undefined {
-    const offset = this.#native.laneBegin(this.#lanes, broker, batchSequence)
+    const offset = this.#session.begin(broker, batchSequence)
     return offset < 0 ? undefined : new Uint8Array(this.#payload[broker] as ArrayBuffer, offset, this.batchBytes)
   }
 
   seal(broker: number, batch: SealedBatch): void {
-    const sealed = this.#native.laneSeal(
-      this.#lanes,
+    const sealed = this.#session.seal(
       broker,
       batch.batchSequence,
       batch.firstMessage,
@@ -62,19 +59,19 @@ export class NativeLanePort implements LanePort {
   }
 
   readers(): ReadonlyArray<ReaderState> {
-    return readersBeside(this.#native, this.#region, this.sessionId)
+    return readersBeside(this.#region, this.sessionId)
   }
 
   publish(broker: number): void {
-    this.#native.lanePublish(this.#lanes, broker)
+    this.#session.publish(broker)
   }
 
   wantRoom(wants: boolean): void {
-    this.#native.lanesWantRoom(this.#lanes, wants)
+    this.#session.wantRoom(wants)
   }
 
   inFlight(broker: number): number {
-    return this.#native.laneInFlight(this.#lanes, broker)
+    return this.#session.inFlight(broker)
   }
 
   written(broker: number): number {
@@ -87,15 +84,15 @@ export class NativeLanePort implements LanePort {
 
   // A session's line is the next owner's after its end: what was seen committed stays.
   committedBatches(): number {
-    return this.#committedBatches = Math.max(this.#committedBatches, this.#native.laneCommittedBatches(this.#lanes))
+    return this.#committedBatches = Math.max(this.#committedBatches, this.#session.committedBatches())
   }
 
   committedMessages(): number {
-    return this.#committedMessages = Math.max(this.#committedMessages, this.#native.laneCommittedMessages(this.#lanes))
+    return this.#committedMessages = Math.max(this.#committedMessages, this.#session.committedMessages())
   }
 
   ended(): SessionEnd | undefined {
-    switch (this.#native.laneEndReason(this.#lanes)) {
+    switch (this.#session.endReason()) {
       case endReason.none:
         return undefined
       case endReason.closed:
@@ -108,13 +105,13 @@ export class NativeLanePort implements LanePort {
   }
 
   fullEvents(): number {
-    return this.#native.laneFullEvents(this.#lanes)
+    return this.#session.fullEvents()
   }
 
   roomHolder(_broker: number): RoomHolder {
     const gap = this.gap()
     if (gap !== undefined && gap.broker !== undefined) return { kind: "gap", batch: gap.batch, broker: gap.broker }
-    const { sessions, topics } = this.#native.snapshot(this.#region)
+    const { sessions, topics } = this.#region.snapshot()
     const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
     for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
       const reader = topic.readers.find(({ reader }) => reader + 1 === topic.gatingReader)
@@ -126,16 +123,16 @@ export class NativeLanePort implements LanePort {
   }
 
   gap(): { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number } | undefined {
-    const heldBehind = this.#native.laneHeld(this.#lanes)
+    const heldBehind = this.#session.held()
     if (heldBehind === 0) return undefined
     const batch = this.committedBatches()
-    const broker = this.#native.laneBrokerHolding(this.#lanes, batch)
+    const broker = this.#session.brokerHolding(batch)
     return { batch, broker: broker < 0 ? undefined : broker, heldBehind }
   }
 
   frontiers(broker: number): Frontiers {
     const at = this.#frontiers
-    this.#native.laneFrontiers(this.#lanes, broker, at)
+    this.#session.frontiers(broker, at)
     return {
       written: at[0] as number,
       published: at[1] as number,

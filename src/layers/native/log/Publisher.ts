@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { endReason, type LanesHandle, type NativeTopicPlace } from "../../../native/binding.ts"
+import { endReason, type NativeTopicPlace, type SessionHandle } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { Publisher } from "../../../services/Publisher.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
@@ -33,14 +33,14 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
 type Region = NativeRegion["Service"]
 
 /** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
-export const claimLanes = (
+export const claimSession = (
   region: Region,
   { generation, index }: NativeTopicPlace
-): Effect.Effect<LanesHandle, RegionError, Scope.Scope> =>
+): Effect.Effect<SessionHandle, RegionError, Scope.Scope> =>
   claimed(
     region,
-    () => region.native.openLanes(region.handle, index, generation),
-    (lanes) => region.native.closeLanes(lanes)
+    () => region.handle.openSession(index, generation),
+    (session) => session.close()
   ).pipe(whenFull("clients"))
 
 // --- internal ---
@@ -52,17 +52,17 @@ const openLanes = (
   Effect.gen(function*() {
     yield* failWhenLost(region)
     const place = yield* openTopicOfLog(region, topic, false)
-    const lanes = yield* claimFreed(region, place, false)
-    const isAdmitted = yield* region.waiter.until(() => admission(region, lanes))
-    if (isAdmitted) return new NativeLanePort(region, lanes)
-    region.native.closeLanes(lanes)
+    const session = yield* claimFreed(region, place, false)
+    const isAdmitted = yield* region.waiter.until(() => admission(session))
+    if (isAdmitted) return new NativeLanePort(region, session)
+    session.close()
     return yield* openLanes(region, topic)
   })
 
 /** False when the topic was freed before the session was adopted: it is declared anew. */
-const admission = ({ native }: Region, lanes: LanesHandle): boolean | undefined => {
-  if (native.lanesReady(lanes)) return true
-  return native.laneEndReason(lanes) === endReason.topicGone ? false : undefined
+const admission = (session: SessionHandle): boolean | undefined => {
+  if (session.ready()) return true
+  return session.endReason() === endReason.topicGone ? false : undefined
 }
 
 /** Claims nothing in a log whose server is gone: no sequencer would free the place again. */
@@ -80,14 +80,14 @@ const claimFreed = (
   region: Region,
   topic: NativeTopicPlace,
   isLast: boolean
-): Effect.Effect<LanesHandle, RegionError | RegionLost, Scope.Scope> =>
+): Effect.Effect<SessionHandle, RegionError | RegionLost, Scope.Scope> =>
   Effect.catchIf(
-    claimLanes(region, topic),
+    claimSession(region, topic),
     ({ fault }) => fault === "full",
     (full) =>
       Effect.gen(function*() {
         yield* failWhenLost(region)
-        const isNoneEnding = region.native.sessionsEnding(region.handle) === 0
+        const isNoneEnding = region.handle.sessionsEnding() === 0
         if (isNoneEnding && isLast) return yield* Effect.fail(full)
         if (!isNoneEnding) yield* Effect.sleep(lookMillis)
         return yield* claimFreed(region, topic, isNoneEnding)

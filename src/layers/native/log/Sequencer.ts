@@ -30,28 +30,26 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
     Sequencer,
     Effect.gen(function*() {
       const region = yield* NativeRegion
-      const { handle, info, native } = region
+      const { handle, info } = region
       const { epochMicros, stallMillis } = yield* sequencerTimes(info.name, options)
-      yield* Effect.acquireRelease(
-        attempt(info.name, () =>
-          native.startSequencer(
-            handle,
-            epochMicros,
-            options.drive === "manual",
-            options.unsafeIgnoreSessionOrder === true
-          )),
-        () => Effect.sync(() => native.stopSequencer(handle))
+      const sequencer = yield* Effect.acquireRelease(
+        attempt(
+          info.name,
+          () =>
+            handle.startSequencer(epochMicros, options.drive === "manual", options.unsafeIgnoreSessionOrder === true)
+        ),
+        (started) => Effect.sync(() => started.stop())
       )
       const events = yield* PubSub.sliding<SequencerEvent>(eventsKept)
-      const watch = new SequencerEvents(native, handle, stallMillis)
+      const watch = new SequencerEvents(handle, sequencer, stallMillis)
       yield* Effect.forkScoped(watching(watch, events))
-      const counters = Effect.sync(() => native.sequencerCounters(handle))
+      const counters = Effect.sync(() => sequencer.counters())
       return Sequencer.of({
-        epoch: native.sequencerCounters(handle).epoch,
+        epoch: sequencer.counters().epoch,
         status: Effect.map(counters, statusOf),
-        step: Effect.sync(() => native.stepSequencer(handle)),
-        pause: Effect.sync(() => native.pauseSequencer(handle, true)),
-        resume: Effect.sync(() => native.pauseSequencer(handle, false)),
+        step: Effect.sync(() => sequencer.step()),
+        pause: Effect.sync(() => sequencer.pause()),
+        resume: Effect.sync(() => sequencer.resume()),
         events: Stream.fromPubSub(events)
       })
     })

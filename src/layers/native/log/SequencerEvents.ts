@@ -3,38 +3,38 @@
  */
 import {
   endReason,
-  type Native,
   type NativeGate,
   type NativeSessionReport,
-  type RegionHandle
+  type RegionHandle,
+  type SequencerHandle
 } from "../../../native/binding.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { SequencerEvent } from "../../../services/Sequencer.ts"
 
 export class SequencerEvents {
-  readonly #native: Native
-  readonly #handle: RegionHandle
+  readonly #region: RegionHandle
+  readonly #sequencer: SequencerHandle
   readonly #stallNanos: number
   readonly #opened = new Set<number>()
   readonly #ended = new Set<number>()
   /** Gates and gaps that were told, by what they are and when they began. */
   readonly #told = new Map<string, number>()
 
-  constructor(native: Native, handle: RegionHandle, stallMillis: number) {
-    this.#native = native
-    this.#handle = handle
+  constructor(region: RegionHandle, sequencer: SequencerHandle, stallMillis: number) {
+    this.#region = region
+    this.#sequencer = sequencer
     this.#stallNanos = stallMillis * 1e6
   }
 
   /** Ends the sessions and readers of dead processes, and returns what has happened since the last call. */
   look(): ReadonlyArray<SequencerEvent> {
     const events: Array<SequencerEvent> = []
-    for (const dead of this.#native.endDead(this.#handle)) {
+    for (const dead of this.#sequencer.endDead()) {
       events.push({ _tag: "ReaderEnded", topic: dead.topic, reader: dead.name, ...processIdOf(dead) })
     }
     const nowNanos = Number(process.hrtime.bigint())
-    for (const session of this.#native.sequencerSessions(this.#handle)) this.#session(session, nowNanos, events)
-    for (const gate of this.#native.sequencerGates(this.#handle)) this.#gate(gate, nowNanos, events)
+    for (const session of this.#sequencer.sessions()) this.#session(session, nowNanos, events)
+    for (const gate of this.#sequencer.gates()) this.#gate(gate, nowNanos, events)
     return events
   }
 
@@ -82,7 +82,7 @@ export class SequencerEvents {
   }
 
   #brokerOfGap(sessionId: number): number | undefined {
-    const { sessions } = this.#native.snapshot(this.#handle)
+    const { sessions } = this.#region.snapshot()
     const broker = sessions.find((session) => session.sessionId === sessionId)?.gapBroker ?? -1
     return broker < 0 ? undefined : broker
   }

@@ -48,13 +48,13 @@ export const openReader = (
   topic: NativeTopic,
   options: SubscriberOptions | undefined
 ): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
-  const { handle, native } = region
+  const { handle } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
   // A position that is trimmed away, and a topic that is freed, are answers, not failures of the memory.
   const open = () => {
     try {
-      return native.openReader(handle, topic.index, topic.generation, name, kind, position)
+      return handle.openReader(topic.index, topic.generation, name, kind, position)
     } catch (error) {
       if (isFault(error) && error.fault === "gone") return undefined
       if (!isFault(error) || error.fault !== "trimmed") throw error
@@ -62,7 +62,7 @@ export const openReader = (
     }
   }
   const close = (opened: ReaderHandle | PositionTrimmed | undefined) => {
-    if (opened !== undefined && !(opened instanceof PositionTrimmed)) native.closeReader(opened)
+    if (opened !== undefined && !(opened instanceof PositionTrimmed)) opened.close()
   }
   return Effect.flatMap(claimed(region, open, close).pipe(whenWhole, whenFull("readers")), (opened) => {
     if (opened instanceof PositionTrimmed) return Effect.fail(opened)
@@ -98,7 +98,7 @@ const openFreed = <A, E, R>(
         Effect.gen(function*() {
           const lost = region.waiter.lost()
           if (lost !== undefined) return yield* Effect.fail(lost)
-          const dead = region.native.readersEnding(region.handle, topic)
+          const dead = region.handle.readersEnding(topic)
           if (dead === 0 && isLast) return yield* Effect.fail(full)
           if ((yield* Clock.currentTimeMillis) - begun > freedMillis) return yield* notFreed(region, full, dead)
           if (dead > 0) yield* Effect.sleep(lookMillis)

@@ -23,7 +23,7 @@ export const openTopic = (
 ): Effect.Effect<NativeTopic, TopicError | RegionError> =>
   Effect.gen(function*() {
     yield* validate(topic)
-    const known = yield* attempt(region.info.name, () => region.native.topics(region.handle))
+    const known = yield* attempt(region.info.name, () => region.handle.topics())
     const there = known.find(({ name }) => name === topic.name)
     if (there === undefined && mustExist) {
       return yield* new TopicUnknown({ topic: topic.name, known: known.map(({ name }) => name) })
@@ -57,7 +57,7 @@ export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void
         Effect.flatMap(openTopic(region, topic, false), ({ generation, index }) =>
           attempt(
             region.info.name,
-            () => region.native.keepTopic(region.handle, index, generation) ? true : undefined
+            () => region.handle.keepTopic(index, generation) ? true : undefined
           ))
     )
   )
@@ -102,8 +102,7 @@ const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, 
   const what = `all ${topics} topics of the region are declared, and the sequencer was asked to free one`
   return whileFreeing(region, what, (hasWished) =>
     claiming(region, () =>
-      region.native.declareTopic(
-        region.handle,
+      region.handle.declareTopic(
         topic.name,
         orderLevel[topic.order],
         ackLevel[topic.ack],

@@ -1,0 +1,155 @@
+#include "log_snapshot.h"
+
+#include <cstring>
+
+#include "log/claims.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+// Of numbers that were read at different moments.
+uint64_t since(uint64_t first, uint64_t at) { return at < first ? 0 : at - first; }
+
+Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint32_t topic, uint64_t firstEntry) {
+  const Publication& p = region.publication();
+  auto out = Napi::Array::New(env);
+  for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
+    const ReaderClaim claim = p.copyOut(region.reader(topic, i).claim);
+    const ReaderLine line = p.copyOut(region.reader(topic, i).line);
+    if (claim.generation == 0 || line.attachedGeneration != claim.generation) continue;
+    if (line.detachedGeneration == claim.generation) continue;
+    if (p.read(region.readerEnd(epoch, topic, i).endedGeneration) == claim.generation) continue;
+    auto reader = Napi::Object::New(env);
+    reader.Set("reader", number(env, i));
+    reader.Set("cursor", number(env, since(firstEntry, line.cursor)));
+    reader.Set("process", number(env, claim.process));
+    setPid(reader, region.pidOf(claim.process));
+    reader.Set("name", std::string(claim.name, strnlen(claim.name, nameBytes)));
+    out.Set(out.Length(), reader);
+  }
+  return out;
+}
+
+Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view) {
+  const Publication& p = region.publication();
+  const TopicLine::Committed committed = p.copyOut(region.topicLine(epoch, view.index).committed);
+  const TopicLine::Retention retention = p.copyOut(region.topicLine(epoch, view.index).retention);
+  auto out = topicObject(env, view);
+  out.Set("committedBatches", number(env, since(retention.firstEntry, committed.entries)));
+  out.Set("committedMessages", number(env, committed.messages));
+  out.Set("committedBytes", number(env, committed.bytes));
+  out.Set("trimmedBatches", number(env, since(retention.firstEntry, retention.trim)));
+  out.Set("trimmedMessages", number(env, retention.trimMessages));
+  out.Set("gatingReader", number(env, retention.gatingReader));
+  out.Set("readers", readersOf(env, region, epoch, view.index, retention.firstEntry));
+  return out;
+}
+
+Napi::Object laneState(Napi::Env env, const Region& region, uint64_t epoch, uint64_t at, uint64_t generation) {
+  const Publication& p = region.publication();
+  const ProducerLine producer = p.copyOut(region.producer(at));
+  const LaneLine::Frontiers frontiers = p.copyOut(region.laneLine(epoch, at).frontiers);
+  const LaneLine::Counts counts = p.copyOut(region.laneLine(epoch, at).counts);
+  const bool begun = producer.generation == generation;
+  auto out = Napi::Object::New(env);
+  out.Set("written", number(env, begun ? producer.writtenBatches - counts.firstIndex : 0));
+  out.Set("published", number(env, begun ? producer.publishedBatches - counts.firstIndex : 0));
+  out.Set("scanned", number(env, frontiers.scanned - counts.firstIndex));
+  out.Set("released", number(env, frontiers.released));
+  out.Set("inFlight", number(env, (begun ? producer.writtenBatches : frontiers.scanned) - frontiers.released));
+  out.Set("publishedMessages", number(env, begun ? producer.publishedMessages : 0));
+  out.Set("fullEvents", number(env, begun ? producer.fullEvents : 0));
+  out.Set("held", number(env, counts.held));
+  out.Set("ordered", number(env, counts.ordered));
+  out.Set("orderedMessages", number(env, counts.orderedMessages));
+  out.Set("delivered", number(env, counts.delivered));
+  out.Set("deliveredMessages", number(env, counts.deliveredMessages));
+  out.Set("duplicates", number(env, counts.duplicates));
+  out.Set("purged", number(env, counts.purged));
+  return out;
+}
+
+// The broker whose lane holds the batch written, not yet published; -1 when its client has not written it.
+int32_t brokerHolding(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation, uint64_t sequence) {
+  const Publication& p = region.publication();
+  for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
+    const uint64_t at = region.laneOf(b, client);
+    if (p.observe(region.producer(at).generation) != generation) continue;
+    const uint64_t written = p.observe(region.producer(at).writtenBatches);
+    const uint64_t scanned = p.observe(region.laneLine(epoch, at).frontiers.scanned);
+    if (written - scanned > region.layout().geometry.laneSlots) continue;
+    for (uint64_t i = scanned; i < written; i += 1) {
+      if (p.read(region.descriptor(at, i).batchSequence) == sequence) return static_cast<int32_t>(b);
+    }
+  }
+  return -1;
+}
+
+Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, uint32_t client, const ClientClaim& claim) {
+  const Publication& p = region.publication();
+  const SessionLine::Acknowledged acks = p.copyOut(region.sessionLine(epoch, client).acknowledged);
+  const SessionLine::Pressure pressure = p.copyOut(region.sessionLine(epoch, client).pressure);
+  const bool adopted = acks.generation == claim.generation;
+  const int32_t gapBroker = brokerHolding(region, epoch, client, claim.generation, acks.batches);
+  auto out = Napi::Object::New(env);
+  out.Set("client", number(env, client));
+  out.Set("sessionId", number(env, sessionIdOf(region.layout().geometry, client, claim.generation)));
+  out.Set("topic", number(env, claim.topic));
+  out.Set("topicGeneration", number(env, claim.topicGeneration));
+  setPid(out, region.pidOf(claim.process));
+  out.Set("ended", Napi::Boolean::New(env, sessionOver(region, client, claim.generation)));
+  out.Set("batches", number(env, adopted ? acks.batches : 0));
+  out.Set("messages", number(env, adopted ? acks.messages : 0));
+  out.Set("held", number(env, adopted ? pressure.held : 0));
+  out.Set("gap", Napi::Boolean::New(env, adopted && pressure.gapSinceNanos != 0));
+  out.Set("heldTotal", number(env, adopted ? pressure.heldTotal : 0));
+  out.Set("duplicates", number(env, adopted ? pressure.duplicates : 0));
+  out.Set("purged", number(env, adopted ? pressure.purged : 0));
+  out.Set("gapBroker", Napi::Number::New(env, gapBroker));
+  auto lanes = Napi::Array::New(env);
+  for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
+    lanes.Set(b, laneState(env, region, epoch, region.laneOf(b, client), claim.generation));
+  }
+  out.Set("lanes", lanes);
+  return out;
+}
+
+// It never was a session: its topic was freed first.
+bool refused(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation) {
+  const SessionLine::Acknowledged acks = region.publication().copyOut(region.sessionLine(epoch, client).acknowledged);
+  return acks.endedGeneration == generation && acks.endReason == endTopicGone;
+}
+
+}  // namespace
+
+Napi::Object topicObject(Napi::Env env, const TopicView& topic) {
+  auto out = Napi::Object::New(env);
+  out.Set("index", number(env, topic.index));
+  out.Set("generation", number(env, topic.generation));
+  out.Set("order", number(env, topic.order));
+  out.Set("ack", number(env, topic.ack));
+  out.Set("name", topic.name);
+  return out;
+}
+
+Napi::Object logSnapshot(Napi::Env env, const Region& region) {
+  const Publication& p = region.publication();
+  const uint64_t epoch = p.observe(region.header().control.epoch);
+  auto sessions = Napi::Array::New(env);
+  for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
+    const ClientClaim claim = p.copyOut(region.client(i).claim);
+    if (claim.generation == 0 || refused(region, epoch, i, claim.generation)) continue;
+    sessions.Set(sessions.Length(), sessionState(env, region, epoch, i, claim));
+  }
+  auto out = Napi::Object::New(env);
+  out.Set("epoch", number(env, epoch));
+  out.Set("topics", listOf(env, topicsOf(region), [&](Napi::Env at, const TopicView& view) {
+            return topicState(at, region, epoch, view);
+          }));
+  out.Set("sessions", sessions);
+  return out;
+}
+
+}  // namespace ringfence::binding

@@ -1,0 +1,14 @@
+// A whole log as numbers: its topics, readers, sessions and lanes.
+#pragma once
+
+#include <napi.h>
+
+#include "log/topics.h"
+
+namespace ringfence::binding {
+
+Napi::Object topicObject(Napi::Env env, const TopicView& topic);
+
+Napi::Object logSnapshot(Napi::Env env, const Region& region);
+
+}  // namespace ringfence::binding

@@ -1,0 +1,74 @@
+#include "reader_handle.h"
+
+#include <algorithm>
+
+#include "constructors.h"
+#include "hot_method.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+constexpr uint32_t batchFields = 12;
+constexpr uint32_t batchesAtOnce = 256;
+
+void writeFields(const BatchView& view, double* fields) {
+  fields[0] = static_cast<double>(view.index);
+  fields[1] = static_cast<double>(view.position);
+  fields[2] = view.messages;
+  fields[3] = static_cast<double>(view.sessionId);
+  fields[4] = static_cast<double>(view.batchSequence);
+  fields[5] = static_cast<double>(view.firstMessage);
+  fields[6] = view.lane;
+  fields[7] = view.uniformBytes;
+  fields[8] = static_cast<double>(view.payloadOffset);
+  fields[9] = view.payloadBytes;
+  fields[10] = static_cast<double>(view.publishedNanos / 1000) / 1000.0;
+  fields[11] = static_cast<double>(view.orderedNanos / 1000) / 1000.0;
+}
+
+}  // namespace
+
+Napi::Function ReaderHandle::define(Napi::Env env) {
+  return DefineClass(env, "Reader",
+                     {hotMethod<ReaderHandle, 2, &ReaderHandle::poll>("poll"),
+                      InstanceMethod<&ReaderHandle::release>("release"),
+                      InstanceMethod<&ReaderHandle::next>("next"),
+                      InstanceMethod<&ReaderHandle::committed>("committed"),
+                      InstanceMethod<&ReaderHandle::committedMessages>("committedMessages"),
+                      InstanceMethod<&ReaderHandle::close>("close")});
+}
+
+Napi::Value ReaderHandle::make(Napi::Env env, std::unique_ptr<IndexReader> reader) {
+  return HandedOver<std::unique_ptr<IndexReader>>::make(constructorsOf(env).reader, reader);
+}
+
+ReaderHandle::ReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (auto* reader = HandedOver<std::unique_ptr<IndexReader>>::of(info)) reader_ = std::move(*reader);
+}
+
+// poll(out: Float64Array, max): number of batches, -1 when the index contradicts the layout
+napi_value ReaderHandle::poll(napi_env env, const napi_value* arguments) {
+  size_t elements = 0;
+  auto* out = hotArray<double>(env, arguments[0], elements);
+  const size_t max = std::min<size_t>({hotWord(env, arguments[1]), batchesAtOnce, elements / batchFields});
+  BatchView views[batchesAtOnce];
+  const int32_t filled = reader_->poll(views, static_cast<uint32_t>(max));
+  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
+  return hotNumber(env, filled);
+}
+
+void ReaderHandle::release(const Napi::CallbackInfo& info) { reader_->release(natural(info[0])); }
+
+Napi::Value ReaderHandle::next(const Napi::CallbackInfo& info) { return number(info.Env(), reader_->next()); }
+
+Napi::Value ReaderHandle::committed(const Napi::CallbackInfo& info) { return number(info.Env(), reader_->committed()); }
+
+Napi::Value ReaderHandle::committedMessages(const Napi::CallbackInfo& info) {
+  return number(info.Env(), reader_->committedMessages());
+}
+
+void ReaderHandle::close(const Napi::CallbackInfo&) { reader_->detach(); }
+
+}  // namespace ringfence::binding

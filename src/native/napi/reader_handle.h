@@ -1,0 +1,29 @@
+// What JavaScript holds of a subscriber: a reader's place in the index of a topic.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "log/index_reader.h"
+
+namespace ringfence::binding {
+
+class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Value make(Napi::Env env, std::unique_ptr<IndexReader> reader);
+  explicit ReaderHandle(const Napi::CallbackInfo& info);
+
+ private:
+  napi_value poll(napi_env env, const napi_value* arguments);
+  void release(const Napi::CallbackInfo& info);
+  Napi::Value next(const Napi::CallbackInfo& info);
+  Napi::Value committed(const Napi::CallbackInfo& info);
+  Napi::Value committedMessages(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  std::unique_ptr<IndexReader> reader_;
+};
+
+}  // namespace ringfence::binding

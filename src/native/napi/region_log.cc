@@ -1,0 +1,122 @@
+// A region's log: its topics, and the opening of sessions, readers and the sequencer.
+#include <cstring>
+
+#include "fault.h"
+#include "log_snapshot.h"
+#include "reader_handle.h"
+#include "region_handle.h"
+#include "sequencer_handle.h"
+#include "session_handle.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+// Of the two arguments from `at` on. False, and `invalid` pending, where the region has no such place.
+bool placeAt(const Napi::CallbackInfo& info, const Region& region, size_t at, TopicPlace& place) {
+  place = {word(info[at]), natural(info[at + 1])};
+  if (place.index < region.layout().geometry.topics) return true;
+  throwFault(info.Env(), Status::failed("invalid", "there is no such topic"));
+  return false;
+}
+
+}  // namespace
+
+// --- topics ------------------------------------------------------------------------------------------------------
+
+Napi::Value RegionHandle::topics(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  return region == nullptr ? Napi::Value() : listOf(info.Env(), topicsOf(*region), topicObject);
+}
+
+// declareTopic(name, order, ack, wished): the topic, or nothing while the sequencer was asked for its place and has not
+// answered: then once more, with `wished`
+Napi::Value RegionHandle::declareTopic(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  if (region == nullptr) return {};
+  TopicView topic;
+  TopicWish wish{info[3].As<Napi::Boolean>()};
+  const Status status = ringfence::declareTopic(*region, text(info[0]), word(info[1]), word(info[2]), topic, &wish);
+  if (status.ok()) return topicObject(info.Env(), topic);
+  return std::strcmp(status.fault, "wished") == 0 ? Napi::Value() : throwFault(info.Env(), status);
+}
+
+// keepTopic(topic, topicGeneration): false when it was freed
+Napi::Value RegionHandle::keepTopic(const Napi::CallbackInfo& info) {
+  if (sequencer_ == nullptr) return throwFault(info.Env(), Status::failed("notServing", "no sequencer runs here"));
+  return Napi::Boolean::New(info.Env(), sequencer_->keepTopic({word(info[0]), natural(info[1])}));
+}
+
+// --- sessions and readers ----------------------------------------------------------------------------------------
+
+// openSession(topic, topicGeneration)
+Napi::Value RegionHandle::openSession(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  TopicPlace topic{};
+  if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
+  Claim claim;
+  const Status status = claimClient(*region, topic, ~uint64_t{0}, claim);
+  if (!status.ok()) return throwFault(info.Env(), status);
+  return SessionHandle::make(info.Env(), std::make_unique<LaneWriter>(region_, claim));
+}
+
+// Slots that come free as soon as the sequencer looks.
+Napi::Value RegionHandle::sessionsEnding(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  return region == nullptr ? Napi::Value() : number(info.Env(), ringfence::sessionsEnding(*region));
+}
+
+// openReader(topic, topicGeneration, name, from, position)
+Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  TopicPlace topic{};
+  if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
+  Claim claim;
+  Status status = claimReader(*region, topic, text(info[2]), claim);
+  if (!status.ok()) return throwFault(info.Env(), status);
+  // It waits for nothing: the event loop is this thread's. The caller looks again.
+  auto reader = std::make_unique<IndexReader>(region_, topic.index, claim, 0);
+  status = reader->attach(static_cast<From>(word(info[3])), natural(info[4]));
+  return status.ok() ? ReaderHandle::make(info.Env(), std::move(reader)) : throwFault(info.Env(), status);
+}
+
+// readersEnding(topic): slots of its readers that come free as soon as the sequencer looks
+Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  const uint32_t topic = word(info[0]);
+  if (region == nullptr || topic >= region->layout().geometry.topics) return {};
+  return number(info.Env(), ringfence::readersEnding(*region, topic));
+}
+
+// --- serving -----------------------------------------------------------------------------------------------------
+
+// startSequencer(epochMicros, manual, ignoreSessionOrder): once for each handle
+Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
+  if (open(info.Env()) == nullptr) return {};
+  if (sequencer_ != nullptr) return throwFault(info.Env(), Status::failed("busy", "its sequencer runs here already"));
+  SequencerOptions options;
+  options.epochMicros = natural(info[0]);
+  options.manual = info[1].As<Napi::Boolean>();
+  options.ignoreSessionOrder = info[2].As<Napi::Boolean>();
+  auto sequencer = std::make_shared<Sequencer>(region_, options);
+  const Status status = sequencer->start();
+  if (!status.ok()) return throwFault(info.Env(), status);
+  sequencer_ = sequencer;
+  return SequencerHandle::make(info.Env(), std::move(sequencer));
+}
+
+// grantLanes(broker): how many sessions it admits
+Napi::Value RegionHandle::grantLanes(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  const uint32_t broker = word(info[0]);
+  if (region == nullptr || broker >= region->layout().geometry.brokers) return {};
+  return number(info.Env(), ringfence::grantLanes(*region, broker));
+}
+
+Napi::Value RegionHandle::snapshot(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  return region == nullptr ? Napi::Value() : logSnapshot(info.Env(), *region);
+}
+
+}  // namespace ringfence::binding

@@ -1,0 +1,132 @@
+#include "session_handle.h"
+
+#include "constructors.h"
+#include "fault.h"
+#include "hot_method.h"
+#include "values.h"
+
+namespace ringfence::binding {
+
+namespace {
+
+constexpr uint32_t frontierFields = 11;
+
+}  // namespace
+
+Napi::Function SessionHandle::define(Napi::Env env) {
+  return DefineClass(env, "Session",
+                     {InstanceMethod<&SessionHandle::info>("info"),
+                      InstanceMethod<&SessionHandle::ready>("ready"),
+                      InstanceMethod<&SessionHandle::begin>("begin"),
+                      hotMethod<SessionHandle, 7, &SessionHandle::seal>("seal"),
+                      InstanceMethod<&SessionHandle::publish>("publish"),
+                      InstanceMethod<&SessionHandle::inFlight>("inFlight"),
+                      InstanceMethod<&SessionHandle::committedBatches>("committedBatches"),
+                      InstanceMethod<&SessionHandle::committedMessages>("committedMessages"),
+                      InstanceMethod<&SessionHandle::endReason>("endReason"),
+                      InstanceMethod<&SessionHandle::fullEvents>("fullEvents"),
+                      InstanceMethod<&SessionHandle::held>("held"),
+                      InstanceMethod<&SessionHandle::brokerHolding>("brokerHolding"),
+                      InstanceMethod<&SessionHandle::frontiers>("frontiers"),
+                      InstanceMethod<&SessionHandle::wantRoom>("wantRoom"),
+                      InstanceMethod<&SessionHandle::close>("close")});
+}
+
+Napi::Value SessionHandle::make(Napi::Env env, std::unique_ptr<LaneWriter> lanes) {
+  return HandedOver<std::unique_ptr<LaneWriter>>::make(constructorsOf(env).session, lanes);
+}
+
+SessionHandle::SessionHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (auto* lanes = HandedOver<std::unique_ptr<LaneWriter>>::of(info)) lanes_ = std::move(*lanes);
+}
+
+bool SessionHandle::brokerValid(Napi::Env env, uint32_t broker) const {
+  if (broker < lanes_->region().layout().geometry.brokers) return true;
+  throwFault(env, Status::failed("invalid", "there is no such broker"));
+  return false;
+}
+
+Napi::Value SessionHandle::info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto out = Napi::Object::New(env);
+  out.Set("sessionId", number(env, lanes_->claim().clientId));
+  out.Set("slot", number(env, lanes_->claim().slot));
+  out.Set("generation", number(env, lanes_->claim().generation));
+  return out;
+}
+
+Napi::Value SessionHandle::ready(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), lanes_->ready());
+}
+
+// --- batches -----------------------------------------------------------------------------------------------------
+
+// begin(broker, batchSequence): offset in the lane's buffer, -1 when the lane is full
+Napi::Value SessionHandle::begin(const Napi::CallbackInfo& info) {
+  const uint32_t broker = word(info[0]);
+  if (!brokerValid(info.Env(), broker)) return {};
+  return Napi::Number::New(info.Env(), static_cast<double>(lanes_->begin(broker, natural(info[1]))));
+}
+
+// seal(broker, batchSequence, firstMessage, messages, payloadBytes, uniformBytes, lengths: Uint32Array)
+napi_value SessionHandle::seal(napi_env env, const napi_value* arguments) {
+  const uint32_t broker = hotWord(env, arguments[0]);
+  if (!brokerValid(env, broker)) return nullptr;
+  size_t elements = 0;
+  const auto* lengths = hotArray<uint32_t>(env, arguments[6], elements);
+  const BatchToSeal batch{hotNatural(env, arguments[1]), hotNatural(env, arguments[2]), hotWord(env, arguments[3]),
+                          hotWord(env, arguments[4]),    hotWord(env, arguments[5]),    lengths};
+  const bool known = batch.uniformBytes != 0 || (lengths != nullptr && elements >= batch.messages);
+  return Napi::Boolean::New(env, known && lanes_->seal(broker, batch));
+}
+
+void SessionHandle::publish(const Napi::CallbackInfo& info) {
+  const uint32_t broker = word(info[0]);
+  if (brokerValid(info.Env(), broker)) lanes_->publish(broker);
+}
+
+void SessionHandle::wantRoom(const Napi::CallbackInfo& info) { lanes_->wantRoom(info[0].As<Napi::Boolean>()); }
+
+void SessionHandle::close(const Napi::CallbackInfo&) { lanes_->close(); }
+
+// --- what has become of them -------------------------------------------------------------------------------------
+
+Napi::Value SessionHandle::inFlight(const Napi::CallbackInfo& info) {
+  const uint32_t broker = word(info[0]);
+  return brokerValid(info.Env(), broker) ? number(info.Env(), lanes_->inFlight(broker)) : Napi::Value();
+}
+
+Napi::Value SessionHandle::committedBatches(const Napi::CallbackInfo& info) {
+  return number(info.Env(), lanes_->committedBatches());
+}
+
+Napi::Value SessionHandle::committedMessages(const Napi::CallbackInfo& info) {
+  return number(info.Env(), lanes_->committedMessages());
+}
+
+// An EndReason.
+Napi::Value SessionHandle::endReason(const Napi::CallbackInfo& info) { return number(info.Env(), lanes_->endReason()); }
+
+Napi::Value SessionHandle::fullEvents(const Napi::CallbackInfo& info) { return number(info.Env(), lanes_->fullEvents()); }
+
+Napi::Value SessionHandle::held(const Napi::CallbackInfo& info) { return number(info.Env(), lanes_->held()); }
+
+// brokerHolding(batchSequence): -1 when no lane holds that batch unpublished
+Napi::Value SessionHandle::brokerHolding(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), lanes_->brokerHolding(natural(info[0])));
+}
+
+// frontiers(broker, out: Float64Array): writes 11 numbers
+void SessionHandle::frontiers(const Napi::CallbackInfo& info) {
+  const uint32_t broker = word(info[0]);
+  if (!brokerValid(info.Env(), broker)) return;
+  auto out = info[1].As<Napi::Float64Array>();
+  if (out.ElementLength() < frontierFields) return;
+  const LaneFrontiers at = lanes_->frontiers(broker);
+  const uint64_t fields[frontierFields] = {at.written,           at.published,  at.scanned,         at.released,
+                                           at.held,              at.ordered,    at.orderedMessages, at.delivered,
+                                           at.deliveredMessages, at.duplicates, at.purged};
+  for (uint32_t i = 0; i < frontierFields; i += 1) out[i] = static_cast<double>(fields[i]);
+}
+
+}  // namespace ringfence::binding
