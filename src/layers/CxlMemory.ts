@@ -27,7 +27,7 @@ export type { Provided } from "./native/region/CxlMemory.ts"
 export type { FittedSizes, ShrinkableSize, SizesWanted } from "./native/region/GeometryFit.ts"
 export { type AttachOptions, type CreateOptions, NativeRegion } from "./native/region/NativeRegion.ts"
 
-/** The path of a region with that name. */
+/** The path of a named region. */
 export const regionPath = (region: string): string => `${shmFolder}/${regionPrefix}${region}`
 
 /** The folder and the file prefix of named regions. */
@@ -48,7 +48,7 @@ export const layerFile = (options: CreateOptions & { readonly path: string }): L
 export const layerAnonymous = (options: CreateOptions = {}): Layer.Layer<Provided, RegionError> =>
   layerOf(create("anonymous", "anonymous", "", options))
 
-/** Attaches to a region that another process created, after checking that it is whole and of this version. */
+/** Attaches to a region that another process created, after checking that it is complete and of this version. */
 export const layerAttach = (
   options: ({ readonly region: string } | { readonly path: string }) & AttachOptions
 ): Layer.Layer<Provided, RegionError> =>
@@ -65,7 +65,7 @@ export const regionBytes = (geometry: Partial<Geometry>): Effect.Effect<number, 
     return error === undefined ? Effect.succeed(native.layoutBytes(geometryArray(geometry))) : Effect.fail(error)
   })
 
-/** The sizes that a region at this path would have now: sizes that are not set follow the free space there. */
+/** The sizes that a region at this path would get now: sizes that are not set follow the free space there. */
 export const fittedSizes = (
   path: string,
   wanted: SizesWanted
@@ -92,7 +92,7 @@ export const nameUsable = (region: string): Effect.Effect<void, RegionError> =>
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
-/** To the native module an empty path means memory without a name. */
+/** The native module takes an empty path for anonymous memory. */
 const pathUsable = (path: string): Effect.Effect<void, RegionError> =>
   path !== "" && !path.includes("\0")
     ? Effect.void

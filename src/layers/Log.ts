@@ -1,5 +1,5 @@
 /**
- * Layers of the log: served by this process, attached to as a client, both, or all in this heap.
+ * Layers of the log: a server, a client, both in one process, or the whole log in this heap.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,13 +24,15 @@ import { keepTopic } from "./native/log/Topics.ts"
 import { NativeRegion } from "./native/region/NativeRegion.ts"
 
 export interface ServeOptions extends SequencerOptions {
-  /** Topics that are declared before any process attaches, and never give their place to others. */
+  /** Topics that are declared before any process attaches, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  /**
+   * How long a reader may hold up publishers, or a gap may last, before the server reports an event. Default 1 second.
+   */
   readonly stallAfter?: Duration.Input | undefined
 }
 
-// A layer graph builds a layer once. These read one region: shared, the second region's would show the first's.
+// Fresh: a layer graph builds a layer once, and one shared by two regions would show the first region for both.
 const layerViews = Layer.fresh(Layer.mergeAll(NativeAckTracker.layer, NativeDiagnostics.layer))
 
 /** The services of a server. */
@@ -48,8 +50,8 @@ export const layerServe = (
   )
 
 /**
- * Publishes and subscribes; the log is served by another process, or by {@link layerServe} in this one. A layer graph
- * builds it anew for each region that it is provided with.
+ * Publishes and subscribes. Another process serves the log, or {@link layerServe} in this one. A layer graph builds it
+ * anew for each region that it is provided with.
  */
 export const layerClient: Layer.Layer<Client, never, Provided> = Layer.fresh(
   Layer.mergeAll(NativePublisher.layer, NativeSubscriber.layer, layerViews)
@@ -62,13 +64,13 @@ export const layerEmbedded = (
   layerClient.pipe(Layer.provideMerge(layerServe(options)))
 
 /**
- * The whole log in this heap, in plain TypeScript, with the same promises: for tests, deterministic under `TestClock`,
- * and for platforms without the native module.
+ * The whole log in this heap, in plain TypeScript, with the same promises: for tests, where it is deterministic under
+ * `TestClock`, and for platforms without the native module.
  */
 export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvided, RegionError | TopicError> = (
   options
 ) =>
-  // One log for each call, which a graph builds once; what it is made of belongs to that log alone.
+  // A graph builds one log for each call; `fresh` keeps two calls from sharing their inner layers.
   Layer.suspend(() => Layer.fresh(memory(options)))
 
 export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/layer.ts"

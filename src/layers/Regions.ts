@@ -1,5 +1,5 @@
 /**
- * Lists the regions of this host, with their users and what dead processes left.
+ * Lists the regions of this host, with their users and the leftovers of dead processes.
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
@@ -12,30 +12,30 @@ import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 export interface RegionSummary {
   readonly path: string
   readonly name: string
-  /** False for a file that only has such a name; `detail` says what is wrong with it. */
+  /** False for a file that only has a region's name; `detail` says what is wrong with it. */
   readonly isRegion: boolean
-  /** Why it cannot be attached to, where it cannot. */
+  /** Why no process can attach to it, if so. */
   readonly fault: RegionFault | undefined
   readonly detail: string
   readonly bytes: number
-  /** The process that created it, if the region tells. */
+  /** The process that created it, if the region names it. */
   readonly creator: ProcessId | undefined
   readonly createdMillis: number
-  /** Its sequencer runs, in a process that lives. */
+  /** Whether a living process runs its sequencer. */
   readonly served: boolean
-  /** Its creator lives, or another process that keeps it in use: a coordinator, a standby. */
+  /** Whether its creator lives, or another process that keeps it in use: a coordinator, a standby. */
   readonly held: boolean
-  /** Processes attached to it that live. */
+  /** Living processes attached to it. */
   readonly attached: number
-  /** Its use, if it is a region. */
+  /** What it is used for, if it is a region. */
   readonly holds: RegionUse | undefined
-  /** Being created, or left by a process that died while creating it. */
+  /** Whether it is being created, or was left by a process that died while creating it. */
   readonly temporary: boolean
 }
 
 export type RegionUse = "log" | "swarm"
 
-/** A swarm's region has rings, and the least of a log that a region can have, which is never served. */
+/** A swarm's region has rings and the smallest possible log, which is never served. */
 export const useOf = ({ clients, laneSlots, rings }: Pick<Geometry, "clients" | "laneSlots" | "rings">): RegionUse =>
   rings > 0 && clients === 1 && laneSlots === 8 ? "swarm" : "log"
 
@@ -53,7 +53,7 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
     })
   )
 
-/** All files in `/dev/shm` with the name of a region. */
+/** All files in `/dev/shm` that have a region's name. */
 export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Effect.gen(function*() {
   const names = yield* Effect.tryPromise({
     try: () => readdir(shmFolder),
@@ -63,7 +63,7 @@ export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Ef
   return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
 })
 
-/** Removes a region that no living process holds. Any other file is left alone. */
+/** Removes a region that no living process holds. Leaves any other file alone. */
 export const removeDead = (path: string): Effect.Effect<void, RegionError> =>
   Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path)))
 

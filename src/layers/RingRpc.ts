@@ -1,6 +1,6 @@
 /**
- * Effect RPC between the members of a swarm: an `RpcGroup` is served in one member and called in others, without a change
- * to it.
+ * Effect RPC between the members of a swarm: one member serves an `RpcGroup`, others call it, and the group needs no
+ * change for that.
  *
  * @example
  * ```ts
@@ -53,18 +53,18 @@ export {
 export type { Callee } from "./rpc/RpcClientCalls.ts"
 
 export interface ServerOptions {
-  /** Tells several servers of one member apart. Default `rpc`. */
+  /** Distinguishes the servers of one member. Default `rpc`. */
   readonly service?: string | undefined
 }
 
 export interface ClientOptions extends ServerOptions {
   /** One member, or the member that has published the name when a call is made. */
   readonly to: Callee
-  /** Until a call is answered, or the first element of its stream has come. Default 30 seconds. */
+  /** How long a call may wait for its answer, or for the first element of its stream. Default 30 seconds. */
   readonly deadline?: Duration.Input | undefined
 }
 
-/** Serves what `RpcServer.layer` is given, encoded as the given serialization does it. */
+/** {@link layerServer} with a serialization that the application provides. */
 export const layerServerEncoded = (
   { service = "rpc" }: ServerOptions = {}
 ): Layer.Layer<
@@ -73,7 +73,7 @@ export const layerServerEncoded = (
   CurrentSwarmMember | RpcSerialization.RpcSerialization
 > => Layer.effectContext(makeServer(service))
 
-/** Carries the calls of `RpcClient.make`, encoded as the given serialization does it. */
+/** {@link layerClient} with a serialization that the application provides. */
 export const layerClientEncoded = (
   { deadline = "30 seconds", service = "rpc", to }: ClientOptions
 ): Layer.Layer<
@@ -82,13 +82,13 @@ export const layerClientEncoded = (
   CurrentSwarmMember | RpcSerialization.RpcSerialization
 > => Layer.effectContext(makeClient({ service, to, deadline }))
 
-/** Serves what `RpcServer.layer` is given. */
+/** The protocol of `RpcServer.layer` over this member's rings. */
 export const layerServer = (
   options?: ServerOptions
 ): Layer.Layer<RpcServer.Protocol | Serving, ServiceTaken, CurrentSwarmMember> =>
   Layer.provide(layerServerEncoded(options), layerEncoding)
 
-/** Carries the calls of `RpcClient.make`. */
+/** The protocol of `RpcClient.make` over this member's rings. */
 export const layerClient = (
   options: ClientOptions
 ): Layer.Layer<RpcClient.Protocol | Calling, DurationInvalid, CurrentSwarmMember> =>
@@ -96,5 +96,5 @@ export const layerClient = (
 
 // --- internal ---
 
-// The swarm's limit of a message is the limit.
+// The swarm already limits the size of a message.
 const layerEncoding = RpcSerialization.layerSchemaBinary({ maxFrameSize: "unbounded" })

@@ -23,12 +23,12 @@ import type { RingPorts } from "./ports/RingPorts.ts"
 
 export { type HeapRegion, type HeapRegionOptions, makeHeapRegion } from "./memory/region/HeapRegion.ts"
 
-/** The rings of the region that it is provided with. A graph builds it anew for each region: it is a view, not shared. */
+/** The rings of the provided region. A layer graph builds it anew for each region. */
 export const layerNative: Layer.Layer<Ring | RingPorts, never, NativeRegion> = Layer.fresh(nativeLayer)
 
 /**
- * A process in this heap, of a region that others here share: the same rules without shared memory, deterministic under
- * `TestClock`. Fails when all process slots of the region are taken.
+ * The rings of a region in this heap, for one process slot of it: the same rules without shared memory, deterministic
+ * under `TestClock`. Fails when all process slots of the region are taken.
  */
 export const layerHeapProcess = (
   region: HeapRegion,
@@ -36,8 +36,8 @@ export const layerHeapProcess = (
 ): Layer.Layer<CxlMemory | Ring | RingPorts, RegionError> => layerProcess(region, options.processName)
 
 /**
- * For tests: the process in that slot dies as by SIGKILL. Nothing that it or its finalizers do afterwards has any
- * effect, and its fibers wait for ever: interrupt them.
+ * For tests: kills the process in that slot as SIGKILL would. Nothing that the process or its finalizers do afterwards
+ * has any effect, and its fibers wait for ever: interrupt them.
  */
 export const killHeapProcess = (region: HeapRegion, process: number): Effect.Effect<void> =>
   Effect.sync(() => region.processes[process]?.kill())

@@ -46,9 +46,9 @@ export type Member = Coordinator | Messenger | Barrier | CurrentSwarmMember
 export interface SwarmSizes {
   /** Members that may live at once. Default 16. */
   readonly members?: number | undefined
-  /** Bytes of each ring; a member has three. A power of two, default 512 KiB, or what there is room for. */
+  /** Bytes of each ring; a member has three. A power of two, default 512 KiB, or less where free space is short. */
   readonly ringBytes?: number | undefined
-  /** Rings beside those of the members, for `Ring.writer` and `Ring.reader`. Default 8. */
+  /** Further rings, for `Ring.writer` and `Ring.reader`. Default 8. */
   readonly plainRings?: number | undefined
 }
 
@@ -62,14 +62,14 @@ export const geometry = ({ members = 16, plainRings = 8, ringBytes = 512 * 1024 
   laneBytes: 32_768,
   batchBytes: 4096,
   indexEntries: 64,
-  // The creator keeps a slot of its own.
+  // The region's owner takes a slot of its own.
   processes: members + 1,
   rings: ringsOfSwarm(members + 1) + plainRings,
   ringReaders: members + 1,
   ringBytes
 })
 
-/** The sizes that may be reduced where there is less room: rings whose size was not set. */
+/** The sizes that may be reduced where free space is short: the rings', unless it was set. */
 export const shrinkableSizes = ({ ringBytes }: SwarmSizes = {}): ReadonlyArray<CxlMemory.ShrinkableSize> =>
   ringBytes === undefined ? ["ringBytes"] : []
 
@@ -80,7 +80,7 @@ export interface CoordinatorOptions extends SwarmOptions, SwarmSizes {
 
 export interface MemberOptions extends SwarmOptions {
   readonly region: string
-  /** Joins the region of another user. Default false. */
+  /** Whether to join a region of another user. Default false. */
   readonly allowForeign?: boolean | undefined
 }
 
@@ -110,8 +110,8 @@ export const layerMember = (options: MemberOptions): Layer.Layer<Native, JoinErr
 }
 
 /**
- * Runs a program for as long as there is a swarm: when the coordinator is dead and no standby takes over, the program is
- * interrupted, and this fails with `CoordinatorLost`.
+ * Runs a program while the swarm exists: once the coordinator is dead and no standby takes over, it interrupts the
+ * program and fails with `CoordinatorLost`.
  *
  * @example
  * ```ts
@@ -131,14 +131,14 @@ export const run = <A, E, R>(
   Coordinator.use(({ lost }) => Effect.raceFirst(program, lost))
 
 export interface ChildOptions extends Omit<SwarmOptions, "coordinate" | "invitation" | "incarnation"> {
-  /** Default: the region that the environment names. */
+  /** Default: the region named in the environment. */
   readonly region?: string | undefined
   readonly allowForeign?: boolean | undefined
 }
 
 /**
- * Joins the swarm that the environment of this process names, under the name and with the invitation given there. A
- * promised lifeline is attached first: this process ends, with exit code 99, when its owner is gone.
+ * Joins the swarm named in this process's environment, under the name and with the invitation given there. Attaches the
+ * promised lifeline first: this process then ends, with exit code 99, once its owner is gone.
  */
 export const layerChild = (options: ChildOptions = {}): Layer.Layer<Native, JoinError | LifelineMissing> =>
   Layer.unwrap(Effect.gen(function*() {
@@ -160,12 +160,12 @@ export interface MemoryOptions extends SwarmOptions, SwarmSizes {
 }
 
 /**
- * A member in this heap, in plain TypeScript: what `layerCoordinator`, `layerMember` and `layerChild` provide, by the
- * same protocol, deterministic under `TestClock`. A test replaces this one layer.
+ * A member in this heap, in plain TypeScript: provides what `layerCoordinator`, `layerMember` and `layerChild` provide,
+ * by the same protocol, deterministic under `TestClock`. A test replaces only that layer.
  *
- * Members of one test that name the same region are a swarm. Its first member creates the region, and coordinates
- * unless its options say otherwise; when the last is gone, nothing of it is left for the next test. Tests of one
- * process that run at the same time name different regions, or have each their own by {@link layerMemoryRegions}.
+ * Members that name the same region are a swarm. The first member creates the region, and coordinates unless its
+ * options say otherwise; the last one removes it, so nothing is left for the next test. Tests that run in one process
+ * at the same time need different region names, or a set of regions each from {@link layerMemoryRegions}.
  *
  * @example
  * ```ts
@@ -190,15 +190,15 @@ export const layerMemory = (
   }))
 }
 
-/** A separate set of regions for {@link layerMemory}, invisible outside. */
+/** A separate set of regions for {@link layerMemory}, invisible outside the layer. */
 export const layerMemoryRegions: Layer.Layer<never> = Layer.effect(
   CurrentHeapRegions,
   Effect.sync(() => new HeapRegions())
 )
 
 /**
- * For tests: members of {@link layerMemory} with that name die at once, as by SIGKILL, without a message to other
- * members. Nothing that they or their finalizers do afterwards has any effect. True when such a member lived.
+ * For tests: kills the members of {@link layerMemory} with that name as SIGKILL would, without a message to other
+ * members. Nothing that they or their finalizers do afterwards has any effect. True when such a member was alive.
  */
 export const killMemoryMember = (
   { name, region = "memory" }: { readonly name: string; readonly region?: string | undefined }
@@ -210,7 +210,7 @@ export const killMemoryMember = (
   })
 
 /**
- * Starts processes that become members, and invites others. For any member; the coordinator admits them. A layer graph
+ * Starts processes that become members, and invites others, from any member; the coordinator admits them. A layer graph
  * builds it anew for each member that it is provided with.
  */
 export const layerSpawner: Layer.Layer<Spawner, never, CurrentSwarmMember | Memory> = Layer.fresh(
@@ -224,7 +224,7 @@ export const layerHeapMember = (
 ): Layer.Layer<Member | Ring | RingPorts | Memory, JoinError> =>
   layer(options).pipe(Layer.provideMerge(Rings.layerHeapProcess(region, { processName: options.name })))
 
-/** A region in the heap for that many members. */
+/** A region in the heap for a swarm of these sizes. */
 export const makeHeapRegion = (
   sizes: SwarmSizes & { readonly region?: string } = {}
 ): Effect.Effect<HeapRegion, RegionError> =>
@@ -236,7 +236,7 @@ const nowhere = Effect.fail(
   new RegionError({
     fault: "invalid",
     region: "",
-    detail: "this process was not told which swarm to join",
-    hint: "RINGFENCE_REGION names it"
+    detail: "the environment of this process names no swarm to join",
+    hint: "set RINGFENCE_REGION to its region"
   })
 )

@@ -1,8 +1,8 @@
 /**
- * The typed face of the native memory module, and the only file that loads it.
+ * The typed interface of the native memory module, and the only file that loads it.
  *
- * Handles are objects of the module's classes. A call that cannot be done throws an `Error` with a `fault` (see {@link isFault}); nothing is
- * half done then. Counts are numbers: exact up to 2^53, which no log reaches.
+ * Handles are objects of the module's classes. A failed call throws an `Error` with a `fault` (see {@link isFault}) and
+ * has no effect. Counts are numbers: exact up to 2^53, which no log reaches.
  */
 import { createRequire } from "node:module"
 import { findModule, howToBuild } from "./prebuilds.ts"
@@ -11,7 +11,7 @@ export interface NativeFault extends Error {
   readonly fault: string
   readonly wantedBytes: number
   readonly freeBytes: number
-  /** What helps, where the fault alone does not say it; otherwise empty. */
+  /** The next step, if the fault alone does not imply it; otherwise empty. */
   readonly hint: string
 }
 
@@ -34,7 +34,7 @@ export interface NativeProcess {
   readonly name: string
 }
 
-/** The place of a topic in the region's table, and which of those that were declared there it is. */
+/** The place of a topic in the region's table, and the generation of that place. */
 export interface NativeTopicPlace {
   readonly index: number
   readonly generation: number
@@ -58,7 +58,7 @@ export interface NativeInspection {
   readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
-  /** 0, as the two below, where it is no region. */
+  /** 0, like the two below, if the file is not a region. */
   readonly clients: number
   readonly laneSlots: number
   readonly rings: number
@@ -134,7 +134,7 @@ export interface NativeTopicState extends NativeTopic {
   readonly committedBytes: number
   readonly trimmedBatches: number
   readonly trimmedMessages: number
-  /** Reader slot + 1 that holds room back, 0 = none. */
+  /** The slot + 1 of the reader that holds the room; 0 = none. */
   readonly gatingReader: number
   readonly readers: ReadonlyArray<{
     readonly reader: number
@@ -149,7 +149,7 @@ export interface NativeTopicState extends NativeTopic {
 export interface NativeSessionState {
   readonly client: number
   readonly sessionId: number
-  /** Its place: it is the session's as long as its generation is the same. */
+  /** The place of its topic, valid while that place has the generation below. */
   readonly topic: number
   readonly topicGeneration: number
   readonly pid: number
@@ -158,7 +158,7 @@ export interface NativeSessionState {
   readonly batches: number
   readonly messages: number
   readonly held: number
-  /** What comes next is missing while others are held behind it. */
+  /** Whether the expected batch is missing while others are held behind it. */
   readonly gap: boolean
   readonly heldTotal: number
   readonly duplicates: number
@@ -201,7 +201,7 @@ export interface NativeSnapshot {
   readonly sessions: ReadonlyArray<NativeSessionState>
 }
 
-/** Order of the sizes in a geometry array, as the module reads them. */
+/** The order of the sizes in a geometry array. */
 export const geometryFields = [
   "brokers",
   "clients",
@@ -222,7 +222,7 @@ export interface NativeServer {
   readonly state: number
   readonly alive: boolean
   readonly own: boolean
-  /** 0 when it is not known any more. */
+  /** 0 when it is unknown. */
   readonly pid: number
   readonly foreignPid?: true
   readonly name: string
@@ -240,49 +240,51 @@ export const ringReaderFields = 8
 /** States of the process that serves a region. */
 export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
 
-/** What a sleeping process wants to be rung for. */
+/** The changes that ring a sleeping process's doorbell. */
 export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16, end: 32 } as const
 
-/** Why a ring's writer is one no more. */
+/** Why a writer may no longer write its ring. */
 export const writerEnd = { none: 0, closed: 1, superseded: 2 } as const
 
-/** How a session ended. `topicGone`: it never began, because its topic was freed before the sequencer adopted it. */
+/** How a session ended. `topicGone`: its topic was freed before the sequencer adopted it. */
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4 } as const
 
-/** Order levels as the layout stores them. */
+/** Order levels, as stored in the layout. */
 export const orderLevel = { total: 2, session: 5 } as const
 
 /** Where a reader begins. */
 export const readFrom = { start: 0, end: 1, position: 2 } as const
 
-/** An attachment to a region, of this environment. */
+/** An attachment of this Node.js environment to a region. */
 export interface RegionHandle {
   info(): NativeRegionInfo
   processes(): ReadonlyArray<NativeProcess>
   processAlive(slot: number, generation: number): boolean
-  /** Attaches once more to anonymous memory of this process. */
+  /** Attaches again to anonymous memory of this process. */
   reattach(processName: string): RegionHandle
-  /** Keeps it in use while this process is attached; the name goes with the last one that does. */
+  /** Keeps the region in use while this process is attached; the last process that holds it removes its name. */
   hold(): void
   close(): void
 
   startWaiter(wake: () => void): void
   armWaiter(reasons: number): void
   disarmWaiter(): void
-  /** Counts the times that processes were seen to have come or gone: asked of the system every 100 ms. */
+  /**
+   * Counts the attachments and departures of processes that this process has noticed; it asks the system every 100 ms.
+   */
   lives(): number
   /** Rings that process's doorbell if it sleeps. */
   wakeProcess(slot: number): void
 
   serverState(): number
-  /** The process that serves the log, or the region's creator while none does yet. */
+  /** The process that serves the log, or the region's creator before there is one. */
   server(): NativeServer
   /** A lane's payload. Detached when the region closes. */
   laneBuffer(lane: number): ArrayBuffer
 
   rings(): ReadonlyArray<NativeRing>
   ringOpenings(): number
-  /** Readers written to `out`. */
+  /** Returns the number of readers written to `out`. */
   ringReaders(ring: number, out: Float64Array): number
   ringReaderName(ring: number, reader: number): string
   openRingWriter(name: string): RingWriterHandle
@@ -290,22 +292,24 @@ export interface RegionHandle {
 
   topics(): ReadonlyArray<NativeTopic>
   /**
-   * `undefined` while all places are taken and the sequencer, which was asked to free one, has not answered: then it is
-   * called again, with `wished`.
+   * `undefined` when all places are taken and the sequencer, which this call asks to free one, has not answered yet:
+   * call again with `wished`.
    */
   declareTopic(name: string, order: number, ack: number, wished: boolean): NativeTopic | undefined
-  /** The topic is never freed from now on. False when it is none any more. Only where the sequencer runs. */
+  /**
+   * Exempts the topic from being freed. False when it has been freed already. Only in the process that runs the sequencer.
+   */
   keepTopic(topic: number, topicGeneration: number): boolean
   openSession(topic: number, topicGeneration: number): SessionHandle
-  /** Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead. */
+  /** Session slots that the sequencer will free with its next look: their clients have closed them or are dead. */
   sessionsEnding(): number
-  /** With the fault `gone` when the topic is freed. */
+  /** Fails with the fault `gone` when the topic has been freed. */
   openReader(topic: number, topicGeneration: number, name: string, from: number, position: number): ReaderHandle
-  /** Places of the topic's readers that come free as soon as the sequencer looks: their processes are dead. */
+  /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
-  /** Runs until it is stopped, or the region closes. */
+  /** Starts the sequencer, which runs until it is stopped or the region closes. */
   startSequencer(epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): SequencerHandle
-  /** Sessions that the broker has admitted. */
+  /** Grants the broker's lanes to adopted sessions, and returns their number. */
   grantLanes(broker: number): number
   snapshot(): NativeSnapshot
 }
@@ -333,21 +337,21 @@ export interface SessionHandle {
   /** See {@link endReason}. */
   endReason(): number
   fullEvents(): number
-  /** Batches that are held behind a missing one. */
+  /** Batches that are held behind a missing batch. */
   held(): number
-  /** The broker whose lane holds that batch unpublished, -1 when none does. */
+  /** The broker whose lane holds that batch unpublished, or -1. */
   brokerHolding(batchSequence: number): number
   frontiers(broker: number, out: Float64Array): void
   wantRoom(wants: boolean): void
-  /** Everything is published: the session may end. */
+  /** Declares that all batches are published, so that the session may end. */
   close(): void
 }
 
 /** A subscriber's reading end. */
 export interface ReaderHandle {
-  /** Batches written to `out`, or -1 when the index contradicts the layout. */
+  /** Returns the number of batches written to `out`, or -1 when the index contradicts the layout. */
   poll(out: Float64Array, max: number): number
-  /** Nothing is read any more of the batches below that number. */
+  /** Releases the batches below that number. */
   release(index: number): void
   next(): number
   committed(): number
@@ -357,7 +361,7 @@ export interface ReaderHandle {
 
 /** The sequencer that runs in this process. */
 export interface SequencerHandle {
-  /** True when the pass has moved anything. */
+  /** Makes one pass. True when it changed anything. */
   step(): boolean
   pause(): void
   resume(): void
@@ -365,14 +369,14 @@ export interface SequencerHandle {
   counters(): NativeCounters
   sessions(): ReadonlyArray<NativeSessionReport>
   gates(): ReadonlyArray<NativeGate>
-  /** Ends the sessions and readers of dead processes, and tells which readers those were. */
+  /** Ends the sessions and readers of dead processes, and returns those readers. */
   endDead(): ReadonlyArray<NativeDeadReader>
 }
 
 /** The writing end of a ring. */
 export interface RingWriterHandle {
   info(): NativeRingWriter
-  /** Position behind the frame, -1 when there is no room, -2 when it is too large. */
+  /** Position after the frame, -1 when there is no room, -2 when it is too large. */
   append(
     kindAndFlags: number,
     type: number,
@@ -389,7 +393,7 @@ export interface RingWriterHandle {
   /** Reader slot, -1 when no reader holds any room. */
   slowestReader(): number
   evictSlowest(): boolean
-  /** Whether it still is the ring's: see {@link writerEnd}. */
+  /** Why it may no longer write the ring, of {@link writerEnd}. */
   end(): number
   close(): void
 }
@@ -399,23 +403,23 @@ export interface RingReaderHandle {
   info(): NativeRingReader
   /** The ring's bytes, twice in a row. Detached when the region closes. */
   buffer(): ArrayBuffer
-  /** Of the ring's present writer. */
+  /** The generation of the ring's present writer. */
   generation(): number
-  /** Position below which frames are whole, -1 once the reader is evicted. */
+  /** Position below which frames are published, -1 once the reader is evicted. */
   available(): number
   advance(read: number, delivered: number, handled: number, released: number): void
   evicted(out: Float64Array): boolean
-  /** Where it begins again, -1 when it has left. */
+  /** Returns the new baseline, -1 when the reader has left. */
   rejoin(): number
-  /** Its writer is gone, and nothing is published above `read`. */
+  /** Whether the ring's writer is gone and nothing is published above `read`. */
   ended(read: number): boolean
   close(): void
 }
 
-/** Counts the bytes prefaulted while a region is being created, and can give its creation up. */
+/** Counts the bytes prefaulted while a region is being created, and can cancel the creation. */
 export interface ProgressHandle {
   bytes(): number
-  /** The creation ends soon, with the fault `cancelled` and nothing left of the region, unless it has ended already. */
+  /** Ends the creation soon, with the fault `cancelled` and nothing left of the region, unless it has finished. */
   cancel(): void
 }
 
@@ -433,17 +437,17 @@ export interface Native {
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   inspectRegion(path: string): NativeInspection
   removeDeadRegion(path: string): void
-  /** -1 when the sizes do not fit together. */
+  /** Bytes of a region with these sizes, -1 if they are impossible. */
   layoutBytes(geometry: Float64Array): number
 
-  /** Ends this process when the other end of that pipe is closed. False when it is not the lifeline. */
+  /** Ends this process when the other end of that pipe closes. False when the pipe is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean
 }
 
 export const isFault = (error: unknown): error is NativeFault =>
   error instanceof Error && typeof (error as Partial<NativeFault>).fault === "string"
 
-/** The module, or the reason why it cannot be loaded here. Loaded once. */
+/** Loads the module, once. Returns it, or the reason why it cannot be loaded here. */
 export const load = (): Native | { readonly unavailable: string } => {
   loaded ??= loadOnce()
   return loaded

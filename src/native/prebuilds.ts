@@ -1,6 +1,6 @@
 /**
- * Finds the native module that fits this process: one that was built here, or else the one that the package brings for
- * the platform, the processor and the C library.
+ * Finds the native module for this process: one that was built here, or else the package's prebuilt one for the
+ * platform, the processor and the C library.
  */
 import { closeSync, existsSync, openSync, readSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -13,7 +13,8 @@ export const findModule = (): Found => {
   }
   const libc = libcOf(process.execPath)
   const platform = `linux-${process.arch}`
-  // What was built here comes first: in a checkout it is newer, and in an application it was built because none fitted.
+  // Prefer a module built here: in a checkout it is newer, and in an application it was built because no prebuilt one
+  // fits.
   const path = [inPackage("build/Release/ringfence.node"), inPackage(`prebuilds/${platform}/ringfence.${libc}.node`)]
     .find((candidate) => existsSync(candidate))
   return path === undefined
@@ -21,7 +22,7 @@ export const findModule = (): Found => {
     : { path }
 }
 
-/** What to do where none fits. */
+/** The next step when no prebuilt module fits. */
 export const howToBuild = (): string =>
   existsSync(inPackage("scripts/setup.mjs"))
     ? "run `npm run build`"
@@ -32,8 +33,8 @@ export const howToBuild = (): string =>
 // This file sits two folders below the package's root, both as source and as compiled output.
 const inPackage = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
-// A program names its loader near its beginning. Which C libraries the machine has besides says nothing: a Debian may
-// have musl, too, and a module of the wrong one may load and then fail much later.
+// A program names its loader near its beginning. The C libraries installed on the machine say nothing: Debian may have
+// musl too, and a module for the wrong library may load and fail much later.
 const libcOf = (program: string): "glibc" | "musl" => {
   const beginning = Buffer.alloc(4096)
   const file = openSync(program, "r")

@@ -19,21 +19,21 @@ import {
 } from "./schema/Member.ts"
 import { plural } from "./text/quantities.ts"
 
-/** How a target was reached by this member. Positions are bytes of the ring. */
+/** How this member reached a drain target. Positions are bytes of the ring. */
 export interface Drained {
   readonly target: DrainTarget
-  /** Where this member was when the release came. */
+  /** This member's position when the release arrived. */
   readonly before: number
-  /** Where it was when the fence returned. */
+  /** Its position when the fence returned. */
   readonly after: number
-  /** Messages that arrived in between. */
+  /** Messages that arrived between the two. */
   readonly messages: number
 }
 
 interface Release {
   /** Numbers the coordinators of the swarm: the next one after a takeover has a higher term. */
   readonly term: number
-  /** Numbers the rounds of one term, from 1. Term and round together name the round, alike in all members. */
+  /** Numbers the rounds of one term, from 1. Term and round together identify the round in every member. */
   readonly round: number
   readonly mode: BarrierMode
   readonly targets: ReadonlyArray<DrainTarget>
@@ -57,10 +57,10 @@ export interface Degraded extends Release {
 
 export type BarrierResult = Satisfied | Degraded
 
-/** The deadline passed. This member does not count as arrived; the error names the members that are absent. */
+/** The deadline passed. This member does not count as arrived; the error names the absent members. */
 export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("BarrierTimedOut", {
   name: Schema.String,
-  /** Members that had not arrived. Empty when all had, and the draining took too long. */
+  /** Members that had not arrived. Empty when all had arrived and draining took too long. */
   absent: Schema.Array(MemberId),
   /** Targets that were not reached in time. */
   undrained: Schema.Array(DrainTarget),
@@ -76,7 +76,7 @@ export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("Barr
   }
 }
 
-/** Others are in this round with another mode. They are not disturbed. */
+/** Other members entered this round with another mode. They are not affected. */
 export class ModeMismatch extends Schema.TaggedError<ModeMismatch>()("ModeMismatch", {
   name: Schema.String,
   asked: BarrierMode,
@@ -87,7 +87,7 @@ export class ModeMismatch extends Schema.TaggedError<ModeMismatch>()("ModeMismat
   }
 }
 
-/** The arrival was refused: nothing of it counts. */
+/** The coordinator refused the arrival: this member does not count as arrived. */
 export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("ArrivalRefused", {
   name: Schema.String,
   reason: Schema.Literals(["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"]),
@@ -99,28 +99,28 @@ export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("Arriva
 }
 
 /**
- * Part of a stream was lost before it was delivered, so that the fence cannot hold. Entering again does not help, and
- * is slowed down: the first refusal comes at once, later refusals after a pause of up to a second.
+ * Part of a stream was lost before it was delivered, so the fence cannot hold. Entering again does not help: the first
+ * refusal comes at once, later ones after a pause of up to a second, so that retries do not load the coordinator.
  */
 export class RangeLost extends Schema.TaggedError<RangeLost>()("RangeLost", {
   ring: Schema.Int,
   from: Schema.Number,
   to: Schema.Number,
-  /** It was lost to the coordinator's reader, and not only to this member's. */
+  /** The coordinator's reader lost it, not only this member's. */
   byCoordinator: Schema.optionalKey(Schema.Boolean),
-  /** It was lost to this other member, so that no processing fence holds while that one lives. */
+  /** This other member lost it: no processing fence holds while that member lives. */
   member: Schema.optionalKey(MemberId),
   /** The member's last known name and pid. */
   info: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {
     const [reader, step] = this.#whose
-    return `ring ${this.ring}: what lay from ${this.from} to ${this.to} was lost to ${reader}, and no fence over that ring `
-      + `holds for it from now on (${step})`
+    return `ring ${this.ring}: positions ${this.from} to ${this.to} were lost to ${reader}, which can meet no further fence `
+      + `over that ring (${step})`
   }
 
   get #whose(): readonly [reader: string, step: string] {
-    const anew = "a new reader begins behind the loss"
+    const anew = "a new reader begins after the loss"
     if (this.byCoordinator === true) {
       return ["the coordinator", `let a standby take over, or restart the swarm: ${anew}`]
     }

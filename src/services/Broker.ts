@@ -1,5 +1,6 @@
 /**
- * The ingest domains of the log: each admits clients, gives them a lane in its own payload memory, and pushes back.
+ * The ingest domains of the log: each admits clients, grants them a lane in its own payload memory, and applies
+ * back-pressure.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import type { Frontiers } from "./schema/Frontiers.ts"
 
 export interface BrokerState {
   readonly broker: number
-  /** Sessions it has admitted that have not ended. */
+  /** Sessions that it has admitted and that have not ended. */
   readonly sessions: number
   readonly frontiers: Frontiers
   readonly inFlight: number

@@ -1,8 +1,8 @@
 /**
  * Membership: which members are in the swarm, under which names and in which groups, and how a member joins and leaves.
  *
- * One member coordinates. All members know the same membership. Each join and departure increments its version, the
- * epoch. A member counts only when it can hear every other member, and every other member can hear it.
+ * One member coordinates, and all members know the same membership. Each join and departure increments its version, the
+ * epoch. A process becomes a member once it reads every other member's rings and every other member reads its rings.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -33,12 +33,12 @@ export type MemberEvent =
   | { readonly _tag: "NameUnpublished"; readonly name: string; readonly member: MemberId }
   | { readonly _tag: "GroupJoined"; readonly group: string; readonly member: MemberId }
   | { readonly _tag: "GroupLeft"; readonly group: string; readonly member: MemberId }
-  /** All members that are alive and do not keep up. */
+  /** All members that are alive but do not keep up. */
   | { readonly _tag: "SuspectsChanged"; readonly suspects: ReadonlyArray<MemberInfo> }
-  /** The coordinator is dead or has left. A successor follows, or the end of the changes. */
+  /** The coordinator is dead or has left. Either a successor follows or the changes end. */
   | { readonly _tag: "CoordinatorGone"; readonly coordinator: MemberId }
   | { readonly _tag: "CoordinatorChanged"; readonly coordinator: MemberId }
-  /** This member was too slow and missed changes. It has the whole membership from the coordinator now. */
+  /** This member was too slow and missed changes. The coordinator has sent it the whole membership. */
   | { readonly _tag: "Resynced"; readonly epoch: number }
 
 /** The name is published by another member, reserved, or empty. */
@@ -47,7 +47,7 @@ export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused"
   reason: Schema.Literals(["taken", "reserved", "empty"])
 }) {
   override get message(): string {
-    const why = { taken: "is published already", reserved: "is reserved", empty: "is not a name" }
+    const why = { taken: "is published already", reserved: "is reserved", empty: "is empty" }
     return `name "${this.name}" ${why[this.reason]}`
   }
 }
@@ -59,7 +59,7 @@ export class NameMissing extends Schema.TaggedError<NameMissing>()("NameMissing"
   }
 }
 
-/** This member could not join. Nothing of it is left behind. */
+/** This process could not join. It leaves nothing behind. */
 export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused", {
   reason: Schema.Literals(["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"])
 }) {
@@ -106,11 +106,11 @@ export class Coordinator extends Context.Service<Coordinator, {
   /** Members of a group; every member is in `all`. */
   readonly group: (group: string) => ReadonlyArray<MemberInfo>
   readonly epoch: () => number
-  /** Changes from now on. Ends once this member has left the swarm, or the swarm has lost its coordinator for good. */
+  /** Changes from now on. Ends once this member leaves the swarm or the swarm loses its coordinator for good. */
   readonly changes: Stream.Stream<MemberEvent>
-  /** Members that are alive and do not keep up, because they are stopped or too busy to read. As the coordinator sees it. */
+  /** Members that the coordinator sees alive but not keeping up: stopped, or too busy to read. */
   readonly suspects: () => ReadonlyArray<MemberInfo>
-  /** Waits for a state of the membership, looked at again after each change. */
+  /** Waits until the predicate holds; evaluates it again after each change. */
   readonly awaitMembers: (
     until: (members: ReadonlyArray<MemberInfo>) => boolean
   ) => Effect.Effect<ReadonlyArray<MemberInfo>, CoordinatorLost>
@@ -119,22 +119,22 @@ export class Coordinator extends Context.Service<Coordinator, {
     name: string
   ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
   readonly resolve: (name: string) => MemberInfo | undefined
-  /** The member that has published the name, now or within the deadline (30 seconds). */
+  /** The member that has published the name, or does so within the deadline (default 30 seconds). */
   readonly waitFor: (
     name: string,
     options?: { readonly deadline?: Duration.Input }
   ) => Effect.Effect<MemberInfo, NameMissing | CoordinatorLost | DurationInvalid>
-  /** Takes part in a group until the scope closes. */
+  /** Joins a group until the scope closes. */
   readonly joinGroup: (
     group: string
   ) => Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
   /** Leaves alone. The other members go on, and their barriers no longer wait for this member. */
   readonly leave: Effect.Effect<void, LeaveRefused | CoordinatorLost>
-  /** Leaves together: returns when all members have called it and the coordinator's hook has run. */
+  /** Leaves together with all others: returns when all members have called it and the coordinator's hook has run. */
   readonly shutdown: Effect.Effect<void, CoordinatorLost>
   /**
-   * Waits until the coordinator is dead and no standby takes over, and fails then: the last step of a member that only
-   * serves others. In the coordinator itself it never ends.
+   * Fails once the coordinator is dead and no standby takes over: the last step of a member that only serves others.
+   * In the coordinator itself it never ends.
    */
   readonly lost: Effect.Effect<never, CoordinatorLost>
   /** The member, or {@link MemberGone} once it has left the swarm. */

@@ -2,8 +2,8 @@
  * A region of shared memory: where every structure of the log lives.
  *
  * A region is created once, validated by each process that attaches, and holds the log's lanes, its index and its
- * frontiers, and the rings. Whether it lies in `/dev/shm`, in a file, in anonymous memory or only in this process's heap is
- * the layer's choice.
+ * frontiers, and the rings. The layer decides whether it lies in `/dev/shm`, in a file, in anonymous memory or only in
+ * this process's heap.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -13,8 +13,8 @@ import { ProcessId, showPid } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 
 /**
- * The process that serves the log is gone, or stopped serving. Acknowledgements stay valid. `server` names that
- * process, where it is known.
+ * The process that serves the log is gone, or has stopped serving. Acknowledgements stay valid. `server` names that
+ * process if it is known.
  */
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
@@ -24,7 +24,7 @@ export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   override get message(): string {
     const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
     return this.reason === "died"
-      ? `the process that serves region "${this.region}"${who} died (start it again; what was not delivered is lost with it)`
+      ? `the process that served region "${this.region}"${who} died (start it again; undelivered records are lost with it)`
       : `region "${this.region}" is no longer served (it was shut down)`
   }
 }
@@ -53,7 +53,7 @@ export interface AttachedProcess extends ProcessId {
 }
 
 /**
- * The region of this program. Its layers create or attach it and release it when their scope closes.
+ * The region of this program. Its layers create the region or attach to it, and release it when their scope closes.
  *
  * @example
  * ```ts
@@ -70,9 +70,9 @@ export class CxlMemory extends Context.Service<CxlMemory, {
   /** All processes that are or were attached, and which of them the operating system says are alive. */
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
   /**
-   * Keeps the region in use for as long as this process is attached, even after its creator has ended: other processes
-   * can attach, and `doctor` does not take it for a leftover. The last process that holds it removes its name. Fails
-   * with `missing` when the name is gone already, or names another region by now: attach again.
+   * Keeps the region in use while this process is attached, even after its creator has ended: other processes can
+   * attach, and `doctor` does not take it for a leftover. The last process that holds it removes its name. Fails with
+   * `missing` when the name has been removed or now names another region: attach again.
    */
   readonly hold: Effect.Effect<void, RegionError>
 }>()("ringfence/CxlMemory") {}

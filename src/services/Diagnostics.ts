@@ -11,7 +11,7 @@ import type { ProcessId } from "./schema/ProcessId.ts"
 
 export interface ReaderState extends ProcessId {
   readonly name: string
-  /** Index entries it no longer needs. */
+  /** Index entries that it has released. */
   readonly cursor: number
   readonly behindBatches: number
 }
@@ -23,7 +23,7 @@ export interface TopicState {
   readonly committedBatches: number
   readonly committedMessages: number
   readonly committedBytes: number
-  /** Index entries below are trimmed: `start` is here. */
+  /** Number of index entries trimmed: `start` begins at this entry. */
   readonly trimmedBatches: number
   readonly trimmedMessages: number
   readonly indexEntries: number
@@ -35,7 +35,7 @@ export interface SessionState extends ProcessId {
   readonly topic: string
   readonly state: "open" | "ended"
   readonly acks: SessionAcks
-  /** Batches that wait for an earlier one of the session now, and those that had to in all. */
+  /** Batches that now wait for an earlier batch of the session, and how many ever had to. */
   readonly held: number
   readonly heldTotal: number
   readonly duplicates: number

@@ -1,5 +1,6 @@
 /**
- * Messages between members: typed by a Schema, in order for each sender, to all members, to one, or to a published name.
+ * Messages between members: typed by a Schema, in order for each sender, to all members, to one, or to a published
+ * name.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -16,12 +17,12 @@ import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } 
 import { typeHash } from "./schema/TypeHash.ts"
 import { encoderOf, type ValueInvalid } from "./schema/ValueInvalid.ts"
 
-/** A kind of message: a name that all members agree on, and what it carries. */
+/** A kind of message: a name that all members agree on, and the schema of its values. */
 export interface EventType<A> {
   readonly name: string
   /** The hash that stands for the name in a frame. */
   readonly code: number
-  /** The bytes, or why there are none. */
+  /** The bytes, or the reason why the value cannot be encoded. */
   readonly encode: (value: A) => Uint8Array | ValueInvalid
   readonly decode: (bytes: Uint8Array) => Exit.Exit<A, unknown>
 }
@@ -47,7 +48,7 @@ export const event = <A, I>(name: string, schema: Schema.Codec<A, I, never, neve
   }
 }
 
-/** The receivers of a message: this member, all other members, all, one member, or the member that published a name. */
+/** The receivers of a message: this member, all others, all, one member, or the member that has published a name. */
 export type Reach =
   | "local"
   | "remote"
@@ -58,11 +59,11 @@ export type Reach =
 /** Where a message came from. */
 export interface Origin {
   readonly sender: MemberId
-  /** The position behind it in its sender's ring. */
+  /** The position after it in its sender's ring. */
   readonly end: number
 }
 
-/** The sender whose messages are wanted: a member, or the member that has published a name, now or later. */
+/** The sender to receive from: a member, or the member that has published a name, now or later. */
 export type From = { readonly member: MemberId } | { readonly name: string }
 
 export interface SubscribeOptions {
@@ -79,12 +80,12 @@ export class EventClash extends Schema.TaggedError<EventClash>()("EventClash", {
   }
 }
 
-/** No such message came within the deadline. */
+/** No message of this kind arrived within the deadline. */
 export class ReceiveTimedOut extends Schema.TaggedError<ReceiveTimedOut>()("ReceiveTimedOut", {
   name: Schema.String
 }) {
   override get message(): string {
-    return `no message "${this.name}" came within the deadline`
+    return `no message "${this.name}" arrived within the deadline`
   }
 }
 
@@ -112,25 +113,26 @@ export interface MessageCounts {
 
 export class Messenger extends Context.Service<Messenger, {
   /**
-   * Sends; a value that its schema cannot encode fails with `ValueInvalid`. Waits while the slowest receiver holds the room. Default reach: `remote`.
+   * Sends the value, waiting while the slowest receiver holds the room. A value that its schema cannot encode fails
+   * with `ValueInvalid`. Default reach: `remote`.
    */
   readonly send: <A>(type: EventType<A>, value: A, to?: Reach) => Effect.Effect<void, MessageError>
   /**
-   * Runs the handler for each message, one after the other for each sender. After the scope has closed no handler
-   * runs. A handler that fails is reported and counted, and the next message comes.
+   * Runs the handler for each message, one message of a sender at a time. No handler runs after the scope has closed. A
+   * handler that fails is reported and counted, and the next message is handled.
    */
   readonly subscribe: <A, E, R>(
     type: EventType<A>,
     handler: (value: A, origin: Origin) => Effect.Effect<void, E, R>,
     options?: SubscribeOptions
   ) => Effect.Effect<void, EventClash, Scope.Scope | R>
-  /** The next such message from now on. Default deadline: 30 seconds. */
+  /** The next message of this kind from now on. Default deadline: 30 seconds. */
   readonly receive: <A>(
     type: EventType<A>,
     options?: SubscribeOptions & { readonly deadline?: Duration.Input | undefined }
   ) => Effect.Effect<{ readonly value: A; readonly origin: Origin }, EventClash | ReceiveTimedOut | DurationInvalid>
   readonly counts: () => MessageCounts
-  /** The members that a message to that reach would go to now. */
+  /** The members that would receive a message with that reach now. */
   readonly reached: (to: Reach) => ReadonlyArray<MemberInfo>
 }>()("ringfence/Messenger") {
   static readonly event = event

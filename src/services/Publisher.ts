@@ -31,12 +31,12 @@ export interface PublisherOptions {
   readonly skew?: Duration.Input | undefined
 }
 
-/** A record's bytes, being written in place. Nothing of it is published before `commit`. */
+/** A record that is being written in place. None of it is published before `commit`. */
 export interface Claim {
   readonly bytes: Uint8Array
   /**
-   * The record is complete, `length` bytes of it (default: all). Throws {@link ArgumentInvalid} when it has not so many:
-   * the claim then is as open as before.
+   * Completes the record with its first `length` bytes (default: all). Throws {@link ArgumentInvalid} when the claim is
+   * shorter than that, and the claim stays open.
    */
   readonly commit: (length?: number) => void
 }
@@ -48,45 +48,47 @@ export interface PublisherHandle<in A> {
   readonly topic: string
   readonly sessionId: number
   /**
-   * Accepts the record if there is room, and returns whether it did. Synchronous, copies the bytes, allocates nothing.
-   * Also `false` when the record can never fit, when its schema cannot encode it, or when the session has ended: `send`
-   * then tells which.
+   * Accepts the record if there is room, and returns whether it did. Synchronous; copies the bytes and allocates
+   * nothing. Also `false` when the record can never fit, when its schema cannot encode it, or when the session has
+   * ended: `send` reports which.
    */
   readonly offer: (record: A) => boolean
   /**
-   * Accepts the record, waiting for room. A value that its schema cannot encode fails with {@link ValueInvalid}; the
-   * publisher goes on, as after a record that is too large.
+   * Accepts the record, waiting for room. Fails with {@link ValueInvalid} for a value that its schema cannot encode.
+   * The publisher stays usable, as it does after a record that is too large.
    */
   readonly send: (record: A) => Effect.Effect<void, PublishError>
-  /** `send` for each, up to the first that fails: the values before it are accepted, those after it are not. */
+  /** Sends each record, up to the first that fails: those before it are accepted, those after it are not. */
   readonly sendAll: (records: Iterable<A>) => Effect.Effect<void, PublishError>
   readonly sink: Sink.Sink<void, A, never, PublishError>
   /**
-   * A record of `bytes` bytes written in place, without a copy. The claim ends with its scope: a record that was not
-   * committed by then is dropped. One claim at a time. Fails with {@link ArgumentInvalid} if `bytes` is not a
+   * Claims room for a record of `bytes` bytes, to be written in place without a copy. The claim ends with its scope,
+   * which drops an uncommitted record. One claim at a time. Fails with {@link ArgumentInvalid} if `bytes` is not a
    * number of bytes.
    */
   readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError | ArgumentInvalid, Scope.Scope>
-  /** Everything accepted so far is published and, under `ack: "ordered"`, acknowledged when this returns. */
+  /** Returns once all records accepted so far are published and, under `ack: "ordered"`, acknowledged. */
   readonly flush: Effect.Effect<void, PublishError | AckTimeout>
-  /** Seals and publishes what is accepted, without waiting for anything. */
+  /** Seals and publishes the accepted records without waiting. */
   readonly seal: () => void
   /**
-   * Resolves when the first `count` records of the session are acknowledged, those that are still to be sent included.
+   * Returns once the first `count` records of the session are acknowledged, including records that are yet to be sent.
    * Fails with {@link ArgumentInvalid} if `count` is not a number of records.
    */
   readonly awaitAcknowledged: (count: number) => Effect.Effect<void, PublishError | AckTimeout | ArgumentInvalid>
   /**
-   * Fails as soon as the log's server is gone, even while nothing is sent: race it with the source of the records.
+   * Fails as soon as the log's server is gone, even while no record is sent: race it with the source of the records.
    * Waiting for it costs nothing while records are sent.
    */
   readonly lost: Effect.Effect<never, RegionLost>
-  /** The subscribers attached to the topic now. A killed subscriber counts until its end is noticed, within a second. */
+  /**
+   * The subscribers attached to the topic now. A killed subscriber counts until its end is noticed, within a second.
+   */
   readonly readers: () => ReadonlyArray<ReaderState>
   /**
-   * Resolves once that many subscribers are attached: what is sent afterwards is kept for each of them. Give it a
-   * deadline with `Effect.timeout` if they may never come. Fails with {@link ArgumentInvalid} if `count` is not a number
-   * of subscribers, or more than the region has places for on one topic.
+   * Returns once that many subscribers are attached: records sent afterwards are kept for each of them. Add a deadline
+   * with `Effect.timeout` if they may never attach. Fails with {@link ArgumentInvalid} if `count` is not a number of
+   * subscribers, or exceeds the region's places for the subscribers of one topic.
    */
   readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost | ArgumentInvalid>
   /** Records accepted. */
@@ -94,11 +96,11 @@ export interface PublisherHandle<in A> {
   /** Records acknowledged: the committed prefix of this session. */
   readonly acknowledged: () => number
   readonly acks: () => SessionAcks
-  /** Times a lane was found full. */
+  /** Times that this publisher found a lane full. */
   readonly fullEvents: () => number
 }
 
-/** The record does not fit into a batch. Nothing of it was published. */
+/** The record does not fit into a batch. None of it was published. */
 export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("RecordTooLarge", {
   topic: Schema.String,
   recordBytes: Schema.Number,
@@ -112,7 +114,7 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
   }
 }
 
-/** No room was found within the deadline; `waitingOn` names the holder. Records accepted before stay accepted. */
+/** No room became free within the deadline; `waitingOn` names its holder. Records accepted before stay accepted. */
 export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressure", {
   topic: Schema.String,
   waitedMillis: Schema.Number,
@@ -124,7 +126,7 @@ export class Backpressure extends Schema.TaggedError<Backpressure>()("Backpressu
   }
 }
 
-/** Acknowledgements did not arrive within the deadline. They may still arrive: nothing was given up. */
+/** Acknowledgements did not arrive within the deadline. They may still arrive: no record was dropped. */
 export class AckTimeout extends Schema.TaggedError<AckTimeout>()("AckTimeout", {
   topic: Schema.String,
   waitedMillis: Schema.Number,
@@ -139,7 +141,9 @@ export class AckTimeout extends Schema.TaggedError<AckTimeout>()("AckTimeout", {
   }
 }
 
-/** The publisher was closed, or its session ended. `acknowledged` messages of it are committed, the rest is not. */
+/**
+ * The publisher was closed, or its session ended. Its first `acknowledged` messages are committed, the rest are not.
+ */
 export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("PublisherClosed", {
   topic: Schema.String,
   reason: Schema.Literals(["closed", "died", "corrupt"]),
@@ -149,8 +153,8 @@ export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("Publ
     const why = this.reason === "closed"
       ? "the publisher is closed"
       : this.reason === "died"
-      ? "its session was ended because its process was seen dead"
-      : "its session was ended because its lane held an invalid descriptor"
+      ? "the server ended its session because its process was dead"
+      : "the server ended its session because its lane held an invalid descriptor"
     return `topic "${this.topic}": ${why}; ${plural(this.acknowledged, "message is", "messages are")} committed`
   }
 }
@@ -160,7 +164,7 @@ export type PublishError = ValueInvalid | RecordTooLarge | Backpressure | Publis
 export type OpenPublisherError = TopicError | RegionError | RegionLost
 
 /**
- * Opens sessions for writing. Closing the scope flushes what is published, ends the session and frees its lanes.
+ * Opens sessions for writing. Closing the scope flushes the accepted records, ends the session and frees its lanes.
  *
  * @example
  * ```ts

@@ -1,8 +1,9 @@
 /**
- * Rings: one writer, many readers, messages of any length, every reader at its own pace, no loss unless asked for.
+ * Rings: one writer, many readers, messages of any length, each reader at its own pace, no loss unless the writer's
+ * policy is `evict`.
  *
- * A position is the number of bytes written since the ring was born. It continues when the ring gets another writer,
- * whose frames are a new generation: a place in a ring is named by ring, generation and position together.
+ * A position is the number of bytes written since the ring was created. It continues under the ring's next writer,
+ * whose frames are a new generation: ring, generation and position together identify a place.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -15,15 +16,15 @@ import type { DrainTarget } from "./schema/DrainTarget.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import { formatCount, formatMillis, plural } from "./text/quantities.ts"
 
-/** How far a reader is. */
+/** How far a reader has come. */
 export interface RingCursors {
-  /** Taken from the ring. */
+  /** The reader has taken the frames before this position. */
   readonly read: number
-  /** Its handler has begun. */
+  /** Their handlers have begun. */
   readonly delivered: number
-  /** Its handler has ended; everything before it too. */
+  /** Their handlers have ended. */
   readonly handled: number
-  /** Its bytes are no longer needed. */
+  /** The writer may reuse the bytes before this position. */
   readonly released: number
 }
 
@@ -31,12 +32,14 @@ export interface RingState {
   readonly ring: number
   readonly name: string
   readonly generation: number
-  /** Its writer lives and has not closed it. */
+  /** Whether its writer is alive and has not closed it. */
   readonly written: boolean
   readonly position: number
   /** Process slot of its writer. */
   readonly process: number
-  /** Frames published since the ring was born. A writer killed while it publishes may have counted frames never seen. */
+  /**
+   * Frames published since the ring was created. A writer killed while publishing may have counted unpublished frames.
+   */
   readonly frames: number
   /** Laps around the ring. */
   readonly wraps: number
@@ -62,26 +65,26 @@ export class RingUnavailable extends Schema.TaggedError<RingUnavailable>()("Ring
     const why = {
       written: "has a writer already",
       missing: "has no writer yet",
-      noRings: "cannot be: the region was created without room for it"
+      noRings: "cannot be opened: the region was created without rings"
     }
     return `ring "${this.ring}" ${why[this.reason]}`
   }
 }
 
-/** The message is larger than the writer's limit. Nothing of it was written. */
+/** The message is larger than the writer's limit. None of it was written. */
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
   ring: Schema.String,
   messageBytes: Schema.Number,
   limitBytes: Schema.Number
 }) {
   override get message(): string {
-    return `a message of ${plural(this.messageBytes, "byte")} is more than ring "${this.ring}" takes (${
+    return `a message of ${plural(this.messageBytes, "byte")} exceeds the limit of ring "${this.ring}" (${
       formatCount(this.limitBytes)
     })`
   }
 }
 
-/** No room was found, at once (`fail`) or within the deadline (`wait`). */
+/** The ring had no room: at once (`fail`), or within the deadline (`wait`). */
 export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
   ring: Schema.String,
   waitedMillis: Schema.Number,
@@ -97,8 +100,8 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
 }
 
 /**
- * This reader was too slow and lost every message of which a byte lies between `from` and `to`. Reading on continues
- * behind it.
+ * This reader was too slow and lost every message that has a byte between `from` and `to`. The next read continues
+ * after the loss.
  */
 export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEvicted", {
   ring: Schema.String,
@@ -112,7 +115,7 @@ export class ReaderEvicted extends Schema.TaggedError<ReaderEvicted>()("ReaderEv
   }
 }
 
-/** The ring does not hold a valid frame: the memory was damaged from outside. */
+/** The ring holds no valid frame at the reader's position: its memory was damaged from outside. */
 export class RingCorrupt extends Schema.TaggedError<RingCorrupt>()("RingCorrupt", {
   ring: Schema.String,
   detail: Schema.String
@@ -122,19 +125,21 @@ export class RingCorrupt extends Schema.TaggedError<RingCorrupt>()("RingCorrupt"
   }
 }
 
-/** This end of the ring is used after its scope has ended, or after another process has taken the ring over. */
+/** This end of the ring was used after its scope ended, or after another process took the ring over. */
 export class RingClosed extends Schema.TaggedError<RingClosed>()("RingClosed", {
   ring: Schema.String,
   end: Schema.Literals(["writer", "reader"]),
   reason: Schema.Literals(["closed", "superseded"])
 }) {
   override get message(): string {
-    const why = this.reason === "closed" ? "its scope has ended" : "another process writes the ring now"
-    return `ring "${this.ring}": this ${this.end} is over, ${why}: open another in a scope that lasts as long as it is used`
+    const why = this.reason === "closed"
+      ? "its scope has ended; open another in a scope that lasts as long as its use"
+      : "another process has taken the ring over; open it again once that process has closed it"
+    return `ring "${this.ring}": this ${this.end} is closed: ${why}`
   }
 }
 
-/** What a full ring does to a message: it waits, it fails at once, or the slowest reader loses what it has not read. */
+/** What a writer does when the ring is full: wait, fail at once, or evict the slowest reader, which loses messages. */
 export type FullPolicy = "wait" | "fail" | "evict"
 
 export interface RingWriterOptions {
@@ -143,20 +148,22 @@ export interface RingWriterOptions {
   readonly whenFull?: FullPolicy | undefined
   /** How long `wait` waits before it fails with {@link RingFull}. Default 30 seconds. */
   readonly roomDeadline?: Duration.Input | undefined
-  /** Messages above this are refused; those above one frame are sent in fragments. Default 16 MiB. */
+  /** The largest message; messages longer than one frame are sent in fragments. Default 16 MiB. */
   readonly messageBytesMax?: number | undefined
 }
 
-/** How a reader waits: it spins (yielding to the event loop now and then), spins a little before it sleeps, or sleeps. */
+/**
+ * How a reader waits: it spins (yielding to the event loop now and then), spins briefly before it sleeps, or sleeps.
+ */
 export type WaitStrategy = "spin" | "adaptive" | "park"
 
 export interface RingReaderOptions {
   readonly name: string
-  /** The name that others see. Default: the process's name. */
+  /** The name that other processes see. Default: the process's name. */
   readonly readerName?: string | undefined
   /** Default `adaptive`. */
   readonly strategy?: WaitStrategy | undefined
-  /** Waits for the ring's writer. Default: fails with {@link RingUnavailable} when the ring has no writer. */
+  /** Waits for a writer if the ring has none. Default: fails with {@link RingUnavailable}. */
   readonly awaitWriter?: boolean | undefined
 }
 
@@ -167,22 +174,22 @@ export interface RingWriterHandle {
   readonly generation: number
   /** Writes and publishes the message if there is room. */
   readonly offer: (message: Uint8Array) => boolean
-  /** Writes it without publishing: `publish` makes all written messages visible at once. */
+  /** Writes the message without publishing it: `publish` makes all written messages visible at once. */
   readonly append: (message: Uint8Array) => boolean
   readonly publish: () => void
-  /** Waits for room as `whenFull` says. Fails at once with {@link RingClosed} when this writer has ended. */
+  /** Writes and publishes the message, and treats a full ring as `whenFull` says. */
   readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
-  /** Where this ring stands now: a reader that reaches it has seen everything sent before. */
+  /** The ring's present end as a drain target: a reader that reaches it has seen every message sent so far. */
   readonly target: () => DrainTarget
 }
 
 /**
- * A message, whole. Lent until the next pull, like its batch. On a ring that evicts, a lent message may be overwritten
- * earlier: the next pull then fails. Read such rings through {@link RingReaderHandle.messages}.
+ * A whole message, lent until the next pull. On a ring that evicts, the writer may overwrite a lent message earlier,
+ * and the next pull then fails: read such rings through {@link RingReaderHandle.messages}.
  */
 export interface RingMessage {
   readonly payload: Uint8Array
-  /** Position behind it. */
+  /** Position after it. */
   readonly end: number
 }
 
@@ -190,13 +197,13 @@ export type ReceiveError = ReaderEvicted | RingCorrupt | RingClosed | RegionLost
 
 export interface RingReaderHandle {
   readonly ring: number
-  /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all was read. */
+  /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all are read. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
   /** `pull` without waiting. Also empty where `pull` would fail: call `pull` to learn why. */
   readonly poll: () => ReadonlyArray<RingMessage>
   /**
-   * Messages, copied, each whole and as it was sent. Ends when the writer is gone. Run it any number of times, and mix
-   * it with `pull` and `poll`: each goes on at the first message that was not given out.
+   * Copies of whole messages, as they were sent. Ends when the writer is gone. Run it any number of times, and mix it
+   * with `pull` and `poll`: each continues at the first message not yet delivered.
    */
   readonly messages: Stream.Stream<Uint8Array, ReceiveError>
   readonly cursors: () => RingCursors
@@ -205,7 +212,7 @@ export interface RingReaderHandle {
 export type OpenRingError = RingUnavailable | RegionError | RegionLost
 
 /**
- * The rings of a region, for programs that use them alone or beside a swarm.
+ * The rings of a region, for use with or without a swarm.
  *
  * @example
  * ```ts
@@ -224,11 +231,11 @@ export type OpenRingError = RingUnavailable | RegionError | RegionLost
 export class Ring extends Context.Service<Ring, {
   /** Opens the writing end until the scope closes. A ring has one writer at a time. */
   readonly writer: (options: RingWriterOptions) => Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope>
-  /** Opens a reading end until the scope closes. It begins with what is published from now on. */
+  /** Opens a reading end until the scope closes. It begins with the next message published. */
   readonly reader: (options: RingReaderOptions) => Effect.Effect<RingReaderHandle, OpenRingError, Scope.Scope>
-  /** All rings that were ever written and whose name was not given up for another. */
+  /** All rings that have ever had a writer, except those whose slot another name has taken. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
-  /** The readers of a ring that count: attached, not evicted, and alive. */
+  /** The readers of a ring that are attached, alive and not evicted. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
 }>()("ringfence/Ring") {
   static writer(options: RingWriterOptions): Effect.Effect<RingWriterHandle, OpenRingError, Scope.Scope | Ring> {

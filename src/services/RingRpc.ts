@@ -22,7 +22,7 @@ import {
 } from "./schema/Member.ts"
 import { formatMillis } from "./text/quantities.ts"
 
-/** No answer came within the deadline. The handler is interrupted. */
+/** The call was not answered within the deadline. Its handler is interrupted. */
 export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedOut", {
   procedure: Schema.String,
   deadlineMillis: Schema.Number
@@ -35,7 +35,7 @@ export class CallTimedOut extends Schema.TaggedError<CallTimedOut>()("CallTimedO
 export const RefusalReason = Schema.Literals(["unserved", "closed", "departing", "stranger"])
 export type RefusalReason = typeof RefusalReason.Type
 
-/** The callee does not answer this call. Only after `closed` may its handler have begun. */
+/** The callee refused the call. Only with the reason `closed` may its handler have begun. */
 export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
   service: Schema.String,
   member: MemberId,
@@ -48,7 +48,7 @@ export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused"
       unserved: `does not serve "${this.service}"`,
       closed: `no longer serves "${this.service}": it stopped during the call`,
       departing: "is leaving the swarm and takes no new calls",
-      stranger: "does not know this member, which has left or is just joining"
+      stranger: "does not know this member, which has left or is still joining"
     }
     return `${who} ${why[this.reason]}`
   }
@@ -68,14 +68,14 @@ export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUn
   }
 }
 
-/** The scope of the client's layer has ended, before the call or during it. */
+/** The scope of the client's layer ended before or during the call. */
 export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", { service: Schema.String }) {
   override get message(): string {
     return `the client of "${this.service}" is closed: the scope of its layer has ended`
   }
 }
 
-/** This member serves that service already: give the second one another name. */
+/** This member already serves a service of that name: give the second service another name. */
 export class ServiceTaken extends Schema.TaggedError<ServiceTaken>()("ServiceTaken", { service: Schema.String }) {
   override get message(): string {
     return `this member serves "${this.service}" already`
@@ -99,13 +99,13 @@ export const CallError = Schema.Union([
 ])
 export type CallError = typeof CallError.Type
 
-/** The reason why a call failed, if it comes from the rings. */
+/** Why a call failed, if the cause lies in the rings. */
 export const callErrorOf = ({ reason }: RpcClientError): CallError | undefined =>
   reason._tag === "RpcClientDefect" && isCallError(reason.cause) ? reason.cause : undefined
 
 /**
- * How long a call may take until it is answered, or until the first element of its stream has come. Overrides the
- * client's own deadline for the calls within.
+ * How long a call may wait for its answer, or for the first element of its stream. Overrides the client's own deadline
+ * for the calls within.
  *
  * @example
  * ```ts
@@ -121,7 +121,7 @@ export const Deadline = Context.Reference<Duration.Input | undefined>("ringfence
 
 /** Outcomes of the requests that a server has read. */
 export interface ServingCounts {
-  /** Requests given to their handlers. */
+  /** Requests passed to their handlers. */
   readonly accepted: number
   /** Answered with a {@link CallRefused}. */
   readonly refused: number
@@ -129,7 +129,7 @@ export interface ServingCounts {
   readonly unreadable: number
   /** Requests whose payload their Schema rejected. */
   readonly rejected: number
-  /** Interrupted before they were read: their handlers never began. */
+  /** Requests interrupted before they were read: their handlers never began. */
   readonly withdrawn: number
   /** Answers that were too large, or found no room. */
   readonly undelivered: number
@@ -138,17 +138,17 @@ export interface ServingCounts {
 /** The counters of a server of this member. */
 export class Serving extends Context.Service<Serving, {
   readonly counts: () => ServingCounts
-  /** Clients that it knows: each has called and is still there. */
+  /** Clients that have called and are still members. */
   readonly clients: () => number
-  /** Calls whose handlers run. */
+  /** Calls whose handlers are running. */
   readonly inFlight: () => number
-  /** Clients that gave up calls before their requests were read. */
+  /** Clients that interrupted calls whose requests this server has not read yet. */
   readonly withdrawing: () => number
 }>()("ringfence/Serving") {}
 
 /** Outcomes of the answers that a client has read. */
 export interface CallingCounts {
-  /** Answers to calls that the caller had given up. */
+  /** Answers to calls that the caller had interrupted. */
   readonly late: number
   readonly unreadable: number
 }

@@ -1,5 +1,5 @@
 /**
- * The total order: one lease holder scans the lanes, orders what it sees, and commits it epoch by epoch.
+ * The total order: one lease holder scans the lanes, orders the batches that it finds, and commits them epoch by epoch.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -8,11 +8,11 @@ import type * as Stream from "effect/Stream"
 import type { ProcessId } from "./schema/ProcessId.ts"
 
 export interface SequencerOptions {
-  /** The longest time an ordered batch waits for its epoch to be committed while others are held. Default 500 µs, at most 1 s. */
+  /** How long an ordered batch may wait for its commit while other batches are held. Default 500 µs, at most 1 s. */
   readonly epochLinger?: Duration.Input | undefined
-  /** `thread` (default) runs by itself; `manual` advances by {@link Sequencer.step} only, for tests. */
+  /** `thread` (default) runs on its own; `manual` advances only by {@link Sequencer.step}, for tests. */
   readonly drive?: "thread" | "manual"
-  /** Switches off the hold rule of order `session`, so that tests can see the checks of the order fail. */
+  /** Switches off the hold rule of order `session`, so that tests can see their order checks fail. */
   readonly unsafeIgnoreSessionOrder?: boolean
 }
 
@@ -72,9 +72,9 @@ export type SequencerEvent =
 export class Sequencer extends Context.Service<Sequencer, {
   readonly epoch: number
   readonly status: Effect.Effect<SequencerStatus>
-  /** One pass over all lanes, under `drive: "manual"` or while paused. True when it changed anything. */
+  /** Makes one pass over all lanes, under `drive: "manual"` or while paused. True when it changed anything. */
   readonly step: Effect.Effect<boolean>
-  /** Stops ordering without giving up the lease: publishers fill their lanes and wait. */
+  /** Stops ordering without giving up the lease: publishers fill their lanes, then wait. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
   readonly events: Stream.Stream<SequencerEvent>

@@ -1,5 +1,6 @@
 /**
- * Processes that become members: children that this process starts and supervises, and invited ones started by hand.
+ * Processes that become members: children that this process starts and supervises, and invited processes started by
+ * hand.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -12,7 +13,7 @@ import type { ArgumentInvalid } from "./input/ArgumentInvalid.ts"
 import type { DurationInvalid } from "./input/DurationInput.ts"
 import type { CoordinatorLost, MemberInfo } from "./schema/Member.ts"
 
-/** How one life of a child ended. `code` and `signal` are both `null` when it could not be started again. */
+/** How one life of a child ended. `code` and `signal` are both `null` when its program could not be started again. */
 export interface ChildExit {
   /** 0 for its first life, incremented by each recovery. */
   readonly incarnation: number
@@ -21,9 +22,9 @@ export interface ChildExit {
   readonly signal: string | null
 }
 
-/** The ends of a child's life that another life follows. Without it none is. */
+/** When a child is started again. Without it, never. */
 export interface Recovery {
-  /** Default: any end but exit code 0, for the first five lives. */
+  /** Whether this end is followed by another life. Default: any end but exit code 0, for the first five lives. */
   readonly policy?: ((exit: ChildExit) => boolean) | undefined
   /** The pause before the next life. Default 100 ms. */
   readonly delay?: Duration.Input | ((exit: ChildExit) => Duration.Input) | undefined
@@ -31,32 +32,32 @@ export interface Recovery {
 
 /** Exactly one of `entry` and `command`. */
 export type Program =
-  /** A script for the Node that runs here, with the same flags. */
+  /** A script, run by this process's Node.js with the same flags. */
   | { readonly entry: string | URL; readonly command?: undefined }
   | { readonly command: string; readonly entry?: undefined }
 
 /** The specification of a child. */
 export type ChildSpec = Program & {
-  /** The name that others see. Children that are spawned together are numbered: `worker-1`. */
+  /** The name that other members see. Children spawned together are numbered: `worker-1`. */
   readonly name: string
   readonly args?: ReadonlyArray<string> | undefined
   /** Added to this process's own environment. `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   /** Default `inherit`. */
   readonly output?: "inherit" | "ignore" | undefined
-  /** It takes over when the coordinator is gone. Default false. */
+  /** Whether it may take over when the coordinator is gone. Default false. */
   readonly standby?: boolean | undefined
-  /** It ends, with exit code {@link ownerGoneCode}, when this process is gone. Default true. */
+  /** Whether it ends, with exit code {@link ownerGoneCode}, once this process is gone. Default true. */
   readonly lifeline?: boolean | undefined
-  /** The time from its start until it asks to join. Default 30 seconds. */
+  /** How long after its start it may still ask to join. Default 30 seconds. */
   readonly invitation?: Duration.Input | undefined
   readonly recovery?: Recovery | undefined
-  /** The time between SIGTERM and SIGKILL when it must end. Default 5 seconds. */
+  /** How long it may take to end after SIGTERM before it gets SIGKILL. Default 5 seconds. */
   readonly grace?: Duration.Input | undefined
 }
 
 export type ChildStatus =
-  /** Its process runs, and is no member yet. */
+  /** Its process runs but is not a member yet. */
   | { readonly _tag: "Starting"; readonly incarnation: number; readonly pid: number }
   | { readonly _tag: "Joined"; readonly incarnation: number; readonly pid: number; readonly member: MemberInfo }
   /** This life is over, and another one follows. */
@@ -78,13 +79,13 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed"
   }
 }
 
-/** The child is not ready yet, or never will be. It was not disturbed. */
+/** The child is not ready yet, or never will be. It is left as it is. */
 export class ChildNotReady extends Schema.TaggedError<ChildNotReady>()("ChildNotReady", {
   child: Schema.String,
   reason: Schema.Literals(["deadline", "ended", "released"])
 }) {
   override get message(): string {
-    const why = { deadline: "is not ready in time", ended: "has ended", released: "was released" }
+    const why = { deadline: "was not ready within the deadline", ended: "has ended", released: "was released" }
     return `child "${this.child}" ${why[this.reason]}`
   }
 }
@@ -98,7 +99,7 @@ export class InvitationVoid extends Schema.TaggedError<InvitationVoid>()("Invita
   }
 }
 
-/** This process was promised a lifeline and has none, so that it would outlive the process that started it. */
+/** This process was promised a lifeline and has none, so it could outlive the process that started it. */
 export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("LifelineMissing", {}) {
   override readonly [Runtime.errorExitCode] = ownerGoneCode
   override get message(): string {
@@ -106,11 +107,11 @@ export class LifelineMissing extends Schema.TaggedError<LifelineMissing>()("Life
   }
 }
 
-/** Admits one process, once, within its time. */
+/** Admits one process, once, before it expires. */
 export interface Invitation {
-  /** Admits any process that has it: pass it in an environment, not on a command line, which others can read. */
+  /** Admits any process that knows it: pass it in an environment, not on a command line, which other users can read. */
   readonly token: string
-  /** What the process needs in its environment: the region and the token. */
+  /** The environment variables that the process needs: the region and the token. */
   readonly environment: Readonly<Record<string, string>>
   /** The member that joined with it. */
   readonly joined: Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost>
@@ -121,22 +122,22 @@ export interface Invitation {
 export interface ChildHandle {
   readonly name: string
   readonly status: () => ChildStatus
-  /** Each change of `status` from now on, the present one first. Ends when no other can follow. */
+  /** The present `status`, then each change. Ends when no change can follow. */
   readonly statuses: Stream.Stream<ChildStatus>
   /**
-   * Returns when the child is a member and, where `name` is given, has published that name. A deadline (30 seconds)
-   * that passes does not end the child.
+   * Returns once the child is a member and, if `name` is given, has published that name. The deadline (default 30
+   * seconds) does not end the child.
    */
   readonly ready: (
     options?: { readonly name?: string | undefined; readonly deadline?: Duration.Input | undefined }
   ) => Effect.Effect<MemberInfo, ChildNotReady | CoordinatorLost | DurationInvalid>
-  /** The end of each of its lives, exactly once each, those of the past too. Ends with the last one. */
+  /** The end of each of its lives, past ones included, exactly once each. Ends with the last. */
   readonly exits: Stream.Stream<ChildExit>
-  /** Its last end. Never resolves for a child that was released. */
+  /** The end of its last life. Never returns for a released child. */
   readonly ended: Effect.Effect<ChildExit>
-  /** Sends SIGTERM, and SIGKILL if the child has not ended in time. No recovery follows. */
+  /** Sends SIGTERM, and SIGKILL if the child has not ended within `grace`. No recovery follows. */
   readonly terminate: Effect.Effect<ChildExit>
-  /** Releases it: neither the end of this scope nor of this process ends it, and its end is no longer noticed. */
+  /** Stops supervising it: it outlives this scope and this process, and its end is not reported. */
   readonly release: Effect.Effect<void>
 }
 
@@ -157,20 +158,20 @@ export interface ChildHandle {
  * ```
  */
 export class Spawner extends Context.Service<Spawner, {
-  /** Starts a child, which ends when the scope closes, unless it was released. */
+  /** Starts a child, which is ended when the scope closes, unless it was released. */
   readonly spawn: (
-    kind: ChildSpec
+    spec: ChildSpec
   ) => Effect.Effect<ChildHandle, SpawnFailed | CoordinatorLost | DurationInvalid, Scope.Scope>
-  /** Starts that many children of one specification. If one cannot be started none is left. */
+  /** Starts that many children of one specification: all, or none if one cannot be started. */
   readonly spawnAll: (
     count: number,
-    kind: ChildSpec
+    spec: ChildSpec
   ) => Effect.Effect<
     ReadonlyArray<ChildHandle>,
     SpawnFailed | CoordinatorLost | DurationInvalid | ArgumentInvalid,
     Scope.Scope
   >
-  /** For a process that is started by hand. Default: for 30 seconds. */
+  /** Invites a process that is started by hand. Expires after 30 seconds by default. */
   readonly invite: (
     options?: { readonly expires?: Duration.Input | undefined }
   ) => Effect.Effect<Invitation, CoordinatorLost | DurationInvalid>

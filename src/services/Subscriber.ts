@@ -1,5 +1,5 @@
 /**
- * The reading side of the log: batches in the total order, lent; records in the total order, copied.
+ * The reading side of the log: batches are lent, records are copied, both in the total order.
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -11,19 +11,19 @@ import type { RegionLost } from "./CxlMemory.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 
-/** Where to begin: the oldest kept record, the next one to be committed, or a position of the topic. */
+/** Where to begin: the oldest kept record, the next record to be committed, or a position of the topic. */
 export type From = "start" | "end" | { readonly position: number }
 
 /** Where a subscriber begins by default. */
 export const defaultFrom: From = "start"
 
 /**
- * The treatment of a record that does not match its topic's schema. All records before it are delivered in any case.
+ * What happens to a record that does not match its topic's schema. All records before it are delivered first.
  *
- * - `"fail"`: the run ends with {@link RecordInvalid}. The handle stays in front of the record: the next run meets it
- *   again, until {@link SubscriberHandle.skip} passes over it.
- * - `"skip"`: the record is passed over, and a warning with its position is logged.
- * - a handler: gets the record as bytes, and the issue. If it succeeds the record is passed over; if it fails, or is
+ * - `"fail"`: the run ends with {@link RecordInvalid}. The handle stays before the record: the next run meets it again,
+ *   until {@link SubscriberHandle.skip} skips it.
+ * - `"skip"`: the record is skipped, and a warning with its position is logged.
+ * - a handler: gets the record as bytes, and the error. If it succeeds, the record is skipped; if it fails or is
  *   interrupted, the run ends as with `"fail"`.
  */
 export type OnInvalid =
@@ -33,21 +33,21 @@ export type OnInvalid =
 
 export interface SubscriberOptions {
   /**
-   * Default {@link defaultFrom}: `"start"`, in programs and on the command line alike, because then a subscriber that
-   * comes a moment after its publisher has all that is kept. `"end"` gives only what is new.
+   * Default {@link defaultFrom}: `"start"`, in programs and on the command line alike, so that a subscriber that
+   * attaches a moment after its publisher still gets every kept record. `"end"` gives only new records.
    */
   readonly from?: From | undefined
-  /** The treatment by `records` and `recordBatches` of a record that does not match the schema. Default `"fail"`. */
+  /** What `records` and `recordBatches` do with a record that does not match the schema. Default `"fail"`. */
   readonly onInvalid?: OnInvalid | undefined
-  /** Shown wherever this subscriber keeps publishers waiting. Default: the process's name. */
+  /** The name that publishers see while this subscriber keeps them waiting. Default: the process's name. */
   readonly name?: string | undefined
-  /** Ends the streams at the last record committed when it was reached, instead of waiting for more. Default false. */
+  /** Ends the streams once they reach the last committed record, instead of waiting for more. Default false. */
   readonly untilEnd?: boolean | undefined
   /** Fails with `TopicUnknown` instead of declaring a topic that does not exist. Default false. */
   readonly mustExist?: boolean | undefined
 }
 
-/** One committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
+/** A committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
 export interface IndexedBatch {
   /** Position of the batch in the topic's index. */
   readonly index: number
@@ -59,14 +59,14 @@ export interface IndexedBatch {
   /** Position of its first record in its session. */
   readonly firstMessage: number
   readonly broker: number
-  /** Length of every record, or 0 when `lengths` has them. */
+  /** Length of every record, or 0 when they differ and `lengths` has them. */
   readonly uniformBytes: number
   readonly lengths: Uint32Array | undefined
-  /** The records, one after the other. */
+  /** The records, back to back. */
   readonly payload: Uint8Array
   /**
-   * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after that, unless
-   * something delays it (`skew`, a publisher that is stopped): the delay counts as part of the way to the commit.
+   * When its publisher sealed it, in wall-clock milliseconds with fractions. It is published right after, unless `skew`
+   * or a stop of the publisher delays it: that delay then counts into the time from here to the commit.
    */
   readonly publishedMillis: number
   /** When its epoch was committed, by the clock of the serving process. */
@@ -84,18 +84,19 @@ export interface Record<out A> {
 }
 
 /**
- * One reader of one topic. Until it releases a batch, publishers cannot reuse its memory.
+ * One reader of one topic. Publishers cannot reuse a batch's memory until the reader releases the batch.
  *
  * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run any number of times and in any
- * mixture, go on at the first record that was not delivered, even in the middle of a batch; each record comes once. A
- * record is delivered when it was handed out: one by one by `records`, many at once by the other ways to read.
+ * mixture, continue at the first undelivered record, even in the middle of a batch; each record is delivered once:
+ * `records` delivers one at a time, the others many at once.
  */
 export interface SubscriberHandle<out A> {
   readonly topic: string
   /**
-   * The next batches, lent: their bytes are valid until this handle is read again, in any way, which gives them back. Waits for at least one; an empty array only at the end under `untilEnd`, or when the log has stopped and all
-   * was read. The first begins with the first record that was not delivered: it is a part of its batch where the
-   * records ahead of it were, or were not asked for.
+   * The next batches, lent: their bytes are valid until the next read of this handle, of any kind, releases them. Waits
+   * for at least one; returns an empty array only at the end under `untilEnd`, or when the log has stopped and all is
+   * read. The first batch begins at the first undelivered record: it is cut where records before it were delivered, or
+   * lie before the requested position.
    */
   readonly pull: Effect.Effect<ReadonlyArray<IndexedBatch>, SubscribeError>
   /** `pull` without waiting, for loops that must not suspend; empty when there is nothing new. */
@@ -103,34 +104,34 @@ export interface SubscriberHandle<out A> {
   /** Batches, each lent until the next is pulled. */
   readonly batches: Stream.Stream<IndexedBatch, SubscribeError>
   /**
-   * Records, copied: keep them as long as you like. Byte records of one batch are views of one copy, so a single one
-   * that is kept keeps its batch's bytes alive.
+   * Copied records: keep them as long as you like. Byte records of one batch are views of one copy, so keeping a single
+   * record keeps its whole batch's bytes alive.
    *
-   * They come one by one, so that a run that ends has taken none that it did not deliver. Where a step of the stream
-   * for each record is too slow, use `recordBatches`.
+   * They come one at a time, so that a run that ends has consumed no record that it did not deliver. Where one step of
+   * the stream for each record is too slow, use `recordBatches`.
    */
   readonly records: Stream.Stream<Record<A>, SubscribeError | RecordInvalid>
-  /** The same, all records of a batch at once: for few steps of the stream. */
+  /** The same, all records of a batch in one step of the stream. */
   readonly recordBatches: Stream.Stream<Arr.NonEmptyReadonlyArray<Record<A>>, SubscribeError | RecordInvalid>
   /**
-   * Passes over the record at `position()` without decoding it, to go on after a record that failed with {@link
-   * RecordInvalid}. `false` when no record is there yet.
+   * Skips the record at `position()` without decoding it, to continue after a record that failed with {@link
+   * RecordInvalid}. `false` when that record does not exist yet.
    */
   readonly skip: () => boolean
-  /** Releases everything lent so far. */
+  /** Releases all batches lent so far. */
   readonly release: () => void
   /**
    * Fails as soon as the log's server is gone, even while nothing is pulled: race it with your other waits. Waiting for
-   * it costs nothing while records come.
+   * it costs nothing while records arrive.
    */
   readonly lost: Effect.Effect<never, RegionLost>
-  /** Position of the first record that is not delivered. */
+  /** Position of the first undelivered record. */
   readonly position: () => number
   /** Records committed in the topic. */
   readonly committedMessages: () => number
 }
 
-/** The requested position is no longer kept. `start` is the oldest position kept. */
+/** The requested position has been trimmed. `start` is the oldest position kept. */
 export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("PositionTrimmed", {
   topic: Schema.String,
   requested: Schema.Number,
@@ -168,8 +169,8 @@ export type SubscribeError = RegionLost | LogCorrupt
 export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
 
 /**
- * Attaches readers. Once `open` has returned, no memory is reused that the reader has not released; closing the scope
- * ends that.
+ * Attaches readers. From the return of `open` until its scope closes, no memory is reused that the reader has not
+ * released.
  *
  * @example
  * ```ts

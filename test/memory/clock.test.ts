@@ -34,6 +34,6 @@ const filling = (steps: number, stepMillis: number) =>
 it.effect("a minute that passes at once leaves a publisher without room where sixty seconds leave it", () =>
   Effect.gen(function*() {
     const inSteps = yield* filling(60, 1000)
-    assert.include(inSteps.message, "which has not released what it was lent")
+    assert.include(inSteps.message, "which has not released the batches lent to it")
     assert.deepStrictEqual(yield* filling(1, 60_000), inSteps)
   }))

@@ -35,8 +35,8 @@ describe("a ring's writer that is superseded (memory)", () => {
         }
         assert.strictEqual(
           superseded.message,
-          `ring "ring": this writer is over, another process writes the ring now: open another in a scope that lasts as `
-            + "long as it is used"
+          `ring "ring": this writer is closed: another process has taken the ring over; open it again once that process `
+            + "has closed it"
         )
         assert.isFalse(writer.append(stamped(1)))
         writer.publish()

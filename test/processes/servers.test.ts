@@ -169,7 +169,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         const error = yield* Effect.flip(Effect.scoped(Subscriber.open(Declared)))
         assert.isBelow(performance.now() - begun, 6000)
         assert.isTrue(error._tag === "RegionError" && error.fault === "notAnswering", error.message)
-        assert.include(error.message, "all 4 reader slots of the topic are taken, 1 of them by readers that are dead")
+        assert.include(error.message, "all 4 reader slots of the topic are taken, 1 of them by dead readers")
         assert.include(error.message, `(pid ${server.pid}, "actor") is attached but does not answer`)
         assert.include(error.message, `kill -CONT ${server.pid}`)
         const opening = yield* Effect.forkChild(Subscriber.open(Declared), { startImmediately: true })

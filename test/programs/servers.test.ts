@@ -53,7 +53,7 @@ const endsAlike = (signal: NodeJS.Signals, reason: RegExp) =>
 
 describe.skipIf(process.platform !== "linux")("servers", () => {
   it.live("a publisher that waits for its input ends as a busy one does when its server is killed", () =>
-    endsAlike("SIGKILL", /the process that serves region ".*died/))
+    endsAlike("SIGKILL", /the process that served region ".*died/))
 
   it.live("a publisher that waits for its input ends as a busy one does when its server ends in good order", () =>
     endsAlike("SIGINT", /region ".*" is no longer served/))

@@ -174,7 +174,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       assert.strictEqual(yield* Effect.timeout(reader.code, "1 second"), 5)
       assert.match(
         reader.stderr,
-        /^ringfence: the process that serves region ".*" \(pid \d+, "serve"\) died \(start it again/
+        /^ringfence: the process that served region ".*" \(pid \d+, "serve"\) died \(start it again/
       )
       publisher.write("more\n")
       publisher.endInput()

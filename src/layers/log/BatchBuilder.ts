@@ -1,19 +1,19 @@
 /**
  * Packs records into batches in lane memory: the synchronous core of a publisher.
  *
- * Nothing here suspends and nothing is allocated per record. A batch is begun on the first broker that has room, round
- * robin, and sealed when it is full or when its owner says so; its records lie one after the other, and a table of
- * lengths follows only when their lengths differ.
+ * It never suspends and allocates nothing per record. It begins a batch on the next broker, round robin, that has room,
+ * and seals it when it is full or when the publisher asks. The records lie back to back; a table of lengths follows
+ * them only if their lengths differ.
  */
 import type { LanePort } from "../ports/LanePort.ts"
 import { InFlightBatches } from "./InFlightBatches.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
 
-/** Below this a table of lengths would outweigh the records. */
+/** In a smaller batch the table of lengths would outweigh the records. */
 const batchBytesMin = 64
 
-/** Lengths of the open batch are all equal so far, or `mixed`. */
+/** The value of `#length` once the lengths in the open batch differ. */
 const mixed = -1
 
 export class BatchBuilder {
@@ -21,7 +21,7 @@ export class BatchBuilder {
   accepted = 0
   /** Records in sealed batches. */
   sealed = 0
-  /** Sequence of the batch that is open or opens next. */
+  /** Sequence of the open batch, or of the next one. */
   sequence = 0
   readonly inFlight: InFlightBatches
   readonly #lanes: LanePort
@@ -38,7 +38,9 @@ export class BatchBuilder {
   #claimed = false
   #closed = false
 
-  /** `onOpen` is called when a batch receives its first record, `onSeal` when one is written and not yet published. */
+  /**
+   * Calls `onOpen` when a batch receives its first record, and `onSeal` when a batch is written but not yet published.
+   */
   constructor(lanes: LanePort, limitBytes: number, onOpen: () => void, onSeal: (broker: number) => void) {
     this.#lanes = lanes
     this.#limitBytes = Math.max(batchBytesMin, Math.min(limitBytes, lanes.batchBytes))
@@ -61,12 +63,12 @@ export class BatchBuilder {
     return this.#closed
   }
 
-  /** The broker that was asked for room last: a full publisher waits for the holder of that broker's lane. */
+  /** The broker last asked for room: a full publisher reports the holder of that broker's lane. */
   get broker(): number {
     return this.#broker
   }
 
-  /** Copies the record, or returns that it does not fit now. */
+  /** Copies the record; false when it does not fit now. */
   append(record: Uint8Array): boolean {
     const bytes = record.length
     if (!this.#reserve(bytes, false)) return false
@@ -75,7 +77,7 @@ export class BatchBuilder {
     return true
   }
 
-  /** Bytes for a record to be written in place, until {@link commitClaim} or {@link abortClaim}. */
+  /** Room for a record to be written in place, until {@link commitClaim} or {@link abortClaim}. */
   claim(bytes: number): Uint8Array | undefined {
     if (!this.#reserve(bytes, true)) return undefined
     this.#claimed = true
@@ -93,7 +95,7 @@ export class BatchBuilder {
     this.#reopened()
   }
 
-  /** Writes the open batch's descriptor, if it holds anything and no claim is open in it. */
+  /** Writes the open batch's descriptor, if it has records and no open claim. */
   seal(): void {
     if (this.#records === 0 || this.#claimed) return
     const uniformBytes = this.#length === mixed ? 0 : this.#length
@@ -115,15 +117,15 @@ export class BatchBuilder {
     this.#onSeal(this.#broker)
   }
 
-  /** Accepts no more records. Accepted records are sealed, an open claim is dropped. */
+  /** Seals the accepted records, drops an open claim, and accepts no more records. */
   close(): void {
     this.#claimed = false
     this.seal()
     this.#closed = true
   }
 
-  // Makes sure that `bytes` more fit into the open batch: seals it and begins another where they do not. A record that
-  // may turn out shorter (`tabled`) needs its entry in the table of lengths in any case.
+  // Ensures that `bytes` more fit into the open batch: seals it and begins another if they do not. A record that may
+  // turn out shorter (`tabled`) always needs room for its entry in the table of lengths.
   #reserve(bytes: number, tabled: boolean): boolean {
     if (this.#claimed || this.#closed || bytes > this.#limitBytes) return false
     if (this.#room !== undefined) {
@@ -156,7 +158,7 @@ export class BatchBuilder {
     return false
   }
 
-  // A seal that came due while the claim was open was passed over: report the batch as open again.
+  // The seal may have come due, and been skipped, while the claim was open: report the batch as open again.
   #reopened(): void {
     if (this.#records > 0) this.#onOpen()
   }
@@ -173,7 +175,7 @@ export class BatchBuilder {
     this.#records += 1
     this.#bytes += bytes
     this.accepted += 1
-    // Another of the same length would not fit: waiting for one only delays these.
+    // Another record of this length would not fit: waiting for one would only delay these.
     if (!this.#fits(bytes)) this.seal()
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Remembers which broker carries which batch of one session, so that acknowledgements are attributed to brokers without
- * ever reading a broker's own frontier.
+ * Records which broker carries which batch of one session, so that acknowledgements can be counted by broker without
+ * reading a broker's frontier.
  */
 import type { LanePort } from "../ports/LanePort.ts"
 
@@ -19,7 +19,7 @@ export class InFlightBatches {
     this.byBroker = Array.from({ length: brokers }, () => 0)
   }
 
-  /** Notes the next batch of the session. */
+  /** Records the session's next batch. */
   sealed(broker: number, messages: number, lanes: LanePort): void {
     if (this.#sealed - this.#counted === this.#brokers.length) this.count(lanes)
     if (this.#sealed - this.#counted === this.#brokers.length) this.#grow()
@@ -29,7 +29,7 @@ export class InFlightBatches {
     this.#sealed += 1
   }
 
-  /** Counts the batches that are acknowledged by now. */
+  /** Counts the batches acknowledged so far. */
   count(lanes: LanePort): void {
     const acknowledged = Math.min(lanes.committedBatches(), this.#sealed)
     for (; this.#counted < acknowledged; this.#counted += 1) {
@@ -39,7 +39,7 @@ export class InFlightBatches {
     }
   }
 
-  /** The first batch that is not acknowledged and its broker, `undefined` when all are. */
+  /** The first unacknowledged batch and its broker; `undefined` when all are acknowledged. */
   waitingOn(): { readonly batch: number; readonly broker: number } | undefined {
     if (this.#counted === this.#sealed) return undefined
     return { batch: this.#counted, broker: this.#brokers[this.#counted & (this.#brokers.length - 1)] as number }

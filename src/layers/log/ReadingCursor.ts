@@ -1,29 +1,29 @@
 /**
- * Keeps where one handle reads on: what it has polled and not delivered. Every way to read moves this one cursor.
+ * Tracks what one handle has polled and not yet delivered. Every way to read moves this one cursor.
  *
- * A batch keeps its room until its last record is delivered, so that the rest of it can still be lent; records that
- * were delivered one by one were copied.
+ * A batch keeps its room until its last record is delivered, so that the rest of it can still be lent. Records
+ * delivered one by one are copied.
  */
 import type { From, IndexedBatch, Record } from "../../services/Subscriber.ts"
 import type { IndexPort } from "../ports/IndexPort.ts"
 
-/** Batches polled at once: few enough that publishers are not kept waiting for a whole lane. */
+/** Batches polled at once: few, so that publishers never wait for the release of a whole lane. */
 const batchesPolledMax = 16
 
 export class ReadingCursor {
   readonly #reader: IndexPort
-  /** Of the first record that is not delivered. Unknown until the first batch is there, where no position was asked for. */
+  /** Position of the first undelivered record. If none was requested it is unknown until the first batch arrives. */
   #position: number | undefined
   #polled: ReadonlyArray<IndexedBatch> = []
-  /** The first batch that is not wholly delivered. */
+  /** Index in `#polled` of the first batch with undelivered records. */
   #at = 0
-  /** How much of that batch is delivered. */
+  /** Delivered records and bytes of that batch. */
   #records = 0
   #bytes = 0
-  /** What was left of that batch when the first of its records was copied, and where in the batch that begins. */
+  /** A copy of that batch from `#copiedFrom` on, made when the first of its records is copied. */
   #copy: Uint8Array | undefined
   #copiedFrom = 0
-  /** Entries below are delivered; entries below are released. */
+  /** Index entries below `#delivered` are delivered; those below `#released` are released. */
   #delivered = 0
   #released = 0
   #closed = false
@@ -33,10 +33,10 @@ export class ReadingCursor {
     this.#position = typeof from === "object" ? from.position : undefined
   }
 
-  /** Position of the first record that is not delivered. */
+  /** Position of the first undelivered record. */
   get position(): number {
     if (this.#position !== undefined) return this.#position
-    // Nothing is lent before the first batch is there, so that looking for it gives back nothing that is in use.
+    // `ready` ends what is lent, but nothing is lent before the first batch arrives.
     while (!this.ready()) {
       const committed = this.#reader.committedMessages()
       if (!this.ready()) return committed
@@ -44,7 +44,7 @@ export class ReadingCursor {
     return this.#position ?? 0
   }
 
-  /** Whether a record is there to be delivered. Call {@link release} first: what is lent ends here. */
+  /** Whether there is a record to deliver. Call {@link release} first: this ends what is lent. */
   ready(): boolean {
     while (this.#at === this.#polled.length) {
       if (this.#closed) return false
@@ -57,14 +57,14 @@ export class ReadingCursor {
     return true
   }
 
-  /** The next record, copied. Not delivered before {@link pass}. */
+  /** A copy of the next record, which {@link pass} then marks as delivered. */
   peek(): Record<Uint8Array> {
     return this.#record(this.#batch, this.#records, this.#bytes)
   }
 
   /**
-   * The next record, copied and delivered, if its batch was copied for an earlier record: then it is there, nothing is
-   * lent, and the delivered part of the batch is known without reading it. `undefined` otherwise.
+   * Delivers a copy of the next record if its batch was copied for an earlier record: no lent memory is read then.
+   * `undefined` otherwise.
    */
   next(): Record<Uint8Array> | undefined {
     if (this.#copy === undefined) return undefined
@@ -80,7 +80,7 @@ export class ReadingCursor {
     return record
   }
 
-  /** All that is left of the next record's batch, copied. Not delivered before {@link pass}. */
+  /** Copies of all undelivered records of the next batch, which {@link pass} then marks as delivered. */
   peekBatch(): ReadonlyArray<Record<Uint8Array>> {
     const batch = this.#batch
     const records: Array<Record<Uint8Array>> = []
@@ -92,8 +92,8 @@ export class ReadingCursor {
   }
 
   /**
-   * Marks `count` records from `position` on, all of one batch, as delivered. `false` if another fiber has delivered
-   * them meanwhile.
+   * Marks `count` records of one batch from `position` on as delivered. `false` if another fiber has delivered them
+   * meanwhile.
    */
   pass(position: number, count = 1): boolean {
     if (position !== this.#position || this.#at === this.#polled.length) return false
@@ -107,7 +107,7 @@ export class ReadingCursor {
     return true
   }
 
-  /** The next batch from the first record on that is not delivered, lent until {@link release}. */
+  /** Lends the next batch from its first undelivered record on, until {@link release}. */
   lend(): IndexedBatch {
     const batch = this.#batch
     const rest = behind(batch, this.#records, this.#bytes)
@@ -115,21 +115,21 @@ export class ReadingCursor {
     return rest
   }
 
-  /** All that was polled, lent. */
+  /** Lends all polled batches. */
   lendAll(): ReadonlyArray<IndexedBatch> {
     const batches: Array<IndexedBatch> = []
     while (this.#at < this.#polled.length) batches.push(this.lend())
     return batches
   }
 
-  /** Releases the room of all that is delivered. */
+  /** Releases the room of all delivered batches. */
   release(): void {
     if (this.#delivered <= this.#released) return
     this.#released = this.#delivered
     this.#reader.release(this.#delivered)
   }
 
-  /** Releases all. No record is ready afterwards: the memory may be reused. */
+  /** Releases all batches. No record is ready afterwards, because the memory may be reused. */
   close(): void {
     this.release()
     this.#closed = true
@@ -142,7 +142,7 @@ export class ReadingCursor {
     return this.#polled[this.#at] as IndexedBatch
   }
 
-  // One copy of a batch for all its records: its bytes are most of what a record costs.
+  // Copy a batch once for all its records: copying is most of what a record costs.
   #record(batch: IndexedBatch, record: number, at: number): Record<Uint8Array> {
     if (this.#copy === undefined) {
       this.#copy = batch.payload.slice(this.#bytes)
@@ -164,7 +164,7 @@ export class ReadingCursor {
     this.#begin()
   }
 
-  // Batches that end before the position asked for have nothing for this handle, and the next begins there.
+  // Skip batches that end before the requested position.
   #begin(): void {
     this.#records = 0
     this.#bytes = 0

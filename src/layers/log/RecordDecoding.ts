@@ -13,9 +13,9 @@ import type { ReadingCursor } from "./ReadingCursor.ts"
 type RecordBatch<A> = Arr.NonEmptyReadonlyArray<Record<A>>
 
 /**
- * Takes records off a cursor that is ready. A record counts as delivered once it is decoded: a decoder or a handler that
- * is interrupted leaves it to the next run. `undefined` where nothing was taken, because the record was passed over or
- * another fiber was first.
+ * Takes records from a cursor that is ready. A record counts as delivered once it is decoded: an interrupted decoder or
+ * handler leaves it to the next run. Returns `undefined` when it took none, because the record was skipped or another
+ * fiber took it first.
  */
 export class RecordDecoding<A> {
   readonly #topic: string
@@ -44,7 +44,7 @@ export class RecordDecoding<A> {
       : this.#settled(record, exit)
   }
 
-  /** The next records, all of one batch, up to the first that does not match. */
+  /** The next records of one batch, up to the first that does not match. */
   readonly nextBatch = (): Effect.Effect<readonly [RecordBatch<A>] | undefined, RecordInvalid> => {
     const codec = this.#codec
     const records = this.#cursor.peekBatch()
@@ -69,7 +69,7 @@ export class RecordDecoding<A> {
         const decoding = decoded(codec, record)
         const exit = exitOf(decoding) ?? (yield* Effect.exit(decoding))
         if (Exit.isSuccess(exit)) matching.push({ ...record, value: exit.value })
-        // Deliver the records before it first: the next pull meets it again.
+        // Deliver the records before the invalid one first: the next pull meets it again.
         else if (matching.length > 0) break
         else return yield* this.#invalid(record, exit.cause)
       }
@@ -100,8 +100,8 @@ export class RecordDecoding<A> {
 // --- internal ---
 
 /**
- * Count what a schema's own code throws as the record's fault too: a defect would end the reader without naming the
- * record.
+ * Turns an error thrown by the schema's own code into a decoding failure: a defect would end the reader without naming
+ * the record.
  */
 const decoded = <A>(codec: Codec<A>, record: Record<Uint8Array>): Effect.Effect<A, unknown> => {
   try {

@@ -1,6 +1,5 @@
 /**
- * Checks the options of the log before anything is done with them: an impossible option fails with the region error
- * `invalid`, which names it and its range.
+ * Checks the options of publishers, subscribers and the sequencer before a session is opened or a reader attached.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -11,7 +10,6 @@ import type { RegionError } from "../../services/schema/RegionError.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
 import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
 
-/** Refuses impossible options before a session is opened. */
 export const checkPublisherOptions = (
   region: string,
   options: PublisherOptions = {}
@@ -23,7 +21,6 @@ export const checkPublisherOptions = (
     refuseUnlessBytes("batchBytes", options.batchBytes ?? 1, 1)
   })
 
-/** Refuses impossible options before a reader is attached. */
 export const checkSubscriberOptions = (
   region: string,
   { from = defaultFrom }: SubscriberOptions = {}
@@ -39,10 +36,10 @@ export const checkSubscriberOptions = (
     )
   })
 
-/** A second: above it acknowledgements would take longer than most deadlines. */
+/** Above a second, acknowledgements would take longer than most deadlines. */
 export const epochMicrosMax = 1_000_000
 
-/** The times of a sequencer, in the units in which it counts them. */
+/** The times of a sequencer, in its own units. */
 export const sequencerTimes = (
   region: string,
   { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {

@@ -1,6 +1,6 @@
 /**
  * Makes a publisher over a session's lanes: waits for room and for acknowledgements, with deadlines whose errors name
- * what they waited for. `BatchBuilder` is the part without waits.
+ * what they waited for. `BatchBuilder` is the part that never waits.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -31,8 +31,8 @@ import type { LanePort, RoomHolder, SessionEnd } from "../ports/LanePort.ts"
 import { BatchBuilder } from "./BatchBuilder.ts"
 
 /**
- * A publisher over a session's lanes. The backend that opened the lanes closes them, after this scope has published
- * what was accepted.
+ * A publisher over a session's lanes. Closing its scope publishes the accepted records; the backend that opened the
+ * lanes closes them after that.
  */
 export const makePublisher = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
@@ -72,7 +72,7 @@ interface Session<A> {
   readonly topic: Topic<A>
   readonly lanes: LanePort
   readonly builder: BatchBuilder
-  /** Open while no claim is. */
+  /** Open while there is no open claim. */
   readonly unclaimed: Latch.Latch
   readonly roomMillis: number
   readonly ackMillis: number
@@ -81,7 +81,7 @@ interface Session<A> {
 /** How often a wait for acknowledgements logs what it waits for. */
 const waitingLineMillis = 5000
 
-/** Records that `sendAll` accepts before it lets others run. */
+/** Records that `sendAll` accepts before it yields to other fibers. */
 const recordsPerTurn = 1024
 
 const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
@@ -122,7 +122,7 @@ const handleOf = <A>(session: Session<A>): PublisherHandle<A> => {
   }
 }
 
-// Seals the batch that the event-loop turn (or the linger) has left open, unless it was sealed by its size meanwhile.
+// Seals the open batch at the end of the event-loop turn or of the linger, unless its size sealed it before.
 const makeLingering = Effect.fnUntraced(function*(lingerMillis: number) {
   const clock = yield* Clock.Clock
   const opened = Latch.makeUnsafe(false)
@@ -169,7 +169,7 @@ const skewedPublication = Effect.fnUntraced(function*(lanes: LanePort, skewMilli
 const closedError = (session: Session<any>, reason: SessionEnd) =>
   new PublisherClosed({ topic: session.topic.name, reason, acknowledged: session.lanes.committedMessages() })
 
-/** Why no more can be published, however long the publisher waits. */
+/** Why waiting cannot help: the record never fits, or the publisher or its session has ended. */
 const refusal = (session: Session<any>, recordBytes: number): PublishError | undefined => {
   const { lanes, builder, topic } = session
   if (recordBytes > builder.recordBytesMax) {
@@ -194,7 +194,7 @@ const backpressure = (session: Session<any>): Backpressure | RegionLost => {
   })
 }
 
-/** Waits until `attempt` finds room. A closed publisher, an ended session and a lost server end the wait. */
+/** Waits until `attempt` finds room. Fails when the publisher is closed, its session ends or the server is lost. */
 const waitForRoom = <R>(
   session: Session<any>,
   recordBytes: number,
@@ -290,7 +290,7 @@ const flush = (session: Session<any>): Effect.Effect<void, PublishError | AckTim
   )
 }
 
-// Waits, and logs every few seconds which broker and which batch it waits for.
+// Waits for acknowledgements, and logs every few seconds which broker and which batch it waits for.
 const awaiting = <R>(session: Session<any>, check: () => R | undefined): Effect.Effect<R, RegionLost | AckTimeout> =>
   Effect.gen(function*() {
     let waitedMillis = 0
@@ -317,7 +317,7 @@ const ackTimeout = (session: Session<any>): AckTimeout | RegionLost => {
   })
 }
 
-/** The sequencer has not scanned all that is published, and neither a gap nor a reader keeps it from doing so. */
+/** Whether the sequencer leaves published batches unscanned although neither a gap nor a reader holds it up. */
 const isUnanswered = ({ lanes }: Session<any>): boolean =>
   Array.from({ length: lanes.brokers }, (_, broker) => broker).some((broker) => {
     const { published, scanned } = lanes.frontiers(broker)
@@ -346,7 +346,7 @@ const describeHolder = (session: Session<any>, holder: RoomHolder | { readonly k
   switch (holder.kind) {
     case "reader": {
       const where = holder.own ? `${showPid(holder)}, this process` : showPid(holder)
-      return `subscriber "${holder.name}" (${where}), which has not released what it was lent`
+      return `subscriber "${holder.name}" (${where}), which has not released the batches lent to it`
     }
     case "gap":
       return `batch ${holder.batch} of this session on broker ${holder.broker}, which is not published yet`

@@ -65,18 +65,18 @@ const died = ({ waiter }: IndexPort): RegionLost | undefined => {
   return lost?.reason === "died" ? lost : undefined
 }
 
-// Waiting only polls: what a pull that is interrupted has polled is delivered by the next.
+// Waiting only polls: the next pull delivers what an interrupted pull has polled.
 const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, untilEnd: boolean) => {
   const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
     if (cursor.ready()) return "ready"
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
     if (reader.finished()) return "end"
-    // A server that died before it had committed everything is a loss, not the end of the topic.
+    // A server that died may have left batches uncommitted: report the loss, not the end of the topic.
     return untilEnd ? died(reader) ?? "end" : undefined
   }
   const awaited = reader.waiter.until(look)
-  /** Delivers with `deliver`; if another fiber was first (`undefined`), delivers what comes next. */
+  /** Delivers with `deliver`, and tries again if another fiber was first (`undefined`). */
   return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
     const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
       cursor.release()
@@ -85,7 +85,7 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
       if (found === "end") return end
       if (found !== "ready") return Effect.fail(found)
       const delivering = deliver()
-      // Most records are there already: for them, save a step of the fiber.
+      // Most records are ready: save them a step of the fiber.
       if (isDelivered(delivering)) return delivering
       return Effect.flatMap(delivering, (delivered) => delivered === undefined ? pull : Effect.succeed(delivered))
     })
@@ -93,7 +93,7 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
   }
 }
 
-// Records of bytes, behind the first of their batch: each costs one step of the fiber, and a view of the batch's copy.
+// The path of byte records after the first of their batch: one step of the fiber, and a view of the batch's copy.
 const oneByOne = <B, E>(cursor: ReadingCursor, pull: Effect.Effect<readonly [B], E>): Effect.Effect<readonly [B], E> =>
   Effect.suspend(() => {
     const record = cursor.next()
@@ -103,8 +103,7 @@ const oneByOne = <B, E>(cursor: ReadingCursor, pull: Effect.Effect<readonly [B],
 const isDelivered = <B, E>(delivering: Effect.Effect<B | undefined, E>): delivering is Exit.Success<B, never> =>
   Exit.isExit(delivering) && Exit.isSuccess(delivering) && delivering.value !== undefined
 
-// One element a pull: the stream asks for the next only when the last was consumed. Of a longer chunk a run that ends
-// does not say how much it has consumed.
+// Pull one element at a time: a run that ends does not say how much of a longer chunk it has consumed.
 const streamOf = <B, E>(
   pull: Effect.Effect<Arr.NonEmptyReadonlyArray<B>, E | Cause.Done>
 ): Stream.Stream<B, E> => Stream.fromPull(Effect.succeed(pull))

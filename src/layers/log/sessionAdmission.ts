@@ -1,5 +1,6 @@
 /**
- * Bounds the opening of a session: it is admitted within a deadline, or the opening fails and leaves nothing behind.
+ * Bounds the opening of a session: the server admits it within a deadline, or the opening fails and leaves nothing
+ * behind.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,12 +14,11 @@ import { unanswered } from "../../services/schema/Server.ts"
 import { formatMillis } from "../../services/text/quantities.ts"
 import type { LogWaiter } from "../ports/Waiter.ts"
 
-/** The default deadline of an opening. */
 const defaultDeadline: Duration.Input = "10 seconds"
 
 /**
- * The opening of a session within `openDeadline`. What it acquires lives as long as the scope, or, when it fails, not
- * longer than the opening. It fails at once when the log's server is gone.
+ * Runs the opening of a session within `openDeadline`. Resources that it acquired live as long as the scope; if it
+ * fails, they are released at once. It fails at once when the log's server is gone.
  */
 export const admittedInTime =
   (region: string, waiter: LogWaiter, options: PublisherOptions | undefined) =>

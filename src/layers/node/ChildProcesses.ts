@@ -1,6 +1,6 @@
 /**
- * Starts processes on this operating system. A child's lifeline is a pipe whose writing end this process holds. It writes
- * only two things to it: the proof that it is the lifeline, and the release of the child.
+ * Starts processes on this operating system. A child's lifeline is a pipe whose writing end this process holds. It
+ * writes only two things: the proof that the pipe is the lifeline, and the release of the child.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -30,10 +30,10 @@ export const layer: Layer.Layer<ProcessRunner> = Layer.succeed(
 
 // --- internal ---
 
-/** The first descriptor behind the standard ones. */
+/** The first descriptor after standard input, output and error. */
 const lifelineDescriptor = 3
 
-/** Releases the child: it goes on when this process ends. */
+/** Releases the child, which then outlives this process. */
 const releaseWord = "R"
 
 const start = (command: ChildCommand): Effect.Effect<ChildProcess, SpawnFailed> => {
@@ -66,7 +66,7 @@ const begin = ({ args, command, env, lifeline, output }: ChildCommand, proof: st
     stdio: ["ignore", output, output, ...lifeline ? ["pipe" as const] : []]
   })
   const line = lineOf(child)
-  // Writing to a child that has ended fails. Its exit is reported elsewhere.
+  // Ignore failed writes to a child that has ended: its exit is reported elsewhere.
   line?.on("error", () => undefined)
   line?.write(proof)
   return child
@@ -78,7 +78,7 @@ const lineOf = (child: NodeChild): Writable | undefined =>
 const handleOf = (child: NodeChild, ended: Effect.Effect<ChildEnd>): ChildProcess => ({
   pid: child.pid ?? 0,
   ended,
-  // Node sends no signal to a child that has ended: its pid may be another process's by now.
+  // `kill` of Node.js sends nothing to a child that has ended, whose pid another process may have by now.
   signal: (signal) => Effect.sync(() => void child.kill(signal)),
   release: Effect.sync(() => {
     lineOf(child)?.end(releaseWord)

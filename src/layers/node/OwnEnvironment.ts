@@ -1,10 +1,10 @@
 /**
- * Reads the variables that the process's owner put into its environment.
+ * Reads the variables that this process's owner set in its environment.
  */
 import * as Effect from "effect/Effect"
 import { type ChildEnvironment, ofOneProcess, readEnvironment } from "../swarm/children/ChildEnvironment.ts"
 
-/** Takes it out of the environment, so that children of this process do not inherit it. */
+/** Removes this process's own variables from the environment, so that its children do not inherit them. */
 export const takeOwnEnvironment: Effect.Effect<ChildEnvironment> = Effect.sync(() => {
   taken ??= readEnvironment(process.env)
   for (const name of ofOneProcess) delete process.env[name]

@@ -7,18 +7,18 @@ import type { LogWaiter } from "./Waiter.ts"
 /** A subscriber's reading end of one topic. */
 export interface IndexPort {
   readonly waiter: LogWaiter
-  /** Up to `max` batches in order that this reader has not polled; empty when it has seen all that is committed. */
+  /** The next batches in order, at most `max`; empty once this reader has polled all committed batches. */
   readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
-  /** Why `poll` gives nothing more: the index contradicts the layout. `undefined` while all is well. */
+  /** Why `poll` returns nothing more, when the index contradicts the layout. */
   readonly damage: () => string | undefined
-  /** Everything below this index may be reused. Moves the cursor that gates publishers; never backwards. */
+  /** Lets the memory of all batches below this index be reused. The cursor that gates publishers never moves back. */
   readonly release: (index: number) => void
   /** Batches committed in the topic. */
   readonly committed: () => number
   /** Records committed in the topic. */
   readonly committedMessages: () => number
-  /** Index of the next batch that `poll` gives. */
+  /** Index of the next batch that `poll` returns. */
   readonly next: () => number
-  /** True once the log has stopped in good order and everything committed was polled. */
+  /** True once the log was shut down and this reader has polled all committed batches. */
   readonly finished: () => boolean
 }

@@ -1,8 +1,8 @@
 /**
  * The port under `Publisher`, which each backend implements: a session's lanes, batch by batch.
  *
- * Calls are made once for each batch, never for each record, and allocate nothing on the way. A caller that has to wait
- * does so with {@link LanePort.waiter}.
+ * The publisher calls it once for each batch, never for each record. The calls on that path allocate nothing. A caller
+ * that must wait uses {@link LanePort.waiter}.
  */
 import type { ReaderState } from "../../services/Diagnostics.ts"
 import type { Frontiers } from "../../services/schema/Frontiers.ts"
@@ -15,7 +15,7 @@ export type RoomHolder =
   | { readonly kind: "gap"; readonly broker: number; readonly batch: number }
   | { readonly kind: "sequencer" }
 
-/** Why a session ended. `closed` is the only end its client asked for. */
+/** Why a session ended. Only `closed` was asked for by its client. */
 export type SessionEnd = "closed" | "died" | "corrupt"
 
 /** A session's writing end: one lane on each broker, batches numbered densely from 0 over all of them. */
@@ -24,25 +24,27 @@ export interface LanePort {
   readonly brokers: number
   /** The largest batch in bytes, its table of lengths included. */
   readonly batchBytes: number
-  /** Subscribers that can be attached to the session's topic at once. */
+  /** The most subscribers that can be attached to the session's topic at once. */
   readonly readersMax: number
   readonly waiter: LogWaiter
   /**
-   * Room for one batch of the largest size on the broker's lane, or `undefined` when the lane is full. The room
-   * is held for this batch sequence until `seal`; calling again before that returns the same bytes.
+   * Room for one batch of the largest size on the broker's lane, or `undefined` when the lane is full. The lane keeps
+   * the room for this batch sequence until `seal`; another call before that returns the same bytes.
    */
   readonly begin: (broker: number, batchSequence: number) => Uint8Array | undefined
   /**
-   * Writes the descriptor of the batch whose records lie in the bytes given by `begin`. `uniformBytes` is the
-   * length of every record, or 0 when they differ: then `lengths` holds `messageCount` of them.
-   * Afterwards the batch is written, not yet published.
+   * Writes the descriptor of the batch whose records lie in the bytes returned by `begin`. `uniformBytes` is the length
+   * of every record, or 0 when they differ: then `lengths` holds `messageCount` lengths. The batch is then written, but
+   * not yet published.
    */
   readonly seal: (broker: number, batch: SealedBatch) => void
-  /** Tells whether this session waits for room, so that the sequencer makes some even when nothing else changes. */
+  /**
+   * Declares whether this session waits for room, so that the sequencer trims for it even when nothing else changes.
+   */
   readonly wantRoom: (wants: boolean) => void
-  /** Publishes everything written on the broker's lane, in lane order. */
+  /** Publishes all batches written on the broker's lane, in lane order. */
   readonly publish: (broker: number) => void
-  /** Batches written in the lane and not yet released. Never above its slots. */
+  /** Batches written in the lane and not yet released, at most the lane's slots. */
   readonly inFlight: (broker: number) => number
   readonly written: (broker: number) => number
   readonly published: (broker: number) => number
@@ -51,12 +53,12 @@ export interface LanePort {
   readonly committedMessages: () => number
   /** Set once the session has ended, by its client or by the sequencer. */
   readonly ended: () => SessionEnd | undefined
-  /** Times a lane was found full. */
+  /** Times that `begin` found a lane full. */
   readonly fullEvents: () => number
   readonly roomHolder: (broker: number) => RoomHolder
-  /** The subscribers that are attached to the session's topic. Looks at the whole log: not for each record. */
+  /** The subscribers attached to the session's topic. Inspects the whole log: do not call it for each record. */
   readonly readers: () => ReadonlyArray<ReaderState>
-  /** The broker whose lane holds the session's next expected batch, where that can be seen. */
+  /** The session's next expected batch while others are held behind it, and the broker that carries it, if known. */
   readonly gap: () =>
     | { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number }
     | undefined

@@ -1,8 +1,8 @@
 /**
- * The ports of rings, which each backend implements: the two ends, frame by frame, and what a swarm asks about rings
+ * The ports of rings, which each backend implements: the two ends, frame by frame, and a swarm's questions about rings
  * and processes.
  *
- * Calls are synchronous. A caller that has to wait does so with a waiter.
+ * Calls are synchronous. A caller that must wait uses a waiter.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { OpenRingError, RingCursors, RingReaderState, RingState } from "../../services/Ring.ts"
 import type { Waiter } from "./Waiter.ts"
 
-/** The header of a frame. Kinds below 16 are the system's own. */
+/** The header of a frame. Kinds below 16 are reserved for the swarm. */
 export interface FrameHeader {
   readonly kind: number
   readonly flags: number
@@ -23,7 +23,7 @@ export interface FrameHeader {
 /** A frame as it lies in the ring. Its payload is lent: valid until the reader's `released` passes `end`. */
 export interface Frame extends FrameHeader {
   readonly payload: Uint8Array
-  /** Position behind the frame. */
+  /** Position after the frame. */
   readonly end: number
 }
 
@@ -34,21 +34,21 @@ export interface RingWriterPort {
   /** The largest payload of one frame. */
   readonly payloadBytesMax: number
   readonly waiter: Waiter
-  /** Position behind the frame, or `undefined` when there is no room. Nothing is seen before `publish`. */
+  /** Writes a frame and returns the position after it, or `undefined` without room. Readers see it after `publish`. */
   readonly append: (header: FrameHeader, payload: Uint8Array) => number | undefined
   readonly publish: () => void
   /** `append` and `publish` at once. */
   readonly send: (header: FrameHeader, payload: Uint8Array) => number | undefined
-  /** Whether a payload of that size would find room now. Writes nothing. */
+  /** Whether there is room for a payload of that size now. Writes nothing. */
   readonly hasRoom: (payloadBytes: number) => boolean
   /** Position below which all frames are published. */
   readonly published: () => number
   readonly wantRoom: (wants: boolean) => void
-  /** The reader furthest behind what is published: it holds the room. None when all have released everything. */
+  /** The reader that holds the room: the one furthest behind. None when all readers have released all frames. */
   readonly slowestReader: () => SlowestReader | undefined
-  /** Evicts the reader that holds the room. False when no reader holds any. */
+  /** Evicts the reader that holds the room. False when there is none. */
   readonly evictSlowest: () => boolean
-  /** Why no reader will see what is written here. Never set in a killed process. */
+  /** Why no reader will see further frames of this writer. Never set in a killed process. */
   readonly over: () => "closed" | "superseded" | undefined
 }
 
@@ -56,38 +56,38 @@ export interface RingWriterPort {
 export interface RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
-  /** Where this reader began: a target below it is reached by definition. */
+  /** Where this reader began: it has reached any target below by definition. */
   readonly baseline: () => number
   /** Generation of the ring's present writer. */
   readonly generation: () => number
   /** Position below which all frames are published. */
   readonly leading: () => number
-  /** True when `poll`, `evicted` or `damage` has something to tell. */
+  /** True when `poll`, `evicted` or `damage` has something to report. */
   readonly ready: () => boolean
-  /** Up to `max` whole frames behind `read`, which moves past them. None once an eviction was seen. */
+  /** The next frames, at most `max`; moves the `read` cursor past them. None after an eviction. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors
-  /** Moves cursors forward, never back. The one place where they move. */
+  /** Moves the cursors that other processes see: forward, never back, and nowhere else. */
   readonly advance: (cursors: RingCursors) => void
   /**
-   * The range that an eviction took from this reader. Ask after copying lent bytes of a ring that evicts: they may have
-   * been overwritten while they were copied.
+   * The range that this reader lost by an eviction. Check it after copying lent bytes of a ring that evicts: the writer
+   * may have overwritten them meanwhile.
    */
   readonly evicted: () => { readonly from: number; readonly to: number } | undefined
   /**
-   * Takes part again after an eviction or damage, from `baseline` on. What was published before that is lost too. Does
-   * nothing once this reader has given up its place, which another reader may have by now.
+   * Begins again after an eviction or damage, at a new `baseline`. Frames published before it are lost too. Does
+   * nothing once this reader has given up its place, because another reader may have taken it.
    */
   readonly rejoin: () => void
-  /** This reader has given up its place: no more frames come. Never true in a killed process. */
+  /** True once this reader has given up its place and gets no more frames. Never true in a killed process. */
   readonly over: () => boolean
-  /** The writer is gone and all it published was read. Asks the operating system: too slow for every turn of a loop. */
+  /** True once the writer is gone and all its frames are read. Asks the operating system: too slow for a tight loop. */
   readonly ended: () => boolean
-  /** Why `poll` gives nothing more: the bytes at `read` are not a valid frame. */
+  /** Why `poll` returns nothing more, when the bytes at `read` are not a valid frame. */
   readonly damage: () => string | undefined
 }
 
-/** A process of the region: its slot in the process table, and which of the slot's owners it is. */
+/** A process of the region: its slot in the process table, and the slot's generation. */
 export interface ProcessIdentity {
   readonly process: number
   readonly generation: number
@@ -99,29 +99,29 @@ export interface SlowestReader extends RingReaderState {
 }
 
 /**
- * The rings of a region as the swarm uses them: {@link RingWriterPort} and {@link RingReaderPort}, and which processes
- * live. `makeRing` builds the service `Ring` over it.
+ * The rings of a region as the swarm uses them: {@link RingWriterPort}, {@link RingReaderPort}, and the liveness of
+ * processes. `makeRing` builds the service `Ring` over it.
  */
 export class RingPorts extends Context.Service<RingPorts, {
   readonly openWriter: (name: string) => Effect.Effect<RingWriterPort, OpenRingError, Scope.Scope>
-  /** `readerName` is what others see of the reader. Default: the process's name. */
+  /** `readerName` is the name that other processes see. Default: the process's name. */
   readonly openReader: (
     name: string,
     readerName?: string
   ) => Effect.Effect<RingReaderPort, OpenRingError, Scope.Scope>
-  /** Counts the writers that were ever opened: `rings` has changed when it has. */
+  /** Counts the writers opened so far: it changes whenever `rings` does. */
   readonly openings: () => number
-  /** All rings that were ever written and not taken over for another name. */
+  /** All rings that have ever had a writer, except those whose slot another name has taken. */
   readonly rings: Effect.Effect<ReadonlyArray<RingState>>
-  /** The readers of a ring that count: attached, not evicted, and alive. */
+  /** The readers of a ring that are attached, alive and not evicted. */
   readonly readers: (ring: number) => ReadonlyArray<RingReaderState>
   readonly waiter: Waiter
-  /** `waiter`, rung when a reader delivers or handles more, comes, goes or is evicted. */
+  /** A waiter that also wakes when a reader delivers or handles more, attaches, leaves or is evicted. */
   readonly cursorWaiter: Waiter
   /** This process in the region's process table. */
   readonly self: ProcessIdentity
-  /** Counts the processes that came or went, as far as this process has noticed. `waiter` is rung after each. */
+  /** Counts the attachments and departures of processes that this process has noticed. Each wakes `waiter`. */
   readonly lives: () => number
-  /** Whether the operating system says that the process lives, now. False once its slot has another generation. */
+  /** Whether the process is alive, by asking the operating system. False once its slot has another generation. */
   readonly isAlive: (process: number, generation: number) => boolean
 }>()("ringfence/layers/RingPorts") {}

@@ -1,5 +1,5 @@
 /**
- * Divides messages that are longer than a frame into fragments, and puts them together again.
+ * Splits messages that are longer than a frame into parts, and reassembles them.
  */
 
 /** Flag of a frame that is followed by another part of its message. */
@@ -21,13 +21,13 @@ export const partsOf = (
 }
 
 /**
- * Reassembles messages. Parts are copied as they come, so that a message may be larger than the ring. A message whose
- * beginning was not seen, or whose end never came, is dropped.
+ * Reassembles messages. Copies each part when it arrives, so that a message may be larger than the ring. Drops a
+ * message whose first part is missing, or whose last part never arrives.
  */
 export class Parts {
   #parts: Array<Uint8Array> = []
 
-  /** The message that ends with this frame, or `undefined` when more of it is to come. */
+  /** The message that ends with this frame, or `undefined` when more parts follow. */
   whole(flags: number, payload: Uint8Array): Uint8Array | undefined {
     const isFirst = (flags & continuedFlag) === 0
     if (isFirst) this.#parts = []

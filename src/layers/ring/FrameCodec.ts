@@ -1,12 +1,12 @@
 /**
  * Encodes and decodes a frame as it lies in a ring: 32 bytes of header, then the payload, then padding to eight bytes.
  *
- * The header holds a checksum of its fields and of the position at which it lies, as `frameChecksum` of
- * src/native/region/token.h has it: a changed header is invalid, and so is a frame of an earlier lap.
+ * The header holds a checksum of its fields and of its position, the `frameChecksum` of src/native/region/token.h: it
+ * exposes a changed header, and a frame of an earlier lap.
  */
 import type { Frame, FrameHeader } from "../ports/RingPorts.ts"
 
-/** Bytes of a frame's header, as src/native/region/ring_layout.h has them. */
+/** Bytes of a frame's header, as in src/native/region/ring_layout.h. */
 export const headerBytes = 32
 
 const lengthAt = 0
@@ -18,7 +18,7 @@ const senderGenerationAt = 16
 const checksumAt = 20
 const correlationAt = 24
 
-/** Where each field of the header lies: a test holds them against `FrameHeader` of src/native/region/ring_layout.h. */
+/** Offsets of the header's fields. A test compares them with `FrameHeader` of src/native/region/ring_layout.h. */
 export const frameHeader = {
   bytes: headerBytes,
   offsets: {
@@ -33,10 +33,10 @@ export const frameHeader = {
   }
 } as const
 
-/** Bytes that a payload takes in the ring. */
+/** Bytes that a frame with this payload takes in the ring. */
 export const frameBytesOf = (payloadBytes: number): number => Math.ceil((headerBytes + payloadBytes) / 8) * 8
 
-/** The largest payload of a frame: a quarter of the ring, so that a reader never has to release all of it. */
+/** The largest payload: a frame takes at most a quarter of the ring, so that no reader must release all for it. */
 export const payloadBytesMaxOf = (ringBytes: number): number => ringBytes / 4 - headerBytes
 
 export const damageAt = (position: number): string =>
@@ -45,7 +45,7 @@ export const damageAt = (position: number): string =>
 export const contradictionAt = (position: number): string =>
   `its tables contradict each other about the reader at ${position}: the memory was damaged from outside`
 
-/** A ring's bytes, long enough that a frame which begins near the end is in one piece. */
+/** A ring's bytes, extended past its end so that a frame that begins near the end is in one piece. */
 export class RingBytes {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -57,12 +57,12 @@ export class RingBytes {
     this.#ringBytes = ringBytes
   }
 
-  /** The region is closed, so there is nothing to read. */
+  /** True once the region is closed. */
   get isDetached(): boolean {
     return this.#bytes.length === 0
   }
 
-  /** The frame at `position`, or `undefined` when no frame lies there that ends at or below `limit`. */
+  /** The frame at `position`, or `undefined` if no valid frame lies there that ends at or before `limit`. */
   frameAt(position: number, limit: number): Frame | undefined {
     const at = position % this.#ringBytes
     const view = this.#view
@@ -89,7 +89,7 @@ export class RingBytes {
     }
   }
 
-  /** Writes a frame at `position` and returns the position behind it. */
+  /** Writes a frame at `position` and returns the position after it. */
   write(position: number, header: FrameHeader, payload: Uint8Array): number {
     const at = position % this.#ringBytes
     const view = this.#view
@@ -114,14 +114,14 @@ export class RingBytes {
 const correlationOf = new Float64Array(1)
 const correlationWords = new Int32Array(correlationOf.buffer)
 
-// A bijection of `hash` for every `word`, and the other way round: two headers that differ in one word have different
-// checksums.
+// A bijection in `hash` for each `word`, and in `word` for each `hash`: two headers that differ in one word have
+// different checksums.
 const mixed = (hash: number, word: number): number => {
   const product = Math.imul(hash ^ word, 0xc2b2ae35)
   return product ^ (product >>> 15)
 }
 
-/** Of a frame's header, and of the position: a frame begins on a multiple of 8, and no ring has 2^35 bytes. */
+/** The checksum of a frame's header and position. A frame begins on a multiple of 8, and no ring has 2^35 bytes. */
 const frameChecksum = (
   position: number,
   length: number,

@@ -32,7 +32,7 @@ export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions)
   }
 }
 
-/** Opens the reading end, and waits for the ring's first writer if the options say so. */
+/** Opens the reading end, and first waits for the ring's writer if the options say so. */
 export const openWhenWritten = (
   ring: RingPorts["Service"],
   options: RingReaderOptions
@@ -49,7 +49,7 @@ export const openWhenWritten = (
 
 // --- internal ---
 
-// One element a pull: a run that ends does not say how much of a longer chunk it has used.
+// Pull one element at a time: a run that ends does not say how much of a longer chunk it has consumed.
 const messagesOf = (reader: MessageReader): RingReaderHandle["messages"] =>
   Stream.fromPull(
     Effect.succeed(
@@ -57,7 +57,7 @@ const messagesOf = (reader: MessageReader): RingReaderHandle["messages"] =>
     )
   ).pipe(Stream.ensuring(Effect.sync(() => reader.release())))
 
-/** Frames taken from the ring at once. */
+/** The most frames taken from the ring at once. */
 const framesMax = 256
 
 class MessageReader {
@@ -65,10 +65,10 @@ class MessageReader {
   readonly #name: string
   readonly #strategy: WaitStrategy
   readonly #parts = new Parts()
-  /** Taken from the ring, and not given out from `#next` on. */
+  /** Copied messages; those from `#next` on are not delivered yet. */
   #copies: ReadonlyArray<RingMessage> = []
   #next = 0
-  /** Position behind the last copy that was given out. */
+  /** Position after the last delivered copy. */
   #given = 0
 
   constructor(port: RingReaderPort, options: RingReaderOptions) {
@@ -77,17 +77,17 @@ class MessageReader {
     this.#strategy = options.strategy ?? "adaptive"
   }
 
-  /** The next messages. Nothing is taken while it waits: a pull that is interrupted has lost none. */
+  /** The next messages. Takes nothing while it waits, so that an interrupted pull loses none. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() =>
     this.#hasCopies ? Effect.succeed(this.#giveCopies()) : this.#lent
   )
 
-  /** The next message as a copy that is whole, or `undefined` at the end. */
+  /** A copy of the next whole message, or `undefined` at the end. */
   readonly pullCopy: Effect.Effect<Uint8Array | undefined, ReceiveError> = Effect.suspend(() =>
     this.#hasCopies ? Effect.succeed(this.#giveCopy()) : this.#copied
   )
 
-  /** Releases what was lent and takes what is there. */
+  /** Releases the lent messages and takes those that are published, without waiting. */
   take(): ReadonlyArray<RingMessage> {
     if (this.#hasCopies) return this.#giveCopies()
     this.release()
@@ -111,7 +111,7 @@ class MessageReader {
     return rest
   }
 
-  // Drop the copies if any of them was overwritten meanwhile: which of them cannot be told.
+  // After an eviction drop all copies: the writer may have overwritten any of them meanwhile.
   #copy(messages: ReadonlyArray<RingMessage>): boolean {
     const copies = messages.map(({ end, payload }) => ({ payload: payload.slice(), end }))
     if (this.#port.evicted() !== undefined) return false
@@ -122,7 +122,7 @@ class MessageReader {
     return true
   }
 
-  // Messages are kept or copied in the step that takes them: no interruption comes between.
+  // Take messages and deliver or copy them in one step: an interruption between the two would lose them.
   #pulling<B>(
     deliver: (messages: ReadonlyArray<RingMessage>) => B | undefined,
     end: B
@@ -136,7 +136,7 @@ class MessageReader {
       const delivered = deliver(messages)
       return delivered === undefined ? pull : Effect.succeed(delivered)
     })
-    // Asking the system whether the writer lives is slow: only a reader that waits asks.
+    // Asking the system whether the writer lives is slow: ask only when about to wait.
     const takenOrEnded = Effect.suspend(() =>
       this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.as(this.#attached, end)
     )
@@ -149,7 +149,7 @@ class MessageReader {
     return pull
   }
 
-  // To a reader that spins a closed end looks like the ring's end; the waiter tells them apart.
+  // To a spinning reader a lost region looks like the end of the ring; the waiter fails for a lost region.
   readonly #attached: Effect.Effect<unknown, RegionLost> = Effect.suspend(() => this.#port.waiter.until(() => true))
 
   readonly #closed: Effect.Effect<never, RingClosed | RegionLost> = Effect.suspend(() =>
@@ -174,18 +174,19 @@ class MessageReader {
       const { end, flags, payload } = frame
       isCopied ||= (flags & (partFlag | continuedFlag)) !== 0
       const whole = this.#parts.whole(flags, payload)
-      // Most messages are one frame: it is the message.
+      // A message of one frame needs no copy.
       if (whole === payload) messages.push(frame)
       else if (whole !== undefined) messages.push({ payload: whole, end })
     }
     if (isCopied && this.#port.evicted() !== undefined) return []
-    // Parts alone lend nothing, and the next part may need their room.
+    // Parts are copied, and the next part may need their room.
     if (messages.length === 0) this.release()
     return messages
   }
 
   /**
-   * Messages given out are delivered and handled, and their room is free; copies not given out only free their room.
+   * Marks delivered messages as delivered and handled, and releases their room; of undelivered copies it releases only
+   * the room.
    */
   release(): void {
     const { read } = this.#port.cursors()

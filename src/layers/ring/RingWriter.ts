@@ -16,7 +16,7 @@ import {
 import type { FrameHeader, RingWriterPort } from "../ports/RingPorts.ts"
 import { continuedFlag, partFlag } from "./Fragments.ts"
 
-/** Kind of a frame that carries a message of a plain ring. */
+/** The kind of frames on rings outside a swarm. */
 export const messageKind = 16
 
 export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions): RingWriterHandle => {
@@ -32,18 +32,18 @@ export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions)
   }
 }
 
-/** Writes messages of any length, in one frame or in parts, and waits for room as its policy says. */
+/** Writes messages of any length, in one frame or in parts, and treats a full ring as its policy says. */
 export class MessageWriter {
   readonly #port: RingWriterPort
   readonly #name: string
   readonly #policy: FullPolicy
   readonly #limitBytes: number
-  /** The largest message that goes in one frame. */
+  /** The largest message that fits one frame. */
   readonly #frameBytesMax: number
   readonly #roomMillis: number
-  /** A message in parts has the ring to itself until its last part is written. */
+  /** Excludes other messages while one is written in parts: readers could not tell their parts apart. */
   readonly #parts = Semaphore.makeUnsafe(1)
-  /** Fibers that write a message in parts, or wait for their turn to. */
+  /** Fibers that write a message in parts, or wait to do so. */
   #inTurn = 0
   #unpublished = false
 
@@ -56,7 +56,7 @@ export class MessageWriter {
     this.#roomMillis = millisOf("roomDeadline", options.roomDeadline ?? "30 seconds")
   }
 
-  /** One frame, at once. False when there is no room, or when the message needs more than one. */
+  /** Writes the message as one frame. False when there is no room, or when the message needs more than one frame. */
   append(message: Uint8Array, header = plainHeader): boolean {
     return this.#fits(message) && this.#append(header, message)
   }
@@ -69,7 +69,7 @@ export class MessageWriter {
     if (!this.#fits(message)) return false
     if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
-    // Publish first: written frames take room that no reader can release before they are published.
+    // Publish first: readers cannot release the room of written frames before they are published.
     return this.#unpublished && this.#inTurn === 0 && this.publish() && this.append(message, header) && this.publish()
   }
 
@@ -114,7 +114,7 @@ export class MessageWriter {
     return false
   }
 
-  // Parts are published as they are written: a message may be larger than the ring.
+  // Publish each part when it is written: the message may be larger than the ring.
   #sendParts(message: Uint8Array, header: FrameHeader): Effect.Effect<void, SendError> {
     const partBytes = this.#port.payloadBytesMax
     return Effect.suspend(() => {
@@ -148,7 +148,7 @@ export class MessageWriter {
     )
   }
 
-  // The search for room writes nothing, so that a send that failed at its deadline is never seen after all.
+  // Write nothing while waiting for room, so that no reader sees a message whose send failed at its deadline.
   #sendWhenRoom(header: FrameHeader, payload: Uint8Array): Effect.Effect<void, SendError> {
     const hasRoom = () => this.#port.hasRoom(payload.length) || this.#port.over() !== undefined ? true : undefined
     return Effect.suspend(() => {
@@ -165,7 +165,7 @@ export class MessageWriter {
     )
   }
 
-  // A writer that has ended never finds room.
+  // A closed writer never finds room: fail instead of waiting.
   #over(): RingClosed | undefined {
     const reason = this.#port.over()
     return reason === undefined ? undefined : new RingClosed({ ring: this.#name, end: "writer", reason })

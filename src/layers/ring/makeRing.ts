@@ -22,13 +22,13 @@ export const makeRing = (ports: RingPorts["Service"]): Ring["Service"] =>
     readers: ports.readers
   })
 
-/** What the ring layer of a backend provides: the ports, and the service over them. */
+/** The services that a backend's ring layer provides: the ports, and the service over them. */
 export const ringContext = (ports: RingPorts["Service"]): Context.Context<Ring | RingPorts> =>
   Context.make(RingPorts, ports).pipe(Context.add(Ring, makeRing(ports)))
 
 // --- internal ---
 
-/** Refuses options that cannot be, before the ring is taken. */
+/** Refuses impossible options before the ring is claimed. */
 const checkWriterOptions = ({ messageBytesMax = 0, roomDeadline = 0 }: RingWriterOptions) =>
   readOptions("", () => {
     millisOf("roomDeadline", roomDeadline)

@@ -1,15 +1,15 @@
 /**
- * Waits by checking again and again, for changes that come sooner than a sleep would end.
+ * Waits by polling, for changes that arrive sooner than a sleeping thread would wake.
  */
 import * as Effect from "effect/Effect"
 
-/** How long a spinning reader keeps the event loop to itself, and an adaptive one spins before it sleeps. */
+/** How long a spinning reader blocks the event loop, and how long an adaptive reader spins before it sleeps. */
 export const spinMicros = 20
 
-/** Reading the clock costs as much as a poll. */
+/** Polls between two readings of the clock, which costs as much as a poll. */
 const looksPerClock = 8
 
-/** Polls for a short while. */
+/** Polls for up to `micros`. */
 export const spin = <A>(check: () => A | undefined, micros: number): A | undefined => {
   const first = check()
   if (first !== undefined || micros === 0) return first
@@ -23,7 +23,7 @@ export const spin = <A>(check: () => A | undefined, micros: number): A | undefin
   return undefined
 }
 
-/** Polls without end. After each while it makes the thorough check and gives the event loop a turn. */
+/** Polls without end. After each `spinMicros` it runs the thorough check and yields to the event loop. */
 export const spinning = <A>(check: () => A | undefined, thorough: () => A | undefined): Effect.Effect<A> =>
   Effect.gen(function*() {
     while (true) {

@@ -1,8 +1,8 @@
 /**
- * Keeps interrupts that arrive before the request they belong to.
+ * Keeps interrupts that arrive before their request.
  *
- * A caller sends the request first, so that it lies below what the caller has published by now, or was never sent: once
- * the server has read that far the interrupt is forgotten.
+ * A caller publishes a request, if at all, before its interrupt. So once the server has read up to the position that
+ * the caller had published when the interrupt arrived, it can forget the interrupt.
  */
 import * as Effect from "effect/Effect"
 import type { Mesh } from "../swarm/transport/Mesh.ts"

@@ -1,7 +1,8 @@
 /**
- * Makes the calls of one member to a service. Each is kept until it is answered or given up, or until its callee is gone.
+ * Makes the calls of one member to a service. Keeps each until it is answered or interrupted, or until its callee is
+ * gone.
  *
- * A call fails by its `send`, which lasts as long as the call: so its failure is typed and concerns no other call.
+ * A call fails through its `send`, which lasts as long as the call: so its failure is typed and affects no other call.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -31,7 +32,7 @@ import { persisting } from "./persisting.ts"
 import type { RpcCodec } from "./RpcCodec.ts"
 import { type Run, SerialRunner } from "./SerialRunner.ts"
 
-/** The callee: one member, or the member that has published the name when a call is made. */
+/** The callee of a call: one member, or the member that has published the name when the call is made. */
 export type Callee = { readonly member: MemberId } | { readonly name: string }
 
 type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
@@ -60,7 +61,7 @@ interface Call {
   readonly answers: SerialRunner
   /** Resumes the caller, once. */
   complete: Complete
-  /** The first answer has come: the deadline no longer counts. */
+  /** Whether the first answer has arrived: the deadline then no longer counts. */
   begun: boolean
 }
 
@@ -131,7 +132,7 @@ export class RpcClientCalls {
     }
   }
 
-  /** The client is closed: its calls fail, and each member that serves it is told. */
+  /** Closes a client: fails its calls, and tells each member that serves it. */
   closeCaller(clientId: number): void {
     const caller = this.#callers.get(clientId)
     if (caller === undefined) return
@@ -158,7 +159,7 @@ export class RpcClientCalls {
 
   // --- calling ---
 
-  // One step, so that no interruption comes between the call and the wait for its end: the call would stay for good.
+  // One step: an interruption between registering the call and waiting for its end would leave the call registered.
   #request(
     clientId: number,
     request: RequestEncoded,
@@ -184,13 +185,13 @@ export class RpcClientCalls {
     if (this.#isClosed) return new ClientClosed({ service: this.#service })
     if (over) return new ShuttingDown()
     if (link.state === "over") return link.lossBy("died")
-    // Apply pending notices first: a callee that another member has told of must be known here, too.
+    // Apply pending notices first, so that a callee known to another member is known here too.
     link.catchUp()
     if ("name" in to) return link.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
     return link.membership.find(to.member) ?? link.membership.lossOf(to.member)
   }
 
-  // A request that the callee returns has a longer header: it must still fit a message then.
+  // A request that the callee returns gets a longer header, and must still fit a message.
   #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
     const { mesh, settled } = this.#core
     const payload = this.#wire.encode(request)
@@ -236,7 +237,7 @@ export class RpcClientCalls {
     return caller
   }
 
-  // Wait for room only as long as the call lasts: it ends at once when the callee departs.
+  // Wait for room only while the call lasts: it ends at once when the callee departs.
   #sendSlowly(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
     const { caller, member } = call
     const settled = Deferred.makeUnsafe<void, RpcClientError>()
@@ -292,14 +293,14 @@ export class RpcClientCalls {
     call.answers.add(this.#write(caller.clientId, answer))
   }
 
-  // Effect RPC fails all calls of the client with a defect, and interrupts them one by one.
+  // Effect RPC fails all calls of the client with the defect, and interrupts them one by one.
   #defect(caller: Caller, from: MemberId, answer: FromServerEncoded): void {
     const called = caller.called.get(from.slot)
     if (called === undefined || !isSame(called, from)) this.#late += 1
     else this.#run(this.#write(caller.clientId, answer))
   }
 
-  // An answer that cannot be decoded was for one of these calls, and does not say for which.
+  // An undecodable answer does not say which of the calls to its sender it was for: fail them all.
   #misunderstood(caller: Caller, from: MemberId): void {
     const unreadable = new CallUnreadable({ service: this.#service, ...this.#named(from), part: "answer" })
     for (const call of [...caller.calls.values()].filter(({ member }) => isSame(member, from))) {
@@ -325,7 +326,7 @@ export class RpcClientCalls {
     return new CallRefused({ service, ...this.#named(member), reason })
   }
 
-  /** The member with its name and pid, for messages. */
+  /** The member with its name and pid, for error texts. */
   #named(member: MemberId): { readonly member: MemberId; readonly info?: MemberInfo } {
     const { info } = this.#core.link.membership.lossOf(member)
     return info === undefined ? { member } : { member, info }
@@ -341,7 +342,7 @@ export class RpcClientCalls {
     return this.#callers.get(clientId)?.calls.get(id)
   }
 
-  /** False when it was over before. */
+  /** False if the call had ended before. */
   #forget(call: Call): boolean {
     const { caller: { calls }, id } = call
     return calls.get(id) === call && calls.delete(id)
@@ -361,7 +362,7 @@ export class RpcClientCalls {
     for (const call of this.#calls) this.#fail(call, error)
   }
 
-  // Sent even if this client is closed by the time there is room: the callee would serve it for good.
+  // Send it even if this client is closed before there is room: the callee would serve the call for good.
   #tell(member: MemberId, number: number, message: FromClientEncoded): void {
     const payload = this.#wire.encode(message)
     if (payload !== undefined) this.#core.run(persisting(this.#signal(member, number, payload)))
@@ -391,7 +392,7 @@ export class RpcClientCalls {
     }
   }
 
-  // Without a coordinator no notice tells of a departure: ask the operating system.
+  // Without a coordinator no notice reports a departure: ask the operating system.
   #sweep(): void {
     const called = new Map(this.#calls.map(({ member }) => [`${member.slot}.${member.generation}`, member]))
     for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)

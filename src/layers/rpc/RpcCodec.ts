@@ -1,5 +1,5 @@
 /**
- * Encodes and decodes the messages of Effect RPC, one to a frame.
+ * Encodes and decodes the messages of Effect RPC, one per frame.
  */
 import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
 import type { Parser, RpcSerialization } from "effect/rpc/RpcSerialization"
@@ -23,15 +23,18 @@ export class RpcCodec {
     return this.#unreadable
   }
 
-  /** The bytes, or `undefined` where the serialization encodes the message as nothing. Throws what it throws. */
+  /**
+   * The bytes, or `undefined` if the serialization encodes the message as nothing. Throws what the serialization
+   * throws.
+   */
   encode(message: Encoded): Uint8Array | undefined {
     const encoded = this.#parser.encode(message)
     return typeof encoded === "string" ? this.#text.encode(encoded) : encoded
   }
 
-  /** The message, if there is just one and it is one of those kinds. Keeps none of the bytes. */
+  /** The message, if the bytes hold exactly one and it is of one of these kinds. Keeps none of the bytes. */
   decode<K extends Encoded["_tag"]>(bytes: Uint8Array, kinds: ReadonlySet<K>): Of<K> | undefined {
-    // A parser keeps what it could not use, and would begin the next message with it.
+    // Try again with a new parser: a parser keeps bytes that it could not use, and puts them before the next message.
     const message = this.#parse(bytes) ?? this.#renewed().#parse(bytes)
     if (isOneOf(message, kinds)) return message
     this.#renewed().#unreadable += 1

@@ -1,8 +1,8 @@
 /**
- * Serves the calls to one service: gives requests to Effect RPC, and its answers to the callers.
+ * Serves the calls to one service: passes requests to Effect RPC, and its answers to the callers.
  *
- * Signals about calls overtake requests. So an interrupt may come before its request: it is kept until every request that
- * was sent before it has been read.
+ * Signals about calls overtake requests. An interrupt may arrive before its request, so it is kept until every request
+ * sent before it has been read.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -35,10 +35,10 @@ export interface RpcServerCallsOptions {
   readonly disconnects: Queue.Queue<number>
 }
 
-/** Effect RPC's side: takes what a client says. */
+/** Passes a client's message to Effect RPC. */
 type Take = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
-/** One client of Effect RPC, in some member. */
+/** One client of Effect RPC in another member. */
 interface Caller {
   readonly key: string
   readonly clientId: number
@@ -47,7 +47,7 @@ interface Caller {
   readonly calls: Map<CallId, CallState>
 }
 
-/** How long requests wait for a server that was built, and is not run yet. */
+/** How long requests wait for a server that is built but not running yet. */
 const startMillis = 1000
 
 const requestKinds = new Set(["Request"] as const)
@@ -98,7 +98,7 @@ export class RpcServerCalls implements Service {
   readonly request = (message: Message): Effect.Effect<void> | undefined =>
     this.#isRun.isOpen() ? this.#accept(message) : this.#hold({ ...message, payload: message.payload.slice() })
 
-  // Requests that come between the building of a server and its first turn keep their order.
+  // Holds the requests that arrive before the server runs, in their order.
   #hold(message: Message): Effect.Effect<void> {
     const isRun = Effect.as(this.#isRun.await, true)
     return Effect.flatMap(
@@ -125,7 +125,7 @@ export class RpcServerCalls implements Service {
     return this.#accepted(caller, request.id, this.#take(caller.clientId, request))
   }
 
-  // A cause other than this fiber's own interruption says that Effect RPC takes no more requests.
+  // A cause other than this fiber's own interruption means that Effect RPC takes no more requests.
   #accepted(caller: Caller, id: CallId, write: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.matchCauseEffect(write, {
       onSuccess: () => {
@@ -137,7 +137,7 @@ export class RpcServerCalls implements Service {
     })
   }
 
-  // Apply pending notices first: a caller that has joined is known then.
+  // Apply pending notices before refusing a caller: it may have just joined.
   #knows(member: MemberId): boolean {
     const { link } = this.#core
     if (link.membership.find(member) !== undefined) return true
@@ -201,7 +201,7 @@ export class RpcServerCalls implements Service {
       )
     })
 
-  // A stream must not go on after a lost chunk: the failure makes Effect RPC interrupt it.
+  // Fail a stream after a lost chunk, so that Effect RPC interrupts it: it must not continue with a gap.
   #undelivered(caller: Caller, response: FromServerEncoded, error: SendError): Effect.Effect<void> {
     if (error._tag === "RegionLost" || error._tag === "RingClosed") return Effect.void
     this.#counts.undelivered += 1
@@ -211,7 +211,7 @@ export class RpcServerCalls implements Service {
     return response._tag === "Chunk" ? Effect.die(error) : Effect.void
   }
 
-  // Sent even if this server is closed by the time there is room: the caller waits for it.
+  // Send it even if this server is closed before there is room: the caller waits for it.
   #refuse({ member, number }: Caller, refusal: Rejection): void {
     const payload = encodeRejection(refusal)
     this.#core.run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
@@ -223,7 +223,7 @@ export class RpcServerCalls implements Service {
     if (caller.calls.delete(id)) this.#refuse(caller, { _tag: "Closed", id })
   }
 
-  /** Gives Effect RPC what comes, until it ends. */
+  /** Passes requests to Effect RPC through `take`, until interrupted. */
   readonly run = (take: Take): Effect.Effect<never> =>
     this.#turn.withPermits(1)(Effect.suspend(() => {
       this.#take = take
@@ -231,7 +231,7 @@ export class RpcServerCalls implements Service {
       return Effect.ensuring(Effect.never, Effect.sync(() => this.close()))
     }))
 
-  /** Stops serving: each caller that waits for an answer is told that none will come. */
+  /** Stops serving, and tells each caller that waits for an answer that none will come. */
   close(): void {
     this.#isRun.closeUnsafe()
     for (const caller of this.#byId.values()) {
@@ -272,13 +272,13 @@ export class RpcServerCalls implements Service {
       const isSelf = isSame(notice.member, self.id)
       this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
     }
-    // After missed notices the whole membership comes instead: departures must be found by comparison.
+    // After missed notices the coordinator sends the whole membership: find departures by comparison.
     if (notice._tag === "TookOver" || (notice._tag === "Answered" && notice.answer._tag === "Membership")) {
       this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
     }
   }
 
-  // Without a coordinator no notice tells of a departure: ask the operating system.
+  // Without a coordinator no notice reports a departure: ask the operating system.
   #sweep(): void {
     this.#disconnectAll(({ calls, member }) =>
       calls.size > 0 && !this.#core.ring.isAlive(member.slot, member.generation)

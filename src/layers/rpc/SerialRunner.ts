@@ -1,11 +1,11 @@
 /**
- * Runs effects one after the other, the first of them at once, so that the answers to one call keep their order and no
- * other call waits for them.
+ * Runs effects one after the other, the first at once, so that the answers to one call keep their order and no other
+ * call waits for them.
  */
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 
-/** Starts an effect at once, and ends it with the scope that it was made in. */
+/** Starts an effect at once, in the scope that the runner was made in. */
 export type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
 export class SerialRunner {

@@ -40,7 +40,8 @@ export const makeServer: (
     const unregister = yield* registered
     return Context.empty().pipe(
       Context.add(RpcServer.Protocol, {
-        // The callers learn that no answer comes before Effect RPC interrupts the handlers: that would be their answer.
+        // Tell the callers that no answer will come before Effect RPC interrupts the handlers: callers would take the
+        // interruption for their answer.
         run: (take) => Effect.ensuring(incoming.run(take), Effect.sync(unregister)),
         disconnects,
         send: incoming.send,
@@ -64,7 +65,7 @@ export const makeServer: (
 
 // --- internal ---
 
-// The payloads of requests are all that a server decodes.
+// A server decodes only the payloads of requests, so each failed decoding is a rejected request.
 const countingRejections = (codecFor: CodecFor): { readonly codecFor: CodecFor; readonly rejected: () => number } => {
   let rejected = 0
   const reject = Effect.sync(() => {

@@ -1,5 +1,5 @@
 /**
- * Sends what must arrive: waits for room in a full ring as long as it takes.
+ * Sends a message that must arrive: waits for room in a full ring as long as it takes.
  */
 import * as Effect from "effect/Effect"
 import type { SendError } from "../../services/Ring.ts"

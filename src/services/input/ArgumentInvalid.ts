@@ -1,16 +1,16 @@
 /**
- * Arguments of single calls, looked at before anything is done with them: one that cannot be is an answer to the caller.
+ * Checks the arguments of single calls before they are used: an impossible argument is a typed error for the caller.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { formatCount } from "../text/quantities.ts"
 
-/** A call was given what it cannot be asked for. Nothing was done. Types refuse some of these; numbers do not. */
+/** An argument is out of range. Nothing was done. Types exclude some of these, but not a number out of range. */
 export class ArgumentInvalid extends Schema.TaggedError<ArgumentInvalid>()("ArgumentInvalid", {
   call: Schema.String,
   argument: Schema.String,
   given: Schema.String,
-  /** What it can be. */
+  /** What it must be. */
   range: Schema.String
 }) {
   override get message(): string {
@@ -18,7 +18,7 @@ export class ArgumentInvalid extends Schema.TaggedError<ArgumentInvalid>()("Argu
   }
 }
 
-/** Why that is no number of things from 0 to `most`, `undefined` where it is one. */
+/** The error, if `given` is not a whole number from 0 to `most`. */
 export const countRefused = (
   call: string,
   argument: string,
@@ -32,7 +32,7 @@ export const countRefused = (
   return new ArgumentInvalid({ call, argument, given: String(given), range })
 }
 
-/** Fails where that is no number of things from 0 to `most`. */
+/** Fails if `given` is not a whole number from 0 to `most`. */
 export const countWithin = (
   call: string,
   argument: string,

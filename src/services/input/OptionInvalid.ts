@@ -1,12 +1,14 @@
 /**
- * Checks the options of the log before anything is done with them: an impossible option fails with the region error
- * `invalid`, which names it and its range.
+ * Checks the options of the log before they are used: an impossible option fails with the region error `invalid`, which
+ * names it and its range.
  */
 import * as Effect from "effect/Effect"
 import { RegionError } from "../schema/RegionError.ts"
 import { DurationInvalid } from "./DurationInput.ts"
 
-/** Parses the options with `read`, which throws {@link DurationInvalid}, or what {@link refuseUnless} throws. */
+/**
+ * Parses the options with `read`, and turns what it throws by {@link millisOf} or {@link refuseUnless} into the error.
+ */
 export const readOptions = <A>(region: string, read: () => A): Effect.Effect<A, RegionError> =>
   Effect.suspend(() => {
     try {

@@ -4,8 +4,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * A place in a ring. A reader has reached it when it has taken every frame that ends at or below `position`, which
- * counts bytes written since the ring was born. `generation` says which of the ring's writers is meant.
+ * A place in a ring. A reader has reached it when it has taken every frame that ends at or before `position`, which
+ * counts the bytes written since the ring was created. `generation` identifies one of the ring's writers.
  */
 export const DrainTarget = Schema.Struct({
   ring: Schema.Int,

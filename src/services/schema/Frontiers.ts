@@ -4,8 +4,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * Batches of a lane's present session that have passed each stage, from the client's (`written`, `published`) over the
- * sequencer's (`scanned` to `acknowledged`) to the readers' (`delivered`). `purged` batches never get a place in the
+ * How many batches of a lane's present session have passed each stage: the client's (`written`, `published`), the
+ * sequencer's (`scanned` to `acknowledged`) and the readers' (`delivered`). `purged` batches never get a place in the
  * order.
  */
 export const Frontiers = Schema.Struct({

@@ -1,16 +1,16 @@
 /**
- * Sizes of a region. The native module refuses impossible ones on its own; these checks say which size is wrong.
+ * Sizes of a region. The native module also refuses impossible sizes; these checks say which size is wrong.
  */
 import * as Schema from "effect/Schema"
 import { formatBytes, formatCount } from "../text/quantities.ts"
 
-/** Sizes that are fixed for the life of a region. All counts are checked when it is created and when it is attached. */
+/** Sizes that are fixed for the life of a region. All are checked when it is created and when a process attaches. */
 export interface Geometry {
   /** Ingest domains, 1 to 32. */
   readonly brokers: number
   /** Sessions that may be open at once, over all topics, 1 to 256. Each has one lane on every broker. */
   readonly clients: number
-  /** Topics the region can hold at once, 1 to 64. When all are taken, a new name takes the place of one not in use. */
+  /** Topics that the region can hold, 1 to 64. When all are taken, a new name takes the place of an unused topic. */
   readonly topics: number
   /** Subscribers that may be attached to one topic at once, 1 to 64. */
   readonly readers: number
@@ -24,7 +24,7 @@ export interface Geometry {
   readonly indexEntries: number
   /** Processes that may be attached at once. */
   readonly processes: number
-  /** Rings, 0 (none) to 1024. A swarm takes two for each member. */
+  /** Rings, 0 (none) to 1024. A swarm takes three for each member, and one more. */
   readonly rings: number
   /** Readers that may be attached to one ring at once, 1 to 128. */
   readonly ringReaders: number
@@ -33,8 +33,8 @@ export interface Geometry {
 }
 
 /**
- * Geometry that suits a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. Where
- * less than twice of what it takes is free, lanes, batches, index and rings become smaller.
+ * Geometry for a handful of processes on one host: 4 brokers, 8 clients, 8 MiB lanes, 256 MiB of payload. A file system
+ * with less than twice that free gets smaller lanes, batches, indexes and rings.
  */
 export const defaultGeometry: Geometry = {
   brokers: 4,
@@ -51,10 +51,10 @@ export const defaultGeometry: Geometry = {
   ringBytes: 1024 * 1024
 }
 
-/** How many places the tables of the log can have, each. */
+/** The most places that each table of the log can have. */
 export const placesMax = { clients: 256, topics: 64, readers: 64 } as const
 
-/** The geometry as a value from elsewhere. Each check names the size that it refuses, and what it must be. */
+/** The schema of a geometry. Each check names the size that it refuses, and what it must be. */
 export const Geometry: Schema.Codec<Geometry> = Schema.Struct({
   brokers: Schema.Number,
   clients: Schema.Number,
@@ -73,7 +73,7 @@ export const Geometry: Schema.Codec<Geometry> = Schema.Struct({
   return wrong && { path: [wrong.field], issue: `it must be ${wrong.range}` }
 }))
 
-/** The first size of which there can be no region, with what it must be. `undefined` where all are possible. */
+/** The first impossible size, with what it must be; `undefined` if all sizes are possible. */
 export const wrongSize = (
   geometry: Geometry
 ): { readonly field: keyof Geometry; readonly range: string } | undefined =>
@@ -104,7 +104,7 @@ const powerOfTwo = (field: keyof Geometry, least: number, most: number): Rule =>
   }
 }
 
-/** Nothing is asked of rings that are not there. */
+/** Without rings, their sizes are not checked. */
 const withRings = (rule: Rule): Rule => ({
   ...rule,
   holds: (value, geometry) => geometry.rings === 0 || rule.holds(value, geometry)

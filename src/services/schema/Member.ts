@@ -1,5 +1,5 @@
 /**
- * Members of a swarm: how a member is named, and the errors about members that are gone.
+ * Members of a swarm: their identity, and the errors about members that are gone.
  */
 import * as Schema from "effect/Schema"
 import { showPid } from "./ProcessId.ts"
@@ -13,14 +13,14 @@ export const isSame = (a: MemberId, b: MemberId): boolean => a.slot === b.slot &
 /** `3.1`: slot 3, generation 1. */
 export const showMember = ({ generation, slot }: MemberId): string => `${slot}.${generation}`
 
-/** What all members know of a member. */
+/** What every member knows about a member. */
 export const MemberInfo = Schema.Struct({
   id: MemberId,
   name: Schema.String,
   pid: Schema.Int,
   /** The pid belongs to another pid namespace than this process's. */
   foreignPid: Schema.optionalKey(Schema.Literal(true)),
-  /** Takes over when the coordinator is gone. */
+  /** Whether it may take over when the coordinator is gone. */
   standby: Schema.Boolean,
   /** 0 for the first life of this member, incremented by each recovery. */
   incarnation: Schema.Int
@@ -31,16 +31,16 @@ export type MemberInfo = typeof MemberInfo.Type
 export const describeMember = (member: MemberInfo): string =>
   `${JSON.stringify(member.name)} (${showMember(member.id)}, ${showPid(member)})`
 
-/** Why a member is gone: it left, all shut down together, or its process is dead. */
+/** Why a member is gone: it left, the whole swarm shut down, or its process is dead. */
 export const DepartureReason = Schema.Literals(["left", "shutdown", "died"])
 export type DepartureReason = typeof DepartureReason.Type
 
-/** The member that was addressed has left the swarm, or no member has published the name. */
+/** The addressed member has left the swarm, or no member has published the name. */
 export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
   member: MemberId,
   /** Its last known name and pid, if this member ever knew it. */
   info: Schema.optionalKey(MemberInfo),
-  /** The name by which it was addressed, which no member has published. `member` then means nothing. */
+  /** The name that was addressed, when no member has published it. `member` is then meaningless. */
   missingName: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -53,9 +53,9 @@ export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
 
 /** The coordinator is gone. The request may or may not have been carried out. */
 export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("CoordinatorLost", {
-  /** `died`: without a standby. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
+  /** `died`: no standby takes over. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
   reason: Schema.Literals(["died", "replaced", "silent"]),
-  /** The coordinator that was lost, where that is known. After `replaced` it may be the present one. */
+  /** The coordinator that was lost, if known. After `replaced` it may be the present coordinator. */
   coordinator: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {

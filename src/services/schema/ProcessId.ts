@@ -1,20 +1,19 @@
 /**
- * A process by its pid, which is valid only in its own pid namespace: in a container it is often 1, which is another
- * process outside.
+ * A process by its pid, which is valid only in its own pid namespace: pid 1 of a container is another process outside.
  */
 import * as Schema from "effect/Schema"
 
 export const ProcessId = Schema.Struct({
   pid: Schema.Number,
-  /** The pid belongs to another pid namespace than this process's. Here it names another process, or none. */
+  /** The pid belongs to another pid namespace. In this process's namespace it names another process, or none. */
   foreignPid: Schema.optionalKey(Schema.Literal(true))
 })
 export type ProcessId = typeof ProcessId.Type
 
-/** The pid and its namespace, from a value that has more fields. */
+/** Picks the pid and its namespace from a value with more fields. */
 export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
   foreignPid === true ? { pid, foreignPid } : { pid }
 
-/** The process as error texts show it, marked where `kill` would reach another process. */
+/** The process as error texts show it. A foreign pid is marked, because `kill` would reach another process. */
 export const showPid = ({ foreignPid, pid }: ProcessId): string =>
   foreignPid === true ? `pid ${pid} of another pid namespace` : `pid ${pid}`

@@ -1,11 +1,11 @@
 /**
- * Why a region could not be created, attached or used, and the errors that name one of its sizes.
+ * Errors of creating, attaching to and using a region, among them those that name one of its sizes.
  */
 import * as Schema from "effect/Schema"
 import { formatCount } from "../text/quantities.ts"
 import { type Geometry, placesMax, wrongSize } from "./Geometry.ts"
 
-/** Why a region could not be created or attached. */
+/** The kinds of {@link RegionError}. */
 export const RegionFault = Schema.Literals([
   "missing",
   "exists",
@@ -28,7 +28,7 @@ export type RegionFault = typeof RegionFault.Type
 
 /**
  * A region could not be created, attached or used. `hint` is the next step. `noSpace` carries the bytes wanted, the
- * bytes free, and the `sizes` of the geometry that take most; `full` the `sizes` that are too small.
+ * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,
@@ -45,7 +45,7 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
   }
 }
 
-/** Why a region of these sizes cannot be, `undefined` where it can. */
+/** The error of a region with these sizes; `undefined` if they are possible. */
 export const geometryError = (region: string, geometry: Geometry): RegionError | undefined => {
   const wrong = wrongSize(geometry)
   return wrong && new RegionError({
@@ -56,7 +56,7 @@ export const geometryError = (region: string, geometry: Geometry): RegionError |
   })
 }
 
-/** The error `full` of that table. `sizes` names what the region would have to be created with more of. */
+/** The error `full` of a table. Its `sizes` names the count that a region must be created with more of. */
 export const fullTable = (region: string, detail: string, size: keyof typeof helps): RegionError =>
   new RegionError({
     fault: "full",
@@ -68,7 +68,7 @@ export const fullTable = (region: string, detail: string, size: keyof typeof hel
 
 // --- internal ---
 
-// What comes from a configuration may be no number at all.
+// A value from a configuration need not be a number.
 const shown = (value: unknown): string => typeof value === "number" ? formatCount(value) : String(value)
 
 const helps = {

@@ -6,7 +6,7 @@ import { ProcessId, showPid } from "./ProcessId.ts"
 
 export const Server = Schema.Struct({
   ...ProcessId.fields,
-  /** False before it serves: then it is the process that created the region. */
+  /** False until it serves; until then, this is the process that created the region. */
   serving: Schema.Boolean,
   name: Schema.String,
   /** True in that process itself. */
@@ -14,19 +14,19 @@ export const Server = Schema.Struct({
 })
 export type Server = typeof Server.Type
 
-/** Why an attached server does not answer, and the next step for the user. */
+/** Why an attached server does not answer, and the user's next step. */
 export const unanswered = (server: Server | undefined): { readonly detail: string; readonly hint: string } => {
   if (server?.own === true) {
     return {
-      detail: "the sequencer, which this process runs itself, does not go on",
-      hint: "it is paused, or waits to be stepped"
+      detail: "the sequencer, which runs in this process, makes no progress",
+      hint: "resume it if it is paused, or call `step` under drive \"manual\""
     }
   }
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
   // A pid of another namespace names another process here: do not suggest a signal.
   const go = server === undefined || server.foreignPid === true
-    ? "let it go on, or end it"
-    : `\`kill -CONT ${server.pid}\` lets it go on, or end it`
+    ? "continue it, or end it"
+    : `\`kill -CONT ${server.pid}\` continues it; or end it`
   return server?.serving === false
     ? { detail: `the process that created the region${who} is attached but does not serve its log yet`, hint: go }
     : { detail: `the serving process${who} is attached but does not answer: it is stopped or too busy`, hint: go }

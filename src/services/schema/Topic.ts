@@ -1,23 +1,25 @@
 /**
  * A topic: one ordered log, declared once as a value and shared by publishers, subscribers and tests.
  *
- * A region declares it when it is opened there first. When all its places for topics are taken then, one gives its place
- * to the new name, with all that is kept of it: one without session and reader that the server has not named.
+ * A region declares it when it is first opened there. If all places for topics are taken, the new topic takes the place
+ * of an unused topic, whose records are dropped: a topic without sessions and readers that the server did not declare.
  */
 import * as Effect from "effect/Effect"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Schema from "effect/Schema"
 import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
-/** `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate. */
+/**
+ * `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate.
+ */
 export type Order = "total" | "session"
 
-/** `none`: nothing is awaited. `ordered`: committed in the order and visible to readers. */
+/** `none`: `flush` waits for no acknowledgement. `ordered`: acknowledged means committed and visible to readers. */
 export type Ack = "none" | "ordered"
 
-/** How a topic's values become bytes and come back. */
+/** Encodes and decodes a topic's values. */
 export interface Codec<A> {
-  /** The bytes, or why there are none: a value that does not match the schema is an answer, it throws nothing. */
+  /** The bytes, or the error of a value that does not match the schema. Never throws. */
   readonly encode: (value: A) => Uint8Array | ValueInvalid
   readonly decode: (bytes: Uint8Array) => Effect.Effect<A, Schema.SchemaError>
 }
@@ -51,7 +53,7 @@ export class TopicMismatch extends Schema.TaggedError<TopicMismatch>()("TopicMis
   }
 }
 
-/** The declaration itself cannot be served: its name, its levels or their combination. */
+/** The declaration itself is impossible: its name, its levels or their combination. */
 export class TopicInvalid extends Schema.TaggedError<TopicInvalid>()("TopicInvalid", {
   topic: Schema.String,
   reason: Schema.String,
@@ -69,8 +71,8 @@ export const nameBytesMax = 64
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
 /**
- * Declares a topic. With a `schema` publishers take values and subscribers give them, by Effect's binary encoding;
- * without one records are bytes. Nothing is checked here: {@link validate} runs when the topic is opened.
+ * Declares a topic. With a `schema`, publishers and subscribers exchange values in Effect's binary encoding; without
+ * one, records are bytes. Nothing is checked here: {@link validate} runs when the topic is opened.
  */
 export const make: {
   <S extends Schema.Codec<any, any, never, never>>(name: string, options: {
@@ -91,8 +93,8 @@ export const make: {
 })
 
 /**
- * Refuses a declaration that this version cannot serve, and says what to write instead. A declaration from a
- * configuration or from another version's region can hold what the types do not offer.
+ * Refuses a declaration that this version cannot serve, and says what to write instead. The types cannot check a
+ * declaration that comes from a configuration or from another version's region.
  */
 export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
   const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))

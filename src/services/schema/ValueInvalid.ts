@@ -1,14 +1,14 @@
 /**
- * Values that their schema cannot encode: an answer to the sender, never a defect of it.
+ * Values that their schema cannot encode: a typed error for the sender, never a defect.
  */
 import * as Cause from "effect/Cause"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 
-/** The value does not match the schema it is sent with. Nothing of it was sent, and the sender goes on. */
+/** The value does not match its schema. None of it was sent, and the sender stays usable. */
 export class ValueInvalid extends Schema.TaggedError<ValueInvalid>()("ValueInvalid", {
-  /** What it was sent as: a record of a topic, or a message of a kind. */
+  /** Whether it was sent as a record of a topic or as a message. */
   of: Schema.Literals(["topic", "message"]),
   name: Schema.String,
   issue: Schema.String
@@ -18,7 +18,7 @@ export class ValueInvalid extends Schema.TaggedError<ValueInvalid>()("ValueInval
   }
 }
 
-/** How values of that schema become bytes, by Effect's binary encoding, or why one cannot. Throws nothing. */
+/** Encodes values of the schema with Effect's binary encoding. Returns the error, never throws it. */
 export const encoderOf = <A, I>(
   of: ValueInvalid["of"],
   name: string,
@@ -31,7 +31,7 @@ export const encoderOf = <A, I>(
   }
 }
 
-/** The issue of a value: its schema's, or the error that the schema's own code has thrown. */
+/** The schema's issue with a value, or the error that the schema's own code threw. */
 export const issueOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error ? error.message : String(error)

@@ -1,6 +1,6 @@
 /**
- * Numbers in texts: sizes, times and counts have one format, in errors and log lines as in what programs say. What names
- * one thing, as a pid, a position or the number of a batch does, is no quantity and stays as it is.
+ * Numbers in texts: sizes, times and counts have one format in errors, log lines and program output. A number that
+ * identifies one thing (a pid, a position, a batch number) is not a quantity and is shown as it is.
  */
 
 export const formatBytes = (bytes: number): string => {

@@ -113,10 +113,10 @@ export const losingSuite = (backend: Backend): void => {
         yield* publisher.send(bytesOf("x"))
         const flushed = yield* Effect.flip(publisher.flush)
         assert.strictEqual(flushed._tag, "AckTimeout")
-        assert.include(flushed.message, "the sequencer, which this process runs itself, does not go on")
+        assert.include(flushed.message, "the sequencer, which runs in this process, makes no progress")
         const sent = yield* Effect.flip(Effect.forever(publisher.send(new Uint8Array(4096))))
         assert.strictEqual(sent._tag, "Backpressure")
-        assert.include(sent.message, "the sequencer, which this process runs itself, does not go on")
+        assert.include(sent.message, "the sequencer, which runs in this process, makes no progress")
         yield* sequencer.resume
         yield* publisher.flush
       }).pipe(Effect.scoped, provide))

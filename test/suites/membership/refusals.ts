@@ -193,10 +193,10 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
               said.push(value.message)
             }
             const named = new RegExp(
-              `was lost to member "m1" \\(${showMember(second.id)}, pid \\d+\\).*end that member`
+              `were lost to member "m1" \\(${showMember(second.id)}, pid \\d+\\).*end that member`
             )
             for (const message of [said[0], said[2]]) assert.match(message ?? "", named)
-            assert.match(said[1] ?? "", /was lost to this member.*end this member and join again/)
+            assert.match(said[1] ?? "", /were lost to this member.*end this member and join again/)
             // Members that only wait for their own readers meet as before, without that member.
             const delivered = yield* Effect.forEach(members, ({ barrier }) => fork(Effect.exit(barrier.enter("c"))))
             const outcomes = yield* Effect.forEach(delivered, (fiber) => joined(backend, fiber))

@@ -29,7 +29,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
             }
             assert.strictEqual(
               closedWriter.message,
-              `ring "ring": this writer is over, its scope has ended: open another in a scope that lasts as long as it is used`
+              `ring "ring": this writer is closed: its scope has ended; open another in a scope that lasts as long as its use`
             )
             assert.isFalse(writer.offer(stamped(1)))
             assert.isFalse(writer.append(stamped(1)))

@@ -36,6 +36,6 @@ export const brokersOf = (heap: Heap): ReadonlyArray<BrokerState> => {
 
 // --- internal ---
 
-/** Batches in a lane. A session that is not adopted yet has written none, though its slot's former owner may have. */
+/** Batches in a lane. Before the session is adopted, they are its slot's former owner's. */
 const batchesIn = (lane: Lane, session: Session | undefined): number =>
   (session?.lanes[lane.broker]?.written ?? lane.scanned) - lane.released

@@ -1,13 +1,13 @@
 /**
- * Waits for a place that an ending session gives back, instead of failing because all are taken.
+ * Waits for a place that a closing session frees, instead of failing because all are taken.
  */
 import * as Effect from "effect/Effect"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import type { HeapLog } from "./HeapLog.ts"
 
-// A session that is closing gives back its slot, and the place of its topic, by itself, unless the sequencer advances
-// by steps only, so wait for it. Only the waits can be interrupted, so that every claim is given back.
+// The sequencer soon frees the slot of a closing session, and with it perhaps the place of its topic: wait for that,
+// unless only a test's steps advance it. Only the waits are interruptible, so that every claim is released.
 export const whenFreed = <A, E, F>(
   log: HeapLog["Service"],
   claim: Effect.Effect<A, E | RegionError>,
@@ -24,6 +24,6 @@ export const whenFreed = <A, E, F>(
 
 // --- internal ---
 
-/** Full of what ends with sessions: their slots, and topics. */
+/** Whether a table is full whose places are freed when sessions end: session slots, and topics. */
 const isOfSessions = (error: unknown): error is RegionError =>
   error instanceof RegionError && error.fault === "full" && error.sizes?.includes("readers") !== true

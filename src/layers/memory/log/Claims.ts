@@ -1,7 +1,7 @@
 /**
  * Takes places in the tables of a region: for sessions and for readers.
  *
- * A claim and the declaration of its topic are one piece: in between another opening could have freed the topic's place.
+ * A claim and the declaration of its topic are one step: between the two, another opening could free the topic's place.
  */
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -12,7 +12,9 @@ import { cursorAt } from "./IndexPort.ts"
 import { type Heap, type HeapTopic, type Reader, Session } from "./LogState.ts"
 import { full, inOnePiece, placeOf } from "./Topics.ts"
 
-/** A session takes the first slot whose last session has ended. Slot and generation make its id, as in shared memory. */
+/**
+ * Claims the first slot whose last session has ended. Slot and generation make the session's id, as in shared memory.
+ */
 export const claimSession = (
   heap: Heap,
   topic: Topic.Topic<any>
@@ -32,11 +34,11 @@ export const claimSession = (
 export interface ReaderOptions {
   readonly name: string
   readonly from: From
-  /** Nothing is declared. */
+  /** Fails if the topic is not declared. */
   readonly mustExist: boolean
 }
 
-/** A reader takes the first free slot; from then on nothing above its cursor is reused. */
+/** Claims the first free reader slot; from then on no memory at or above the cursor is reused. */
 export const claimReader = (
   heap: Heap,
   topic: Topic.Topic<any>,

@@ -1,5 +1,5 @@
 /**
- * The log of one heap, under all layers of this backend: its memory, its order, and the way to wait for a change.
+ * The log of one heap, which all layers of this backend share: its memory, its order, and a waiter for its changes.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -19,15 +19,17 @@ import { SequencerState } from "./sequencer/SequencerState.ts"
 import { nameTopic } from "./Topics.ts"
 
 export interface Options extends SequencerOptions {
-  /** Topics that are declared before any end opens them, and never give their place to others. */
+  /** Topics that are declared before any is opened, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  /**
+   * How long a reader may hold up publishers, or a gap may last, before it is reported as an event. Default 1 second.
+   */
   readonly stallAfter?: Duration.Input | undefined
   /** Sizes that differ from the small ones of this backend: 1 MiB lanes, 64 KiB batches. */
   readonly geometry?: Partial<Geometry> | undefined
-  /** What reports and errors call it. Default `memory`. */
+  /** Its name in reports and errors. Default `memory`. */
   readonly region?: string | undefined
-  /** Lends copies and fills them with 0xDB on release: a test that keeps a view too long sees it. Default false. */
+  /** Lends copies and fills them with 0xDB on release, to expose a view that is kept too long. Default false. */
   readonly poisonReleased?: boolean | undefined
 }
 

@@ -1,12 +1,12 @@
 /**
- * A subscriber's end: reads the index of one topic and lends the payload it points to.
+ * A subscriber's reading end: reads the index of one topic and lends the payload that it points to.
  */
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./LogState.ts"
 
-/** The port of an attached reader, which lends copies that it poisons on release where `poisons` says so. */
+/** The port of an attached reader. With `poisons` it lends copies and poisons them on release. */
 export class HeapIndexPort implements IndexPort {
   readonly waiter: LogWaiter
   readonly #heap: Heap
@@ -70,7 +70,7 @@ export class HeapIndexPort implements IndexPort {
   }
 }
 
-/** Where a reader that begins at `from` has its cursor. */
+/** The cursor of a reader that begins at `from`. */
 export const cursorAt = (topic: HeapTopic, from: From): number => {
   if (from === "end") return topic.committedBatches
   return from === "start" ? topic.trimmed : batchAt(topic, from.position)
@@ -78,7 +78,7 @@ export const cursorAt = (topic: HeapTopic, from: From): number => {
 
 // --- internal ---
 
-/** The first kept batch that ends behind the position, or the next one to be committed. */
+/** The first kept batch that ends after the position, or the next batch to be committed. */
 const batchAt = (topic: HeapTopic, position: number): number => {
   let low = topic.trimmed
   let high = topic.committedBatches
@@ -118,7 +118,7 @@ const addsUp = ({ lengths, payload }: IndexedBatch): boolean =>
 
 const poisonByte = 0xdb
 
-/** Batches lent as copies, so that a view that is kept too long reads poison, and no other reader is disturbed. */
+/** Batches lent as copies, so that a view kept too long reads poison and no other reader is affected. */
 class LentCopies {
   #lent: Array<IndexedBatch> = []
 
@@ -128,7 +128,7 @@ class LentCopies {
     return copy
   }
 
-  /** Everything below the index was given back. */
+  /** Poisons the copies of released batches: those below the index. */
   poison(index: number): void {
     const returned = this.#lent.filter((batch) => batch.index < index)
     this.#lent = this.#lent.filter((batch) => batch.index >= index)

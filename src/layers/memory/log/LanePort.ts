@@ -25,7 +25,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     if (lane === undefined) throw new RangeError(`there is no broker ${broker}`)
     return lane
   }
-  // once it closes, its lanes may become another session's: it never touches them again
+  // A closing session never writes again: its lanes may already belong to another.
   const mayWrite = (): boolean => !session.closing && session.state === "active"
   return {
     sessionId: session.id,
@@ -93,7 +93,7 @@ export const gapOf = (session: Session): Gap | undefined => {
 
 // --- internal ---
 
-// The room of a batch never wraps: what is left at the end of the ring is skipped.
+// The room of a batch never wraps: the remainder at the end of the payload ring is skipped.
 const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSequence: number) => {
   if (at.begun?.batchSequence === batchSequence) return at.begun.room
   const { batchBytes, laneBytes } = geometry
@@ -111,8 +111,8 @@ const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSeque
   return room
 }
 
-// One descriptor and one batch (and the pad before it) stay in reserve for the batch the sequencer expects next:
-// otherwise a late head of line could find every lane full of batches that wait for it.
+// One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
+// otherwise a late one could find every lane full of batches that wait for it.
 const hasRoom = (
   { batchBytes, laneBytes, laneSlots }: Heap["geometry"],
   at: SessionLane,
@@ -125,7 +125,7 @@ const hasRoom = (
   return position + batchBytes + reserveBytes - releasedPosition(at) <= laneBytes
 }
 
-/** The start of the oldest batch that is not released, even of a former owner. */
+/** The start of the oldest unreleased batch, which may be a former owner's. */
 const releasedPosition = (at: SessionLane): number =>
   inFlight(at) === 0 ? at.position : at.lane.descriptor(at.lane.released)!.payloadPosition
 

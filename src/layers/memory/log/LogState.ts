@@ -1,8 +1,8 @@
 /**
- * What a region holds, as plain objects: lanes, sessions, readers and topics with their index.
+ * The contents of a region as plain objects: lanes, sessions, readers, and topics with their index.
  *
- * Positions and counts are absolute and never restart; `%` appears only where a ring is addressed. Each field has one
- * writer, named where it is declared.
+ * Positions and counts are absolute and never restart; `%` only addresses a ring. Each field has one writer, named at
+ * its declaration.
  */
 import type * as Clock from "effect/Clock"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
@@ -15,7 +15,7 @@ export const lineBytes = 64
 
 export const roundUp = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit
 
-/** Where a batch's table of lengths begins, behind its records. */
+/** Where a batch's table of lengths begins, after its records. */
 export const tableOffset = (payloadBytes: number): number => roundUp(payloadBytes, 4)
 
 /** Bytes of a batch in its lane: the records and, when their lengths differ, the table of lengths. */
@@ -25,7 +25,7 @@ export const batchBytesOf = (payloadBytes: number, messageCount: number, uniform
 /** A batch in its lane, written by the lane's client. */
 export interface Descriptor {
   readonly session: Session
-  /** Its place in the lane: a slot that still holds an older lap's descriptor has another. */
+  /** Its count in the lane, which differs from that of a descriptor left from an older lap. */
   readonly laneIndex: number
   readonly batchSequence: number
   readonly firstMessage: number
@@ -37,29 +37,29 @@ export interface Descriptor {
   published: boolean
 }
 
-/** What the sequencer knows of a batch it has scanned and not yet released. */
+/** The sequencer's record of a batch that it has scanned and not yet released. */
 export interface LaneSlot {
   state: "held" | "ordered" | "done"
   readonly topic: HeapTopic
   readonly payloadPosition: number
-  /** Its place in the topic's index, once it is ordered. */
+  /** Its entry in the topic's index, once it is ordered. */
   entry: number
 }
 
-/** The descriptor ring and the payload ring of one client slot on one broker. They go on from owner to owner. */
+/** The descriptor ring and the payload ring of one client slot on one broker. They continue from owner to owner. */
 export class Lane {
   readonly broker: number
   readonly descriptors: Array<Descriptor | undefined>
   /** Allocated when the broker grants the lane for the first time. */
   payload: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
-  // the sequencer's
+  // Written by the sequencer.
   readonly slots: Array<LaneSlot | undefined>
-  /** Descriptors seen. */
+  /** Descriptors scanned. */
   scanned = 0
   /** Descriptors whose slot and payload may be reused. */
   released = 0
-  /** Payload position behind the last scanned batch. */
+  /** Payload position after the last scanned batch. */
   payloadEnd = 0
 
   constructor(broker: number, laneSlots: number) {
@@ -77,25 +77,25 @@ export class Lane {
   }
 }
 
-/** One session's part in a lane. */
+/** A lane while one session owns it. */
 export class SessionLane {
   readonly lane: Lane
   /** Batches that former owners wrote. */
   readonly first: number
 
-  // the client's; counts are the lane's, absolute
+  // Written by the client. Counts include former owners' batches.
   written: number
   published: number
   publishedMessages = 0
   /** Times the lane was found full after it had room. */
   fullEvents = 0
   full = false
-  /** Payload position behind the last written batch. */
+  /** Payload position after the last written batch. */
   position: number
-  /** Room given for a batch that is not sealed yet. */
+  /** The room of a begun batch that is not sealed yet. */
   begun: { readonly batchSequence: number; readonly position: number; readonly room: Uint8Array } | undefined
 
-  // the sequencer's, of this session
+  // Written by the sequencer. Counts are this session's.
   scanned = 0
   held = 0
   ordered = 0
@@ -114,14 +114,14 @@ export class SessionLane {
   }
 }
 
-/** A batch that its session's window has taken in. */
+/** A batch in its session's window. */
 export interface Pending {
   readonly descriptor: Descriptor
   readonly lane: SessionLane
   emitted: boolean
 }
 
-/** One publisher's life. */
+/** One session of a publisher. */
 export class Session {
   readonly id: number
   /** Counts the sessions of its slot. */
@@ -129,23 +129,23 @@ export class Session {
   readonly topic: HeapTopic
   /** Granted by the brokers when the sequencer adopts the session. */
   lanes: ReadonlyArray<SessionLane> = []
-  /** Set by the client: everything is published, the session may end. */
+  /** Set by the client when it has published all batches and the session may end. */
   closing = false
 
-  // the sequencer's
+  // Written by the sequencer.
   state: "claimed" | "active" | "ended" = "claimed"
-  /** Why it ends, as soon as that is decided, or has ended. */
+  /** Why it ends or has ended, as soon as that is decided. */
   endReason: SessionEnd | undefined
-  /** The next sequence to emit: everything below is in the order. */
+  /** The next batch sequence to emit: all below it are emitted. */
   expected = 0
   expectedMessages = 0
-  /** By batch sequence: what was scanned and is not below `expected`. */
+  /** By batch sequence: the scanned batches from `expected` on. */
   readonly window = new Map<number, Pending>()
   held = 0
   heldTotal = 0
   duplicates = 0
   purged = 0
-  /** Monotonic microseconds at which the expected batch began to be missing while others are held. */
+  /** When the expected batch began to be missing while others are held, in monotonic microseconds. */
   gapSinceMicros: number | undefined
   /** The committed prefix, as acknowledged: it lags behind `expected` while an epoch is open. */
   acknowledgedBatches = 0
@@ -178,37 +178,37 @@ export interface IndexEntry {
 /** An attached subscriber of one topic. */
 export interface Reader {
   readonly name: string
-  /** Index entries it no longer needs. */
+  /** Index entries that it has released. */
   cursor: number
 }
 
 /** A declared topic and its index, a ring of entries. */
 export class HeapTopic {
   readonly declaration: Topic<any>
-  /** By the server: its place is never another's. */
+  /** Whether the server declared it: then no other topic takes its place. */
   named = false
   /** By reader slot. */
   readonly readers: Array<Reader | undefined>
   readonly entries: Array<IndexEntry | undefined>
 
-  /** Of {@link Heap.leave}: when it was declared, or the last session or reader has left it. */
+  /** The count of {@link Heap.leave} when it was declared, or when its last session or reader left it. */
   leftAlone = 0
 
-  // the sequencer's
-  /** Holds early batches back until those before them arrive. */
+  // Written by the sequencer.
+  /** Whether an early batch is held until those before it arrive. */
   holds = true
   adopted = false
   committedBatches = 0
   committedMessages = 0
   committedBytes = 0
-  /** Emitted into the open epoch. */
+  /** Batches emitted into the open epoch. */
   pending = 0
-  /** Entries below are not to be read. */
+  /** Entries below this are trimmed and must not be read. */
   trimmed = 0
   trimmedMessages = 0
-  /** Entries below are released by every attached reader. */
+  /** Entries below this are released by every attached reader. */
   delivered = 0
-  /** The slot of the reader that keeps room from being made. */
+  /** The slot of the reader that prevents trimming. */
   gatingSlot: number | undefined
   gatingSinceMicros: number | undefined
 
@@ -222,7 +222,7 @@ export class HeapTopic {
     return this.declaration.name
   }
 
-  /** The reader that keeps room from being made, unless it has left since the last pass. */
+  /** The reader that prevents trimming, unless it has left since the last pass. */
   get gate(): Reader | undefined {
     return this.gatingSlot === undefined ? undefined : this.readers[this.gatingSlot]
   }
@@ -237,17 +237,17 @@ export class Heap {
   readonly region: string
   readonly geometry: Geometry
   readonly clock: Clock.Clock
-  /** By place, as many as the geometry has. A place that is freed is the next topic's at once. */
+  /** By place, at most as many as the geometry has. A freed place goes to the next topic at once. */
   readonly topics: Array<HeapTopic> = []
-  /** By client slot: the session that has it, or the last that had. */
+  /** By client slot: its present session, or its last one. */
   readonly sessions: Array<Session | undefined>
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
   stopped = false
   #left = 0
-  /** Rung when the sequencer changed something that members may wait for. */
+  /** Rung on each change that clients may wait for. */
   readonly members = new ChangeSignal()
-  /** Called when there is something for the sequencer to look at. */
+  /** Called when there is work for the sequencer. */
   wakeSequencer: () => void = () => {}
 
   constructor(region: string, geometry: Geometry, clock: Clock.Clock) {
@@ -262,7 +262,7 @@ export class Heap {
     )
   }
 
-  /** A session or a reader has left the topic. Counted, so that it is known which of two topics was left first. */
+  /** Notes that a session or a reader has left the topic. The count tells which of two topics was left first. */
   leave(topic: HeapTopic): void {
     this.#left += 1
     topic.leftAlone = this.#left
@@ -278,6 +278,6 @@ export class Heap {
   }
 }
 
-/** The session of each client slot that has or had one: open, or ended and not followed by another. */
+/** The present or last session of each client slot that ever had one. */
 export const sessionsOf = (heap: Heap): ReadonlyArray<Session> =>
   heap.sessions.filter((session) => session !== undefined)

@@ -52,7 +52,7 @@ export const openLanes = (
 
 // --- internal ---
 
-// One that was not adopted yet has nothing that would have to be seen first.
+// A session that the sequencer has not adopted has published nothing, so it ends at once.
 const closeSession = ({ heap }: HeapLog["Service"], session: Session): void => {
   session.closing = true
   if (session.state === "claimed") {

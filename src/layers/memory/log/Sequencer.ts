@@ -63,7 +63,7 @@ const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis
   })
 
   const stop = Effect.gen(function*() {
-    yield* run(true) // what was published before the stop is still ordered
+    yield* run(true) // order what was published before the stop
     heap.stopped = true
     heap.members.ring()
     yield* PubSub.end(events, noMoreEvents)
@@ -80,7 +80,7 @@ const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis
 
 const isEvent = (event: SequencerEvent | typeof noMoreEvents): event is SequencerEvent => event !== noMoreEvents
 
-// A pass runs in a turn of its own, as on another thread: the fiber that has woken the sequencer goes on first.
+// Yield before each pass, as if the sequencer were another thread: the fiber that woke it continues first.
 const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boolean) => Effect.Effect<boolean>) =>
   Effect.gen(function*() {
     while (true) {
@@ -91,7 +91,7 @@ const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boo
     }
   })
 
-// An epoch that is open while batches are held is committed in time even if nothing more comes.
+// Commit an epoch that is open while batches are held in time, even if no more batches arrive.
 const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<void> =>
   Effect.suspend(() =>
     order.ready.length === 0 || order.paused
@@ -99,7 +99,7 @@ const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<vo
       : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, epochMicrosLeft(order)) / 1000))
   )
 
-// Sleeps with a deadline only while a stall may become due.
+// Sleeps with a timeout only while a stall may have to be reported.
 const watching = (
   watch: StallEvents,
   stalling: Latch.Latch,

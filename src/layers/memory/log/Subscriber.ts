@@ -53,7 +53,7 @@ export const openReader = (
       Effect.map(
         whenFreed(log, claim, (freed) => restore(freedInTime(log, freed))),
         ({ declared, reader }) => {
-          // Publishers may wait for readers of their topic.
+          // Wake publishers that wait for readers of their topic.
           heap.members.ring()
           return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
         }
@@ -65,7 +65,7 @@ export const openReader = (
 
 // --- internal ---
 
-/** As long as a reader over shared memory waits for a place that is about to come free. */
+/** How long a reader waits for a place that is about to be freed; the same as over shared memory. */
 const freedMillis = 3000
 
 const freedInTime = ({ heap, waiter }: HeapLog["Service"], freed: Effect.Effect<true, RegionLost>) =>
@@ -73,7 +73,7 @@ const freedInTime = ({ heap, waiter }: HeapLog["Service"], freed: Effect.Effect<
     duration: freedMillis,
     orElse: () => {
       const { detail, hint } = unanswered(waiter.server())
-      const waited = `no topic gave its place within ${formatMillis(freedMillis)} to a new one`
+      const waited = `no unused topic gave up its place within ${formatMillis(freedMillis)}`
       return Effect.fail(
         new RegionError({ fault: "notAnswering", region: heap.region, detail: `${waited}: ${detail}`, hint })
       )

@@ -1,5 +1,5 @@
 /**
- * The topics of a region: declares them, and gives the place of an unused one to a new name.
+ * Declares the topics of a region, and gives the place of an unused topic to a new name.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -8,25 +8,25 @@ import * as Topic from "../../../services/schema/Topic.ts"
 import { type Heap, HeapTopic } from "./LogState.ts"
 import { discard } from "./sequencer/retention.ts"
 
-/** A topic that the server names: its place is never another's. */
+/** Declares a topic for the server: no other topic ever takes its place. */
 export const nameTopic = (heap: Heap, topic: Topic.Topic<any>): Effect.Effect<void, Topic.TopicError | RegionError> =>
   inOnePiece(topic, () =>
     Result.map(placeOf(heap, topic, false), (declared) => {
       declared.named = true
     }))
 
-/** Validates the topic, and runs the claim in one step: no other opening comes between its parts. */
+/** Validates the topic, and runs the claim in one step, so that no other opening can come between its parts. */
 export const inOnePiece = <A, E>(
   topic: Topic.Topic<any>,
   claim: () => Result.Result<A, E>
 ): Effect.Effect<A, E | Topic.TopicInvalid> =>
   Effect.andThen(Topic.validate(topic), Effect.suspend(() => Effect.fromResult(claim())))
 
-/** Fails because that table of the region is full. */
+/** The failure of a claim in a full table. */
 export const full = (heap: Heap, detail: string, size: Parameters<typeof fullTable>[2]) =>
   Result.fail(fullTable(heap.region, detail, size))
 
-/** The place of the topic of that name, declared here when it is not there, unless it must be. */
+/** The place of the topic with that name. Declares the topic if it does not exist, unless `mustExist`. */
 export const placeOf = (
   heap: Heap,
   topic: Topic.Topic<any>,
@@ -63,12 +63,12 @@ const declare = (heap: Heap, topic: Topic.Topic<any>): Result.Result<HeapTopic, 
   return Result.succeed(declared)
 }
 
-// The sequencer's part in it, which frees nothing once it has stopped.
+// Over shared memory the sequencer frees places, so here a stopped one frees none either.
 const freePlace = (heap: Heap): number | undefined => {
   const [topic] = heap.topics.filter((topic) => !topic.named && !isInUse(heap, topic)).toSorted(goesFirst)
   if (topic === undefined || heap.stopped) return undefined
   discard(topic)
-  // Its records made room in lanes.
+  // Its records freed room in lanes that publishers may wait for.
   heap.members.ring()
   return heap.topics.indexOf(topic)
 }
@@ -77,7 +77,7 @@ const isInUse = (heap: Heap, topic: HeapTopic): boolean =>
   topic.readers.some((reader) => reader !== undefined)
   || heap.sessions.some((session) => session?.topic === topic && session.state !== "ended")
 
-/** Those of which nothing is kept, then those that were left alone first. */
+/** Topics without kept records go first, then those that were left first. */
 const goesFirst = (a: HeapTopic, b: HeapTopic): number =>
   Number(isKept(a)) - Number(isKept(b)) || a.leftAlone - b.leftAlone
 

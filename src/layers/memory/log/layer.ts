@@ -1,8 +1,8 @@
 /**
  * The whole log in this heap, in plain TypeScript: the executable specification of the native backend.
  *
- * The same rules, batch for batch, without shared memory: one process, no threads, no clock but Effect's. A test
- * provides this layer instead of the native layers and changes nothing else; under `TestClock` it is deterministic.
+ * The same rules, batch for batch, without shared memory: one process, no threads, only Effect's clock. A test provides
+ * this layer instead of the native layers and changes nothing else; under `TestClock` it is deterministic.
  */
 import * as Layer from "effect/Layer"
 import type { AckTracker } from "../../../services/AckTracker.ts"
@@ -31,7 +31,7 @@ export type Provided = CxlMemory | Sequencer | Broker | AckTracker | Diagnostics
 export const layer = (options: MemoryOptions = {}): Layer.Layer<Provided, RegionError | TopicError> =>
   layerServices.pipe(Layer.provide(layerHeapLog(options)))
 
-/** The same, with access to the log itself: suites that drive its ports open them with `openLanes` and `openReader`. */
+/** Also provides the log itself, for suites that drive its ports with `openLanes` and `openReader`. */
 export const layerWithPorts = (
   options: MemoryOptions = {}
 ): Layer.Layer<Provided | HeapLog, RegionError | TopicError> =>

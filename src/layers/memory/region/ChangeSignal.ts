@@ -4,8 +4,8 @@
 import * as Latch from "effect/Latch"
 
 /**
- * Each change opens the present round and begins another. A fiber that took the round before its check finds it open
- * after it, so that a change between the two is not missed.
+ * Each change opens the present round and begins another. A fiber takes the round before its check and awaits it after:
+ * a change between the two has opened that round, so it is not missed.
  */
 export class ChangeSignal {
   #round = Latch.makeUnsafe(false)

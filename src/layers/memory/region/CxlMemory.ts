@@ -1,5 +1,5 @@
 /**
- * `CxlMemory` of a process that shares a region in this heap with others.
+ * `CxlMemory` of a process of a region in this heap.
  */
 import * as Effect from "effect/Effect"
 import { CxlMemory } from "../../../services/CxlMemory.ts"

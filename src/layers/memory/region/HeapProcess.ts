@@ -1,11 +1,11 @@
 /**
- * A process of a heap region, played by fibers: its slot, its generation, and its three signals to wait for.
+ * A process of a heap region, simulated by fibers: its slot, its generation, and the signals that wake it.
  */
 import type { Waiter } from "../../ports/Waiter.ts"
 import { ChangeSignal } from "./ChangeSignal.ts"
 import { makeRingWaiter } from "./RegionWaiter.ts"
 
-/** What a wait is for: a process is rung only for that. */
+/** What a fiber waits for: only that wakes it. */
 export type WaitsFor = "frames" | "room" | "cursor"
 
 export interface HeapProcessOptions {
@@ -14,20 +14,20 @@ export interface HeapProcessOptions {
   readonly name: string
   /** The region's name in errors. */
   readonly region: string
-  /** Called once, when it has detached or was killed. */
+  /** Called once, after it detached or was killed. */
   readonly onEnd: () => void
 }
 
-/** Once it is dead, nothing that it or its finalizers do has any effect. */
+/** After its death, nothing that it or its finalizers do has any effect. */
 export class HeapProcess {
   readonly slot: number
   readonly generation: number
   readonly name: string
-  /** Rung when a ring that this process reads has more, and when a ring gets or loses its writer. */
+  /** Wakes when a ring that this process reads has new frames, and when a ring gets or loses its writer. */
   readonly waiter: Waiter
-  /** Rung when a reader releases room that a writer of this process wants. */
+  /** Wakes when a reader releases room that a writer of this process wants. */
   readonly roomWaiter: Waiter
-  /** Rung when a reader gets further, comes, goes or is evicted. */
+  /** Wakes when a reader advances, attaches, leaves or is evicted. */
   readonly cursorWaiter: Waiter
   readonly #signals: Readonly<Record<WaitsFor, ChangeSignal>> = {
     frames: new ChangeSignal(),
@@ -56,12 +56,12 @@ export class HeapProcess {
     return this.#state === "killed"
   }
 
-  /** The slot comes free. What this process waits for ends with `RegionLost`. */
+  /** Frees the slot. The waits of this process fail with `RegionLost`. */
   detach(): void {
     this.#end("detached")
   }
 
-  /** Dies as by SIGKILL: its fibers stay where they are and wait for ever. */
+  /** Dies as if by SIGKILL: its fibers stop where they are, and their waits never end. */
   kill(): void {
     this.#end("killed")
   }
@@ -74,7 +74,7 @@ export class HeapProcess {
   #end(state: "detached" | "killed"): void {
     if (!this.isAlive) return
     this.#state = state
-    // The fibers of a killed process wait on for ever: no check of theirs runs again.
+    // Do not wake the fibers of a killed process: no check of theirs may run again.
     if (state === "detached") { for (const signal of Object.values(this.#signals)) signal.ring() }
     this.#onEnd()
   }

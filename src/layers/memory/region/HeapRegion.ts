@@ -1,6 +1,6 @@
 /**
- * A region in this heap that several processes share. Its processes are fibers: each attaches for itself, has its slot
- * and its generation, and can be killed.
+ * A region in this heap that several processes share. Its processes are simulated by fibers: each attaches on its own,
+ * has a slot and a generation, and can be killed.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,14 +13,14 @@ import { HeapProcess, type WaitsFor } from "./HeapProcess.ts"
 export interface HeapRegionOptions {
   /** Its name in reports and errors. Default `memory`. */
   readonly region?: string | undefined
-  /** Sizes that differ from the small ones of this backend. Without `rings` there are none. */
+  /** Sizes that differ from the small ones of this backend. Default without rings. */
   readonly geometry?: Partial<Geometry> | undefined
 }
 
 export class HeapRegion {
   readonly name: string
   readonly geometry: Geometry
-  /** By slot: the process that has it, or had it last. */
+  /** By slot: its present process, or its last one. */
   readonly processes: Array<HeapProcess> = []
 
   #lives = 0
@@ -35,7 +35,7 @@ export class HeapRegion {
     return process?.generation === generation && process.isAlive
   }
 
-  /** Counts the times that processes came or went. */
+  /** Counts the attachments and departures of processes. */
   get lives(): number {
     return this.#lives
   }
@@ -45,7 +45,7 @@ export class HeapRegion {
     this.ring("frames", "room", "cursor")
   }
 
-  /** Wakes the fibers of all processes that wait for one of these. */
+  /** Wakes the fibers of all processes that wait for one of these reasons. */
   ring(...reasons: ReadonlyArray<WaitsFor>): void {
     for (const process of this.processes) for (const reason of reasons) process.ring(reason)
   }
@@ -56,7 +56,7 @@ export const makeHeapRegion = (options: HeapRegionOptions = {}): Effect.Effect<H
   return Effect.map(resolveGeometry(name, options.geometry), (geometry) => new HeapRegion(name, geometry))
 }
 
-/** A process takes the first slot whose last owner is gone, and gives it up with the scope. */
+/** Attaches a process at the first free slot, until the scope closes. */
 export const attachHeap = (
   region: HeapRegion,
   processName: string

@@ -1,6 +1,6 @@
 /**
- * Keeps regions in this heap by name, as `/dev/shm` does for shared memory: a region exists from its first process
- * to the end of its last, and nothing of it is left then.
+ * Keeps regions in this heap by name, as `/dev/shm` does for shared memory: a region exists from its first process to
+ * the end of its last.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -53,7 +53,7 @@ export class HeapRegions {
   }
 }
 
-/** The set in which regions of the heap are found by name: one for the whole process, unless another is provided. */
+/** The set of heap regions in which names are looked up: one for the whole process, unless another is provided. */
 export const CurrentHeapRegions = Context.Reference<HeapRegions>("ringfence/HeapRegions", {
   defaultValue: () => new HeapRegions()
 })

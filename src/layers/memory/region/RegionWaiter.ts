@@ -1,5 +1,5 @@
 /**
- * Waits on a region in this heap: a check runs, and runs again after each change.
+ * Waits for changes of a region in this heap: runs a check, and again after each change.
  */
 import * as Effect from "effect/Effect"
 import { RegionLost } from "../../../services/CxlMemory.ts"
@@ -7,7 +7,7 @@ import { processTitle } from "../../node/ProcessTitle.ts"
 import type { LogWaiter, Waiter } from "../../ports/Waiter.ts"
 import type { ChangeSignal } from "./ChangeSignal.ts"
 
-/** Waits for what the log does: the check runs again at each change, and the wait fails once the log has stopped. */
+/** Waits for changes of the log. The wait fails once the log has stopped. */
 export const makeLogWaiter = (signal: ChangeSignal, region: string, stopped: () => boolean): LogWaiter => {
   const lost = () => stopped() ? new RegionLost({ region, reason: "stopped" }) : undefined
   const until = <A>(check: () => A | undefined) => {
@@ -30,8 +30,8 @@ export const makeLogWaiter = (signal: ChangeSignal, region: string, stopped: () 
 }
 
 /**
- * Waits for what rings do, in a process that can detach or be killed. Each check has a turn of its own, so that the
- * fiber that rang goes on first, as it would if the two were in different processes.
+ * Waits for changes of rings, in a process that can detach or be killed. It yields before each check, so that the fiber
+ * that made the change continues first, as it would in another process.
  */
 export const makeRingWaiter = (
   signal: ChangeSignal,

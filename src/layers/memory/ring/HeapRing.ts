@@ -1,8 +1,8 @@
 /**
  * A ring in this heap: its bytes, how far they are published, and the places of its readers.
  *
- * Positions are bytes since the ring was born and go on from writer to writer. Each field has one writer, named where it
- * is declared.
+ * Positions count bytes since the ring was created and continue from writer to writer. Each field has one writer, named
+ * at its declaration.
  */
 import type { RingCursors, RingReaderState, RingState } from "../../../services/Ring.ts"
 import type { SlowestReader } from "../../ports/RingPorts.ts"
@@ -10,7 +10,7 @@ import { RingBytes } from "../../ring/FrameCodec.ts"
 import type { HeapProcess } from "../region/HeapProcess.ts"
 import type { HeapRegion } from "../region/HeapRegion.ts"
 
-/** A frame may begin on the last bytes of the ring, so it continues in extra bytes behind them. */
+/** A frame that begins at the end of the ring continues in extra bytes after it. In ring lengths. */
 const overhang = 1 / 4
 
 export class HeapRing {
@@ -18,15 +18,15 @@ export class HeapRing {
   readonly ring: number
   readonly buffer: ArrayBuffer
   readonly bytes: RingBytes
-  /** By slot: the reader that has it, or had it last. */
+  /** By slot: its present reader, or its last one. */
   readonly readers: Array<HeapRingPlace> = []
 
-  // set when the writing role is taken
+  // Set when a writer opens the ring.
   name = ""
   generation = 0
   writer: HeapProcess | undefined
 
-  // the writer's
+  // Written by the writer.
   position = 0
   frames = 0
   waits = 0
@@ -46,7 +46,7 @@ export class HeapRing {
     return !this.closed && this.writer?.isAlive === true
   }
 
-  /** A living process has a reader's place, evicted or not. */
+  /** Whether a living process has a reader's place, evicted or not. */
   get isRead(): boolean {
     return this.readers.some(({ isTaken }) => isTaken)
   }
@@ -60,12 +60,12 @@ export class HeapRing {
     this.region.ring("frames", "room", "cursor")
   }
 
-  /** Something was published. */
+  /** Wakes the readers after a publication. */
   ringReaders(): void {
     for (const { isTaken, process } of this.readers) if (isTaken) process.ring("frames")
   }
 
-  /** Room was given back. */
+  /** Wakes the writer after a reader released room. */
   ringWriter(): void {
     if (this.waitsForRoom) this.writer?.ring("room")
   }
@@ -105,7 +105,7 @@ export class HeapRingPlace implements RingCursors {
   readonly process: HeapProcess
   readonly name: string
 
-  // the reader's
+  // Written by the reader.
   baseline: number
   read: number
   delivered: number
@@ -113,7 +113,7 @@ export class HeapRingPlace implements RingCursors {
   released: number
   detached = false
 
-  // the ring's writer's
+  // Written by the ring's writer.
   evicted: { readonly from: number; readonly to: number } | undefined
 
   constructor(ring: HeapRing, slot: number, process: HeapProcess, name: string) {
@@ -133,12 +133,12 @@ export class HeapRingPlace implements RingCursors {
     return !this.detached && this.process.isAlive
   }
 
-  /** Its cursors count. */
+  /** Whether its cursors hold room: it is attached and not evicted. */
   get counts(): boolean {
     return this.isTaken && this.evicted === undefined
   }
 
-  /** Begins anew at what is published now. */
+  /** Begins anew at the present end of the ring. */
   rejoin(): void {
     this.evicted = undefined
     this.baseline =

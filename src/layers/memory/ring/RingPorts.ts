@@ -31,7 +31,7 @@ export const makeRingPorts = (region: HeapRegion, process: HeapProcess): RingPor
   })
 }
 
-/** The rings of a region, in the order in which they were first written. */
+/** The rings of a region, in the order in which they got their first writer. */
 export const ringsIn = (region: HeapRegion): Array<HeapRing> => {
   const known = ringsByRegion.get(region)
   if (known !== undefined) return known
@@ -46,7 +46,6 @@ const ringsByRegion = new WeakMap<HeapRegion, Array<HeapRing>>()
 
 const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
 
-/** A process, in its region. */
 interface Place {
   readonly region: HeapRegion
   readonly process: HeapProcess
@@ -82,7 +81,7 @@ const openReader = (
 
 type Claimed<A> = Effect.Effect<A, RingUnavailable | RegionError>
 
-// A killed process opens nothing, and gets no error either: its fibers have stopped where they were.
+// A killed process opens nothing and gets no error: its fibers are to stop where they are.
 const unlessKilled = <A, E, R>({ process }: Place, opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => process.isKilled ? Effect.never : opening)
 
@@ -95,8 +94,8 @@ const usable = <A>(
     place.region.geometry.rings === 0 ? Effect.fail(unavailable(name, "noRings")) : claim(place, name)
   )
 
-// A name that was written before continues in the same ring. The ring of another name is taken over only when no fresh
-// one is left, and never while it has a reader.
+// A name that had a writer before continues in the same ring. The ring of another name is taken over only when no
+// unused ring is left, and never while it has a reader.
 const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> => {
   const rings = ringsIn(region)
   const bytes = new TextEncoder().encode(name).length
@@ -107,7 +106,7 @@ const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> 
   if (known?.written === true) return Effect.fail(unavailable(name, "written"))
   const ring = known ?? freshRing(region) ?? rings.find((other) => !other.written && !other.isRead)
   if (ring === undefined) {
-    return Effect.fail(full(region, `all ${formatCount(region.geometry.rings)} rings are written or read`))
+    return Effect.fail(full(region, `all ${formatCount(region.geometry.rings)} rings have a writer or a reader`))
   }
   ring.take(process, name)
   return Effect.succeed(ring)
@@ -135,7 +134,7 @@ const claimReader = ({ process, region }: Place, name: string, readerName: strin
   return Effect.succeed(slot)
 }
 
-/** As the names in a region's tables are: 32 bytes with their end. */
+/** As in a region's tables, where a name takes 32 bytes with its terminating zero. */
 const nameBytesMax = 31
 
 const invalid = ({ name }: HeapRegion, detail: string) =>

@@ -12,7 +12,7 @@ export class HeapRingReaderPort implements RingReaderPort {
   readonly waiter: Waiter
   readonly #of: HeapRing
   readonly #slot: HeapRingPlace
-  /** Other processes see it with the next `advance`. */
+  /** Other processes see it only after the next `advance`. */
   #read: number
   #damage: string | undefined
 
@@ -99,7 +99,7 @@ export class HeapRingReaderPort implements RingReaderPort {
     this.#slot.detached = true
     this.#of.ringWriter()
     this.#of.region.ring("cursor")
-    // Wake the fibers of this process that wait for its messages: they find it over.
+    // Wake the fibers of this process that wait for its messages: they must fail, not wait for ever.
     this.#slot.process.ring("frames")
   }
 

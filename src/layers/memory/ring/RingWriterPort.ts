@@ -96,7 +96,7 @@ export class HeapRingWriterPort implements RingWriterPort {
     this.#of.region.ring("frames", "room", "cursor")
   }
 
-  // Neither a dead process nor a writer that was succeeded by another may touch the ring.
+  // Neither a dead process nor a superseded writer may touch the ring.
   get #writes(): boolean {
     return !this.#closed && this.#process.isAlive && this.#of.generation === this.generation
   }

@@ -37,7 +37,7 @@ export const acksOf = (session: NativeSessionState, topic: string): SessionAcks 
   }
 }
 
-/** `undefined` for an ended session whose topic was freed: another topic may have its place. */
+/** The session's topic; `undefined` for an ended session whose topic was freed, as another topic may have its place. */
 export const topicUsedBy = ({ topics }: NativeSnapshot, { topic, topicGeneration }: NativeSessionState) =>
   topics.find(({ generation, index }) => index === topic && generation === topicGeneration)
 

@@ -19,7 +19,7 @@ export const layer: Layer.Layer<Broker, RegionError, NativeRegion> = Layer.effec
   })
 )
 
-/** The brokers as a snapshot of the log shows them. */
+/** The brokers' states in a snapshot of the log. */
 export const brokersOf = (region: Region, snapshot: NativeSnapshot): ReadonlyArray<BrokerState> => {
   const { brokers, laneBytes, laneSlots } = region.info.geometry
   return Array.from({ length: brokers }, (_, broker) => {
@@ -55,7 +55,7 @@ export const frontiersOf = (lane: NativeLaneState): Frontiers => ({
 
 type Region = NativeRegion["Service"]
 
-// A claim rings for admission, and so does its adoption by the sequencer, after which a lane can be granted.
+// Both the claim of a session and its adoption by the sequencer, after which lanes can be granted, ring for admission.
 const admitting = ({ handle, waiter }: Region, brokers: number) => {
   const admit = () => {
     let granted = 0

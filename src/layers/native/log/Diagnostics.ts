@@ -1,5 +1,5 @@
 /**
- * The state of the whole log, read off shared memory: every frontier and counter, of topics, brokers and sessions.
+ * The state of the whole log, read from shared memory: every frontier and counter of topics, brokers and sessions.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /**
- * A reader of one topic's index in shared memory. What the memory says is checked before it is believed.
+ * A reader of one topic's index in shared memory. Values from the memory are checked before they are used.
  */
 import { batchFields, type ReaderHandle, readFrom, type RegionHandle, serverState } from "../../../native/binding.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
@@ -7,7 +7,7 @@ import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import type { RegionWaiter } from "../region/RegionWaiter.ts"
 
-/** The two numbers by which the native module is told where a reader begins. */
+/** Where a reader begins, as the two numbers that the native module takes. */
 export const beginning = (from: From): readonly [kind: number, position: number] => {
   if (from === "start") return [readFrom.start, 0]
   return from === "end" ? [readFrom.end, 0] : [readFrom.position, from.position]
@@ -66,7 +66,7 @@ export class NativeIndexPort implements IndexPort {
   }
 
   finished(): boolean {
-    // A reader that this process has closed did not reach the end: the waiter fails with the reason.
+    // A reader of a closed attachment has not reached the end: the waiter fails with the reason.
     if (this.waiter.isClosed) return false
     return this.#region.serverState() === serverState.stopped && this.next() >= this.committed()
   }
@@ -104,7 +104,7 @@ export class NativeIndexPort implements IndexPort {
 
 // --- internal ---
 
-// The table is copied: what was checked is what is used.
+// Copy the table first, so that the lengths that were checked are those that are used.
 const lengthTable = (buffer: ArrayBuffer, offset: number, payloadBytes: number, messageCount: number) => {
   const table = new Uint32Array(buffer, offset + ((payloadBytes + 3) & ~3), messageCount).slice()
   let sum = 0

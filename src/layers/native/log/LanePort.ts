@@ -54,7 +54,7 @@ export class NativeLanePort implements LanePort {
       batch.uniformBytes,
       batch.lengths
     )
-    // An ended session takes no more batches; any other refusal means that the batch was never begun.
+    // An ended session accepts no batches; any other refusal means that the batch was never begun.
     if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
   }
 
@@ -82,7 +82,7 @@ export class NativeLanePort implements LanePort {
     return this.frontiers(broker).published
   }
 
-  // A session's line is the next owner's after its end: what was seen committed stays.
+  // After the session's end its line belongs to the slot's next session: keep the last value seen.
   committedBatches(): number {
     return this.#committedBatches = Math.max(this.#committedBatches, this.#session.committedBatches())
   }

@@ -1,5 +1,6 @@
 /**
- * Publishers over shared memory: a session is claimed, adopted by the sequencer, and granted a lane by every broker.
+ * Publishers over shared memory: the client claims a session, the sequencer adopts it, and every broker grants it a
+ * lane.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,7 +33,9 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
 
 type Region = NativeRegion["Service"]
 
-/** Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted one. */
+/**
+ * Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted its lane.
+ */
 export const claimSession = (
   region: Region,
   { generation, index }: NativeTopicPlace
@@ -59,23 +62,23 @@ const openLanes = (
     return yield* openLanes(region, topic)
   })
 
-/** False when the topic was freed before the session was adopted: it is declared anew. */
+/** False when the topic was freed before the sequencer adopted the session: declare it anew then. */
 const admission = (session: SessionHandle): boolean | undefined => {
   if (session.ready()) return true
   return session.endReason() === endReason.topicGone ? false : undefined
 }
 
-/** Claims nothing in a log whose server is gone: no sequencer would free the place again. */
+/** Claim nothing in a log whose server is gone: no sequencer would free the place again. */
 const failWhenLost = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
   Effect.suspend(() => {
     const lost = waiter.lost()
     return lost === undefined ? Effect.void : Effect.fail(lost)
   })
 
-const lookMillis = 2
+const retryMillis = 2
 
-// A session that was closed, or whose process is dead, gives its slot back with the sequencer's next pass: a full table
-// is looked at again while there are such, and once more after the last of them was seen.
+// The sequencer frees the slots of closed sessions and dead clients with its next pass. So try a full table again while
+// such slots remain, and once more after the last is gone.
 const claimFreed = (
   region: Region,
   topic: NativeTopicPlace,
@@ -89,7 +92,7 @@ const claimFreed = (
         yield* failWhenLost(region)
         const isNoneEnding = region.handle.sessionsEnding() === 0
         if (isNoneEnding && isLast) return yield* Effect.fail(full)
-        if (!isNoneEnding) yield* Effect.sleep(lookMillis)
+        if (!isNoneEnding) yield* Effect.sleep(retryMillis)
         return yield* claimFreed(region, topic, isNoneEnding)
       })
   )

@@ -1,6 +1,6 @@
 /**
- * Runs the sequencer's native thread for as long as the scope, and reports the processes that died, the readers that stall
- * and the batches that are missing.
+ * Runs the sequencer's native thread until the scope closes, and reports dead processes, stalled readers and missing
+ * batches.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,9 @@ import { NativeRegion } from "../region/NativeRegion.ts"
 import { SequencerEvents } from "./SequencerEvents.ts"
 
 export interface Options extends SequencerOptions {
-  /** How long a reader may hold publishers up, or a gap may last, before it becomes an event. Default 1 second. */
+  /**
+   * How long a reader may hold up publishers, or a gap may last, before it is reported as an event. Default 1 second.
+   */
   readonly stallAfter?: Duration.Input | undefined
 }
 
@@ -59,7 +61,7 @@ export const layer = (options: Options = {}): Layer.Layer<Sequencer, RegionError
 
 const eventsKept = 1024
 
-/** How often dead processes are looked for: well below the second in which their lanes and gates must come free. */
+/** How often to look for dead processes: well below the second within which their lanes and gates must be freed. */
 const watchMillis = 100
 
 const watching = (watch: SequencerEvents, events: PubSub.PubSub<SequencerEvent>) =>

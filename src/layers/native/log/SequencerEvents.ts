@@ -1,5 +1,5 @@
 /**
- * Turns the sequencer's reports into events: each report is compared with the one before.
+ * Turns the sequencer's reports into events by comparing each report with the previous one.
  */
 import {
   endReason,
@@ -17,7 +17,7 @@ export class SequencerEvents {
   readonly #stallNanos: number
   readonly #opened = new Set<number>()
   readonly #ended = new Set<number>()
-  /** Gates and gaps that were told, by what they are and when they began. */
+  /** When each reported gate and gap began. */
   readonly #told = new Map<string, number>()
 
   constructor(region: RegionHandle, sequencer: SequencerHandle, stallMillis: number) {
@@ -26,7 +26,7 @@ export class SequencerEvents {
     this.#stallNanos = stallMillis * 1e6
   }
 
-  /** Ends the sessions and readers of dead processes, and returns what has happened since the last call. */
+  /** Ends the sessions and readers of dead processes, and returns the events since the last call. */
   look(): ReadonlyArray<SequencerEvent> {
     const events: Array<SequencerEvent> = []
     for (const dead of this.#sequencer.endDead()) {

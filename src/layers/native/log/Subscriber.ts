@@ -1,5 +1,6 @@
 /**
- * Subscribers over shared memory: a reader publishes its cursor, and from then on nothing it has not released is reused.
+ * Subscribers over shared memory: a reader publishes its cursor, and from then on no memory is reused that it has not
+ * released.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -27,7 +28,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
         Effect.gen(function*() {
           yield* checkSubscriberOptions(region.info.name, options)
           const lost = region.waiter.lost()
-          // What a server that ended in good order has left is whole: it is read to its end.
+          // A server that was shut down has committed everything: its log can still be read to the end.
           if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
           const mustExist = options?.mustExist === true || lost !== undefined
           const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
@@ -42,7 +43,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
 
 type Region = NativeRegion["Service"]
 
-/** Attaches a reader, until the scope closes. `undefined` when the topic is freed. */
+/** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
 export const openReader = (
   region: Region,
   topic: NativeTopic,
@@ -51,7 +52,7 @@ export const openReader = (
   const { handle } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
-  // A position that is trimmed away, and a topic that is freed, are answers, not failures of the memory.
+  // A trimmed position and a freed topic are results, not faults of the memory.
   const open = () => {
     try {
       return handle.openReader(topic.index, topic.generation, name, kind, position)
@@ -72,21 +73,21 @@ export const openReader = (
 
 // --- internal ---
 
-/** The sequencer ends dead readers several times a second, where it runs. */
+/** A running sequencer ends dead readers several times a second. */
 const freedMillis = 3000
-const lookMillis = 2
+const retryMillis = 2
 const wholeMillis = 250
 
-// A line that is not whole may be one that the sequencer is in the middle of while the system has taken the processor from
-// it; or it was damaged, and is written again within a tenth of a second.
+// A torn line may be one that the sequencer was writing when the system preempted it, or a damaged one, which the
+// sequencer writes again within a tenth of a second: retry before reporting damage.
 const whenWhole = <A, R>(opening: Effect.Effect<A, RegionError, R>): Effect.Effect<A, RegionError, R> =>
   Effect.retry(opening, {
     while: ({ fault }) => fault === "corrupt",
-    schedule: Schedule.upTo(Schedule.spaced(lookMillis), { duration: wholeMillis })
+    schedule: Schedule.upTo(Schedule.spaced(retryMillis), { duration: wholeMillis })
   })
 
-// The place of a reader whose process is dead comes free when the sequencer has seen that: a full table is looked at again
-// while there are such, and once more after the last of them was seen.
+// The sequencer frees the places of dead readers once it has noticed their death. So try a full table again while such
+// places remain, and once more after the last is gone.
 const openFreed = <A, E, R>(
   region: Region,
   topic: number,
@@ -101,7 +102,7 @@ const openFreed = <A, E, R>(
           const dead = region.handle.readersEnding(topic)
           if (dead === 0 && isLast) return yield* Effect.fail(full)
           if ((yield* Clock.currentTimeMillis) - begun > freedMillis) return yield* notFreed(region, full, dead)
-          if (dead > 0) yield* Effect.sleep(lookMillis)
+          if (dead > 0) yield* Effect.sleep(retryMillis)
           return yield* trial(dead === 0)
         }))
     return trial(false)
@@ -111,7 +112,7 @@ const isFull = (error: unknown): error is RegionError => error instanceof Region
 
 const notFreed = ({ waiter }: Region, full: RegionError, dead: number): RegionError => {
   const { detail, hint } = unanswered(waiter.server())
-  const held = `${full.detail}, ${formatCount(dead)} of them by readers that are dead, and were not freed within ${
+  const held = `${full.detail}, ${formatCount(dead)} of them by dead readers, which were not freed within ${
     formatMillis(freedMillis)
   }`
   return new RegionError({ fault: "notAnswering", region: full.region, detail: `${held}: ${detail}`, hint })

@@ -1,5 +1,5 @@
 /**
- * Topics of a region: found or declared, and never opened as something else than what they are.
+ * Finds or declares the topics of a region, and refuses to open one under another declaration.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import type { NativeRegion } from "../region/NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
 
-/** The topic's place in the region. It is declared when it is not there, unless `mustExist`. */
+/** The topic's place in the region. Declares the topic if it does not exist, unless `mustExist`. */
 export const openTopic = (
   region: Region,
   topic: Topic<any>,
@@ -35,7 +35,7 @@ export const openTopic = (
     return found
   })
 
-/** The same for those who use it: where no place is freed because the log's server is gone, that is what they are told. */
+/** {@link openTopic} for clients. When all places are taken and the log's server is gone, fails with that loss. */
 export const openTopicOfLog = (
   region: Region,
   topic: Topic<any>,
@@ -47,7 +47,7 @@ export const openTopicOfLog = (
     (full) => Effect.suspend(() => Effect.fail(region.waiter.lost() ?? full))
   )
 
-/** Declares the topic where it is not there, and has the sequencer of this process keep it whether it is used or not. */
+/** Declares the topic if it does not exist, and tells this process's sequencer to keep it even while it is unused. */
 export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void, TopicError | RegionError> =>
   Effect.asVoid(
     whileFreeing(
@@ -63,8 +63,8 @@ export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void
   )
 
 /**
- * Tries until there is something: in between the sequencer frees the place of a topic. When it does not within a time, the
- * error names the process that it runs in.
+ * Retries while the sequencer frees the place of a topic. If it does not in time, the error names the process that runs
+ * it.
  */
 export const whileFreeing = <A, E, R>(
   region: Region,
@@ -77,11 +77,13 @@ export const whileFreeing = <A, E, R>(
       const found = yield* trial(isAgain)
       if (found !== undefined) return found
       if ((yield* Clock.currentTimeMillis) - begun > freeingMillis) return yield* notFreed(region, what)
-      yield* Effect.sleep(lookMillis)
+      yield* Effect.sleep(retryMillis)
     }
   })
 
-/** A level that this version does not know is called by its number, and so is no topic's that is opened here. */
+/**
+ * A level that this version does not know is named by its number, which matches no topic that this version declares.
+ */
 export const orderNameOf = (level: number): string => orderNames.get(level) ?? `level ${level}`
 
 export const ackNameOf = (level: number): string => ackNames.get(level) ?? `level ${level}`
@@ -93,9 +95,11 @@ const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [le
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
 const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
 
-/** The sequencer answers a wish with its next pass, and sees within a tenth of a second who is dead. */
+/**
+ * The sequencer answers a request for a place with its next pass, and notices dead users within a tenth of a second.
+ */
 const freeingMillis = 3000
-const lookMillis = 2
+const retryMillis = 2
 
 const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, RegionError> => {
   const { topics } = region.info.geometry
@@ -113,7 +117,7 @@ const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, 
 const notFreed = ({ info, waiter }: Region, what: string) =>
   Effect.suspend(() => {
     const { detail, hint } = unanswered(waiter.server())
-    const late = `${what}, and that has not ended within ${formatMillis(freeingMillis)}`
+    const late = `${what}, but has not finished within ${formatMillis(freeingMillis)}`
     return Effect.fail(
       new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint })
     )

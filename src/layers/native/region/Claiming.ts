@@ -1,6 +1,6 @@
 /**
- * Claims places in the tables of a region. Each slot has a lock of its own, and so has a new name. A lock that a stopped
- * process holds is tried again for three seconds.
+ * Claims places in the tables of a region. Each slot has its own lock, and so has the giving of new names. A claim
+ * retries a lock that a stopped process holds for three seconds.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -12,12 +12,13 @@ import type { NativeRegion } from "./NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
 
-/** A claim that holds nothing open. */
+/** A claim that needs no release. */
 export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
   patiently(region, call, pause)
 
 /**
- * A claim that is given back with the scope. Only its waits can be interrupted: a claim that was made is always given back.
+ * A claim that is given back with the scope. Only its waits can be interrupted: a claim that was made is always given
+ * back.
  */
 export const claimed = <A>(
   region: Region,
@@ -61,6 +62,6 @@ const tooLong = ({ detail, region }: RegionError) =>
   new RegionError({
     fault: "busy",
     region,
-    detail: `${detail}, and has not ended that within ${formatMillis(deadlineMillis)}`,
-    hint: "if that process is stopped, let it go on (kill -CONT) or end it: what it holds comes free at once"
+    detail: `${detail}, and has not finished within ${formatMillis(deadlineMillis)}`,
+    hint: "if that process is stopped, continue it (kill -CONT) or end it: either frees what it holds at once"
   })

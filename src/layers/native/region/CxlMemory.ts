@@ -9,7 +9,7 @@ import { CxlMemory } from "../../../services/CxlMemory.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { NativeRegion } from "./NativeRegion.ts"
 
-/** What an attachment provides: the service, and the attachment under the native layers of the log. */
+/** The services of an attachment: `CxlMemory`, and the attachment itself for the other native layers. */
 export type Provided = CxlMemory | NativeRegion
 
 export const layerOf = (

@@ -10,20 +10,22 @@ import { geometryError, RegionError } from "../../../services/schema/RegionError
 import { formatBytes, formatCount } from "../../../services/text/quantities.ts"
 import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
 
-/** The geometry as the native module reads it. */
+/** The geometry in the form that the native module reads. */
 export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64Array => {
   const whole: Record<string, number> = { ...defaultGeometry, ...geometry, epochBlocks }
   return Float64Array.from(geometryFields, (field) => whole[field] ?? 0)
 }
 
-/** Free bytes of the file system that a region at this path would lie on. Some have no limit of their own. */
+/**
+ * Free bytes of the file system that a region at this path would lie on. Infinite for a file system without a limit.
+ */
 export const freeBytesAt = (region: string, path: string): Effect.Effect<number, RegionError> =>
   Effect.tryPromise({
     try: () => statfs(dirname(path)),
     catch: (error) => folderError(region, dirname(path), error as NodeJS.ErrnoException)
   }).pipe(Effect.map(({ bavail, blocks, bsize }) => blocks === 0 ? Infinity : bavail * bsize))
 
-/** The sizes of a region at this path. Memory without a name has the room of this machine. */
+/** The sizes of a region at this path. Anonymous memory gets them in full: it has no file system that limits it. */
 export const fitted = (
   native: Native,
   region: string,
@@ -42,7 +44,7 @@ export const describeShrunk = (
   region: string,
   { bytes, freeBytes, shrunk }: FittedSizes & { readonly freeBytes: number }
 ): string | undefined => {
-  // If there is no room even so, the creation fails and says so.
+  // If even the reduced sizes do not fit, the creation fails and says so.
   if (shrunk.length === 0 || bytes > freeBytes) return undefined
   const sizes = shrunk.map(({ from, size, to }) => `${size} ${show(size, to)} instead of ${show(size, from)}`)
   return `region "${region}" is smaller than usual: ${sizes.join(", ")}; it takes ${formatBytes(bytes)} of the ${
@@ -60,7 +62,7 @@ export const noRoomFor = (native: Native, geometry: Geometry) => (error: RegionE
 
 // --- internal ---
 
-// The only sequencer epoch of this region writes one block. A second epoch, after a takeover, would write the other.
+// The sequencer's epoch writes one block. The other is for the next epoch, after a takeover.
 const epochBlocks = 2
 
 const bytesOf = (native: Native) => (geometry: Geometry): number => native.layoutBytes(geometryArray(geometry))
@@ -71,6 +73,7 @@ const folderError = (region: string, folder: string, { code, message }: NodeJS.E
   const failed = (detail: string, hint: string) => new RegionError({ fault: "invalid", region, detail, hint })
   if (code === "ENOENT") return failed(`there is no folder ${folder}`, "create it first")
   if (code === "ENOTDIR") return failed(`${folder} is not a folder`, "choose another path")
-  if (code === "EACCES") return failed(`this user may not look into ${folder}`, "choose another path")
-  return new RegionError({ fault: "system", region, detail: `${folder} cannot be looked into: ${message}`, hint: "" })
+  if (code === "EACCES") return failed(`this user has no access to ${folder}`, "choose another path")
+  const detail = `cannot read the free space of ${folder}: ${message}`
+  return new RegionError({ fault: "system", region, detail, hint: "" })
 }

@@ -1,29 +1,29 @@
 /**
- * Fits the sizes of a region to the free space: sizes that were asked for are kept, others become smaller until they fit.
+ * Fits the sizes of a region to the free space: keeps requested sizes, and reduces the others until they fit.
  */
 import { defaultGeometry, type Geometry } from "../../../services/schema/Geometry.ts"
 
-/** The sizes that can be reduced. They bound what is under way at once, and the size of a record. */
+/** The sizes that can be reduced. They limit how much is in flight at once, and the size of a record. */
 export type ShrinkableSize = "laneBytes" | "batchBytes" | "laneSlots" | "indexEntries" | "ringBytes"
 
 export interface SizesWanted {
   readonly geometry?: Partial<Geometry> | undefined
-  /** Default: those that `geometry` does not name. */
+  /** Default: those that `geometry` does not give. */
   readonly shrinkable?: ReadonlyArray<ShrinkableSize> | undefined
 }
 
 export interface FittedSizes {
   readonly geometry: Geometry
   readonly bytes: number
-  /** The reduced sizes, with their values when there is more room. */
+  /** The reduced sizes, each with its value without the reduction. */
   readonly shrunk: ReadonlyArray<{ readonly size: ShrinkableSize; readonly from: number; readonly to: number }>
 }
 
 /**
- * Halves the size that takes most, again and again, until the region takes at most half of the free bytes or all sizes
- * are at their least: then it is for the file system to say whether there is room. A batch is at most an eighth of a
- * lane, so either of the two follows the other when only one was asked for. `bytesOf` tells what a region of these sizes
- * takes, a negative number where there can be none.
+ * Repeatedly halves the size that takes most, until the region takes at most half of the free bytes or all sizes are at
+ * their least; the file system then decides whether there is room. A batch is at most an eighth of a lane, so either of
+ * the two follows the other when only one was requested. `bytesOf` returns the bytes of a region with these sizes, a
+ * negative number if they are impossible.
  */
 export const fitGeometry = (
   wanted: SizesWanted,
@@ -47,7 +47,7 @@ export const fitGeometry = (
   }
 }
 
-/** The sizes that make up the largest part of the region: with less of any of them it takes less. */
+/** The sizes whose product is the largest part of the region: reducing any of them reduces it most. */
 export const largestPart = (
   geometry: Geometry,
   bytesOf: (geometry: Geometry) => number
@@ -55,7 +55,7 @@ export const largestPart = (
   const whole = bytesOf(geometry)
   const partBytes = (size: Halved): number => {
     const half = bytesOf({ ...geometry, [size]: geometry[size] / 2 })
-    // Already at the least that a region can have.
+    // The size is already the least possible: measure by doubling instead.
     return half < 0 ? bytesOf({ ...geometry, [size]: geometry[size] * 2 }) - whole : 2 * (whole - half)
   }
   const [largest = { sizes: [], bytes: 0 }] = parts
@@ -68,7 +68,7 @@ export const largestPart = (
 
 type Halved = Exclude<ShrinkableSize, "batchBytes">
 
-/** In the order of reduction when two take the same. */
+/** The least values, in the order of reduction when two sizes take the same. */
 const least: Readonly<Record<Halved, number>> = {
   indexEntries: 64,
   laneSlots: 32,
@@ -84,7 +84,7 @@ const shrinkableSizes: ReadonlyArray<ShrinkableSize> = [
   "ringBytes"
 ]
 
-/** The factors of a part of the region; the last can be halved. */
+/** The factors of each part of the region; the last can be halved. */
 const parts: ReadonlyArray<ReadonlyArray<keyof Geometry>> = [
   ["brokers", "clients", "laneBytes"],
   ["topics", "indexEntries"],
@@ -122,7 +122,7 @@ const halved = (
   return best?.smaller
 }
 
-/** A lane holds eight batches of the size that was set. */
+/** A lane must hold eight batches of a requested size. */
 const leastOf = (size: Halved, geometry: Geometry, shrinkable: ReadonlySet<ShrinkableSize>): number =>
   size === "laneBytes" && !shrinkable.has("batchBytes")
     ? Math.max(least.laneBytes, batchesPerLane * geometry.batchBytes)

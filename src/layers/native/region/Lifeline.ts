@@ -7,8 +7,8 @@ import { LifelineMissing, ownerGoneCode } from "../../../services/Spawner.ts"
 import { nativeModule } from "./NativeError.ts"
 
 /**
- * Ends this process at once, with exit code 99, when the process that started it is gone. Fails when the lifeline that
- * the environment names is missing.
+ * Ends this process at once, with exit code 99, when the process that started it is gone. Fails if the lifeline named
+ * in the environment is missing.
  */
 export const holdLifeline = (told: string): Effect.Effect<void, LifelineMissing | RegionError> =>
   Effect.flatMap(nativeModule, (native) => {

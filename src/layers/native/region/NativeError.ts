@@ -1,12 +1,12 @@
 /**
- * Turns the faults of the native module into the errors of the services.
+ * Turns faults of the native module into errors of the services.
  */
 import * as Effect from "effect/Effect"
 import { isFault, load, type Native, type NativeFault } from "../../../native/binding.ts"
 import { RegionError, RegionFault } from "../../../services/schema/RegionError.ts"
 import { formatBytes } from "../../../services/text/quantities.ts"
 
-/** The module, or a typed error where it cannot be loaded. */
+/** The module, or a typed error if it cannot be loaded. */
 export const nativeModule: Effect.Effect<Native, RegionError> = Effect.suspend(() => {
   const native = load()
   if (!("unavailable" in native)) return Effect.succeed(native)
@@ -41,7 +41,7 @@ export const attemptPromise = <A>(region: string, call: () => Promise<A>): Effec
     }
   })
 
-/** A fault as the native module names it. */
+/** The fault by its name in the native module; an unknown name becomes `system`. */
 export const faultOf = (fault: string): RegionFault => isRegionFault(fault) ? fault : "system"
 
 // --- internal ---
@@ -50,8 +50,8 @@ const hints: Record<RegionFault, string> = {
   missing: "start the process that creates it, or check its name",
   exists: "another process serves it: attach to it, or choose another name",
   versionMismatch: "both sides must run the same version of ringfence",
-  truncated: "it is not whole: `ringfence doctor --repair` removes it when no process uses it",
-  corrupt: "`ringfence doctor` shows what lies there, and with --repair removes a damaged region that no process uses",
+  truncated: "it is incomplete: `ringfence doctor --repair` removes it when no process uses it",
+  corrupt: "`ringfence doctor` describes the damage, and with --repair removes a damaged region that no process uses",
   notRegion: "it is left alone: choose another name or path",
   foreignOwner: "run as that user, or set allowForeign where you attach",
   notPermitted: "run as that user, or choose another name or path",

@@ -1,5 +1,5 @@
 /**
- * An attachment to a region over shared memory: created or attached, and released with its scope.
+ * An attachment to a region in shared memory, created or attached, and released with its scope.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,19 +23,19 @@ import { attempt, nativeModule } from "./NativeError.ts"
 import { createRegion } from "./RegionCreation.ts"
 import { RegionWaiter } from "./RegionWaiter.ts"
 
-/** The attachment under all native layers. It carries handles of the native module: pass it on, do not look inside. */
+/** The attachment that all native layers share. It carries handles of the native module, which are opaque. */
 export class NativeRegion extends Context.Service<NativeRegion, {
   readonly native: Native
   readonly handle: RegionHandle
   readonly info: RegionInfo
-  /** What others see of this process. */
+  /** This process's name, as other processes see it. */
   readonly processName: string
   readonly waiter: RegionWaiter
-  /** The same for rings, rung when something was written. */
+  /** For rings: wakes when a writer publishes frames. */
   readonly ringWaiter: Waiter
-  /** The same, rung when a reader of a ring gives room back. */
+  /** For rings: wakes when a reader releases room. */
   readonly roomWaiter: Waiter
-  /** The same, rung when a reader of a ring gets further. */
+  /** For rings: wakes when a reader advances its cursors. */
   readonly cursorWaiter: Waiter
   readonly processes: Effect.Effect<ReadonlyArray<AttachedProcess>>
   readonly hold: Effect.Effect<void, RegionError>
@@ -43,22 +43,22 @@ export class NativeRegion extends Context.Service<NativeRegion, {
 
 export interface CreateOptions {
   /**
-   * Sizes that differ from `defaultGeometry`. They are kept; those of lanes, batches, index and rings that are not
-   * named here become smaller where the region would take more than half of the free space, and a log line says so.
+   * Sizes that differ from `defaultGeometry`, and are kept. Sizes of lanes, batches, indexes and rings that are not
+   * given here are reduced if the region would take more than half of the free space, and a log line reports it.
    */
   readonly geometry?: Partial<Geometry> | undefined
-  /** Sizes that may become smaller although `geometry` names them. Default: none of those. */
+  /** Sizes that may be reduced even though `geometry` gives them. Default: none. */
   readonly shrinkable?: ReadonlyArray<ShrinkableSize> | undefined
   /**
-   * Permission bits of the file: 0600, which is the default, or 0660 for the members of its group as well, who attach by
-   * `allowForeign`. A region is never open to everyone: other bits are refused.
+   * Permission bits of the file: 0600 (default), or 0660 for the members of its group too, who attach with
+   * `allowForeign`. Other bits are refused: a region is never open to everyone.
    */
   readonly mode?: number | undefined
   /** Numeric group that owns the file. Default: the process's own. */
   readonly group?: number | undefined
-  /** Faults all pages in before the layer is ready, so that no message pays for it. Default true. */
+  /** Whether to fault in all pages before the layer is ready, so that no message pays for it. Default true. */
   readonly prefault?: boolean | undefined
-  /** What others see of this process. Default: the title of the program. */
+  /** This process's name, as other processes see it. Default: the title of the program. */
   readonly processName?: string | undefined
   /** Called about ten times a second while the region is prefaulted. */
   readonly onProgress?: ((faultedBytes: number, totalBytes: number) => void) | undefined
@@ -66,11 +66,11 @@ export interface CreateOptions {
 
 export interface AttachOptions {
   readonly processName?: string | undefined
-  /** Attaches to a region of another user. Default false: its memory is only as honest as that user. */
+  /** Whether to attach to a region of another user, whose memory is only as trustworthy as that user. Default false. */
   readonly allowForeign?: boolean | undefined
 }
 
-/** Creates a region. What a dead process left under the same path is removed first. */
+/** Creates a region. First removes what a dead process left under the same path. */
 export const create = (
   name: string,
   backing: Backing,
@@ -82,7 +82,7 @@ export const create = (
     const refused = modeError(name, options.mode)
     if (refused !== undefined) return yield* refused
     const processName = options.processName ?? processTitle()
-    // Before the free space is looked at: what is left over is no longer used.
+    // Remove leftovers before measuring the free space.
     if (path !== "") yield* attempt(name, () => removeDead(native, path))
     const sizes = yield* fitted(native, name, path, options)
     const said = describeShrunk(name, sizes)
@@ -123,7 +123,7 @@ const modeError = (region: string, mode = 0o600): RegionError | undefined => {
   return new RegionError({ fault: "invalid", region, detail, hint: "600 for its owner, 660 for its group as well" })
 }
 
-// A region whose owner lives is left to the creation, which refuses by name.
+// Ignore the fault of a region that is in use: the creation then fails and names it.
 const removeDead = (native: Native, path: string): void => {
   try {
     native.removeDeadRegion(path)

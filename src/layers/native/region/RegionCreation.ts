@@ -1,5 +1,5 @@
 /**
- * Creates a region. A large region takes seconds, during which progress is reported and the creation can be given up.
+ * Creates a region. A large one takes seconds, during which the creation reports progress and can be cancelled.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,7 +8,7 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { attempt, attemptPromise } from "./NativeError.ts"
 
 export interface Creating {
-  /** What errors call it. */
+  /** The region's name in errors. */
   readonly region: string
   readonly native: Native
   readonly totalBytes: number
@@ -18,7 +18,7 @@ export interface Creating {
 
 /**
  * The region, closed with the scope. The scope owns the creation from its start: an interruption ends it after a few
- * more megabytes, and returns when nothing of it is left.
+ * more megabytes, and returns once nothing of it is left.
  */
 export const createRegion = (creating: Creating): Effect.Effect<RegionHandle, RegionError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -39,7 +39,7 @@ export const createRegion = (creating: Creating): Effect.Effect<RegionHandle, Re
 
 const progressMillis = 100
 
-// The process does not end before what the module does for it: at its exit, too, the creation is given up.
+// Cancel the creation at the process's exit too: otherwise the exit would wait for the module's worker to finish it.
 const begin = ({ start }: Creating, progress: ProgressHandle): Promise<RegionHandle> => {
   const giveUp = () => progress.cancel()
   const made = start(progress)

@@ -1,5 +1,5 @@
 /**
- * Waits on a region from the event loop: registers, arms the doorbell, checks once more, and sleeps only then.
+ * Waits on a region from the event loop: registers, arms the doorbell, checks once more, and only then sleeps.
  */
 import * as Effect from "effect/Effect"
 import { type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
@@ -9,12 +9,12 @@ import type { Server } from "../../../services/schema/Server.ts"
 import type { LogWaiter, Waiter } from "../../ports/Waiter.ts"
 
 interface Waiting {
-  /** What it wants to be rung for. */
+  /** The changes that it must be woken for, of `sleepsFor`. */
   readonly reasons: number
-  /** Ends when the log's server is gone. Rings have none: they live as long as the region. */
+  /** Whether it fails when the log's server is gone. Rings have no server: they live as long as the region. */
   readonly ofLog: boolean
-  /** Looks again; true when it found what it waits for and was resumed. */
-  readonly look: () => boolean
+  /** Runs the check again; true when it succeeded and the fiber was resumed. */
+  readonly recheck: () => boolean
   readonly lose: (lost: RegionLost) => void
 }
 
@@ -22,9 +22,9 @@ export class RegionWaiter implements LogWaiter {
   readonly #handle: RegionHandle
   readonly #region: string
   readonly #waiting = new Set<Waiting>()
-  /** What the doorbell is armed for, until it has rung. */
+  /** The reasons that the doorbell is armed for, until it rings. */
   #armed = 0
-  /** Readers here, by ring. */
+  /** Number of readers in this process, by ring. */
   readonly #readers = new Map<number, number>()
   #isNudged = false
   #isWaking = false
@@ -39,7 +39,7 @@ export class RegionWaiter implements LogWaiter {
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
     this.untilRungFor(sleepsFor.data, check, true)
 
-  /** `until`, for something else than data: the doorbell stays silent for what does not concern it. */
+  /** `until` for changes of given kinds: no other change rings the doorbell. */
   untilRungFor<A>(reasons: number, check: () => A | undefined, ofLog: boolean): Effect.Effect<A, RegionLost> {
     return Effect.callback<A, RegionLost>((resume) => {
       if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
@@ -48,7 +48,7 @@ export class RegionWaiter implements LogWaiter {
       const waiting: Waiting = {
         reasons,
         ofLog,
-        look: () => {
+        recheck: () => {
           const found = check()
           if (found === undefined) return false
           this.#waiting.delete(waiting)
@@ -61,7 +61,8 @@ export class RegionWaiter implements LogWaiter {
         }
       }
       this.#waiting.add(waiting)
-      // Armed before the check above, or about to be woken: then all checks run again anyhow.
+      // If the doorbell was armed before the check above, or all checks are about to run again, there is no need to
+      // arm.
       if (!this.#isWaking && (this.#armed & reasons) !== reasons) this.#arm()
       return Effect.sync(() => {
         if (this.#waiting.delete(waiting)) this.#restIfIdle()
@@ -74,7 +75,7 @@ export class RegionWaiter implements LogWaiter {
     return lost === undefined ? this.untilRungFor<never>(sleepsFor.end, () => undefined, true) : Effect.fail(lost)
   })
 
-  // Before the log is served its creator's end is the end of it, too.
+  // Before the log has a server, the death of its creator counts as the server's.
   lost(): RegionLost | undefined {
     if (this.#closed) return this.#lost("stopped")
     const found = this.#handle.server()
@@ -92,24 +93,24 @@ export class RegionWaiter implements LogWaiter {
     return pid === 0 ? undefined : { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
   }
 
-  /** The same waiting for what rings do, whether or not a log is served here. */
+  /** A waiter for changes of rings, which does not depend on the log's server. */
   forRings(reasons: number): Waiter {
     return { until: (check) => this.untilRungFor(reasons, check, false) }
   }
 
-  /** This process reads that ring from now on. */
+  /** Notes that a reader of that ring has opened in this process. */
   reads(ring: number): void {
     this.#readers.set(ring, (this.#readers.get(ring) ?? 0) + 1)
   }
 
-  /** A reader of that ring in this process has closed. */
+  /** Notes that a reader of that ring in this process has closed. */
   leaves(ring: number): void {
     const readers = (this.#readers.get(ring) ?? 0) - 1
     if (readers > 0) this.#readers.set(ring, readers)
     else this.#readers.delete(ring)
   }
 
-  /** This process has written to that ring: those of its own that wait look again, without a ring of the doorbell. */
+  /** After a write of this process to that ring: lets its own readers check again, without ringing the doorbell. */
   nudge(ring: number): void {
     if (this.#isNudged || this.#waiting.size === 0 || !this.#readers.has(ring)) return
     this.#isNudged = true
@@ -119,11 +120,11 @@ export class RegionWaiter implements LogWaiter {
   readonly #nudged = (): void => {
     this.#isNudged = false
     if (this.#closed) return
-    for (const waiting of this.#waiting) waiting.look()
+    for (const waiting of this.#waiting) waiting.recheck()
     this.#restIfIdle()
   }
 
-  /** The attachment has ended, and every wait with it. */
+  /** True once the attachment has ended, and every wait with it. */
   get isClosed(): boolean {
     return this.#closed
   }
@@ -134,23 +135,23 @@ export class RegionWaiter implements LogWaiter {
     for (const waiting of this.#waiting) waiting.lose(this.#lost("stopped"))
   }
 
-  // What changed before the doorbell was armed did not ring it: so all look again afterwards.
+  // A change before the doorbell was armed did not ring it, so run all checks again after arming.
   #arm(): void {
     let reasons = 0
     for (const waiting of this.#waiting) reasons |= waiting.reasons
     this.#handle.armWaiter(reasons)
     this.#armed = reasons
-    for (const waiting of this.#waiting) waiting.look()
+    for (const waiting of this.#waiting) waiting.recheck()
     this.#restIfIdle()
   }
 
   #woken(): void {
     if (this.#closed) return
     this.#armed = 0
-    // Armed once, after all checks, for the waits that go on.
+    // Arm only once, after all checks, for the waits that remain.
     this.#isWaking = true
     try {
-      for (const waiting of this.#waiting) waiting.look()
+      for (const waiting of this.#waiting) waiting.recheck()
     } finally {
       this.#isWaking = false
     }

@@ -39,7 +39,7 @@ const ringsOf = (region: Region): ReadonlyArray<RingState> =>
     wraps: Math.floor(ring.position / region.info.geometry.ringBytes)
   }))
 
-// A region that is closed tells nothing: no process counts as alive.
+// The handle of a closed region throws: no process counts as alive then.
 const isAlive = ({ handle }: Region, process: number, generation: number): boolean => {
   try {
     return handle.processAlive(process, generation)

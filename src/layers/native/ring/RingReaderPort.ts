@@ -1,6 +1,6 @@
 /**
- * The reading end of a ring in shared memory. Frames are parsed where they lie: the ring is mapped twice in a row, so
- * that none is broken in two.
+ * The reading end of a ring in shared memory. It parses frames in place: the ring is mapped twice in a row, so that no
+ * frame is split.
  */
 import { ringReaderFields, type RingReaderHandle } from "../../../native/binding.ts"
 import type { RingCursors, RingReaderState } from "../../../services/Ring.ts"
@@ -64,7 +64,7 @@ export class NativeRingReaderPort implements RingReaderPort {
 
   poll(max: number): ReadonlyArray<Frame> {
     if (this.#isOver || this.#damage !== undefined) return []
-    // What `ready` has just seen is not asked for again.
+    // Use the position that `ready` has just read, to save a native call.
     const available = this.#available > this.#read ? this.#available : this.#reader.available()
     this.#available = 0
     if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
@@ -131,7 +131,7 @@ export class NativeRingReaderPort implements RingReaderPort {
     return this.#isOver
   }
 
-  /** Gives the place up, and wakes the fibers of this process that wait for its messages. */
+  /** Gives up the place, and wakes the fibers of this process that wait for messages. */
   close(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -140,13 +140,13 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.#region.waiter.leaves(this.ring)
   }
 
-  // What an evicted reader finds is overwritten, not damaged.
+  // An evicted reader finds overwritten bytes, not damage.
   #spoiled(): void {
     if (this.evicted() === undefined) this.#damage = damageAt(this.#read)
   }
 }
 
-/** The readers of a ring that count, with their cursors. */
+/** The attached, living and not evicted readers of a ring, with their cursors. */
 export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
   const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
   const active = region.handle.ringReaders(ring, fields)

@@ -86,7 +86,7 @@ export class NativeRingWriterPort implements RingWriterPort {
     return end === writerEnd.closed ? "closed" : "superseded"
   }
 
-  /** Wakes all that wait for this ring, in this process too: a send that waits for room ends. */
+  /** Closes the ring, which wakes all that wait for it, a send of this process included. */
   close(): void {
     this.#writer.close()
   }

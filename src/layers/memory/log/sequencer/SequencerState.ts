@@ -10,22 +10,22 @@ export interface OrderOptions {
   readonly ignoreSessionOrder: boolean
 }
 
-/** Descriptors taken from one lane in one pass, so that no lane starves another. */
+/** The most descriptors taken from one lane in one pass, so that no lane starves another. */
 export const scanBudget = 256
 
-/** Batches of one epoch. */
+/** The most batches of one epoch. */
 export const readyLimit = 4096
 
 export class SequencerState {
   readonly heap: Heap
   readonly options: OrderOptions
-  /** Emitted into the open epoch, in the order that they will have. */
+  /** The batches of the open epoch, in the order of their commit. */
   readonly ready: Array<{ readonly session: Session; readonly batch: Pending }> = []
   readySinceMicros = 0
-  /** The client slot where the round robin begins. */
+  /** The client slot at which the next pass begins its round robin. */
   firstClient = 0
   paused = false
-  /** Events since they were last taken. */
+  /** Events not yet published to the streams of events. */
   events: Array<SequencerEvent> = []
   passes = 0
   commits = 0
@@ -39,7 +39,7 @@ export class SequencerState {
     this.options = options
   }
 
-  /** Passes run by themselves. */
+  /** Whether the sequencer runs passes on its own. */
   get runs(): boolean {
     return !this.options.manual && !this.paused
   }

@@ -15,7 +15,7 @@ export const adoptTopics = ({ heap, options }: SequencerState): boolean => {
   return moved
 }
 
-/** Adopts the sessions that were claimed, and notes those that want to end. */
+/** Adopts claimed sessions, and marks the sessions that their clients have closed. */
 export const adoptSessions = (order: SequencerState): boolean => {
   let moved = false
   for (const [slot, session] of order.heap.sessions.entries()) {
@@ -28,8 +28,8 @@ export const adoptSessions = (order: SequencerState): boolean => {
   return moved
 }
 
-// Every broker grants its lane at once. The lanes go on where their former owner's ended: positions never restart, so
-// nothing it left behind can look new.
+// Every broker grants its lane at once. Positions of a lane continue from its former owner's: they never restart, so no
+// batch of the former owner can look new.
 const adopt = ({ events, heap }: SequencerState, slot: number, session: Session): void => {
   session.lanes = heap.lanes[slot]!.map((lane) => new SessionLane(granted(lane, heap.geometry.laneBytes)))
   session.state = "active"

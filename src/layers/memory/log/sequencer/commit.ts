@@ -1,16 +1,16 @@
 /**
- * Commits an epoch: gives emitted batches their places in the index of their topic.
+ * Commits an epoch: enters the emitted batches into the index of their topic.
  */
 import type { Pending, Session } from "../LogState.ts"
 import { readyLimit, type SequencerState } from "./SequencerState.ts"
 
-/** An epoch is committed at once while nothing is held; with held batches it waits for those that complete them. */
+/** Commits an epoch at once while no batch is held; otherwise it waits for the batches that close the gaps. */
 export const epochDue = (order: SequencerState): boolean => {
   if (order.ready.length >= readyLimit || order.options.manual || order.held === 0) return true
   return epochMicrosLeft(order) <= 0
 }
 
-/** How long the open epoch may still wait. */
+/** How long the open epoch may still wait for its commit. */
 export const epochMicrosLeft = ({ heap, options, readySinceMicros }: SequencerState): number =>
   readySinceMicros + options.epochMicros - heap.monotonicMicros()
 

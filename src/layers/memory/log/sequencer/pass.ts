@@ -12,7 +12,7 @@ import { scanLanes } from "./scan.ts"
 import type { SequencerState } from "./SequencerState.ts"
 import { endSessions } from "./sessions.ts"
 
-/** One pass over everything. True when it changed anything that a member may wait for. */
+/** Makes one pass. True when it changed anything that a client may wait for. */
 export const pass = (order: SequencerState, commitNow: boolean): boolean => {
   order.passes += 1
   let moved = adoptTopics(order)
@@ -26,7 +26,7 @@ export const pass = (order: SequencerState, commitNow: boolean): boolean => {
   return moved
 }
 
-// What is emitted but not committed yet is acknowledged with its epoch, not before.
+// Call it only with no epoch open: emitted batches are acknowledged once they are committed, not before.
 const acknowledge = (order: SequencerState): void => {
   for (const session of order.active) {
     if (session.dirty) session.acknowledge()

@@ -1,5 +1,5 @@
 /**
- * Retention: what is kept is kept until its room is needed; then the oldest goes, never past an attached reader.
+ * Retention: batches are kept until their room is needed; then the oldest are trimmed, never past an attached reader.
  */
 import type { Geometry } from "../../../../services/schema/Geometry.ts"
 import type { HeapTopic, Lane } from "../LogState.ts"
@@ -15,7 +15,7 @@ export const releaseSlots = (lane: Lane): void => {
   }
 }
 
-/** Counts what every attached reader has released as delivered. */
+/** Counts as delivered the batches that every attached reader has released. */
 export const followReaders = ({ heap }: SequencerState): boolean => {
   let moved = false
   for (const topic of heap.topics) {
@@ -31,7 +31,7 @@ export const followReaders = ({ heap }: SequencerState): boolean => {
   return moved
 }
 
-/** Trims what lanes and indexes that run short need, a quarter of them ahead. */
+/** Trims for lanes and indexes that run short, until a quarter of each is free. */
 export const makeRoom = ({ heap }: SequencerState): boolean => {
   let moved = false
   for (const topic of heap.topics) {
@@ -49,14 +49,14 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
   return moved
 }
 
-/** Gives up what is kept of a topic that has no reader. */
+/** Trims all batches of a topic that has no reader. */
 export const discard = (topic: HeapTopic): void => {
   trimTo(topic, topic.committedBatches)
 }
 
 // --- internal ---
 
-/** The attached reader with the smallest cursor, the first of several; none when no reader is attached. */
+/** The attached reader with the smallest cursor, the first of several; no slot when no reader is attached. */
 const slowest = (topic: HeapTopic): { readonly cursor: number; readonly slot: number | undefined } => {
   let cursor = topic.committedBatches
   let slowest: number | undefined
@@ -72,7 +72,7 @@ const relieve = (geometry: Geometry, lane: Lane): boolean => {
   let moved = false
   while (isShort(geometry, lane)) {
     const { entry, state, topic } = lane.slot(lane.released)
-    // a held batch waits for a missing batch: room would not help
+    // A held batch waits for a missing batch: trimming cannot free its room.
     if (state !== "ordered" || !trimTo(topic, entry + 1)) break
     moved = true
   }
@@ -87,7 +87,7 @@ const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane): boolean => {
   return usedBytes > laneBytes - Math.max(laneBytes / 4, 4 * batchBytes)
 }
 
-// Nothing attaches while a pass runs, so the frontier needs no second look at the cursors.
+// No reader can attach while a pass runs, so there is no need to check the cursors again after trimming.
 const trimTo = (topic: HeapTopic, wanted: number): boolean => {
   const { cursor, slot } = slowest(topic)
   if (wanted > cursor) topic.gatingSlot = slot

@@ -1,8 +1,9 @@
 /**
- * Scanning lanes: each published batch enters the window of its session, and leaves it for the open epoch when it may.
+ * Scans lanes: takes each published batch into the window of its session, and emits it into the open epoch when its
+ * turn has come.
  *
- * Under order `session` a batch is held until all before it were emitted. A duplicate is dropped and counted. No
- * session ever waits for another's batches.
+ * Under order `session` a batch is held until all earlier batches of its session are emitted. A duplicate is dropped
+ * and counted. No session ever waits for another's batches.
  */
 import {
   batchBytesOf,
@@ -67,11 +68,11 @@ const isValid = ({ heap }: SequencerState, { lane }: SessionLane, d: Descriptor)
   return d.uniformBytes === 0 || d.uniformBytes * d.messageCount === d.payloadBytes
 }
 
-// Takes the batch at the lane's scanned frontier into its session's window. False leaves it in the lane.
+// Takes the batch at the lane's scanned frontier into its session's window. Returns false if it must stay in the lane.
 const accept = (order: SequencerState, session: Session, at: SessionLane, descriptor: Descriptor): boolean => {
   const { batchSequence } = descriptor
   if (batchSequence - session.expected >= windowBatches(order)) {
-    // Under `session` no honest client has so many batches outstanding; under `total` its prefix may lag behind.
+    // Under `session` the slots bound a correct client's outstanding batches; under `total` its prefix may lag further.
     if (session.topic.holds) session.endReason = "corrupt"
     return false
   }
@@ -91,7 +92,7 @@ const accept = (order: SequencerState, session: Session, at: SessionLane, descri
   return true
 }
 
-/** Batches that a session may have outstanding: all slots of all its lanes. */
+/** The most batches that a session may have outstanding: all slots of all its lanes. */
 const windowBatches = ({ heap }: SequencerState): number =>
   2 ** Math.ceil(Math.log2(heap.geometry.brokers * heap.geometry.laneSlots))
 
@@ -113,8 +114,8 @@ const dropDuplicate = (order: SequencerState, session: Session, at: SessionLane)
   releaseSlots(at.lane)
 }
 
-// Emits what may follow: where batches are held, the contiguous ones from the expected one; under `total`, what was
-// emitted already is only counted into the prefix.
+// Emits the contiguous batches from the expected one on. Under `total` they may be emitted already, and are only
+// counted into the prefix.
 const emitReady = (order: SequencerState, session: Session): boolean => {
   let moved = false
   for (;;) {
@@ -139,7 +140,7 @@ const emit = (order: SequencerState, session: Session, pending: Pending): void =
   pending.lane.held -= 1
 }
 
-// A gap begins anew whenever the prefix grew. Batches that only wait for room in the index are no gap.
+// A gap begins anew whenever the prefix grows. Batches that only wait for room in the index are not a gap.
 const noteGap = ({ heap }: SequencerState, session: Session, moved: boolean): void => {
   if (session.held === 0 || session.window.has(session.expected)) {
     session.gapSinceMicros = undefined

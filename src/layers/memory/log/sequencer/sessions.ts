@@ -1,5 +1,5 @@
 /**
- * The end of a session: at its committed prefix, once everything it published was seen.
+ * Ends a session at its committed prefix, once all batches that it published are scanned.
  */
 import type { Session } from "../LogState.ts"
 import { releaseSlots } from "./retention.ts"
@@ -32,7 +32,7 @@ const isSeen = ({ ready }: SequencerState, session: Session): boolean => {
   return session.endReason === "corrupt" || !session.window.has(session.expected)
 }
 
-// What was held behind a gap will never follow: its lanes come free.
+// Drops the batches held behind a gap, which can never be ordered now, and frees their lane slots.
 const purge = (order: SequencerState, session: Session): void => {
   for (const { descriptor, emitted, lane } of session.window.values()) {
     if (emitted) continue

@@ -1,5 +1,5 @@
 /**
- * Finds the gaps and gates that have lasted long enough to be reported, each once.
+ * Reports each gap and gate once, when it has lasted long enough.
  */
 import type { SequencerEvent } from "../../../../services/Sequencer.ts"
 import { gapOf } from "../LanePort.ts"
@@ -7,7 +7,7 @@ import type { HeapTopic, Reader, Session } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
 
 interface Stall {
-  /** The session that has the gap, or the reader that is the gate. */
+  /** The session with the gap, or the reader that is the gate. */
   readonly of: Session | Reader
   readonly sinceMicros: number
   readonly event: (sinceMillis: number) => SequencerEvent
@@ -16,7 +16,7 @@ interface Stall {
 export class StallEvents {
   readonly #order: SequencerState
   readonly #stallMicros: number
-  /** By session or reader: the beginning of the last stall that was reported. */
+  /** By session or reader: when its last reported stall began. */
   readonly #told = new WeakMap<Session | Reader, number>()
 
   constructor(order: SequencerState, stallMillis: number) {
@@ -24,14 +24,14 @@ export class StallEvents {
     this.#stallMicros = stallMillis * 1000
   }
 
-  /** Microseconds until the next stall is due, `undefined` when there is none. */
+  /** Microseconds until the next stall is to be reported; `undefined` when there is none. */
   nextMicros(): number | undefined {
     const now = this.#order.heap.monotonicMicros()
     const left = this.#untold().map(({ sinceMicros }) => sinceMicros + this.#stallMicros - now)
     return left.length === 0 ? undefined : Math.max(0, Math.min(...left))
   }
 
-  /** The stalls that are due by now. */
+  /** The stalls to be reported now. */
   due(): ReadonlyArray<SequencerEvent> {
     const now = this.#order.heap.monotonicMicros()
     const due = this.#untold().filter(({ sinceMicros }) => now - sinceMicros >= this.#stallMicros)
