@@ -21,8 +21,8 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
   const auto take = [&](uint32_t i) {
     ClientClaim& slot = region.client(i).claim;
     const uint64_t generation = p.read(slot.generation) + 1;
-    // SYNC: the closing that was observed comes before what is written now: a sequencer that copies any of it sees that
-    // the former claim was given up (Sequencer::adoptClients).
+    // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
+    // sees that the former claim was closed (Sequencer::adoptClients).
     p.fullFence();
     p.write(slot.process, region.slot());
     p.write(slot.processGeneration, region.generation());
@@ -36,7 +36,7 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
-  // Also when none was found: a slot may belong to a client that was killed before it could say so.
+  // Wake the sequencer even without a claim: it may free the slot of a client that was killed.
   region.wakeSequencer(sleepsForData | sleepsForRoom);
   if (claimed) region.wakeProcesses(sleepsForAdmission);
   if (claimed) return Status::fine();
@@ -44,8 +44,8 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
   return Status::failed("full", "all " + std::to_string(g.clients) + " session slots are taken");
 }
 
-// By the sequencer's own lines, and where it has not looked yet by the client's: a sequencer that is stopped must not
-// keep the slots of those who gave up waiting for it.
+// Decides by the sequencer's lines, and by the client's if the sequencer has not adopted the session: a stopped
+// sequencer must not keep the slots of clients that gave up waiting for it.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
   const Publication& p = region.publication();
   const SessionLine::Acknowledged& line = region.sessionLine(epochOf(region), client).acknowledged;
@@ -71,22 +71,22 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
   uint32_t ending = 0;
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     const ReaderSlot& slot = region.reader(topic, i);
-    // SYNC: pairs with the publish in claimReader: what says whose it is was written before the generation.
+    // SYNC: pairs with the publish in claimReader, which writes the owner before the generation.
     const uint64_t generation = p.observe(slot.claim.generation);
     const ReaderClaim claim = p.copyOut(slot.claim);
     if (generation == 0 || claim.generation != generation) continue;
     if (p.observe(slot.line.detachedGeneration) == generation) continue;
     if (p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation) continue;
     if (region.processAlive(claim.process, claim.processGeneration)) continue;
-    // Taken again in between, it is a living reader's.
+    // A place taken again meanwhile belongs to a living reader.
     if (p.observe(slot.claim.generation) == generation) ending += 1;
   }
   return ending;
 }
 
-// SYNC: `generation` is published last and pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead. A
-// full fence follows, then the mark of the topic is looked at; the sequencer publishes the mark, fences, and looks at the
-// claims (Sequencer::freeTopic). So no topic is freed under a reader, and no reader stays with one that is freed.
+// SYNC: publishes `generation` last; pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead. Then
+// fences and reads the topic's mark; the sequencer publishes the mark, fences, and reads the claims
+// (Sequencer::freeTopic). So no topic is freed under a reader, and no reader stays with a freed topic.
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim) {
   const Publication& p = region.publication();
   const uint32_t readers = region.layout().geometry.readers;
@@ -114,7 +114,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     p.fullFence();
     if (topicStays(region, topic)) return Status::fine();
     p.publish(region.reader(topic.index, claim.slot).line.detachedGeneration, claim.generation);
-    return Status::failed("gone", "the topic is freed, as no session and no reader used it");
+    return Status::failed("gone", "the topic was freed, because no session and no reader used it");
   }
   if (busy != first + readers) return slotBusy(region, Table::readers, busy);
   return Status::failed("full", "all " + std::to_string(readers) + " reader slots of the topic are taken");

@@ -1,5 +1,5 @@
-// Taking slots of the shared tables of sessions and readers. Each slot is claimed under a lock of its own, which is tried
-// without waiting (claim_locks.h).
+// Claims slots of the shared tables of sessions and readers, each under its own lock, which is tried without waiting
+// (claim_locks.h).
 #pragma once
 
 #include <string>
@@ -15,16 +15,16 @@ struct Claim {
   uint64_t clientId = 0;  // of a session: its id
 };
 
-// `full` when every slot is taken; `busy`, with its holder, when only slots are left that other processes are taking at
-// this moment: try again in a moment. A reader is told `gone` when the topic was freed; a session's end says so.
+// `full` when every slot is taken; `busy`, naming the process, when other processes are just taking all remaining
+// slots: try again soon. claimReader fails with `gone` when the topic has been freed; a session learns that by its end.
 Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim& claim);
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim);
 
-// True once the slot may be another session's: its last one has ended, or was given up before it was adopted.
+// True once another session may have the slot: its last one has ended, or was closed before it was adopted.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation);
-// Session slots that come free as soon as the sequencer looks: their clients have closed, or are dead.
+// Session slots that the sequencer will free with its next look: their clients have closed them or are dead.
 uint32_t sessionsEnding(const Region& region);
-// Reader slots of the topic that come free as soon as the sequencer looks: their processes are dead.
+// Reader slots of the topic that the sequencer will free with its next look: their processes are dead.
 uint32_t readersEnding(const Region& region, uint32_t topic);
 
 }  // namespace ringfence

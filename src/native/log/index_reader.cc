@@ -10,7 +10,7 @@ namespace ringfence {
 
 namespace {
 
-// A trim frontier that moves on each look, or lies beyond the committed count, is no frontier.
+// A trim frontier that moves at each of so many attempts, or lies beyond the committed count, is damaged.
 constexpr int attachAttempts = 64;
 constexpr useconds_t pauseMicros = 1000;
 
@@ -26,16 +26,16 @@ uint64_t IndexReader::epoch() const {
   return epoch_;
 }
 
-// The block that an epoch names says so itself; none is named only as long as none serves. Another block would look like
-// a log in which nothing was ever published.
+// Checks that the epoch's block names the same epoch, or that there is no epoch because the log is not served yet. The
+// wrong block would look like a log without batches.
 bool IndexReader::epochSound(uint64_t epoch) const {
   const Publication& p = region_->publication();
   if (epoch != 0) return p.read(region_->blockHeader(epoch).epoch) == epoch;
   return p.observe(region_->header().control.state) == servingNone;
 }
 
-// Publishers may wait for readers of their topic. SYNC: the attachment was published and fenced (publishCursor); who
-// waits sets its word, fences and looks at the readers once more before it sleeps.
+// Wakes publishers that wait for readers of their topic. begin() has published and fenced the attachment; a waiting
+// publisher writes its sleep word, fences, and checks the readers once more before it sleeps.
 Status IndexReader::attach(From from, uint64_t position) {
   Status status = begin(from, position);
   if (status.ok()) region_->wakeProcesses(sleepsForData);
@@ -48,11 +48,11 @@ Status IndexReader::begin(From from, uint64_t position) {
     return Status::failed("corrupt", "the index contradicts itself");
   }
   if (from != From::position) return Status::fine();
-  // What lies between the cursor and the committed count can no longer go away while the batch is looked for.
+  // The published cursor keeps the batches from here to the committed count during the search.
   const uint64_t oldest = oldestPosition();
   if (position < oldest) {
     detach();
-    Status status = Status::failed("trimmed", "the position is trimmed away");
+    Status status = Status::failed("trimmed", "the position has been trimmed");
     status.freeBytes = oldest;
     return status;
   }
@@ -61,9 +61,9 @@ Status IndexReader::begin(From from, uint64_t position) {
   return Status::failed("corrupt", "an entry of the index was changed from outside");
 }
 
-// SYNC: cursor and attachment are published, a full fence follows, then the trim frontier is read again; the sequencer
-// publishes the trim frontier, fences, and reads the cursors again before it reuses anything (Sequencer::trimTo). So
-// either this reader sees that it was overtaken, or the sequencer sees the reader. The epoch is read again with it.
+// SYNC: publishes cursor and attachment, fences, and reads the trim frontier and the epoch again; the sequencer
+// publishes the trim frontier, fences, and reads the cursors again before it reuses memory (Sequencer::trimTo). So
+// either this reader sees that it was overtaken, or the sequencer sees the reader.
 bool IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
   const ControlLine& control = region_->header().control;
@@ -91,8 +91,8 @@ bool IndexReader::publishCursor(From from) {
   return false;
 }
 
-// Position of the first message that is kept for this reader. The trim frontier's own count may already be that of a
-// frontier which the sequencer takes back when it sees this reader.
+// Position of the first message kept for this reader. The trim frontier's message count cannot tell: the sequencer may
+// take that frontier back when it sees this reader.
 uint64_t IndexReader::oldestPosition() const {
   uint64_t messages = 0;
   for (int attempt = 0; attempt < attachAttempts; attempt += 1) {
@@ -105,7 +105,7 @@ uint64_t IndexReader::oldestPosition() const {
   return messages;
 }
 
-// False when it meets an entry that is damaged: where the position lies cannot be told then.
+// False when it meets a damaged entry, because the position cannot be found then.
 bool IndexReader::seek(uint64_t position) {
   uint64_t low = next_;
   uint64_t high = lookAtCommitted().entries;
@@ -125,8 +125,8 @@ bool IndexReader::seek(uint64_t position) {
   return true;
 }
 
-// SYNC: pairs with the publish of the seal in Sequencer::publishCommitted, which follows the entries; what the entries
-// point to was published by the lane's client and observed by the sequencer before that.
+// SYNC: pairs with the publish of the seal in Sequencer::publishCommitted, which follows the entries; the sequencer had
+// observed the payload that the lane's client published before that.
 const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   TopicLine::Committed now;
   if (readSealed(region_->publication(), region_->topicLine(epoch(), topic_).committed, now)) committed_ = now;
@@ -138,8 +138,8 @@ uint64_t IndexReader::committed() const {
   return entries < first_ ? 0 : entries - first_;
 }
 
-// The line of its cursor says what it wrote there, and the sequencer has not ended it: only then nothing of what it
-// reads is reused.
+// Whether its line holds what this reader wrote, and the sequencer has not ended it: only then is no memory reused that
+// it reads.
 bool IndexReader::ownsItsPlace() const {
   const Publication& p = region_->publication();
   const ReaderSlot& slot = region_->reader(topic_, claim_.slot);
@@ -149,7 +149,7 @@ bool IndexReader::ownsItsPlace() const {
          p.read(region_->readerEnd(epoch(), topic_, claim_.slot).endedGeneration) != claim_.generation;
 }
 
-// Every number is checked before it is used as an address: the memory is not trusted.
+// Checks every number before using it as an address: the memory is not trusted.
 bool IndexReader::read(uint64_t index, BatchView& view) const {
   const Geometry& g = region_->layout().geometry;
   const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch(), topic_, index));
@@ -186,7 +186,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   for (; filled < max && next_ < count; filled += 1) {
     if (!read(next_, views[filled])) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     const BatchView& view = views[filled];
-    // The order is dense: whatever does not begin where the one before it ends is not what follows it.
+    // The order is dense: an entry that does not begin where the one before it ends is damaged.
     if (positioned_ && view.position != nextPosition_) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     positioned_ = true;
     nextPosition_ = view.position + view.messages;
@@ -196,11 +196,11 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   return static_cast<int32_t>(filled);
 }
 
-// SYNC: pairs with the observe in Sequencer::followReaders. All loads of the payload come before it.
+// SYNC: publishes the cursor after all loads of the payload; pairs with the observe in Sequencer::followReaders.
 void IndexReader::release(uint64_t released) {
   const uint64_t index = first_ + released;
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
-  if (!ownsItsPlace()) return;  // it is not written over: the next poll tells
+  if (!ownsItsPlace()) return;  // never overwrite another's values: the next poll reports them
   released_ = index;
   region_->publication().publish(region_->reader(topic_, claim_.slot).line.cursor, index);
   region_->wakeSequencer(sleepsForRoom);

@@ -1,5 +1,5 @@
-// A subscriber's end: reads the index of one topic and lends the payload it points to. Its numbers count from where the
-// topic's entries begin in the index of its place.
+// A subscriber's reading end: reads the index of one topic and lends the payload that it points to. Entry numbers in
+// its interface count from the topic's first entry in the index of its place.
 #pragma once
 
 #include "claims.h"
@@ -26,27 +26,27 @@ struct BatchView {
 
 class IndexReader {
  public:
-  // `pauses`, of a millisecond each: how long an attachment looks again at a line that is not whole. It may be one that
-  // the sequencer is in the middle of while the system has taken the processor from it; or it was damaged, and is written
-  // again within a tenth of a second. On the thread of an event loop there are none: its process attaches anew instead.
+  // `pauses`: for how many milliseconds an attachment retries to read a torn line. The sequencer may have been
+  // preempted while writing it; or it was damaged, and the sequencer rewrites it within a tenth of a second. 0 on an
+  // event loop's thread, which must not block: its process attaches anew instead.
   IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
   ~IndexReader() { detach(); }
   IndexReader(const IndexReader&) = delete;
   IndexReader& operator=(const IndexReader&) = delete;
 
-  // Publishes the cursor that keeps batches from being reused. `trimmed` when the position is no longer kept (the
-  // status's freeBytes say where what is kept begins), `corrupt` when the index contradicts itself.
-  // Attached before the log is served, it begins with it.
+  // Publishes the cursor that keeps batches from being reused. `trimmed` when the position has been trimmed (the
+  // status's `freeBytes` is the oldest position kept), `corrupt` when the index contradicts itself. A reader attached
+  // before the log is served begins with its first batch.
   Status attach(From from, uint64_t position);
 
   // Fills up to `max` views. Returns their number, or -1 when the index contradicts the layout.
   int32_t poll(BatchView* views, uint32_t max);
-  // Of the batches below that number nothing is read any more.
+  // Releases the batches below that number.
   void release(uint64_t released);
   void detach();
 
   uint64_t next() const { return next_ - first_; }
-  // As last published, whole.
+  // The committed counts of the last valid read.
   uint64_t committed() const;
   uint64_t committedMessages() const { return lookAtCommitted().messages; }
 
@@ -71,7 +71,7 @@ class IndexReader {
   uint64_t first_ = 0;
   uint64_t next_ = 0;
   uint64_t released_ = 0;
-  uint64_t nextPosition_ = 0;  // where the next entry begins, once one was read
+  uint64_t nextPosition_ = 0;  // expected position of the next entry, once one has been read
   bool positioned_ = false;
   bool attached_ = false;
 };

@@ -12,9 +12,9 @@ LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
     : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe(region_->header().control.epoch)),
       lanes_(region_->layout().geometry.brokers) {}
 
-// SYNC: observes the seal that the sequencer publishes in the session's line after the lanes' lines (Sequencer::adopt), or
-// with the end of a session that it refuses (Sequencer::refuse), and the generation that each broker publishes in its
-// grant (grantLanes).
+// SYNC: observes the seal of the session's line, which the sequencer publishes after the lanes' lines
+// (Sequencer::adopt) or when it refuses the session (Sequencer::refuse), and the generation that each broker publishes
+// in its grant (grantLanes).
 bool LaneWriter::ready() {
   if (ready_) return true;
   const Publication& p = region_->publication();
@@ -31,7 +31,7 @@ bool LaneWriter::ready() {
   return ready_ = true;
 }
 
-// Goes on where the lane's former owner ended. What is not released yet still occupies its room.
+// Continues where the lane's former owner ended. Its unreleased batches still occupy their room.
 bool LaneWriter::takeOver(uint32_t broker) {
   const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
@@ -53,8 +53,8 @@ bool LaneWriter::takeOver(uint32_t broker) {
   return true;
 }
 
-// SYNC: pairs with the publish of `released` in Sequencer::publishLane; the reads of its batches by subscribers happened
-// before their cursors passed them, and those before this. Marks that cannot be true change nothing.
+// SYNC: pairs with the publish of `released` in Sequencer::publishLane: subscribers' loads of a batch come before their
+// cursors pass it, and those before the release. Ignores impossible marks.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
   LaneLine::Frontiers line;
@@ -65,8 +65,8 @@ void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   if (payload > lane.payloadReleased && payload <= lane.position) lane.payloadReleased = payload;
 }
 
-// One descriptor and one batch (and the pad before it) stay in reserve for the batch the sequencer expects next:
-// otherwise a late head of line could find every lane full of batches that wait for it.
+// One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
+// otherwise a late one could find every lane full of batches that wait for it.
 bool LaneWriter::roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const {
   const Geometry& g = region_->layout().geometry;
   const bool expected = sequence == committedBatches();
@@ -136,8 +136,8 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   return true;
 }
 
-// SYNC: the token of each descriptor pairs with the observe in Sequencer::scanLane; payload and descriptor were
-// written before it.
+// SYNC: publishes the token of each descriptor after its payload and fields; pairs with the observe in
+// Sequencer::scanLane.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
   if (!usable() || lane.published == lane.written ) return;
@@ -164,8 +164,8 @@ uint64_t LaneWriter::inFlight(uint32_t broker) {
   return lane.written - lane.released;
 }
 
-// The line is the next session's once its slot is taken again.
-// SYNC: pairs with the publishes in Sequencer::publishSession, which come after the committed count they acknowledge.
+// Ignores the line once the slot's next session has it.
+// SYNC: pairs with the publishes in Sequencer::publishSession, which follow the committed count that they acknowledge.
 void LaneWriter::lookAtCommitted() const {
   const Publication& p = region_->publication();
   SessionLine::Acknowledged line;
@@ -194,8 +194,8 @@ uint32_t LaneWriter::endReason() const {
   if (line.endedGeneration < claim_.generation) return endNone;
   const uint32_t reason = line.endReason;
   const bool own = reason != endNone && line.generation == claim_.generation;
-  // The slot is another's already, and the reason with it: a client that did not close was ended, or, ahead of its
-  // first batch, refused.
+  // If the line already holds another session's reason, infer this one's: a client that did not close was ended for
+  // corruption or, before it was ready, refused.
   const uint32_t ended = ready_ ? endCorrupt : endTopicGone;
   endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : ended;
   return endReason_;
@@ -249,15 +249,15 @@ void LaneWriter::wantRoom(bool wants) {
   if (wants) region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 
-// From here on the lanes may become another session's: this writer never touches them again. Where its session was ended
-// by the sequencer, they may be another's already, and so may the word that says who closes: a client that has closed
-// behind this one is not unsaid.
-// SYNC: the other's close follows its claim: to observe the one is to observe the other.
+// From here on this writer never touches the lanes again: they may become another session's. If the sequencer ended
+// this session, the slot may have had another session already, even a closed one: do not overwrite its closing
+// generation.
+// SYNC: the other session's close follows its claim, so observing its close means observing its claim.
 void LaneWriter::close() {
   if (closed_) return;
   closed_ = true;
   if (region_->closed()) return;
-  lookAtCommitted();  // for those who ask when the region is closed
+  lookAtCommitted();  // keep the counts for questions after the region is closed
   const Publication& p = region_->publication();
   ClientSlot& slot = region_->client(claim_.slot);
   const uint64_t seen = p.observe(slot.line.closingGeneration);

@@ -4,10 +4,10 @@
 //   ┌──┬──┬──┬──┬──┬──┬──┬──┐           ┌────────┬──────┬───┬─────────────┐
 //   │  │▒▒│▒▒│▓▓│▓▓│░░│  │  │           │ batch  │ batch│pad│ free        │
 //   └──┴──┴──┴──┴──┴──┴──┴──┘           └────────┴──────┴───┴─────────────┘
-//    released ▲     ▲     ▲ published, written            a batch never wraps: the pad is skipped
+//    released ▲     ▲     ▲ published, written            a batch never wraps: padding precedes it instead
 //                scanned
 //
-// All marks are absolute counts; `mod` appears only where an address is computed.
+// All marks are absolute counts; `mod` only computes addresses.
 #pragma once
 
 #include <vector>
@@ -35,8 +35,8 @@ class LaneWriter {
  public:
   LaneWriter(std::shared_ptr<Region> region, Claim claim);
 
-  // True once the sequencer has adopted the session and every broker has admitted it; then the lanes are set up.
-  // Never, when what the memory says of the lanes contradicts itself, or when the session is refused (`endTopicGone`).
+  // True once the sequencer has adopted the session and every broker has granted its lane; sets up the lanes then.
+  // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session (`endTopicGone`).
   bool ready();
 
   // Offset of the batch's room in the lane's payload, or -1 when the lane is full.
@@ -54,7 +54,7 @@ class LaneWriter {
   // The broker whose lane holds that batch unpublished, or -1.
   int32_t brokerHolding(uint64_t sequence) const;
   void wantRoom(bool wants);
-  // Everything is published: the session may end.
+  // Declares that all batches are published, so that the session may end.
   void close();
 
   const Claim& claim() const { return claim_; }
@@ -63,7 +63,7 @@ class LaneWriter {
 
  private:
   struct Lane {
-    uint64_t first = 0;     // written count when this session took the lane over
+    uint64_t first = 0;     // written count when this session took over the lane
     uint64_t written = 0;   // absolute
     uint64_t published = 0;
     uint64_t released = 0;  // last read
@@ -89,7 +89,7 @@ class LaneWriter {
   bool ready_ = false;
   bool closed_ = false;
   uint64_t epoch_ = 0;
-  // What was seen of this session stays true of it, when its line is already another's.
+  // The last values seen for this session, kept when its line already belongs to another.
   mutable uint64_t committedBatches_ = 0;
   mutable uint64_t committedMessages_ = 0;
   mutable uint32_t endReason_ = endNone;

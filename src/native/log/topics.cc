@@ -11,7 +11,7 @@ namespace ringfence {
 
 namespace {
 
-constexpr int lookAttempts = 64;  // at a place that is another with each look
+constexpr int lookAttempts = 64;  // for a place that changes with each look
 
 uint64_t epochOf(const Region& region) { return region.publication().observe(region.header().control.epoch); }
 
@@ -19,8 +19,8 @@ const uint64_t& markAt(const Region& region, uint32_t index) {
   return region.topicLine(epochOf(region), index).retention.freedMark;
 }
 
-// What slot and mark say together. The seal is the declaration, whether the process that made it lived to publish the
-// generation or not; and a mark that belongs to neither this generation nor the one before it was changed from outside.
+// The state of a place by its slot and mark. A valid seal makes the declaration, even if its process died before it
+// published the generation. A mark of neither this generation nor the one before it is damaged.
 TopicState stateOf(const TopicSlot& slot, uint64_t mark, uint64_t& generation) {
   generation = slot.generation;
   if (slot.seal == 0) {
@@ -42,9 +42,9 @@ TopicState stateOf(const TopicSlot& slot, uint64_t mark, uint64_t& generation) {
 
 }  // namespace
 
-// SYNC: a place is written after its mark was observed, and the seal is taken away first, behind which the declarer
-// fences: a look that sees any word of the new topic under the old seal is followed by one that sees the seal gone. So
-// what is damaged in two looks, and the same in both, is damaged.
+// SYNC: a declarer observes the mark, clears the seal, and fences before it writes the fields: a look that sees a new
+// field under the old seal is followed by a look that sees the seal cleared. So a place is damaged if two looks in a
+// row find it so, and the same.
 TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
   const Publication& p = region.publication();
   const TopicSlot& shared = region.topic(index);
@@ -94,7 +94,8 @@ bool findTopic(const Region& region, const std::string& name, TopicView& topic) 
   return false;
 }
 
-// Where the next topic goes, under the names lock. No name is given as long as one is not known: it might be this one.
+// The place for the next topic, under the names lock. Fails while any place is damaged: its unknown name may be this
+// one.
 Status findFree(const Region& region, TopicView& topic) {
   const uint32_t topics = region.layout().geometry.topics;
   TopicView view{};
@@ -102,7 +103,7 @@ Status findFree(const Region& region, TopicView& topic) {
   for (uint32_t index = 0; index < topics; index += 1) {
     const TopicState state = topicAt(region, index, view);
     if (state == TopicState::damaged) {
-      return Status::failed("corrupt", "topic " + std::to_string(index) + " was damaged from outside: no other is declared");
+      return Status::failed("corrupt", "topic " + std::to_string(index) + " was damaged from outside, so no new topic can be declared");
     }
     if (state == TopicState::free && !found) topic = view;
     found = found || state == TopicState::free;
@@ -111,9 +112,9 @@ Status findFree(const Region& region, TopicView& topic) {
   return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are in use or named by the server");
 }
 
-// Under the names lock, by which wishes are written one at a time. A wish is answered once no later one waits for its
-// answer: the sequencer has then looked for a topic to free since this one was made.
-// SYNC: pairs with the observes in Sequencer::answerWish. The refusal is published ahead of the answer.
+// Called under the names lock, so wishes are written one at a time. A wish is answered once the last wish of all is:
+// the sequencer has then looked for a topic to free after this one was made.
+// SYNC: pairs with the observes in Sequencer::answerWish, which publishes a refusal before the answer.
 Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();
   TopicWishes& shared = region.header().topicWishes;
@@ -137,8 +138,8 @@ Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
   return wished;
 }
 
-// A process that dies in here leaves a free place. The generation is first what it was when the place was freed: a
-// declarer that died may have left the one before.
+// A process that dies in here leaves a free place. First set the generation back to that of the freed topic: a declarer
+// that died may have left it one behind.
 void writeTopic(const Region& region, const TopicView& topic) {
   const Publication& p = region.publication();
   TopicSlot& shared = region.topic(topic.index);
@@ -158,11 +159,12 @@ void writeTopic(const Region& region, const TopicView& topic) {
 
 }  // namespace
 
-// A name that is known needs no lock. A new one is given by one process at a time, which looks again once it may.
-// SYNC: `seal` is published behind the fields, and `generation` last; they pair with the observes in topicAt().
+// A known name needs no lock. For a new name, look again under the names lock before declaring it: another process may
+// have declared it meanwhile.
+// SYNC: publishes `seal` after the fields, and `generation` last; they pair with the observes in topicAt().
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic,
                     TopicWish* wish) {
-  if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "the topic's name is too long");
+  if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "a topic's name has 1 to 64 bytes");
   if (findTopic(region, name, topic)) return Status::fine();
   const ClaimLock lock = ClaimLock::ofNames(region);
   if (!lock.held()) return namesBusy(region);

@@ -1,10 +1,10 @@
-// The table of topics: finds a name, gives a new one its place, and asks the sequencer for a place when all are taken.
+// The table of topics: finds a topic, gives a new topic a place, and asks the sequencer to free one when all are taken.
 //
 //   declarer, under the names lock                          sequencer (topic_places.cc)
 //   ┌ generation − 1 │ seal 0 │ fields │ seal │ generation   freeingMark │ full fence │ readers │ discard │ freedMark
-//   └ a place that was freed, or never used                  └ or the mark of before, where a reader has come
+//   └ a place that was freed, or never used                  └ or the former mark, if a reader has attached
 //
-// A place is used again under its next generation: index and generation name a topic for good.
+// A place is reused under its next generation, so index and generation identify a topic for ever.
 #pragma once
 
 #include <string>
@@ -29,25 +29,25 @@ struct TopicView {
   TopicPlace place() const { return {index, generation}; }
 };
 
-// What lies in a place of the table: `damaged` where it is not what was declared, so that its name is not known. Of a
-// free place `generation` is the one under which the next topic is declared there.
+// The state of a place: `damaged` when it differs from what was declared, so that its name is unknown. The `generation`
+// of a free place is that of the next topic declared there.
 enum class TopicState { free, declared, damaged };
 TopicState topicAt(const Region& region, uint32_t index, TopicView& topic);
 
-// Without those that are damaged.
+// All declared topics, without damaged ones.
 std::vector<TopicView> topicsOf(const Region& region);
 
-// False once the sequencer looks whether it may free that topic, or has freed it.
+// False once the sequencer has begun to free that topic, or has freed it.
 bool topicStays(const Region& region, TopicPlace place);
 
-// Held by a process across its trials to declare one topic: whether it has asked for a place.
+// A process keeps it across its attempts to declare one topic: whether it has asked for a place.
 struct TopicWish {
   bool made = false;
 };
 
-// `full` when every place is taken and none can be freed; `busy`, with its holder, while another process gives a new
-// name: try again in a moment. Without a wish all places are only looked at; with one the sequencer is asked to free
-// one: `wished` says that it has not answered yet.
+// `full` when every place is taken and none can be freed; `busy`, naming the process, while another process gives a new
+// name: try again soon. With a `wish` it asks the sequencer to free a place, and fails with `wished` until the
+// sequencer has answered.
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic,
                     TopicWish* wish = nullptr);
 

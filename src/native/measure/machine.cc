@@ -27,10 +27,10 @@ struct RingLines {
   PositionLine read;
 };
 
-// How long the probe of a cache line's way may take.
+// How long the measurement of a cache line's round trip may take.
 constexpr uint64_t probeNanos = 50'000'000;
 
-// Far longer than a line takes to come over: what is waited for does not run, and wants this core.
+// Far longer than a cache line takes to arrive: after so many spins the other thread probably waits for this core.
 constexpr uint32_t spinsAtOnce = 256;
 
 template <class Ready>
@@ -79,11 +79,12 @@ struct CopyRing {
   uint64_t publishEvery;
 };
 
-// The two loops are the limit, so neither may touch what the other thread writes besides the ring and its two positions:
-// each is given its ring by value, and gives its sum back at the end. A sum on the stack of the thread that copies costs
-// half of what the machine can do.
+// The two loops define the limit, so neither may touch lines that the other thread writes, besides the ring and its two
+// positions: each gets the ring by value and returns its sum at the end. A sum on the copying thread's stack halves the
+// measured rate.
 //
-// SYNC: `written` is published after the blocks and observed before they are read; `read` the other way round.
+// SYNC: `written` is published after the blocks are written and observed before they are read; `read` is published
+// after they are read and observed before they are overwritten.
 __attribute__((noinline)) uint64_t foldRing(const CopyRing ring) {
   const Publication p;
   uint64_t fold = 0;
@@ -111,7 +112,7 @@ __attribute__((noinline)) void fillRing(const CopyRing ring, const uint8_t* bloc
 
 Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found) {
   found = {};
-  const Status invalid = Status::failed("invalid", "blocks must divide what is published, and that the ring");
+  const Status invalid = Status::failed("invalid", "the block must divide the bytes per publication, and those the ring");
   if (blockBytes == 0 || publishEvery < blockBytes || publishEvery % blockBytes != 0) return invalid;
   if (ringBytes == 0 || ringBytes % publishEvery != 0) return invalid;
   auto* bytes = static_cast<uint8_t*>(mapShared(ringBytes));
@@ -158,7 +159,7 @@ Status lineRoundTripMicros(double& found) {
   std::vector<double> micros;
   uint64_t i = 0;
   const uint64_t began = monotonicNanos();
-  // On a busy machine the two may have to share a core: then a few rounds have to do.
+  // On a busy machine the two threads may share a core; settle for fewer rounds then.
   while (micros.size() < roundsMin || (micros.size() < roundsMax && monotonicNanos() - began < probeNanos)) {
     const uint64_t started = monotonicNanos();
     for (uint64_t trip = 0; trip < trips; trip += 1) {

@@ -1,4 +1,4 @@
-// What the machine itself can do: the limits that the log's figures are set against.
+// The limits of the machine itself, with which the log's figures are compared.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace ringfence {
 
-// Every byte, as little-endian 64-bit words (the last one padded with zeros), added modulo 2^64.
+// The sum of all bytes as little-endian 64-bit words (the last padded with zeros), modulo 2^64.
 uint64_t foldBytes(const void* bytes, size_t count);
 
 struct CopyLimit {
@@ -18,12 +18,11 @@ struct CopyLimit {
   uint64_t readerFold;
 };
 
-// One writer copies blocks into a shared ring of `ringBytes`, one reader folds every byte of it: two threads, one
-// mapping prefaulted, positions published every `publishEvery` bytes, a multiple of the block. Blocks the caller for the
-// whole run.
+// One thread copies blocks into a shared, prefaulted ring of `ringBytes`, another folds every byte. Positions are
+// published every `publishEvery` bytes, a multiple of the block. Blocks the caller for the whole run.
 Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found);
 
-// Microseconds of one cache line's way to another core and back, the median of several rounds.
+// Microseconds of a cache line's round trip to another core, the median of several rounds.
 Status lineRoundTripMicros(double& found);
 
 }  // namespace ringfence

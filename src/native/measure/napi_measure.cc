@@ -1,4 +1,4 @@
-// The measuring addon of this repository, which no package brings: the machine's limits and bare round trips for bench/.
+// The measuring addon for bench/, which the package does not contain: the machine's limits and bare round trips.
 #include <napi.h>
 
 #include <algorithm>
@@ -41,7 +41,7 @@ Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
   const uint32_t publishEvery = info[3].As<Napi::Number>();
   if (block < 8 || chunkBytes % block != 0 || ring < chunkBytes || ring % chunkBytes != 0 || publishEvery < block ||
       publishEvery % block != 0 || chunkBytes % publishEvery != 0) {
-    return throwFault(info.Env(), Status::failed("invalid", "blocks must divide 64 KiB, and the ring be a multiple of it"));
+    return throwFault(info.Env(), Status::failed("invalid", "the block must divide 64 KiB, and 64 KiB the ring"));
   }
   auto limit = std::make_shared<CopyLimit>();
   return Task::start(

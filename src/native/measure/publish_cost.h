@@ -1,4 +1,4 @@
-// What publishing to a ring costs by itself, beside an attachment of its own.
+// The cost of publishing to a ring, measured natively on an attachment of its own.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ class PublishCost {
                      std::unique_ptr<PublishCost>& cost);
   ~PublishCost() { close(); }
 
-  // What it takes to write so many messages of that size to one of the rings, each published by itself.
+  // Nanoseconds to write `publishes` messages of that size to one of the rings, each published on its own.
   uint64_t nanos(size_t ring, uint32_t publishes, uint64_t messageBytes);
   size_t rings() const { return writers_.size(); }
   void close();

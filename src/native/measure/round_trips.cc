@@ -20,8 +20,8 @@ namespace {
 constexpr uint32_t messageBytes = 64;
 constexpr uint16_t messageKind = 16;
 
-// Keeps the calling thread on one of the cores it may use. Left to the scheduler two threads that wake each other lie on
-// one core in one measurement, where a wake-up costs a tenth, and on two in the next.
+// Pins the calling thread to one of the cores it may use. Otherwise the scheduler puts two threads that wake each other
+// on one core in one run, where a wake-up costs a tenth, and on two in the next.
 class OnCore {
  public:
   explicit OnCore(int which) {
@@ -52,7 +52,7 @@ double percentile(std::vector<double>& samples, double fraction) {
   return samples[at];
 }
 
-// Times `trip` so often, after a tenth as many that do not count.
+// Times `trips` round trips, after a tenth as many for warm-up.
 template <class Trip>
 RoundTrips timed(uint32_t trips, Trip trip) {
   const uint32_t warmup = trips / 10;
@@ -82,7 +82,7 @@ void sleepUntil(const Publication& p, const uint32_t& word, uint32_t value) {
   for (uint32_t now = p.observe(word); now != value; now = p.observe(word)) futexWait(&word, now, -1);
 }
 
-// One side of the conversation: a process of the region with the ring it writes and the ring it reads.
+// One side of the conversation: an attachment with the ring that it writes and the ring that it reads.
 class Side {
  public:
   static Status open(std::shared_ptr<Region> region, const char* writes, std::unique_ptr<Side>& side) {
@@ -128,7 +128,7 @@ class Side {
   }
 
  private:
-  // SYNC: as Waiter::arm: the sleep word is written, fenced, and the ring looked at again before the doorbell is slept on.
+  // SYNC: as in Waiter::arm: writes the sleep word, fences, and checks the ring again before sleeping on the doorbell.
   void sleepUnlessHeard(uint64_t at) {
     const Publication& p = region_->publication();
     ProcessSlot& process = region_->process(region_->slot());
@@ -145,7 +145,7 @@ class Side {
   uint8_t message_[messageBytes] = {};
 };
 
-// As small a log as a region can have, and the two rings.
+// The smallest possible log, and the two rings.
 constexpr Geometry twoRings{1, 1, 1, 1, 8, 64, 2, 3, 32 * 1024, 4096, 2, 2, 64 * 1024};
 
 Status openBoth(std::unique_ptr<Side>& asks, std::unique_ptr<Side>& answers) {

@@ -1,4 +1,4 @@
-// Round trips between two threads of this process, each as bare as it can be: what the system's own are held against.
+// Round trips between two threads of this process, as bare as possible: the baseline for the library's own.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ struct RoundTrips {
   double p99Micros = 0;
 };
 
-// One futex each way, both threads asleep in between.
+// One futex each way; both threads sleep in between.
 Status futexRoundTrips(uint32_t trips, RoundTrips& found);
 
-// A message of 64 bytes each way through two rings of a region of its own. A thread that waits sleeps on its process's
-// doorbell, or looks again and again.
+// A message of 64 bytes each way through two rings of a region of its own. A waiting thread sleeps on its process's
+// doorbell (`asleep`) or polls.
 Status ringRoundTrips(uint32_t trips, bool asleep, RoundTrips& found);
 
 }  // namespace ringfence

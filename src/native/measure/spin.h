@@ -1,4 +1,4 @@
-// Waiting without giving up the core.
+// Spinning: waits without giving up the core.
 #pragma once
 
 #if !defined(__x86_64__)

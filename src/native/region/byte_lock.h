@@ -1,6 +1,6 @@
-// Locks on single bytes of a region's file, far behind its contents, so that they never meet an ordinary lock on the
-// file's bytes. They belong to the open file description: the system frees them when their process is gone, whatever
-// the cause, and two attachments of one process are two to each other.
+// Locks on single bytes of a region's file, far beyond its contents, so that they never collide with an ordinary lock
+// on the file. They belong to the open file description: the system frees them when the process ends, whatever the
+// cause, and two attachments of one process exclude each other.
 #pragma once
 
 #include <fcntl.h>
@@ -13,10 +13,10 @@ namespace ringfence {
 constexpr off_t namesLock = off_t{1} << 40;
 constexpr off_t processLocks = namesLock + 1;
 constexpr off_t leaseLock = namesLock - 1;
-// Shared by the processes that keep the region in use: its creator, and those that asked to. The process that removes
-// the name has it alone.
+// Shared by the processes that keep the region in use: its creator and those that hold it. The process that removes the
+// name takes it exclusively.
 constexpr off_t holdLock = namesLock - 2;
-// One for each slot of a table, a range for each table.
+// One lock for each slot of a table, one range for each table.
 constexpr off_t slotLocks = namesLock + (off_t{1} << 20);
 constexpr off_t slotLocksOfTable = off_t{1} << 20;
 

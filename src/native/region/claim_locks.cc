@@ -37,8 +37,8 @@ uint64_t stateOf(const ProcessOwner& owner, off_t at) {
   return claimNone;
 }
 
-// The living process that says of itself that it has the lock. One that was stopped between the lock and that word, or
-// between that word and the end of the lock, says that it wants it.
+// Names the living process that has declared itself the lock's holder; or else one that has declared that it wants the
+// lock, as a process stopped right before or after holding it does.
 std::string holderOf(const Region& region, off_t at) {
   std::string wants;
   for (uint32_t i = 0; i < region.layout().geometry.processes; i += 1) {
@@ -63,7 +63,8 @@ ClaimLock ClaimLock::ofSlot(const Region& region, Table table, uint64_t slot) {
   return ClaimLock(region, lockOf(table, slot));
 }
 
-// What this process says is there before it has the lock and until it has it no more: who meets the lock finds a name.
+// Declare the claim before taking the lock and until after releasing it, so that a process that finds the lock held can
+// always name the holder.
 ClaimLock::ClaimLock(const Region& region, off_t at)
     : region_(region), at_(at), held_((say(claimWanted), tryLock(region.file(), at))) {
   say(held_ ? claimHeld : claimNone);

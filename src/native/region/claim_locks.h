@@ -1,6 +1,6 @@
-// Locks of claims: each slot of each table has one of its own, and the giving of new names has one. All are tried
-// without waiting, so that a process that is stopped with one in its hands holds up that slot, or new names, and
-// nothing else; of a dead process the system frees them.
+// Locks of claims: one for each slot of each table, and one for giving new names. All are tried without waiting, so
+// that a process that is stopped while it holds one blocks only that slot, or only new names. The system frees the
+// locks of a dead process.
 #pragma once
 
 #include "region.h"
@@ -28,13 +28,13 @@ class ClaimLock {
   const bool held_;
 };
 
-// `busy`, and which process holds the lock, as far as that can be told.
+// `busy`, naming the process that holds the lock if it is known.
 Status namesBusy(const Region& region);
 Status slotBusy(const Region& region, Table table, uint64_t slot);
 
-// Takes the first of the slots [first, first + count) that is free, and was free still when its lock was had. `take` is
-// called with the slot's number, under its lock. False when there is none; then `busy` is the slot of the last lock that
-// another process held, or `first + count`.
+// Takes the first free slot of [first, first + count), checked again under its lock: calls `take` with its number,
+// under the lock. False when there is none; `busy` is then the last slot whose lock another process held, or `first +
+// count`.
 template <class Free, class Take>
 bool claimSlot(const Region& region, Table table, uint64_t first, uint64_t count, uint64_t& busy, Free free, Take take) {
   busy = first + count;

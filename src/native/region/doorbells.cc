@@ -7,11 +7,10 @@ namespace ringfence {
 
 namespace {
 
-// An eventcount. Of all who find what the sleeper waits for one takes the word, all of its bits, and that one rings: so a
-// sleeper costs one call of the system between two times that it goes to sleep, and one that died in its sleep costs one
-// call ever. Who finds the word taken relies on the one that took it: the sleeper looks after all it waits for when it is
-// rung. A process that is killed or stopped between taking and ringing is made up for by the sleeper, which looks at its
-// own word ten times a second (Waiter::run, Sequencer::sleep).
+// An eventcount. Of several publishers one takes the sleep word with all its bits, and only that one rings: so each
+// sleep costs at most one system call, and a sleeper that died costs one ever. The others rely on it, because a woken
+// sleeper checks everything that it waits for. In case the ringer is killed or stopped between taking and ringing, the
+// sleeper checks its own word ten times a second (Waiter::run, Sequencer::sleep).
 Rung ringIf(const Publication& p, SleepLine& sleep, BellLine& bell, uint32_t reasons) {
   if ((p.read(sleep.sleeps) & reasons) == 0) return Rung::notAsleep;
   if (p.take(sleep.sleeps) == awake) return Rung::notAsleep;
@@ -21,8 +20,8 @@ Rung ringIf(const Publication& p, SleepLine& sleep, BellLine& bell, uint32_t rea
 
 }  // namespace
 
-// SYNC: the full fence orders what was published before against the sleepers' word; the sleeper writes that word,
-// fences, and looks again before it sleeps (waiter.cc, sequencer.cc). One of the two sees the other.
+// SYNC: the full fence orders the publication before it against the read of the sleep word; the sleeper writes that
+// word, fences, and checks again before it sleeps (waiter.cc, sequencer.cc). One of the two sees the other.
 void Region::wakeSequencer(uint32_t reasons) const {
   publication_.fullFence();
   ringIf(publication_, header().sequencerSleep, header().sequencerBell, reasons);

@@ -1,10 +1,10 @@
-// Doorbells: each sleeper has one, and a process that has published what it waits for rings it.
+// Doorbells: each sleeper has one, which a process rings after publishing what the sleeper waits for.
 #pragma once
 
 namespace ringfence {
 
-// What became of a look at a sleeper: it need not be rung, it was rung and woke, or it was rung and nothing woke, because
-// it was awake already or is dead.
+// The outcome of a look at a sleeper: no need to ring; rung and woken; or rung without waking a thread, because the
+// process was awake already or is dead.
 enum class Rung { notAsleep, woke, unheard };
 
 }  // namespace ringfence

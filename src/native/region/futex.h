@@ -11,7 +11,7 @@
 
 namespace ringfence {
 
-// Sleeps while *word == expected. `timeoutNanos` < 0 waits without a limit. Wakes spuriously, too.
+// Sleeps while *word == expected. `timeoutNanos` < 0 waits without a limit. May wake spuriously.
 inline void futexWait(const uint32_t* word, uint32_t expected, int64_t timeoutNanos) {
   timespec limit{};
   limit.tv_sec = timeoutNanos / 1'000'000'000;
@@ -19,7 +19,7 @@ inline void futexWait(const uint32_t* word, uint32_t expected, int64_t timeoutNa
   syscall(SYS_futex, word, FUTEX_WAIT, expected, timeoutNanos < 0 ? nullptr : &limit, nullptr, 0);
 }
 
-// How many sleepers it woke.
+// Wakes all sleepers and returns their number.
 inline uint32_t futexWake(const uint32_t* word) {
   const long woken = syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
   return woken < 0 ? 0 : static_cast<uint32_t>(woken);

@@ -52,13 +52,13 @@ Status removeDead(const std::string& path) {
   const bool read = pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic));
   Status status = Status::fine();
   if (mine.st_uid != geteuid()) {
-    status = Status::failed("notPermitted", "it belongs to user " + std::to_string(mine.st_uid) + ", who alone removes it");
+    status = Status::failed("notPermitted", "it belongs to user " + std::to_string(mine.st_uid) + ", and only that user may remove it");
   } else if (!S_ISREG(mine.st_mode) || (!isTemporary(path) && (!read || magic != regionMagic))) {
     status = Status::failed("notRegion", "it is not a ringfence region, so it is left alone");
   } else if (!tryLock(fd, processLocks + creatorSlot)) {
     status = Status::failed("busy", "the process that created it is alive");
   } else if (lockHeld(fd, leaseLock)) {
-    // Not the creator, but a process that serves the log here. Clients of a dead server only wait to learn of its death.
+    // A server other than the creator. Clients do not count: those of a dead server are about to learn of its death.
     status = Status::failed("busy", "the process that serves it is alive");
   } else if (!tryLock(fd, holdLock)) {
     status = Status::failed("busy", "a process that keeps it in use is alive");

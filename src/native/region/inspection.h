@@ -1,4 +1,4 @@
-// What a region's file says of itself, without attaching, and its removal: for people who look after a machine.
+// Inspects a region's file without attaching, and removes a dead one: for the administration of a machine.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +11,22 @@
 namespace ringfence {
 
 struct Inspection {
-  bool region = false;      // it is one of ours, of this layout
-  const char* fault = "";   // why not: as the status of an attachment to it
+  bool region = false;      // the file is a region of this layout
+  const char* fault = "";   // if it is not: the fault of an attachment to it
   std::string detail;       // what is wrong with it
   uint64_t bytes = 0;
   ProcessPid creator;
   uint64_t createdMillis = 0;
   bool served = false;
-  bool held = false;        // its creator lives, or another process that keeps it in use
+  bool held = false;        // its creator lives, or another process keeps it in use
   uint32_t attached = 0;    // living processes
-  bool temporary = false;   // was never published: its creator died
-  Geometry geometry{};      // its sizes, where it is one of ours
+  bool temporary = false;   // not published: it is being created, or its creator died
+  Geometry geometry{};      // its sizes, if it is a region of this layout
 };
 
 Inspection inspect(const std::string& path);
 
-// Removes a region that only dead processes hold. Fails with the reason while one of them lives.
+// Removes a region whose creator, server and holders are all dead. Fails with the reason while one of them lives.
 Status removeDead(const std::string& path);
 
 }  // namespace ringfence

@@ -68,7 +68,7 @@ Layout layoutOf(const Geometry& g) {
 }
 
 uint64_t layoutHash() {
-  // Any change of a structure's size or of a field that both sides address changes this number.
+  // Any change of a structure's size, or of a field that both sides address, changes the hash.
   const uint64_t shape[] = {
       layoutVersion,          sizeof(Header),         sizeof(ProcessSlot),
       sizeof(TopicSlot),      sizeof(ClientSlot),     sizeof(GrantLine),

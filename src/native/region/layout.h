@@ -1,11 +1,11 @@
-// Every structure that lies in a region, as one table: field, offset, writer. docs/memory-layout.md shows the same.
+// Every structure in a region, as one table: field, offset, writer. docs/memory-layout.md shows the same.
 //
 //   0          ┌──────────────────────────────┐
 //              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell
 //              ├──────────────────────────────┤
-//              │ ProcessSlot  × processes     │ who is attached; liveness is the byte lock, not these bytes
+//              │ ProcessSlot  × processes     │ attached processes; liveness is the byte lock, not these bytes
 //              │ TopicSlot    × topics        │ declared topics
-//              │ ClientSlot   × clients       │ sessions asked for and closed
+//              │ ClientSlot   × clients       │ sessions claimed and closed
 //              │ GrantLine    × brokers·clients │ a broker's admission of a client
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
@@ -24,7 +24,7 @@
 //               │ TopicLine   × topics          committed count, trim frontier
 //               │ SessionLine × clients         acknowledgements
 //               │ LaneLine    × brokers·clients scanned, released
-//               │ ReaderEnd   × topics·readers  readers that were proven dead
+//               │ ReaderEnd   × topics·readers  readers found dead
 //               └ IndexEntry  × topics·indexEntries
 //
 // Rules: one writer a line; positions are absolute counts; a token is never zero and names its owner's generation.
@@ -68,7 +68,7 @@ struct Geometry {
   uint64_t ringBytes;
 };
 
-// Words that no damage makes of each other: who reads that the server stopped in good order waits for nothing more.
+// Words that no likely damage turns into each other: a client that reads "stopped" waits for nothing more.
 enum ServingState : uint32_t { servingNone = 0, servingActive = 0x56524553, servingStopped = 0x504f5453 };
 
 struct alignas(lineBytes) Identity {  // written by the creator before the region is published
@@ -91,7 +91,7 @@ struct alignas(lineBytes) BirthLine {  // creator
   uint32_t coherence;
   uint64_t creatorPidNamespace;
   uint64_t reserved[4];
-  uint64_t seal;  // of all that the creator writes: of Identity, of GeometryLine, and of the words before it
+  uint64_t seal;  // of all that the creator writes: Identity, GeometryLine, and the words before it
 };
 
 struct alignas(lineBytes) ControlLine {  // the lease holder
@@ -108,8 +108,8 @@ struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bum
   uint32_t reserved[15];
 };
 
-// What a sleeper wants to be rung for. A server that only admits clients sleeps through the commits, and so does who
-// waits for a ring.
+// What a sleeper is to be rung for. So commits wake neither a server that only admits clients nor a process that waits
+// for a ring.
 enum SleepBits : uint32_t {
   awake = 0,
   sleepsForData = 1,  // the log's
@@ -117,17 +117,17 @@ enum SleepBits : uint32_t {
   sleepsForAdmission = 4,
   sleepsForCursor = 8,
   sleepsForFrames = 16,  // of a ring
-  sleepsForEnd = 32,     // of the log, for who has nothing else to wait for
+  sleepsForEnd = 32,     // of the log, with no other wait
   sleepsForAll = 63
 };
 
-struct alignas(lineBytes) SleepLine {  // the sleeper sets what it sleeps for; who rings it takes that, all at once
+struct alignas(lineBytes) SleepLine {  // the sleeper sets the bits; the process that rings it takes all at once
   uint32_t sleeps;
   uint32_t reserved[15];
 };
 
 struct alignas(lineBytes) TopicWishes {  // a process that declares a topic and finds no place, under the names lock
-  uint64_t wanted;                       // changes with each that asks for a place
+  uint64_t wanted;                       // counts the requests for a place
   uint64_t reserved[6];
   uint64_t seal;
 };
@@ -142,16 +142,16 @@ struct alignas(pageBytes) Header {
   TopicWishes topicWishes;   // 384
 };
 
-// How far a process is with a lock under which it claims: a process that meets a held lock finds its holder here.
+// A process's progress with a claim's lock: a process that finds the lock held looks up its holder here.
 enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 
 struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
   uint64_t generation;                    // published last
   uint32_t pid;
   uint32_t naming;        // ClaimState of the names lock
-  uint64_t pidNamespace;  // the one that `pid` counts in; 0 not known
+  uint64_t pidNamespace;  // of `pid`; 0 unknown
   char name[nameBytes];
-  uint64_t claiming;  // lock of the slot that it claims, times 4, and its ClaimState; 0 none
+  uint64_t claiming;  // lock of the slot that it claims, times 4, plus its ClaimState; 0 none
 };
 
 struct ProcessSlot {
@@ -161,8 +161,8 @@ struct ProcessSlot {
 };
 
 struct alignas(lineBytes) TopicSlot {  // the process that declares it, under the names lock
-  uint64_t generation;  // counts the topics that were declared here; published last
-  uint64_t seal;        // of the fields that follow, and of the generation under which they are declared; 0 none
+  uint64_t generation;  // counts the topics declared here; published last
+  uint64_t seal;        // of the fields below and the generation under which they are declared; 0 none
   uint32_t order;
   uint32_t ack;
   uint32_t nameLength;
@@ -184,7 +184,7 @@ struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's
 };
 
 struct alignas(lineBytes) ClientLine {  // the client
-  uint64_t closingGeneration;           // everything is published, the session may end
+  uint64_t closingGeneration;           // all batches are published, the session may end
   uint64_t reserved[7];
 };
 
@@ -208,7 +208,7 @@ struct alignas(lineBytes) ReaderClaim {  // the attaching subscriber, under the 
 };
 
 struct alignas(lineBytes) ReaderLine {  // the subscriber
-  uint64_t cursor;                      // index entries it no longer needs
+  uint64_t cursor;                      // index entries that it has released
   uint64_t attachedGeneration;
   uint64_t detachedGeneration;
   uint64_t leftNanos;  // monotonic clock when it detached
@@ -240,18 +240,18 @@ struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
   uint32_t payloadBytes;
   uint32_t messageCount;
   uint32_t uniformBytes;  // record length when all are equal, otherwise 0 and a table of lengths follows the records
-  uint32_t crc;           // of the fields above but the token
+  uint32_t crc;           // of the fields above except the token
   uint64_t publishedNanos;
 };
 
-struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, as all that follows
+struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, like all structures below
   uint64_t epoch;
   uint64_t process;
   uint64_t processGeneration;
   uint64_t passes;
   uint64_t commits;
-  uint64_t wishesAnswered;  // the wish for a topic's place that was answered last
-  uint64_t wishesRefused;   // the one that was refused last
+  uint64_t wishesAnswered;  // the last answered request for a topic's place
+  uint64_t wishesRefused;   // the last refused one
   uint64_t reserved[1];
 };
 
@@ -261,27 +261,27 @@ struct TopicLine {
     uint64_t messages;
     uint64_t bytes;
     uint64_t reserved[4];
-    uint64_t seal;  // of the words before it, as in each line that others decide by (sealed_line.h); published last
+    uint64_t seal;  // of the words before it, as in each line that others rely on (sealed_line.h); published last
   } committed;
   struct alignas(lineBytes) Retention {
-    uint64_t trim;       // entries below are not to be read
+    uint64_t trim;       // entries below are trimmed and must not be read
     uint64_t delivered;  // entries below are released by every attached reader
     uint64_t trimMessages;
-    uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 = none
-    uint64_t firstEntry;    // where this topic's entries begin, behind those of the topics before it
-    uint64_t freedMark;     // of the generation whose place is free, or looked at to be freed (topics.h)
+    uint64_t gatingReader;  // slot + 1 of the reader that holds back the trim frontier, 0 = none
+    uint64_t firstEntry;    // where this topic's entries begin, after those of the place's former topics
+    uint64_t freedMark;     // of the generation whose place is free, or is being freed (topics.h)
     uint64_t reserved[1];
     uint64_t seal;
   } retention;
 };
 
-// `endTopicGone`: it was opened for a topic that was freed before the sequencer adopted it.
+// `endTopicGone`: the session's topic was freed before the sequencer adopted the session.
 enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3, endTopicGone = 4 };
 
 struct SessionLine {
   struct alignas(lineBytes) Acknowledged {
     uint64_t generation;
-    uint64_t batches;  // committed prefix, which is also the next expected sequence
+    uint64_t batches;  // committed prefix
     uint64_t messages;
     uint64_t endedGeneration;
     uint32_t endReason;
@@ -302,9 +302,9 @@ struct SessionLine {
 struct LaneLine {
   struct alignas(lineBytes) Frontiers {
     uint64_t generation;
-    uint64_t scanned;     // descriptors seen
+    uint64_t scanned;     // descriptors scanned
     uint64_t released;    // descriptors whose slot and payload may be reused
-    uint64_t payloadEnd;  // payload position behind the last scanned descriptor
+    uint64_t payloadEnd;  // payload position after the last scanned batch
     uint64_t payloadReleased;  // payload position below which all room may be reused
     uint64_t reserved[2];
     uint64_t seal;
@@ -340,7 +340,7 @@ struct IndexEntry {
     uint64_t laneIndex;
   } order;
   struct alignas(lineBytes) Place {
-    uint64_t token;  // the other one, mixed with a checksum of both lines
+    uint64_t token;  // the first line's, mixed with a checksum of both lines
     uint64_t payloadPosition;
     uint64_t publishedNanos;
     uint64_t orderedNanos;
@@ -382,7 +382,7 @@ constexpr uint64_t batchBytesOf(uint64_t payloadBytes, uint64_t messages, uint32
   return uniformBytes != 0 ? payloadBytes : ((payloadBytes + 3) & ~uint64_t{3}) + messages * sizeof(uint32_t);
 }
 
-// A session's id: no other of the region ever has the same. 48 bits, as a session key has room for.
+// A session's id, unique in the region for ever. It has the 48 bits that a session key has room for.
 constexpr uint64_t sessionIdOf(const Geometry& geometry, uint32_t slot, uint64_t generation) {
   return ((generation - 1) * geometry.clients + slot + 1) & ((uint64_t{1} << 48) - 1);
 }

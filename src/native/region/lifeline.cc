@@ -17,7 +17,7 @@ namespace ringfence {
 
 namespace {
 
-// How long the owner may take to prove itself: it does so as soon as it has started this process.
+// How long to wait for the owner's proof, which it writes as soon as it has started this process.
 constexpr int proofMillis = 5'000;
 constexpr char releaseWord = 'R';
 
@@ -30,7 +30,7 @@ bool readable(int fd, int timeoutMillis) {
   return ready > 0;
 }
 
-// Bytes read; 0 at the end of the line, however it came about.
+// Returns the bytes read; 0 at the end of the pipe or on an error.
 ssize_t take(int fd, char* to, size_t count) {
   ssize_t got;
   do {
@@ -71,7 +71,7 @@ void watch(int fd, int exitCode) {
   _exit(exitCode);
 }
 
-// The thread outlives the environment that loaded this module: its code must stay.
+// Keeps this module's code loaded: the thread outlives the environment that loaded it.
 void keepLoaded() {
   Dl_info self{};
   if (dladdr(reinterpret_cast<void*>(&watch), &self) == 0 || self.dli_fname == nullptr) return;
@@ -80,8 +80,8 @@ void keepLoaded() {
 
 }  // namespace
 
-// A stopped process could not see that its owner is gone. So the system lets it go on then: the signal does nothing
-// else to one that runs.
+// A stopped process could not notice that its owner is gone, so let the system continue it then. SIGCONT has no effect
+// on a running process.
 Status holdLifeline(int fd, const std::string& proof, int exitCode) {
   if (!isPipe(fd) || !proves(fd, proof)) return Status::failed("missing", "it is not the lifeline");
   fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -15,8 +15,8 @@ bool replace(uint8_t* base, uint64_t bytes, int protection) {
 
 Mapping::~Mapping() { munmap(base_, bytes_); }
 
-// In one step, so that the range is at no moment free for another mapping. Where the system promises no more writable
-// memory than it has, it may refuse that much of it; pages that are only read cost nothing.
+// In one step, so that the range is never free for another mapping. A system that does not overcommit may refuse that
+// much writable memory; read-only pages cost nothing.
 void Mapping::vacate() {
   if (vacated_) return;
   vacated_ = true;

@@ -1,12 +1,12 @@
-// Mapped bytes of a region's file, and how they are given up before their last owner is gone.
+// Mapped bytes of a region's file, which can be given up before their last owner is gone.
 #pragma once
 
 #include <cstdint>
 
 namespace ringfence {
 
-// The address range stays this object's until it is destroyed. So a late access through it can be wrong, but never
-// meets memory of something else.
+// Keeps the address range until it is destroyed, so that a late access reads stale or empty memory but never another
+// mapping.
 class Mapping {
  public:
   Mapping(uint8_t* base, uint64_t bytes) : base_(base), bytes_(bytes) {}
@@ -14,8 +14,8 @@ class Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  // Puts empty memory of this process in the place of the file's pages, which are free from then on. JavaScript keeps
-  // handles and buffers for as long as its collector likes; what they still reach then belongs to no region.
+  // Replaces the file's pages with empty memory of this process, and so frees them. JavaScript handles and buffers live
+  // until they are collected; from here on they reach no region.
   void vacate();
 
   uint8_t* base() const { return base_; }

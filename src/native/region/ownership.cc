@@ -1,4 +1,4 @@
-// Who keeps a region in use: its holds, the sequencer's lease, and the name that goes with the last owner.
+// What keeps a region in use: its holders and the sequencer's lease. The last owner removes its name.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +12,7 @@ bool Region::named() const {
   return stat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
 }
 
-// Looked at behind the lock: no owner removes the name from then on, but one may have done so before.
+// Checks the name after taking the lock: from then on no owner removes it, but one may have done so before.
 Status Region::hold() {
   if (fd_ < 0) return Status::failed("closed", "the region is closed");
   if (path_.empty() || owner_) return Status::fine();
@@ -25,9 +25,9 @@ Status Region::hold() {
   return Status::fine();
 }
 
-// The name goes with the last of those who hold the region. Each gives up its share before it asks for the lock alone,
-// so that one of two who leave together gets it. A process that has just taken the lease keeps the name: it holds the
-// region next, and finds it so (Sequencer::start). Dead before that, it leaves what removeDead() removes.
+// The last holder removes the name. Each releases its shared lock before it tries the exclusive one, so that one of two
+// that leave together gets it. Leave the name to a process that has just taken the lease: it holds the region next, and
+// needs the name then (Sequencer::start). If it dies before that, removeDead() removes what is left.
 void Region::removeName() {
   unlock(fd_, holdLock);
   if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) unlink(path_.c_str());

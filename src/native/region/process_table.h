@@ -1,4 +1,4 @@
-// The process table: a slot for each attached process, held by a lock that the system frees when the process is gone.
+// The process table: a slot for each attached process, held by a lock that the system frees when the process ends.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace ringfence {
 
-// A process id as its process sees it. A foreign one counts in another pid namespace: here it is another process, or none.
+// A process id in the process's own pid namespace. A foreign one names another process in this namespace, or none.
 struct ProcessPid {
   uint32_t pid = 0;
   bool foreign = false;
@@ -20,10 +20,10 @@ struct ProcessView {
   std::string name;
 };
 
-// Slot 0 of the process table is its creator's alone, so that its lock tells for good whether the creator lives.
+// Slot 0 of the process table is reserved for the creator, so that its lock always tells whether the creator lives.
 constexpr uint32_t creatorSlot = 0;
 
-// The pid namespace that this process counts in, by its inode; 0 where the system does not say.
+// The inode of this process's pid namespace; 0 if the system does not tell.
 uint64_t ownPidNamespace();
 ProcessPid seenFromHere(uint32_t pid, uint64_t pidNamespace);
 

@@ -1,4 +1,4 @@
-// How a write becomes visible to the other processes of a region, and how a read is kept from being stale.
+// Makes writes visible to the other processes of a region, and keeps reads from being stale.
 //
 // Every access to shared memory goes through one `Publication` value, chosen when the region is opened. A structure is
 // written as: `write` its fields, `wrote` the lines, `publish` the token. It is read as: `observe` the token,
@@ -16,7 +16,7 @@ namespace ringfence {
 enum class Coherence : uint32_t { coherent = 0 };
 
 #ifdef RINGFENCE_STEPS
-// The native tests alone: called ahead of each store, so that a process can be killed or stopped between any two.
+// In the native tests only: called before each store, so that a process can be killed or stopped between any two.
 void aheadOfStore();
 #else
 inline void aheadOfStore() {}
@@ -28,7 +28,7 @@ class Publication {
 
   Coherence coherence() const { return coherence_; }
 
-  // One field, no order with its neighbours. A torn value is impossible for naturally aligned words.
+  // Reads one field, unordered with its neighbours. A naturally aligned word is never torn.
   template <class T>
   T read(const T& field) const {
     return __atomic_load_n(&field, __ATOMIC_RELAXED);
@@ -40,32 +40,32 @@ class Publication {
     __atomic_store_n(&field, value, __ATOMIC_RELAXED);
   }
 
-  // Everything written before is visible to the process that observes `value` in `token`.
+  // A process that observes `value` in `token` sees everything written before this.
   template <class T>
   void publish(T& token, T value) const {
     aheadOfStore();
     __atomic_store_n(&token, value, __ATOMIC_RELEASE);
   }
 
-  // What was written before the observed value was published may be read after this.
+  // Reads after this see everything that was written before the observed value was published.
   template <class T>
   T observe(const T& token) const {
     return __atomic_load_n(&token, __ATOMIC_ACQUIRE);
   }
 
-  // The lines of [at, at + bytes) were written and a token for them follows.
+  // Call after writing the lines of [at, at + bytes), before publishing their token.
   void wrote(const void* at, size_t bytes) const {
     (void)at;
     (void)bytes;
   }
 
-  // The lines of [at, at + bytes) are about to be read, after their token was observed.
+  // Call after observing their token, before reading the lines of [at, at + bytes).
   void willRead(const void* at, size_t bytes) const {
     (void)at;
     (void)bytes;
   }
 
-  // Copies a record out of shared memory once, word by word, so that later checks and uses see the same values.
+  // Copies a record out of shared memory once, word by word, so that checks and later uses see the same values.
   template <class Record>
   Record copyOut(const Record& shared) const {
     static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
@@ -79,7 +79,7 @@ class Publication {
     return local;
   }
 
-  // Writes a whole record word by word; the token inside it is published separately, last.
+  // Writes a whole record word by word; the caller publishes the token in it separately, last.
   template <class Record>
   void copyIn(Record& shared, const Record& local) const {
     static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
@@ -93,30 +93,29 @@ class Publication {
   // Stores before it are visible before stores after it.
   void storeFence() const { __atomic_thread_fence(__ATOMIC_RELEASE); }
 
-  // Loads before it are made before loads and stores after it: what was copied is followed by the question whether it
-  // still was what it should be.
+  // Loads before it are made before loads and stores after it: so a check after a copy covers the copy.
   void loadFence() const { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 
-  // Stores before it are visible before loads after it are made: both sides of every sleep and of every claim against
-  // a frontier need it.
+  // Stores before it are visible before loads after it are made: both sides of every sleep need it, and both sides of
+  // every cursor against a frontier.
   void fullFence() const { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-  // What follows is for the few words that several processes write; each is changed in one step.
+  // The functions below are for the few words that several processes write; each changes its word atomically.
 
-  // A doorbell, or a count of changes: any process of the host may bump it.
+  // Increments a doorbell or a count of changes.
   template <class Word>
   Word ring(Word& bell) const {
     aheadOfStore();
     return __atomic_add_fetch(&bell, Word{1}, __ATOMIC_SEQ_CST);
   }
 
-  // Puts `value` in the place of `seen`, unless another process has changed the word since.
+  // Replaces `seen` with `value`, unless another process has changed the word since.
   void replace(uint64_t& word, uint64_t seen, uint64_t value) const {
     aheadOfStore();
     __atomic_compare_exchange_n(&word, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
   }
 
-  // Empties a word of bits. Of several that take at once, one gets them.
+  // Clears a word of bits and returns them. Of several processes that take at once, one gets them.
   uint32_t take(uint32_t& bits) const {
     aheadOfStore();
     return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST);

@@ -10,8 +10,8 @@
 
 namespace ringfence {
 
-// The last owner may remove the name between the opening of the file and the look at it: then the file is no region of
-// that name any more, and what the name leads to now, if anything, is attached to instead.
+// The last owner may remove the name between the opening of the file and the check of it. Then attach to the file that
+// the name leads to now, if any.
 Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out) {
   constexpr int attempts = 2;
   for (int attempt = 0; attempt < attempts; attempt += 1) {
@@ -51,7 +51,7 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   AttachOptions options;
   options.path = "/proc/self/fd/" + std::to_string(other.fd_);
   options.processName = processName;
-  // The link under /proc is the one symbolic link that is followed: it leads to memory this process holds open.
+  // The link under /proc is the only symbolic link that is followed: it leads to memory that this process holds open.
   const int fd = open(options.path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return Status::failed("system", systemError("opening the region again"));
   std::shared_ptr<Region> region(new Region());
@@ -72,11 +72,11 @@ Region::~Region() { close(); }
 
 void Region::close() {
   if (fd_ < 0) return;
-  // First of all: what another process takes over from here on is out of this one's reach.
+  // First of all, so that this process can no longer reach what another process takes over from here on.
   vacate();
   if (pid_ == getpid()) {
     if (owner_ && !path_.empty()) removeName();
-    // Not left to the file's end: a copy of this process may have it open, too.
+    // Do not leave the unlocking to close(): a forked copy of this process may keep the file description open.
     unlock(fd_, leaseLock);
     unlock(fd_, processLocks + slot_);
   }

@@ -1,4 +1,4 @@
-// An attachment to a region: its file, its mapping, the place of this process in it, and where each structure lies.
+// An attachment to a region: its file, its mapping, this process's slot, and the addresses of all structures.
 #pragma once
 
 #include <sys/types.h>
@@ -30,7 +30,7 @@ struct CreateOptions {
   bool prefault = true;
 };
 
-// Between the thread that makes a region and the one that waits for it.
+// Shared by the thread that creates a region and the thread that waits for it.
 struct CreateProgress {
   std::atomic<uint64_t> faultedBytes{0};  // private
   std::atomic<bool> cancelled{false};     // private
@@ -44,24 +44,24 @@ struct AttachOptions {
 
 class Region {
  public:
-  // `progress` counts prefaulted bytes while this runs. Once it is cancelled, this ends soon with `cancelled`, and
-  // leaves nothing.
+  // Counts prefaulted bytes in `progress`. Once that is cancelled, fails soon with `cancelled` and leaves nothing
+  // behind.
   static Status create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& region);
   static Status attach(const AttachOptions& options, std::shared_ptr<Region>& region);
-  // Attaches once more to anonymous memory of this process.
+  // Attaches again to anonymous memory of this process.
   static Status reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& region);
   ~Region();
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Keeps the region in use while this process is attached, whatever becomes of its creator. A process that holds it owns
-  // it as its creator does: the name goes with the last owner. `missing` when the name is gone already, or another's.
+  // Keeps the region in use while this process is attached, even after its creator ends. A holder is an owner like the
+  // creator: the last owner removes the name. `missing` when the name is gone or leads to another region.
   Status hold();
-  // A process lives that owns the region or serves the log in it. Without one the log will never be served.
+  // Whether a living process owns the region or serves its log. Without one the log will never be served.
   bool kept() const;
 
-  // Gives up the memory, the process slot and, for the last owner, the name. Who still has this object reads zeros and
-  // writes to nothing. In a forked copy of the process locks and name stay: they are the parent's.
+  // Gives up the memory, the process slot and, as the last owner, the name. Later accesses through this object read
+  // zeros and write to no region. A forked copy of the process leaves locks and name to its parent.
   void close();
   bool closed() const { return fd_ < 0; }
 
@@ -123,26 +123,26 @@ class Region {
 
   // --- the process table (process_table.cc)
 
-  // True while the operating system holds the byte lock of that incarnation of the slot.
+  // True while the process of that generation holds the slot's byte lock.
   bool processAlive(uint32_t slot, uint64_t generation) const;
   std::vector<ProcessView> processes() const;
-  // Of the process that was last seen in the slot; 0 where there is none.
+  // The pid of the slot's present or last process; 0 if it never had one.
   ProcessPid pidOf(uint64_t slot) const;
 
   // --- the doorbells (doorbells.cc)
 
-  // Looks at the sleepers and rings those that sleep. Call after publishing what they may wait for.
+  // Rings the sleepers that wait for one of the reasons. Call it after publishing what they may wait for.
   void wakeSequencer(uint32_t reasons) const;
   void wakeProcesses(uint32_t reasons) const;
-  // The same for one process, after a full fence of the caller's.
+  // The same for one process. The caller must have made a full fence.
   Rung wakeProcess(uint32_t slot, uint32_t reasons) const;
 
   // --- the locks of the operating system (byte_lock.h, ownership.cc)
 
-  // The open file, to whose bytes locks are put (byte_lock.h); negative once it is closed.
+  // The open file that carries the byte locks (byte_lock.h); negative once it is closed.
   int file() const { return fd_; }
 
-  // The lock that the sequencer's lease holder keeps, and that dies with it.
+  // The lease: a lock that the sequencer's process holds, and that the system frees when it dies.
   bool tryLockLease();
   void unlockLease();
 
@@ -161,7 +161,7 @@ class Region {
   Status publishFile(const std::string& temporary);
   static Status attachOnce(const AttachOptions& options, std::shared_ptr<Region>& region);
   Status takeProcessSlot(const std::string& name, uint32_t first);
-  // The path still is this very file, and not another that bears its name now.
+  // Whether the path still leads to this file, and not to a newer one of the same name.
   bool named() const;
   void writeIdentity();
   void removeName();

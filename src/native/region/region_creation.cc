@@ -70,13 +70,13 @@ Status noSpace(uint64_t wantedBytes, uint64_t freeBytes) {
   return status;
 }
 
-// Memory is asked for in steps, so that a large region can be given up while it is made.
+// Memory is allocated in steps, so that the creation of a large region can be cancelled.
 constexpr uint64_t stepBytes = 16U << 20;
 
 Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
   struct statvfs volume{};
   const auto freeBytes = [&volume] { return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize; };
-  // Some filesystems report no size at all; there the allocation itself is the judge.
+  // Some file systems report no size; there only the allocation tells.
   if (fstatvfs(fd, &volume) == 0 && volume.f_blocks != 0 && freeBytes() < bytes) return noSpace(bytes, freeBytes());
   for (uint64_t done = 0; done < bytes && !cancelled(progress); done += stepBytes) {
     const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
@@ -96,7 +96,7 @@ void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
   for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
     const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
     if (madvise(base + done, count, MADV_POPULATE_WRITE) != 0) {
-      // Older kernels: touching a page by writing back what it holds does the same, a page at a time.
+      // On older kernels, touch each page by writing back its contents.
       for (uint64_t page = 0; page < count; page += pageBytes) {
         volatile uint8_t* touched = base + done + page;
         *touched = *touched;
@@ -122,7 +122,7 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
     region->fd_ = memfd_create("ringfence", MFD_CLOEXEC);
     if (region->fd_ < 0) status = Status::failed("system", systemError("creating the region"));
   } else {
-    // Seen before anything is allocated; the rename below is what decides.
+    // Fail early, before memory is allocated; the rename below decides.
     if (access(options.path.c_str(), F_OK) == 0) return Status::failed("exists", "a region of this name exists already");
     removeAbandoned(options.path);
     status = region->makeFile(options, temporary);
@@ -137,8 +137,8 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
   return status;
 }
 
-// A file of the region's size under a temporary name, locked by its creator. One that was taken for a dead creator's
-// before its lock was there, and removed, is made again.
+// Makes a file of the region's size under a temporary name, and locks it. Makes it again if another process took it for
+// a dead creator's, before it was locked, and removed it.
 Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
   constexpr int attempts = 16;
   for (int attempt = 0; attempt < attempts; attempt += 1) {
@@ -162,18 +162,18 @@ Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
   return Status::failed("busy", "another process is removing leftovers here");
 }
 
-// Permissions, room, mapping, the creator's slot, and last what makes it a region.
+// Sets the permissions, allocates and maps the memory, takes the creator's slot, and last writes the identity.
 Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
     return Status::failed("system", systemError("setting the group"));
   }
-  // Never for everyone: modes that say so are refused before this.
+  // Never grant access to everyone; callers have refused such modes.
   if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
   Status status = reserve(fd_, layout_.regionBytes, progress);
   if (status.ok()) status = adopt(fd_, layout_.regionBytes);
   if (!status.ok()) return status;
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
-  if (cancelled(progress)) return Status::failed("cancelled", "its creation was given up");
+  if (cancelled(progress)) return Status::failed("cancelled", "its creation was cancelled");
   status = takeProcessSlot(options.processName, creatorSlot);
   if (status.ok()) writeIdentity();
   return status;

@@ -33,7 +33,7 @@ bool isTemporaryOf(const std::string& name, const std::string& prefix) {
          name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string::npos;
 }
 
-// Foreign memory is only as honest as all who may write there: its owner, and the group that it lets in.
+// A foreign region is only as trustworthy as its writers: its owner, and the group that the owner admits.
 Status ownerAllowed(const struct stat& file, bool allowForeign) {
   if (file.st_uid == geteuid()) return Status::fine();
   const std::string owner = "it belongs to user " + std::to_string(file.st_uid);
@@ -58,8 +58,8 @@ bool isTemporary(const std::string& path) {
   return mark != std::string::npos && isTemporaryOf(path, path.substr(0, mark) + temporaryMark);
 }
 
-// Temporary files of creators that died before they published: their lock is free. It is taken, so that a creator that
-// has just made its file and not locked it yet finds that out.
+// The lock of a dead creator's temporary file is free. Take it before removing the file, so that a creator that has
+// made its file but not locked it yet notices.
 void removeAbandoned(const std::string& path) {
   const std::string folder = folderOf(path);
   const std::string prefix = baseOf(path) + temporaryMark;
@@ -98,7 +98,7 @@ Status openFailed(const std::string& path) {
 }
 
 int openRegionFile(const std::string& path) {
-  // Not to wait for the other end of a pipe, nor to be given a terminal.
+  // Neither wait for the other end of a pipe nor acquire a controlling terminal.
   return open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
@@ -129,7 +129,7 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
     return Status::failed("versionMismatch", text);
   }
   if (header.birth.coherence != static_cast<uint32_t>(Coherence::coherent)) {
-    return Status::failed("versionMismatch", "it is published by a discipline that this program does not know: " +
+    return Status::failed("versionMismatch", "it uses a publication discipline that this program does not know: " +
                                                  std::to_string(header.birth.coherence));
   }
   if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
@@ -138,7 +138,7 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
   if (fileBytes < wanted) {
     return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " of " + std::to_string(wanted) + " bytes");
   }
-  // Other sizes may add up to the same: then the arrays would lie elsewhere for this process than for all others.
+  // Different sizes can add up to the same total, and would put this process's arrays at other offsets.
   if (header.birth.seal != headerSealOf(header)) {
     return Status::failed("corrupt", "its header was damaged from outside");
   }

@@ -1,4 +1,4 @@
-// The file of a region: its temporary names, its opening, and the judgement of its header before anything is mapped.
+// The file of a region: its temporary names, its opening, and the check of its header before it is mapped.
 #pragma once
 
 #include <sys/stat.h>
@@ -11,14 +11,14 @@
 
 namespace ringfence {
 
-// What the operation was, and what the system says of it.
+// The failed operation, and the system's text for `errno`.
 std::string systemError(const char* what);
 
-// The name outlives a change of the working directory.
+// The absolute path, which stays valid when the working directory changes.
 std::string absolute(const std::string& path);
 
-// A region that is being made: `<path>.creating-` and eight digits of its own. Nothing else is taken for one, as it would
-// be removed when no process holds it.
+// A region that is being created: `<path>.creating-` and eight digits. No other name may count as one, because
+// leftovers under such names are removed.
 constexpr const char* temporaryMark = ".creating-";
 
 bool isTemporary(const std::string& path);
@@ -26,16 +26,16 @@ bool isTemporary(const std::string& path);
 // Removes the temporary files of creators that died before they published.
 void removeAbandoned(const std::string& path);
 
-// Why a file that is looked at as a region cannot be opened: as `errno` has it.
+// Why a region's file cannot be opened, from `errno`.
 Status openFailed(const std::string& path);
 
-// Negative when it cannot be opened. A symbolic link is not followed.
+// Negative when it cannot be opened. Does not follow a symbolic link.
 int openRegionFile(const std::string& path);
 
-// `fd` is the caller's to close once it is not negative, however this ends.
+// The caller closes `fd` if it is not negative, even after a failure.
 Status openExisting(const std::string& path, bool allowForeign, int& fd, struct stat& file);
 
-// Reads the first page without mapping anything, so that a short file cannot hurt.
+// Reads the header without mapping the file: a mapped short file would end the process with SIGBUS.
 Status readHeader(int fd, uint64_t fileBytes, Header& header);
 
 }  // namespace ringfence

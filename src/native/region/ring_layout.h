@@ -1,9 +1,9 @@
 // Rings: one writer, many readers, frames of any length, each reader at its own pace.
 //
-//   Ring       ┌ RingClaim    who writes it, under which name          (lock of the ring's slot)
+//   Ring       ┌ RingClaim    its writer and its name                  (lock of the ring's slot)
 //              │ RingLead     how far it is published                  (the writer)
-//              └ RingTable    changes whenever a reader comes or goes  (all readers, atomically)
-//   RingReader ┌ RingReaderClaim  who reads, from where                (lock of the place)
+//              └ RingTable    counts attached and departed readers     (all readers, atomically)
+//   RingReader ┌ RingReaderClaim  the process that reads               (lock of the place)
 //              │ RingReaderLine   its cursors                          (the reader)
 //              └ RingReaderFate   ended or evicted                     (the ring's writer)
 //
@@ -11,8 +11,8 @@
 //   ┌────────┬──────────┬─────┬───────────┐┌────────┬─ ─
 //   │ frame  │ frame    │frame│  free     ││ the same bytes again
 //   └────────┴──────────┴─────┴───────────┘└────────┴─ ─
-//   Positions are bytes since the ring was born. They go on when it gets another writer, whose frames are a new
-//   generation: a position is a target only together with its ring and its generation.
+//   Positions count bytes since the ring was created. They continue under the next writer, whose frames are a new
+//   generation: a drain target is a position together with its ring and generation.
 #pragma once
 
 #include "layout.h"
@@ -27,21 +27,21 @@ struct alignas(lineBytes) RingClaim {
   uint64_t generation;  // published last
   uint64_t processGeneration;
   uint32_t process;
-  uint32_t naming;  // counts the times it was named, twice each: odd while it has no name
+  uint32_t naming;  // advances by two with each name: odd while a name is being written
   char name[nameBytes];
-  uint64_t writerSeal;  // of whose death ends it: of process, its generation, and the generation of the ring
+  uint64_t writerSeal;  // of the process, its generation, and the ring's generation
 };
 
 struct alignas(lineBytes) RingLead {
-  uint64_t position;  // frames below are whole
+  uint64_t position;  // frames below are published
   uint64_t generation;
-  uint64_t closedMark;  // of the generation that publishes nothing more
-  uint64_t announced;   // the position that is published next, ahead of it: between two writers both are the same
+  uint64_t closedMark;  // of the generation that has ended
+  uint64_t announced;   // the next `position`, published ahead of it; equal once that is published
   uint64_t frames;
   uint64_t fullEvents;
   uint64_t evictions;
   uint32_t waitsForRoom;
-  uint32_t nameSeal;  // of the name in the claim; 0 no name was ever given
+  uint32_t nameSeal;  // of the name in the claim; 0 before the first name
 };
 
 struct alignas(lineBytes) RingTable {
@@ -68,17 +68,17 @@ struct alignas(lineBytes) RingReaderClaim {
 struct alignas(lineBytes) RingReaderLine {
   uint64_t attachedGeneration;
   uint64_t detachedGeneration;
-  uint64_t read;       // taken from the ring
-  uint64_t delivered;  // its handler has begun
-  uint64_t handled;    // its handler has ended
-  uint64_t released;   // its bytes are no longer needed
-  uint64_t baseline;   // where it began
+  uint64_t read;       // frames below are taken from the ring
+  uint64_t delivered;  // handlers of frames below have begun
+  uint64_t handled;    // handlers of frames below have ended
+  uint64_t released;   // bytes below may be reused
+  uint64_t baseline;   // where the reader began
   uint64_t seal;       // of the words before it, while it is attached; published last
 };
 
 struct alignas(lineBytes) RingReaderFate {
-  uint64_t endedGeneration;    // it was seen dead
-  uint64_t evictedGeneration;  // it was too slow
+  uint64_t endedGeneration;    // of a reader that was found dead
+  uint64_t evictedGeneration;  // of a reader that was too slow
   uint64_t evictedFrom;
   uint64_t evictedTo;
   uint64_t reserved[4];
@@ -92,7 +92,7 @@ struct RingReaderSlot {
 
 // A frame in the ring: this header, then the payload, then padding to eight bytes.
 struct FrameHeader {
-  uint32_t length;  // header and payload, without the padding
+  uint32_t length;  // of header and payload, without the padding
   uint16_t kind;
   uint16_t flags;
   uint32_t type;

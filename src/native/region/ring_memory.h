@@ -1,4 +1,4 @@
-// A ring's bytes, mapped twice in a row: a frame that begins near the end goes on without a break.
+// A ring's bytes, mapped twice in a row, so that a frame that begins near the end is contiguous.
 #pragma once
 
 #include <cstdint>

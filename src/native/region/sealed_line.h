@@ -1,6 +1,6 @@
-// Lines that the sequencer writes and others decide by: the last word of each is a checksum of the others. A reader that
-// finds the two apart looks at a line that is being written, or was changed from outside, and goes by what it saw before.
-// The sequencer writes each of them again ten times a second, so that damage ends by itself.
+// Lines whose last word is a checksum of the others, because other processes rely on them. If the two disagree, the
+// line is being written or was damaged, and its reader keeps the values that it read before. The sequencer rewrites its
+// lines ten times a second, so that damage does not last.
 #pragma once
 
 #include "publication.h"
@@ -11,13 +11,14 @@ namespace ringfence {
 template <class Line>
 uint64_t sealOf(const Line& line) {
   static_assert(offsetof(Line, seal) == sizeof(Line) - sizeof(uint64_t));
-  // A line of zeros is sealed by zero: one that no sequencer has written yet says that there is nothing.
+  // Zero seals a line of zeros: a line that was never written is valid and empty.
   static const Line nothing{};
   static const uint64_t none = crc32c(&nothing, offsetof(Line, seal));
   return (crc32c(&line, offsetof(Line, seal)) ^ none) * 0x9e3779b97f4a7c15ULL;
 }
 
-// SYNC: published behind the fields of `shared`, which were written from `local`; pairs with the observe in readSealed.
+// SYNC: publishes the seal after the fields of `shared`, which were written from `local`; pairs with the observe in
+// readSealed.
 template <class Line>
 uint64_t publishSeal(const Publication& p, Line& shared, const Line& local) {
   const uint64_t seal = sealOf(local);
@@ -26,7 +27,7 @@ uint64_t publishSeal(const Publication& p, Line& shared, const Line& local) {
   return seal;
 }
 
-// SYNC: the seal is observed before the fields, so that what it seals was written before it. False when they disagree.
+// SYNC: observes the seal before the fields that were written before it. False when they disagree.
 template <class Line>
 bool readSealed(const Publication& p, const Line& shared, Line& local) {
   const uint64_t seal = p.observe(shared.seal);

@@ -4,8 +4,8 @@
 
 namespace ringfence {
 
-// Once `state` says that a process serves, or did, the fields that name it are there. A server that was killed before
-// that has left none: its log's life was that of the region's creator.
+// Once `state` says that a process serves or has served, the fields that name it are written. Before that, the region's
+// creator stands in for the server.
 ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();
   ServerView view{serverState(region), false, false, {}, {}};

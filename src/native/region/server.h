@@ -1,4 +1,4 @@
-// The process that serves a region's log, by name: for those who have to say whom they wait for.
+// The process that serves a region's log, for errors that name it.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@ namespace ringfence {
 
 struct ServerView {
   ServerState state;
-  // The process whose life is the log's: its server, or the region's creator as long as none serves yet.
+  // The log's server, or the region's creator before there is one.
   bool alive;
   bool own;       // it is this process
-  ProcessPid pid;  // 0: its place in the process table is another's by now
+  ProcessPid pid;  // 0: another process has its slot in the process table now
   std::string name;
 };
 

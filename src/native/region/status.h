@@ -1,4 +1,4 @@
-// How an operation of the module ended: done, or the fault that stopped it.
+// The outcome of a native operation: success, or the fault that stopped it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct Status {
   std::string detail;
   uint64_t wantedBytes = 0;
   uint64_t freeBytes = 0;
-  std::string hint = {};  // what helps, where the fault alone does not say it
+  std::string hint = {};  // the next step, if the fault alone does not imply it
 
   bool ok() const { return fault == nullptr; }
   static Status fine() { return {}; }

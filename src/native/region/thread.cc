@@ -16,11 +16,11 @@ Status begin(pthread_t& id, std::function<void()> run) {
   auto owned = std::make_unique<std::function<void()>>(std::move(run));
   const int error = pthread_create(&id, nullptr, runAndForget, owned.get());
   if (error == 0) {
-    static_cast<void>(owned.release());  // the thread's
+    static_cast<void>(owned.release());  // the thread owns it now
     return Status::fine();
   }
   Status status = Status::failed("system", std::string("no thread can be started: ") + std::strerror(error));
-  status.hint = "the limit of threads is reached: end some, or raise `ulimit -u`, or the pids limit of the container";
+  status.hint = "the limit of threads is reached: end some processes, raise `ulimit -u`, or raise the container's pids limit";
   return status;
 }
 

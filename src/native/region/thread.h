@@ -1,4 +1,4 @@
-// A native thread that may be refused: a process has only so many, and its user too.
+// A native thread whose start may be refused: processes and users have a limit of threads.
 #pragma once
 
 #include <pthread.h>
@@ -17,9 +17,9 @@ class Thread {
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
 
-  // `system` when the operating system gives no thread; nothing runs then.
+  // `system` when the operating system refuses a thread; nothing runs then.
   Status start(std::function<void()> run);
-  // The same for a thread whose end no other thread waits for.
+  // Starts a thread that is never joined.
   static Status detached(std::function<void()> run);
   bool running() const { return running_; }
   void join();

@@ -38,7 +38,7 @@ __attribute__((target("sse4.2"))) uint32_t crcByInstruction(uint32_t crc, const 
 }
 #endif
 
-// Of all that follows the token of a line.
+// The checksum of all that follows the token of a line.
 template <class Line>
 uint64_t lineCrc(const Line& line) {
   static_assert(offsetof(Line, token) == 0);

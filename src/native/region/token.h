@@ -21,42 +21,42 @@ inline uint64_t readyToken(uint64_t index, uint64_t owner) {
   return token == 0 ? 1 : token;
 }
 
-// What a writer leaves that closes its ring. No small change of a number makes it, so that no reader sees an end that is
-// none.
+// The mark of a writer that has closed its ring. A damaged number almost never equals it, so no reader sees a false
+// end.
 inline uint64_t closedMarkOf(uint64_t generation) { return mix64(generation ^ 0x636c6f7365640000ULL); }
 
-// What the sequencer leaves of a topic whose place it has freed, or looks at to free it. No small change of a number
-// makes either. Of none, 0.
+// The sequencer's marks of a topic whose place it has freed, or checks in order to free it. A damaged number almost
+// never equals either. 0 for generation 0.
 inline uint64_t freedMarkOf(uint64_t topicGeneration) {
   return topicGeneration == 0 ? 0 : mix64(topicGeneration ^ 0x6672656564000000ULL);
 }
 inline uint64_t freeingMarkOf(uint64_t topicGeneration) { return mix64(topicGeneration ^ 0x66726565696e6700ULL); }
 
-// Of a ring's writer: the generation of the ring, and the process that writes it.
+// Seals who a ring's writer is: the ring's generation, and the process that writes it.
 inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t processGeneration) {
   return mix64(mix64(generation) ^ mix64(processGeneration + 0x9e3779b97f4a7c15ULL) ^ process);
 }
 
-// CRC-32C (Castagnoli), by the processor's instruction where it has one.
+// CRC-32C (Castagnoli), with the processor's instruction if it has one.
 uint32_t crc32c(const void* bytes, size_t count);
 
 uint32_t descriptorCrc(const Descriptor& descriptor);
 
-// Of what the creator writes into a header.
+// Seals what the creator writes into a header.
 uint64_t headerSealOf(const Header& header);
 
-// Of a topic that is declared under that generation, and of a ring's name. Never zero, which is none.
+// Seal a topic declared under that generation, and a ring's name. Never zero, which means that there is none.
 uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);
 uint32_t nameSealOf(const RingClaim& claim);
 
-// The second token of an index entry is the first, mixed with a checksum of each of the entry's lines: no field can
-// change without it.
+// The second token of an index entry is the first, mixed with a checksum of each of the entry's lines, so that it
+// exposes a change of any field.
 void sealEntry(IndexEntry& entry, uint64_t token);
 bool entrySealed(const IndexEntry& entry, uint64_t token);
 
-// Of a frame's header and of the position at which it lies, as src/layers/ring/FrameCodec.ts has it: a frame of an earlier
-// time round is none. Cheap in JavaScript, where frames are read. A header of which one word was changed never has the
-// checksum of the one before: each step is a bijection of the word, and of what is mixed so far.
+// Checksum of a frame's header and position, as in src/layers/ring/FrameCodec.ts: it exposes a frame of an earlier lap.
+// It is cheap in JavaScript, which reads the frames. A change of one word always changes it: each step is a bijection
+// of the word, and of the hash so far.
 uint32_t frameChecksum(const FrameHeader& header, uint64_t position);
 
 }  // namespace ringfence

@@ -8,14 +8,14 @@ namespace ringfence {
 
 namespace {
 
-// How often a waiter asks the operating system who lives.
+// How often a waiter asks the operating system which processes live.
 constexpr std::chrono::milliseconds liveness{100};
 
 }  // namespace
 
-// A server that was killed before it served, or never came, is dead when no process lives any more that could be it.
-// SYNC: the state is observed again behind the look at the locks: it may have been served, and stopped, in between. It
-// pairs with the publish of `state` in Sequencer::begin, which follows the fields that say who serves.
+// Before the log is served, the server counts as dead once no living process could still serve it.
+// SYNC: observe the state again after checking the locks: the log may have been served, and stopped, in between. It
+// pairs with the publish of `state` in Sequencer::begin, which follows the fields that name the server.
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
   uint32_t state = p.observe(region.header().control.state);
@@ -32,7 +32,7 @@ ServerState serverState(const Region& region) {
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
     : region_(std::move(region)), wake_(std::move(wake)) {}
 
-// The bell is sampled here, not in the thread: a ring between the first arm() and the thread's first look must count.
+// Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Status Waiter::start() {
   const uint32_t heard = region_->publication().observe(region_->process(region_->slot()).bell.bell);
   processesChanged();
@@ -41,10 +41,10 @@ Status Waiter::start() {
 
 Waiter::~Waiter() { stop(); }
 
-// SYNC: `sleeps` is written and a full fence follows, then the caller looks at the data; a publisher publishes the
-// data, fences, and looks at `sleeps` (Region::wakeProcesses). So either the caller sees the data, or the publisher sees
-// what it sleeps for and rings, or another has taken that before and rings; what was published by then is seen in the
-// look that follows the next arm().
+// SYNC: this process writes `sleeps`, fences, and then checks the data; a publisher publishes the data, fences, and
+// reads `sleeps` (Region::wakeProcesses). So either this process sees the data, or the publisher sees `sleeps` and
+// rings, or another publisher has taken `sleeps` and rings; then this process sees the data in the check after its next
+// arm().
 void Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
   const Publication& p = region_->publication();
@@ -52,8 +52,7 @@ void Waiter::arm(uint32_t reasons) {
   p.fullFence();
 }
 
-// What this process sleeps for was taken by another that has not rung, or not yet: it may have been killed or stopped
-// on its way to the bell.
+// True while another process has taken the sleep word but has not rung: it may have been killed or stopped in between.
 bool Waiter::taken() const {
   return armed_.load(std::memory_order_seq_cst) &&
          region_->publication().observe(region_->process(region_->slot()).sleep.sleeps) == awake;
@@ -64,7 +63,7 @@ void Waiter::disarm() {
   region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
 }
 
-// A process that came counts, too: it may stand in the slot of one whose end was not seen.
+// Count an attachment as a change too: the new process may have the slot of one whose end was missed.
 bool Waiter::processesChanged() {
   const Publication& p = region_->publication();
   seen_.resize(region_->layout().geometry.processes, {0, false});
@@ -80,7 +79,7 @@ bool Waiter::processesChanged() {
   return changed;
 }
 
-// However often the bell rings, life is looked after in time.
+// Checks the liveness of processes on time, however often the bell rings.
 void Waiter::run(uint32_t heard) {
   using Clock = std::chrono::steady_clock;
   const Publication& p = region_->publication();
@@ -102,7 +101,7 @@ void Waiter::run(uint32_t heard) {
   }
 }
 
-// SYNC: counted before it is asked whether a waiter is armed; a waiter that arms looks at the count afterwards.
+// SYNC: counts before fire() checks whether a waiter is armed; a waiter checks the count after it arms.
 void Waiter::lookAfterLives() {
   const bool changed = processesChanged();
   if (changed) lives_.fetch_add(1, std::memory_order_seq_cst);
@@ -110,8 +109,8 @@ void Waiter::lookAfterLives() {
   if (changed || state == serverDied || state == serverStopped) fire();
 }
 
-// The word is cleared with the arm() that is answered, where no ringer has taken it: others need not ring before the
-// next one. An arm() that comes in between is cleared with it, and the call is its answer, too.
+// Clears the sleep word with the arm() that it answers, unless a ringer has taken it, so that no process rings before
+// the next arm(). It also clears an arm() that comes in between, which the same call answers.
 void Waiter::fire() {
   if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
   region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});

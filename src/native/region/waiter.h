@@ -1,8 +1,8 @@
-// Turns a process's doorbell into a call on its event loop, and notices when another process is gone: the dead ring no
+// Turns a process's doorbell into a call on its event loop, and notices the death of other processes, which ring no
 // doorbell.
 //
-// One thread per attachment. It sleeps on the process's own doorbell; of the others one rings it, namely the one that
-// takes what `sleeps` says.
+// One thread per attachment. It sleeps on the process's own doorbell; of the processes that publish what it waits for,
+// the one that takes its sleep word rings.
 #pragma once
 
 #include <atomic>
@@ -22,26 +22,26 @@ ServerState serverState(const Region& region);
 
 class Waiter {
  public:
-  // `wake` is called from the waiter's thread, at most once for each arm(). A waiter that goes on waiting arms again.
+  // The thread calls `wake` at most once for each arm(). To continue waiting, arm again.
   Waiter(std::shared_ptr<Region> region, std::function<void()> wake);
   ~Waiter();
-  // Once. `system` when there is no thread to be had.
+  // Call once. `system` when no thread can be started.
   Status start();
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
-  // Publishes that this process sleeps, and for what (SleepBits). The caller looks at what it waits for *after* this,
-  // and sleeps only then.
+  // Publishes that this process sleeps, and for what (SleepBits). The caller must check what it waits for *after* this,
+  // and only then sleep.
   void arm(uint32_t reasons);
-  // Counts the times that processes were seen to have come or gone. A waiter that is armed is woken after each.
+  // Counts the noticed attachments and departures of processes. Each wakes an armed waiter.
   uint64_t lives() const { return lives_.load(std::memory_order_seq_cst); }
-  // No fiber of this process waits any more: others need not ring.
+  // Publishes that no fiber of this process waits, so that other processes need not ring.
   void disarm();
-  // Stops and joins the thread. Nothing is called afterwards.
+  // Stops and joins the thread. It calls nothing afterwards.
   void stop();
 
  private:
-  // A process slot as it was last looked at.
+  // A process slot at the last look.
   struct Seen {
     uint64_t generation;
     bool alive;

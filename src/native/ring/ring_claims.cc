@@ -14,24 +14,24 @@ bool written(const Region& region, uint32_t ring) {
   const RingSlot& slot = region.ring(ring);
   const uint64_t claimed = p.observe(slot.claim.generation);
   const uint64_t seal = p.read(slot.claim.writerSeal);
-  // A first writer that died before it had the ring, or a generation that was damaged: its seal tells.
+  // Either the first writer died before it had the ring, or the generation was damaged: the seal tells.
   if (claimed == 0 && seal == 0) return false;
   const uint64_t generation = claimed == 0 ? p.read(slot.lead.generation) : claimed;
   if (p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
   const uint32_t process = p.read(slot.claim.process);
   const uint64_t processGeneration = p.read(slot.claim.processGeneration);
-  // Where the writer cannot be told, no process takes the ring from it.
+  // If the writer is unknown, it may be alive: no process may take the ring from it.
   if (seal != writerSealOf(generation, process, processGeneration)) return true;
   return region.processAlive(process, processGeneration);
 }
 
-constexpr int looks = 64;  // at something that others change: who finds it changed each time, finds it nowhere
+constexpr int looks = 64;  // attempts to read what others may change meanwhile
 
-// Of a ring's name: none was given, or another is being given; it is whole; or it is not what was given.
+// The state of a ring's name: none, or being written; whole; or damaged.
 enum class Name { none, whole, damaged };
 
-// A ring is named under the names lock and that of its slot. `naming` is odd while its name is being written; where it
-// is even, and the same behind the look at the name, the name is whole, and its seal says so.
+// A process names a ring under the names lock and the slot's lock. `naming` is odd while it writes the name; if it is
+// even, and the same after the name was read, the name is whole unless its seal says otherwise.
 // SYNC: pairs with the publishes in giveName().
 Name named(const Region& region, uint32_t ring, std::string& name, uint32_t& naming) {
   const Publication& p = region.publication();
@@ -56,7 +56,8 @@ bool bears(const Region& region, uint32_t ring, const std::string& name) {
   return named(region, ring, found, naming) == Name::whole && found == name;
 }
 
-// The ring of that name, or the number of rings; `unknown` is one whose name is damaged then, or their number.
+// The ring of that name, or the number of rings; then `unknown` is a ring whose name is damaged, or the number of
+// rings.
 uint32_t findRing(const Region& region, const std::string& name, uint32_t& naming, uint32_t& unknown) {
   const uint32_t rings = region.layout().geometry.rings;
   unknown = rings;
@@ -69,8 +70,8 @@ uint32_t findRing(const Region& region, const std::string& name, uint32_t& namin
   return rings;
 }
 
-// Under the names lock, where no name is being given: one whose seal is right is whole, though a process that gave it
-// died before it said so, or what says so was damaged.
+// Called under the names lock, so no other process is naming a ring. Completes names with a valid seal: the process
+// that gave such a name died before it published `naming`, or `naming` was damaged.
 void finishNames(const Region& region) {
   const Publication& p = region.publication();
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
@@ -81,7 +82,7 @@ void finishNames(const Region& region) {
   }
 }
 
-// True while a living process has the reader's slot, whether its cursors count or not.
+// True while a living process has the reader's slot, evicted or not.
 bool taken(const Region& region, uint32_t ring, uint32_t reader) {
   const Publication& p = region.publication();
   const RingReaderSlot& slot = region.ringReader(ring, reader);
@@ -97,7 +98,7 @@ bool hasReaders(const Region& region, uint32_t ring) {
   return false;
 }
 
-// Under the lock of the place.
+// Called under the lock of the place.
 ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, const std::string& name) {
   const Publication& p = region.publication();
   RingReaderClaim& slot = region.ringReader(ring, reader).claim;
@@ -112,10 +113,10 @@ ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, cons
   return {ring, reader, taken.generation + 1};
 }
 
-// A position that no writer can have left.
+// Whether no writer can have left this position.
 bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
 
-// Whole frames lie between the two, and nothing else.
+// Whether exactly whole frames lie between the two positions.
 bool framesBetween(const RingMemory& memory, uint64_t from, uint64_t to) {
   if (to - from > memory.bytes()) return false;
   while (from < to) {
@@ -128,8 +129,9 @@ bool framesBetween(const RingMemory& memory, uint64_t from, uint64_t to) {
   return from == to;
 }
 
-// Where the next writer begins. Of the two words that say so, one may be ahead: the writer died between them, or one of
-// them was damaged. Frames tell which: what lies between is whole, and counts, or nothing can be told.
+// Where the next writer begins: at the greater of `position` and `announced`. If they differ, the last writer died
+// between publishing the two, and whole frames lie between them; otherwise one is damaged and the end is unknown
+// (false).
 bool endOfFrames(Region& region, uint32_t ring, uint64_t& position) {
   const Publication& p = region.publication();
   const RingLead& lead = region.ring(ring).lead;
@@ -171,10 +173,10 @@ uint64_t ringOpenings(const Region& region) {
 
 namespace {
 
-// Under the slot's lock. The former generation is closed first: a writer that died is none any more, also when this
-// process is stopped or dies here, with its own number beside the former's generation.
-// SYNC: the lead line is written before; `generation` of the claim is published last and pairs with the observes in
-// ringsOf() and RingReader.
+// Called under the slot's lock. Closes the former generation first: if this process stops or dies in here, its number
+// beside the former generation must not make the former writer look alive.
+// SYNC: publishes `generation` of the claim last, after the lead line; pairs with the observes in ringsOf() and
+// RingReader.
 void takeRing(const Region& region, uint32_t ring, uint64_t position, RingRole& role) {
   const Publication& p = region.publication();
   RingSlot& slot = region.ring(ring);
@@ -197,14 +199,15 @@ Status corrupt(const std::string& name) {
   return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
 }
 
-// It might be the one that is looked for.
+// A ring with a damaged name may be the one that is sought.
 Status corruptName(uint32_t ring) {
   return Status::failed("corrupt", "the name of ring " + std::to_string(ring) + " was damaged from outside");
 }
 
 Status exists(const std::string& name) { return Status::failed("exists", "ring \"" + name + "\" has a writer"); }
 
-// The next writer of a ring that bears the name. `busy` also when it was named anew in between: then the name is new.
+// Claims a ring that has the name. `busy` also when the ring was renamed meanwhile: the next attempt finds the name
+// new.
 Status followWriter(Region& region, uint32_t ring, const std::string& name, RingRole& role) {
   if (written(region, ring)) return exists(name);
   const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, ring);
@@ -216,9 +219,10 @@ Status followWriter(Region& region, uint32_t ring, const std::string& name, Ring
   return Status::fine();
 }
 
-// Under the names lock and the slot's. False when there is a reader that came for the former name: it is kept.
-// SYNC: `naming` is odd before the readers are looked at, with a full fence between; a reader publishes its claim,
-// fences, and looks at `naming` again (claimRingReader). One of the two sees the other, and gives way.
+// Called under the names lock and the slot's. Keeps the former name, and returns false, if a reader has attached under
+// it.
+// SYNC: makes `naming` odd, fences, and then looks for readers; a reader publishes its claim, fences, and reads
+// `naming` again (claimRingReader). One of the two sees the other, and gives way.
 bool giveName(const Region& region, uint32_t ring, const std::string& name) {
   const Publication& p = region.publication();
   RingClaim& claim = region.ring(ring).claim;
@@ -242,8 +246,7 @@ bool giveName(const Region& region, uint32_t ring, const std::string& name) {
   return true;
 }
 
-// Under the names lock. Another ring is named anew only when no fresh one is left, and never under those who still read
-// it.
+// Called under the names lock. Renames a used ring only when no unused one is left, and never while it has readers.
 Status nameRing(Region& region, const std::string& name, RingRole& role) {
   const Publication& p = region.publication();
   const uint32_t rings = region.layout().geometry.rings;
@@ -264,7 +267,7 @@ Status nameRing(Region& region, const std::string& name, RingRole& role) {
     }
   }
   if (busy != rings) return slotBusy(region, Table::rings, busy);
-  return Status::failed("full", "all " + std::to_string(rings) + " rings are written or read");
+  return Status::failed("full", "all " + std::to_string(rings) + " rings have a writer or a reader");
 }
 
 Status openRing(Region& region, const std::string& name, RingRole& role) {
@@ -283,8 +286,8 @@ Status openRing(Region& region, const std::string& name, RingRole& role) {
 
 }  // namespace
 
-// A name that is known needs no lock but that of its ring. A new one is given by one process at a time, which looks
-// again once it may.
+// A known name needs only its ring's lock. For a new name, look again under the names lock before giving it: another
+// process may have given it meanwhile.
 Status claimRing(Region& region, const std::string& name, RingRole& role) {
   if (name.empty() || name.size() >= nameBytes) return Status::failed("invalid", "a ring's name has 1 to 31 bytes");
   const Status status = openRing(region, name, role);
@@ -310,8 +313,8 @@ uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t index) {
   return p.observe(slot.fate.evictedGeneration) == generation ? 0 : generation;
 }
 
-// SYNC: the claim is published, a full fence follows, and the ring's `naming` is looked at again; who gives the ring
-// another name makes it odd, fences, and looks for readers (giveName). One of the two sees the other, and gives way.
+// SYNC: publishes the claim, fences, and reads the ring's `naming` again; a process that renames the ring makes
+// `naming` odd, fences, and looks for readers (giveName). One of the two sees the other, and gives way.
 Status claimRingReader(Region& region, const std::string& ringName, const std::string& name, ReaderRole& role) {
   const Publication& p = region.publication();
   const uint32_t readers = region.layout().geometry.ringReaders;

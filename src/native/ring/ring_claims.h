@@ -1,5 +1,5 @@
-// Taking the writing role of a ring, and a reader's place: each under a lock of its own, a new name under the names lock
-// too, all tried without waiting (claim_locks.h).
+// Claims the writing role of a ring, and a reader's place: each under its own lock, a new name under the names lock
+// too. The locks are tried without waiting (claim_locks.h).
 #pragma once
 
 #include <string>
@@ -25,7 +25,7 @@ struct RingView {
 struct RingRole {
   uint32_t ring = 0;
   uint64_t generation = 0;
-  uint64_t position = 0;  // where it begins
+  uint64_t position = 0;  // where the writer begins
 };
 
 struct ReaderRole {
@@ -36,21 +36,21 @@ struct ReaderRole {
 
 std::vector<RingView> ringsOf(const Region& region);
 
-// Writers that were ever given a ring.
+// Number of writers opened so far.
 uint64_t ringOpenings(const Region& region);
 
-// `exists` while another writer of that name lives; `full` when no ring is left; `busy`, with its holder,
-// while another process takes the ring, or gives a new name.
-// A name that was written before goes on in the same ring, in a new generation.
+// A name that had a writer before continues in the same ring, in a new generation. `exists` while another writer of
+// that name lives; `full` when no ring is left; `busy`, naming the process, while another process takes the ring or
+// gives a new name.
 Status claimRing(Region& region, const std::string& name, RingRole& role);
-// `missing` when no ring was ever written under that name.
+// `missing` when no ring has that name.
 Status claimRingReader(Region& region, const std::string& ring, const std::string& name, ReaderRole& role);
 
-// Give back what was claimed and cannot be used.
+// Release a claim that cannot be used.
 void abandonRing(const Region& region, const RingRole& role);
 void abandonRingReader(const Region& region, const ReaderRole& role);
 
-// The reader's generation while its cursors count (attached, not detached, not ended, not evicted), otherwise 0.
+// The reader's generation while its cursors hold room (attached, not detached, not ended, not evicted), otherwise 0.
 uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t slot);
 
 }  // namespace ringfence

@@ -11,10 +11,10 @@ RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
   attach();
 }
 
-// SYNC: a cursor and the attachment are published, a full fence follows, and the position is read again: that is where
-// this reader begins. The writer fences before it looks at cursors (RingWriter::findRoom): either it sees this reader, or
-// the minimum it found without it is not above the position read here. What moves the cursor up to it afterwards only
-// gives room back. So it needs no second attempt, however fast the position moves.
+// SYNC: publishes a cursor and the attachment, fences, and reads the position again: there this reader begins. The
+// writer fences before it reads the cursors (RingWriter::findRoom): either it sees this reader, or the minimum that it
+// found is not above the position read here. Moving the cursor up to that position only releases room. So one attempt
+// is enough, however fast the position moves.
 void RingReader::attach() {
   const Publication& p = region_->publication();
   const RingLead& lead = region_->ring(role_.ring).lead;
@@ -48,8 +48,8 @@ uint64_t RingReader::available() const {
   return std::min(position, at_.released + memory_->bytes());
 }
 
-// The position is observed before the question whether this reader was evicted: the writer says so before it
-// publishes anything over the room (RingWriter::evict).
+// Observes the position before it checks for an eviction: the writer publishes the eviction before it publishes frames
+// over the evicted room (RingWriter::evict).
 bool RingReader::contradicted() const {
   if (over()) return false;
   const Publication& p = region_->publication();
@@ -60,7 +60,8 @@ bool RingReader::contradicted() const {
   return !isEvicted();
 }
 
-// Only then the writer leaves alone what this reader has not released.
+// Whether the place still holds what this reader wrote: only then does the writer spare what the reader has not
+// released.
 bool RingReader::ownsItsPlace() const {
   const Publication& p = region_->publication();
   const RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
@@ -83,7 +84,7 @@ void RingReader::sealLine() {
   seal_ = publishSeal(region_->publication(), region_->ringReader(role_.ring, role_.slot).line, local);
 }
 
-// SYNC: `released` pairs with the observe in RingWriter::findRoom: all loads of the frames come before it.
+// SYNC: publishes `released` after all loads of the frames; pairs with the observe in RingWriter::findRoom.
 void RingReader::writeLine() {
   const Publication& p = region_->publication();
   RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
@@ -95,7 +96,7 @@ void RingReader::writeLine() {
   sealLine();
 }
 
-// SYNC: the fence orders the cursors against the sleep words of those who wait for them, as in advance().
+// SYNC: the fence orders the cursors before the reads of the sleep words, as in advance().
 void RingReader::keepLine() {
   if (over() || !ownsItsPlace()) return;
   const Publication& p = region_->publication();
@@ -109,7 +110,7 @@ void RingReader::keepLine() {
   region_->wakeProcesses(sleepsForCursor);
 }
 
-// SYNC: pairs with the publish in RingReader::sealLine: what a handler did comes before it is counted here.
+// SYNC: pairs with the publish in RingReader::sealLine: what a handler did is visible before its cursor is.
 bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReaderLine& line) {
   for (int attempt = 0; attempt < 4; attempt += 1) {
     if (readSealed(region.publication(), region.ringReader(ring, reader).line, line)) return true;
@@ -117,9 +118,9 @@ bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReade
   return false;
 }
 
-// SYNC: the fence orders the cursors against the sleep words of those who wait for them.
+// SYNC: the fence orders the cursors before the reads of the sleep words of the processes that wait for them.
 void RingReader::advance(const RingCursors& to) {
-  if (over() || !ownsItsPlace()) return;  // what is not as it was left is not written over: the next look tells
+  if (over() || !ownsItsPlace()) return;  // never overwrite another's values: contradicted() reports them
   const Publication& p = region_->publication();
   const uint64_t limit = available();
   const RingCursors before = at_;
@@ -136,8 +137,8 @@ void RingReader::advance(const RingCursors& to) {
   if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
 }
 
-// SYNC: pairs with the publish in RingWriter::evict. The fence keeps the loads of frames that were copied before the
-// look: what an evicted reader copied from room that was written again is never taken for whole.
+// SYNC: pairs with the publish in RingWriter::evict. The fence keeps earlier loads of frames before this check: so a
+// reader never takes a copy of overwritten bytes for whole.
 bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
   const Publication& p = region_->publication();
   p.loadFence();
@@ -153,7 +154,7 @@ bool RingReader::isEvicted() const {
          role_.generation;
 }
 
-// The slot stays; a new generation of it takes part again.
+// Keeps the slot, and begins a new generation of it.
 bool RingReader::rejoin() {
   if (over()) return false;
   const Publication& p = region_->publication();
@@ -165,8 +166,8 @@ bool RingReader::rejoin() {
   return true;
 }
 
-// Nothing comes any more to a reader that is closed, or whose region is: a closed region reads as zeros, which name no
-// writer that could be gone.
+// A closed reader, or one of a closed region, has ended too: a closed region reads as zeros, which name no writer whose
+// death could be found.
 bool RingReader::ended(uint64_t read) const {
   if (over()) return true;
   const Publication& p = region_->publication();
@@ -175,12 +176,12 @@ bool RingReader::ended(uint64_t read) const {
   const uint64_t generation = p.observe(ring.claim.generation);
   const uint32_t process = p.read(ring.claim.process);
   const uint64_t processGeneration = p.read(ring.claim.processGeneration);
-  // Who the writer is must be whole: the death of another ends nothing.
+  // Check the writer's seal: the death of another process must not end the ring.
   const bool known = p.read(ring.claim.writerSeal) == writerSealOf(generation, process, processGeneration);
   if (generation == 0) return false;
   const bool gone = p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
                     (known && !region_->processAlive(process, processGeneration));
-  // Once more, after the end was seen: the last frames may have come in between.
+  // Observe the position again after finding the end: the last frames may have been published in between.
   return gone && p.observe(ring.lead.position) <= read;
 }
 
@@ -195,7 +196,7 @@ void RingReader::detach() {
   const Publication& p = region_->publication();
   RingSlot& ring = region_->ring(role_.ring);
   p.publish(region_->ringReader(role_.ring, role_.slot).line.detachedGeneration, role_.generation);
-  // SYNC: pairs with the observe in RingWriter::refreshReaders: who left is not rung any more.
+  // SYNC: pairs with the observe in RingWriter::refreshReaders, after which the writer rings this reader no more.
   p.ring(ring.table.readersVersion);
   p.fullFence();
   if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);

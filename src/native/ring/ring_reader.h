@@ -1,4 +1,4 @@
-// The reading end of a ring: cursors, and the bytes between them and what is published.
+// The reading end of a ring: its cursors, and the published bytes after them.
 #pragma once
 
 #include "ring_claims.h"
@@ -17,23 +17,23 @@ class RingReader {
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
 
-  // Frames below this position are whole. Never more than a ring above what this reader has released.
+  // The position below which frames are published, at most one ring length above this reader's `released`.
   uint64_t available() const;
-  // What it finds cannot be: the position moved back, or by more than a ring over what it has not released, or its own
-  // place says what it did not write there. Nothing it reads is to be trusted any more.
+  // The memory was damaged: the position moved back or overran unreleased bytes, or this reader's place does not hold
+  // what it wrote there. Then no byte can be trusted.
   bool contradicted() const;
-  // Writes its cursors again where others would not find them as it left them: a fence that waits for them goes on. What
-  // contradicted() tells stays as it is.
+  // Rewrites this reader's cursors if they were damaged, so that a fence that waits for them can continue. Does not
+  // touch what contradicted() checks.
   void keepLine();
   // Moves cursors forward, never back and never past what is published; wakes the processes that wait for them.
   void advance(const RingCursors& cursors);
-  // Where it was evicted, if it was: [from, to) was overwritten. What is published before rejoin() is lost to it, too.
+  // True if the reader was evicted: [from, to) was overwritten. Frames published before rejoin() are lost to it too.
   bool evicted(uint64_t& from, uint64_t& to) const;
   bool isEvicted() const;
-  // Takes part again, from what is published now on, after it was evicted or what it read was no frame. False when it has
-  // left: its place may be another's by then.
+  // Begins again at the present end of the ring, after an eviction or an invalid frame. False when the reader has left:
+  // its place may belong to another by then.
   bool rejoin();
-  // It has left, or its region is closed.
+  // The reader has left, or its region is closed.
   bool over() const { return !attached_ || region_->closed(); }
   // The writer has closed the ring or died, and nothing is published above `read`.
   bool ended(uint64_t read) const;
@@ -58,12 +58,12 @@ class RingReader {
   ReaderRole role_;
   RingCursors at_{};
   uint64_t baseline_ = 0;
-  uint64_t formerDetached_ = 0;  // what stands in its line of the one before it
-  uint64_t seal_ = 0;            // of its line
+  uint64_t formerDetached_ = 0;  // the detached generation of the place's former reader
+  uint64_t seal_ = 0;            // of this reader's line
   bool attached_ = false;
 };
 
-// The cursors of a reader, whole. False while they are being written, or when they were changed from outside.
+// A consistent copy of a reader's cursors. False while they are being written, or when they were changed from outside.
 bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReaderLine& line);
 
 }  // namespace ringfence

@@ -10,7 +10,7 @@ namespace ringfence {
 
 namespace {
 
-// No version that the table of readers can have: they are looked at again.
+// A version that the table of readers never has: forces the next refreshReaders() to read the table.
 constexpr uint64_t stale = ~uint64_t{0};
 
 }  // namespace
@@ -22,8 +22,8 @@ RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
   findRoom();
 }
 
-// Who reads is looked at again only when the table says that it changed, or when a reader was found dead. A reader that
-// is evicted stays: it has to learn of it, and may come back.
+// Rebuilds the list of readers, but only when the table's version has changed or a reader was found dead. Keeps evicted
+// readers: they must be woken to learn of it, and may rejoin.
 void RingWriter::refreshReaders() {
   const Publication& p = region_->publication();
   const uint64_t version = p.observe(region_->ring(role_.ring).table.readersVersion);
@@ -43,8 +43,9 @@ void RingWriter::refreshReaders() {
   }
 }
 
-// SYNC: the full fence orders what is published against the cursors; a reader publishes its cursor, fences, and looks
-// at the position again (RingReader::attach). A minimum computed without it is not above the position that it sees.
+// SYNC: the full fence orders published positions before the reads of the cursors; a reader publishes its cursor,
+// fences, and reads the position again (RingReader::attach). A minimum computed without that reader is not above the
+// position that it reads.
 void RingWriter::findRoom() {
   const Publication& p = region_->publication();
   p.fullFence();
@@ -54,7 +55,8 @@ void RingWriter::findRoom() {
     const uint64_t generation = activeGeneration(i);
     if (generation == 0) continue;
     const uint64_t released = p.observe(region_->ringReader(role_.ring, i).line.released);
-    // A cursor that cannot be true tells nothing of what its reader still needs: it is told that it lost all.
+    // An impossible cursor does not tell what its reader still needs: evict the reader, which then knows that it lost
+    // all.
     if (released > published_) {
       evict(i, generation, published_ - std::min(published_, memory_->bytes()));
     } else {
@@ -64,7 +66,7 @@ void RingWriter::findRoom() {
   if (minimum > released_) released_ = minimum;
 }
 
-// Marks the dead among the readers that keep `bytes` more from being written. True when there were any.
+// Ends dead readers among those that leave no room for `bytes` more. True when there were any.
 bool RingWriter::endDead(uint64_t bytes) {
   const Publication& p = region_->publication();
   bool found = false;
@@ -77,8 +79,8 @@ bool RingWriter::endDead(uint64_t bytes) {
   return found;
 }
 
-// Its process was rung, and nothing woke. Whether it is dead is asked of the system: then it is not looked at again
-// before another process has its slot.
+// Called after ringing the process woke no thread. Ends its readers if the system says that it is dead: then the writer
+// checks it no more.
 void RingWriter::endReadersOf(uint32_t process) {
   const Publication& p = region_->publication();
   for (const uint32_t i : readers_) {
@@ -86,7 +88,7 @@ void RingWriter::endReadersOf(uint32_t process) {
   }
 }
 
-// The generation is read first: a place that is taken again in between has another by then, which this does not end.
+// Reads the generation first: if another process takes the place meanwhile, it has a new generation, which stays.
 bool RingWriter::endIfDead(uint32_t reader) {
   const Publication& p = region_->publication();
   RingReaderSlot& slot = region_->ringReader(role_.ring, reader);
@@ -121,8 +123,8 @@ int64_t RingWriter::append(const Frame& frame) {
   return static_cast<int64_t>(position_);
 }
 
-// SYNC: the position pairs with the observe in RingReader::available; the frames below it were written before. The
-// fence orders it against the readers' sleep words (Waiter::arm).
+// SYNC: publishes the position after the frames below it; pairs with the observe in RingReader::available. The fence
+// orders it before the reads of the readers' sleep words (Waiter::arm).
 void RingWriter::publish(bool selfToo) {
   if (published_ == position_ || end() != WriterEnd::none) return;
   const Publication& p = region_->publication();
@@ -139,8 +141,8 @@ void RingWriter::publish(bool selfToo) {
   }
 }
 
-// Another can have the ring only once this one's process was seen dead, or its closing mark was forged: then this one
-// must not write over what that one writes, nor say anything in its name.
+// Another writer can have the ring only if this process was found dead or the closing mark was forged. Then this writer
+// must neither overwrite the other's frames nor publish in its name.
 WriterEnd RingWriter::end() const {
   if (over()) return WriterEnd::closed;
   const uint64_t generation = region_->publication().observe(region_->ring(role_.ring).claim.generation);
@@ -178,12 +180,12 @@ bool RingWriter::evictSlowest() {
   if (reader < 0) return false;
   const uint32_t index = static_cast<uint32_t>(reader);
   const uint64_t generation = activeGeneration(index);
-  if (generation == 0) return true;  // it has left by itself
+  if (generation == 0) return true;  // it has just left
   evict(index, generation, region_->publication().observe(region_->ringReader(role_.ring, index).line.released));
   return true;
 }
 
-// SYNC: the fate is published before the room is used; the reader checks it after it has copied (RingReader::evicted).
+// SYNC: publishes the fate before using the room; the reader checks it after copying (RingReader::evicted).
 void RingWriter::evict(uint32_t reader, uint64_t generation, uint64_t from) {
   const Publication& p = region_->publication();
   RingReaderSlot& slot = region_->ringReader(role_.ring, reader);

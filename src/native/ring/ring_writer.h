@@ -1,4 +1,4 @@
-// The writing end of a ring. Room is what the slowest attached reader has released.
+// The writing end of a ring. It may overwrite what the slowest attached reader has released.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ struct Frame {
   uint32_t payloadBytes;
 };
 
-// Whether a writer still is the ring's.
+// Why a writer may no longer write its ring.
 enum class WriterEnd : uint32_t { none = 0, closed = 1, superseded = 2 };
 
 class RingWriter {
@@ -29,13 +29,15 @@ class RingWriter {
   RingWriter(const RingWriter&) = delete;
   RingWriter& operator=(const RingWriter&) = delete;
 
-  // Position behind the frame, -1 when there is no room. Nothing is seen before publish().
+  // Position after the frame, -1 when there is no room, -2 when the frame is too large or the writer has ended. Readers
+  // see the frame after publish().
   int64_t append(const Frame& frame);
-  // Rings those who wait for it; the writer's own process only when `selfToo`: its event loop knows by itself.
+  // Publishes all written frames and rings the readers that wait. Rings its own process only with `selfToo`: usually
+  // the caller lets that process's readers check.
   void publish(bool selfToo = true);
-  // Looks at the readers again; the dead among those who hold the room stop counting.
+  // Reads the cursors again, and ends dead readers that hold the room.
   bool hasRoomFor(uint64_t payloadBytes);
-  // The largest frame that is taken: a quarter of the ring, so that a reader never has to release all of it.
+  // The largest payload: a frame takes at most a quarter of the ring, so that no reader must release all for it.
   uint64_t payloadBytesMax() const { return memory_->bytes() / 4 - sizeof(FrameHeader); }
 
   uint64_t position() const { return position_; }
@@ -43,18 +45,18 @@ class RingWriter {
   const RingRole& role() const { return role_; }
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
 
-  // Says that the writer waits for room, so that readers ring it when they release.
+  // Declares whether the writer waits for room, so that readers ring it when they release.
   void wantRoom(bool wants);
-  // The reader furthest behind what is published, or -1 when none is behind. The dead stop counting here.
+  // The reader furthest behind what is published, or -1 when none is behind. Ends dead readers.
   int32_t slowestReader();
-  // Takes the room of that reader away from it. It learns what it lost. False when no reader holds any.
+  // Evicts that reader, which learns what it lost. False when no reader holds any room.
   bool evictSlowest();
-  // No more frames; what is published stays readable.
+  // Ends the writing; published frames stay readable.
   void close();
   WriterEnd end() const;
 
  private:
-  // A process that gave its slot up no longer decides about the ring: it may be another's by now.
+  // A process that has given up its slot must not touch the ring: another may write it by now.
   bool over() const { return closed_ || region_->closed(); }
   bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
   void refreshReaders();
@@ -70,12 +72,12 @@ class RingWriter {
   RingRole role_;
   uint64_t position_;
   uint64_t published_;
-  uint64_t released_;  // the smallest, as last looked at
-  uint64_t frames_;    // since the ring was born
+  uint64_t released_;  // the smallest cursor at the last look
+  uint64_t frames_;    // since the ring was created
   uint64_t readersVersion_ = ~uint64_t{0};
   bool closed_ = false;
-  std::vector<uint32_t> readers_;    // slots of readers that may be attached: not those who left or are known to be dead
-  std::vector<uint32_t> processes_;  // theirs, each once: these are looked at by each publish()
+  std::vector<uint32_t> readers_;    // slots of readers, without those known to have left or died
+  std::vector<uint32_t> processes_;  // their processes, each once: publish() checks whether to ring them
 };
 
 }  // namespace ringfence

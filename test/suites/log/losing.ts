@@ -87,7 +87,7 @@ export const losingSuite = (backend: Backend): void => {
         for (let i = 0; i < 2 * smallGeometry.clients!; i += 1) {
           const error = yield* Effect.flip(Publisher.open(Lines, { openDeadline: "20 millis" }))
           assert.isTrue(error._tag === "RegionError" && error.fault === "notAnswering", error.message)
-          assert.include(error.message, "not admitted within 20.0 ms: the sequencer, which this process runs itself")
+          assert.include(error.message, "not admitted within 20.0 ms: the sequencer, which runs in this process")
           assert.strictEqual(yield* openSessions, 0)
         }
         yield* sequencer.resume

@@ -82,7 +82,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           for (const fiber of trying) yield* Fiber.interrupt(fiber)
           for (const { refusals, said } of counts) {
             assert.isAtMost(refusals, 15)
-            assert.match(said, /let a standby take over, or restart the swarm: a new reader begins behind the loss/)
+            assert.match(said, /let a standby take over, or restart the swarm: a new reader begins after the loss/)
           }
         })
     )
@@ -108,7 +108,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           yield* fork(Effect.exit(first.barrier.enter("b", { deadline: 300 })))
           const error = yield* joined(backend, yield* fork(Effect.flip(second.barrier.enter("b"))))
           assert.strictEqual(error._tag, "RangeLost")
-          assert.include(error.message, "end this member and join again: a new reader begins behind the loss")
+          assert.include(error.message, "end this member and join again: a new reader begins after the loss")
           yield* second.close
           const again = yield* joined(backend, yield* fork(swarm.join("m1 again")))
           const results = yield* joined(backend, yield* fork(enterAll([first, again], "c")))
