@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Frame, RingPorts } from "../../src/layers/ports/RingPorts.ts"
-import { noticeWire } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { noticeWire } from "../../src/layers/swarm/control/ControlCodec.ts"
 import { ringNames } from "../../src/layers/swarm/transport/FrameAddress.ts"
 import { overriding, rewriting } from "../faults/held.ts"
 

@@ -3,13 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { RingPorts, RingWriterPort } from "../../src/layers/ports/RingPorts.ts"
-import {
-  type Notice,
-  noticeWire,
-  type Released,
-  type Request,
-  requestWire
-} from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
+import { type Notice, noticeWire, type Request, requestWire } from "../../src/layers/swarm/control/ControlCodec.ts"
+import type { Released } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import type { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import { overriding } from "../faults/held.ts"
@@ -97,11 +92,11 @@ const requested = (payload: Uint8Array): FenceEvent | undefined => {
   const request: Request | undefined = frame?.request
   const term = frame?.term ?? 0
   if (request?._tag === "Arrive") {
-    const { amendment, attempt, name } = request.arrival
+    const { amendment, attempt, name } = request.payload
     return { _tag: "arrived", term, name, attempt, amendment }
   }
-  if (request?._tag !== "Withdraw" || request.stay) return undefined
-  return { _tag: "withdrew", term, attempt: request.attempt }
+  if (request?._tag !== "Withdraw" || request.payload.stay) return undefined
+  return { _tag: "withdrew", term, attempt: request.payload.attempt }
 }
 
 const announced = (term: number, payload: Uint8Array): FenceEvent | undefined => {

@@ -22,7 +22,7 @@ import {
 } from "../../services/RingRpc.ts"
 import { isSame, type MemberId, type MemberInfo, ShuttingDown } from "../../services/schema/Member.ts"
 import { typeHash } from "../../services/schema/TypeHash.ts"
-import type { Notice } from "../swarm/control/CoordinatorProtocol.ts"
+import type { Notice } from "../swarm/control/ControlCodec.ts"
 import type { SwarmMember } from "../swarm/SwarmMember.ts"
 import { type Alarm, DeadlineTimer } from "../swarm/transport/DeadlineTimer.ts"
 import { frameKind, one, ringNames } from "../swarm/transport/FrameAddress.ts"

@@ -13,7 +13,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { MessageTooLarge, RingFull, SendError } from "../../services/Ring.ts"
 import type { ServingCounts } from "../../services/RingRpc.ts"
 import { isSame, type MemberId } from "../../services/schema/Member.ts"
-import type { Notice } from "../swarm/control/CoordinatorProtocol.ts"
+import { membershipIn, type Notice } from "../swarm/control/ControlCodec.ts"
 import type { SwarmMember } from "../swarm/SwarmMember.ts"
 import { frameKind, numberOf, one } from "../swarm/transport/FrameAddress.ts"
 import { encodeRejection, type Rejection } from "../swarm/transport/Rejections.ts"
@@ -273,7 +273,7 @@ export class RpcServerCalls implements Service {
       this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
     }
     // After missed notices the coordinator sends the whole membership: find departures by comparison.
-    if (notice._tag === "TookOver" || (notice._tag === "Answered" && notice.answer._tag === "Membership")) {
+    if (membershipIn(notice) !== undefined) {
       this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
     }
   }

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
 import { JoinRefused, LeaveRefused } from "../../services/Coordinator.ts"
 import { type AttachedProcess, CxlMemory } from "../../services/CxlMemory.ts"
 import type { DurationInvalid } from "../../services/input/DurationInput.ts"
@@ -23,8 +24,8 @@ import {
 } from "../../services/schema/Member.ts"
 import { RingPorts } from "../ports/RingPorts.ts"
 import { BarrierClient } from "./barrier/BarrierClient.ts"
+import type { Answer, Notice } from "./control/ControlCodec.ts"
 import { CoordinatorClient } from "./control/CoordinatorClient.ts"
-import type { Answer, Notice } from "./control/CoordinatorProtocol.ts"
 import { InvitationClient } from "./control/InvitationClient.ts"
 import type { IsForeign, Membership } from "./control/Membership.ts"
 import { Registrations } from "./control/Registrations.ts"
@@ -135,7 +136,7 @@ export class SwarmMember {
 
   /** A child of this process has ended: have the coordinator check which processes live at once. */
   readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
-    this.over ? Effect.void : Effect.ignore(this.link.tell({ _tag: "Look" }))
+    this.over ? Effect.void : Effect.ignore(this.link.tell("CheckLiveness"))
   )
 
   /** Becomes a member. A member that gives up tells the coordinator, which may have admitted it in the meantime. */
@@ -156,9 +157,8 @@ export class SwarmMember {
       const others = this.#membership.members.filter(({ id }) => !isSame(id, this.self.id))
       if (coordinating !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
       this.#begin("leaving")
-      const left = Effect.suspend(() => this.link.request({ _tag: "Leave" })).pipe(
+      const left = Effect.suspend(() => this.link.request("Leave")).pipe(
         Effect.retry({ while: ({ reason }) => reason === "replaced" }),
-        Effect.asVoid,
         Effect.ensuring(Effect.sync(() => this.#begin("gone")))
       )
       return coordinating === undefined ? left : Effect.andThen(left, this.#handOver(others.length > 0))
@@ -260,15 +260,15 @@ export class SwarmMember {
 
   readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const { coordinate, invitation } = this.settled
-    return this.link.tell((number) => {
+    return this.link.tell("Join", (number) => {
       this.#joining = number
-      return { _tag: "Join", member: this.self, coordinates: coordinate, invitation }
+      return { member: this.self, coordinates: coordinate, invitation }
     })
   })
 
   readonly #takeBack: Effect.Effect<void> = Effect.suspend(() =>
     this.link.state === "up"
-      ? Effect.ignore(Effect.timeout(this.link.tell({ _tag: "Leave" }), answerMillis))
+      ? Effect.ignore(Effect.timeout(this.link.tell("Leave"), answerMillis))
       : Effect.void
   )
 
@@ -279,7 +279,7 @@ export class SwarmMember {
       : [member.slot]
     this.run(Effect.ignore(Effect.andThen(
       Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
-      this.link.tell({ _tag: "Attached", ticket })
+      this.link.tell("Attached", () => ({ ticket }))
     )))
   }
 
@@ -290,8 +290,9 @@ export class SwarmMember {
   }
 
   #noteRefusal(number: number, answer: Answer): void {
-    if (number !== this.#joining || answer._tag !== "Refused") return
-    Deferred.doneUnsafe(this.#admitted, Effect.fail(new JoinRefused({ reason: refusalOf(answer) })))
+    if (number !== this.#joining) return
+    const refused = refusalOf(answer)
+    if (refused !== undefined) Deferred.doneUnsafe(this.#admitted, Effect.fail(refused))
   }
 
   // --- notices of the coordinator ---
@@ -304,6 +305,7 @@ export class SwarmMember {
       case "Answered":
         this.#noteRefusal(notice.number, notice.answer)
         return this.#noteAdmission()
+      case "Membership":
       case "Admitted":
         return this.#noteAdmission()
       case "Departed":
@@ -329,9 +331,8 @@ export class SwarmMember {
     if (this.#stage === "shuttingDown") this.run(Effect.ignore(this.#sayReady))
   }
 
-  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() =>
-    this.link.request({ _tag: "ReadyToShutDown" })
-  ).pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }), Effect.asVoid)
+  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => this.link.request("ReadyToShutDown"))
+    .pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }))
 
   // --- the coordinator's role ---
 
@@ -375,10 +376,11 @@ export class SwarmMember {
 /** How much longer the pause between two checks is while no event calls for one. */
 const calmFactor = 5
 
-const joinReasons = ["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"] as const
-
-const refusalOf = (answer: Answer): JoinRefused["reason"] =>
-  joinReasons.find((reason) => answer._tag === "Refused" && answer.reason === reason) ?? "noCoordinator"
+const refusalOf = (answer: Answer): JoinRefused | undefined => {
+  if (answer._tag === "RequestRefused") return new JoinRefused({ reason: "noCoordinator" })
+  if (answer._tag !== "Join" || Result.isSuccess(answer.outcome)) return undefined
+  return answer.outcome.failure
+}
 
 const dispatch =
   (parts: { messages: SwarmMessenger | undefined; readonly router: RequestRouter }): Handle => (message) =>

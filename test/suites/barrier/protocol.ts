@@ -3,13 +3,15 @@
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
   type Answer,
   noticeWire,
+  type PayloadOf,
   type Request,
   requestWire
-} from "../../../src/layers/swarm/control/CoordinatorProtocol.ts"
+} from "../../../src/layers/swarm/control/ControlCodec.ts"
 import { everyMember, frameKind, headerOf, ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { BarrierArrival } from "../../../src/services/schema/BarrierArrival.ts"
@@ -45,27 +47,30 @@ const arrivalOf = (change: Partial<BarrierArrival>): BarrierArrival => ({
   ...change
 })
 
+const failureOf = (answer: Answer) =>
+  answer._tag === "Arrive" ? Result.getOrUndefined(Result.flip(answer.outcome)) : undefined
+
 export const barrierProtocolSuite = (backend: SwarmBackend): void => {
-  /** The coordinator's answer to a request that the project's own code never sends. */
-  const answerTo = Effect.fnUntraced(function*(member: TestMember, request: Request) {
+  /** The coordinator's answer to an arrival that the project's own code never sends. */
+  const answerTo = Effect.fnUntraced(function*(member: TestMember, arrival: PayloadOf<"Arrive">) {
     const answers: Array<Answer> = []
     let sent = -1
     const stop = member.core.link.onNotice((notice) => {
       if (notice._tag === "Answered" && notice.number === sent) answers.push(notice.answer)
     })
-    yield* member.core.link.tell((number) => {
+    yield* member.core.link.tell("Arrive", (number) => {
       sent = number
-      return request
+      return arrival
     })
     yield* eventually(backend, () => answers.length > 0)
     stop()
-    return at(answers, 0)
+    return failureOf(at(answers, 0))
   })
 
   const reasonFor = (member: TestMember, target: DrainTarget) =>
     Effect.map(
-      answerTo(member, { _tag: "Arrive", arrival: arrivalOf({ drainTargets: [target] }) }),
-      (answer) => answer._tag === "Refused" ? answer.reason : answer._tag
+      answerTo(member, arrivalOf({ drainTargets: [target] })),
+      (failure) => failure?._tag === "ArrivalRefused" ? failure.reason : failure?._tag
     )
 
   describe(`barrier protocol (${backend.name})`, () => {
@@ -131,9 +136,8 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
             for (const { payload } of reader.poll(64)) {
               const notice = noticeWire.decode(payload)
               if (notice?._tag !== "Answered") continue
-              heard.push(
-                `${notice.number} ${notice.answer._tag === "Refused" ? notice.answer.reason : notice.answer._tag}`
-              )
+              const { answer, number } = notice
+              heard.push(`${number} ${answer._tag === "RequestRefused" ? answer.reason : answer._tag}`)
             }
             const { read } = reader.cursors()
             reader.advance({ read, delivered: read, handled: read, released: read })
@@ -144,8 +148,8 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
             requestWire.encode({ term: reader.generation(), number, request })
           say(7, new Uint8Array(0))
           say(8, new Uint8Array(100).fill(255))
-          say(9, asRequest({ _tag: "Arrive", arrival: arrivalOf({}) }, 9))
-          say(10, asRequest({ _tag: "Withdraw", attempt: 1, stay: false }, 10))
+          say(9, asRequest({ _tag: "Arrive", payload: arrivalOf({}) }, 9))
+          say(10, asRequest({ _tag: "Withdraw", payload: { attempt: 1, stay: false } }, 10))
           yield* eventually(backend, () => {
             listen()
             return heard.length === 4
@@ -161,8 +165,28 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
       (swarm) =>
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
-          const answer = yield* answerTo(at(members, 1), { _tag: "Arrive", arrival: arrivalOf({ amendment: 3 }) })
-          assert.strictEqual(answer._tag, "Done")
+          const failure = yield* answerTo(at(members, 1), arrivalOf({ amendment: 3 }))
+          assert.strictEqual(failure?._tag, "RoundOver")
+        })
+    )
+
+    swarmTest(
+      backend,
+      "an answer to another verb than was asked does not end the request",
+      (swarm) =>
+        Effect.gen(function*() {
+          let told = 0
+          const change = (payload: Uint8Array) => {
+            const notice = noticeWire.decode(payload)
+            if (notice?._tag !== "Answered" || notice.answer._tag !== "Publish") return payload
+            told += 1
+            return noticeWire.encode({ ...notice, answer: { _tag: "Unpublish", outcome: Result.void } })
+          }
+          const over = rewriting((ring) => ring === ringNames.coordinator, change)
+          const members = yield* joinAll(swarm, 2, (index) => index === 0 ? { over } : {})
+          const waiting = yield* fork(at(members, 1).coordinator.publish("name"))
+          yield* eventually(backend, () => told > 0)
+          yield* staysWaiting(backend, waiting)
         })
     )
 

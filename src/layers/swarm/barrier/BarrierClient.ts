@@ -7,6 +7,7 @@
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import {
   ArrivalRefused,
   type BarrierError,
@@ -21,8 +22,9 @@ import { waitMillis } from "../../../services/input/DurationInput.ts"
 import type { BarrierMode } from "../../../services/schema/BarrierArrival.ts"
 import { type CoordinatorLost, isSame, type MemberId, ShuttingDown } from "../../../services/schema/Member.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
+import type { Answer, Notice, PayloadOf, RequestRefused, SuccessOf } from "../control/ControlCodec.ts"
 import type { CoordinatorClient } from "../control/CoordinatorClient.ts"
-import type { Answer, Broken, Notice, Released, Request } from "../control/CoordinatorProtocol.ts"
+import type { Broken, Released, RoundOver } from "../control/CoordinatorProtocol.ts"
 import { allMembers } from "../control/Membership.ts"
 import { Pauses } from "../control/Pauses.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
@@ -191,7 +193,7 @@ export class BarrierClient {
   #arriveSlowly(arrived: Arrived, waiting: Waiting): Outcome {
     const come = Deferred.makeUnsafe<Outcome>()
     waiting.complete = (outcome) => void Deferred.doneUnsafe(come, Effect.succeed(outcome))
-    const told = this.#link.tell((number) => this.#arrival(arrived, waiting, number))
+    const told = this.#link.tell("Arrive", (number) => this.#arrival(arrived, waiting, number))
     const outcome = Effect.raceFirst(Effect.andThen(told, Deferred.await(come)), Deferred.await(come))
     return Effect.onError(Effect.flatten(outcome), () => this.#gone(arrived, waiting))
   }
@@ -216,7 +218,7 @@ export class BarrierClient {
 
   #offer(arrived: Arrived, waiting: Waiting): boolean {
     let asked: number | undefined
-    const isWritten = this.#link.offer((number) => {
+    const isWritten = this.#link.offer("Arrive", (number) => {
       asked = number
       return this.#arrival(arrived, waiting, number)
     })
@@ -232,24 +234,21 @@ export class BarrierClient {
   }
 
   // The targets are taken as it is written: all that this member has sent before it arrived lies below them.
-  #arrival(arrived: Arrived, waiting: Waiting, number: number): Request {
+  #arrival(arrived: Arrived, waiting: Waiting, number: number): PayloadOf<"Arrive"> {
     const { attempt, exempt, group, mode, name } = arrived
     waiting.amendment = arrived.amendments
     arrived.amendments += 1
     arrived.requests.set(number, waiting)
     return {
-      _tag: "Arrive",
-      arrival: {
-        name,
-        group,
-        mode,
-        epoch: this.#link.membership.epoch,
-        attempt,
-        amendment: waiting.amendment,
-        deadlineMillis: Math.max(0, waiting.untilMillis - this.#deadlines.nowMillis),
-        drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
-        exempt: [...exempt]
-      }
+      name,
+      group,
+      mode,
+      epoch: this.#link.membership.epoch,
+      attempt,
+      amendment: waiting.amendment,
+      deadlineMillis: Math.max(0, waiting.untilMillis - this.#deadlines.nowMillis),
+      drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
+      exempt: [...exempt]
     }
   }
 
@@ -298,26 +297,26 @@ export class BarrierClient {
 
   // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Outcome {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.suspend((): Outcome => {
       const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
-      if (arrived.requests.size === 0) return yield* undecided
-      const answer = yield* Effect.catchTag(
-        this.#takeBack(arrived),
-        "CoordinatorLost",
-        (lost) => Effect.fail(lost.reason === "silent" ? undecided : lost)
-      )
-      if (answer._tag === "Withdrawn") return yield* timedOut(arrived, answer.absent)
-      // The release is out, and was taken in before this answer.
-      return yield* waiting.decided ?? Effect.fail(undecided)
+      if (arrived.requests.size === 0) return Effect.fail(undecided)
+      return Effect.matchEffect(this.#takeBack(arrived), {
+        onSuccess: ({ absent }) => Effect.fail(timedOut(arrived, absent)),
+        onFailure: (error): Outcome => {
+          // The release was taken in before this answer.
+          if (error._tag === "RoundOver") return waiting.decided ?? Effect.fail(undecided)
+          return Effect.fail(error.reason === "silent" ? undecided : error)
+        }
+      })
     })
   }
 
   // The arrival stays as long as any of its fibers does.
-  #takeBack(arrived: Arrived): Effect.Effect<Answer, CoordinatorLost> {
+  #takeBack(arrived: Arrived): Effect.Effect<SuccessOf<"Withdraw">, RoundOver | CoordinatorLost> {
     const { attempt } = arrived
     const stay = [...arrived.waiting].some(({ leaving }) => !leaving)
     if (!stay) this.#close(arrived)
-    return Effect.timeoutOrElse(this.#link.request({ _tag: "Withdraw", attempt, stay }), {
+    return Effect.timeoutOrElse(this.#link.request("Withdraw", { attempt, stay }), {
       duration: withdrawMillis,
       orElse: () => Effect.fail(this.#link.lossBy("silent"))
     })
@@ -382,14 +381,17 @@ export class BarrierClient {
     return listed === undefined || arrived === undefined ? undefined : { listed, arrived }
   }
 
+  // The success of an arrival is the release, a notice to all.
   #answered(number: number, answer: Answer): void {
-    if (answer._tag !== "Refused" && answer._tag !== "Mismatch" && answer._tag !== "Done") return
     for (const arrived of this.#arrived.values()) {
       const waiting = arrived.requests.get(number)
       if (waiting === undefined) continue
+      if (answer._tag === "RequestRefused") this.#fail(arrived, waiting, refusalOf(arrived, answer))
+      if (answer._tag !== "Arrive" || Result.isSuccess(answer.outcome)) continue
+      const { failure } = answer.outcome
       // The coordinator does not know the arrival that was to be amended.
-      if (answer._tag === "Done") this.#end(arrived, () => missed)
-      else this.#fail(arrived, waiting, refusalOf(arrived, answer))
+      if (failure._tag === "RoundOver") this.#end(arrived, () => missed)
+      else this.#fail(arrived, waiting, failure)
     }
   }
 
@@ -441,10 +443,5 @@ const resultOf = (
     : { _tag: "Degraded", ...release, departed, withdrawn }
 }
 
-const reasons = ["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"] as const
-
-const refusalOf = ({ name }: Arrived, answer: Extract<Answer, { readonly _tag: "Refused" | "Mismatch" }>) => {
-  if (answer._tag === "Mismatch") return new ModeMismatch({ name, asked: answer.asked, round: answer.round })
-  const reason = reasons.find((known) => known === answer.reason) ?? "malformed"
-  return new ArrivalRefused({ name, reason, detail: answer.detail })
-}
+const refusalOf = ({ name }: Arrived, { detail, reason }: RequestRefused): ArrivalRefused =>
+  new ArrivalRefused({ name, reason: reason === "notMember" ? "notInGroup" : reason, detail })

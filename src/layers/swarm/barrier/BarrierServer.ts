@@ -6,11 +6,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Result from "effect/Result"
+import { ArrivalRefused, ModeMismatch } from "../../../services/Barrier.ts"
 import type { BarrierArrival } from "../../../services/schema/BarrierArrival.ts"
 import type { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { isSame, type MemberId } from "../../../services/schema/Member.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
-import type { Answer } from "../control/CoordinatorProtocol.ts"
+import type { OutcomeOf, PayloadOf } from "../control/ControlCodec.ts"
+import { RoundOver } from "../control/CoordinatorProtocol.ts"
 import type { Membership } from "../control/Membership.ts"
 import type { NoticeWriter } from "../control/NoticeWriter.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
@@ -20,6 +23,9 @@ import { Drain } from "./Drain.ts"
 
 /** Names that begin so belong to the system. */
 export const reservedPrefix = "ringfence/"
+
+/** Why a target cannot be. */
+type Wrong = Pick<ArrivalRefused, "reason" | "detail">
 
 export interface BarrierServerParts {
   readonly membership: Membership
@@ -64,20 +70,22 @@ export class BarrierServer {
   })
 
   /**
-   * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `Done` tells
-   * its fiber to arrive anew. It completes no round before `completeRounds`.
+   * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `RoundOver`
+   * tells its fiber to arrive anew. It completes no round before `completeRounds`.
    */
-  arrive(member: MemberId, arrival: BarrierArrival): Answer | undefined {
+  arrive(member: MemberId, arrival: BarrierArrival): OutcomeOf<"Arrive"> | "later" {
     const refused = this.#refusal(member, arrival)
-    if (refused !== undefined) return refused
+    if (refused !== undefined) return Result.fail(refused)
     const joined = this.#roundWith(member, arrival.attempt)
     // Too late for the round it was meant for.
-    if (joined === undefined && arrival.amendment > 0) return { _tag: "Done" }
+    if (joined === undefined && arrival.amendment > 0) return Result.fail(new RoundOver())
     const round = joined ?? this.#roundFor(member, arrival)
-    if (round.mode !== arrival.mode) return { _tag: "Mismatch", asked: arrival.mode, round: round.mode }
+    if (round.mode !== arrival.mode) {
+      return Result.fail(new ModeMismatch({ name: arrival.name, asked: arrival.mode, round: round.mode }))
+    }
     round.arrive(member, arrival)
     this.#fresh.add(round)
-    return undefined
+    return "later"
   }
 
   /**
@@ -92,17 +100,17 @@ export class BarrierServer {
   }
 
   /**
-   * Takes an arrival back, or only says who is absent when others of that process `stay`. `Done` when it is too late:
-   * the release is out already.
+   * Takes an arrival back, or only says who is absent when others of that process `stay`. `RoundOver` when it is too
+   * late: the release is out already.
    */
-  withdraw(member: MemberId, attempt: number, stay: boolean): Answer {
+  withdraw(member: MemberId, { attempt, stay }: PayloadOf<"Withdraw">): OutcomeOf<"Withdraw"> {
     const round = this.#roundWith(member, attempt)
-    if (round === undefined) return { _tag: "Done" }
+    if (round === undefined) return Result.fail(new RoundOver())
     const { absent } = round
-    if (stay) return { _tag: "Withdrawn", absent }
+    if (stay) return Result.succeed({ absent })
     round.withdraw(member)
     round.advance()
-    return { _tag: "Withdrawn", absent }
+    return Result.succeed({ absent })
   }
 
   /** The member is waited for in no round any more. What it had sent before it arrived stays a target. */
@@ -146,8 +154,8 @@ export class BarrierServer {
     return round
   }
 
-  #refusal(member: MemberId, { drainTargets, group, name }: BarrierArrival): Answer | undefined {
-    const refused = (reason: string, detail: string): Answer => ({ _tag: "Refused", reason, detail })
+  #refusal(member: MemberId, { drainTargets, group, name }: BarrierArrival): ArrivalRefused | undefined {
+    const refused = (reason: ArrivalRefused["reason"], detail: string) => new ArrivalRefused({ name, reason, detail })
     if (name === "") return refused("empty", "a barrier has a name")
     if (name.startsWith(reservedPrefix)) {
       return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)
@@ -162,7 +170,7 @@ export class BarrierServer {
     return undefined
   }
 
-  #wrongTarget(member: MemberId, { generation, position, ring }: DrainTarget) {
+  #wrongTarget(member: MemberId, { generation, position, ring }: DrainTarget): Wrong | undefined {
     const source = this.#mesh.source(ring)
     if (source === undefined || this.#mesh.ringOf(member.slot) !== ring) {
       return { reason: "impossible", detail: `ring ${ring} is not one that the member writes` }

@@ -18,7 +18,19 @@ import { MessageWriter } from "../../ring/RingWriter.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
 import { everyMember, frameKind, headerOf, isFor, numberSpan, ringNames } from "../transport/FrameAddress.ts"
 import { type Handle, RingConsumer } from "../transport/RingConsumer.ts"
-import { type Answer, type Notice, noticeWire, type Request, requestWire } from "./CoordinatorProtocol.ts"
+import {
+  type Answer,
+  type Asked,
+  type FailureOf,
+  type Notice,
+  noticeWire,
+  type OutcomeOf,
+  type Payload,
+  type PayloadOf,
+  type Request,
+  requestWire,
+  type SuccessOf
+} from "./ControlCodec.ts"
 import { type IsForeign, Membership } from "./Membership.ts"
 import { Pauses } from "./Pauses.ts"
 
@@ -28,10 +40,14 @@ export type LinkState = "up" | "lost" | "over"
 /** Marks the end of the changes. */
 type Change = MemberEvent | "end"
 
-type Pending = Deferred.Deferred<Answer, CoordinatorLost>
+/** A request that waits for its answer. */
+interface Pending {
+  readonly asked: Asked
+  readonly answer: Deferred.Deferred<OutcomeOf<Asked>, CoordinatorLost>
+}
 
-/** A request, or how to make it once its number is known. */
-export type Telling = Request | ((number: number) => Request)
+/** Makes the payload once the number of its request is known, in the step that writes it. */
+export type Making<Tag extends Asked> = (number: number) => PayloadOf<Tag>
 
 /** Room for all but the longest requests. */
 const requestBytes = 1024
@@ -144,17 +160,23 @@ export class CoordinatorClient {
   }
 
   /** `tell` without waiting, if there is a coordinator and room in the ring. */
-  offer(telling: Telling): boolean {
+  offer<Tag extends Asked>(tag: Tag, make: Making<Tag>): boolean {
     if (this.#state !== "up" || this.#isDeaf || !this.#control.hasRoom(requestBytes)) return false
     const number = this.#nextNumber()
-    return this.#writer.offer(this.#framed(number, telling), this.#headerOf(number))
+    return this.#writer.offer(this.#framed(number, tag, make(number)), this.#headerOf(number))
   }
 
-  /** Sends a request and waits for its answer. */
-  request(request: Request): Effect.Effect<Answer, CoordinatorLost> {
+  /**
+   * Asks the coordinator and waits for its answer: success and failures are those that the verb declares. A request that
+   * was refused as such fails with `CoordinatorLost`, as one that was not answered: it may be asked again.
+   */
+  request<Tag extends Asked>(
+    tag: Tag,
+    ...[payload]: Payload<Tag>
+  ): Effect.Effect<SuccessOf<Tag>, FailureOf<Tag> | CoordinatorLost> {
     return Effect.suspend(() => {
-      const pending: Pending = Deferred.makeUnsafe()
-      const answered = Effect.timeoutOrElse(Deferred.await(pending), {
+      const pending: Pending = { asked: tag, answer: Deferred.makeUnsafe() }
+      const answered = Effect.timeoutOrElse(Deferred.await(pending.answer), {
         duration: this.#settled.answerDeadlineMillis,
         orElse: () => Effect.fail(this.lossBy("silent"))
       })
@@ -162,19 +184,21 @@ export class CoordinatorClient {
         const number = this.#nextNumber()
         this.#pending.set(number, pending)
         return Effect.ensuring(
-          Effect.andThen(this.#write(number, request), answered),
+          Effect.andThen(this.#write(tag, () => payload as PayloadOf<Tag>, number), answered),
           Effect.sync(() => this.#pending.delete(number))
         )
       })
-      return numbered
+      return Effect.flatMap(numbered, (outcome) => Effect.fromResult(outcome as OutcomeOf<Tag>))
     })
   }
 
   /** Sends a request. The answer, if there is one, comes as a notice with the number of the request. */
-  tell(telling: Telling): Effect.Effect<void, CoordinatorLost> {
-    return Effect.flatMap(this.#whenUp, () => {
-      return this.#write(this.#nextNumber(), telling)
-    })
+  tell<Tag extends Asked>(
+    tag: Tag,
+    ...[make]: PayloadOf<Tag> extends void ? [] : [make: Making<Tag>]
+  ): Effect.Effect<void, CoordinatorLost> {
+    const made: Making<Tag> = make ?? (() => undefined as PayloadOf<Tag>)
+    return Effect.flatMap(this.#whenUp, () => this.#write(tag, made, this.#nextNumber()))
   }
 
   /** The first value of `check` that is not `undefined`. It runs after each notice. */
@@ -239,15 +263,13 @@ export class CoordinatorClient {
     return this.#numbers
   }
 
-  #write(number: number, telling: Telling): Effect.Effect<void, CoordinatorLost> {
-    return Effect.suspend(() => this.#writer.send(this.#framed(number, telling), this.#headerOf(number))).pipe(
-      Effect.catch(() => Effect.fail(this.lossBy("silent")))
-    )
+  #write<Tag extends Asked>(tag: Tag, make: Making<Tag>, number: number): Effect.Effect<void, CoordinatorLost> {
+    return Effect.suspend(() => this.#writer.send(this.#framed(number, tag, make(number)), this.#headerOf(number)))
+      .pipe(Effect.catch(() => Effect.fail(this.lossBy("silent"))))
   }
 
-  #framed(number: number, telling: Telling): Uint8Array {
-    const request = typeof telling === "function" ? telling(number) : telling
-    return requestWire.encode({ term: this.#term, number, request })
+  #framed<Tag extends Asked>(number: number, tag: Tag, payload: PayloadOf<Tag>): Uint8Array {
+    return requestWire.encode({ term: this.#term, number, request: { _tag: tag, payload } as Request })
   }
 
   #headerOf(number: number): FrameHeader {
@@ -291,7 +313,7 @@ export class CoordinatorClient {
 
   readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
     const schedule = Schedule.spaced(this.#settled.livenessIntervalMillis)
-    const asked = Effect.suspend(() => this.request({ _tag: "Resync" }))
+    const asked = Effect.suspend(() => this.request("Resync"))
     return Effect.map(
       Effect.retry(asked, { while: ({ reason }) => reason !== "died", schedule }),
       () => this.#publish({ _tag: "Resynced", epoch: this.membership.epoch })
@@ -309,20 +331,21 @@ export class CoordinatorClient {
   }
 
   #take(notice: Notice): void {
-    if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
     // The notice of the takeover may come before this member has seen that the old coordinator is gone.
     if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
     if (notice._tag === "Unheard") this.#failPending("silent")
     const event = this.membership.apply(notice)
+    if (notice._tag === "Answered") this.#answered(notice.number, notice.answer)
     if (event !== undefined) this.#publish(event)
     for (const listener of this.#listeners) listener(notice)
   }
 
   #answered(number: number, answer: Answer): void {
     const pending = this.#pending.get(number)
-    if (answer._tag === "Membership") this.membership.restore(answer.state)
-    if (pending !== undefined) Deferred.doneUnsafe(pending, Effect.succeed(answer))
+    if (pending === undefined) return
+    if (answer._tag === "RequestRefused") Deferred.doneUnsafe(pending.answer, Effect.fail(this.lossBy("silent")))
+    else if (answer._tag === pending.asked) Deferred.doneUnsafe(pending.answer, Effect.succeed(answer.outcome))
   }
 
   #tookOver(term: number): void {
@@ -351,7 +374,7 @@ export class CoordinatorClient {
     // Copy first: a failed request may be sent again at once, and must not fail with these.
     const failing = [...this.#pending.values()]
     this.#pending.clear()
-    for (const pending of failing) Deferred.doneUnsafe(pending, Effect.fail(this.lossBy(reason)))
+    for (const { answer } of failing) Deferred.doneUnsafe(answer, Effect.fail(this.lossBy(reason)))
     for (const listener of this.#lossListeners) listener(reason)
   }
 

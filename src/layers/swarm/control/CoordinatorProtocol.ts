@@ -1,11 +1,13 @@
 /**
- * The protocol between members and their coordinator. Every message is decoded by its Schema before it is used.
+ * The protocol between members and their coordinator, declared once: what a member asks, as an `RpcGroup`, and what the
+ * coordinator tells its members. `ControlCodec.ts` derives from it how the frames are encoded, and the
+ * type of the coordinator's handlers.
  */
-import * as SchemaBinary from "effect/encoding/SchemaBinary"
-import * as Exit from "effect/Exit"
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import * as SchemaAST from "effect/SchemaAST"
+import { ArrivalRefused, ModeMismatch } from "../../../services/Barrier.ts"
+import { JoinRefused, NameRefused } from "../../../services/Coordinator.ts"
 import { BarrierArrival, BarrierMode, Exemption } from "../../../services/schema/BarrierArrival.ts"
 import { DrainTarget } from "../../../services/schema/DrainTarget.ts"
 import { DepartureReason, MemberId, MemberInfo } from "../../../services/schema/Member.ts"
@@ -23,51 +25,10 @@ export const MembershipState = Schema.Struct({
 })
 export type MembershipState = typeof MembershipState.Type
 
-/** From a member to the coordinator. */
-export const Request = Schema.TaggedUnion({
-  Join: { member: MemberInfo, coordinates: Schema.Boolean, invitation: Schema.String },
-  /** Its readers are attached to the rings of the candidate with that ticket. */
-  Attached: { ticket: Schema.Int },
-  /** Admits the process whose invitation has this digest, once, within that time. */
-  Invite: { digest: Schema.String, lifeMillis: Schema.Number },
-  Uninvite: { digest: Schema.String },
-  /** A process ended: check which processes live. */
-  Look: {},
-  /** It missed notices and asks for the whole membership. */
-  Resync: {},
-  Leave: {},
-  ReadyToShutDown: {},
-  Publish: { name: Schema.String },
-  Unpublish: { name: Schema.String },
-  JoinGroup: { group: Schema.String },
-  LeaveGroup: { group: Schema.String },
-  Arrive: { arrival: BarrierArrival },
-  /**
-   * `stay` when other fibers of the same arrival go on waiting: then the request only asks which members are absent.
-   */
-  Withdraw: { attempt: Schema.Int, stay: Schema.Boolean }
-})
-export type Request = typeof Request.Type
-
-/** A request on its way: for a coordinator of one term only, so that its successor does not answer for it. */
-export const RequestFrame = Schema.Struct({ term: Schema.Int, number: Schema.Int, request: Request })
-export type RequestFrame = typeof RequestFrame.Type
-
-/** The answer to one request of one member. */
-export const Answer = Schema.TaggedUnion({
-  Done: {},
-  /** `reason` is one of the literals of the error that the request can fail with. */
-  Refused: { reason: Schema.String, detail: Schema.String },
-  Mismatch: { asked: BarrierMode, round: BarrierMode },
-  /** A withdrawal was granted: the arrival does not count. */
-  Withdrawn: { absent: Schema.Array(MemberId) },
-  Membership: { state: MembershipState }
-})
-export type Answer = typeof Answer.Type
-
-/** From the coordinator to its members. */
-export const Notice = Schema.TaggedUnion({
-  Answered: { number: Schema.Int, answer: Answer },
+/** What the coordinator tells its members unasked: all of them in one frame, unless it says otherwise. */
+export const CoordinatorNotice = Schema.TaggedUnion({
+  /** To a candidate whose turn begins, ahead of `Admitting`: it attaches to the members in it. */
+  Membership: { state: MembershipState },
   /** A candidate joins: attach readers to its rings and confirm. */
   Admitting: { ticket: Schema.Int, member: MemberInfo },
   /** With the digest of its invitation, or an empty text. */
@@ -113,30 +74,58 @@ export const Notice = Schema.TaggedUnion({
   /** Carries no data: a member that does not read it is suspect. */
   Heartbeat: {}
 })
-export type Notice = typeof Notice.Type
-export type Released = Extract<Notice, { readonly _tag: "Released" }>
-export type Broken = Extract<Notice, { readonly _tag: "Broken" }>
+export type Released = typeof CoordinatorNotice.cases.Released.Type
+export type Broken = typeof CoordinatorNotice.cases.Broken.Type
 
-/** Encodes and decodes one kind of control message. What does not decode is `undefined`. */
-export interface Wire<A> {
-  readonly encode: (value: A) => Uint8Array
-  readonly decode: (bytes: Uint8Array) => A | undefined
-}
+/** The round of that arrival is over: what became of it was told to all members ahead of this answer. */
+export class RoundOver extends Schema.TaggedError<RoundOver>()("RoundOver", {}) {}
 
-const wireOf = <A, I>(schema: Schema.Codec<A, I, never, never>): Wire<A> => {
-  const codec = SchemaBinary.toCodec(schema, { fingerprint: true })
-  // Compiled where possible: every barrier waits for this encoding and decoding.
-  for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
-  const encode = Schema.encodeSync(codec)
-  const decode = Schema.decodeUnknownExit(codec)
-  return {
-    encode: (value) => encode(value) as Uint8Array,
-    decode: (bytes) => {
-      const decoded = decode(bytes)
-      return Exit.isSuccess(decoded) ? decoded.value : undefined
-    }
-  }
-}
+/** What a process asks that is not a member yet, or is about to be none. */
+export class CandidateRpcs extends RpcGroup.make(
+  /** Succeeds with a notice to all members, `Admitted`: no answer of its own. */
+  Rpc.make("Join", {
+    payload: { member: MemberInfo, coordinates: Schema.Boolean, invitation: Schema.String },
+    success: CoordinatorNotice.cases.Admitted,
+    error: JoinRefused
+  }),
+  /** Its readers are attached to the rings of the candidate with that ticket. */
+  Rpc.make("Attached", { payload: { ticket: Schema.Int } }),
+  Rpc.make("Leave")
+) {}
 
-export const requestWire: Wire<RequestFrame> = wireOf(RequestFrame)
-export const noticeWire: Wire<Notice> = wireOf(Notice)
+/** What members ask. The coordinator refuses it from any other process. */
+export class MemberRpcs extends RpcGroup.make(
+  /**
+   * Succeeds with a notice to all members, `Released`: one frame, no answer of its own. Fails with `RoundOver` when it
+   * amends an arrival that is in no round: then its fiber arrives anew.
+   */
+  Rpc.make("Arrive", {
+    payload: BarrierArrival,
+    success: CoordinatorNotice.cases.Released,
+    error: Schema.Union([ArrivalRefused, ModeMismatch, RoundOver])
+  }),
+  /**
+   * Takes an arrival back: it does not count. `stay` when other fibers of the same arrival go on waiting: then it only
+   * asks which members are absent.
+   */
+  Rpc.make("Withdraw", {
+    payload: { attempt: Schema.Int, stay: Schema.Boolean },
+    success: Schema.Struct({ absent: Schema.Array(MemberId) }),
+    error: RoundOver
+  }),
+  Rpc.make("Publish", { payload: { name: Schema.String }, error: NameRefused }),
+  Rpc.make("Unpublish", { payload: { name: Schema.String } }),
+  Rpc.make("JoinGroup", { payload: { group: Schema.String }, error: NameRefused }),
+  Rpc.make("LeaveGroup", { payload: { group: Schema.String } }),
+  /** Admits the process whose invitation has this digest, once, within that time. */
+  Rpc.make("Invite", { payload: { digest: Schema.String, lifeMillis: Schema.Number } }),
+  Rpc.make("Uninvite", { payload: { digest: Schema.String } }),
+  /** It missed notices. */
+  Rpc.make("Resync", { success: MembershipState }),
+  /** A process ended: check which processes live. */
+  Rpc.make("CheckLiveness"),
+  Rpc.make("ReadyToShutDown")
+) {}
+
+/** All that a process can ask of the coordinator. */
+export const CoordinatorRpcs = CandidateRpcs.merge(MemberRpcs)

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import type { CoordinatorLost, MemberInfo } from "../../../services/schema/Member.ts"
 import { InvitationVoid } from "../../../services/Spawner.ts"
 import type { ResolvedOptions } from "../SwarmOptions.ts"
+import type { Notice } from "./ControlCodec.ts"
 import type { CoordinatorClient } from "./CoordinatorClient.ts"
-import type { Notice } from "./CoordinatorProtocol.ts"
 import { digestOf, freshInvitation } from "./InvitationTable.ts"
 
 interface Open {
@@ -64,9 +64,9 @@ export class InvitationClient {
 
   #register(digest: string, { untilMillis }: Open): Effect.Effect<void, CoordinatorLost> {
     const request = Effect.suspend(() =>
-      this.#link.request({ _tag: "Invite", digest, lifeMillis: untilMillis - this.#nowMillis })
+      this.#link.request("Invite", { digest, lifeMillis: untilMillis - this.#nowMillis })
     )
-    return Effect.asVoid(Effect.retry(request, { while: ({ reason }) => reason === "replaced" }))
+    return Effect.retry(request, { while: ({ reason }) => reason === "replaced" })
   }
 
   // A process that came in time may still wait for its admission when the invitation expires.
@@ -82,7 +82,7 @@ export class InvitationClient {
   }
 
   #cancel(digest: string, { joined }: Open): Effect.Effect<void> {
-    const asked = Effect.suspend(() => this.#link.request({ _tag: "Uninvite", digest }))
+    const asked = Effect.suspend(() => this.#link.request("Uninvite", { digest }))
     return Effect.suspend(() => {
       if (!this.#open.delete(digest)) return Effect.void
       Deferred.doneUnsafe(joined, Effect.fail(new InvitationVoid({ reason: "cancelled" })))

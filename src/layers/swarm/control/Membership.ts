@@ -3,7 +3,8 @@
  */
 import type { MemberEvent } from "../../../services/Coordinator.ts"
 import { isSame, MemberGone, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
-import type { MembershipState, Notice } from "./CoordinatorProtocol.ts"
+import { membershipIn, type Notice } from "./ControlCodec.ts"
+import type { MembershipState } from "./CoordinatorProtocol.ts"
 
 /** The group that has every member. */
 export const allMembers = "all"
@@ -129,8 +130,11 @@ export class Membership {
         this.restore(notice.state)
         return { _tag: "CoordinatorChanged", coordinator: notice.state.coordinator }
       }
-      default:
+      default: {
+        const state = membershipIn(notice)
+        if (state !== undefined) this.restore(state)
         return undefined
+      }
     }
   }
 

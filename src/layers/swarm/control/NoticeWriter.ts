@@ -5,7 +5,7 @@ import type { MemberId } from "../../../services/schema/Member.ts"
 import type { FrameHeader, RingWriterPort } from "../../ports/RingPorts.ts"
 import { partsOf } from "../../ring/Fragments.ts"
 import { type Address, everyMember, frameKind, headerOf, one } from "../transport/FrameAddress.ts"
-import { type Answer, type Notice, noticeWire } from "./CoordinatorProtocol.ts"
+import { type Answer, type Notice, noticeWire } from "./ControlCodec.ts"
 
 export class NoticeWriter {
   readonly #port: RingWriterPort

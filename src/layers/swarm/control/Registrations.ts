@@ -3,10 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { NameRefused } from "../../../services/Coordinator.ts"
+import type { NameRefused } from "../../../services/Coordinator.ts"
 import { type CoordinatorLost, isSame, ShuttingDown } from "../../../services/schema/Member.ts"
 import type { CoordinatorClient } from "./CoordinatorClient.ts"
-import type { Answer, Request } from "./CoordinatorProtocol.ts"
 
 type Held = Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Scope.Scope>
 
@@ -30,12 +29,12 @@ export class Registrations {
       const owner = membership.resolve(name)
       return owner !== undefined && isSame(owner.id, self)
     }
-    const taken = this.#take(name, { _tag: "Publish", name }, has)
-    return Effect.acquireRelease(taken, () => this.#giveBack({ _tag: "Unpublish", name }))
+    const taken = this.#take(this.#link.request("Publish", { name }), has)
+    return Effect.acquireRelease(taken, () => this.#giveBack(this.#link.request("Unpublish", { name })))
   }
 
   joinGroup(group: string): Held {
-    const taken = this.#take(group, { _tag: "JoinGroup", group }, () => false)
+    const taken = this.#take(this.#link.request("JoinGroup", { group }), () => false)
     const count = (change: number) =>
       Effect.sync(() => {
         const uses = (this.#groups.get(group) ?? 0) + change
@@ -44,39 +43,36 @@ export class Registrations {
       })
     return Effect.acquireRelease(
       Effect.andThen(taken, count(1)),
-      () => Effect.flatMap(count(-1), (uses) => uses > 0 ? Effect.void : this.#giveBack({ _tag: "LeaveGroup", group }))
+      () =>
+        Effect.flatMap(
+          count(-1),
+          (uses) => uses > 0 ? Effect.void : this.#giveBack(this.#link.request("LeaveGroup", { group }))
+        )
     )
   }
 
   // --- internal ---
 
   // A coordinator that was replaced before it answered may have carried out the request: `has` tells.
-  #take(name: string, request: Request, has: () => boolean) {
+  #take(request: Effect.Effect<void, NameRefused | CoordinatorLost>, has: () => boolean) {
     let isAgain = false
     const asked = Effect.suspend((): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown> => {
       if (this.#isOver()) return Effect.fail(new ShuttingDown())
       if (isAgain && has()) return Effect.void
       isAgain = true
-      return Effect.flatMap(this.#link.request(request), (answer) => grantedBy(answer, name))
+      return request
     })
     return Effect.retry(asked, { while: isReplaced })
   }
 
   // Wait for the answer: once the scope has closed another member finds the name free.
-  #giveBack(request: Request): Effect.Effect<void> {
+  #giveBack(request: Effect.Effect<void, CoordinatorLost>): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#isOver()) return Effect.void
-      const asked = Effect.suspend(() => this.#link.request(request))
-      return Effect.ignore(Effect.timeout(Effect.retry(asked, { while: isReplaced }), giveBackMillis))
+      return Effect.ignore(Effect.timeout(Effect.retry(request, { while: isReplaced }), giveBackMillis))
     })
   }
 }
 
 const isReplaced = (error: NameRefused | CoordinatorLost | ShuttingDown): boolean =>
   error._tag === "CoordinatorLost" && error.reason === "replaced"
-
-const grantedBy = (answer: Answer, name: string): Effect.Effect<void, NameRefused> => {
-  if (answer._tag !== "Refused") return Effect.void
-  const reason = answer.reason === "empty" || answer.reason === "reserved" ? answer.reason : "taken"
-  return Effect.fail(new NameRefused({ name, reason }))
-}

@@ -10,11 +10,22 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { JoinRefused, NameRefused } from "../../../services/Coordinator.ts"
 import { describeMember, isSame, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
 import type { RingPorts, RingReaderPort, RingWriterPort } from "../../ports/RingPorts.ts"
 import { BarrierServer, reservedPrefix } from "../barrier/BarrierServer.ts"
-import { type Answer, type Notice, type Request, requestWire } from "../control/CoordinatorProtocol.ts"
+import {
+  type Answer,
+  handled,
+  type Handlers,
+  isForMembers,
+  type Notice,
+  type OutcomeOf,
+  type PayloadOf,
+  requestWire
+} from "../control/ControlCodec.ts"
 import { InvitationTable } from "../control/InvitationTable.ts"
 import { allMembers, type IsForeign, Membership } from "../control/Membership.ts"
 import { NoticeWriter } from "../control/NoticeWriter.ts"
@@ -224,47 +235,30 @@ export class CoordinatorServer {
     const member = { slot: sender, generation: senderGeneration }
     if (frame === undefined) return this.#notices.answer(member, numberOf(correlation), malformed)
     if (frame.term !== this.#writer.generation) return
-    const answer = this.#answer(member, frame.number, frame.request)
+    const isRefused = isForMembers(frame.request) && this.#membership.find(member) === undefined
+    const answer = isRefused ? notMember : handled(this.#handlers, member, frame)
     if (answer !== undefined) this.#notices.answer(member, frame.number, answer)
   }
 
-  #answer(member: MemberId, number: number, request: Request): Answer | undefined {
-    if (request._tag === "Join") return this.#join(number, { ...request.member, id: member }, request)
-    if (request._tag === "Attached") {
-      this.#admission.attached(member, request.ticket)
-      return undefined
-    }
-    if (request._tag === "Leave") return this.#leave(member)
-    if (this.#membership.find(member) === undefined) return { _tag: "Refused", reason: "notMember", detail: "" }
-    switch (request._tag) {
-      case "Resync":
-        return { _tag: "Membership", state: this.#membership.state }
-      case "Invite":
-        this.#invitations.issue(request.digest, this.#nowMillis + request.lifeMillis, this.#nowMillis)
-        return { _tag: "Done" }
-      case "Uninvite":
-        this.#invitations.cancel(request.digest)
-        return { _tag: "Done" }
-      case "Look":
-        this.#endDead()
-        return { _tag: "Done" }
-      case "ReadyToShutDown":
-        return this.#readyToShutDown(member)
-      case "Publish":
-        return this.#publish(member, request.name)
-      case "Unpublish":
-        return this.#unpublish(member, request.name)
-      case "JoinGroup":
-        return this.#joinGroup(member, request.group)
-      case "LeaveGroup":
-        this.#notify({ _tag: "GroupLeft", group: request.group, member })
-        this.#rounds.leave(member, request.group)
-        return { _tag: "Done" }
-      case "Arrive":
-        return this.#rounds.arrive(member, request.arrival)
-      case "Withdraw":
-        return this.#rounds.withdraw(member, request.attempt, request.stay)
-    }
+  /** What the coordinator does for each verb of the protocol. */
+  readonly #handlers: Handlers = {
+    Join: (from, { coordinates, invitation, member }, number) =>
+      this.#join(number, { ...member, id: from }, { coordinates, invitation }),
+    Attached: (from, { ticket }) => done(this.#admission.attached(from, ticket)),
+    // A candidate that gives up joining leaves, too.
+    Leave: (from) => done(this.#departed(from, "left")),
+    Arrive: (from, arrival) => this.#rounds.arrive(from, arrival),
+    Withdraw: (from, arrival) => this.#rounds.withdraw(from, arrival),
+    Publish: (from, { name }) => this.#publish(from, name),
+    Unpublish: (from, { name }) => done(this.#unpublish(from, name)),
+    JoinGroup: (from, { group }) => this.#joinGroup(from, group),
+    LeaveGroup: (from, { group }) => done(this.#leaveGroup(from, group)),
+    Invite: (_from, { digest, lifeMillis }) =>
+      done(this.#invitations.issue(digest, this.#nowMillis + lifeMillis, this.#nowMillis)),
+    Uninvite: (_from, { digest }) => done(this.#invitations.cancel(digest)),
+    Resync: () => Result.succeed(this.#membership.state),
+    CheckLiveness: () => done(this.#endDead()),
+    ReadyToShutDown: (from) => done(this.#readyToShutDown(from))
   }
 
   // --- joining and leaving ---
@@ -275,10 +269,14 @@ export class CoordinatorServer {
   #join(
     number: number,
     member: MemberInfo,
-    { coordinates, invitation }: Extract<Request, { readonly _tag: "Join" }>
-  ): Answer | undefined {
+    { coordinates, invitation }: Pick<PayloadOf<"Join">, "coordinates" | "invitation">
+  ): OutcomeOf<"Join"> | "later" {
+    const refused = (reason: JoinRefused["reason"]) => Result.fail(new JoinRefused({ reason }))
     // It asks again after a takeover: it is a member already.
-    if (this.#membership.find(member.id) !== undefined) return { _tag: "Membership", state: this.#membership.state }
+    if (this.#membership.find(member.id) !== undefined) {
+      this.#tellMembership(member.id)
+      return "later"
+    }
     if (this.#shuttingDown) return refused("shuttingDown")
     const isUs = isSame(member.id, this.#options.mesh.self)
     if (coordinates && !isUs) return refused("coordinated")
@@ -289,7 +287,7 @@ export class CoordinatorServer {
     if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { number, invitation: redeemed })
     this.#admission.ask(member)
-    return undefined
+    return "later"
   }
 
   /** The invitation's digest; empty when none is needed. */
@@ -300,11 +298,12 @@ export class CoordinatorServer {
 
   // Send the membership first: the candidate attaches to all members in it.
   #beginAdmission(ticket: number, member: MemberInfo): void {
-    const join = this.#joins.get(member.id.slot)
-    if (join !== undefined) {
-      this.#notices.answer(member.id, join.number, { _tag: "Membership", state: this.#membership.state })
-    }
+    this.#tellMembership(member.id)
     this.#notify({ _tag: "Admitting", ticket, member })
+  }
+
+  #tellMembership(member: MemberId): void {
+    this.#notices.toOne(member, { _tag: "Membership", state: this.#membership.state })
   }
 
   #admit(member: MemberInfo): void {
@@ -312,15 +311,11 @@ export class CoordinatorServer {
     this.#notify({ _tag: "Admitted", epoch: this.#membership.epoch + 1, member, invitation })
   }
 
-  #refuseJoin(member: MemberInfo, reason: string): void {
+  #refuseJoin(member: MemberInfo, reason: JoinRefused["reason"]): void {
     const join = this.#joins.get(member.id.slot)
-    if (join !== undefined) this.#notices.answer(member.id, join.number, refused(reason))
-  }
-
-  // A candidate that gives up joining leaves, too.
-  #leave(member: MemberId): Answer {
-    this.#departed(member, "left")
-    return { _tag: "Done" }
+    if (join === undefined) return
+    const outcome = Result.fail(new JoinRefused({ reason }))
+    this.#notices.answer(member.id, join.number, { _tag: "Join", outcome })
   }
 
   // Read its last requests first: an arrival among them has targets that rounds must drain.
@@ -341,11 +336,10 @@ export class CoordinatorServer {
 
   // --- shutting down together ---
 
-  #readyToShutDown(member: MemberId): Answer {
+  #readyToShutDown(member: MemberId): void {
     this.#leaving.add(member.slot)
     this.#rounds.depart(member)
     this.#shutDownIfReady()
-    return { _tag: "Done" }
   }
 
   // All are told even if the hook fails; the coordinator's own call fails with the hook's error.
@@ -367,28 +361,34 @@ export class CoordinatorServer {
 
   // --- names and groups ---
 
-  #publish(member: MemberId, name: string): Answer {
+  #publish(member: MemberId, name: string): OutcomeOf<"Publish"> {
+    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ name, reason }))
     if (name === "") return refused("empty")
     if (name.startsWith(reservedPrefix)) return refused("reserved")
     // The name of a dead member is free, even if its death was not noticed before.
     if (this.#membership.resolve(name) !== undefined) this.#endDead()
     if (this.#membership.resolve(name) !== undefined) return refused("taken")
     this.#notify({ _tag: "Named", name, member })
-    return { _tag: "Done" }
+    return Result.void
   }
 
-  #unpublish(member: MemberId, name: string): Answer {
+  #unpublish(member: MemberId, name: string): void {
     const owner = this.#membership.resolve(name)
     if (owner !== undefined && isSame(owner.id, member)) this.#notify({ _tag: "Unnamed", name, member })
-    return { _tag: "Done" }
   }
 
-  #joinGroup(member: MemberId, group: string): Answer {
+  #joinGroup(member: MemberId, group: string): OutcomeOf<"JoinGroup"> {
+    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ name: group, reason }))
     if (group === "") return refused("empty")
     if (group === allMembers || group.startsWith(reservedPrefix)) return refused("reserved")
     const isIn = this.#membership.group(group).some(({ id }) => isSame(id, member))
     if (!isIn) this.#notify({ _tag: "GroupJoined", group, member })
-    return { _tag: "Done" }
+    return Result.void
+  }
+
+  #leaveGroup(member: MemberId, group: string): void {
+    this.#notify({ _tag: "GroupLeft", group, member })
+    this.#rounds.leave(member, group)
   }
 
   // --- suspects ---
@@ -420,6 +420,17 @@ export class CoordinatorServer {
   }
 }
 
-const malformed: Answer = { _tag: "Refused", reason: "malformed", detail: "the coordinator cannot decode the request" }
+const malformed: Answer = {
+  _tag: "RequestRefused",
+  reason: "malformed",
+  detail: "the coordinator cannot decode the request"
+}
 
-const refused = (reason: string): Answer => ({ _tag: "Refused", reason, detail: "" })
+const notMember: Answer = {
+  _tag: "RequestRefused",
+  reason: "notMember",
+  detail: "to the coordinator this process is not a member"
+}
+
+/** What has no answer of its own is done when its handler returns. */
+const done: (ended: void) => Result.Result<void> = () => Result.void

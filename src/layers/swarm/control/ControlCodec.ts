@@ -1,0 +1,126 @@
+/**
+ * Derived from {@link CoordinatorRpcs}: the frames between members and coordinator, each decoded by its Schema before it
+ * is used, and the table of handlers by which the coordinator answers.
+ */
+import * as SchemaBinary from "effect/encoding/SchemaBinary"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Rpc from "effect/rpc/Rpc"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import * as SchemaAST from "effect/SchemaAST"
+import type { MemberId } from "../../../services/schema/Member.ts"
+import { CoordinatorNotice, CoordinatorRpcs, MemberRpcs, type MembershipState } from "./CoordinatorProtocol.ts"
+
+type Verb = RpcGroup.Rpcs<typeof CoordinatorRpcs>
+
+/** What a process asks of the coordinator. */
+export type Asked = Verb["_tag"]
+type VerbOf<Tag extends Asked> = Rpc.ExtractTag<Verb, Tag>
+export type PayloadOf<Tag extends Asked> = Rpc.Payload<VerbOf<Tag>>
+export type SuccessOf<Tag extends Asked> = Rpc.Success<VerbOf<Tag>>
+export type FailureOf<Tag extends Asked> = Rpc.Error<VerbOf<Tag>>
+export type OutcomeOf<Tag extends Asked> = Result.Result<SuccessOf<Tag>, FailureOf<Tag>>
+
+/** The payload as an argument: none where the declaration has none. */
+export type Payload<Tag extends Asked> = PayloadOf<Tag> extends void ? [] : [payload: PayloadOf<Tag>]
+
+export type Request = { [Tag in Asked]: { readonly _tag: Tag; readonly payload: PayloadOf<Tag> } }[Asked]
+
+/** A request on its way: for a coordinator of one term only, so that its successor does not answer for it. */
+export interface RequestFrame {
+  readonly term: number
+  readonly number: number
+  readonly request: Request
+}
+
+/** The request was not carried out: it cannot be decoded, or asks what only members ask. */
+const RequestRefused = Schema.TaggedStruct("RequestRefused", {
+  reason: Schema.Literals(["malformed", "notMember"]),
+  detail: Schema.String
+})
+export type RequestRefused = typeof RequestRefused.Type
+
+/** The answer to one request of one process. */
+export type Answer =
+  | { [Tag in Asked]: { readonly _tag: Tag; readonly outcome: OutcomeOf<Tag> } }[Asked]
+  | RequestRefused
+
+/** Answers the request of that number, which the same process has made. */
+export interface Answered {
+  readonly _tag: "Answered"
+  readonly number: number
+  readonly answer: Answer
+}
+
+/** From the coordinator to its members. */
+export type Notice = typeof CoordinatorNotice.Type | Answered
+
+/** The whole membership, where the notice brings it. */
+export const membershipIn = (notice: Notice): MembershipState | undefined => {
+  if (notice._tag === "Membership" || notice._tag === "TookOver") return notice.state
+  if (notice._tag !== "Answered" || notice.answer._tag !== "Resync") return undefined
+  return Result.getOrUndefined(notice.answer.outcome)
+}
+
+/**
+ * The coordinator's handlers, one a verb. `later`: the answer follows, or is a notice to all members, as the declaration
+ * says of the verb.
+ */
+export type Handlers = {
+  readonly [Tag in Asked]: (from: MemberId, payload: PayloadOf<Tag>, number: number) => OutcomeOf<Tag> | "later"
+}
+
+/** Carries out a request by its handler, in this step. */
+export const handled = (handlers: Handlers, from: MemberId, { number, request }: RequestFrame): Answer | undefined => {
+  // The tag decides the types of payload and outcome alike, which TypeScript does not follow through a table.
+  const handler = handlers[request._tag] as (from: MemberId, payload: unknown, number: number) => unknown
+  const outcome = handler(from, request.payload, number)
+  return outcome === "later" ? undefined : { _tag: request._tag, outcome } as Answer
+}
+
+/** Whether only a member may ask that. */
+export const isForMembers = ({ _tag }: Request): boolean => MemberRpcs.requests.has(_tag as never)
+
+/** Encodes and decodes one kind of control frame. What does not decode is `undefined`. */
+export interface Wire<A> {
+  readonly encode: (value: A) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => A | undefined
+}
+
+const wireOf = <A>(schema: Schema.Top): Wire<A> => {
+  const codec = SchemaBinary.toCodec(schema as Schema.Codec<A, unknown>, { fingerprint: true })
+  // Compiled where possible: every barrier waits for this encoding and decoding.
+  for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
+  const encode = Schema.encodeSync(codec)
+  const decode = Schema.decodeUnknownExit(codec)
+  return {
+    encode: (value) => encode(value) as Uint8Array,
+    decode: (bytes) => {
+      const decoded = decode(bytes)
+      return Exit.isSuccess(decoded) ? decoded.value : undefined
+    }
+  }
+}
+
+const verbs = [...CoordinatorRpcs.requests.values()]
+
+const requestSchema = Schema.Union(
+  verbs.map(({ _tag, payloadSchema }) => Schema.TaggedStruct(_tag, { payload: payloadSchema }))
+)
+
+const answerSchema = Schema.Union([
+  ...verbs.map(({ _tag, errorSchema, successSchema }) =>
+    Schema.TaggedStruct(_tag, { outcome: Schema.Result<Schema.Top, Schema.Top>(successSchema, errorSchema) })
+  ),
+  RequestRefused
+])
+
+export const requestWire = wireOf<RequestFrame>(
+  Schema.Struct({ term: Schema.Int, number: Schema.Int, request: requestSchema })
+)
+
+export const noticeWire = wireOf<Notice>(
+  Schema.Union([CoordinatorNotice, Schema.TaggedStruct("Answered", { number: Schema.Int, answer: answerSchema })])
+)
