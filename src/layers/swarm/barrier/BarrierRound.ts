@@ -34,8 +34,8 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
   while (!round.isDeserted) {
     const { changes } = round
     const targets = parts.drains ? round.targets : []
-    // Phase two, the drain.
-    const outcome = targets.length === 0 ? "reached" : yield* drained(round, targets, parts)
+    // Phase two, the drain: where all targets are reached already, `Drain` starts no fiber.
+    const outcome = yield* drained(round, targets, parts)
     if (outcome instanceof RangeLost) return announce(round, round.broken(outcome, parts.self), parts)
     // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
     // and the release are one step, so that a withdrawal that is granted is never released.
