@@ -47,7 +47,7 @@ export interface TestMember {
   readonly coordinator: Coordinator["Service"]
   readonly messenger: Messenger["Service"]
   readonly barrier: Barrier["Service"]
-  readonly core: CurrentSwarmMember["Service"]
+  readonly swarmMember: CurrentSwarmMember["Service"]
   readonly ring: RingPorts["Service"]
   readonly kill: Effect.Effect<void>
   /** The end of its scope: it leaves and is gone. */
@@ -121,14 +121,14 @@ export const joinAs = Effect.fnUntraced(function*(
     Effect.provideService(CxlMemory, memory),
     Scope.provide(scope)
   )
-  const core = Context.get(context, CurrentSwarmMember)
+  const swarmMember = Context.get(context, CurrentSwarmMember)
   const member: TestMember = {
-    id: core.self.id,
+    id: swarmMember.self.id,
     name,
     coordinator: Context.get(context, Coordinator),
     messenger: Context.get(context, Messenger),
     barrier: Context.get(context, Barrier),
-    core,
+    swarmMember,
     ring: rings,
     kill: Effect.suspend(() => {
       isKilled = true

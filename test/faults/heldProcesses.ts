@@ -92,7 +92,7 @@ export const spawnerOf = Effect.fnUntraced(function*(swarm: TestSwarm, member: T
   const { memory } = yield* swarm.attach("memory")
   const context = yield* Layer.build(layerSpawning).pipe(
     Effect.provideService(ProcessRunner, service),
-    Effect.provideService(CurrentSwarmMember, member.core),
+    Effect.provideService(CurrentSwarmMember, member.swarmMember),
     Effect.provideService(CxlMemory, memory)
   )
   return { spawner: Context.get(context, Spawner), started }

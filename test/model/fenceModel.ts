@@ -143,7 +143,7 @@ class Run {
       const note = (event: FenceEvent) => book.note(event, book.now())
       const player: Player = { member, note, sent: 0, isGone: false, scope, fibers: new Set(), round: this.#furthest() }
       yield* this.#listen(player).pipe(Scope.provide(scope))
-      note({ _tag: "joined", ring: member.core.mesh.target().ring })
+      note({ _tag: "joined", ring: member.swarmMember.mesh.target().ring })
       this.#players.push(player)
       return player
     })

@@ -43,7 +43,7 @@ describe.skipIf(process.platform !== "linux")("damaged cursors under a fence (na
         yield* first.coordinator.awaitMembers(({ length }) => length === 2)
         for (let i = 0; i < 7; i += 1) yield* first.messenger.send(Tick, i)
         yield* enterAll([first, second], "before", { mode: "processingFence" })
-        const { ring } = first.core.mesh.target()
+        const { ring } = first.swarmMember.mesh.target()
         const reader = first.ring.readers(ring).find(({ process }) => process === second.id.slot)
         assert.isDefined(reader)
         const { path } = process.memory.info

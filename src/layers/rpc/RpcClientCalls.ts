@@ -38,7 +38,7 @@ export type Callee = { readonly member: MemberId } | { readonly name: string }
 type Write = (clientId: number, answer: FromServerEncoded) => Effect.Effect<void>
 
 export interface RpcClientCallsOptions {
-  readonly core: SwarmMember
+  readonly swarmMember: SwarmMember
   readonly wire: RpcCodec
   readonly run: Run
   readonly write: Write
@@ -79,7 +79,7 @@ const answerKinds = new Set(["Chunk", "Exit", "Defect", "Pong"] as const)
 const requestKinds = new Set(["Request"] as const)
 
 export class RpcClientCalls {
-  readonly #core: SwarmMember
+  readonly #swarmMember: SwarmMember
   readonly #wire: RpcCodec
   readonly #run: Run
   readonly #write: Write
@@ -92,8 +92,8 @@ export class RpcClientCalls {
   #late = 0
   #isClosed = false
 
-  constructor({ alarm, core, deadlineMillis, run, service, to, wire, write }: RpcClientCallsOptions) {
-    this.#core = core
+  constructor({ alarm, swarmMember, deadlineMillis, run, service, to, wire, write }: RpcClientCallsOptions) {
+    this.#swarmMember = swarmMember
     this.#wire = wire
     this.#run = run
     this.#write = write
@@ -101,7 +101,7 @@ export class RpcClientCalls {
     this.#type = typeHash(service)
     this.#to = to
     this.#deadlineMillis = deadlineMillis
-    this.#deadlines = new DeadlineTimer(core.clock, alarm, (nowMillis) => this.#expire(nowMillis))
+    this.#deadlines = new DeadlineTimer(swarmMember.clock, alarm, (nowMillis) => this.#expire(nowMillis))
   }
 
   get late(): number {
@@ -145,8 +145,11 @@ export class RpcClientCalls {
   /** Fails the calls to members that depart, until the scope closes: then all calls fail. */
   readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => {
-      const stops = [this.#core.link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
-      this.#run(Effect.catch(this.#core.link.lost, (lost) => Effect.sync(() => this.#failAll(lost))))
+      const stops = [
+        this.#swarmMember.coordinator.onNotice((notice) => this.#heed(notice)),
+        this.#swarmMember.onTick(() => this.#sweep())
+      ]
+      this.#run(Effect.catch(this.#swarmMember.coordinator.lost, (lost) => Effect.sync(() => this.#failAll(lost))))
       return stops
     }),
     (stops) =>
@@ -173,32 +176,32 @@ export class RpcClientCalls {
       if (!(payload instanceof Uint8Array)) return complete(Effect.fail(failureOf(payload)))
       const call = this.#begin(clientId, request, member, deadlineMillis, complete)
       const to = one(member)
-      const isSent = this.#core.mesh.offer(frameKind.request, this.#type, to, payload, call.caller.number)
+      const isSent = this.#swarmMember.mesh.offer(frameKind.request, this.#type, to, payload, call.caller.number)
       if (!isSent) complete(this.#sendSlowly(call, payload))
       return Effect.sync(() => this.#abandon(call))
     })
   }
 
   #callee(): MemberInfo | CallError {
-    const { link, over } = this.#core
+    const { coordinator, over } = this.#swarmMember
     const to = this.#to
     if (this.#isClosed) return new ClientClosed({ service: this.#service })
     if (over) return new ShuttingDown()
-    if (link.state === "over") return link.lossBy("died")
+    if (coordinator.state === "over") return coordinator.lossBy("died")
     // Apply pending notices first, so that a callee known to another member is known here too.
-    link.catchUp()
-    if ("name" in to) return link.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
-    return link.membership.find(to.member) ?? link.membership.lossOf(to.member)
+    coordinator.catchUp()
+    if ("name" in to) return coordinator.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
+    return coordinator.membership.find(to.member) ?? coordinator.membership.lossOf(to.member)
   }
 
   // A request that the callee returns gets a longer header, and must still fit a message.
   #encoded(request: RequestEncoded, member: MemberId): Uint8Array | CallError {
-    const { mesh, settled } = this.#core
+    const { mesh, resolved } = this.#swarmMember
     const payload = this.#wire.encode(request)
     if (payload === undefined) {
       return new CallUnreadable({ service: this.#service, ...this.#named(member), part: "request" })
     }
-    const limitBytes = settled.messageBytesMax - returnedBytesMax
+    const limitBytes = resolved.messageBytesMax - returnedBytesMax
     if (payload.length <= limitBytes) return payload
     return new MessageTooLarge({ ring: ringNames.events(mesh.self.slot), messageBytes: payload.length, limitBytes })
   }
@@ -231,7 +234,7 @@ export class RpcClientCalls {
   }
 
   #open(clientId: number): Caller {
-    const taken = this.#core.router.call((message) => this.#take(caller, message))
+    const taken = this.#swarmMember.router.call((message) => this.#take(caller, message))
     const caller: Caller = { clientId, ...taken, calls: new Map(), called: new Map() }
     this.#callers.set(clientId, caller)
     return caller
@@ -240,10 +243,10 @@ export class RpcClientCalls {
   // Wait for room only while the call lasts: it ends at once when the callee departs.
   #sendSlowly(call: Call, payload: Uint8Array): Effect.Effect<void, RpcClientError> {
     const { caller, member } = call
-    const settled = Deferred.makeUnsafe<void, RpcClientError>()
-    call.complete = (ended) => void Deferred.doneUnsafe(settled, ended)
-    const ended = Deferred.await(settled)
-    const sent = this.#core.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
+    const resolved = Deferred.makeUnsafe<void, RpcClientError>()
+    call.complete = (ended) => void Deferred.doneUnsafe(resolved, ended)
+    const ended = Deferred.await(resolved)
+    const sent = this.#swarmMember.mesh.send(frameKind.request, this.#type, one(member), payload, caller.number)
     return Effect.raceFirst(Effect.andThen(Effect.mapError(sent, failureOf), ended), ended).pipe(
       Effect.tapError(() => Effect.sync(() => this.#forget(call)))
     )
@@ -328,7 +331,7 @@ export class RpcClientCalls {
 
   /** The member with its name and pid, for error texts. */
   #named(member: MemberId): { readonly member: MemberId; readonly info?: MemberInfo } {
-    const { info } = this.#core.link.membership.lossOf(member)
+    const { info } = this.#swarmMember.coordinator.membership.lossOf(member)
     return info === undefined ? { member } : { member, info }
   }
 
@@ -365,11 +368,11 @@ export class RpcClientCalls {
   // Send it even if this client is closed before there is room: the callee would serve the call for good.
   #tell(member: MemberId, number: number, message: FromClientEncoded): void {
     const payload = this.#wire.encode(message)
-    if (payload !== undefined) this.#core.run(persisting(this.#signal(member, number, payload)))
+    if (payload !== undefined) this.#swarmMember.run(persisting(this.#signal(member, number, payload)))
   }
 
   #signal(member: MemberId, number: number, payload: Uint8Array) {
-    return this.#core.mesh.reply(frameKind.signal, this.#type, one(member), payload, number)
+    return this.#swarmMember.mesh.reply(frameKind.signal, this.#type, one(member), payload, number)
   }
 
   // --- departures ---
@@ -377,14 +380,14 @@ export class RpcClientCalls {
   #heed(notice: Notice): void {
     if (notice._tag === "ShutDown") this.#failAll(new ShuttingDown())
     if (notice._tag === "Departed") {
-      if (isSame(notice.member, this.#core.self.id)) this.#failAll(new ShuttingDown())
+      if (isSame(notice.member, this.#swarmMember.self.id)) this.#failAll(new ShuttingDown())
       else this.#gone(notice.member)
     }
   }
 
   #gone(member: MemberId): void {
     for (const call of this.#calls) {
-      if (isSame(call.member, member)) this.#fail(call, this.#core.link.membership.lossOf(member))
+      if (isSame(call.member, member)) this.#fail(call, this.#swarmMember.coordinator.membership.lossOf(member))
     }
     for (const { called } of this.#callers.values()) {
       const known = called.get(member.slot)
@@ -395,7 +398,7 @@ export class RpcClientCalls {
   // Without a coordinator no notice reports a departure: ask the operating system.
   #sweep(): void {
     const called = new Map(this.#calls.map(({ member }) => [`${member.slot}.${member.generation}`, member]))
-    for (const member of called.values()) if (!this.#core.isThere(member)) this.#gone(member)
+    for (const member of called.values()) if (!this.#swarmMember.isThere(member)) this.#gone(member)
   }
 }
 

@@ -28,7 +28,7 @@ type CallId = string | number
 type CallState = "accepting" | "interrupted" | "running"
 
 export interface RpcServerCallsOptions {
-  readonly core: SwarmMember
+  readonly swarmMember: SwarmMember
   readonly wire: RpcCodec
   readonly run: Run
   readonly type: number
@@ -54,7 +54,7 @@ const requestKinds = new Set(["Request"] as const)
 const signalKinds = new Set(["Ack", "Interrupt", "Eof", "Ping"] as const)
 
 export class RpcServerCalls implements Service {
-  readonly #core: SwarmMember
+  readonly #swarmMember: SwarmMember
   readonly #wire: RpcCodec
   readonly #run: Run
   readonly #type: number
@@ -68,13 +68,13 @@ export class RpcServerCalls implements Service {
   readonly #disconnects: Queue.Queue<number>
   #clientIds = 0
 
-  constructor({ core, disconnects, run, type, wire }: RpcServerCallsOptions) {
-    this.#core = core
+  constructor({ swarmMember, disconnects, run, type, wire }: RpcServerCallsOptions) {
+    this.#swarmMember = swarmMember
     this.#wire = wire
     this.#run = run
     this.#type = type
     this.#disconnects = disconnects
-    this.#withdrawals = new EarlyInterrupts(core.mesh, run)
+    this.#withdrawals = new EarlyInterrupts(swarmMember.mesh, run)
   }
 
   get counts(): Omit<ServingCounts, "rejected"> {
@@ -109,7 +109,7 @@ export class RpcServerCalls implements Service {
 
   #accept(message: Message): Effect.Effect<void> | undefined {
     const member = senderOf(message)
-    if (this.#core.over) return this.#giveBack(message, "departing")
+    if (this.#swarmMember.over) return this.#giveBack(message, "departing")
     if (!this.#knows(member)) return this.#giveBack(message, "stranger")
     const request = this.#wire.decode(message.payload, requestKinds)
     if (request === undefined) return this.#giveBack(message, "unreadable")
@@ -139,15 +139,15 @@ export class RpcServerCalls implements Service {
 
   // Apply pending notices before refusing a caller: it may have just joined.
   #knows(member: MemberId): boolean {
-    const { link } = this.#core
-    if (link.membership.find(member) !== undefined) return true
-    link.catchUp()
-    return link.membership.find(member) !== undefined
+    const { coordinator } = this.#swarmMember
+    if (coordinator.membership.find(member) !== undefined) return true
+    coordinator.catchUp()
+    return coordinator.membership.find(member) !== undefined
   }
 
   #giveBack(message: Message, reason: Parameters<SwarmMember["router"]["giveBack"]>[1]): Effect.Effect<void> {
     this.#counts.refused += 1
-    return this.#core.router.giveBack(message, reason)
+    return this.#swarmMember.router.giveBack(message, reason)
   }
 
   #open(key: string, member: MemberId, number: number): Caller {
@@ -196,7 +196,7 @@ export class RpcServerCalls implements Service {
       const payload = this.#wire.encode(response)
       if (payload === undefined) return Effect.void
       return Effect.catch(
-        this.#core.mesh.reply(frameKind.response, this.#type, one(caller.member), payload, caller.number),
+        this.#swarmMember.mesh.reply(frameKind.response, this.#type, one(caller.member), payload, caller.number),
         (error) => this.#undelivered(caller, response, error)
       )
     })
@@ -214,7 +214,9 @@ export class RpcServerCalls implements Service {
   // Send it even if this server is closed before there is room: the caller waits for it.
   #refuse({ member, number }: Caller, refusal: Rejection): void {
     const payload = encodeRejection(refusal)
-    this.#core.run(persisting(this.#core.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number)))
+    this.#swarmMember.run(
+      persisting(this.#swarmMember.mesh.reply(frameKind.refusal, this.#type, one(member), payload, number))
+    )
   }
 
   // --- the end ---
@@ -255,9 +257,12 @@ export class RpcServerCalls implements Service {
   /** Ends the calls of members that depart, until the scope closes. */
   readonly watched: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => {
-      const { link } = this.#core
-      const stops = [link.onNotice((notice) => this.#heed(notice)), this.#core.onLook(() => this.#sweep())]
-      this.#run(Effect.catch(link.lost, () => Effect.sync(() => this.#disconnectAll(() => true))))
+      const { coordinator } = this.#swarmMember
+      const stops = [
+        coordinator.onNotice((notice) => this.#heed(notice)),
+        this.#swarmMember.onTick(() => this.#sweep())
+      ]
+      this.#run(Effect.catch(coordinator.lost, () => Effect.sync(() => this.#disconnectAll(() => true))))
       return stops
     }),
     (stops) =>
@@ -267,21 +272,21 @@ export class RpcServerCalls implements Service {
   ).pipe(Effect.asVoid)
 
   #heed(notice: Notice): void {
-    const { link, self } = this.#core
+    const { coordinator, self } = this.#swarmMember
     if (notice._tag === "Departed") {
       const isSelf = isSame(notice.member, self.id)
       this.#disconnectAll(({ member }) => isSelf || isSame(member, notice.member))
     }
     // After missed notices the coordinator sends the whole membership: find departures by comparison.
     if (membershipIn(notice) !== undefined) {
-      this.#disconnectAll(({ member }) => link.membership.find(member) === undefined)
+      this.#disconnectAll(({ member }) => coordinator.membership.find(member) === undefined)
     }
   }
 
   // Without a coordinator no notice reports a departure: ask the operating system.
   #sweep(): void {
     this.#disconnectAll(({ calls, member }) =>
-      calls.size > 0 && !this.#core.ring.isAlive(member.slot, member.generation)
+      calls.size > 0 && !this.#swarmMember.ring.isAlive(member.slot, member.generation)
     )
   }
 

@@ -30,13 +30,13 @@ export const makeClient: (
   Effect
     .fnUntraced(
       function*(options) {
-        const core = yield* CurrentSwarmMember
+        const swarmMember = yield* CurrentSwarmMember
         const serialization = yield* RpcSerialization
         const run = yield* FiberSet.makeRuntime<never, void>()
         const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
         const wire = new RpcCodec(serialization)
         const deadlineMillis = yield* waitMillis("deadline", options.deadline)
-        const parts = { service: options.service, to: options.to, deadlineMillis, core, wire, run, alarm }
+        const parts = { service: options.service, to: options.to, deadlineMillis, swarmMember, wire, run, alarm }
         const { outgoing, protocol } = yield* calling(parts, serialization)
         yield* outgoing.watched
         return Context.empty().pipe(

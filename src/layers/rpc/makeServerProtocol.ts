@@ -22,17 +22,17 @@ export const makeServer: (
   service: string
 ) => Effect.Effect<Context.Context<Server>, ServiceTaken, CurrentSwarmMember | RpcSerialization | Scope.Scope> = Effect
   .fnUntraced(function*(service) {
-    const core = yield* CurrentSwarmMember
+    const swarmMember = yield* CurrentSwarmMember
     const serialization = yield* RpcSerialization
     const run = yield* FiberSet.makeRuntime<never, void>()
     const disconnects = yield* Queue.unbounded<number>()
     const { codecFor, rejected } = countingRejections(serialization.codecFor)
     const type = typeHash(service)
-    const incoming = new RpcServerCalls({ core, wire: new RpcCodec(serialization), run, type, disconnects })
+    const incoming = new RpcServerCalls({ swarmMember, wire: new RpcCodec(serialization), run, type, disconnects })
     yield* incoming.watched
     const registered = Effect.acquireRelease(
       Effect.suspend(() => {
-        const unregister = core.router.serve(type, incoming)
+        const unregister = swarmMember.router.serve(type, incoming)
         return unregister === undefined ? Effect.fail(new ServiceTaken({ service })) : Effect.succeed(unregister)
       }),
       (unregister) => Effect.sync(unregister)

@@ -40,14 +40,14 @@ interface Claim {
 }
 
 export class SwarmMessenger {
-  readonly #link: CoordinatorClient
+  readonly #coordinator: CoordinatorClient
   readonly #claims = new Map<number, Claim>()
   readonly #counts = { delivered: 0, unclaimed: 0, rejected: 0, failed: 0 }
   #mesh: Mesh | undefined
   closed = false
 
-  constructor(link: CoordinatorClient) {
-    this.#link = link
+  constructor(coordinator: CoordinatorClient) {
+    this.#coordinator = coordinator
   }
 
   /** The mesh is opened after its handlers. */
@@ -106,8 +106,8 @@ export class SwarmMessenger {
 
   /** The members that a message would go to. */
   reached(to: Reach): ReadonlyArray<MemberInfo> {
-    const { membership, self } = this.#link
-    this.#link.catchUp()
+    const { membership, self } = this.#coordinator
+    this.#coordinator.catchUp()
     if (to === "world") return membership.members
     if (to === "remote") return membership.members.filter(({ id }) => !isSame(id, self))
     const member = to === "local" ? self : "member" in to ? to.member : membership.resolve(to.name)?.id
@@ -117,7 +117,7 @@ export class SwarmMessenger {
 
   /** Takes a message from a ring: checks its receiver, decodes it, and gives it to the subscribers. */
   take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
-    if (!isFor(correlation, sender, this.#link.self)) return undefined
+    if (!isFor(correlation, sender, this.#coordinator.self)) return undefined
     const claim = this.#claims.get(type)
     if (claim === undefined) {
       this.#counts.unclaimed += 1
@@ -145,7 +145,7 @@ export class SwarmMessenger {
     if (to === "remote") return others
     const [member] = this.reached(to)
     if (member !== undefined) return one(member.id)
-    if (typeof to === "object" && "member" in to) return this.#link.membership.lossOf(to.member)
+    if (typeof to === "object" && "member" in to) return this.#coordinator.membership.lossOf(to.member)
     const nowhere = { slot: -1, generation: 0 }
     return new MemberGone(typeof to === "object" ? { member: nowhere, missingName: to.name } : { member: nowhere })
   }
@@ -154,8 +154,8 @@ export class SwarmMessenger {
   #wants({ from }: Subscription, { sender }: Origin): boolean {
     if (from === undefined) return true
     if ("member" in from) return isSame(from.member, sender)
-    this.#link.catchUp()
-    const named = this.#link.membership.resolve(from.name)
+    this.#coordinator.catchUp()
+    const named = this.#coordinator.membership.resolve(from.name)
     return named !== undefined && isSame(named.id, sender)
   }
 

@@ -54,10 +54,10 @@ type Stage = "active" | "leaving" | "shuttingDown" | "gone"
 
 export class SwarmMember {
   readonly self: MemberInfo
-  readonly settled: ResolvedOptions
+  readonly resolved: ResolvedOptions
   readonly ring: RingPorts["Service"]
   readonly mesh: Mesh
-  readonly link: CoordinatorClient
+  readonly coordinator: CoordinatorClient
   readonly messages: SwarmMessenger
   readonly arrivals: BarrierClient
   readonly router: RequestRouter
@@ -69,7 +69,7 @@ export class SwarmMember {
   readonly #isForeign: IsForeign
   readonly #admitted = Deferred.makeUnsafe<void, JoinRefused>()
   readonly #shutDown = Deferred.makeUnsafe<void>()
-  readonly #looks = new Set<() => void>()
+  readonly #ticking = new Set<() => void>()
   readonly #attention = Latch.makeUnsafe(false)
   readonly #lease: CoordinatorLease
   #stage: Stage = "active"
@@ -81,11 +81,11 @@ export class SwarmMember {
 
   constructor(
     self: MemberInfo,
-    settled: ResolvedOptions,
+    resolved: ResolvedOptions,
     ring: RingPorts["Service"],
     parts: {
       readonly mesh: Mesh
-      readonly link: CoordinatorClient
+      readonly coordinator: CoordinatorClient
       readonly messages: SwarmMessenger
       readonly router: RequestRouter
       readonly run: (effect: Effect.Effect<void>) => void
@@ -96,10 +96,10 @@ export class SwarmMember {
     }
   ) {
     this.self = self
-    this.settled = settled
+    this.resolved = resolved
     this.ring = ring
     this.mesh = parts.mesh
-    this.link = parts.link
+    this.coordinator = parts.coordinator
     this.messages = parts.messages
     this.router = parts.router
     this.run = parts.run
@@ -108,10 +108,10 @@ export class SwarmMember {
     this.#lease = parts.lease
     this.messages.mesh = parts.mesh
     this.router.mesh = parts.mesh
-    this.arrivals = new BarrierClient({ ...parts, ring, settled })
-    this.registrations = new Registrations(parts.link, () => this.over || this.isDead)
-    this.inviting = new InvitationClient(parts.link, settled, parts.clock, parts.run)
-    this.link.onNotice((notice) => this.#take(notice))
+    this.arrivals = new BarrierClient({ ...parts, ring, resolved })
+    this.registrations = new Registrations(parts.coordinator, () => this.over || this.isDead)
+    this.inviting = new InvitationClient(parts.coordinator, resolved, parts.clock, parts.run)
+    this.coordinator.onNotice((notice) => this.#onNotice(notice))
   }
 
   /** The coordinator's side, while this member coordinates. */
@@ -136,15 +136,15 @@ export class SwarmMember {
 
   /** A child of this process has ended: have the coordinator check which processes live at once. */
   readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
-    this.over ? Effect.void : Effect.ignore(this.link.tell("CheckLiveness"))
+    this.over ? Effect.void : Effect.ignore(this.coordinator.tell("CheckLiveness"))
   )
 
   /** Becomes a member. A member that gives up tells the coordinator, which may have admitted it in the meantime. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
     const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
-    return Effect.andThen(this.link.heard, this.#askToJoin).pipe(
-      Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.link.lost)),
-      Effect.timeoutOrElse({ duration: this.settled.joinDeadlineMillis, orElse: refused }),
+    return Effect.andThen(this.coordinator.heard, this.#askToJoin).pipe(
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.coordinator.lost)),
+      Effect.timeoutOrElse({ duration: this.resolved.joinDeadlineMillis, orElse: refused }),
       Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : this.#takeBack)
     )
   })
@@ -157,7 +157,7 @@ export class SwarmMember {
       const others = this.#membership.members.filter(({ id }) => !isSame(id, this.self.id))
       if (coordinating !== undefined && others.length > 0 && !this.#hasStandby()) return Effect.fail(new LeaveRefused())
       this.#begin("leaving")
-      const left = Effect.suspend(() => this.link.request("Leave")).pipe(
+      const left = Effect.suspend(() => this.coordinator.request("Leave")).pipe(
         Effect.retry({ while: ({ reason }) => reason === "replaced" }),
         Effect.ensuring(Effect.sync(() => this.#begin("gone")))
       )
@@ -170,7 +170,7 @@ export class SwarmMember {
     if (this.#stage === "leaving" || this.#stage === "gone") return Effect.void
     this.#begin("shuttingDown")
     return this.#sayReady.pipe(
-      Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.link.lost)),
+      Effect.andThen(Effect.raceFirst(Deferred.await(this.#shutDown), this.coordinator.lost)),
       Effect.andThen(Effect.suspend(() => {
         const failure = this.#lease.coordinating?.hookFailure
         return failure === undefined ? Effect.void : Effect.failCause(failure)
@@ -180,37 +180,38 @@ export class SwarmMember {
 
   /** True while that process is a member and lives. */
   isThere(member: MemberId): boolean {
-    return this.link.membership.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
+    return this.coordinator.membership.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
   }
 
   /** Calls the listener at each check of which processes live. */
-  onLook(listener: () => void): () => void {
-    this.#looks.add(listener)
-    return () => this.#looks.delete(listener)
+  onTick(listener: () => void): () => void {
+    this.#ticking.add(listener)
+    return () => this.#ticking.delete(listener)
   }
 
   /** Checks whether the coordinator lives, and, as the coordinator, whether all members do. */
-  look(nowMillis: number): Effect.Effect<void> {
+  tick(nowMillis: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#lives = this.ring.lives()
-      this.link.look()
-      this.#lease.coordinating?.look()
-      for (const listener of this.#looks) listener()
-      if (this.link.state !== "lost") {
+      this.coordinator.tick()
+      this.#lease.coordinating?.tick()
+      for (const listener of this.#ticking) listener()
+      if (this.coordinator.state !== "lost") {
         this.#lostMillis = undefined
         return Effect.void
       }
       this.#lostMillis ??= nowMillis
-      if (nowMillis - this.#lostMillis >= this.settled.failoverMillis || !this.#isSucceeded()) this.link.giveUp()
-      else if (this.settled.standby && this.#isMember && !this.over) return this.#takeOver
+      if (nowMillis - this.#lostMillis >= this.resolved.failoverMillis || !this.#isSucceeded()) {
+        this.coordinator.giveUp()
+      } else if (this.resolved.standby && this.#isMember && !this.over) return this.#takeOver
       return Effect.void
     })
   }
 
   /** Reports that the swarm is lost, unless this member is leaving it. */
   heedLoss(region: string): Effect.Effect<void> {
-    const { onLost = warnOf(this.self, region) } = this.settled
-    return Effect.catch(this.link.lost, (lost) => this.over ? Effect.void : onLost(lost))
+    const { onLost = warnOf(this.self, region) } = this.resolved
+    return Effect.catch(this.coordinator.lost, (lost) => this.over ? Effect.void : onLost(lost))
   }
 
   /** Ends what waits in this member, even if leaving failed. */
@@ -220,7 +221,7 @@ export class SwarmMember {
    * Ends when the next check is due, or when an event calls for one. The check has a turn of its own: the event may come
    * in the middle of the notices of a coordinator that is dead by now, all of which count first.
    */
-  readonly lookAgain: Effect.Effect<void> = Effect.suspend(() =>
+  readonly nextTick: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
       Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.sync(() => void this.#attention.closeUnsafe()))
@@ -231,9 +232,9 @@ export class SwarmMember {
 
   // A sleeping member is woken when a process comes or goes, and checks less often by itself.
   get #pauseMillis(): number {
-    const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.settled
+    const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.resolved
     const { coordinating } = this
-    const isCalm = strategy === "park" && this.link.state === "up" && coordinating?.isAdmitting !== true
+    const isCalm = strategy === "park" && this.coordinator.state === "up" && coordinating?.isAdmitting !== true
     if (!isCalm) return livenessIntervalMillis
     // The coordinator has to notice suspects in time.
     return Math.max(
@@ -243,7 +244,7 @@ export class SwarmMember {
   }
 
   get #calledFor(): Effect.Effect<void> {
-    if (this.settled.strategy !== "park") return this.#attention.await
+    if (this.resolved.strategy !== "park") return this.#attention.await
     const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
     // The wait of a process that is gone from the region fails: it has nothing to check.
     return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
@@ -253,38 +254,38 @@ export class SwarmMember {
     this.#stage = stage
     this.messages.closed = true
     this.arrivals.close()
-    if (stage === "gone") this.link.endChanges()
+    if (stage === "gone") this.coordinator.endChanges()
   }
 
   // --- joining ---
 
   readonly #askToJoin: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
-    const { coordinate, invitation } = this.settled
-    return this.link.tell("Join", (number) => {
+    const { coordinate, invitation } = this.resolved
+    return this.coordinator.tell("Join", (number) => {
       this.#joining = number
       return { member: this.self, coordinates: coordinate, invitation }
     })
   })
 
   readonly #takeBack: Effect.Effect<void> = Effect.suspend(() =>
-    this.link.state === "up"
-      ? Effect.ignore(Effect.timeout(this.link.tell("Leave"), answerMillis))
+    this.coordinator.state === "up"
+      ? Effect.ignore(Effect.timeout(this.coordinator.tell("Leave"), answerMillis))
       : Effect.void
   )
 
   // A joining member attaches to all members, and tells the coordinator, at each of its turns.
   #admitting(ticket: number, member: MemberId): void {
     const slots = isSame(member, this.self.id)
-      ? [...this.link.membership.members.map(({ id }) => id.slot), member.slot]
+      ? [...this.coordinator.membership.members.map(({ id }) => id.slot), member.slot]
       : [member.slot]
     this.run(Effect.ignore(Effect.andThen(
       Effect.forEach(slots, (slot) => this.mesh.attach(slot), { discard: true }),
-      this.link.tell("Attached", () => ({ ticket }))
+      this.coordinator.tell("Attached", () => ({ ticket }))
     )))
   }
 
   #noteAdmission(): void {
-    if (this.#isMember || this.link.membership.find(this.self.id) === undefined) return
+    if (this.#isMember || this.coordinator.membership.find(this.self.id) === undefined) return
     this.#isMember = true
     Deferred.doneUnsafe(this.#admitted, Effect.void)
   }
@@ -297,7 +298,7 @@ export class SwarmMember {
 
   // --- notices of the coordinator ---
 
-  #take(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     switch (notice._tag) {
       case "Admitting":
         this.#attention.openUnsafe()
@@ -320,8 +321,8 @@ export class SwarmMember {
 
   // After a coordinator that left in good order a standby takes over at once, without waiting for the next check.
   #departed(member: MemberId): void {
-    if (!isSame(member, this.link.membership.coordinator)) return
-    this.run(Effect.map(this.link.ended, () => void this.#attention.openUnsafe()))
+    if (!isSame(member, this.coordinator.membership.coordinator)) return
+    this.run(Effect.map(this.coordinator.ended, () => void this.#attention.openUnsafe()))
   }
 
   // The new coordinator knows the members, and none of the requests to the old one.
@@ -331,7 +332,9 @@ export class SwarmMember {
     if (this.#stage === "shuttingDown") this.run(Effect.ignore(this.#sayReady))
   }
 
-  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => this.link.request("ReadyToShutDown"))
+  readonly #sayReady: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() =>
+    this.coordinator.request("ReadyToShutDown")
+  )
     .pipe(Effect.retry({ while: ({ reason }) => reason === "replaced" }))
 
   // --- the coordinator's role ---
@@ -340,18 +343,20 @@ export class SwarmMember {
   #handOver(isAwaited: boolean): Effect.Effect<void> {
     const resigned = this.#lease.resign
     if (!isAwaited) return resigned
-    const succeeded = this.link.until(() => isSame(this.link.membership.coordinator, this.self.id) ? undefined : true)
-    return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.settled.failoverMillis)))
+    const succeeded = this.coordinator.until(() =>
+      isSame(this.coordinator.membership.coordinator, this.self.id) ? undefined : true
+    )
+    return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.resolved.failoverMillis)))
   }
 
   /** A standby may take over. A process that is not a member yet does not know of one. */
   #isSucceeded(): boolean {
-    return !this.#isMember || this.#hasStandby() || (this.settled.standby && !this.over)
+    return !this.#isMember || this.#hasStandby() || (this.resolved.standby && !this.over)
   }
 
   /** The coordinator's own membership is ahead of its notices. */
   get #membership(): Membership {
-    return this.#lease.coordinating?.membership ?? this.link.membership
+    return this.#lease.coordinating?.membership ?? this.coordinator.membership
   }
 
   #hasStandby(): boolean {
@@ -365,11 +370,11 @@ export class SwarmMember {
 
   // The second standby finds the ring written, and stays a standby.
   get #takeOver(): Effect.Effect<void> {
-    const { link, mesh, ring, settled } = this
+    const { coordinator, mesh, ring, resolved } = this
     // Apply the last notices of the old coordinator first: they came after the last check.
-    link.catchUp()
-    const { membership } = link
-    return Effect.ignore(this.#lease.take({ ring, mesh, settled, membership, isForeign: this.#isForeign }))
+    coordinator.catchUp()
+    const { membership } = coordinator
+    return Effect.ignore(this.#lease.take({ ring, mesh, resolved, membership, isForeign: this.#isForeign }))
   }
 }
 
@@ -392,18 +397,18 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const { hold, info, processes } = yield* CxlMemory
   const own = (yield* processes).find(({ slot }) => slot === rings.self.process)
   const isForeign = foreignAmong(processes)
-  const settled = yield* Effect.try({
+  const resolved = yield* Effect.try({
     try: () => resolveOptions(options, own?.name ?? ""),
     catch: (error) => error as DurationInvalid
   })
   yield* readOptions(info.name, () => {
-    refuseUnlessBytes("messageBytesMax", settled.messageBytesMax)
+    refuseUnlessBytes("messageBytesMax", resolved.messageBytesMax)
   })
-  const ring = pollingBy(settled.strategy, rings)
+  const ring = pollingBy(resolved.strategy, rings)
   // A coordinator, and a standby, keep the region in use after its creator has ended.
-  if (settled.coordinate || settled.standby) yield* hold
+  if (resolved.coordinate || resolved.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
-  const { name, incarnation, standby } = settled
+  const { name, incarnation, standby } = resolved
   const self: MemberInfo = { id, name, pid: process.pid, standby, incarnation }
   const router = new RequestRouter(id)
   const parts: { messages: SwarmMessenger | undefined; readonly router: RequestRouter } = {
@@ -411,32 +416,32 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
     router
   }
   const handle = dispatch(parts)
-  const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, settled)
+  const mesh = yield* Mesh.open(ring, id, { event: handle, reply: handle }, resolved)
   const lease = yield* CoordinatorLease.make
-  if (settled.coordinate) {
-    yield* lease.take({ ring, mesh, settled, membership: undefined, isForeign }).pipe(
+  if (resolved.coordinate) {
+    yield* lease.take({ ring, mesh, resolved, membership: undefined, isForeign }).pipe(
       Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
     )
   }
-  const link = yield* CoordinatorClient.open(ring, id, settled, isForeign)
-  const messages = parts.messages = new SwarmMessenger(link)
+  const coordinator = yield* CoordinatorClient.open(ring, id, resolved, isForeign)
+  const messages = parts.messages = new SwarmMessenger(coordinator)
   const start = yield* FiberSet.makeRuntime<never, void>()
   const run = (effect: Effect.Effect<void>) => void start(effect)
   const alarm: Alarm = yield* FiberHandle.makeRuntime<never>()
   const clock = yield* Clock.Clock
-  const made = { mesh, link, messages, router, run, alarm, clock, lease, isForeign }
-  const core = new SwarmMember(self, settled, ring, made)
-  yield* Effect.forkScoped(looking(core))
-  yield* core.join
-  run(core.heedLoss(info.name))
+  const made = { mesh, coordinator, messages, router, run, alarm, clock, lease, isForeign }
+  const swarmMember = new SwarmMember(self, resolved, ring, made)
+  yield* Effect.forkScoped(ticking(swarmMember))
+  yield* swarmMember.join
+  run(swarmMember.heedLoss(info.name))
   // Leave while the loop above still runs: the coordinator may die meanwhile.
-  const leavingMillis = () => core.coordinating === undefined ? answerMillis : settled.failoverMillis
+  const leavingMillis = () => swarmMember.coordinating === undefined ? answerMillis : resolved.failoverMillis
   // A dead member does not leave: no answer would come, and its finalizer would wait without end under a test's clock.
   const left = Effect.suspend(() =>
-    core.isDead ? Effect.void : Effect.ignore(Effect.timeout(core.leave, leavingMillis()))
+    swarmMember.isDead ? Effect.void : Effect.ignore(Effect.timeout(swarmMember.leave, leavingMillis()))
   )
-  yield* Effect.addFinalizer(() => Effect.ensuring(left, core.end))
-  return core
+  yield* Effect.addFinalizer(() => Effect.ensuring(left, swarmMember.end))
+  return swarmMember
 })
 
 // A region that is closed tells nothing of its processes.
@@ -460,8 +465,8 @@ const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Ef
 /** How long the end of a scope, or of an attempt, waits for the coordinator to take a member out. */
 const answerMillis = 500
 
-const looking = (core: SwarmMember) =>
+const ticking = (swarmMember: SwarmMember) =>
   Effect.forever(Effect.andThen(
-    core.lookAgain,
-    Effect.clockWith((clock) => core.look(clock.currentTimeMillisUnsafe()))
+    swarmMember.nextTick,
+    Effect.clockWith((clock) => swarmMember.tick(clock.currentTimeMillisUnsafe()))
   ))

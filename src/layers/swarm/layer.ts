@@ -43,44 +43,45 @@ const layerMessenger = Layer.effect(
 
 const layerBarrier = Layer.effect(
   Barrier,
-  Effect.map(CurrentSwarmMember, (core) =>
+  Effect.map(CurrentSwarmMember, (swarmMember) =>
     Barrier.of({
-      enter: (name, options) => core.over ? Effect.fail(new ShuttingDown()) : core.arrivals.enter(name, options)
+      enter: (name, options) =>
+        swarmMember.over ? Effect.fail(new ShuttingDown()) : swarmMember.arrivals.enter(name, options)
     }))
 )
 
 const layerCoordinator = Layer.effect(
   Coordinator,
-  Effect.map(CurrentSwarmMember, (core) => {
-    const { link, self } = core
-    const { membership } = link
+  Effect.map(CurrentSwarmMember, (swarmMember) => {
+    const { coordinator, self } = swarmMember
+    const { membership } = coordinator
     return Coordinator.of({
       self,
-      coordinates: () => core.coordinating !== undefined,
+      coordinates: () => swarmMember.coordinating !== undefined,
       // Apply pending notices first, so that a member another process has seen join is visible here too.
-      members: () => link.catchUp().members,
-      group: (group) => link.catchUp().group(group),
-      epoch: () => link.catchUp().epoch,
-      changes: link.changes,
+      members: () => coordinator.catchUp().members,
+      group: (group) => coordinator.catchUp().group(group),
+      epoch: () => coordinator.catchUp().epoch,
+      changes: coordinator.changes,
       suspects: () => membership.suspects,
-      awaitMembers: (until) => link.until(() => until(membership.members) ? membership.members : undefined),
-      publish: (name) => core.registrations.publish(name),
-      resolve: (name) => link.catchUp().resolve(name),
+      awaitMembers: (until) => coordinator.until(() => until(membership.members) ? membership.members : undefined),
+      publish: (name) => swarmMember.registrations.publish(name),
+      resolve: (name) => coordinator.catchUp().resolve(name),
       waitFor: (name, options) =>
         Effect.flatMap(
           waitMillis("deadline", options?.deadline ?? defaultDeadline),
           (deadlineMillis) =>
-            Effect.timeoutOrElse(link.until(() => membership.resolve(name)), {
+            Effect.timeoutOrElse(coordinator.until(() => membership.resolve(name)), {
               duration: deadlineMillis,
               orElse: () => Effect.fail(new NameMissing({ name }))
             })
         ),
-      joinGroup: (group) => core.registrations.joinGroup(group),
-      leave: core.leave,
-      shutdown: core.shutdown,
-      lost: link.lost,
+      joinGroup: (group) => swarmMember.registrations.joinGroup(group),
+      leave: swarmMember.leave,
+      shutdown: swarmMember.shutdown,
+      lost: coordinator.lost,
       find: (member) => {
-        const found = link.catchUp().find(member)
+        const found = coordinator.catchUp().find(member)
         return found === undefined ? Effect.fail(membership.lossOf(member)) : Effect.succeed(found)
       }
     })

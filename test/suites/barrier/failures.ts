@@ -75,7 +75,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
             (index) => index === 0 ? { over: unaware, livenessInterval: 60_000 } : {}
           )
           const mortal = at(members, 2)
-          const { ring } = mortal.core.mesh.target()
+          const { ring } = mortal.swarmMember.mesh.target()
           hold.held = true
           for (const value of [1, 2, 3]) yield* mortal.messenger.send(Tick, value)
           yield* staysWaiting(backend, yield* fork(mortal.barrier.enter("b")))
@@ -134,7 +134,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* fork(mortal.barrier.enter("b", { mode: "processingFence" }))
           yield* mortal.kill
           // the coordinator checks which members live before it reads their requests
-          yield* coordinator.core.look(yield* Clock.currentTimeMillis).pipe(Effect.scoped)
+          yield* coordinator.swarmMember.tick(yield* Clock.currentTimeMillis).pipe(Effect.scoped)
           const waiting = yield* fork(coordinator.barrier.enter("b", { mode: "processingFence" }))
           yield* staysWaiting(backend, waiting)
           yield* gate.open
@@ -254,7 +254,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           const nowMillis = yield* Clock.currentTimeMillis
           whenWaiting = () => {
             whenWaiting = () => {}
-            Effect.runSync(Effect.andThen(mortal.kill, one.core.look(nowMillis)))
+            Effect.runSync(Effect.andThen(mortal.kill, one.swarmMember.tick(nowMillis)))
           }
           yield* leaver.coordinator.leave
           yield* staysWaiting(backend, staying)
@@ -466,7 +466,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           hold.held = true
           const slow = yield* fork(at(members, 2).barrier.enter("b"))
           let isAdmitting = false
-          at(members, 1).core.link.onNotice(({ _tag }) => void (isAdmitting ||= _tag === "Admitting"))
+          at(members, 1).swarmMember.coordinator.onNotice(({ _tag }) => void (isAdmitting ||= _tag === "Admitting"))
           yield* fork(Effect.exit(swarm.join("late")))
           yield* eventually(backend, () => isAdmitting)
           const [first] = yield* joined(backend, yield* fork(enterAll(members.slice(0, 2), "b")))

@@ -71,7 +71,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
             yield* caller.messenger.send(Tick, 2)
             const outer = yield* fork(caller.barrier.enter("within", { mode, deadline: "10 seconds" }))
             const all = [...yield* joined(backend, yield* fork(Effect.all(results))), yield* joined(backend, outer)]
-            const { ring } = caller.core.mesh.target()
+            const { ring } = caller.swarmMember.mesh.target()
             const exempt = members.slice(0, 2).map(({ id }) => `${id.slot} ${ring}`)
             for (const result of all) {
               assert.strictEqual(result._tag, "Satisfied")
@@ -126,7 +126,7 @@ export const barrierHandlersSuite = (backend: SwarmBackend): void => {
           const results = [yield* joined(backend, beside), yield* within, yield* joined(backend, other)]
           assert.strictEqual(new Set(results.map(({ round }) => round)).size, 1)
           for (const result of results) {
-            assert.deepStrictEqual(exemptOf(result), [`${one.id.slot} ${two.core.mesh.target().ring}`])
+            assert.deepStrictEqual(exemptOf(result), [`${one.id.slot} ${two.swarmMember.mesh.target().ring}`])
           }
         })
     )

@@ -55,10 +55,10 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
   const answerTo = Effect.fnUntraced(function*(member: TestMember, arrival: PayloadOf<"Arrive">) {
     const answers: Array<Answer> = []
     let sent = -1
-    const stop = member.core.link.onNotice((notice) => {
+    const stop = member.swarmMember.coordinator.onNotice((notice) => {
       if (notice._tag === "Answered" && notice.number === sent) answers.push(notice.answer)
     })
-    yield* member.core.link.tell("Arrive", (number) => {
+    yield* member.swarmMember.coordinator.tell("Arrive", (number) => {
       sent = number
       return arrival
     })
@@ -82,14 +82,14 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
           const members = yield* joinAll(swarm, 2)
           const [other, member] = [at(members, 0), at(members, 1)]
           yield* member.messenger.send(Tick, 1)
-          const target = member.core.mesh.target()
+          const target = member.swarmMember.mesh.target()
           const wrong: ReadonlyArray<DrainTarget> = [
             { ...target, generation: target.generation + 1 },
             { ...target, generation: 0 },
             { ...target, position: target.position + 8 },
             { ...target, position: -8 },
             { ...target, ring: 10_000 },
-            other.core.mesh.target()
+            other.swarmMember.mesh.target()
           ]
           const reasons = yield* Effect.forEach(wrong, (each) => reasonFor(member, each))
           const impossible = "impossible"

@@ -147,7 +147,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           for (let value = 0; value < 10; value += 1) yield* two.messenger.send(Tick, value)
           const second = yield* fork(two.barrier.enter("b"))
           yield* staysWaiting(backend, first)
-          const before = two.core.mesh.target()
+          const before = two.swarmMember.mesh.target()
           const result = yield* one.barrier.enter("b")
           assert.deepStrictEqual(got.length, 10)
           const target = result.targets.find(({ ring }) => ring === before.ring)
@@ -304,7 +304,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           const { barrier } = at(members, 1)
           // the first withdraws, and the second comes before the answer
           const gives = yield* fork(barrier.enter("b", { deadline: 10 }))
-          at(members, 1).core.arrivals.look(Number.MAX_SAFE_INTEGER)
+          at(members, 1).swarmMember.arrivals.tick(Number.MAX_SAFE_INTEGER)
           const comes = yield* fork(barrier.enter("b", { deadline: 30 }))
           assert.strictEqual((yield* failedWith(backend, gives))._tag, "BarrierTimedOut")
           assert.strictEqual((yield* failedWith(backend, comes))._tag, "BarrierTimedOut")
@@ -352,7 +352,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           const other = yield* fork(one.barrier.enter("b"))
           const error = yield* failedWith(backend, yield* fork(two.barrier.enter("b", { deadline: 30 })))
           if (error._tag !== "BarrierTimedOut") return assert.fail(error._tag)
-          assert.deepStrictEqual(error.undrained.map(({ ring }) => ring), [one.core.mesh.target().ring])
+          assert.deepStrictEqual(error.undrained.map(({ ring }) => ring), [one.swarmMember.mesh.target().ring])
           assert.strictEqual((yield* joined(backend, other))._tag, "Satisfied")
           yield* gate.open
         })

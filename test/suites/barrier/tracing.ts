@@ -37,11 +37,11 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
           const { begun, gate } = yield* parked(coordinator)
           yield* member.messenger.send(Tick, 0)
           yield* begun
-          const { position: from, ring } = member.core.mesh.target()
+          const { position: from, ring } = member.swarmMember.mesh.target()
           // That a handler has begun is published at the end of its turn.
-          yield* eventually(backend, () => coordinator.core.mesh.source(ring)?.position("delivered") === from)
+          yield* eventually(backend, () => coordinator.swarmMember.mesh.source(ring)?.position("delivered") === from)
           for (const value of [1, 2, 3]) yield* member.messenger.send(Tick, value)
-          const { position } = member.core.mesh.target()
+          const { position } = member.swarmMember.mesh.target()
           const fence = yield* fork(enterAll(members, "b"))
           yield* staysWaiting(backend, fence)
           assert.deepStrictEqual(events.filter((event) => event.ring === ring), [])
@@ -78,10 +78,10 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const { coordinator, events, member, members } = yield* traced(swarm)
           const { begun, gate } = yield* parked(member)
-          const from = coordinator.core.mesh.target().position
+          const from = coordinator.swarmMember.mesh.target().position
           for (const value of [1, 2]) yield* coordinator.messenger.send(Tick, value)
           yield* begun
-          const { position, ring } = coordinator.core.mesh.target()
+          const { position, ring } = coordinator.swarmMember.mesh.target()
           const mode = "processingFence"
           const fence = yield* fork(enterAll(members, "b", { mode }))
           yield* staysWaiting(backend, fence)
@@ -110,7 +110,7 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
           const { begun, gate } = yield* parked(coordinator)
           for (const value of [1, 2, 3]) yield* member.messenger.send(Tick, value)
           yield* begun
-          const { ring } = member.core.mesh.target()
+          const { ring } = member.swarmMember.mesh.target()
           const fence = yield* fork(enterAll(members, "b", { mode: "processingFence" }))
           yield* staysWaiting(backend, fence)
           yield* gate.open
@@ -133,7 +133,7 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
             const results = yield* joined(backend, yield* fork(enterAll(members, "again", { mode })))
             rounds.push(at(results, 0).round)
           }
-          const rings = members.map(({ core }) => core.mesh.target().ring)
+          const rings = members.map(({ swarmMember }) => swarmMember.mesh.target().ring)
           const key = (round: number, side: string, ring: number) => `${round} ${side} ${ring}`
           assert.sameMembers(
             events.map(({ ring, round, side }) => key(round, side, ring)),

@@ -48,7 +48,7 @@ export const swarmDamageSuite = (backend: SwarmBackend): void => {
             )
             hold.held = true
             yield* sender.messenger.send(Tick, 1)
-            const { position } = sender.core.mesh.target()
+            const { position } = sender.swarmMember.mesh.target()
             yield* sender.messenger.send(Tick, 2)
             const bits = new Uint8Array(headerBytes)
             bits[byte] = 1 << bit

@@ -210,7 +210,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
         // The hook never ends: the swarm stays as it is, ready to shut down.
         const first = yield* swarm.join("m0", { coordinate: true, shutdownHook: Effect.never })
         yield* fork(first.coordinator.shutdown)
-        yield* eventually(backend, () => first.core.over)
+        yield* eventually(backend, () => first.swarmMember.over)
         const late = yield* fork(Effect.scoped(swarm.join("late")))
         assert.strictEqual(reasonOf(yield* failedWith(backend, late)), "shuttingDown")
       }))

@@ -69,7 +69,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           yield* first.coordinator.awaitMembers(({ length }) => length === 2)
           const damage = Effect.gen(function*() {
             hold.held = true
-            const { position } = first.core.mesh.target()
+            const { position } = first.swarmMember.mesh.target()
             yield* first.messenger.send(Tick, 1)
             yield* process.flip(ringNames.events(first.id.slot), position, bits)
             hold.held = false
@@ -98,9 +98,9 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
           const second = yield* swarm.join("m1", { over: holding(isEvents, hold) })
           yield* first.coordinator.awaitMembers(({ length }) => length === 2)
           hold.held = true
-          const { position } = first.core.mesh.target()
+          const { position } = first.swarmMember.mesh.target()
           yield* first.messenger.send(Tick, 1, "world")
-          yield* eventually(backend, () => first.core.mesh.target().position > position)
+          yield* eventually(backend, () => first.swarmMember.mesh.target().position > position)
           yield* enterAll([first], "read here", { mode: "processingFence", deadline: 50 }).pipe(Effect.exit, fork)
           yield* backend.elapse(100)
           yield* process.flip(ringNames.events(first.id.slot), position, bits)
@@ -169,9 +169,10 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
             const third = yield* swarm.join("m2")
             yield* first.coordinator.awaitMembers(({ length }) => length === 3)
             hold.held = true
-            const { position, ring } = first.core.mesh.target()
+            const { position, ring } = first.swarmMember.mesh.target()
             yield* first.messenger.send(Tick, 1)
-            const isRead = ({ core }: TestMember) => (core.mesh.source(ring)?.position("handled") ?? 0) > position
+            const isRead = ({ swarmMember }: TestMember) =>
+              (swarmMember.mesh.source(ring)?.position("handled") ?? 0) > position
             yield* eventually(backend, () => isRead(first) && isRead(third), "the others never read it")
             yield* process.flip(ringNames.events(first.id.slot), position, bits)
             const members = [first, second, third]
@@ -184,7 +185,7 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
             for (const fiber of early) yield* staysWaiting(backend, fiber)
             hold.held = false
             yield* third.messenger.send(Tick, 2)
-            if (!isWaiting) yield* eventually(backend, () => second.core.mesh.source(ring)?.lost !== undefined)
+            if (!isWaiting) yield* eventually(backend, () => second.swarmMember.mesh.source(ring)?.lost !== undefined)
             const said: Array<string> = []
             for (const fiber of isWaiting ? early : yield* entering()) {
               const { millis, value } = yield* timed(backend, fiber)

@@ -155,7 +155,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
         })
     )
 
-    swarmTest(backend, "the death of a child is seen at once, not at the next look", (swarm) =>
+    swarmTest(backend, "the death of a child is seen at once, not at the next tick", (swarm) =>
       Effect.gen(function*() {
         const members = yield* joinAll(swarm, 2, () => ({ livenessInterval: 20_000 }))
         // Also where the spawning member does not coordinate.

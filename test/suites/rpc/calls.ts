@@ -376,7 +376,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const ends = yield* serving(swarm)
           const { calling, client, close, here, hold, log, server } = ends
-          const registered = here.core.router.registered
+          const registered = here.swarmMember.router.registered
           const call = yield* fork(callError(client.Hold({ key: "a" })))
           yield* fork(Effect.exit(client.Stubborn({ key: "b" })))
           yield* driven(backend, Effect.andThen(log.awaits("begun a"), log.awaits("begun b")))
@@ -384,7 +384,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
           assert.strictEqual((yield* joined(backend, call))._tag, "ClientClosed")
           yield* driven(backend, log.awaits("interrupted a"))
           assert.strictEqual(calling.inFlight(), 0)
-          assert.strictEqual(here.core.router.registered, registered)
+          assert.strictEqual(here.swarmMember.router.registered, registered)
           yield* eventually(backend, () => server.serving.clients() === 0)
           hold.openUnsafe()
           yield* driven(backend, log.awaits("ended b"))
@@ -650,12 +650,12 @@ const asleep = Effect.fnUntraced(function*(swarm: Swarm, name: string) {
 })
 
 /** Leaves a member no room for its answers and its signals about calls. */
-const full = Effect.fnUntraced(function*(swarm: Swarm, { core }: TestMember) {
-  const sloth = yield* asleep(swarm, ringNames.replies(core.self.id.slot))
+const full = Effect.fnUntraced(function*(swarm: Swarm, { swarmMember }: TestMember) {
+  const sloth = yield* asleep(swarm, ringNames.replies(swarmMember.self.id.slot))
   const noMember = one({ slot: 0, generation: 0 })
   for (const bytes of [2000, 100, 0]) {
     for (let i = 0; i < 1000; i += 1) {
-      const sent = yield* fork(core.mesh.reply(frameKind.response, 0, noMember, new Uint8Array(bytes)))
+      const sent = yield* fork(swarmMember.mesh.reply(frameKind.response, 0, noMember, new Uint8Array(bytes)))
       const isFull = sent.pollUnsafe() === undefined
       yield* Fiber.interrupt(sent)
       if (isFull) break

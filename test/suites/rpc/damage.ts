@@ -119,8 +119,8 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
           const random = seeded(seed)
           const frames = rubbish(random)
           for (const [index, frame] of frames.entries()) {
-            yield* hostile.core.mesh.send(frameKind.request, service, one(server.id), frame, index)
-            yield* hostile.core.mesh.reply(frameKind.signal, service, one(server.id), frame, index)
+            yield* hostile.swarmMember.mesh.send(frameKind.request, service, one(server.id), frame, index)
+            yield* hostile.swarmMember.mesh.reply(frameKind.signal, service, one(server.id), frame, index)
             assert.strictEqual(yield* driven(backend, client.Add({ a: index, b: 1 })), index + 1)
           }
           assert.isAtLeast(serving.counts().unreadable, 20)
@@ -143,8 +143,8 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
           // The client's number is one of these.
           for (const frame of frames) {
             for (let number = 0; number < 4; number += 1) {
-              yield* hostile.core.mesh.reply(frameKind.response, service, one(caller.id), frame, number)
-              yield* hostile.core.mesh.reply(frameKind.refusal, service, one(caller.id), frame, number)
+              yield* hostile.swarmMember.mesh.reply(frameKind.response, service, one(caller.id), frame, number)
+              yield* hostile.swarmMember.mesh.reply(frameKind.refusal, service, one(caller.id), frame, number)
             }
             assert.strictEqual(yield* driven(backend, client.Add({ a: 1, b: 1 })), 2)
           }
@@ -165,7 +165,7 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
           const kept = yield* fork(other.Hold({ key: "b" }))
           yield* driven(backend, Effect.andThen(log.awaits("begun a"), log.awaits("begun b")))
           // Numbers are given in the order of the first calls.
-          yield* server.core.mesh.reply(frameKind.response, service, one(caller.id), new Uint8Array(9), 1)
+          yield* server.swarmMember.mesh.reply(frameKind.response, service, one(caller.id), new Uint8Array(9), 1)
           const error = yield* joined(backend, held)
           assert.strictEqual(error._tag, "CallUnreadable")
           yield* eventually(backend, () => serving.inFlight() === 1)
@@ -221,7 +221,7 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
         yield* driven(backend, log.awaits("begun a"))
         const why = new MessageTooLarge({ ring: "", messageBytes: 2, limitBytes: 1 })
         const refusal = encodeRejection({ _tag: "Undelivered", id: null, why })
-        yield* hostile.core.mesh.reply(frameKind.refusal, service, one(caller.id), refusal, 1)
+        yield* hostile.swarmMember.mesh.reply(frameKind.refusal, service, one(caller.id), refusal, 1)
         yield* staysWaiting(backend, held)
         hold.openUnsafe()
         assert.strictEqual(yield* joined(backend, held), "a")

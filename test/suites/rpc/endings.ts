@@ -201,7 +201,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
-      "a killed server is noticed though the coordinator does not look",
+      "a killed server is noticed though the coordinator does not check which processes live",
       (swarm) =>
         Effect.gen(function*() {
           const blind = (index: number) => index === 0 ? { livenessInterval: 1_000_000 } : {}
@@ -341,7 +341,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           const { caller, coordinator, server } = yield* three(swarm)
           const log = new Log()
           const callers = [caller, coordinator, server, caller]
-          const registered = callers.map(({ core }) => core.router.registered)
+          const registered = callers.map(({ swarmMember }) => swarmMember.router.registered)
           const seen = new Map<string, number>()
           const over = Latch.makeUnsafe(false)
           const calls = yield* Effect.forEach(callers, (member) =>
@@ -368,7 +368,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           yield* driven(backend, Effect.forEach(calls, Fiber.join))
           assert.containsAllKeys(Object.fromEntries(seen), ["answered", "unserved"])
           assert.includeMembers(["answered", "unserved", "closed"], [...seen.keys()])
-          assert.deepStrictEqual(callers.map(({ core }) => core.router.registered), registered)
+          assert.deepStrictEqual(callers.map(({ swarmMember }) => swarmMember.router.registered), registered)
         })
     )
 
@@ -377,7 +377,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
         const { caller, server } = yield* three(swarm)
         const log = new Log()
         const { serving } = yield* serve(server, Calls, handlers("server", log))
-        const registered = caller.core.router.registered
+        const registered = caller.swarmMember.router.registered
         for (let i = 0; i < 50; i += 1) {
           const { calling, client, close } = yield* callerOf(caller, Calls, { to: { member: server.id } })
           yield* driven(
@@ -389,7 +389,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           yield* close
         }
         yield* eventually(backend, () => serving.clients() === 0 && serving.inFlight() === 0)
-        assert.strictEqual(caller.core.router.registered, registered)
+        assert.strictEqual(caller.swarmMember.router.registered, registered)
         assert.strictEqual(serving.counts().accepted, 550)
         yield* eventually(backend, () => log.count("interrupted few") === 50)
       }))

@@ -20,7 +20,7 @@ import { type CallError, callErrorOf, Calling, Serving } from "../../../src/serv
 import { fork, joined, type SwarmBackend } from "../../backends/swarm.ts"
 
 interface WithCore {
-  readonly core: SwarmMember
+  readonly swarmMember: SwarmMember
 }
 
 /** Every call of a procedure can fail with this. */
@@ -28,7 +28,7 @@ export type Client<Rpcs extends Rpc.Any> = RpcClient.RpcClient<Rpcs, RpcClientEr
 
 /** Serves in a scope of its own, that can be closed before the test ends. */
 export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any, E>(
-  { core }: WithCore,
+  { swarmMember }: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,
   handlers: Layer.Layer<Rpc.ToHandler<Rpcs>, E>,
   protocol: Layer.Layer<RpcServer.Protocol | Serving, RingRpc.ServiceTaken, CurrentSwarmMember> = RingRpc.layerServer()
@@ -38,17 +38,17 @@ export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any, E>(
     E | RingRpc.ServiceTaken,
     CurrentSwarmMember
   >
-  const { close, context } = yield* part(core, server)
+  const { close, context } = yield* part(swarmMember, server)
   return { close, serving: Context.get(context, Serving) }
 })
 
 /** A client in a scope of its own, too. */
 export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(
-  { core }: WithCore,
+  { swarmMember }: WithCore,
   group: RpcGroup.RpcGroup<Rpcs>,
   protocol: Layer.Layer<RpcClient.Protocol | Calling, DurationInvalid, CurrentSwarmMember>
 ) {
-  const { close, context, scope } = yield* part(core, protocol)
+  const { close, context, scope } = yield* part(swarmMember, protocol)
   const making = RpcClient.make(group) as Effect.Effect<Client<Rpcs>, never, RpcClient.Protocol | Scope.Scope>
   const client = yield* making.pipe(Effect.provideContext(context), Scope.provide(scope))
   return { client, close, context, calling: Context.get(context, Calling) }
@@ -61,10 +61,10 @@ export const callerOf = <Rpcs extends Rpc.Any>(
   options: RingRpc.ClientOptions
 ) => connect(member, group, RingRpc.layerClient(options))
 
-const part = Effect.fnUntraced(function*<A, E>(core: SwarmMember, layer: Layer.Layer<A, E, CurrentSwarmMember>) {
+const part = Effect.fnUntraced(function*<A, E>(swarmMember: SwarmMember, layer: Layer.Layer<A, E, CurrentSwarmMember>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.build(Layer.fresh(layer)).pipe(
-    Effect.provideService(CurrentSwarmMember, core),
+    Effect.provideService(CurrentSwarmMember, swarmMember),
     Scope.provide(scope)
   )
   return { context, scope, close: Scope.close(scope, Exit.void) }

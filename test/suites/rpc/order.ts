@@ -304,7 +304,7 @@ export const rpcOrderSuite = (backend: SwarmBackend): void => {
           const [here, there] = yield* twoMembers(swarm)
           const log = new Log()
           const context = yield* Layer.build(RingRpc.layerServer()).pipe(
-            Effect.provideService(CurrentSwarmMember, there.core)
+            Effect.provideService(CurrentSwarmMember, there.swarmMember)
           )
           yield* there.messenger.subscribe(Tick, ({ number }) => log.note(`message ${number}`))
           const { client } = yield* callerOf(here, Calls, { to: { member: there.id } })

@@ -81,16 +81,16 @@ const defaultDeadlineMillis = 30_000
 const withdrawMillis = 1000
 
 export interface BarrierClientParts {
-  readonly link: CoordinatorClient
+  readonly coordinator: CoordinatorClient
   readonly mesh: Mesh
   readonly ring: RingPorts["Service"]
-  readonly settled: ResolvedOptions
+  readonly resolved: ResolvedOptions
   readonly clock: Clock.Clock
   readonly alarm: Alarm
 }
 
 export class BarrierClient {
-  readonly #link: CoordinatorClient
+  readonly #coordinator: CoordinatorClient
   readonly #mesh: Mesh
   readonly #drain: Drain
   readonly #deadlines: DeadlineTimer
@@ -101,13 +101,13 @@ export class BarrierClient {
   readonly #refusals = new Pauses()
   #attempts = 0
 
-  constructor({ alarm, clock, link, mesh, ring, settled }: BarrierClientParts) {
-    this.#link = link
+  constructor({ alarm, clock, coordinator, mesh, ring, resolved }: BarrierClientParts) {
+    this.#coordinator = coordinator
     this.#mesh = mesh
-    this.#drain = new Drain({ mesh, ring, trace: settled.trace })
+    this.#drain = new Drain({ mesh, ring, trace: resolved.trace })
     this.#deadlines = new DeadlineTimer(clock, alarm, (nowMillis) => this.#expire(nowMillis))
-    link.onNotice((notice) => this.#onNotice(notice))
-    link.onLoss((reason) => this.#lose(reason))
+    coordinator.onNotice((notice) => this.#onNotice(notice))
+    coordinator.onLoss((reason) => this.#lose(reason))
   }
 
   enter(name: string, options: BarrierOptions = {}): Effect.Effect<BarrierResult, BarrierError> {
@@ -136,8 +136,8 @@ export class BarrierClient {
   }
 
   /** Ends what is late by that time. */
-  look(nowMillis: number): void {
-    this.#deadlines.look(nowMillis)
+  tick(nowMillis: number): void {
+    this.#deadlines.tick(nowMillis)
   }
 
   /** This member takes part no more. */
@@ -193,7 +193,7 @@ export class BarrierClient {
   #arriveSlowly(arrived: Arrived, waiting: Waiting): Outcome {
     const come = Deferred.makeUnsafe<Outcome>()
     waiting.complete = (outcome) => void Deferred.doneUnsafe(come, Effect.succeed(outcome))
-    const told = this.#link.tell("Arrive", (number) => this.#arrival(arrived, waiting, number))
+    const told = this.#coordinator.tell("Arrive", (number) => this.#arrival(arrived, waiting, number))
     const outcome = Effect.raceFirst(Effect.andThen(told, Deferred.await(come)), Deferred.await(come))
     return Effect.onError(Effect.flatten(outcome), () => this.#gone(arrived, waiting))
   }
@@ -218,7 +218,7 @@ export class BarrierClient {
 
   #offer(arrived: Arrived, waiting: Waiting): boolean {
     let asked: number | undefined
-    const isWritten = this.#link.offer("Arrive", (number) => {
+    const isWritten = this.#coordinator.offer("Arrive", (number) => {
       asked = number
       return this.#arrival(arrived, waiting, number)
     })
@@ -243,7 +243,7 @@ export class BarrierClient {
       name,
       group,
       mode,
-      epoch: this.#link.membership.epoch,
+      epoch: this.#coordinator.membership.epoch,
       attempt,
       amendment: waiting.amendment,
       deadlineMillis: Math.max(0, waiting.untilMillis - this.#deadlines.nowMillis),
@@ -316,9 +316,9 @@ export class BarrierClient {
     const { attempt } = arrived
     const stay = [...arrived.waiting].some(({ leaving }) => !leaving)
     if (!stay) this.#close(arrived)
-    return Effect.timeoutOrElse(this.#link.request("Withdraw", { attempt, stay }), {
+    return Effect.timeoutOrElse(this.#coordinator.request("Withdraw", { attempt, stay }), {
       duration: withdrawMillis,
-      orElse: () => Effect.fail(this.#link.lossBy("silent"))
+      orElse: () => Effect.fail(this.#coordinator.lossBy("silent"))
     })
   }
 
@@ -327,7 +327,7 @@ export class BarrierClient {
     return Effect.suspend(() => {
       arrived.waiting.delete(waiting)
       const forgotten = arrived.state === "open" && ![...arrived.waiting].some(({ leaving }) => !leaving)
-      const takenBack = forgotten && arrived.requests.size > 0 && this.#link.state === "up"
+      const takenBack = forgotten && arrived.requests.size > 0 && this.#coordinator.state === "up"
         ? Effect.ignore(this.#takeBack(arrived))
         : Effect.void
       if (forgotten) this.#close(arrived)
@@ -362,7 +362,7 @@ export class BarrierClient {
 
   /** Whose loss it is says what helps. */
   #lossOf({ from, member, ring, to }: Broken): RangeLost {
-    const { membership } = this.#link
+    const { membership } = this.#coordinator
     if (isSame(member, membership.coordinator)) return new RangeLost({ ring, from, to, byCoordinator: true })
     if (isSame(member, this.#mesh.self)) return new RangeLost({ ring, from, to })
     const info = membership.find(member)
@@ -414,7 +414,7 @@ export class BarrierClient {
     for (const arrived of Array.from(this.#arrived.values())) {
       // One that was not sent yet is for the next coordinator.
       if (arrived.requests.size === 0) continue
-      const lost = this.#link.lossBy(reason)
+      const lost = this.#coordinator.lossBy(reason)
       if (reason !== "silent") this.#end(arrived, () => Effect.fail(lost))
       // The coordinator lives and knows the arrival: each fiber takes it back as it goes.
       else for (const waiting of Array.from(arrived.waiting)) this.#fail(arrived, waiting, lost)

@@ -31,7 +31,7 @@ export interface BarrierServerParts {
   readonly membership: Membership
   readonly mesh: Mesh
   readonly ring: RingPorts["Service"]
-  readonly settled: ResolvedOptions
+  readonly resolved: ResolvedOptions
   readonly notices: NoticeWriter
   /** The coordinator's. */
   readonly term: number
@@ -47,19 +47,19 @@ export class BarrierServer {
   /** Runs the round in a fiber of this server. */
   readonly #fork: (running: Effect.Effect<void>) => void
   readonly #open = new Set<Round>()
-  /** Rounds that have changed since their fibers looked. */
+  /** Rounds that have changed since their fibers ran. */
   readonly #fresh = new Set<Round>()
   #rounds = 0
 
   private constructor(
-    { leaving, membership, mesh, notices, ring, settled, term }: BarrierServerParts,
+    { leaving, membership, mesh, notices, ring, resolved, term }: BarrierServerParts,
     fork: (running: Effect.Effect<void>) => void
   ) {
     this.#membership = membership
     this.#mesh = mesh
     this.#leaving = leaving
-    const drain = new Drain({ mesh, ring, trace: settled.trace })
-    this.#round = { drain, notices, self: mesh.self, term, drains: settled.drain === "on" }
+    const drain = new Drain({ mesh, ring, trace: resolved.trace })
+    this.#round = { drain, notices, self: mesh.self, term, drains: resolved.drain === "on" }
     this.#fork = fork
   }
 

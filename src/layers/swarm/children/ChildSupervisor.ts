@@ -33,7 +33,7 @@ const exitsKept = 100
 
 export class ChildSupervisor implements ChildHandle {
   readonly name: string
-  readonly #core: SwarmMember
+  readonly #swarmMember: SwarmMember
   readonly #processes: ProcessRunner["Service"]
   readonly #place: Readonly<Record<string, string>>
   readonly #kind: ChildSpec
@@ -48,13 +48,13 @@ export class ChildSupervisor implements ChildHandle {
   #isReleased = false
 
   constructor(
-    core: SwarmMember,
+    swarmMember: SwarmMember,
     processes: ProcessRunner["Service"],
     place: Readonly<Record<string, string>>,
     kind: ChildSpec,
     name: string
   ) {
-    this.#core = core
+    this.#swarmMember = swarmMember
     this.#processes = processes
     this.#place = place
     this.#kind = kind
@@ -83,13 +83,13 @@ export class ChildSupervisor implements ChildHandle {
       if (status._tag === "Released") return notReady("released")
       if (status._tag !== "Joined") return undefined
       if (name === undefined) return Effect.succeed(status.member)
-      const owner = this.#core.link.membership.resolve(name)
+      const owner = this.#swarmMember.coordinator.membership.resolve(name)
       return owner !== undefined && isSame(owner.id, status.member.id) ? Effect.succeed(owner) : undefined
     }
     return Effect.flatMap(
       waitMillis("deadline", deadline),
       (deadlineMillis) =>
-        Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#core.link.lost), {
+        Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#swarmMember.coordinator.lost), {
           duration: deadlineMillis,
           orElse: () => notReady("deadline")
         })
@@ -143,7 +143,7 @@ export class ChildSupervisor implements ChildHandle {
 
   #start(incarnation: number): Effect.Effect<void, SpawnFailed | CoordinatorLost> {
     return Effect.flatMap(
-      this.#core.inviting.invite(Duration.toMillis(this.#kind.invitation ?? "30 seconds")),
+      this.#swarmMember.inviting.invite(Duration.toMillis(this.#kind.invitation ?? "30 seconds")),
       (invited) =>
         this.#processes.start(this.#command(incarnation, invited.token)).pipe(
           Effect.map((process) => {
@@ -184,8 +184,8 @@ export class ChildSupervisor implements ChildHandle {
   // The coordinator notices the end before it admits the next life: a name of this life is free by then.
   #lifeEnded({ invited, incarnation, process }: Life, { code, signal }: ChildEnd): Effect.Effect<void> {
     const exit: ChildExit = { incarnation, pid: process.pid, code, signal }
-    const voided = this.#core.beside(invited.cancel)
-    return Effect.andThen(this.#core.noteExit, Effect.andThen(voided, this.#followed(exit)))
+    const voided = this.#swarmMember.beside(invited.cancel)
+    return Effect.andThen(this.#swarmMember.noteExit, Effect.andThen(voided, this.#followed(exit)))
   }
 
   #followed(exit: ChildExit): Effect.Effect<void> {
@@ -244,15 +244,15 @@ export class ChildSupervisor implements ChildHandle {
   /** Looks again whenever the child or the membership changes. */
   #until<A, E>(check: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
-      const look = () => {
+      const tick = () => {
         const found = check()
         if (found !== undefined) resume(found)
       }
-      this.#listeners.add(look)
-      const unlisten = this.#core.link.onNotice(look)
-      look()
+      this.#listeners.add(tick)
+      const unlisten = this.#swarmMember.coordinator.onNotice(tick)
+      tick()
       return Effect.sync(() => {
-        this.#listeners.delete(look)
+        this.#listeners.delete(tick)
         unlisten()
       })
     })

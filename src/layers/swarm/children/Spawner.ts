@@ -19,7 +19,7 @@ import { ProcessRunner } from "./ProcessRunner.ts"
 export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory | ProcessRunner> = Layer.effect(
   Spawner,
   Effect.gen(function*() {
-    const core = yield* CurrentSwarmMember
+    const swarmMember = yield* CurrentSwarmMember
     const processes = yield* ProcessRunner
     const place = placeOf((yield* CxlMemory).info)
     const watch = yield* FiberSet.makeRuntime<never, void>()
@@ -27,7 +27,7 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
     const spawnAs = (kind: ChildSpec, name: string): Effect.Effect<ChildHandle, SpawnError, Scope.Scope> =>
       Effect.acquireRelease(
         Effect.suspend(() => {
-          const child = new ChildSupervisor(core, processes, place, kind, name)
+          const child = new ChildSupervisor(swarmMember, processes, place, kind, name)
           return Effect.map(child.begin, () => {
             watch(child.watch)
             return child
@@ -55,7 +55,7 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
         Effect.map(
           Effect.flatMap(
             waitMillis("expires", options?.expires ?? defaultExpiry),
-            (expiryMillis) => core.inviting.invite(expiryMillis)
+            (expiryMillis) => swarmMember.inviting.invite(expiryMillis)
           ),
           ({ cancel, joined, token }) => ({
             token,

@@ -35,7 +35,7 @@ import { type IsForeign, Membership } from "./Membership.ts"
 import { Pauses } from "./Pauses.ts"
 
 /** `up`: a coordinator answers. `lost`: it is gone, and a standby may take over. `over`: no standby will. */
-export type LinkState = "up" | "lost" | "over"
+export type CoordinatorState = "up" | "lost" | "over"
 
 /** Marks the end of the changes. */
 type Change = MemberEvent | "end"
@@ -57,7 +57,7 @@ export class CoordinatorClient {
   readonly #changes: PubSub.PubSub<Change>
   readonly self: MemberId
   readonly #ring: RingPorts["Service"]
-  readonly #settled: ResolvedOptions
+  readonly #resolved: ResolvedOptions
   readonly #reader: CoordinatorReader
   readonly #damages = new Pauses()
   #port: RingReaderPort
@@ -75,13 +75,13 @@ export class CoordinatorClient {
    * before it reads requests, and announces that. A request until then is for the former term, and fails with it.
    */
   #term: number
-  #state: LinkState = "up"
+  #state: CoordinatorState = "up"
   #numbers = 0
 
   private constructor(
     ring: RingPorts["Service"],
     self: MemberId,
-    settled: ResolvedOptions,
+    resolved: ResolvedOptions,
     opened: {
       readonly reader: CoordinatorReader
       readonly port: RingReaderPort
@@ -94,7 +94,7 @@ export class CoordinatorClient {
     this.membership = opened.membership
     this.#ring = ring
     this.self = self
-    this.#settled = settled
+    this.#resolved = resolved
     this.#reader = opened.reader
     this.#port = opened.port
     this.#control = opened.control
@@ -105,22 +105,29 @@ export class CoordinatorClient {
   }
 
   static readonly open = Effect.fnUntraced(
-    function*(ring: RingPorts["Service"], self: MemberId, settled: ResolvedOptions, isForeign: IsForeign) {
+    function*(ring: RingPorts["Service"], self: MemberId, resolved: ResolvedOptions, isForeign: IsForeign) {
       const control = yield* ring.openWriter(ringNames.control(self.slot))
       const name = ringNames.control(self.slot)
-      const writer = new MessageWriter(control, { name, roomDeadline: settled.answerDeadlineMillis })
-      yield* awaitCoordinator(ring, settled)
+      const writer = new MessageWriter(control, { name, roomDeadline: resolved.answerDeadlineMillis })
+      yield* awaitCoordinator(ring, resolved)
       const reader = new CoordinatorReader(ring, yield* Scope.fork(yield* Effect.scope))
       const port = yield* reader.again
       const changes = yield* PubSub.unbounded<Change>()
       const membership = new Membership(isForeign)
-      const link = new CoordinatorClient(ring, self, settled, { reader, port, control, writer, changes, membership })
-      yield* Effect.forkScoped(Effect.ignore(link.#reading))
-      return link
+      const coordinator = new CoordinatorClient(ring, self, resolved, {
+        reader,
+        port,
+        control,
+        writer,
+        changes,
+        membership
+      })
+      yield* Effect.forkScoped(Effect.ignore(coordinator.#reading))
+      return coordinator
     }
   )
 
-  get state(): LinkState {
+  get state(): CoordinatorState {
     return this.#state
   }
 
@@ -177,7 +184,7 @@ export class CoordinatorClient {
     return Effect.suspend(() => {
       const pending: Pending = { asked: tag, answer: Deferred.makeUnsafe() }
       const answered = Effect.timeoutOrElse(Deferred.await(pending.answer), {
-        duration: this.#settled.answerDeadlineMillis,
+        duration: this.#resolved.answerDeadlineMillis,
         orElse: () => Effect.fail(this.lossBy("silent"))
       })
       const numbered = Effect.flatMap(this.#whenUp, () => {
@@ -204,15 +211,15 @@ export class CoordinatorClient {
   /** The first value of `check` that is not `undefined`. It runs after each notice. */
   until<A>(check: () => A | undefined): Effect.Effect<A, CoordinatorLost> {
     const found = Effect.callback<A>((resume) => {
-      const look = () => {
+      const isFound = () => {
         const value = check()
         if (value === undefined) return false
         resume(Effect.succeed(value))
         return true
       }
-      if (look()) return
+      if (isFound()) return
       const stop = this.onNotice(() => {
-        if (look()) stop()
+        if (isFound()) stop()
       })
       return Effect.sync(stop)
     })
@@ -231,7 +238,7 @@ export class CoordinatorClient {
   }
 
   /** Checks whether the coordinator lives. The notices that a dead coordinator has sent count first. */
-  look(): void {
+  tick(): void {
     this.catchUp()
     if (this.#state !== "up" || !this.#port.ended()) return
     this.#state = "lost"
@@ -312,7 +319,7 @@ export class CoordinatorClient {
   })
 
   readonly #resync: Effect.Effect<void, CoordinatorLost> = Effect.suspend(() => {
-    const schedule = Schedule.spaced(this.#settled.livenessIntervalMillis)
+    const schedule = Schedule.spaced(this.#resolved.livenessIntervalMillis)
     const asked = Effect.suspend(() => this.request("Resync"))
     return Effect.map(
       Effect.retry(asked, { while: ({ reason }) => reason !== "died", schedule }),
@@ -324,13 +331,13 @@ export class CoordinatorClient {
     const take: Handle = ({ correlation, payload, sender }) => {
       if (!isFor(correlation, sender, this.self)) return undefined
       const notice = noticeWire.decode(payload)
-      if (notice !== undefined) this.#take(notice)
+      if (notice !== undefined) this.#onNotice(notice)
       return undefined
     }
     return new RingConsumer(this.#port, take, this.#ring.waiter)
   }
 
-  #take(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     // The notice of the takeover may come before this member has seen that the old coordinator is gone.
     if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)

@@ -24,23 +24,23 @@ export interface Invited {
 }
 
 export class InvitationClient {
-  readonly #link: CoordinatorClient
-  readonly #settled: ResolvedOptions
+  readonly #coordinator: CoordinatorClient
+  readonly #resolved: ResolvedOptions
   readonly #clock: Clock.Clock
   readonly #run: (effect: Effect.Effect<void>) => void
   readonly #open = new Map<string, Open>()
 
   constructor(
-    link: CoordinatorClient,
-    settled: ResolvedOptions,
+    coordinator: CoordinatorClient,
+    resolved: ResolvedOptions,
     clock: Clock.Clock,
     run: (effect: Effect.Effect<void>) => void
   ) {
-    this.#link = link
-    this.#settled = settled
+    this.#coordinator = coordinator
+    this.#resolved = resolved
     this.#clock = clock
     this.#run = run
-    link.onNotice((notice) => this.#take(notice))
+    coordinator.onNotice((notice) => this.#onNotice(notice))
   }
 
   invite(lifeMillis: number): Effect.Effect<Invited, CoordinatorLost> {
@@ -64,25 +64,25 @@ export class InvitationClient {
 
   #register(digest: string, { untilMillis }: Open): Effect.Effect<void, CoordinatorLost> {
     const request = Effect.suspend(() =>
-      this.#link.request("Invite", { digest, lifeMillis: untilMillis - this.#nowMillis })
+      this.#coordinator.request("Invite", { digest, lifeMillis: untilMillis - this.#nowMillis })
     )
     return Effect.retry(request, { while: ({ reason }) => reason === "replaced" })
   }
 
   // A process that came in time may still wait for its admission when the invitation expires.
   #joined({ joined, untilMillis }: Open): Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost> {
-    const duration = () => Math.max(0, untilMillis + this.#settled.joinDeadlineMillis - this.#nowMillis)
+    const duration = () => Math.max(0, untilMillis + this.#resolved.joinDeadlineMillis - this.#nowMillis)
     const expired = () => Effect.fail(new InvitationVoid({ reason: "expired" }))
     return Effect.suspend(() =>
       Effect.raceFirst(
         Effect.timeoutOrElse(Deferred.await(joined), { duration: duration(), orElse: expired }),
-        this.#link.lost
+        this.#coordinator.lost
       )
     )
   }
 
   #cancel(digest: string, { joined }: Open): Effect.Effect<void> {
-    const asked = Effect.suspend(() => this.#link.request("Uninvite", { digest }))
+    const asked = Effect.suspend(() => this.#coordinator.request("Uninvite", { digest }))
     return Effect.suspend(() => {
       if (!this.#open.delete(digest)) return Effect.void
       Deferred.doneUnsafe(joined, Effect.fail(new InvitationVoid({ reason: "cancelled" })))
@@ -90,7 +90,7 @@ export class InvitationClient {
     })
   }
 
-  #take(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     if (notice._tag === "TookOver") {
       for (const [digest, open] of this.#open) {
         if (open.untilMillis <= this.#nowMillis) this.#open.delete(digest)

@@ -13,28 +13,28 @@ type Held = Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown, Sc
 const giveBackMillis = 500
 
 export class Registrations {
-  readonly #link: CoordinatorClient
+  readonly #coordinator: CoordinatorClient
   readonly #isOver: () => boolean
   /** How many scopes hold this member in a group. */
   readonly #groups = new Map<string, number>()
 
-  constructor(link: CoordinatorClient, isOver: () => boolean) {
-    this.#link = link
+  constructor(coordinator: CoordinatorClient, isOver: () => boolean) {
+    this.#coordinator = coordinator
     this.#isOver = isOver
   }
 
   publish(name: string): Held {
-    const { membership, self } = this.#link
+    const { membership, self } = this.#coordinator
     const has = () => {
       const owner = membership.resolve(name)
       return owner !== undefined && isSame(owner.id, self)
     }
-    const taken = this.#take(this.#link.request("Publish", { name }), has)
-    return Effect.acquireRelease(taken, () => this.#giveBack(this.#link.request("Unpublish", { name })))
+    const taken = this.#take(this.#coordinator.request("Publish", { name }), has)
+    return Effect.acquireRelease(taken, () => this.#giveBack(this.#coordinator.request("Unpublish", { name })))
   }
 
   joinGroup(group: string): Held {
-    const taken = this.#take(this.#link.request("JoinGroup", { group }), () => false)
+    const taken = this.#take(this.#coordinator.request("JoinGroup", { group }), () => false)
     const count = (change: number) =>
       Effect.sync(() => {
         const uses = (this.#groups.get(group) ?? 0) + change
@@ -46,7 +46,7 @@ export class Registrations {
       () =>
         Effect.flatMap(
           count(-1),
-          (uses) => uses > 0 ? Effect.void : this.#giveBack(this.#link.request("LeaveGroup", { group }))
+          (uses) => uses > 0 ? Effect.void : this.#giveBack(this.#coordinator.request("LeaveGroup", { group }))
         )
     )
   }

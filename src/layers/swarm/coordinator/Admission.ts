@@ -59,13 +59,13 @@ export class Admission {
     // The candidate itself attaches to the members of that turn: an answer to a former turn misses later ones.
     if (isSame(from, candidate.member.id) && ticket !== candidate.tickets.at(-1)) return
     candidate.attached.set(from.slot, from)
-    this.#lookAt()
+    this.#advance()
   }
 
   /** Drops a dead candidate, and waits no longer for a member that is gone. */
   gone(member: MemberId): void {
     this.#drop((candidate) => isSame(candidate.member.id, member))
-    this.#lookAt()
+    this.#advance()
   }
 
   /** All candidates: the coordinator looks whether they live. */
@@ -117,7 +117,7 @@ export class Admission {
     this.#host.begin(ticket, candidate.member)
   }
 
-  #lookAt(): void {
+  #advance(): void {
     if (this.#turn === undefined) return this.#next()
     const { attached, member } = this.#turn.candidate
     const isAttached = ({ id }: MemberInfo) => {

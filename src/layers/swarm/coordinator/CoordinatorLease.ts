@@ -32,7 +32,7 @@ export class CoordinatorLease {
           Effect.onError(() => Scope.close(scope, Exit.void))
         )
         this.#held = { coordinating, scope }
-        coordinating.look()
+        coordinating.tick()
       })
     )
   }

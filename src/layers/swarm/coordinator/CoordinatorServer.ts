@@ -40,7 +40,7 @@ import { SuspectDetector } from "./SuspectDetector.ts"
 export interface CoordinatorServerOptions {
   readonly ring: RingPorts["Service"]
   readonly mesh: Mesh
-  readonly settled: ResolvedOptions
+  readonly resolved: ResolvedOptions
   /** The membership to begin with: a standby's own copy, or nothing. */
   readonly membership: Membership | undefined
   readonly isForeign: IsForeign
@@ -88,13 +88,13 @@ export class CoordinatorServer {
     this.#fibers = opened.fibers
     this.#start = opened.start
     this.#clock = opened.clock
-    this.#suspects = new SuspectDetector(options.settled.suspectAfterMillis)
+    this.#suspects = new SuspectDetector(options.resolved.suspectAfterMillis)
     this.#admission = new Admission({
       self: options.mesh.self,
       members: () => this.#membership.members,
       nowMillis: () => this.#nowMillis,
-      deadlineMillis: options.settled.joinDeadlineMillis,
-      turnMillis: options.settled.joinTurnMillis,
+      deadlineMillis: options.resolved.joinDeadlineMillis,
+      turnMillis: options.resolved.joinTurnMillis,
       begin: (ticket, member) => this.#beginAdmission(ticket, member),
       admit: (member) => this.#admit(member),
       refuse: (member, reason) => this.#refuseJoin(member, reason)
@@ -107,30 +107,38 @@ export class CoordinatorServer {
     const fibers = yield* FiberMap.make<string, void, unknown>()
     const start = yield* FiberMap.runtime(fibers)<never>()
     const clock = yield* Clock.Clock
-    const { mesh, ring, settled } = options
+    const { mesh, ring, resolved } = options
     const notices = new NoticeWriter(writer, mesh.self)
     const membership = new Membership(options.isForeign)
     if (options.membership !== undefined) membership.restore(options.membership.state)
     membership.coordinator = mesh.self
     const leaving = new Set<number>()
-    const presiding = new CoordinatorServer(options, {
+    const server = new CoordinatorServer(options, {
       writer,
       notices,
       membership,
       leaving,
-      rounds: yield* BarrierServer.make({ membership, mesh, ring, settled, notices, term: writer.generation, leaving }),
+      rounds: yield* BarrierServer.make({
+        membership,
+        mesh,
+        ring,
+        resolved,
+        notices,
+        term: writer.generation,
+        leaving
+      }),
       fibers,
       start: (key, effect) => void start(key, effect),
       clock
     })
-    yield* presiding.#listen
+    yield* server.#listen
     if (options.membership !== undefined) {
-      presiding.#notify({ _tag: "TookOver", state: presiding.#membership.state, term: writer.generation })
+      server.#notify({ _tag: "TookOver", state: server.#membership.state, term: writer.generation })
       // The predecessor and members that died with it are still in the membership.
-      presiding.#endDead()
+      server.#endDead()
     }
-    yield* Effect.forkScoped(Effect.ignore(presiding.#listening))
-    return presiding
+    yield* Effect.forkScoped(Effect.ignore(server.#listening))
+    return server
   })
 
   get membership(): Membership {
@@ -148,10 +156,10 @@ export class CoordinatorServer {
   }
 
   /** Removes dead members and candidates, ends late admissions, and finds suspects. */
-  look(): void {
+  tick(): void {
     this.#endDead()
     this.#admission.expire()
-    this.#lookForSuspects()
+    this.#findSuspects()
     this.#heartbeat()
   }
 
@@ -189,7 +197,7 @@ export class CoordinatorServer {
   // A control ring that cannot be read yet does not hold up the others, and is tried again.
   #deafTo(name: string, error: unknown): Effect.Effect<void> {
     this.#openings = -1
-    const { livenessIntervalMillis } = this.#options.settled
+    const { livenessIntervalMillis } = this.#options.resolved
     return Effect.andThen(Effect.logDebug(`cannot read "${name}" yet`, error), Effect.sleep(livenessIntervalMillis))
   }
 
@@ -197,7 +205,7 @@ export class CoordinatorServer {
     return Effect.flatMap(this.#options.ring.openReader(name), (port) => {
       const damages = new Pauses()
       const hearing = Effect.suspend(() => {
-        const source = new RingConsumer(port, (message) => void this.#take(message), this.#options.ring.waiter, {
+        const source = new RingConsumer(port, (message) => void this.#onRequest(message), this.#options.ring.waiter, {
           caughtUp: () => this.#rounds.completeRounds()
         })
         this.#control.set(name, source)
@@ -230,7 +238,7 @@ export class CoordinatorServer {
     })
   }
 
-  #take({ correlation, payload, sender, senderGeneration }: Message): void {
+  #onRequest({ correlation, payload, sender, senderGeneration }: Message): void {
     const frame = requestWire.decode(payload)
     const member = { slot: sender, generation: senderGeneration }
     if (frame === undefined) return this.#notices.answer(member, numberOf(correlation), malformed)
@@ -293,7 +301,7 @@ export class CoordinatorServer {
   /** The invitation's digest; empty when none is needed. */
   #redeem(invitation: string): string | undefined {
     if (invitation !== "") return this.#invitations.redeem(invitation, this.#nowMillis)
-    return this.#options.settled.admission === "open" ? "" : undefined
+    return this.#options.resolved.admission === "open" ? "" : undefined
   }
 
   // Send the membership first: the candidate attaches to all members in it.
@@ -349,7 +357,7 @@ export class CoordinatorServer {
     if (!ready || this.#shuttingDown) return
     this.#shuttingDown = true
     this.#admission.close()
-    const hook = Effect.exit(this.#options.settled.shutdownHook ?? Effect.void)
+    const hook = Effect.exit(this.#options.resolved.shutdownHook ?? Effect.void)
     this.#start(
       "shutdown",
       Effect.map(hook, (exit) => {
@@ -393,10 +401,10 @@ export class CoordinatorServer {
 
   // --- suspects ---
 
-  #lookForSuspects(): void {
+  #findSuspects(): void {
     const { ring } = this.#options
     const readers = ring.readers(this.#writer.ring)
-    const suspects = this.#suspects.look(this.#membership.members, readers, this.#writer.published(), this.#nowMillis)
+    const suspects = this.#suspects.tick(this.#membership.members, readers, this.#writer.published(), this.#nowMillis)
     const known = this.#membership.suspects
     const same = suspects.length === known.length && known.every(({ id }, i) => isSame(id, suspects[i] as MemberId))
     if (!same) this.#notify({ _tag: "Suspected", suspects })
@@ -407,7 +415,7 @@ export class CoordinatorServer {
   // Without a heartbeat a stopped member would look as if it had read everything.
   #heartbeat(): void {
     if (this.#membership.members.length < 2) return
-    if (this.#nowMillis - this.#heartbeatMillis < this.#options.settled.suspectAfterMillis / 2) return
+    if (this.#nowMillis - this.#heartbeatMillis < this.#options.resolved.suspectAfterMillis / 2) return
     this.#heartbeatMillis = this.#nowMillis
     this.#notify({ _tag: "Heartbeat" })
   }

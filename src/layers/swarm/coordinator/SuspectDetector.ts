@@ -19,7 +19,7 @@ export class SuspectDetector {
   }
 
   /** The suspects, by how far each member has read the ring, of which all below `position` is published. */
-  look(
+  tick(
     members: ReadonlyArray<MemberInfo>,
     readers: ReadonlyArray<RingReaderState>,
     position: number,

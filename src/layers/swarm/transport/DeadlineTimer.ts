@@ -29,11 +29,11 @@ export class DeadlineTimer {
     if (untilMillis >= this.#nextMillis) return
     this.#nextMillis = untilMillis
     const sleepMillis = Math.max(1, untilMillis - this.nowMillis)
-    this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.look(this.nowMillis))))
+    this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.tick(this.nowMillis))))
   }
 
   /** Ends the waits that are late by that time, and sets the timer to the next deadline. */
-  look(nowMillis: number): void {
+  tick(nowMillis: number): void {
     this.#nextMillis = Infinity
     this.add(this.#expire(nowMillis))
   }

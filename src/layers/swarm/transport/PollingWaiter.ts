@@ -12,11 +12,11 @@ import type { Waiter } from "../../ports/Waiter.ts"
 /** The same rings, whose waiters wait as the strategy says. */
 export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): RingPorts["Service"] => {
   if (strategy === "park") return ring
-  const looking = new PollingWaiter(strategy === "spin")
+  const polling = new PollingWaiter(strategy === "spin")
   return {
     ...ring,
-    waiter: lookingFirst(looking, ring.waiter),
-    cursorWaiter: lookingFirst(looking, ring.cursorWaiter)
+    waiter: pollingFirst(polling, ring.waiter),
+    cursorWaiter: pollingFirst(polling, ring.cursorWaiter)
   }
 }
 
@@ -31,15 +31,15 @@ const turnsMax = 4
 /** Reading the clock costs as much as a check. */
 const roundsPerClock = 2
 
-interface Look {
+interface Poll {
   /** Runs the check. True when it has found what the fiber waits for, and the fiber was resumed. */
-  readonly look: () => boolean
+  readonly tick: () => boolean
   readonly giveUp: () => void
 }
 
 class PollingWaiter {
   readonly #endless: boolean
-  readonly #looks = new Set<Look>()
+  readonly #polls = new Set<Poll>()
   #scheduled = false
   #turnsInVain = 0
 
@@ -52,22 +52,22 @@ class PollingWaiter {
     return Effect.callback((resume) => {
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
-      const look: Look = {
-        look: () => {
+      const poll: Poll = {
+        tick: () => {
           const found = check()
           if (found === undefined) return false
-          this.#looks.delete(look)
+          this.#polls.delete(poll)
           resume(Effect.succeed(found))
           return true
         },
         giveUp: () => {
-          this.#looks.delete(look)
+          this.#polls.delete(poll)
           resume(Effect.succeed(undefined))
         }
       }
-      this.#looks.add(look)
+      this.#polls.add(poll)
       this.#schedule()
-      return Effect.sync(() => void this.#looks.delete(look))
+      return Effect.sync(() => void this.#polls.delete(poll))
     })
   }
 
@@ -81,7 +81,7 @@ class PollingWaiter {
     this.#scheduled = false
     this.#turnsInVain = this.#find() ? 0 : this.#turnsInVain + 1
     if (!this.#endless && this.#turnsInVain >= turnsMax) this.#giveUp()
-    if (this.#looks.size > 0) this.#schedule()
+    if (this.#polls.size > 0) this.#schedule()
   }
 
   // Stops at the first find: the fiber that was resumed has the event loop next.
@@ -89,7 +89,7 @@ class PollingWaiter {
     const until = performance.now() + turnMicros / 1000
     do {
       for (let round = 0; round < roundsPerClock; round += 1) {
-        for (const { look } of this.#looks) if (look()) return true
+        for (const { tick } of this.#polls) if (tick()) return true
       }
     } while (performance.now() < until)
     return false
@@ -97,11 +97,11 @@ class PollingWaiter {
 
   #giveUp(): void {
     this.#turnsInVain = 0
-    for (const { giveUp } of Array.from(this.#looks)) giveUp()
+    for (const { giveUp } of Array.from(this.#polls)) giveUp()
   }
 }
 
-const lookingFirst = (looking: PollingWaiter, asleep: Waiter): Waiter => ({
+const pollingFirst = (polling: PollingWaiter, asleep: Waiter): Waiter => ({
   until: (check) =>
-    Effect.flatMap(looking.until(check), (found) => found === undefined ? asleep.until(check) : Effect.succeed(found))
+    Effect.flatMap(polling.until(check), (found) => found === undefined ? asleep.until(check) : Effect.succeed(found))
 })
