@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and other means of
- * communication. `node bench/main.ts log|ring|rpc|barrier`.
+ * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and with rivals.
+ * `node bench/main.ts log|ring|rpc|barrier`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -38,7 +38,7 @@ const settings = {
   runs: runsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
     description: "Measure only one group",
-    shown: "all of them"
+    shown: "all"
   }),
   json: jsonSetting
 }
@@ -51,7 +51,7 @@ const log = Command.make(
   Command.withDescription(
     lines(
       "Measures one publisher process and one subscriber process over four brokers, beside the machine's own copy limit.",
-      "How near the machine's cores lie to each other changes every figure: figures are compared under one placement only."
+      "How near the machine's cores are to each other changes every figure: compare figures under one placement only."
     )
   ),
   Command.withShortDescription("Throughput and latency of the log")

@@ -1,4 +1,4 @@
-// Type-checks with the Effect diagnostics built into the compiler, on the platforms that have such a compiler.
+// Type-checks with a compiler that has the Effect diagnostics built in, on the platforms that have one.
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"

@@ -1,6 +1,7 @@
-// Keeps the direction of imports, the one entrance to the native module, and the one home of shared atomics.
+// Checks the direction of imports, that one file loads the native module, and that one header has all shared atomics.
 //
-// Which room may import which is the picture under "Arrows" in docs/architecture.md: this script reads it from there.
+// The picture under "Arrows" in docs/architecture.md says which folder may import which; this script reads it from
+// there.
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -23,7 +24,10 @@ const nameOf = (file) => relative(root, file).replaceAll("\\", "/")
 
 const page = "docs/architecture.md"
 
-/** `src/layers: *, a → b, c` means: files of src/layers itself and room a are above b and c, which do not know each other. */
+/**
+ * `src/layers: *, a → b, c`: files of src/layers itself and folder a may import b and c, which may not import each
+ * other.
+ */
 const readPicture = () => {
   const section = readFileSync(join(root, page), "utf8").split("\n## Arrows\n")[1] ?? ""
   const picture = /```text\n([\s\S]*?)```/.exec(section)?.[1] ?? ""
@@ -42,14 +46,16 @@ const readPicture = () => {
 
 const picture = readPicture()
 
-/** Under which name a folder of the picture has the file: its file, its folder, or `*` for a file that is not named. */
+/**
+ * The name of a file in a line of the picture: its own, its folder's, or `*` for a file that the line does not name.
+ */
 const roomOf = (folder, floorOf, name) => {
   const [first, ...rest] = name.slice(folder.length).split("/")
   const room = first.replace(/\.(?:ts|h|cc)$/, "")
   return rest.length === 0 && !floorOf.has(room) ? "*" : room
 }
 
-/** Why one file may not import another, by the innermost folder of the picture that has both. */
+/** Why one file may not import another, by the innermost folder of the picture that contains both. */
 const againstPicture = (from, to) => {
   const folders = [...picture.keys()].filter((folder) => from.startsWith(folder) && to.startsWith(folder))
   const folder = folders.toSorted((a, b) => b.length - a.length)[0]
@@ -65,10 +71,10 @@ const againstPicture = (from, to) => {
 // --- TypeScript --------------------------------------------------------------------------------------------------
 
 const binding = "src/native/binding.ts"
-/** Loads the measuring addon, which no package brings. */
+/** Loads the measuring addon, which the package does not contain. */
 const measuring = "bench/machine/native.ts"
 
-/** What the benchmarks share with the programs; the commands themselves are no library. */
+/** The folders that the benchmarks share with the programs; the commands themselves may not be imported. */
 const sharedPrograms = /^src\/programs\/(?:bench|cli|processes|measure|log-trial|barrier-trial)\//
 
 const refuse = (from, to) => {
@@ -85,7 +91,7 @@ const refuse = (from, to) => {
   return againstPicture(from, to)
 }
 
-/** What each TypeScript file imports, types included. */
+/** The imports of each TypeScript file, types included. */
 const importsOf = new Map()
 
 const statement = /(?:^|[;{}])[ \t]*(?:import|export)\b[\w$*{},\s]*?\bfrom\s*["']([^"']+)["']/gm
@@ -94,7 +100,7 @@ const dynamic = /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/gm
 const loader = /\bcreateRequire\b|\bprocess\.dlopen\b|(?<![\w.$])require\s*\(/
 const nativeFile = /\.node["'`]/
 
-/** Comment lines made empty: the numbers of the others stay what they are. */
+/** Empties comment lines, so that the other lines keep their numbers. */
 const withoutCommentLines = (text) => text.replaceAll(/^[ \t]*(?:\/\/|\/?\*).*$/gm, "")
 
 const checkTypeScript = (file) => {
@@ -126,7 +132,7 @@ const checkTypeScript = (file) => {
   }
 }
 
-/** Files that import each other, from the first back to itself. Each circle is reported once. */
+/** Reports each circle of imports once. */
 const checkCircles = () => {
   const done = new Set()
   const visit = (name, path) => {

@@ -1,11 +1,11 @@
-// Builds the native module for every platform that the package brings it for, into prebuilds/, on one Debian machine:
+// Builds the native module for every platform that the package supports, into prebuilds/, on one Debian machine:
 //
 //   npm run prebuilds                        all four
-//   npm run prebuilds -- linux-x64.glibc     those that are named
+//   npm run prebuilds -- linux-x64.glibc     the named ones
 //
-// Each is compiled by Debian's g++ or its cross compiler. None brings libstdc++, and the build fails where a module asks
-// for more of the system than said here, so that what was built on a new Debian loads on older systems, and on musl. The
-// same sources give the same bytes.
+// Each is compiled by Debian's g++ or its cross compiler, without libstdc++. The build fails if a module requires more
+// of the system than stated here, so that a module built on a new Debian loads on older systems, and on musl. The same
+// sources give the same bytes.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
@@ -24,7 +24,7 @@ import { fileURLToPath } from "node:url"
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
 const at = (...parts) => join(root, ...parts)
 
-/** What RHEL 9, Ubuntu 22.04, Debian 12 and Amazon Linux 2023 have, or less. */
+/** At most what RHEL 9, Ubuntu 22.04, Debian 12 and Amazon Linux 2023 have. */
 const glibcAtMost = [2, 34]
 
 const debian = {
@@ -79,7 +79,7 @@ const requireCompilers = (wanted) => {
 /** Debian's libstdc++ headers, ahead of musl's C headers instead of glibc's. */
 const muslFlags = (machine, out) => {
   const [version] = run(machine.cxx, ["-dumpversion"]).trim().split(".")
-  // Of the kernel's headers only the kernel's: beside them lie glibc's.
+  // Link only the kernel's own headers: glibc's lie in the same folder.
   const kernel = join(out, "kernel")
   mkdirSync(kernel, { recursive: true })
   for (const part of ["linux", "asm", "asm-generic"]) {
@@ -138,7 +138,7 @@ const build = (target) => {
     "-Wl,--build-id=none",
     `-Wl,--version-script=${at("scripts/prebuild/exports.map")}`
   ]
-  // musl's loader finds its libc by itself, whatever the distribution calls it: the module names none.
+  // Name no libc for musl: its loader provides it under any name that a distribution gives it.
   const libraries = [
     runtime,
     ...(libc === "musl" ? [objectOf("libstdc++.a"), objectOf("libgcc.a"), objectOf("crtendS.o")] : [])
@@ -160,7 +160,7 @@ const build = (target) => {
   return join(out, "Release", "ringfence.node")
 }
 
-// --- what a module may ask for -----------------------------------------------------------------------------------
+// --- what a module may require -----------------------------------------------------------------------------------
 
 const isNode = (symbol) => /^(?:napi|node_api)_/.test(symbol)
 
@@ -169,13 +169,13 @@ const checkGlibc = (target, module) => {
   const foreign = wanted.filter((line) =>
     !line.includes("GLIBC_") && !isNode(line.split(/\s+/).at(-1)) && !/ w /.test(line)
   )
-  if (foreign.length > 0) fail(`${target} asks for what neither Node nor glibc has:\n${foreign.join("\n")}`)
+  if (foreign.length > 0) fail(`${target} requires symbols that neither Node.js nor glibc has:\n${foreign.join("\n")}`)
   const newer = ([major, minor]) => major > glibcAtMost[0] || (major === glibcAtMost[0] && minor > glibcAtMost[1])
   const versions = wanted.flatMap((line) => /GLIBC_(\d+)\.(\d+)/.exec(line)?.slice(1, 3).map(Number) ?? [])
   const pairs = versions.flatMap((_, i) => (i % 2 === 0 ? [[versions[i], versions[i + 1]]] : []))
   if (pairs.some(newer)) {
     fail(
-      `${target} asks for a glibc above ${glibcAtMost.join(".")}:\n${
+      `${target} requires a glibc above ${glibcAtMost.join(".")}:\n${
         wanted.filter((line) => /GLIBC_2\.3[5-9]/.test(line)).join("\n")
       }`
     )
@@ -190,11 +190,11 @@ const checkMusl = (target, module, machine) => {
   const foreign = symbols(module, "--undefined-only")
     .filter(([kind, symbol]) => kind === "U" && !isNode(symbol) && !exported.has(symbol))
     .map(([, symbol]) => symbol)
-  if (foreign.length > 0) fail(`${target} asks for what neither Node nor musl has: ${foreign.join(", ")}`)
+  if (foreign.length > 0) fail(`${target} requires symbols that neither Node.js nor musl has: ${foreign.join(", ")}`)
   return "musl 1.2.3 or newer"
 }
 
-// --- all of them -------------------------------------------------------------------------------------------------
+// --- all targets -------------------------------------------------------------------------------------------------
 
 const named = process.argv.slice(2).length > 0
   ? process.argv.slice(2)
@@ -205,7 +205,7 @@ if (unknown !== undefined) fail(`there is no target ${unknown}: ${targets.join("
 const wanted = asked.length > 0 ? asked : targets
 requireCompilers(wanted)
 if (wanted.length < targets.length) {
-  process.stderr.write(`ringfence: prebuilds of ${wanted.join(", ")} ALONE: not what is to be published\n`)
+  process.stderr.write(`ringfence: prebuilds of ${wanted.join(", ")} ONLY: do not publish this package\n`)
 }
 
 const inputs = [...files(at("src/native")), ...files(at("scripts/prebuild")), fileURLToPath(import.meta.url)]

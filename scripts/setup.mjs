@@ -1,6 +1,6 @@
-// Makes a checkout ready to run: packages, native module, JavaScript. Every npm script calls it first; it prints one
-// line for each step that it takes, and nothing if nothing changed. Plain JavaScript for Node 20: it runs before the
-// repository's own Node is there.
+// Makes a checkout ready to run: packages, native module, JavaScript. Every npm script calls it first. It prints one
+// line for each step that it takes, and nothing if nothing changed. Plain JavaScript for Node.js 20: it runs before the
+// repository's own Node.js is installed.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
@@ -20,7 +20,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "..")
 const at = (...parts) => join(root, ...parts)
 const say = (text) => process.stderr.write(`ringfence: ${text}`)
 
-// npm puts node_modules/.bin first, whose node an installation removes under npm's feet.
+// Remove node_modules/.bin, which npm puts first: an installation would remove its node while npm runs on it.
 const path = (process.env.PATH ?? "").split(delimiter).filter((folder) =>
   !folder.endsWith(join("node_modules", ".bin"))
 )
@@ -32,8 +32,8 @@ const run = (command, parameters, options) =>
     ...options
   })
 
-// Two set-ups of one checkout at once would install into each other: the second waits for the lock of the first, which
-// the kernel frees however the first ends. Where there is no flock command they are not kept apart.
+// Two set-ups of one checkout must not run at once: the second waits for the lock of the first, which the kernel frees
+// however the first ends. Without a flock command they are not kept apart.
 if (process.env.RINGFENCE_SETUP === undefined && run("flock", ["--version"]).status === 0) {
   const self = [process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const { status } = spawnSync("flock", [root, ...self], {
@@ -68,7 +68,7 @@ const hashOf = (names, ...texts) => {
   return hash.digest("hex")
 }
 
-/** Takes a step unless its stamp says that it was taken with these inputs. */
+/** Takes a step unless its stamp shows that it was taken with the same inputs. */
 const unlessFresh = (stamp, hash, isThere, take) => {
   const file = at("node_modules", `.ringfence-${stamp}`)
   if (isThere && existsSync(file) && readFileSync(file, "utf8") === hash) return
@@ -84,14 +84,14 @@ const ownNode = at("node_modules", `node-${process.platform}-${process.arch}`)
 const install = () => {
   const parameters = ["--no-audit", "--no-fund", "--prefer-offline", "--include=dev", "--include=optional"]
   step("npm ci", "npm", ["ci", "--engine-strict=false", ...parameters])
-  // npm 10 does not link an optional package of a workspace. A Node of another C library is not linked.
+  // Link it here, because npm 10 does not link an optional package of a workspace; but not for another C library.
   const link = at("node_modules", ".bin", "node")
   rmSync(link, { force: true })
   const node = join(ownNode, "bin", "node")
   if (run(node, ["--version"]).status === 0) symlinkSync(relative(dirname(link), node), link)
 }
 
-// Of the manifest only what npm installs by: a changed script needs no new installation.
+// Hash only the dependencies of the manifest: a changed script needs no new installation.
 const { dependencies, devDependencies, peerDependencies } = JSON.parse(readFileSync(at("package.json"), "utf8"))
 const installed = existsSync(at("node_modules"))
 const packages = hashOf(
@@ -138,7 +138,7 @@ unlessFresh("native", hashOf(nativeSources, process.env.CXX ?? ""), isBuilt, nat
 
 const sources = files(at("src"), /\.ts$/)
 const javascript = () => {
-  // Beside the old output, which is replaced only by a whole one: programs that run from it load parts of it later.
+  // Build beside the old output, and replace it only when complete: programs that run from it load parts of it later.
   const fresh = at("build", "dist")
   rmSync(fresh, { recursive: true, force: true })
   const node = existsSync(at("node_modules", ".bin", "node")) ? join(ownNode, "bin", "node") : process.execPath

@@ -1,5 +1,5 @@
-// Builds and runs the native tests: as they are, under the address and undefined-behaviour sanitizers, and under the
-// thread sanitizer. Variants named as parameters are run alone; what follows `--` goes to the test program:
+// Builds and runs the native tests: plain, under the address and undefined-behaviour sanitizers, and under the thread
+// sanitizer. Parameters select variants; those after `--` go to the test program:
 //
 //   npm run test:native -- plain -- --seed 42 ghost
 import { spawnSync } from "node:child_process"
@@ -25,7 +25,7 @@ const run = (command, parameters) => {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-// Without address randomization: the thread sanitizer's shadow memory does not go with much of it.
+// Disable address randomization, with which the thread sanitizer's shadow memory may collide.
 const fixedAddresses = spawnSync("setarch", ["-R", "true"]).status === 0 ? ["setarch", "-R"] : []
 
 if (process.platform !== "linux") {

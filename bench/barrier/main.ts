@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- barrier`: measures barriers without messages, a bare wake-up, and the processor that idle members
- * use.
+ * `npm run bench -- barrier`: measures barriers without messages, a bare wake-up, and the processor use of idle
+ * members.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -32,7 +32,7 @@ const settings = {
     fallback: 5000
   }),
   idleMillis: setting("idle", millisFlag, {
-    description: "How long the processor use of idle members is measured",
+    description: "How long to measure the processor use of idle members",
     fallback: 4000,
     show: (millis) => `${millis}ms`
   }),
@@ -41,7 +41,7 @@ const settings = {
   attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, memberCounts), {
     description: "Measure only swarms of that many members",
-    shown: "all of them"
+    shown: "all"
   }),
   json: jsonSetting
 }
@@ -56,11 +56,11 @@ export const benchBarrier = Command.make(
   Command.withDescription(
     lines(
       "Measures barriers of each mode between 2, 4 and 8 processes that send nothing, from a member's call to its return,",
-      "all members calling in a loop; and the processor that idle members use. In the same run: a bare wake-up between two",
+      "all members calling in a loop; and the processor use of idle members. In the same run: a bare wake-up between two",
       "event loops."
     )
   ),
-  Command.withShortDescription("Latency of barriers, and what idle members cost")
+  Command.withShortDescription("Latency of barriers, and the cost of idle members")
 )
 
 // --- internal ---
@@ -98,7 +98,7 @@ const barrierFigures = (members: number, { idleMillis, rounds, strategy }: Value
       idleMillis
     }
     const names = Array.from({ length: members }, (_, member) => `member-${member}`)
-    // Started one after the other: the first creates the region that the others join.
+    // Start them one after the other: the first creates the region that the others join.
     const children = yield* Effect.forEach(
       names,
       (name, member) => Children.started(BarrierMember, name, { ...common, name, coordinates: member === 0 })
@@ -131,7 +131,7 @@ const sintraMicros: Readonly<Record<BarrierMode, number>> = {
   processingFence: 9000
 }
 
-/** The goals, in bare wake-ups and back. */
+/** The goals, as multiples of a bare round trip of wake-ups. */
 const wakeUpsMax: Readonly<Record<BarrierMode, number>> = { rendezvous: 4, deliveryFence: 6, processingFence: 6 }
 
 const goals: ReadonlyArray<Goal> = [

@@ -1,5 +1,5 @@
 /**
- * Reads every byte, as 64-bit words into one sum, so that a benchmark's reader skips nothing.
+ * Sums all bytes as 64-bit words, so that a benchmark's reader skips none.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,5 +1,5 @@
 /**
- * Flags and run of a benchmark command.
+ * The flags of a benchmark command, and its run.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ export const runsSetting = setting("runs", (name) => countFlag(name, 1000), {
 })
 
 export const attemptsSetting = setting("attempts", (name) => countFlag(name, 100), {
-  description: "How often a group is measured at most when the placement of the cores changes meanwhile",
+  description: "The most attempts to measure a group when the placement of the cores changes meanwhile",
   fallback: 4
 })
 
@@ -25,7 +25,7 @@ export const strategySetting = setting("strategy", (name) => Flag.Literals(name,
   fallback: "park"
 })
 
-/** Measures, and prints the report. Fails only when data did not arrive as it was sent. */
+/** Measures and prints the report. Of its results, only wrong data makes it fail. */
 export const benchmark = Effect.fnUntraced(function*<E, R>(json: boolean, of: Benchmark<E, R>) {
   yield* removeLeftovers("bench-")
   const report = yield* measure(of)

@@ -15,7 +15,7 @@ import { formatGoal, formatValue, labelOf, type Unit } from "./units.ts"
 export interface Figure {
   readonly key: string
   readonly values: Readonly<Record<string, number>>
-  /** False if the data did not arrive as it was sent. */
+  /** False if the data that arrived differs from the data sent. */
   readonly agrees: boolean
 }
 
@@ -29,7 +29,7 @@ export interface Comparison<E, R> {
 
 type ValueOf = (key: string, value: string) => number | undefined
 
-/** A goal, for cores that are near each other. */
+/** A goal for a machine whose cores are near each other. */
 export interface Goal {
   readonly name: string
   readonly wanted: number
@@ -42,7 +42,7 @@ export interface Goal {
 export interface Benchmark<E, R> {
   readonly program: string
   readonly runs: number
-  /** How often a group is measured at most when the placement of the cores changes meanwhile. */
+  /** The most attempts to measure a group when the placement of the cores changes meanwhile. */
   readonly attempts: number
   readonly settings: Readonly<Record<string, number | string>>
   readonly comparisons: ReadonlyArray<Comparison<E, R>>
@@ -76,7 +76,7 @@ export interface ComparisonReport {
   readonly settings: Readonly<Record<string, number | string>>
   readonly rounds: ReadonlyArray<ReadonlyArray<Group>>
   readonly summary: ReadonlyArray<PlacementSummary>
-  /** Figures whose data did not all arrive as it was sent. */
+  /** Figures whose data that arrived differs from the data sent. */
   readonly disagreeing: ReadonlyArray<string>
 }
 
@@ -120,7 +120,7 @@ export const describe = (report: ComparisonReport): string =>
     Object.entries(report.settings).map(([name, value]) => `${name} ${value}`).join(", "),
     ...report.summary.flatMap(summaryLines),
     "",
-    ...report.disagreeing.map((key) => `NOT EQUAL: what arrived is not what was sent: ${key}`)
+    ...report.disagreeing.map((key) => `NOT EQUAL: the data that arrived is not the data sent: ${key}`)
   ].join("\n")
 
 // --- internal ---
@@ -149,7 +149,7 @@ const spreadsOf = (groups: ReadonlyArray<Group>): PlacementSummary["figures"] =>
   )
 }
 
-// Formed within one group, because placements must not be mixed.
+// Computes each ratio within one group, because placements must not be mixed.
 const goalsReached = (groups: ReadonlyArray<Group>, goals: ReadonlyArray<Goal>): ReadonlyArray<GoalReached> =>
   goals.flatMap(({ name, reached: reachedBy, sense, unit, wanted }) => {
     const reached = spreadOf(groups.flatMap((group) => reachedBy(valuesOf(group)) ?? []))

@@ -1,6 +1,6 @@
 /**
- * The benchmark's records: a fixed pattern after a sequence number, so that the sum of all records is known without
- * adding it up while the clock runs.
+ * The benchmark's records: a sequence number and a fixed pattern, so that the sum of all records is known without
+ * summing them while the clock runs.
  */
 const wordBytes = 8
 const wordMask = (1n << 64n) - 1n
@@ -8,7 +8,7 @@ const wordMask = (1n << 64n) - 1n
 /** The seed of the pattern, the same in every run. */
 export const contentSeed = 0x5eed
 
-/** One record, reused, and the words of it that change. */
+/** One reused record, in which `stamp` changes the sequence number. */
 export interface BenchRecord {
   readonly bytes: Uint8Array
   readonly stamp: (sequence: number) => void
@@ -27,7 +27,7 @@ export const makeRecord = (recordBytes: number): BenchRecord => {
   }
 }
 
-/** The sum of the records 0 to `count` of one session, as 64-bit words. */
+/** The sum of the first `count` records of one session, as 64-bit words. */
 export const sumOf = (recordBytes: number, count: number): bigint => {
   const words = new BigUint64Array(patternOf(recordBytes).buffer)
   const pattern = words.subarray(1).reduce((sum, word) => sum + word, 0n)
@@ -38,13 +38,13 @@ export const sumOf = (recordBytes: number, count: number): bigint => {
 export const formatSum = (sum: bigint): string => (sum & wordMask).toString(16).padStart(16, "0")
 
 /**
- * Adds bytes as 64-bit words in plain JavaScript, to two numbers that hold 32 bits of the sum and its carries. The bytes
- * lie on an address that is a multiple of 4.
+ * Sums bytes as 64-bit words in plain JavaScript, in two numbers that hold 32 bits of the sum and its carries. The
+ * bytes must begin at a multiple of 4.
  */
 export class JavaScriptSum {
   #low = 0
   #high = 0
-  /** The whole memory that contains the bytes: in most calls the same as in the last. */
+  /** The buffer that contains the bytes, usually the same as in the previous call. */
   #words: Uint32Array = new Uint32Array(0)
 
   add(bytes: Uint8Array): void {

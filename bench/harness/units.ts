@@ -1,5 +1,5 @@
 /**
- * The values of a benchmark as text. The end of a value's name is its unit.
+ * Formats the values of a benchmark. The end of a value's name is its unit.
  */
 import { formatMicros } from "../../src/programs/cli/units.ts"
 
@@ -15,7 +15,7 @@ export const formatValue = (name: string, value: number): string => {
   return value.toFixed(2)
 }
 
-/** The label before a value whose unit is not enough: `p50`, `writer cores`. */
+/** The label before a value that its unit alone does not explain: `p50`, `writer cores`. */
 export const labelOf = (name: string): string => {
   const label = name.replace(/Micros$|Nanos$|Percent$/, "").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
   return name.endsWith("PerSecond") ? "" : `${label} `

@@ -19,10 +19,10 @@ export const PublisherJob = Schema.Struct({
   order: Order,
   recordBytes: Schema.Int,
   sessions: Schema.Int,
-  /** Published before the clock starts, so that compilers and caches have settled. */
+  /** Published before the clock starts, until compilers and caches have settled. */
   warmupRecords: Schema.Int,
   records: Schema.Int,
-  /** Open loop at this rate; 0 = as fast as there is room. */
+  /** Open loop at this rate; 0 = as fast as the lanes have room. */
   recordsPerSecond: Schema.Finite
 })
 export type PublisherJob = typeof PublisherJob.Type
@@ -31,7 +31,7 @@ export const Published = Schema.Struct({
   ...PublishedCounts.fields,
   /** Cores used from the first offer to the last acknowledgement. */
   cores: Schema.Finite,
-  /** Sum of everything that was published, warm-up included, as 64-bit words; hexadecimal. */
+  /** Sum of all published bytes, warm-up included, as 64-bit words; hexadecimal. */
   sum: Schema.String,
   /** JavaScript heap allocated per message, measured between collections. */
   heapBytesPerRecord: Schema.Finite
@@ -53,7 +53,7 @@ export const Seen = Schema.Struct({
   /** Cores used since the end of the warm-up. */
   cores: Schema.Finite,
   sum: Schema.String,
-  /** Batches that came out of their session's order. */
+  /** Batches that arrived out of their session's order. */
   disordered: Schema.Int
 })
 export type Seen = typeof Seen.Type

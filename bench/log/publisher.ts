@@ -17,15 +17,15 @@ type Handle = PublisherHandle<Uint8Array>
 
 /** Messages between two turns of the event loop, in which acknowledgements and signals arrive. */
 const recordsPerTurn = 2048
-/** Offered while the heap is watched: fewer than fit into the lanes. */
+/** Records offered while the heap is measured: fewer than fit into the lanes. */
 const heapRecords = 8 * recordsPerTurn
-/** Open loop: due messages are offered together at this interval. */
+/** In the open loop, due messages are offered together at this interval. */
 const tickMillis = 0.05
-/** Open loop: samples a second, at most, roughly. */
+/** In the open loop, about the most samples a second. */
 const samplesPerSecond = 20_000
 
-// A message that it refuses is stamped and waits in `record`. A plain function: the compiler does better with it than
-// with a generator's body.
+// A refused message stays stamped in `record`. A plain function, because the compiler optimizes it better than a
+// generator's body.
 const offerUpTo = (handle: Handle, record: BenchRecord, end: number): boolean => {
   for (let sequence = handle.accepted(); sequence < end; sequence += 1) {
     record.stamp(sequence)
@@ -48,8 +48,7 @@ const publishAtFullSpeed = Effect.fnUntraced(
   }
 )
 
-// Latency counts from the time at which a message was due, even if it was sent late: a stall must not hide the waits
-// that it caused.
+// Latency counts from when a message was due, even if it was sent late: a stall must not hide the waits that it caused.
 const publishAtRate = Effect.fnUntraced(function*(
   handle: Handle,
   record: BenchRecord,
@@ -79,8 +78,7 @@ const publishAtRate = Effect.fnUntraced(function*(
   }
 })
 
-// The median over stretches of offers: compilers and collections disturb some of them, an allocation per message all of
-// them.
+// The median over stretches of offers: compilers and collections affect some stretches, an allocation per message all.
 const heapPerRecord = (handle: Handle, record: BenchRecord, upTo: number): number => {
   const stretches: Array<number> = []
   while (handle.accepted() < upTo) {

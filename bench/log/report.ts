@@ -11,7 +11,8 @@ import { type FigureSummary, summarize, type Summary } from "./summary.ts"
 
 /**
  * Embarcadero, built from its sources and run on a machine of this kind: 4 brokers, emulated CXL memory, order 5,
- * acknowledgement 1, one client, 1 GiB of 1 KiB messages until all are acknowledged. Median; decimal gigabytes a second.
+ * acknowledgement 1, one client, 1 GiB of 1 KiB messages until all are acknowledged. Median; decimal gigabytes a
+ * second.
  */
 export const embarcaderoGigabytesPerSecond = 0.65
 
@@ -120,7 +121,7 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...ratioRow("log / copy signalled every 64 KiB", summary.ofPackedCopy, "for comparison"),
     ...(times === undefined ? [] : [row("log / Embarcadero's 0.65 GB/s", `${times.toFixed(1)}  (goal: 5)`)]),
     ...(heap === undefined ? [] : [row("JavaScript heap a message", `${ranged(heap, decimals(1))} bytes`)]),
-    ...rateRow("log, added up in JavaScript", at(keys.javaScriptFold)),
+    ...rateRow("log, summed in JavaScript", at(keys.javaScriptFold)),
     ...rateRow("order total", at(keys.total)),
     ...rateRow("order session", at(keys.session)),
     ...ratioRow("order session / order total", summary.sessionOfTotal, "goal: above 0.9"),

@@ -1,6 +1,5 @@
 /**
- * Measures one round of the log benchmark: everything it compares, in groups that are each measured under one placement
- * of the cores.
+ * Measures one round of the log benchmark: groups of comparable figures, each under one placement of the cores.
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -27,7 +26,7 @@ export const keys = {
   copyAfter: "copy, after",
   copyPacked: "copy, signalled every 64 KiB",
   log: "log",
-  javaScriptFold: "log, added up in JavaScript",
+  javaScriptFold: "log, summed in JavaScript",
   total: "order total",
   session: "order session",
   smallCopy: "copy, small",
@@ -38,11 +37,11 @@ export const keys = {
   load: (load: number) => `load ${Math.round(100 * load)} %`
 } as const
 
-/** Groups that can be measured alone. */
+/** Groups that can be measured on their own. */
 export const groupNames = ["limit", "javascript", "order", "small", "brokers", "sessions", "latency"] as const
 export type GroupName = typeof groupNames[number]
 
-/** One round of these groups. */
+/** Measures one round of these groups. */
 export const measureRound = Effect.fnUntraced(function*(
   title: string,
   totalBytes: number,
@@ -71,7 +70,7 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
       return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter), packedCopy]
     case "javascript":
       return [log(keys.javaScriptFold, { fold: "javascript" })]
-    // Twice in mirrored order, so that a drift affects both alike.
+    // Measure both twice, in mirrored order, so that a drift affects them alike.
     case "order": {
       const total = log(keys.total, { order: "total" })
       const session = log(keys.session)

@@ -28,7 +28,7 @@ export interface Scenario {
   readonly batchBytes: number
   readonly sessions: number
   readonly fold: Fold
-  /** 0: as fast as there is room. */
+  /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
 }
 
@@ -56,7 +56,7 @@ export interface LogFigure {
 
 export const warmupBytes = 64 * mebibyte
 
-/** The main configuration; the others each change one thing. */
+/** The main configuration; each other one changes one setting. */
 export const mainScenario = (totalBytes: number): Scenario => ({
   key: "log",
   totalBytes,
@@ -72,8 +72,8 @@ export const mainScenario = (totalBytes: number): Scenario => ({
 
 /**
  * The machine's own limit: one thread copies blocks of the record's size into as much memory as a session's lanes have,
- * signals the other after each (or every `publishEveryBytes`), which reads them. It takes a fraction of a second, so
- * the median of a few runs counts.
+ * and signals another thread after each (or every `publishEveryBytes`), which reads them. It takes a fraction of a
+ * second, so it reports the median of a few runs.
  */
 export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario, publishEveryBytes?: number) {
   const { recordBytes: blockBytes, totalBytes } = scenario
@@ -134,7 +134,7 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
   const [{ result: published }] = outcome.publishers as readonly [Outcome["publishers"][number]]
   const [{ result: seen }] = outcome.subscribers as readonly [Outcome["subscribers"][number]]
   const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
-  // Only order `session` promises an order of the batches of one session.
+  // Only order `session` keeps the batches of one session in order.
   const inOrder = order === "total" || seen.disordered === 0
   const deliveredSeconds = (seen.lastMillis - published.firstOfferMillis) / 1000
   return {

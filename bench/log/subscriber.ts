@@ -1,5 +1,5 @@
 /**
- * A child of the log benchmark: reads every byte of every message, as 64-bit words into one sum.
+ * A child of the log benchmark: reads every byte of every message, and sums them as 64-bit words.
  */
 import * as Effect from "effect/Effect"
 import { OrderCheck } from "../../src/programs/log-trial/order-check.ts"

@@ -24,13 +24,13 @@ export interface LogSummary {
 export interface Summary {
   readonly placement: Placement
   readonly figures: Readonly<Record<string, FigureSummary>>
-  /** The log's rate over the copy's rates before and after it. */
+  /** The log's rate divided by the copy's rates before and after it. */
   readonly ofCopyLimit: Spread | undefined
-  /** The same over a copy that signals its reader only every 64 KiB. */
+  /** The log's rate divided by that of a copy that signals its reader only every 64 KiB. */
   readonly ofPackedCopy: Spread | undefined
-  /** The same for small messages. */
+  /** `ofCopyLimit` for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
-  /** The rate of order `session` over that of order `total`. */
+  /** The rate of order `session` divided by that of order `total`. */
   readonly sessionOfTotal: Spread | undefined
 }
 
@@ -60,7 +60,7 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
   }
 }
 
-// Of rates measured in one group, because placements must not be mixed.
+// The ratio of rates measured in one group, because placements must not be mixed.
 const ratio = (
   groups: ReadonlyArray<Group>,
   name: GroupName,

@@ -1,6 +1,5 @@
 /**
- * A process's doorbell alone: the cost of waking another process's event loop without sending or reading anything. Only
- * for measuring.
+ * Measures a process's doorbell alone: the cost of waking another process's event loop without sending or reading data.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,13 +10,13 @@ import { RegionError } from "../../src/services/schema/RegionError.ts"
 export class Doorbell {
   /** Two words that the processes of the region share: the number of the last request, and of the last answer. */
   readonly words: Int32Array
-  /** Called on the event loop, once for each time it was armed; sometimes spuriously. */
+  /** Called on the event loop, at most once each time it was armed, sometimes spuriously. */
   rung: () => void = () => undefined
   readonly #handle: RegionHandle
 
   constructor(handle: RegionHandle) {
     this.#handle = handle
-    // A lane's memory, which is unused: no log is served in this region.
+    // Use a lane's memory: no log is served in this region.
     this.words = new Int32Array(handle.laneBuffer(0), 0, 2)
     handle.startWaiter(() => this.rung())
   }
@@ -66,7 +65,7 @@ export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effe
       }
       doorbell.rung = () => {
         if (Atomics.load(words, answered) !== trip + 1) doorbell.arm()
-        // Checked again after arming: a request that came in between no longer rings.
+        // Check again after arming: a request that arrived before did not ring.
         if (Atomics.load(words, answered) !== trip + 1) return
         const now = performance.now()
         micros[trip] = 1000 * (now - atMillis)

@@ -1,5 +1,5 @@
 /**
- * Measures natively what this machine can do: the limits with which a benchmark's figures are compared.
+ * Measures natively the limits of this machine, with which a benchmark's figures are compared.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -12,7 +12,7 @@ import { openPublishCost } from "./PublishCost.ts"
 
 export type { CopyLimit, RoundTrips } from "./native.ts"
 
-/** Round trip of one cache line between two spinning threads, in microseconds: tells how near two cores are. */
+/** Round trip of one cache line between two spinning threads, in microseconds: shows how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
   measuring,
   (addon) => attemptPromise("", () => addon.measureLineRoundTrip())
@@ -27,7 +27,7 @@ export interface CopyLimitOptions {
   readonly publishEveryBytes?: number | undefined
 }
 
-/** One writer and one reader thread: the writer copies blocks into a ring, the reader adds up every byte of them. */
+/** Measures a writer thread that copies blocks into a ring, and a reader thread that sums every byte. */
 export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, RegionError> =>
   Effect.flatMap(
     measuring,
@@ -54,14 +54,14 @@ export const ringRoundTrips = (
     (addon) => attemptPromise("", () => addon.measureRingRoundTrips(options.trips, options.asleep))
   )
 
-/** One end of a bare round trip between two event loops that sleep: futex, waiting thread, call, and back. */
+/** One end of a bare round trip between two sleeping event loops: futex, waiting thread, call, and back. */
 export interface BareEnd {
   /** The round trips in microseconds. The peer answers as many. */
   readonly ask: (peer: string, trips: number) => Effect.Effect<Float64Array, RegionError>
   readonly answer: (peer: string, trips: number) => Effect.Effect<void, RegionError>
 }
 
-/** Attaches to an otherwise unused region, under a name by which the peer finds it. */
+/** Attaches to an otherwise unused region, under the name by which the peer finds this process. */
 export const bareEnd = (region: string, processName: string): Effect.Effect<BareEnd, RegionError, Scope.Scope> =>
   Effect.map(openDoorbell(regionPath(region), processName), (doorbell): BareEnd => ({
     ask: (peer, trips) => askBarely(doorbell, peer, trips),

@@ -1,5 +1,5 @@
 /**
- * The native cost of publishing to a ring. Only for measuring.
+ * Measures the native cost of publishing to a ring.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,6 +1,6 @@
 /**
- * A child of the ring benchmark: one end of a bare round trip, in which two event loops wake each other, and nothing is
- * sent or read.
+ * A child of the ring benchmark: one end of a bare round trip, in which two event loops wake each other without sending
+ * or reading data.
  */
 import * as Effect from "effect/Effect"
 import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"

@@ -1,5 +1,5 @@
 /**
- * The typed face of the measuring addon, which is built in this repository only, and the one file that loads it.
+ * The typed interface of the measuring addon, which is built in this repository only, and the only file that loads it.
  */
 import * as Effect from "effect/Effect"
 import { createRequire } from "node:module"
@@ -19,7 +19,7 @@ export interface CopyLimit {
 
 /** An attachment that writes rings. */
 export interface PublishCost {
-  /** The nanoseconds to write that many messages of that size to one of the rings, each published alone. */
+  /** The nanoseconds to write that many messages of that size to one of the rings, each published on its own. */
   nanos(ring: number, publishes: number, messageBytes: number): number
   close(): void
 }

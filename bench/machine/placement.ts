@@ -1,7 +1,7 @@
 /**
- * Measures groups under one placement of the cores. Whether the two cores of a virtual machine lie near each other or
- * far apart changes within seconds and changes every figure severalfold, so each group is measured between two probes
- * that agree, and labelled with the placement.
+ * Measures groups under one placement of the cores. The two cores of a virtual machine may move near each other or far
+ * apart within seconds, which changes every figure severalfold. So each group is measured between two probes that
+ * agree, and labelled with the placement.
  */
 import * as Effect from "effect/Effect"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
@@ -10,7 +10,7 @@ import * as Machine from "./Machine.ts"
 export type Placement = "near" | "far"
 
 export interface Placed<A> {
-  /** `flipped`: the placement changed in every attempt; the values are not to be compared. */
+  /** `flipped`: the placement changed in every attempt, so the values must not be compared. */
   readonly placement: Placement | "flipped"
   /** Round trips of one cache line before, between and after, in microseconds. */
   readonly probesMicros: ReadonlyArray<number>
@@ -21,7 +21,7 @@ export interface Placed<A> {
 /** One of several measurements; it may depend on the results of those before it. */
 export type Measurement<A, E, R> = (before: ReadonlyArray<A>) => Effect.Effect<A, E, R>
 
-/** Runs all of them back to back, again from the first if the placement changed meanwhile. */
+/** Runs all measurements back to back, and again from the first if the placement changed meanwhile. */
 export const together = Effect.fnUntraced(function*<A, E, R>(
   measurements: ReadonlyArray<Measurement<A, E, R>>,
   attemptsMax = 4

@@ -8,16 +8,16 @@ import { Fold } from "../harness/checksum.ts"
 
 const fields = { region: Schema.String, name: Schema.String }
 
-/** The ring that throughput is measured on. */
+/** The ring on which throughput is measured. */
 export const streamRing = "stream"
 
 export const WriterJob = Schema.Struct({
   ...fields,
   messageBytes: Schema.Int,
-  /** Written before the clock starts, so that compilers and caches have settled. */
+  /** Written before the clock starts, until compilers and caches have settled. */
   warmup: Schema.Int,
   messages: Schema.Int,
-  /** 1: each message is published alone. */
+  /** 1: each message is published on its own. */
   messagesPerPublish: Schema.Int
 })
 export type WriterJob = typeof WriterJob.Type
@@ -25,9 +25,9 @@ export type WriterJob = typeof WriterJob.Type
 export const Written = Schema.Struct({
   firstMillis: Schema.Finite,
   cores: Schema.Finite,
-  /** Sum of everything that was written, warm-up included, as 64-bit words; hexadecimal. */
+  /** Sum of all written bytes, warm-up included, as 64-bit words; hexadecimal. */
   sum: Schema.String,
-  /** How often there was no room. */
+  /** How often the ring had no room. */
   waits: Schema.Int
 })
 
@@ -38,7 +38,7 @@ export const Read = Schema.Struct({
   lastMillis: Schema.Finite,
   cores: Schema.Finite,
   sum: Schema.String,
-  /** Messages that came out of order. */
+  /** Messages that arrived out of order. */
   disordered: Schema.Int
 })
 

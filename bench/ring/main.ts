@@ -28,14 +28,14 @@ const settings = {
     fallback: 8_000_000
   }),
   trips: setting("trips", (name) => countFlag(name, 100_000_000), {
-    description: "Round trips in each spinning measurement; a twentieth as many where both sides sleep",
+    description: "Round trips in each spinning measurement; a twentieth as many if both sides sleep",
     fallback: 200_000
   }),
   runs: runsSetting,
   attempts: attemptsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
     description: "Measure only one group",
-    shown: "all of them"
+    shown: "all"
   }),
   json: jsonSetting
 }

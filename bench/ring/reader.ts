@@ -38,7 +38,7 @@ const readAll = Effect.fnUntraced(function*(job: ReaderJob, reader: RingReaderHa
     if (warmingUp && sequence.next >= job.warmup) cores = coresSince()
   }
   const lastMillis = monotonicMillis()
-  // Releases what was lent: the writer waits for it between warm-up and measurement.
+  // Release the lent messages: the writer waits for that between warm-up and measurement.
   reader.poll()
   return { lastMillis, cores: cores(), sum: formatSum(sum.value()), disordered: sequence.disordered }
 })

@@ -1,5 +1,5 @@
 /**
- * The single measurements of the rings and of their references: each starts its own processes.
+ * The single measurements of the rings and of their references. Each starts its own processes.
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -22,7 +22,7 @@ export type Measuring<A = ReadonlyArray<Figure>> = Effect.Effect<A, MeasureError
 /** Bytes of a ring, and of the buffer of the copy limit. */
 export const ringBytes = 8 * mebibyte
 
-/** Messages in one publication, where they are batched. */
+/** Messages of one publication, if they are batched. */
 export const batchMessages = 64
 
 /** Bare wake-ups measured beside other measurements. */
@@ -51,7 +51,7 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
       })
       const reading = yield* Effect.forEach(
         Array.from({ length: readers }, (_, i) => `reader-${i}`),
-        // In JavaScript where a native call would cost more than the sum.
+        // Sum small messages in JavaScript: a native call would cost more than the sum.
         (name) =>
           Children.started(RingReader, name, { ...common, name, fold: messageBytes < 512 ? "javascript" : "native" })
       )
@@ -72,7 +72,7 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
   )
 
 /**
- * The machine's own limit: one thread copies messages of that size and signals the other after each, which reads them.
+ * The machine's own limit: one thread copies messages of that size and signals another after each, which reads them.
  */
 export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream): Measuring =>
   Effect.map(
@@ -91,7 +91,7 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
   inNewRegion((region) =>
     Effect.gen(function*() {
       const job = { region, waiting, ...tripsOf(trips) }
-      // Each waits for the other's ring.
+      // Each side waits for the other's ring.
       const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
       const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })
       yield* Children.all([asks, answers], ({ ready }) => ready)
@@ -102,12 +102,12 @@ export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measu
     })
   )
 
-/** Kills processes that wait for a ring's messages. */
+/** Readers that are killed in their sleep. */
 export const deadSleepers = 30
 
 /**
  * The native cost of a publication, on a ring without readers and on a ring whose readers were all killed in their
- * sleep. Both are measured alternately, from the first publication on, which still finds all the dead.
+ * sleep. The two are measured alternately, including the first publication, which finds all dead readers.
  */
 export const publishFigures = (keys: { readonly alone: string; readonly dead: string }): Measuring =>
   inNewRegion((region) =>
@@ -160,12 +160,12 @@ export const nativeRingFigure = (key: string, options: { trips: number; asleep: 
 export const lineFigure = (key: string): Measuring =>
   Effect.map(Machine.lineRoundTripMicros, (p50Micros) => [figure(key, { p50Micros })])
 
-/** Round trips that are timed, and those for warm-up. */
+/** The numbers of timed round trips and of those for warm-up. */
 export const tripsOf = (trips: number) => ({ trips, warmup: Math.ceil(trips / 4) })
 
 // --- internal ---
 
-/** Publications between two looks at the clock, and how often. */
+/** Publications between two readings of the clock, and the number of such blocks. */
 const publishesInBlock = 1000
 const publishBlocks = 2000
 const publishedBytes = 64

@@ -1,5 +1,5 @@
 /**
- * A child of the ring benchmark: many attachments that each wait for a ring's messages, until the process is killed.
+ * A child of the ring benchmark: many attachments that wait for a ring's messages until the process is killed.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import { inRegion } from "../../src/programs/processes/ring-process.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import { RingSleepers, type SleepersJob } from "./jobs.ts"
 
-// A pull that parks arms its doorbell in the turn in which it begins: it sleeps when this returns.
+// A pull that parks arms its doorbell in the turn in which it begins, so the attachment sleeps when this returns.
 const fallsAsleep = Effect.fnUntraced(function*({ region, ring }: SleepersJob, name: string) {
   const opened = yield* Deferred.make<void>()
   const sleeping = Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /**
- * A child of the ring benchmark: writes as fast as there is room, every message from JavaScript.
+ * A child of the ring benchmark: writes every message from JavaScript, as fast as the ring has room.
  */
 import * as Effect from "effect/Effect"
 import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
@@ -20,8 +20,8 @@ interface Stretch {
   readonly messagesPerPublish: number
 }
 
-// The first message that found no room, stamped; or `end`. A plain function: the compiler does better with it than with
-// a generator's body.
+// Returns the first message that found no room, which stays stamped, or `end`. A plain function, because the compiler
+// optimizes it better than a generator's body.
 const writeOneByOne = ({ record, writer }: Stretch, from: number, end: number): number => {
   for (let sequence = from; sequence < end; sequence += 1) {
     record.stamp(sequence)
@@ -64,7 +64,7 @@ const write = Effect.fnUntraced(function*(stretch: Stretch, from: number, upTo: 
   return waits
 })
 
-// Wait until the ring is empty: messages of the warm-up must not count.
+// Waits until the readers have read all messages: those of the warm-up must not count.
 const awaitRead = Effect.fnUntraced(function*(writer: RingWriterHandle) {
   const ring = yield* RingPorts
   const { position } = writer.target()

@@ -46,8 +46,8 @@ const roundTrips = (channel: Channel, { messageBytes, messages, warmup }: RivalJ
     channel.send(message)
   })
 
-// Keeps at most two windows in flight: each window that the other side has counted allows another. The clock starts
-// when the warm-up has been counted.
+// Keeps at most two windows in flight: each window that the other side confirms allows another. The clock starts when
+// the warm-up is confirmed.
 const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
   Effect.callback((resume) => {
     const window = windowOf(job)
@@ -58,7 +58,7 @@ const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
     let began = { counted, atMillis: performance.now() }
     const pump = () => {
       for (; sent < total && sent < counted + 2 * window; sent += 1) {
-        // A new buffer for each message: some rivals still hold the last one.
+        // Use a new buffer for each message: some rivals still hold the last one.
         const message = new Uint8Array(job.messageBytes)
         message[0] = sent
         sum += message[0] as number

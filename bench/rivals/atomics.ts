@@ -1,5 +1,5 @@
 /**
- * Two threads over a SharedArrayBuffer, the fastest means between workers of one process: 64 bytes each way, and a word
+ * Two threads over a SharedArrayBuffer, the fastest way between workers of one process: 64 bytes each way, and a word
  * that announces them.
  */
 import { Worker } from "node:worker_threads"
@@ -15,7 +15,7 @@ const asked = 0
 const answered = 1
 const wordsBytes = 128
 
-/** Where the messages lie, behind the two words on lines of their own. */
+/** The places of the messages, after the two words on cache lines of their own. */
 const linesOf = (memory: SharedArrayBuffer, messageBytes: number) => ({
   words: [new Int32Array(memory, 0, 1), new Int32Array(memory, 64, 1)] as const,
   question: new Uint8Array(memory, wordsBytes, messageBytes),
@@ -46,7 +46,7 @@ export const askAtomics = async (job: RivalJob): Promise<Float64Array> => {
   return micros
 }
 
-/** The worker. */
+/** Runs the worker's side. */
 export const answerAtomics = (job: AtomicsJob): void => {
   const { answer, question, words } = linesOf(job.memory, job.messageBytes)
   const say = sayOf(job)

@@ -1,5 +1,5 @@
 /**
- * The rivals that carry messages, as Node provides them: the two ends of each, behind one interface.
+ * The rivals that carry messages, those of Node.js and zeromq: the two ends of each, behind one interface.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { rmSync } from "node:fs"
@@ -24,7 +24,7 @@ export class RivalMissing extends Error {}
 
 export const peerUrl = new URL("./peer.ts", import.meta.url)
 
-/** Starts the other side. */
+/** Starts the other side, and opens the end of this one. */
 export const openAsker = async (rival: Carrying, job: RivalJob): Promise<Channel> => {
   switch (rival) {
     case "messagePort":
@@ -39,7 +39,7 @@ export const openAsker = async (rival: Carrying, job: RivalJob): Promise<Channel
   }
 }
 
-/** The end of the other side, in its own process or worker. */
+/** Opens the end of the other side, in its own process or worker. */
 export const openAnswerer = async (rival: Carrying, job: RivalJob, path: string): Promise<Channel> => {
   switch (rival) {
     case "messagePort":
@@ -77,7 +77,7 @@ const forkedChannel = (rival: "ipcAdvanced" | "ipcJson", job: RivalJob): Channel
   return ipcChannel(peer, rival, () => peer.kill())
 }
 
-// In JSON bytes are text, one letter each.
+// JSON carries bytes as text, one letter each.
 const ipcChannel = (peer: ChildProcess | NodeJS.Process, rival: Carrying, close: () => void): Channel => {
   const isJson = rival === "ipcJson"
   return {

@@ -4,7 +4,7 @@
 import * as Schema from "effect/Schema"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
-/** Node's means of communication between threads and processes, and zeromq where it is installed. */
+/** The ways to communicate between threads and processes in Node.js, and zeromq if it is installed. */
 export const Rival = Schema.Literals([
   "atomicsSpin",
   "atomicsWait",
@@ -18,7 +18,7 @@ export type Rival = typeof Rival.Type
 
 export const RivalJob = Schema.Struct({
   rival: Rival,
-  /** Bytes of one message as it is sent; several messages of the benchmark may be packed into one. */
+  /** Bytes of a sent message; it may pack several messages of the benchmark. */
   messageBytes: Schema.Int,
   /** Sent before the clock starts. */
   warmup: Schema.Int,
@@ -29,12 +29,12 @@ export const RivalJob = Schema.Struct({
 export type RivalJob = typeof RivalJob.Type
 
 export const RivalResult = Schema.Struct({
-  /** Of round trips. */
+  /** For round trips. */
   p50Micros: Schema.Finite,
   p99Micros: Schema.Finite,
-  /** One way. */
+  /** For one way. */
   messagesPerSecond: Schema.Finite,
-  /** True if everything came back, or was counted, as it was sent. */
+  /** True if all data came back, or was counted, as it was sent. */
   agrees: Schema.Boolean
 })
 export type RivalResult = typeof RivalResult.Type

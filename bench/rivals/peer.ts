@@ -9,7 +9,7 @@ import { type RivalJob, windowOf } from "./jobs.ts"
 
 const echo = (channel: Channel): void => channel.listen((message) => channel.send(message))
 
-// The sum of the first bytes comes back: they are different in every message.
+// Sends back the sum of the messages' first bytes, which differ.
 const count = (channel: Channel, job: RivalJob): void => {
   const window = windowOf(job)
   const total = job.warmup + job.messages
@@ -32,6 +32,6 @@ const serve = async (job: RivalJob, path: string): Promise<void> => {
 }
 
 const [, , text = "{}", path = ""] = process.argv
-// The measuring process kills this one when it is done; if it is gone itself, the socket ends and so does this process.
+// The measuring process kills this one at the end. If that process is gone, its socket ends, and so does this process.
 process.on("disconnect", () => process.exit(0))
 void serve(isMainThread ? JSON.parse(text) as RivalJob : workerData as RivalJob, path)

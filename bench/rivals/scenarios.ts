@@ -28,7 +28,7 @@ export const rivalFigure = (rival: Rival, trips: number): Measuring => {
   )
 }
 
-/** One way: one message a call, and 64 KiB of messages a call, which is faster for rivals. */
+/** One way: one message per call, and 64 KiB of messages per call, which is faster for rivals. */
 export const streamRivals = (messages: number): ReadonlyArray<Measuring> =>
   (["messagePort", "ipcAdvanced", "unixSocket", "zeromq"] as const).flatMap((rival) => [
     streamFigure(rival, Math.ceil(messages / 40), 1),
@@ -66,7 +66,7 @@ const streamFigure = (rival: Rival, messages: number, perCall: number): Measurin
   }))
 }
 
-// A rival that is not installed is left out of the figures, and the report says so.
+// Leaves a rival that is not installed out of the figures, and says so in the report.
 const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) => Figure["values"]): Measuring =>
   Effect.gen(function*() {
     const child = yield* Children.started(RivalAsker, job.rival, job)

@@ -1,5 +1,5 @@
 /**
- * A child of the call benchmark: makes calls one after the other, over rings, over a socket, or to itself.
+ * A child of the call benchmark: makes calls one after the other, over rings, over a socket, or within the process.
  */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as Effect from "effect/Effect"

@@ -10,7 +10,7 @@ export const RpcJob = Schema.Struct({
   ...SwarmChildFields,
   /** `direct`: the caller serves itself, without a transport. */
   over: Schema.Literals(["ring", "socket", "direct"]),
-  /** Of the socket. */
+  /** The socket's path. */
   path: Schema.String,
   warmup: Schema.Int,
   calls: Schema.Int

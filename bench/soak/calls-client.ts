@@ -13,7 +13,7 @@ import { CallsCalling, type CallsJob, type CallsSample, Counting, serverName } f
 
 type Client = RpcClient.FromGroup<typeof Counting, RpcClientError>
 
-/** True if the answer equals what was sent. */
+/** True if the answer equals the payload. */
 const echoes = Effect.fnUntraced(function*(client: Client, number: number, { payloadBytes }: CallsJob) {
   const data = new Uint8Array(number % (payloadBytes + 1)).fill(number)
   const answer = yield* client.Echo({ data })
@@ -35,7 +35,7 @@ const calling = Effect.fnUntraced(function*(job: CallsJob, told: (calls: number)
       (number) => Effect.map(echoes(client, number, job), (isRight) => void (wrong += isRight ? 0 : 1)),
       { concurrency, discard: true }
     )
-  // The number of calls made by then.
+  // Makes calls with one client, and returns the total number of calls made so far.
   const byOneClient = Effect.fnUntraced(function*(made: number) {
     const client = yield* RpcClient.make(Counting)
     const count = Math.min(perClient, every - (made % every), calls - made)
@@ -43,7 +43,7 @@ const calling = Effect.fnUntraced(function*(job: CallsJob, told: (calls: number)
     const now = made + count
     told(now)
     if (now % every === 0 || now === calls) yield* look(client, now, false)
-    // One-time allocations are done by now.
+    // Collect for the first sample too: one-time allocations are done by then.
     if (now === every || now === calls) yield* look(client, now, true)
     return now
   }, Effect.scoped)

@@ -15,7 +15,7 @@ export const Counting = RpcGroup.make(
   Rpc.make("Memory", { payload: { collected: Schema.Boolean }, success: MemoryUsage })
 )
 
-/** The name that the server has in the swarm. */
+/** The name that the server publishes in the swarm. */
 export const serverName = "server"
 
 export const CallsJob = Schema.Struct({
@@ -23,18 +23,18 @@ export const CallsJob = Schema.Struct({
   calls: Schema.Int,
   /** Calls between two samples of the memory. */
   every: Schema.Int,
-  /** Calls that are under way at once. */
+  /** Calls in flight at once. */
   concurrency: Schema.Int,
-  /** Bytes of the largest payload; they are of all lengths up to it. */
+  /** Bytes of the largest payload; all lengths up to it occur. */
   payloadBytes: Schema.Int,
-  /** Calls after which the client is closed and a new one is made. */
+  /** Calls after which the client is replaced by a new one. */
   perClient: Schema.Int
 })
 export type CallsJob = typeof CallsJob.Type
 
 export const CallsSample = Schema.Struct({
   calls: Schema.Int,
-  /** True if garbage was collected first, so that only memory in use counts, as for the first and the last sample. */
+  /** True if garbage was collected first, as for the first and the last sample, so that only memory in use counts. */
   collected: Schema.Boolean,
   server: MemoryUsage,
   client: MemoryUsage

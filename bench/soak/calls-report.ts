@@ -23,7 +23,7 @@ export const report = (
   { samples, seconds, wrong }: CallsResult
 ): CallsSoakReport => {
   const checks = [
-    check("every answer is right", wrong === 0, `${formatCount(wrong)} of ${formatCount(settings.calls)} were not`),
+    check("every answer is right", wrong === 0, `${formatCount(wrong)} of ${formatCount(settings.calls)} were wrong`),
     ...ends.map((end) => nothingIsLeft(end, samples))
   ]
   return {

@@ -1,5 +1,5 @@
 /**
- * A child of the call soak: serves.
+ * A child of the call soak: serves the calls.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The call soak: `node bench/soak/calls.ts --calls N` makes N calls between two processes, samples the memory of both,
- * and fails when the memory in use grows with the calls.
+ * The call soak: `node bench/soak/calls.ts --calls N` makes N calls between two processes, samples their memory, and
+ * fails when the memory in use grows with the calls.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -17,7 +17,7 @@ import * as Report from "./calls-report.ts"
 
 const flags = {
   calls: countFlag("calls", 100_000_000).pipe(
-    Flag.withDescription("Calls in all"),
+    Flag.withDescription("Total number of calls"),
     Flag.withDefault(500_000)
   ),
   every: countFlag("every", 100_000_000).pipe(
@@ -25,19 +25,19 @@ const flags = {
     Flag.withDefault(50_000)
   ),
   concurrency: countFlag("concurrency", 10_000).pipe(
-    Flag.withDescription("Calls that are under way at once"),
+    Flag.withDescription("Calls in flight at once"),
     Flag.withDefault(16)
   ),
   payloadBytes: countFlag("payload-bytes", 1_048_576).pipe(
-    Flag.withDescription("Bytes of the largest payload; they are of all lengths up to it"),
+    Flag.withDescription("Bytes of the largest payload; all lengths up to it occur"),
     Flag.withDefault(1000)
   ),
   perClient: countFlag("per-client", 100_000_000).pipe(
-    Flag.withDescription("Calls after which the client is closed and a new one is made"),
+    Flag.withDescription("Calls after which the client is replaced by a new one"),
     Flag.withDefault(1000)
   ),
   strategy: Flag.Literals("strategy", ["park", "adaptive", "spin"]).pipe(
-    Flag.withDescription("How both wait for their rings"),
+    Flag.withDescription("How both processes wait for messages"),
     Flag.withDefault("adaptive" as const)
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
@@ -50,7 +50,7 @@ const soak = Command.make(
     yield* writeNotice(
       `${
         formatCount(settings.calls)
-      } calls between two processes, ${settings.concurrency} at once; a look at their memory `
+      } calls between two processes, ${settings.concurrency} at once; a sample of their memory `
         + `every ${formatCount(settings.every)}`
     )
     const region = `calls-${process.pid}`
@@ -68,6 +68,6 @@ const soak = Command.make(
     if (report.passed) return
     return yield* new ChecksFailed({ program: "soak-calls", failed: namesOfFailed(report.checks) })
   })
-).pipe(Command.withDescription("Makes very many calls, and checks that the memory of both ends does not grow"))
+).pipe(Command.withDescription("Makes many calls, and checks that the memory of both ends does not grow"))
 
 runCommand(soak)

@@ -30,7 +30,7 @@ export interface FenceSoakReport extends Pick<TrialOptions, "drain" | "mode"> {
   readonly program: "soak-fence"
   readonly passed: boolean
   readonly runs: ReadonlyArray<SoakRun>
-  /** The checks of all runs, each under its run's title. */
+  /** The checks of all runs, each prefixed with its run's title. */
   readonly checks: ReadonlyArray<Check>
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The fence soak: with `node bench/soak/fence.ts --rounds N` the members of a swarm send bursts and meet N times, in
- * both forms of the test, as processes over shared memory and as fibers in the heap.
+ * both forms of the trial, as processes over shared memory and as fibers in the heap.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -29,7 +29,7 @@ const flags = {
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }
 
-/** The coordinator is slow enough that a burst is still on its way when all have arrived. */
+/** The coordinator is so slow that a burst is still in flight when all members have arrived. */
 const shape = { members: 3, burst: 8, handlerDelayMillis: 2, kill: undefined, trace: false } as const
 
 const backends = [["processes", TrialRun.run], ["in memory", TrialRun.runInHeap]] as const
@@ -58,6 +58,8 @@ const soak = Command.make(
     if (report.passed) return
     return yield* new ChecksFailed({ program: "soak-fence", failed: namesOfFailed(report.checks) })
   })
-).pipe(Command.withDescription("Members send bursts and meet; checks that no message is missing when they go on"))
+).pipe(
+  Command.withDescription("Members send bursts and meet; checks that no message is missing when a barrier returns")
+)
 
 runCommand(soak)

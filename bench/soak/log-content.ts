@@ -1,10 +1,10 @@
 /**
- * Records whose bytes all follow from their session and their sequence number, so that a reader can check each without
+ * Records whose bytes are determined by their session and sequence number, so that a reader can check each without
  * other data.
  */
 export const recordBytes = 1024
 
-/** Sequence number (8 bytes, low word first), session, and the sequence once more, inverted. */
+/** The header: sequence number (8 bytes, low word first), session, and the inverted sequence number. */
 const headerBytes = 16
 const bodyBytes = recordBytes - headerBytes
 /** The number of offsets in the session's pattern at which bodies begin. */
@@ -31,7 +31,7 @@ export class SessionContent {
     this.#pattern.copy(record, headerBytes, at, at + bodyBytes)
   }
 
-  /** True if the record at `offset` is that of this sequence number, to the last byte. */
+  /** True if every byte of the record at `offset` is that of this sequence number. */
   matches(bytes: Buffer, view: DataView, offset: number, sequence: number): boolean {
     const at = sequence % bodyOffsets
     return view.getUint32(offset, littleEndian) === sequence >>> 0

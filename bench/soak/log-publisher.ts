@@ -1,5 +1,5 @@
 /**
- * A child of the log soak: publishes one session of records that can be checked to the last byte.
+ * A child of the log soak: publishes one session of records whose every byte can be checked.
  */
 import * as Effect from "effect/Effect"
 import * as AckSampler from "../../src/programs/measure/ack-latency.ts"

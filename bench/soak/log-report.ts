@@ -1,5 +1,5 @@
 /**
- * The report of the log soak: complete, in order, right to the last byte, and in bounded memory.
+ * The report of the log soak: all records delivered in order, every byte right, memory bounded.
  */
 import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
 import type { RegionPlan } from "../../src/programs/cli/region-plan.ts"
@@ -27,7 +27,7 @@ export interface MemoryRow {
   readonly boundBytes: number
 }
 
-/** Memory that a process may take besides the region, however much it carries: the runtime and its young heap. */
+/** Memory that a process may take besides the region, for any amount of records: the runtime and its young heap. */
 const processBytes = 256 * 1024 * 1024
 
 export const report = (region: RegionPlan, records: number, outcome: LogSoakOutcome): LogSoakReport => {

@@ -1,6 +1,6 @@
-// What the native module needs of the C++ runtime, so that a prebuilt module brings neither libstdc++ nor its demands on
-// the C library (its archive would ask for glibc 2.36, and there is none for musl in Debian). The module is built
-// without exceptions: what would throw ends the process, as it does with the whole runtime too.
+// The parts of the C++ runtime that the native module needs, so that a prebuilt module contains neither libstdc++ nor
+// its requirements of the C library (its archive requires glibc 2.36, and Debian has none for musl). The module is
+// built without exceptions: code that would throw ends the process, as it would with the whole runtime.
 #include <sched.h>
 #include <sys/auxv.h>
 
@@ -42,14 +42,14 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 #if defined(__aarch64__) && !defined(__GLIBC__)
-// By which libgcc asks for the processor's atomic instructions; musl has it under its public name alone.
+// libgcc calls it to find the processor's atomic instructions; musl has only the public name.
 extern "C" unsigned long __getauxval(unsigned long type) { return getauxval(type); }
 #endif
 
 extern "C" [[noreturn]] void __cxa_pure_virtual() { endProcess("a pure virtual function was called"); }
 
-// Of a static inside a function: the first thread makes it, the others wait. The ABI has the first byte say that it is
-// made; the second says that it is being made.
+// Guards a static inside a function: the first thread initializes it, the others wait. The ABI's first byte says that
+// it is initialized; the second byte, that it is being initialized.
 namespace {
 constexpr uint8_t made = 1;
 std::atomic_ref<uint8_t> guardByte(uint64_t* guard, int byte) {
@@ -60,7 +60,7 @@ std::atomic_ref<uint8_t> guardByte(uint64_t* guard, int byte) {
 extern "C" int __cxa_guard_acquire(uint64_t* guard) {
   while (guardByte(guard, 0).load(std::memory_order_acquire) != made) {
     if (guardByte(guard, 1).exchange(1, std::memory_order_acquire) == 0) {
-      // The thread before this one may have made it and left between the two looks.
+      // Another thread may have initialized it between the two loads.
       if (guardByte(guard, 0).load(std::memory_order_acquire) != made) return 1;
       guardByte(guard, 1).store(0, std::memory_order_release);
       return 0;
@@ -78,7 +78,7 @@ extern "C" void __cxa_guard_abort(uint64_t* guard) { guardByte(guard, 1).store(0
 
 namespace std {
 
-// As libstdc++ has it where there is no run-time type information.
+// As in libstdc++ without run-time type information.
 bool _Sp_make_shared_tag::_S_eq(const type_info&) noexcept { return false; }
 
 [[noreturn]] void __throw_bad_alloc() { endProcess("out of memory"); }

@@ -22,10 +22,10 @@ const scaleFlag = (name: string) =>
 const settings = {
   only: openSetting("only", (name) => Flag.Literals(name, names), {
     description: "Run only this measurement",
-    shown: "all of them"
+    shown: "all"
   }),
   scale: setting("scale", scaleFlag, {
-    description: "Share of the whole measurement, which takes about ten seconds",
+    description: "Scale the measurements; all take about ten seconds at 1",
     fallback: 1
   }),
   json: jsonSetting
@@ -39,13 +39,13 @@ export const bench = Command.make(
   Command.withDescription(
     lines(
       "Measures this machine: the log's throughput and acknowledgements, round trips over rings, calls, and barriers,",
-      "each between processes of its own. How near the machine's cores lie to each other, and what else they do, changes",
+      "each between processes of its own. How near the machine's cores are to each other, and how busy they are, changes",
       "every figure."
     )
   ),
   Command.withShortDescription("Measure this machine, in seconds"),
   Command.withExamples([
-    { command: "ringfence bench", description: "All of it" },
+    { command: "ringfence bench", description: "All measurements" },
     { command: "ringfence bench --only barrier --json", description: "One measurement, as JSON" }
   ])
 )

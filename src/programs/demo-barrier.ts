@@ -1,5 +1,6 @@
 /**
- * `ringfence demo barrier`: bursts, a slow collector, and a barrier that does not return before the bursts are through.
+ * `ringfence demo barrier`: bursts, a slow coordinator, and a barrier that does not return before the bursts have
+ * arrived.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -25,19 +26,19 @@ import { lines } from "./cli/usage.ts"
 
 const settings = {
   members: setting("members", (name) => countFlag(name, 32), {
-    description: "Members that meet, a process each; the first is this process and coordinates",
+    description: "Members that meet, one process each; this process is the first and coordinates",
     fallback: 4
   }),
   iterations: setting("iterations", (name) => countFlag(name, 100_000), {
-    description: "Barriers, one after the other",
+    description: "Number of barriers, entered one after the other",
     fallback: 64
   }),
   burst: setting("burst", (name) => countFlag(name, 10_000), {
-    description: "Messages that each sends to all before it enters the barrier",
+    description: "Messages that each member sends to all before it enters the barrier",
     fallback: 8
   }),
   handlerDelayMillis: setting("handler-delay", millisFlag, {
-    description: "Time that the coordinator's process takes for a message",
+    description: "Time that the coordinator takes to handle a message",
     fallback: 12,
     show: writtenMillis
   }),
@@ -72,7 +73,7 @@ export const demoBarrier = Command.make(
       "code 1 if any check fails."
     )
   ),
-  Command.withShortDescription("See a barrier wait for what was sent ahead of it"),
+  Command.withShortDescription("See a barrier wait for the messages sent before it"),
   Command.withExamples([
     { command: "ringfence demo barrier", description: "4 processes, 64 barriers, nothing missing" },
     { command: "ringfence demo barrier --drain off", description: "The same without draining: the checks fail" },

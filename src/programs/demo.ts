@@ -33,11 +33,11 @@ const settings = {
     fallback: 4
   }),
   publishers: setting("publishers", (name) => countFlag(name, 64), {
-    description: "Publisher processes; the input is split over them",
+    description: "Publisher processes, among which the input is split",
     fallback: 2
   }),
   subscribers: setting("subscribers", (name) => countFlag(name, 64), {
-    description: "Subscriber processes; each reads everything",
+    description: "Subscriber processes, each of which reads everything",
     fallback: 2
   }),
   minBytes: openSetting("min-bytes", bytesFlag, {
@@ -61,7 +61,7 @@ const inputs = {
     Argument.withDescription("Files and folders to publish (default: the sources of an installed package, repeated)"),
     Argument.variadic()
   ),
-  // Switches off the rule that orders early batches, only to see the checks fail.
+  // Switches off the rule that holds early batches, to see the checks fail.
   unsafeIgnoreSessionOrder: Flag.Boolean("unsafe-ignore-session-order").pipe(Flag.withHidden, Flag.withDefault(false))
 }
 

@@ -1,5 +1,5 @@
 /**
- * `ringfence doctor`: lists the regions of this host, their users, and what dead processes left.
+ * `ringfence doctor`: lists the regions of this host, their users, and the leftovers of dead processes.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -49,7 +49,7 @@ const inputs = {
   ),
   path: Flag.String("path").pipe(
     Flag.withMetavar("file"),
-    Flag.withDescription("Inspect a region in a file too; repeatable"),
+    Flag.withDescription("Also inspect the region in this file; repeatable"),
     Flag.filter((path) => path !== "", () => "no file is given"),
     Flag.atLeast(0)
   ),
@@ -92,7 +92,7 @@ const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repai
   const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
   const count = findings.filter(isLeftover).length
   const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
-  // Other files in shared memory may belong to others: only a requested region must be accessible to this user.
+  // Files in shared memory may belong to other users: only a requested region must be accessible to this user.
   const named = Option.isSome(region) ? findings : findings.slice(inMemory.length)
   const failure = failureOf(count, repair, named.filter(isOutOfReach))
   yield* printReport(json, report, describeDoctor, failure === undefined ? exitCode.ok : codeOfError(failure))
@@ -118,7 +118,7 @@ const regionsInMemory = (region: Option.Option<string>) =>
     })
   })
 
-// The removal checks again, under the region's locks, that its owner is dead.
+// removeDead() checks again, under the region's locks, that its owner is dead.
 const repaired = (finding: Finding): Effect.Effect<Finding> =>
   isLeftover(finding)
     ? Regions.removeDead(finding.path).pipe(

@@ -61,9 +61,9 @@ const settings = {
 }
 
 const inputs = {
-  topic: Argument.String("topic").pipe(Argument.withDescription("The topic; it is declared if it is not yet")),
+  topic: Argument.String("topic").pipe(Argument.withDescription("The topic; declared if it does not exist yet")),
   paths: Argument.String("paths").pipe(
-    Argument.withDescription("Files to publish, one after the other; - or no file means standard input"),
+    Argument.withDescription("Files to publish, in this order; - or no file means standard input"),
     Argument.variadic()
   )
 }
@@ -88,7 +88,7 @@ export const publish = Command.make(
   Command.withExamples([
     { command: "ringfence publish lines access.log", description: "Each line of a file is a record" },
     { command: "ringfence publish blobs --record-bytes 64KiB disk.img", description: "A binary file, byte for byte" },
-    { command: "tail -f access.log | ringfence publish lines -", description: "Lines as they come" }
+    { command: "tail -f access.log | ringfence publish lines -", description: "Lines as they are written" }
   ])
 )
 
@@ -136,16 +136,16 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
   const send = ({ chunks }: Input) => sendRecords(publisher, chunks, newCutter(), { limitBytes, tally })
   yield* Effect.forEach(inputs, send, { discard: true }).pipe(
     Effect.andThen(publisher.flush),
-    // Flush before each wait: the next line may take long, or never come.
+    // Flush before each wait: the next line may take long or never arrive.
     Effect.raceFirst(publisher.lost),
-    // Wait for acknowledgements even after a bad input: the records before it are good.
+    // Wait for acknowledgements even after an input error: the records before it are valid.
     Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
     Effect.onError(() => sayHowFar(values.json, publisher))
   )
   yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
 })
 
-// Options that were left out follow the declaration: only a contradiction is an error.
+// Options that are not given follow the topic's declaration, so that only a contradiction is an error.
 const topicToPublish = (name: string, { ack, order }: Values) =>
   Effect.map(declaredTopic(name), (declared) =>
     Topic.make(name, {

@@ -29,11 +29,11 @@ const settings = {
   ...sizeSettings,
   ...accessSettings,
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
-    description: "Touch all memory at the start, so that no record pays for it; --no-prefault starts at once",
+    description: "Fault in all memory at the start, so that no record pays for it; --no-prefault starts at once",
     fallback: true
   }),
   epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
-    description: "The longest time in microseconds for which an ordered batch waits to be committed with others",
+    description: "The longest time in microseconds that an ordered batch waits to be committed with others",
     fallback: 500
   }),
   json: jsonSetting
@@ -52,7 +52,7 @@ export const serve = Command.make(
   Command.withDescription(
     lines(
       "Creates a region of shared memory and serves the log in it until Ctrl-C. Publishers and subscribers find it by its",
-      "name. The region is removed at the end; what a killed server left is removed at the next start."
+      "name. The region is removed at the end; the next start removes what a killed server left."
     )
   ),
   Command.withShortDescription("Serve the log of a region"),
@@ -94,7 +94,7 @@ const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, lan
   ...(indexEntries === undefined ? {} : { indexEntries })
 })
 
-// Runs until it is interrupted, even if the reader of its output is gone.
+// Runs until it is interrupted, even when the reader of its output is gone.
 const serving = (target: Target, json: boolean) =>
   Effect.gen(function*() {
     endPrefault()

@@ -1,5 +1,5 @@
 /**
- * `ringfence subscribe`: the records of a topic on standard output, byte for byte, in the topic's order.
+ * `ringfence subscribe`: writes the records of a topic to standard output, byte for byte, in the topic's order.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -125,8 +125,9 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
   yield* printReportAside(report)
 })
 
-// Batches are lent until the next pull, so they stay valid while they are written. An interruption may return them
-// while a slow reader has taken only half; the process then ends before other bytes could be written in their place.
+// Batches are lent until the next pull, so they stay valid while they are written. An interruption may release them
+// while the output's reader has taken only half; the process then ends before a publisher's bytes could be written
+// instead.
 const copyToOutput = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
   { count = Infinity, from, json, raw, separator }: Values
@@ -147,8 +148,7 @@ const copyToOutput = Effect.fnUntraced(function*(
   return written
 })
 
-// Warn of trimmed records: without a subscriber the log keeps only the newest, and this output may be meant to be
-// complete.
+// Warns of trimmed records: without a subscriber the log keeps only the newest, and the user may expect all of them.
 const trimmedBefore = Effect.fnUntraced(function*(batches: ReadonlyArray<IndexedBatch>, json: boolean) {
   const trimmed = batches[0]?.position ?? 0
   if (trimmed > 0 && !json) {

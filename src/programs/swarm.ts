@@ -1,6 +1,6 @@
 /**
  * `ringfence swarm`: runs a member of a swarm, which may coordinate, stand by and spawn further members, and reports
- * members that come and go.
+ * members that join and leave.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -42,7 +42,7 @@ export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("Sw
     const found = {
       missing: `there is no swarm in region "${this.region}"`,
       exists: `region "${this.region}" has a swarm already`,
-      log: `region "${this.region}" holds a log, no swarm`,
+      log: `region "${this.region}" holds a log, not a swarm`,
       abandoned: `the swarm in region "${this.region}" has lost its coordinator`
     }
     return `${found[this.reason]} (${this.hint})`
@@ -63,7 +63,7 @@ export class SwarmUnavailable extends Schema.TaggedError<SwarmUnavailable>()("Sw
   }
 }
 
-/** As many readers as a ring can have. */
+/** Each member reads every ring, and a ring has at most 128 readers. */
 const membersMax = 127
 
 const onlyFlag = (name: string, description: string): Flag.Flag<boolean> =>
@@ -124,14 +124,14 @@ export const swarm = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "A member of a swarm: processes that share a region of memory, know each other, and meet at barriers. Runs until",
-      "Ctrl-C, and reports members that come and go. Start the coordinator, then as many other members as you like:",
+      "Runs a member of a swarm: processes that share a region of memory, know each other, and meet at barriers. Runs until",
+      "Ctrl-C, and reports members that join and leave. Start the coordinator, then as many other members as you like:",
       "",
       "  ringfence swarm --coordinator            in one terminal",
       "  ringfence swarm --name ann               in another",
       "  ringfence swarm --name bob --standby     in a third: it takes over when the first is gone",
       "",
-      "Your own program becomes a member by Swarm.layerMember, or by Swarm.layerChild if it is spawned or invited."
+      "Your own program becomes a member with Swarm.layerMember, or with Swarm.layerChild if it is spawned or invited."
     )
   ),
   Command.withShortDescription("Take part in a swarm, coordinate one, spawn members"),
@@ -143,7 +143,7 @@ export const swarm = Command.make(
     },
     {
       command: "ringfence swarm --coordinator --invited-only --invite 2",
-      description: "Admit two others, and no more"
+      description: "Admit two other members, and no more"
     }
   ])
 )
@@ -173,7 +173,7 @@ const takePart = (values: Values) => {
   )
 }
 
-/** The hint depends on what is there: another swarm, a log, or nothing. */
+/** The hint depends on what the region holds: another swarm, a log, or nothing. */
 const refused = <E>(region: string, error: E) => (reason: SwarmUnavailable["reason"] | undefined) =>
   Effect.fail(reason === undefined ? error : new SwarmUnavailable({ region, reason }))
 
@@ -197,10 +197,10 @@ const layerOf = (
     : Swarm.layerChild({ region, name, standby, admission, allowForeign, onLost })
 }
 
-// The program reports it when it ends with it.
+// Do not log the loss: the program ends with it and reports it.
 const onLost = () => Effect.void
 
-// Runs on even if the reader of its output is gone.
+// Runs even when the reader of its output is gone.
 const takingPart = Effect.fnUntraced(function*(values: Values) {
   yield* Ending.use(({ untilTerminated }) => untilTerminated)
   const coordinator = yield* Coordinator
@@ -239,7 +239,7 @@ const inviteOthers = ({ expires, invite }: Values, say: Say) =>
     }
   })
 
-// Spawned members are quiet: this process reports for them.
+// Spawned members are quiet: this process reports the membership for them.
 const spawnOthers = ({ recover, region, spawn }: Values, name: string, say: Say) =>
   Effect.gen(function*() {
     if (spawn === 0) return

@@ -56,7 +56,7 @@ describe.skipIf(process.platform !== "linux")("soak-fence", () => {
     Effect.gen(function*() {
       const { code, stderr, text } = yield* runEntry("bench/soak/fence", ["--rounds", "8", "--drain", "off", "--json"])
       assert.strictEqual(code, 1)
-      assert.match(stderr, /processes, a rendezvous at the start: what was sent before a barrier is delivered/)
+      assert.match(stderr, /processes, a rendezvous at the start: messages sent before a barrier are delivered/)
       const { passed, runs } = JSON.parse(text)
       assert.isFalse(passed)
       assert.lengthOf(runs, 4)

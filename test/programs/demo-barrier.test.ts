@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== "linux")("demo barrier", () => {
       for (const [mode, through] of [["deliveryFence", "delivered"], ["processingFence", "handled"]] as const) {
         const { code, report, stderr } = yield* reportOf([...small, "--mode", mode, "--drain", "off"])
         assert.strictEqual(code, 1)
-        assert.match(stderr, new RegExp(`what was sent before a barrier is ${through} when it returns`))
+        assert.match(stderr, new RegExp(`messages sent before a barrier are ${through} when it returns`))
         assert.isAbove(missingIn(report), 0)
         assert.deepStrictEqual(failedIn(report).length, 2)
         // Late, and not lost.
@@ -90,7 +90,7 @@ describe.skipIf(process.platform !== "linux")("demo barrier", () => {
       const named = report.iterations.map(({ departed }) => departed.join())
       assert.deepStrictEqual(named, Array.from({ length: 30 }, (_, i) => i === 19 ? "member-2" : ""))
       assert.strictEqual(missingIn(report), 0)
-      assert.include(report.checks.map(({ name }) => name), "the iteration of the death takes at most 300.0 ms more")
+      assert.include(report.checks.map(({ name }) => name), "the iteration of the death takes at most 300.0 ms longer")
     }))
 
   it.live("refuses what cannot be done before anything starts", () =>

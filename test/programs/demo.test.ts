@@ -98,9 +98,9 @@ describe.skipIf(process.platform !== "linux")("demo", () => {
       const args = ["demo", "--min-bytes", "8MiB", "--skew", "5ms", "--unsafe-ignore-session-order", "--json"]
       const { code, stderr, text } = yield* run(args)
       assert.strictEqual(code, 1)
-      assert.match(stderr, /each session comes in order/)
+      assert.match(stderr, /each session arrives in order/)
       const failed = (JSON.parse(text) as Report).checks.filter(({ holds }) => !holds).map(({ name }) => name)
-      assert.sameMembers(failed, ["each session comes in order", "each session's content is the input's"])
+      assert.sameMembers(failed, ["each session arrives in order", "each session's content equals its input"])
     }))
 
   it.live("refuses what it cannot publish before anything starts", () =>

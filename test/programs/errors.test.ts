@@ -143,7 +143,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       const input = "y".repeat(15 * 1024).concat("\n").repeat(100)
       const ran = yield* run(["publish", "--region", region, "lines", "--deadline", "1500ms"], { input })
       assertRefused(ran, 4, new RegExp(`waiting on subscriber "subscribe" \\(pid ${reader.pid}\\).*--deadline`))
-      yield* server.told(new RegExp(`subscriber "subscribe" of "lines" \\(pid ${reader.pid}\\) holds publishers up`))
+      yield* server.told(new RegExp(`subscriber "subscribe" of "lines" \\(pid ${reader.pid}\\) holds up publishers`))
     }))
 
   it.live("refuses a command line it does not understand", () =>

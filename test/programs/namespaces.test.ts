@@ -92,7 +92,7 @@ describe.skipIf(!possible)("processes of another pid namespace (needs unshare)",
       const input = "y".repeat(15 * 1024).concat("\n").repeat(100)
       const ran = yield* run(["publish", "--region", region, "lines", "--deadline", "1500ms"], { input })
       assert.match(ran.stderr, /waiting on subscriber "subscribe" \(pid 1 of another pid namespace\)/)
-      yield* server.told(/subscriber "subscribe" of "lines" \(pid 1 of another pid namespace\) holds publishers up/)
+      yield* server.told(/subscriber "subscribe" of "lines" \(pid 1 of another pid namespace\) holds up publishers/)
       process.kill(inside?.pid ?? 0, "SIGKILL")
       yield* server.told(/\(pid 1 of another pid namespace\) died/)
     }).pipe(Effect.scoped))

@@ -100,7 +100,7 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
       const publisher = yield* start(["publish", "--region", region, "blobs", "--record-bytes", "16KiB"], {
         input: blob
       })
-      yield* server.told(/subscriber "subscribe" of "blobs" \(pid \d+\) holds publishers up/)
+      yield* server.told(/subscriber "subscribe" of "blobs" \(pid \d+\) holds up publishers/)
       reader.resumeOutput()
       assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
       assert.strictEqual(yield* reader.code, 0, reader.stderr)

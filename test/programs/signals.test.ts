@@ -96,7 +96,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       reader.signal("SIGSTOP")
       const input = "y".repeat(15 * 1024).concat("\n").repeat(200)
       const publisher = yield* start(["publish", "--region", region, "lines"], { input })
-      yield* server.told(/holds publishers up/)
+      yield* server.told(/holds up publishers/)
       publisher.signal("SIGINT")
       assert.strictEqual(yield* publisher.code, 130)
     }))

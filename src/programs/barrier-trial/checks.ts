@@ -47,7 +47,7 @@ const nothingMissing = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>)
   const hit = iterations.filter((iteration) => iteration.missing > 0).length
   const through = mode === "processingFence" ? "handled" : "delivered"
   return check(
-    `what was sent before a barrier is ${through} when it returns`,
+    `messages sent before a barrier are ${through} when it returns`,
     missing === 0,
     `${plural(missing, "message")} missing${hit === 0 ? "" : `, in ${plural(hit, "iteration")}`}`
   )
@@ -61,13 +61,13 @@ const conditions: Readonly<Record<BarrierMode, string>> = {
 
 const noneEarly = (mode: BarrierMode, iterations: ReadonlyArray<Iteration>): Check => {
   const early = sum(iterations, (iteration) => iteration.early)
-  return check(`no member goes on before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
+  return check(`no member returns before ${conditions[mode]}`, early === 0, `${plural(early, "early return")}`)
 }
 
 const nothingAhead = (iterations: ReadonlyArray<Iteration>): Check => {
   const ahead = sum(iterations, (iteration) => iteration.ahead)
   return check(
-    "no message comes before the start that it is sent after",
+    "no message arrives before the start of its iteration",
     ahead === 0,
     `${plural(ahead, "message")} ahead`
   )
@@ -78,7 +78,7 @@ const inOrder = (outcome: TrialOutcome): Check => {
   const disordered = sum(results, (result) => result.disordered)
   const handled = formatCount(sum(results, (result) => result.handled))
   return check(
-    "each sender's messages come in order, none twice",
+    "each sender's messages arrive in order, none twice",
     disordered === 0,
     `${formatCount(disordered)} of ${handled} out of place`
   )
@@ -86,7 +86,7 @@ const inOrder = (outcome: TrialOutcome): Check => {
 
 const nothingLost = (outcome: TrialOutcome): Check => {
   const lost = sum(resultsOf(outcome), (result) => result.lost)
-  return check("every message comes in the end", lost === 0, `${plural(lost, "message")} lost`)
+  return check("every message arrives in the end", lost === 0, `${plural(lost, "message")} lost`)
 }
 
 const killed = (member: number, { verdicts }: TrialOutcome): Check => {
@@ -104,7 +104,7 @@ const deadNamed = (
   )
   const told = iterations.flatMap(({ departed, iteration }) => departed.map((name) => `${name} in ${iteration}`))
   return check(
-    kill === undefined ? "no member was named as dead" : "every other member is told which one is dead, once",
+    kill === undefined ? "no member is reported dead" : "every other member learns which member is dead, once",
     right,
     told.length === 0 ? "no departure" : told.join("; ")
   )
@@ -114,7 +114,7 @@ const soonAfterDeath = (iteration: number, iterations: ReadonlyArray<Iteration>)
   const { median } = typical(iterations, ({ millis }) => millis)
   const more = (iterations[iteration - 1]?.millis ?? Number.POSITIVE_INFINITY) - median
   return check(
-    `the iteration of the death takes at most ${formatMillis(deathMillisMax)} more`,
+    `the iteration of the death takes at most ${formatMillis(deathMillisMax)} longer`,
     more <= deathMillisMax,
     `${formatMillis(more)} more than the median of ${formatMillis(median)}`
   )

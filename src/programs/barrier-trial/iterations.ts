@@ -9,21 +9,21 @@ import type { TrialOutcome } from "./run.ts"
 export interface Iteration {
   /** Counted from 1. */
   readonly iteration: number
-  /** From the release before to this one, in the coordinator's process. */
+  /** From the previous release to this one, in the coordinator's process. */
   readonly millis: number
   /** Messages that arrived in the coordinator's process while it was in the barrier. */
   readonly drained: number
-  /** In all members together. */
+  /** Messages missing at a return, in all members together. */
   readonly missing: number
-  /** Messages that came before the release after which they were sent, in all members together. */
+  /** Messages that arrived before the release after which they were sent, in all members together. */
   readonly ahead: number
   /** From the moment when the barrier's promise was fulfilled to the last return. */
   readonly releaseMillis: number
-  /** Returns before that moment. */
+  /** Members that returned before that moment. */
   readonly early: number
-  /** Members that all others were told are gone. */
+  /** Members that the barrier reported as departed. */
   readonly departed: ReadonlyArray<string>
-  /** True when all members were told of the same departures. */
+  /** True when the barrier reported the same departures to all members. */
   readonly agreed: boolean
 }
 
@@ -42,7 +42,7 @@ export const iterationsOf = (options: TrialOptions, outcome: TrialOutcome): Read
 export interface Typical {
   readonly median: number
   readonly worst: number
-  /** The iteration of the longest release. */
+  /** The iteration of the worst value. */
   readonly iteration: number
 }
 
@@ -69,8 +69,9 @@ const iterationOf = (options: TrialOptions, all: readonly [MemberRound, ...Array
   }
 }
 
-// No member may go on before all have arrived; from a delivery fence, not before every message sent was delivered at
-// the coordinator; from a processing fence, not before every member has handled every message.
+// The earliest time at which a member may return: from any barrier, once all have arrived; from a delivery fence, once
+// every message is also delivered at the coordinator; from a processing fence, once every member has handled every
+// message.
 const dueMillis = (
   { mode }: TrialOptions,
   all: readonly [MemberRound, ...Array<MemberRound>]

@@ -10,8 +10,8 @@ import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 export const Shot = Messenger.event("shot", Schema.Struct({ member: Schema.Int, sequence: Schema.Int }))
 
 /**
- * The two forms of the test. `start`: a rendezvous opens each iteration, so that no message can come before its own.
- * `contiguity`: iterations have no start; the test counts each sender's messages and checks that they are consecutive.
+ * The two forms of the trial. `start`: a rendezvous opens each iteration, so that no message can arrive before its
+ * iteration. `contiguity`: iterations have no start; each member checks that each sender's messages are consecutive.
  */
 export const TrialForm = Schema.Literals(["start", "contiguity"])
 export type TrialForm = typeof TrialForm.Type
@@ -19,7 +19,7 @@ export type TrialForm = typeof TrialForm.Type
 export const MemberJob = Schema.Struct({
   region: Schema.String,
   name: Schema.String,
-  /** The coordinator's is 0. */
+  /** The member's number; the coordinator's is 0. */
   member: Schema.Int,
   members: Schema.Int,
   iterations: Schema.Int,
@@ -33,13 +33,13 @@ export const MemberJob = Schema.Struct({
 })
 export type MemberJob = typeof MemberJob.Type
 
-/** One iteration as one member saw it. Times are those of the clock that all processes share. */
+/** One iteration as one member saw it. Times are of the clock that all processes share. */
 export const MemberRound = Schema.Struct({
   enteredMillis: Schema.Finite,
   returnedMillis: Schema.Finite,
   /** Messages that were sent before this barrier and had not arrived when it returned. */
   missing: Schema.Int,
-  /** Messages of later iterations that had arrived by then. */
+  /** Messages of later iterations that had arrived when it returned. */
   ahead: Schema.Int,
   /** Messages that arrived while this member was in the barrier. */
   drained: Schema.Int,
@@ -55,9 +55,9 @@ export const MemberResult = Schema.Struct({
   rounds: Schema.Array(MemberRound),
   /** Messages whose handler has ended. */
   handled: Schema.Int,
-  /** Messages that came out of their sender's order. */
+  /** Messages that arrived out of their sender's order. */
   disordered: Schema.Int,
-  /** Messages of members that lived to the end and never came. */
+  /** Messages of members that lived to the end, and that never arrived. */
   lost: Schema.Int
 })
 export type MemberResult = typeof MemberResult.Type

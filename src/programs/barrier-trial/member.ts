@@ -13,6 +13,6 @@ runChild(TrialMember, (job, parent) =>
     yield* parent.ready
     yield* parent.begin
     yield* parent.result(yield* takePart(job, tally, (iterations) => parent.progress(iterations, 0)))
-    // Stays a member until all have reported, so that no living member is named as departed.
+    // Stay a member until all have reported, so that no living member is named as departed.
     yield* parent.end
   }).pipe(Effect.scoped, Effect.provide(Swarm.layerMember({ region: job.region, name: job.name }))))

@@ -72,7 +72,7 @@ export const describe = ({ bytes, freeBytes, options, path }: TrialPlan): string
   const delay = formatMicros(1000 * handlerDelayMillis)
   return [
     `region   ${path}, ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free there`,
-    `members  ${members}, a process each; ${memberName(0)} coordinates and takes ${delay} a message`,
+    `members  ${members}, one process each; ${memberName(0)} coordinates and takes ${delay} a message`,
     `run      ${plural(iterations, "iteration")}: each sends ${plural(burst, "message")} to all, `
     + `then enters a barrier (${mode})`,
     ...(drain === "off" ? ["         draining is switched off: the checks must fail"] : []),
@@ -95,7 +95,7 @@ const impossibleKill = ({ iterations, kill, members }: TrialOptions): string | u
   return `there is no iteration ${kill.iteration}: iterations are 1 to ${iterations}`
 }
 
-/** Four times what a barrier may have to wait for, and more for a busy machine. */
+/** Four times the longest wait of a barrier, and a margin for a busy machine. */
 const deadlineOf = ({ burst, handlerDelayMillis }: TrialOptions): number => 15_000 + 4 * burst * handlerDelayMillis
 
 const jobOf = (options: TrialOptions, region: string, member: number): MemberJob => ({

@@ -31,7 +31,7 @@ export interface TrialReport {
 
 export interface MemberRow {
   readonly member: string
-  /** `killed by SIGKILL`, or `undefined` when the member lived to report. */
+  /** `killed by SIGKILL`, or `null` when the member lived to report. */
   readonly died: string | null
   readonly barriers: number
   readonly handled: number
@@ -77,7 +77,7 @@ export const describe = (trace: boolean) => (report: TrialReport): string => {
       row("an iteration", millis, formatMillis),
       row(`drained in ${memberName(0)}'s barrier`, drained, formatCount),
       row("missing at a return, all members", missing, formatCount),
-      row("release, once all is there", releaseMillis, formatMillis)
+      row("release, once all have arrived", releaseMillis, formatMillis)
     ]),
     "",
     table([

@@ -1,6 +1,6 @@
 /**
- * The iterations as each member of a barrier trial runs them, the coordinator included: it sends its burst, enters the
- * barrier, and checks on return whether the barrier kept its promise.
+ * Runs the iterations of one member of a barrier trial, the coordinator included: sends its burst, enters the barrier,
+ * and checks on return whether the barrier kept its promise.
  */
 import * as Effect from "effect/Effect"
 import { Barrier, type BarrierResult } from "../../services/Barrier.ts"
@@ -14,7 +14,7 @@ import { oracleOf, Tally } from "./tally.ts"
 /** The names of the members, by number. */
 export const memberName = (member: number): string => `member-${member}`
 
-/** Counts the messages that come. Call it before any member sends. */
+/** Counts the messages that arrive. Call it before any member sends. */
 export const listen = Effect.fnUntraced(function*(job: MemberJob) {
   const messenger = yield* Messenger
   const tally = new Tally(job)
@@ -58,7 +58,7 @@ const namesOfMembers = Effect.map(Coordinator, (coordinator) => {
   return (id: Parameters<typeof showMember>[0]) => names.get(showMember(id)) ?? showMember(id)
 })
 
-// A member sends again only after all have left the barrier before.
+// Keeps each member from sending before all have left the previous barrier.
 const startTogether = ({ deadlineMillis }: MemberJob) =>
   Barrier.use((barrier) => barrier.enter("start", { mode: "rendezvous", deadline: deadlineMillis }))
 
@@ -81,7 +81,7 @@ const meet = Effect.fnUntraced(function*(
   const enteredMillis = monotonicMillis()
   const through = tally.total(oracle)
   const result = yield* Barrier.use((barrier) => barrier.enter("iteration", { mode, deadline: deadlineMillis }))
-  // Synchronous from here on: no handler of this process runs before the counters are read.
+  // Stay synchronous from here on: no handler of this process may run before the counters are read.
   const departed = departedIn(result).map(nameOf)
   const living = before.filter((member) => !departed.includes(memberName(member)))
   const met: Met = {

@@ -1,5 +1,5 @@
 /**
- * Runs a barrier trial: this process coordinates and is a member itself, the others are children.
+ * Runs a barrier trial: this process coordinates and is a member itself, the other members are children.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,9 +20,9 @@ export type Verdict =
 
 export interface TrialOutcome {
   readonly beganMillis: number
-  /** By number. */
+  /** By member number. */
   readonly verdicts: ReadonlyArray<Verdict>
-  /** The coordinator's trace of each target, where tracing is on. */
+  /** The coordinator's trace of each target, if tracing is on. */
   readonly traces: ReadonlyArray<BarrierTrace>
 }
 
@@ -45,7 +45,7 @@ export const run = (plan: TrialPlan) => {
   )
 }
 
-/** The same with all members in this process and their rings in its heap, where no member can be killed. */
+/** Runs the trial with all members in this process and their rings in its heap, where no member can be killed. */
 export const runInHeap = (plan: TrialPlan) =>
   Effect.gen(function*() {
     const { drain, members: count } = plan.options

@@ -1,17 +1,17 @@
 /**
- * Counts what one member has seen of each sender. Counters only grow and are never reset: with flags that are cleared
- * at each barrier, an early burst would be mistaken for a missing one.
+ * Counts the messages that one member has seen from each sender. Counters only grow: with counters that are reset at
+ * each barrier, an early burst would look like a missing one.
  */
 import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 
 /**
- * `begun`: the handler has begun, which a delivery fence promises. `ended`: it has ended, which a processing fence
- * promises.
+ * When a message counts as arrived. `begun`: its handler has begun, as a delivery fence promises. `ended`: it has
+ * ended, as a processing fence promises.
  */
 export type Oracle = "begun" | "ended"
 
-/** A rendezvous promises neither; its missing messages are counted by the weaker of the two. */
+/** A rendezvous promises neither; the weaker of the two counts its missing messages. */
 export const oracleOf = (mode: BarrierMode): Oracle => mode === "processingFence" ? "ended" : "begun"
 
 interface Counter {
@@ -50,32 +50,32 @@ export class Tally {
     for (const listener of this.#listeners) listener()
   }
 
-  /** Messages of all senders so far. */
+  /** Messages counted so far, of all senders. */
   total(oracle: Oracle): number {
     return this.#senders.reduce((sum, sender) => sum + sender[oracle].count, 0)
   }
 
-  /** The messages that these members had sent before that iteration's barrier and that have not arrived. */
+  /** Messages that these members sent before that iteration's barrier and that have not arrived. */
   missing(oracle: Oracle, iteration: number, members: Iterable<number>): number {
     let missing = 0
     for (const member of members) missing += Math.max(0, iteration * this.#burst - this.#of(oracle, member).count)
     return missing
   }
 
-  /** The messages that these members send after that iteration's barrier and that have arrived already. */
+  /** Messages that these members send after that iteration's barrier and that have arrived already. */
   ahead(iteration: number, members: Iterable<number>): number {
     let ahead = 0
     for (const member of members) ahead += Math.max(0, this.#of("begun", member).count - iteration * this.#burst)
     return ahead
   }
 
-  /** When the last of them arrived; 0 as long as one is missing. */
+  /** When the last message sent before that barrier arrived; 0 while one is missing. */
   reachedMillis(oracle: Oracle, iteration: number, members: Iterable<number>): number {
     if (this.missing(oracle, iteration, members) > 0) return 0
     return Math.max(...Array.from(members, (member) => this.#of(oracle, member).atMillis[iteration] ?? 0))
   }
 
-  /** Called whenever a handler has ended, until the returned function is called. */
+  /** Calls `listener` after each handler's end, until the returned function is called. */
   onEnded(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

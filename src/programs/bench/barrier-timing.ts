@@ -1,5 +1,5 @@
 /**
- * Times barriers without messages, as one member sees them.
+ * Times barriers without messages, in one member.
  */
 import * as Effect from "effect/Effect"
 import { Barrier } from "../../services/Barrier.ts"

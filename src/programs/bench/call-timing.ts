@@ -1,5 +1,5 @@
 /**
- * A minimal call, and the time that calls take one after the other.
+ * A minimal call, and the time of calls made one after the other.
  */
 import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
@@ -13,7 +13,7 @@ export const Adding = RpcGroup.make(
 
 export const addingLayer = Adding.toLayer({ Add: ({ a, b }) => Effect.succeed(a + b) })
 
-/** The name that the server has in the swarm. */
+/** The name that the server publishes in the swarm. */
 export const serverName = "server"
 
 /** The answer is wrong. */

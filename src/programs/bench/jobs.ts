@@ -17,7 +17,7 @@ export const benchTopic = make("bench", { order: "session", ack: "ordered" })
 export const PublisherJob = Schema.Struct({
   ...clientFields,
   recordBytes: Schema.Int,
-  /** Published before the clock starts, so that compilers and caches have settled. */
+  /** Published before the clock starts, until compilers and caches have settled. */
   warmupRecords: Schema.Int,
   /** Published as fast as there is room. */
   records: Schema.Int,

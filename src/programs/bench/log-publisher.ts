@@ -15,13 +15,13 @@ type Handle = PublisherHandle<Uint8Array>
 /** Records between two turns of the event loop, in which acknowledgements and signals arrive. */
 const recordsPerTurn = 2048
 
-/** At the fraction, due records are offered together at this interval. */
+/** At the paced rate, due records are offered together at this interval. */
 const tickMillis = 0.05
 
-/** Samples a second, at most, roughly. */
+/** About the most samples a second. */
 const samplesPerSecond = 20_000
 
-// A plain function: the compiler does better with it than with a generator's body.
+// A plain function, because the compiler optimizes it better than a generator's body.
 const offerUpTo = (handle: Handle, record: Uint8Array, end: number): boolean => {
   while (handle.accepted() < end) if (!handle.offer(record)) return false
   return true
@@ -36,8 +36,8 @@ const publishAtFullSpeed = Effect.fnUntraced(function*(handle: Handle, record: U
   yield* handle.flush
 })
 
-// Latency counts from the time at which a record was due, even if it was offered late: a stall must not hide the waits
-// that it caused.
+// Latency counts from when a record was due, even if it was offered late: a stall must not hide the waits that it
+// caused.
 const publishAtRate = Effect.fnUntraced(
   function*(handle: Handle, record: Uint8Array, sampler: AckSampler.AckSampler, upTo: number, perMilli: number) {
     const first = handle.accepted()

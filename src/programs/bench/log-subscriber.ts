@@ -1,5 +1,5 @@
 /**
- * A child of `ringfence bench`: takes every record and checks its place, without reading its bytes.
+ * A child of `ringfence bench`: takes every record and checks its position, without reading its bytes.
  */
 import * as Effect from "effect/Effect"
 import { Subscriber } from "../../services/Subscriber.ts"

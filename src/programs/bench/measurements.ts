@@ -23,7 +23,7 @@ import {
 /** One line of the report. */
 export interface Measured {
   readonly name: string
-  /** How often it was done. */
+  /** What was measured, and how often. */
   readonly what: string
   readonly gigabytesPerSecond?: number
   readonly recordsPerSecond?: number
@@ -35,10 +35,10 @@ export const recordBytes = 1024
 const mebibyte = 1024 * 1024
 const brokers = 4
 const barrierMembers = 4
-/** Fraction of the rate reached at which acknowledgements are timed: low enough that they do not queue. */
+/** The fraction of the measured rate at which acknowledgements are timed: low enough that they do not queue. */
 const paceFraction = 0.1
 
-/** With `scale` 1 each takes a second or two. */
+/** At `scale` 1 each measurement takes a second or two. */
 const sizesOf = (scale: number) => {
   const scaled = (count: number) => Math.max(1, Math.round(count * scale))
   return {
@@ -116,7 +116,7 @@ const measureTrips = (waiting: Waiting, trips: number) => {
   })
   return Effect.gen(function*() {
     const job = { region, waiting, trips, warmup: warmed(trips) }
-    // Each waits for the other's ring.
+    // Each side waits for the other's ring.
     const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
     const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })
     yield* Children.all([asks, answers], ({ ready }) => ready)
@@ -172,7 +172,7 @@ const measureBarrier = (scale: number) =>
   Effect.gen(function*() {
     const { barriers } = sizesOf(scale)
     const job = { ...swarmJob(barrierMembers, "park"), rounds: barriers, warmup: warmed(barriers) }
-    // Started one after the other: the first creates the region that the others join.
+    // Start them one after the other: the first creates the region that the others join.
     const members = yield* Effect.forEach(
       Array.from({ length: barrierMembers }, (_, i) => i),
       (i) => Children.started(BarrierMember, `member-${i}`, { ...job, name: `member-${i}`, coordinates: i === 0 })

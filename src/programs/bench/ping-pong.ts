@@ -46,7 +46,7 @@ const answer = Effect.fnUntraced(function*({ hears, says }: Line, trips: number)
   }
 })
 
-// The same without the event loop, for a program with no other work.
+// Makes the round trips without the event loop, as a program with no other work can.
 const askPolling = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
   const message = new Uint8Array(messageBytes).fill(7)
   const tripsUpTo = (from: number, end: number) => {

@@ -1,7 +1,8 @@
 /**
- * Checks of a run, as lines of a report, and the failure of a program whose checks do not hold.
+ * Checks of a run: as lines of a report, and as the failure of a program whose checks do not hold.
  */
 import * as Schema from "effect/Schema"
+import { plural } from "../../services/text/quantities.ts"
 import { exitCode } from "./exit.ts"
 
 export interface Check {
@@ -12,16 +13,16 @@ export interface Check {
 
 export const check = (name: string, holds: boolean, detail: string): Check => ({ name, holds, detail })
 
-/** Succeeds if all checks hold, and fails with `ChecksFailed` otherwise. */
+/** The exit code: `ok` if all checks hold, `checkFailed` otherwise. */
 export const codeOfChecks = (passed: boolean): number => passed ? exitCode.ok : exitCode.checkFailed
 
-/** The program did its work, and a check of the result failed. */
+/** The program did its work, but a check of the result failed. */
 export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", {
   program: Schema.String,
   failed: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `${this.program}: ${this.failed.length} of the checks failed: ${this.failed.join("; ")}`
+    return `${this.program}: ${plural(this.failed.length, "check")} failed: ${this.failed.join("; ")}`
   }
 }
 

@@ -3,8 +3,8 @@
  */
 
 /**
- * Joins a negative number to the flag before it: the setting then refuses it as a value, where the parser would call it
- * an unknown flag.
+ * Joins a negative number to the flag before it, so that the setting refuses the value; the parser would report an
+ * unknown flag.
  */
 export const joinNegativeValues = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
   const joined: Array<string> = []

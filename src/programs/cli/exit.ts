@@ -17,11 +17,11 @@ import { flagsTo } from "./target.ts"
 /** The exit codes of every `ringfence` command. */
 export const exitCode = {
   ok: 0,
-  /** The program did its work, and a check failed or it found something wrong. */
+  /** The program did its work, but a check failed or it found a problem. */
   checkFailed: 1,
   /** The command line, the configuration or the input is wrong. */
   usage: 2,
-  /** There is no region that can be used, or no process serves it. */
+  /** There is no usable region, or no process serves it. */
   unavailable: 3,
   /** A deadline passed. */
   timeout: 4,
@@ -31,11 +31,11 @@ export const exitCode = {
   output: 6,
   /** A defect of this program. */
   internal: 70,
-  /** The process that started this program is gone, or did not hold the promised lifeline. */
+  /** The process that started this program is gone, or the promised lifeline is missing. */
   ownerGone: 99,
   /**
-   * The terminal was closed: SIGHUP. This and the two below are the codes a shell shows for a program that a signal
-   * ended.
+   * The terminal was closed: SIGHUP. This and the two below are the codes that a shell reports for a program ended by
+   * the signal.
    */
   hungUp: 129,
   /** Ctrl-C: SIGINT. */
@@ -49,14 +49,14 @@ export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region
   + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 129 hung up, 130 interrupted, 143 terminated "
   + "(serve and swarm, which run until then, end with 0 when they are hung up or terminated)"
 
-/** The signals that end a program; on each it releases all that it holds. */
+/** The signals on which a program releases its resources and ends. */
 export const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 export type EndingSignal = typeof endingSignals[number]
 
 /** The signal that told the program to end, if any. */
 export interface ToldToEnd {
   readonly signal: EndingSignal | undefined
-  /** `serve` and `swarm` run until then: to a service manager that stops one, this must count as success. */
+  /** True for `serve` and `swarm`, which run until then: a service manager that stops one must see success. */
   readonly untilTerminated: boolean
 }
 
@@ -71,7 +71,7 @@ export interface Failure {
   readonly message: string
   /** The next step for the user. */
   readonly hint?: string
-  /** The fault of a `RegionError`, which its `_tag` does not tell. */
+  /** The fault of a `RegionError`. */
   readonly fault?: string
   readonly region?: string
 }
@@ -81,7 +81,7 @@ export interface FailureReport extends Envelope {
   readonly error: Failure
 }
 
-/** The message for a failure; `undefined` if there is none to print. */
+/** The failure to print; `undefined` for an interruption. */
 export const failureOf = (cause: Cause.Cause<unknown>): Failure | undefined => {
   if (Cause.hasInterruptsOnly(cause)) return undefined
   const error = Cause.squash(cause)
@@ -89,7 +89,7 @@ export const failureOf = (cause: Cause.Cause<unknown>): Failure | undefined => {
   if (tag !== undefined && silent.has(tag)) return undefined
   if (tag === undefined) {
     const message = `internal error: ${oneLine(error instanceof Error ? error.message : String(error))}`
-    return { _tag: "InternalError", message, hint: "RINGFENCE_DEBUG=true shows where" }
+    return { _tag: "InternalError", message, hint: "run it with RINGFENCE_DEBUG=true to see where" }
   }
   if (error instanceof RegionError) return regionFailure(error)
   const hint = ownHint(error) ?? hints[tag]
@@ -106,7 +106,7 @@ export const failureReport = (program: string, exitCode: number, error: Failure)
   error
 })
 
-/** Prints on standard error why the program failed; the stack only under `RINGFENCE_DEBUG=true`. */
+/** Prints to standard error why the program failed, with the stack under `RINGFENCE_DEBUG=true`. */
 export const reportFailure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.tapCause(program, (cause) =>
     Effect.gen(function*() {
@@ -183,7 +183,7 @@ const codes = {
   ValidationError: exitCode.usage
 } as const
 
-/** An error with an exit code: an error that is missing in the table does not compile. */
+/** An error with an exit code: an error that is missing from the table does not compile. */
 export interface CodedError {
   readonly _tag: keyof typeof codes
 }
@@ -202,21 +202,21 @@ const hints: Readonly<Record<string, string>> = {
 /** Hints for the faults of a region, instead of the error's own; `at` are the flags that name the region. */
 const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string => {
   const at = flagsTo(region.includes("/") ? { path: region } : { region })
-  // Held by another process: the error itself names the process and the next step.
+  // The error already names the process that holds the lock, and the next step.
   if (fault === "busy" && hint.includes("kill -CONT")) return hint
   switch (fault) {
     case "missing":
       return `start \`ringfence serve${at}\`, or check the name; \`ringfence doctor\` lists all regions`
     case "exists":
     case "busy":
-      return `\`ringfence doctor${at}\` shows who uses it; serve another one with --${
+      return `\`ringfence doctor${at}\` shows its users; serve another one with --${
         region.includes("/") ? "path" : "region"
       }`
     case "corrupt":
     case "truncated":
       return `\`ringfence doctor${at} --repair\` removes it when no process uses it`
     case "versionMismatch":
-      return `use the version of ringfence that made it; \`ringfence doctor${at} --repair\` removes it when no process uses it`
+      return `use the version of ringfence that created it; \`ringfence doctor${at} --repair\` removes it when no process uses it`
     case "foreignOwner":
       return "--allow-foreign uses it, if you trust that user and the group; a server needs another name"
     case "noSpace":
@@ -252,12 +252,12 @@ const withoutHint = (message: string, hint: string | undefined): string =>
 
 const fullHint = (sizes: ReadonlyArray<string>): string => {
   if (sizes.includes("topics")) {
-    return `use one of them, or end what uses one; \`ringfence serve --topics\` makes room for ${placesMax.topics} at most`
+    return `use one of them, or end the users of one; \`ringfence serve --topics\` makes room for ${placesMax.topics} at most`
   }
   if (sizes.includes("clients")) {
-    return `wait for others to end; \`ringfence serve --clients\` makes room for ${placesMax.clients} sessions at most`
+    return `wait for another session to end; \`ringfence serve --clients\` makes room for ${placesMax.clients} at most`
   }
-  return "wait for others to end"
+  return "wait for another process to end"
 }
 
 const spaceHint = (flags: ReadonlyArray<string>): string => {
@@ -271,7 +271,7 @@ const withHint = (message: string, hint: string | undefined): string => {
   return message.endsWith(")") ? `${message.slice(0, -1)}; ${hint})` : `${message} (${hint})`
 }
 
-/** Reported already, or standard error has no reader. */
+/** Errors that are not reported: the help has been printed, or the output's reader is gone. */
 const silent = new Set(["ShowHelp", "OutputClosed"])
 
 const codeOfSignal = ({ signal, untilTerminated }: ToldToEnd): number => {

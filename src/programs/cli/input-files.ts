@@ -1,5 +1,5 @@
 /**
- * The files that a demonstration publishes, found and checked before anything starts.
+ * Finds and checks the files that a demonstration publishes, before it starts.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url"
 export const InputFile = Schema.Struct({ path: Schema.String, bytes: Schema.Int })
 export type InputFile = typeof InputFile.Type
 
-/** An input cannot be read. Raised before anything starts. */
+/** An input cannot be read. */
 export class InputUnreadable extends Schema.TaggedError<InputUnreadable>()("InputUnreadable", {
   path: Schema.String,
   detail: Schema.String
@@ -22,7 +22,7 @@ export class InputUnreadable extends Schema.TaggedError<InputUnreadable>()("Inpu
   }
 }
 
-/** The inputs contain nothing to publish. */
+/** All inputs are empty. */
 export class InputEmpty extends Schema.TaggedError<InputEmpty>()("InputEmpty", {
   paths: Schema.Array(Schema.String)
 }) {
@@ -60,7 +60,7 @@ const filesUnder = Effect.fnUntraced(function*(given: string) {
   const names = yield* Effect.mapError(fs.readDirectory(path, { recursive: true }), unreadable(given))
   const found = yield* Effect.forEach(
     names.map((name) => resolve(path, name)).toSorted(),
-    // A dangling link counts as a missing file.
+    // Ignore a dangling link.
     (name) =>
       Effect.flatMap(
         Effect.option(fs.stat(name)),

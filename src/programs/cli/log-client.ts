@@ -12,8 +12,8 @@ import { unanswered } from "../../services/schema/Server.ts"
 import { flagsTo, pathOf, type Target } from "./target.ts"
 
 /**
- * Attaches to the region and runs the work once its log is served; waits two seconds for that, or the deadline if that
- * is less.
+ * Attaches to the region and runs the work once its log is served. Waits for that at most two seconds, or the deadline
+ * if it is shorter.
  */
 export const asClient = <A, E, R>(
   target: Target,
@@ -31,11 +31,11 @@ export const asClient = <A, E, R>(
 
 const lookMillis = 10
 
-/** The time that a server may take from the creation of the region until it serves. */
+/** How long a server may take from the creation of the region until it serves. */
 const startMillis = 2000
 
-// A region exists a moment before its log is served. The region of a killed server exists and is never served: slot 0,
-// the creator's, is empty then.
+// A region exists for a moment before its log is served: wait for that. The region of a killed server is never served:
+// fail at once when slot 0, the creator's, is empty.
 const served = Effect.fnUntraced(function*(target: Target, withinMillis: number) {
   const { info, processes } = yield* CxlMemory.CxlMemory
   const { snapshot } = yield* Diagnostics

@@ -1,15 +1,15 @@
 /**
- * Runs the main fiber of a program: signals interrupt it, so that it releases all that it holds, and the exit code
- * tells how it ended.
+ * Runs the main fiber of a program. Signals interrupt it, so that it releases its resources, and the exit code tells
+ * how it ended.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { type EndingSignal, endingSignals, exitCodeOf } from "./exit.ts"
 
-/** How the program ends. */
+/** Declares how the program is expected to end. */
 export class Ending extends Context.Service<Ending, {
-  /** Marks the program as running until it is terminated: termination is its success from now on, not a failure. */
+  /** Marks the program as running until it is terminated: termination counts as success from now on. */
   readonly untilTerminated: Effect.Effect<void>
 }>()("ringfence/programs/Ending") {}
 

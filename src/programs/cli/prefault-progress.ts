@@ -1,5 +1,5 @@
 /**
- * Progress of prefaulting on a terminal: one line that redraws itself and is erased when all memory is there.
+ * Shows the progress of prefaulting on a terminal: one line that redraws itself and is erased at the end.
  */
 import { redrawNotice } from "./streams.ts"
 import { formatBytes } from "./units.ts"

@@ -1,5 +1,5 @@
 /**
- * Progress on standard error: a bar that redraws itself on a terminal, a plain line now and then elsewhere.
+ * Shows progress on standard error: a bar that redraws itself on a terminal, a plain line now and then elsewhere.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,7 +13,7 @@ export interface ProgressState {
 }
 
 /**
- * Shows `state` until the scope closes, and then the last state once more, so that the bar ends full.
+ * Shows `state` until the scope closes, and then the final state, so that the bar ends full.
  */
 export const show = (label: string, state: Effect.Effect<ProgressState>): Effect.Effect<void, never, Scope.Scope> => {
   const isTerminal = process.stderr.isTTY === true

@@ -1,5 +1,5 @@
 /**
- * Settings for access to a region: by its owner alone, or also by a group, whose members declare that they trust the
+ * Settings for access to a region: by its owner only, or also by a group, whose members declare that they trust the
  * owner.
  */
 import * as Flag from "effect/cli/Flag"
@@ -50,12 +50,13 @@ export const accessSettings = {
   }),
   group: openSetting("group", (name) => Flag.withMetavar(Flag.String(name), "name|id"), {
     description: "The group that --mode 660 admits",
-    shown: "that of the process"
+    shown: "the group of this process"
   })
 }
 
 export const foreignSetting = setting("allow-foreign", (name) => Flag.Boolean(name), {
-  description: "Use a region of another user who grants access: trust its contents only as far as its owner and group",
+  description:
+    "Use a region of another user who grants access; its contents are only as trustworthy as its owner and group",
   fallback: false
 })
 

@@ -1,5 +1,5 @@
 /**
- * Plans the size of a region: the sizes that were set, and for the others what there is room for.
+ * Plans the size of a region: keeps the sizes that are set, and fits the others to the free space.
  */
 import * as Effect from "effect/Effect"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
@@ -17,7 +17,7 @@ export interface RegionPlan extends SizePlan {
   readonly name: string
 }
 
-/** Lanes and batches as large as wanted, or smaller where there is less room, even where their sizes were set. */
+/** Plans lanes and batches of the wanted sizes, or smaller ones if the free space is short. */
 export const planRegion = (name: string, wanted: Partial<CxlMemory.Geometry>) => {
   const path = CxlMemory.regionPath(name)
   return Effect.map(
@@ -30,8 +30,8 @@ export const planRegion = (name: string, wanted: Partial<CxlMemory.Geometry>) =>
 }
 
 /**
- * Removes the regions that killed runs of the same command left: their names contain a process id, so that no later
- * start would.
+ * Removes the regions that killed runs of the same command left. Their names contain a process id, so no later run
+ * would create, and thus replace, them.
  */
 export const removeLeftovers = (prefix: string): Effect.Effect<void> =>
   Effect.gen(function*() {

@@ -7,12 +7,12 @@ import { type OutputError, writeLine, writeNotice } from "./streams.ts"
 /** The keys with which every report and every error begins as JSON, so that one parser reads both. */
 export interface Envelope {
   readonly program: string
-  /** The exit code is 0. */
+  /** Whether the exit code is 0. */
   readonly ok: boolean
   readonly exitCode: number
 }
 
-/** A report, with the command that it belongs to. */
+/** A report names its command. */
 export interface Named {
   readonly program: string
 }
@@ -28,12 +28,13 @@ export const printReport = <Report extends Named>(
 ): Effect.Effect<void, OutputError> =>
   writeLine(json ? JSON.stringify(enveloped(report, exitCode), undefined, 2) : describe(report))
 
-/** The same as a line of JSON on standard error, for programs whose standard output carries records. */
+/** Prints the report as a line of JSON on standard error, for programs whose standard output carries records. */
 export const printReportAside = (report: Named): Effect.Effect<void> =>
   writeNotice(JSON.stringify(enveloped(report, 0)))
 
 /**
- * One event of a running program: a line in either form. It has a program and no exit code, since the program goes on.
+ * Prints an event of a running program, as one line of text or JSON. It has no exit code, because the program still
+ * runs.
  */
 export const printEvent = <Event extends object>(
   json: boolean,
@@ -42,7 +43,7 @@ export const printEvent = <Event extends object>(
   describe: (event: Event) => string
 ): Effect.Effect<void, OutputError> => writeLine(json ? eventLine(program, event) : describe(event))
 
-/** The same on standard error. */
+/** Prints an event on standard error. */
 export const printEventAside = <Event extends object>(
   json: boolean,
   program: string,
@@ -50,7 +51,7 @@ export const printEventAside = <Event extends object>(
   describe: (event: Event) => string
 ): Effect.Effect<void> => writeNotice(json ? eventLine(program, event) : describe(event))
 
-/** Columns, each as wide as its widest cell. */
+/** Lays out rows in columns, each as wide as its widest cell. */
 export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)))
   const line = (row: ReadonlyArray<string>) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")

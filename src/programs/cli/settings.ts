@@ -1,6 +1,6 @@
 /**
- * The configuration of every command: flags over the environment (`RINGFENCE_*`) over defaults, each setting declared
- * once with its type.
+ * The configuration of every command: flags override the environment (`RINGFENCE_*`), which overrides defaults. Each
+ * setting is declared once, with its type.
  */
 import type * as CliError from "effect/cli/CliError"
 import type * as Command from "effect/cli/Command"
@@ -13,7 +13,7 @@ import { reportsAs } from "./command-line.ts"
 import { printReport, table } from "./report.ts"
 import type { OutputError } from "./streams.ts"
 
-/** One setting. Its flag parses the value, on the command line and in the environment alike. */
+/** One setting. Its flag parses the value from the command line and from the environment. */
 export interface Setting<out A> {
   readonly name: string
   readonly variable: string
@@ -42,7 +42,7 @@ export interface SettingOptions<A> {
   readonly shown?: string
 }
 
-/** A value in the environment that the setting does not take. */
+/** The setting refuses the value in the environment. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
   variable: Schema.String,
   value: Schema.String,
@@ -54,7 +54,7 @@ export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("Settin
 }
 
 /**
- * A setting that always has a value. `show` writes a value as on a command line; `shown` describes in the help a
+ * A setting that always has a value. `show` formats a value for the command line; `shown` describes in the help a
  * default that is not a constant.
  */
 export const setting = <A>(
@@ -89,7 +89,7 @@ export const printConfigFlag = Flag.Boolean("print-config").pipe(
 )
 
 export const jsonSetting = setting("json", (name) => Flag.Boolean(name), {
-  description: "Report as JSON, errors too; each begins with program, ok and exitCode",
+  description: "Report as JSON, errors too; each report begins with program, ok and exitCode",
   fallback: false
 })
 

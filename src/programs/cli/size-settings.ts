@@ -19,7 +19,7 @@ export const sizeSettings = {
     fallback: defaultGeometry.clients
   }),
   topics: setting("topics", (name) => countFlag(name, placesMax.topics), {
-    description: "Topics there is room for; at the last place a new name takes that of a topic not in use",
+    description: "Topics that the region has room for; when all places are taken, a new topic takes an unused one's",
     fallback: defaultGeometry.topics
   }),
   laneBytes: openSetting("lane-bytes", bytesFlag, {

@@ -1,13 +1,13 @@
 /**
- * Writes standard output and standard error; no other file does.
+ * Writes to standard output and standard error; no other file does.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** The reader of standard output has closed it, as `| head` does. No reader is left for a message. */
+/** The reader of standard output has closed it, as `| head` does. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
-/** Standard output cannot be written, in most cases because the disk is full. A file then holds only the beginning. */
+/** Standard output cannot be written, usually because the disk is full. A file then holds only the beginning. */
 export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { reason: Schema.String }) {
   override get message(): string {
     return `standard output cannot be written: ${this.reason}`
@@ -17,35 +17,34 @@ export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFail
 export type OutputError = OutputClosed | OutputFailed
 
 /**
- * Writes the parts one after the other and returns when all are written: until then their bytes are in use. A slow
- * reader holds the program up here.
+ * Writes the parts in order and returns when all are written: their bytes are in use until then. A slow reader of the
+ * output holds up the program here.
  */
 export const writeOutput = (parts: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, OutputError> =>
   Effect.mapError(write(process.stdout, parts), outputError)
 
-/** A line on standard output. */
+/** Writes a line to standard output. */
 export const writeLine = (line: string): Effect.Effect<void, OutputError> => writeOutput([`${line}\n`])
 
-/** A line on standard error. A failure to write it is ignored. */
+/** Writes a line to standard error, and ignores a failure. */
 export const writeNotice = (line: string): Effect.Effect<void> => Effect.ignore(write(process.stderr, [`${line}\n`]))
 
-/** The same, synchronously, for loggers. */
+/** Writes a line to standard error synchronously, for loggers. */
 export const writeNoticeNow = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
 
 /**
- * The last line of standard error on a terminal: each call overwrites it, an empty text erases it. Shows nothing
- * elsewhere.
+ * Overwrites the last line of standard error on a terminal; an empty text erases it. Does nothing elsewhere.
  */
 export const redrawNotice = (text: string): void => {
   if (!process.stderr.isTTY) return
   const { columns } = process.stderr
-  // A line that wraps could not be overwritten, so cut it.
+  // Cut the line: one that wraps could not be overwritten.
   process.stderr.write(`\r\u001B[2K${columns > 0 ? text.slice(0, columns - 1) : text}`)
 }
 
-/** A failed write fails its writer: as an `error` event without a listener it would end the process. */
+/** Ignores `error` events of the streams, which would end the process: failed writes fail their writers anyway. */
 export const quietStreams: Effect.Effect<void> = Effect.sync(() => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
 })
@@ -72,7 +71,7 @@ const outputError = (error: NodeJS.ErrnoException): OutputError =>
 const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full (free some space, or write elsewhere)",
   EDQUOT: "this user's share of the disk is used up (free some space, or write elsewhere)",
-  EFBIG: "the file has become as large as it may be (write elsewhere, or read less with --count)",
+  EFBIG: "the file has reached its largest size (write elsewhere, or read less with --count)",
   EIO: "the disk reports an error (write elsewhere)"
 }
 

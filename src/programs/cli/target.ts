@@ -37,7 +37,7 @@ interface TargetConfig {
   readonly origins: { readonly region: Origin; readonly path: Origin }
 }
 
-/** A flag overrides a variable. */
+/** The target of the settings. `--region` overrides the variable for `--path`, and the other way round. */
 export const targetOf = ({ origins, values }: TargetConfig): Effect.Effect<Target, TargetAmbiguous> => {
   if (values.path === undefined) return Effect.succeed({ region: values.region })
   if (origins.region === "flag" && origins.path === "flag") return Effect.fail(new TargetAmbiguous())
@@ -46,7 +46,7 @@ export const targetOf = ({ origins, values }: TargetConfig): Effect.Effect<Targe
 
 export const pathOf = (target: Target): string => "region" in target ? CxlMemory.regionPath(target.region) : target.path
 
-/** The flags on a command line; empty for the default region. */
+/** The command-line flags that name the target; empty for the default region. */
 export const flagsTo = (target: Target): string => {
   if ("path" in target) return ` --path ${target.path}`
   return target.region === targetSettings.region.fallback ? "" : ` --region ${target.region}`

@@ -1,5 +1,5 @@
 /**
- * Topics on a command line: their levels, and declarations like `orders:total:none`.
+ * Parses topics of a command line: their levels, and declarations like `orders:total:none`.
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -35,7 +35,7 @@ export const topicsFlag: Flag.Flag<ReadonlyArray<Topic.Topic>> = Flag.String("to
   Flag.atLeast(0)
 )
 
-/** The topic as declared in the region, `undefined` if it is not declared. */
+/** The topic as declared in the region; `undefined` if it is not declared. */
 export const declaredTopic = (name: string): Effect.Effect<Topic.Topic | undefined, never, Diagnostics> =>
   Effect.map(Diagnostics.use(({ snapshot }) => snapshot), ({ topics }) => {
     const found = topics.find((topic) => topic.name === name)

@@ -1,5 +1,5 @@
 /**
- * Sizes, times and counts on a command line, and in reports.
+ * Parses sizes, times and counts of a command line, and formats them for reports.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Flag from "effect/cli/Flag"
@@ -41,25 +41,25 @@ export const countFlag = (name: string, most: number, least = 1): Flag.Flag<numb
     )
   )
 
-/** Decimal units. */
+/** A rate in decimal units. */
 export const formatRate = (gigabytesPerSecond: number): string =>
   gigabytesPerSecond < 0.1
     ? `${(gigabytesPerSecond * 1000).toFixed(1)} MB/s`
     : `${gigabytesPerSecond.toFixed(2)} GB/s`
 
-/** A time as it is written on a command line. */
+/** The time in the form of a command line. */
 export const writtenMillis = (millis: number): string => millis >= 1000 ? `${millis / 1000}s` : `${millis}ms`
 
 // --- internal ---
 
-// Larger numbers are not exact.
+// Refuses numbers too large to be exact.
 const parseBytes = (text: string): Option.Option<number> =>
   Option.filter(
     /^\d+$/.test(text) ? Option.some(Number(text)) : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber),
     Number.isSafeInteger
   )
 
-/** Timers overflow 31 bits of milliseconds after three and a half weeks; a longer wait is a wait for ever. */
+/** A week. Timers overflow after 31 bits of milliseconds, three and a half weeks. */
 const millisMax = 7 * 24 * 3600 * 1000
 
 const unitMillis: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 }

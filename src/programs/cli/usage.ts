@@ -1,5 +1,5 @@
 /**
- * Formats the help, and the errors of a command line that cannot be parsed: one line for each.
+ * Formats the help, and the errors of a command line that cannot be parsed, one line each.
  */
 import * as CliOutput from "effect/cli/CliOutput"
 import { reportsAs } from "./command-line.ts"

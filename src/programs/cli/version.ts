@@ -1,5 +1,5 @@
 /**
- * The version of this package, from its manifest three folders up, both from source and from compiled output.
+ * The version of this package, from its manifest, which is three folders up from source and from compiled output alike.
  */
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"

@@ -1,12 +1,12 @@
 /**
- * One publisher's share of the input: a range of the files' bytes, one file after the other, repeated.
+ * One publisher's share of the input: a range of the files' bytes, concatenated and repeated.
  */
 import * as Schema from "effect/Schema"
 import { closeSync, openSync, readSync } from "node:fs"
 import { InputFile } from "../cli/input-files.ts"
 import { formatBytes } from "../cli/units.ts"
 
-/** The range of bytes, in the endless repetition of the files. */
+/** A range of bytes in the endless repetition of the files. */
 export const InputRange = Schema.Struct({
   files: Schema.Array(InputFile),
   from: Schema.Int,
@@ -20,7 +20,7 @@ export class InputChanged extends Schema.TaggedError<InputChanged>()("InputChang
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.path} changed while it was published: ${this.detail}`
+    return `${this.path} changed while it was being published: ${this.detail}`
   }
 }
 
@@ -60,7 +60,7 @@ export class InputReader {
     return this.#range.files[this.#file] as InputFile
   }
 
-  /** Fills the buffer with the next bytes of the share; fewer only at its end. */
+  /** Fills the buffer with the next bytes of the share, partly only at its end. */
   fill(buffer: Uint8Array): number {
     const wanted = Math.min(buffer.length, this.#range.to - this.#at)
     for (let filled = 0; filled < wanted;) filled += this.#read(buffer, filled, wanted - filled)

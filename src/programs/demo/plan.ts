@@ -22,7 +22,7 @@ export interface DemoOptions {
   readonly brokers: number
   readonly publishers: number
   readonly subscribers: number
-  /** `undefined`: chosen by the input. */
+  /** Default: {@link defaultMinBytes}, or once the given files. */
   readonly minBytes: number | undefined
   readonly recordBytes: number
   readonly skewMillis: number
@@ -40,7 +40,7 @@ export interface DemoPlan {
   readonly records: number
 }
 
-/** Size up to which the default input is repeated; given files are published once unless a size is given too. */
+/** The size up to which the default input is repeated. Given files are published once unless a size is given too. */
 export const defaultMinBytes = 256 * 1024 * 1024
 
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
@@ -48,7 +48,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const minBytes = options.minBytes ?? (options.paths.length > 0 ? 0 : defaultMinBytes)
-  // Passes are whole: the input ends at the end of the last file.
+  // Make whole passes, so that the input ends at the end of the last file.
   const totalBytes = inputBytes * Math.max(1, Math.ceil(minBytes / inputBytes))
   yield* removeLeftovers("demo-")
   const region = yield* planRegion(`demo-${process.pid}`, {

@@ -12,9 +12,9 @@ import { attached } from "../processes/log-client.ts"
 import { InputChanged, InputReader } from "./input-share.ts"
 import { DemoPublisher, DemoTopic, type PublisherJob, type PublisherResult } from "./jobs.ts"
 
-/** Bytes that are read, hashed and published at a time. */
+/** Bytes read, hashed and published at a time. */
 const chunkBytes = 1024 * 1024
-/** One record in this many is a sample of the acknowledgement's latency. */
+/** One record in this many samples the latency of acknowledgements. */
 const recordsPerSample = 256
 
 const openReader = (job: PublisherJob): Effect.Effect<InputReader, never, Scope.Scope> =>
@@ -87,6 +87,6 @@ runChild(DemoPublisher, (job, parent) =>
     yield* parent.ready
     yield* parent.begin
     yield* publishShare(job, publisher, parent)
-    // The session stays open, so that the parent can still read its state.
+    // Keep the session open, so that the parent can still read its state.
     yield* parent.end
   }).pipe(Effect.scoped, attached(job)))

@@ -73,7 +73,7 @@ export const describe = (report: DemoReport): string =>
 
 // --- internal ---
 
-/** Stands for a session of which a subscriber saw nothing. */
+/** The hash of a session of which a subscriber saw no record. */
 const emptySha256 = createHash("sha256").digest("hex")
 
 const sessionRows = ({ publishers, subscribers }: DemoOutcome): ReadonlyArray<SessionRow> =>
@@ -95,7 +95,7 @@ const contentEqual = (outcome: DemoOutcome): Check => {
   )
   const equal = compared.filter(Boolean).length
   return check(
-    "each session's content is the input's",
+    "each session's content equals its input",
     equal === compared.length,
     `${formatCount(equal)} of ${formatCount(compared.length)} hashes are equal`
   )

@@ -1,5 +1,5 @@
 /**
- * Runs a demonstration: each publisher sends a share of the input, each subscriber reads all of it.
+ * Runs a demonstration: each publisher sends a share of the input, and each subscriber reads all of it.
  */
 import * as LogRun from "../log-trial/run.ts"
 import { split } from "./input-share.ts"

@@ -1,5 +1,5 @@
 /**
- * A child of the demonstration: reads the whole topic from its start and reports what it saw, as hashes and counts.
+ * A child of the demonstration: reads the whole topic and reports hashes and counts of what it saw.
  */
 import * as Effect from "effect/Effect"
 import { createHash, type Hash } from "node:crypto"
@@ -9,7 +9,7 @@ import { type Parent, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { DemoSubscriber, DemoTopic, type SubscriberJob, type SubscriberResult } from "./jobs.ts"
 
-/** Hashes batches as a whole: the bytes of a session in the order seen, and everything in the order seen. */
+/** Hashes whole batches in the order seen: each session's bytes, and all records with their positions. */
 class OrderHash {
   readonly #order = createHash("sha256")
   readonly #sessions = new Map<number, Hash>()

@@ -6,16 +6,16 @@ import type { RegionSummary } from "../../layers/Regions.ts"
 export type RegionStatus =
   /** Its server lives. */
   | "served"
-  /** Its creator lives and does not serve it, or not yet; or a swarm uses it without its creator. */
+  /** Its creator lives but does not serve it (yet), or a swarm uses it without its creator. */
   | "in use"
   | "being created"
   /** Its creator is dead. */
   | "left over"
-  /** It was about to become a region when its creator died. */
+  /** Its creator died before it was complete. */
   | "half created"
   /** A region that cannot be attached to: truncated, damaged, or of another version. */
   | "unusable"
-  /** A file, folder or link that only has such a name; it is left alone. */
+  /** A file, folder or link that only has a region's name; it is left alone. */
   | "no region"
   /** This user may not read it. */
   | "not accessible"
@@ -26,7 +26,7 @@ export interface Finding extends RegionSummary {
   readonly status: RegionStatus
 }
 
-/** A requested region that does not exist, is something else, or cannot be read. */
+/** True for a requested region that does not exist, is not a region, or cannot be read. */
 export const isOutOfReach = ({ status }: Finding): boolean => outOfReach.has(status)
 
 export const findingOf = (region: RegionSummary): Finding => ({ ...region, status: statusOf(region) })

@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts"
 
 export interface DoctorReport {
   readonly program: "doctor"
-  /** Nothing is left over. */
+  /** True if there are no leftovers. */
   readonly healthy: boolean
   readonly repair: boolean
   readonly regions: ReadonlyArray<Finding>

@@ -9,7 +9,7 @@ import type { LogOutcome } from "./run.ts"
 
 export type Outcome = LogOutcome<PublishedCounts, SeenCounts>
 
-/** What was to be carried. */
+/** The amount to be carried. */
 export interface Amount {
   readonly records: number
   readonly bytes: number
@@ -27,13 +27,13 @@ export interface Figures {
   readonly records: number
   readonly bytes: number
   readonly seconds: number
-  /** Decimal, from the first offer to the last acknowledgement. */
+  /** Decimal gigabytes, from the first offer to the last acknowledgement. */
   readonly acknowledgedGigabytesPerSecond: number
-  /** Decimal, from the first offer to the last record at the last subscriber. */
+  /** Decimal gigabytes, from the first offer to the last record at the last subscriber. */
   readonly deliveredGigabytesPerSecond: number
   readonly ackLatencyMicros: Histogram.Percentiles
   readonly ringFullEvents: number
-  /** Batches that came before an earlier batch of their session, in all and at one time. */
+  /** Batches that arrived before an earlier batch of their session: in total, and the most at one time. */
   readonly held: number
   readonly heldAtOnce: number
   readonly drops: number
@@ -105,7 +105,7 @@ const everythingDelivered = (amount: Amount, outcome: Outcome): Check => {
 
 const nothingTwice = (outcome: Outcome): Check => {
   const duplicates = duplicatesOf(outcome)
-  return check("no record comes twice", duplicates === 0, plural(duplicates, "duplicate"))
+  return check("no record arrives twice", duplicates === 0, plural(duplicates, "duplicate"))
 }
 
 const positionsDense = ({ subscribers }: Outcome): Check => {
@@ -119,7 +119,7 @@ const sessionsInOrder = ({ subscribers }: Outcome): Check => {
   const missing = sum(sessions, (session) => session.missing)
   const batches = formatCount(sum(subscribers, ({ result }) => result.batches))
   return check(
-    "each session comes in order",
+    "each session arrives in order",
     disordered === 0 && missing === 0,
     `${formatCount(disordered)} of ${batches} batches out of order, ${formatCount(missing)} missing`
   )

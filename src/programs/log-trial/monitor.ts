@@ -1,6 +1,6 @@
 /**
- * Watches a running log from the process that serves it: for the progress line, for the report, and to end a run that
- * makes no progress with the reason.
+ * Watches a running log from the process that serves it: for the progress line, for the report, and to fail a run that
+ * makes no progress, with the reason.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -10,13 +10,13 @@ import { Diagnostics, type LogSnapshot } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { formatMillis } from "../cli/units.ts"
 
-/** Nothing was ordered or delivered for too long. */
+/** No record was ordered or delivered for too long. */
 export class RunStalled extends Schema.TaggedError<RunStalled>()("RunStalled", {
   stalledMillis: Schema.Int,
   waiting: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `nothing moved for ${formatMillis(this.stalledMillis)}: ${this.waiting.join("; ")}`
+    return `no progress for ${formatMillis(this.stalledMillis)}: ${this.waiting.join("; ")}`
   }
 }
 
@@ -25,7 +25,7 @@ export interface LogMonitor {
   readonly heldPeak: () => number
   /** Takes a new sample now. */
   readonly look: Effect.Effect<LogSnapshot>
-  /** Returns only when the run stalls. */
+  /** Fails when the run stalls. */
   readonly stalled: Effect.Effect<never, RunStalled>
 }
 

@@ -1,6 +1,6 @@
 /**
- * Checks the contract of order `session` on what one subscriber sees: positions are dense, and each session's batches
- * come in their order, without a gap and without a duplicate.
+ * Checks the contract of order `session` at one subscriber: positions are dense, and each session's batches arrive in
+ * order, without gaps and duplicates.
  */
 import * as Schema from "effect/Schema"
 import type { IndexedBatch } from "../../services/Subscriber.ts"
@@ -9,10 +9,10 @@ export const SessionCheck = Schema.Struct({
   sessionId: Schema.Int,
   records: Schema.Int,
   bytes: Schema.Int,
-  /** Batches that came after a later batch of their session. */
+  /** Batches that arrived after a later batch of their session. */
   disordered: Schema.Int,
   duplicates: Schema.Int,
-  /** Batches that never came although a later batch of their session did. */
+  /** Batches that never arrived although a later batch of their session did. */
   missing: Schema.Int
 })
 export type SessionCheck = typeof SessionCheck.Type
@@ -31,7 +31,7 @@ export class OrderCheck {
   records = 0
   bytes = 0
   batches = 0
-  /** Batches whose first position does not follow the last position. */
+  /** Batches whose first position does not follow the previous batch. */
   sparse = 0
   #position = 0
   readonly #sessions = new Map<number, SessionState>()

@@ -1,5 +1,5 @@
 /**
- * Reads a topic from its start, in a child: checks and counts every batch until the expected number has come.
+ * Reads a topic from its start in a child: checks and counts every batch until the expected number has arrived.
  */
 import * as Effect from "effect/Effect"
 import type { IndexedBatch, SubscriberHandle } from "../../services/Subscriber.ts"
@@ -24,7 +24,7 @@ export const readTopic = Effect.fnUntraced(function*(
       look(batch)
     }
     parent.progress(order.records, order.bytes)
-    // Yields now and then: a reader that never waits must still notice that it is told to stop.
+    // Yield now and then: a reader that never waits must still notice its interruption.
     yield* Effect.yieldNow
   }
   const lastMillis = monotonicMillis()

@@ -1,6 +1,6 @@
 /**
- * Runs a log trial over real processes: this process serves, children publish and subscribe, and each child reports at
- * the end what it saw.
+ * Runs a log trial over real processes: this process serves, children publish and subscribe, and each child reports its
+ * observations at the end.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,7 +22,7 @@ interface NamedJob {
 }
 
 export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen> {
-  /** Label of the progress; without it the run is silent. */
+  /** Label of the progress display; without it the run is silent. */
   readonly label: string | undefined
   readonly region: RegionPlan
   readonly serve: Log.ServeOptions
@@ -39,7 +39,7 @@ export interface Named<Result> {
   readonly result: Result
 }
 
-/** What each child saw, and the log's state before the sessions were closed. */
+/** The children's observations, and the log's state before the sessions were closed. */
 export interface LogOutcome<Published, Seen> {
   readonly publishers: ReadonlyArray<Named<Published>>
   readonly subscribers: ReadonlyArray<Named<Seen>>
@@ -71,7 +71,7 @@ export const run = <PublisherJob extends NamedJob, Published, SubscriberJob exte
 
 // --- internal ---
 
-/** Often enough to see held batches; a silent run is not sampled. */
+/** Often enough to see held batches; a silent run only has to notice a stall. */
 const lookMillis = 20
 const silentLookMillis = 500
 

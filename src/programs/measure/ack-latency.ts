@@ -9,19 +9,19 @@ import * as Histogram from "./histogram.ts"
 import { monotonicMillis } from "./monotonic-clock.ts"
 
 export interface AckSampler {
-  /** Makes the record accepted last a sample; its time is now, or the time at which it should have been sent. */
+  /** Samples the last accepted record; its time is now, or when it should have been sent. */
   readonly mark: (atMillis?: number) => void
-  /** Records the latency of every sample that is acknowledged by now. */
+  /** Records the latency of every sample acknowledged so far. */
   readonly sweep: () => void
   readonly counts: () => Histogram.HistogramCounts
 }
 
-/** The number of samples in flight; beyond it marks are ignored. */
+/** The most samples in flight; further marks are ignored. */
 const pendingMax = 1 << 14
 
 /**
- * Watches a publisher. A fiber of its own sees acknowledgements that arrive while the process is idle; a loop that runs
- * must call `sweep` to see those that arrive meanwhile.
+ * Watches a publisher. A fiber of its own notices acknowledgements while the process is idle; a running loop must call
+ * `sweep` to notice them.
  */
 export const make = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>
@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function*(
     next += 1
   }
 
-  // The flush reports an acknowledgement that never comes.
+  // No deadline here: the publisher's flush reports an acknowledgement that never arrives.
   const watching: Effect.Effect<void, PublishError> = Effect.gen(function*() {
     while (true) {
       if (first === next) yield* Effect.sleep(1)

@@ -4,8 +4,8 @@
 import { readFileSync } from "node:fs"
 
 /**
- * Starts counting; the returned function gives the number of cores that all threads of this process together used on
- * average since.
+ * Starts counting; the returned function gives the average number of cores that all threads of this process have used
+ * since.
  */
 export const coresSince = (): () => number => {
   const startedMillis = performance.now()
@@ -16,7 +16,7 @@ export const coresSince = (): () => number => {
   }
 }
 
-/** Peak resident memory of this process, shared memory included; 0 where the system does not report it. */
+/** Peak resident memory of this process, shared memory included; 0 if the system does not report it. */
 export const peakResidentBytes = (): number => {
   try {
     const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? []

@@ -1,10 +1,11 @@
 /**
- * A latency histogram with a bounded relative error: buckets are linear within a power of two and double from one to
- * the next, so that microseconds and minutes fit into a few kilobytes and histograms of several processes add up.
+ * A latency histogram with a bounded relative error: buckets are linear within a power of two and double their width
+ * from one power to the next. So microseconds and minutes fit into a few kilobytes, and the histograms of several
+ * processes can be added.
  */
 import * as Schema from "effect/Schema"
 
-/** The buckets that are not empty, as they travel between processes. */
+/** The non-empty buckets, in the form sent between processes. */
 export const HistogramCounts = Schema.Struct({
   buckets: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int])),
   minMicros: Schema.Finite,
@@ -62,7 +63,7 @@ export const make = (): Histogram => {
     maxMicros = Math.max(maxMicros, counts.maxMicros)
   }
 
-  // The exact ends are known, so no percentile lies outside them.
+  // Clamp to the exact minimum and maximum, which are known.
   const percentile = (fraction: number): number => {
     if (samples === 0) return 0
     const wanted = Math.max(1, Math.ceil(fraction * samples))

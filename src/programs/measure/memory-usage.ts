@@ -1,5 +1,5 @@
 /**
- * Memory of a process: resident as the system counts it, and its JavaScript heap with external memory.
+ * The memory of a process: its resident memory by the system's count, its JavaScript heap, and external memory.
  */
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
@@ -9,11 +9,10 @@ import { runInNewContext } from "node:vm"
 export const MemoryUsage = Schema.Struct({
   residentBytes: Schema.Number,
   /**
-   * The resident bytes of this process alone, without pages of a region or a file. 0 where the system does not report
-   * it.
+   * Resident bytes of this process alone, without pages of a region or a file. 0 if the system does not report them.
    */
   anonymousBytes: Schema.Number,
-  /** The resident bytes in pages of regions that this process has touched. */
+  /** Resident bytes in pages of regions that this process has touched. */
   sharedBytes: Schema.Number,
   heapBytes: Schema.Number,
   externalBytes: Schema.Number,
@@ -34,7 +33,7 @@ export const memoryUsage = (): MemoryUsage => {
   }
 }
 
-/** After a full collection: only what is still in use. */
+/** The memory still in use after a full garbage collection. */
 export const memoryInUse = (): MemoryUsage => {
   collectGarbage()
   return memoryUsage()
@@ -53,10 +52,10 @@ const ownStatus = (): string => {
 const bytesIn = (status: string, field: string): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024
 
-// The flag applies to contexts that are created afterwards.
+// The flag applies only to contexts created afterwards, hence the new context.
 const collectGarbage = (): void => {
   setFlagsFromString("--expose-gc")
   const collect: () => void = runInNewContext("gc")
-  // V8 frees dead array buffers concurrently; the next collection waits for that.
+  // V8 frees dead array buffers concurrently, and the next collection waits for that.
   for (let i = 0; i < 3; i += 1) collect()
 }

@@ -1,5 +1,5 @@
 /**
- * Percentiles of samples that are few enough to be kept, exact where a histogram's buckets would be too wide.
+ * Exact percentiles of samples that are few enough to keep, where a histogram's buckets would be too wide.
  */
 import * as Schema from "effect/Schema"
 
@@ -12,5 +12,5 @@ export const latencyOf = (micros: Float64Array | ReadonlyArray<number>): Latency
   return { p50Micros: at(0.5), p99Micros: at(0.99) }
 }
 
-/** The samples after the first, which are taken while compilers and caches settle. */
+/** The samples without the first `warmup`, taken before compilers and caches have settled. */
 export const settled = (micros: Float64Array, warmup: number): Float64Array => micros.subarray(warmup)

@@ -8,7 +8,7 @@ export interface Spread {
   readonly runs: number
 }
 
-/** `undefined` where nothing was measured. */
+/** `undefined` if there are no values. */
 export const spreadOf = (values: ReadonlyArray<number>): Spread | undefined => {
   const sorted = values.toSorted((a, b) => a - b)
   const [min] = sorted
@@ -19,6 +19,6 @@ export const spreadOf = (values: ReadonlyArray<number>): Spread | undefined => {
   return { median: (lower + upper) / 2, min, max, runs: sorted.length }
 }
 
-/** The median, with its range where there were several runs. */
+/** The median, with the range if there were several runs. */
 export const ranged = ({ max, median, min, runs }: Spread, format: (value: number) => string): string =>
   runs === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)}, ${runs} runs)`

@@ -13,7 +13,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { ChildProgram, Progress, Report } from "./protocol.ts"
 
-/** The parent is gone, or never sent a job. */
+/** The parent ended before it sent a job or the command to begin. */
 export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {}) {
   override get message(): string {
     return "the program that started this one ended before the work began"
@@ -23,7 +23,7 @@ export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {
 /** The program that started this one. */
 export interface Parent<Result> {
   readonly ready: Effect.Effect<void>
-  /** May be called often: it sends only a few a second. */
+  /** May be called often: it sends only a few reports a second. */
   readonly progress: (records: number, bytes: number) => void
   readonly result: (result: Result) => Effect.Effect<void, Schema.SchemaError>
   readonly begin: Effect.Effect<void, ParentGone>
@@ -58,7 +58,7 @@ export const runChild = <Job, Result, E>(
     Effect.tapCause((cause) => Effect.sync(() => say(failureOf(cause)))),
     Effect.scoped,
     Effect.provide(NodeStdio.layer),
-    // Standard output is for reports.
+    // Standard output carries the reports.
     Effect.provideService(Logger.LogToStderr, true),
     NodeRuntime.runMain({ disableErrorReporting: true })
   )
@@ -68,7 +68,7 @@ export const runChild = <Job, Result, E>(
 
 const progressMillis = 100
 
-// Standard output is a pipe here, and writes to a pipe are synchronous: nothing is lost when the process exits.
+// Standard output is a pipe here, and writes to a pipe are synchronous: no report is lost when the process exits.
 const say = (report: Report): void => {
   process.stdout.write(`${JSON.stringify(report)}\n`)
 }

@@ -8,7 +8,7 @@ import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
 import { formatCount } from "../cli/units.ts"
 
-/** Part of every such child's job. */
+/** The fields of such a child's job. */
 export const clientFields = { region: Schema.String, name: Schema.String }
 
 /** The log was shut down while this child still had work to do. */

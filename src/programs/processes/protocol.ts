@@ -1,15 +1,15 @@
 /**
  * The protocol between a program and its children: a job and two commands on the child's standard input, reports on its
- * standard output, one JSON value a line.
+ * standard output, one line each.
  */
 import * as Schema from "effect/Schema"
 import { fileURLToPath } from "node:url"
 
-/** Counts that only grow, for progress displays. */
+/** Counts for progress displays. They only grow. */
 export const Progress = Schema.TaggedStruct("Progress", { records: Schema.Int, bytes: Schema.Int })
 export type Progress = typeof Progress.Type
 
-/** The reports of a child. `result` is checked again with the schema of that child's result. */
+/** The reports of a child. The parent decodes `result` with the schema of that child's result. */
 export const Report = Schema.Union([
   Schema.TaggedStruct("Ready", {}),
   Progress,
@@ -18,7 +18,7 @@ export const Report = Schema.Union([
 ])
 export type Report = typeof Report.Type
 
-/** `begin`: all children are ready. `end` (or the end of the input): the child is no longer needed. */
+/** A parent's commands. `begin`: all children are ready. `end`, or the end of the input: the child may end. */
 export type Word = "begin" | "end"
 
 /**
@@ -30,6 +30,8 @@ export interface ChildProgram<Job, Result> {
   readonly result: Schema.Codec<Result, any>
 }
 
-/** The path of the program `name` beside the module at `moduleUrl`: as source or as compiled output, like the module. */
+/**
+ * The path of the program `name` beside the module at `moduleUrl`: as source or as compiled output, like the module.
+ */
 export const programBeside = (moduleUrl: string, name: string): string =>
   fileURLToPath(new URL(`./${name}${moduleUrl.endsWith(".ts") ? ".ts" : ".js"}`, moduleUrl))

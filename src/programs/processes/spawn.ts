@@ -1,5 +1,5 @@
 /**
- * Starts child programs: they end with the scope that started them, and their death is a typed error.
+ * Starts child programs. They end with the scope that started them, and their death is a typed error.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import type { ChildProgram, Word } from "./protocol.ts"
 import { Report } from "./protocol.ts"
 
-/** The child ended, or was ended, before it had done its work. */
+/** The child ended, or was killed, before it had done its work. */
 export class ChildDied extends Schema.TaggedError<ChildDied>()("ChildDied", {
   child: Schema.String,
   pid: Schema.Int,
@@ -44,7 +44,7 @@ export interface Child<out Result> {
   readonly pid: number
   readonly ready: Effect.Effect<void, ChildError>
   readonly result: Effect.Effect<Result, ChildError>
-  /** The process is gone, with exit code 0. */
+  /** Waits until the process has ended with exit code 0. */
   readonly finished: Effect.Effect<void, ChildError>
   readonly tell: (word: Word) => Effect.Effect<void>
   /** The last counts it reported. */
@@ -63,7 +63,7 @@ export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram
 
   const input = yield* Queue.unbounded<string, Cause.Done>()
   yield* Queue.offer(input, `${encodedJob}\n`)
-  // Writing to a dead child fails; its exit reports that, so ignore it here.
+  // Ignore a failed write to a dead child: its exit is reported.
   yield* Stream.fromQueue(input).pipe(Stream.encodeText, Stream.run(handle.stdin), Effect.ignore, Effect.forkScoped)
 
   const state = yield* watch(handle, spec, name)
@@ -75,7 +75,7 @@ export const spawn = Effect.fnUntraced(function*<Job, Result>(spec: ChildProgram
   return child
 })
 
-/** Awaits the effect for every child, and fails as soon as one fails. */
+/** Runs the effect for all children, and fails as soon as one fails. */
 export const all = <A, Result>(
   children: ReadonlyArray<Child<Result>>,
   f: (child: Child<Result>) => Effect.Effect<A, ChildError>

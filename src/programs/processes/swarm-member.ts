@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Swarm from "../../layers/Swarm.ts"
 
-/** Part of every such child's job. */
+/** The fields of such a child's job. */
 export const SwarmChildFields = {
   region: Schema.String,
   name: Schema.String,

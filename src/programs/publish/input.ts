@@ -1,5 +1,5 @@
 /**
- * Reads the input of `ringfence publish`: files, named pipes and standard input, in chunks, never as a whole.
+ * Reads the input of `ringfence publish` in chunks: files, named pipes and standard input.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Arr from "effect/Array"
@@ -36,7 +36,7 @@ const openInput = (
 
 const standardInput = Effect.gen(function*() {
   const { stdin } = yield* Stdio.Stdio
-  // Node reads a folder as empty input.
+  // Refuse a folder, which Node.js reads as empty input.
   if (isFolder(0)) return yield* new InputUnreadable({ path: "standard input", detail: itsFolder })
   const input: Input = {
     path: "standard input",
@@ -69,7 +69,7 @@ const fileInput = Effect.fnUntraced(function*(path: string) {
   return input
 })
 
-// One buffer for all chunks.
+// Reads all chunks into one buffer.
 const fileChunks = (files: FileSystem.FileSystem, path: string) =>
   Stream.unwrap(Effect.map(files.open(path), (file) => {
     const buffer = new Uint8Array(chunkBytes)
@@ -80,8 +80,8 @@ const fileChunks = (files: FileSystem.FileSystem, path: string) =>
     return Stream.fromPull(Effect.succeed(read))
   }))
 
-// Read pipes through the event loop: a thread of the pool that waits for a pipe's writer could not be interrupted and
-// would keep the process from ending.
+// Reads a pipe through the event loop: a thread of the pool that waits for the pipe's writer could not be interrupted,
+// and would keep the process from ending.
 const pipeChunks = (path: string): Stream.Stream<Uint8Array, InputUnreadable> => {
   const failed = (error: unknown) => new InputUnreadable({ path, detail: String(error) })
   const open = Effect.try({

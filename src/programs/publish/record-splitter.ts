@@ -13,7 +13,8 @@ export const pieceCutter = (recordBytes: number): RecordCutter =>
   }, 0)
 
 /**
- * The end of the record that begins at `at` and of which `keptBytes` were kept; -1 if it does not end in this chunk.
+ * The end of the record that begins at `at`, after `keptBytes` from earlier chunks; -1 if it does not end in this
+ * chunk.
  */
 type EndOf = (chunk: Uint8Array, at: number, keptBytes: number) => number
 
@@ -34,7 +35,7 @@ export class RecordCutter {
     return this.#keptBytes
   }
 
-  /** Records within a chunk are views of it: use or copy each before the next chunk is split. */
+  /** Records within a chunk are views of it: use or copy each before splitting the next chunk. */
   *cut(chunk: Uint8Array): Iterable<Uint8Array> {
     let at = 0
     for (;;) {
@@ -51,7 +52,7 @@ export class RecordCutter {
     if (this.#keptBytes > 0) yield this.#completed(nothing)
   }
 
-  // Copied, because the owner reuses a chunk once it is split.
+  // Copies the part, because the caller reuses the chunk.
   #keep(part: Uint8Array): void {
     this.#kept.push(part.slice())
     this.#keptBytes += part.length

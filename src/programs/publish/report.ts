@@ -27,7 +27,7 @@ export interface PublishReport {
   readonly ringFullEvents: number
 }
 
-/** The counts when it failed. */
+/** The counts at a failure. */
 export interface PublishedSoFar {
   readonly _tag: "PublishedSoFar"
   readonly records: number

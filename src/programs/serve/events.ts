@@ -7,7 +7,7 @@ import type { SequencerEvent } from "../../services/Sequencer.ts"
 import { flagsTo, type Target } from "../cli/target.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
 
-/** The log can be used from now on. */
+/** Clients can use the log from now on. */
 export interface ServingEvent {
   readonly _tag: "Serving"
   readonly region: string
@@ -46,7 +46,7 @@ export const describeServing = (event: ServingEvent): string =>
     formatBytes(event.batchBytes)
   }; publish: ${event.publish}; subscribe: ${event.subscribe}`
 
-/** Reports processes that hold others up or died. Sessions that open and close are not reported. */
+/** True for processes that hold up others or died, but not for the opening and closing of sessions. */
 export const isNotable = (event: SequencerEvent): boolean =>
   event._tag !== "SessionOpened" && !(event._tag === "SessionEnded" && event.reason === "closed")
 
@@ -61,9 +61,9 @@ export const describeEvent = (event: SequencerEvent): string => {
     case "ReaderEnded":
       return `subscriber "${event.reader}" of "${event.topic}" (${
         showPid(event)
-      }) died and no longer holds publishers up`
+      }) died and no longer holds up publishers`
     case "ReaderStalled":
-      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds publishers up: it is ${
+      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds up publishers: it is ${
         batches(event.behindBatches)
       } behind`
     case "SessionGap":

@@ -10,7 +10,7 @@ export interface BatchPart {
   readonly end: number
 }
 
-/** The part of the batch from `position` on, of at most `most` records. */
+/** The part of the batch from `position` on, at most `most` records. */
 export const partFrom = (batch: IndexedBatch, position: number, most: number): BatchPart => {
   const first = Math.min(Math.max(0, position - batch.position), batch.messageCount)
   return { batch, first, end: Math.min(batch.messageCount, first + most) }
@@ -18,14 +18,14 @@ export const partFrom = (batch: IndexedBatch, position: number, most: number): B
 
 export const recordsIn = ({ end, first }: BatchPart): number => end - first
 
-/** The records one after the other, as they lie in the log. */
+/** The records back to back, as they lie in the log. */
 export const contiguousBytes = ({ batch, end, first }: BatchPart): Uint8Array => {
   if (first === 0 && end === batch.messageCount) return batch.payload
   const begin = offsetOf(batch, 0, first)
   return batch.payload.subarray(begin, begin + offsetOf(batch, first, end))
 }
 
-/** The same with a separator after each record, as a copy. */
+/** A copy of the records with a separator after each. */
 export const separatedBytes = (part: BatchPart, separator: number): Uint8Array => {
   const { batch, end, first } = part
   const records = contiguousBytes(part)

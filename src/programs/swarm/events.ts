@@ -15,7 +15,7 @@ export interface TakingPart {
   readonly member: MemberInfo
   readonly coordinates: boolean
   readonly members: ReadonlyArray<MemberInfo>
-  /** The command by which others join. */
+  /** The command with which other members join. */
   readonly join: string
 }
 
@@ -28,7 +28,7 @@ export interface Invited {
 export interface ChildEnded extends ChildExit {
   readonly _tag: "ChildEnded"
   readonly child: string
-  /** True if it is started again. */
+  /** True if the child is restarted. */
   readonly recovering: boolean
 }
 
@@ -73,7 +73,7 @@ export const describeSwarmEvent = (membership: Membership) => (event: SwarmEvent
         ? "this member coordinates now"
         : `${nameOf(event.coordinator)} coordinates now`
     case "Resynced":
-      return `missed some changes, now up to date: ${count()}`
+      return `missed some changes, but is up to date again: ${count()}`
   }
 }
 

@@ -185,7 +185,7 @@ export const topicReuseSuite = (backend: Backend): void => {
         for (const { topic } of shown) assert.notInclude(rounds, topic)
       }).pipe(Effect.scoped, provide({ geometry: { ...geometry, topics: 2 } })))
 
-    it.live("are told of by the new name where a subscriber holds publishers up", () =>
+    it.live("are told of by the new name where a subscriber holds up publishers", () =>
       Effect.gen(function*() {
         const sequencer = yield* Sequencer
         yield* publish("old", 1)
