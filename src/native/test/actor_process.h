@@ -1,4 +1,4 @@
-// A process of its own in a test, that is there to be killed.
+// A process of its own that a test can kill.
 #pragma once
 
 #include <signal.h>
@@ -16,7 +16,7 @@ extern char** environ;
 
 namespace ringfence::test {
 
-// This program again, in the part of an actor.
+// Runs this program again as an actor.
 class Process {
  public:
   Process(const char* actor, const std::string& path, uint64_t stream) {

@@ -1,4 +1,4 @@
-// Claims of processes that are killed or stopped between any two stores of theirs.
+// Claims of processes that are killed or stopped between any two of their stores.
 #include <signal.h>
 
 #include "log_fixture.h"
@@ -9,7 +9,7 @@ namespace ringfence::test {
 
 namespace {
 
-// A fresh log in a file, with the topic "t", as each step gets it.
+// A fresh log in a file, with the topic "t", for each step.
 class Scene {
  public:
   std::string make(const Geometry& geometry) {
@@ -169,7 +169,7 @@ TEST("a process killed anywhere in the declaring of a topic leaves the name to b
   });
 }
 
-// Two rings "a" and "b", which were written and are not any more; `a` has a reader in this process where one is wanted.
+// Two rings, "a" and "b", whose writers have closed; `a` has a reader in this process if wanted.
 class RingScene {
  public:
   std::string make() {
@@ -272,7 +272,7 @@ TEST("who comes to read a ring while it gets another name reads that ring, or is
       if (status.ok()) CHECK_EQUAL(scene.region().ringReader(reader.ring, reader.slot).claim.name, "reader");
     }
     CHECK(victim.goOn());
-    // Whatever living reader there is came for the name that its ring still bears.
+    // A living reader attached under the name that its ring still has.
     for (uint32_t i = 0; i < 3; i += 1) {
       const RingReaderSlot& slot = scene.region().ringReader(0, i);
       const bool there = slot.claim.generation != 0 && slot.line.detachedGeneration != slot.claim.generation;

@@ -1,4 +1,4 @@
-// A region's file: what makes it, what it must be to be attached to, and what is left when either fails.
+// A region's file: its creation, the checks of an attachment, and what is left when either fails.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -283,7 +283,7 @@ TEST("whatever its header says, attaching gives a typed fault or a sound region"
     if (region == nullptr) continue;
     CHECK(geometryValid(region->layout().geometry));
     CHECK(region->layout().regionBytes <= region->mapping()->bytes());
-    // Everything a client does first works on whatever lies there.
+    // A client's first calls must work on any contents.
     region->processes();
     topicsOf(*region);
     region->wakeSequencer(sleepsForData);

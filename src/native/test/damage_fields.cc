@@ -12,7 +12,7 @@ namespace {
 #define FIELD(Structure, field, may) \
   {#Structure, #field, offsetof(Structure, field), sizeof(Structure::field), sizeof(Structure), (may)}
 
-// The creator writes them; who attaches looks at them, and keeps a copy.
+// The creator writes them; an attaching process checks them, and keeps a copy.
 const std::vector<DamagedField> inHeader = {
     FIELD(Identity, magic, told),
     FIELD(Identity, version, told),
@@ -57,7 +57,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(ProcessOwner, naming, misnamed),
     FIELD(ProcessOwner, pidNamespace, misnamed),
     FIELD(ProcessOwner, claiming, misnamed),
-    // who declares a topic
+    // a topic's declarer
     FIELD(TopicSlot, generation, told),
     FIELD(TopicSlot, order, told),
     FIELD(TopicSlot, ack, told),

@@ -1,5 +1,5 @@
-// Every field of every structure that lies in a region, and what may follow when it is changed from outside. The tests
-// walk this table; docs/guarantees.md shows it, and a test holds it to the headers.
+// Every field of every structure in a region, and the allowed outcomes when it is changed from outside. The tests walk
+// this table; docs/guarantees.md shows it, and a test compares it with the headers.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +12,12 @@
 
 namespace ringfence::test {
 
-// What the ends of a log or a ring come to know of a damage. Wrong data, a false acknowledgement or a silent end is
-// none of them.
+// The outcomes of a damage at the ends of a log or a ring. Wrong data, a false acknowledgement and a silent end are
+// never allowed.
 enum Outcome : unsigned {
-  unharmed = 0,  // no process reads it, or the one that does has a copy of its own, or it is written again at once
+  unharmed = 0,  // no process reads it, its reader has a copy of its own, or its writer rewrites it at once
   told = 1,      // a typed error: LogCorrupt, RingCorrupt, ReaderEvicted, RegionLost, the end of the session, a refusal
-  delayed = 2,   // waits, with a deadline that names what is waited for, or until its owner writes it again
+  delayed = 2,   // a wait, until a deadline that names what it waits for, or until the field's owner rewrites it
   misnamed = 4,  // a report or a message shows a wrong name or number
 };
 
@@ -30,31 +30,31 @@ struct DamagedField {
   unsigned may;
 };
 
-// What the creator writes, and an attachment goes by; then the log's lines, and the rings'.
+// The fields that the creator writes and an attachment relies on; then those of the log, and of the rings.
 const std::vector<DamagedField>& headerFields();
 const std::vector<DamagedField>& logFields();
 const std::vector<DamagedField>& ringFields();
 
-// What followed one damage: the outcomes, and what must never follow.
+// The outcomes of one damage, and a forbidden one if it occurred.
 struct Seen {
   unsigned outcome = unharmed;
   std::string wrong;
 };
 
-// What followed all damages of a table, held to what it lists: nothing else, and a field whose damage is to be told is
-// told at least once, where all values were tried.
+// The outcomes of all damages of a table, compared with the table: no other outcome occurs, and if all values were
+// tried, a field listed as told is told at least once.
 class Findings {
  public:
   void add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value);
-  // Fails the test where something was found.
+  // Fails the test if there are findings.
   void finish(const std::vector<DamagedField>& fields) const;
 
  private:
   std::map<std::string, unsigned> seen_;         // by field
-  std::map<std::string, std::string> problems_;  // each with the first value that showed it
+  std::map<std::string, std::string> problems_;  // by field, with the first value that showed the problem
 };
 
-// Values that a damage may leave in a word of that many bits; under a sanitizer some of them, others each time.
+// Values that a damage may leave in a word of that many bits; under a sanitizer a random few of them.
 std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random);
 
 }  // namespace ringfence::test

@@ -1,5 +1,5 @@
-// Every field of the header that an attachment goes by, one at a time: who attaches is refused, with a typed fault, and
-// who is attached goes on with its own copy.
+// Damages every field of the header that an attachment relies on, one at a time: an attaching process is refused with a
+// typed fault, and an attached one continues with its own copy.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ size_t placeOf(const std::string& structure) {
   return places.at(structure);
 }
 
-// Sizes that the rounding to pages hides from the size of the region, and one that it does not enter at all.
+// Sizes whose change the rounding to pages hides from the region's size, and one that does not affect it at all.
 Geometry spacious() {
   Geometry g = ringGeometry();
   g.lanePayloadBytes *= 2;

@@ -1,5 +1,5 @@
-// Every field of every structure of the log, one at a time, changed while the log is in use: what is delivered is right
-// and dense, what is acknowledged is committed, nothing ends early without a word, and nothing hangs.
+// Changes every field of every structure of the log, one at a time, while the log is in use: delivered records are
+// right and dense, acknowledged ones are committed, no end comes early without an error, and nothing hangs.
 #include <cstring>
 #include <map>
 
@@ -14,9 +14,9 @@ namespace {
 
 constexpr int stepsBefore = 9;
 constexpr int stepsAfter = 48;
-constexpr uint64_t kept = 2;  // batches that the reader still looks at
+constexpr uint64_t kept = 2;  // batches that the reader still holds
 
-// A subscriber that believes nothing: what it gets must be what was published, and lent bytes must stay as they are.
+// A subscriber that checks everything: it must get what was published, and lent bytes must not change.
 class Suspicious {
  public:
   Suspicious(std::shared_ptr<Region> region, std::unique_ptr<IndexReader> reader, uint64_t session)
@@ -82,12 +82,12 @@ struct LogScene {
     reader = attach(From::start, 0);
     CHECK(reader != nullptr);
     for (int i = 0; i < stepsBefore; i += 1) step();
-    // Another topic takes the last place, and one more wishes for its.
+    // Another topic takes the last place, and a further one wishes for a place.
     TopicView other;
     CHECK_EQUAL(declareTopic(*client, "unused", orderSession, 1, other).fault, "none");
     CHECK(!declareNext().ok());
     CHECK(published() && !reader->isTold && reader->wrong == nullptr);
-    // One batch is sealed and not published, two are published and not seen, and some are not read.
+    // One batch is sealed but not published, two are published but not scanned, and some are not read.
     publish();
     publish();
     publishing->write(0, sequence);
@@ -152,7 +152,7 @@ struct LogScene {
   const char* wrong = nullptr;
 };
 
-// Where an instance lies that the scene uses, by the structure's name.
+// The address of an instance that the scene uses, by the structure's name.
 uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
   Region& region = *scene.server;
   const uint64_t lane = region.laneOf(0, scene.claim.slot);
@@ -187,10 +187,10 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
   return found == places.end() ? nullptr : static_cast<uint8_t*>(found->second);
 }
 
-// When the damage happens: while all goes on, or while the publisher waits for a subscriber that has paused.
+// When the damage happens: while the log runs, or while the publisher waits for a paused subscriber.
 enum class Moment { running, full };
 
-// What follows when `bytes` at `at` are another number, in the middle of everything.
+// The outcome when `bytes` at `at` are changed to `value` while the log is in use.
 Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
   LogScene scene;
   scene.paused = moment == Moment::full;
@@ -211,7 +211,7 @@ Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned b
   for (int i = 0; i < 4; i += 1) scene.step();
   scene.paused = false;
   scene.reader->take();
-  // Those who come while it is damaged.
+  // Subscribers that attach while it is damaged.
   std::unique_ptr<Suspicious> late[] = {scene.attach(From::start, 0),
                                         scene.attach(From::position, firstMessageOf(scene.reader->next)),
                                         scene.attach(From::end, 0)};

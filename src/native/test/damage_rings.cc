@@ -1,5 +1,5 @@
-// Every field of every structure of the rings, one at a time, changed while a ring is in use: what is delivered is right,
-// no fence sees a cursor that is not reached, no reader sees an end that is none, and nothing hangs.
+// Changes every field of every structure of the rings, one at a time, while a ring is in use: delivered messages are
+// right, no fence sees a cursor that is not reached, no reader sees a false end, and nothing hangs.
 #include <cstring>
 #include <map>
 
@@ -15,7 +15,7 @@ struct Frames {  // lent to a reader
   uint64_t at, number;
 };
 
-// A reader that believes nothing: what it gets must be what was sent, and lent bytes must stay as they are.
+// A reader that checks everything: it must get what was sent, and lent bytes must not change.
 class SuspiciousReader {
  public:
   SuspiciousReader(std::shared_ptr<Region> region, std::unique_ptr<RingReader> reader, bool fromNow)
@@ -100,7 +100,7 @@ struct RingScene {
     checkCursors();
   }
 
-  // As a fence sees them.
+  // Checks the cursors as a fence sees them.
   void checkCursors() {
     RingReaderLine line;
     if (reader.isTold || ringReaderActive(*region, 0, reader.slot()) == 0) return;
@@ -113,7 +113,7 @@ struct RingScene {
   std::shared_ptr<Region> client;
   std::unique_ptr<RingWriter> writer;
   SuspiciousReader reader;
-  SuspiciousReader other;  // so that the ring's writer goes on
+  SuspiciousReader other;  // keeps up, so that it never holds up the ring's writer
   uint64_t number = 0;
   uint64_t unread = 0;
   bool paused = false;
@@ -141,7 +141,7 @@ std::unique_ptr<SuspiciousReader> lateReader(const std::shared_ptr<Region>& regi
   return std::make_unique<SuspiciousReader>(region, std::move(reader), true);
 }
 
-// What follows when `bytes` at `at` are another number; the reader has paused for `pause` messages then.
+// The outcome when `bytes` at `at` are changed to `value`, while the reader is `pause` messages behind.
 Seen afterDamage(int pause, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
   RingScene scene;
   std::memcpy(placeOf(scene, field.structure) + field.offset + at, &value, bytes);
@@ -194,7 +194,7 @@ TEST("every field of the rings, one at a time: what is delivered is right, and w
   findings.finish(ringFields());
 }
 
-// The ring's writer has gone, and its reader still has frames to read. False when the next writer is refused.
+// Opens the next writer while the reader still has frames of the former one to read. False when it is refused.
 bool nextWriterGoesOn(RingScene& scene) {
   RingRole role;
   const Status status = claimRing(*scene.client, "ring", role);
@@ -210,7 +210,7 @@ bool nextWriterGoesOn(RingScene& scene) {
   return true;
 }
 
-// What a damage may leave in a word that counts the ring's bytes: also where other frames begin.
+// Values that a damage may leave in a position, among them positions of other frames.
 std::vector<uint64_t> damagedPositions(const RingScene& scene, uint64_t random) {
   const uint64_t position = scene.writer->position();
   std::vector<uint64_t> values = damagesOf(position, 64, random);
@@ -265,7 +265,7 @@ TEST("cursors that were damaged are written again when their reader looks at its
     CHECK(readCursors(*region, 0, reader->role().slot, line));
     CHECK_EQUAL(std::memcmp(&line, &before, sizeof(line)), 0);
   }
-  // What keeps the room is told instead: the room may be lost by then.
+  // A damaged `released` is reported instead: the room may be overwritten by then.
   region->publication().write(shared.released, shared.released + 8);
   reader->keepLine();
   CHECK(reader->contradicted());

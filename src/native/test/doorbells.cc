@@ -1,5 +1,5 @@
-// Doorbells: who sleeps is rung once and not again before it sleeps again. The dead, those who left and those who wait
-// for something else are not rung. Counted by the bells themselves: each ring, and so each call of the system, bumps one.
+// Doorbells: a sleeper is rung once, and not again before it sleeps again. Dead processes, those that left and those
+// that wait for something else are not rung. The bells count the rings, and so the system calls.
 #include "actor_process.h"
 #include "region/futex.h"
 #include "ring_fixture.h"
@@ -52,7 +52,7 @@ void publishSome(RingWriter& writer, uint64_t frames) {
   }
 }
 
-// Sleeps for ever and for everything, as a process does between two turns of its event loop.
+// Sleeps for ever and for all reasons, as a process may between two turns of its event loop.
 [[noreturn]] void sleepForEver(const Region& region) {
   uint32_t& bell = region.process(region.slot()).bell.bell;
   for (;;) {
@@ -75,7 +75,7 @@ ACTOR("sleeping server") {
   for (;;) pauseBriefly();
 }
 
-// Processes that sleep, until they are killed.
+// Processes that sleep until they are killed.
 class Crowd {
  public:
   explicit Crowd(const Region& region) {
@@ -83,7 +83,7 @@ class Crowd {
       members_.push_back(std::make_unique<Process>("sleeping ring reader", region.path(), i));
       until("it sleeps", [&] { return sleepsOf(region, i + 1) != awake; });
     }
-    // Each that comes to read wakes those who are there: now they sleep again.
+    // Each attaching reader wakes the others: wait until they sleep again.
     for (uint32_t i = 0; i < crowd; i += 1) until("it sleeps", [&] { return sleepsOf(region, i + 1) != awake; });
   }
   void kill() { members_.clear(); }
@@ -148,7 +148,7 @@ TEST("a killed server is rung once, whatever is published") {
   const auto& bell = region->header().sequencerBell.bell;
   const uint32_t before = region->publication().observe(bell);
   for (int i = 0; i < 1000; i += 1) region->wakeSequencer(sleepsForData | sleepsForRoom);
-  CHECK(region->publication().observe(bell) - before <= 1);  // none, where it was just about to sleep again
+  CHECK(region->publication().observe(bell) - before <= 1);  // none, if it was just about to sleep again
 }
 
 TEST("a process that has closed its reader is not rung, and one that was evicted is, also once it has come back") {
@@ -205,7 +205,7 @@ TEST("the log's commits do not ring those who wait for a ring, nor a ring's fram
 }
 
 TEST("a process that is stopped on its way to a bell keeps no other asleep for longer than a moment") {
-  // It has taken what the other sleeps for, and never gets to ring.
+  // The stopped process has taken the other's sleep word, and never rings.
   const auto region = anonymousRegion(ringGeometry());
   const auto taken = [&](uint32_t& sleeps) { region->publication().take(sleeps); };
   std::atomic<uint32_t> called{0};  // private

@@ -1,11 +1,11 @@
-// Sizes: what a geometry may ask for, and where its arrays come to lie.
+// Sizes: the limits of a geometry, and the places of its arrays.
 #include "log_fixture.h"
 
 namespace ringfence::test {
 
 namespace {
 
-// Wide enough that no sum of sizes overflows while it is being checked for overflow.
+// Wide enough that no sum of sizes overflows while the test checks it for overflow.
 __extension__ typedef unsigned __int128 Wide;
 
 struct Limits {
@@ -47,7 +47,7 @@ Geometry randomGeometry(Random& random) {
   return g;
 }
 
-// The arrays of a part in their order, each with its end: none may reach into the next.
+// An array of a part, with its end, which must not reach into the next.
 struct Extent {
   uint64_t start;
   Wide bytes;

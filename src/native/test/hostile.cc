@@ -1,5 +1,5 @@
-// Shared memory is untrusted: for all that a peer may write there, no process crashes or leaves the mapping, the session
-// that lied ends, and the others go on.
+// Shared memory is untrusted: for anything that a peer may write there, no process crashes or leaves the mapping, the
+// session that lied ends, and the others continue.
 #include <algorithm>
 #include <functional>
 #include <thread>
@@ -21,7 +21,7 @@ uint64_t wild(Random& random) {
   return random.oneIn(2) ? random.below(64) : random.next();
 }
 
-// Every byte a view speaks of lies in its lane, and can be read.
+// Checks that every byte of a view lies in its lane and can be read.
 void checkView(const Region& region, const BatchView& view) {
   const Geometry& g = region.layout().geometry;
   CHECK(view.lane < region.layout().lanes());
@@ -228,7 +228,7 @@ TEST("a lane whose marks contradict each other is not taken over") {
 
 // --- random bytes while everything runs ---
 
-// A range of shared memory that the attacker writes into.
+// A range of shared memory that the attacker writes to.
 struct Target {
   uint8_t* at;
   size_t bytes;
@@ -250,7 +250,7 @@ Target target(Record& record) {
   return {reinterpret_cast<uint8_t*>(&record), sizeof(Record)};
 }
 
-// All that belongs to one client and one topic: what a process that lies about itself may write.
+// All structures of one client and one topic, which a lying process may write.
 std::vector<Target> targetsOf(const Region& region, uint32_t client, uint32_t topic) {
   const Geometry& g = region.layout().geometry;
   std::vector<Target> targets = {target(region.client(client)), target(region.sessionLine(1, client))};
@@ -267,7 +267,7 @@ std::vector<Target> targetsOf(const Region& region, uint32_t client, uint32_t to
   return targets;
 }
 
-// A client that goes on claiming, writing and reading, whatever becomes of it.
+// A client that keeps claiming, writing and reading, whatever the outcome.
 class Reckless {
  public:
   Reckless(TestLog& log, uint32_t topic, uint64_t stream) : log_(log), topic_(topic), random_(stream) {}

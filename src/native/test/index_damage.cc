@@ -1,4 +1,4 @@
-// An entry of the index that was changed from outside is never taken for data, whichever of its fields it is.
+// A changed entry of the index is never taken for data, whichever field was changed.
 #include <cstring>
 
 #include "log_fixture.h"
@@ -27,7 +27,7 @@ struct IndexDamage {
   IndexEntry good{};
 };
 
-// What is whole before it is given, then its reader is told, and again.
+// Checks that the whole entries before the damaged one are delivered, and that the reader is then told, repeatedly.
 void checkTold(IndexDamage& damage, const std::string& what) {
   BatchView views[64];
   const auto reader = damage.log.reader(damage.topic, From::start);
@@ -79,7 +79,7 @@ TEST("a reader whose position is looked for in a damaged index is refused, not p
     IndexReader reader(damage.log.region(), damage.topic, claim);
     const Status status = reader.attach(From::position, position);
     BatchView view{};
-    // Where the damaged entry was not looked at, what is found is right.
+    // If the search did not meet the damaged entry, its result is right.
     if (!status.ok()) {
       CHECK_EQUAL(status.fault, "corrupt");
     } else if (reader.poll(&view, 1) == 1) {

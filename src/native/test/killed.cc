@@ -1,5 +1,5 @@
-// Processes that are killed in mid-stream: what was committed stays whole, their lanes and gates come free, and the next
-// owner of their memory brings nothing of theirs back.
+// Processes that are killed in mid-stream: committed records stay whole, their lanes and gates are freed, and the next
+// owner of their memory brings none of their data back.
 #include "actor_process.h"
 #include "log_fixture.h"
 #include "region/waiter.h"
@@ -20,7 +20,8 @@ void claimPatiently(const std::shared_ptr<Region>& region, Claim& claim) {
   until("a session slot is free", [&] { return claimClient(*region, {0, 1}, 0, claim).ok(); });
 }
 
-// Writes on any broker, publishes on any other, so that at each moment something is written and not published.
+// Writes on random brokers and publishes on random ones, so that at each moment some batch is written but not
+// published.
 ACTOR("writer") {
   const auto region = attachAs("writer", arguments[0]);
   Random random(std::stoull(arguments[1]));
@@ -41,7 +42,7 @@ ACTOR("writer") {
   return 0;
 }
 
-// Reads and gives back now and then; what it holds, it holds until it is killed.
+// Reads and releases now and then, and holds the rest until it is killed.
 ACTOR("reader") {
   const auto region = attachAs("reader", arguments[0]);
   Random random(std::stoull(arguments[1]));
@@ -163,7 +164,7 @@ TEST("a writer is killed in mid-stream fifty times: its prefix is whole, its lan
     return server.of(survivorId).ended;
   });
   server.turn();
-  // Everything in the order is some session's committed prefix, and nothing else.
+  // The order consists of the sessions' committed prefixes, and nothing else.
   CHECK_EQUAL(server.following().index(), committedByVictims + server.of(survivorId).batches);
   CHECK(purged > 0);
 }

@@ -10,7 +10,7 @@ namespace ringfence::test {
 
 namespace {
 
-// What a server writes to begin with.
+// The words that a server writes at its start.
 struct Begun {
   ControlLine control;
   BlockHeader block;
@@ -27,7 +27,7 @@ std::shared_ptr<Region> attach(const std::string& path) {
   return region;
 }
 
-// Creates the region, and is killed behind that write of its start. False when it has started before.
+// Creates the region in a server that is killed after that write of its start. False when its start has fewer writes.
 bool killedBehind(uint32_t writes, const std::string& path, std::shared_ptr<Region>& client) {
   Traced server([&path] {
     const auto region = namedRegion(path);
@@ -49,7 +49,7 @@ bool killedBehind(uint32_t writes, const std::string& path, std::shared_ptr<Regi
   return true;
 }
 
-// One batch goes from a publisher to the reader that was attached before anyone served.
+// Expects that a batch reaches a reader that was attached before the log was served.
 void expectServed(const std::shared_ptr<Region>& server, IndexReader& reader) {
   TestLog log(server, TestLog::manual());
   Publishing publishing(log.open(0));

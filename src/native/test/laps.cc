@@ -1,4 +1,4 @@
-// Rings that are lapped many times, with the consumer paused at every phase: this class of mistake broke others twice.
+// Rings that are lapped many times, with the consumer paused at every phase: a frequent source of mistakes in rings.
 #include "log_fixture.h"
 
 namespace ringfence::test {
@@ -20,7 +20,7 @@ Geometry geometryOf(const LapCase& lap) {
   return g;
 }
 
-// One session, its batches striped over the brokers, one consumer that stops where it is told to.
+// One session whose batches are striped over the brokers, and one consumer that pauses at a given phase.
 class Lapping {
  public:
   Lapping(const LapCase& lap, PauseAt pauseAt)
@@ -80,7 +80,7 @@ class Lapping {
     }
   }
 
-  // Nothing the consumer has not given back may go away, however long it rests and however hard the others push.
+  // No batch that the consumer has not released may be reused, however long it pauses and however hard the others push.
   void pausedConsumer() {
     const uint64_t held = following_.index();
     while (following_.take(64, true) != 0) continue;
@@ -188,7 +188,7 @@ TEST("a slow writer, a slow sequencer and slow readers in any mixture lose nothi
       CHECK(publishing.lanes().inFlight(0) <= log.geometry().laneSlots);
       CHECK(publishing.lanes().inFlight(1) <= log.geometry().laneSlots);
     }
-    // What is given back may be all that moves: then the sequencer goes on, and more comes.
+    // A release may be all that moves: then the sequencer continues, and more batches follow.
     for (bool moved = true; moved;) {
       moved = fast.take(64) + slow.take(64) != 0;
       moved |= log.sequencer().step();

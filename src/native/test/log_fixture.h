@@ -1,5 +1,5 @@
-// A small log in this process's own memory, and both of its ends with contents that can be checked: what a batch holds
-// follows from its session and its sequence alone.
+// A small log in this process's own memory, and both of its ends with contents that can be checked: session and
+// sequence determine the contents of a batch.
 #pragma once
 
 #include <map>
@@ -36,7 +36,7 @@ BatchContents contentsOf(uint64_t session, uint64_t sequence, uint32_t messageBy
 // Number of a batch's first message in its session.
 uint64_t firstMessageOf(uint64_t sequence);
 
-// Moves the calling thread on until `done`; fails when that takes longer than a test should.
+// Repeats `done` until it is true; fails when that takes too long.
 template <class Done>
 void until(const char* what, Done done);
 
@@ -53,15 +53,15 @@ class TestLog {
   Sequencer& sequencer() { return *sequencer_; }
   const Geometry& geometry() const { return region_->layout().geometry; }
   uint32_t declare(const std::string& name, uint32_t order);
-  // The topic that is there now.
+  // The topic that has the place now.
   TopicPlace placeOf(uint32_t topic) const;
-  // Lets the sequencer work until nothing moves; with a thread of its own it does so anyway.
+  // Steps the sequencer until nothing moves. Does nothing for a sequencer with a thread of its own.
   void settle();
   Claim claim(uint32_t topic);
   // Claims a session and waits until it may write.
   std::unique_ptr<LaneWriter> open(uint32_t topic);
   std::unique_ptr<LaneWriter> admit(const Claim& claim);
-  // Null where it is refused, which takes `pauses` milliseconds where a line stays damaged.
+  // Null when the reader is refused, which takes `pauses` milliseconds if a line stays damaged.
   std::unique_ptr<IndexReader> reader(uint32_t topic, From from, uint64_t position = 0, int pauses = 250);
   LaneLine& laneLine(const LaneWriter& writer, uint32_t broker);
   SessionLine& sessionLine(const Claim& claim);
@@ -88,7 +88,7 @@ class Publishing {
   uint32_t messageBytesMax_;
 };
 
-// Reads a topic and checks all that the contract says of what it reads.
+// Reads a topic and checks the whole contract on what it reads.
 class Following {
  public:
   Following(const TestLog& log, std::unique_ptr<IndexReader> reader, uint32_t order, uint32_t messageBytesMax = 64)
@@ -98,7 +98,7 @@ class Following {
   }
 
   IndexReader& reader() { return *reader_; }
-  // Takes up to `max` batches; gives them back unless told to keep them. Returns their number.
+  // Takes up to `max` batches, and releases them unless `keep`. Returns their number.
   uint32_t take(uint32_t max, bool keep = false);
   void giveBack() { reader_->release(nextIndex_); }
   uint64_t index() const { return nextIndex_; }
@@ -118,7 +118,7 @@ class Following {
   bool positioned_ = false;
   bool fromStart_ = false;
   uint64_t digest_ = 0;
-  std::map<uint64_t, std::set<uint64_t>> seen_;  // by session: what came; a dense prefix under order `session`
+  std::map<uint64_t, std::set<uint64_t>> seen_;  // by session: batches seen; a dense prefix under order `session`
 };
 
 void pauseBriefly();

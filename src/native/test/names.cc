@@ -1,4 +1,4 @@
-// The name of a region: one living region bears it, and it goes with the last process that owns or serves the region.
+// The name of a region: only one living region has it, and the last process that owns or serves the region removes it.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,7 +91,7 @@ TEST("the name goes with its owner wherever that one is by then") {
   CHECK(!there());
 }
 
-// Attaches while the name is taken away, right after the file was opened.
+// Attaches in a child, and calls `opened` right after the child has opened the file.
 int attachedWhile(const std::function<void()>& opened) {
   Traced child([] {
     Traced::pauseHere();

@@ -1,4 +1,4 @@
-// The order: what may be committed when, and what one session's trouble is to another.
+// The order: when a batch may be committed, and that one session's trouble does not affect another.
 #include <algorithm>
 
 #include "log_fixture.h"

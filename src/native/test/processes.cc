@@ -1,4 +1,4 @@
-// Who is attached, and how the death of a process is seen: by its byte lock, which the system frees.
+// The process table, and the detection of a process's death by its byte lock, which the system frees.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -32,7 +32,7 @@ std::shared_ptr<Region> attach(const std::string& path, const char* name = "clie
   return region;
 }
 
-// A process that does something and then stays until it is killed.
+// A process that does its work and then stays until it is killed.
 class Child {
  public:
   explicit Child(const std::function<void(int)>& work) {
@@ -40,7 +40,7 @@ class Child {
     CHECK_EQUAL(pipe2(ends, O_CLOEXEC), 0);
     pid_ = fork();
     if (pid_ == 0) {
-      // Shells let what they run in their background ignore some signals, and a child inherits that.
+      // Restore default signals: shells make background programs ignore some, and a child inherits that.
       for (const int signal : {SIGTERM, SIGABRT, SIGQUIT, SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
       work(ends[1]);
       for (;;) pause();
@@ -67,7 +67,7 @@ class Child {
     pid_ = 0;
   }
   pid_t pid() const { return pid_; }
-  // What it said: a slot and a generation.
+  // What the child wrote: a slot and a generation.
   std::pair<uint32_t, uint64_t> heard() {
     uint64_t words[2] = {};
     CHECK_EQUAL(read(said_, words, sizeof(words)), sizeof(words));

@@ -1,4 +1,4 @@
-// Readers: where they begin, what they hold back, and that nothing they may still read is reused.
+// Readers: where they begin, what they hold back, and that no memory is reused that they may still read.
 #include <thread>
 
 #include "log_fixture.h"
@@ -8,7 +8,7 @@ namespace ringfence::test {
 
 namespace {
 
-// Publishes as fast as room allows, on a thread of its own, until it is told to stop.
+// Publishes on a thread of its own, as fast as the lanes have room, until it is stopped.
 class Publisher {
  public:
   Publisher(TestLog& log, uint32_t topic) : publishing_(log.open(topic), 300), thread_([this] { run(); }) {}
@@ -259,12 +259,12 @@ TEST("what is delivered is known while the sequencer has nothing else to do") {
   until("all is committed", [&] { return publishing.lanes().committedBatches() == 4; });
   until("all is read", [&] { return following.take(64), following.index() == 4; });
   until("it is counted as delivered", [&] {
-    log.sequencer().endDead();  // as the watch over the sequencer does, all the time
+    log.sequencer().endDead();  // as the serving process does periodically
     return publishing.lanes().frontiers(0).delivered == 4;
   });
 }
 
-// A reader that begins anywhere, at any moment, while the oldest batches go as fast as they come.
+// Attaches readers at any moment, while the oldest batches are trimmed as fast as new ones arrive.
 void attachWhileTrimming(From from) {
   TestLog log(tinyGeometry(), TestLog::threaded());
   const uint32_t topic = log.declare("t", orderSession);
@@ -283,7 +283,7 @@ void attachWhileTrimming(From from) {
     }
     attached += 1;
     CHECK(from != From::end || reader->next() >= kept.committed);
-    // Not compared with the trim frontier: one seen before may have been taken back, for the reader before this one.
+    // Do not compare with the trim frontier: the sequencer may have taken it back for the previous reader.
     CHECK(reader->next() + log.geometry().indexEntries >= kept.committed);
     Following following(log, std::move(reader), orderSession, 300);
     for (uint64_t turn = random.below(4); turn != 0; turn -= 1) following.take(static_cast<uint32_t>(random.below(12)));

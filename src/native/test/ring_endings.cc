@@ -1,4 +1,4 @@
-// Ends of a ring that are held longer than they have a place: they change nothing that is another's by now.
+// Ends of a ring that outlive their place: they change nothing that belongs to another by then.
 #include <atomic>
 #include <thread>
 
@@ -76,7 +76,7 @@ TEST("a writer to which another has succeeded writes nothing over its frames, an
   first->publish();
   append(*first, 7);  // not published
   CHECK(first->end() == WriterEnd::none);
-  // Its process lives. To the others it looks as if it had closed.
+  // The writer's process lives, but its forged closing mark says that it has closed.
   const Publication& p = region->publication();
   RingLead& lead = region->ring(0).lead;
   p.publish(lead.closedMark, closedMarkOf(first->role().generation));

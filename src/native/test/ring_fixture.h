@@ -1,5 +1,5 @@
-// Rings of one page, and both of their ends with contents that can be checked: what a frame holds follows from its
-// number alone.
+// Rings of one page, and both of their ends with contents that can be checked: its number determines the contents of a
+// frame.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ Geometry ringGeometry();
 std::shared_ptr<Region> attachedAgain(const Region& region, const char* name = "again");
 
 std::unique_ptr<RingWriter> writerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring");
-// With the writer's memory both see the same addresses, which is what the thread sanitizer goes by.
+// Pass the writer's memory to give both ends the same addresses, by which the thread sanitizer finds races.
 std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring",
                                      std::shared_ptr<RingMemory> memory = nullptr);
 
@@ -31,19 +31,19 @@ void fillPayload(uint64_t number, uint8_t* payload);
 bool append(RingWriter& writer, uint64_t number);
 uint64_t fill(RingWriter& writer, uint64_t number);
 
-// Reads as the JavaScript side does, with the same checks: whole frames, one after the other.
+// Reads as JavaScript does, with the same checks: whole frames, one after the other.
 class RingFollowing {
  public:
   explicit RingFollowing(RingReader& reader, uint64_t first = 0)
       : next(first), reader_(reader), at_(reader.cursors().read) {}
 
-  // Frames that were there, their contents checked; given back unless told to keep them.
+  // Takes all frames, checks their contents, and releases them unless `keep`. Returns their number.
   uint64_t take(bool keep = false);
-  // The same without a check of the contents; false when what lies there is no frame.
+  // The same without a check of the contents; false at an invalid frame.
   bool walk();
   void giveBack() { reader_.advance({at_, at_, at_, at_}); }
 
-  uint64_t next;  // number of the frame that comes next
+  uint64_t next;  // number of the next frame
 
  private:
   bool frame(uint64_t limit, FrameHeader& header, const uint8_t*& payload) const;

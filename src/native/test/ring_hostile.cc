@@ -1,5 +1,5 @@
-// What a peer writes into a ring or its tables: no process crashes, leaves the mapping or waits for ever, and once the
-// ring is whole again it works.
+// A peer may write anything into a ring or its tables: no process crashes, leaves the mapping or waits for ever, and
+// once the ring is whole again it works.
 #include <cstring>
 
 #include "ring_fixture.h"
@@ -14,7 +14,7 @@ uint64_t wild(Random& random) {
   return random.oneIn(3) ? random.next() : random.oneIn(2) ? random.below(8192) : extremes[random.below(10)];
 }
 
-// All that both ends do, whatever it leads to.
+// Calls everything that both ends can do, whatever the outcome.
 void useAll(const std::shared_ptr<Region>& region, RingWriter& writer, RingReader& reader, Random& random) {
   for (int i = 0; i < 6; i += 1) append(writer, random.below(100));
   writer.publish();

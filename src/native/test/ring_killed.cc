@@ -1,4 +1,4 @@
-// Processes that are killed while they write or read a ring, and those who wait for them.
+// Processes that are killed while they write or read a ring, and the processes that wait for them.
 #include <algorithm>
 
 #include "actor_process.h"
@@ -21,7 +21,7 @@ std::shared_ptr<Region> makeRegion() {
   return region;
 }
 
-// Publishes frames, then writes three more that it never publishes, and says so on another ring.
+// Publishes frames, writes three more that it never publishes, and then says so on another ring.
 ACTOR("ring writer between append and publish") {
   const auto region = attachAs("writer", arguments[0]);
   auto writer = writerOf(region);
@@ -36,7 +36,7 @@ ACTOR("ring writer between append and publish") {
   for (;;) pauseBriefly();
 }
 
-// Writes as fast as it can, with something unpublished at each moment.
+// Writes as fast as it can, with an unpublished frame at each moment.
 ACTOR("ring writer") {
   const auto region = attachAs("writer", arguments[0]);
   auto writer = writerOf(region);
@@ -51,7 +51,7 @@ ACTOR("ring writer") {
   }
 }
 
-// Reads a little, and then holds what it has.
+// Reads a little, and then releases no more.
 ACTOR("ring reader") {
   const auto region = attachAs("reader", arguments[0]);
   auto reader = readerOf(region);
@@ -100,7 +100,7 @@ TEST("a writer is killed in mid-stream thirty times, and each next one goes on w
       return !rings.empty() && rings[0].written && rings[0].generation == generation;
     });
     if (reader == nullptr) {
-      writer.kill();  // the first only makes the ring: a reader begins where nothing is unknown
+      writer.kill();  // the first writer only creates the ring, so that the reader knows where it begins
       reader = readerOf(region);
       const uint64_t next = ringsOf(*region)[0].frames;
       following = std::make_unique<RingFollowing>(*reader, next);
@@ -113,7 +113,7 @@ TEST("a writer is killed in mid-stream thirty times, and each next one goes on w
     while (nowNanos() - started < nanos) following->take();
     writer.kill();
     while (!reader->ended(reader->cursors().read)) following->take();
-    // Killed between the count and the position, it has counted a publication that was never seen.
+    // A writer killed between the count and the position has counted frames that were never published.
     const uint64_t frames = ringsOf(*region)[0].frames;
     CHECK(frames >= following->next + unseen);
     CHECK(frames - following->next - unseen < 100);
@@ -127,7 +127,7 @@ TEST("a reader is killed while it holds the room thirty times: the writer goes o
   for (uint64_t round = 0; round < 30; round += 1) {
     Process reader("ring reader", pathOf(), round);
     until("it reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
-    // It reads a little, so it is full only in the end.
+    // The reader first releases a little, so the ring is full only after some time.
     until("it holds the room", [&] {
       fill(*writer, 0);
       writer->publish();

@@ -1,4 +1,4 @@
-// Places in a ring: taken, given back and taken over, and what ends with those who had them.
+// Places in a ring: claimed, released and taken over, and what ends with their owners.
 #include <atomic>
 #include <thread>
 

@@ -1,4 +1,4 @@
-// Rings: frames that go round and round, cursors, and room that is what the slowest reader released.
+// Rings: frames over many laps, cursors, and room as released by the slowest reader.
 #include <atomic>
 #include <cstring>
 #include <thread>

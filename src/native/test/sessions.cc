@@ -1,4 +1,4 @@
-// Sessions: how they begin, how they end, and that nothing of one is ever taken for the next one's.
+// Sessions: how they begin, how they end, and that no data of one is ever taken for the next one's.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,7 +237,7 @@ TEST("descriptors that a dead owner left ready are not ready for the next one") 
   Following following(log, log.reader(topic, From::start), orderSession);
   Departed departed(log, topic);
   const Claim former = departed.publishing->lanes().claim();
-  // It ends as corrupt, with more descriptors ready behind the bad one.
+  // The session ends as corrupt, with more ready descriptors after the bad one.
   CHECK(departed.publishing->write(0, 0));
   log.region()->descriptor(departed.publishing->lanes().laneOf(0), 0).crc ^= 1;
   for (uint64_t sequence = 1; sequence < 6; sequence += 1) CHECK(departed.publishing->write(0, sequence));
@@ -357,7 +357,7 @@ TEST("a client that dies between its claim and its first batch gives its slot ba
 TEST("a claim that was begun and not finished belongs to no process") {
   TestLog log(tinyGeometry());
   const uint32_t topic = log.declare("t", orderSession);
-  // What a process leaves that dies before it publishes the generation: everything else is written.
+  // As a process leaves it that dies before it publishes the generation: all other fields are written.
   ClientClaim& claim = log.region()->client(0).claim;
   claim.processGeneration = 99;
   claim.process = 5;

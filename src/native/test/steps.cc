@@ -58,7 +58,7 @@ Victim::Victim(const std::string& path, uint64_t step, int signal, const Work& w
     const bool worked = work(region);
     storesLeft.store(-1);
     said_->store(worked ? succeeded : failed);
-    // It stays as it is, with all that it has claimed, until it is killed.
+    // Stay, with all claims, until killed.
     for (;;) raise(SIGSTOP);
   }
   int status = 0;

@@ -1,5 +1,5 @@
-// A process that is killed or stopped ahead of a store of its own, and a walk over all of them: whatever it does has to
-// stand that at each.
+// Kills or stops a process before one of its stores, and repeats that for each store of its work: the others must
+// survive it at each.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace ringfence::test {
 
-// Attaches as "victim" in a process of its own, does the work, and is met by the signal ahead of its n-th store.
+// Attaches as "victim" in a process of its own, does the work, and gets the signal before its n-th store.
 class Victim {
  public:
   using Work = std::function<bool(const std::shared_ptr<Region>&)>;
@@ -21,24 +21,24 @@ class Victim {
   Victim(const Victim&) = delete;
   Victim& operator=(const Victim&) = delete;
 
-  // False when the work was done before that step.
+  // False when the work was done before that store.
   bool met() const { return met_; }
   int pid() const { return pid_; }
-  // Lets a stopped one go on. True when its work succeeded.
+  // Continues a stopped victim. True when its work succeeded.
   bool goOn();
   void kill();
 
  private:
   int pid_ = 0;
   bool met_ = false;
-  std::atomic<int>* said_;  // private: what the victim says of its work, in memory of both
+  std::atomic<int>* said_;  // private: the result of the victim's work, in memory shared with it
 };
 
-// For each step of the work: a fresh place, made by `scene`, which gets the victim that was met there and looks on.
+// For each store of the work: makes a fresh scene, runs a victim up to that store, and passes it to `look`.
 void atEachStep(int signal, const Victim::Work& work, const std::function<std::string()>& scene,
                 const std::function<void(Victim&)>& look);
 
-// Does the work in this process, and `between` ahead of its n-th store. False when the work made fewer stores.
+// Does the work in this process, and `between` before its n-th store. False when the work made fewer stores.
 bool interleaved(uint64_t step, const std::function<void()>& work, const std::function<void()>& between);
 
 }  // namespace ringfence::test

@@ -34,7 +34,7 @@ bool wanted(const Test& test, const std::vector<std::string>& words) {
   return words.empty();
 }
 
-// Forked before this process has any thread: the child may start some, under every sanitizer.
+// Forks before this process has any thread, so that the child may start threads under every sanitizer.
 bool passes(const Test& test) {
   std::fflush(nullptr);
   const uint64_t started = monotonicNanos();
@@ -80,7 +80,7 @@ int runAll(const std::vector<std::string>& words) {
 
 }  // namespace
 
-// In functions, so that they exist before the first registration of any file.
+// Kept in functions, so that they exist before the first registration of any file.
 std::vector<Test>& tests() {
   static std::vector<Test> all;
   return all;

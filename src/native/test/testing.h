@@ -1,5 +1,5 @@
-// A few lines instead of a framework. A test is named for the promise it checks and ends at the first one broken. Each
-// runs in a process of its own, so that a crash or a hang is the failure of one test and not of the run.
+// A few lines instead of a framework. A test is named for the promise that it checks, and ends at the first failed
+// check. Each runs in a process of its own, so that a crash or a hang fails one test and not the run.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Test {
   void (*run)();
 };
 
-// A part that a process of its own plays in a test: this program again, as `--act name arguments...`.
+// A role for another process of a test: this program, run as `--act name arguments...`.
 struct Actor {
   const char* name;
   int (*act)(const std::vector<std::string>& arguments);
@@ -34,7 +34,7 @@ struct Registration {
 // Prints where and why, and ends the test.
 [[noreturn]] void fail(const char* file, int line, const std::string& why);
 
-// What is compared and shown: numbers of every width as the widest, text as text, the absence of a fault as "none".
+// The value to compare and show: numbers widened, text as text, the absence of a fault as "none".
 template <class T>
 auto plain(const T& value) {
   if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
@@ -48,7 +48,7 @@ inline std::string plain(const char* text) { return text == nullptr ? "none" : t
 inline std::string show(uint64_t value) { return std::to_string(value); }
 inline std::string show(const std::string& value) { return '"' + value + '"'; }
 
-// The seed of this run: `--seed N`, or a fresh one. It is printed, and reproduces what was random.
+// The seed of this run's random choices: `--seed N`, or a fresh one. It is printed, so that a run can be reproduced.
 uint64_t seed();
 
 class Random {
@@ -62,7 +62,7 @@ class Random {
   uint64_t state_;
 };
 
-// A folder of this test alone, removed at its end.
+// A folder for this test alone, removed at its end.
 const std::string& scratchFolder();
 
 #if defined(__SANITIZE_THREAD__)

@@ -1,4 +1,4 @@
-// What happens where the operating system gives no more threads: a typed fault, and nothing half begun.
+// When the operating system refuses a thread: a typed fault, and nothing half begun.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -12,8 +12,8 @@ namespace ringfence::test {
 
 namespace {
 
-// The limit does not bind the superuser, so this process becomes another user's. What looks for leaks at its end needs a
-// thread, and to look at this process.
+// Sets the limit of threads. It does not bind the superuser, so this process changes its user. The leak checker at its
+// end needs a thread, and access to this process.
 class WithoutThreads {
  public:
   WithoutThreads() {
@@ -48,7 +48,7 @@ TEST("where no thread can be had a server is refused, and nothing of it is begun
   }
   CHECK_EQUAL(serverState(*region), serverUnknown);
   CHECK_EQUAL(region->header().control.epoch, 0);
-  // Without a thread of its own it can be served still.
+  // A sequencer without a thread can still serve it.
   Sequencer sequencer(region, TestLog::manual());
   CHECK_EQUAL(sequencer.start().fault, "none");
 }

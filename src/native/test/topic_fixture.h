@@ -1,4 +1,4 @@
-// Topics as programs declare them, where there are too few places, and a scene in which one is about to be freed.
+// Declares topics as programs do when places are short, and a scene in which a topic is about to be freed.
 #pragma once
 
 #include "log_fixture.h"
@@ -6,7 +6,7 @@
 
 namespace ringfence::test {
 
-// As a program declares a topic: again, as long as the sequencer has not answered its wish.
+// Declares a topic as a program does: retries until the sequencer has answered its wish.
 inline Status declared(TestLog& log, const std::string& name, TopicView& topic) {
   TopicWish wish;
   for (int turn = 0; turn < 8; turn += 1) {
@@ -28,7 +28,7 @@ inline std::string namesIn(const Region& region) {
   return names;
 }
 
-// A session of that topic publishes so many batches, and ends.
+// Publishes that many batches in one session of the topic, and ends it.
 inline void publishTo(TestLog& log, uint32_t topic, uint64_t batches) {
   Publishing publishing(log.open(topic));
   for (uint64_t sequence = 0; sequence < batches; sequence += 1) {
@@ -39,7 +39,7 @@ inline void publishTo(TestLog& log, uint32_t topic, uint64_t batches) {
   log.settle();
 }
 
-// All places are taken by "a", of which one batch is kept; then a wish is made for "b".
+// Topic "a", with one kept batch, takes all places; then a process wishes for a place for "b".
 struct Freeing {
   explicit Freeing(std::shared_ptr<Region> region) : log(std::move(region), TestLog::manual()) {
     log.declare("a", orderSession);
@@ -52,7 +52,7 @@ struct Freeing {
     return g;
   }
 
-  // The reader that came was told that its topic is gone, or it has what was kept of it, and nothing was freed.
+  // Expects that either the reader was told that its topic is gone, or it gets the kept batch and nothing was freed.
   void expectOne(const Status& claimed, const Claim& claim) {
     log.settle();
     const Status status = declareTopic(*log.region(), "b", orderSession, 1, topic, &wish);

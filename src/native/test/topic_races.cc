@@ -1,5 +1,5 @@
-// A topic is freed while readers, sessions and declarers come, are stopped, killed or overtaken anywhere: each has the
-// topic that it came for, or is told that it is gone.
+// A topic is freed while readers, sessions and declarers arrive, are stopped, killed or overtaken at any step: each has
+// the topic that it opened, or is told that it is gone.
 #include <signal.h>
 
 #include <thread>
@@ -26,7 +26,7 @@ TEST("a reader that comes between any two steps of the sequencer's freeing keeps
       kept += 1;
       scene.expectOne(status, claim);
     } else {
-      // Also where the freeing was taken back, since the sequencer has seen its claim: it finds the topic again.
+      // Also when the sequencer saw the claim and took back the freeing: the reader then finds the topic again.
       CHECK_EQUAL(status.fault, "gone");
       gone += 1;
       TopicView again;
@@ -55,7 +55,7 @@ TEST("the sequencer frees between any two steps of a reader's claim, or sees tha
   CHECK(kept > 0 && gone > 3);
 }
 
-// True when the session that came is one; otherwise its topic is freed, and its client told so.
+// True when the session was adopted; otherwise checks that its topic was freed, and its client told so.
 bool expectSession(Freeing& scene, const Claim& claim) {
   scene.log.settle();
   for (uint32_t b = 0; b < scene.log.geometry().brokers; b += 1) grantLanes(*scene.log.region(), b);
@@ -132,8 +132,8 @@ bool wishes(const std::shared_ptr<Region>& region) {
   return plain(declareTopic(*region, "next", orderSession, 1, topic, &wish).fault) == "wished";
 }
 
-// The topic that is there can be used, and its place used again after it. What another has wished for is answered first:
-// its answer could be this topic's place, before it has a session.
+// Checks that the topic can be used, and its place reused after it. First lets a pending wish be answered: the answer
+// could take this topic's place before it has a session.
 void expectUsable(TestLog& log, const std::string& name) {
   log.settle();
   TopicView topic;
@@ -183,7 +183,7 @@ TEST("a process stopped anywhere in the declaring of a topic in a freed place go
   Places scene;
   uint64_t reused = 0;
   atEachStep(SIGSTOP, declaresNext, [&] { return scene.makeFreed(); }, [&](Victim& victim) {
-    // What is seen of it meanwhile can be used, left alone and freed once more.
+    // If the topic is visible meanwhile, it can be used, left, and freed again.
     const bool seen = namesIn(*scene.log().region()) == "next";
     TopicWish wish;
     TopicView topic;
@@ -192,7 +192,7 @@ TEST("a process stopped anywhere in the declaring of a topic in a freed place go
       status = declareTopic(*scene.log().region(), "other", orderSession, 1, topic, &wish);
       scene.log().settle();
     }
-    CHECK(victim.goOn() || (status.ok() && !seen));  // where the place is another's before it has the lock
+    CHECK(victim.goOn() || (status.ok() && !seen));  // it fails if another took the place before it had the lock
     reused += seen && status.ok() ? 1 : 0;
     victim.kill();
     expectUsable(scene.log(), "last");
@@ -266,7 +266,8 @@ TEST("of two that declare one name in the place of another topic both get the sa
   CHECK_EQUAL(topicsOf(*log.region()).size(), 2);
 }
 
-// Three threads, each with topics of its own names, share two places: each reads what it has published, and nothing else.
+// One of three threads that share two places with topics of their own: each reads what it has published, and nothing
+// else.
 class Sharing {
  public:
   Sharing(TestLog& log, uint64_t number) : log_(log), region_(attachedAgain(*log.region())), random_(number), number_(number) {}
@@ -308,7 +309,7 @@ class Sharing {
   }
 
  private:
-  // What is kept of earlier rounds was published to this very topic, by this thread.
+  // Kept batches of earlier rounds must have been published to this very topic, by this thread.
   uint64_t check(const BatchView& view, TopicPlace place, uint64_t session, uint64_t& position) {
     sessions_[session] = {place.index, place.generation};
     const auto known = sessions_.find(view.sessionId);

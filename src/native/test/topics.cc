@@ -1,5 +1,5 @@
-// The places of topics are used again: when a place is asked for, a topic without sessions and readers is freed, and what
-// is declared in its place has nothing of it.
+// The places of topics are reused: when a process asks for a place, a topic without sessions and readers is freed, and
+// the topic declared in its place has none of its data.
 #include "steps.h"
 #include "topic_fixture.h"
 
@@ -164,7 +164,7 @@ TEST("a session that was asked for before its topic was freed is refused, and no
     CHECK_EQUAL(overtaken.endReason(), endTopicGone);
     next.lanes().close();
   }
-  refused.close();  // behind the one that came after it
+  refused.close();  // after the next session has taken the slot
   log.settle();
   CHECK(sessionOver(*log.region(), 0, stale.generation + 1));
   CHECK(Publishing(log.open(0)).publish(0, 0));

@@ -1,4 +1,4 @@
-// A child that is watched while it works: stopped at every instruction or every call of the system, and killed there.
+// A child that is traced while it works: it can be stopped, and killed, at every instruction or system call.
 #pragma once
 
 #include <dirent.h>
@@ -16,7 +16,7 @@ namespace ringfence::test {
 
 class Traced {
  public:
-  // The child stops itself where it calls pauseHere(); it has ended when `work` returns.
+  // The child stops where it calls pauseHere(), and ends when `work` returns.
   explicit Traced(const std::function<void()>& work) {
     pid_ = fork();
     if (pid_ == 0) {
@@ -32,7 +32,7 @@ class Traced {
 
   static void pauseHere() { raise(SIGSTOP); }
 
-  // Runs on until the child pauses by itself.
+  // Continues the child until it pauses by itself.
   void untilPaused() {
     while (wait()) {
       if (paused()) return;
@@ -40,17 +40,17 @@ class Traced {
     }
     fail(__FILE__, __LINE__, "the child ended with " + std::to_string(WEXITSTATUS(status_)));
   }
-  // One instruction. False when it has paused again, or ended.
+  // Runs one instruction. False when the child has paused again, or ended.
   bool step() {
     go(PTRACE_SINGLESTEP);
     return wait() && !paused();
   }
-  // Up to the next entry into the system or return from it. False when it has ended.
+  // Runs up to the next entry into a system call, or return from it. False when the child has ended.
   bool toSystem() {
     go(PTRACE_SYSCALL);
     return wait();
   }
-  // Runs on to its end and returns its exit code.
+  // Runs the child to its end and returns its exit code.
   int end() {
     do {
       go(PTRACE_CONT);
@@ -65,7 +65,7 @@ class Traced {
     pid_ = 0;
   }
 
-  // How often: a forked child has open what its parent had.
+  // How many of its descriptors are that file: a forked child also has its parent's.
   int timesOpen(const std::string& path) const {
     const std::string folder = "/proc/" + std::to_string(pid_) + "/fd/";
     DIR* dir = opendir(folder.c_str());

@@ -1,4 +1,4 @@
-// Sleeping and waking: no process sleeps through what it waits for, and none is awake without a reason.
+// Sleeping and waking: no process misses what it waits for, and none is awake without a reason.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -19,7 +19,7 @@ namespace {
 // Longer than any scheduler lets a runnable thread wait, shorter than the test's own limit.
 constexpr int64_t lostAfterNanos = 20'000'000'000;
 
-// As long as the waiter's look at the server takes to come round.
+// A little less than the period of the waiter's liveness checks, which would end a lost wake-up.
 constexpr uint64_t lateNanos = 90'000'000;
 
 std::shared_ptr<Region> again(const Region& region, const char* name) {
@@ -28,7 +28,7 @@ std::shared_ptr<Region> again(const Region& region, const char* name) {
   return attached;
 }
 
-// One that waits as JavaScript does: arms its doorbell, looks, and sleeps until it is called.
+// Waits as JavaScript does: arms its doorbell, checks, and sleeps until it is called.
 class Sleeper {
  public:
   explicit Sleeper(std::shared_ptr<Region> region)
@@ -67,7 +67,7 @@ class Sleeper {
   Waiter waiter_;
 };
 
-// How long the threads of this process stood ready without a processor, as the system counts it, or 0 where it does not.
+// How long this process's threads were ready without a processor, by the system's count, or 0 if it has none.
 uint64_t starvedNanos() {
   uint64_t sum = 0;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -79,7 +79,7 @@ uint64_t starvedNanos() {
   return sum;
 }
 
-// A few waits may be late by themselves; others are on a busy machine, whose scheduler has kept a thread from running.
+// How many waits may be late: a few, and more on a busy machine, whose scheduler keeps a ready thread from running.
 uint64_t lateAtMost() { return 20 + starvedNanos() / lateNanos; }
 
 void delay(Random& random) {
@@ -88,7 +88,7 @@ void delay(Random& random) {
   while (nowNanos() - started < nanos) continue;
 }
 
-// The doorbell alone: each publishes a count, looks at the other's sleep word, and waits for the other's count.
+// One side of a ping-pong over doorbells: publishes a count, checks the other's sleep word, and waits for its count.
 void ping(Region& region, Sleeper& sleeper, const uint64_t& theirs, uint64_t& ours, uint64_t rounds, uint64_t stream) {
   const Publication& p = region.publication();
   Random random(stream);
@@ -163,7 +163,7 @@ uint64_t processorMicros() {
   return micros(usage.ru_utime) + micros(usage.ru_stime);
 }
 
-// Neither a pass nor processor time while nothing happens.
+// Expects neither a pass nor processor use while nothing happens.
 void expectAsleep(TestLog& log) {
   uint64_t passes = 0;
   until("the sequencer has nothing to do", [&] {
@@ -329,7 +329,7 @@ TEST("the sequencer stops at any moment, under load, and what it acknowledged is
     CHECK_EQUAL(publishing->lanes().committedBatches(), acknowledged);
     while (following.take(64) != 0) continue;
     CHECK(following.batchesOf(publishing->session()) >= acknowledged);
-    log.reset();  // the log goes before its ends do
+    log.reset();  // destroy the log before its ends
   }
 }
 
