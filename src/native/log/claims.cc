@@ -13,7 +13,7 @@ uint64_t epochOf(const Region& region) { return region.publication().observe(reg
 
 }  // namespace
 
-// SYNC: `generation` is published last and pairs with the observe in Sequencer::adoptClients and grantLanes.
+// SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
 Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim& claim) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
@@ -22,7 +22,7 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
     ClientClaim& slot = region.client(i).claim;
     const uint64_t generation = p.read(slot.generation) + 1;
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
-    // sees that the former claim was closed (Sequencer::adoptClients).
+    // sees that the former claim was closed (sequencing::adoptSessions).
     p.fullFence();
     p.write(slot.process, region.slot());
     p.write(slot.processGeneration, region.generation());
@@ -84,9 +84,9 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
   return ending;
 }
 
-// SYNC: publishes `generation` last; pairs with the observes in Sequencer::attachedMinimum and Sequencer::endDead. Then
-// fences and reads the topic's mark; the sequencer publishes the mark, fences, and reads the claims
-// (Sequencer::freeTopic). So no topic is freed under a reader, and no reader stays with a freed topic.
+// SYNC: publishes `generation` last; pairs with the observes in sequencing::attachedMinimum and
+// sequencing::endDeadReaders. Then fences and reads the topic's mark; the sequencer publishes the mark, fences, and reads
+// the claims (sequencing::freeTopic). So no topic is freed under a reader, and no reader stays with a freed topic.
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim) {
   const Publication& p = region.publication();
   const uint32_t readers = region.layout().geometry.readers;

@@ -62,7 +62,7 @@ Status IndexReader::begin(From from, uint64_t position) {
 }
 
 // SYNC: publishes cursor and attachment, fences, and reads the trim frontier and the epoch again; the sequencer
-// publishes the trim frontier, fences, and reads the cursors again before it reuses memory (Sequencer::trimTo). So
+// publishes the trim frontier, fences, and reads the cursors again before it reuses memory (sequencing::trimTo). So
 // either this reader sees that it was overtaken, or the sequencer sees the reader.
 bool IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
@@ -125,7 +125,7 @@ bool IndexReader::seek(uint64_t position) {
   return true;
 }
 
-// SYNC: pairs with the publish of the seal in Sequencer::publishCommitted, which follows the entries; the sequencer had
+// SYNC: pairs with the publish of the seal in sequencing::publishCommitted, which follows the entries; the sequencer had
 // observed the payload that the lane's client published before that.
 const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   TopicLine::Committed now;
@@ -196,7 +196,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   return static_cast<int32_t>(filled);
 }
 
-// SYNC: publishes the cursor after all loads of the payload; pairs with the observe in Sequencer::followReaders.
+// SYNC: publishes the cursor after all loads of the payload; pairs with the observe in sequencing::followReaders.
 void IndexReader::release(uint64_t released) {
   const uint64_t index = first_ + released;
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;

@@ -13,8 +13,8 @@ LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
       lanes_(region_->layout().geometry.brokers) {}
 
 // SYNC: observes the seal of the session's line, which the sequencer publishes after the lanes' lines
-// (Sequencer::adopt) or when it refuses the session (Sequencer::refuse), and the generation that each broker publishes
-// in its grant (grantLanes).
+// (sequencing::adoptSession) or when it refuses the session (sequencing::refuseSession), and the generation that each
+// broker publishes in its grant (grantLanes).
 bool LaneWriter::ready() {
   if (ready_) return true;
   const Publication& p = region_->publication();
@@ -53,7 +53,7 @@ bool LaneWriter::takeOver(uint32_t broker) {
   return true;
 }
 
-// SYNC: pairs with the publish of `released` in Sequencer::publishLane: subscribers' loads of a batch come before their
+// SYNC: pairs with the publish of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
 // cursors pass it, and those before the release. Ignores impossible marks.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
@@ -137,7 +137,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
 }
 
 // SYNC: publishes the token of each descriptor after its payload and fields; pairs with the observe in
-// Sequencer::scanLane.
+// sequencing::scanLane.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
   if (!usable() || lane.published == lane.written ) return;
@@ -165,7 +165,7 @@ uint64_t LaneWriter::inFlight(uint32_t broker) {
 }
 
 // Ignores the line once the slot's next session has it.
-// SYNC: pairs with the publishes in Sequencer::publishSession, which follow the committed count that they acknowledge.
+// SYNC: pairs with the publishes in sequencing::publishSession, which follow the committed count that they acknowledge.
 void LaneWriter::lookAtCommitted() const {
   const Publication& p = region_->publication();
   SessionLine::Acknowledged line;
@@ -185,7 +185,7 @@ uint64_t LaneWriter::committedMessages() const {
   return committedMessages_;
 }
 
-// SYNC: pairs with the publishes in Sequencer::end and Sequencer::refuse.
+// SYNC: pairs with the publishes in sequencing::endSession and sequencing::refuseSession.
 uint32_t LaneWriter::endReason() const {
   if (endReason_ != endNone) return endReason_;
   const Publication& p = region_->publication();

@@ -114,7 +114,7 @@ Status findFree(const Region& region, TopicView& topic) {
 
 // Called under the names lock, so wishes are written one at a time. A wish is answered once the last wish of all is:
 // the sequencer has then looked for a topic to free after this one was made.
-// SYNC: pairs with the observes in Sequencer::answerWish, which publishes a refusal before the answer.
+// SYNC: pairs with the observes in sequencing::answerWish, which publishes a refusal before the answer.
 Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();
   TopicWishes& shared = region.header().topicWishes;

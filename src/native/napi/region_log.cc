@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "fault.h"
+#include "log/sequencer/broker_grants.h"
 #include "log_snapshot.h"
 #include "reader_handle.h"
 #include "region_handle.h"

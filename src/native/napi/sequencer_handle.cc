@@ -85,7 +85,7 @@ Napi::Value SequencerHandle::gates(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SequencerHandle::endDead(const Napi::CallbackInfo& info) {
-  return listOf(info.Env(), sequencer_->endDead(), [](Napi::Env env, const Sequencer::DeadReader& dead) {
+  return listOf(info.Env(), sequencer_->endDead(), [](Napi::Env env, const DeadReader& dead) {
     auto reader = Napi::Object::New(env);
     reader.Set("topic", dead.topic);
     reader.Set("reader", number(env, dead.reader));

@@ -183,7 +183,7 @@ TEST("a reader is killed in mid-stream fifty times: its gate comes free, and pub
     CHECK(reader.running());
     reader.kill();
     const uint64_t killed = nowNanos();
-    std::vector<Sequencer::DeadReader> ended;
+    std::vector<DeadReader> ended;
     until("it is seen to be dead", [&] { return ended = server.log().sequencer().endDead(), !ended.empty(); });
     CHECK(ended.size() == 1 && ended[0].reader == 1 && ended[0].name == "victim");
     const uint64_t before = server.of(session).batches;

@@ -12,6 +12,7 @@
 #include "log/index_reader.h"
 #include "log/lane_writer.h"
 #include "region/region.h"
+#include "log/sequencer/broker_grants.h"
 #include "log/sequencer/sequencer.h"
 #include "testing.h"
 

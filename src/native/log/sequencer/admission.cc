@@ -1,7 +1,12 @@
 // Adopts the sessions that clients claimed, and notes those that were closed.
-#include "sequencer.h"
+#include "admission.h"
 
-namespace ringfence {
+#include "publishing.h"
+#include "reports.h"
+#include "sessions.h"
+#include "topic_places.h"
+
+namespace ringfence::sequencing {
 
 namespace {
 
@@ -11,47 +16,20 @@ uint64_t powerOfTwoAtLeast(uint64_t n) {
   return power;
 }
 
-}  // namespace
-
-// SYNC: observes the generation that a client publishes last in its claim, and the one it publishes when it closes,
-// after everything it published.
-bool Sequencer::adoptClients() {
-  bool moved = false;
-  for (uint32_t i = 0; i < g_.clients; i += 1) {
-    Session& session = sessions_[i];
-    const uint64_t generation = p_.observe(region_->client(i).claim.generation);
-    if (generation != 0 && generation != session.generation && !session.active) {
-      const ClientClaim claim = p_.copyOut(region_->client(i).claim);
-      p_.loadFence();
-      // Given up before it was adopted: the slot may be another's by now, who writes where this was copied from.
-      if (p_.observe(region_->client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
-      if (stale(claim)) adoptTopics();  // declared a moment ago
-      if (claim.topic < topics_.size() && stale(claim)) {
-        refuse(i, claim);
-      } else {
-        adopt(i, claim);
-      }
-      moved = true;
-    }
-    // A slot whose session was given up while it was adopted here may be another's by now, and closed again: the later
-    // claim says so, where the word of closing no longer names this session.
-    if (session.active && !session.ending &&
-        (generation != session.generation ||
-         p_.observe(region_->client(i).line.closingGeneration) == session.generation)) {
-      session.ending = true;
-      session.endReason = endClosed;
-    }
-  }
-  return moved;
+bool stale(const SequencerState& order, const ClientClaim& claim) {
+  if (claim.topic >= order.topics.size()) return true;
+  return order.topics[claim.topic].free || order.topics[claim.topic].generation != claim.topicGeneration;
 }
 
 // The lanes of the slot go on where their former owner's ended: positions never restart, so nothing it left behind
 // can look new under the new generation.
-void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
-  giveSlot(client);
-  Session& session = sessions_[client];
+void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+  const Publication& p = order.publication;
+  const Geometry& g = order.geometry;
+  giveSlot(order, client);
+  Session& session = order.sessions[client];
   session.generation = claim.generation;
-  session.id = sessionIdOf(g_, client, claim.generation);
+  session.id = sessionIdOf(g, client, claim.generation);
   session.topic = claim.topic;
   session.process = claim.process;
   session.processGeneration = claim.processGeneration;
@@ -60,32 +38,86 @@ void Sequencer::adopt(uint32_t client, const ClientClaim& claim) {
   session.endReason = endNone;
   session.expected = session.expectedMessages = 0;
   session.held = session.heldTotal = session.duplicates = session.purged = session.gapSinceNanos = 0;
-  session.window.assign(powerOfTwoAtLeast(uint64_t{g_.brokers} * g_.laneSlots), Pending{});
-  for (uint32_t b = 0; b < g_.brokers; b += 1) {
-    const uint32_t at = static_cast<uint32_t>(region_->laneOf(b, client));
-    Lane& lane = lanes_[at];
+  session.window.assign(powerOfTwoAtLeast(uint64_t{g.brokers} * g.laneSlots), Pending{});
+  for (uint32_t b = 0; b < g.brokers; b += 1) {
+    const uint32_t at = laneOf(order, b, client);
+    Lane& lane = order.lanes[at];
     lane.generation = claim.generation;
     lane.firstIndex = lane.scanned;
     lane.held = lane.ordered = lane.orderedMessages = lane.delivered = lane.deliveredMessages = 0;
     lane.duplicates = lane.purged = 0;
-    publishLane(at);
+    publishLane(order, at);
   }
-  if (session.topic >= topics_.size()) {
-    corrupt(client);
+  if (session.topic >= order.topics.size()) {
+    endAsCorrupt(order, client);
     session.topic = 0;
     session.topicName.clear();
   } else {
-    session.order = topics_[session.topic].order;
-    session.topicName = topics_[session.topic].name;
+    session.order = order.topics[session.topic].order;
+    session.topicName = order.topics[session.topic].name;
   }
-  SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
-  p_.write(line.batches, uint64_t{0});
-  p_.write(line.messages, uint64_t{0});
-  p_.write(line.endReason, uint32_t{endNone});
-  p_.wrote(&line, sizeof(line));
-  p_.publish(line.generation, session.generation);
-  sealSession(client);
+  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
+  p.write(line.batches, uint64_t{0});
+  p.write(line.messages, uint64_t{0});
+  p.write(line.endReason, uint32_t{endNone});
+  p.wrote(&line, sizeof(line));
+  p.publish(line.generation, session.generation);
+  sealSession(order, client);
   session.dirty = true;
 }
 
-}  // namespace ringfence
+// The session of a topic that was freed before it was adopted: it ends as it begins, and its lanes stay as they are.
+// SYNC: the seal is published last, and pairs with the looks in LaneWriter::ready and LaneWriter::endReason.
+void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+  const Publication& p = order.publication;
+  giveSlot(order, client);
+  Session& session = order.sessions[client];
+  session.generation = session.endedGeneration = claim.generation;
+  session.id = sessionIdOf(order.geometry, client, claim.generation);
+  session.endReason = endTopicGone;
+  session.expected = session.expectedMessages = 0;
+  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
+  p.write(line.batches, uint64_t{0});
+  p.write(line.messages, uint64_t{0});
+  p.write(line.endReason, session.endReason);
+  p.publish(line.endedGeneration, claim.generation);
+  p.publish(line.generation, claim.generation);
+  sealSession(order, client);
+}
+
+}  // namespace
+
+// SYNC: observes the generation that a client publishes last in its claim, and the one it publishes when it closes,
+// after everything it published.
+bool adoptSessions(SequencerState& order) {
+  const Publication& p = order.publication;
+  bool moved = false;
+  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
+    Session& session = order.sessions[i];
+    const uint64_t generation = p.observe(order.region.client(i).claim.generation);
+    if (generation != 0 && generation != session.generation && !session.active) {
+      const ClientClaim claim = p.copyOut(order.region.client(i).claim);
+      p.loadFence();
+      // Given up before it was adopted: the slot may be another's by now, who writes where this was copied from.
+      if (p.observe(order.region.client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
+      if (stale(order, claim)) adoptTopics(order);  // declared a moment ago
+      if (claim.topic < order.topics.size() && stale(order, claim)) {
+        refuseSession(order, i, claim);
+      } else {
+        adoptSession(order, i, claim);
+      }
+      moved = true;
+    }
+    // A slot whose session was given up while it was adopted here may be another's by now, and closed again: the later
+    // claim says so, where the word of closing no longer names this session.
+    if (session.active && !session.ending &&
+        (generation != session.generation ||
+         p.observe(order.region.client(i).line.closingGeneration) == session.generation)) {
+      session.ending = true;
+      session.endReason = endClosed;
+    }
+  }
+  return moved;
+}
+
+}  // namespace ringfence::sequencing

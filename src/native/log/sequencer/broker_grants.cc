@@ -1,7 +1,7 @@
 // Grants lanes to the sessions that were adopted, for one broker.
-#include <sys/mman.h>
+#include "broker_grants.h"
 
-#include "sequencer.h"
+#include <sys/mman.h>
 
 namespace ringfence {
 

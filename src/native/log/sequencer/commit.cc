@@ -1,31 +1,35 @@
 // Commits an epoch: gives each emitted batch its place in the index of its topic.
+#include "commit.h"
+
+#include "publishing.h"
 #include "region/futex.h"
 #include "region/token.h"
-#include "sequencer.h"
 
-namespace ringfence {
+namespace ringfence::sequencing {
 
 // An epoch is committed at once while nothing is held; with held batches it waits for those that complete them. Not for
 // a gap that is older than an epoch: nothing tells when that one ends, and other sessions do not wait for it.
-bool Sequencer::epochDue() const {
-  if (ready_.size() >= readyLimit || options_.manual) return true;
+bool epochDue(const SequencerState& order) {
+  if (order.ready.size() >= readyLimit || order.options.manual) return true;
   const uint64_t now = monotonicNanos();
-  const uint64_t epochNanos = options_.epochMicros * 1000;
-  if (now - readySinceNanos_ >= epochNanos) return true;
-  for (const Session& session : sessions_) {
+  const uint64_t epochNanos = order.options.epochMicros * 1000;
+  if (now - order.readySinceNanos >= epochNanos) return true;
+  for (const Session& session : order.sessions) {
     if (session.active && session.held != 0 && now - session.gapSinceNanos < epochNanos) return false;
   }
   return true;
 }
 
 // Three fences an epoch, for any number of batches: entries, then counts, then acknowledgements (publishAll).
-bool Sequencer::commit() {
+bool commit(SequencerState& order) {
+  const Publication& p = order.publication;
+  const Geometry& g = order.geometry;
   const uint64_t now = wallNanos();
-  for (const Ready& ready : ready_) {
-    const Session& session = sessions_[ready.client];
+  for (const Ready& ready : order.ready) {
+    const Session& session = order.sessions[ready.client];
     const Pending& batch = ready.batch;
-    Topic& topic = topics_[session.topic];
-    Lane& lane = lanes_[batch.lane];
+    Topic& topic = order.topics[session.topic];
+    Lane& lane = order.lanes[batch.lane];
     const uint64_t index = topic.committed;
     IndexEntry entry{};
     entry.order.sessionKey = session.id << 16;
@@ -40,34 +44,34 @@ bool Sequencer::commit() {
     entry.place.payloadPosition = batch.payloadPosition;
     entry.place.publishedNanos = batch.publishedNanos;
     entry.place.orderedNanos = now;
-    sealEntry(entry, readyToken(index, epoch_));
-    p_.copyIn(region_->entry(epoch_, session.topic, index), entry);
+    sealEntry(entry, readyToken(index, order.epoch));
+    p.copyIn(order.region.entry(order.epoch, session.topic, index), entry);
 
-    topic.kept[index & (g_.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};
+    topic.kept[index & (g.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};
     topic.committed += 1;
     topic.pending -= 1;
     topic.messages += batch.messages;
     topic.bytes += batch.payloadBytes;
     topic.dirty = true;
-    const uint64_t slot = batch.laneIndex & (g_.laneSlots - 1);
+    const uint64_t slot = batch.laneIndex & (g.laneSlots - 1);
     lane.state[slot] = Slot::ordered;
     lane.entry[slot] = index;
     lane.ordered += 1;
     lane.orderedMessages += batch.messages;
     lane.dirty = true;
-    batches_ += 1;
-    messages_ += batch.messages;
+    order.totals.batches += 1;
+    order.totals.messages += batch.messages;
   }
-  ready_.clear();
-  commits_ += 1;
-  p_.storeFence();
-  for (uint32_t t = 0; t < topics_.size(); t += 1) {
-    if (!topics_[t].dirty) continue;
-    topics_[t].dirty = false;
-    publishCommitted(t);
+  order.ready.clear();
+  order.totals.commits += 1;
+  p.storeFence();
+  for (uint32_t t = 0; t < order.topics.size(); t += 1) {
+    if (!order.topics[t].dirty) continue;
+    order.topics[t].dirty = false;
+    publishCommitted(order, t);
   }
-  p_.storeFence();
+  p.storeFence();
   return true;
 }
 
-}  // namespace ringfence
+}  // namespace ringfence::sequencing

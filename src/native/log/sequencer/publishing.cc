@@ -1,12 +1,14 @@
 // Publishes what the sequencer decided in the block of its epoch: the lines of topics, lanes and sessions.
+#include "publishing.h"
+
 #include "region/sealed_line.h"
-#include "sequencer.h"
 
-namespace ringfence {
+namespace ringfence::sequencing {
 
-void Sequencer::publishRetention(uint32_t t) {
-  const Topic& topic = topics_[t];
-  TopicLine::Retention& line = region_->topicLine(epoch_, t).retention;
+void publishRetention(const SequencerState& order, uint32_t t) {
+  const Publication& p = order.publication;
+  const Topic& topic = order.topics[t];
+  TopicLine::Retention& line = order.region.topicLine(order.epoch, t).retention;
   TopicLine::Retention local{};
   local.trim = topic.trim;
   local.delivered = topic.delivered;
@@ -14,118 +16,130 @@ void Sequencer::publishRetention(uint32_t t) {
   local.gatingReader = topic.gating;
   local.firstEntry = topic.firstEntry;
   local.freedMark = topic.mark;
-  p_.write(line.delivered, local.delivered);
-  p_.write(line.trimMessages, local.trimMessages);
-  p_.write(line.gatingReader, local.gatingReader);
-  p_.write(line.firstEntry, local.firstEntry);
-  p_.publish(line.freedMark, local.freedMark);
-  p_.publish(line.trim, local.trim);
-  publishSeal(p_, line, local);
+  p.write(line.delivered, local.delivered);
+  p.write(line.trimMessages, local.trimMessages);
+  p.write(line.gatingReader, local.gatingReader);
+  p.write(line.firstEntry, local.firstEntry);
+  p.publish(line.freedMark, local.freedMark);
+  p.publish(line.trim, local.trim);
+  publishSeal(p, line, local);
 }
 
 // SYNC: pairs with the readSealed in IndexReader::lookAtCommitted.
-void Sequencer::publishCommitted(uint32_t t) {
-  const Topic& topic = topics_[t];
-  TopicLine::Committed& line = region_->topicLine(epoch_, t).committed;
+void publishCommitted(const SequencerState& order, uint32_t t) {
+  const Publication& p = order.publication;
+  const Topic& topic = order.topics[t];
+  TopicLine::Committed& line = order.region.topicLine(order.epoch, t).committed;
   TopicLine::Committed local{};
   local.entries = topic.committed;
   local.messages = topic.messages;
   local.bytes = topic.bytes;
-  p_.write(line.messages, local.messages);
-  p_.write(line.bytes, local.bytes);
-  p_.publish(line.entries, local.entries);
-  publishSeal(p_, line, local);
+  p.write(line.messages, local.messages);
+  p.write(line.bytes, local.bytes);
+  p.publish(line.entries, local.entries);
+  publishSeal(p, line, local);
 }
 
 // SYNC: `released` pairs with the observe in LaneWriter::lookAtReleased.
-void Sequencer::publishLane(uint32_t at) {
-  Lane& lane = lanes_[at];
+void publishLane(SequencerState& order, uint32_t at) {
+  const Publication& p = order.publication;
+  Lane& lane = order.lanes[at];
   lane.dirty = false;
-  LaneLine& line = region_->laneLine(epoch_, at);
-  p_.write(line.counts.held, lane.held);
-  p_.write(line.counts.ordered, lane.ordered);
-  p_.write(line.counts.orderedMessages, lane.orderedMessages);
-  p_.write(line.counts.delivered, lane.delivered);
-  p_.write(line.counts.deliveredMessages, lane.deliveredMessages);
-  p_.write(line.counts.duplicates, lane.duplicates);
-  p_.write(line.counts.purged, lane.purged);
-  p_.write(line.counts.firstIndex, lane.firstIndex);
+  LaneLine& line = order.region.laneLine(order.epoch, at);
+  p.write(line.counts.held, lane.held);
+  p.write(line.counts.ordered, lane.ordered);
+  p.write(line.counts.orderedMessages, lane.orderedMessages);
+  p.write(line.counts.delivered, lane.delivered);
+  p.write(line.counts.deliveredMessages, lane.deliveredMessages);
+  p.write(line.counts.duplicates, lane.duplicates);
+  p.write(line.counts.purged, lane.purged);
+  p.write(line.counts.firstIndex, lane.firstIndex);
   const bool empty = lane.released == lane.scanned;
   LaneLine::Frontiers local{};
   local.generation = lane.generation;
   local.scanned = lane.scanned;
   local.released = lane.released;
   local.payloadEnd = lane.payloadEnd;
-  local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (g_.laneSlots - 1)];
-  p_.write(line.frontiers.generation, local.generation);
-  p_.write(line.frontiers.payloadEnd, local.payloadEnd);
-  p_.write(line.frontiers.scanned, local.scanned);
-  p_.write(line.frontiers.payloadReleased, local.payloadReleased);
-  p_.wrote(&line, sizeof(line));
-  p_.publish(line.frontiers.released, local.released);
-  publishSeal(p_, line.frontiers, local);
+  local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (order.geometry.laneSlots - 1)];
+  p.write(line.frontiers.generation, local.generation);
+  p.write(line.frontiers.payloadEnd, local.payloadEnd);
+  p.write(line.frontiers.scanned, local.scanned);
+  p.write(line.frontiers.payloadReleased, local.payloadReleased);
+  p.wrote(&line, sizeof(line));
+  p.publish(line.frontiers.released, local.released);
+  publishSeal(p, line.frontiers, local);
 }
 
 // SYNC: `batches` pairs with the observe in LaneWriter::lookAtCommitted; it is published after the committed count.
-void Sequencer::publishSession(uint32_t client) {
-  Session& session = sessions_[client];
+void publishSession(SequencerState& order, uint32_t client) {
+  const Publication& p = order.publication;
+  Session& session = order.sessions[client];
   session.dirty = false;
-  SessionLine& line = region_->sessionLine(epoch_, client);
-  p_.write(line.pressure.held, session.held);
-  p_.write(line.pressure.heldTotal, session.heldTotal);
-  p_.write(line.pressure.duplicates, session.duplicates);
-  p_.write(line.pressure.purged, session.purged);
-  p_.write(line.pressure.gapSinceNanos, session.gapSinceNanos);
-  p_.publish(line.acknowledged.messages, session.expectedMessages);
-  p_.publish(line.acknowledged.batches, session.expected);
-  sealSession(client);
+  SessionLine& line = order.region.sessionLine(order.epoch, client);
+  p.write(line.pressure.held, session.held);
+  p.write(line.pressure.heldTotal, session.heldTotal);
+  p.write(line.pressure.duplicates, session.duplicates);
+  p.write(line.pressure.purged, session.purged);
+  p.write(line.pressure.gapSinceNanos, session.gapSinceNanos);
+  p.publish(line.acknowledged.messages, session.expectedMessages);
+  p.publish(line.acknowledged.batches, session.expected);
+  sealSession(order, client);
 }
 
-void Sequencer::sealSession(uint32_t client) {
-  const Session& session = sessions_[client];
+void sealSession(const SequencerState& order, uint32_t client) {
+  const Session& session = order.sessions[client];
   SessionLine::Acknowledged local{};
   local.generation = session.generation;
   local.batches = session.expected;
   local.messages = session.expectedMessages;
   local.endedGeneration = session.endedGeneration;
   local.endReason = session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone};
-  publishSeal(p_, region_->sessionLine(epoch_, client).acknowledged, local);
+  publishSeal(order.publication, order.region.sessionLine(order.epoch, client).acknowledged, local);
+}
+
+void publishAnswers(const SequencerState& order) {
+  const Publication& p = order.publication;
+  BlockHeader& block = order.region.blockHeader(order.epoch);
+  p.publish(block.wishesRefused, order.places.wishRefused);
+  p.publish(block.wishesAnswered, order.places.wishAnswered);
 }
 
 // All that others decide by, once more: what was changed from outside becomes right again. What is emitted and not
 // committed yet is acknowledged with its epoch, and the lines of sessions are left alone until then.
-void Sequencer::publishAgain() {
-  publishAnswers();
-  for (uint32_t t = 0; t < topics_.size(); t += 1) {
-    publishRetention(t);
-    publishCommitted(t);
+void publishAgain(SequencerState& order) {
+  const Publication& p = order.publication;
+  publishAnswers(order);
+  for (uint32_t t = 0; t < order.topics.size(); t += 1) {
+    publishRetention(order, t);
+    publishCommitted(order, t);
   }
-  for (uint32_t at = 0; at < lanes_.size(); at += 1) publishLane(at);
-  for (uint32_t i = 0; i < g_.clients && ready_.empty(); i += 1) {
-    Session& session = sessions_[i];
+  for (uint32_t at = 0; at < order.lanes.size(); at += 1) publishLane(order, at);
+  for (uint32_t i = 0; i < order.geometry.clients && order.ready.empty(); i += 1) {
+    Session& session = order.sessions[i];
     if (session.generation == 0) continue;
-    SessionLine::Acknowledged& line = region_->sessionLine(epoch_, i).acknowledged;
-    p_.publish(line.endReason, session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone});
-    p_.publish(line.endedGeneration, session.endedGeneration);
-    p_.publish(line.generation, session.generation);
-    publishSession(i);
+    SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, i).acknowledged;
+    p.publish(line.endReason, session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone});
+    p.publish(line.endedGeneration, session.endedGeneration);
+    p.publish(line.generation, session.generation);
+    publishSession(order, i);
   }
 }
 
-void Sequencer::publishAll() {
-  for (uint32_t at = 0; at < lanes_.size(); at += 1) {
-    if (lanes_[at].dirty) publishLane(at);
+void publishAll(SequencerState& order) {
+  const Publication& p = order.publication;
+  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
+    if (order.lanes[at].dirty) publishLane(order, at);
   }
   // What is emitted but not committed yet is acknowledged with its epoch, not before.
-  if (ready_.empty()) {
-    for (uint32_t i = 0; i < g_.clients; i += 1) {
-      if (sessions_[i].active && sessions_[i].dirty) publishSession(i);
+  if (order.ready.empty()) {
+    for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
+      if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);
     }
   }
-  BlockHeader& block = region_->blockHeader(epoch_);
-  p_.write(block.passes, passes_);
-  p_.write(block.commits, commits_);
-  p_.storeFence();
+  BlockHeader& block = order.region.blockHeader(order.epoch);
+  p.write(block.passes, order.totals.passes);
+  p.write(block.commits, order.totals.commits);
+  p.storeFence();
 }
 
-}  // namespace ringfence
+}  // namespace ringfence::sequencing

@@ -1,49 +1,47 @@
 // Reports the sequencer's counters and its sessions.
-#include "sequencer.h"
+#include "reports.h"
 
-namespace ringfence {
+#include "sequencer_state.h"
+
+namespace ringfence::sequencing {
 
 namespace {
 
 constexpr size_t endedLimit = 1024;  // sessions that are remembered until they are told to have ended
 
-}  // namespace
-
-SequencerCounters Sequencer::counters() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  SequencerCounters at{epoch_, passes_, commits_, batches_, messages_, duplicates_, purged_, 0, paused_, stopped_};
-  for (const Session& session : sessions_) {
-    at.held += session.active ? session.held : 0;
-  }
-  return at;
+bool isReported(const SequencerState& order, uint32_t client) {
+  return order.sessions[client].generation != 0 && order.sessions[client].endReason != endTopicGone;
 }
 
-std::vector<SessionReport> Sequencer::sessions() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+SessionReport reportOf(const SequencerState& order, uint32_t client) {
+  const Session& s = order.sessions[client];
+  return {client, s.generation, s.id, s.topicName, s.process, order.region.pidOf(s.process), s.endReason, !s.active,
+          s.expected, s.expectedMessages, s.held, s.purged, s.gapSinceNanos};
+}
+
+}  // namespace
+
+uint64_t heldBatches(const SequencerState& order) {
+  uint64_t held = 0;
+  for (const Session& session : order.sessions) held += session.active ? session.held : 0;
+  return held;
+}
+
+std::vector<SessionReport> reportSessions(SequencerState& order) {
   std::vector<SessionReport> found;
-  found.swap(ended_);
-  for (uint32_t i = 0; i < g_.clients; i += 1) {
-    if (!reports(i)) continue;
-    found.push_back(reportOf(i));
-    sessions_[i].told = !sessions_[i].active;
+  found.swap(order.untold);
+  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
+    if (!isReported(order, i)) continue;
+    found.push_back(reportOf(order, i));
+    order.sessions[i].told = !order.sessions[i].active;
   }
   return found;
 }
 
-bool Sequencer::reports(uint32_t client) const {
-  return sessions_[client].generation != 0 && sessions_[client].endReason != endTopicGone;
+void giveSlot(SequencerState& order, uint32_t client) {
+  const bool untold = isReported(order, client) && !order.sessions[client].told;
+  if (untold && order.untold.size() < endedLimit) order.untold.push_back(reportOf(order, client));
+  order.sessions[client].told = false;
 }
 
-SessionReport Sequencer::reportOf(uint32_t client) const {
-  const Session& s = sessions_[client];
-  return {client, s.generation, s.id, s.topicName, s.process, region_->pidOf(s.process), s.endReason, !s.active,
-          s.expected, s.expectedMessages, s.held, s.purged, s.gapSinceNanos};
-}
-
-// A session that has ended since the last look is told all the same.
-void Sequencer::giveSlot(uint32_t client) {
-  if (reports(client) && !sessions_[client].told && ended_.size() < endedLimit) ended_.push_back(reportOf(client));
-  sessions_[client].told = false;
-}
-
-}  // namespace ringfence
+}  // namespace ringfence::sequencing

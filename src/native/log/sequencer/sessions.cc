@@ -1,34 +1,22 @@
 // Ends sessions at their committed prefix, and purges the batches that were held for them.
+#include "sessions.h"
+
+#include "publishing.h"
 #include "region/futex.h"
-#include "sequencer.h"
+#include "retention.h"
+#include "scan.h"
 
-namespace ringfence {
+namespace ringfence::sequencing {
 
-void Sequencer::corrupt(uint32_t client) {
-  Session& session = sessions_[client];
-  session.ending = true;
-  session.endReason = endCorrupt;
-}
-
-// A session that closes, died or lied ends at its committed prefix, once everything it published was seen.
-bool Sequencer::endSessions() {
-  bool moved = false;
-  for (uint32_t i = 0; i < g_.clients; i += 1) {
-    const Session& session = sessions_[i];
-    if (!session.active || !session.ending || !ready_.empty() || !allSeen(i)) continue;
-    end(i);
-    moved = true;
-  }
-  return moved;
-}
+namespace {
 
 // True when no further scan can bring anything: each lane's last one ended at its tail, or at a batch too far ahead of a
 // prefix that nothing completes any more.
-bool Sequencer::allSeen(uint32_t client) const {
-  const Session& session = sessions_[client];
+bool allSeen(const SequencerState& order, uint32_t client) {
+  const Session& session = order.sessions[client];
   const uint64_t window = session.window.size();
-  for (uint32_t b = 0; b < g_.brokers; b += 1) {
-    const Lane& lane = lanes_[region_->laneOf(b, client)];
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+    const Lane& lane = order.lanes[laneOf(order, b, client)];
     const bool stuck = lane.waitsFor > session.expected && lane.waitsFor - session.expected >= window;
     if (!lane.tail && !stuck && session.endReason != endCorrupt) return false;
   }
@@ -36,51 +24,74 @@ bool Sequencer::allSeen(uint32_t client) const {
   return next.tag != session.expected + 1 || session.endReason == endCorrupt;
 }
 
-// SYNC: the end pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from there on.
-void Sequencer::end(uint32_t client) {
-  Session& session = sessions_[client];
-  purge(client);
-  session.active = false;
-  session.ending = false;
-  if (session.topic < topics_.size()) topics_[session.topic].usedNanos = monotonicNanos();
-  publishSession(client);
-  for (uint32_t b = 0; b < g_.brokers; b += 1) publishLane(static_cast<uint32_t>(region_->laneOf(b, client)));
-  SessionLine::Acknowledged& line = region_->sessionLine(epoch_, client).acknowledged;
-  p_.publish(line.endReason, session.endReason);
-  session.endedGeneration = session.generation;
-  p_.publish(line.endedGeneration, session.generation);
-  sealSession(client);
-  session.window.clear();
-  session.window.shrink_to_fit();
+// What stays in the lane behind a batch that was not taken is counted; the lane's next owner writes over it.
+void purgeUnscanned(SequencerState& order, uint32_t at, Session& session) {
+  Lane& lane = order.lanes[at];
+  const uint64_t slots = order.geometry.laneSlots;
+  for (uint64_t i = lane.scanned; i - lane.released < slots && descriptorReady(order, at, i); i += 1) {
+    lane.purged += 1;
+    session.purged += 1;
+    order.totals.purged += 1;
+  }
 }
 
-void Sequencer::purge(uint32_t client) {
-  Session& session = sessions_[client];
+void purge(SequencerState& order, uint32_t client) {
+  const Geometry& g = order.geometry;
+  Session& session = order.sessions[client];
   for (Pending& pending : session.window) {
     if (pending.tag == 0 || pending.emitted) continue;
-    Lane& lane = lanes_[pending.lane];
-    lane.state[pending.laneIndex & (g_.laneSlots - 1)] = Slot::done;
+    Lane& lane = order.lanes[pending.lane];
+    lane.state[pending.laneIndex & (g.laneSlots - 1)] = Slot::done;
     lane.held -= 1;
     lane.purged += 1;
     lane.dirty = true;
     session.held -= 1;
     session.purged += 1;
-    purged_ += 1;
+    order.totals.purged += 1;
     pending.tag = 0;
-    releaseSlots(lane);
+    releaseSlots(order, lane);
   }
-  for (uint32_t b = 0; b < g_.brokers; b += 1) purgeUnscanned(static_cast<uint32_t>(region_->laneOf(b, client)), session);
+  for (uint32_t b = 0; b < g.brokers; b += 1) purgeUnscanned(order, laneOf(order, b, client), session);
   session.gapSinceNanos = 0;
 }
 
-// What stays in the lane behind a batch that was not taken is counted; the lane's next owner writes over it.
-void Sequencer::purgeUnscanned(uint32_t at, Session& session) {
-  Lane& lane = lanes_[at];
-  for (uint64_t i = lane.scanned; i - lane.released < g_.laneSlots && descriptorReady(at, i); i += 1) {
-    lane.purged += 1;
-    session.purged += 1;
-    purged_ += 1;
-  }
+// SYNC: the end pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from there on.
+void endSession(SequencerState& order, uint32_t client) {
+  const Publication& p = order.publication;
+  Session& session = order.sessions[client];
+  purge(order, client);
+  session.active = false;
+  session.ending = false;
+  if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
+  publishSession(order, client);
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));
+  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
+  p.publish(line.endReason, session.endReason);
+  session.endedGeneration = session.generation;
+  p.publish(line.endedGeneration, session.generation);
+  sealSession(order, client);
+  session.window.clear();
+  session.window.shrink_to_fit();
 }
 
-}  // namespace ringfence
+}  // namespace
+
+void endAsCorrupt(SequencerState& order, uint32_t client) {
+  Session& session = order.sessions[client];
+  session.ending = true;
+  session.endReason = endCorrupt;
+}
+
+// A session that closes, died or lied ends at its committed prefix, once everything it published was seen.
+bool endSessions(SequencerState& order) {
+  bool moved = false;
+  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
+    const Session& session = order.sessions[i];
+    if (!session.active || !session.ending || !order.ready.empty() || !allSeen(order, i)) continue;
+    endSession(order, i);
+    moved = true;
+  }
+  return moved;
+}
+
+}  // namespace ringfence::sequencing

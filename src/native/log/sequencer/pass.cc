@@ -1,0 +1,31 @@
+#include "pass.h"
+
+#include "admission.h"
+#include "commit.h"
+#include "publishing.h"
+#include "retention.h"
+#include "scan.h"
+#include "sessions.h"
+#include "topic_places.h"
+
+namespace ringfence::sequencing {
+
+bool pass(SequencerState& order, bool commitNow) {
+  order.totals.passes += 1;
+  bool moved = adoptTopics(order);
+  const bool adopted = adoptSessions(order);
+  moved |= adopted;
+  moved |= scanLanes(order);
+  if (!order.ready.empty() && (commitNow || epochDue(order))) moved |= commit(order);
+  moved |= endSessions(order);
+  moved |= answerWish(order);
+  moved |= followReaders(order);
+  moved |= makeRoom(order);
+  if (moved) {
+    publishAll(order);
+    order.region.wakeProcesses(adopted ? sleepsForData | sleepsForAdmission : uint32_t{sleepsForData});
+  }
+  return moved;
+}
+
+}  // namespace ringfence::sequencing

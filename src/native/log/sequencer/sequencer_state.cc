@@ -1,0 +1,20 @@
+#include "sequencer_state.h"
+
+namespace ringfence::sequencing {
+
+SequencerState emptyState(const Region& region, const SequencerOptions& options) {
+  const Geometry& g = region.layout().geometry;
+  Lane lane;
+  lane.state.assign(g.laneSlots, Slot::none);
+  lane.topic.assign(g.laneSlots, 0);
+  lane.entry.assign(g.laneSlots, 0);
+  lane.start.assign(g.laneSlots, 0);
+  return {.region = region,
+          .publication = region.publication(),
+          .geometry = g,
+          .options = options,
+          .sessions = std::vector<Session>(g.clients),
+          .lanes = std::vector<Lane>(region.layout().lanes(), lane)};
+}
+
+}  // namespace ringfence::sequencing

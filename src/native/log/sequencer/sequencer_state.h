@@ -1,0 +1,162 @@
+// What the order is decided by: plain data in the sequencer's own memory, with free functions over it. pass.h calls them
+// in turn; one thread at a time does so (Sequencer).
+//
+//   in the block of the epoch          here
+//   TopicLine, index entries           Topic: the counts, and what each kept entry holds
+//   LaneLine, descriptors in lanes     Lane: the frontiers, and what has become of each slot
+//   SessionLine                        Session: the prefix that is acknowledged
+//   nowhere                            a session's window, the open epoch, the totals
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "log/topics.h"
+#include "region/region.h"
+#include "reports.h"
+
+namespace ringfence {
+
+enum Order : uint32_t { orderTotal = 2, orderSession = 5 };
+
+struct SequencerOptions {
+  uint64_t epochMicros = 500;
+  bool manual = false;
+  bool ignoreSessionOrder = false;
+};
+
+}  // namespace ringfence
+
+namespace ringfence::sequencing {
+
+constexpr size_t readyLimit = 4096;  // batches of one epoch
+
+enum class Slot : uint8_t { none, held, ordered, done };
+
+struct Pending {  // a descriptor, copied and checked
+  uint64_t tag = 0;  // batch sequence + 1, 0 = empty
+  uint64_t laneIndex = 0;
+  uint64_t firstMessage = 0;
+  uint64_t payloadPosition = 0;
+  uint64_t publishedNanos = 0;
+  uint32_t lane = 0;
+  uint32_t payloadBytes = 0;
+  uint32_t messages = 0;
+  uint32_t uniformBytes = 0;
+  bool emitted = false;
+};
+
+struct Lane {
+  uint64_t generation = 0;
+  uint64_t scanned = 0;
+  uint64_t released = 0;
+  uint64_t payloadEnd = 0;
+  uint64_t firstIndex = 0;
+  uint64_t held = 0, ordered = 0, orderedMessages = 0, delivered = 0, deliveredMessages = 0;
+  uint64_t duplicates = 0, purged = 0;
+  bool dirty = false;
+  bool tail = false;  // the last scan ended at a slot that is not ready
+  uint64_t waitsFor = 0;  // sequence of a batch that the last scan left behind, too far ahead of its session; 0 = none
+  // By slot:
+  std::vector<Slot> state;
+  std::vector<uint32_t> topic;
+  std::vector<uint64_t> entry;
+  std::vector<uint64_t> start;
+};
+
+struct Session {
+  uint64_t generation = 0;
+  uint64_t id = 0;
+  uint32_t topic = 0;
+  std::string topicName;
+  uint32_t order = 0;
+  uint32_t process = 0;
+  uint64_t processGeneration = 0;
+  bool active = false;
+  bool ending = false;
+  bool told = false;  // that it has ended
+  uint32_t endReason = endNone;
+  uint64_t endedGeneration = 0;   // that ended last in this slot
+  uint64_t expected = 0;          // next sequence to emit; everything below is in the order
+  uint64_t expectedMessages = 0;
+  uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
+  uint64_t gapSinceNanos = 0;
+  bool dirty = false;
+  std::vector<Pending> window;
+};
+
+struct Kept {  // what an index entry holds in a lane
+  uint32_t lane = 0;
+  uint32_t messages = 0;
+  uint64_t laneIndex = 0;
+  uint64_t generation = 0;
+};
+
+struct Topic {
+  std::string name;
+  uint64_t generation = 0;
+  uint64_t seal = 0;        // of the slot, as it was adopted
+  uint64_t mark = 0;        // published as Retention::freedMark
+  bool free = false;        // until the next topic that is declared in its place is adopted
+  bool named = false;       // by the server: it is never freed
+  uint64_t usedNanos = 0;   // when a session or a dead reader of it ended last
+  uint64_t firstEntry = 0;
+  uint32_t order = 0;
+  uint64_t committed = 0;
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+  uint64_t pending = 0;  // emitted, not yet committed
+  uint64_t trim = 0;
+  uint64_t trimMessages = 0;
+  uint64_t delivered = 0;
+  uint64_t gating = 0;  // reader slot + 1
+  uint64_t gatingSinceNanos = 0;
+  bool dirty = false;
+  std::vector<Kept> kept;
+};
+
+struct TopicPlaces {
+  uint32_t free = 0;
+  uint64_t wishAnswered = 0, wishRefused = 0;
+};
+
+struct Ready {
+  uint32_t client;
+  Pending batch;
+};
+
+struct Totals {
+  uint64_t passes = 0, commits = 0, batches = 0, messages = 0, duplicates = 0, purged = 0;
+};
+
+struct SequencerState {
+  const Region& region;
+  const Publication& publication;
+  const Geometry geometry;
+  const SequencerOptions options;
+  uint64_t epoch = 0;
+
+  std::vector<Topic> topics{};
+  TopicPlaces places{};
+  std::vector<Session> sessions{};  // by client slot
+  std::vector<Lane> lanes{};
+
+  // The open epoch: what is emitted, and not committed.
+  std::vector<Ready> ready{};
+  uint64_t readySinceNanos = 0;
+
+  uint32_t firstClient = 0;  // where the round robin begins
+  bool roomWanted = false;
+  std::vector<SessionReport> untold{};  // ended, and their slots are others' already
+  Totals totals{};
+};
+
+// The lane's place in `lanes`.
+inline uint32_t laneOf(const SequencerState& order, uint32_t broker, uint32_t client) {
+  return static_cast<uint32_t>(order.region.laneOf(broker, client));
+}
+
+// Of a region in which nothing was ordered yet.
+SequencerState emptyState(const Region& region, const SequencerOptions& options);
+
+}  // namespace ringfence::sequencing
