@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/claim_locks.h"
+#include "region/quantities.h"
 #include "region/token.h"
 
 namespace ringfence {
@@ -41,7 +42,7 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
   if (claimed) region.wakeProcesses(sleepsForAdmission);
   if (claimed) return Status::fine();
   if (busy != g.clients) return slotBusy(region, Table::sessions, busy);
-  return Status::failed("full", "all " + std::to_string(g.clients) + " session slots are taken");
+  return Status::failed("full", "all " + formatCount(g.clients) + " session slots are taken");
 }
 
 // Decides by the sequencer's lines, and by the client's if the sequencer has not adopted the session: a stopped
@@ -117,7 +118,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     return Status::failed("gone", "the topic was freed, because no session and no reader used it");
   }
   if (busy != first + readers) return slotBusy(region, Table::readers, busy);
-  return Status::failed("full", "all " + std::to_string(readers) + " reader slots of the topic are taken");
+  return Status::failed("full", "all " + formatCount(readers) + " reader slots of the topic are taken");
 }
 
 }  // namespace ringfence

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/claim_locks.h"
+#include "region/quantities.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "region/waiter.h"
@@ -109,7 +110,7 @@ Status findFree(const Region& region, TopicView& topic) {
     found = found || state == TopicState::free;
   }
   if (found) return Status::fine();
-  return Status::failed("full", "all " + std::to_string(topics) + " topics of the region are in use or named by the server");
+  return Status::failed("full", "all " + formatCount(topics) + " topics of the region are in use or named by the server");
 }
 
 // Called under the names lock, so wishes are written one at a time. A wish is answered once the last wish of all is:

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "byte_lock.h"
+#include "quantities.h"
 #include "region.h"
 
 namespace ringfence {
@@ -47,7 +48,7 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     publication_.publish(process(i).owner.generation, generation_);
     return Status::fine();
   }
-  return Status::failed("full", "all " + std::to_string(layout_.geometry.processes) + " process slots are taken");
+  return Status::failed("full", "all " + formatCount(layout_.geometry.processes) + " process slots are taken");
 }
 
 bool Region::processAlive(uint32_t slot, uint64_t generation) const {

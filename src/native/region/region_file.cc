@@ -10,6 +10,7 @@
 
 #include "byte_lock.h"
 #include "publication.h"
+#include "quantities.h"
 #include "token.h"
 
 namespace ringfence {
@@ -116,7 +117,7 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
     return Status::failed("notRegion", "it is not a ringfence region");
   }
   if (fileBytes < sizeof(Header)) {
-    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " bytes, less than a header");
+    return Status::failed("truncated", "it has " + formatBytes(fileBytes) + ", less than a header");
   }
   if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
     return Status::failed("system", systemError("reading the header"));
@@ -136,7 +137,8 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
   const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
   if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
   if (fileBytes < wanted) {
-    return Status::failed("truncated", "it has " + std::to_string(fileBytes) + " of " + std::to_string(wanted) + " bytes");
+    // Not how much is there: a file that lacks one byte would seem to be whole.
+    return Status::failed("truncated", "it lacks " + formatBytes(wanted - fileBytes) + " of " + formatBytes(wanted));
   }
   // Different sizes can add up to the same total, and would put this process's arrays at other offsets.
   if (header.birth.seal != headerSealOf(header)) {

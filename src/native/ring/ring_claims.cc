@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/claim_locks.h"
+#include "region/quantities.h"
 #include "region/token.h"
 
 namespace ringfence {
@@ -267,7 +268,7 @@ Status nameRing(Region& region, const std::string& name, RingRole& role) {
     }
   }
   if (busy != rings) return slotBusy(region, Table::rings, busy);
-  return Status::failed("full", "all " + std::to_string(rings) + " rings have a writer or a reader");
+  return Status::failed("full", "all " + formatCount(rings) + " rings have a writer or a reader");
 }
 
 Status openRing(Region& region, const std::string& name, RingRole& role) {
@@ -332,7 +333,7 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
     uint64_t busy = 0;
     if (!claimSlot(region, Table::ringReaders, first, readers, busy, free, take)) {
       if (busy != first + readers) return slotBusy(region, Table::ringReaders, busy);
-      return Status::failed("full", "all " + std::to_string(readers) + " readers of the ring are taken");
+      return Status::failed("full", "all " + formatCount(readers) + " readers of the ring are taken");
     }
     p.fullFence();
     if (p.observe(region.ring(ring).claim.naming) == naming) {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "region/inspection.h"
+#include "region/quantities.h"
 #include "log_fixture.h"
 
 namespace ringfence::test {
@@ -56,12 +57,13 @@ std::string abandonedRegion(const char* name) {
   return path;
 }
 
-void expectRefused(const std::string& path, const char* fault) {
+std::string expectRefused(const std::string& path, const char* fault) {
   std::shared_ptr<Region> region;
   const Status status = attach(path, region);
   CHECK_EQUAL(status.fault, fault);
   CHECK(!status.detail.empty());
   CHECK(region == nullptr);
+  return status.detail;
 }
 
 TEST("a created region can be attached to, and its name goes with its owner") {
@@ -213,9 +215,9 @@ TEST("attaching to what is not a whole region of this version is refused, each w
 
   const std::string cut = abandonedRegion("cut");
   CHECK_EQUAL(truncate(cut.c_str(), static_cast<off_t>(layoutOf(tinyGeometry()).regionBytes - 1)), 0);
-  expectRefused(cut, "truncated");
+  CHECK_EQUAL(expectRefused(cut, "truncated"), "it lacks 1 byte of " + formatBytes(layoutOf(tinyGeometry()).regionBytes));
   CHECK_EQUAL(truncate(cut.c_str(), pageBytes - 1), 0);
-  expectRefused(cut, "truncated");
+  CHECK_EQUAL(expectRefused(cut, "truncated"), "it has 4.0 KiB, less than a header");
 }
 
 TEST("a refused version names both versions") {
