@@ -7,19 +7,13 @@
 #include "machine.h"
 #include "napi/fault.h"
 #include "napi/task.h"
+#include "napi/values.h"
 #include "publish_cost.h"
 #include "round_trips.h"
 
 namespace ringfence::binding {
 
 namespace {
-
-Napi::Number number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
-
-uint64_t natural(const Napi::Value& value) {
-  const int64_t whole = value.As<Napi::Number>().Int64Value();
-  return whole < 0 ? 0 : static_cast<uint64_t>(whole);
-}
 
 // foldInto(bytes, words: Uint32Array): adds the fold to the 64-bit number in two words, low first.
 void foldInto(const Napi::CallbackInfo& info) {
@@ -48,8 +42,8 @@ Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
       info.Env(), [=] { return copyLimit(total, ring, block, publishEvery, *limit); },
       [=](Napi::Env env) {
         auto out = Napi::Object::New(env);
-        out.Set("seconds", number(env, limit->seconds));
-        out.Set("bytes", number(env, static_cast<double>(limit->bytes)));
+        out.Set("seconds", Napi::Number::New(env, limit->seconds));
+        out.Set("bytes", number(env, limit->bytes));
         out.Set("agree", Napi::Boolean::New(env, limit->writerFold == limit->readerFold));
         return out;
       });
@@ -58,7 +52,8 @@ Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
 Napi::Value measureLineRoundTrip(const Napi::CallbackInfo& info) {
   auto micros = std::make_shared<double>(0);
   return Task::start(
-      info.Env(), [=] { return lineRoundTripMicros(*micros); }, [=](Napi::Env env) { return number(env, *micros); });
+      info.Env(), [=] { return lineRoundTripMicros(*micros); },
+      [=](Napi::Env env) { return Napi::Number::New(env, *micros); });
 }
 
 // Resolves with { p50Micros, p99Micros } of what `measure` finds.
@@ -68,8 +63,8 @@ Napi::Value roundTrips(Napi::Env env, std::function<Status(RoundTrips&)> measure
       env, [=] { return measure(*found); },
       [=](Napi::Env at) {
         auto out = Napi::Object::New(at);
-        out.Set("p50Micros", number(at, found->p50Micros));
-        out.Set("p99Micros", number(at, found->p99Micros));
+        out.Set("p50Micros", Napi::Number::New(at, found->p50Micros));
+        out.Set("p99Micros", Napi::Number::New(at, found->p99Micros));
         return out;
       });
 }
@@ -107,9 +102,9 @@ class PublishCostHandle : public Napi::ObjectWrap<PublishCostHandle> {
   // nanos(ring, publishes, messageBytes): `ring` counts in the order of their names.
   Napi::Value nanos(const Napi::CallbackInfo& info) {
     const uint32_t ring = info[0].As<Napi::Number>();
-    if (cost_ == nullptr || ring >= cost_->rings()) return number(info.Env(), std::nan(""));
+    if (cost_ == nullptr || ring >= cost_->rings()) return Napi::Number::New(info.Env(), std::nan(""));
     const uint64_t nanos = cost_->nanos(ring, info[1].As<Napi::Number>(), natural(info[2]));
-    return number(info.Env(), static_cast<double>(nanos));
+    return number(info.Env(), nanos);
   }
 
   void close(const Napi::CallbackInfo&) { cost_.reset(); }
