@@ -121,6 +121,10 @@ export const requestWire = wireOf<RequestFrame>(
   Schema.Struct({ term: Schema.Int, number: Schema.Int, request: requestSchema })
 )
 
+// One flat union: its decoder chooses by the tag, where it would try the members of a union within another.
 export const noticeWire = wireOf<Notice>(
-  Schema.Union([CoordinatorNotice, Schema.TaggedStruct("Answered", { number: Schema.Int, answer: answerSchema })])
+  Schema.Union([
+    ...Object.values(CoordinatorNotice.cases),
+    Schema.TaggedStruct("Answered", { number: Schema.Int, answer: answerSchema })
+  ])
 )
