@@ -1,7 +1,5 @@
 #include "lane_writer.h"
 
-#include <cstring>
-
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -108,7 +106,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   if (batch.uniformBytes != 0 && uint64_t{batch.uniformBytes} * batch.messages != batch.payloadBytes) return false;
   const Publication& p = region_->publication();
   uint8_t* at = region_->payload(laneOf(broker)) + (lane.beganAt & (g.lanePayloadBytes - 1));
-  if (tableBytes != 0) std::memcpy(at + bytes - tableBytes, batch.lengths, tableBytes);
+  if (tableBytes != 0) p.writeBytes(at + bytes - tableBytes, batch.lengths, tableBytes);
   p.wrote(at, bytes);
 
   Descriptor descriptor{};

@@ -179,23 +179,28 @@ Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   return status;
 }
 
+// No other process can have found the region yet. The magic is published last all the same: a file that is copied, or
+// looked at under its temporary name, is a region only once it is whole.
 void Region::writeIdentity() {
   Header& head = header();
-  head.identity.version = layoutVersion;
-  head.identity.headerBytes = sizeof(Header);
-  head.identity.layoutHash = layoutHash();
-  head.identity.regionBytes = layout_.regionBytes;
-  randomId(head.identity.regionId);
-  bootId(head.identity.bootId);
-  head.geometry.geometry = layout_.geometry;
-  head.birth.createdMillis = wallNanos() / 1'000'000;
-  head.birth.creatorPid = static_cast<uint32_t>(getpid());
-  head.birth.creatorPidNamespace = ownPidNamespace();
-  head.birth.coherence = static_cast<uint32_t>(publication_.coherence());
-  Header sealed = head;
+  Header made{};
+  made.identity.version = layoutVersion;
+  made.identity.headerBytes = sizeof(Header);
+  made.identity.layoutHash = layoutHash();
+  made.identity.regionBytes = layout_.regionBytes;
+  randomId(made.identity.regionId);
+  bootId(made.identity.bootId);
+  made.geometry.geometry = layout_.geometry;
+  made.birth.createdMillis = wallNanos() / 1'000'000;
+  made.birth.creatorPid = static_cast<uint32_t>(getpid());
+  made.birth.creatorPidNamespace = ownPidNamespace();
+  made.birth.coherence = static_cast<uint32_t>(publication_.coherence());
+  Header sealed = made;
   sealed.identity.magic = regionMagic;
-  head.birth.seal = headerSealOf(sealed);
-  publication_.wrote(&head, sizeof(head));
+  made.birth.seal = headerSealOf(sealed);
+  publication_.copyIn(head.identity, made.identity);
+  publication_.copyIn(head.geometry, made.geometry);
+  publication_.copyIn(head.birth, made.birth);
   publication_.storeFence();
   publication_.publish(head.identity.magic, regionMagic);
 }

@@ -1,7 +1,6 @@
 #include "ring_writer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "region/futex.h"
 #include "region/token.h"
@@ -115,9 +114,10 @@ int64_t RingWriter::append(const Frame& frame) {
   FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
                      frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
   header.checksum = frameChecksum(header, position_);
-  std::memcpy(at, &header, sizeof(header));
-  if (frame.payloadBytes != 0) std::memcpy(at + sizeof(header), frame.payload, frame.payloadBytes);
-  region_->publication().wrote(at, bytes);
+  const Publication& p = region_->publication();
+  p.writeBytes(at, &header, sizeof(header));
+  if (frame.payloadBytes != 0) p.writeBytes(at + sizeof(header), frame.payload, frame.payloadBytes);
+  p.wrote(at, bytes);
   position_ += bytes;
   frames_ += 1;
   return static_cast<int64_t>(position_);
