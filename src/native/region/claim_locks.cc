@@ -88,6 +88,10 @@ void ClaimLock::say(uint64_t state) const {
   }
 }
 
+bool slotLocked(const Region& region, Table table, uint64_t slot) {
+  return lockHeld(region.file(), lockOf(table, slot));
+}
+
 Status namesBusy(const Region& region) {
   return Status::failed("busy", holderOf(region, namesLock) + " is giving a new name to a topic or a ring");
 }

@@ -28,6 +28,9 @@ class ClaimLock {
   const bool held_;
 };
 
+// True while another process claims that slot.
+bool slotLocked(const Region& region, Table table, uint64_t slot);
+
 // `busy`, naming the process that holds the lock if it is known.
 Status namesBusy(const Region& region);
 Status slotBusy(const Region& region, Table table, uint64_t slot);

@@ -118,11 +118,11 @@ ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, cons
 bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
 
 // Whether exactly whole frames lie between the two positions.
-bool framesBetween(const RingMemory& memory, uint64_t from, uint64_t to) {
+bool framesBetween(const Publication& p, const RingMemory& memory, uint64_t from, uint64_t to) {
   if (to - from > memory.bytes()) return false;
   while (from < to) {
     FrameHeader header;
-    std::memcpy(&header, memory.at(from), sizeof(header));
+    p.readBytes(&header, memory.at(from), sizeof(header));
     if (header.length < sizeof(header) || header.length > memory.bytes()) return false;
     if (header.checksum != frameChecksum(header, from)) return false;
     from += frameBytesOf(header.length - sizeof(header));
@@ -143,7 +143,7 @@ bool endOfFrames(Region& region, uint32_t ring, uint64_t& position) {
   const uint64_t from = position < announced ? position : announced;
   position = position < announced ? announced : position;
   const std::shared_ptr<RingMemory> memory = region.mapRing(ring);
-  return memory != nullptr && framesBetween(*memory, from, position);
+  return memory != nullptr && framesBetween(p, *memory, from, position);
 }
 
 }  // namespace
@@ -294,6 +294,12 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
   const Status status = openRing(region, name, role);
   if (status.ok()) region.wakeProcesses(sleepsForAll);
   return status;
+}
+
+// A process that names a ring holds the lock of its slot until it has claimed the ring.
+bool firstWriterDied(const Region& region, uint32_t ring) {
+  return !slotLocked(region, Table::rings, ring) && !written(region, ring) &&
+         region.publication().observe(region.ring(ring).claim.generation) == 0;
 }
 
 void abandonRing(const Region& region, const RingRole& role) {

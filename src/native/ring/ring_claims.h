@@ -46,6 +46,9 @@ Status claimRing(Region& region, const std::string& name, RingRole& role);
 // `missing` when no ring has that name.
 Status claimRingReader(Region& region, const std::string& ring, const std::string& name, ReaderRole& role);
 
+// Whether the process that named a ring died before it claimed it, and no other has claimed it since.
+bool firstWriterDied(const Region& region, uint32_t ring);
+
 // Release a claim that cannot be used.
 void abandonRing(const Region& region, const RingRole& role);
 void abandonRingReader(const Region& region, const ReaderRole& role);

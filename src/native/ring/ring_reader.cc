@@ -13,8 +13,8 @@ RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
 
 // SYNC: publishes a cursor and the attachment, fences, and reads the position again: there this reader begins. The
 // writer fences before it reads the cursors (RingWriter::findRoom): either it sees this reader, or the minimum that it
-// found is not above the position read here. Moving the cursor up to that position only releases room. So one attempt
-// is enough, however fast the position moves.
+// found is not above the position read here. Moving the cursor up to that position only releases room, for which the
+// writer may sleep by then. So one attempt is enough, however fast the position moves.
 void RingReader::attach() {
   const Publication& p = region_->publication();
   const RingLead& lead = region_->ring(role_.ring).lead;
@@ -26,7 +26,16 @@ void RingReader::attach() {
   attached_ = true;
   formerDetached_ = p.read(line.detachedGeneration);
   sealLine();
+  p.fullFence();
+  tellOfRoom();
   region_->wakeProcesses(sleepsForCursor);
+}
+
+// Behind a full fence, which orders what was released against the word of a writer that waits for room.
+void RingReader::tellOfRoom() const {
+  const Publication& p = region_->publication();
+  const RingSlot& ring = region_->ring(role_.ring);
+  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
 }
 
 void RingReader::beginAt(uint64_t position) {
@@ -130,10 +139,7 @@ void RingReader::advance(const RingCursors& to) {
   at_.released = std::max(at_.released, std::min(to.released, at_.read));
   writeLine();
   p.fullFence();
-  RingSlot& ring = region_->ring(role_.ring);
-  if (at_.released != before.released && p.read(ring.lead.waitsForRoom) != 0) {
-    region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
-  }
+  if (at_.released != before.released) tellOfRoom();
   if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
 }
 
@@ -178,9 +184,9 @@ bool RingReader::ended(uint64_t read) const {
   const uint64_t processGeneration = p.read(ring.claim.processGeneration);
   // Check the writer's seal: the death of another process must not end the ring.
   const bool known = p.read(ring.claim.writerSeal) == writerSealOf(generation, process, processGeneration);
-  if (generation == 0) return false;
-  const bool gone = p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
-                    (known && !region_->processAlive(process, processGeneration));
+  const bool gone = generation == 0 ? firstWriterDied(*region_, role_.ring)
+                                    : p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
+                                          (known && !region_->processAlive(process, processGeneration));
   // Observe the position again after finding the end: the last frames may have been published in between.
   return gone && p.observe(ring.lead.position) <= read;
 }
@@ -199,7 +205,7 @@ void RingReader::detach() {
   // SYNC: pairs with the observe in RingWriter::refreshReaders, after which the writer rings this reader no more.
   p.ring(ring.table.readersVersion);
   p.fullFence();
-  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
+  tellOfRoom();
   region_->wakeProcesses(sleepsForCursor);
 }
 
