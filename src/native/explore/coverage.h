@@ -1,0 +1,58 @@
+// Which sites were executed, where processes were killed and stopped, and the one fault that is planted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "site.h"
+
+namespace ringfence::explore {
+
+struct Process;
+
+enum class Verb : uint8_t {
+  read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, replace, take
+};
+const char* nameOf(Verb verb);
+
+// What a mutant does at its site.
+enum class Fault : uint8_t {
+  none,
+  dropped,      // the fence, the write-back or the invalidation is not made
+  plain,        // what is published is merely written, what is observed merely read
+  swapped,      // it is published ahead of the write before it
+};
+const char* nameOf(Fault fault);
+
+struct SiteSeen {
+  Place place;
+  Verb verb;
+  uint64_t times;
+  std::string name;  // "ring_writer.cc RingWriter::publish publish 2": the second publish of that function
+};
+
+class Coverage {
+ public:
+  // Each verb says where it stands. Returns the fault that is planted there.
+  static Fault at(const Place& place, Verb verb);
+  // A call of the operating system, named.
+  static void call(const char* name);
+  static void killed(const Process& process);
+  static void stopped(const Process& process);
+  // The step that is next may be one where a process could be killed.
+  static void mortal(const Process& process);
+
+  static void plant(const SiteSeen& site, Fault fault);
+  static void plantNone();
+  static Fault planted();
+
+  static std::vector<SiteSeen> sites();
+  // (process, site) at which it was killed, stopped; and could have been.
+  static size_t kills();
+  static size_t stops();
+  static size_t mortals();
+  static void forget();
+};
+
+}  // namespace ringfence::explore

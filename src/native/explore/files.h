@@ -1,0 +1,60 @@
+// The files of the simulated system: their contents, names, descriptors and locks, and the sleepers on their words.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scheduler.h"
+
+namespace ringfence::explore {
+
+struct Opened;
+
+struct Lock {
+  int64_t byte;
+  bool shared;
+  Opened* by;
+};
+
+// When a lock was let go last, by the time of the memory model.
+struct Freed {
+  int64_t byte;
+  uint64_t time;
+};
+
+struct File {
+  uint32_t id;
+  uint64_t bytes = 0;
+  void** lines = nullptr;  // the memory model's, a pointer for each line of 64 bytes
+  std::string name;        // empty once it has none
+  std::vector<Lock> locks;
+  std::vector<Freed> freed;
+};
+
+struct Opened {
+  int fd;
+  File* file;  // null of a device
+  Process* process;
+  uint64_t at = 0;
+};
+
+class Files {
+ public:
+  static void begin();
+  static File& make(const std::string& name);
+  static void resize(File& file, uint64_t bytes);
+  static File* named(const std::string& name);
+  static Opened& open(File* file);
+  static Opened* opened(int fd);
+  static void close(Opened& opened);
+  static void closeAllOf(Process& process);
+
+  static bool tryLock(Opened& opened, int64_t byte, bool shared);
+  static void unlock(Opened& opened, int64_t byte);
+  // Held by another than this one.
+  static bool lockHeld(Opened& opened, int64_t byte);
+  static uint64_t freedAt(const File& file, int64_t byte);
+};
+
+}  // namespace ringfence::explore

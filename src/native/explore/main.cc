@@ -1,0 +1,140 @@
+// The explorer: runs the protocols of this library under schedules that it chooses. See docs/memory-model.md.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "address_space.h"
+#include "coverage.h"
+#include "litmus.h"
+#include "mutants.h"
+#include "search.h"
+#include "trace.h"
+#include "weak_memory.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+struct Wanted {
+  std::string protocol;
+  std::string configuration;
+  std::string model = "weak";
+  std::string schedule;
+  bool hasSchedule = false;
+  bool litmus = false;
+  bool mutants = false;
+  bool seeded = false;
+  Limits limits;
+};
+
+int help() {
+  std::puts(
+      "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
+      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants]\n\n"
+      "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
+      "--schedule runs the one that a failure has printed, and shows each step.\n"
+      "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted fault.\n");
+  for (const Protocol& protocol : protocols()) {
+    std::printf("%-10s %s\n", protocol.name, protocol.says);
+    for (const Configuration& one : protocol.configurations) std::printf("  %-16s %s\n", one.name, one.says);
+  }
+  return 0;
+}
+
+bool read(int count, char** words, Wanted& wanted) {
+  for (int i = 1; i < count; i += 1) {
+    const std::string word = words[i];
+    if (word == "--litmus" || word == "--mutants") {
+      (word == "--litmus" ? wanted.litmus : wanted.mutants) = true;
+      continue;
+    }
+    if (i + 1 == count) return false;
+    const std::string value = words[i += 1];
+    if (word == "--protocol") {
+      wanted.protocol = value;
+    } else if (word == "--configuration") {
+      wanted.configuration = value;
+    } else if (word == "--model") {
+      wanted.model = value;
+    } else if (word == "--deviations") {
+      wanted.limits.deviations = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    } else if (word == "--random") {
+      wanted.limits.randomSchedules = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (word == "--seed") {
+      wanted.limits.seed = std::strtoull(value.c_str(), nullptr, 10);
+      wanted.seeded = true;
+    } else if (word == "--seconds") {
+      wanted.limits.seconds = std::strtod(value.c_str(), nullptr);
+    } else if (word == "--schedule") {
+      wanted.schedule = value;
+      wanted.hasSchedule = true;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+void show(const Configuration& configuration, const Schedule& schedule) {
+  Scheduler::now().onTrace = &Trace::note;
+  const std::string failure = runOnce(configuration, schedule, true);
+  std::printf("  => %s\n", failure.empty() ? "nothing fails" : failure.c_str());
+}
+
+// False when it found a failure, which it has shown.
+bool explore(const Protocol& protocol, const Configuration& configuration, const Wanted& wanted) {
+  Coverage::forget();
+  const Found found = search(configuration, wanted.limits);
+  const double rate = found.seconds > 0 ? static_cast<double>(found.schedules) / found.seconds : 0;
+  std::printf("%-8s %-16s %-6s %6u steps  all of %u%s  %9llu schedules  %6.0f/s  %4zu of %4zu kills  %4zu stops\n",
+              protocol.name, configuration.name, wanted.model.c_str(), found.points, found.exhausted,
+              found.whole ? "" : " (cut short)", static_cast<unsigned long long>(found.schedules), rate,
+              Coverage::kills(), Coverage::mortals(), Coverage::stops());
+  std::fflush(stdout);
+  if (found.failure.empty()) return true;
+  const Schedule schedule = shrunk(configuration, found.schedule);
+  std::printf("\n%s %s fails: %s\n", protocol.name, configuration.name, found.failure.c_str());
+  std::printf("  seed %llu, schedule \"%s\"\n", static_cast<unsigned long long>(wanted.limits.seed), textOf(schedule).c_str());
+  show(configuration, schedule);
+  return false;
+}
+
+int run(const Wanted& wanted) {
+  bool known = false;
+  bool sound = true;
+  for (const Protocol& protocol : protocols()) {
+    if (!wanted.protocol.empty() && wanted.protocol != protocol.name) continue;
+    for (const Configuration& configuration : protocol.configurations) {
+      if (!wanted.configuration.empty() && wanted.configuration != configuration.name) continue;
+      known = true;
+      if (wanted.hasSchedule) {
+        Schedule schedule;
+        if (!scheduleOf(wanted.schedule, schedule)) return 2;
+        show(configuration, schedule);
+      } else {
+        sound = explore(protocol, configuration, wanted) && sound;
+      }
+    }
+  }
+  if (!known) std::fputs("there is no such protocol, or configuration\n", stderr);
+  return !known ? 2 : sound ? 0 : 1;
+}
+
+}  // namespace
+
+}  // namespace ringfence::explore
+
+int main(int count, char** words) {
+  using namespace ringfence::explore;
+  AddressSpace::guard();
+  if (count == 2 && (std::strcmp(words[1], "--help") == 0 || std::strcmp(words[1], "-h") == 0)) return help();
+  Wanted wanted;
+  if (!read(count, words, wanted)) return help(), 2;
+  static WeakMemory weak;
+  if (wanted.model != "weak") return std::fputs("the model is weak or lines\n", stderr), 2;
+  Model::choose(weak);
+  if (wanted.litmus) return litmus() ? 0 : 1;
+  if (wanted.mutants) return mutants(wanted.protocol, wanted.limits) ? 0 : 1;
+  return run(wanted);
+}

@@ -1,0 +1,213 @@
+#include "memory.h"
+
+#include "address_space.h"
+#include "coverage.h"
+#include "model.h"
+#include "trace.h"
+
+namespace ringfence::memory {
+
+namespace {
+
+using namespace explore;
+
+// A store that a mutant makes only after the publication that follows it.
+struct Delayed {
+  bool waits = false;
+  Word word{};
+  uint64_t value = 0;
+};
+Delayed delayed[actorsMax];
+
+Word wordAt(const void* at, uint32_t bytes) {
+  Spot spot;
+  if (!AddressSpace::find(at, spot)) Scheduler::now().fail("a verb on memory that is not shared, or closed");
+  const uint64_t shift = spot.offset % 8;
+  const uint64_t mask = bytes == 8 ? ~uint64_t{0} : ((uint64_t{1} << 8 * bytes) - 1) << 8 * shift;
+  return {spot.file, spot.offset - shift, mask};
+}
+
+int shiftOf(const Word& word) { return word.mask == ~uint64_t{0} ? 0 : __builtin_ctzll(word.mask) / 8 * 8; }
+
+void makeDelayed() {
+  const Actor* actor = Scheduler::now().current();
+  if (actor == nullptr || !delayed[actor->id].waits) return;
+  Delayed& one = delayed[actor->id];
+  one.waits = false;
+  Model::now().store(one.word, one.value, false);
+}
+
+// The swap is made where the actor's next verb is its publication, and undone by every other.
+Fault enter(const Site& site, Verb verb) {
+  const Fault fault = Coverage::at(site.place(), verb);
+  if (Coverage::planted() == Fault::swapped && fault != Fault::swapped) makeDelayed();
+  return fault;
+}
+
+void step(Step::What what, const Word* word) {
+  Scheduler& scheduler = Scheduler::now();
+  if (!scheduler.exploring()) return;
+  if (word != nullptr) Meetings::touched(*word, what == Step::store);
+  scheduler.step({what, word == nullptr || Meetings::shared(*word)});
+}
+
+void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
+  const Actor* actor = Scheduler::now().current();
+  if (Coverage::planted() == Fault::swapped && fault != Fault::swapped && actor != nullptr &&
+      Scheduler::now().exploring()) {
+    delayed[actor->id] = {true, word, value};
+    return;
+  }
+  Model::now().store(word, value, release && fault != Fault::plain);
+  if (fault == Fault::swapped) makeDelayed();
+}
+
+// The words of a range of bytes, and the bytes of it that lie in each.
+template <class Each>
+void eachWord(const void* at, size_t bytes, Each each) {
+  const auto* byte = static_cast<const uint8_t*>(at);
+  for (size_t done = 0; done < bytes;) {
+    Spot spot;
+    if (!AddressSpace::find(byte + done, spot)) Scheduler::now().fail("a verb on memory that is not shared, or closed");
+    const uint64_t within = spot.offset % 8;
+    const size_t count = bytes - done < 8 - within ? bytes - done : 8 - within;
+    const uint64_t ones = count == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * count) - 1;
+    each(Word{spot.file, spot.offset - within, ones << 8 * within}, done, count, 8 * within);
+    done += count;
+  }
+}
+
+}  // namespace
+
+uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site) {
+  const Verb verb = acquire ? Verb::observe : Verb::read;
+  const Fault fault = enter(site, verb);
+  const Word word = wordAt(at, bytes);
+  step(Step::load, &word);
+  const uint64_t value = (Model::now().load(word, acquire && fault != Fault::plain) & word.mask) >> shiftOf(word);
+  Trace::verb(verb, word, value, site);
+  return value;
+}
+
+void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site) {
+  const Verb verb = release ? Verb::publish : Verb::write;
+  const Fault fault = enter(site, verb);
+  const Word word = wordAt(at, bytes);
+  step(Step::store, &word);
+  Trace::verb(verb, word, value, site);
+  storeNow(word, value << shiftOf(word), release, fault);
+}
+
+uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
+  enter(site, Verb::ring);
+  const Word word = wordAt(at, bytes);
+  step(Step::store, &word);
+  Model::now().fullFence();
+  const uint64_t before = (Model::now().peek(word) & word.mask) >> shiftOf(word);
+  Trace::verb(Verb::ring, word, before + 1, site);
+  Model::now().exchange(word, 0, (before + 1) << shiftOf(word), true);
+  return before + 1;
+}
+
+void replace(uint64_t& at, uint64_t seen, uint64_t value, const Site& site) {
+  enter(site, Verb::replace);
+  const Word word = wordAt(&at, sizeof(at));
+  step(Step::store, &word);
+  Trace::verb(Verb::replace, word, value, site);
+  Model::now().exchange(word, seen, value, false);
+}
+
+uint32_t take(uint32_t& bits, const Site& site) {
+  enter(site, Verb::take);
+  const Word word = wordAt(&bits, sizeof(bits));
+  step(Step::store, &word);
+  const uint64_t before = Model::now().exchange(word, 0, 0, true);
+  const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
+  Trace::verb(Verb::take, word, taken, site);
+  return taken;
+}
+
+void copyOut(void* to, const void* from, size_t bytes, const Site& site) {
+  enter(site, Verb::readBytes);
+  if (bytes == 0) return;
+  const Word first = wordAt(from, 1);
+  step(Step::load, &first);
+  Trace::verb(Verb::readBytes, first, bytes, site);
+  eachWord(from, bytes, [&](const Word& word, size_t done, size_t count, uint64_t shift) {
+    Meetings::touched(word, false);
+    const uint64_t value = Model::now().loadBytes(word) >> shift;
+    std::memcpy(static_cast<uint8_t*>(to) + done, &value, count);
+  });
+}
+
+void copyIn(void* to, const void* from, size_t bytes, const Site& site) {
+  enter(site, Verb::writeBytes);
+  if (bytes == 0) return;
+  const Word first = wordAt(to, 1);
+  step(Step::store, &first);
+  Trace::verb(Verb::writeBytes, first, bytes, site);
+  eachWord(to, bytes, [&](const Word& word, size_t done, size_t count, uint64_t shift) {
+    Meetings::touched(word, true);
+    uint64_t value = 0;
+    std::memcpy(&value, static_cast<const uint8_t*>(from) + done, count);
+    Model::now().storeBytes(word, value << shift);
+  });
+}
+
+namespace {
+
+void range(Verb verb, const void* at, size_t bytes, const Site& site) {
+  const Fault fault = enter(site, verb);
+  Spot spot;
+  if (bytes == 0 || !AddressSpace::find(at, spot)) return;
+  Trace::verb(verb, Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}}, bytes, site);
+  if (fault == Fault::dropped) return;
+  // A mapping that stands twice in a row: what goes on behind its end begins again at its beginning.
+  const auto* byte = static_cast<const uint8_t*>(at);
+  for (size_t done = 0; done < bytes;) {
+    Spot each;
+    if (!AddressSpace::find(byte + done, each)) return;
+    const size_t count = bytes - done < 64 - each.offset % 64 ? bytes - done : 64 - each.offset % 64;
+    if (verb == Verb::wrote) {
+      Model::now().writeBack(*each.file, each.offset, count);
+    } else {
+      Model::now().invalidate(*each.file, each.offset, count);
+    }
+    done += count;
+  }
+}
+
+// The schedule may let another run behind a fence as well: that is the step of the verb that follows it.
+bool fence(Verb verb, const Site& site) {
+  const Fault fault = enter(site, verb);
+  Trace::verb(verb, site);
+  return fault != Fault::dropped;
+}
+
+}  // namespace
+
+void writeBack(const void* at, size_t bytes, const Site& site) { range(Verb::wrote, at, bytes, site); }
+void invalidate(const void* at, size_t bytes, const Site& site) { range(Verb::willRead, at, bytes, site); }
+
+void storeFence(const Site& site) {
+  if (fence(Verb::storeFence, site)) Model::now().storeFence();
+}
+
+void loadFence(const Site& site) {
+  if (fence(Verb::loadFence, site)) Model::now().loadFence();
+}
+
+void fullFence(const Site& site) {
+  if (fence(Verb::fullFence, site)) Model::now().fullFence();
+}
+
+}  // namespace ringfence::memory
+
+namespace ringfence::explore {
+
+// Ahead of a schedule nothing waits to be made.
+void forgetDelayed() {
+  for (auto& one : memory::delayed) one.waits = false;
+}
+
+}  // namespace ringfence::explore

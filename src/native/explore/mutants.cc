@@ -1,0 +1,101 @@
+#include "mutants.h"
+
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "coverage.h"
+#include "model.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+// What is tried for each mutant, one after the other, until one finds it.
+constexpr Limits stages[] = {
+    {0, 0, ~uint64_t{0}, 1, 1},
+    {1, 300, ~uint64_t{0}, 2, 2},
+    {2, 2000, ~uint64_t{0}, 4, 3},
+    {2, 30000, ~uint64_t{0}, 10, 4},
+};
+
+std::vector<Fault> faultsOf(Verb verb) {
+  switch (verb) {
+    case Verb::publish:
+      return {Fault::plain, Fault::swapped};
+    case Verb::observe:
+      return {Fault::plain};
+    case Verb::storeFence:
+    case Verb::loadFence:
+    case Verb::fullFence:
+      return {Fault::dropped};
+    case Verb::wrote:
+    case Verb::willRead:
+      return Model::now().hasLines() ? std::vector<Fault>{Fault::dropped} : std::vector<Fault>{};
+    default:
+      return {};
+  }
+}
+
+bool ofTheExplorer(const Place& place) { return std::strstr(place.file, "/explore/") != nullptr; }
+
+struct Verdict {
+  bool found = false;
+  const char* configuration = "";
+  size_t deviations = 0;
+  std::string failure;
+};
+
+Verdict judge(const Protocol& protocol, const Limits& limits) {
+  for (const Limits& stage : stages) {
+    for (const Configuration& configuration : protocol.configurations) {
+      Limits own = stage;
+      own.seed += limits.seed;
+      if (own.seconds > limits.seconds) own.seconds = limits.seconds;
+      const Found found = search(configuration, own);
+      if (!found.failure.empty()) return {true, configuration.name, found.schedule.size(), found.failure};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+// The sites are those that the protocol's schedules have executed.
+bool mutants(const std::string& wanted, const Limits& limits) {
+  size_t sites = 0;
+  size_t planted = 0;
+  size_t found = 0;
+  for (const Protocol& protocol : protocols()) {
+    if (!wanted.empty() && wanted != protocol.name) continue;
+    Coverage::forget();
+    for (const Configuration& configuration : protocol.configurations) {
+      const Found clean = search(configuration, {1, 500, ~uint64_t{0}, 1e9, limits.seed});
+      if (clean.failure.empty()) continue;
+      std::printf("%s %s fails without a fault: %s\n", protocol.name, configuration.name, clean.failure.c_str());
+      return false;
+    }
+    for (const SiteSeen& site : Coverage::sites()) {
+      if (ofTheExplorer(site.place)) continue;
+      sites += 1;
+      const char* name = std::strrchr(site.place.file, '/');
+      std::printf("site %s:%u %s\n", name == nullptr ? site.place.file : name + 1, site.place.line, nameOf(site.verb));
+      for (const Fault fault : faultsOf(site.verb)) {
+        planted += 1;
+        Coverage::plant(site, fault);
+        const Verdict verdict = judge(protocol, limits);
+        Coverage::plantNone();
+        found += verdict.found ? 1 : 0;
+        const std::string how = verdict.found ? std::string("found    ") + verdict.configuration + ", " +
+                                                    std::to_string(verdict.deviations) + " deviations: " + verdict.failure
+                                              : "survives";
+        std::printf("%-8s %-62s %-8s %s\n", protocol.name, site.name.c_str(), nameOf(fault), how.c_str());
+        std::fflush(stdout);
+      }
+    }
+  }
+  std::printf("%zu sites, %zu mutants, %zu found, %zu survive\n", sites, planted, found, planted - found);
+  return found == planted;
+}
+
+}  // namespace ringfence::explore

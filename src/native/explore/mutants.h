@@ -1,0 +1,13 @@
+// Plants one fault at a time, at each site of the protocols, and looks whether a schedule finds it.
+#pragma once
+
+#include <string>
+
+#include "search.h"
+
+namespace ringfence::explore {
+
+// The table of sites and verdicts, printed. False when a fault is not found, or a site is not executed.
+bool mutants(const std::string& protocol, const Limits& limits);
+
+}  // namespace ringfence::explore

@@ -1,0 +1,286 @@
+// Rings: opening, sending and reading, room, eviction, leaving, endings, the next writer, a name that is given anew.
+#include "ring.h"
+
+#include <cstring>
+
+#include "explore/trace.h"
+#include "ring_ends.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+using std::make_shared;
+using std::shared_ptr;
+
+bool is(const char* fault, const char* name) { return fault != nullptr && std::strcmp(fault, name) == 0; }
+
+// A process of the configuration: its attachment and its waiting, made ahead of the schedule.
+struct Place {
+  Program program;
+  shared_ptr<Region> region;
+  shared_ptr<Sleeper> sleeper;
+
+  Place(const Region& made, const std::string& name, bool sleeps = true, bool mortal = true) : program(name, mortal) {
+    program.ahead([&] {
+      region = attachedTo(made, name);
+      if (sleeps) sleeper = make_shared<Sleeper>(region);
+    });
+    atEnd([kept = region, keptToo = sleeper] {});  // they live as long as the schedule
+  }
+  shared_ptr<Sending> writes() {
+    shared_ptr<Sending> sending;
+    program.ahead([&] { sending = make_shared<Sending>(region); });
+    return sending;
+  }
+  shared_ptr<Receiving> reads() {
+    shared_ptr<Receiving> receiving;
+    program.ahead([&] { receiving = make_shared<Receiving>(region); });
+    return receiving;
+  }
+};
+
+shared_ptr<Region> made() {
+  Program creator("creator", false);
+  const auto region = madeRegion(creator, ringGeometry());
+  atEnd([region] {});  // its creator lives as long as the schedule
+  return region;
+}
+
+// Tries again while another is about to have, or to give, what is wanted.
+template <class Opened>
+auto untilOpened(const shared_ptr<Region>& region, const char* waitsFor, Opened open) {
+  const char* fault = nullptr;
+  auto opened = open(region, "ring", fault);
+  for (int i = 0; i < 20 && opened == nullptr && (is(fault, "busy") || is(fault, waitsFor)); i += 1) {
+    Scheduler::now().giveWay(1'000'000);
+    opened = open(region, "ring", fault);
+  }
+  if (opened == nullptr) expect(Scheduler::now().deaths(), std::string("the ring cannot be opened: ") + fault);
+  return opened;
+}
+
+// A writer that closes in good order has its frames read to the last; of one that is killed, a reader gets a beginning.
+void expectRead(const Receiving& receiving, uint64_t first, uint64_t count) {
+  const bool all = receiving.numbers().size() == count || Scheduler::now().deaths();
+  expect(all, "only " + std::to_string(receiving.numbers().size()) + " of " + std::to_string(count) + " frames were read");
+  if (!receiving.numbers().empty()) expect(receiving.numbers()[0] == first, "the first frame is missing");
+}
+
+void sendAndRead(uint64_t first, uint64_t count) {
+  const auto region = made();
+  Place writer(*region, "writer");
+  Place reader(*region, "reader");
+  const auto sending = writer.writes();
+  const auto receiving = reader.reads();
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    receiving->receive(*sleeper);
+    expectRead(*receiving, first, count);
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < count; i += 1) sending->send(first + i, sleeper.get());
+    sending->writer().close();
+  });
+}
+
+void deliver() { sendAndRead(0, 2); }
+void room() { sendAndRead(large, 6); }
+
+void twoReaders() {
+  const auto region = made();
+  Place writer(*region, "writer");
+  const auto sending = writer.writes();
+  for (const char* name : {"first reader", "second reader"}) {
+    Place reader(*region, name);
+    const auto receiving = reader.reads();
+    reader.program.runs([=, sleeper = reader.sleeper] {
+      receiving->receive(*sleeper);
+      expectRead(*receiving, large, 5);
+    });
+  }
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 5; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
+  });
+}
+
+// All of it within the schedule: names, claims, attaching.
+void open() {
+  const auto region = made();
+  Place writer(*region, "writer", false);
+  Place reader(*region, "reader");
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    auto opened = untilOpened(at, "missing", &openedReader);
+    if (opened == nullptr) return;
+    Receiving receiving(at, std::move(opened));
+    receiving.receive(*sleeper);
+  });
+  writer.program.runs([=, at = writer.region] {
+    auto opened = untilOpened(at, "", &openedWriter);
+    if (opened == nullptr) return;
+    Sending sending(at, std::move(opened));
+    sending.send(0, nullptr);
+    sending.writer().close();
+  });
+}
+
+// Two want to write the ring: one at a time does, and the reader has the frames of each whole and in order.
+void rivals() {
+  const auto region = made();
+  Place reader(*region, "reader");
+  Place first(*region, "first writer", false);
+  Place second(*region, "second writer", false);
+  first.program.ahead([&] { Sending(first.region).writer().close(); });  // so that there is a ring to read
+  const auto receiving = reader.reads();
+  const auto writing = make_shared<int>(0);
+  const auto base = make_shared<uint64_t>(0);
+  for (Place* place : {&first, &second}) {
+    place->program.runs([=, at = place->region] {
+      auto opened = untilOpened(at, "exists", &openedWriter);
+      if (opened == nullptr) return;
+      *writing += 1;
+      *base += framesOfAWriter;
+      expect(*writing == 1 || Scheduler::now().deaths(), "two processes write one ring");
+      Sending sending(at, std::move(opened));
+      const uint64_t frame = *base;
+      sending.send(frame, nullptr);
+      sending.send(frame + 1, nullptr);
+      *writing -= 1;
+      sending.writer().close();
+    });
+  }
+  reader.program.runs([=] {
+    for (int i = 0; i < 3; i += 1) {
+      receiving->take();
+      Scheduler::now().giveWay(2'000'000);
+    }
+  });
+  atEnd([=] {
+    if (!Scheduler::now().deaths()) expect(receiving->numbers().size() == 4, "frames of a writer are missing");
+  });
+}
+
+// The slow lose their room: what they had of it they learn, and what they copied out of it they throw away.
+void evict() {
+  const auto region = made();
+  Place writer(*region, "writer", false);
+  Place reader(*region, "reader");
+  const auto sending = writer.writes();
+  const auto receiving = reader.reads();
+  writer.program.runs([=] {
+    for (uint64_t i = 0; i < 6; i += 1) {
+      const bool sent = sending->sendEvicting(large + i);
+      expect(sent || sending->writer().end() != WriterEnd::none, "an evicting writer finds no room");
+    }
+    sending->writer().close();
+  });
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
+}
+
+// The ring's writer closes, or dies, and another process goes on.
+void successor() {
+  const auto region = made();
+  Place first(*region, "writer", false);
+  Place second(*region, "successor", true, false);
+  Place reader(*region, "reader");
+  const auto sending = first.writes();
+  const auto receiving = reader.reads();
+  second.program.runs([=, at = second.region, sleeper = second.sleeper] {
+    std::unique_ptr<RingWriter> opened;
+    const auto look = [&] {
+      const char* fault = nullptr;
+      opened = openedWriter(at, "ring", fault);
+      expect(opened != nullptr || is(fault, "exists") || is(fault, "busy"), std::string("no successor: ") + (fault == nullptr ? "" : fault));
+      return opened != nullptr;
+    };
+    sleeper->until(sleepsForAll, "the ring's end", look, [] { return false; });
+    Sending next(at, std::move(opened));
+    next.send(framesOfAWriter, nullptr);
+  });
+  first.program.runs([=] {
+    sending->send(0, nullptr);
+    sending->append(1);
+    sending->writer().close();
+  });
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper, framesOfAWriter); });
+}
+
+// A reader that holds the room goes: its writer goes on.
+void leave() {
+  const auto region = made();
+  Place writer(*region, "writer");
+  Place reader(*region, "reader", false);
+  const auto sending = writer.writes();
+  const auto receiving = reader.reads();
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 5; i += 1) sending->send(large + i, sleeper.get());
+  });
+  reader.program.runs([=] { receiving->reader().detach(); });
+}
+
+// A reader comes while the ring is written round and round: it begins where nothing is written over any more.
+void attach() {
+  const auto region = made();
+  Place writer(*region, "writer");
+  Place reader(*region, "reader");
+  const auto sending = writer.writes();
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 7; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
+  });
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    auto opened = untilOpened(at, "", &openedReader);
+    if (opened == nullptr) return;
+    Receiving receiving(at, std::move(opened));
+    receiving.receive(*sleeper);
+    const auto& numbers = receiving.numbers();
+    if (!Scheduler::now().deaths()) expect(numbers.empty() || numbers.back() == large + 6, "the last frame is missing");
+  });
+}
+
+// The only ring gets another name: no reader that came for the old one reads it.
+void rename() {
+  const auto region = made();
+  Place former(*region, "former writer", false);
+  Place writer(*region, "writer", false);
+  Place reader(*region, "reader", false);
+  former.program.ahead([&] { Sending(former.region).writer().close(); });
+  const auto read = make_shared<bool>(false);
+  writer.program.runs([=, at = writer.region] {
+    const char* fault = nullptr;
+    const auto opened = openedWriter(at, "other", fault);
+    expect(opened != nullptr || is(fault, "full") || is(fault, "busy"), "the ring is not named anew");
+    if (opened == nullptr) return;
+    Trace::say("has named the ring");
+    opened->close();
+  });
+  reader.program.runs([=, at = reader.region] {
+    const char* fault = nullptr;
+    const auto opened = openedReader(at, "ring", fault);
+    if (opened == nullptr) return expect(is(fault, "missing") || is(fault, "busy"), std::string("not missing, but ") + fault);
+    Trace::say("reads the ring");
+    const auto rings = ringsOf(*at);
+    // It has none for a moment, or until the next process gives a name, where the writer died while it looked for readers.
+    expect(rings.empty() || rings[0].name == "ring", "a reader has a ring of another name");
+    *read = true;
+  });
+}
+
+}  // namespace
+
+Protocol ringProtocol() {
+  return {"ring", "rings: one writer, readers that each have a cursor", {
+    {"deliver", "two frames, one reader, sleep and wake, the ring's end", &deliver},
+    {"room", "a full ring: the writer sleeps until the reader gives room back", &room},
+    {"two readers", "the same with two readers, each at its own pace", &twoReaders},
+    {"open", "the ring is named, claimed and attached to", &open},
+    {"rivals", "two processes want to write one ring", &rivals},
+    {"evict", "a slow reader loses its room, and comes back", &evict},
+    {"successor", "the writer closes or dies, and another process goes on", &successor},
+    {"leave", "a reader that holds the room goes", &leave},
+    {"attach", "a reader comes while the ring is written round and round", &attach},
+    {"rename", "a ring gets another name while a reader comes for the old one", &rename},
+  }};
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,199 @@
+#include "ring_ends.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "explore/model.h"
+#include "explore/trace.h"
+#include "region/token.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+constexpr uint32_t payloadMax = 992;  // four such frames fill a ring
+
+uint8_t byteOf(uint64_t number, uint64_t i) { return static_cast<uint8_t>(1 + number * 31 + i * 7); }
+
+}  // namespace
+
+Geometry ringGeometry(uint32_t rings) {
+  Geometry g{};
+  g.brokers = 1;
+  g.clients = 1;
+  g.topics = 1;
+  g.readers = 1;
+  g.laneSlots = 8;
+  g.indexEntries = 64;
+  g.epochBlocks = 1;
+  g.processes = 4;
+  g.batchBytes = 4096;
+  g.lanePayloadBytes = 8 * g.batchBytes;
+  g.rings = rings;
+  g.ringReaders = 2;
+  g.ringBytes = exploredRingBytes;
+  return g;
+}
+
+uint32_t payloadBytesOf(uint64_t number) {
+  return number >= large ? payloadMax : static_cast<uint32_t>(5 + number * 7 % 13);
+}
+
+std::unique_ptr<RingWriter> openedWriter(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault) {
+  RingRole role;
+  const Status status = claimRing(*region, name, role);
+  fault = status.fault;
+  return status.ok() ? std::make_unique<RingWriter>(region, region->mapRing(role.ring), role) : nullptr;
+}
+
+std::unique_ptr<RingReader> openedReader(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault) {
+  ReaderRole role;
+  const Status status = claimRingReader(*region, name, "reader", role);
+  fault = status.fault;
+  return status.ok() ? std::make_unique<RingReader>(region, region->mapRing(role.ring), role) : nullptr;
+}
+
+// --- the writing end
+
+Sending::Sending(std::shared_ptr<Region> region, const std::string& ring) : region_(std::move(region)) {
+  const char* fault = nullptr;
+  writer_ = openedWriter(region_, ring, fault);
+  if (writer_ == nullptr) expect(false, std::string("the ring cannot be written: ") + fault);
+}
+
+bool Sending::append(uint64_t number) {
+  uint8_t payload[payloadMax];
+  const uint32_t bytes = payloadBytesOf(number);
+  for (uint32_t i = 0; i < bytes; i += 1) payload[i] = byteOf(number, i);
+  const Frame frame{16, 0, static_cast<uint32_t>(number), 1, 2, static_cast<double>(number), payload, bytes};
+  const bool written = writer_->append(frame) >= 0;
+  if (written) Trace::say("has written frame " + std::to_string(number));
+  return written;
+}
+
+bool Sending::roomIsThere(uint64_t payloadBytes) const {
+  const uint32_t ring = writer_->role().ring;
+  uint64_t released = writer_->published();
+  for (uint32_t i = 0; i < region_->layout().geometry.ringReaders; i += 1) {
+    if (ringReaderActive(*region_, ring, i) == 0) continue;
+    released = std::min(released, peek(region_->ringReader(ring, i).line.released));
+  }
+  return writer_->position() + frameBytesOf(payloadBytes) - released <= exploredRingBytes;
+}
+
+bool Sending::send(uint64_t number, Sleeper* sleeper) {
+  if (!append(number)) {
+    writer_->publish();
+    const uint64_t bytes = payloadBytesOf(number);
+    while (!append(number)) {
+      if (writer_->end() != WriterEnd::none) return false;
+      writer_->wantRoom(true);
+      const auto look = [&] { return writer_->hasRoomFor(bytes) || writer_->end() != WriterEnd::none; };
+      sleeper->until(sleepsForRoom, "room", look, [&] { return roomIsThere(bytes); });
+    }
+    writer_->publish();
+    writer_->wantRoom(false);
+    return true;
+  }
+  writer_->publish();
+  return true;
+}
+
+bool Sending::sendEvicting(uint64_t number) {
+  while (!append(number)) {
+    if (writer_->end() != WriterEnd::none) return false;
+    // A reader that is not slow any more has given its room back itself.
+    if (!writer_->evictSlowest()) return append(number) && (writer_->publish(), true);
+  }
+  writer_->publish();
+  return true;
+}
+
+// --- the reading end
+
+Receiving::Receiving(std::shared_ptr<Region> region, const std::string& ring) : region_(std::move(region)) {
+  const char* fault = nullptr;
+  reader_ = openedReader(region_, ring, fault);
+  if (reader_ == nullptr) expect(false, std::string("the ring cannot be read: ") + fault);
+}
+
+bool Receiving::wasEvicted(void* self) {
+  auto* own = static_cast<Receiving*>(self);
+  const ReaderRole& role = own->reader_->role();
+  return peek(own->region_->ringReader(role.ring, role.slot).fate.evictedGeneration) == role.generation;
+}
+
+// As src/layers/ring/FrameCodec.ts looks at it.
+bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const {
+  const Publication& p = region_->publication();
+  FrameHeader header;
+  p.readBytes(&header, reader_->memory()->at(at), sizeof(header));
+  if (header.length < sizeof(header) || header.length > exploredRingBytes / 4) return false;
+  if (header.checksum != frameChecksum(header, at)) return false;
+  end = at + frameBytesOf(header.length - sizeof(header));
+  if (end > limit) return false;
+  number = header.type;
+  uint8_t payload[payloadMax];
+  const uint32_t bytes = header.length - static_cast<uint32_t>(sizeof(header));
+  p.readBytes(payload, reader_->memory()->at(at) + sizeof(header), bytes);
+  bool whole = bytes == payloadBytesOf(number);
+  for (uint32_t i = 0; i < bytes; i += 1) whole = whole && payload[i] == byteOf(number, i);
+  if (whole) return true;
+  // What an evicted reader copied is thrown away: it asks behind the copy.
+  uint64_t from = 0;
+  uint64_t to = 0;
+  expect(reader_->evicted(from, to), "frame " + std::to_string(number) + " holds what was not written in it");
+  return false;
+}
+
+bool Receiving::take() {
+  Model::now().excuse(&Receiving::wasEvicted, this);
+  uint64_t at = reader_->cursors().read;
+  const uint64_t limit = reader_->available();
+  if (reader_->contradicted()) return expect(false, "the reader finds its ring contradicted"), false;
+  std::vector<uint64_t> read;
+  bool isFrame = true;
+  while (at < limit && isFrame) {
+    uint64_t end = at;
+    uint64_t number = 0;
+    isFrame = frameAt(at, limit, end, number);
+    if (isFrame) read.push_back(number);
+    if (isFrame) at = end;
+  }
+  uint64_t from = 0;
+  uint64_t to = 0;
+  if (reader_->evicted(from, to)) {
+    expect(from <= to, "an evicted reader is told a range that is none");
+    losses_ += 1;
+    Trace::say("was evicted, and rejoins");
+    return reader_->rejoin();
+  }
+  expect(isFrame, "what is published is no frame");
+  for (const uint64_t number : read) {
+    Trace::say("has read frame " + std::to_string(number));
+    expect(numbers_.empty() || number > numbers_.back(), "a frame came twice, or out of order");
+    const bool follows = numbers_.empty() || number == numbers_.back() + 1 || number % framesOfAWriter == 0;
+    expect(follows || losses_ != 0, "a frame is missing");
+    numbers_.push_back(number);
+  }
+  reader_->advance({at, at, at, at});
+  return true;
+}
+
+void Receiving::receive(Sleeper& sleeper, uint64_t last) {
+  const auto there = [this] {
+    const ReaderRole& role = reader_->role();
+    const uint64_t position = peek(region_->ring(role.ring).lead.position);
+    return position > reader_->cursors().read || wasEvicted(this);
+  };
+  while (numbers_.empty() || numbers_.back() != last) {
+    const auto look = [&] {
+      return reader_->available() > reader_->cursors().read || reader_->isEvicted() || (last == none && ended());
+    };
+    sleeper.until(sleepsForFrames, "a frame", look, there);
+    if (last == none && !reader_->isEvicted() && ended()) return;
+    take();
+  }
+}
+
+}  // namespace ringfence::explore

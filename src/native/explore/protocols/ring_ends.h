@@ -1,0 +1,81 @@
+// Both ends of a ring as its users have them, over simulated memory: what a frame holds follows from its number alone,
+// and the reader checks all that it gets.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "explore/world.h"
+#include "ring/ring_reader.h"
+#include "ring/ring_writer.h"
+
+namespace ringfence::explore {
+
+constexpr uint64_t exploredRingBytes = 4096;
+
+Geometry ringGeometry(uint32_t rings = 1);
+
+// The frames of each writer of a ring begin at a multiple of this.
+constexpr uint64_t framesOfAWriter = 100;
+
+// Numbers below `large` have payloads of a few bytes; from there on four fill a ring.
+constexpr uint64_t large = 1000;
+uint32_t payloadBytesOf(uint64_t number);
+
+// Null when the ring is not to be had: `fault` says why.
+std::unique_ptr<RingWriter> openedWriter(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault);
+std::unique_ptr<RingReader> openedReader(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault);
+
+// The writing end: what Ring.send does, by the same calls in the same order.
+class Sending {
+ public:
+  Sending(std::shared_ptr<Region> region, const std::string& ring = "ring");
+  Sending(std::shared_ptr<Region> region, std::unique_ptr<RingWriter> writer)
+      : region_(std::move(region)), writer_(std::move(writer)) {}
+
+  RingWriter& writer() { return *writer_; }
+  // False when it is no longer the ring's writer.
+  bool send(uint64_t number, Sleeper* sleeper);
+  bool append(uint64_t number);
+  // The same where the slowest reader loses its room instead.
+  bool sendEvicting(uint64_t number);
+
+ private:
+  bool roomIsThere(uint64_t payloadBytes) const;
+
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<RingWriter> writer_;
+};
+
+// The reading end, and what it got.
+class Receiving {
+ public:
+  Receiving(std::shared_ptr<Region> region, const std::string& ring = "ring");
+  Receiving(std::shared_ptr<Region> region, std::unique_ptr<RingReader> reader)
+      : region_(std::move(region)), reader_(std::move(reader)) {}
+
+  RingReader& reader() { return *reader_; }
+  // Reads until the ring has ended, or the frame of that number was read: then its end, and the next writer's beginning,
+  // are waited through.
+  void receive(Sleeper& sleeper, uint64_t last = none);
+  // What is there now. It rejoins where it was evicted. False when what it finds is no frame.
+  bool take();
+  bool ended() const { return reader_->ended(reader_->cursors().read); }
+
+  static constexpr uint64_t none = ~uint64_t{0};
+
+  const std::vector<uint64_t>& numbers() const { return numbers_; }
+  uint64_t losses() const { return losses_; }
+
+ private:
+  bool frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const;
+  static bool wasEvicted(void* self);
+
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<RingReader> reader_;
+  std::vector<uint64_t> numbers_;
+  uint64_t losses_ = 0;
+};
+
+}  // namespace ringfence::explore

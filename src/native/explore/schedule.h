@@ -1,0 +1,52 @@
+// A schedule is what it does otherwise than the default: the deviations, each at a step of an actor.
+//
+// By default an actor runs until it blocks, then the next one; each store is seen by all at once, each load sees the
+// newest value, and no process dies. A step is one verb, or one call of the operating system.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ringfence::explore {
+
+constexpr uint32_t actorsMax = 12;
+
+enum class Kind : uint8_t {
+  preempt,  // ahead of the step another actor runs: `to`
+  kill,     // ahead of the step its process is killed
+  stop,     // ahead of the step its process is stopped, until no other can run
+  next,     // when the step blocks, the next to run is `to`, not the one whose turn it is
+  hold,     // what the step stores is held back, until a fence or a call lets it out
+  stale,    // the step's load sees an older value: the `to`-th before the newest
+  leak,     // ahead of the step a dirty line of its host reaches memory: the `to`-th
+};
+constexpr uint32_t kinds = 7;
+
+struct Deviation {
+  uint8_t actor;
+  Kind kind;
+  uint8_t to;
+  uint32_t step;
+
+  bool operator==(const Deviation&) const = default;
+};
+
+using Schedule = std::vector<Deviation>;
+
+// What else a step could have done: what a search goes on from.
+struct Chances {
+  uint32_t step;
+  uint16_t others;     // actors that could run instead
+  uint16_t nextOnes;   // actors that could run next
+  uint8_t actor;
+  uint8_t stale;       // older values that the load could have seen
+  uint8_t leaks;       // dirty lines that could have reached memory
+  bool kill, stop, hold;
+};
+
+// "writer:12:preempt=1 reader:4:stale=1", and back. Actors are numbers, in the order in which they begin.
+std::string textOf(const Schedule& schedule);
+bool scheduleOf(const std::string& text, Schedule& schedule);
+
+}  // namespace ringfence::explore

@@ -1,0 +1,319 @@
+#include "scheduler.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include "arena.h"
+#include "coverage.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+constexpr uint64_t stepsMax = 200'000;
+constexpr uint32_t roundsMax = 60;        // times that time passes because none can run
+constexpr uint32_t roundsOfAStop = 6;     // so many of them a stopped process stays stopped
+constexpr uint64_t nanosOfALook = 5'000;  // what a look at the clock takes
+
+}  // namespace
+
+Scheduler& Scheduler::now() {
+  static Scheduler scheduler;
+  return scheduler;
+}
+
+void Scheduler::begin(const Schedule& schedule, bool tracing) {
+  {
+    const OutsideArena outside;
+    schedule_ = schedule;
+    seen_.clear();
+    failure_.clear();
+    if (seen_.capacity() == 0) seen_.reserve(size_t{1} << 16);
+  }
+  // What they held lay in the arena of the schedule before, and is gone with it.
+  new (&processes_) std::vector<Process*>();
+  new (&actors_) std::vector<Actor*>();
+  new (&onDeath) std::function<void(Process&)>();
+  new (&onRest) std::function<void(Actor&)>();
+  left_ = schedule.size();
+  tracing_ = tracing;
+  current_ = chosen_ = nullptr;
+  setup_ = nullptr;
+  exploring_ = peeking_ = deaths_ = false;
+  recording_ = left_ == 0;
+  last_ = nullptr;
+  clockNanos_ = 1'000'000'000;
+  steps_ = 0;
+  rounds_ = 0;
+}
+
+Process& Scheduler::process(const std::string& name, bool mortal) {
+  auto* made = new Process{static_cast<uint32_t>(processes_.size()), name, mortal, true, false, {}};
+  processes_.push_back(made);
+  return *made;
+}
+
+Actor& Scheduler::actor(Process& process, const std::string& name, std::function<void()> body, bool isThread) {
+  if (actors_.size() == actorsMax) fail("there are too many actors");
+  auto* made = new Actor();
+  made->id = static_cast<uint32_t>(actors_.size());
+  made->name = name;
+  made->process = &process;
+  made->isThread = isThread;
+  made->body = std::move(body);
+  actors_.push_back(made);
+  process.actors.push_back(made);
+  fibers_[made->id].begin(&Scheduler::runBody, made);
+  return *made;
+}
+
+void Scheduler::ahead(Process& process, const std::function<void()>& work) {
+  setup_ = &process;
+  work();
+}
+
+void Scheduler::runBody(void* data) {
+  auto* actor = static_cast<Actor*>(data);
+  actor->body();
+  now().exit();
+}
+
+void Scheduler::exit() {
+  end();
+  leave();
+  __builtin_unreachable();
+}
+
+void Scheduler::end() {
+  if (onRest) onRest(*current_);
+  current_->state = Actor::ended;
+}
+
+void Scheduler::leave() { fibers_[current_->id].leave(main_); }
+
+void Scheduler::run() {
+  exploring_ = true;
+  while (failure_.empty() && !allEnded()) {
+    Actor* next = choose();
+    if (next == nullptr) {
+      if (!passTime()) break;
+      continue;
+    }
+    current_ = next;
+    fibers_[next->id].enter(main_);
+  }
+  current_ = nullptr;
+}
+
+bool Scheduler::allEnded() const {
+  for (const Actor* actor : actors_) {
+    if (!actor->isThread && actor->state != Actor::ended) return false;
+  }
+  return true;
+}
+
+bool Scheduler::canRun(const Actor& actor) const {
+  return actor.state == Actor::runnable && !actor.process->stopped && actor.process->alive;
+}
+
+Actor* Scheduler::turnAfter(uint32_t id) const {
+  for (size_t i = 1; i <= actors_.size(); i += 1) {
+    Actor* actor = actors_[(id + i) % actors_.size()];
+    if (canRun(*actor)) return actor;
+  }
+  return nullptr;
+}
+
+Actor* Scheduler::choose() {
+  Actor* next = chosen_;
+  chosen_ = nullptr;
+  if (next != nullptr && canRun(*next)) return next;
+  if (current_ == nullptr) return turnAfter(static_cast<uint32_t>(actors_.size()) - 1);
+  return canRun(*current_) ? current_ : turnAfter(current_->id);
+}
+
+uint16_t Scheduler::othersThatRun() const {
+  uint16_t others = 0;
+  for (const Actor* actor : actors_) {
+    if (actor != current_ && canRun(*actor)) others = static_cast<uint16_t>(others | 1U << actor->id);
+  }
+  return others;
+}
+
+const Deviation* Scheduler::deviation(Kind kind) const {
+  if (schedule_.empty() || current_ == nullptr) return nullptr;
+  for (const Deviation& d : schedule_) {
+    if (d.actor == current_->id && d.step == current_->step && d.kind == kind) return &d;
+  }
+  return nullptr;
+}
+
+bool Scheduler::deviates(Kind kind, uint8_t& to) const {
+  const Deviation* found = exploring() ? deviation(kind) : nullptr;
+  if (found != nullptr) to = found->to;
+  return found != nullptr;
+}
+
+void Scheduler::note(const std::string& text) {
+  if (tracing_ && onTrace) onTrace(text);
+}
+
+void Scheduler::step(const Step& step) {
+  if (!exploring() || current_ == nullptr) return;
+  Actor& actor = *current_;
+  actor.step += 1;
+  steps_ += 1;
+  if (steps_ > stepsMax) fail("it goes on for ever");
+  if (recording_) {
+    const bool acts = step.what != Step::load;
+    const bool mortal = acts && actor.process->mortal;
+    if (mortal) Coverage::mortal(*actor.process);
+    const OutsideArena outside;
+    seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0,
+                     mortal, mortal && step.shared, false});
+    last_ = &seen_.back();
+    return;
+  }
+  bool met = false;
+  for (const Deviation& d : schedule_) {
+    if (d.actor != actor.id || d.step != actor.step) continue;
+    left_ -= 1;
+    met = true;
+  }
+  if (!met) return;
+  recording_ = left_ == 0;
+  if (deviation(Kind::kill) != nullptr) {
+    note("-- " + actor.process->name + " is killed");
+    Coverage::killed(*actor.process);
+    die(*actor.process);
+    leave();
+  }
+  if (deviation(Kind::stop) != nullptr) {
+    note("-- " + actor.process->name + " is stopped");
+    Coverage::stopped(*actor.process);
+    deaths_ = true;
+    actor.process->stopped = true;
+    leave();
+  } else if (const Deviation* d = deviation(Kind::preempt); d != nullptr && d->to < actors_.size()) {
+    chosen_ = actors_[d->to];
+    note("-- " + chosen_->name + " runs instead of " + actor.name);
+    leave();
+  }
+}
+
+void Scheduler::die(Process& process) {
+  deaths_ = true;
+  for (Actor* actor : process.actors) {
+    if (actor->state != Actor::ended && onRest) onRest(*actor);
+    actor->state = Actor::ended;
+  }
+  process.alive = false;
+  if (onDeath) onDeath(process);
+}
+
+bool Scheduler::wait(const char* what, uint64_t deadlineNanos) {
+  Actor& actor = *current_;
+  if (onRest) onRest(actor);
+  actor.state = Actor::waiting;
+  actor.deadline = deadlineNanos;
+  actor.timedOut = false;
+  actor.waitsFor = what;
+  if (const Deviation* d = deviation(Kind::next); d != nullptr && d->to < actors_.size()) {
+    chosen_ = actors_[d->to];
+    note("-- " + chosen_->name + " is next");
+  } else if (recording_ && last_ != nullptr && last_->actor == actor.id && last_->step == actor.step) {
+    const Actor* usual = turnAfter(actor.id);
+    const uint16_t others = othersThatRun();
+    last_->nextOnes = usual == nullptr ? uint16_t{0} : static_cast<uint16_t>(others & ~(1U << usual->id));
+  }
+  leave();
+  return !actor.timedOut;
+}
+
+void Scheduler::wake(Actor& actor) {
+  if (actor.state == Actor::waiting) actor.state = Actor::runnable;
+}
+
+void Scheduler::giveWay(uint64_t nanos) {
+  if (!exploring() || current_ == nullptr) return;
+  steps_ += 1;
+  if (steps_ > stepsMax) fail("it goes on for ever");
+  current_->givesWay = true;
+  wait("its turn", clockNanos_ + nanos);
+  current_->givesWay = false;
+}
+
+uint64_t Scheduler::clock() { return exploring() ? clockNanos_ += nanosOfALook : clockNanos_; }
+
+// Of those that wait and are so, the one whose time is over first.
+template <class Is>
+Actor* Scheduler::firstOf(Is is) const {
+  Actor* first = nullptr;
+  for (Actor* actor : actors_) {
+    if (actor->state != Actor::waiting || actor->process->stopped || !is(*actor)) continue;
+    if (first == nullptr || actor->deadline < first->deadline) first = actor;
+  }
+  return first;
+}
+
+bool Scheduler::expire(Actor& actor) {
+  if (actor.deadline > clockNanos_) clockNanos_ = actor.deadline;
+  actor.timedOut = true;
+  actor.state = Actor::runnable;
+  return true;
+}
+
+// A death or a stop may lose one: then the sleeper's own look at the time makes up for it.
+bool Scheduler::wakeUpLost() {
+  if (deaths_) return false;
+  peeking_ = true;
+  for (Actor* actor : actors_) {
+    if (actor->state != Actor::waiting || !actor->condition || !actor->condition()) continue;
+    found(actor->name + " sleeps though what it sleeps for is there: a wake-up was lost");
+  }
+  peeking_ = false;
+  return !failure_.empty();
+}
+
+// None can run: a time that was set is over, or a process that was stopped goes on.
+bool Scheduler::passTime() {
+  Actor* first = firstOf([](const Actor& actor) { return actor.deadline != never; });
+  if (first != nullptr && first->givesWay) return expire(*first);
+  if (firstOf([](const Actor& actor) { return actor.givesWay; }) == nullptr && wakeUpLost()) return false;
+  rounds_ += 1;
+  Process* stopped = nullptr;
+  for (Process* process : processes_) {
+    if (process->stopped && process->alive) stopped = process;
+  }
+  if (stopped != nullptr && (first == nullptr || rounds_ >= roundsOfAStop)) {
+    note("-- " + stopped->name + " goes on");
+    stopped->stopped = false;
+    rounds_ = 0;
+    return true;
+  }
+  if (first != nullptr && rounds_ < roundsMax) return expire(*first);
+  std::string who;
+  for (const Actor* actor : actors_) {
+    if (actor->state == Actor::waiting && !actor->isThread) who += (who.empty() ? "" : ", ") + actor->name + " waits for " + actor->waitsFor;
+  }
+  found("nothing moves any more: " + who);
+  return false;
+}
+
+void Scheduler::found(const std::string& why) {
+  const OutsideArena outside;
+  if (failure_.empty()) failure_ = std::string(why.c_str());
+}
+
+void Scheduler::fail(const std::string& why) {
+  found(why);
+  if (current_ != nullptr && exploring_) {
+    leave();
+    __builtin_unreachable();
+  }
+  std::fprintf(stderr, "ahead of the schedule: %s\n", why.c_str());
+  std::abort();
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,148 @@
+// Runs the actors of one schedule, one at a time, on one thread: a step of one, then of the same or of another, as the
+// schedule says. Processes are groups of actors, which are killed and stopped together.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fiber.h"
+#include "schedule.h"
+
+namespace ringfence::explore {
+
+constexpr uint64_t never = ~uint64_t{0};
+
+struct Actor;
+
+struct Process {
+  uint32_t id;
+  std::string name;
+  bool mortal = false;  // schedules may kill and stop it
+  bool alive = true;
+  bool stopped = false;
+  std::vector<Actor*> actors;
+};
+
+struct Actor {
+  enum State { runnable, waiting, ended };
+
+  uint32_t id = 0;
+  std::string name;
+  Process* process = nullptr;
+  bool isThread = false;  // of a process: the schedule does not wait for its end
+  State state = runnable;
+  uint64_t deadline = never;
+  bool timedOut = false;
+  bool givesWay = false;  // it looks again as soon as others had their turn
+  const char* waitsFor = "";
+  std::function<bool()> condition;  // of a sleeper: whether what it sleeps for is there
+  uint32_t step = 0;
+  std::function<void()> body;
+};
+
+// What a step is about to do.
+struct Step {
+  enum What : uint8_t { load, store, call };
+
+  What what;
+  bool shared;  // other actors meet it
+};
+
+class Scheduler {
+ public:
+  // The one that runs now.
+  static Scheduler& now();
+
+  void begin(const Schedule& schedule, bool tracing);
+  Process& process(const std::string& name, bool mortal);
+  Actor& actor(Process& process, const std::string& name, std::function<void()> body, bool isThread = false);
+  // `work` is done by the process at once, without a step: what is there before the schedule begins.
+  void ahead(Process& process, const std::function<void()>& work);
+  // Until all actors have ended, or one has failed.
+  void run();
+  // Its processes are forgotten: calls are the real system's again.
+  void ended() { setup_ = nullptr; }
+  // Nothing is a step from here on: what is looked at when all is over.
+  void over() { exploring_ = false; }
+
+  // --- for what stands in the place of memory and of the operating system
+
+  // Each verb and each call begins with this: the schedule may do something else first. Null while nothing is a step.
+  void step(const Step& step);
+  bool exploring() const { return exploring_ && !peeking_; }
+  Actor* current() const { return current_; }
+  Process* currentProcess() const { return current_ != nullptr ? current_->process : setup_; }
+  // Whether the current step deviates in that way. `chances` are noted for the search where it does not.
+  bool deviates(Kind kind, uint8_t& to) const;
+  Chances* chances() { return recording_ ? last_ : nullptr; }
+
+  // The current actor waits until it is woken, or until that time. False when the time was over first.
+  bool wait(const char* what, uint64_t deadlineNanos = never);
+  static void wake(Actor& actor);
+  // It waits until others had their turn.
+  void giveWay(uint64_t nanos);
+  uint64_t clock();
+  [[noreturn]] void exit();
+
+  [[noreturn]] void fail(const std::string& why);
+  // The same where no actor runs, at the end.
+  void found(const std::string& why);
+  const std::string& failure() const { return failure_; }
+  bool deaths() const { return deaths_; }
+
+  const std::vector<Actor*>& actors() const { return actors_; }
+  const std::vector<Process*>& processes() const { return processes_; }
+  uint64_t steps() const { return steps_; }
+  bool tracing() const { return tracing_; }
+  // Of this schedule: the chances behind its last deviation.
+  const std::vector<Chances>& seen() const { return seen_; }
+  bool applied() const { return left_ == 0; }
+
+  // Called when a process has died, to free what it held.
+  std::function<void(Process&)> onDeath;
+  // Called when an actor blocks, ends or gives way: what it stored is seen.
+  std::function<void(Actor&)> onRest;
+  std::function<void(const std::string&)> onTrace;
+
+ private:
+  static void runBody(void* data);
+  void note(const std::string& text);
+  Actor* choose();
+  Actor* turnAfter(uint32_t id) const;
+  bool canRun(const Actor& actor) const;
+  uint16_t othersThatRun() const;
+  template <class Is>
+  Actor* firstOf(Is is) const;
+  bool expire(Actor& actor);
+  bool wakeUpLost();
+  bool passTime();
+  bool allEnded() const;
+  void die(Process& process);
+  void leave();
+  void end();
+  const Deviation* deviation(Kind kind) const;
+
+  Schedule schedule_;
+  size_t left_ = 0;  // deviations that were not met yet
+  std::vector<Process*> processes_;
+  std::vector<Actor*> actors_;
+  Fiber fibers_[actorsMax];
+  void* main_ = nullptr;
+  Actor* current_ = nullptr;
+  Process* setup_ = nullptr;
+  Actor* chosen_ = nullptr;
+  bool exploring_ = false;
+  bool peeking_ = false;
+  bool recording_ = false;
+  bool tracing_ = false;
+  bool deaths_ = false;
+  uint64_t clockNanos_ = 0;
+  uint64_t steps_ = 0;
+  uint32_t rounds_ = 0;
+  std::string failure_;
+  std::vector<Chances> seen_;
+  Chances* last_ = nullptr;
+};
+
+}  // namespace ringfence::explore

@@ -1,0 +1,36 @@
+// Looks for a schedule that fails: all of up to so many deviations, then such with more of them, at random. What it finds
+// it makes as short as it can.
+#pragma once
+
+#include <functional>
+
+#include "world.h"
+
+namespace ringfence::explore {
+
+struct Limits {
+  uint32_t deviations = 2;       // all schedules with so many at most
+  uint64_t randomSchedules = 0;  // and then so many, of more
+  uint64_t schedules = ~uint64_t{0};
+  double seconds = 1e9;
+  uint64_t seed = 1;
+};
+
+struct Found {
+  std::string failure;  // empty: none
+  Schedule schedule;
+  uint64_t schedules = 0;
+  uint64_t steps = 0;
+  double seconds = 0;
+  uint32_t exhausted = 0;  // all schedules of up to so many deviations were run
+  bool whole = false;      // none was left out for want of time
+  uint32_t points = 0;     // steps of the schedule without deviations
+};
+
+// Runs one schedule; what failed, or nothing.
+std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing = false);
+Found search(const Configuration& configuration, const Limits& limits);
+// The same failure, or another, by as few deviations as can be.
+Schedule shrunk(const Configuration& configuration, Schedule schedule);
+
+}  // namespace ringfence::explore

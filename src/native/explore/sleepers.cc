@@ -1,0 +1,70 @@
+#include "sleepers.h"
+
+#include <new>
+
+namespace ringfence::explore {
+
+namespace {
+
+constexpr uint64_t lookNanos = 10'000'000;  // how often one that waits for an actor of its own process looks again
+
+struct Sleeping {
+  Actor* actor;
+  Spot spot;
+};
+
+std::vector<Sleeping> sleeping;
+std::vector<const void*> locked;
+
+bool isLocked(const void* mutex) {
+  for (const void* one : locked) {
+    if (one == mutex) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Sleepers::begin() {
+  // What they held lay in the arena.
+  new (&sleeping) std::vector<Sleeping>();
+  new (&locked) std::vector<const void*>();
+}
+
+bool Sleepers::sleep(const Spot& spot, uint64_t deadlineNanos) {
+  Scheduler& scheduler = Scheduler::now();
+  Actor* actor = scheduler.current();
+  sleeping.push_back({actor, spot});
+  const bool woken = scheduler.wait("its doorbell", deadlineNanos);
+  std::erase_if(sleeping, [&](const Sleeping& one) { return one.actor == actor; });
+  return woken;
+}
+
+// A dead sleeper is none.
+uint32_t Sleepers::wake(const Spot& spot) {
+  uint32_t count = 0;
+  for (const Sleeping& one : sleeping) {
+    if (one.spot.file != spot.file || one.spot.offset != spot.offset || one.actor->state != Actor::waiting) continue;
+    Scheduler::wake(*one.actor);
+    count += 1;
+  }
+  return count;
+}
+
+void Sleepers::lockMutex(const void* mutex) {
+  Scheduler& scheduler = Scheduler::now();
+  while (isLocked(mutex)) {
+    if (scheduler.current() == nullptr) scheduler.fail("a mutex is locked that nobody unlocks");
+    scheduler.giveWay(lookNanos);
+  }
+  locked.push_back(mutex);
+}
+
+void Sleepers::unlockMutex(const void* mutex) { std::erase(locked, mutex); }
+
+void Sleepers::awaitEnd(const Actor& actor) {
+  if (Scheduler::now().current() == nullptr) Scheduler::now().fail("a thread is awaited that does not run yet");
+  while (actor.state != Actor::ended) Scheduler::now().giveWay(lookNanos);
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,21 @@
+// Actors that wait for one another: on a word of shared memory, for a mutex of their process, for a thread's end.
+#pragma once
+
+#include "address_space.h"
+#include "scheduler.h"
+
+namespace ringfence::explore {
+
+class Sleepers {
+ public:
+  static void begin();
+  // False when the time was over before it was woken.
+  static bool sleep(const Spot& spot, uint64_t deadlineNanos);
+  static uint32_t wake(const Spot& spot);
+
+  static void lockMutex(const void* mutex);
+  static void unlockMutex(const void* mutex);
+  static void awaitEnd(const Actor& actor);
+};
+
+}  // namespace ringfence::explore

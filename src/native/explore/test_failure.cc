@@ -1,0 +1,14 @@
+// The tables of the native tests are used here without their tests.
+#include <cstdio>
+#include <cstdlib>
+
+#include "test/testing.h"
+
+namespace ringfence::test {
+
+void fail(const char* file, int line, const std::string& why) {
+  std::fprintf(stderr, "%s:%d: %s\n", file, line, why.c_str());
+  std::abort();
+}
+
+}  // namespace ringfence::test

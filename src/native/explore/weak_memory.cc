@@ -1,0 +1,227 @@
+#include "weak_memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringfence::explore {
+
+namespace {
+
+constexpr uint8_t olderMax = 3;  // older values among which a load chooses
+
+}  // namespace
+
+void WeakMemory::begin() {
+  time_ = beginning_ = 0;
+  for (View*& view : views_) view = nullptr;
+}
+
+// None ahead of the schedule, and none for what is only looked at.
+WeakMemory::View* WeakMemory::view() {
+  const Scheduler& scheduler = Scheduler::now();
+  if (!scheduler.exploring() || scheduler.current() == nullptr) return nullptr;
+  View*& view = views_[scheduler.current()->id];
+  if (view == nullptr) {
+    view = new View();
+    view->actor = scheduler.current()->id;
+    view->floor = beginning_;
+  }
+  return view;
+}
+
+WeakMemory::Cell& WeakMemory::cell(const Word& word) {
+  void*& line = word.file->lines[word.offset / 64];
+  if (line == nullptr) {
+    line = operator new(8 * sizeof(Cell));
+    std::memset(line, 0, 8 * sizeof(Cell));
+  }
+  return static_cast<Cell*>(line)[word.offset / 8 % 8];
+}
+
+void WeakMemory::put(Cell& cell, uint64_t value, uint64_t mask) {
+  const uint64_t before = cell.newest == nullptr ? 0 : cell.newest->value;
+  const uint64_t now = (before & ~mask) | (value & mask);
+  time_ += 1;
+  cell.newest = new Version{now, time_, cell.newest};
+}
+
+void WeakMemory::buffer(Cell& cell, uint64_t value, uint64_t mask, bool release, bool held) {
+  View* own = view();
+  if (own == nullptr) {
+    put(cell, value, mask);
+    beginning_ = time_;
+    return;
+  }
+  own->buffer.push_back({&cell, value, mask, own->number++, release, held});
+  drain(*own);
+}
+
+// All that may become visible does. What is held stays, and what must not pass it.
+void WeakMemory::drain(View& view) {
+  for (size_t i = 0; i < view.buffer.size();) {
+    const Buffered& entry = view.buffer[i];
+    bool blocked = entry.held || (entry.cell == nullptr && i != 0) || (entry.release && i != 0);
+    for (size_t before = 0; before < i && !blocked; before += 1) {
+      blocked = view.buffer[before].cell == nullptr || view.buffer[before].cell == entry.cell;
+    }
+    if (blocked) {
+      i += 1;
+      continue;
+    }
+    if (entry.release) settle(view, entry.number);
+    if (entry.cell != nullptr) {
+      put(*entry.cell, entry.value, entry.mask);
+      entry.cell->seen[view.actor] = time_;
+    }
+    view.buffer.erase(view.buffer.begin() + static_cast<std::ptrdiff_t>(i));
+    i = 0;
+  }
+}
+
+void WeakMemory::drainAll(View& view) {
+  for (Buffered& entry : view.buffer) entry.held = false;
+  drain(view);
+}
+
+// The loads of bytes that were made before are done: they have seen what stood there until now.
+void WeakMemory::settle(View& view, uint64_t number) {
+  size_t kept = 0;
+  bool changed = false;
+  for (const Lent& lent : view.lent) {
+    if (lent.number >= number) {
+      view.lent[kept++] = lent;
+      continue;
+    }
+    const uint64_t now = lent.cell->newest == nullptr ? 0 : lent.cell->newest->value;
+    changed = changed || ((now ^ lent.value) & lent.mask) != 0;
+  }
+  view.lent.resize(kept);
+  if (!changed || (view.excused != nullptr && view.excused(view.excuseData))) return;
+  Scheduler::now().fail("bytes were written over while they could still be read");
+}
+
+uint64_t WeakMemory::forwarded(const View& view, const Cell& cell, uint64_t value, uint64_t& covered) const {
+  covered = 0;
+  for (const Buffered& entry : view.buffer) {
+    if (entry.cell != &cell) continue;
+    value = (value & ~entry.mask) | (entry.value & entry.mask);
+    covered |= entry.mask;
+  }
+  return value;
+}
+
+uint64_t WeakMemory::see(const Word& word, bool acquire, bool chooses) {
+  Cell& at = cell(word);
+  View* own = view();
+  const Version* seen = at.newest;
+  if (own == nullptr) return seen == nullptr ? 0 : seen->value;
+  Scheduler& scheduler = Scheduler::now();
+  Time& floorOfCell = at.seen[scheduler.current()->id];
+  const Time floor = std::max(own->floor, floorOfCell);
+  uint64_t covered = 0;
+  forwarded(*own, at, 0, covered);
+  if (chooses && (word.mask & ~covered) != 0) {
+    uint8_t older = 0;
+    for (const Version* v = at.newest; v != nullptr && v->from > floor && older < olderMax; v = v->older) older += 1;
+    uint8_t to = 0;
+    if (scheduler.deviates(Kind::stale, to)) {
+      // What stood there before the first store is zero, and has no version.
+      for (; to > 0 && seen != nullptr && seen->from > floor; to -= 1) seen = seen->older;
+    } else if (Chances* chances = scheduler.chances()) {
+      chances->stale = older;
+    }
+  }
+  const Time from = seen == nullptr ? 0 : seen->from;
+  floorOfCell = std::max(floorOfCell, from);
+  own->latest = std::max(own->latest, from);
+  if (acquire) own->floor = std::max(own->floor, from);
+  return forwarded(*own, at, seen == nullptr ? 0 : seen->value, covered);
+}
+
+uint64_t WeakMemory::load(const Word& word, bool acquire) { return see(word, acquire, true); }
+
+uint64_t WeakMemory::loadBytes(const Word& word) {
+  const uint64_t value = see(word, false, true);
+  if (View* own = view()) own->lent.push_back({&cell(word), value, word.mask, own->number++});
+  return value;
+}
+
+void WeakMemory::store(const Word& word, uint64_t value, bool release) {
+  uint8_t to = 0;
+  const bool held = Scheduler::now().deviates(Kind::hold, to);
+  if (Chances* chances = Scheduler::now().chances()) chances->hold = Meetings::shared(word);
+  buffer(cell(word), value, word.mask, release, held);
+}
+
+void WeakMemory::storeBytes(const Word& word, uint64_t value) { store(word, value, false); }
+
+uint64_t WeakMemory::exchange(const Word& word, uint64_t seen, uint64_t value, bool always) {
+  fullFence();
+  Cell& at = cell(word);
+  const uint64_t before = at.newest == nullptr ? 0 : at.newest->value;
+  if (always || ((before ^ seen) & word.mask) == 0) put(at, value, word.mask);
+  fullFence();
+  return before;
+}
+
+void WeakMemory::storeFence() {
+  View* own = view();
+  if (own == nullptr) return;
+  // Of a release fence: loads made before it, too, are done before a later store is seen.
+  own->buffer.push_back({nullptr, 0, 0, own->number++, true, false});
+  drain(*own);
+}
+
+void WeakMemory::loadFence() {
+  View* own = view();
+  if (own == nullptr) return;
+  own->floor = std::max(own->floor, own->latest);
+  settle(*own, own->number);
+}
+
+void WeakMemory::fullFence() {
+  View* own = view();
+  if (own == nullptr) return;
+  settle(*own, own->number);
+  drainAll(*own);
+  own->floor = time_;
+}
+
+void WeakMemory::acquireOfSystem(uint64_t since) {
+  if (View* own = view()) own->floor = std::max(own->floor, static_cast<Time>(since));
+}
+
+void WeakMemory::releaseOfSystem() {
+  View* own = view();
+  if (own == nullptr) return;
+  settle(*own, own->number);
+  drainAll(*own);
+}
+
+void WeakMemory::rest(Actor& actor) {
+  View* view = views_[actor.id];
+  if (view == nullptr) return;
+  view->lent.clear();
+  drainAll(*view);
+}
+
+// It sees all that is visible to the thread that begins it, which is rounded up to all there is.
+void WeakMemory::begun(const Actor& actor) {
+  views_[actor.id] = new View();
+  views_[actor.id]->actor = actor.id;
+  views_[actor.id]->floor = time_;
+}
+
+uint64_t WeakMemory::peek(const Word& word) {
+  const Version* newest = cell(word).newest;
+  return newest == nullptr ? 0 : newest->value;
+}
+
+void WeakMemory::excuse(bool (*excused)(void*), void* data) {
+  if (View* own = view()) {
+    own->excused = excused;
+    own->excuseData = data;
+  }
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,98 @@
+// Coherent memory as processors have it.
+//
+//   actor ─► store buffer ─► memory: each word with all its values, and when each came
+//
+// A store waits in its actor's buffer only where the schedule holds it; plain stores to other words pass it, a release
+// store follows all that were made before it, a store fence lets nothing pass. A load, unless its actor has the word in
+// its buffer, sees the newest value, or an older one where the schedule says so: one that was still there at some time
+// since the actor's last acquiring load or fence. Not shown: stores that become visible to one actor before another (no
+// processor of ours does that), and stores that overtake loads, except loads of bytes (see `Lent`).
+#pragma once
+
+#include <vector>
+
+#include "model.h"
+
+namespace ringfence::explore {
+
+class WeakMemory : public Model {
+ public:
+  bool hasLines() const override { return false; }
+  void begin() override;
+  uint64_t load(const Word& word, bool acquire) override;
+  void store(const Word& word, uint64_t value, bool release) override;
+  uint64_t loadBytes(const Word& word) override;
+  void storeBytes(const Word& word, uint64_t value) override;
+  uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
+  void writeBack(File&, uint64_t, uint64_t) override {}
+  void invalidate(File&, uint64_t, uint64_t) override {}
+  void storeFence() override;
+  void loadFence() override;
+  void fullFence() override;
+  void acquireOfSystem(uint64_t since) override;
+  void releaseOfSystem() override;
+  uint64_t time() const override { return time_; }
+  void rest(Actor& actor) override;
+  void begun(const Actor& actor) override;
+  uint64_t peek(const Word& word) override;
+  void excuse(bool (*excused)(void*), void* data) override;
+
+ private:
+  using Time = uint32_t;
+
+  struct Version {
+    uint64_t value;
+    Time from;
+    Version* older;
+  };
+
+  struct Cell {
+    Version* newest;
+    Time seen[actorsMax];  // no actor sees an older one than it has seen
+  };
+
+  // In the order in which they were made. A fence stands among them as an entry without a cell.
+  struct Buffered {
+    Cell* cell;
+    uint64_t value;
+    uint64_t mask;
+    uint64_t number;
+    bool release;
+    bool held;
+  };
+
+  // Bytes that were read and not fenced: the load may be made as late as the actor's next release store is seen.
+  struct Lent {
+    const Cell* cell;
+    uint64_t value;
+    uint64_t mask;
+    uint64_t number;
+  };
+
+  struct View {
+    uint32_t actor = 0;
+    std::vector<Buffered> buffer;
+    std::vector<Lent> lent;
+    Time floor = 0;  // what was replaced before that is not seen any more
+    Time latest = 0; // of all it has seen
+    uint64_t number = 0;
+    bool (*excused)(void*) = nullptr;
+    void* excuseData = nullptr;
+  };
+
+  View* view();
+  Cell& cell(const Word& word);
+  void put(Cell& cell, uint64_t value, uint64_t mask);
+  void buffer(Cell& cell, uint64_t value, uint64_t mask, bool release, bool held);
+  void drain(View& view);
+  void drainAll(View& view);
+  void settle(View& view, uint64_t number);
+  uint64_t forwarded(const View& view, const Cell& cell, uint64_t value, uint64_t& covered) const;
+  uint64_t see(const Word& word, bool acquire, bool chooses);
+
+  Time time_ = 0;
+  Time beginning_ = 0;  // what was there ahead of the schedule is seen by all
+  View* views_[actorsMax] = {};
+};
+
+}  // namespace ringfence::explore

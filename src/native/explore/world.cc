@@ -1,0 +1,102 @@
+#include "world.h"
+
+#include <new>
+
+#include "address_space.h"
+#include "line_names.h"
+#include "model.h"
+#include "trace.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+std::vector<std::function<void()>> looks;
+
+}  // namespace
+
+void expect(bool so, const std::string& what) {
+  if (so) return;
+  Scheduler& scheduler = Scheduler::now();
+  if (scheduler.current() == nullptr && scheduler.failure().empty() && scheduler.exploring() == false && scheduler.steps() != 0) {
+    scheduler.found(what);
+  } else {
+    scheduler.fail(what);
+  }
+}
+
+void expectOk(const Status& status, const std::string& what) {
+  if (!status.ok()) expect(false, what + ": " + status.fault + ", " + status.detail);
+}
+
+Program::Program(const std::string& name, bool mortal) : process_(Scheduler::now().process(name, mortal)) {}
+
+void Program::runs(std::function<void()> body, const std::string& name) {
+  Scheduler::now().actor(process_, name.empty() ? process_.name : name, std::move(body));
+}
+
+std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry) {
+  std::shared_ptr<Region> region;
+  creator.ahead([&] {
+    CreateOptions options;
+    options.geometry = geometry;
+    options.processName = creator.process().name;
+    options.prefault = false;
+    expectOk(Region::create(options, nullptr, region), "creating the region");
+  });
+  nameAfter(region->layout());
+  return region;
+}
+
+std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name) {
+  std::shared_ptr<Region> attached;
+  expectOk(Region::reattach(region, name, attached), "attaching");
+  return attached;
+}
+
+uint64_t peekWord(const void* at, uint32_t bytes) {
+  Spot spot;
+  if (!AddressSpace::find(at, spot)) return 0;
+  const uint64_t shift = 8 * (spot.offset % 8);
+  const uint64_t mask = bytes == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * bytes) - 1;
+  return Model::now().peek({spot.file, spot.offset & ~uint64_t{7}, mask << shift}) >> shift & mask;
+}
+
+void atEnd(std::function<void()> look) { looks.push_back(std::move(look)); }
+
+void lookAtEnd() {
+  for (const auto& look : looks) look();
+}
+
+// What it held lay in the arena.
+void forgetLooks() { new (&looks) std::vector<std::function<void()>>(); }
+
+Sleeper::Sleeper(std::shared_ptr<Region> region) : waiter_(std::move(region), [this] {
+  // The call to the event loop goes through a lock: what the thread stored before it is seen by who is called.
+  Model::now().releaseOfSystem();
+  called_ = true;
+  if (sleeping_ != nullptr) Scheduler::wake(*sleeping_);
+}) {
+  expectOk(waiter_.start(), "starting the waiter");
+}
+
+void Sleeper::until(uint32_t reasons, const char* what, const std::function<bool()>& look,
+                    const std::function<bool()>& there) {
+  Scheduler& scheduler = Scheduler::now();
+  if (look()) return;
+  for (;;) {
+    called_ = false;
+    waiter_.arm(reasons);
+    if (look()) return waiter_.disarm();
+    Trace::say(std::string("sleeps: ") + what);
+    sleeping_ = scheduler.current();
+    sleeping_->condition = there;
+    while (!called_) scheduler.wait(what);
+    Model::now().acquireOfSystem(Model::now().time());
+    sleeping_->condition = nullptr;
+    sleeping_ = nullptr;
+    Trace::say("is called");
+  }
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,76 @@
+// What a configuration of a protocol is built of: processes with a region attached, and the event loops in which their
+// fibers wait.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "region/region.h"
+#include "region/waiter.h"
+#include "scheduler.h"
+
+namespace ringfence::explore {
+
+// Ends the schedule as failed where it is not so.
+void expect(bool so, const std::string& what);
+void expectOk(const Status& status, const std::string& what);
+
+struct Configuration {
+  const char* name;
+  const char* says;
+  void (*build)();
+};
+
+struct Protocol {
+  const char* name;
+  const char* says;
+  std::vector<Configuration> configurations;
+};
+
+const std::vector<Protocol>& protocols();
+
+// A process, and what is done as it ahead of the schedule.
+class Program {
+ public:
+  Program(const std::string& name, bool mortal);
+
+  void ahead(const std::function<void()>& work) { Scheduler::now().ahead(process_, work); }
+  void runs(std::function<void()> body, const std::string& name = "");
+  Process& process() { return process_; }
+
+ private:
+  Process& process_;
+};
+
+// The region of all, made by a process that is never killed; and another process's attachment to it.
+std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry);
+std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name);
+
+// What stands there now, whoever may see it already: for what a configuration is checked by.
+uint64_t peekWord(const void* at, uint32_t bytes);
+template <class T>
+T peek(const T& field) {
+  return static_cast<T>(peekWord(&field, sizeof(T)));
+}
+
+// Looked at when all actors have ended.
+void atEnd(std::function<void()> look);
+void lookAtEnd();
+
+// A process's waiting, as its event loop does it: looks, arms, looks again, and sleeps until it is called.
+class Sleeper {
+ public:
+  explicit Sleeper(std::shared_ptr<Region> region);
+
+  // Until `look` is true. `there` says the same without a change of anything: when it is true the sleeper must wake.
+  void until(uint32_t reasons, const char* what, const std::function<bool()>& look, const std::function<bool()>& there);
+
+ private:
+  Waiter waiter_;
+  Actor* sleeping_ = nullptr;
+  bool called_ = false;
+};
+
+}  // namespace ringfence::explore

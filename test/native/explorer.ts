@@ -1,0 +1,26 @@
+/**
+ * Builds the explorer of the native protocols, and runs it.
+ */
+import { spawnSync } from "node:child_process"
+import { resolve } from "node:path"
+
+const root = resolve(import.meta.dirname, "../..")
+
+export const build = (): void => {
+  const { status, stderr } = spawnSync("make", ["-s", "-C", "src/native", "-j2", "native-explore"], {
+    cwd: root,
+    encoding: "utf8"
+  })
+  if (status !== 0) throw new Error(`the explorer is not built: ${stderr}`)
+}
+
+export const explore = (
+  ...parameters: ReadonlyArray<string>
+): { readonly status: number | null; readonly output: string } => {
+  const { status, stderr, stdout } = spawnSync("build/explore/native-explore", parameters, {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 << 20
+  })
+  return { status, output: stdout + stderr }
+}
