@@ -13,9 +13,11 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  it("finds no schedule that breaks a ring", { timeout: 120_000 }, () => {
-    const { output, status } = explore("--protocol", "ring", "--deviations", "1", "--random", "300")
-    assert.strictEqual(status, 0, output)
-    assert.match(output, /^ring +rename +weak .* all of 1 /m)
-  })
+  for (const protocol of ["ring", "log"]) {
+    it(`finds no schedule that breaks the protocol: ${protocol}`, { timeout: 120_000 }, () => {
+      const { output, status } = explore("--protocol", protocol, "--deviations", "1", "--random", "500")
+      assert.strictEqual(status, 0, output)
+      assert.match(output, new RegExp(`^${protocol} .* all of 1 `, "m"))
+    })
+  }
 })

@@ -40,12 +40,12 @@ void Scheduler::begin(const Schedule& schedule, bool tracing) {
   tracing_ = tracing;
   current_ = chosen_ = nullptr;
   setup_ = nullptr;
-  exploring_ = peeking_ = deaths_ = false;
+  exploring_ = peeking_ = deaths_ = stops_ = false;
   recording_ = left_ == 0;
   last_ = nullptr;
   clockNanos_ = 1'000'000'000;
   steps_ = 0;
-  rounds_ = 0;
+  rounds_ = roundsOfStop_ = 0;
 }
 
 Process& Scheduler::process(const std::string& name, bool mortal) {
@@ -192,7 +192,8 @@ void Scheduler::step(const Step& step) {
   if (deviation(Kind::stop) != nullptr) {
     note("-- " + actor.process->name + " is stopped");
     Coverage::stopped(*actor.process);
-    deaths_ = true;
+    stops_ = true;
+    roundsOfStop_ = 0;
     actor.process->stopped = true;
     leave();
   } else if (const Deviation* d = deviation(Kind::preempt); d != nullptr && d->to < actors_.size()) {
@@ -264,9 +265,21 @@ bool Scheduler::expire(Actor& actor) {
   return true;
 }
 
+// Of a stopped process.
+bool Scheduler::goesOn() {
+  for (Process* process : processes_) {
+    if (!process->stopped || !process->alive) continue;
+    note("-- " + process->name + " goes on");
+    process->stopped = false;
+    rounds_ = 0;
+    return true;
+  }
+  return false;
+}
+
 // A death or a stop may lose one: then the sleeper's own look at the time makes up for it.
 bool Scheduler::wakeUpLost() {
-  if (deaths_) return false;
+  if (deaths_ || stops_) return false;
   peeking_ = true;
   for (Actor* actor : actors_) {
     if (actor->state != Actor::waiting || !actor->condition || !actor->condition()) continue;
@@ -279,19 +292,11 @@ bool Scheduler::wakeUpLost() {
 // None can run: a time that was set is over, or a process that was stopped goes on.
 bool Scheduler::passTime() {
   Actor* first = firstOf([](const Actor& actor) { return actor.deadline != never; });
+  roundsOfStop_ += 1;
+  if ((first == nullptr || roundsOfStop_ >= roundsOfAStop) && goesOn()) return true;
   if (first != nullptr && first->givesWay) return expire(*first);
   if (firstOf([](const Actor& actor) { return actor.givesWay; }) == nullptr && wakeUpLost()) return false;
   rounds_ += 1;
-  Process* stopped = nullptr;
-  for (Process* process : processes_) {
-    if (process->stopped && process->alive) stopped = process;
-  }
-  if (stopped != nullptr && (first == nullptr || rounds_ >= roundsOfAStop)) {
-    note("-- " + stopped->name + " goes on");
-    stopped->stopped = false;
-    rounds_ = 0;
-    return true;
-  }
   if (first != nullptr && rounds_ < roundsMax) return expire(*first);
   std::string who;
   for (const Actor* actor : actors_) {

@@ -89,6 +89,7 @@ class Scheduler {
   // The same where no actor runs, at the end.
   void found(const std::string& why);
   const std::string& failure() const { return failure_; }
+  // Whether a process was killed: what it did not do any more is not missing.
   bool deaths() const { return deaths_; }
 
   const std::vector<Actor*>& actors() const { return actors_; }
@@ -115,6 +116,7 @@ class Scheduler {
   template <class Is>
   Actor* firstOf(Is is) const;
   bool expire(Actor& actor);
+  bool goesOn();
   bool wakeUpLost();
   bool passTime();
   bool allEnded() const;
@@ -137,9 +139,11 @@ class Scheduler {
   bool recording_ = false;
   bool tracing_ = false;
   bool deaths_ = false;
+  bool stops_ = false;
   uint64_t clockNanos_ = 0;
   uint64_t steps_ = 0;
   uint32_t rounds_ = 0;
+  uint32_t roundsOfStop_ = 0;
   std::string failure_;
   std::vector<Chances> seen_;
   Chances* last_ = nullptr;

@@ -164,6 +164,7 @@ std::string runOnce(const Configuration& configuration, const Schedule& schedule
   scheduler.over();
   if (scheduler.failure().empty()) lookAtEnd();
   Trace::show(false);
+  forgetLooks();
   Arena::reset();
   scheduler.ended();
   return scheduler.failure();

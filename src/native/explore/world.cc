@@ -31,8 +31,8 @@ void expectOk(const Status& status, const std::string& what) {
 
 Program::Program(const std::string& name, bool mortal) : process_(Scheduler::now().process(name, mortal)) {}
 
-void Program::runs(std::function<void()> body, const std::string& name) {
-  Scheduler::now().actor(process_, name.empty() ? process_.name : name, std::move(body));
+void Program::runs(std::function<void()> body, const std::string& name, bool isLoop) {
+  Scheduler::now().actor(process_, name.empty() ? process_.name : name, std::move(body), isLoop);
 }
 
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry) {

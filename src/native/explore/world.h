@@ -37,7 +37,8 @@ class Program {
   Program(const std::string& name, bool mortal);
 
   void ahead(const std::function<void()>& work) { Scheduler::now().ahead(process_, work); }
-  void runs(std::function<void()> body, const std::string& name = "");
+  // A loop is what the schedule does not wait for.
+  void runs(std::function<void()> body, const std::string& name = "", bool isLoop = false);
   Process& process() { return process_; }
 
  private:

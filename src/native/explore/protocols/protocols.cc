@@ -1,10 +1,11 @@
 #include "explore/world.h"
+#include "log.h"
 #include "ring.h"
 
 namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> all = {ringProtocol()};
+  static const std::vector<Protocol> all = {ringProtocol(), logProtocol()};
   return all;
 }
 

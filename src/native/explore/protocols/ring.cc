@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "explore/trace.h"
+#include "attached.h"
 #include "ring_ends.h"
 
 namespace ringfence::explore {
@@ -15,36 +16,18 @@ using std::shared_ptr;
 
 bool is(const char* fault, const char* name) { return fault != nullptr && std::strcmp(fault, name) == 0; }
 
-// A process of the configuration: its attachment and its waiting, made ahead of the schedule.
-struct Place {
-  Program program;
-  shared_ptr<Region> region;
-  shared_ptr<Sleeper> sleeper;
+shared_ptr<Region> madeRing() { return made(ringGeometry()); }
 
-  Place(const Region& made, const std::string& name, bool sleeps = true, bool mortal = true) : program(name, mortal) {
-    program.ahead([&] {
-      region = attachedTo(made, name);
-      if (sleeps) sleeper = make_shared<Sleeper>(region);
-    });
-    atEnd([kept = region, keptToo = sleeper] {});  // they live as long as the schedule
-  }
-  shared_ptr<Sending> writes() {
-    shared_ptr<Sending> sending;
-    program.ahead([&] { sending = make_shared<Sending>(region); });
-    return sending;
-  }
-  shared_ptr<Receiving> reads() {
-    shared_ptr<Receiving> receiving;
-    program.ahead([&] { receiving = make_shared<Receiving>(region); });
-    return receiving;
-  }
-};
+shared_ptr<Sending> writes(Attached& place) {
+  shared_ptr<Sending> sending;
+  place.program.ahead([&] { sending = make_shared<Sending>(place.region); });
+  return sending;
+}
 
-shared_ptr<Region> made() {
-  Program creator("creator", false);
-  const auto region = madeRegion(creator, ringGeometry());
-  atEnd([region] {});  // its creator lives as long as the schedule
-  return region;
+shared_ptr<Receiving> reads(Attached& place) {
+  shared_ptr<Receiving> receiving;
+  place.program.ahead([&] { receiving = make_shared<Receiving>(place.region); });
+  return receiving;
 }
 
 // Tries again while another is about to have, or to give, what is wanted.
@@ -68,11 +51,11 @@ void expectRead(const Receiving& receiving, uint64_t first, uint64_t count) {
 }
 
 void sendAndRead(uint64_t first, uint64_t count) {
-  const auto region = made();
-  Place writer(*region, "writer");
-  Place reader(*region, "reader");
-  const auto sending = writer.writes();
-  const auto receiving = reader.reads();
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader");
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
   reader.program.runs([=, sleeper = reader.sleeper] {
     receiving->receive(*sleeper);
     expectRead(*receiving, first, count);
@@ -87,12 +70,12 @@ void deliver() { sendAndRead(0, 2); }
 void room() { sendAndRead(large, 6); }
 
 void twoReaders() {
-  const auto region = made();
-  Place writer(*region, "writer");
-  const auto sending = writer.writes();
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  const auto sending = writes(writer);
   for (const char* name : {"first reader", "second reader"}) {
-    Place reader(*region, name);
-    const auto receiving = reader.reads();
+    Attached reader(*region, name);
+    const auto receiving = reads(reader);
     reader.program.runs([=, sleeper = reader.sleeper] {
       receiving->receive(*sleeper);
       expectRead(*receiving, large, 5);
@@ -106,9 +89,9 @@ void twoReaders() {
 
 // All of it within the schedule: names, claims, attaching.
 void open() {
-  const auto region = made();
-  Place writer(*region, "writer", false);
-  Place reader(*region, "reader");
+  const auto region = madeRing();
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader");
   reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
     auto opened = untilOpened(at, "missing", &openedReader);
     if (opened == nullptr) return;
@@ -126,15 +109,15 @@ void open() {
 
 // Two want to write the ring: one at a time does, and the reader has the frames of each whole and in order.
 void rivals() {
-  const auto region = made();
-  Place reader(*region, "reader");
-  Place first(*region, "first writer", false);
-  Place second(*region, "second writer", false);
+  const auto region = madeRing();
+  Attached reader(*region, "reader");
+  Attached first(*region, "first writer", false);
+  Attached second(*region, "second writer", false);
   first.program.ahead([&] { Sending(first.region).writer().close(); });  // so that there is a ring to read
-  const auto receiving = reader.reads();
+  const auto receiving = reads(reader);
   const auto writing = make_shared<int>(0);
   const auto base = make_shared<uint64_t>(0);
-  for (Place* place : {&first, &second}) {
+  for (Attached* place : {&first, &second}) {
     place->program.runs([=, at = place->region] {
       auto opened = untilOpened(at, "exists", &openedWriter);
       if (opened == nullptr) return;
@@ -150,7 +133,7 @@ void rivals() {
     });
   }
   reader.program.runs([=] {
-    for (int i = 0; i < 3; i += 1) {
+    for (int i = 0; i < 40 && receiving->numbers().size() < 4; i += 1) {
       receiving->take();
       Scheduler::now().giveWay(2'000'000);
     }
@@ -162,11 +145,11 @@ void rivals() {
 
 // The slow lose their room: what they had of it they learn, and what they copied out of it they throw away.
 void evict() {
-  const auto region = made();
-  Place writer(*region, "writer", false);
-  Place reader(*region, "reader");
-  const auto sending = writer.writes();
-  const auto receiving = reader.reads();
+  const auto region = madeRing();
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader");
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
   writer.program.runs([=] {
     for (uint64_t i = 0; i < 6; i += 1) {
       const bool sent = sending->sendEvicting(large + i);
@@ -179,12 +162,12 @@ void evict() {
 
 // The ring's writer closes, or dies, and another process goes on.
 void successor() {
-  const auto region = made();
-  Place first(*region, "writer", false);
-  Place second(*region, "successor", true, false);
-  Place reader(*region, "reader");
-  const auto sending = first.writes();
-  const auto receiving = reader.reads();
+  const auto region = madeRing();
+  Attached first(*region, "writer", false);
+  Attached second(*region, "successor", true, false);
+  Attached reader(*region, "reader");
+  const auto sending = writes(first);
+  const auto receiving = reads(reader);
   second.program.runs([=, at = second.region, sleeper = second.sleeper] {
     std::unique_ptr<RingWriter> opened;
     const auto look = [&] {
@@ -207,11 +190,11 @@ void successor() {
 
 // A reader that holds the room goes: its writer goes on.
 void leave() {
-  const auto region = made();
-  Place writer(*region, "writer");
-  Place reader(*region, "reader", false);
-  const auto sending = writer.writes();
-  const auto receiving = reader.reads();
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader", false);
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
   writer.program.runs([=, sleeper = writer.sleeper] {
     for (uint64_t i = 0; i < 5; i += 1) sending->send(large + i, sleeper.get());
   });
@@ -220,10 +203,10 @@ void leave() {
 
 // A reader comes while the ring is written round and round: it begins where nothing is written over any more.
 void attach() {
-  const auto region = made();
-  Place writer(*region, "writer");
-  Place reader(*region, "reader");
-  const auto sending = writer.writes();
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader");
+  const auto sending = writes(writer);
   writer.program.runs([=, sleeper = writer.sleeper] {
     for (uint64_t i = 0; i < 7; i += 1) sending->send(large + i, sleeper.get());
     sending->writer().close();
@@ -240,10 +223,10 @@ void attach() {
 
 // The only ring gets another name: no reader that came for the old one reads it.
 void rename() {
-  const auto region = made();
-  Place former(*region, "former writer", false);
-  Place writer(*region, "writer", false);
-  Place reader(*region, "reader", false);
+  const auto region = madeRing();
+  Attached former(*region, "former writer", false);
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader", false);
   former.program.ahead([&] { Sending(former.region).writer().close(); });
   const auto read = make_shared<bool>(false);
   writer.program.runs([=, at = writer.region] {

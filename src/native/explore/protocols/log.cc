@@ -1,0 +1,204 @@
+// The log: publishing and reading, room, trim against attach, the next session of a slot, deaths, the start of a server.
+#include "log.h"
+
+#include <cstring>
+
+#include "explore/trace.h"
+#include "log_ends.h"
+#include "attached.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+using std::make_shared;
+using std::shared_ptr;
+
+// A region that is served, by a process that is not killed.
+struct Served {
+  Attached server;
+  shared_ptr<Serving> serving;
+  TopicPlace topic{};
+
+  explicit Served(const Geometry& geometry) : server(*made(geometry), "server", false, false) {
+    server.program.ahead([&] {
+      serving = make_shared<Serving>(server.region);
+      TopicView declared;
+      expectOk(declareTopic(*server.region, "t", orderSession, 1, declared), "declaring the topic");
+      topic = declared.place();
+      serving->settle();
+    });
+    atEnd([kept = serving] {});
+  }
+
+  // Its event loop, while the schedule goes on.
+  void runs() {
+    server.program.runs([serving = serving] { serving->look(); }, "server's loop", true);
+  }
+
+  shared_ptr<Publishing> publishes(Attached& place) {
+    Claim claim;
+    place.program.ahead([&] { expectOk(claimClient(*place.region, topic, ~uint64_t{0}, claim), "claiming a session"); });
+    server.program.ahead([&] { serving->settle(); });
+    shared_ptr<Publishing> publishing;
+    place.program.ahead([&] {
+      publishing = make_shared<Publishing>(place.region, claim);
+      expect(publishing->ready(), "the session is not admitted");
+    });
+    return publishing;
+  }
+
+  shared_ptr<Subscribing> subscribes(Attached& place, bool attached = true) {
+    shared_ptr<Subscribing> subscribing;
+    place.program.ahead([&] {
+      Claim claim;
+      expectOk(claimReader(*place.region, topic, "reader", claim), "claiming a reader's place");
+      subscribing = make_shared<Subscribing>(place.region, claim);
+      if (attached) expect(subscribing->attach(From::start), "the reader is not attached");
+    });
+    return subscribing;
+  }
+};
+
+// One session, one reader: published, scanned, committed, read, acknowledged.
+void publishAndRead(uint64_t batches) {
+  Served log(logGeometry());
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(publisher);
+  log.runs();
+  reader.program.runs([=, sleeper = reader.sleeper] { subscribing->receive(batches, *sleeper); });
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 0; i < batches; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+    publishing->awaitAcknowledged(batches, *sleeper);
+    publishing->lanes().close();
+  });
+}
+
+void publish() { publishAndRead(2); }
+void room() { publishAndRead(10); }
+
+// What is oldest goes, as its room is needed, while a reader comes that begins with it.
+void trim() {
+  Served log(logGeometry());
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto subscribing = log.subscribes(reader, false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] {
+    for (uint64_t i = 0; i < 5; i += 1) publishing->publish(i, nullptr);
+  });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  log.runs();
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 5; i < 9; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+  });
+  reader.program.runs([=] {
+    if (!subscribing->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
+    for (int i = 0; i < 3; i += 1) {
+      subscribing->take();
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+}
+
+// A session ends, and the next has its slot and its lanes: nothing of the old one appears in the new one's name.
+void reuse() {
+  Served log(logGeometry());
+  Attached reader(*log.server.region, "reader");
+  Attached former(*log.server.region, "former");
+  Attached next(*log.server.region, "next", true, false);
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(former);
+  log.runs();
+  former.program.runs([=] {
+    publishing->publish(0, nullptr);
+    publishing->seal(1);  // never published
+    publishing->lanes().close();
+  });
+  next.program.runs([=, topic = log.topic, region = next.region, sleeper = next.sleeper] {
+    Claim claim;
+    const auto claimed = [&] { return claimClient(*region, topic, ~uint64_t{0}, claim).ok(); };
+    for (int i = 0; !claimed(); i += 1) {
+      expect(i < 40, "the slot of a session that has ended does not come free");
+      Scheduler::now().giveWay(30'000'000);
+    }
+    Publishing own(region, claim);
+    for (int i = 0; !own.ready(); i += 1) {
+      expect(i < 40, "a session is not admitted");
+      Scheduler::now().giveWay(30'000'000);
+    }
+    own.publish(0, sleeper.get());
+    own.awaitAcknowledged(1, *sleeper);
+  });
+  atEnd([=, region = reader.region] {
+    const uint64_t committed = peek(region->topicLine(1, 0).committed.entries);
+    if (!Scheduler::now().deaths()) expect(committed == 2, "not each batch that was published is committed, and no other");
+    expect(committed <= 2, "a batch is committed that was never published");
+  });
+}
+
+// Two want to serve; the first may die at any moment of its start.
+void start() {
+  const auto region = made(logGeometry());
+  Attached first(*region, "first server", false);
+  Attached second(*region, "second server", false, false);
+  Attached client(*region, "client", false);
+  const auto serving = make_shared<int>(0);
+  const auto serve = [=](const shared_ptr<Region>& at, const auto& whenBusy) {
+    SequencerOptions options;
+    options.manual = true;
+    auto sequencer = make_shared<Sequencer>(at, options);
+    for (int i = 0; i < 10; i += 1) {
+      const Status status = sequencer->start();
+      if (status.ok()) {
+        Trace::say("serves");
+        expect((*serving += 1) == 1, "two processes serve one log");
+        atEnd([sequencer] {});
+        return;
+      }
+      expect(std::strcmp(status.fault, "busy") == 0, std::string("no server: ") + status.fault);
+      if (!whenBusy()) return;
+    }
+  };
+  first.program.runs([=, at = first.region] { serve(at, [] { return false; }); });
+  second.program.runs([=, at = second.region] {
+    serve(at, [] { return Scheduler::now().giveWay(1'000'000), true; });
+  });
+  client.program.runs([=, at = client.region] {
+    for (int i = 0; i < 4; i += 1) {
+      const ServerState state = serverState(*at);
+      if (state == serverServing) expect(peek(at->header().control.epoch) != 0, "a log is served in no epoch");
+      expect(state != serverDied || Scheduler::now().deaths(), "a server is told as dead that lives");
+      expect(state != serverStopped, "a server is told as stopped that was not");
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  atEnd([=] {
+    expect(*serving <= 1, "two processes have served one log");
+    const uint32_t state = peek(region->header().control.state);
+    expect(state != servingNone || Scheduler::now().deaths(), "none serves");
+    // A server that died before it said that it serves leaves the log to the next.
+    if (state == servingNone) expect(*serving == 0, "a log is served, and does not say so");
+    else expect(peek(region->blockHeader(1).epoch) == 1 && peek(region->header().control.epoch) == 1, "the epoch is not whole");
+  });
+}
+
+}  // namespace
+
+Protocol logProtocol() {
+  return {"log", "the log: sessions, the sequencer, readers", {
+    {"publish", "two batches: published, scanned, committed, read, acknowledged", &publish},
+    {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
+    {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
+    {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
+    {"start", "two want to serve, and the first may die at any moment of its start", &start},
+  }};
+}
+
+}  // namespace ringfence::explore

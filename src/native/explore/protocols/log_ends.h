@@ -1,0 +1,87 @@
+// The ends of a log as their users have them, over simulated memory: what a batch holds follows from its session and its
+// sequence alone, and the reader checks all that it gets.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "explore/world.h"
+#include "log/claims.h"
+#include "log/index_reader.h"
+#include "log/lane_writer.h"
+#include "log/sequencer/sequencer.h"
+#include "log/topics.h"
+
+namespace ringfence::explore {
+
+Geometry logGeometry(uint32_t clients = 1);
+
+// The serving process: the sequencer on its thread, the broker's grants, and the look after the dead ten times a second.
+class Serving {
+ public:
+  // Ahead of the schedule, as the server.
+  explicit Serving(std::shared_ptr<Region> region);
+
+  Sequencer& sequencer() { return *sequencer_; }
+  // Ahead of the schedule: passes are made until nothing moves.
+  void settle();
+  // What its event loop does, until the schedule is over.
+  void look();
+
+ private:
+  std::shared_ptr<Region> region_;
+  std::unique_ptr<Sequencer> sequencer_;
+};
+
+constexpr uint64_t recordsMax = 64;
+
+// A publisher with one session, which stripes its batches over all brokers.
+class Publishing {
+ public:
+  Publishing(std::shared_ptr<Region> region, Claim claim) : region_(std::move(region)), lanes_(region_, claim) {}
+
+  LaneWriter& lanes() { return lanes_; }
+  uint64_t session() const { return lanes_.claim().clientId; }
+  bool ready() { return lanes_.ready(); }
+  // False when the session has ended.
+  bool publish(uint64_t sequence, Sleeper* sleeper);
+  bool seal(uint64_t sequence);
+  // Until so many batches are acknowledged, or the session has ended.
+  void awaitAcknowledged(uint64_t batches, Sleeper& sleeper);
+
+ private:
+  uint32_t brokerOf(uint64_t sequence) const;
+
+  std::shared_ptr<Region> region_;
+  LaneWriter lanes_;
+};
+
+// A subscriber, and what it got.
+class Subscribing {
+ public:
+  Subscribing(std::shared_ptr<Region> region, Claim claim) : region_(std::move(region)), reader_(region_, 0, claim, 4) {}
+
+  IndexReader& reader() { return reader_; }
+  bool attach(From from);
+  // Takes what is there. False when the index contradicts itself.
+  bool take();
+  // Until it has so many batches.
+  void receive(uint64_t batches, Sleeper& sleeper);
+  uint64_t count() const { return count_; }
+  uint64_t firstPosition() const { return firstPosition_; }
+  const std::map<uint64_t, uint64_t>& next() const { return next_; }
+
+ private:
+  void check(const BatchView& view);
+
+  std::shared_ptr<Region> region_;
+  IndexReader reader_;
+  uint64_t count_ = 0;
+  uint64_t firstPosition_ = 0;
+  uint64_t position_ = 0;
+  std::map<uint64_t, uint64_t> next_;  // by session: the sequence that follows
+};
+
+}  // namespace ringfence::explore
