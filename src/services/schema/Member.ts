@@ -53,7 +53,10 @@ export class MemberGone extends Schema.TaggedError<MemberGone>()("MemberGone", {
 
 /** The coordinator is gone. The request may or may not have been carried out. */
 export class CoordinatorLost extends Schema.TaggedError<CoordinatorLost>()("CoordinatorLost", {
-  /** `died`: no standby takes over. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer. */
+  /**
+   * `died`: no standby takes over. `replaced`: a standby coordinates now, ask again. `silent`: it does not answer, or
+   * could not read the request.
+   */
   reason: Schema.Literals(["died", "replaced", "silent"]),
   /** The coordinator that was lost, if known. After `replaced` it may be the present coordinator. */
   coordinator: Schema.optionalKey(MemberInfo)

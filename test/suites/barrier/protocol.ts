@@ -172,6 +172,24 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
 
     swarmTest(
       backend,
+      "a name whose request does not decode is not taken: the request fails as one without an answer",
+      (swarm) =>
+        Effect.gen(function*() {
+          let spoils = false
+          const change = (payload: Uint8Array) => spoils ? payload.map((byte) => byte ^ 0x5a) : payload
+          const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over: rewriting(isControl, change) } : {})
+          const { coordinator } = at(members, 1)
+          spoils = true
+          const error = yield* Effect.flip(coordinator.publish("name"))
+          assert.deepInclude(error, { _tag: "CoordinatorLost", reason: "silent" })
+          spoils = false
+          yield* coordinator.publish("name")
+          assert.strictEqual(coordinator.resolve("name")?.name, "m1")
+        })
+    )
+
+    swarmTest(
+      backend,
       "an answer to another verb than was asked does not end the request",
       (swarm) =>
         Effect.gen(function*() {
