@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "explore/trace.h"
+#include "log/sequencer/broker_grants.h"
 
 namespace ringfence::explore {
 
