@@ -1,6 +1,6 @@
 /**
- * Programs that tests start as processes, each in one file with all that it imports: a process that loads it takes a
- * third of the time of a program that loads four hundred modules, and a run of the tests starts hundreds.
+ * Bundles each program that tests start as a process into one file: it starts in a third of the time of a program that
+ * loads four hundred modules, and a run of the tests starts hundreds.
  *
  * As `globalSetup` of the test runner this makes them from the sources as they are. What a module builds from its own
  * place, as the way to the native module, it builds from its place among the sources; only the programs that a program
@@ -14,7 +14,7 @@ import type { Plugin } from "rolldown"
 const root = resolve(import.meta.dirname, "..")
 const folder = join(root, "build/bundled")
 
-/** Where the bundle of that program is: `source` is its path below the root. */
+/** The path of a program's bundle; `source` is the program's path below the root. */
 export const bundled = (source: string): string => join(folder, source.replace(/\.ts$/, ".js"))
 
 export const setup = async (): Promise<void> => {
@@ -61,7 +61,7 @@ const places: Plugin = {
   }
 }
 
-// Another run of the tests may be loading it: the same sources make the same file, which is left as it is.
+// Leave an unchanged file alone: another run of the tests may be loading it.
 const writeWhole = (path: string, code: string): void => {
   try {
     if (readFileSync(path, "utf8") === code) return

@@ -4,6 +4,6 @@
  */
 export const rounds = (few: number, many: number): number => process.env["RINGFENCE_LONG"] === undefined ? few : many
 
-/** The same for random histories, of which `RINGFENCE_RUNS` sets another number. */
+/** The same for random histories; `RINGFENCE_RUNS` overrides it. */
 export const histories = (few: number, many: number): number =>
   Number(process.env["RINGFENCE_RUNS"] ?? rounds(few, many))

@@ -22,7 +22,7 @@ export interface Backend {
   readonly embedded: (
     options?: BackendOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory, RegionError | TopicError>
-  /** Runs over a log that advances by steps only. */
+  /** Runs over a log that advances only by steps. */
   readonly manual: <A, E>(
     geometry: Partial<Geometry>,
     run: (log: ManualLog) => Effect.Effect<A, E, Scope.Scope>

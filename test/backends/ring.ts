@@ -18,11 +18,11 @@ import { stamped } from "../suites/ring/stamps.ts"
 export interface RingProcess {
   readonly memory: CxlMemory["Service"]
   readonly ring: RingPorts["Service"]
-  /** As SIGKILL does: at once, and without a message. */
+  /** Ends it as SIGKILL would: at once, and without a message. */
   readonly kill: Effect.Effect<void>
-  /** Writes over what lies at that position of a ring. */
+  /** Overwrites a ring's bytes at that position. */
   readonly poke: (ring: string, position: number, bytes: Uint8Array) => Effect.Effect<void>
-  /** Changes those bits of what lies at that position of a ring. */
+  /** Flips those bits of a ring's bytes at that position. */
   readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>
 }
 
@@ -32,7 +32,7 @@ export interface RingSwarm {
 
 export interface RingBackend {
   readonly name: string
-  /** Lets that much time go by. */
+  /** Lets that much time pass. */
   readonly elapse: (millis: number) => Effect.Effect<void>
   readonly usesTestClock: boolean
   readonly region: <A, E>(
@@ -41,12 +41,12 @@ export interface RingBackend {
   ) => Effect.Effect<A, E | RegionError>
 }
 
-/** Writes `bytes` over a ring's, at that position. */
+/** Overwrites a ring's bytes at that position with `bytes`. */
 export const pokeAt = (ring: Uint8Array, position: number, ringBytes: number, bytes: Uint8Array): void => {
   ring.set(bytes, position % ringBytes)
 }
 
-/** Changes in a ring's bytes the bits that `bits` has, from that position on. */
+/** Flips the bits that are set in `bits` in a ring's bytes, from that position on. */
 export const flipAt = (ring: Uint8Array, position: number, ringBytes: number, bits: Uint8Array): void => {
   const at = position % ringBytes
   ring.set(bits.map((bit, i) => bit ^ (ring[at + i] as number)), at)
@@ -85,7 +85,7 @@ export const writerOf = (process: RingProcess, options: Partial<RingWriterOption
 export const readerOf = (process: RingProcess, options: Partial<RingReaderOptions> = {}) =>
   makeRing(process.ring).reader({ name: "ring", strategy: "park", ...options })
 
-/** Runs the opening in a scope of its own, that can be closed before the test ends. */
+/** Runs the opening in a scope of its own, which can be closed before the test ends. */
 export const part = Effect.fnUntraced(function*<A, E>(opening: Effect.Effect<A, E, Scope.Scope>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   const port = yield* Scope.provide(opening, scope)
@@ -105,14 +105,14 @@ export const fill = (offer: (message: Uint8Array) => boolean, sequence = 0, leng
   return next
 }
 
-/** Waits until it holds; what moves it runs in between. */
+/** Waits until it holds, and lets other fibers run in between. */
 export const eventually = (backend: RingBackend, holds: () => boolean) =>
   Effect.gen(function*() {
     for (let i = 0; i < 2000 && !holds(); i += 1) yield* backend.elapse(1)
     assert.isTrue(holds(), "it never came true")
   })
 
-/** The fiber is still at it after that much time. */
+/** Asserts that the fiber still runs after that much time. */
 export const staysWaiting = Effect.fnUntraced(function*(
   backend: RingBackend,
   fiber: Fiber.Fiber<any, any>,

@@ -18,20 +18,20 @@ import { Messenger } from "../../src/services/Messenger.ts"
 import type { MemberId } from "../../src/services/schema/Member.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 
-/** A process of the region that is no member yet. */
+/** A process of the region that is not a member yet. */
 export interface SwarmProcess {
   readonly ring: RingPorts["Service"]
   readonly memory: CxlMemory["Service"]
-  /** As SIGKILL does: at once, and without a message. */
+  /** Ends it as SIGKILL would: at once, and without a message. */
   readonly kill: Effect.Effect<void>
-  /** Changes those bits of what lies at that position of a ring. */
+  /** Flips those bits of a ring's bytes at that position. */
   readonly flip: (ring: string, position: number, bits: Uint8Array) => Effect.Effect<void>
 }
 
 export interface SwarmBackend {
   readonly name: string
   readonly usesTestClock: boolean
-  /** Lets that much time go by. */
+  /** Lets that much time pass. */
   readonly elapse: (millis: number) => Effect.Effect<void>
   readonly region: <A, E>(
     sizes: Swarm.SwarmSizes,
@@ -55,7 +55,7 @@ export interface TestMember {
 }
 
 export type JoinOptions = Swarm.SwarmOptions & {
-  /** Stands between the member and its rings: to observe, to delay, to spoil. */
+  /** Wraps the member's rings, to observe, delay or damage its frames. */
   readonly over?: (ring: RingPorts["Service"]) => RingPorts["Service"]
 }
 
@@ -91,7 +91,7 @@ export const swarmIn = <A, E>(
       join: (name, options) => Effect.flatMap(attach(name), (process) => joinAs(process, name, options))
     }))
 
-/** The same process, to which those others seem to count in another pid namespace. */
+/** The same process, which sees the pids of the given processes as of another pid namespace. */
 export const seeingForeign = (process: SwarmProcess, isForeign: (processName: string) => boolean): SwarmProcess => ({
   ...process,
   memory: {
@@ -103,7 +103,7 @@ export const seeingForeign = (process: SwarmProcess, isForeign: (processName: st
   }
 })
 
-/** Joins in a scope of its own, that can be closed before the test ends. */
+/** Joins in a scope of its own, which can be closed before the test ends. */
 export const joinAs = Effect.fnUntraced(function*(
   { kill, memory, ring }: SwarmProcess,
   name: string,
@@ -111,7 +111,7 @@ export const joinAs = Effect.fnUntraced(function*(
 ) {
   const scope = yield* Scope.make()
   let isKilled = false
-  // what the dead would still do finds the region closed
+  // Close the region first, so that a dead member's finalizers have no effect.
   const close = (exit: Exit.Exit<unknown, unknown>) =>
     Effect.suspend(() => isKilled ? Effect.asVoid(Effect.exit(Scope.close(scope, exit))) : Scope.close(scope, exit))
   yield* Effect.addFinalizer(close)
@@ -139,7 +139,7 @@ export const joinAs = Effect.fnUntraced(function*(
   return member
 })
 
-/** A coordinator and its members, all of whom know each other. */
+/** Joins a coordinator and members, and waits until all know each other. */
 export const joinAll = Effect.fnUntraced(function*(
   swarm: TestSwarm,
   count: number,
@@ -153,7 +153,7 @@ export const joinAll = Effect.fnUntraced(function*(
   return members
 })
 
-/** The `index`th, where the test knows that there is one. */
+/** The element at `index`, which the test knows to exist. */
 export const at = <A>(all: ReadonlyArray<A>, index: number): A => {
   const found = all[index]
   assert.isDefined(found)
@@ -168,10 +168,10 @@ export const enterAll = (
 ): Effect.Effect<ReadonlyArray<BarrierResult>, BarrierError> =>
   Effect.forEach(members, ({ barrier }) => barrier.enter(name, options), { concurrency: "unbounded" })
 
-/** Begins at once, and goes on beside the test. */
+/** Starts the effect at once, in a fiber beside the test. */
 export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effect, { startImmediately: true })
 
-/** Waits until it holds; what moves it runs in between. */
+/** Waits until it holds, and lets other fibers run in between. */
 export const eventually = Effect.fnUntraced(function*(
   backend: SwarmBackend,
   holds: () => boolean,
@@ -181,7 +181,7 @@ export const eventually = Effect.fnUntraced(function*(
   assert.isTrue(holds(), what)
 })
 
-/** The fiber is still at it after that much time. */
+/** Asserts that the fiber still runs after that much time. */
 export const staysWaiting = Effect.fnUntraced(function*(
   backend: SwarmBackend,
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -191,7 +191,7 @@ export const staysWaiting = Effect.fnUntraced(function*(
   assert.isUndefined(fiber.pollUnsafe(), `it did not wait: ${JSON.stringify(fiber.pollUnsafe())}`)
 })
 
-/** What the fiber ends with, while time goes by. Fails the test when it does not end. */
+/** The fiber's result, while time passes. Fails the test when the fiber does not end. */
 export const joined = Effect.fnUntraced(function*<A, E>(backend: SwarmBackend, fiber: Fiber.Fiber<A, E>) {
   yield* eventually(backend, () => fiber.pollUnsafe() !== undefined, "the fiber never ended")
   return yield* Fiber.join(fiber)

@@ -1,5 +1,5 @@
 /**
- * The benchmarks at sizes for tests: they run, lose nothing, and report completely. Their figures mean nothing here.
+ * The benchmarks at test sizes: they run, lose nothing, and report completely. Their figures mean nothing here.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * The soaks at sizes for tests: they run, and report completely.
+ * The soaks at test sizes: they run, and report completely.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -62,7 +62,7 @@ describe.skipIf(process.platform !== "linux")("soak-fence", () => {
       assert.lengthOf(runs, 4)
       for (const { handled, missing } of runs) {
         assert.isAbove(missing, 0)
-        // Late, and not lost.
+        // The messages are late, but not lost.
         assert.strictEqual(handled, 3 * 3 * 8 * 8)
       }
     }))

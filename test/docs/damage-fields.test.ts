@@ -12,7 +12,7 @@ const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
 const header = new LayoutHeader([read("src/native/region/layout.h"), read("src/native/region/ring_layout.h")])
 
-/** `Structure.field`, for each field of a structure that is made of no other. */
+/** `Structure.field`, for each field of a structure without inner structures. */
 const inLayout = [...header.structures].flatMap(([name, { fields }]) =>
   fields
     .filter((field) => !field.name.startsWith("reserved") && !header.structures.has(field.type))
@@ -24,7 +24,7 @@ const walked = new Map(
     .map(([, structure = "", field = "", may = ""]) => [`${structure.replace("::", ".")}.${field}`, may])
 )
 
-/** The rows of the table under "What damage to each field does": the fields that each names, and what it says follows. */
+/** The rows of the table under "What damage to each field does": the fields of each, and their documented effect. */
 const shown = () => {
   const [, section = ""] = read("docs/guarantees.md").split("## What damage to each field does\n")
   const rows = [...section.split("\n## ")[0]?.matchAll(/^\| `(\w+(?:\.\w+)?)` +\| (.*?) +\| (.*?) +\|$/gm) ?? []]

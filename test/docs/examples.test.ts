@@ -1,6 +1,6 @@
 /**
- * The examples of the documentation compile and run. They stand in a folder of their own inside the package, where
- * `ringfence` resolves to what was built.
+ * The examples of the documentation compile and run. They are put into a folder of their own inside the package, where
+ * `ringfence` resolves to the built package.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { execFileSync, spawn } from "node:child_process"
@@ -42,7 +42,7 @@ const tool = (name: string, ...args: ReadonlyArray<string>): string =>
     stdio: ["ignore", "pipe", "pipe"]
   })
 
-/** A program, and all that it says. */
+/** Starts a program, and collects its output. */
 const start = (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
   let output = ""
@@ -92,7 +92,7 @@ describe("the examples of the documentation", () => {
 
   it("run: the calls of the README", async () => {
     const calls = examples.find(({ kind }) => kind === "rpc") as Example
-    // A region of its own, because other runs of these tests may go on at the same time.
+    // Use a region of its own, because other runs of these tests may run at the same time.
     writeFileSync(fileOf(calls), calls.code.replaceAll(`"market"`, `"market-${process.pid}"`))
     const server = spawn(process.execPath, [fileOf(calls), "serve"], {
       cwd: root,

@@ -1,6 +1,6 @@
 /**
- * The structures of `src/native/region/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of the
- * language, which the headers' own static assertions confirm.
+ * The structures of `src/native/region/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of
+ * the language, which the headers' own static assertions confirm.
  */
 
 export interface Field {
@@ -23,7 +23,7 @@ interface Claim {
 export class LayoutHeader {
   readonly constants: Map<string, number> = new Map()
   readonly structures: Map<string, Structure> = new Map()
-  /** Both sides of each static assertion on a size or an offset: what it is about, what it claims. */
+  /** Each static assertion on a size or an offset: its subject, and the asserted number. */
   readonly claims: ReadonlyArray<Claim>
   readonly #alignments = new Map(primitives)
   readonly #sizes = new Map(primitives)
@@ -33,7 +33,7 @@ export class LayoutHeader {
     this.claims = sources.flatMap((source) => this.#header(source.replaceAll(/ *\/\/.*$/gm, "")))
   }
 
-  /** What a claim is about: the size of `Structure`, or the offset of `Structure#field`. */
+  /** The subject of a claim as measured here: the size of `Structure`, or the offset of `Structure#field`. */
   measured(about: string): number | undefined {
     const [name = "", field] = about.split("#")
     const structure = this.structures.get(name)
@@ -44,7 +44,7 @@ export class LayoutHeader {
     for (const [, name = "", value = ""] of code.matchAll(/^constexpr \w+ (\w+) = (\w+);/gm)) {
       this.constants.set(name, Number(value.replace(/U?L*$/, "")))
     }
-    // Only what lies in a region is plain data: `Layout` computes and has members that are functions.
+    // Only structures in a region are plain data; `Layout` has member functions.
     const [shared = ""] = code.split("struct Layout {")
     for (const [, align = "", name = "", body = ""] of shared.matchAll(topLevelStruct)) {
       this.#structure(name, align, body)

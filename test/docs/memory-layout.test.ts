@@ -1,6 +1,6 @@
 /**
- * docs/memory-layout.md shows what the source says: every structure, every offset, every pair of a publication and its
- * observation. A change of one without the other fails with what is missing.
+ * docs/memory-layout.md agrees with the source: every structure, every offset, every pair of a publication and its
+ * observation. A change of one without the other fails and names what is missing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ const header = new LayoutHeader([read("src/native/region/layout.h"), read("src/n
 
 type Row = ReadonlyArray<string>
 
-/** The rows of every table under that heading of the table, as cells. */
+/** The rows of every table whose first column has that heading, as cells. */
 const tablesOf = (text: string, firstHeading: string): ReadonlyArray<ReadonlyArray<Row>> =>
   [...text.matchAll(/^\|.*\n\|[ -|]*\n((?:\|.*\n)+)/gm)]
     .filter(([table]) => cellsOf(table.split("\n")[0] ?? "")[0] === firstHeading)
@@ -29,7 +29,7 @@ const cellsOf = (line: string): Row => line.split("|").slice(1, -1).map((cell) =
 const sections = [...document.matchAll(/^### ([\w.]+): (\d+) bytes\n(.*?)(?=^#|(?![\s\S]))/gms)]
   .map(([, name = "", bytes = "", text = ""]) => ({ name, bytes: Number(bytes), text }))
 
-/** As tables show it: what is reserved is left out. */
+/** The fields as the tables show them, without reserved ones. */
 const fieldsOf = (name: string): ReadonlyArray<Row> =>
   (header.structures.get(name)?.fields ?? [])
     .filter((field) => !field.name.startsWith("reserved"))
@@ -163,7 +163,7 @@ describe("a frame's header in TypeScript", () => {
 
 // --- what pairs with what ---
 
-/** What they share lies in no region. */
+/** True for measuring code, whose shared memory is not in a region. */
 const isMeasuring = (file: string): boolean => file.startsWith("measure/")
 
 const sources = globSync("{region,log,ring,measure,napi}/**/*.cc", { cwd: join(root, "src/native") })

@@ -28,7 +28,7 @@ const covered = rows.filter(({ length }) => length === 3).map(([id = "", name = 
 const idsOf = (name: string): ReadonlyArray<string> =>
   /^(?:[SB]\d{1,2}[abc]? )+/.exec(name)?.[0].trim().split(" ").map((id) => id.replace(/[abc]$/, "")) ?? []
 
-/** What the names of tests begin with, with `…` for what they are repeated with. */
+/** The names of a file's tests, with `…` for the parts by which they are repeated. */
 const namesIn = (file: string): ReadonlyArray<string> =>
   [...text(file).matchAll(/(["`])((?:S\d\d[abc]?|B\d{1,2}) (?:(?!\1).)+)\1/g)]
     .map(([, , name = ""]) => name.replaceAll(/\$\{.*?\}/g, "…"))

@@ -1,5 +1,5 @@
 /**
- * The public surface has what a program needs to name: every service, and every error that a service can fail with.
+ * The public surface exports every service, and every error that a service can fail with.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync } from "node:fs"

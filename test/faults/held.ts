@@ -1,5 +1,5 @@
 /**
- * Rings that can be held: their messages are not seen until they are released, as by a stopped process.
+ * Rings whose readers can be held, as in a stopped process: they see no message until they are released.
  */
 import * as Effect from "effect/Effect"
 import type { RingPorts, RingReaderPort } from "../../src/layers/ports/RingPorts.ts"
@@ -8,7 +8,7 @@ export interface Hold {
   held: boolean
 }
 
-/** The reader of rings with that name sees nothing while it is held. */
+/** Readers of rings with that name see nothing while they are held. */
 export const holding =
   (name: (ring: string) => boolean, hold: Hold) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
     ...ring,
@@ -19,7 +19,7 @@ export const holding =
 const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
   overriding(port, {
     ready: () => !hold.held && port.ready(),
-    // Nor its writer's end: a stopped process would notice neither.
+    // Hide the writer's end too: a stopped process would not notice it either.
     ended: () => !hold.held && port.ended(),
     poll: (max) => hold.held ? [] : port.poll(max)
   })
@@ -35,7 +35,7 @@ export const overriding = <Port extends object>(port: Port, instead: Partial<Por
     }
   })
 
-/** Once switched on, readers of members' messages are evicted from what comes then. */
+/** Once switched on, evicts readers of members' messages from the next messages. */
 export const losing = (isLost: () => boolean) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openReader: (ringName, readerName) =>
@@ -60,7 +60,7 @@ export const unseen = (process: () => number) => (ring: RingPorts["Service"]): R
   readers: (of) => ring.readers(of).filter((reader) => reader.process !== process())
 })
 
-/** Frames written to rings with that name may be changed on the way. */
+/** May change frames that are written to rings with that name. */
 export const rewriting =
   (name: (ring: string) => boolean, change: (payload: Uint8Array) => Uint8Array) =>
   (ring: RingPorts["Service"]): RingPorts["Service"] => ({
@@ -75,7 +75,7 @@ export const rewriting =
           : port)
   })
 
-/** Something happens whenever this member begins to wait for others' cursors that are not there yet. */
+/** Calls `happens` whenever this member begins to wait for other members' cursors. */
 export const interposing = (happens: () => void) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   cursorWaiter: {

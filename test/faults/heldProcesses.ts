@@ -21,16 +21,16 @@ export interface HeldProcess {
   readonly command: ChildCommand
   readonly pid: number
   readonly signals: Array<string>
-  /** Once it is one. */
+  /** Set once it has joined. */
   member: TestMember | undefined
   released: boolean
   readonly kill: Effect.Effect<void>
-  /** Ends in good order. */
+  /** Ends it in an orderly way, with that exit code. */
   readonly exit: (code: number) => Effect.Effect<void>
 }
 
 export interface HeldOptions {
-  /** Programs that cannot be started. */
+  /** Programs that cannot be started, by name. */
   readonly missing?: ReadonlySet<string>
   /** Runs as the process's program once it has joined. */
   readonly program?: (member: TestMember, command: ChildCommand) => Effect.Effect<void, unknown, Scope.Scope>
@@ -70,7 +70,7 @@ export const heldProcesses = Effect.fnUntraced(function*(swarm: TestSwarm, optio
           Effect.suspend(() => {
             held.signals.push(signal)
             if (signal === "SIGKILL") return Effect.asVoid(held.kill)
-            // In no scope: it is also used while the test's scope closes, and a closing scope forks nothing.
+            // Fork it in no scope: it also runs while the test's scope closes, and a closing scope forks nothing.
             return options.stubborn === true ? Effect.void : Effect.asVoid(Effect.forkDetach(held.exit(143)))
           }),
         release: Effect.sync(() => {

@@ -1,5 +1,5 @@
 /**
- * The two ends of a log whose sequencer advances by steps only: what happens between two steps is the test's choice.
+ * The two ends of a log whose sequencer advances only by steps, between which the test does what it wants.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +12,7 @@ import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
 
-/** One end, and the effect that closes it before the test ends. */
+/** An end of the log, and the effect that closes it before the test ends. */
 export interface Part<P> {
   readonly port: P
   readonly close: Effect.Effect<void>

@@ -1,5 +1,5 @@
 /**
- * A handler that is held in its first message, so that a round has something to wait for.
+ * A handler that is held in its first message, so that a round must wait for it.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,7 @@ export const parked = Effect.fnUntraced(function*(member: TestMember) {
       yield* gate.await
       handled.push(value)
     }))
-  // closing a subscription waits for its handler
+  // Open the gate at the end: closing a subscription waits for its handler.
   yield* Effect.addFinalizer(() => gate.open)
   return { gate, begun: Deferred.await(begun), handled }
 })

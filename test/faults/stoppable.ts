@@ -1,6 +1,6 @@
 /**
- * A member that is stopped, as by SIGSTOP, without stopping the test: it reads and opens nothing until it goes on. Its
- * timers run, and find no work.
+ * A member that is stopped, as by SIGSTOP, without stopping the test: it reads and opens nothing until it continues.
+ * Its timers run, but find no work.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"

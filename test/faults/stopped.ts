@@ -1,5 +1,5 @@
 /**
- * A process that was told to stop does so a moment later.
+ * Waits until a process that got SIGSTOP has stopped, which takes a moment.
  */
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"

@@ -1,5 +1,5 @@
 /**
- * A round on its own, with a drain that the test opens: what changes while it drains, in every order within one turn.
+ * A round on its own, with a drain that the test opens: changes while it drains, in every order within one turn.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -47,7 +47,8 @@ describe("a round's second phase", () => {
     Effect.gen(function*() {
       const { drained, notices, round, running } = yield* start
       for (const slot of [3, 1, 2]) round.arrive(member(slot), arrival(slot))
-      // One turn of the coordinator: it notes the death of a member that had arrived, and the arrivals that it has read.
+      // One turn of the coordinator: it notes the death of a member that had arrived, and the arrivals that it has
+      // read.
       round.depart(member(3))
       round.advance()
       yield* turns

@@ -1,5 +1,5 @@
 /**
- * Delivered means that the handler has begun: a wait for it finds the handler's first steps done.
+ * Delivered means that the handler has begun: after a wait for it, the handler's first steps are done.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -50,7 +50,7 @@ describe("delivered", () => {
       const ends: Array<number> = []
       for (let sent = 1; sent <= messages / 10; sent += 1) ends.push(writer.append(header, new Uint8Array(8)) ?? -1)
       writer.publish()
-      // looks again in every turn that the reader leaves to others
+      // Check again in every turn that the reader leaves to other fibers.
       while (begun.count < ends.length) {
         assert.isAtMost(ends.indexOf(source.position("delivered")) + 1, begun.count)
         yield* Effect.yieldNow

@@ -1,5 +1,5 @@
 /**
- * A clock that jumps: once all fibers have had their turns, one minute at once equals sixty seconds.
+ * A clock that jumps: once all fibers have had their turns, a jump of one minute equals sixty of one second.
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { Subscriber } from "../../src/services/Subscriber.ts"
 
 const Lines = Topic.make("lines")
 
-/** The number of records that found room, and what the next one waited for. */
+/** The number of records that found room, and what the next record waited for. */
 const filling = (steps: number, stepMillis: number) =>
   Effect.gen(function*() {
     yield* Subscriber.open(Lines, { from: "start" })
@@ -21,7 +21,7 @@ const filling = (steps: number, stepMillis: number) =>
     const sending = yield* Effect.forkScoped(Effect.forever(
       Effect.tap(publisher.send(new Uint8Array(3000)), () => Effect.sync(() => void (sent += 1)))
     ))
-    // As docs/testing.md says. Without it the deadline may begin only when the minute is over, and never passes.
+    // Let all fibers finish, as docs/testing.md says: otherwise the deadline may begin after the minute and never pass.
     for (let before = -1; before !== sent;) {
       before = sent
       yield* TestClock.adjust(0)

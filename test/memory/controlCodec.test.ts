@@ -19,7 +19,7 @@ import { CoordinatorNotice, CoordinatorRpcs } from "../../src/layers/swarm/contr
 
 const verbs = [...CoordinatorRpcs.requests.values()]
 
-/** Text that is not well-formed Unicode is not the same text again. */
+/** Text that is not well-formed Unicode does not survive the encoding. */
 const isWellFormed = (value: unknown): boolean => !/\\ud[89a-f]/.test(JSON.stringify(value) ?? "")
 
 /** Values of that schema, the same in each run. */
@@ -61,7 +61,7 @@ const comesBack = <A>({ decode, encode }: Wire<A>, value: A): void => {
   assert.deepStrictEqual(decode(encode(value)), value)
 }
 
-/** What decodes at all is a value that the declaration allows: it can be encoded again. */
+/** Asserts that bytes decode to a value that can be encoded again, or to none. */
 const isHarmless = <A>({ decode, encode }: Wire<A>, bytes: Uint8Array): void => {
   const value = decode(bytes)
   if (value !== undefined) encode(value)

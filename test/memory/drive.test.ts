@@ -22,7 +22,7 @@ const openNow = (topic: Topic.Topic) => Effect.flatMap(HeapLog, (log) => openLan
 const committed = (lanes: LanePort, batches: number) =>
   lanes.waiter.until(() => lanes.committedBatches() >= batches ? true : undefined)
 
-/** Collects what happens from now on. */
+/** Collects the events from now on. */
 const listen = Effect.gen(function*() {
   const { events } = yield* Sequencer
   const heard: Array<SequencerEvent> = []

@@ -11,7 +11,7 @@ import { histories } from "../rounds.ts"
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const runs = histories(300, 2000)
 
-/** The number of runs in which a planted fault must show. The rarest takes about 40. */
+/** The number of runs within which a planted fault must show. The rarest takes about 40. */
 const searched = 1000
 
 /** Runs until a run breaks a promise. */
@@ -34,7 +34,7 @@ describe(`random fences (seed ${seed})`, () => {
     const [returns, checked] = [sum((run) => run.returns), sum((run) => run.checked)]
     const disturbances = sum((run) => run.disturbances)
     console.info(`${runs} runs: ${returns} fences, ${checked} messages looked for, ${disturbances} disturbances`)
-    // it looked at something
+    // The checker has checked enough fences.
     assert.isAbove(returns, runs * 5)
     assert.isAbove(checked, runs * 50)
     assert.isAbove(disturbances, runs)

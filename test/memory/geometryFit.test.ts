@@ -9,7 +9,7 @@ import { geometryError } from "../../src/services/schema/RegionError.ts"
 
 const mebibyte = 1024 * 1024
 
-/** About what the native module says of a region of these sizes. */
+/** The bytes of a region, about as the native module computes them. */
 const bytesOf = (geometry: Geometry): number => {
   if (geometryError("", geometry) !== undefined) return -1
   const { brokers, clients, indexEntries, laneBytes, laneSlots, readers, ringBytes, rings, topics } = geometry

@@ -16,7 +16,7 @@ const text = (line: string) => new TextEncoder().encode(line)
 
 const Order = Topic.make("orders", { schema: Schema.Struct({ item: Schema.String, count: Schema.Int }) })
 
-/** What one publisher sent through the log, and in what order a subscriber saw it. */
+/** Sends records through the log, and returns them with the order in which a subscriber saw them. */
 const roundTrip = (records: number, options?: PublisherOptions) =>
   Effect.gen(function*() {
     const subscriber = yield* Subscriber.open(Held, { from: "start" })
@@ -24,7 +24,7 @@ const roundTrip = (records: number, options?: PublisherOptions) =>
     const seen = yield* Effect.forkChild(subscriber.records.pipe(Stream.take(records), Stream.runCollect))
     const lines = Array.from({ length: records }, (_, i) => text(`line ${i}`))
     const sending = yield* Effect.forkChild(Effect.andThen(publisher.sendAll(lines), publisher.flush))
-    // only skewed batches wait for the clock, each for a time of its own
+    // Only skewed batches wait for the clock, each for a random time.
     while (sending.pollUnsafe() === undefined) yield* TestClock.adjust("1 millis")
     yield* Fiber.join(sending)
     return {

@@ -136,7 +136,7 @@ describe("the order of a heap log", () => {
   it.effect("admits by bytes as well as by slots", () =>
     Effect.gen(function*() {
       const lanes = yield* open(Held)
-      // batches of the largest size: the two that lie in reserve leave room for six of the eight
+      // Batches of the largest size: the reserve of two leaves room for six of the eight.
       const next = fill(lanes, 0, 1, 2048)
       assert.strictEqual(next, 7)
       yield* settle

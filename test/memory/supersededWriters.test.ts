@@ -1,5 +1,5 @@
 /**
- * A living writer that another has succeeded: even if the system wrongly reports a death, a ring has one writer.
+ * A living writer that another has superseded: even if the system wrongly reports a death, a ring has one writer.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ describe("a ring's writer that is superseded (memory)", () => {
         const waiting = yield* Effect.forkChild(Effect.flip(writer.send(stamped(sequence))), { startImmediately: true })
         const [ring] = ringsIn(region)
         if (whenFull !== "evict") assert.strictEqual(waiting.pollUnsafe() === undefined, whenFull === "wait")
-        // To the others it looks closed.
+        // Make the ring look closed to other processes.
         ring!.closed = true
         const next = yield* otherRing.writer({ name: "ring", whenFull })
         if (whenFull === "wait") assert.deepStrictEqual(yield* Fiber.join(waiting), superseded)

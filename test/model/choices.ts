@@ -1,5 +1,5 @@
 /**
- * The actions of members in a random run, drawn by a seed: in simulated worlds and in real processes alike.
+ * The actions of members in a random run, drawn from a seed: in simulated worlds and in real processes alike.
  */
 import * as Schema from "effect/Schema"
 import { Messenger, type Reach } from "../../src/services/Messenger.ts"
@@ -25,14 +25,14 @@ export const randomOf = (seed: number): Random => {
 /** Each name of a barrier has its mode. */
 export const modes: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence", "rendezvous"]
 
-/** A message: its sender numbers them, and says how long its handler takes and which fence is entered from within. */
+/** A message with its sender's number, how long its handler takes, and which fence the handler enters. */
 export const Say = Messenger.event(
   "say",
   Schema.Struct({ n: Schema.Int, handlerMillis: Schema.Int, fence: Schema.Int })
 )
 export interface Saying {
   readonly handlerMillis: number
-  /** Below 0: none. */
+  /** The fence that the handler enters; none below 0. */
   readonly fence: number
 }
 
@@ -41,13 +41,13 @@ export const saying = (random: Random): Saying => ({
   handlerMillis: handling(random)
 })
 
-// A few handlers take so long that a death is noticed meanwhile.
+// Let a few handlers take so long that a death is noticed meanwhile.
 const handling = (random: Random): number => {
   if (random(30) === 0) return 30 + random(30)
   return random(3) === 0 ? random(6) : 0
 }
 
-/** Messages ahead of an arrival. */
+/** The number of messages sent ahead of an arrival. */
 export const sendsAhead = (random: Random): number => random(5)
 
 /** The addressees of a message: most go to all members. */

@@ -25,7 +25,7 @@ export const spoiling = (fault: Fault) => (ring: RingPorts["Service"]): RingPort
 
 const isEvents = (name: string): boolean => name.startsWith("events/")
 
-// The whole batch counts as soon as its first message does.
+// Counts the whole batch as soon as its first message counts.
 const early: RingPorts["Service"]["openReader"] extends (...args: infer A) => infer R
   ? (ring: RingPorts["Service"], ...args: A) => R
   : never = (ring, name, as) =>
@@ -40,7 +40,7 @@ const early: RingPorts["Service"]["openReader"] extends (...args: infer A) => in
       })
     })
 
-// Each arrival carries the targets of the one before.
+// Gives each arrival the targets of the previous one.
 const stale = (ring: RingPorts["Service"], name: string): ReturnType<RingPorts["Service"]["openWriter"]> =>
   Effect.map(ring.openWriter(name), (port) => {
     if (!isEvents(name)) return port
@@ -55,7 +55,7 @@ const stale = (ring: RingPorts["Service"], name: string): ReturnType<RingPorts["
     })
   })
 
-// A release forgets the targets of members that are dead by then.
+// Removes the targets of members that are dead by then from a release.
 const forgetful = (ring: RingPorts["Service"]): RingPorts["Service"] => {
   const slots = new Map<number, string>()
   const forgetting = (payload: Uint8Array): Uint8Array => {

@@ -1,5 +1,5 @@
 /**
- * The events that an observer notes of a run, from the member and from what it writes.
+ * The events of a run that an observer notes, from the member's calls and from its frames.
  */
 import * as Effect from "effect/Effect"
 import type { RingPorts, RingWriterPort } from "../../src/layers/ports/RingPorts.ts"
@@ -10,11 +10,11 @@ import type { MemberId } from "../../src/services/schema/Member.ts"
 import { overriding } from "../faults/held.ts"
 
 export type FenceEvent =
-  /** From now on it hears everything. Its messages are in that ring. */
+  /** It is a member and gets all messages from now on. It writes its own to that ring. */
   | { readonly _tag: "joined"; readonly ring: number }
-  /** Its next message is sent; since when it was about to be. */
+  /** It has sent its next message, which it began to send at `since`. */
   | { readonly _tag: "sent"; readonly to: "world" | "remote" | "local" | MemberId; readonly since: number }
-  /** The handler of that message of that sender. */
+  /** The handler of that sender's message has begun, or ended. */
   | { readonly _tag: "begun" | "handled"; readonly sender: MemberId; readonly n: number }
   | {
     readonly _tag: "arrived"
@@ -32,9 +32,9 @@ export type FenceEvent =
     readonly round: number
     readonly mode: BarrierMode
   }
-  /** What must not happen to it. */
+  /** A failure that must not occur. */
   | { readonly _tag: "failed"; readonly why: string }
-  /** It is killed, or leaves: nothing is promised to it any more. */
+  /** It is killed or leaves: from then on it has no promises. */
   | { readonly _tag: "gone" }
 
 export interface Noted {
@@ -48,7 +48,7 @@ export interface Notebook {
   readonly note: (event: FenceEvent, at: number) => void
 }
 
-/** Notes what the member says to its coordinator, and as one. */
+/** Notes the member's frames to its coordinator, and those that it sends as the coordinator. */
 export const watching = (book: Notebook) => (ring: RingPorts["Service"]): RingPorts["Service"] => ({
   ...ring,
   openWriter: (name) =>
@@ -58,8 +58,8 @@ export const watching = (book: Notebook) => (ring: RingPorts["Service"]): RingPo
     })
 })
 
-// An arrival is noted after it was sent, everything else before it happens: so a member killed in between is expected
-// to have done no more than it did, and no member returns from a release that was not noted.
+// Notes an arrival after sending it, everything else before doing it: so the notes never claim more of a killed member
+// than it did, and no member returns from a release that was not noted.
 const watched = (
   port: RingWriterPort,
   { note, now }: Notebook,

@@ -1,6 +1,6 @@
 /**
- * Checks the notes of a run: what each member had sent when it arrived, and what had arrived when a fence returned. It
- * uses none of the positions that the fences rely on.
+ * Checks the notes of a run: which messages each member had sent when it arrived, and which had arrived when a fence
+ * returned. It uses none of the positions that the fences rely on.
  */
 import type { Released } from "../../src/layers/swarm/control/CoordinatorProtocol.ts"
 import { isSame, type MemberId, showMember } from "../../src/services/schema/Member.ts"
@@ -16,7 +16,7 @@ interface Watched {
   readonly id: MemberId
   /** Ring of its messages. */
   readonly ring: number
-  /** From when on it hears everything. */
+  /** The time from which on it gets all messages. */
   readonly readyAt: number
   /** By their numbers. */
   readonly sent: Array<Sent>
@@ -51,11 +51,11 @@ export class FenceLog {
   readonly #members = new Map<string, Watched>()
   readonly #arrivals: Array<Arrived> = []
   readonly #releases: Array<Release> = []
-  /** Arrivals that were in a round that was released: by member, term and attempt. */
+  /** Arrivals in released rounds, by member, term and attempt. */
   readonly #released = new Set<string>()
   /** Fences that returned. */
   returns = 0
-  /** Messages that were looked for then. */
+  /** Messages that were checked at their returns. */
   checked = 0
 
   take({ at, event, who }: Noted): void {
@@ -84,7 +84,7 @@ export class FenceLog {
     }
   }
 
-  /** After all work is done: nothing was lost, repeated or reordered. */
+  /** Call it after all work: checks that no message was lost, repeated or reordered. */
   settled(): void {
     for (const to of this.#members.values()) {
       if (to.isGone) continue
@@ -141,7 +141,7 @@ export class FenceLog {
     )
   }
 
-  /** How many messages of each member the round promises: what it had sent when it arrived. */
+  /** How many messages of each member the round promises: those that it had sent when it arrived. */
   #promised(release: Release): Map<string, number> {
     const { arrivals, departed, withdrawn } = release.notice
     const promised = new Map<string, number>()
@@ -151,8 +151,8 @@ export class FenceLog {
         promised.set(arrived.member, Math.max(arrived.sent, promised.get(arrived.member) ?? 0))
       }
     }
-    // Of a member that is gone the last arrival counts. A member that took an arrival back may have arrived for later
-    // rounds while this one still drained, so that only the first of those is certain to be in it.
+    // For a departed member its last arrival counts. A member that withdrew may have arrived for later rounds while
+    // this round still drained, so only its first arrival is certain to be in it.
     for (const member of departed) {
       if (!this.#departedBefore(member, release)) this.#count(promised, this.#unreleased(member, release, false).at(-1))
     }
@@ -160,8 +160,8 @@ export class FenceLog {
     return promised
   }
 
-  // A member that joins while a round drains opens the next one of that name, which expects all members. One of them that
-  // departs then is named by both rounds, and its arrival belongs to the earlier, which drains.
+  // A member that joins while a round drains opens the next round of that name, which expects all members. If one of
+  // them then departs, both rounds name it, and its arrival belongs to the earlier, draining round.
   #departedBefore(member: MemberId, { notice, term }: Release): boolean {
     return this.#releases.some((other) =>
       other.term === term && other.notice.name === notice.name && other.notice.round < notice.round &&
@@ -173,8 +173,8 @@ export class FenceLog {
     if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
   }
 
-  // Arrivals since the last that was in a round that was released. Who took one back and came again may have opened the
-  // round, while the one before still drained: what had arrived by then may belong to that one.
+  // A member's arrivals since its last one in a released round. A member that withdrew and arrived again may have
+  // opened this round while the previous one still drained: earlier arrivals may belong to that one.
   #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
     const before = this.#of(member, release).filter(({ at }) => at < release.at)
     const last = before.findLastIndex((arrived) =>
@@ -237,7 +237,7 @@ export class FenceLog {
   }
 }
 
-/** Whether a member that was there when the message was sent must get it. */
+/** Whether a member that was in the swarm when the message was sent must get it. */
 const isMeantFor = (sent: Sent | undefined, from: Watched, member: Watched): boolean => {
   if (sent === undefined || sent.since < member.readyAt) return false
   const isOwn = isSame(from.id, member.id)

@@ -21,14 +21,14 @@ import { simulate, Stuck } from "./simulation.ts"
 export interface FenceRun {
   readonly seed: number
   readonly violations: ReadonlyArray<string>
-  /** Fences that returned, and messages that were checked then. */
+  /** Fences that returned, and messages checked at their returns. */
   readonly returns: number
   readonly checked: number
-  /** Deaths, departures and joins in the middle of it. */
+  /** Deaths, departures and joins during the run. */
   readonly disturbances: number
 }
 
-/** What a run may take of its own time. */
+/** How long a run may take, in simulated time. */
 const limitMillis = 120_000
 
 const roundsMax = 7
@@ -96,7 +96,7 @@ class Run {
     for (const player of this.#players) yield* this.#play(player)
     yield* this.#disturb()
     yield* Effect.forEach(this.#fibers, (fiber) => Fiber.await(fiber), { discard: true })
-    // let handlers end, and deaths be noticed
+    // Let handlers end, and deaths be noticed.
     yield* Effect.sleep(3000)
     this.log.settled()
     yield* Effect.forEach(
@@ -270,7 +270,7 @@ class Run {
     return this.#players.length < 2 ? undefined : this.#players[this.#random(this.#players.length)]
   }
 
-  // Most die just after they have arrived: then their messages count, and only their arrivals tell how many there are.
+  // Kills most members just after they have arrived: then their messages count, and only their arrivals tell how many.
   #kill(): Effect.Effect<void> {
     const player = this.#drawn()
     if (player === undefined) return Effect.void

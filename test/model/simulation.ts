@@ -1,6 +1,6 @@
 /**
- * Runs an effect in a world of its own: its time advances when no fiber has work left, and the order of turns is drawn
- * by a seed. The same seed gives the same run, step by step.
+ * Runs an effect in a simulated world: time advances when no fiber has work left, and a seed determines the order of
+ * turns. The same seed gives the same run, step by step.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -11,14 +11,14 @@ import * as Logger from "effect/Logger"
 import type * as Scheduler from "effect/Scheduler"
 import type { Random } from "./choices.ts"
 
-/** The run came to no end within its time. */
+/** The run did not end within its time. */
 export class Stuck extends Error {
   constructor(millis: number) {
     super(`nothing ended it within ${millis} ms of its own time`)
   }
 }
 
-/** The turns that one run of the event loop gives to the simulation before others have theirs. */
+/** Turns of the simulation within one turn of the event loop. */
 const turnsAtOnce = 2000
 
 export const simulate = <A, E>(
@@ -30,14 +30,14 @@ export const simulate = <A, E>(
     const turns = new Turns(random)
     const clock = new SimulatedClock()
     let exit: Exit.Exit<A, E> | undefined
-    // Logs of deaths are of no use in thousands of runs, and a line costs as much as the run.
+    // Drop the logs of deaths: in thousands of runs they are of no use, and a line costs as much as the run.
     const quiet = effect.pipe(Effect.provide(Logger.layer([])), Effect.provideService(Clock.Clock, clock))
     const fiber = Effect.runFork(quiet, { scheduler: turns })
     fiber.addObserver((ended) => {
       exit = ended
     })
     let taken = 0
-    // One microtask each, so that work deferred to the end of a turn is done before the next.
+    // Give each turn a microtask of its own, so that work deferred to the end of a turn is done before the next.
     const next = (): void => {
       if (exit !== undefined) return resolve(exit)
       if (clock.millis > limitMillis || !(turns.take() || clock.advance())) {
@@ -92,7 +92,7 @@ interface Sleep {
 
 class SimulatedClock implements Clock.Clock {
   millis = 0
-  /** The next one last. */
+  /** Sorted so that the next to wake is last. */
   readonly #sleeps: Array<Sleep> = []
 
   readonly currentTimeMillis = Effect.sync(() => this.millis)

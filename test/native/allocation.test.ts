@@ -18,8 +18,8 @@ describe("offer", () => {
         grown.push(process.memoryUsage().heapUsed - before)
         yield* publisher.flush
       }
-      // A batch costs a few objects. One small object a record would be 16 bytes and more; a collection in between
-      // only makes a round cheaper, hence the median of those that grew.
+      // A batch costs a few objects; a small object per record would cost 16 bytes or more. A collection in between
+      // only makes a round cheaper, hence the median of the rounds that grew.
       const rounds = grown.filter((bytes) => bytes > 0).toSorted((a, b) => a - b)
       const bytesPerRecord = (rounds[rounds.length >> 1] ?? 0) / records
       assert.isBelow(bytesPerRecord, 4)

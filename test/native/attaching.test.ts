@@ -1,6 +1,6 @@
 /**
- * A subscriber of a log whose header is damaged, or is being written at this moment: its attachment retries for a
- * while, and the process goes on with its other work meanwhile.
+ * A subscriber of a log whose header is damaged or is just being written: its attachment retries for a while, without
+ * blocking the process's other work.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import { freshRegion } from "../processes/harness.ts"
 
 const Lines = Topic.make("lines")
 
-/** Where the header says which epoch serves, by docs/memory-layout.md. */
+/** The offset of the epoch in the header, by docs/memory-layout.md. */
 const epochAt = 192
 
 const setEpoch = (path: string, epoch: number): void => {
@@ -24,7 +24,7 @@ const setEpoch = (path: string, epoch: number): void => {
   closeSync(file)
 }
 
-/** A log in which the topic is known, and the path of its region. */
+/** A log in which the topic is declared, and the path of its region. */
 const withLog = <A, E>(run: (path: string) => Effect.Effect<A, E, Subscriber>) => {
   const memory = CxlMemory.layerShm({ region: freshRegion("attaching"), geometry: smallGeometry })
   return Effect.gen(function*() {

@@ -1,5 +1,6 @@
 /**
- * One scenario a process, because each ends its process in a way of its own. Prints `survived` where it gets so far.
+ * Runs one scenario in this process, because each ends its process in a way of its own. Prints `survived` if it
+ * survives.
  */
 import assert from "node:assert"
 import { cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
@@ -75,7 +76,7 @@ const frontiersOf = (session: SessionHandle) => {
   return frontiers
 }
 
-/** 64 MiB: made in some ten milliseconds. */
+/** 64 MiB, created in some ten milliseconds. */
 const largeGeometry = Float64Array.from([4, 4, 1, 2, 16, 64, 2, 8, 4 * 1024 * 1024, 4096, 0, 0, 0])
 
 const path = `/dev/shm/ringfence-scenario-${process.pid}`
@@ -112,7 +113,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     assert.strictEqual(view.length, 0)
     assert.strictEqual(buffer.byteLength, 0)
     assert.throws(() => reader.buffer(), { fault: "closed" })
-    // A buffer that was transferred escapes the detaching: it reads and writes memory that is no longer shared.
+    // A transferred buffer escapes the detaching, and must then reach only memory that is not shared.
     const moving = native.attachRegion(path, "moves", false)
     const movedReader = moving.openRingReader("ring", "moves")
     const moved = new Uint8Array(movedReader.buffer().transfer())
@@ -305,7 +306,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       new Uint8Array(reader.buffer())[0] = 0
       reader.close()
     }
-    // What is collected is given back in turns of their own.
+    // Collected buffers are released in later turns.
     for (let turn = 0; turn < 1000 && mapped(path).length > 20; turn += 1) {
       gc()
       await new Promise((resolve) => setImmediate(resolve))
@@ -357,7 +358,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     survived()
   },
   "double-load": async () => {
-    // A second copy of the package, as two dependencies may bring.
+    // A second copy of the package, as two dependencies may install.
     const folder = mkdtempSync(join(tmpdir(), "ringfence-load-"))
     for (const file of ["src/native/binding.ts", "src/native/prebuilds.ts", "build/Release/ringfence.node"]) {
       cpSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), join(folder, file))

@@ -1,5 +1,5 @@
 /**
- * The cursors by which a processing fence sees how far each member is, changed from outside while their member is idle.
+ * The cursors that a processing fence relies on, changed from outside while their member is idle.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ const lineBytes = 64
 const readAt = 16
 const handledAt = 32
 
-/** Where the line lies that says this of a reader, by docs/memory-layout.md. */
+/** The offset of the line with a reader's cursors, by docs/memory-layout.md. */
 const lineOf = (region: Buffer, { baseline, delivered, handled, read, released }: RingReaderState): number => {
   const cursors = [read, delivered, handled, released, baseline].map(BigInt)
   for (let at = 0; at < region.length; at += lineBytes) {
@@ -37,7 +37,7 @@ describe.skipIf(process.platform !== "linux")("damaged cursors under a fence (na
       Effect.gen(function*() {
         const process = yield* swarm.attach("m0")
         const first = yield* joinAs(process, "m0", { coordinate: true })
-        // So that no other reader begins where the second does.
+        // Send some, so that no other reader has the same baseline as the second.
         for (let i = 0; i < 5; i += 1) yield* first.messenger.send(Tick, i)
         const second = yield* swarm.join("m1")
         yield* first.coordinator.awaitMembers(({ length }) => length === 2)

@@ -23,7 +23,7 @@ import { Subscriber } from "../../src/services/Subscriber.ts"
 class First extends Context.Service<First, Context.Context<any>>()("test/First") {}
 class Second extends Context.Service<Second, Context.Context<any>>()("test/Second") {}
 
-/** What a layer provides, under a name of its own: two of a kind side by side. */
+/** A layer's services under a key of its own, so that two of a kind can be used side by side. */
 const as = <I, A, E>(service: Context.Key<I, Context.Context<any>>, layer: Layer.Layer<A, E>) =>
   Layer.effect(service, Effect.context<A>()).pipe(Layer.provide(layer))
 

@@ -54,7 +54,7 @@ const fault = <A, R>(effect: Effect.Effect<A, CxlMemory.RegionError, R>) =>
 
 const attach = (path: string) => Effect.scoped(Layer.build(CxlMemory.layerAttach({ path })))
 
-/** A region that is there for the rest of the scope. */
+/** Creates a region for the rest of the scope. */
 const created = (path: string) => Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry }))
 
 /** 2 GiB: its creation takes some hundred milliseconds, in which it can be interrupted. */
@@ -63,7 +63,7 @@ const largeGeometry = { ...smallGeometry, brokers: 4, clients: 8, laneBytes: 64 
 const shared = statfsSync("/dev/shm")
 const plentyFree = shared.bavail * shared.bsize > 4 * 1024 ** 3
 
-/** Writes over the bytes at `offset`, as something from outside would. */
+/** Overwrites the bytes at `offset` from outside. */
 const damage = (path: string, offset: number, bytes: ReadonlyArray<number>) => {
   const file = openSync(path, "r+")
   writeSync(file, Uint8Array.from(bytes), 0, bytes.length, offset)
@@ -313,7 +313,7 @@ describe("regions", () => {
       assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
     }))
 
-  // The limit does not bind the superuser, so the program becomes another user; only the superuser can.
+  // The limit does not bind the superuser, so the program changes its user, which only the superuser can.
   it.live.skipIf(process.getuid?.() !== 0)(
     "in a process that gets no thread any more: typed, and says what helps",
     () =>

@@ -1,5 +1,5 @@
 /**
- * Members that poll instead of sleeping keep the same promises, and are woken where they sleep.
+ * Members that poll instead of sleeping keep the same promises, and are woken if they do sleep.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -43,7 +43,7 @@ describe("members of a swarm", () => {
             }
             assert.deepStrictEqual(handled, members.map(() => round * members.length))
           }
-          // They leave while the others still look.
+          // They leave while the others still poll.
           yield* at(members, 1).close
           const rest = [at(members, 0), at(members, 2)]
           for (const { coordinator } of rest) yield* coordinator.awaitMembers(({ length }) => length === 2)

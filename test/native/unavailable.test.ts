@@ -1,6 +1,5 @@
 /**
- * Where the native module is not built, the in-memory backend works and the native layers fail with an error that says
- * why.
+ * Without a native module, the in-memory backend works and the native layers fail with an error that says why.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"

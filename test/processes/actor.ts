@@ -1,5 +1,5 @@
 /**
- * A process of a test: plays one part, reports to its parent, and can be killed or stopped.
+ * A process of a test: plays one role, reports to its parent, and can be killed or stopped.
  *
  * Usage: node actor.ts <part> <region> <options as JSON>
  */

@@ -17,7 +17,7 @@ const [part = "", region = ""] = process.argv.slice(2)
 
 const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
-/** Views of every life, so that the collector can take none of them. */
+/** Views of every life, kept so that the collector cannot free them. */
 const kept: Array<Uint8Array> = []
 let lives = 0
 
@@ -52,7 +52,7 @@ const subscribe = Effect.gen(function*() {
   }
 })
 
-// It ends with the server's life, by any error, and what it had of the region ends with its scope.
+// Ends with the server, by any error, and releases the region with its scope.
 const livingOnce = <E>(work: Effect.Effect<void, E, Log.Client | Scope.Scope>): Effect.Effect<void> =>
   work.pipe(
     Effect.scoped,

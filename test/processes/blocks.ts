@@ -9,11 +9,11 @@ const Block = Messenger.event("block", Schema.Struct({ n: Schema.Int, bytes: Sch
 
 export interface Heard {
   readonly blocks: number
-  /** Blocks that came out of order, or changed. */
+  /** Blocks that arrived out of order or changed. */
   readonly wrong: number
 }
 
-/** Takes them, with a pause of some milliseconds after each fiftieth. The returned function gives its progress. */
+/** Takes the blocks, with a pause after each fiftieth. The returned function gives the progress. */
 export const takeBlocks = Effect.fnUntraced(function*(restMillis: number) {
   let blocks = 0
   let wrong = 0

@@ -13,7 +13,7 @@ const forever = (): never => {
   for (;;) if (performance.now() < 0) return process.exit()
 }
 
-/** How its first life ends; the next lives end as they should. */
+/** How its first life crashes; later lives end well. */
 const crashes: Readonly<Record<string, () => void>> = {
   crash: () => process.exit(7),
   abort: () => process.abort(),
@@ -23,7 +23,7 @@ const crashes: Readonly<Record<string, () => void>> = {
 const work = Effect.gen(function*() {
   const { awaitMembers, publish, self } = yield* Coordinator
   const crash = crashes[job]
-  // Several children meet, and a name belongs to one member.
+  // Several children do this job at once, and a name belongs to one member.
   yield* publish(crash === undefined && job !== "barrier" ? job : `${self.name} ${self.incarnation}`)
   if (crash !== undefined && self.incarnation === 0) return yield* Effect.sync(crash)
   if (crash !== undefined) yield* Barrier.use((barrier) => barrier.enter("meet", { mode: "processingFence" }))

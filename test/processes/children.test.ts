@@ -36,7 +36,7 @@ const childScript = memberScript.replace("memberActor", "childActor")
 const kind = (job: string, more: Partial<ChildSpec> = {}): ChildSpec =>
   ({ name: "worker", entry: childScript, env: { JOB: job }, grace: "1 second", ...more }) as ChildSpec
 
-/** Through a shell, which records how it ended, and ends the same way. */
+/** Runs the child in a shell that records how it ended, and ends the same way. */
 const observed = (job: string, file: string): ChildSpec => ({
   name: "worker",
   command: "sh",
@@ -68,7 +68,7 @@ describe.skipIf(process.platform !== "linux")("children over real processes", ()
         const env = yield* host.do<Record<string, string>>({ _tag: "invite", expiresMillis: 30_000 })
         const guest = yield* startMember("child", region, { env, name: "guest" })
         assert.strictEqual((yield* guest.joined).name, "guest")
-        // Its own variables are not inherited by processes that it starts.
+        // Processes that it starts do not inherit its own variables.
         assert.deepStrictEqual((yield* guest.state).environment, ["RINGFENCE_REGION"])
         const replay = yield* startMember("child", region, { env, name: "replay" })
         assert.strictEqual(yield* failureOf(replay.joined), "JoinRefused invitation")

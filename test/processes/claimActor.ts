@@ -1,6 +1,6 @@
 /**
- * A process that claims slots and gives them back, again and again, and is stopped in between: at random, so often right
- * in the middle of a claim.
+ * A process that repeatedly claims slots and releases them, and is stopped at random moments, so often in the middle of
+ * a claim.
  *
  * Usage: node claimActor.ts sessions|names <region>
  */
@@ -13,10 +13,10 @@ import { isFault, readFrom } from "../../src/native/binding.ts"
 
 const [what = "", region = ""] = process.argv.slice(2)
 
-/** Claims made in one turn, with nothing else between them. */
+/** Claims made in one turn of the event loop. */
 const turn = 200
 
-/** All may be taken, or closing, or held by the test at this moment. */
+/** Ignores a refusal: all slots may be taken, closing, or locked by the test. */
 const perhaps = (claim: () => void) => {
   try {
     claim()

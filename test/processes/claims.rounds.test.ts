@@ -42,7 +42,7 @@ const serving = (region: string) =>
 
 const startClaiming = (what: "sessions" | "names", region: string) => startActor("claimActor.ts", [what, region])
 
-/** Lets it run for a moment, and stops it wherever it is then. */
+/** Lets the actor run for a moment, and stops it wherever it is then. */
 const stopSomewhere = (actor: Actor) =>
   Effect.gen(function*() {
     yield* Effect.sleep(1 + random(15))
@@ -82,7 +82,7 @@ describe(`claims over processes (seed ${seed})`, () => {
         const actor = yield* startClaiming("names", region)
         yield* actor.ready
         yield* Effect.scoped(Ring.writer({ name: "known" }))
-        // Until it is stopped while it holds the lock: no new name can be given then.
+        // Repeat until it is stopped while it holds the lock, when no new name can be given.
         let round = 0
         for (let isHeldUp = false; !isHeldUp; round += 1) {
           assert.isBelow(round, 2000)

@@ -20,7 +20,7 @@ import {
 } from "./members.ts"
 import type { ActorFailed } from "./orders.ts"
 
-/** Bounds are asserted by the tick that keeps them; this machine may be busy with something else for a while. */
+/** The bound of 250 ms, with a margin for a busy machine. */
 const noticedMillis = 250 + 2000
 
 const knows = (actor: MemberActor, names: string) =>
@@ -143,7 +143,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         assert.isBelow((yield* Clock.currentTimeMillis) - gone, noticedMillis)
         const path = CxlMemory.regionPath(region)
         assert.isFalse((yield* Regions.inspect(path)).held)
-        // Even while members that lost their coordinator are still there.
+        // A new swarm can start even while members that lost their coordinator are still attached.
         const again = yield* coordinator(region, "m0")
         yield* knows(again, "m0")
         for (const actor of others) {
@@ -164,7 +164,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         const waiting = yield* fork(failureOf(third.do({ _tag: "enter", name: "meet" })))
         first.signal("SIGKILL")
         yield* first.exit
-        // Also in the moment before a standby has taken over.
+        // The region is held even before a standby has taken over.
         const found = yield* Regions.inspect(path)
         assert.isTrue(found.held)
         assert.strictEqual((yield* Effect.flip(Regions.removeDead(path))).fault, "busy")
@@ -259,7 +259,7 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
         const third = yield* member(region, "m2")
         stopped.signal("SIGSTOP")
         yield* untilHolds("it is suspect", Effect.map(third.state, ({ suspects }) => suspects.join() === "stopped"))
-        // So many notices that it is evicted from the coordinator's ring.
+        // Send so many notices that the member is evicted from the coordinator's ring.
         yield* third.do({ _tag: "chatter", times: 400 })
         yield* third.do({ _tag: "publish", name: "last" })
         yield* knows(first, "m0,stopped,m2")
@@ -278,13 +278,13 @@ describe.skipIf(process.platform !== "linux")("deaths over real processes", () =
     "a member that is stopped while another joins holds up that candidate until its deadline, and no member",
     (region) =>
       Effect.gen(function*() {
-        // The deadline holds for candidates too, which need a while on a busy machine.
+        // The deadline also bounds candidates, which take a while on a busy machine.
         const first = yield* coordinator(region, "m0", { joinDeadline: "2 seconds", joinTurn: 150 })
         const stopped = yield* member(region, "stopped")
         stopped.signal("SIGSTOP")
         const refused = yield* startMember("member", region, { name: "refused" })
         assert.strictEqual(yield* failureOf(refused.joined), "JoinRefused deadline")
-        // Meanwhile the members meet where the stopped one is not needed.
+        // Meanwhile the other members meet without the stopped one.
         stopped.signal("SIGCONT")
         const late = yield* member(region, "late")
         yield* knows(first, "m0,stopped,late")

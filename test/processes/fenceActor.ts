@@ -1,5 +1,5 @@
 /**
- * A process that is a member of one swarm after the other, plays random rounds in them, and notes what happens.
+ * A process that is a member of one swarm after the other, plays random rounds in them, and notes its events.
  *
  * A note is in its file before the process goes on, so that a killed process has noted all that it did.
  *
@@ -95,7 +95,7 @@ const layerOf = (joining: Joining, notes: Notes) => {
   )
 }
 
-/** A membership, from its beginning to its end. */
+/** One membership of this process. */
 interface Life {
   readonly notes: Notes
   readonly scope: Scope.Closeable
@@ -144,7 +144,7 @@ const listen = (life: Life) =>
     )
   })
 
-/** Plays its rounds, then only meets the others, until it is stopped. */
+/** Plays its rounds, then only meets the others until it is told to stop. */
 const script = (life: Life, play: Play, played: Deferred.Deferred<void>) =>
   Effect.gen(function*() {
     for (let round = 0;; round += 1) {
@@ -159,7 +159,7 @@ const script = (life: Life, play: Play, played: Deferred.Deferred<void>) =>
     Effect.ensuring(Deferred.succeed(play.ended, undefined))
   )
 
-// Uninterruptible, so that what is sent is counted.
+// Uninterruptible, so that every sent message is counted.
 const send = (life: Life, random: Random) =>
   Effect.suspend(() => {
     const to = reaching(random, life.coordinator.members().map(({ id }) => id))
@@ -208,7 +208,7 @@ const begin = (life: Life, playing: Playing) =>
     const play: Play = { playing, random: randomOf(playing.seed), stop, ended }
     life.play = play
     life.notes.doom(playing.doom)
-    // At once: a leaving member would otherwise end it before it begins, and it would never report its end.
+    // Start it at once: a leaving member could otherwise end it before it begins, and it would never report its end.
     yield* Effect.forkIn(script(life, play, played), life.scope, { startImmediately: true })
     yield* Deferred.await(played)
   })
@@ -225,7 +225,7 @@ const stop = (life: Life) =>
     return life.coordinator.coordinates()
   })
 
-/** After it no message sent before is on its way. */
+/** After it, all messages sent before have arrived. */
 const settle = ({ barrier, notes }: Life) =>
   Effect.map(
     barrier.enter("settled", { mode: "processingFence", deadline: "10 seconds" }),

@@ -27,7 +27,7 @@ export interface Joining {
   readonly notes: string
 }
 
-/** It kills itself when that has happened this many times. */
+/** The member kills itself when that event has occurred this many times. */
 export interface Doom {
   readonly on: "sent" | "arrived" | "begun" | "returned"
   readonly times: number
@@ -36,14 +36,14 @@ export interface Doom {
 export interface Playing {
   readonly seed: number
   readonly rounds: number
-  /** Mode of the barrier, which is its name, too. */
+  /** The mode of the barrier, which is also its name. */
   readonly mode: BarrierMode
   readonly doom?: Doom | undefined
 }
 
 export type FenceOrder =
   | ({ readonly _tag: "join" } & Joining)
-  /** Answered when the rounds are played; it goes on meeting the others until it is stopped. */
+  /** Answered when the rounds are played; the member then keeps meeting the others until it is told to stop. */
   | ({ readonly _tag: "play" } & Playing)
   | { readonly _tag: "stop" | "settle" | "leave" }
 
@@ -61,7 +61,7 @@ export class Pool {
     (pool) => pool.#end
   )
 
-  /** For each that died another is started at once, because it takes a while until it is ready. */
+  /** Starts a process for each that died, at once, because it takes a while to be ready. */
   restock(count: number): void {
     while (this.#all.size < count) this.#idle.push(this.#start())
   }
@@ -94,7 +94,7 @@ export class Pool {
 
 const script = bundled("test/processes/fenceActor.ts")
 
-/** As many as a swarm has at most, and some to replace the dead. */
+/** The most members of a swarm, and some to replace the dead. */
 export const poolSize = 8
 
 // --- runs ---
@@ -140,7 +140,7 @@ interface SwarmOf {
   readonly pool: Pool
 }
 
-/** This many runs, one after the other, in one swarm. */
+/** Plays this many runs, one after the other, in one swarm. */
 export const playRuns = (
   swarm: SwarmOf,
   seed: number,
@@ -223,7 +223,7 @@ class Company {
     })
   }
 
-  /** The one who coordinates goes last. */
+  /** Ends all members, the coordinator last. */
   get disband(): Effect.Effect<void, ActorFailed> {
     return Effect.suspend(() => {
       const last = this.#players.toSorted((a, b) => Number(a.coordinates) - Number(b.coordinates))
@@ -288,7 +288,7 @@ class Company {
     })
   }
 
-  // A member whose death was drawn for a later message than it sent in its rounds can die until it has stopped.
+  // A member whose planned death lies beyond its rounds can still die until it has stopped.
   #stop(): Effect.Effect<void, ActorFailed> {
     this.#players = this.#players.filter(({ isGone }) => !isGone)
     const stopped = (player: Player) =>
@@ -316,7 +316,7 @@ type Fate =
   | { readonly _tag: "doom"; readonly doom: Doom }
   | { readonly _tag: "kill" | "leave"; readonly afterMillis: number }
 
-// It may not leave its members alone, but any member can be killed.
+// The coordinator may not leave its members, but any member can be killed.
 const fateOf = (random: Random, coordinates: boolean): Fate => {
   const drawn = random(10)
   const afterMillis = random(40)
@@ -328,7 +328,7 @@ const fateOf = (random: Random, coordinates: boolean): Fate => {
 
 // --- notes ---
 
-// Its own notes tell who it is.
+// A process's own notes name the member that it was.
 const noteGone = ({ notes }: Player): void => {
   const at = Number(process.hrtime.bigint())
   const [first] = parsed(notes)
@@ -340,6 +340,6 @@ const goneOf = ({ who }: Noted, at: number): Noted => ({ at, who, event: { _tag:
 const notesIn = (folder: string): ReadonlyArray<Noted> =>
   readdirSync(folder).flatMap((name) => parsed(join(folder, name))).toSorted((a, b) => a.at - b.at)
 
-// A line that was cut short by a death is ignored.
+// Ignores a line that was cut short by a death.
 const parsed = (path: string): ReadonlyArray<Noted> =>
   readFileSync(path, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line) as Noted)

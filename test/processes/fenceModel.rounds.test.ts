@@ -20,7 +20,7 @@ const runs = histories(20, 100)
 /** Runs in one swarm, before another is begun. */
 const runsOfSwarm = 25
 
-/** Runs in a swarm of their own, of which nothing may be left in shared memory. */
+/** Plays the runs in a swarm of their own, which must leave nothing in shared memory. */
 const inSwarm = (pool: Pool, fault: Fault, from: number, count: number) => {
   const region = freshRegion("fences")
   const remove = Effect.sync(() => filesOf(region).forEach((name) => rmSync(`/dev/shm/${name}`)))
@@ -52,7 +52,7 @@ describe.skipIf(process.platform !== "linux")(`random fences over real processes
           `${runs} runs: ${total("returns")} fences, ${total("checked")} messages looked for, ` +
             `${total("killed")} killed, ${total("left")} left, ${total("joined")} joined`
         )
-        // it looked at something
+        // The checker has checked enough fences.
         assert.isAbove(total("returns"), runs * 5)
         assert.isAbove(total("checked"), runs * 50)
         assert.isAbove(total("killed"), runs / 4)

@@ -1,5 +1,5 @@
 /**
- * The test of fences over real processes, in both forms: it passes, and it fails with draining off.
+ * The trial of fences over real processes, in both forms: it passes, and it fails with draining off.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import { coordinator, member, type MemberActor, regionTest } from "./members.ts"
 const group = "fence"
 const workers = 2
 
-/** The collector and its workers, a process each. Where a member collects, the coordinator is one more. */
+/** The collector and its workers, one process each. If a member collects, the coordinator is one more. */
 const started = Effect.fnUntraced(function*(region: string, at: "coordinator" | "member", drain: "on" | "off") {
   const first = yield* coordinator(region, "m0", { drain })
   const names = Array.from({ length: workers + (at === "coordinator" ? 0 : 1) }, (_, i) => `m${i + 1}`)
@@ -20,7 +20,7 @@ const started = Effect.fnUntraced(function*(region: string, at: "coordinator" | 
   return { players, end }
 })
 
-/** What the collector, the first of them, found. */
+/** Plays the trial, and returns the findings of the collector, the first player. */
 const play = (players: ReadonlyArray<MemberActor>, plan: FencePlan) =>
   Effect.map(
     Effect.forEach(

@@ -60,7 +60,7 @@ export class Actor {
     this.#child.kill(signal)
   }
 
-  /** The first message that fits, told already or to come. Fails when the actor ends without it. */
+  /** The first matching message, past or future. Fails when the actor ends without it. */
   told<M extends ActorMessage>(fits: (message: ActorMessage) => message is M): Effect.Effect<M, ActorEnded> {
     return this.#until(() => {
       const found = this.#told.find(fits)

@@ -38,7 +38,7 @@ const serving = (region: string) =>
     Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
   )
 
-/** The first event that fits, listened for from now on. */
+/** The first matching event from now on. */
 const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
   Effect.flatMap(
     Sequencer,
@@ -48,7 +48,7 @@ const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
 
 const withinOneSecond = Effect.timeout("1 second")
 
-/** Reads all that comes, for as long as the test's scope, and keeps what it has checked. */
+/** Reads and checks all records until the test's scope closes. */
 const following = Effect.gen(function*() {
   const subscriber = yield* Subscriber.open(Stamped.topic, { from: "start", name: "follower" })
   const checker = new Stamped.Checker()
@@ -132,7 +132,7 @@ describe(`kills (seed ${seed})`, () => {
           yield* actor.ready
           const sending = yield* Effect.forkChild(Effect.forever(Effect.andThen(send, Effect.yieldNow)))
           yield* actor.acknowledged(1 + random(2000))
-          // Stopped first, so that it certainly holds the gate when it dies.
+          // Stop it first, so that it certainly is the gate when it dies.
           const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === name)
           actor.signal("SIGSTOP")
           yield* Fiber.join(stalled)
@@ -210,7 +210,7 @@ describe(`kills (seed ${seed})`, () => {
       }))
       return Effect.gen(function*() {
         for (let i = rounds(2, 5); i > 0; i -= 1) yield* round
-        // The next owner removes what the last one left, and leaves nothing itself.
+        // The next owner removes the leftovers of the last one, and leaves nothing itself.
         assert.isTrue(existsSync(CxlMemory.regionPath(region)))
         yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))
         assert.isFalse(existsSync(CxlMemory.regionPath(region)))

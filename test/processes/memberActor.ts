@@ -1,5 +1,5 @@
 /**
- * A process of its own that is a member of a swarm and does what it is told, over the channel to its parent.
+ * A process that is a member of a swarm and carries out its parent's orders.
  *
  * Usage: node memberActor.ts <role> <options as JSON>
  */
@@ -111,7 +111,7 @@ const obey = (order: Order): Effect.Effect<unknown, unknown, Member | Scope.Scop
     case "exit":
       return Effect.sync(() => process.exit(order.code))
     case "die":
-      // Ends at once, without exit handlers.
+      // End at once, without exit handlers.
       return Effect.sync(() => (process as unknown as { reallyExit: (code: number) => void }).reallyExit(order.code))
     case "wedge":
       return Effect.sync(wedge)

@@ -25,7 +25,7 @@ export type Order =
   | { readonly _tag: "state" | "leave" | "shutdown" | "lost" | "ready" | "heard" | "abort" | "wedge" | "hang" | "end" }
   | { readonly _tag: "publish" | "waitFor"; readonly name: string }
   | { readonly _tag: "joinGroup"; readonly group: string }
-  /** Plays its part in the test of fences: the collector's without a number, else that worker's. */
+  /** Plays its role in the trial of fences: the collector without a number, else that worker. */
   | { readonly _tag: "fence"; readonly plan: FencePlan; readonly worker?: number }
   | { readonly _tag: "walkRounds"; readonly plan: WalkPlan }
   | { readonly _tag: "takeBlocks"; readonly restMillis: number }
@@ -50,14 +50,14 @@ export interface MemberState {
 }
 
 export class MemberActor extends OrderedActor<Order> {
-  /** It is a member. */
+  /** Returns once it is a member. */
   readonly joined: Effect.Effect<MemberInfo, ActorFailed> = Effect.suspend(() => this.answer<MemberInfo>(0))
 
   get state(): Effect.Effect<MemberState, ActorFailed> {
     return this.do<MemberState>({ _tag: "state" })
   }
 
-  /** Leaves in good order. */
+  /** Lets it leave and end. */
   readonly end: Effect.Effect<Exited> = Effect.suspend(() => {
     this.order({ _tag: "end" })
     return this.exit
@@ -70,7 +70,7 @@ export interface StartOptions extends Partial<Swarm.CoordinatorOptions> {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Small rings: regions are made fast, and filled fast. */
+/** Small rings, so that regions are created and filled fast. */
 export const smallSizes: Swarm.SwarmSizes = { members: 6, ringBytes: 16 * 1024, plainRings: 1 }
 
 export const startMember = (
@@ -121,7 +121,7 @@ export const isGone = (pid: number): boolean => {
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 
-/** A test with a region of its own, of which nothing may be left in shared memory. */
+/** A test with a region of its own, which must leave nothing in shared memory. */
 export const regionTest = <A, E>(
   promise: string,
   run: (region: string) => Effect.Effect<A, E, Scope.Scope>

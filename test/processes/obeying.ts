@@ -1,5 +1,5 @@
 /**
- * A process that does what it is told over the channel to its parent: its own end.
+ * The child's end of the channel over which a parent orders a process what to do.
  */
 import * as Effect from "effect/Effect"
 import type { Told } from "./orders.ts"
@@ -12,7 +12,7 @@ export const failureOf = (error: unknown): Told["error"] => ({
   message: String(error)
 })
 
-/** Obeys, and tells what came of it. */
+/** Carries out orders, and reports their results. */
 export const answering = <R>(
   number: number,
   obeyed: Effect.Effect<unknown, unknown, R>

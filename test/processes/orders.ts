@@ -1,12 +1,12 @@
 /**
- * A process that does what it is told over the channel to its parent: the parent's end.
+ * The parent's end of the channel over which it orders a process what to do.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ChildProcess } from "node:child_process"
 
 export interface Told {
-  /** Of the order that is answered; 0 is for what it tells unasked. */
+  /** The number of the answered order; 0 for a report without an order. */
   readonly number: number
   readonly value?: unknown
   readonly error?: { readonly tag: string; readonly reason: string; readonly message: string } | undefined

@@ -47,7 +47,7 @@ describe.skipIf(process.platform !== "linux")("pressure over real processes", ()
         yield* receiver.do({ _tag: "takeBlocks", restMillis })
         const begun = performance.now()
         yield* sender.do({ _tag: "sendBlocks", blocks, bytes })
-        // The ring holds four of them: all rests but the last lie before the end of the burst.
+        // The ring holds four blocks, so all pauses but the last lie before the end of the burst.
         assert.isAbove(performance.now() - begun, (blocks / 50 - 2) * restMillis)
         yield* all(members, () => ({ _tag: "enter", name: "through", mode: "processingFence" }))
         assert.deepStrictEqual(yield* receiver.do<Heard>({ _tag: "heard" }), { blocks, wrong: 0 })
@@ -67,7 +67,7 @@ describe.skipIf(process.platform !== "linux")("pressure over real processes", ()
         stopped.signal("SIGSTOP")
         const sending = yield* fork(sender.do({ _tag: "sendBlocks", blocks, bytes: 1000 }))
         const meeting = yield* fork(failureOf(first.do({ _tag: "enter", name: "meet", deadlineMillis: 1000 })))
-        // The five seconds are what is tested.
+        // The test is about these five seconds.
         yield* Effect.sleep("5 seconds")
         assert.strictEqual(yield* Fiber.join(meeting), "BarrierTimedOut")
         assert.isUndefined(sending.pollUnsafe())

@@ -1,5 +1,5 @@
 /**
- * Servers that end and come again under clients that stay: nothing of a region outlives its last attachment.
+ * Servers that end and restart under clients that stay: no mapping of a region outlives its last attachment.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -74,7 +74,7 @@ describe("restarts", () => {
             life,
             region,
             Effect.gen(function*() {
-              // Each tells once of each server that served it.
+              // Each client reports once for each server.
               yield* Effect.forEach(clients, (client) => client.acknowledged(life + 1))
               assert.strictEqual(mostMapped(clients), 1)
               for (const { pid } of clients) assert.strictEqual(opened(pid, path), 1)

@@ -1,5 +1,5 @@
 /**
- * A process of its own that writes or reads a ring, and is there to be killed or stopped.
+ * A process that writes or reads a ring, and can be killed or stopped.
  *
  * Usage: node ringActor.ts <write|read> <region> <options as JSON>
  */
@@ -22,7 +22,7 @@ import type { ActorMessage } from "./harness.ts"
 export interface RingActorOptions {
   readonly name: string
   readonly whenFull?: FullPolicy
-  /** The first message it writes, or has to read. */
+  /** The first message to write or to expect. */
   readonly first?: number
   readonly bytes?: number
 }
@@ -32,7 +32,7 @@ const { bytes = 200, first = 0, name, whenFull } = JSON.parse(json) as RingActor
 
 const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
-/** Messages between two that it tells of. */
+/** It reports one message in this many. */
 const told = 256
 
 type RingError = OpenRingError | SendError | ReceiveError
@@ -41,7 +41,7 @@ const write = Effect.gen(function*() {
   const writer = yield* Ring.writer({ name: "ring", whenFull })
   yield* tell({ _tag: "ready", sessionId: writer.generation })
   for (let sequence = first;; sequence += 1) {
-    // one in eight is seen only with the next, and one in 64 is sent in parts
+    // One message in eight is published only with the next, and one in 64 is sent in parts.
     const waits = sequence % 8 === 1 && writer.append(stamped(sequence, bytes))
     if (!waits) yield* writer.send(stamped(sequence, sequence % 64 === 0 ? 5 * bytes : bytes))
     if (sequence % 64 === 63) yield* Effect.yieldNow

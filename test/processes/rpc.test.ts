@@ -96,7 +96,7 @@ const failing = Effect.fnUntraced(
   }
 )
 
-/** What must be noticed: 250 ms and a tick. The machine may be busy once, and is not always. */
+/** The bound on noticing a death: 250 ms and a tick. It must hold in one of several tries, for a busy machine. */
 const noticeMillis = 300
 
 describe(`rpc over processes (seed ${seed})`, () => {

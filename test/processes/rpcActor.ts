@@ -1,5 +1,5 @@
 /**
- * A member in a process of its own, that serves calls or makes them, and is there to be killed or stopped.
+ * A member in a process of its own that serves or makes calls, and can be killed or stopped.
  *
  * Usage: node rpcActor.ts <serve|call> <region> <name>
  */

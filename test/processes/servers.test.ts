@@ -22,7 +22,7 @@ const clients = smallGeometry.clients ?? 0
 const readers = smallGeometry.readers ?? 0
 const record = new Uint8Array(256)
 
-/** A client of a server that is a process of its own. What a killed one leaves is removed at the end. */
+/** A client of a server in a process of its own. Removes the leftovers of a killed server at the end. */
 const served = (
   what: string,
   run: (server: Actor) => Effect.Effect<void, unknown, Log.Client | CxlMemory.Provided>,
@@ -30,7 +30,7 @@ const served = (
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const region = freshRegion(what)
-    // The next owner removes what a killed one left, and leaves nothing.
+    // Let a next owner remove the leftovers of a killed server.
     yield* Effect.addFinalizer(() =>
       Effect.ignore(Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry: smallGeometry }))))
     )

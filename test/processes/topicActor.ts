@@ -1,6 +1,6 @@
 /**
- * A process that uses topics of a few names, one after the other, for which there are too few places: again and again it
- * takes the place of one that is not in use.
+ * A process that uses more topics than there are places, one after the other, and so takes the place of unused ones
+ * again and again.
  *
  * Usage: node topicActor.ts <region> <names> <seed>
  */

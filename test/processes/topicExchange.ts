@@ -1,5 +1,5 @@
 /**
- * One use of a topic by a process that opens both of its ends, and leaves when all that it has published has come through.
+ * One use of a topic by a process that opens both of its ends, and closes them when all its records have arrived.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -8,7 +8,7 @@ import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 
-/** A record came that was published to another topic, or not the one that had to come. */
+/** A record of another topic arrived, or not the expected one. */
 export class Astray extends Schema.TaggedError<Astray>()("Astray", { topic: Schema.String, record: Schema.String }) {
   override get message(): string {
     return `topic "${this.topic}" gave out ${this.record}`
@@ -18,7 +18,7 @@ export class Astray extends Schema.TaggedError<Astray>()("Astray", { topic: Sche
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Fails when a record is lost, comes twice, in another order, or belongs to another topic. */
+/** Fails when a record is lost, arrives twice or out of order, or belongs to another topic. */
 export const exchange = (name: string, records: number) =>
   Effect.scoped(Effect.gen(function*() {
     const topic = Topic.make(name)

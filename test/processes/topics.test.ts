@@ -1,6 +1,6 @@
 /**
- * Topics whose places are given to others while processes come, go, and are killed, over real shared memory. The seed is
- * printed.
+ * Topics whose places are given to others while processes start, end, and are killed, over real shared memory. The seed
+ * is printed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

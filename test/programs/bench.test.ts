@@ -1,6 +1,5 @@
 /**
- * `ringfence bench` at a size for tests: it measures all that it names, and leaves nothing. Its figures mean nothing
- * here.
+ * `ringfence bench` at a test size: it runs all its measurements, and leaves nothing. Its figures mean nothing here.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -77,7 +77,7 @@ describe.skipIf(process.platform !== "linux")("demo barrier", () => {
         assert.match(stderr, new RegExp(`messages sent before a barrier are ${through} when it returns`))
         assert.isAbove(missingIn(report), 0)
         assert.deepStrictEqual(failedIn(report).length, 2)
-        // Late, and not lost.
+        // The messages are late, but not lost.
         assert.isTrue(report.members.every(({ handled }) => handled === 120))
       }
     }))

@@ -1,5 +1,5 @@
 /**
- * The demonstration as its users run it, its proof compared with the input, and its checks seen to fail.
+ * The demonstration as its users run it: its hashes are compared with the input, and its checks are seen to fail.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

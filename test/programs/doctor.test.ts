@@ -1,5 +1,5 @@
 /**
- * `ringfence doctor` tells what is served from what is left over, and repairs only the latter.
+ * `ringfence doctor` distinguishes served regions from leftovers, and removes only leftovers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

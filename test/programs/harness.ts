@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { bundled } from "../bundles.ts"
 
-/** What was waited for did not come. */
+/** The awaited output, end or state did not occur. */
 export class NotSeen extends Schema.TaggedError<NotSeen>()("NotSeen", {
   what: Schema.String,
   stdout: Schema.String,
@@ -37,7 +37,7 @@ export interface RunOptions {
   readonly program?: string
 }
 
-/** Far more than most waits take, and less than a test may. */
+/** Far more than most waits take, and less than a test may take. */
 const patience = Duration.seconds(20)
 
 export class Program {
@@ -71,14 +71,14 @@ export class Program {
     return Buffer.concat(this.#stderr).toString()
   }
 
-  /** Gone, with all its output read. */
+  /** Returns once it has ended and all its output is read. */
   readonly ended: Effect.Effect<Ended, NotSeen> = Effect.suspend(() => this.until("its end", () => this.#ended))
 
   get code(): Effect.Effect<number | null, NotSeen> {
     return Effect.map(this.ended, ({ code }) => code)
   }
 
-  /** The first match on standard output, there already or to come. */
+  /** The first match on standard output, past or future. */
   told(pattern: RegExp): Effect.Effect<RegExpExecArray, NotSeen> {
     return this.until(`${pattern} on standard output`, () => pattern.exec(this.text) ?? undefined)
   }
@@ -185,7 +185,7 @@ export const serve = (region: string, ...args: ReadonlyArray<string>): Effect.Ef
     return server
   })
 
-/** Sizes that fit anywhere, and of which a few megabytes make many laps. */
+/** Sizes that fit anywhere, so that a few megabytes make many laps. */
 export const small = ["--brokers", "2", "--clients", "4", "--lane-bytes", "256KiB", "--batch-bytes", "16KiB"]
 
 /** A name that no other run uses. */
@@ -195,7 +195,7 @@ export const freshRegion = (what: string): string => `test-cli-${what}-${process
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 
-/** Ends what a killed server left. */
+/** Removes what a killed server left. */
 export const removeRegion = (region: string): void => {
   for (const name of filesOf(region)) rmSync(join("/dev/shm", name))
 }
@@ -211,7 +211,7 @@ export const untilTrue = (what: string, check: () => boolean): Effect.Effect<voi
     })
   )
 
-/** A folder that goes with the test's scope. */
+/** A folder that is removed with the test's scope. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
@@ -244,6 +244,6 @@ let counter = 0
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-// The test runner itself may run on an older Node, which does not take types away.
+// Use the repository's Node.js: the test runner's may be older and not strip types.
 const own = join(root, "node_modules/.bin/node")
 const node = existsSync(own) ? own : process.execPath

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { filesOf, folder, freshRegion, removeRegion, run, serve, small, start } from "./harness.ts"
 
-/** The command fails, and this is the command that its hint names. */
+/** Runs a command that fails, and returns the command that its hint names. */
 const advised = (...args: ReadonlyArray<string>) =>
   Effect.map(run([...args, "--json"], { input: "x\n" }), ({ code, stderr }) => {
     const { error, exitCode } = JSON.parse(stderr)
@@ -15,7 +15,7 @@ const advised = (...args: ReadonlyArray<string>) =>
     return command.replace(/ (again|when|to) .*$/, "").trim().split(" ")
   })
 
-/** A member or server that the hint advises to start runs. */
+/** Asserts that a member or server that the hint advises to start runs. */
 const runs = (args: ReadonlyArray<string>, told: RegExp) =>
   Effect.scoped(Effect.flatMap(start(args), (program) => program.told(told)))
 

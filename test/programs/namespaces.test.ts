@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { childrenOf, freshRegion, Program, removeRegion, ringfence, run, serve, small, start } from "./harness.ts"
 
-/** As the first process of a pid namespace of its own. */
+/** Runs the command as the first process of a pid namespace of its own. */
 const inNamespace = (command: ReadonlyArray<string>): ReadonlyArray<string> => [
   "unshare",
   "--pid",

@@ -1,5 +1,5 @@
 /**
- * What goes in comes out: lines and binary files through serve, publish and subscribe.
+ * The output equals the input: lines and binary files through serve, publish and subscribe.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -67,7 +67,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         Effect.timed(run(["publish", "--region", to, "lines", "--deadline", deadline], { input: "x\n" }))
       server.signal("SIGSTOP")
       yield* untilStopped(server.pid)
-      // Compared with a program whose server goes on, which measures the present cost of a start.
+      // Compare it with a program whose server runs, which measures the present cost of a start.
       const both = [publish(region, "2s"), publish(other, "2s")]
       const [first, beside] = yield* Effect.all(both, { concurrency: "unbounded" })
       const more = yield* Effect.forEach([1, 2, 3, 4], () => publish(region, "50ms"))
@@ -115,7 +115,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         server.signal("SIGSTOP")
         yield* untilStopped(server.pid)
         const begun = performance.now()
-        // The first wants more room than there is, the second only waits for its acknowledgements.
+        // The first publisher needs more room than there is, the second only waits for its acknowledgements.
         publisher.endInput(deadline === "1s" ? "y".repeat(15 * 1024).concat("\n").repeat(100) : "more\n")
         assert.strictEqual(yield* publisher.code, 4, publisher.stderr)
         assert.isBelow(performance.now() - begun, 2500)

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C, closed pipes and killed servers: every end is a clean one, and nothing is left in shared memory.
+ * Ctrl-C, closed pipes and killed servers: every end is clean, and nothing is left in shared memory.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -47,7 +47,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
         yield* Effect.sleep(moment * 60)
         server.signal("SIGINT")
         const { code, signal } = yield* server.ended
-        // Before there is anything to release, the signal ends the process by itself.
+        // Before there is anything to release, the signal ends the process directly.
         assert.isTrue(code === 130 || signal === "SIGINT", `${code} ${signal} ${server.stderr}`)
         assert.deepStrictEqual(filesOf(region), [])
         assert.strictEqual(server.stderr, "")

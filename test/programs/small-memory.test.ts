@@ -11,7 +11,7 @@ import { type NotSeen, Program, ringfence } from "./harness.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** Mounts so much on `/dev/shm` of a namespace of its own and runs the rest there. */
+/** Mounts a `/dev/shm` of that size in a mount namespace of its own, and runs the command there. */
 const inNamespace = (size: string, command: ReadonlyArray<string>): ReadonlyArray<string> => {
   const mounted = `mount -t tmpfs -o size=${size} tmpfs /dev/shm && exec "$@"`
   return ["unshare", "--mount", "sh", "-c", mounted, "sh", ...command]
@@ -55,7 +55,7 @@ const untilTold = (size: string, line: RegExp, ...args: ReadonlyArray<string>): 
     return program.stderr
   }))
 
-/** The application of the README as it stands there, where `ringfence` resolves to what was built. */
+/** The application of the README, verbatim, in a folder where `ringfence` resolves to the built package. */
 const application = (): string => {
   const folder = join(root, "build/small-memory")
   mkdirSync(folder, { recursive: true })

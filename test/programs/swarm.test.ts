@@ -1,5 +1,5 @@
 /**
- * `ringfence swarm`: members that come and go, as real processes, and how each of them ends.
+ * `ringfence swarm`: members that join and leave, as real processes, and how each ends.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

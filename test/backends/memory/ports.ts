@@ -11,7 +11,7 @@ import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
 
-/** Lanes of 8 slots and eight batches of 4 KiB, an index of 64: every limit is near. */
+/** Lanes of 8 slots and eight batches of 4 KiB, an index of 64 entries: every limit is near. */
 export const tight: Partial<Geometry> = {
   brokers: 2,
   clients: 3,
@@ -24,7 +24,7 @@ export const tight: Partial<Geometry> = {
 export const Held = Topic.make("held")
 export const Total = Topic.make("total", { order: "total" })
 
-/** A session that is adopted by one step. */
+/** Opens a session, which one step adopts. */
 export const open = Effect.fnUntraced(function*(topic: Topic.Topic) {
   const log = yield* HeapLog
   const opening = yield* Effect.forkChild(openLanes(log, topic), { startImmediately: true })
@@ -82,7 +82,7 @@ export const fill = (lanes: LanePort, broker: number, from: number, recordBytes 
 export const sequences = (batches: ReadonlyArray<IndexedBatch>): ReadonlyArray<number> =>
   batches.map(({ batchSequence }) => batchSequence)
 
-/** All that is committed and not polled yet. */
+/** All committed batches that are not polled yet. */
 export const drain = (reader: IndexPort): ReadonlyArray<IndexedBatch> => reader.poll(1 << 20)
 
 export const consume = (reader: IndexPort): ReadonlyArray<IndexedBatch> => {

@@ -8,7 +8,7 @@ import { attachHeap, type HeapRegion, makeHeapRegion } from "../../../src/layers
 import { makeRingPorts, ringsIn } from "../../../src/layers/memory/ring/RingPorts.ts"
 import { flipAt, pokeAt, type RingBackend } from "../ring.ts"
 
-/** Writes into a ring as another process would that has no business there. */
+/** Writes to a ring's bytes as a hostile process might. */
 export const change = (
   region: HeapRegion,
   name: string,

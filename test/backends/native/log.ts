@@ -52,7 +52,7 @@ export const native: Backend = {
 
 // --- internal ---
 
-// What the layers wait for is done here by hand: one step adopts the session, then every broker grants its lane.
+// Does by hand what the layers wait for: one step adopts the session, then every broker grants its lane.
 const openLanes = Effect.fnUntraced(function*(
   region: NativeRegion["Service"],
   sequencer: Sequencer["Service"],

@@ -44,14 +44,14 @@ const attach = (
     }
   })
 
-// The operating system takes back what a dead process held; nothing of its own runs.
+// Releases what the operating system releases for a dead process, and runs nothing of the process itself.
 const kill = ({ handle, waiter }: NativeRegion["Service"]) =>
   Effect.sync(() => {
     waiter.close()
     handle.close()
   })
 
-/** Writes into a ring as another process would that has no business there. */
+/** Writes to a ring's bytes as a hostile process might. */
 export const change = (
   { handle, info }: NativeRegion["Service"],
   ring: string,

@@ -48,7 +48,7 @@ const attach = (
     }
   })
 
-// What is left of a killed member's fibers looks at nothing: a killed process has none.
+// Blinds the fibers of a killed member that still run in this process: a killed process has none.
 const asLongAsItLives = (ring: RingPorts["Service"], state: { readonly dead: boolean }): RingPorts["Service"] => ({
   ...ring,
   openWriter: (name) => state.dead ? Effect.interruptible(Effect.never) : ring.openWriter(name),
@@ -60,7 +60,7 @@ const asLongAsItLives = (ring: RingPorts["Service"], state: { readonly dead: boo
   isAlive: (process, generation) => !state.dead && ring.isAlive(process, generation)
 })
 
-// The operating system takes back what a dead process held; nothing of its own runs.
+// Releases what the operating system releases for a dead process, and runs nothing of the process itself.
 const kill = ({ handle, waiter }: NativeRegion["Service"], state: { dead: boolean }) =>
   Effect.sync(() => {
     state.dead = true

@@ -33,7 +33,7 @@ const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
 const departedOf = (result: BarrierResult): ReadonlyArray<MemberId> => result._tag === "Degraded" ? result.departed : []
 
 export const barrierFailuresSuite = (backend: SwarmBackend): void => {
-  /** Their results, which come within a second. */
+  /** The fiber's result, which must arrive within a second. */
   const withinOneSecond = Effect.fnUntraced(function*<A>(fiber: Fiber.Fiber<A, BarrierError>) {
     const before = yield* Clock.currentTimeMillis
     const result = yield* joined(backend, fiber)
@@ -64,7 +64,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
       (swarm) =>
         Effect.gen(function*() {
           const hold: Hold = { held: false }
-          // The coordinator neither hears the arrival nor notices the death before the slot is another's.
+          // The coordinator neither reads the arrival nor notices the death before another member has the slot.
           const unaware = (ring: RingPorts["Service"]): RingPorts["Service"] => ({
             ...holding((name) => name.startsWith("control/"), hold)(ring),
             lives: () => 0
@@ -113,7 +113,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
             yield* staysWaiting(backend, waiting, 150)
             yield* gate.open
             const results = yield* joined(backend, waiting)
-            // it had arrived: it counts as departed only where the release had to wait
+            // It had arrived, so it counts as departed only if the release had to wait.
             const departed = mode === "deliveryFence" ? [] : [mortal.id]
             assert.deepStrictEqual(results.map(departedOf), [departed, departed])
             assert.isAtLeast(handled.length, mode === "deliveryFence" ? 4 : 5)
@@ -203,7 +203,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
           yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
           yield* staysWaiting(backend, staying)
-          // it is a member, and reads, until the coordinator has heard of it
+          // Let it join and read first, until the coordinator has admitted it.
           hold.held = true
           const leaving = yield* fork(leaver.close)
           yield* staysWaiting(backend, staying)
@@ -473,7 +473,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* at(members, 0).kill
           yield* staysWaiting(backend, slow, 200)
           hold.held = false
-          // all check again, and it finds first what it reads
+          // All check again, and it first finds the messages that it reads.
           yield* Effect.scoped(at(members, 1).ring.openWriter("a bell"))
           assert.strictEqual((yield* joined(backend, slow)).round, first?.round)
         })
@@ -485,7 +485,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
       (swarm) =>
         Effect.gen(function*() {
           const hold: Hold = { held: false }
-          // it neither reads nor notices that a member is gone
+          // This member neither reads nor notices that another is gone.
           const unaware = (ring: RingPorts["Service"]): RingPorts["Service"] => ({
             ...holding((name) => name === "coordinator", hold)(ring),
             lives: () => 0
@@ -501,7 +501,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           const early = yield* fork(at(members, 2).barrier.enter("b"))
           yield* staysWaiting(backend, early)
           hold.held = false
-          // The messages in the held ring have rung already: another ring makes the member check again.
+          // The messages in the held ring have rung already: send one in another ring, so that the member checks again.
           yield* standby.messenger.send(Tick, 1)
           yield* backend.elapse(1000)
           const error = yield* failedWith(backend, early)
@@ -573,7 +573,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           yield* at(members, 2).coordinator.publish("here")
           yield* at(members, 0).kill
           hold.held = false
-          // nothing rings for them: it checks the coordinator's life before it has read on
+          // Nothing rings for them: the member checks the coordinator's life before it continues reading.
           yield* eventuallyCoordinates(at(members, 1))
           assert.strictEqual(at(members, 1).coordinator.resolve("here")?.name, "m2")
         })

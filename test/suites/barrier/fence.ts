@@ -1,5 +1,5 @@
 /**
- * The test of delivery fences, in both forms, over members in one process: it passes, and it fails with draining off.
+ * The trial of delivery fences, in both forms, over members in one process: it passes, and it fails with draining off.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 /**
- * The test of delivery fences, as its two parts play it: workers send bursts and meet at a barrier, a collector with an
- * artificially slow handler looks after each release whether anything that was sent before it is missing.
+ * The two roles of the trial of delivery fences: workers send bursts and meet at a barrier; a collector with an
+ * artificially slow handler checks after each release whether any message sent before it is missing.
  *
  * It comes in two forms. With `start`, a rendezvous opens each iteration, so that nothing of the next burst can come
  * before the collector has made ready for it. Without, nothing is made ready: the only oracle is that each sender's
@@ -23,7 +23,7 @@ export interface FencePlan {
   readonly burst: number
   readonly handlerMillis: number
   readonly group: string
-  /** Distinguishes runs where members are reused. */
+  /** Distinguishes the runs of reused members. */
   readonly run: number
 }
 
@@ -78,7 +78,7 @@ export const playCollector = Effect.fnUntraced(function*({ barrier, messenger }:
   let missing = 0
   for (let iteration = 0; iteration < iterations; iteration += 1) {
     if (form === "start") {
-      // made ready before the rendezvous, and not after the barrier: there the next burst may already be coming
+      // Prepare before the rendezvous, not after the barrier, when the next burst may already be arriving.
       const first = seen.expectFirst()
       yield* barrier.enter("start", { mode: "rendezvous", group, deadline })
       yield* Effect.timeout(first.await, "5 seconds")

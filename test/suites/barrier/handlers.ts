@@ -27,7 +27,7 @@ const Tick = Messenger.event("tick", Schema.Int)
 
 const fences: ReadonlyArray<BarrierMode> = ["deliveryFence", "processingFence"]
 
-/** The member's handler of calls enters the fence once that many others are there. */
+/** Lets the member's handler of calls enter the fence once that many handlers have begun. */
 const fencesWithin = Effect.fnUntraced(
   function*(member: TestMember, mode: BarrierMode, inside: () => Effect.Effect<void>) {
     const result = yield* Deferred.make<BarrierResult, unknown>()
@@ -40,7 +40,7 @@ const fencesWithin = Effect.fnUntraced(
   }
 )
 
-/** Goes on when that many have called it. */
+/** An effect that returns once that many fibers have called it. */
 const meeting = (count: number) => {
   const all = Latch.makeUnsafe(false)
   let inside = 0

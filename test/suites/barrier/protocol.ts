@@ -94,7 +94,7 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
           const reasons = yield* Effect.forEach(wrong, (each) => reasonFor(member, each))
           const impossible = "impossible"
           assert.deepStrictEqual(reasons, ["generation", "generation", impossible, impossible, impossible, impossible])
-          // nothing of them counted
+          // None of the refused arrivals counts.
           const waiting = yield* fork(other.barrier.enter("injected"))
           yield* staysWaiting(backend, waiting)
           yield* member.barrier.enter("injected")

@@ -1,5 +1,5 @@
 /**
- * Many rounds of a few names, each reused at once, as each member plays them.
+ * One member's part in many rounds of a few names, each reused at once.
  */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"

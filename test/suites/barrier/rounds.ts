@@ -173,7 +173,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           })
           for (const value of [1, 2]) yield* two.messenger.send(Tick, value)
           yield* Deferred.await(begun)
-          // the round has all its arrivals and drains, held up by the first handler
+          // The round has all its arrivals and drains, held up by the first handler.
           const draining = yield* fork(enterAll(members, "b"))
           yield* staysWaiting(backend, draining)
           for (const value of [3, 4]) yield* two.messenger.send(Tick, value)
@@ -200,7 +200,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           hold.held = true
           const first = yield* fork(two.barrier.enter("b"))
           const { round } = yield* one.barrier.enter("b")
-          // the release is out, and not seen yet
+          // The release is sent, but not read yet.
           const late = yield* fork(two.barrier.enter("b"))
           yield* staysWaiting(backend, late)
           hold.held = false
@@ -302,7 +302,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const { barrier } = at(members, 1)
-          // the first withdraws, and the second comes before the answer
+          // The first fiber withdraws, and the second enters before the answer.
           const gives = yield* fork(barrier.enter("b", { deadline: 10 }))
           at(members, 1).swarmMember.arrivals.tick(Number.MAX_SAFE_INTEGER)
           const comes = yield* fork(barrier.enter("b", { deadline: 30 }))

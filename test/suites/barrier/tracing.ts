@@ -38,7 +38,7 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
           yield* member.messenger.send(Tick, 0)
           yield* begun
           const { position: from, ring } = member.swarmMember.mesh.target()
-          // That a handler has begun is published at the end of its turn.
+          // The `delivered` cursor is published at the end of the turn in which the handler began.
           yield* eventually(backend, () => coordinator.swarmMember.mesh.source(ring)?.position("delivered") === from)
           for (const value of [1, 2, 3]) yield* member.messenger.send(Tick, value)
           const { position } = member.swarmMember.mesh.target()
@@ -66,7 +66,7 @@ export const barrierTracingSuite = (backend: SwarmBackend): void => {
             backlogAfter: 0,
             messages: 3
           })
-          // By then it was there, for the coordinator as a member.
+          // The coordinator as a member had reached the target by then.
           assert.deepInclude(found, { ...of, side: "member", backlogBefore: 0, backlogAfter: 0, messages: 0 })
         })
     )

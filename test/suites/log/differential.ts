@@ -1,6 +1,6 @@
 /**
- * Random histories, run over two backends side by side: they agree on everything that can be seen, and each keeps the
- * contract of the log.
+ * Random histories, run over two backends side by side: they agree on all visible state, and each keeps the contract of
+ * the log.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -210,10 +210,10 @@ class Player {
     })
   }
 
-  /** Everything that is visible from outside, of every session and every reader. */
+  /** The visible state of every session and every reader. */
   state() {
     return {
-      // An ended session is observed once more: afterwards its lanes may be another's.
+      // Observe an ended session only once more: afterwards its lanes may belong to another.
       sessions: this.#sessions.map((session) => session.last ??= describeEnded(session.lanes))
         .map((ended, i) => ended ?? describeSession((this.#sessions[i] as Session).lanes)),
       readers: this.#readers.map(({ port }) => ({
@@ -227,7 +227,7 @@ class Player {
     return [...this.#gone, ...this.#readers].map(({ batches, topic }) => ({ topic, batches }))
   }
 
-  /** Lets everything that is published be ordered and read. */
+  /** Lets all published batches be ordered and read. */
   readonly finish = Effect.suspend(() => {
     const log = this.#log
     const readers = this.#readers
@@ -266,7 +266,7 @@ class Player {
 
   #client(session: Session, command: Command & { readonly do: "close" | "write" | "publish" }) {
     if (command.do === "close") {
-      // It stays in the observation: its end is compared too.
+      // Keep observing it: its end is compared too.
       session.closed = true
       return session.close
     }
@@ -338,7 +338,7 @@ type State = ReturnType<Player["state"]>
 
 const isBySession = (topic: string): boolean => topic === topics[0].name
 
-// Dense, and first in, first out for each session without a gap or a repetition.
+// Checks that the order is dense, and first-in-first-out for each session without gap or repetition.
 const brokenOrder = ({ batches, topic }: Streams[number]): string | undefined => {
   const bySession = new Map<number, number>()
   let last: { readonly index: number; readonly end: number } | undefined
@@ -356,7 +356,7 @@ const brokenOrder = ({ batches, topic }: Streams[number]): string | undefined =>
   return undefined
 }
 
-// The same for every reader.
+// Checks that the order is the same for every reader.
 const brokenAgreement = (streams: Streams): string | undefined => {
   const orders = new Map<string, string>()
   for (const { batches, topic } of streams) {
@@ -371,7 +371,7 @@ const brokenAgreement = (streams: Streams): string | undefined => {
   return undefined
 }
 
-// What is acknowledged is committed, and never taken back.
+// Checks that acknowledged batches are committed, and never taken back.
 const brokenAcknowledgement = (states: ReadonlyArray<State>): string | undefined => {
   const highest = new Map<number, number>()
   for (const { sessions } of states) {
@@ -385,7 +385,7 @@ const brokenAcknowledgement = (states: ReadonlyArray<State>): string | undefined
   return undefined
 }
 
-// Nothing of a session above its end is ever committed.
+// Checks that no batch of a session above its end is ever committed.
 const brokenEnd = (state: State | undefined, streams: Streams): string | undefined => {
   const ends = new Map(
     (state?.sessions ?? []).filter(({ ended }) => ended !== undefined)

@@ -15,7 +15,7 @@ const brokers = 2
 const lapsWanted = 150
 const indexEntries = 64
 
-/** How far the consumer lets the producer get before it reads on, and how much it then reads. */
+/** Whether the consumer pauses, by the state of the lanes, in each phase. */
 const phases: Record<string, (lanes: LanePort, backlog: number, slots: number) => boolean> = {
   empty: (_, backlog) => backlog >= 1,
   half: (lanes, _, slots) => lanes.inFlight(0) >= slots / 2,

@@ -1,5 +1,5 @@
 /**
- * What publishers and subscribers promise for a log that ends, or whose server does not answer, over any backend.
+ * The promises of publishers and subscribers when a log ends, or its server does not answer, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * What a publisher promises, over any backend.
+ * The promises of a publisher, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -53,7 +53,7 @@ export const publishingSuite = (backend: Backend): void => {
         for (const position of [-1, NaN, 0.5, Infinity]) {
           yield* refused(opened(Subscriber.open(Lines, { from: { position } })), "from.position")
         }
-        // Nothing was declared or opened on the way.
+        // The refused openings declared and opened nothing.
         const { sessions, topics } = yield* Effect.provide(Diagnostics.use(({ snapshot }) => snapshot), services)
         assert.deepStrictEqual([sessions.length, topics.length], [0, 0])
       }).pipe(Effect.scoped))

@@ -1,5 +1,6 @@
 /**
- * Random mixtures of every way to read one handle, held to a model: all records once, in order, and the position exact.
+ * Random mixtures of every way to read one handle, compared with a model: all records once, in order, and the position
+ * exact.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -82,7 +83,7 @@ class Model {
     return !this.isAtEnd && !this.records[this.position]!.good
   }
 
-  /** Moves over what a run that does not fail passes over. */
+  /** Skips the bad records that a run without failure skips. */
   passBad(): void {
     while (this.isAtBad) {
       this.handled.push(this.position)

@@ -1,5 +1,5 @@
 /**
- * One handle has one cursor: every way to read goes on at the first record that was not delivered, over any backend.
+ * One handle has one cursor: every way to read continues at the first undelivered record, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -16,11 +16,11 @@ import { type Backend, type BackendOptions, bytesOf, smallGeometry, textOf } fro
 const Lines = Topic.make("lines")
 const Numbers = Topic.make("lines", { schema: Schema.Struct({ n: Schema.Int }) })
 
-/** All of them in one batch, unless a batch is full. */
+/** Sends all records in one batch, unless a batch is full. */
 const sendTogether = (publisher: PublisherHandle<Uint8Array>, texts: ReadonlyArray<string>) =>
   Effect.andThen(publisher.sendAll(texts.map(bytesOf)), publisher.flush)
 
-/** One record a batch. */
+/** Sends one record per batch. */
 const sendApart = (publisher: PublisherHandle<Uint8Array>, texts: ReadonlyArray<string>) =>
   Effect.andThen(
     Effect.forEach(texts, (text) => Effect.andThen(publisher.send(bytesOf(text)), Effect.sync(() => publisher.seal()))),
@@ -41,7 +41,7 @@ const numberBytes = (n: number): Uint8Array => {
 
 const garbage = bytesOf("garbage, of no number")
 
-/** Good, garbage, good, good, in one batch; and a subscriber that wants numbers. */
+/** One batch with a good record, garbage, and two good records; and a subscriber that expects numbers. */
 const withGarbage = Effect.fnUntraced(function*(options?: { readonly onInvalid?: OnInvalid }) {
   const publisher = yield* Publisher.open(Lines)
   yield* publisher.sendAll([numberBytes(0), garbage, numberBytes(2), numberBytes(3)])

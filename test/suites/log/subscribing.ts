@@ -1,5 +1,5 @@
 /**
- * What a subscriber and a topic promise, over any backend.
+ * The promises of a subscriber and a topic, over any backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -16,7 +16,7 @@ import { type Backend, type BackendOptions, bytesOf, smallGeometry, textOf } fro
 
 const Lines = Topic.make("lines")
 
-/** One record a batch. */
+/** Sends one record per batch. */
 const sendApart = (publisher: PublisherHandle<Uint8Array>, texts: ReadonlyArray<string>) =>
   Effect.forEach(texts, (text) => Effect.andThen(publisher.send(bytesOf(text)), Effect.sync(() => publisher.seal())))
 

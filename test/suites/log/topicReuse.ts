@@ -173,7 +173,7 @@ export const topicReuseSuite = (backend: Backend): void => {
 
     it.live("are not told of as those of what has ended in a former topic", () =>
       Effect.gen(function*() {
-        // Two slots, of which the rounds take the first again and again.
+        // Take two slots, so that the rounds reuse the first again and again.
         const olds = yield* Effect.scoped(Effect.forEach(["old0", "old1"], (name) => Publisher.open(Topic.make(name))))
         const rounds = names("n", 8)
         yield* Effect.forEach(rounds, (name) => publish(name, 1))
@@ -225,7 +225,7 @@ const snapshot = Diagnostics.use((diagnostics) => diagnostics.snapshot)
 
 const topicNames = Effect.map(snapshot, ({ topics }) => topics.map(({ name }) => name).toSorted())
 
-/** Publishes, and returns the session's id when it has ended: from then on the topic is left alone. */
+/** Publishes, and returns the session's id when it has ended: from then on the topic is unused. */
 const publish = Effect.fnUntraced(function*(name: string, count: number) {
   const { sessionId } = yield* Effect.scoped(
     Effect.tap(
@@ -251,7 +251,7 @@ const texts = <E>(
     Effect.map((read) => read.map(({ value }) => textOf(value)))
   )
 
-/** All that is kept of the topic, which has lost nothing. */
+/** The kept records of the topic, which must be complete. */
 const kept = (name: string) =>
   Effect.scoped(Effect.gen(function*() {
     const subscriber = yield* Subscriber.open(Topic.make(name), { untilEnd: true, mustExist: true })
@@ -259,7 +259,7 @@ const kept = (name: string) =>
     return yield* texts(subscriber.records, Infinity)
   }))
 
-/** A subscriber and a publisher that leave as soon as all has come through. */
+/** A subscriber and a publisher that close as soon as all records have arrived. */
 const exchange = (name: string) =>
   Effect.scoped(Effect.gen(function*() {
     const topic = Topic.make(name)

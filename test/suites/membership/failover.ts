@@ -31,7 +31,7 @@ import { soon, timed } from "./times.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
 
-/** A coordinator, as many standbys, and a member. */
+/** The options of a coordinator, that many standbys, and a member. */
 const withStandbys = (count: number) => (index: number) => ({ standby: index > 0 && index <= count })
 
 const lostReason = (error: unknown): string => error instanceof CoordinatorLost ? error.reason : String(error)
@@ -111,7 +111,7 @@ export const lifecycleFailoverSuite = (backend: SwarmBackend): void => {
             showMember(first.id)
           }, pid ${process.pid}) is dead and no standby takes over`
           assert.deepStrictEqual(heard, [dead])
-          // What a member that is killed in this process logs does not matter.
+          // Ignore the log of the member killed in this process.
           const [warning, ...others] = warned.filter((text) => !text.includes(`Member "m0"`))
           assert.deepStrictEqual(others, [])
           assert.include(warning, `${dead}: the swarm of region`)

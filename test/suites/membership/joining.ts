@@ -85,8 +85,8 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
             coordinator.members().filter(({ foreignPid }) =>
               foreignPid === true
             ).map(({ name }) => name)
-          // The second was told of the first by the whole state, of the third by its admission; the third of all others
-          // by a state in which the first had marked the second.
+          // The second learned of the first from the whole membership, and of the third from its admission; the third
+          // learned of all others from a membership in which the first had marked the second.
           yield* eventually(backend, () => inside.coordinator.members().length === 3)
           assert.deepStrictEqual([first, inside, late].map(foreignTo), [["m1"], ["m0", "m2"], ["m1"]])
           // Its successor sends the whole membership, and each member makes its own marks.
@@ -145,7 +145,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
             assert.isAtLeast(millis, 290)
             assert.isAtMost(millis, soon(backend, 350))
           }
-          // As configuration and JSON bring them: types refuse the first.
+          // Values as they come from configuration and JSON; types exclude the first.
           const none: ReadonlyArray<readonly [Duration.Input, string]> = [
             ["soon" as "1 second", `"soon"`],
             [-1, "-1"],
@@ -304,7 +304,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
           const { go, over, stop } = stoppable()
           const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over } : {})
           yield* stop
-          // Its process lives on: only its membership is given up.
+          // Its process stays attached: only its membership ends.
           const process = yield* swarm.attach("impatient")
           const joining = yield* fork(Effect.scoped(joinAs(process, "impatient", { joinDeadline: 200 })))
           assert.strictEqual(reasonOf(yield* failedWith(backend, joining)), "deadline")

@@ -27,7 +27,7 @@ import { soon, timed } from "./times.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
 
-/** What a member is told from now on. */
+/** The changes that a member sees from now on. */
 export const changesOf = Effect.fnUntraced(function*({ coordinator }: TestMember) {
   const seen: Array<MemberEvent> = []
   const fiber = yield* fork(
@@ -192,7 +192,7 @@ export const lifecycleLeavingSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 4)
           const fibers = yield* Effect.forEach(members.slice(0, 2), ({ coordinator }) => fork(coordinator.shutdown))
-          // One dies before it called, one after.
+          // One member dies before it calls shutdown, another after.
           const dying = yield* fork(at(members, 2).coordinator.shutdown)
           for (const fiber of [...fibers, dying]) yield* staysWaiting(backend, fiber)
           yield* at(members, 2).kill

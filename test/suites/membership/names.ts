@@ -1,5 +1,5 @@
 /**
- * Names, groups, and who keeps up.
+ * Names, groups, and suspects.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

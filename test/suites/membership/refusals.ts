@@ -27,7 +27,7 @@ import { soon, timed } from "./times.ts"
 const Tick = Messenger.event("tick", Schema.Int)
 const Large = Messenger.event("large", Schema.String)
 
-/** What makes any frame's header no header. */
+/** Bits whose change invalidates any frame's header. */
 const bits = Uint8Array.of(0, 0, 0, 0, 1)
 
 const isEvents = (ring: string): boolean => ring.startsWith("events/")
@@ -42,7 +42,7 @@ const counting = (count: { anew: number }) => (ring: RingPorts["Service"]): Ring
   }
 })
 
-/** Enters over and over, as a program does that takes every failure for a passing one. */
+/** Enters again and again, like a program that retries every failure. */
 const persistently = (member: TestMember, count: { refusals: number; said: string }) =>
   Effect.forever(Effect.catchTag(
     member.barrier.enter("b"),
@@ -198,11 +198,11 @@ export const swarmRefusalsSuite = (backend: SwarmBackend): void => {
             )
             for (const message of [said[0], said[2]]) assert.match(message ?? "", named)
             assert.match(said[1] ?? "", /were lost to this member.*end this member and join again/)
-            // Members that only wait for their own readers meet as before, without that member.
+            // For delivery fences, where members wait only for their own readers, the others meet as before.
             const delivered = yield* Effect.forEach(members, ({ barrier }) => fork(Effect.exit(barrier.enter("c"))))
             const outcomes = yield* Effect.forEach(delivered, (fiber) => joined(backend, fiber))
             assert.deepStrictEqual(outcomes.map(Exit.isSuccess), [true, false, true])
-            // It holds no room of that ring any more.
+            // Its reader no longer holds room of that ring.
             for (let i = 0; i < 40; i += 1) {
               yield* joined(backend, yield* fork(first.messenger.send(Large, "x".repeat(1000))))
             }

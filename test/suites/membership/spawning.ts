@@ -25,7 +25,7 @@ import { soon, timed } from "./times.ts"
 
 const worker: ChildSpec = { name: "worker", command: "worker", args: ["--fast"] }
 
-/** Started again after each end but a good one, at once. */
+/** A child that is restarted at once after each end with an error. */
 const hardy: ChildSpec = { ...worker, recovery: { delay: 0 } }
 
 const notReady = (error: unknown): string => error instanceof ChildNotReady ? error.reason : String(error)
@@ -74,7 +74,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
           const child = yield* spawner.spawn({ ...worker, env: { EXTRA: "1", PATH: undefined } })
           assert.strictEqual(child.status()._tag, "Starting")
           const member = yield* joined(backend, yield* fork(child.ready()))
-          // others may know that it is a member before it does
+          // Other members may know that it is a member before it does.
           yield* eventually(backend, () => at(started, 0).member !== undefined)
           assert.deepStrictEqual(member, at(started, 0).member?.coordinator.self)
           assert.strictEqual(member.name, "worker")
@@ -84,7 +84,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
           assert.deepStrictEqual([command, args, lifeline], ["worker", ["--fast"], true])
           assert.strictEqual(env["EXTRA"], "1")
           assert.isUndefined(env["PATH"])
-          // Its own, and on no command line.
+          // The token is its own, and not on the command line.
           assert.notStrictEqual(env["RINGFENCE_INVITATION"], "of the spawning process")
           assert.isFalse(args.includes(env["RINGFENCE_INVITATION"] ?? ""))
         })
@@ -349,7 +349,7 @@ export const lifecycleSpawningSuite = (backend: SwarmBackend): void => {
             if (stubborn) assert.isAtLeast(millis, 300)
             yield* backend.elapse(500)
             assert.strictEqual(started.length, 1)
-            // Again, and nothing happens.
+            // A second call changes nothing.
             assert.deepStrictEqual(yield* child.terminate, exit)
             assert.strictEqual(at(started, 0).signals.length, stubborn ? 2 : 1)
           }

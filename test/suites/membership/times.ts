@@ -13,5 +13,5 @@ export const timed = Effect.fnUntraced(function*<A, E>(backend: SwarmBackend, fi
   return { value, millis: (yield* Clock.currentTimeMillis) - from }
 })
 
-/** Where the clock is real the machine may be busy with something else for a while. */
+/** A bound with a margin for a busy machine if the clock is real. */
 export const soon = (backend: SwarmBackend, millis: number): number => backend.usesTestClock ? millis : millis + 3000

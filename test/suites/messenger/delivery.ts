@@ -23,7 +23,7 @@ import {
 const Text = Messenger.event("text", Schema.String)
 const Count = Messenger.event("count", Schema.Int)
 
-/** Keeps what comes, until the test ends. */
+/** Collects the messages that arrive until the test ends. */
 export const collect = Effect.fnUntraced(function*<A>(member: TestMember, type: EventType<A>) {
   const values: Array<A> = []
   yield* member.messenger.subscribe(type, (value) => {

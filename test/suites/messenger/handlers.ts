@@ -24,7 +24,7 @@ import { collect } from "./delivery.ts"
 const Tick = Messenger.event("tick", Schema.Int)
 const Echo = Messenger.event("echo", Schema.Int)
 
-/** A scope of its own, to be closed in the midst of things. */
+/** A scope that the test closes while handlers run. */
 const part = Effect.gen(function*() {
   const scope = yield* Scope.fork(yield* Effect.scope)
   return { scope, close: Scope.close(scope, Exit.void) }

@@ -78,7 +78,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   onReader(1, "closeReader")
 )
 
-/** Two processes that write and read, and then anything. */
+/** Begins with two processes that write and read; then any commands follow. */
 export const commands: fc.Arbitrary<ReadonlyArray<Command>> = fc
   .array(command, { minLength: 20, maxLength: 120, size: "max" })
   .map((rest) => [

@@ -161,7 +161,7 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
             process.ring.cursorWaiter.until(() => picture() === before ? undefined : true),
             { startImmediately: true }
           )
-          // longer than it takes to notice that a process came
+          // Wait longer than it takes to notice that a process has attached.
           yield* staysWaiting(backend, waiting, 250)
           yield* move(reader, other)
           yield* Effect.timeout(Fiber.join(waiting), "1 second")

@@ -1,6 +1,6 @@
 /**
  * Shared memory may be damaged from outside: the reader that finds damage fails with an error, no process crashes, and
- * the ring goes on without that reader.
+ * the ring works on without that reader.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Processes that are killed while they read or write: what others still see of them.
+ * Processes that are killed while they read or write, and what other processes then see.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

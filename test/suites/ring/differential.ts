@@ -1,6 +1,6 @@
 /**
- * Random histories of rings, run over two backends side by side: they agree on everything that can be seen, and each
- * keeps the contract of a ring.
+ * Random histories of rings, run over two backends side by side: they agree on all visible state, and each keeps the
+ * contract of a ring.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -66,7 +66,7 @@ class Player {
   #writers: Array<Writer> = []
   #readers: Array<Reader> = []
   #sequence = 0
-  /** By ring and position behind it: the frames that were appended, while no other writer took their place. */
+  /** By ring and end position: the appended frames that no other writer has overwritten. */
   readonly #written = new Map<string, Uint8Array>()
 
   constructor(swarm: RingSwarm, observer: RingProcess) {
@@ -134,7 +134,7 @@ class Player {
     })
   }
 
-  // The ends that it opened are gone with it, so drop them from the model.
+  // Drops the process from the model, with the ends that it opened.
   #leave(process: Process, how: "detach" | "kill") {
     const mine = ({ of }: { readonly of: Process }) => of === process
     const closing = how === "kill" ? [process.process.kill, process.close] : [
@@ -223,7 +223,7 @@ class Player {
     return now
   }
 
-  // Frame by frame, without a gap, and the bytes that were last written there.
+  // Checks that frames follow without a gap, with the bytes last written there.
   #check(reader: Reader, { end, payload, ...found }: Frame) {
     const { port } = reader
     const wanted = this.#written.get(`${port.ring}:${end}`)

@@ -46,7 +46,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
         yield* staysWaiting(backend, sending)
         yield* close
         const error = yield* soon(backend, sending)
-        // Its process detached with it: what is told first depends on which of the two is seen first.
+        // Its process detached with it: the error depends on which of the two is noticed first.
         assert.include(["RingClosed", "RegionLost"], error._tag)
       }))
 
@@ -224,7 +224,7 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
 const closedWriter = new RingClosed({ ring: "ring", end: "writer", reason: "closed" })
 const closedReader = new RingClosed({ ring: "ring", end: "reader", reason: "closed" })
 
-/** Ends long before any deadline. */
+/** The result of a fiber that must end long before any deadline. */
 const soon = Effect.fnUntraced(function*<A, E>(backend: RingBackend, fiber: Fiber.Fiber<A, E>) {
   for (let i = 0; i < 200 && fiber.pollUnsafe() === undefined; i += 1) yield* backend.elapse(1)
   assert.isDefined(fiber.pollUnsafe(), "it did not end")
@@ -241,12 +241,12 @@ const lookingOn = Effect.fnUntraced(function*(backend: RingBackend, waiter: Wait
     }),
     { startImmediately: true }
   )
-  // longer than it takes to notice that processes came
+  // Wait longer than it takes to notice that processes have attached.
   yield* backend.elapse(250)
   return () => looks
 })
 
-/** One after the other, with time in between for the waits that are woken. */
+/** Repeats the move, with time in between for the waits that it wakes. */
 const repeatedly = (backend: RingBackend, times: number, move: Effect.Effect<unknown, any>) =>
   Effect.gen(function*() {
     for (let i = 0; i < times; i += 1) {

@@ -1,5 +1,5 @@
 /**
- * What a full ring does: it waits, it fails, or the slowest reader loses.
+ * The policies of a full ring: the send waits, it fails, or the slowest reader is evicted.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"

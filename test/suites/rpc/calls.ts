@@ -107,7 +107,7 @@ const serving = Effect.fnUntraced(
   }
 )
 
-/** Nothing of any call is left on either side. */
+/** Asserts that neither side keeps any call. */
 const nothingLeft = Effect.fnUntraced(function*(
   backend: SwarmBackend,
   { calling, server }: Pick<Effect.Success<ReturnType<typeof serving>>, "calling" | "server">
@@ -618,7 +618,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
   })
 }
 
-/** Two messages, of which the first keeps the second, and what comes behind it, waiting until the latch is open. */
+/** Sends two messages, of which the first blocks the second, and all that follow, until the latch opens. */
 const bar = Effect.fnUntraced(function*(from: TestMember, at: TestMember) {
   const latch = Latch.makeUnsafe(false)
   yield* at.messenger.subscribe(Tick, () => latch.await)

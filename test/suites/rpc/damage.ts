@@ -1,5 +1,5 @@
 /**
- * Frames that are not messages, and payloads that their Schema rejects: refused, counted, and without an effect on
+ * Frames that are not messages, and payloads that their Schema rejects, are refused and counted, and do not affect
  * other calls.
  */
 import { assert, describe } from "@effect/vitest"
@@ -140,7 +140,7 @@ export const rpcDamageSuite = (backend: SwarmBackend): void => {
           yield* driven(backend, log.awaits("begun a"))
           const random = seeded(seed)
           const frames = rubbish(random)
-          // The client's number is one of these.
+          // One of these has the client's number.
           for (const frame of frames) {
             for (let number = 0; number < 4; number += 1) {
               yield* hostile.swarmMember.mesh.reply(frameKind.response, service, one(caller.id), frame, number)

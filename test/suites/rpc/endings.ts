@@ -54,7 +54,7 @@ const three = Effect.fnUntraced(function*(swarm: Swarm, of: (index: number) => J
   return { coordinator: at(members, 0), server: at(members, 1), caller: at(members, 2) }
 })
 
-/** One call in flight, and a stream in its midst. */
+/** One call in flight, and a stream that has begun. */
 const inFlight = Effect.fnUntraced(function*(backend: SwarmBackend, caller: TestMember, server: TestMember) {
   const log = new Log()
   const { close: stopServing, serving } = yield* serve(server, Calls, handlers("server", log))
@@ -70,7 +70,7 @@ const inFlight = Effect.fnUntraced(function*(backend: SwarmBackend, caller: Test
   return { log, serving, stopServing, calling, client, close, call, stream }
 })
 
-/** Both end with it, within the time that it takes to notice. */
+/** Asserts that both fail with that error, within the time that it takes to notice. */
 const bothFail = Effect.fnUntraced(function*(
   backend: SwarmBackend,
   { call, stream }: { readonly call: Fiber.Fiber<CallError>; readonly stream: Fiber.Fiber<CallError> },
@@ -187,7 +187,7 @@ export const rpcEndingsSuite = (backend: SwarmBackend): void => {
           assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["MemberGone", "MemberGone"])
           for (const { message } of errors) assert.strictEqual(message, goneText(server))
           assert.strictEqual(ends.calling.inFlight(), 0)
-          // A member that this client never called is named even when it is called for the first time after its end.
+          // The error names a member even if this client calls it for the first time after its end.
           yield* eventually(backend, () => caller.coordinator.members().length === 2)
           const late = yield* callerOf(caller, Calls, { to: { member: server.id } })
           assert.strictEqual((yield* driven(backend, callError(late.client.Who(undefined)))).message, goneText(server))

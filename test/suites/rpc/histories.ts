@@ -1,6 +1,6 @@
 /**
- * Random histories: calls of every kind, given up, timed out and discarded, while servers stop, clients close, and
- * members leave, die and join. Every call ends, and nothing of any is left.
+ * Random histories: calls of every kind, interrupted, timed out and discarded, while servers stop, clients close, and
+ * members leave, die and join. Every call ends, and leaves nothing.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -38,7 +38,7 @@ class Calls extends RpcGroup.make(
   Rpc.make("Count", { payload: { to: Schema.Int }, success: Schema.Int, stream: true })
 ) {}
 
-/** Handlers begin and end: as many of each in the end. */
+/** Counts the handlers that begin and end, which must be as many in the end. */
 class Running {
   begun = 0
   ended = 0
@@ -71,7 +71,7 @@ interface Part {
   readonly running: Running
   server: Effect.Success<ReturnType<typeof serve>>
   readonly clients: Array<Client>
-  /** It leaves or dies; from then on nothing is expected of it. */
+  /** Set when it leaves or dies; from then on nothing is expected of it. */
   isGone: boolean
 }
 
@@ -209,7 +209,7 @@ class History {
     return Effect.suspend(() => Effect.exit(this.#pick(this.#present).member.messenger.send(Tick, { number: 1 })))
   }
 
-  // With a deadline, or given up after a while, or neither.
+  // Makes a call with a deadline, or interrupts it after a while, or neither.
   get #call(): Effect.Effect<void, never, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       const random = this.#random
@@ -237,7 +237,7 @@ class History {
     return Effect.gen({ self: this }, function*() {
       const backend = this.#backend
       const isOver = () => this.#fibers.every((fiber) => fiber.pollUnsafe() !== undefined)
-      // Holding calls end with their clients, all others by themselves.
+      // Calls that hold end with their clients, all others on their own.
       for (const { clients } of this.#parts) for (const { close } of clients) yield* fork(close)
       yield* eventually(backend, isOver, "a call never ended")
       for (const fiber of this.#fibers) {

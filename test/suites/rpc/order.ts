@@ -1,5 +1,5 @@
 /**
- * The order in which handlers begin, and their waits for each other, including calls from within handlers.
+ * The order in which handlers begin, and how they wait for each other, also with calls from within handlers.
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -50,7 +50,7 @@ class SlowCalls extends RpcGroup.make(
 
 type Caller = Client<RpcGroup.Rpcs<typeof Calls>>
 
-/** Notes what begins; calls back where it is told to. */
+/** Logs the handlers that begin; they call back if the options say so. */
 const handlers = (log: Log, options: { readonly back?: () => Caller | undefined; readonly hold?: Latch.Latch } = {}) =>
   Calls.toLayer({
     Do: ({ number }) => Effect.as(log.note(`call ${number}`), number),
