@@ -12,6 +12,13 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
     assert.strictEqual(status, 0, output)
   })
 
+  it("finds no schedule of two deviations that breaks claims and regions", { timeout: 900_000 }, () => {
+    for (const protocol of ["claims", "region"]) {
+      const { output, status } = explore("--protocol", protocol, "--deviations", "2", "--random", "20000")
+      assert.strictEqual(status, 0, output)
+    }
+  })
+
   it("finds no schedule of up to two deviations in a minute each that breaks the log", { timeout: 1_800_000 }, () => {
     const parameters = ["--deviations", "2", "--random", "10000", "--seconds", "60"]
     const { output, status } = explore("--protocol", "log", ...parameters)

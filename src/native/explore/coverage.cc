@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "region/planted.h"
 #include "scheduler.h"
 
 namespace ringfence::explore {
@@ -26,6 +27,7 @@ Entry entries[entriesMax];
 
 uint64_t plantedKey = 0;
 Fault fault = Fault::none;
+const char* plantedDefect = "";
 Entry* last = &entries[0];
 
 Entry& entryOf(uint64_t key) {
@@ -84,7 +86,7 @@ Fault Coverage::at(const Place& place, Verb verb) {
   Entry& entry = entryOf(key);
   if (entry.key == 0) entry = {key, place, verb};
   last = &entry;
-  entry.times += 1;
+  entry.times += Scheduler::now().exploring() ? 1 : 0;
   return key == plantedKey ? fault : Fault::none;
 }
 
@@ -108,6 +110,8 @@ void Coverage::plantNone() {
   plantedKey = 0;
   fault = Fault::none;
 }
+
+void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 
 Fault Coverage::planted() { return fault; }
 
@@ -144,3 +148,5 @@ void Coverage::forget() {
 }
 
 }  // namespace ringfence::explore
+
+bool ringfence::planted(const char* defect) { return std::strcmp(defect, ringfence::explore::plantedDefect) == 0; }

@@ -47,6 +47,9 @@ class Coverage {
   static void plantNone();
   static Fault planted();
 
+  // One of the defects of region/planted.h, by name.
+  static void plantDefect(const char* defect);
+
   static std::vector<SiteSeen> sites();
   // (process, site) at which it was killed, stopped; and could have been.
   static size_t kills();

@@ -6,6 +6,7 @@
 
 #include "address_space.h"
 #include "coverage.h"
+#include "line_memory.h"
 #include "litmus.h"
 #include "mutants.h"
 #include "search.h"
@@ -24,6 +25,7 @@ struct Wanted {
   bool hasSchedule = false;
   bool litmus = false;
   bool mutants = false;
+  bool defects = false;
   bool seeded = false;
   Limits limits;
 };
@@ -31,10 +33,11 @@ struct Wanted {
 int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
-      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants]\n\n"
+      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "--schedule runs the one that a failure has printed, and shows each step.\n"
-      "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted fault.\n");
+      "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
+      "fault of a verb, --defects for each defect that is put back.\n");
   for (const Protocol& protocol : protocols()) {
     std::printf("%-10s %s\n", protocol.name, protocol.says);
     for (const Configuration& one : protocol.configurations) std::printf("  %-16s %s\n", one.name, one.says);
@@ -45,8 +48,8 @@ int help() {
 bool read(int count, char** words, Wanted& wanted) {
   for (int i = 1; i < count; i += 1) {
     const std::string word = words[i];
-    if (word == "--litmus" || word == "--mutants") {
-      (word == "--litmus" ? wanted.litmus : wanted.mutants) = true;
+    if (word == "--litmus" || word == "--mutants" || word == "--defects") {
+      (word == "--litmus" ? wanted.litmus : word == "--mutants" ? wanted.mutants : wanted.defects) = true;
       continue;
     }
     if (i + 1 == count) return false;
@@ -132,9 +135,12 @@ int main(int count, char** words) {
   Wanted wanted;
   if (!read(count, words, wanted)) return help(), 2;
   static WeakMemory weak;
-  if (wanted.model != "weak") return std::fputs("the model is weak or lines\n", stderr), 2;
-  Model::choose(weak);
+  static LineMemory lines;
+  if (wanted.model != "weak" && wanted.model != "lines") return std::fputs("the model is weak or lines\n", stderr), 2;
+  const bool isWeak = wanted.model == "weak";
+  Model::choose(isWeak ? static_cast<Model&>(weak) : static_cast<Model&>(lines));
   if (wanted.litmus) return litmus() ? 0 : 1;
+  if (wanted.defects) return defects(wanted.limits) ? 0 : 1;
   if (wanted.mutants) return mutants(wanted.protocol, wanted.limits) ? 0 : 1;
   return run(wanted);
 }

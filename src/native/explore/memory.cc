@@ -16,6 +16,7 @@ struct Delayed {
   bool waits = false;
   Word word{};
   uint64_t value = 0;
+  bool release = false;
 };
 Delayed delayed[actorsMax];
 
@@ -34,7 +35,7 @@ void makeDelayed() {
   if (actor == nullptr || !delayed[actor->id].waits) return;
   Delayed& one = delayed[actor->id];
   one.waits = false;
-  Model::now().store(one.word, one.value, false);
+  Model::now().store(one.word, one.value, one.release);
 }
 
 // The swap is made where the actor's next verb is its publication, and undone by every other.
@@ -55,7 +56,7 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   const Actor* actor = Scheduler::now().current();
   if (Coverage::planted() == Fault::swapped && fault != Fault::swapped && actor != nullptr &&
       Scheduler::now().exploring()) {
-    delayed[actor->id] = {true, word, value};
+    delayed[actor->id] = {true, word, value, release};
     return;
   }
   Model::now().store(word, value, release && fault != Fault::plain);
@@ -209,5 +210,7 @@ namespace ringfence::explore {
 void forgetDelayed() {
   for (auto& one : memory::delayed) one.waits = false;
 }
+
+void makeDelayedStores() { memory::makeDelayed(); }
 
 }  // namespace ringfence::explore

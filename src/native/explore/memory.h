@@ -24,6 +24,18 @@ void fullFence(const Site& site);
 void replace(uint64_t& word, uint64_t seen, uint64_t value, const Site& site);
 uint32_t take(uint32_t& bits, const Site& site);
 
+}  // namespace ringfence::memory
+
+namespace ringfence::explore {
+
+// Of a mutant that swaps stores: what waits is made, as at each verb and call; or it is forgotten, ahead of a schedule.
+void makeDelayedStores();
+void forgetDelayed();
+
+}  // namespace ringfence::explore
+
+namespace ringfence::memory {
+
 template <class T>
 T narrowed(uint64_t word) {
   T value;

@@ -13,10 +13,9 @@ namespace {
 
 // What is tried for each mutant, one after the other, until one finds it.
 constexpr Limits stages[] = {
-    {0, 0, ~uint64_t{0}, 1, 1},
-    {1, 300, ~uint64_t{0}, 2, 2},
-    {2, 2000, ~uint64_t{0}, 4, 3},
-    {2, 30000, ~uint64_t{0}, 10, 4},
+    {1, 100, ~uint64_t{0}, 1, 1},
+    {0, 3000, ~uint64_t{0}, 2, 2},
+    {2, 20000, ~uint64_t{0}, 10, 3},
 };
 
 std::vector<Fault> faultsOf(Verb verb) {
@@ -96,6 +95,32 @@ bool mutants(const std::string& wanted, const Limits& limits) {
   }
   std::printf("%zu sites, %zu mutants, %zu found, %zu survive\n", sites, planted, found, planted - found);
   return found == planted;
+}
+
+bool defects(const Limits& limits) {
+  struct Defect {
+    const char* name;
+    const char* protocol;
+  };
+  constexpr Defect all[] = {
+      {"rejoin after the end", "ring"},          {"room flag of a later writer", "ring"},
+      {"an attachment gives room back in silence", "ring"}, {"a ring without a writer never ends", "ring"},
+      {"hold of a removed name", "region"},      {"start between epoch and state", "log"},
+  };
+  bool found = true;
+  for (const Defect& defect : all) {
+    for (const Protocol& protocol : protocols()) {
+      if (std::strcmp(protocol.name, defect.protocol) != 0) continue;
+      Coverage::plantDefect(defect.name);
+      const Verdict verdict = judge(protocol, limits);
+      Coverage::plantDefect("");
+      found = found && verdict.found;
+      std::printf("%-8s %-42s %s %s, %zu deviations: %s\n", protocol.name, defect.name, verdict.found ? "found" : "SURVIVES",
+                  verdict.configuration, verdict.deviations, verdict.failure.c_str());
+      std::fflush(stdout);
+    }
+  }
+  return found;
 }
 
 }  // namespace ringfence::explore

@@ -10,4 +10,7 @@ namespace ringfence::explore {
 // The table of sites and verdicts, printed. False when a fault is not found, or a site is not executed.
 bool mutants(const std::string& protocol, const Limits& limits);
 
+// The same for the defects of region/planted.h. False when one is not found.
+bool defects(const Limits& limits);
+
 }  // namespace ringfence::explore

@@ -19,7 +19,7 @@ enum class Kind : uint8_t {
   next,     // when the step blocks, the next to run is `to`, not the one whose turn it is
   hold,     // what the step stores is held back, until a fence or a call lets it out
   stale,    // the step's load sees an older value: the `to`-th before the newest
-  leak,     // ahead of the step a dirty line of its host reaches memory: the `to`-th
+  leak,     // the line that the step fetches has leaked out of the cache where it is dirty
 };
 constexpr uint32_t kinds = 7;
 
@@ -41,7 +41,7 @@ struct Chances {
   uint16_t nextOnes;   // actors that could run next
   uint8_t actor;
   uint8_t stale;       // older values that the load could have seen
-  uint8_t leaks;       // dirty lines that could have reached memory
+  uint8_t leaks;       // 1: the line is dirty in another cache
   bool kill, stop, hold;
 };
 

@@ -4,6 +4,7 @@
 
 #include "address_space.h"
 #include "arena.h"
+#include "memory.h"
 #include "model.h"
 #include "region/token.h"
 #include "sleepers.h"
@@ -11,7 +12,6 @@
 
 namespace ringfence::explore {
 
-void forgetDelayed();
 void forgetLooks();
 
 namespace {

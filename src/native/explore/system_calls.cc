@@ -21,6 +21,7 @@
 #include "address_space.h"
 #include "coverage.h"
 #include "line_names.h"
+#include "memory.h"
 #include "model.h"
 #include "real_calls.h"
 #include "sleepers.h"
@@ -43,6 +44,7 @@ Process* process() { return Scheduler::now().currentProcess(); }
 
 // A call that others may notice: the schedule may do something else first.
 void enter(const char* name) {
+  makeDelayedStores();
   Coverage::call(name);
   Scheduler::now().step({Step::call, true});
 }

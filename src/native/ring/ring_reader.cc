@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "region/planted.h"
 #include "region/sealed_line.h"
 
 namespace ringfence {
@@ -27,7 +28,7 @@ void RingReader::attach() {
   formerDetached_ = p.read(line.detachedGeneration);
   sealLine();
   p.fullFence();
-  tellOfRoom();
+  if (!planted("an attachment gives room back in silence")) tellOfRoom();
   region_->wakeProcesses(sleepsForCursor);
 }
 
@@ -162,7 +163,7 @@ bool RingReader::isEvicted() const {
 
 // Keeps the slot, and begins a new generation of it.
 bool RingReader::rejoin() {
-  if (over()) return false;
+  if (over() && !planted("rejoin after the end")) return false;
   const Publication& p = region_->publication();
   RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
   role_.generation += 1;
@@ -184,6 +185,7 @@ bool RingReader::ended(uint64_t read) const {
   const uint64_t processGeneration = p.read(ring.claim.processGeneration);
   // Check the writer's seal: the death of another process must not end the ring.
   const bool known = p.read(ring.claim.writerSeal) == writerSealOf(generation, process, processGeneration);
+  if (generation == 0 && planted("a ring without a writer never ends")) return false;
   const bool gone = generation == 0 ? firstWriterDied(*region_, role_.ring)
                                     : p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
                                           (known && !region_->processAlive(process, processGeneration));

@@ -1,11 +1,12 @@
 #include "explore/world.h"
 #include "log.h"
+#include "regions.h"
 #include "ring.h"
 
 namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> all = {ringProtocol(), logProtocol()};
+  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), claimProtocol(), regionProtocol()};
   return all;
 }
 

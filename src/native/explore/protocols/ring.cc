@@ -249,6 +249,49 @@ void rename() {
   });
 }
 
+// An evicted reader that has left comes back late: its place is another's by then.
+void lateReader() {
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached former(*region, "former reader", false);
+  Attached reader(*region, "reader");
+  const auto sending = writes(writer);
+  const auto left = reads(former);
+  writer.program.ahead([&] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->send(large + i, nullptr);
+    sending->writer().evictSlowest();
+  });
+  former.program.ahead([&] { left->reader().detach(); });
+  const auto receiving = reads(reader);
+  former.program.runs([=] { expect(!left->reader().rejoin(), "a reader that has left comes back"); });
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    receiving->receive(*sleeper);
+    if (!Scheduler::now().deaths()) expect(receiving->numbers().size() == 5, "frames are missing");
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 4; i < 9; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
+  });
+}
+
+// A writer whose ring has another by now says once more that it wants no room.
+void lateWriter() {
+  const auto region = madeRing();
+  Attached former(*region, "former writer", false);
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader");
+  const auto late = writes(former);
+  former.program.ahead([&] { late->writer().close(); });
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 5; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
+  });
+  former.program.runs([=] { late->writer().wantRoom(false); });
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
+}
+
 }  // namespace
 
 Protocol ringProtocol() {
@@ -262,6 +305,8 @@ Protocol ringProtocol() {
     {"successor", "the writer closes or dies, and another process goes on", &successor},
     {"leave", "a reader that holds the room goes", &leave},
     {"attach", "a reader comes while the ring is written round and round", &attach},
+    {"late reader", "an evicted reader that has left comes back late", &lateReader},
+    {"late writer", "a writer to which another has succeeded wants no room any more", &lateWriter},
     {"rename", "a ring gets another name while a reader comes for the old one", &rename},
   }};
 }

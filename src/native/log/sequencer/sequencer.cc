@@ -7,6 +7,7 @@
 #include "pass.h"
 #include "publishing.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "region/waiter.h"
 #include "retention.h"
 #include "stalls.h"
@@ -53,6 +54,7 @@ Status Sequencer::begin() {
   const Status status = order_.options.manual ? Status::fine() : thread_.start([this] { run(); });
   if (!status.ok()) return status;
   const uint64_t begun = p.observe(control.epoch);
+  if (begun != 0 && planted("start between epoch and state")) return Status::failed("busy", "its order was begun");
   order_.epoch = begun == 0 ? 1 : begun;
   BlockHeader& block = region_->blockHeader(order_.epoch);
   p.write(block.epoch, order_.epoch);

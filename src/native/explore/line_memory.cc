@@ -1,0 +1,150 @@
+#include "line_memory.h"
+
+#include <cstring>
+#include <new>
+
+#include "line_names.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+// Of the host: coherent whatever the memory is.
+bool isCoherent(File& file, uint64_t offset) {
+  const std::string name = nameOf({&file, offset});
+  for (const char* coherent : {"BellLine", "SleepLine", "RingTable", "ClientLine"}) {
+    if (name.find(coherent) != std::string::npos) return true;
+  }
+  return false;
+}
+
+uint64_t merged(uint64_t before, uint64_t value, uint64_t mask) { return (before & ~mask) | (value & mask); }
+
+size_t indexOf(const Word& word) { return word.offset / 8 % 8; }
+
+}  // namespace
+
+void LineMemory::begin() {
+  // What they held lay in the arena.
+  for (auto& one : pending_) new (&one) std::vector<Line*>();
+}
+
+const Actor* LineMemory::actor() {
+  const Scheduler& scheduler = Scheduler::now();
+  return scheduler.exploring() ? scheduler.current() : nullptr;
+}
+
+LineMemory::Line& LineMemory::line(File& file, uint64_t offset) {
+  void*& at = file.lines[offset / 64];
+  if (at == nullptr) {
+    at = operator new(sizeof(Line));
+    std::memset(at, 0, sizeof(Line));
+  }
+  auto& found = *static_cast<Line*>(at);
+  if (!found.known && actor() != nullptr) {
+    found.known = true;
+    found.coherent = isCoherent(file, offset & ~uint64_t{63});
+  }
+  return found;
+}
+
+LineMemory::Copy& LineMemory::copy(Line& line) {
+  Copy& own = line.copies[actor()->process->id % hostsMax];
+  if (!own.present) {
+    leakTo(line);
+    own.present = true;
+    own.dirty = false;
+    std::memcpy(own.words, line.memory, sizeof(own.words));
+  }
+  return own;
+}
+
+void LineMemory::toMemory(Line& line, Copy& copy) {
+  if (!copy.present || !copy.dirty) return;
+  std::memcpy(line.memory, copy.words, sizeof(line.memory));
+  copy.dirty = false;
+}
+
+// A dirty line is written back as it is invalidated.
+void LineMemory::drop(Line& line) {
+  Copy& own = line.copies[actor()->process->id % hostsMax];
+  toMemory(line, own);
+  own.present = false;
+}
+
+// A cache may write back what it likes, when it likes: which matters only to the host that fetches the line.
+void LineMemory::leakTo(Line& line) {
+  Copy* dirty = nullptr;
+  for (Copy& one : line.copies) {
+    if (one.present && one.dirty) dirty = &one;
+  }
+  if (dirty == nullptr) return;
+  Scheduler& scheduler = Scheduler::now();
+  uint8_t to = 0;
+  if (scheduler.deviates(Kind::leak, to)) {
+    toMemory(line, *dirty);
+  } else if (Chances* chances = scheduler.chances()) {
+    chances->leaks = 1;
+  }
+}
+
+uint64_t LineMemory::load(const Word& word, bool acquire) {
+  Line& at = line(*word.file, word.offset);
+  if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];
+  if (acquire) {
+    settle(actor()->id);
+    drop(at);
+  }
+  return copy(at).words[indexOf(word)];
+}
+
+void LineMemory::store(const Word& word, uint64_t value, bool release) {
+  Line& at = line(*word.file, word.offset);
+  const size_t index = indexOf(word);
+  if (actor() == nullptr || at.coherent) {
+    at.newest[index] = at.memory[index] = merged(at.newest[index], value, word.mask);
+    return;
+  }
+  if (release) settle(actor()->id);
+  Copy& own = copy(at);
+  own.words[index] = merged(own.words[index], value, word.mask);
+  at.newest[index] = merged(at.newest[index], value, word.mask);
+  own.dirty = true;
+  if (release) pending_[actor()->id].push_back(&at);
+}
+
+uint64_t LineMemory::exchange(const Word& word, uint64_t seen, uint64_t value, bool always) {
+  storeFence();
+  Line& at = line(*word.file, word.offset);
+  const size_t index = indexOf(word);
+  const uint64_t before = at.newest[index];
+  if (always || ((before ^ seen) & word.mask) == 0) {
+    at.newest[index] = at.memory[index] = merged(before, value, word.mask);
+  }
+  return before;
+}
+
+void LineMemory::writeBack(File& file, uint64_t offset, uint64_t) {
+  if (actor() != nullptr) pending_[actor()->id].push_back(&line(file, offset));
+}
+
+void LineMemory::invalidate(File& file, uint64_t offset, uint64_t) {
+  Line& at = line(file, offset);
+  if (actor() != nullptr && !at.coherent) drop(at);
+}
+
+void LineMemory::settle(uint32_t id) {
+  const Process& process = *Scheduler::now().actors()[id]->process;
+  for (Line* one : pending_[id]) toMemory(*one, one->copies[process.id % hostsMax]);
+  pending_[id].clear();
+}
+
+void LineMemory::storeFence() {
+  if (actor() != nullptr) settle(actor()->id);
+}
+
+void LineMemory::rest(Actor& actor) { settle(actor.id); }
+
+uint64_t LineMemory::peek(const Word& word) { return line(*word.file, word.offset).newest[indexOf(word)]; }
+
+}  // namespace ringfence::explore

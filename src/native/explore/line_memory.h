@@ -1,0 +1,69 @@
+// Memory that a host must write back and invalidate by instruction: one cache a process, as if each were a host of its own.
+//
+//   host's cache: a line is absent, clean or dirty ─ write back ─► memory ─ fetch ─► another host's cache
+//
+// A dirty line stays in its cache until it is written back, or leaks where the schedule says so, as another host fetches
+// it; a clean one stays as it
+// was fetched until it is invalidated. Write-backs are under way until their actor's next fence, publication or call.
+// The verbs do what they do on such memory: a publication settles what was written back before it and writes its own line
+// back, an observation drops its line and fetches it. Doorbells, sleep words and what is changed atomically are coherent.
+#pragma once
+
+#include <vector>
+
+#include "model.h"
+
+namespace ringfence::explore {
+
+class LineMemory : public Model {
+ public:
+  bool hasLines() const override { return true; }
+  void begin() override;
+  uint64_t load(const Word& word, bool acquire) override;
+  void store(const Word& word, uint64_t value, bool release) override;
+  uint64_t loadBytes(const Word& word) override { return load(word, false); }
+  void storeBytes(const Word& word, uint64_t value) override { store(word, value, false); }
+  uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
+  void writeBack(File& file, uint64_t offset, uint64_t bytes) override;
+  void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
+  void storeFence() override;
+  void loadFence() override {}
+  void fullFence() override { storeFence(); }
+  void acquireOfSystem(uint64_t) override {}
+  void releaseOfSystem() override { storeFence(); }
+  uint64_t time() const override { return 0; }
+  void rest(Actor& actor) override;
+  void begun(const Actor&) override {}
+  uint64_t peek(const Word& word) override;
+  void excuse(bool (*)(void*), void*) override {}
+
+ private:
+  static constexpr uint32_t hostsMax = 8;
+
+  struct Copy {
+    bool present;
+    bool dirty;
+    uint64_t words[8];
+  };
+
+  struct Line {
+    bool known;
+    bool coherent;
+    uint64_t memory[8];
+    uint64_t newest[8];  // that any host has stored
+    Copy copies[hostsMax];
+  };
+
+  // Null ahead of the schedule, and for what is only looked at.
+  static const Actor* actor();
+  Line& line(File& file, uint64_t offset);
+  Copy& copy(Line& line);
+  static void toMemory(Line& line, Copy& copy);
+  void drop(Line& line);
+  static void leakTo(Line& line);
+  void settle(uint32_t actor);
+
+  std::vector<Line*> pending_[actorsMax];  // write-backs under way
+};
+
+}  // namespace ringfence::explore
