@@ -1,5 +1,5 @@
 /**
- * Sends the messages of one member to the members that they reach, and gives received messages to its subscribers.
+ * Sends the messages of one member to their receivers, and passes received messages to its subscribers.
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -50,7 +50,7 @@ export class SwarmMessenger {
     this.#coordinator = coordinator
   }
 
-  /** The mesh is opened after its handlers. */
+  /** Set once: the mesh is opened with this messenger as its handler. */
   set mesh(mesh: Mesh) {
     this.#mesh = mesh
   }
@@ -80,7 +80,7 @@ export class SwarmMessenger {
     return Effect.contextWith((context: Context.Context<R>) => {
       const handle: Subscription["handle"] = (value, origin, delivery) =>
         Effect.suspend(() => handler(value, origin)).pipe(
-          // Innermost: the subscriber may have been in a handler itself.
+          // Provide it innermost: the subscribing fiber may itself have been in a handler.
           Effect.provideContext(Context.add(context, CurrentHandlers, [delivery])),
           Effect.catchCause((cause) => this.#failed(type, cause))
         )
@@ -104,7 +104,7 @@ export class SwarmMessenger {
     }))
   }
 
-  /** The members that a message would go to. */
+  /** The members that would receive a message with that reach. */
   reached(to: Reach): ReadonlyArray<MemberInfo> {
     const { membership, self } = this.#coordinator
     this.#coordinator.catchUp()
@@ -115,7 +115,7 @@ export class SwarmMessenger {
     return found === undefined ? [] : [found]
   }
 
-  /** Takes a message from a ring: checks its receiver, decodes it, and gives it to the subscribers. */
+  /** Takes a message from a ring: checks its receiver, decodes it, and passes it to the subscribers. */
   take({ correlation, end, payload, sender, senderGeneration, type }: Message): Effect.Effect<void> | undefined {
     if (!isFor(correlation, sender, this.#coordinator.self)) return undefined
     const claim = this.#claims.get(type)
@@ -150,7 +150,7 @@ export class SwarmMessenger {
     return new MemberGone(typeof to === "object" ? { member: nowhere, missingName: to.name } : { member: nowhere })
   }
 
-  // Apply pending notices first: a name that was published before the message was sent must be known when it comes.
+  // Apply pending notices first: a name published before the message was sent must be known when the message arrives.
   #wants({ from }: Subscription, { sender }: Origin): boolean {
     if (from === undefined) return true
     if ("member" in from) return isSame(from.member, sender)
@@ -186,8 +186,8 @@ export class SwarmMessenger {
     })
   }
 
-  // A handler may close its own subscription, and several may close each other's: a close does not wait for a handler that
-  // waits for it. A close outside of all handlers waits for all of them.
+  // A handler may close its own subscription, and several may close each other's: a close does not wait for a handler
+  // that waits for the close. A close outside all handlers waits for all of them.
   #close(type: EventType<any>, subscription: Subscription): Effect.Effect<void> {
     return Effect.flatMap(CurrentHandlers, (closing) => {
       subscription.open = false

@@ -40,7 +40,7 @@ import { pollingBy } from "./transport/PollingWaiter.ts"
 import { RequestRouter } from "./transport/RequestRouter.ts"
 import type { Handle } from "./transport/RingConsumer.ts"
 
-/** The member that the services of a swarm are made of. It has no public interface: pass it on. */
+/** The member on which the services of a swarm are built. It has no public interface: pass it on. */
 export class CurrentSwarmMember
   extends Context.Service<CurrentSwarmMember, SwarmMember>()("ringfence/layers/CurrentSwarmMember")
 {}
@@ -48,7 +48,7 @@ export class CurrentSwarmMember
 export type JoinError = JoinRefused | CoordinatorLost | OpenRingError | DurationInvalid
 
 /**
- * `active`: takes part. `leaving` and `shuttingDown`: begins nothing new. `gone`: has left the swarm.
+ * `active`: the member takes part. `leaving` and `shuttingDown`: it begins nothing new. `gone`: it has left the swarm.
  */
 type Stage = "active" | "leaving" | "shuttingDown" | "gone"
 
@@ -124,7 +124,7 @@ export class SwarmMember {
     return this.#stage !== "active"
   }
 
-  /** This process is dead to the region: a test has killed it. */
+  /** True once this process is dead to the region, because a test has killed it. */
   get isDead(): boolean {
     return !this.ring.isAlive(this.self.id.slot, this.self.id.generation)
   }
@@ -134,12 +134,12 @@ export class SwarmMember {
     return Effect.sync(() => this.run(effect))
   }
 
-  /** A child of this process has ended: have the coordinator check which processes live at once. */
+  /** After a child of this process has ended: lets the coordinator check at once which processes live. */
   readonly noteExit: Effect.Effect<void> = Effect.suspend(() =>
     this.over ? Effect.void : Effect.ignore(this.coordinator.tell("CheckLiveness"))
   )
 
-  /** Becomes a member. A member that gives up tells the coordinator, which may have admitted it in the meantime. */
+  /** Becomes a member. A process that gives up tells the coordinator, which may have admitted it meanwhile. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
     const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
     return Effect.andThen(this.coordinator.heard, this.#askToJoin).pipe(
@@ -178,7 +178,7 @@ export class SwarmMember {
     )
   })
 
-  /** True while that process is a member and lives. */
+  /** True while that process is a member and alive. */
   isThere(member: MemberId): boolean {
     return this.coordinator.membership.find(member) !== undefined && this.ring.isAlive(member.slot, member.generation)
   }
@@ -214,12 +214,12 @@ export class SwarmMember {
     return Effect.catch(this.coordinator.lost, (lost) => this.over ? Effect.void : onLost(lost))
   }
 
-  /** Ends what waits in this member, even if leaving failed. */
+  /** Ends all waits of this member, even if leaving failed. */
   readonly end: Effect.Effect<void> = Effect.sync(() => this.#begin("gone"))
 
   /**
-   * Ends when the next check is due, or when an event calls for one. The check has a turn of its own: the event may come
-   * in the middle of the notices of a coordinator that is dead by now, all of which count first.
+   * Returns when the next check is due, or when an event calls for one. It yields first: the event may come in the
+   * middle of the notices of a dead coordinator, all of which count before the check.
    */
   readonly nextTick: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(Effect.sleep(this.#pauseMillis), this.#calledFor).pipe(
@@ -230,13 +230,13 @@ export class SwarmMember {
 
   // --- internal ---
 
-  // A sleeping member is woken when a process comes or goes, and checks less often by itself.
+  // A sleeping member is woken when a process attaches or goes, so it checks less often on its own.
   get #pauseMillis(): number {
     const { livenessIntervalMillis, strategy, suspectAfterMillis } = this.resolved
     const { coordinating } = this
     const isCalm = strategy === "park" && this.coordinator.state === "up" && coordinating?.isAdmitting !== true
     if (!isCalm) return livenessIntervalMillis
-    // The coordinator has to notice suspects in time.
+    // The coordinator must notice suspects in time.
     return Math.max(
       1,
       Math.min(livenessIntervalMillis * calmFactor, coordinating === undefined ? Infinity : suspectAfterMillis / 4)
@@ -246,7 +246,7 @@ export class SwarmMember {
   get #calledFor(): Effect.Effect<void> {
     if (this.resolved.strategy !== "park") return this.#attention.await
     const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
-    // The wait of a process that is gone from the region fails: it has nothing to check.
+    // The wait of a process that has left the region fails: there is nothing to check.
     return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
   }
 
@@ -273,7 +273,7 @@ export class SwarmMember {
       : Effect.void
   )
 
-  // A joining member attaches to all members, and tells the coordinator, at each of its turns.
+  // In each of its turns a joining process attaches to all members, and tells the coordinator.
   #admitting(ticket: number, member: MemberId): void {
     const slots = isSame(member, this.self.id)
       ? [...this.coordinator.membership.members.map(({ id }) => id.slot), member.slot]
@@ -319,13 +319,13 @@ export class SwarmMember {
     }
   }
 
-  // After a coordinator that left in good order a standby takes over at once, without waiting for the next check.
+  // When the coordinator has left, a standby takes over at once, without waiting for the next check.
   #departed(member: MemberId): void {
     if (!isSame(member, this.coordinator.membership.coordinator)) return
     this.run(Effect.map(this.coordinator.ended, () => void this.#attention.openUnsafe()))
   }
 
-  // The new coordinator knows the members, and none of the requests to the old one.
+  // The new coordinator knows the members, but no request to the old coordinator: ask again.
   #tookOver(): void {
     this.#noteAdmission()
     if (!this.#isMember) this.run(Effect.ignore(this.#askToJoin))
@@ -339,7 +339,7 @@ export class SwarmMember {
 
   // --- the coordinator's role ---
 
-  // The region keeps its name while a process holds it: wait for the next coordinator, but not without end.
+  // The region keeps its name while a process holds it: wait for the next coordinator, but with a limit.
   #handOver(isAwaited: boolean): Effect.Effect<void> {
     const resigned = this.#lease.resign
     if (!isAwaited) return resigned
@@ -349,12 +349,12 @@ export class SwarmMember {
     return Effect.andThen(resigned, Effect.ignore(Effect.timeout(succeeded, this.resolved.failoverMillis)))
   }
 
-  /** A standby may take over. A process that is not a member yet does not know of one. */
+  /** Whether a standby may take over. A process that is not a member yet cannot know. */
   #isSucceeded(): boolean {
     return !this.#isMember || this.#hasStandby() || (this.resolved.standby && !this.over)
   }
 
-  /** The coordinator's own membership is ahead of its notices. */
+  /** The membership; the coordinator's own, which is ahead of its notices, if this member coordinates. */
   get #membership(): Membership {
     return this.#lease.coordinating?.membership ?? this.coordinator.membership
   }
@@ -368,10 +368,10 @@ export class SwarmMember {
     })
   }
 
-  // The second standby finds the ring written, and stays a standby.
+  // A second standby finds that the ring has a writer, and stays a standby.
   get #takeOver(): Effect.Effect<void> {
     const { coordinator, mesh, ring, resolved } = this
-    // Apply the last notices of the old coordinator first: they came after the last check.
+    // Apply the old coordinator's last notices first: they may have arrived after the last check.
     coordinator.catchUp()
     const { membership } = coordinator
     return Effect.ignore(this.#lease.take({ ring, mesh, resolved, membership, isForeign: this.#isForeign }))
@@ -391,7 +391,7 @@ const dispatch =
   (parts: { messages: SwarmMessenger | undefined; readonly router: RequestRouter }): Handle => (message) =>
     message.kind === frameKind.event ? parts.messages?.take(message) : parts.router.take(message)
 
-/** Joins, and takes part until the scope closes. */
+/** Joins the swarm, and takes part until the scope closes. */
 export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const rings = yield* RingPorts
   const { hold, info, processes } = yield* CxlMemory
@@ -405,7 +405,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
     refuseUnlessBytes("messageBytesMax", resolved.messageBytesMax)
   })
   const ring = pollingBy(resolved.strategy, rings)
-  // A coordinator, and a standby, keep the region in use after its creator has ended.
+  // A coordinator and a standby keep the region in use after its creator has ended.
   if (resolved.coordinate || resolved.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }
   const { name, incarnation, standby } = resolved
@@ -436,7 +436,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   run(swarmMember.heedLoss(info.name))
   // Leave while the loop above still runs: the coordinator may die meanwhile.
   const leavingMillis = () => swarmMember.coordinating === undefined ? answerMillis : resolved.failoverMillis
-  // A dead member does not leave: no answer would come, and its finalizer would wait without end under a test's clock.
+  // A dead member does not leave: no answer would arrive, and its finalizer would wait for ever under a test's clock.
   const left = Effect.suspend(() =>
     swarmMember.isDead ? Effect.void : Effect.ignore(Effect.timeout(swarmMember.leave, leavingMillis()))
   )
@@ -444,7 +444,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   return swarmMember
 })
 
-// A region that is closed tells nothing of its processes.
+// The process table of a closed region cannot be read: no pid counts as foreign then.
 const foreignAmong = (processes: Effect.Effect<ReadonlyArray<AttachedProcess>>): IsForeign => (member) => {
   const table = Effect.runSyncExit(processes)
   return Exit.isSuccess(table) &&
@@ -457,12 +457,12 @@ const warnOf = (self: MemberInfo, region: string) => (lost: CoordinatorLost): Ef
   Effect.logWarning(
     `${lost.message}: the swarm of region ${JSON.stringify(region)} is lost. Member ${
       describeMember(self)
-    } runs on, but `
-      + `is no longer a member: no other process gets what it sends or calls what it serves. A program ends then `
-      + `that waits for Coordinator.lost, or is run by Swarm.run`
+    } still runs, but `
+      + `is no longer a member: no other process gets its messages or can call it. To end with the swarm, a program `
+      + `waits for Coordinator.lost, or runs in Swarm.run`
   )
 
-/** How long the end of a scope, or of an attempt, waits for the coordinator to take a member out. */
+/** How long the end of a scope, or of a failed join, waits for the coordinator to remove the member. */
 const answerMillis = 500
 
 const ticking = (swarmMember: SwarmMember) =>

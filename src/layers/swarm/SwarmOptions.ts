@@ -8,7 +8,7 @@ import type { WaitStrategy } from "../../services/Ring.ts"
 import type { BarrierMode } from "../../services/schema/BarrierArrival.ts"
 import type { CoordinatorLost, MemberId } from "../../services/schema/Member.ts"
 
-/** What a fence saw of one target, where tracing is switched on. */
+/** A fence's wait for one target, if tracing is switched on. */
 export interface BarrierTrace {
   readonly term: number
   readonly round: number
@@ -20,8 +20,8 @@ export interface BarrierTrace {
   readonly ring: number
   readonly target: number
   /**
-   * Where the reader was before it waited, and after. For a processing fence the coordinator looks at the readers of
-   * all members: it is the position of the slowest.
+   * The reader's position before the wait, and after it. For a processing fence the coordinator waits for all members'
+   * readers, and this is the slowest one's.
    */
   readonly observed: number
   readonly reached: number
@@ -35,19 +35,23 @@ export interface BarrierTrace {
 export interface SwarmOptions {
   /** The name that other members see. Default: the process's name. */
   readonly name?: string | undefined
-  /** Becomes the coordinator of this region. Exactly one member does. */
+  /** Whether it becomes the coordinator of this region, as exactly one member does. */
   readonly coordinate?: boolean | undefined
-  /** Takes over when the coordinator is gone. */
+  /** Whether it may take over when the coordinator is gone. */
   readonly standby?: boolean | undefined
-  /** The token by which this process was invited. */
+  /** The token of this process's invitation. */
   readonly invitation?: string | undefined
   /** 0 for the first life, incremented by each recovery. */
   readonly incarnation?: number | undefined
-  /** `invitation` admits only processes that bring one. The coordinator's setting counts. Default `open`. */
+  /** `invitation` admits only invited processes. The coordinator's setting counts. Default `open`. */
   readonly admission?: "open" | "invitation" | undefined
-  /** How long joining may take. The coordinator's setting says how long it tries to admit a process. Default 10 seconds. */
+  /**
+   * How long joining may take. The coordinator's setting bounds its attempts to admit a process. Default 10 seconds.
+   */
   readonly joinDeadline?: Duration.Input | undefined
-  /** How long one process is admitted before the next one has its turn. The coordinator's setting counts. Default 1 second. */
+  /**
+   * How long a joining process's turn lasts before the next one's. The coordinator's setting counts. Default 1 second.
+   */
   readonly joinTurn?: Duration.Input | undefined
   /** How long a sender waits for room before it fails. Default 30 seconds. */
   readonly roomDeadline?: Duration.Input | undefined
@@ -58,11 +62,12 @@ export interface SwarmOptions {
   /** How long members wait for a standby. Default 2 seconds. */
   readonly failover?: Duration.Input | undefined
   /**
-   * How often a member checks which processes live, and a fifth as often while nothing changes: a sleeping member is woken
-   * when a process comes or goes. The coordinator checks at least four times in `suspectAfter`. Default 100 ms.
+   * How often a member checks which processes live. While nothing changes it checks a fifth as often, because a
+   * sleeping member is woken when a process attaches or goes. The coordinator checks at least four times in
+   * `suspectAfter`. Default 100 ms.
    */
   readonly livenessInterval?: Duration.Input | undefined
-  /** How long a member that does not read the coordinator's ring is not yet suspect. Default 1 second. */
+  /** How long a member may leave the coordinator's ring unread before it is a suspect. Default 1 second. */
   readonly suspectAfter?: Duration.Input | undefined
   /**
    * How this member waits for messages: `spin` polls its rings without end and takes a core, `adaptive` polls for a
@@ -71,11 +76,11 @@ export interface SwarmOptions {
   readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */
   readonly drain?: "on" | "off" | undefined
-  /** Called for each target of each fence that this member has waited for. What it throws is dropped. Default: none. */
+  /** Called for each target of each fence that this member has waited for. Its errors are dropped. Default: none. */
   readonly trace?: ((event: BarrierTrace) => void) | undefined
   /**
-   * Runs in a member when the swarm is lost to it: its coordinator is dead and no standby takes over. Default: a warning in
-   * the log, because a program that only waits would run on without a word. `Coordinator.lost` ends such a program.
+   * Runs in a member when its coordinator is dead and no standby takes over. Default: logs a warning, because a program
+   * that only waits would otherwise run on silently. `Coordinator.lost` ends such a program.
    */
   readonly onLost?: ((lost: CoordinatorLost) => Effect.Effect<void>) | undefined
   /** Runs in the coordinator when all members are ready to shut down, before any of them does. */
@@ -96,7 +101,7 @@ const defaultDurations = {
 
 type Durations = keyof typeof defaultDurations
 
-/** The same, with every default filled in, and times in milliseconds. */
+/** The options with every default filled in, and times in milliseconds. */
 export type ResolvedOptions =
   & { readonly [K in Exclude<keyof SwarmOptions, Switch | Durations>]-?: NonNullable<SwarmOptions[K]> }
   & { readonly [K in Durations as `${K}Millis`]: number }
@@ -135,11 +140,11 @@ export const resolveOptions = (options: SwarmOptions, processName: string): Reso
 const timeOf = (options: SwarmOptions, option: Durations): number =>
   millisOf(option, options[option] ?? defaultDurations[option])
 
-// A tracer only observes: what it throws must not end a round.
+// A tracer only observes: its errors must not end a round.
 const harmless = (trace: (event: BarrierTrace) => void) => (event: BarrierTrace): void => {
   try {
     trace(event)
   } catch {
-    // Errors of the tracer are dropped.
+    // Drop the tracer's error.
   }
 }

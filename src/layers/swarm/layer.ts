@@ -16,7 +16,7 @@ import type { SwarmOptions } from "./SwarmOptions.ts"
 export const layer = (
   options: SwarmOptions = {}
 ): Layer.Layer<Coordinator | Messenger | Barrier | CurrentSwarmMember, JoinError, RingPorts | CxlMemory> =>
-  // A layer graph builds a layer once. These read one member: shared, a second member would speak as the first.
+  // Fresh: a layer graph builds a layer once, and a shared one would let a second member act as the first.
   Layer.fresh(Layer.mergeAll(layerCoordinator, layerMessenger, layerBarrier)).pipe(
     Layer.provideMerge(Layer.effect(CurrentSwarmMember, joinSwarm(options)))
   )
@@ -58,7 +58,7 @@ const layerCoordinator = Layer.effect(
     return Coordinator.of({
       self,
       coordinates: () => swarmMember.coordinating !== undefined,
-      // Apply pending notices first, so that a member another process has seen join is visible here too.
+      // Apply pending notices first, so that a member that another process has seen join is visible here too.
       members: () => coordinator.catchUp().members,
       group: (group) => coordinator.catchUp().group(group),
       epoch: () => coordinator.catchUp().epoch,

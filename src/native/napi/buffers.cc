@@ -10,7 +10,7 @@ namespace {
 
 using Lent = Napi::Reference<Napi::ArrayBuffer>;
 
-// Empty when the buffer is collected, or was moved to another one, which is not known here.
+// Empty when the buffer was collected, or transferred to another one, which is unknown here.
 Napi::ArrayBuffer known(const Lent& lent) {
   const Napi::ArrayBuffer buffer = lent.Value();
   return buffer.IsEmpty() || buffer.IsDetached() ? Napi::ArrayBuffer() : buffer;
@@ -33,7 +33,7 @@ Napi::Value LentBuffers::over(uint8_t* at, uint64_t bytes, std::shared_ptr<void>
     env_.GetAndClearPendingException();
     return throwFault(env_, Status::failed("unsupported", "this runtime refuses buffers over external memory"));
   }
-  static_cast<void>(keeper.release());  // the buffer's
+  static_cast<void>(keeper.release());  // the buffer owns it now
   lent_.emplace(at, Lent::New(buffer, 0));
   return buffer;
 }

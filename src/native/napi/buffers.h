@@ -17,9 +17,9 @@ class LentBuffers {
   LentBuffers(const LentBuffers&) = delete;
   LentBuffers& operator=(const LentBuffers&) = delete;
 
-  // The buffer over these bytes: the same one while it lives. It keeps `memory` until it is collected.
+  // The buffer over these bytes: the same one until it is collected. It keeps `memory` alive until then.
   Napi::Value over(uint8_t* at, uint64_t bytes, std::shared_ptr<void> memory);
-  // From here on every buffer and every view of it is empty.
+  // Detaches all buffers: from here on each, and every view of it, is empty.
   void detach();
 
  private:

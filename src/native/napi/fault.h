@@ -1,4 +1,4 @@
-// A failed status as JavaScript meets it: an Error with its fault, its sizes, and what helps.
+// A failed status as a JavaScript Error, with its fault, its sizes, and the next step.
 #pragma once
 
 #include <napi.h>
@@ -9,7 +9,7 @@ namespace ringfence::binding {
 
 Napi::Error faultOf(Napi::Env env, const Status& status);
 
-// Makes it the pending exception, and gives what a function that throws returns.
+// Makes it the pending exception, and returns the value for a callback that throws.
 Napi::Value throwFault(Napi::Env env, const Status& status);
 
 }  // namespace ringfence::binding

@@ -9,7 +9,7 @@ namespace ringfence::binding {
 
 namespace {
 
-// Of numbers that were read at different moments.
+// The difference of two counts, which may have been read at different moments; at least 0.
 uint64_t since(uint64_t first, uint64_t at) { return at < first ? 0 : at - first; }
 
 Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint32_t topic, uint64_t firstEntry) {
@@ -71,7 +71,7 @@ Napi::Object laneState(Napi::Env env, const Region& region, uint64_t epoch, uint
   return out;
 }
 
-// The broker whose lane holds the batch written, not yet published; -1 when its client has not written it.
+// The broker whose lane holds the batch unpublished; -1 when its client has not written it.
 int32_t brokerHolding(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation, uint64_t sequence) {
   const Publication& p = region.publication();
   for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
@@ -116,7 +116,7 @@ Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, u
   return out;
 }
 
-// It never was a session: its topic was freed first.
+// Whether the session was refused because its topic was freed before its adoption.
 bool refused(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation) {
   const SessionLine::Acknowledged acks = region.publication().copyOut(region.sessionLine(epoch, client).acknowledged);
   return acks.endedGeneration == generation && acks.endReason == endTopicGone;

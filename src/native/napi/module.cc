@@ -1,4 +1,4 @@
-// The native memory module as Node loads it.
+// The native memory module as Node.js loads it.
 #include <napi.h>
 
 #include "constructors.h"
@@ -42,7 +42,7 @@ void removeDeadRegion(const Napi::CallbackInfo& info) {
   if (!status.ok()) throwFault(info.Env(), status);
 }
 
-// holdLifeline(fd, proof, exitCode): false when it is not the lifeline; throws when it cannot be watched.
+// holdLifeline(fd, proof, exitCode): false when it is not the lifeline; throws when no thread can watch it.
 Napi::Value holdLifelineOf(const Napi::CallbackInfo& info) {
   const Status status = holdLifeline(info[0].As<Napi::Number>(), text(info[1]), info[2].As<Napi::Number>());
   const bool missing = !status.ok() && std::string(status.fault) == "missing";
@@ -51,7 +51,7 @@ Napi::Value holdLifelineOf(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object define(Napi::Env env, Napi::Object exports) {
-  auto* classes = new Constructors;  // the environment's
+  auto* classes = new Constructors;  // the environment owns it
   env.SetInstanceData(classes);
   classes->progress = Napi::Persistent(ProgressHandle::define(env));
   classes->region = Napi::Persistent(RegionHandle::define(env));

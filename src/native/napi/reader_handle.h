@@ -1,4 +1,4 @@
-// What JavaScript holds of a subscriber: a reader's place in the index of a topic.
+// JavaScript's handle of a subscriber: a reader's place in the index of a topic.
 #pragma once
 
 #include <napi.h>

@@ -61,7 +61,7 @@ Napi::Value ProgressHandle::bytes(const Napi::CallbackInfo& info) {
 
 void ProgressHandle::cancel(const Napi::CallbackInfo&) { shared_->cancelled.store(true, std::memory_order_relaxed); }
 
-// --- coming and going --------------------------------------------------------------------------------------------
+// --- opening and closing -----------------------------------------------------------------------------------------
 
 Napi::Function RegionHandle::define(Napi::Env env) {
   return DefineClass(env, "Region",
@@ -171,18 +171,19 @@ void RegionHandle::onWake(Napi::Env env, Napi::Function callback, std::nullptr_t
   if (static_cast<napi_env>(env) != nullptr && !callback.IsEmpty()) callback.Call({});
 }
 
-// An environment that ends forgets the hook by itself.
+// Forget the hook: the ending environment removes it on its own.
 void RegionHandle::closeAtExit(RegionHandle* handle) {
   handle->atExit_ = {};
   handle->close();
 }
 
-// startWaiter(wake): `wake` is called on the event loop, at most once for each arm.
+// startWaiter(wake): calls `wake` on the event loop, at most once for each arming.
 void RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr || waiter_ != nullptr) return;
   wake_ = Wake::New(info.Env(), info[0].As<Napi::Function>(), "ringfence", 0, 1);
   if (info.Env().IsExceptionPending()) return;
-  // Registered after the function's own hook, so that it runs before it: the thread is joined while it is callable.
+  // Register this hook after the thread-safe function's own, so that it runs first and joins the thread while the
+  // function can still be called.
   atExit_ = info.Env().AddCleanupHook(closeAtExit, this);
   wake_.Unref(info.Env());
   waiter_ = std::make_unique<Waiter>(region_, [wake = wake_] { wake.NonBlockingCall(); });
@@ -257,13 +258,13 @@ Napi::Value RegionHandle::processAlive(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), region->processAlive(word(info[0]), natural(info[1])));
 }
 
-// Counts the times that processes were seen to have come or gone.
+// The count of noticed attachments and departures of processes.
 Napi::Value RegionHandle::lives(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
   return number(info.Env(), waiter_ == nullptr ? 0 : waiter_->lives());
 }
 
-// wakeProcess(slot): rings that process's doorbell if it sleeps, for whichever reason.
+// wakeProcess(slot): rings that process's doorbell if it sleeps, for any reason.
 void RegionHandle::wakeProcess(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   if (region == nullptr) return;
@@ -293,7 +294,7 @@ Napi::Value RegionHandle::server(const Napi::CallbackInfo& info) {
 
 // --- memory ------------------------------------------------------------------------------------------------------
 
-// laneBuffer(lane): the buffer over a lane's payload, the same one while it lives
+// laneBuffer(lane): the buffer over a lane's payload, the same one until it is collected
 Napi::Value RegionHandle::laneBuffer(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   if (region == nullptr) return {};

@@ -1,4 +1,4 @@
-// What JavaScript holds of a region: a handle for each attachment and environment.
+// JavaScript's handle of a region: one for each attachment and environment.
 #pragma once
 
 #include <napi.h>
@@ -12,7 +12,7 @@
 
 namespace ringfence::binding {
 
-// Between the caller who waits for a region and the thread that makes it.
+// Shared by the caller that waits for a region and the thread that creates it.
 class ProgressHandle : public Napi::ObjectWrap<ProgressHandle> {
  public:
   static const napi_type_tag tag;
@@ -36,10 +36,10 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   ~RegionHandle() override { close(); }
 
  private:
-  // The region, or null and `closed` pending.
+  // The region, or null with a pending `closed` fault.
   Region* open(Napi::Env env) const;
 
-  // TSFN: a wake-up on the event loop, at most once for each time it was armed.
+  // Called on the event loop for a wake-up, at most once for each arming.
   static void onWake(Napi::Env env, Napi::Function callback, std::nullptr_t*, void*);
   using Wake = Napi::TypedThreadSafeFunction<std::nullptr_t, void, onWake>;
 
@@ -92,7 +92,7 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
 Napi::Value createRegion(const Napi::CallbackInfo& info);
 // attachRegion(path, name, allowForeign): Region
 Napi::Value attachRegion(const Napi::CallbackInfo& info);
-// layoutBytes(geometry: Float64Array): -1 when the sizes do not fit together
+// layoutBytes(geometry: Float64Array): bytes of the region, -1 when the sizes are impossible
 Napi::Value layoutBytes(const Napi::CallbackInfo& info);
 
 }  // namespace ringfence::binding

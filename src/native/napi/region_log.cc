@@ -14,7 +14,8 @@ namespace ringfence::binding {
 
 namespace {
 
-// Of the two arguments from `at` on. False, and `invalid` pending, where the region has no such place.
+// The place named by the two arguments from `at` on. False, with a pending `invalid` fault, when there is no such
+// place.
 bool placeAt(const Napi::CallbackInfo& info, const Region& region, size_t at, TopicPlace& place) {
   place = {word(info[at]), natural(info[at + 1])};
   if (place.index < region.layout().geometry.topics) return true;
@@ -31,8 +32,8 @@ Napi::Value RegionHandle::topics(const Napi::CallbackInfo& info) {
   return region == nullptr ? Napi::Value() : listOf(info.Env(), topicsOf(*region), topicObject);
 }
 
-// declareTopic(name, order, ack, wished): the topic, or nothing while the sequencer was asked for its place and has not
-// answered: then once more, with `wished`
+// declareTopic(name, order, ack, wished): the topic, or undefined while the sequencer, which was asked for a place, has
+// not answered; then call again with `wished`
 Napi::Value RegionHandle::declareTopic(const Napi::CallbackInfo& info) {
   Region* region = open(info.Env());
   if (region == nullptr) return {};
@@ -43,7 +44,7 @@ Napi::Value RegionHandle::declareTopic(const Napi::CallbackInfo& info) {
   return std::strcmp(status.fault, "wished") == 0 ? Napi::Value() : throwFault(info.Env(), status);
 }
 
-// keepTopic(topic, topicGeneration): false when it was freed
+// keepTopic(topic, topicGeneration): false when the topic has been freed
 Napi::Value RegionHandle::keepTopic(const Napi::CallbackInfo& info) {
   if (sequencer_ == nullptr) return throwFault(info.Env(), Status::failed("notServing", "no sequencer runs here"));
   return Napi::Boolean::New(info.Env(), sequencer_->keepTopic({word(info[0]), natural(info[1])}));
@@ -62,7 +63,7 @@ Napi::Value RegionHandle::openSession(const Napi::CallbackInfo& info) {
   return SessionHandle::make(info.Env(), std::make_unique<LaneWriter>(region_, claim));
 }
 
-// Slots that come free as soon as the sequencer looks.
+// Session slots that the sequencer will free with its next look.
 Napi::Value RegionHandle::sessionsEnding(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   return region == nullptr ? Napi::Value() : number(info.Env(), ringfence::sessionsEnding(*region));
@@ -76,13 +77,13 @@ Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Claim claim;
   Status status = claimReader(*region, topic, text(info[2]), claim);
   if (!status.ok()) return throwFault(info.Env(), status);
-  // It waits for nothing: the event loop is this thread's. The caller looks again.
+  // Do not pause on a torn line: this thread runs the event loop. The caller retries.
   auto reader = std::make_unique<IndexReader>(region_, topic.index, claim, 0);
   status = reader->attach(static_cast<From>(word(info[3])), natural(info[4]));
   return status.ok() ? ReaderHandle::make(info.Env(), std::move(reader)) : throwFault(info.Env(), status);
 }
 
-// readersEnding(topic): slots of its readers that come free as soon as the sequencer looks
+// readersEnding(topic): reader slots that the sequencer will free with its next look
 Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   const uint32_t topic = word(info[0]);
@@ -107,7 +108,7 @@ Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   return SequencerHandle::make(info.Env(), std::move(sequencer));
 }
 
-// grantLanes(broker): how many sessions it admits
+// grantLanes(broker): grants lanes to adopted sessions, and returns their number
 Napi::Value RegionHandle::grantLanes(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   const uint32_t broker = word(info[0]);

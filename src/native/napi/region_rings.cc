@@ -1,4 +1,4 @@
-// A region's rings: their opening, and what its tables say of them.
+// A region's rings: their opening, and the reports of their tables.
 #include <cstring>
 
 #include "fault.h"
@@ -77,8 +77,8 @@ Napi::Value RegionHandle::ringOpenings(const Napi::CallbackInfo& info) {
   return number(info.Env(), ringfence::ringOpenings(*region));
 }
 
-// ringReaders(ring, out: Float64Array): 8 numbers for each active reader that lives; returns how many there are
-// SYNC: the cursors pair with the publishes in RingReader::advance: what a handler did comes before it is counted here.
+// ringReaders(ring, out: Float64Array): 8 numbers for each active reader that lives; returns the number of readers
+// SYNC: the cursors pair with the publishes in RingReader::advance: what a handler did is visible before its cursor is.
 Napi::Value RegionHandle::ringReaders(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   const uint32_t ring = word(info[0]);
@@ -91,7 +91,7 @@ Napi::Value RegionHandle::ringReaders(const Napi::CallbackInfo& info) {
     if (out.ElementLength() < size_t{active + 1} * readerFields) break;
     const RingReaderSlot& slot = region->ringReader(ring, i);
     RingReaderLine line;
-    // Cursors that are not whole are those of nothing reached: a fence waits until their reader writes them again.
+    // Report torn or damaged cursors as zero: a fence then waits until their reader rewrites them.
     if (!readCursors(*region, ring, i, line)) line = RingReaderLine{};
     const uint32_t process = p.read(slot.claim.process);
     if (!region->processAlive(process, p.read(slot.claim.processGeneration))) continue;
@@ -104,7 +104,7 @@ Napi::Value RegionHandle::ringReaders(const Napi::CallbackInfo& info) {
   return number(info.Env(), active);
 }
 
-// ringReaderName(ring, reader): empty where there is no such place
+// ringReaderName(ring, reader): empty when there is no such place
 Napi::Value RegionHandle::ringReaderName(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   const uint32_t ring = word(info[0]);

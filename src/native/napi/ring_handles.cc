@@ -50,7 +50,8 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// append(kind | flags << 16, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too large
+// append(kind | flags << 16, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too
+// large
 napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
   size_t bytes = 0;
   const auto* payload = hotArray<uint8_t>(env, arguments[5], bytes);
@@ -87,7 +88,7 @@ Napi::Value RingWriterHandle::evictSlowest(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), writer_->evictSlowest());
 }
 
-// A WriterEnd.
+// end(): a WriterEnd
 Napi::Value RingWriterHandle::end(const Napi::CallbackInfo& info) {
   return number(info.Env(), static_cast<uint64_t>(writer_->end()));
 }
@@ -132,18 +133,18 @@ Napi::Value RingReaderHandle::info(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// The ring's bytes, twice in a row: the same buffer each time, while it lives.
+// buffer(): the ring's bytes, twice in a row; the same buffer until it is collected
 Napi::Value RingReaderHandle::buffer(const Napi::CallbackInfo& info) {
   if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
   return buffers_->over(reader_->memory()->base(), 2 * reader_->memory()->bytes(), reader_->memory());
 }
 
-// Of the ring's present writer.
+// generation(): of the ring's present writer
 Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
   return number(info.Env(), reader_->generation());
 }
 
-// Position, -1 once it is evicted or finds what cannot be.
+// available(): the position, -1 once the reader is evicted or finds damage
 Napi::Value RingReaderHandle::available(const Napi::CallbackInfo& info) {
   if (reader_->isEvicted() || reader_->contradicted()) return Napi::Number::New(info.Env(), -1);
   reader_->keepLine();
@@ -155,7 +156,7 @@ void RingReaderHandle::advance(const Napi::CallbackInfo& info) {
   reader_->advance({natural(info[0]), natural(info[1]), natural(info[2]), natural(info[3])});
 }
 
-// evicted(out: Float64Array(2)): true when it was evicted, with [from, to)
+// evicted(out: Float64Array(2)): true when the reader was evicted; writes [from, to)
 Napi::Value RingReaderHandle::evicted(const Napi::CallbackInfo& info) {
   auto out = info[0].As<Napi::Float64Array>();
   if (out.ElementLength() < 2) return {};
@@ -167,7 +168,7 @@ Napi::Value RingReaderHandle::evicted(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), evicted);
 }
 
-// Where it begins again, -1 when it has left.
+// rejoin(): the new baseline, -1 when the reader has left
 Napi::Value RingReaderHandle::rejoin(const Napi::CallbackInfo& info) {
   return reader_->rejoin() ? number(info.Env(), reader_->baseline()) : Napi::Number::New(info.Env(), -1);
 }

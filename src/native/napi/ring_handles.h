@@ -1,4 +1,4 @@
-// What JavaScript holds of a ring: the writing end, and a reader's place.
+// JavaScript's handles of a ring: the writing end, and a reader's place.
 #pragma once
 
 #include <napi.h>

@@ -1,4 +1,4 @@
-// What JavaScript holds of the sequencer that runs here. It stops with its region's handle at the latest.
+// JavaScript's handle of the sequencer in this process. It stops at the latest with its region's handle.
 #pragma once
 
 #include <napi.h>

@@ -89,7 +89,7 @@ void SessionHandle::wantRoom(const Napi::CallbackInfo& info) { lanes_->wantRoom(
 
 void SessionHandle::close(const Napi::CallbackInfo&) { lanes_->close(); }
 
-// --- what has become of them -------------------------------------------------------------------------------------
+// --- outcomes ----------------------------------------------------------------------------------------------------
 
 Napi::Value SessionHandle::inFlight(const Napi::CallbackInfo& info) {
   const uint32_t broker = word(info[0]);
@@ -104,7 +104,7 @@ Napi::Value SessionHandle::committedMessages(const Napi::CallbackInfo& info) {
   return number(info.Env(), lanes_->committedMessages());
 }
 
-// An EndReason.
+// endReason(): an EndReason
 Napi::Value SessionHandle::endReason(const Napi::CallbackInfo& info) { return number(info.Env(), lanes_->endReason()); }
 
 Napi::Value SessionHandle::fullEvents(const Napi::CallbackInfo& info) { return number(info.Env(), lanes_->fullEvents()); }

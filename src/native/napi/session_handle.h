@@ -1,4 +1,4 @@
-// What JavaScript holds of a session: its lanes.
+// JavaScript's handle of a session: its lanes.
 #pragma once
 
 #include <napi.h>
@@ -16,7 +16,7 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
   explicit SessionHandle(const Napi::CallbackInfo& info);
 
  private:
-  // False, and `invalid` pending, where the region has no such broker.
+  // False, with a pending `invalid` fault, when the region has no such broker.
   bool brokerValid(Napi::Env env, uint32_t broker) const;
 
   Napi::Value info(const Napi::CallbackInfo& info);

@@ -1,4 +1,4 @@
-// Work off the event loop as a promise: it resolves with what was made, or rejects with the fault.
+// Work off the event loop as a promise, which resolves with the result or rejects with the fault.
 #pragma once
 
 #include <napi.h>
@@ -12,7 +12,7 @@ namespace ringfence::binding {
 
 class Task : public Napi::AsyncWorker {
  public:
-  // `run` is called on a thread of the pool, and `made` on the event loop once it has succeeded.
+  // Calls `run` on a thread of the pool, and `made` on the event loop after `run` has succeeded.
   static Napi::Value start(Napi::Env env, std::function<Status()> run, std::function<Napi::Value(Napi::Env)> made) {
     auto* task = new Task(env, std::move(run), std::move(made));  // deletes itself
     const Napi::Promise promise = task->deferred_.Promise();

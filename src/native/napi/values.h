@@ -1,4 +1,4 @@
-// Numbers, process ids and handles, as JavaScript has them.
+// Conversions of numbers, process ids and handles between C++ and JavaScript.
 #pragma once
 
 #include <napi.h>
@@ -10,7 +10,7 @@
 
 namespace ringfence::binding {
 
-// Counts are exact up to 2^53, which none reaches.
+// Counts are exact up to 2^53, which no count reaches.
 inline Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
 inline uint32_t word(const Napi::Value& value) { return static_cast<uint32_t>(value.As<Napi::Number>().Int64Value()); }
@@ -22,13 +22,13 @@ inline uint64_t natural(const Napi::Value& value) {
 
 inline std::string text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
-// The number of a process, and `foreignPid` where it counts in another pid namespace.
+// Sets a process's `pid`, and `foreignPid` if the pid belongs to another pid namespace.
 inline void setPid(Napi::Object object, const ProcessPid& process) {
   object.Set("pid", number(object.Env(), process.pid));
   if (process.foreign) object.Set("foreignPid", Napi::Boolean::New(object.Env(), true));
 }
 
-// An array of what `make` makes of each.
+// An array of the results of `make` for each element.
 template <class Range, class Make>
 Napi::Array listOf(Napi::Env env, const Range& range, Make make) {
   auto out = Napi::Array::New(env);
@@ -36,7 +36,7 @@ Napi::Array listOf(Napi::Env env, const Range& range, Make make) {
   return out;
 }
 
-// The native side of a handle that is given as an argument; null, and a TypeError pending, where it is none of this kind.
+// The native side of a handle argument; null, with a pending TypeError, when the value is not a handle of this kind.
 template <class T>
 T* unwrap(const Napi::Value& value) {
   if (value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&T::tag)) return T::Unwrap(value.As<Napi::Object>());
@@ -44,7 +44,8 @@ T* unwrap(const Napi::Value& value) {
   return nullptr;
 }
 
-// What native code hands to the constructor of a class. JavaScript can reach such a constructor, and cannot use it.
+// The argument that native code passes to the constructor of a class. JavaScript can reach such a constructor, but
+// cannot use it without one.
 template <class T>
 struct HandedOver {
   static constexpr napi_type_tag tag = {0x2a3b4c5d6e7f8091, 0x1827364554637281};
@@ -56,10 +57,10 @@ struct HandedOver {
     return constructor.New({given});
   }
 
-  // Null, and a TypeError pending, where it is none.
+  // Null, with a pending TypeError, when the argument is not one.
   static T* of(const Napi::CallbackInfo& info) {
     if (info[0].IsExternal() && info[0].As<Napi::External<T>>().CheckTypeTag(&tag)) return info[0].As<Napi::External<T>>().Data();
-    Napi::TypeError::New(info.Env(), "it is made by the module").ThrowAsJavaScriptException();
+    Napi::TypeError::New(info.Env(), "only the module creates objects of this class").ThrowAsJavaScriptException();
     return nullptr;
   }
 };

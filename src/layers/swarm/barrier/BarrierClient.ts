@@ -1,8 +1,8 @@
 /**
- * A member's side of the barriers: arrives, awaits the release, and drains here.
+ * A member's side of the barriers: arrives, awaits the release, and drains its own readers.
  *
- * Fibers of one process that enter the same round merge into one arrival, which each of them amends. The release names the
- * last amendment that the coordinator has counted; a fiber that came later arrives anew, in the next round.
+ * Fibers of one process that enter the same round merge into one arrival, which each of them amends. The release names
+ * the last amendment that the coordinator has counted; a later fiber arrives anew, in the next round.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -34,26 +34,26 @@ import type { Mesh } from "../transport/Mesh.ts"
 import type { Cursor } from "../transport/RingConsumer.ts"
 import { Drain } from "./Drain.ts"
 
-/** What a fiber enters. */
+/** The barrier that a fiber enters, and its deadline. */
 interface Entering {
   readonly name: string
   readonly group: string
   readonly mode: BarrierMode
-  /** Rings whose handlers the fiber is in. */
+  /** Rings whose handlers the fiber runs in. */
   readonly exempt: ReadonlyArray<number>
   readonly untilMillis: number
 }
 
-/** What a fiber goes on with. `missed`: the round was released, and the fiber was too late for it. */
+/** A fiber's result of waiting. `missed`: the round was released without this fiber's amendment. */
 type Outcome = Effect.Effect<Released | "missed", BarrierError>
 
 /** A fiber in an arrival. */
 interface Waiting {
   readonly untilMillis: number
-  /** Lets the fiber go on. Once its deadline has passed: notes what the coordinator says, as `decided`. */
+  /** Resumes the fiber. After its deadline it only records the coordinator's decision, in `decided`. */
   complete: (outcome: Outcome) => void
   decided: Outcome | undefined
-  /** Which of the arrival's amendments is its own: none before it is written. */
+  /** The number of its own amendment of the arrival, set when that is written. */
   amendment: number
   /** Its deadline has passed: it stays only until the coordinator has decided. */
   leaving: boolean
@@ -67,10 +67,10 @@ interface Arrived {
   readonly mode: BarrierMode
   readonly waiting: Set<Waiting>
   readonly exempt: Set<number>
-  /** The requests that were written, by number, and whose each was: a refusal fails that fiber alone. */
+  /** The fibers by the number of their requests: a refusal fails only the fiber whose request it answers. */
   readonly requests: Map<number, Waiting>
   amendments: number
-  /** No fiber joins one that is `withdrawing`, which may yet be released. `ended` has its outcome. */
+  /** No fiber joins a `withdrawing` arrival, which may still be released. An `ended` one has its outcome. */
   state: "open" | "withdrawing" | "ended"
 }
 
@@ -94,9 +94,9 @@ export class BarrierClient {
   readonly #mesh: Mesh
   readonly #drain: Drain
   readonly #deadlines: DeadlineTimer
-  /** By group and name: what the next fiber joins. */
+  /** By group and name: the arrivals that the next fiber joins. */
   readonly #open = new Map<string, Arrived>()
-  /** By attempt: what may yet be released. */
+  /** By attempt: the arrivals that may still be released. */
   readonly #arrived = new Map<number, Arrived>()
   readonly #refusals = new Pauses()
   #attempts = 0
@@ -135,12 +135,12 @@ export class BarrierClient {
     })
   }
 
-  /** Ends what is late by that time. */
+  /** Ends the waits whose deadline has passed by that time. */
   tick(nowMillis: number): void {
     this.#deadlines.tick(nowMillis)
   }
 
-  /** This member takes part no more. */
+  /** Ends all arrivals: this member takes part in no further round. */
   close(): void {
     for (const arrived of this.#arrived.values()) this.#end(arrived, () => Effect.fail(new ShuttingDown()))
   }
@@ -154,7 +154,8 @@ export class BarrierClient {
     )
   }
 
-  // What was lost stays lost: members that enter again at once would do so thousands of times a second.
+  // Delay repeated refusals: the loss is permanent, and a program that retries at once would do so thousands of times a
+  // second.
   #refuse(lost: RangeLost, untilMillis: number): Effect.Effect<never, RangeLost> {
     const { nowMillis } = this.#deadlines
     const pauseMillis = Math.min(this.#refusals.after(nowMillis), Math.max(0, untilMillis - nowMillis))
@@ -164,8 +165,8 @@ export class BarrierClient {
   // --- arriving ---
 
   /**
-   * Joins this member's arrival, or begins one, and waits. In one step, so that no interruption comes between the arrival
-   * and the wait; a fiber that is interrupted while it waits, or that fails, leaves its arrival.
+   * Joins this member's arrival, or begins one, and waits. Joining and waiting are one step, so that no interruption
+   * can come between; a fiber that is interrupted while it waits, or that fails, leaves its arrival.
    */
   #awaitRelease(entering: Entering): Outcome {
     return Effect.callback((resume) => {
@@ -189,7 +190,7 @@ export class BarrierClient {
     })
   }
 
-  // A coordinator that does not listen must not hold the fiber beyond its deadline.
+  // Bound the wait for room: a coordinator that does not read must not hold the fiber beyond its deadline.
   #arriveSlowly(arrived: Arrived, waiting: Waiting): Outcome {
     const come = Deferred.makeUnsafe<Outcome>()
     waiting.complete = (outcome) => void Deferred.doneUnsafe(come, Effect.succeed(outcome))
@@ -226,14 +227,14 @@ export class BarrierClient {
     return isWritten
   }
 
-  // It was made and not written: the coordinator does not know an amendment of what it has never heard.
+  // Undoes an amendment that was made but not written: the coordinator would not know it.
   #unsay(arrived: Arrived, waiting: Waiting, number: number): void {
     arrived.requests.delete(number)
     arrived.amendments = waiting.amendment
     waiting.amendment = Infinity
   }
 
-  // The targets are taken as it is written: all that this member has sent before it arrived lies below them.
+  // Take the targets when the arrival is written, so that all messages sent before it lie below them.
   #arrival(arrived: Arrived, waiting: Waiting, number: number): PayloadOf<"Arrive"> {
     const { attempt, exempt, group, mode, name } = arrived
     waiting.amendment = arrived.amendments
@@ -254,12 +255,12 @@ export class BarrierClient {
 
   // --- draining ---
 
-  /** What a fiber returns with, once the release holds for this member. */
+  /** Drains this member's readers, and returns the fiber's result. */
   #drainHere(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
     if (!release.drain) return Effect.succeed(resultOf(release, []))
     const { mode, name, round, term } = release
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
-    // A processing fence is released when all have handled; each member looks again, and finds out what it has lost.
+    // A processing fence is released when all have handled the messages; check again here, to find what was lost.
     const cursor: Cursor = mode === "processingFence" ? "handled" : "delivered"
     const late = Effect.suspend(() => {
       const undrained = this.#drain.undrained(targets, cursor)
@@ -295,7 +296,7 @@ export class BarrierClient {
     goOn(Effect.ensuring(this.#withdraw(arrived, waiting), this.#gone(arrived, waiting)))
   }
 
-  // The coordinator's answer alone decides, so that no two members ever see two outcomes of a round.
+  // Only the coordinator's answer decides, so that no two members see different outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Outcome {
     return Effect.suspend((): Outcome => {
       const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
@@ -303,7 +304,7 @@ export class BarrierClient {
       return Effect.matchEffect(this.#takeBack(arrived), {
         onSuccess: ({ absent }) => Effect.fail(timedOut(arrived, absent)),
         onFailure: (error): Outcome => {
-          // The release was taken in before this answer.
+          // This member has read the release before this answer.
           if (error._tag === "RoundOver") return waiting.decided ?? Effect.fail(undecided)
           return Effect.fail(error.reason === "silent" ? undecided : error)
         }
@@ -311,7 +312,7 @@ export class BarrierClient {
     })
   }
 
-  // The arrival stays as long as any of its fibers does.
+  // The arrival stays while any of its fibers stays.
   #takeBack(arrived: Arrived): Effect.Effect<SuccessOf<"Withdraw">, RoundOver | CoordinatorLost> {
     const { attempt } = arrived
     const stay = [...arrived.waiting].some(({ leaving }) => !leaving)
@@ -322,7 +323,7 @@ export class BarrierClient {
     })
   }
 
-  /** A fiber has left its arrival. The last one takes the arrival back. */
+  /** Removes a fiber from its arrival. The last fiber withdraws the arrival. */
   #gone(arrived: Arrived, waiting: Waiting): Effect.Effect<void> {
     return Effect.suspend(() => {
       arrived.waiting.delete(waiting)
@@ -340,14 +341,14 @@ export class BarrierClient {
     })
   }
 
-  /** Fibers that come from now on arrive anew. */
+  /** Closes the arrival to further fibers: they arrive anew. */
   #close(arrived: Arrived): void {
     if (arrived.state === "open") arrived.state = "withdrawing"
     const key = keyOf(arrived)
     if (this.#open.get(key) === arrived) this.#open.delete(key)
   }
 
-  // --- what the coordinator says ---
+  // --- notices and answers of the coordinator ---
 
   #onNotice(notice: Notice): void {
     if (notice._tag === "Released") this.#released(notice)
@@ -360,7 +361,7 @@ export class BarrierClient {
     this.#end(this.#mine(notice.arrivals)?.arrived, () => lost)
   }
 
-  /** Whose loss it is says what helps. */
+  /** The error by whose readers lost the range, which determines the next step. */
   #lossOf({ from, member, ring, to }: Broken): RangeLost {
     const { membership } = this.#coordinator
     if (isSame(member, membership.coordinator)) return new RangeLost({ ring, from, to, byCoordinator: true })
@@ -389,13 +390,13 @@ export class BarrierClient {
       if (answer._tag === "RequestRefused") this.#fail(arrived, waiting, refusalOf(arrived, answer))
       if (answer._tag !== "Arrive" || Result.isSuccess(answer.outcome)) continue
       const { failure } = answer.outcome
-      // The coordinator does not know the arrival that was to be amended.
+      // The coordinator does not know the amended arrival: its round is over.
       if (failure._tag === "RoundOver") this.#end(arrived, () => missed)
       else this.#fail(arrived, waiting, failure)
     }
   }
 
-  // The name is free for the next round before any fiber of this one goes on.
+  // Free the name for the next round before any fiber of this one continues.
   #end(arrived: Arrived | undefined, outcomeOf: (waiting: Waiting) => Outcome): void {
     if (arrived === undefined || arrived.state === "ended") return
     this.#close(arrived)
@@ -404,7 +405,7 @@ export class BarrierClient {
     for (const waiting of arrived.waiting) waiting.complete(outcomeOf(waiting))
   }
 
-  /** Fails one fiber of an arrival, which it leaves. */
+  /** Fails one fiber, which leaves its arrival. */
   #fail(arrived: Arrived, waiting: Waiting, error: BarrierError): void {
     waiting.complete(Effect.ensuring(Effect.fail(error), this.#gone(arrived, waiting)))
   }
@@ -412,11 +413,11 @@ export class BarrierClient {
   #lose(reason: CoordinatorLost["reason"]): void {
     // Copy first: a fiber that fails may enter again at once, and must not fail with these.
     for (const arrived of Array.from(this.#arrived.values())) {
-      // One that was not sent yet is for the next coordinator.
+      // An arrival that was not sent yet is for the next coordinator.
       if (arrived.requests.size === 0) continue
       const lost = this.#coordinator.lossBy(reason)
       if (reason !== "silent") this.#end(arrived, () => Effect.fail(lost))
-      // The coordinator lives and knows the arrival: each fiber takes it back as it goes.
+      // The coordinator lives and knows the arrival: each fiber withdraws when it leaves.
       else for (const waiting of Array.from(arrived.waiting)) this.#fail(arrived, waiting, lost)
     }
   }

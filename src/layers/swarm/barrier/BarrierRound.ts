@@ -1,10 +1,10 @@
 /**
  * One round of a barrier, as the coordinator runs it: a two-phase completion.
  *
- * Phase one is the rendezvous: every member that is expected arrives, and its arrival carries a drain target. Phase two is
- * the drain: one child fiber a target waits until the target is reached. Then the round is released, to all at once.
+ * Phase one is the rendezvous: every expected member arrives, and its arrival carries a drain target. Phase two is the
+ * drain: one child fiber for each target waits until it is reached. Then the round is released, to all members at once.
  *
- * `Round` holds what is known; the coordinator changes it as it reads its members' requests and notes their deaths.
+ * `Round` is the state; the coordinator changes it while it reads its members' requests and notes their deaths.
  * `runRound` decides, in the fiber of the round.
  */
 import * as Effect from "effect/Effect"
@@ -19,26 +19,28 @@ import type { Drain } from "./Drain.ts"
 export interface RoundParts {
   readonly drain: Drain
   readonly notices: NoticeWriter
-  /** The coordinator. */
+  /** The coordinating member. */
   readonly self: MemberId
   readonly term: number
-  /** False when draining is switched off: every round is a plain rendezvous then. */
+  /** False when draining is switched off: every round is then a plain rendezvous. */
   readonly drains: boolean
 }
 
-/** Runs a round to its end. Its fiber is the coordinator's: the coordinator's end ends the round without a release. */
+/**
+ * Runs a round to its end. The coordinator owns its fiber, so the coordinator's end ends the round without a release.
+ */
 export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundParts) {
-  // Phase one, the rendezvous: all who are expected arrive. From then on no other arrival joins this round.
+  // Phase one, the rendezvous: all expected members arrive. From then on no other arrival joins this round.
   yield* round.until(() => round.isComplete || round.isDeserted)
   round.phase = "drain"
   while (!round.isDeserted) {
     const { changes } = round
     const targets = parts.drains ? round.targets : []
-    // Phase two, the drain: where all targets are reached already, `Drain` starts no fiber.
+    // Phase two, the drain. If all targets are reached already, `Drain` starts no fiber.
     const outcome = yield* drained(round, targets, parts)
     if (outcome instanceof RangeLost) return announce(round, round.broken(outcome, parts.self), parts)
-    // Nothing has changed meanwhile: no departure, no withdrawal, no further fiber of a member that has arrived. The check
-    // and the release are one step, so that a withdrawal that is granted is never released.
+    // Release only if nothing changed meanwhile: no departure, no withdrawal, no amendment. The check and the release
+    // are one step, so that a granted withdrawal is never released.
     if (outcome === "reached" && round.changes === changes) {
       return announce(round, round.released(targets, parts), parts)
     }
@@ -46,8 +48,8 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
 })
 
 /**
- * Phase two: one child fiber a target. They end together: when all targets are reached, when one never can be, or when the
- * round changes, and phase two begins again with the targets and the readers that are left.
+ * Phase two: one child fiber for each target. They end together: when all targets are reached, when one never can be,
+ * or when the round changes. Then phase two begins again with the remaining targets and readers.
  */
 const drained = (
   round: Round,
@@ -87,21 +89,21 @@ export interface RoundOf {
   readonly mode: BarrierMode
 }
 
-/** What the coordinator knows of a round. */
+/** The coordinator's state of a round. */
 export class Round {
   readonly id: number
   readonly name: string
   readonly group: string
   readonly mode: BarrierMode
   phase: "rendezvous" | "drain" | "over" = "rendezvous"
-  /** Counts what has changed, so that the fiber of the round sees what came while it was about to release. */
+  /** Counts changes, so that the round's fiber notices those that occur while it is about to release. */
   changes = 0
-  /** What the fiber of the round waits for. */
+  /** The condition that the round's fiber waits for. */
   #awaited: Awaited | undefined
-  /** Who has to come, by slot. */
+  /** The expected members, by slot. */
   readonly #expected: Map<number, MemberId>
   readonly #arrived = new Map<number, Arrived>()
-  /** What those had sent before they arrived that have gone since: it is still drained. */
+  /** Arrivals of members that have gone since, whose targets are still drained. */
   readonly #kept: Array<BarrierArrival> = []
   readonly #departed: Array<MemberId> = []
   readonly #withdrawn: Array<MemberId> = []
@@ -114,9 +116,9 @@ export class Round {
     this.#expected = new Map(expected.map((member) => [member.slot, member]))
   }
 
-  // --- what the fiber of the round asks ---
+  // --- read by the round's fiber ---
 
-  /** Ends at the first `advance` that finds it so. */
+  /** Returns at the first `advance` at which `isSo` holds. */
   until(isSo: () => boolean): Effect.Effect<void> {
     return Effect.callback((resume) => {
       this.#awaited = { isSo, goOn: () => resume(Effect.void) }
@@ -124,8 +126,8 @@ export class Round {
   }
 
   /**
-   * Ends once something has changed since. The coordinator may `advance` several times for one change, so that the call
-   * itself says nothing.
+   * Returns once `changes` has increased. A call of `advance` alone is no change: the coordinator may call it several
+   * times for one.
    */
   changedSince(changes: number): Effect.Effect<void> {
     return Effect.suspend(() => this.changes === changes ? this.until(() => this.changes !== changes) : Effect.void)
@@ -137,15 +139,15 @@ export class Round {
   }
 
   /**
-   * No member waits for the release. A round in which only the dead have arrived goes on while others are expected: what
-   * the dead had sent is a target for these.
+   * True when no member waits for the release. A round in which only dead members have arrived continues while others
+   * are expected: the dead members' messages are targets for these.
    */
   get isDeserted(): boolean {
     if (this.#arrived.size > 0) return false
     return this.phase !== "rendezvous" || this.#kept.length === 0 || this.#expected.size === 0
   }
 
-  /** What is to be drained: of several targets in one ring only the furthest counts. */
+  /** The targets to drain: of several in one ring only the furthest. */
   get targets(): ReadonlyArray<DrainTarget> {
     if (this.mode === "rendezvous") return []
     const arrivals = [...this.#kept, ...Array.from(this.#arrived.values(), ({ arrival }) => arrival)]
@@ -166,7 +168,7 @@ export class Round {
     return this.#arrived.get(member.slot)?.arrival.exempt.includes(ring) ?? false
   }
 
-  /** The release. Those who arrived are listed with the last of their amendments that counts. */
+  /** The release. It lists each arrived member with its last counted amendment. */
   released(targets: ReadonlyArray<DrainTarget>, { drains, term }: RoundParts): Released {
     const { group, id, mode, name } = this
     const arrived = [...this.#arrived.values()]
@@ -188,21 +190,21 @@ export class Round {
     }
   }
 
-  /** What part of which stream was lost, and to which member: to the coordinator, unless the loss names another. */
+  /** The notice of a lost range. The coordinator lost it, unless the loss names another member. */
   broken({ from, member, ring, to }: RangeLost, coordinator: MemberId): Broken {
     const { group, name } = this
     const arrivals = [...this.#arrived.values()].map(({ arrival: { attempt }, member }) => ({ member, attempt }))
     return { _tag: "Broken", name, group, arrivals, member: member ?? coordinator, ring, from, to }
   }
 
-  // --- what the coordinator notes ---
+  // --- changed by the coordinator ---
 
   expects(member: MemberId): boolean {
     const expected = this.#expected.get(member.slot)
     return expected !== undefined && isSame(expected, member)
   }
 
-  /** True when that arrival of the member counts here. */
+  /** True when this round has counted that arrival of the member. */
   has(member: MemberId, attempt: number): boolean {
     const arrived = this.#arrived.get(member.slot)
     return arrived !== undefined && isSame(arrived.member, member) && arrived.arrival.attempt === attempt
@@ -212,13 +214,13 @@ export class Round {
     return this.#arrived.has(member.slot)
   }
 
-  /** A member arrives, or another fiber of it joins its arrival. */
+  /** Counts a member's arrival, or another fiber's amendment of it. */
   arrive(member: MemberId, arrival: BarrierArrival): void {
     this.#arrived.set(member.slot, { member, arrival })
     this.changes += 1
   }
 
-  /** Takes an arrival back. Once the round drains what had been sent before it stays a target. */
+  /** Withdraws an arrival. If the round drains already, its target stays. */
   withdraw(member: MemberId): void {
     const arrived = this.#arrived.get(member.slot)
     this.#arrived.delete(member.slot)
@@ -229,7 +231,7 @@ export class Round {
     if (arrived !== undefined) this.#kept.push(arrived.arrival)
   }
 
-  /** The member is not waited for any more. What it had sent before it arrived stays a target. */
+  /** Stops waiting for the member. The target of its arrival stays. */
   depart(member: MemberId): void {
     const arrived = this.#arrived.get(member.slot)
     if (arrived !== undefined) this.#kept.push(arrived.arrival)
@@ -239,12 +241,12 @@ export class Round {
     this.changes += 1
   }
 
-  /** Those of the expected that have not arrived. */
+  /** The expected members that have not arrived. */
   get absent(): ReadonlyArray<MemberId> {
     return [...this.#expected.values()].filter(({ slot }) => !this.#arrived.has(slot))
   }
 
-  /** Lets the fiber of the round look at what has changed. It runs until it waits again, within this call. */
+  /** Lets the round's fiber check what has changed. The fiber runs within this call until it waits again. */
   advance(): void {
     const awaited = this.#awaited
     if (awaited?.isSo() !== true) return

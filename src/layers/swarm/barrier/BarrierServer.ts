@@ -2,7 +2,7 @@
  * The coordinator's side of the barriers: checks each arrival, and finds or opens its round.
  *
  * A round is one use of a barrier by the members that are in its group when it is opened. Other fibers of a member that
- * come before the release join the member's arrival; those that come later are in the next round.
+ * enter before the release join the member's arrival; later fibers are in the next round.
  */
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -21,10 +21,10 @@ import type { Mesh } from "../transport/Mesh.ts"
 import { Round, type RoundParts, runRound } from "./BarrierRound.ts"
 import { Drain } from "./Drain.ts"
 
-/** Names that begin so belong to the system. */
+/** Barrier names with this prefix are reserved for the swarm itself. */
 export const reservedPrefix = "ringfence/"
 
-/** Why a target cannot be. */
+/** Why a target is impossible. */
 type Wrong = Pick<ArrivalRefused, "reason" | "detail">
 
 export interface BarrierServerParts {
@@ -33,9 +33,9 @@ export interface BarrierServerParts {
   readonly ring: RingPorts["Service"]
   readonly resolved: ResolvedOptions
   readonly notices: NoticeWriter
-  /** The coordinator's. */
+  /** The coordinator's term. */
   readonly term: number
-  /** Slots of members that are about to leave: they take part in no new round. */
+  /** Slots of members that are about to leave: new rounds do not expect them. */
   readonly leaving: ReadonlySet<number>
 }
 
@@ -47,7 +47,7 @@ export class BarrierServer {
   /** Runs the round in a fiber of this server. */
   readonly #fork: (running: Effect.Effect<void>) => void
   readonly #open = new Set<Round>()
-  /** Rounds that have changed since their fibers ran. */
+  /** Rounds that have changed since their fibers last ran. */
   readonly #fresh = new Set<Round>()
   #rounds = 0
 
@@ -70,14 +70,14 @@ export class BarrierServer {
   })
 
   /**
-   * Takes an arrival in. The release is the answer, unless it is refused, or amends one that is not known: `RoundOver`
-   * tells its fiber to arrive anew. It completes no round before `completeRounds`.
+   * Counts an arrival. The release is the answer, unless the arrival is refused or amends an unknown one: `RoundOver`
+   * tells its fiber to arrive anew. No round completes before `completeRounds`.
    */
   arrive(member: MemberId, arrival: BarrierArrival): OutcomeOf<"Arrive"> | "later" {
     const refused = this.#refusal(member, arrival)
     if (refused !== undefined) return Result.fail(refused)
     const joined = this.#roundWith(member, arrival.attempt)
-    // Too late for the round it was meant for.
+    // The amendment is too late for its round.
     if (joined === undefined && arrival.amendment > 0) return Result.fail(new RoundOver())
     const round = joined ?? this.#roundFor(member, arrival)
     if (round.mode !== arrival.mode) {
@@ -89,8 +89,8 @@ export class BarrierServer {
   }
 
   /**
-   * All that a member has said up to now was taken in. A coordinator that was stopped finds arrivals with their
-   * withdrawals right behind them: these must complete nothing.
+   * Lets changed rounds complete. Call it only after all pending requests of a member: a coordinator that was stopped
+   * finds arrivals with their withdrawals right after them, and these must complete no round.
    */
   completeRounds(): void {
     if (this.#fresh.size === 0) return
@@ -100,8 +100,8 @@ export class BarrierServer {
   }
 
   /**
-   * Takes an arrival back, or only says who is absent when others of that process `stay`. `RoundOver` when it is too
-   * late: the release is out already.
+   * Withdraws an arrival, or, when other fibers of its process `stay`, only returns the absent members. Fails with
+   * `RoundOver` when the release has been sent already.
    */
   withdraw(member: MemberId, { attempt, stay }: PayloadOf<"Withdraw">): OutcomeOf<"Withdraw"> {
     const round = this.#roundWith(member, attempt)
@@ -113,7 +113,7 @@ export class BarrierServer {
     return Result.succeed({ absent })
   }
 
-  /** The member is waited for in no round any more. What it had sent before it arrived stays a target. */
+  /** Stops waiting for the member in all rounds. The targets of its arrivals stay. */
   depart(member: MemberId): void {
     for (const round of this.#expecting(member)) {
       round.depart(member)
@@ -121,7 +121,7 @@ export class BarrierServer {
     }
   }
 
-  /** The member is in that group no more, and is not waited for there. Where it has arrived, it has. */
+  /** Stops waiting for the member in rounds of that group, except where it has arrived. */
   leave(member: MemberId, group: string): void {
     for (const round of this.#expecting(member)) {
       if (round.group !== group || round.hasArrived(member)) continue
@@ -175,16 +175,16 @@ export class BarrierServer {
     if (source === undefined || this.#mesh.ringOf(member.slot) !== ring) {
       return { reason: "impossible", detail: `ring ${ring} is not one that the member writes` }
     }
-    // The slot of a member that died may have its next one, which writes the ring by now, before its arrival is taken in.
-    // Positions go on from writer to writer: what the dead had sent ahead of it still lies below its target.
+    // Accept an earlier generation: the slot's next member may write the ring before a dead member's arrival is read.
+    // Positions continue from writer to writer, so the dead member's messages still lie below its target.
     const now = source.port.generation()
     if (generation < 1 || generation > now) {
       return { reason: "generation", detail: `the ring is in generation ${now}, not ${generation}` }
     }
-    // What was published is not known of a ring that is read no more: its round fails with what was lost.
+    // Of a ring that is no longer read, the published position is unknown; its round fails with the loss instead.
     if (source.lost !== undefined) return undefined
     const leading = source.port.leading()
     if (position >= 0 && position <= leading) return undefined
-    return { reason: "impossible", detail: `nothing was sent at ${position}: the ring is at ${leading}` }
+    return { reason: "impossible", detail: `position ${position} is beyond the ring's end at ${leading}` }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Phase two of a fence: waits until readers have reached its drain targets, in one child fiber a target. The coordinator,
- * before it releases a round, and every member, before it returns from one, wait with this same code.
+ * Phase two of a fence: waits until readers have reached its drain targets, in one child fiber for each target. The
+ * coordinator uses it before it releases a round, and every member before it returns from one.
  */
 import * as Effect from "effect/Effect"
 import { type Drained, RangeLost } from "../../../services/Barrier.ts"
@@ -12,7 +12,7 @@ import type { BarrierTrace } from "../SwarmOptions.ts"
 import type { Mesh } from "../transport/Mesh.ts"
 import type { Cursor, RingConsumer } from "../transport/RingConsumer.ts"
 
-/** The round that is drained, and the side that drains it: for the trace. */
+/** The drained round, and the side that drains it, for the trace. */
 export interface DrainOf {
   readonly term: number
   readonly round: number
@@ -21,15 +21,15 @@ export interface DrainOf {
   readonly side: BarrierTrace["side"]
 }
 
-/** A target, and how far its readers are. */
+/** A target, and the progress of its readers. */
 interface Progress {
   readonly target: DrainTarget
-  /** Where the slowest of them is. */
+  /** The slowest reader's position. */
   readonly position: number
-  /** The same, once all have reached the target and nothing below it was lost. */
+  /** The slowest reader's position, once all have reached the target without a loss. */
   readonly reachedAt: number | undefined
   readonly reached: Effect.Effect<void, RangeLost>
-  /** Messages that this member has delivered of that ring. */
+  /** Messages of that ring that were delivered in this member. */
   readonly messages: number
 }
 
@@ -60,7 +60,7 @@ export class Drain {
     return this.#all(of, targets.map((target) => new OwnReader(this.#mesh.source(target.ring), target, cursor)), orElse)
   }
 
-  /** Waits until the members have handled what lies below the targets, each in its own process, or until `orElse` ends. */
+  /** Waits until all members have handled the messages below the targets, or until `orElse` ends. */
   everywhere<A, E>(
     of: DrainOf,
     targets: ReadonlyArray<DrainTarget>,
@@ -72,14 +72,14 @@ export class Drain {
     return this.#all(of, targets.map(readers), orElse)
   }
 
-  /** Of these targets the ones that this member's own readers have not reached. */
+  /** The targets that this member's own readers have not reached. */
   undrained(targets: ReadonlyArray<DrainTarget>, cursor: Cursor): ReadonlyArray<DrainTarget> {
     return targets.filter(({ position, ring }) => (this.#mesh.source(ring)?.position(cursor) ?? 0) < position)
   }
 
   // --- internal ---
 
-  // Most rounds find every target reached: they are spared the fibers, and what is there already is never late.
+  // In most rounds all targets are reached already: save these the fibers, and never report a reached target as late.
   #all<A, E>(
     of: DrainOf,
     all: ReadonlyArray<Progress>,
@@ -110,7 +110,7 @@ export class Drain {
   }
 }
 
-/** The one reader that this member has of the ring. */
+/** This member's own reader of the ring. */
 class OwnReader implements Progress {
   readonly target: DrainTarget
   readonly #source: RingConsumer | undefined
@@ -143,7 +143,7 @@ class OwnReader implements Progress {
   }
 }
 
-/** The readers that several members have of the ring: their `handled` cursors stand in shared memory. */
+/** The readers of several members of the ring, by their `handled` cursors in shared memory. */
 class MembersReaders implements Progress {
   readonly target: DrainTarget
   readonly #ring: RingPorts["Service"]
@@ -186,12 +186,12 @@ class MembersReaders implements Progress {
       Effect.flatMap(({ deaf }) =>
         deaf === undefined ? Effect.void : Effect.fail(new RangeLost({ ring, from, to, member: deaf }))
       ),
-      // This process is gone from the region: it releases no round any more.
+      // A process that has left the region releases no round.
       Effect.catchTag("RegionLost", () => Effect.never)
     )
   }
 
-  /** How far the last of them is, up to the target; and a member that lives and reads that ring no more. */
+  /** The slowest reader's position, up to the target; and a living member that no longer reads the ring, if any. */
   get #least(): { readonly handled: number; readonly deaf: MemberId | undefined } {
     const readers = this.#ring.readers(this.target.ring)
     let handled = this.target.position
@@ -201,7 +201,7 @@ class MembersReaders implements Progress {
         process === slot && processGeneration === generation
       )
       if (reader === undefined && this.#ring.isAlive(slot, generation)) deaf ??= { slot, generation }
-      // A dead one is waited for until its departure is known: phase two begins again without it then.
+      // Wait for a dead member until its departure is noted: phase two then begins again without it.
       handled = Math.min(handled, reader?.handled ?? 0)
     }
     return { handled, deaf }

@@ -10,7 +10,7 @@ export const variables = {
   invitation: "RINGFENCE_INVITATION",
   incarnation: "RINGFENCE_INCARNATION",
   standby: "RINGFENCE_STANDBY",
-  /** The lifeline's file descriptor, and the proof that comes over it first. */
+  /** The lifeline's file descriptor, and the proof that the owner writes to it first. */
   lifeline: "RINGFENCE_LIFELINE"
 } as const
 
@@ -34,7 +34,7 @@ export interface ChildEnvironment {
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Names the region to attach to. */
+/** The variable that names the region to attach to. */
 export const placeOf = ({ backing, name, path }: RegionInfo): Readonly<Record<string, string>> =>
   backing === "file" ? { [variables.path]: path } : { [variables.region]: name }
 

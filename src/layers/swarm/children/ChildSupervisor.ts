@@ -1,5 +1,5 @@
 /**
- * Supervises one child over all of its lives: starts it, follows it, starts it again after an end, and ends it.
+ * Supervises one child over all of its lives: starts it, follows it, restarts it after an end, and ends it.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -28,7 +28,7 @@ interface Life {
   readonly invited: Invited
 }
 
-/** Exits that a late subscriber still gets. */
+/** How many past exits a late subscriber still gets. */
 const exitsKept = 100
 
 export class ChildSupervisor implements ChildHandle {
@@ -41,7 +41,7 @@ export class ChildSupervisor implements ChildHandle {
   readonly #exits = Effect.runSync(PubSub.unbounded<ChildExit | "end">({ replay: exitsKept }))
   readonly #statuses = Effect.runSync(PubSub.unbounded<ChildStatus | "end">({ replay: 1 }))
   readonly #listeners = new Set<() => void>()
-  /** Open once no other life can follow. */
+  /** Opened once no other life can follow. */
   readonly #final = Latch.makeUnsafe(false)
   #status: ChildStatus = { _tag: "Starting", incarnation: 0, pid: 0 }
   #life: Life | undefined
@@ -118,12 +118,12 @@ export class ChildSupervisor implements ChildHandle {
     return life.process.release
   })
 
-  /** The scope of the owner ends: so does the child, unless it was released. */
+  /** Ends the child with its owner's scope, unless it was released. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     this.#isReleased ? Effect.void : Effect.asVoid(this.terminate)
   )
 
-  /** Starts its first life, unless one of its durations makes no sense. */
+  /** Starts its first life, unless one of its durations is impossible. */
   get begin(): Effect.Effect<void, SpawnFailed | CoordinatorLost | DurationInvalid> {
     const { grace = 0, invitation = 0, recovery } = this.#kind
     const delay = typeof recovery?.delay === "function" ? 0 : recovery?.delay ?? 0
@@ -131,7 +131,7 @@ export class ChildSupervisor implements ChildHandle {
     return Effect.andThen(Effect.forEach(times, ([option, time]) => waitMillis(option, time)), this.#start(0))
   }
 
-  /** Follows it to its last end. */
+  /** Follows the child to the end of its last life. */
   readonly watch: Effect.Effect<void> = Effect.suspend(() => {
     const life = this.#life
     if (life === undefined) return Effect.void
@@ -181,7 +181,7 @@ export class ChildSupervisor implements ChildHandle {
     }))
   }
 
-  // The coordinator notices the end before it admits the next life: a name of this life is free by then.
+  // Tell the coordinator of the end before it admits the next life, so that the names of this life are free by then.
   #lifeEnded({ invited, incarnation, process }: Life, { code, signal }: ChildEnd): Effect.Effect<void> {
     const exit: ChildExit = { incarnation, pid: process.pid, code, signal }
     const voided = this.#swarmMember.beside(invited.cancel)
@@ -199,13 +199,13 @@ export class ChildSupervisor implements ChildHandle {
       const incarnation = exit.incarnation + 1
       return yield* Effect.matchEffect(this.#start(incarnation), {
         onFailure: () => this.#followed({ incarnation, pid: 0, code: null, signal: null }),
-        // It was told to end while it was being started.
+        // The child may have been told to end while it was being started.
         onSuccess: () => Effect.andThen(this.#final.isOpen() ? this.#kill : Effect.void, this.watch)
       })
     })
   }
 
-  /** The pause before another life, if one follows. */
+  /** The pause before the next life, if one follows. */
   #recoveryOf(exit: ChildExit): Effect.Effect<number | undefined> {
     const { recovery } = this.#kind
     if (recovery === undefined) return Effect.succeed(undefined)
@@ -216,7 +216,7 @@ export class ChildSupervisor implements ChildHandle {
     }).pipe(
       Effect.catchCause((cause) =>
         Effect.as(
-          Effect.logWarning(`the recovery policy of "${this.name}" failed: it is not started again`, cause),
+          Effect.logWarning(`the recovery policy of "${this.name}" failed, so the child is not restarted`, cause),
           undefined
         )
       )
@@ -241,7 +241,7 @@ export class ChildSupervisor implements ChildHandle {
     for (const listener of this.#listeners) listener()
   }
 
-  /** Looks again whenever the child or the membership changes. */
+  /** Runs the check again whenever the child or the membership changes. */
   #until<A, E>(check: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const tick = () => {

@@ -1,5 +1,5 @@
 /**
- * Starts processes: what each operating system must provide.
+ * The port that starts processes, which each platform implements.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ export interface ChildCommand {
   /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>
   readonly output: "inherit" | "ignore"
-  /** It ends when this process is gone. */
+  /** Whether it ends when this process is gone. */
   readonly lifeline: boolean
 }
 
@@ -23,17 +23,17 @@ export interface ChildEnd {
 /** A started process. It may have ended already. */
 export interface ChildProcess {
   readonly pid: number
-  /** How it ended, even if asked later. */
+  /** How it ended; may be awaited after its end too. */
   readonly ended: Effect.Effect<ChildEnd>
   readonly signal: (signal: "SIGTERM" | "SIGKILL") => Effect.Effect<void>
-  /** Releases it: it goes on when this process ends, which does not wait for it. */
+  /** Releases it: it outlives this process, whose end does not wait for it. */
   readonly release: Effect.Effect<void>
 }
 
 export class ProcessRunner extends Context.Service<ProcessRunner, {
-  /** This process's own environment, which its children begin with. */
+  /** This process's own environment, to which those of its children are added. */
   readonly environment: () => Readonly<Record<string, string>>
-  /** The command that runs a script as this process runs its own. */
+  /** The command that runs a script in the same way as this process runs its own. */
   readonly node: (entry: string | URL) => { readonly command: string; readonly args: ReadonlyArray<string> }
   readonly start: (command: ChildCommand) => Effect.Effect<ChildProcess, SpawnFailed>
 }>()("ringfence/layers/ProcessRunner") {}

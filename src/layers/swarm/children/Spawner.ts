@@ -36,7 +36,7 @@ export const layer: Layer.Layer<Spawner, never, CurrentSwarmMember | CxlMemory |
         (child) => child.close
       )
 
-    // They end side by side, each within its own grace.
+    // The children end side by side, each within its own grace.
     const spawnAll = (count: number, kind: ChildSpec) =>
       Effect.gen(function*() {
         yield* countWithin("spawnAll", "count", count)

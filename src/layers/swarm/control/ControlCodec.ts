@@ -1,6 +1,6 @@
 /**
- * Derived from {@link CoordinatorRpcs}: the frames between members and coordinator, each decoded by its Schema before it
- * is used, and the table of handlers by which the coordinator answers.
+ * Derives from {@link CoordinatorRpcs} the frames between members and coordinator, each decoded by its Schema before it
+ * is used, and the type of the coordinator's handlers.
  */
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
@@ -15,7 +15,7 @@ import { CoordinatorNotice, CoordinatorRpcs, MemberRpcs, type MembershipState } 
 
 type Verb = RpcGroup.Rpcs<typeof CoordinatorRpcs>
 
-/** What a process asks of the coordinator. */
+/** The verbs by which a process asks the coordinator. */
 export type Asked = Verb["_tag"]
 type VerbOf<Tag extends Asked> = Rpc.ExtractTag<Verb, Tag>
 export type PayloadOf<Tag extends Asked> = Rpc.Payload<VerbOf<Tag>>
@@ -23,19 +23,19 @@ export type SuccessOf<Tag extends Asked> = Rpc.Success<VerbOf<Tag>>
 export type FailureOf<Tag extends Asked> = Rpc.Error<VerbOf<Tag>>
 export type OutcomeOf<Tag extends Asked> = Result.Result<SuccessOf<Tag>, FailureOf<Tag>>
 
-/** The payload as an argument: none where the declaration has none. */
+/** The payload as an argument; none if the verb declares none. */
 export type Payload<Tag extends Asked> = PayloadOf<Tag> extends void ? [] : [payload: PayloadOf<Tag>]
 
 export type Request = { [Tag in Asked]: { readonly _tag: Tag; readonly payload: PayloadOf<Tag> } }[Asked]
 
-/** A request on its way: for a coordinator of one term only, so that its successor does not answer for it. */
+/** A request in its frame. It is for the coordinator of one term only: a successor must not answer it. */
 export interface RequestFrame {
   readonly term: number
   readonly number: number
   readonly request: Request
 }
 
-/** The request was not carried out: it cannot be decoded, or asks what only members ask. */
+/** The request was not carried out: it cannot be decoded, or only members may make it. */
 const RequestRefused = Schema.TaggedStruct("RequestRefused", {
   reason: Schema.Literals(["malformed", "notMember"]),
   detail: Schema.String
@@ -57,7 +57,7 @@ export interface Answered {
 /** From the coordinator to its members. */
 export type Notice = typeof CoordinatorNotice.Type | Answered
 
-/** The whole membership, where the notice brings it. */
+/** The whole membership, if the notice carries it. */
 export const membershipIn = (notice: Notice): MembershipState | undefined => {
   if (notice._tag === "Membership" || notice._tag === "TookOver") return notice.state
   if (notice._tag !== "Answered" || notice.answer._tag !== "Resync") return undefined
@@ -65,14 +65,14 @@ export const membershipIn = (notice: Notice): MembershipState | undefined => {
 }
 
 /**
- * The coordinator's handlers, one a verb. `later`: the answer follows, or is a notice to all members, as the declaration
- * says of the verb.
+ * The coordinator's handlers, one for each verb. `later`: the answer follows, or is a notice to all members, as the
+ * verb declares.
  */
 export type Handlers = {
   readonly [Tag in Asked]: (from: MemberId, payload: PayloadOf<Tag>, number: number) => OutcomeOf<Tag> | "later"
 }
 
-/** Carries out a request by its handler, in this step. */
+/** Carries out a request with its handler. */
 export const handled = (handlers: Handlers, from: MemberId, { number, request }: RequestFrame): Answer | undefined => {
   // The tag decides the types of payload and outcome alike, which TypeScript does not follow through a table.
   const handler = handlers[request._tag] as (from: MemberId, payload: unknown, number: number) => unknown
@@ -80,10 +80,10 @@ export const handled = (handlers: Handlers, from: MemberId, { number, request }:
   return outcome === "later" ? undefined : { _tag: request._tag, outcome } as Answer
 }
 
-/** Whether only a member may ask that. */
+/** Whether only members may make that request. */
 export const isForMembers = ({ _tag }: Request): boolean => MemberRpcs.requests.has(_tag as never)
 
-/** Encodes and decodes one kind of control frame. What does not decode is `undefined`. */
+/** Encodes and decodes one kind of control frame. `decode` returns `undefined` for an invalid frame. */
 export interface Wire<A> {
   readonly encode: (value: A) => Uint8Array
   readonly decode: (bytes: Uint8Array) => A | undefined
@@ -91,7 +91,7 @@ export interface Wire<A> {
 
 const wireOf = <A>(schema: Schema.Top): Wire<A> => {
   const codec = SchemaBinary.toCodec(schema as Schema.Codec<A, unknown>, { fingerprint: true })
-  // Compiled where possible: every barrier waits for this encoding and decoding.
+  // Compile the codec where possible: every barrier waits for this encoding and decoding.
   for (const ast of [codec.ast, SchemaAST.flip(codec.ast), SchemaAST.toType(codec.ast)]) SchemaJITCompiler.enable(ast)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownExit(codec)
@@ -121,7 +121,7 @@ export const requestWire = wireOf<RequestFrame>(
   Schema.Struct({ term: Schema.Int, number: Schema.Int, request: requestSchema })
 )
 
-// One flat union: its decoder chooses by the tag, where it would try the members of a union within another.
+// One flat union, whose decoder chooses by the tag; it would try each member of a nested union.
 export const noticeWire = wireOf<Notice>(
   Schema.Union([
     ...Object.values(CoordinatorNotice.cases),

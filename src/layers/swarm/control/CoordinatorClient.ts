@@ -1,6 +1,6 @@
 /**
- * Speaks with the coordinator: requests go out on this member's control ring, answers and notices come on the
- * coordinator's ring.
+ * Communicates with the coordinator: sends requests on this member's control ring, and receives answers and notices on
+ * the coordinator's ring.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -46,7 +46,7 @@ interface Pending {
   readonly answer: Deferred.Deferred<OutcomeOf<Asked>, CoordinatorLost>
 }
 
-/** Makes the payload once the number of its request is known, in the step that writes it. */
+/** Makes the payload in the step that writes the request, when its number is known. */
 export type Making<Tag extends Asked> = (number: number) => PayloadOf<Tag>
 
 /** Room for all but the longest requests. */
@@ -61,7 +61,7 @@ export class CoordinatorClient {
   readonly #reader: CoordinatorReader
   readonly #damages = new Pauses()
   #port: RingReaderPort
-  /** The ring is damaged: no notice comes until it is read anew. */
+  /** True while the coordinator's ring is damaged: no notice arrives before it is read anew. */
   #isDeaf = false
   readonly #control: RingWriterPort
   readonly #writer: MessageWriter
@@ -71,8 +71,8 @@ export class CoordinatorClient {
   readonly #over = Deferred.makeUnsafe<never, CoordinatorLost>()
   #source: RingConsumer
   /**
-   * The coordinator's term as this member knows it: the generation of its ring. A new coordinator writes the ring some time
-   * before it reads requests, and announces that. A request until then is for the former term, and fails with it.
+   * The coordinator's term as this member knows it: the generation of its ring. A new coordinator announces itself some
+   * time after it has opened the ring. A request before that is for the former term, and fails with it.
    */
   #term: number
   #state: CoordinatorState = "up"
@@ -143,7 +143,7 @@ export class CoordinatorClient {
     PubSub.endUnsafe(this.#changes, "end")
   }
 
-  /** Calls the listener with each notice, in order, after it was applied to the membership. */
+  /** Calls the listener with each notice, in order, after the notice was applied to the membership. */
   onNotice(listener: (notice: Notice) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -155,7 +155,7 @@ export class CoordinatorClient {
     return this.membership
   }
 
-  /** The error with that reason, which names the coordinator. */
+  /** The error with that reason, naming the coordinator. */
   lossBy(reason: CoordinatorLost["reason"]): CoordinatorLost {
     const { info } = this.membership.lossOf(this.membership.coordinator)
     return new CoordinatorLost(info === undefined ? { reason } : { reason, coordinator: info })
@@ -174,8 +174,8 @@ export class CoordinatorClient {
   }
 
   /**
-   * Asks the coordinator and waits for its answer: success and failures are those that the verb declares. A request that
-   * was refused as such fails with `CoordinatorLost`, as one that was not answered: it may be asked again.
+   * Asks the coordinator and waits for its answer, with the success and failures that the verb declares. A request that
+   * was refused as such fails with `CoordinatorLost`, like an unanswered one: it may be made again.
    */
   request<Tag extends Asked>(
     tag: Tag,
@@ -199,7 +199,7 @@ export class CoordinatorClient {
     })
   }
 
-  /** Sends a request. The answer, if there is one, comes as a notice with the number of the request. */
+  /** Sends a request. The answer, if there is one, arrives as a notice with the number of the request. */
   tell<Tag extends Asked>(
     tag: Tag,
     ...[make]: PayloadOf<Tag> extends void ? [] : [make: Making<Tag>]
@@ -208,7 +208,7 @@ export class CoordinatorClient {
     return Effect.flatMap(this.#whenUp, () => this.#write(tag, made, this.#nextNumber()))
   }
 
-  /** The first value of `check` that is not `undefined`. It runs after each notice. */
+  /** Returns the first value of `check` that is not `undefined`. `check` runs after each notice. */
   until<A>(check: () => A | undefined): Effect.Effect<A, CoordinatorLost> {
     const found = Effect.callback<A>((resume) => {
       const isFound = () => {
@@ -237,7 +237,7 @@ export class CoordinatorClient {
     return Effect.ignore(this.#ring.waiter.until(() => this.#port.ended() ? true : undefined))
   }
 
-  /** Checks whether the coordinator lives. The notices that a dead coordinator has sent count first. */
+  /** Checks whether the coordinator lives, after applying the notices that it has sent. */
   tick(): void {
     this.catchUp()
     if (this.#state !== "up" || !this.#port.ended()) return
@@ -246,7 +246,7 @@ export class CoordinatorClient {
     this.#publishGone()
   }
 
-  /** No standby has taken over: the swarm is lost to this member. */
+  /** Gives up waiting for a standby: the swarm is lost to this member. */
   giveUp(): void {
     if (this.#state !== "lost") return
     this.#state = "over"
@@ -283,8 +283,8 @@ export class CoordinatorClient {
     return headerOf(frameKind.control, 0, this.self, everyMember, number)
   }
 
-  // Ask for the whole state after a loss: a stopped member may have been evicted from the coordinator's ring. A takeover
-  // may be among the lost notices, so ask the present writer of the ring.
+  // Asks for the whole membership after a loss, as when a stopped member was evicted from the coordinator's ring. A
+  // takeover may be among the lost notices, so it asks the present writer of the ring.
   readonly #reading: Effect.Effect<void, unknown, Scope.Scope> = Effect.suspend(() => this.#source.runAtOnce).pipe(
     Effect.andThen(Effect.suspend(() => this.#port.evicted() === undefined ? this.#readAnew : this.#rejoined)),
     Effect.andThen(Effect.suspend(() => {
@@ -300,14 +300,14 @@ export class CoordinatorClient {
 
   readonly #rejoined: Effect.Effect<void> = Effect.sync(() => this.#port.rejoin())
 
-  // A damaged ring may be damaged again: each further try waits longer. Requests wait meanwhile, instead of failing over and
-  // over.
+  // Reads a damaged ring anew. It may be damaged again, so each further try waits longer, and requests wait meanwhile
+  // instead of failing again and again.
   readonly #readAnew: Effect.Effect<void> = Effect.clockWith((clock) => {
     const pauseMillis = this.#damages.after(clock.currentTimeMillisUnsafe())
     if (this.#state === "up") Latch.closeUnsafe(this.#up)
     this.#isDeaf = true
     return Effect.logWarning(
-      `member ${showMember(this.self)}: the coordinator's ring is damaged: ${this.#port.damage()}. It is read anew`
+      `member ${showMember(this.self)}: the coordinator's ring is damaged: ${this.#port.damage()}. It reads it anew`
     ).pipe(
       Effect.andThen(Effect.sleep(pauseMillis)),
       Effect.andThen(Effect.suspend(() => this.#reader.again)),
@@ -338,7 +338,7 @@ export class CoordinatorClient {
   }
 
   #onNotice(notice: Notice): void {
-    // The notice of the takeover may come before this member has seen that the old coordinator is gone.
+    // The notice of the takeover may arrive before this member has noticed the end of the old coordinator.
     if (notice._tag === "TookOver" && this.#state === "up") this.#publishGone()
     if (notice._tag === "TookOver") this.#tookOver(notice.term)
     if (notice._tag === "Unheard") this.#failPending("silent")
@@ -409,7 +409,7 @@ class CoordinatorReader {
     this.#scope = scope
   }
 
-  /** Opens another reader, after closing the one before: its place is free then. */
+  /** Opens another reader, after closing the previous one, whose place is then free. */
   readonly again: Effect.Effect<RingReaderPort, OpenRingError> = Effect.uninterruptible(Effect.suspend(() => {
     const before = this.#current
     return Effect.gen({ self: this }, function*() {

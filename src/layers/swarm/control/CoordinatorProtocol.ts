@@ -1,7 +1,7 @@
 /**
- * The protocol between members and their coordinator, declared once: what a member asks, as an `RpcGroup`, and what the
- * coordinator tells its members. `ControlCodec.ts` derives from it how the frames are encoded, and the
- * type of the coordinator's handlers.
+ * The protocol between members and their coordinator, declared once: members' requests as an `RpcGroup`, and the
+ * coordinator's notices. `ControlCodec.ts` derives from it the encoding of the frames, and the type of the
+ * coordinator's handlers.
  */
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -14,7 +14,7 @@ import { DepartureReason, MemberId, MemberInfo } from "../../../services/schema/
 
 const Names = Schema.Array(Schema.Struct({ name: Schema.String, member: MemberId }))
 
-/** The whole membership, as a new member gets it, or a member that missed notices. */
+/** The whole membership, for a new member or a member that missed notices. */
 export const MembershipState = Schema.Struct({
   epoch: Schema.Int,
   coordinator: MemberId,
@@ -25,13 +25,13 @@ export const MembershipState = Schema.Struct({
 })
 export type MembershipState = typeof MembershipState.Type
 
-/** What the coordinator tells its members unasked: all of them in one frame, unless it says otherwise. */
+/** The coordinator's notices: each goes to all members in one frame, unless it says otherwise. */
 export const CoordinatorNotice = Schema.TaggedUnion({
-  /** To a candidate whose turn begins, ahead of `Admitting`: it attaches to the members in it. */
+  /** To a candidate whose turn begins, ahead of `Admitting`: the candidate attaches to these members. */
   Membership: { state: MembershipState },
   /** A candidate joins: attach readers to its rings and confirm. */
   Admitting: { ticket: Schema.Int, member: MemberInfo },
-  /** With the digest of its invitation, or an empty text. */
+  /** A candidate is a member now. With the digest of its invitation, or an empty text. */
   Admitted: { epoch: Schema.Int, member: MemberInfo, invitation: Schema.String },
   Departed: { epoch: Schema.Int, member: MemberId, reason: DepartureReason },
   Named: { name: Schema.String, member: MemberId },
@@ -39,7 +39,7 @@ export const CoordinatorNotice = Schema.TaggedUnion({
   GroupJoined: { group: Schema.String, member: MemberId },
   GroupLeft: { group: Schema.String, member: MemberId },
   Suspected: { suspects: Schema.Array(MemberId) },
-  /** A round is over. Members that arrived are listed with the last of their amendments that counts. */
+  /** A round is over. It lists each arrived member with its last counted amendment. */
   Released: {
     term: Schema.Int,
     round: Schema.Int,
@@ -56,7 +56,7 @@ export const CoordinatorNotice = Schema.TaggedUnion({
     /** False when draining is switched off: then no member drains. */
     drain: Schema.Boolean
   },
-  /** A round cannot keep its promise: part of a stream was lost to that member. */
+  /** A round cannot keep its promise: that member lost part of a stream. */
   Broken: {
     name: Schema.String,
     group: Schema.String,
@@ -66,7 +66,7 @@ export const CoordinatorNotice = Schema.TaggedUnion({
     from: Schema.Number,
     to: Schema.Number
   },
-  /** A standby coordinates now, for that term. */
+  /** A standby coordinates now, in that term. */
   TookOver: { term: Schema.Int, state: MembershipState },
   ShutDown: {},
   /** To one member: its requests up to now may be lost, because its control ring was damaged. */
@@ -77,10 +77,10 @@ export const CoordinatorNotice = Schema.TaggedUnion({
 export type Released = typeof CoordinatorNotice.cases.Released.Type
 export type Broken = typeof CoordinatorNotice.cases.Broken.Type
 
-/** The round of that arrival is over: what became of it was told to all members ahead of this answer. */
+/** The round of that arrival is over: a notice ahead of this answer has told all members its outcome. */
 export class RoundOver extends Schema.TaggedError<RoundOver>()("RoundOver", {}) {}
 
-/** What a process asks that is not a member yet, or is about to be none. */
+/** The requests of a process that is not a member yet, or is about to leave. */
 export class CandidateRpcs extends RpcGroup.make(
   /** Succeeds with a notice to all members, `Admitted`: no answer of its own. */
   Rpc.make("Join", {
@@ -93,11 +93,11 @@ export class CandidateRpcs extends RpcGroup.make(
   Rpc.make("Leave")
 ) {}
 
-/** What members ask. The coordinator refuses it from any other process. */
+/** The requests of members. The coordinator refuses them from any other process. */
 export class MemberRpcs extends RpcGroup.make(
   /**
    * Succeeds with a notice to all members, `Released`: one frame, no answer of its own. Fails with `RoundOver` when it
-   * amends an arrival that is in no round: then its fiber arrives anew.
+   * amends an arrival that is in no round: its fiber then arrives anew.
    */
   Rpc.make("Arrive", {
     payload: BarrierArrival,
@@ -105,8 +105,8 @@ export class MemberRpcs extends RpcGroup.make(
     error: Schema.Union([ArrivalRefused, ModeMismatch, RoundOver])
   }),
   /**
-   * Takes an arrival back: it does not count. `stay` when other fibers of the same arrival go on waiting: then it only
-   * asks which members are absent.
+   * Withdraws an arrival, which then does not count. With `stay`, because other fibers of the arrival still wait, it
+   * only asks which members are absent.
    */
   Rpc.make("Withdraw", {
     payload: { attempt: Schema.Int, stay: Schema.Boolean },
@@ -120,12 +120,12 @@ export class MemberRpcs extends RpcGroup.make(
   /** Admits the process whose invitation has this digest, once, within that time. */
   Rpc.make("Invite", { payload: { digest: Schema.String, lifeMillis: Schema.Number } }),
   Rpc.make("Uninvite", { payload: { digest: Schema.String } }),
-  /** It missed notices. */
+  /** Asks for the whole membership, after missed notices. */
   Rpc.make("Resync", { success: MembershipState }),
-  /** A process ended: check which processes live. */
+  /** Asks the coordinator to check which processes live, because one has ended. */
   Rpc.make("CheckLiveness"),
   Rpc.make("ReadyToShutDown")
 ) {}
 
-/** All that a process can ask of the coordinator. */
+/** All requests to the coordinator. */
 export const CoordinatorRpcs = CandidateRpcs.merge(MemberRpcs)

@@ -1,6 +1,6 @@
 /**
- * Invites processes on behalf of this member: makes up a token, registers its digest with the coordinator, and learns
- * which member joined with it. The next coordinator is told of open invitations again.
+ * Invites processes on behalf of this member: makes a token, registers its digest with the coordinator, and learns
+ * which member joined with it. After a takeover it registers open invitations again.
  */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -69,7 +69,7 @@ export class InvitationClient {
     return Effect.retry(request, { while: ({ reason }) => reason === "replaced" })
   }
 
-  // A process that came in time may still wait for its admission when the invitation expires.
+  // A process that asked to join in time may still wait for its admission when the invitation expires.
   #joined({ joined, untilMillis }: Open): Effect.Effect<MemberInfo, InvitationVoid | CoordinatorLost> {
     const duration = () => Math.max(0, untilMillis + this.#resolved.joinDeadlineMillis - this.#nowMillis)
     const expired = () => Effect.fail(new InvitationVoid({ reason: "expired" }))

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from "node:crypto"
 
-/** Stands for an invitation where other members can read it. */
+/** Replaces the token of an invitation wherever other members can read it. */
 export const digestOf = (invitation: string): string => createHash("sha256").update(invitation).digest("base64url")
 
 /** 256 random bits: too many to guess. */
@@ -23,7 +23,7 @@ export class InvitationTable {
     this.#open.delete(digest)
   }
 
-  /** Uses the invitation up. Its digest, or `undefined` when it is unknown, cancelled, used or expired. */
+  /** Uses up the invitation. Returns its digest, or `undefined` when it is unknown, cancelled, used or expired. */
   redeem(invitation: string, nowMillis: number): string | undefined {
     const digest = digestOf(invitation)
     const until = this.#open.get(digest)

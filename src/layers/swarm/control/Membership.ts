@@ -1,5 +1,5 @@
 /**
- * Keeps the membership as one process knows it: members, names and groups. Only notices of the coordinator change it.
+ * Keeps one process's copy of the membership: members, names and groups. Only notices of the coordinator change it.
  */
 import type { MemberEvent } from "../../../services/Coordinator.ts"
 import { isSame, MemberGone, type MemberId, type MemberInfo } from "../../../services/schema/Member.ts"
@@ -19,7 +19,7 @@ export class Membership {
   coordinator: MemberId = noMember
   #suspects: ReadonlyArray<MemberId> = []
   readonly #members = new Map<number, MemberInfo>()
-  /** By slot: the last member there that has left or died. */
+  /** By slot: its last member that has left or died. */
   readonly #departed = new Map<number, MemberInfo>()
   readonly #names = new Map<string, MemberId>()
   readonly #groups = new Map<string, Map<number, MemberId>>()
@@ -52,7 +52,7 @@ export class Membership {
     return this.#suspects.flatMap((id) => this.find(id) ?? [])
   }
 
-  /** The error for a member that is gone, with what is known of it. */
+  /** The error for a departed member, with its name and pid if they are known. */
   lossOf(member: MemberId): MemberGone {
     const known = this.find(member) ?? this.#departed.get(member.slot)
     return new MemberGone(known !== undefined && isSame(known.id, member) ? { member, info: known } : { member })
@@ -64,7 +64,8 @@ export class Membership {
   }
 
   /**
-   * The state for other processes: each determines by itself which pids belong to another pid namespace than its own.
+   * The state for other processes, without marks of foreign pids: each process determines those for its own pid
+   * namespace.
    */
   get state(): MembershipState {
     const { coordinator, epoch } = this
@@ -90,7 +91,7 @@ export class Membership {
     for (const { member, name } of groups) this.#join(name, member)
   }
 
-  /** Applies a notice. Returns what it has changed, if it is about the membership. */
+  /** Applies a notice. Returns the change, if the notice is about the membership. */
   apply(notice: Notice): MemberEvent | undefined {
     switch (notice._tag) {
       case "Admitted": {
@@ -138,7 +139,7 @@ export class Membership {
     }
   }
 
-  // The slot of a dead member may have its next owner by now, so keep what was found out about the pid before.
+  // A dead member's slot may have its next owner by now, so keep an earlier finding about the pid.
   #judged(member: MemberInfo): MemberInfo {
     const isForeign = this.#isForeign(member.id) || this.find(member.id)?.foreignPid === true
     return isForeign ? { ...unjudged(member), foreignPid: true } : unjudged(member)

@@ -40,7 +40,7 @@ export class NoticeWriter {
     }
   }
 
-  // No member holds the coordinator up: the slowest reader is evicted, and asks for the whole state again.
+  // No member may hold up the coordinator: evict the slowest reader, which then asks for the whole membership.
   #append(header: FrameHeader, payload: Uint8Array): void {
     while (this.#port.append(header, payload) === undefined) {
       if (!this.#port.evictSlowest()) return

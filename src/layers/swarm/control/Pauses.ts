@@ -1,6 +1,6 @@
 /**
- * Paces repeated failures: no pause after the first failure, then twice as long each time, up to a second. After a
- * while without a failure the pauses start over.
+ * Paces repeated failures: no pause after the first failure, then pauses that double up to a second. After a while
+ * without a failure the pauses start over.
  */
 
 const leastMillis = 10

@@ -15,7 +15,7 @@ const giveBackMillis = 500
 export class Registrations {
   readonly #coordinator: CoordinatorClient
   readonly #isOver: () => boolean
-  /** How many scopes hold this member in a group. */
+  /** How many scopes have joined this member to each group. */
   readonly #groups = new Map<string, number>()
 
   constructor(coordinator: CoordinatorClient, isOver: () => boolean) {
@@ -53,7 +53,7 @@ export class Registrations {
 
   // --- internal ---
 
-  // A coordinator that was replaced before it answered may have carried out the request: `has` tells.
+  // A coordinator that was replaced before it answered may have carried out the request; `has` says whether it did.
   #take(request: Effect.Effect<void, NameRefused | CoordinatorLost>, has: () => boolean) {
     let isAgain = false
     const asked = Effect.suspend((): Effect.Effect<void, NameRefused | CoordinatorLost | ShuttingDown> => {
@@ -65,7 +65,7 @@ export class Registrations {
     return Effect.retry(asked, { while: isReplaced })
   }
 
-  // Wait for the answer: once the scope has closed another member finds the name free.
+  // Wait for the answer, so that another member finds the name free once the scope has closed.
   #giveBack(request: Effect.Effect<void, CoordinatorLost>): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#isOver()) return Effect.void

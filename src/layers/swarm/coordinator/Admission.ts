@@ -1,8 +1,9 @@
 /**
- * Admits members one after the other. A candidate becomes a member when every member reads its rings and it reads theirs.
+ * Admits members one after the other. A candidate becomes a member when every member reads its rings and it reads
+ * theirs.
  *
- * A member that does not attach in time, because it is stopped or too busy to read, must not stop the joining: after a
- * while the next candidate has its turn, and the former one has another turn later, until its own deadline has passed.
+ * A member that does not attach in time, because it is stopped or too busy to read, must not block all joins: after a
+ * while the next candidate has its turn, and the former candidate has another turn later, until its deadline.
  */
 import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
 import { isSame } from "../../../services/schema/Member.ts"
@@ -10,9 +11,9 @@ import { isSame } from "../../../services/schema/Member.ts"
 interface Candidate {
   readonly member: MemberInfo
   readonly askedMillis: number
-  /** By slot: the members that read its rings. They stay attached from turn to turn. */
+  /** By slot: the members that read the candidate's rings. They stay attached from turn to turn. */
   readonly attached: Map<number, MemberId>
-  /** The numbers of its turns: a member that has attached names the turn. */
+  /** The numbers of the candidate's turns: a member that confirms its attachment names the turn. */
   readonly tickets: Array<number>
 }
 
@@ -27,7 +28,7 @@ export interface AdmissionHost {
   readonly self: MemberId
   readonly members: () => ReadonlyArray<MemberInfo>
   readonly nowMillis: () => number
-  /** How long a candidate may wait in all, and how long one turn lasts. */
+  /** How long a candidate may wait in total, and how long one turn lasts. */
   readonly deadlineMillis: number
   readonly turnMillis: number
   /** Tells all members to attach. */
@@ -46,7 +47,7 @@ export class Admission {
     this.#host = host
   }
 
-  /** Does nothing for a candidate that waits already. */
+  /** Queues a candidate, unless it waits already. */
   ask(member: MemberInfo): void {
     if (this.#all.some((candidate) => isSame(candidate.member.id, member.id))) return
     this.#queue.push({ member, askedMillis: this.#host.nowMillis(), attached: new Map(), tickets: [] })
@@ -56,19 +57,19 @@ export class Admission {
   attached(from: MemberId, ticket: number): void {
     const candidate = this.#all.find(({ tickets }) => tickets.includes(ticket))
     if (candidate === undefined) return
-    // The candidate itself attaches to the members of that turn: an answer to a former turn misses later ones.
+    // The candidate attaches to the members of its present turn: its answer to a former turn may lack later members.
     if (isSame(from, candidate.member.id) && ticket !== candidate.tickets.at(-1)) return
     candidate.attached.set(from.slot, from)
     this.#advance()
   }
 
-  /** Drops a dead candidate, and waits no longer for a member that is gone. */
+  /** Drops a dead candidate, and stops waiting for a departed member. */
   gone(member: MemberId): void {
     this.#drop((candidate) => isSame(candidate.member.id, member))
     this.#advance()
   }
 
-  /** All candidates: the coordinator looks whether they live. */
+  /** All candidates, whose liveness the coordinator checks. */
   get candidates(): ReadonlyArray<MemberInfo> {
     return this.#all.map(({ member }) => member)
   }

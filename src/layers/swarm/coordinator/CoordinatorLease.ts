@@ -1,6 +1,6 @@
 /**
- * Holds the coordinator's role in one process, from the opening of the ring `coordinator` until it is given up. A member
- * leaves the swarm before it gives the role up: no other member could answer its request to leave.
+ * Holds the coordinator's role in one process, from the opening of the ring `coordinator` until its resignation. A
+ * member leaves the swarm before it resigns: no other member could answer its request to leave.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,7 +13,7 @@ export class CoordinatorLease {
 
   private constructor() {}
 
-  /** A lease that is not held yet. It is given up with the scope, if not before. */
+  /** A lease that is not held yet. It is resigned at the latest with the scope. */
   static readonly make: Effect.Effect<CoordinatorLease, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => new CoordinatorLease()),
     (lease) => lease.resign

@@ -2,8 +2,8 @@
  * Serves the members as their coordinator: admits them and lets them leave, keeps names and groups, releases rounds.
  *
  * Its ring is the coordinator's lease: the region lets one process write it at a time, and each writer is a new
- * generation, which is the coordinator's term. So there are never two coordinators, and a successor is told from its
- * dead predecessor.
+ * generation, which is the coordinator's term. So there are never two coordinators, and members can distinguish a
+ * successor from its dead predecessor.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -145,7 +145,7 @@ export class CoordinatorServer {
     return this.#membership
   }
 
-  /** Why the hook that runs before all shut down failed, if it did. */
+  /** The failure of the hook that runs before all shut down, if it failed. */
   get hookFailure(): Cause.Cause<never> | undefined {
     return this.#hookFailure
   }
@@ -169,8 +169,7 @@ export class CoordinatorServer {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
-  // A member whose last requests are still being read counts as dead only after the last of them: an arrival among them
-  // has targets.
+  // Count a member as dead only after its last requests are read: an arrival among them has targets.
   #endDead(): void {
     for (const { id } of [...this.#membership.members, ...this.#admission.candidates]) {
       if (this.#control.get(ringNames.control(id.slot))?.isCatchingUp === true) continue
@@ -178,7 +177,7 @@ export class CoordinatorServer {
     }
   }
 
-  // A member's control ring is read from the moment it exists, for good: its slot's next member continues it.
+  // Reads each control ring from its creation on, for ever: the slot's next member continues it.
   get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
     const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
     return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
@@ -194,7 +193,7 @@ export class CoordinatorServer {
       ))
   })
 
-  // A control ring that cannot be read yet does not hold up the others, and is tried again.
+  // Retries a control ring that cannot be read yet, without holding up the others.
   #deafTo(name: string, error: unknown): Effect.Effect<void> {
     this.#openings = -1
     const { livenessIntervalMillis } = this.#options.resolved
@@ -219,15 +218,15 @@ export class CoordinatorServer {
     })
   }
 
-  // Requests in the damaged part are never answered: the member is told so, and may ask again. A damaged ring may be
-  // damaged again at once, so wait longer before each further attempt to read it.
+  // Requests in the damaged part are never answered: tell the member, which may ask again. The ring may be damaged
+  // again at once, so wait longer before each further attempt to read it.
   #hearAnew(name: string, port: RingReaderPort, damages: Pauses): Effect.Effect<void> {
     return Effect.suspend(() => {
       const writer = [...this.#membership.members, ...this.#admission.candidates].find(({ id }) =>
         name === ringNames.control(id.slot)
       )
       const who = writer === undefined ? `the writer of "${name}"` : `member ${describeMember(writer)}`
-      return Effect.logWarning(`the coordinator missed requests of ${who}: ${port.damage()}. The ring is read anew`)
+      return Effect.logWarning(`the coordinator lost requests of ${who}: ${port.damage()}. It reads the ring anew`)
         .pipe(
           Effect.andThen(Effect.sleep(damages.after(this.#nowMillis))),
           Effect.andThen(Effect.sync(() => {
@@ -248,12 +247,12 @@ export class CoordinatorServer {
     if (answer !== undefined) this.#notices.answer(member, frame.number, answer)
   }
 
-  /** What the coordinator does for each verb of the protocol. */
+  /** The handler of each verb of the protocol. */
   readonly #handlers: Handlers = {
     Join: (from, { coordinates, invitation, member }, number) =>
       this.#join(number, { ...member, id: from }, { coordinates, invitation }),
     Attached: (from, { ticket }) => done(this.#admission.attached(from, ticket)),
-    // A candidate that gives up joining leaves, too.
+    // A candidate that gives up joining leaves too.
     Leave: (from) => done(this.#departed(from, "left")),
     Arrive: (from, arrival) => this.#rounds.arrive(from, arrival),
     Withdraw: (from, arrival) => this.#rounds.withdraw(from, arrival),
@@ -280,7 +279,7 @@ export class CoordinatorServer {
     { coordinates, invitation }: Pick<PayloadOf<"Join">, "coordinates" | "invitation">
   ): OutcomeOf<"Join"> | "later" {
     const refused = (reason: JoinRefused["reason"]) => Result.fail(new JoinRefused({ reason }))
-    // It asks again after a takeover: it is a member already.
+    // A process that asks again after a takeover is a member already.
     if (this.#membership.find(member.id) !== undefined) {
       this.#tellMembership(member.id)
       return "later"
@@ -290,7 +289,7 @@ export class CoordinatorServer {
     if (coordinates && !isUs) return refused("coordinated")
     const redeemed = isUs ? "" : this.#redeem(invitation)
     if (redeemed === undefined) return refused("invitation")
-    // The slot's former member must be dead, since the slot has a new owner.
+    // The slot has a new owner, so its former member must be dead.
     const former = this.#membership.members.find(({ id }) => id.slot === member.id.slot)
     if (former !== undefined) this.#died(former.id)
     this.#joins.set(member.id.slot, { number, invitation: redeemed })
@@ -350,7 +349,7 @@ export class CoordinatorServer {
     this.#shutDownIfReady()
   }
 
-  // All are told even if the hook fails; the coordinator's own call fails with the hook's error.
+  // Tell all members even if the hook fails; the coordinator's own call then fails with the hook's error.
   #shutDownIfReady(): void {
     const { members } = this.#membership
     const ready = members.length > 0 && members.every(({ id }) => this.#leaving.has(id.slot))
@@ -412,7 +411,7 @@ export class CoordinatorServer {
 
   #heartbeatMillis = 0
 
-  // Without a heartbeat a stopped member would look as if it had read everything.
+  // Without a heartbeat a stopped member would seem to have read everything.
   #heartbeat(): void {
     if (this.#membership.members.length < 2) return
     if (this.#nowMillis - this.#heartbeatMillis < this.#options.resolved.suspectAfterMillis / 2) return
@@ -440,5 +439,5 @@ const notMember: Answer = {
   detail: "to the coordinator this process is not a member"
 }
 
-/** What has no answer of its own is done when its handler returns. */
+/** The outcome of a verb whose handler returns nothing. */
 const done: (ended: void) => Result.Result<void> = () => Result.void

@@ -1,6 +1,6 @@
 /**
- * Finds members that live and do not keep up: a member that does not read the coordinator's ring while there is something
- * to read is stopped or too busy. The only consequence is that the members are told.
+ * Finds living members that do not keep up: a member that does not read the coordinator's ring while there is something
+ * to read is stopped or too busy. The only consequence is a notice to all members.
  */
 import type { RingReaderState } from "../../../services/Ring.ts"
 import type { MemberId, MemberInfo } from "../../../services/schema/Member.ts"
@@ -18,7 +18,7 @@ export class SuspectDetector {
     this.#suspectAfterMillis = suspectAfterMillis
   }
 
-  /** The suspects, by how far each member has read the ring, of which all below `position` is published. */
+  /** The suspects, by how far each member has read the ring, which is published up to `position`. */
   tick(
     members: ReadonlyArray<MemberInfo>,
     readers: ReadonlyArray<RingReaderState>,
@@ -26,7 +26,7 @@ export class SuspectDetector {
     nowMillis: number
   ): ReadonlyArray<MemberId> {
     return members.map(({ id }) => id).filter((id) => {
-      // An evicted member is not among the readers until it reads again.
+      // An evicted member is not among the readers before it reads again.
       const read = readers.find(({ process }) => process === id.slot)?.read ?? 0
       const before = this.#progress.get(id.slot)
       const progress = read >= position || before?.read !== read ? { read, sinceMillis: nowMillis } : before

@@ -1,10 +1,11 @@
 /**
- * Keeps the deadlines of all waits of one member with a single timer: a timer for each wait would cost more than the wait.
+ * Keeps the deadlines of all waits of one member with a single timer: a timer for each wait would cost more than the
+ * wait.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** Runs an effect in a fiber of its own, and interrupts the effect that it ran before. */
+/** Runs an effect in a fiber of its own, and interrupts the previous one. */
 export type Alarm = (effect: Effect.Effect<void>) => void
 
 export class DeadlineTimer {
@@ -13,7 +14,7 @@ export class DeadlineTimer {
   readonly #expire: (nowMillis: number) => number
   #nextMillis = Infinity
 
-  /** `expire` ends the waits that are late, and returns the time of the next deadline. */
+  /** `expire` ends the waits whose deadline has passed, and returns the time of the next deadline. */
   constructor(clock: Clock.Clock, alarm: Alarm, expire: (nowMillis: number) => number) {
     this.#clock = clock
     this.#alarm = alarm
@@ -24,7 +25,7 @@ export class DeadlineTimer {
     return this.#clock.currentTimeMillisUnsafe()
   }
 
-  /** Adds a deadline: the timer is set to it if it is the next. The wait may be over by then. */
+  /** Adds a deadline, and sets the timer to it if it is the next. Its wait may have ended when it passes. */
   add(untilMillis: number): void {
     if (untilMillis >= this.#nextMillis) return
     this.#nextMillis = untilMillis
@@ -32,7 +33,7 @@ export class DeadlineTimer {
     this.#alarm(Effect.andThen(Effect.sleep(sleepMillis), Effect.sync(() => this.tick(this.nowMillis))))
   }
 
-  /** Ends the waits that are late by that time, and sets the timer to the next deadline. */
+  /** Ends the waits whose deadline has passed by that time, and sets the timer to the next deadline. */
   tick(nowMillis: number): void {
     this.#nextMillis = Infinity
     this.add(this.#expire(nowMillis))

@@ -4,15 +4,15 @@
 import type { MemberId } from "../../../services/schema/Member.ts"
 import type { FrameHeader } from "../../ports/RingPorts.ts"
 
-/** Kinds of frames; below 16 they are the system's own. */
+/** The kinds of a swarm's frames, below 16. */
 export const frameKind = {
   control: 1,
   event: 2,
   request: 3,
   response: 4,
-  /** From a caller to its callee, about calls that it has made: ahead of its messages and requests. */
+  /** From a caller to its callee, about its calls; it overtakes messages and requests. */
   signal: 5,
-  /** Instead of a response. */
+  /** Sent instead of a response. */
   refusal: 6
 } as const
 
@@ -26,13 +26,13 @@ export const everyMember: Address = { _tag: "EveryMember" }
 export const others: Address = { _tag: "Others" }
 export const one = (member: MemberId): Address => ({ _tag: "One", member })
 
-/** The rings of a member, by its slot in the process table: the slot's next member goes on in them. */
+/** The rings of a member, by its slot in the process table: the slot's next member continues them. */
 export const ringNames = {
-  /** Read by the coordinator alone. */
+  /** Read only by the coordinator. */
   control: (slot: number) => `control/${slot}`,
-  /** Replies, chunks of streams, interrupts: read by all, never behind a handler. */
+  /** Replies, chunks of streams, interrupts: read by all members, which never wait for a handler first. */
   replies: (slot: number) => `replies/${slot}`,
-  /** Messages and requests: read by all, in the order in which they were sent. */
+  /** Messages and requests: read by all members, in the order of sending. */
   events: (slot: number) => `events/${slot}`,
   /** Written by the coordinator: its generation is the coordinator's term. */
   coordinator: "coordinator"
@@ -41,7 +41,7 @@ export const ringNames = {
 /** The number of rings for a swarm of that many members, the coordinator's included. */
 export const ringsOfSwarm = (members: number): number => members * 3 + 1
 
-/** Numbers that a frame can carry beside its address. */
+/** The range of the number that a frame carries beside its address. */
 export const numberSpan = 2 ** 24
 
 /** The correlation of a frame: its receiver and, above that, a number of its own below {@link numberSpan}. */

@@ -1,9 +1,9 @@
 /**
- * Connects the members by rings: each member writes two, for messages and for replies, and reads those of all members, its
- * own included.
+ * Connects the members by rings: each member writes two, for messages and for replies, and reads those of all members,
+ * its own included.
  *
- * A reader, once attached, stays with its slot for good: what a dead member had sent is read to its end, and the slot's
- * next member goes on in the same ring.
+ * A reader, once attached, stays with its slot for ever: it reads a dead member's messages to the end, and the slot's
+ * next member continues the same ring.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -22,7 +22,7 @@ export interface MeshOptions {
   readonly messageBytesMax: number
 }
 
-/** Handle messages and requests, and replies. */
+/** The handlers of messages and requests, and of replies. */
 export interface MeshHandlers {
   readonly event: Handle
   readonly reply: Handle
@@ -77,7 +77,7 @@ export class Mesh {
       const events = yield* ring.openWriter(ringNames.events(self.slot))
       const replies = yield* ring.openWriter(ringNames.replies(self.slot))
       const fibers = yield* FiberMap.make<string, void, unknown>()
-      // A scope of its own: the reader of a member that joins later must stay until this member has left.
+      // Use a scope of its own: the reader of a member that joins later must stay until this member has left.
       const scope = yield* Scope.fork(yield* Effect.scope)
       return new Mesh(ring, self, handlers, options, { events, replies, fibers, scope })
     }
@@ -93,12 +93,12 @@ export class Mesh {
     return this.#eventWriter.offer(payload, headerOf(kind, type, this.self, to, number))
   }
 
-  /** Sends what must not wait behind a handler. */
+  /** Sends a reply or a signal, which waits for no handler. */
   reply(kind: number, type: number, to: Address, payload: Uint8Array, number = 0): Effect.Effect<void, SendError> {
     return this.#replyWriter.send(payload, headerOf(kind, type, this.self, to, number))
   }
 
-  /** What this member has sent up to now. */
+  /** The drain target of all messages that this member has sent so far. */
   target(): DrainTarget {
     const { generation, ring } = this.#events
     return { ring, generation, position: this.#events.published() }
@@ -134,27 +134,27 @@ export class Mesh {
     })
   }
 
-  // Warn at once: the loss would show only when a member enters a fence or waits for an answer.
+  // Warn at once: otherwise the loss would show only at a fence, or in a call without an answer.
   #warnOf(name: string, { lost, port }: RingConsumer): Effect.Effect<void> {
-    const why = port.damage() ?? `it was evicted, and lost what lay from ${lost?.from} to ${lost?.to}`
+    const why = port.damage() ?? `it was evicted, and lost positions ${lost?.from} to ${lost?.to}`
     return Effect.logWarning(
       `member ${
         showMember(this.self)
-      } reads no more of "${name}": ${why}. Fences over it fail with RangeLost, and calls `
+      } has stopped reading "${name}": ${why}. Fences over it fail with RangeLost, and calls `
         + "over it are not answered, until this member ends and joins again"
     )
   }
 
   #read(name: string, handle: Handle): Effect.Effect<RingConsumer, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      // A request that comes behind a message whose handler runs is taken at once: that handler may wait for its answer.
+      // Take a request at once even if it follows a message whose handler runs: that handler may wait for its answer.
       const isInTurn: InTurn = ({ correlation, kind, sender }) =>
         kind === frameKind.event && isFor(correlation, sender, this.self)
       const scope = yield* Scope.fork(yield* Effect.scope)
       const port = yield* Scope.provide(this.#ring.openReader(name), scope)
       const source = new RingConsumer(port, handle, this.#ring.waiter, { isInTurn })
-      // A reader that has lost part of the ring gives its place up: fences that wait until all have handled see it at
-      // once, and the ring's writer waits for no room that would never be given back.
+      // A reader that has lost part of the ring gives up its place: processing fences notice it at once, and the ring's
+      // writer does not wait for room that would never be released.
       const ended = Effect.andThen(Scope.close(scope, Exit.void), this.#warnOf(name, source))
       yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, ended))
       return source

@@ -9,7 +9,7 @@ import type { WaitStrategy } from "../../../services/Ring.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 
-/** The same rings, whose waiters wait as the strategy says. */
+/** The same rings, with waiters that follow the strategy. */
 export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): RingPorts["Service"] => {
   if (strategy === "park") return ring
   const polling = new PollingWaiter(strategy === "spin")
@@ -22,17 +22,17 @@ export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): R
 
 // --- internal ---
 
-/** How long polling keeps the event loop from other work, such as the fibers that it has resumed. */
+/** How long one turn of polling blocks the event loop. */
 const turnMicros = 5
 
-/** Turns in vain after which `adaptive` sleeps. */
+/** The number of unsuccessful turns after which `adaptive` sleeps. */
 const turnsMax = 4
 
-/** Reading the clock costs as much as a check. */
+/** Rounds of checks between two readings of the clock, which costs as much as a check. */
 const roundsPerClock = 2
 
 interface Poll {
-  /** Runs the check. True when it has found what the fiber waits for, and the fiber was resumed. */
+  /** Runs the check. True when it succeeded, and the fiber was resumed. */
   readonly tick: () => boolean
   readonly giveUp: () => void
 }
@@ -47,7 +47,7 @@ class PollingWaiter {
     this.#endless = endless
   }
 
-  /** The first value of `check`; `undefined` when it was polled for long enough. */
+  /** The first value of `check` that is not `undefined`; `undefined` when it is time to sleep. */
   until<A>(check: () => A | undefined): Effect.Effect<A | undefined> {
     return Effect.callback((resume) => {
       const first = check()
@@ -84,7 +84,7 @@ class PollingWaiter {
     if (this.#polls.size > 0) this.#schedule()
   }
 
-  // Stops at the first find: the fiber that was resumed has the event loop next.
+  // Stops at the first success, so that the resumed fiber has the event loop next.
   #find(): boolean {
     const until = performance.now() + turnMicros / 1000
     do {

@@ -10,16 +10,16 @@ import { RefusalReason } from "../../../services/RingRpc.ts"
 const CallId = Schema.Union([Schema.Number, Schema.String])
 
 export const Rejection = Schema.TaggedUnion({
-  /** The request as it came: only its sender has to decode it. */
+  /** The request as it arrived: only its sender must decode it. */
   Returned: { reason: Schema.Union([RefusalReason, Schema.Literal("unreadable")]), request: Schema.Uint8Array },
   /** The server stopped while the handler ran. */
   Closed: { id: CallId },
-  /** An answer, or a part of one, cannot be sent. Without an id it was for all calls. */
+  /** An answer, or a part of one, cannot be sent. Without an id it concerns all calls. */
   Undelivered: { id: Schema.NullOr(CallId), why: Schema.Union([MessageTooLarge, RingFull]) }
 })
 export type Rejection = typeof Rejection.Type
 
-/** Bytes by which a returned request is longer than the request, at most. */
+/** The most bytes by which a returned request is longer than the request. */
 export const returnedBytesMax = 64
 
 const codec = SchemaBinary.toCodec(Rejection)

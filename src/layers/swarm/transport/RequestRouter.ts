@@ -1,8 +1,8 @@
 /**
  * Routes requests to the services of this member, and answers to its callers.
  *
- * A service is known by the hash of its name, a caller by a number of its own that every frame of its calls carries. So
- * an answer finds its caller without being decoded.
+ * The hash of its name identifies a service; a number of its own, which every frame of its calls carries, identifies a
+ * caller. So an answer finds its caller without being decoded.
  */
 import * as Effect from "effect/Effect"
 import type { MemberId } from "../../../services/schema/Member.ts"
@@ -11,18 +11,18 @@ import type { Mesh } from "./Mesh.ts"
 import { encodeRejection, type Rejection } from "./Rejections.ts"
 import type { Handle, Message } from "./RingConsumer.ts"
 
-/** Takes a frame at once, ahead of all handlers, and must keep none of its bytes. */
+/** Takes a frame at once, without waiting for handlers. It must keep none of the frame's bytes. */
 export type Take = (message: Message) => void
 
 /** The serving end of a service. */
 export interface Service {
   /** Takes a request. Its sender's messages wait until it is accepted. */
   readonly request: Handle
-  /** Takes what a caller says about its calls. */
+  /** Takes a caller's signal about its calls. */
   readonly signal: Take
 }
 
-/** The calling end: answers to its number come to it until it is closed. */
+/** The calling end: it gets the answers to its number until it is closed. */
 export interface CallerNumber {
   readonly number: number
   readonly close: () => void
@@ -34,7 +34,7 @@ export class RequestRouter {
   readonly #callers = new Map<number, Take>()
   #mesh: Mesh | undefined
   #numbers = 0
-  /** Answers to callers that are closed. */
+  /** The number of answers to closed callers. */
   unclaimed = 0
 
   constructor(self: MemberId) {
@@ -46,12 +46,12 @@ export class RequestRouter {
     this.#mesh = mesh
   }
 
-  /** Callers and services that are registered. */
+  /** The number of registered callers and services. */
   get registered(): number {
     return this.#callers.size + this.#services.size
   }
 
-  /** Serves requests of a type until the returned function is called. `undefined` when another does. */
+  /** Serves requests of a type until the returned function is called. `undefined` when another service has the type. */
   serve(type: number, service: Service): (() => void) | undefined {
     if (this.#services.has(type)) return undefined
     this.#services.set(type, service)
@@ -92,7 +92,7 @@ export class RequestRouter {
     }
   }
 
-  /** Sends a request back to where it came from. */
+  /** Returns a request to its sender. */
   giveBack(
     { correlation, payload, sender, senderGeneration, type }: Message,
     reason: Extract<Rejection, { readonly _tag: "Returned" }>["reason"]

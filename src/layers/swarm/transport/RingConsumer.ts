@@ -1,8 +1,8 @@
 /**
  * Reads a ring message by message: the one loop for all rings of a swarm.
  *
- * Progress is published here and nowhere else, for every message on every path: a handler only reports that it has
- * begun or ended.
+ * Only this loop publishes progress, for every message on every path: a handler only reports that it has begun or
+ * ended.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -18,20 +18,20 @@ export interface Message extends Frame {
   readonly kind: number
 }
 
-/** Handles a message. `undefined` when there is nothing to wait for. */
+/** Handles a message. Returns `undefined` when it is done at once. */
 export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
-/** Tells for which messages the handlers run one after the other. The loop does not wait for other handlers. */
+/** True for messages whose handlers run one after the other. The loop does not wait for other handlers. */
 export type InTurn = (frame: Frame) => boolean
 
 export interface RingConsumerOptions {
-  /** Default: for all. */
+  /** Default: true for all. */
   readonly isInTurn?: InTurn
-  /** Called when all that was there has been handled at once. */
+  /** Called after `catchUp` has handled all messages. */
   readonly caughtUp?: () => void
 }
 
-/** How far a reader is with what its handlers do. */
+/** The progress of a reader's handlers: begun, or ended. */
 export type Cursor = "delivered" | "handled"
 
 interface Waiting {
@@ -40,10 +40,10 @@ interface Waiting {
   readonly resume: (lost: RangeLost | undefined) => void
 }
 
-/** Messages taken from the ring at once. */
+/** The most messages taken from the ring at once. */
 const framesMax = 64
 
-/** More steps than lie between a message and the first one of its handler. */
+/** More steps of a fiber than lie between a message and the first step of its handler. */
 const stepsToHandler = 128
 
 export class RingConsumer {
@@ -57,7 +57,7 @@ export class RingConsumer {
   #delivered: number
   #handled: number
   #released: number
-  /** Messages below are handled, or are with the running handler. */
+  /** Messages below this position are handled, or in the running handler. */
   #passed: number
   #running: Fiber.Fiber<void> | undefined
   #messages = 0
@@ -92,8 +92,8 @@ export class RingConsumer {
   }
 
   /**
-   * Reads without end. Handlers begin in the order of their messages. Handlers in turn run one after the other; other
-   * messages do not wait for the end of a running handler. Ends only when part of the ring was lost, which `lost` names.
+   * Reads for ever. Handlers begin in the order of their messages. Handlers in turn run one after the other; other
+   * messages do not wait for a running handler. Ends only when part of the ring was lost, which `lost` names.
    */
   readonly run: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
     const next = (): ReadonlyArray<Frame> | "over" | undefined => {
@@ -109,12 +109,12 @@ export class RingConsumer {
     return step
   })
 
-  /** `run` for a synchronous handler: it is called as soon as the message is seen. */
+  /** `run` for a synchronous handler, which is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, RegionLost> = Effect.suspend(() =>
     Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
   )
 
-  /** Handles all messages that are there, with a synchronous handler. False when part of the ring was lost. */
+  /** Handles all published messages with a synchronous handler. False when part of the ring was lost. */
   catchUp(): boolean {
     if (this.#isCatchingUp || !this.port.ready()) return true
     this.#isCatchingUp = true
@@ -138,7 +138,7 @@ export class RingConsumer {
     return this.#isCatchingUp
   }
 
-  /** Whether this reader has reached the target, or never will. */
+  /** True when this reader has reached the target, or never will. */
   hasReached({ position }: DrainTarget, cursor: Cursor): boolean {
     return this.#lost !== undefined || this.position(cursor) >= position
   }
@@ -183,7 +183,7 @@ export class RingConsumer {
     return Effect.void
   }
 
-  // Goes on once the handler has begun: the next message's handler must not begin before it.
+  // Returns once the handler has begun: the next message's handler must not begin before it.
   #start(handler: Effect.Effect<void>, end: number): Effect.Effect<void> {
     return Effect.flatMap(Effect.forkChild(this.#told(handler, end), { startImmediately: true }), (running) => {
       if (running.pollUnsafe() !== undefined) return Effect.sync(() => this.#pass(end))
@@ -216,8 +216,8 @@ export class RingConsumer {
     return running
   }
 
-  // Publish the beginning of the handler at the end of this turn, when it has begun: a fence that waits for it goes on at
-  // once. A fiber that would be put off before the handler's first step takes a new turn for it.
+  // Publishes that the handler has begun at the end of this turn, when it has: a fence that waits for it continues at
+  // once. A fiber that would yield before the handler's first step takes a new turn first.
   #told(running: Effect.Effect<void>, end: number): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       if (fiber.currentOpCount + stepsToHandler > fiber.cache.maxOpsBeforeYield) {

@@ -1,4 +1,4 @@
-// Adopts the sessions that clients claimed, and notes those that were closed.
+// Adopts the sessions that clients claimed, and marks those that they closed.
 #include "admission.h"
 
 #include "publishing.h"
@@ -21,7 +21,7 @@ bool stale(const SequencerState& order, const ClientClaim& claim) {
   return order.topics[claim.topic].free || order.topics[claim.topic].generation != claim.topicGeneration;
 }
 
-// The lanes of the slot go on where their former owner's ended: positions never restart, so nothing it left behind
+// Positions of the slot's lanes continue from their former owner's: they never restart, so no batch of the former owner
 // can look new under the new generation.
 void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
   const Publication& p = order.publication;
@@ -66,8 +66,8 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.dirty = true;
 }
 
-// The session of a topic that was freed before it was adopted: it ends as it begins, and its lanes stay as they are.
-// SYNC: the seal is published last, and pairs with the looks in LaneWriter::ready and LaneWriter::endReason.
+// Refuses a session whose topic was freed before its adoption: it ends as it begins, and its lanes stay as they are.
+// SYNC: publishes the seal last; pairs with the reads in LaneWriter::ready and LaneWriter::endReason.
 void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
   const Publication& p = order.publication;
   giveSlot(order, client);
@@ -87,8 +87,8 @@ void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& cl
 
 }  // namespace
 
-// SYNC: observes the generation that a client publishes last in its claim, and the one it publishes when it closes,
-// after everything it published.
+// SYNC: observes the generation that a client publishes last in its claim, and the one that it publishes at its close,
+// after all its batches.
 bool adoptSessions(SequencerState& order) {
   const Publication& p = order.publication;
   bool moved = false;
@@ -98,9 +98,9 @@ bool adoptSessions(SequencerState& order) {
     if (generation != 0 && generation != session.generation && !session.active) {
       const ClientClaim claim = p.copyOut(order.region.client(i).claim);
       p.loadFence();
-      // Given up before it was adopted: the slot may be another's by now, who writes where this was copied from.
+      // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.
       if (p.observe(order.region.client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
-      if (stale(order, claim)) adoptTopics(order);  // declared a moment ago
+      if (stale(order, claim)) adoptTopics(order);  // the topic may have just been declared
       if (claim.topic < order.topics.size() && stale(order, claim)) {
         refuseSession(order, i, claim);
       } else {
@@ -108,8 +108,8 @@ bool adoptSessions(SequencerState& order) {
       }
       moved = true;
     }
-    // A slot whose session was given up while it was adopted here may be another's by now, and closed again: the later
-    // claim says so, where the word of closing no longer names this session.
+    // A session closed during its adoption may have lost its slot already, even to a session that has closed too: then
+    // the closing generation names the later session, but so does the claim.
     if (session.active && !session.ending &&
         (generation != session.generation ||
          p.observe(order.region.client(i).line.closingGeneration) == session.generation)) {

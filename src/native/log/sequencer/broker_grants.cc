@@ -1,12 +1,12 @@
-// Grants lanes to the sessions that were adopted, for one broker.
+// Grants lanes to adopted sessions, for one broker.
 #include "broker_grants.h"
 
 #include <sys/mman.h>
 
 namespace ringfence {
 
-// The lane's pages are faulted in here, in the broker, so that the client's first lap does not pay for them.
-// SYNC: the grant pairs with the observe in LaneWriter::ready.
+// Faults in the lane's pages here, in the broker, so that the client's first lap does not pay for them.
+// SYNC: publishes the grant; pairs with the observe in LaneWriter::ready.
 uint32_t grantLanes(const Region& region, uint32_t broker) {
   const Publication& p = region.publication();
   const uint64_t epoch = p.observe(region.header().control.epoch);

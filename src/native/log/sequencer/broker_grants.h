@@ -4,7 +4,7 @@
 
 namespace ringfence {
 
-// A broker's side of the admission: grants the lanes of clients that asked and were adopted. Returns how many.
+// A broker's side of the admission: grants lanes to adopted sessions. Returns how many it granted.
 uint32_t grantLanes(const Region& region, uint32_t broker);
 
 }  // namespace ringfence

@@ -7,8 +7,8 @@
 
 namespace ringfence::sequencing {
 
-// An epoch is committed at once while nothing is held; with held batches it waits for those that complete them. Not for
-// a gap that is older than an epoch: nothing tells when that one ends, and other sessions do not wait for it.
+// An epoch is committed at once while no batch is held; otherwise it waits for the batches that close the gaps. It does
+// not wait for a gap older than an epoch, which may never close and must not delay other sessions.
 bool epochDue(const SequencerState& order) {
   if (order.ready.size() >= readyLimit || order.options.manual) return true;
   const uint64_t now = monotonicNanos();

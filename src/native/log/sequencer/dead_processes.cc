@@ -1,4 +1,4 @@
-// Ends the sessions and the readers of processes that are dead.
+// Ends the sessions and the readers of dead processes.
 #include "dead_processes.h"
 
 #include <cstring>
@@ -23,19 +23,19 @@ bool endDeadSessions(SequencerState& order) {
 std::vector<DeadReader> endDeadReaders(SequencerState& order) {
   const Publication& p = order.publication;
   std::vector<DeadReader> ended;
-  // A topic that no session publishes to yet has readers all the same.
+  // A topic without sessions may have readers.
   adoptTopics(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
       const ReaderSlot& slot = order.region.reader(t, i);
-      // SYNC: pairs with the publish in claimReader: what says whose it is was written before the generation.
+      // SYNC: pairs with the publish in claimReader, which writes the owner before the generation.
       const uint64_t generation = p.observe(slot.claim.generation);
       const ReaderClaim claim = p.copyOut(slot.claim);
       uint64_t& end = order.region.readerEnd(order.epoch, t, i).endedGeneration;
       if (generation == 0 || claim.generation != generation || p.read(end) == generation) continue;
       if (p.observe(slot.line.detachedGeneration) == claim.generation) continue;
       if (order.region.processAlive(claim.process, claim.processGeneration)) continue;
-      if (p.observe(slot.claim.generation) != claim.generation) continue;  // it was just taken again
+      if (p.observe(slot.claim.generation) != claim.generation) continue;  // another reader has just taken it
       p.publish(end, claim.generation);
       const ProcessPid pid = order.region.pidOf(claim.process);
       order.topics[t].usedNanos = monotonicNanos();

@@ -4,10 +4,10 @@
 
 namespace ringfence::sequencing {
 
-// True when a session's process was found dead.
+// True when it found a session's process dead.
 bool endDeadSessions(SequencerState& order);
 
-// Tells which readers those were.
+// Returns the readers that it found dead.
 std::vector<DeadReader> endDeadReaders(SequencerState& order);
 
 }  // namespace ringfence::sequencing

@@ -6,15 +6,15 @@
 //   scan lanes ─► window of the session ─► ready ─► commit: entries │ fence │ counts │ fence │ acknowledgements │ fence
 //                 (held: the batch stays in its lane)
 //
-// The sequencer alone writes the block of its epoch. All it decides by lies in its own memory; shared memory is read once,
-// checked, and then used.
+// Only the sequencer writes the block of its epoch. It decides by state in its own memory; values from shared memory
+// are read once, checked, and then used.
 #pragma once
 
 #include "sequencer_state.h"
 
 namespace ringfence::sequencing {
 
-// True when anything has moved. `commitNow`: the epoch is not waited for.
+// True when anything has moved. With `commitNow` it commits the open epoch at once.
 bool pass(SequencerState& order, bool commitNow);
 
 }  // namespace ringfence::sequencing

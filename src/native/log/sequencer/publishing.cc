@@ -1,4 +1,4 @@
-// Publishes what the sequencer decided in the block of its epoch: the lines of topics, lanes and sessions.
+// Publishes the sequencer's state in the block of its epoch: the lines of topics, lanes and sessions.
 #include "publishing.h"
 
 #include "region/sealed_line.h"
@@ -40,7 +40,7 @@ void publishCommitted(const SequencerState& order, uint32_t t) {
   publishSeal(p, line, local);
 }
 
-// SYNC: `released` pairs with the observe in LaneWriter::lookAtReleased.
+// SYNC: publishes `released`; pairs with the observe in LaneWriter::lookAtReleased.
 void publishLane(SequencerState& order, uint32_t at) {
   const Publication& p = order.publication;
   Lane& lane = order.lanes[at];
@@ -70,7 +70,7 @@ void publishLane(SequencerState& order, uint32_t at) {
   publishSeal(p, line.frontiers, local);
 }
 
-// SYNC: `batches` pairs with the observe in LaneWriter::lookAtCommitted; it is published after the committed count.
+// SYNC: publishes `batches` after the committed count; pairs with the observe in LaneWriter::lookAtCommitted.
 void publishSession(SequencerState& order, uint32_t client) {
   const Publication& p = order.publication;
   Session& session = order.sessions[client];
@@ -104,8 +104,8 @@ void publishAnswers(const SequencerState& order) {
   p.publish(block.wishesAnswered, order.places.wishAnswered);
 }
 
-// All that others decide by, once more: what was changed from outside becomes right again. What is emitted and not
-// committed yet is acknowledged with its epoch, and the lines of sessions are left alone until then.
+// Repairs damage from outside. While an epoch is open it leaves the lines of sessions alone, because emitted batches
+// are acknowledged only once they are committed.
 void publishAgain(SequencerState& order) {
   const Publication& p = order.publication;
   publishAnswers(order);
@@ -130,7 +130,7 @@ void publishAll(SequencerState& order) {
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }
-  // What is emitted but not committed yet is acknowledged with its epoch, not before.
+  // Not while an epoch is open: emitted batches are acknowledged once they are committed, not before.
   if (order.ready.empty()) {
     for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
       if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);

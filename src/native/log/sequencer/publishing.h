@@ -9,13 +9,13 @@ void publishCommitted(const SequencerState& order, uint32_t topic);
 void publishLane(SequencerState& order, uint32_t lane);
 void publishSession(SequencerState& order, uint32_t client);
 void sealSession(const SequencerState& order, uint32_t client);
-// To the wishes for a topic's place.
+// Publishes the answers to the wishes for a topic's place.
 void publishAnswers(const SequencerState& order);
 
-// What has changed.
+// Publishes all changed lines.
 void publishAll(SequencerState& order);
 
-// All that others decide by, once more: what was changed from outside becomes right again.
+// Publishes all lines that other processes rely on again, to repair damage from outside.
 void publishAgain(SequencerState& order);
 
 }  // namespace ringfence::sequencing

@@ -7,7 +7,7 @@ namespace ringfence::sequencing {
 
 namespace {
 
-constexpr size_t endedLimit = 1024;  // sessions that are remembered until they are told to have ended
+constexpr size_t endedLimit = 1024;  // ended sessions kept until they are reported
 
 bool isReported(const SequencerState& order, uint32_t client) {
   return order.sessions[client].generation != 0 && order.sessions[client].endReason != endTopicGone;

@@ -1,5 +1,5 @@
-// What the sequencer reports: its counters, the beginnings and ends of sessions, gaps that last, readers that hold room
-// back, readers whose process is dead.
+// The sequencer's reports: its counters, the beginnings and ends of sessions, lasting gaps, readers that hold room, and
+// readers whose process is dead.
 #pragma once
 
 #include <string>
@@ -46,13 +46,13 @@ namespace ringfence::sequencing {
 
 struct SequencerState;
 
-// Batches that are held for all sessions.
+// The number of held batches, of all sessions.
 uint64_t heldBatches(const SequencerState& order);
 
-// Those that have ended since the last call, where their slots are others' by now; and the last one of each slot.
+// The last session of each slot, and the sessions that have ended since the last call but already lost their slots.
 std::vector<SessionReport> reportSessions(SequencerState& order);
 
-// The slot becomes another session's: one that has ended since the last report is reported all the same.
+// Call it before a slot goes to another session: keeps the report of one that has ended since the last call.
 void giveSlot(SequencerState& order, uint32_t client);
 
 }  // namespace ringfence::sequencing

@@ -1,4 +1,4 @@
-// Retains committed batches until their room is needed, and then trims the oldest, never past an attached reader.
+// Keeps committed batches until their room is needed, and then trims the oldest, never past an attached reader.
 #include "retention.h"
 
 #include "publishing.h"
@@ -9,7 +9,7 @@ namespace ringfence::sequencing {
 namespace {
 
 // The smallest cursor of the attached readers, or the committed count when there is none (`reader` is 0 then).
-// SYNC: the cursor pairs with the publish in IndexReader::release: all reads of what lies below it are done.
+// SYNC: observes the cursors; pairs with the publish in IndexReader::release, which follows all reads below the cursor.
 uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& reader) {
   const Publication& p = order.publication;
   uint64_t minimum = order.topics[topic].committed;
@@ -39,7 +39,7 @@ bool laneShort(const SequencerState& order, uint32_t at) {
   return usedBytes > g.lanePayloadBytes - spareBytes;
 }
 
-// SYNC: the frontier is published, a full fence follows, then the cursors are read again (see IndexReader::attach).
+// SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor).
 bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   const Geometry& g = order.geometry;
   Topic& topic = order.topics[t];
@@ -60,7 +60,7 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   publishRetention(order, t);
   order.publication.fullFence();
   minimum = attachedMinimum(order, t, reader);
-  if (minimum < target) {  // a reader attached meanwhile: what it asked for is kept
+  if (minimum < target) {  // a reader attached meanwhile: keep what it needs
     topic.trim = before;
     topic.trimMessages = messagesBefore;
     publishRetention(order, t);
@@ -104,7 +104,7 @@ bool followReaders(SequencerState& order) {
   return moved;
 }
 
-// What is kept is kept until its room is needed: then the oldest goes, never past an attached reader.
+// Trims for lanes and indexes that run short.
 bool makeRoom(SequencerState& order) {
   const Geometry& g = order.geometry;
   bool moved = false;

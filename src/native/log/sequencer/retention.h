@@ -8,7 +8,7 @@ bool followReaders(SequencerState& order);
 
 bool makeRoom(SequencerState& order);
 
-// Gives the slots back that are done, up to the first that is not.
+// Releases the lane's finished slots, up to the first unfinished one.
 void releaseSlots(SequencerState& order, Lane& lane);
 
 }  // namespace ringfence::sequencing

@@ -1,4 +1,4 @@
-// Scans the lanes: each published batch enters the window of its session, and leaves it for the open epoch when it may.
+// Scans the lanes: takes each published batch into its session's window, and emits it into the open epoch in its turn.
 #include "scan.h"
 
 #include "region/futex.h"
@@ -38,8 +38,8 @@ void emit(SequencerState& order, uint32_t client, Pending& pending) {
   order.lanes[pending.lane].held -= 1;
 }
 
-// Emits what may follow: under `session` the contiguous batches from the expected one; under `total` the prefix of
-// what was emitted already is only counted.
+// Emits the contiguous batches from the expected one on. Under `total` they may be emitted already, and are only
+// counted into the prefix.
 bool emitReady(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
   bool moved = false;
@@ -55,7 +55,7 @@ bool emitReady(SequencerState& order, uint32_t client) {
     pending.tag = 0;
     moved = true;
   }
-  // What only waits for room in the index is no gap: nothing of it is missing.
+  // Batches that only wait for room in the index are not a gap.
   const bool missing = session.window[session.expected & (session.window.size() - 1)].tag != session.expected + 1;
   if (session.held == 0 || !missing) {
     session.gapSinceNanos = 0;
@@ -66,13 +66,13 @@ bool emitReady(SequencerState& order, uint32_t client) {
   return moved;
 }
 
-// Takes the batch at the lane's scanned frontier into its session's window. False leaves it in the lane.
+// Takes the batch at the lane's scanned frontier into its session's window. Returns false if it must stay in the lane.
 bool accept(SequencerState& order, uint32_t client, uint32_t at, const Descriptor& d) {
   Session& session = order.sessions[client];
   Lane& lane = order.lanes[at];
   const uint64_t window = session.window.size();
   if (d.batchSequence >= session.expected && d.batchSequence - session.expected >= window) {
-    // Under `session` no honest client has so many batches outstanding; under `total` its prefix may lag behind.
+    // Under `session` the slots bound a correct client's outstanding batches; under `total` its prefix may lag further.
     if (session.order == orderSession) endAsCorrupt(order, client);
     lane.waitsFor = d.batchSequence;
     return false;
@@ -105,7 +105,7 @@ bool accept(SequencerState& order, uint32_t client, uint32_t at, const Descripto
   return true;
 }
 
-// SYNC: the token pairs with the publish in LaneWriter::publish.
+// SYNC: observes the token; pairs with the publish in LaneWriter::publish.
 bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
   const uint32_t at = laneOf(order, broker, client);
   Lane& lane = order.lanes[at];

@@ -6,7 +6,7 @@ namespace ringfence::sequencing {
 
 bool scanLanes(SequencerState& order);
 
-// The batch of that number is published in the lane.
+// Whether the lane's descriptor with that index is published.
 bool descriptorReady(const SequencerState& order, uint32_t at, uint64_t index);
 
 }  // namespace ringfence::sequencing

@@ -1,4 +1,4 @@
-// Runs the total order: takes the lease, makes one pass after another on a thread of its own, and stops.
+// Runs the total order: takes the lease, makes pass after pass on a thread of its own, and stops.
 #include "sequencer.h"
 
 #include <algorithm>
@@ -17,9 +17,9 @@ namespace ringfence {
 
 namespace {
 
-constexpr int64_t lookNanos = 100'000'000;  // how often a sleeping sequencer looks at its sleep word
+constexpr int64_t lookNanos = 100'000'000;  // how often a sleeping sequencer checks its sleep word
 constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
-constexpr int stopPasses = 4096;            // so that a client that goes on publishing does not keep it from stopping
+constexpr int stopPasses = 4096;            // bounds the stop while a client keeps publishing
 
 }  // namespace
 
@@ -37,19 +37,19 @@ Status Sequencer::start() {
   return status;
 }
 
-// Taking over the order of a predecessor is not built yet: a region serves one epoch. One that was begun and never
-// served has no owner: its block is empty still, and clients may have looked at it, so the same epoch is begun again.
-// SYNC: `state` is published last, and says that all before it is there.
+// Taking over a predecessor's order is not built yet: a region serves one epoch. If a dead process began the epoch but
+// never served it, begin the same epoch again: its block is still empty, and clients may have read its number.
+// SYNC: publishes `state` last, after all fields that name the server.
 Status Sequencer::begin() {
   const Publication& p = region_->publication();
   ControlLine& control = region_->header().control;
   if (p.observe(control.state) != servingNone) {
-    return Status::failed("busy", "its order was begun by a process that is gone");
+    return Status::failed("busy", "its order was served by a process that is gone, and cannot be continued");
   }
-  // A server keeps the name as its creator does: no client could attach to what it serves otherwise.
+  // Hold the region, so that its name stays when its creator closes: clients attach by it.
   const Status held = region_->hold();
   if (!held.ok()) return held;
-  // The thread comes first, and waits until all is written: nothing is begun that no thread would serve.
+  // Start the thread first, which waits for the lock: an epoch must not begin without a thread to serve it.
   const std::lock_guard<std::mutex> lock(mutex_);
   const Status status = order_.options.manual ? Status::fine() : thread_.start([this] { run(); });
   if (!status.ok()) return status;
@@ -79,7 +79,7 @@ void Sequencer::stop() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (stopped_) return;
   stopped_ = true;
-  // What was published before the stop is still ordered.
+  // Order what was published before the stop.
   for (int i = 0; i < stopPasses && pass(order_, true); i += 1) continue;
   publishAgain(order_);
   region_->publication().publish(region_->header().control.state, uint32_t{servingStopped});
@@ -109,7 +109,7 @@ void Sequencer::ringOwnBell() const {
   futexWake(&bell.bell);
 }
 
-// --- what others ask of it, between two passes ---
+// --- requests between two passes ---
 
 std::vector<DeadReader> Sequencer::endDead() {
   std::vector<DeadReader> readers;
@@ -118,7 +118,7 @@ std::vector<DeadReader> Sequencer::endDead() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return readers;
     publishAgain(order_);
-    // A reader that gives back while the sequencer sleeps wakes it only where room is wanted.
+    // A reader that releases batches wakes a sleeping sequencer only if room is wanted, so follow the readers here.
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
     readers = endDeadReaders(order_);
@@ -159,8 +159,8 @@ int64_t Sequencer::sleepNanos() const {
   return age >= limit ? 0 : static_cast<int64_t>(limit - age);
 }
 
-// Until the bell rings, or the limit is over. The bell may stay silent though a publisher has taken the word, where that
-// one was killed or stopped before it rang: so the word is looked at now and then. Nothing else is done then.
+// Sleeps until the bell rings or the limit has passed. A publisher that took the sleep word may have been killed or
+// stopped before it rang, so check the word now and then, and nothing else.
 void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) const {
   const Publication& p = region_->publication();
   const Header& head = region_->header();
@@ -173,8 +173,8 @@ void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) cons
            (limitNanos < 0 || left > 0));
 }
 
-// SYNC: the sleep word is written, a full fence follows, then the lanes are looked at once more; a publisher
-// publishes first, fences, and looks at the word (Region::wakeSequencer).
+// SYNC: writes the sleep word, fences, and scans the lanes once more; a publisher publishes, fences, and reads the word
+// (Region::wakeSequencer).
 void Sequencer::run() {
   const Publication& p = region_->publication();
   Header& head = region_->header();
@@ -202,7 +202,7 @@ void Sequencer::run() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       moved = !paused_ && pass(order_, false);
-      moved |= order_.roomWanted && !wantsRoom;  // the word must say all that is slept for
+      moved |= order_.roomWanted && !wantsRoom;  // the word must include every reason to wake: pass again
       limit = sleepNanos();
     }
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);

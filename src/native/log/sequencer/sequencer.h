@@ -18,22 +18,22 @@ class Sequencer {
   Sequencer(const Sequencer&) = delete;
   Sequencer& operator=(const Sequencer&) = delete;
 
-  // Takes the lease. Fails with `busy` while another process holds it, with `missing` when the region's name is gone.
+  // Takes the lease. `busy` while another process holds it, `missing` when the region's name is gone.
   Status start();
   void stop();
   bool step();
   void pause();
   void resume();
 
-  // Ends what belonged to processes that are dead, and tells which readers those were. It also brings up to date what
-  // readers have taken while nothing else moved.
+  // Ends the sessions and readers of dead processes, and returns those readers. It also follows readers that have
+  // released batches while nothing else moved.
   std::vector<DeadReader> endDead();
 
-  // The topic is never freed from now on. False when it has been, or is none.
+  // Exempts the topic from being freed. False when it has been freed or does not exist.
   bool keepTopic(TopicPlace place);
 
   SequencerCounters counters();
-  // Those that have ended since the last call, where their slots are others' by now; and the last one of each slot.
+  // The last session of each slot, and the sessions that have ended since the last call but already lost their slots.
   std::vector<SessionReport> sessions();
   std::vector<GateReport> gates();
 
@@ -45,7 +45,7 @@ class Sequencer {
   void ringOwnBell() const;
 
   std::shared_ptr<Region> region_;
-  std::mutex mutex_;  // of the three below
+  std::mutex mutex_;  // guards the three below
   sequencing::SequencerState order_;
   bool paused_ = false;
   bool stopped_ = true;

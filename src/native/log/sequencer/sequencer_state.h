@@ -1,10 +1,10 @@
-// What the order is decided by: plain data in the sequencer's own memory, with free functions over it. pass.h calls them
-// in turn; one thread at a time does so (Sequencer).
+// The state of the order: plain data in the sequencer's own memory, with free functions over it, which pass() calls in
+// turn. Only one thread at a time uses it (Sequencer).
 //
 //   in the block of the epoch          here
-//   TopicLine, index entries           Topic: the counts, and what each kept entry holds
-//   LaneLine, descriptors in lanes     Lane: the frontiers, and what has become of each slot
-//   SessionLine                        Session: the prefix that is acknowledged
+//   TopicLine, index entries           Topic: the counts, and the batch of each kept entry
+//   LaneLine, descriptors in lanes     Lane: the frontiers, and the state of each slot
+//   SessionLine                        Session: the acknowledged prefix
 //   nowhere                            a session's window, the open epoch, the totals
 #pragma once
 
@@ -74,10 +74,10 @@ struct Session {
   uint64_t processGeneration = 0;
   bool active = false;
   bool ending = false;
-  bool told = false;  // that it has ended
+  bool told = false;  // its end has been reported
   uint32_t endReason = endNone;
-  uint64_t endedGeneration = 0;   // that ended last in this slot
-  uint64_t expected = 0;          // next sequence to emit; everything below is in the order
+  uint64_t endedGeneration = 0;   // of the last ended session of this slot
+  uint64_t expected = 0;          // next sequence to emit; all below it are emitted
   uint64_t expectedMessages = 0;
   uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
   uint64_t gapSinceNanos = 0;
@@ -85,7 +85,7 @@ struct Session {
   std::vector<Pending> window;
 };
 
-struct Kept {  // what an index entry holds in a lane
+struct Kept {  // the batch of an index entry
   uint32_t lane = 0;
   uint32_t messages = 0;
   uint64_t laneIndex = 0;
@@ -95,11 +95,11 @@ struct Kept {  // what an index entry holds in a lane
 struct Topic {
   std::string name;
   uint64_t generation = 0;
-  uint64_t seal = 0;        // of the slot, as it was adopted
+  uint64_t seal = 0;        // of the slot when it was adopted
   uint64_t mark = 0;        // published as Retention::freedMark
-  bool free = false;        // until the next topic that is declared in its place is adopted
-  bool named = false;       // by the server: it is never freed
-  uint64_t usedNanos = 0;   // when a session or a dead reader of it ended last
+  bool free = false;        // until a next topic declared in its place is adopted
+  bool named = false;       // declared by the server: it is never freed
+  uint64_t usedNanos = 0;   // when its last session or dead reader ended
   uint64_t firstEntry = 0;
   uint32_t order = 0;
   uint64_t committed = 0;
@@ -141,13 +141,13 @@ struct SequencerState {
   std::vector<Session> sessions{};  // by client slot
   std::vector<Lane> lanes{};
 
-  // The open epoch: what is emitted, and not committed.
+  // The open epoch: emitted batches that are not committed yet.
   std::vector<Ready> ready{};
   uint64_t readySinceNanos = 0;
 
   uint32_t firstClient = 0;  // where the round robin begins
   bool roomWanted = false;
-  std::vector<SessionReport> untold{};  // ended, and their slots are others' already
+  std::vector<SessionReport> untold{};  // unreported ended sessions that have lost their slots
   Totals totals{};
 };
 
@@ -156,7 +156,7 @@ inline uint32_t laneOf(const SequencerState& order, uint32_t broker, uint32_t cl
   return static_cast<uint32_t>(order.region.laneOf(broker, client));
 }
 
-// Of a region in which nothing was ordered yet.
+// The state for a region in which no batch is ordered yet.
 SequencerState emptyState(const Region& region, const SequencerOptions& options);
 
 }  // namespace ringfence::sequencing

@@ -10,8 +10,8 @@ namespace ringfence::sequencing {
 
 namespace {
 
-// True when no further scan can bring anything: each lane's last one ended at its tail, or at a batch too far ahead of a
-// prefix that nothing completes any more.
+// True when no further scan can take a batch: each lane's last scan ended at its tail, or at a batch too far ahead of a
+// prefix that cannot grow any more.
 bool allSeen(const SequencerState& order, uint32_t client) {
   const Session& session = order.sessions[client];
   const uint64_t window = session.window.size();
@@ -24,7 +24,7 @@ bool allSeen(const SequencerState& order, uint32_t client) {
   return next.tag != session.expected + 1 || session.endReason == endCorrupt;
 }
 
-// What stays in the lane behind a batch that was not taken is counted; the lane's next owner writes over it.
+// Counts the batches that stay in the lane unscanned; the lane's next owner overwrites them.
 void purgeUnscanned(SequencerState& order, uint32_t at, Session& session) {
   Lane& lane = order.lanes[at];
   const uint64_t slots = order.geometry.laneSlots;
@@ -55,7 +55,8 @@ void purge(SequencerState& order, uint32_t client) {
   session.gapSinceNanos = 0;
 }
 
-// SYNC: the end pairs with the observe in claimClient and LaneWriter::endReason; the slot may be taken from there on.
+// SYNC: publishes the end; pairs with the observes in claimClient and LaneWriter::endReason. From there on another
+// session may take the slot.
 void endSession(SequencerState& order, uint32_t client) {
   const Publication& p = order.publication;
   Session& session = order.sessions[client];
@@ -82,7 +83,7 @@ void endAsCorrupt(SequencerState& order, uint32_t client) {
   session.endReason = endCorrupt;
 }
 
-// A session that closes, died or lied ends at its committed prefix, once everything it published was seen.
+// Ends a session that has closed, died or lied at its committed prefix, once all batches that it published are scanned.
 bool endSessions(SequencerState& order) {
   bool moved = false;
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {

@@ -4,7 +4,7 @@
 
 namespace ringfence::sequencing {
 
-// What its client wrote cannot be: nothing more is taken of it.
+// Ends a session whose client wrote impossible values: takes no further batch of it.
 void endAsCorrupt(SequencerState& order, uint32_t client);
 
 bool endSessions(SequencerState& order);

@@ -1,4 +1,4 @@
-// Reports the readers that hold room back; the gaps of sessions are in their reports.
+// Reports the readers that hold room; reportSessions() has the gaps of sessions.
 #include "stalls.h"
 
 #include <cstring>

@@ -4,7 +4,7 @@
 
 namespace ringfence::sequencing {
 
-// The readers that hold room back; the gaps of sessions are in their reports.
+// The readers that hold room; reportSessions() has the gaps of sessions.
 std::vector<GateReport> reportGates(const SequencerState& order);
 
 }  // namespace ringfence::sequencing

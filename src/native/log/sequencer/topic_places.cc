@@ -1,5 +1,5 @@
-// The sequencer's part in the table of topics: it adopts what is declared, and frees the place of an unused topic when
-// a process asks for one. It frees no other way, so that what is kept of a topic is kept as long as all find a place.
+// The sequencer's side of the table of topics: adopts declared topics, and frees the place of an unused one when a
+// process asks for a place, but not before: so kept records stay as long as every topic finds a place.
 #include "topic_places.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ bool anyFree(const SequencerState& order) { return order.places.free != 0; }
 bool adoptTopic(SequencerState& order, uint32_t t) {
   const bool again = t < order.topics.size();
   const uint64_t seal = order.publication.observe(order.region.topic(t).seal);
-  if (again && seal == order.topics[t].seal) return false;  // as it was freed
+  if (again && seal == order.topics[t].seal) return false;  // still the freed topic
   TopicView view{};
   if (topicAt(order.region, t, view) != TopicState::declared) return false;
   if (!again) order.topics.emplace_back().kept.assign(order.geometry.indexEntries, Kept{});
@@ -35,7 +35,7 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
   return true;
 }
 
-// From its claim on, attached or not yet.
+// Whether a reader has the place, from its claim on, even before it has attached.
 // SYNC: pairs with the publishes in claimReader and IndexReader::detach.
 bool readerClaimed(const SequencerState& order, uint32_t topic, uint32_t i) {
   const Publication& p = order.publication;
@@ -55,7 +55,8 @@ bool topicUsed(const SequencerState& order, uint32_t topic) {
   return false;
 }
 
-// When the last of them was gone. A reader says so itself: the sequencer is not told.
+// When the topic's last session or reader left. A detached reader has written the time itself, without a notice to the
+// sequencer.
 uint64_t leftNanos(const SequencerState& order, uint32_t topic) {
   uint64_t left = order.topics[topic].usedNanos;
   for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
@@ -64,8 +65,8 @@ uint64_t leftNanos(const SequencerState& order, uint32_t topic) {
   return left;
 }
 
-// A topic is about to be left: its sessions end with one of the next passes, and the dead are ended within a tenth of a
-// second (Sequencer::endDead).
+// Whether a topic is about to become unused: its sessions end with one of the next passes, and dead users are ended
+// within a tenth of a second (Sequencer::endDead).
 bool comesFree(const SequencerState& order) {
   for (const Session& session : order.sessions) {
     if (!session.active || order.topics.empty() || order.topics[session.topic].named) continue;
@@ -77,8 +78,8 @@ bool comesFree(const SequencerState& order) {
   return false;
 }
 
-// All that is kept. The numbers of entries go on, so that no token of this topic looks like one of the next; what is
-// counted of the next begins anew.
+// Discards the topic's kept batches. Entry numbers continue, so that no token of this topic is valid for the next one;
+// the next topic's counts begin anew.
 void discard(SequencerState& order, uint32_t t) {
   const Geometry& g = order.geometry;
   Topic& topic = order.topics[t];
@@ -96,8 +97,8 @@ void discard(SequencerState& order, uint32_t t) {
   publishCommitted(order, t);
 }
 
-// False when a reader has come meanwhile.
-// SYNC: the mark is published, a full fence follows, then the claims of readers are looked at again (see claimReader).
+// False when a reader has claimed a place meanwhile.
+// SYNC: publishes the mark, fences, and reads the readers' claims again (see claimReader).
 bool freeTopic(SequencerState& order, uint32_t t) {
   Topic& topic = order.topics[t];
   const uint64_t mark = topic.mark;
@@ -117,7 +118,7 @@ bool freeTopic(SequencerState& order, uint32_t t) {
   return true;
 }
 
-// First one of which nothing is kept, then the one left alone for longest.
+// Frees one unused topic: first one without kept batches, then the one unused for longest.
 bool freeUnused(SequencerState& order) {
   struct Unused {
     bool keeps;
@@ -139,8 +140,8 @@ bool freeUnused(SequencerState& order) {
 
 }  // namespace
 
-// Without gaps, but for places that were freed. One that was damaged before it was adopted is none, and those behind it
-// wait: a session that wants one of them ends as corrupt.
+// Adopts topics in the order of their places, and topics in freed places. It stops at a place damaged before its
+// adoption: a session of a topic behind that ends as corrupt.
 bool adoptTopics(SequencerState& order) {
   bool adopted = false;
   for (uint32_t t = 0; t < order.topics.size() && anyFree(order); t += 1) {
@@ -161,9 +162,9 @@ bool keepTopic(SequencerState& order, TopicPlace place) {
   return topic.named = true;
 }
 
-// Once for all wishes that were made until now: of two that wish at once, one finds the place, and the other wishes again.
-// A wish that nothing can be freed for waits while a topic is left by a session that ends, or by a dead process.
-// SYNC: the wish pairs with the publish in declareTopic; the refusal is published ahead of the answer.
+// Answers all wishes made so far with one place: of two processes that wish at once, one gets it, and the other wishes
+// again. While no topic can be freed, the answer waits as long as one is about to become unused.
+// SYNC: observes the wish; pairs with the publish in declareTopic. Publishes a refusal before the answer.
 bool answerWish(SequencerState& order) {
   const Publication& p = order.publication;
   const TopicWishes& shared = order.region.header().topicWishes;

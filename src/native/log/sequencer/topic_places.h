@@ -6,7 +6,7 @@ namespace ringfence::sequencing {
 
 bool adoptTopics(SequencerState& order);
 
-// The topic is never freed from now on. False when it has been, or is none.
+// Exempts the topic from being freed. False when it has been freed or does not exist.
 bool keepTopic(SequencerState& order, TopicPlace place);
 
 bool answerWish(SequencerState& order);
