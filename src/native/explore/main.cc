@@ -22,6 +22,7 @@ struct Wanted {
   std::string configuration;
   std::string model = "weak";
   std::string schedule;
+  std::string site;
   bool hasSchedule = false;
   bool litmus = false;
   bool mutants = false;
@@ -33,7 +34,7 @@ struct Wanted {
 int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
-      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants] [--defects]\n\n"
+      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT]] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "--schedule runs the one that a failure has printed, and shows each step.\n"
       "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
@@ -69,6 +70,8 @@ bool read(int count, char** words, Wanted& wanted) {
       wanted.seeded = true;
     } else if (word == "--seconds") {
       wanted.limits.seconds = std::strtod(value.c_str(), nullptr);
+    } else if (word == "--site") {
+      wanted.site = value;
     } else if (word == "--schedule") {
       wanted.schedule = value;
       wanted.hasSchedule = true;
@@ -141,6 +144,6 @@ int main(int count, char** words) {
   Model::choose(isWeak ? static_cast<Model&>(weak) : static_cast<Model&>(lines));
   if (wanted.litmus) return litmus() ? 0 : 1;
   if (wanted.defects) return defects(wanted.limits) ? 0 : 1;
-  if (wanted.mutants) return mutants(wanted.protocol, wanted.limits) ? 0 : 1;
+  if (wanted.mutants) return mutants(wanted.protocol, wanted.configuration, wanted.site, wanted.limits) ? 0 : 1;
   return run(wanted);
 }

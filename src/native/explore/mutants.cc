@@ -63,7 +63,7 @@ Verdict judge(const Protocol& protocol, const Limits& limits, const char* only =
 }  // namespace
 
 // The sites are those that the protocol's schedules have executed.
-bool mutants(const std::string& wanted, const Limits& limits) {
+bool mutants(const std::string& wanted, const std::string& only, const std::string& part, const Limits& limits) {
   size_t sites = 0;
   size_t planted = 0;
   size_t found = 0;
@@ -77,14 +77,14 @@ bool mutants(const std::string& wanted, const Limits& limits) {
       return false;
     }
     for (const SiteSeen& site : Coverage::sites()) {
-      if (ofTheExplorer(site.place)) continue;
+      if (ofTheExplorer(site.place) || site.name.find(part) == std::string::npos) continue;
       sites += 1;
       const char* name = std::strrchr(site.place.file, '/');
       std::printf("site %s:%u %s\n", name == nullptr ? site.place.file : name + 1, site.place.line, nameOf(site.verb));
       for (const Fault fault : faultsOf(site.verb)) {
         planted += 1;
         Coverage::plant(site, fault);
-        const Verdict verdict = judge(protocol, limits);
+        const Verdict verdict = judge(protocol, limits, only.empty() ? nullptr : only.c_str());
         Coverage::plantNone();
         found += verdict.found ? 1 : 0;
         const std::string how = verdict.found ? std::string("found    ") + verdict.configuration + ", " +

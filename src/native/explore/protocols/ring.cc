@@ -207,10 +207,6 @@ void attach() {
   Attached writer(*region, "writer");
   Attached reader(*region, "reader");
   const auto sending = writes(writer);
-  writer.program.runs([=, sleeper = writer.sleeper] {
-    for (uint64_t i = 0; i < 7; i += 1) sending->send(large + i, sleeper.get());
-    sending->writer().close();
-  });
   reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
     auto opened = untilOpened(at, "", &openedReader);
     if (opened == nullptr) return;
@@ -218,6 +214,10 @@ void attach() {
     receiving.receive(*sleeper);
     const auto& numbers = receiving.numbers();
     if (!Scheduler::now().deaths()) expect(numbers.empty() || numbers.back() == large + 6, "the last frame is missing");
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 7; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
   });
 }
 
