@@ -40,7 +40,11 @@ export const layerShm = (options: CreateOptions & { readonly region: string }): 
     Effect.andThen(nameUsable(options.region), create(options.region, "shm", regionPath(options.region), options))
   )
 
-/** Creates a region in a file of any file system that can be mapped: DAX, hugetlbfs, a disk. */
+/**
+ * Creates a region in a file of any file system that can be mapped, as hugetlbfs and file systems of DAX are, or on a DAX
+ * device (`/dev/dax0.0`), which has one region at a time. With huge pages and devices each ring has whole pages, and with
+ * a device the permissions are its administrator's: `mode` and `group` say nothing there.
+ */
 export const layerFile = (options: CreateOptions & { readonly path: string }): Layer.Layer<Provided, RegionError> =>
   layerOf(Effect.andThen(pathUsable(options.path), create(options.path, "file", options.path, options)))
 
@@ -73,7 +77,8 @@ export const fittedSizes = (
   Effect.flatMap(nativeModule, (native) => fitted(native, path, path, wanted))
 
 /** Free bytes of the file system of this path. */
-export const freeBytes = (path: string): Effect.Effect<number, RegionError> => freeBytesAt(path, path)
+export const freeBytes = (path: string): Effect.Effect<number, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => freeBytesAt(native, path, path))
 
 /** Whether a region can have this name. */
 export const nameUsable = (region: string): Effect.Effect<void, RegionError> =>

@@ -432,11 +432,14 @@ export interface Native {
     mode: number,
     group: number,
     prefault: boolean,
+    numaNode: number,
     progress: ProgressHandle
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   inspectRegion(path: string): NativeInspection
   removeDeadRegion(path: string): void
+  /** Bytes of a device, or of huge pages; -1 where the file system tells how many are free. */
+  freeBytes(path: string): number
   /** Bytes of a region with these sizes, -1 if they are impossible. */
   layoutBytes(geometry: Float64Array): number
 

@@ -16,13 +16,24 @@ import { Ending } from "./cli/main.ts"
 import { endPrefault, showPrefault } from "./cli/prefault-progress.ts"
 import { accessSettings, groupIdOf } from "./cli/region-access.ts"
 import { printEvent } from "./cli/report.ts"
-import { configured, flagsOf, jsonSetting, printConfigFlag, setting, type ValuesOf } from "./cli/settings.ts"
+import {
+  configured,
+  flagsOf,
+  jsonSetting,
+  openSetting,
+  printConfigFlag,
+  setting,
+  type ValuesOf
+} from "./cli/settings.ts"
 import { sizeSettings } from "./cli/size-settings.ts"
 import { type Target, targetOf, targetSettings } from "./cli/target.ts"
 import { topicsFlag } from "./cli/topic-flags.ts"
 import { countFlag } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
 import { describeEvent, describeServing, isNotable, servingEvent } from "./serve/events.ts"
+
+/** As many nodes as the kernel can number. */
+const numaNodeMax = 1023
 
 const settings = {
   ...targetSettings,
@@ -31,6 +42,10 @@ const settings = {
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
     description: "Fault in all memory at the start, so that no record pays for it; --no-prefault starts at once",
     fallback: true
+  }),
+  numaNode: openSetting("numa-node", (name) => countFlag(name, numaNodeMax, 0), {
+    description: "The NUMA node whose memory the region takes",
+    shown: "where the system puts it"
   }),
   epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
     description: "The longest time in microseconds that an ordered batch waits to be committed with others",
@@ -72,10 +87,10 @@ type Values = ValuesOf<typeof settings>
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
-  const { mode, prefault } = values
+  const { mode, numaNode, prefault } = values
   const group = yield* groupIdOf(values)
   const geometry = sizesAsked(values)
-  const options = { geometry, mode, group, prefault, processName: "serve", onProgress: showPrefault }
+  const options = { geometry, mode, group, numaNode, prefault, processName: "serve", onProgress: showPrefault }
   const memory = "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })

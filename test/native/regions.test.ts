@@ -29,7 +29,7 @@ import {
   writeSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { geometryArray } from "../../src/layers/native/region/FreeSpace.ts"
@@ -128,6 +128,26 @@ describe("regions", () => {
       yield* Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry, mode: 0o660 }))
       assert.strictEqual(statSync(path).mode & 0o777, 0o660)
     }).pipe(Effect.scoped))
+
+  it.live("on the NUMA node that was asked for, where there is one", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "region")
+      const on = (numaNode: number) =>
+        Effect.scoped(Layer.build(CxlMemory.layerFile({ path, geometry: smallGeometry, numaNode })))
+      for (const node of [-1, 0.5, Number.NaN, 777, 100_000]) {
+        assert.strictEqual(yield* fault(on(node)), "invalid", `${node}`)
+      }
+      const [, refused] = yield* Effect.all([Effect.exit(on(0)), Effect.flip(on(777))])
+      assert.match(refused.message, /there is no NUMA node 777 that has memory for this process/)
+      assert.deepStrictEqual(readdirSync(dirname(path)), [])
+    }).pipe(Effect.scoped))
+
+  it.live("on no device that is none of memory", () =>
+    Effect.gen(function*() {
+      for (const path of ["/dev/null", "/dev/zero"]) {
+        assert.strictEqual(yield* fault(Effect.scoped(Layer.build(CxlMemory.layerFile({ path })))), "notRegion")
+      }
+    }))
 
   it.live("made beside an unrelated file: only what is left of a creation is removed", () =>
     Effect.gen(function*() {
@@ -290,7 +310,7 @@ describe("regions", () => {
       }))))
       const total = yield* Deferred.await(begun)
       yield* Fiber.interrupt(making)
-      const progress = createRegion.mock.calls[0]?.[6] as ProgressHandle
+      const progress = createRegion.mock.calls[0]?.[7] as ProgressHandle
       assert.isBelow(progress.bytes(), total)
       assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
     }).pipe(Effect.scoped))

@@ -42,6 +42,15 @@ void removeDeadRegion(const Napi::CallbackInfo& info) {
   if (!status.ok()) throwFault(info.Env(), status);
 }
 
+// freeBytes(path): -1 where the file system tells it.
+Napi::Value freeBytes(const Napi::CallbackInfo& info) {
+  Backing backing;
+  const Status status = Backing::at(text(info[0]), backing);
+  if (!status.ok()) return throwFault(info.Env(), status);
+  const bool known = backing.kind != Backing::Kind::file;
+  return known ? number(info.Env(), backing.freeBytes) : Napi::Number::New(info.Env(), -1);
+}
+
 // holdLifeline(fd, proof, exitCode): false when it is not the lifeline; throws when no thread can watch it.
 Napi::Value holdLifelineOf(const Napi::CallbackInfo& info) {
   const Status status = holdLifeline(info[0].As<Napi::Number>(), text(info[1]), info[2].As<Napi::Number>());
@@ -65,6 +74,7 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   exports.Set("attachRegion", Napi::Function::New<attachRegion>(env, "attachRegion"));
   exports.Set("inspectRegion", Napi::Function::New<inspectRegion>(env, "inspectRegion"));
   exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
+  exports.Set("freeBytes", Napi::Function::New<freeBytes>(env, "freeBytes"));
   exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));
   exports.Set("holdLifeline", Napi::Function::New<holdLifelineOf>(env, "holdLifeline"));
   return exports;

@@ -115,7 +115,8 @@ Napi::Value createRegion(const Napi::CallbackInfo& info) {
   options.mode = word(info[3]);
   options.group = info[4].As<Napi::Number>().Int64Value();
   options.prefault = info[5].As<Napi::Boolean>();
-  const auto* progress = unwrap<ProgressHandle>(info[6]);
+  options.numaNode = info[6].As<Napi::Number>().Int32Value();
+  const auto* progress = unwrap<ProgressHandle>(info[7]);
   if (progress == nullptr) return {};
   auto region = std::make_shared<std::shared_ptr<Region>>();
   return Task::start(

@@ -6,9 +6,22 @@
 #include <cstring>
 
 #include "byte_lock.h"
+#include "ownership.h"
+#include "publication.h"
 #include "region_file.h"
 
 namespace ringfence {
+
+namespace {
+
+bool hasMagic(int fd, const Backing& backing) {
+  uint64_t magic = 0;
+  if (!backing.isDevice()) return pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic)) && magic == regionMagic;
+  const DeviceHeader header(fd, backing);
+  return header.get() != nullptr && Publication().observe(header.get()->identity.magic) == regionMagic;
+}
+
+}  // namespace
 
 Inspection inspect(const std::string& path) {
   Inspection found;
@@ -17,9 +30,12 @@ Inspection inspect(const std::string& path) {
   int fd = -1;
   Header header{};
   Status status = openExisting(path, true, fd, file);
+  Backing backing;
   if (fd >= 0) {
-    found.bytes = static_cast<uint64_t>(file.st_size);
-    if (status.ok()) status = readHeader(fd, found.bytes, header);
+    if (status.ok()) status = Backing::of(fd, backing);
+    found.bytes = backing.isDevice() ? backing.freeBytes : static_cast<uint64_t>(file.st_size);
+    if (status.ok()) status = readHeader(fd, found.bytes, backing, header);
+    if (status.ok()) status = ofThisHost(header);
   }
   found.region = status.ok();
   found.fault = status.ok() ? "" : status.fault;
@@ -48,15 +64,20 @@ Status removeDead(const std::string& path) {
   }
   struct stat mine{};
   fstat(fd, &mine);
-  uint64_t magic = 0;
-  const bool read = pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic));
-  Status status = Status::fine();
-  if (mine.st_uid != geteuid()) {
+  Backing backing;
+  Status status = Backing::of(fd, backing);
+  const bool regular = S_ISREG(mine.st_mode) || backing.isDevice();
+  if (!status.ok()) {
+    // A device that is not memory.
+  } else if (mine.st_uid != geteuid()) {
     status = Status::failed("notPermitted", "it belongs to user " + std::to_string(mine.st_uid) + ", and only that user may remove it");
-  } else if (!S_ISREG(mine.st_mode) || (!isTemporary(path) && (!read || magic != regionMagic))) {
+  } else if (!regular || (!isTemporary(path) && !hasMagic(fd, backing))) {
     status = Status::failed("notRegion", "it is not a ringfence region, so it is left alone");
   } else if (!tryLock(fd, processLocks + creatorSlot)) {
     status = Status::failed("busy", "the process that created it is alive");
+  } else if (backing.isDevice() && inUse(fd)) {
+    // Attached clients keep a file after its name is removed. On a device they would write into the next region.
+    status = Status::failed("busy", "processes are attached to it");
   } else if (lockHeld(fd, leaseLock)) {
     // A server other than the creator. Clients do not count: those of a dead server are about to learn of its death.
     status = Status::failed("busy", "the process that serves it is alive");
@@ -64,7 +85,8 @@ Status removeDead(const std::string& path) {
     status = Status::failed("busy", "a process that keeps it in use is alive");
   } else {
     struct stat now{};
-    if (stat(path.c_str(), &now) == 0 && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino) unlink(path.c_str());
+    const bool same = stat(path.c_str(), &now) == 0 && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino;
+    if (same) removeRegion(fd, backing, path);
   }
   close(fd);
   return status;

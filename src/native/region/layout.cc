@@ -63,6 +63,8 @@ Layout layoutOf(const Geometry& g) {
 
   at.payload = roundUp(end, pageBytes);
   at.ringData = at.payload + lanes * g.lanePayloadBytes;
+  // A ring is mapped by itself: at a multiple of its size it can be wherever pages are no larger than it.
+  if (g.rings != 0) at.ringData = roundUp(at.ringData, g.ringBytes);
   at.regionBytes = at.ringData + uint64_t{g.rings} * g.ringBytes;
   return at;
 }

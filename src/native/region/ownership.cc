@@ -3,14 +3,39 @@
 #include <unistd.h>
 
 #include "byte_lock.h"
+#include "ownership.h"
 #include "planted.h"
 #include "region.h"
 
 namespace ringfence {
 
+bool inUse(int fd) {
+  if (lockHeld(fd, leaseLock) || lockHeld(fd, holdLock)) return true;
+  for (uint32_t slot = creatorSlot; slot < processesMax; slot += 1) {
+    if (lockHeld(fd, processLocks + slot)) return true;
+  }
+  return false;
+}
+
+// SYNC: on a device it is asked behind the lock of this process's slot: see Region::takeDevice.
 bool Region::named() const {
   struct stat file{};
-  return stat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
+  if (stat(path_.c_str(), &file) != 0 || file.st_dev != device_ || file.st_ino != inode_) return false;
+  if (!backing_.isDevice()) return true;
+  const DeviceHeader there(fd_, backing_);
+  if (there.get() == nullptr) return false;
+  publication_.fullFence();
+  const Identity identity = publication_.copyOut(there.get()->identity);
+  return identity.magic == regionMagic && idIs(identity.regionId);
+}
+
+void removeRegion(int fd, const Backing& backing, const std::string& path) {
+  if (!backing.isDevice()) {
+    unlink(path.c_str());
+    return;
+  }
+  const DeviceHeader header(fd, backing);
+  if (header.get() != nullptr) Publication().publish(header.get()->identity.magic, uint64_t{0});
 }
 
 // Checks the name after taking the lock: from then on no owner removes it, but one may have done so before.
@@ -31,7 +56,7 @@ Status Region::hold() {
 // needs the name then (Sequencer::start). If it dies before that, removeDead() removes what is left.
 void Region::removeName() {
   unlock(fd_, holdLock);
-  if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) unlink(path_.c_str());
+  if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) removeRegion(fd_, backing_, path_);
   unlock(fd_, holdLock);
 }
 

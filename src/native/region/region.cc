@@ -11,7 +11,7 @@
 namespace ringfence {
 
 // The last owner may remove the name between the opening of the file and the check of it. Then attach to the file that
-// the name leads to now, if any.
+// the name leads to now, if any. A device may have its next region by then: attach to that one.
 Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out) {
   constexpr int attempts = 2;
   for (int attempt = 0; attempt < attempts; attempt += 1) {
@@ -32,14 +32,20 @@ Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>&
   std::shared_ptr<Region> region(new Region());
   region->fd_ = fd;
   if (!status.ok()) return status;
+  status = Backing::of(fd, region->backing_);
+  if (!status.ok()) return status;
   Header header{};
-  status = readHeader(fd, static_cast<uint64_t>(file.st_size), header);
+  status = readHeader(fd, static_cast<uint64_t>(file.st_size), region->backing_, header);
+  if (status.ok()) status = ofThisHost(header);
   if (!status.ok()) return status;
   region->path_ = absolute(options.path);
   region->device_ = file.st_dev;
   region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry.geometry);
-  status = region->adopt(fd, region->layout_.regionBytes);
+  region->id_[0] = header.identity.regionId[0];
+  region->id_[1] = header.identity.regionId[1];
+  status = region->backing_.mapsRingsOf(region->layout_.geometry);
+  if (status.ok()) status = region->adopt(fd);
   if (!status.ok()) return status;
   status = region->takeProcessSlot(options.processName, creatorSlot + 1);
   if (!status.ok()) return status;
@@ -60,7 +66,8 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   region->device_ = other.device_;
   region->inode_ = other.inode_;
   region->layout_ = other.layout_;
-  Status status = region->adopt(fd, region->layout_.regionBytes);
+  region->backing_ = other.backing_;
+  Status status = region->adopt(fd);
   if (!status.ok()) return status;
   status = region->takeProcessSlot(processName, creatorSlot + 1);
   if (!status.ok()) return status;
@@ -84,8 +91,9 @@ void Region::close() {
   fd_ = -1;
 }
 
-Status Region::adopt(int fd, uint64_t bytes) {
+Status Region::adopt(int fd) {
   fd_ = fd;
+  const uint64_t bytes = backing_.mappedBytes(layout_.regionBytes);
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return Status::failed("system", systemError("mapping the region"));
   mapping_ = std::make_shared<Mapping>(static_cast<uint8_t*>(base), bytes);
@@ -93,7 +101,7 @@ Status Region::adopt(int fd, uint64_t bytes) {
 }
 
 std::shared_ptr<RingMemory> Region::mapRing(uint32_t ring) {
-  auto memory = fd_ < 0 ? nullptr : RingMemory::map(fd_, ringOffset(ring), layout_.geometry.ringBytes);
+  auto memory = fd_ < 0 ? nullptr : RingMemory::map(fd_, ringOffset(ring), layout_.geometry.ringBytes, backing_.unitBytes);
   if (memory == nullptr) return nullptr;
   std::erase_if(ringMemories_, [](const std::weak_ptr<RingMemory>& known) { return known.expired(); });
   ringMemories_.push_back(memory);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backing.h"
 #include "doorbells.h"
 #include "layout.h"
 #include "mapping.h"
@@ -28,6 +29,7 @@ struct CreateOptions {
   uint32_t mode = 0600;
   int64_t group = -1;
   bool prefault = true;
+  int32_t numaNode = -1;  // negative: where the system puts it
 };
 
 // Shared by the thread that creates a region and the thread that waits for it.
@@ -155,22 +157,27 @@ class Region {
   T* at(uint64_t offset) const {
     return reinterpret_cast<T*>(mapping_->base() + offset);
   }
-  Status adopt(int fd, uint64_t bytes);
+  Status adopt(int fd);
   Status makeFile(const CreateOptions& options, std::string& temporary);
+  Status takeDevice();
+  Status setPermissions(const CreateOptions& options);
   Status fill(const CreateOptions& options, CreateProgress* progress);
   Status publishFile(const std::string& temporary);
   static Status attachOnce(const AttachOptions& options, std::shared_ptr<Region>& region);
   Status takeProcessSlot(const std::string& name, uint32_t first);
-  // Whether the path still leads to this file, and not to a newer one of the same name.
+  // Whether the path still leads to this region, and not to a newer one of the same name or on the same device.
   bool named() const;
   void writeIdentity();
   void removeName();
   void vacate();
+  bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }
 
   std::shared_ptr<Mapping> mapping_;
   std::vector<std::weak_ptr<RingMemory>> ringMemories_;
   Layout layout_{};
   Publication publication_;
+  Backing backing_;
+  uint64_t id_[2] = {};
   std::string path_;
   int fd_ = -1;
   pid_t pid_ = getpid();

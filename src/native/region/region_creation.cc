@@ -8,9 +8,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "byte_lock.h"
 #include "futex.h"
+#include "ownership.h"
 #include "region.h"
 #include "region_file.h"
 #include "token.h"
@@ -25,29 +27,6 @@
 namespace ringfence {
 
 namespace {
-
-void bootId(uint64_t id[2]) {
-  id[0] = id[1] = 0;
-  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  char text[40] = {};
-  const ssize_t count = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  int digits = 0;
-  for (ssize_t i = 0; i < count && digits < 32; i += 1) {
-    const char c = text[i];
-    int value;
-    if (c >= '0' && c <= '9') {
-      value = c - '0';
-    } else if (c >= 'a' && c <= 'f') {
-      value = c - 'a' + 10;
-    } else {
-      continue;
-    }
-    id[digits / 16] = (id[digits / 16] << 4) | static_cast<uint64_t>(value);
-    digits += 1;
-  }
-}
 
 void randomId(uint64_t id[2]) {
   id[0] = id[1] = 0;
@@ -86,10 +65,28 @@ Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
     } while (error == EINTR);
     if (error == 0) continue;
     errno = error;
-    if (error != ENOSPC && error != EFBIG) return Status::failed("system", systemError("allocating the region"));
+    if (error != ENOSPC && error != EFBIG && error != ENOMEM) return Status::failed("system", systemError("allocating the region"));
     return noSpace(bytes, fstatvfs(fd, &volume) == 0 ? freeBytes() + done : 0);
   }
   return Status::fine();
+}
+
+#ifndef MPOL_BIND
+#define MPOL_BIND 2
+#endif
+
+// Pages of the file that are allocated from now on lie on that node, whichever process touches them first.
+Status bindTo(int32_t node, uint8_t* base, uint64_t bytes) {
+  constexpr int32_t nodesMax = 1024;
+  uint64_t mask[nodesMax / 64 + 1] = {};
+  const std::string name = "NUMA node " + std::to_string(node);
+  if (node >= nodesMax) return Status::failed("invalid", "there is no " + name);
+  mask[node / 64] |= uint64_t{1} << (node % 64);
+  if (syscall(SYS_mbind, base, bytes, MPOL_BIND, mask, nodesMax + 1, 0) == 0) return Status::fine();
+  if (errno == EINVAL) return Status::failed("invalid", "there is no " + name + " that has memory for this process");
+  if (errno == ENOSYS) return Status::failed("unsupported", "this system knows no NUMA nodes");
+  if (errno == EPERM) return Status::failed("notPermitted", "this process may not choose a NUMA node");
+  return Status::failed("system", systemError(("binding to " + name).c_str()));
 }
 
 void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
@@ -117,8 +114,12 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
   region->owner_ = true;
   const bool anonymous = options.path.empty();
   std::string temporary;
-  Status status;
-  if (anonymous) {
+  Backing there;
+  Status status = anonymous ? Status::fine() : Backing::at(options.path, there);
+  if (!status.ok()) return status;
+  if (there.isDevice()) {
+    status = region->takeDevice();
+  } else if (anonymous) {
     region->fd_ = memfd_create("ringfence", MFD_CLOEXEC);
     if (region->fd_ < 0) status = Status::failed("system", systemError("creating the region"));
   } else {
@@ -128,7 +129,7 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
     status = region->makeFile(options, temporary);
   }
   if (status.ok()) status = region->fill(options, progress);
-  if (status.ok() && !anonymous) status = region->publishFile(temporary);
+  if (status.ok() && !temporary.empty()) status = region->publishFile(temporary);
   if (status.ok()) {
     out = std::move(region);
   } else if (!temporary.empty()) {
@@ -162,16 +163,64 @@ Status Region::makeFile(const CreateOptions& options, std::string& temporary) {
   return Status::failed("busy", "another process is removing leftovers here");
 }
 
-// Sets the permissions, allocates and maps the memory, takes the creator's slot, and last writes the identity.
-Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
+// A device holds one region and gives it no name. The creator takes the device by the creator's lock, and only while no
+// process is attached to the former region: that process would read and write the memory of the new one.
+// SYNC: the creator clears the magic number before it checks the locks again; a client locks its slot before it checks the
+// number again (Region::named). So at least one of the two sees the other.
+Status Region::takeDevice() {
+  fd_ = openRegionFile(path_);
+  struct stat file{};
+  if (fd_ < 0) return openFailed(path_);
+  if (fstat(fd_, &file) != 0) return Status::failed("system", systemError("looking at the device"));
+  device_ = file.st_dev;
+  inode_ = file.st_ino;
+  Status status = Backing::of(fd_, backing_);
+  if (!status.ok()) return status;
+  if (!tryLock(fd_, processLocks + creatorSlot)) return Status::failed("exists", "a region lies on this device already");
+  const DeviceHeader header(fd_, backing_);
+  if (header.get() == nullptr) return Status::failed("system", systemError("mapping the device"));
+  uint64_t& magic = header.get()->identity.magic;
+  const uint64_t before = publication_.observe(magic);
+  if (!inUse(fd_)) {
+    publication_.publish(magic, uint64_t{0});
+    publication_.fullFence();
+    if (!inUse(fd_)) return tryShare(fd_, holdLock) ? Status::fine() : Status::failed("busy", "the region is being removed");
+    publication_.publish(magic, before);
+  }
+  return Status::failed("exists", "processes are attached to the region that lies on this device");
+}
+
+Status Region::setPermissions(const CreateOptions& options) {
+  // The administrator sets those of a device.
+  if (backing_.isDevice()) return Status::fine();
   if (options.group >= 0 && fchown(fd_, static_cast<uid_t>(-1), static_cast<gid_t>(options.group)) != 0) {
     return Status::failed("system", systemError("setting the group"));
   }
   // Never grant access to everyone; callers have refused such modes.
   if (fchmod(fd_, options.mode & 0770) != 0) return Status::failed("system", systemError("setting permissions"));
-  Status status = reserve(fd_, layout_.regionBytes, progress);
-  if (status.ok()) status = adopt(fd_, layout_.regionBytes);
+  return Status::fine();
+}
+
+// Permissions, room, mapping, the creator's slot, and last what makes it a region.
+Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
+  Status status = setPermissions(options);
+  if (status.ok() && !backing_.isDevice()) status = Backing::of(fd_, backing_);
+  if (status.ok()) status = backing_.mapsRingsOf(layout_.geometry);
+  if (status.ok()) status = backing_.hasRoomFor(layout_);
   if (!status.ok()) return status;
+  const uint64_t bytes = backing_.mappedBytes(layout_.regionBytes);
+  // Bind the file to the node before its first page is allocated.
+  if (options.numaNode >= 0 && !backing_.isDevice() && ftruncate(fd_, static_cast<off_t>(bytes)) != 0) {
+    return Status::failed("system", systemError("making the region's file"));
+  }
+  if (options.numaNode >= 0 || backing_.isDevice()) status = adopt(fd_);
+  if (status.ok() && options.numaNode >= 0) status = bindTo(options.numaNode, mapping_->base(), bytes);
+  if (status.ok() && !backing_.isDevice()) status = reserve(fd_, bytes, progress);
+  if (status.ok() && mapping_ == nullptr) status = adopt(fd_);
+  if (!status.ok()) return status;
+  // Clear what the former region left. Payload and ring data need no clearing: no process reads them before they are
+  // written.
+  if (backing_.isDevice()) std::memset(static_cast<void*>(mapping_->base()), 0, layout_.payload);
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
   if (cancelled(progress)) return Status::failed("cancelled", "its creation was cancelled");
   status = takeProcessSlot(options.processName, creatorSlot);
@@ -188,7 +237,9 @@ void Region::writeIdentity() {
   made.identity.headerBytes = sizeof(Header);
   made.identity.layoutHash = layoutHash();
   made.identity.regionBytes = layout_.regionBytes;
-  randomId(made.identity.regionId);
+  randomId(id_);
+  made.identity.regionId[0] = id_[0];
+  made.identity.regionId[1] = id_[1];
   bootId(made.identity.bootId);
   made.geometry.geometry = layout_.geometry;
   made.birth.createdMillis = wallNanos() / 1'000'000;
@@ -198,6 +249,7 @@ void Region::writeIdentity() {
   Header sealed = made;
   sealed.identity.magic = regionMagic;
   made.birth.seal = headerSealOf(sealed);
+  // SYNC: pairs with the observe of the magic number in copyDeviceHeader. A file gets its name only after this.
   publication_.copyIn(head.identity, made.identity);
   publication_.copyIn(head.geometry, made.geometry);
   publication_.copyIn(head.birth, made.birth);

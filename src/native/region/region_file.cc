@@ -111,7 +111,41 @@ Status openExisting(const std::string& path, bool allowForeign, int& fd, struct 
   return ownerAllowed(file, allowForeign);
 }
 
-Status readHeader(int fd, uint64_t fileBytes, Header& header) {
+void bootId(uint64_t id[2]) {
+  id[0] = id[1] = 0;
+  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char text[40] = {};
+  const ssize_t count = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  int digits = 0;
+  for (ssize_t i = 0; i < count && digits < 32; i += 1) {
+    const char c = text[i];
+    int value;
+    if (c >= '0' && c <= '9') {
+      value = c - '0';
+    } else if (c >= 'a' && c <= 'f') {
+      value = c - 'a' + 10;
+    } else {
+      continue;
+    }
+    id[digits / 16] = (id[digits / 16] << 4) | static_cast<uint64_t>(value);
+    digits += 1;
+  }
+}
+
+Status ofThisHost(const Header& header) {
+  uint64_t now[2];
+  bootId(now);
+  const uint64_t* then = header.identity.bootId;
+  const bool known = (now[0] | now[1]) != 0 && (then[0] | then[1]) != 0;
+  if (!known || (now[0] == then[0] && now[1] == then[1])) return Status::fine();
+  return Status::failed("otherHost", "it was made on another host, or before this one was started again");
+}
+
+namespace {
+
+Status copyHeader(int fd, uint64_t fileBytes, Header& header) {
   uint64_t magic = 0;
   if (pread(fd, &magic, sizeof(magic), 0) != static_cast<ssize_t>(sizeof(magic)) || magic != regionMagic) {
     return Status::failed("notRegion", "it is not a ringfence region");
@@ -122,6 +156,26 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
   if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
     return Status::failed("system", systemError("reading the header"));
   }
+  return Status::fine();
+}
+
+// SYNC: the magic number is observed before the rest, which its creator wrote before it (Region::writeIdentity).
+Status copyDeviceHeader(int fd, const Backing& backing, Header& header) {
+  const DeviceHeader mapped(fd, backing);
+  if (mapped.get() == nullptr) return Status::failed("system", systemError("mapping the header"));
+  const Publication publication;
+  if (publication.observe(mapped.get()->identity.magic) != regionMagic) {
+    return Status::failed("notRegion", "it is not a ringfence region");
+  }
+  header = publication.copyOut(*mapped.get());
+  return Status::fine();
+}
+
+}  // namespace
+
+Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& header) {
+  const Status copied = backing.isDevice() ? copyDeviceHeader(fd, backing, header) : copyHeader(fd, fileBytes, header);
+  if (!copied.ok()) return copied;
   if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
     char text[160];
     std::snprintf(text, sizeof(text), "it has layout version %u (%016llx), this program knows version %u (%016llx)",
@@ -136,9 +190,10 @@ Status readHeader(int fd, uint64_t fileBytes, Header& header) {
   if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
   const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
   if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
-  if (fileBytes < wanted) {
+  const uint64_t bytes = backing.isDevice() ? backing.freeBytes : fileBytes;
+  if (bytes < wanted) {
     // Not how much is there: a file that lacks one byte would seem to be whole.
-    return Status::failed("truncated", "it lacks " + formatBytes(wanted - fileBytes) + " of " + formatBytes(wanted));
+    return Status::failed("truncated", "it lacks " + formatBytes(wanted - bytes) + " of " + formatBytes(wanted));
   }
   // Different sizes can add up to the same total, and would put this process's arrays at other offsets.
   if (header.birth.seal != headerSealOf(header)) {

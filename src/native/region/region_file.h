@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "backing.h"
 #include "layout.h"
 #include "status.h"
 
@@ -35,7 +36,15 @@ int openRegionFile(const std::string& path);
 // The caller closes `fd` if it is not negative, even after a failure.
 Status openExisting(const std::string& path, bool allowForeign, int& fd, struct stat& file);
 
-// Reads the header without mapping the file: a mapped short file would end the process with SIGBUS.
-Status readHeader(int fd, uint64_t fileBytes, Header& header);
+// Reads the header without mapping the file: a mapped short file would end the process with SIGBUS. A device cannot be
+// read, and is as long as the system says: its header is mapped.
+Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& header);
+
+// Identifies this run of the host's system; zeros where the system does not tell.
+void bootId(uint64_t id[2]);
+
+// `otherHost` when the region was made on another host, or before this one was started: its locks, doorbells and clocks
+// mean nothing here.
+Status ofThisHost(const Header& header);
 
 }  // namespace ringfence

@@ -11,7 +11,8 @@ namespace ringfence {
 class RingMemory {
  public:
   // Null when the address space or the mapping is refused.
-  static std::shared_ptr<RingMemory> map(int fd, uint64_t offset, uint64_t bytes);
+  // `unitBytes`: what mappings of that memory begin at multiples of.
+  static std::shared_ptr<RingMemory> map(int fd, uint64_t offset, uint64_t bytes, uint64_t unitBytes);
   RingMemory(const RingMemory&) = delete;
   RingMemory& operator=(const RingMemory&) = delete;
 

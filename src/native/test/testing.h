@@ -34,6 +34,9 @@ struct Registration {
 // Prints where and why, and ends the test.
 [[noreturn]] void fail(const char* file, int line, const std::string& why);
 
+// Ends a test that needs what this machine does not have.
+[[noreturn]] void skip(const std::string& why);
+
 // The value to compare and show: numbers widened, text as text, the absence of a fault as "none".
 template <class T>
 auto plain(const T& value) {

@@ -214,6 +214,7 @@ const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string =>
       }`
     case "corrupt":
     case "truncated":
+    case "otherHost":
       return `\`ringfence doctor${at} --repair\` removes it when no process uses it`
     case "versionMismatch":
       return `use the version of ringfence that created it; \`ringfence doctor${at} --repair\` removes it when no process uses it`

@@ -14,6 +14,7 @@ export const RegionFault = Schema.Literals([
   "corrupt",
   "notRegion",
   "foreignOwner",
+  "otherHost",
   "notPermitted",
   "noSpace",
   "notServing",

@@ -9,6 +9,7 @@ import { defaultGeometry, type Geometry } from "../../../services/schema/Geometr
 import { geometryError, RegionError } from "../../../services/schema/RegionError.ts"
 import { formatBytes, formatCount } from "../../../services/text/quantities.ts"
 import { fitGeometry, type FittedSizes, largestPart, type SizesWanted } from "./GeometryFit.ts"
+import { attempt } from "./NativeError.ts"
 
 /** The geometry in the form that the native module reads. */
 export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64Array => {
@@ -17,13 +18,14 @@ export const geometryArray = (geometry: Partial<Geometry> | undefined): Float64A
 }
 
 /**
- * Free bytes of the file system that a region at this path would lie on. Infinite for a file system without a limit.
+ * Free bytes where a region at this path would lie: of the device, of the huge pages, or of the file system. Some file
+ * systems have no limit of their own.
  */
-export const freeBytesAt = (region: string, path: string): Effect.Effect<number, RegionError> =>
-  Effect.tryPromise({
-    try: () => statfs(dirname(path)),
-    catch: (error) => folderError(region, dirname(path), error as NodeJS.ErrnoException)
-  }).pipe(Effect.map(({ bavail, blocks, bsize }) => blocks === 0 ? Infinity : bavail * bsize))
+export const freeBytesAt = (native: Native, region: string, path: string): Effect.Effect<number, RegionError> =>
+  Effect.flatMap(
+    attempt(region, () => native.freeBytes(path)),
+    (known) => known >= 0 ? Effect.succeed(known) : freeOfFileSystem(region, path)
+  )
 
 /** The sizes of a region at this path. Anonymous memory gets them in full: it has no file system that limits it. */
 export const fitted = (
@@ -35,7 +37,7 @@ export const fitted = (
   Effect.gen(function*() {
     const invalid = geometryError(region, fitGeometry(wanted, Infinity, () => 0).geometry)
     if (invalid !== undefined) return yield* invalid
-    const freeBytes = path === "" ? Infinity : yield* freeBytesAt(region, path)
+    const freeBytes = path === "" ? Infinity : yield* freeBytesAt(native, region, path)
     return { ...fitGeometry(wanted, freeBytes, bytesOf(native)), freeBytes }
   })
 
@@ -61,6 +63,12 @@ export const noRoomFor = (native: Native, geometry: Geometry) => (error: RegionE
 }
 
 // --- internal ---
+
+const freeOfFileSystem = (region: string, path: string): Effect.Effect<number, RegionError> =>
+  Effect.tryPromise({
+    try: () => statfs(dirname(path)),
+    catch: (error) => folderError(region, dirname(path), error as NodeJS.ErrnoException)
+  }).pipe(Effect.map(({ bavail, blocks, bsize }) => blocks === 0 ? Infinity : bavail * bsize))
 
 // The sequencer's epoch writes one block. The other is for the next epoch, after a takeover.
 const epochBlocks = 2

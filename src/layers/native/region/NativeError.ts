@@ -54,6 +54,7 @@ const hints: Record<RegionFault, string> = {
   corrupt: "`ringfence doctor` describes the damage, and with --repair removes a damaged region that no process uses",
   notRegion: "it is left alone: choose another name or path",
   foreignOwner: "run as that user, or set allowForeign where you attach",
+  otherHost: "`ringfence doctor --repair` removes it",
   notPermitted: "run as that user, or choose another name or path",
   noSpace: "free some space, or ask for a smaller region: fewer sessions, smaller lanes",
   notServing: "its server has not started yet or is gone",

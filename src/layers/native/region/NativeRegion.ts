@@ -58,6 +58,11 @@ export interface CreateOptions {
   readonly group?: number | undefined
   /** Whether to fault in all pages before the layer is ready, so that no message pays for it. Default true. */
   readonly prefault?: boolean | undefined
+  /**
+   * The NUMA node whose memory the region takes, as for the memory of a CXL expander, which is a node without
+   * processors. Default: where the system puts it. A device is a node's already.
+   */
+  readonly numaNode?: number | undefined
   /** This process's name, as other processes see it. Default: the title of the program. */
   readonly processName?: string | undefined
   /** Called about ten times a second while the region is prefaulted. */
@@ -79,7 +84,7 @@ export const create = (
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
     const native = yield* nativeModule
-    const refused = modeError(name, options.mode)
+    const refused = modeError(name, options.mode) ?? nodeError(name, options.numaNode)
     if (refused !== undefined) return yield* refused
     const processName = options.processName ?? processTitle()
     // Remove leftovers before measuring the free space.
@@ -89,8 +94,8 @@ export const create = (
     if (said !== undefined) yield* Effect.logInfo(said)
     const geometry = geometryArray(sizes.geometry)
     const start = (progress: ProgressHandle) => {
-      const { group = -1, mode = 0o600, prefault = true } = options
-      return native.createRegion(path, processName, geometry, mode, group, prefault, progress)
+      const { group = -1, mode = 0o600, numaNode = -1, prefault = true } = options
+      return native.createRegion(path, processName, geometry, mode, group, prefault, numaNode, progress)
     }
     const { onProgress } = options
     const handle = yield* createRegion({ region: name, native, totalBytes: sizes.bytes, onProgress, start }).pipe(
@@ -121,6 +126,12 @@ const modeError = (region: string, mode = 0o600): RegionError | undefined => {
   if (mode === 0o600 || mode === 0o660) return undefined
   const detail = `its permissions cannot be ${mode.toString(8).padStart(3, "0")}`
   return new RegionError({ fault: "invalid", region, detail, hint: "600 for its owner, 660 for its group as well" })
+}
+
+const nodeError = (region: string, node = 0): RegionError | undefined => {
+  if (Number.isInteger(node) && node >= 0 && node < 2 ** 31) return undefined
+  const detail = `its NUMA node cannot be ${node}`
+  return new RegionError({ fault: "invalid", region, detail, hint: "nodes are numbered from 0" })
 }
 
 // Ignore the fault of a region that is in use: the creation then fails and names it.
