@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,8 @@ bool passes(const Test& test, int& skipped) {
 }
 
 int act(const std::vector<std::string>& arguments) {
+  // A test that fails leaves no actor behind.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const Actor& actor : actors()) {
     if (arguments.front() == actor.name) return actor.act({arguments.begin() + 1, arguments.end()});
   }
