@@ -154,7 +154,7 @@ void start() {
     SequencerOptions options;
     options.manual = true;
     auto sequencer = make_shared<Sequencer>(at, options);
-    for (int i = 0; i < 10; i += 1) {
+    for (int i = 0; i < 100; i += 1) {
       const Status status = sequencer->start();
       if (status.ok()) {
         Trace::say("serves");

@@ -249,6 +249,22 @@ void rename() {
   });
 }
 
+// One frame, and a writer that says nothing more: no later wake-up makes up for one that was lost.
+void wake() {
+  const auto region = madeRing();
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader");
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
+  atEnd([sending] {});
+  writer.program.runs([=] { sending->send(0, nullptr); });
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    const auto look = [=] { return receiving->reader().available() > 0 || Scheduler::now().deaths(); };
+    sleeper->until(sleepsForFrames, "a frame", look, [=] { return peek(region->ring(0).lead.position) > 0; });
+    receiving->take();
+  });
+}
+
 // An evicted reader that has left comes back late: its place is another's by then.
 void lateReader() {
   const auto region = madeRing();
@@ -305,6 +321,7 @@ Protocol ringProtocol() {
     {"successor", "the writer closes or dies, and another process goes on", &successor},
     {"leave", "a reader that holds the room goes", &leave},
     {"attach", "a reader comes while the ring is written round and round", &attach},
+    {"wake", "one frame, and nothing after it that would make up for a lost wake-up", &wake},
     {"late reader", "an evicted reader that has left comes back late", &lateReader},
     {"late writer", "a writer to which another has succeeded wants no room any more", &lateWriter},
     {"rename", "a ring gets another name while a reader comes for the old one", &rename},
