@@ -53,10 +53,15 @@ const subscribe = Effect.gen(function*() {
   yield* tell({ _tag: "done", records })
 })
 
-const serve = Effect.gen(function*() {
-  yield* tell({ _tag: "ready", sessionId: 0 })
-  return yield* Effect.never
+// A suspended fiber does not keep a process alive, nor does a channel without a listener: a creator that does not serve
+// would exit by itself, and take the region's name with it.
+const untilKilled = Effect.callback<never>(() => {
+  const listen = () => undefined
+  process.on("message", listen)
+  return Effect.sync(() => void process.off("message", listen))
 })
+
+const serve = Effect.andThen(tell({ _tag: "ready", sessionId: 0 }), untilKilled)
 
 const Attached = Log.layerClient.pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
