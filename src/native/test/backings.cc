@@ -1,7 +1,7 @@
-// What a region's memory lies on: devices, huge pages, NUMA nodes, and memory of another host.
+// The backings of a region: devices, huge pages, NUMA nodes, and regions of another host.
 //
-// No machine of these tests has a DAX device. A file stands for it, which the code under test sees as a device as soon as
-// the number of its file is in the device tree that the test makes in the place of /sys.
+// The test machines have no DAX device. A file stands for it: the code under test takes a file for a device when the
+// device tree that the test creates instead of /sys names it.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -40,7 +40,7 @@ void makeFolders(const std::string& path) {
   mkdir(path.c_str(), 0700);
 }
 
-// A device of that size, and what the tree says of it.
+// A file that stands for a device of that size, and its entry in the device tree.
 struct FakeDevice {
   std::string path = scratchFolder() + "/dax0.0";
   std::string attributes = scratchFolder() + "/sys/dev/char/252:7";
@@ -80,7 +80,7 @@ Status attach(const std::string& path, std::shared_ptr<Region>& region) {
   return Region::attach({path, "client", false}, region);
 }
 
-// A log and a ring do there what they do elsewhere.
+// Creates a region at the path, and uses a log and a ring in it.
 void expectServes(const std::string& path) {
   std::shared_ptr<Region> region;
   CHECK_EQUAL(create(path, region).detail, "");
@@ -185,7 +185,7 @@ TEST("a client that attaches between any two steps of the next creation keeps it
   const FakeDevice device(32 * mebibyte);
   uint64_t kept = 0, refused = 0;
   for (uint64_t step = 0;; step += 1) {
-    // Dead, but still to be attached to.
+    // A region whose creator is dead. Clients can still attach to it.
     const pid_t child = fork();
     if (child == 0) {
       std::shared_ptr<Region> former;
