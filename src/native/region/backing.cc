@@ -29,15 +29,15 @@ bool standsForDevice(const struct stat& file) {
 std::string sysFolder() { return "/sys"; }
 #endif
 
-bool deviceNumber(const struct stat& file, unsigned& major, unsigned& minor) {
+bool deviceNumber(const struct stat& file, unsigned& majorNumber, unsigned& minorNumber) {
 #ifdef RINGFENCE_STEPS
-  major = deviceTree().major;
-  minor = deviceTree().minor;
+  majorNumber = deviceTree().major;
+  minorNumber = deviceTree().minor;
   if (standsForDevice(file)) return true;
 #endif
   if (!S_ISCHR(file.st_mode)) return false;
-  major = gnu_dev_major(file.st_rdev);
-  minor = gnu_dev_minor(file.st_rdev);
+  majorNumber = major(file.st_rdev);
+  minorNumber = minor(file.st_rdev);
   return true;
 }
 
