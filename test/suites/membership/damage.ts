@@ -3,12 +3,13 @@
  */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { headerBytes } from "../../../src/layers/ring/FrameCodec.ts"
 import { ringNames } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { Messenger } from "../../../src/services/Messenger.ts"
 import type { BarrierMode } from "../../../src/services/schema/BarrierArrival.ts"
-import { fork, joinAs, type SwarmBackend, swarmTest } from "../../backends/swarm.ts"
+import { eventually, fork, joinAs, type SwarmBackend, swarmTest } from "../../backends/swarm.ts"
 import { type Hold, holding } from "../../faults/held.ts"
 import { soon, timed } from "./times.ts"
 
@@ -38,7 +39,9 @@ export const swarmDamageSuite = (backend: SwarmBackend): void => {
             const over = holding(isEvents, hold)
             const process = yield* swarm.attach("m0")
             const sender = yield* joinAs(process, "m0", { coordinate: true, over })
-            const receiver = yield* swarm.join("m1", { over })
+            const warned: Array<string> = []
+            const logger = Logger.make(({ message }) => void warned.push(`${message}`))
+            const receiver = yield* swarm.join("m1", { over }).pipe(Effect.provide(Logger.layer([logger])))
             yield* sender.coordinator.awaitMembers(({ length }) => length === 2)
             const seen: Array<number> = []
             yield* receiver.messenger.subscribe(Tick, (tick) => Effect.sync(() => void seen.push(tick)))
@@ -60,6 +63,11 @@ export const swarmDamageSuite = (backend: SwarmBackend): void => {
             assert.strictEqual(value._tag, "RangeLost")
             assert.isAtMost(millis, soon(backend, 100), "long before the deadline")
             assert.deepStrictEqual(seen, [0, 1], "what came before it")
+            const stopped = "has stopped reading \"events/"
+            yield* eventually(backend, () => warned.some((text) => text.includes(stopped)))
+            const warning = warned.find((text) => text.includes(stopped)) ?? ""
+            assert.match(warning, /: (?!it was evicted)[^.]+\. Fences over it/)
+            assert.notInclude(warning, "undefined")
           }))
       }
     }

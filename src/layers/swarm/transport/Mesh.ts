@@ -134,15 +134,12 @@ export class Mesh {
     })
   }
 
-  // Warn at once: otherwise the loss would show only at a fence, or in a call without an answer.
-  #warnOf(name: string, { lost, port }: RingConsumer): Effect.Effect<void> {
+  #warningOf(name: string, { lost, port }: RingConsumer): string {
     const why = port.damage() ?? `it was evicted, and lost positions ${lost?.from} to ${lost?.to}`
-    return Effect.logWarning(
-      `member ${
-        showMember(this.self)
-      } has stopped reading "${name}": ${why}. Fences over it fail with RangeLost, and calls `
-        + "over it are not answered, until this member ends and joins again"
-    )
+    return `member ${
+      showMember(this.self)
+    } has stopped reading "${name}": ${why}. Fences over it fail with RangeLost, and `
+      + "calls over it are not answered, until this member ends and joins again"
   }
 
   #read(name: string, handle: Handle): Effect.Effect<RingConsumer, OpenRingError, Scope.Scope> {
@@ -155,7 +152,12 @@ export class Mesh {
       const source = new RingConsumer(port, handle, this.#ring.waiter, { isInTurn })
       // A reader that has lost part of the ring gives up its place: processing fences notice it at once, and the ring's
       // writer does not wait for room that would never be released.
-      const ended = Effect.andThen(Scope.close(scope, Exit.void), this.#warnOf(name, source))
+      // Warn at once: otherwise the loss would show only at a fence, or in a call without an answer. A closed reader no
+      // longer tells what it has lost.
+      const ended = Effect.suspend(() => {
+        const warning = this.#warningOf(name, source)
+        return Effect.andThen(Scope.close(scope, Exit.void), Effect.logWarning(warning))
+      })
       yield* FiberMap.run(this.#fibers, name, Effect.andThen(source.run, ended))
       return source
     })
