@@ -173,20 +173,26 @@ export class FenceLog {
     if (arrived !== undefined) promised.set(arrived.member, arrived.sent)
   }
 
-  // A member's arrivals since its last one in a released round. A member that withdrew and arrived again may have
-  // opened this round while the previous one still drained: earlier arrivals may belong to that one.
+  // A member's arrivals since its last one in a released round. Of a departed member the last of these counts, so leave
+  // out arrivals of an earlier round, which may still have drained when a member that had withdrawn opened this one. Of a
+  // member that withdrew the first counts: it had sent no less when it arrived for a later round.
   #unreleased(member: MemberId, release: Release, isWithdrawn: boolean): ReadonlyArray<Arrived> {
     const before = this.#of(member, release).filter(({ at }) => at < release.at)
     const last = before.findLastIndex((arrived) =>
       this.#released.has(keyOf(arrived.member, arrived.term, arrived.attempt))
     )
-    const openedAfter = release.notice.arrivals.flatMap(({ member: other }) =>
-      this.#of(other, release).flatMap(({ withdrawnAt }) => withdrawnAt < release.at ? [withdrawnAt] : [])
-    ).reduce((latest, at) => Math.max(latest, at), 0)
+    const openedAfter = isWithdrawn ? -1 : this.#lastWithdrawal(release)
     const firstOf = ({ attempt }: Arrived) => before.find((arrived) => arrived.attempt === attempt)?.at ?? 0
     return before.slice(last + 1).filter((arrived) =>
       firstOf(arrived) > openedAfter && (arrived.withdrawnAt < release.at) === isWithdrawn
     )
+  }
+
+  /** When a member of that round last took back an arrival, before the release. */
+  #lastWithdrawal(release: Release): number {
+    return release.notice.arrivals.flatMap(({ member }) =>
+      this.#of(member, release).flatMap(({ withdrawnAt }) => withdrawnAt < release.at ? [withdrawnAt] : [])
+    ).reduce((latest, at) => Math.max(latest, at), 0)
   }
 
   #of(member: MemberId, { notice, term }: Release): ReadonlyArray<Arrived> {
