@@ -2,7 +2,7 @@
  * Random histories of fences, in simulated worlds: messages sent before an arrival have arrived when a fence returns.
  *
  * Each run plays the same histories, so that it fails only for what has changed. `RINGFENCE_SEED` plays others, and
- * `RINGFENCE_RUNS` more or fewer: to look for rare ones, play tens of thousands.
+ * `RINGFENCE_RUNS` more or fewer: to look for rare ones, play ten thousand.
  */
 import { assert, describe, it } from "vitest"
 import { type Fault, faults } from "../model/faults.ts"
