@@ -1,5 +1,5 @@
 // Where the simulated files appear to be mapped: addresses that cannot be touched. A verb finds by its address which
-// byte of which file it means; whatever else touches it ends the run, and says where.
+// byte of which file it means. Any other access ends the run, and says where.
 #pragma once
 
 #include <cstddef>

@@ -9,7 +9,7 @@ namespace ringfence::explore {
 
 namespace {
 
-// Of the host: coherent whatever the memory is.
+// Of the host, and so coherent in both models.
 bool isCoherent(File& file, uint64_t offset) {
   const std::string name = nameOf({&file, offset});
   for (const char* coherent : {"BellLine", "SleepLine", "RingTable", "ClientLine"}) {

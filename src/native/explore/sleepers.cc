@@ -54,7 +54,7 @@ uint32_t Sleepers::wake(const Spot& spot) {
 void Sleepers::lockMutex(const void* mutex) {
   Scheduler& scheduler = Scheduler::now();
   while (isLocked(mutex)) {
-    if (scheduler.current() == nullptr) scheduler.fail("a mutex is locked that nobody unlocks");
+    if (scheduler.current() == nullptr) scheduler.fail("a mutex stays locked: no actor is left that could unlock it");
     scheduler.giveWay(lookNanos);
   }
   locked.push_back(mutex);

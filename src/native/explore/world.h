@@ -49,7 +49,7 @@ class Program {
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry);
 std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name);
 
-// What stands there now, whoever may see it already: for what a configuration is checked by.
+// The newest value, which not every actor can see yet: for the checks of a configuration.
 uint64_t peekWord(const void* at, uint32_t bytes);
 template <class T>
 T peek(const T& field) {
