@@ -1,6 +1,6 @@
 // Locks on single bytes of a region's file, far beyond its contents, so that they never collide with an ordinary lock
-// on the file. They belong to the open file description: the system frees them when the process ends, whatever the
-// cause, and two attachments of one process exclude each other.
+// on the file. They belong to the open file description: the system frees them when the process ends, killed or
+// not, and two attachments of one process exclude each other.
 #pragma once
 
 #include <fcntl.h>

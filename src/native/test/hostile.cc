@@ -267,7 +267,7 @@ std::vector<Target> targetsOf(const Region& region, uint32_t client, uint32_t to
   return targets;
 }
 
-// A client that keeps claiming, writing and reading, whatever the outcome.
+// A client that keeps claiming, writing and reading, also after calls that fail.
 class Reckless {
  public:
   Reckless(TestLog& log, uint32_t topic, uint64_t stream) : log_(log), topic_(topic), random_(stream) {}

@@ -14,7 +14,7 @@ uint64_t wild(Random& random) {
   return random.oneIn(3) ? random.next() : random.oneIn(2) ? random.below(8192) : extremes[random.below(10)];
 }
 
-// Calls everything that both ends can do, whatever the outcome.
+// Calls everything that both ends can do, also after calls that fail.
 void useAll(const std::shared_ptr<Region>& region, RingWriter& writer, RingReader& reader, Random& random) {
   for (int i = 0; i < 6; i += 1) append(writer, random.below(100));
   writer.publish();
