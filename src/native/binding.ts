@@ -433,6 +433,7 @@ export interface Native {
     group: number,
     prefault: boolean,
     numaNode: number,
+    flushed: boolean,
     progress: ProgressHandle
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle

@@ -29,6 +29,9 @@ export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   }
 }
 
+/** How a region's memory makes writes visible to its other processes: by itself, or line by line by instruction. */
+export type Coherence = "coherent" | "flushed"
+
 /** What kind of memory a region lies in. */
 export type Backing = "shm" | "file" | "anonymous" | "heap"
 

@@ -10,7 +10,7 @@ import { LayoutHeader } from "./layout-header.ts"
 const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
-const header = new LayoutHeader([read("src/native/region/layout.h"), read("src/native/region/ring_layout.h")])
+const header = new LayoutHeader()
 
 /** `Structure.field`, for each field of a structure without inner structures. */
 const inLayout = [...header.structures].flatMap(([name, { fields }]) =>

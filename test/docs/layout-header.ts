@@ -2,6 +2,7 @@
  * The structures of `src/native/region/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of
  * the language, which the headers' own static assertions confirm.
  */
+import { readFileSync } from "node:fs"
 
 export interface Field {
   readonly name: string
@@ -28,9 +29,9 @@ export class LayoutHeader {
   readonly #alignments = new Map(primitives)
   readonly #sizes = new Map(primitives)
 
-  /** In the order in which they include each other. */
-  constructor(sources: ReadonlyArray<string>) {
-    this.claims = sources.flatMap((source) => this.#header(source.replaceAll(/ *\/\/.*$/gm, "")))
+  constructor() {
+    this.#constants(read("line.h"))
+    this.claims = ["layout.h", "ring_layout.h"].flatMap((file) => this.#header(read(file)))
   }
 
   /** The subject of a claim as measured here: the size of `Structure`, or the offset of `Structure#field`. */
@@ -40,10 +41,14 @@ export class LayoutHeader {
     return field === undefined ? structure?.bytes : structure?.fields.find(({ name }) => name === field)?.offset
   }
 
-  #header(code: string): ReadonlyArray<Claim> {
+  #constants(code: string): void {
     for (const [, name = "", value = ""] of code.matchAll(/^constexpr \w+ (\w+) = (\w+);/gm)) {
       this.constants.set(name, Number(value.replace(/U?L*$/, "")))
     }
+  }
+
+  #header(code: string): ReadonlyArray<Claim> {
+    this.#constants(code)
     // Only structures in a region are plain data; `Layout` has member functions.
     const [shared = ""] = code.split("struct Layout {")
     for (const [, align = "", name = "", body = ""] of shared.matchAll(topLevelStruct)) {
@@ -69,7 +74,9 @@ export class LayoutHeader {
     let end = 0
     let widest = 1
     const fields: Array<Field> = []
-    for (const [, type = "", members = ""] of flat.matchAll(/^\s*([\w.]+) ([^;]+);/gm)) {
+    // A typed line lies in memory as its fields do.
+    const plain = flat.replaceAll(/(?:Host)?Line<([\w:]+)[^>]*>/g, (_, fields: string) => fields.replaceAll("::", "."))
+    for (const [, type = "", members = ""] of plain.matchAll(/^\s*([\w.]+) ([^;]+);/gm)) {
       for (const member of members.split(",")) {
         const [, field = "", count = "1"] = /^\s*(\w+)(?:\[(\w+)\])?\s*$/.exec(member) ?? []
         const size = this.#sizes.get(type)
@@ -97,6 +104,10 @@ export class LayoutHeader {
 }
 
 // --- internal ---
+
+/** A header of the region's room, without its comments. */
+const read = (file: string): string =>
+  readFileSync(new URL(`../../src/native/region/${file}`, import.meta.url), "utf8").replaceAll(/ *\/\/.*$/gm, "")
 
 /** Each is aligned to its own size. */
 const primitives: ReadonlyArray<readonly [string, number]> = [

@@ -14,7 +14,7 @@ const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
 const document = read("docs/memory-layout.md")
-const header = new LayoutHeader([read("src/native/region/layout.h"), read("src/native/region/ring_layout.h")])
+const header = new LayoutHeader()
 
 type Row = ReadonlyArray<string>
 

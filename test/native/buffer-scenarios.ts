@@ -23,12 +23,12 @@ const native = load() as Native
 const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 0, 0, 0])
 
 const create = (path: string) =>
-  native.createRegion(path, "scenario", geometry, 0o600, -1, true, -1, new native.Progress())
+  native.createRegion(path, "scenario", geometry, 0o600, -1, true, -1, false, new native.Progress())
 
 const ringGeometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 2, 3, 64 * 1024])
 
 const createWithRings = (path: string) =>
-  native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, -1, new native.Progress())
+  native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, -1, false, new native.Progress())
 
 /** Mappings of that file in this process. */
 const mapped = (path: string) =>
@@ -369,7 +369,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     assert.notStrictEqual(second, native)
     const [a, b] = [
       await create(""),
-      await second.createRegion(path, "second", geometry, 0o600, -1, true, -1, new second.Progress())
+      await second.createRegion(path, "second", geometry, 0o600, -1, true, -1, false, new second.Progress())
     ]
     assert.notStrictEqual(a.info().regionId, b.info().regionId)
     assert.strictEqual(second.attachRegion(path, "again", false) === undefined, false)
@@ -399,7 +399,7 @@ if (isMainThread) {
   const { creates } = workerData as { readonly creates?: boolean }
   if (creates === true) {
     const path = (workerData as { readonly path: string }).path
-    void native.createRegion(path, "worker", largeGeometry, 0o600, -1, true, -1, new native.Progress())
+    void native.createRegion(path, "worker", largeGeometry, 0o600, -1, true, -1, false, new native.Progress())
     parentPort?.postMessage("begun")
     await new Promise(() => setInterval(() => undefined, 1000))
   }

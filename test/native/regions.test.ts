@@ -310,7 +310,7 @@ describe("regions", () => {
       }))))
       const total = yield* Deferred.await(begun)
       yield* Fiber.interrupt(making)
-      const progress = createRegion.mock.calls[0]?.[7] as ProgressHandle
+      const progress = createRegion.mock.calls[0]?.[8] as ProgressHandle
       assert.isBelow(progress.bytes(), total)
       assert.deepStrictEqual(readdirSync("/dev/shm").filter((name) => name.includes(region)), [])
     }).pipe(Effect.scoped))

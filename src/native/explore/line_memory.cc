@@ -27,6 +27,7 @@ size_t indexOf(const Word& word) { return word.offset / 8 % 8; }
 void LineMemory::begin() {
   // What they held lay in the arena.
   for (auto& one : pending_) new (&one) std::vector<Line*>();
+  for (auto& one : dropped_) new (&one) std::vector<Line*>();
 }
 
 const Actor* LineMemory::actor() {
@@ -88,29 +89,23 @@ void LineMemory::leakTo(Line& line) {
   }
 }
 
-uint64_t LineMemory::load(const Word& word, bool acquire) {
+uint64_t LineMemory::load(const Word& word, bool) {
   Line& at = line(*word.file, word.offset);
   if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];
-  if (acquire) {
-    settle(actor()->id);
-    drop(at);
-  }
   return copy(at).words[indexOf(word)];
 }
 
-void LineMemory::store(const Word& word, uint64_t value, bool release) {
+void LineMemory::store(const Word& word, uint64_t value, bool) {
   Line& at = line(*word.file, word.offset);
   const size_t index = indexOf(word);
   if (actor() == nullptr || at.coherent) {
     at.newest[index] = at.memory[index] = merged(at.newest[index], value, word.mask);
     return;
   }
-  if (release) settle(actor()->id);
   Copy& own = copy(at);
   own.words[index] = merged(own.words[index], value, word.mask);
   at.newest[index] = merged(at.newest[index], value, word.mask);
   own.dirty = true;
-  if (release) pending_[actor()->id].push_back(&at);
 }
 
 uint64_t LineMemory::exchange(const Word& word, uint64_t seen, uint64_t value, bool always) {
@@ -130,7 +125,7 @@ void LineMemory::writeBack(File& file, uint64_t offset, uint64_t) {
 
 void LineMemory::invalidate(File& file, uint64_t offset, uint64_t) {
   Line& at = line(file, offset);
-  if (actor() != nullptr && !at.coherent) drop(at);
+  if (actor() != nullptr && !at.coherent) dropped_[actor()->id].push_back(&at);
 }
 
 void LineMemory::settle(uint32_t id) {
@@ -141,6 +136,13 @@ void LineMemory::settle(uint32_t id) {
 
 void LineMemory::storeFence() {
   if (actor() != nullptr) settle(actor()->id);
+}
+
+void LineMemory::fullFence() {
+  if (actor() == nullptr) return;
+  settle(actor()->id);
+  for (Line* one : dropped_[actor()->id]) drop(*one);
+  dropped_[actor()->id].clear();
 }
 
 void LineMemory::rest(Actor& actor) { settle(actor.id); }

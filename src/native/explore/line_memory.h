@@ -3,10 +3,9 @@
 //   host's cache: a line is absent, clean or dirty ─ write back ─► memory ─ fetch ─► another host's cache
 //
 // A dirty line stays in its cache until it is written back, or leaks where the schedule says so, as another host fetches
-// it; a clean one stays as it
-// was fetched until it is invalidated. Write-backs are under way until their actor's next fence, publication or call.
-// The verbs do what they do on such memory: a publication settles what was written back before it and writes its own line
-// back, an observation drops its line and fetches it. Doorbells, sleep words and what is changed atomically are coherent.
+// it. A clean line stays as it was fetched until it is invalidated. Write-backs are under way until their actor's next
+// fence or call of the system, invalidations until its next full fence: a load in between still finds the old line.
+// Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
 
 #include <vector>
@@ -28,7 +27,7 @@ class LineMemory : public Model {
   void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
   void storeFence() override;
   void loadFence() override {}
-  void fullFence() override { storeFence(); }
+  void fullFence() override;
   void acquireOfSystem(uint64_t) override {}
   void releaseOfSystem() override { storeFence(); }
   uint64_t time() const override { return 0; }
@@ -63,7 +62,9 @@ class LineMemory : public Model {
   static void leakTo(Line& line);
   void settle(uint32_t actor);
 
-  std::vector<Line*> pending_[actorsMax];  // write-backs under way
+  // Under way, by actor.
+  std::vector<Line*> pending_[actorsMax];  // write-backs
+  std::vector<Line*> dropped_[actorsMax];  // invalidations
 };
 
 }  // namespace ringfence::explore

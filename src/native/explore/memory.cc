@@ -202,6 +202,9 @@ void fullFence(const Site& site) {
   if (fence(Verb::fullFence, site)) Model::now().fullFence();
 }
 
+void writeBackFence(const Site& site) { storeFence(site); }
+void flushFence(const Site& site) { fullFence(site); }
+
 }  // namespace ringfence::memory
 
 namespace ringfence::explore {

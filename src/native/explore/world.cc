@@ -42,6 +42,7 @@ std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry) {
     options.geometry = geometry;
     options.processName = creator.process().name;
     options.prefault = false;
+    options.coherence = Model::now().hasLines() ? Coherence::flushed : Coherence::coherent;
     expectOk(Region::create(options, nullptr, region), "creating the region");
   });
   nameAfter(region->layout());

@@ -116,7 +116,8 @@ Napi::Value createRegion(const Napi::CallbackInfo& info) {
   options.group = info[4].As<Napi::Number>().Int64Value();
   options.prefault = info[5].As<Napi::Boolean>();
   options.numaNode = info[6].As<Napi::Number>().Int32Value();
-  const auto* progress = unwrap<ProgressHandle>(info[7]);
+  options.coherence = info[7].As<Napi::Boolean>() ? Coherence::flushed : Coherence::coherent;
+  const auto* progress = unwrap<ProgressHandle>(info[8]);
   if (progress == nullptr) return {};
   auto region = std::make_shared<std::shared_ptr<Region>>();
   return Task::start(

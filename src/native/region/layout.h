@@ -33,9 +33,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "line.h"
+
 namespace ringfence {
 
-constexpr size_t lineBytes = 64;
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
 constexpr uint32_t layoutVersion = 5;

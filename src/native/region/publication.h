@@ -1,19 +1,26 @@
 // Makes writes visible to the other processes of a region, and keeps reads from being stale.
 //
-// Every access to shared memory goes through one `Publication` value, chosen when the region is opened. A structure is
-// written as: `write` its fields, `wrote` the lines, `publish` the token. It is read as: `observe` the token,
-// `willRead` the lines, `read` the fields. With `coherent` memory (one host, /dev/shm) `wrote` and `willRead` cost
-// nothing; on memory without hardware coherence they are the write-back and the invalidation, in the same places.
+// Every access to shared memory goes through one `Publication` value, chosen when the region is opened. With `coherent`
+// memory (one host, /dev/shm) the verbs are loads, stores and fences. On `flushed` memory they also write lines back and
+// invalidate them:
+//
+//   publish         settle earlier write-backs; store; write the line back
+//   observe         invalidate the line; full fence; load
+//   fullFence       settles write-backs and invalidations before the loads behind it
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
+#include "line.h"
+
 #ifdef RINGFENCE_MEMORY
 #include RINGFENCE_MEMORY  // the explorer's: the functions of `memory` below, over memory that it simulates
 #else
 #include <atomic>
+
+#include "flush.h"
 
 namespace ringfence::memory {
 
@@ -43,12 +50,15 @@ void storeRelease(T& field, T value, Site) {
 inline void copyOut(void* to, const void* from, size_t bytes, Site) { std::memcpy(to, from, bytes); }
 inline void copyIn(void* to, const void* from, size_t bytes, Site) { std::memcpy(to, from, bytes); }
 
-inline void writeBack(const void*, size_t, Site) {}
-inline void invalidate(const void*, size_t, Site) {}
-
+inline void writeBack(const void* at, size_t bytes, Site) { writeBackLines(at, bytes); }
+inline void invalidate(const void* at, size_t bytes, Site) { dropLines(at, bytes); }
+// Of coherent memory.
 inline void storeFence(Site) { __atomic_thread_fence(__ATOMIC_RELEASE); }
 inline void loadFence(Site) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 inline void fullFence(Site) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// Of flushed memory: they order write-backs, and invalidations, as well.
+inline void writeBackFence(Site) { orderWriteBacks(); }
+inline void flushFence(Site) { orderAll(); }
 
 template <class T>
 T increment(T& word, Site) {
@@ -68,7 +78,10 @@ namespace ringfence {
 
 using memory::Site;
 
-enum class Coherence : uint32_t { coherent = 0 };
+// How the memory of a region makes writes visible to its other processes; the creator chooses, the header says it.
+//   coherent  by itself: memory of one host
+//   flushed   line by line, as the writer writes back and the reader invalidates
+enum class Coherence : uint32_t { coherent = 0, flushed = 1 };
 
 #ifdef RINGFENCE_STEPS
 // In the native tests only: called before each store, so that a process can be killed or stopped between any two.
@@ -77,11 +90,225 @@ void aheadOfStore();
 inline void aheadOfStore() {}
 #endif
 
+// A change of one line, in steps. The line is written back when this ends, so that no change stays in a cache.
+template <class L>
+class Writing {
+ public:
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+  ~Writing();
+
+  // Stores a field. Which process sees it is said by a publication of the line.
+  template <auto Field>
+    requires(FieldOf<Field, L> && !Covering<Field>)
+  Writing& set(std::type_identity_t<ValueOf<Field>> value, Site site = {});
+  // An array: a name, an id.
+  template <auto Field, class Element, size_t count>
+    requires(FieldOf<Field, L> && std::is_same_v<ValueOf<Field>, Element[count]>)
+  Writing& copy(const Element (&value)[count], Site site = {});
+  // Every field of the line.
+  Writing& all(const typename L::Fields& local, Site site = {});
+
+  // Stores the token: a process that observes this value sees everything that was written before.
+  template <auto Field>
+    requires(FieldOf<Field, L> && !Covering<Field>)
+  Writing& publish(std::type_identity_t<ValueOf<Field>> value, Site site = {});
+  // The same for a token that covers more than its own line.
+  template <auto Field>
+    requires(FieldOf<Field, L> && Covering<Field>)
+  Writing& publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&& before, Site site = {});
+
+  // Writes the line back: evidence for a token in another line that covers this one.
+  Written<L> written() &&;
+
+ private:
+  friend class Publication;
+  Writing(const Publication& publication, L& line, Site site) : publication_(publication), line_(line), site_(site) {}
+  template <auto Field>
+  void release(ValueOf<Field> value, Site site);
+
+  const Publication& publication_;
+  L& line_;
+  [[no_unique_address]] Site site_;
+};
+
 class Publication {
  public:
   explicit Publication(Coherence coherence = Coherence::coherent) : coherence_(coherence) {}
 
   Coherence coherence() const { return coherence_; }
+
+  // --- Lines (line.h)
+
+  // Changes a line: `p.on(role, line).set<&Fields::a>(1).publish<&Fields::token>(2)`.
+  template <class L>
+  Writing<L> on(typename L::Role, L& line, Site site = {}) const {
+    return Writing<L>(*this, line, site);
+  }
+
+  // What the writer of a line wrote there itself.
+  template <auto Field, class L>
+    requires FieldOf<Field, L>
+  ValueOf<Field> own(typename L::Role, const L& line, Site site = {}) const {
+    return memory::load(line.shared_.*Field, site);
+  }
+
+  // Reads one field as it is now. Reads after this see everything that was written before that value was published.
+  template <auto Field, class L>
+    requires FieldOf<Field, L>
+  ValueOf<Field> observe(const L& line, Site site = {}) const {
+    refresh(&line, sizeof(line), site);
+    return memory::loadAcquire(line.shared_.*Field, site);
+  }
+
+  // The same for a token that covers more than its own line.
+  template <auto Field, class L>
+    requires(FieldOf<Field, L> && Covering<Field>)
+  Shown<ValueOf<Field>, CoverOf<Field>> observeCovering(const L& line, Site site = {}) const {
+    return {observe<Field>(line, site), Seen<CoverOf<Field>>()};
+  }
+
+  // The same behind a full fence that this process made after a store of its own: of two processes that each store,
+  // fence and observe the other's line, at least one sees the other's store.
+  template <auto Field, class L>
+    requires FieldOf<Field, L>
+  ValueOf<Field> observeBehind(const Fenced&, const L& line, Site site = {}) const {
+    return observe<Field>(line, site);
+  }
+
+  // Reads one field as it is after all loads so far: so a check after a copy covers the copy.
+  template <auto Field, class L>
+    requires FieldOf<Field, L>
+  ValueOf<Field> observeAfterReads(const L& line, Site site = {}) const {
+    if (flushed()) {
+      memory::flushFence(site);
+    } else {
+      memory::loadFence(site);
+    }
+    return observe<Field>(line, site);
+  }
+
+  // Observes the token, then reads all fields, word by word: so checks and later uses see the same values. Fields other
+  // than the token may be newer than it.
+  template <auto Token, class L>
+    requires FieldOf<Token, L>
+  typename L::Fields snapshot(const L& line, Site site = {}) const {
+    refresh(&line, sizeof(line), site);
+    memory::loadAcquire(line.shared_.*Token, site);
+    return words(line.shared_, site);
+  }
+
+  // All fields, each as it is now or as the token observed before says.
+  template <class L>
+  typename L::Fields copy(const L& line, Site site = {}) const {
+    refresh(&line, sizeof(line), site);
+    return words(line.shared_, site);
+  }
+
+  // --- Bytes that a token covers
+
+  template <class Cover>
+  Written<Cover> write(typename Cover::Role, Bytes<Cover> to, const void* from, Site site = {}) const {
+    memory::copyIn(to.at_, from, to.count_, site);
+    writeBack(to.at_, to.count_, site);
+    return Written<Cover>();
+  }
+
+  // JavaScript has written them.
+  template <class Cover>
+  Written<Cover> wrote(typename Cover::Role, Bytes<Cover> bytes, Site site = {}) const {
+    writeBack(bytes.at_, bytes.count_, site);
+    return Written<Cover>();
+  }
+
+  template <class Cover>
+  void read(void* to, Bytes<Cover> from, const Seen<Cover>&, Site site = {}) const {
+    refresh(from.at_, from.count_, site);
+    memory::copyOut(to, from.at_, from.count_, site);
+  }
+
+  // For JavaScript, which loads from them itself.
+  template <class Cover>
+  const uint8_t* lend(Bytes<Cover> bytes, const Seen<Cover>&, Site site = {}) const {
+    refresh(bytes.at_, bytes.count_, site);
+    return bytes.at_;
+  }
+
+  // Where JavaScript may write, before it says `wrote`.
+  template <class Cover>
+  uint8_t* room(typename Cover::Role, Bytes<Cover> bytes) const {
+    return bytes.at_;
+  }
+
+  // --- Words of the host (HostLine)
+
+  template <auto Field>
+  ValueOf<Field> observe(const HostLine<FieldsOf<Field>>& line, Site site = {}) const {
+    return memory::loadAcquire(line.shared_.*Field, site);
+  }
+  template <auto Field>
+  void set(HostLine<FieldsOf<Field>>& line, std::type_identity_t<ValueOf<Field>> value, Site site = {}) const {
+    aheadOfStore();
+    memory::store(line.shared_.*Field, value, site);
+  }
+  // Increments a doorbell or a count of changes.
+  template <auto Field>
+  ValueOf<Field> ring(HostLine<FieldsOf<Field>>& line, Site site = {}) const {
+    settleWriteBacks(site);
+    aheadOfStore();
+    return memory::increment(line.shared_.*Field, site);
+  }
+  // Replaces `seen` with `value`, unless another process has changed the word since.
+  template <auto Field>
+  void replace(HostLine<FieldsOf<Field>>& line, uint64_t seen, uint64_t value, Site site = {}) const {
+    settleWriteBacks(site);
+    aheadOfStore();
+    memory::replace(line.shared_.*Field, seen, value, site);
+  }
+  // Clears a word of bits and returns them. Of several processes that take at once, one gets them.
+  template <auto Field>
+  uint32_t take(HostLine<FieldsOf<Field>>& line, Site site = {}) const {
+    aheadOfStore();
+    return memory::take(line.shared_.*Field, site);
+  }
+  // For the system, which sleeps on it and wakes its sleepers.
+  template <auto Field>
+  static uint32_t* futexWord(HostLine<FieldsOf<Field>>& line) {
+    return &(line.shared_.*Field);
+  }
+
+  // --- Fences
+
+  // Stores before it, and their write-backs, are visible before stores after it.
+  void storeFence(Site site = {}) const {
+    if (flushed()) {
+      memory::writeBackFence(site);
+    } else {
+      memory::storeFence(site);
+    }
+  }
+
+  // Loads before it are made before loads and stores after it.
+  void loadFence(Site site = {}) const {
+    if (flushed()) {
+      memory::flushFence(site);
+    } else {
+      memory::loadFence(site);
+    }
+  }
+
+  // Stores before it are visible before loads after it are made: both sides of every sleep need it, and both sides of
+  // every cursor against a frontier.
+  Fenced fullFence(Site site = {}) const {
+    if (flushed()) {
+      memory::flushFence(site);
+    } else {
+      memory::fullFence(site);
+    }
+    return Fenced();
+  }
+
+  // --- Single words. Every use of these is to become one of a line.
 
   // Reads one field, unordered with its neighbours. A naturally aligned word is never torn.
   template <class T>
@@ -98,21 +325,24 @@ class Publication {
   // A process that observes `value` in `token` sees everything written before this.
   template <class T>
   void publish(T& token, T value, Site site = {}) const {
+    settleWriteBacks(site);
     aheadOfStore();
     memory::storeRelease(token, value, site);
+    writeBack(&token, sizeof(token), site);
   }
 
   // Reads after this see everything that was written before the observed value was published.
   template <class T>
   T observe(const T& token, Site site = {}) const {
+    refresh(&token, sizeof(token), site);
     return memory::loadAcquire(token, site);
   }
 
   // Call after writing the lines of [at, at + bytes), before publishing their token.
-  void wrote(const void* at, size_t bytes, Site site = {}) const { memory::writeBack(at, bytes, site); }
+  void wrote(const void* at, size_t bytes, Site site = {}) const { writeBack(at, bytes, site); }
 
   // Call after observing their token, before reading the lines of [at, at + bytes).
-  void willRead(const void* at, size_t bytes, Site site = {}) const { memory::invalidate(at, bytes, site); }
+  void willRead(const void* at, size_t bytes, Site site = {}) const { refresh(at, bytes, site); }
 
   // Bytes that a token covers: what a message carries. The caller says `wrote` and `willRead`.
   void writeBytes(void* to, const void* from, size_t bytes, Site site = {}) const {
@@ -125,61 +355,142 @@ class Publication {
   // Copies a record out of shared memory once, word by word, so that checks and later uses see the same values.
   template <class Record>
   Record copyOut(const Record& shared, Site site = {}) const {
-    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
-    static_assert(alignof(Record) >= alignof(uint64_t));
-    willRead(&shared, sizeof(Record), site);
-    Record local;
-    uint64_t words[sizeof(Record) / sizeof(uint64_t)];
-    const auto* from = reinterpret_cast<const uint64_t*>(&shared);
-    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) words[i] = read(from[i], site);
-    std::memcpy(static_cast<void*>(&local), words, sizeof(Record));
-    return local;
+    refresh(&shared, sizeof(Record), site);
+    return words(shared, site);
   }
 
   // Writes a whole record word by word; the caller publishes the token in it separately, last.
   template <class Record>
   void copyIn(Record& shared, const Record& local, Site site = {}) const {
-    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
-    uint64_t words[sizeof(Record) / sizeof(uint64_t)];
-    std::memcpy(words, static_cast<const void*>(&local), sizeof(Record));
-    auto* to = reinterpret_cast<uint64_t*>(&shared);
-    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) write(to[i], words[i], site);
-    wrote(&shared, sizeof(Record), site);
+    store(shared, local, site);
+    writeBack(&shared, sizeof(Record), site);
   }
 
-  // Stores before it are visible before stores after it.
-  void storeFence(Site site = {}) const { memory::storeFence(site); }
-
-  // Loads before it are made before loads and stores after it: so a check after a copy covers the copy.
-  void loadFence(Site site = {}) const { memory::loadFence(site); }
-
-  // Stores before it are visible before loads after it are made: both sides of every sleep need it, and both sides of
-  // every cursor against a frontier.
-  void fullFence(Site site = {}) const { memory::fullFence(site); }
-
-  // The functions below are for the few words that several processes write; each changes its word atomically.
-
-  // Increments a doorbell or a count of changes.
   template <class Word>
   Word ring(Word& bell, Site site = {}) const {
+    settleWriteBacks(site);
     aheadOfStore();
     return memory::increment(bell, site);
   }
-
-  // Replaces `seen` with `value`, unless another process has changed the word since.
   void replace(uint64_t& word, uint64_t seen, uint64_t value, Site site = {}) const {
+    settleWriteBacks(site);
     aheadOfStore();
     memory::replace(word, seen, value, site);
   }
-
-  // Clears a word of bits and returns them. Of several processes that take at once, one gets them.
   uint32_t take(uint32_t& bits, Site site = {}) const {
     aheadOfStore();
     return memory::take(bits, site);
   }
 
  private:
+  template <class L>
+  friend class Writing;
+
+  bool flushed() const { return coherence_ == Coherence::flushed; }
+
+  void writeBack(const void* at, size_t bytes, Site site) const {
+    if (flushed()) memory::writeBack(at, bytes, site);
+  }
+  // So that what was written back before a token is in memory before the token is.
+  void settleWriteBacks(Site site) const {
+    if (flushed()) memory::writeBackFence(site);
+  }
+  // Drops lines that this host may have fetched before they were written: the next loads fetch them again.
+  void refresh(const void* at, size_t bytes, Site site) const {
+    if (!flushed()) return;
+    memory::invalidate(at, bytes, site);
+    memory::flushFence(site);
+  }
+
+  template <class Record>
+  Record words(const Record& shared, Site site) const {
+    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
+    static_assert(alignof(Record) >= alignof(uint64_t));
+    Record local;
+    uint64_t copied[sizeof(Record) / sizeof(uint64_t)];
+    const auto* from = reinterpret_cast<const uint64_t*>(&shared);
+    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) copied[i] = memory::load(from[i], site);
+    std::memcpy(static_cast<void*>(&local), copied, sizeof(Record));
+    return local;
+  }
+
+  template <class Record>
+  void store(Record& shared, const Record& local, Site site) const {
+    static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
+    uint64_t copied[sizeof(Record) / sizeof(uint64_t)];
+    std::memcpy(copied, static_cast<const void*>(&local), sizeof(Record));
+    auto* to = reinterpret_cast<uint64_t*>(&shared);
+    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) {
+      aheadOfStore();
+      memory::store(to[i], copied[i], site);
+    }
+  }
+
   Coherence coherence_;
 };
+
+template <class L>
+Writing<L>::~Writing() {
+  publication_.writeBack(&line_, sizeof(line_), site_);
+}
+
+template <class L>
+template <auto Field>
+  requires(FieldOf<Field, L> && !Covering<Field>)
+Writing<L>& Writing<L>::set(std::type_identity_t<ValueOf<Field>> value, Site site) {
+  aheadOfStore();
+  memory::store(line_.shared_.*Field, value, site);
+  return *this;
+}
+
+template <class L>
+template <auto Field, class Element, size_t count>
+  requires(FieldOf<Field, L> && std::is_same_v<ValueOf<Field>, Element[count]>)
+Writing<L>& Writing<L>::copy(const Element (&value)[count], Site site) {
+  static_assert(sizeof(value) % sizeof(uint64_t) == 0);
+  uint64_t words[sizeof(value) / sizeof(uint64_t)];
+  std::memcpy(words, value, sizeof(value));
+  auto* to = reinterpret_cast<uint64_t*>(&(line_.shared_.*Field));
+  for (size_t i = 0; i < sizeof(value) / sizeof(uint64_t); i += 1) {
+    aheadOfStore();
+    memory::store(to[i], words[i], site);
+  }
+  return *this;
+}
+
+template <class L>
+Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
+  publication_.store(line_.shared_, local, site);
+  return *this;
+}
+
+template <class L>
+template <auto Field>
+void Writing<L>::release(ValueOf<Field> value, Site site) {
+  publication_.settleWriteBacks(site);
+  aheadOfStore();
+  memory::storeRelease(line_.shared_.*Field, value, site);
+}
+
+template <class L>
+template <auto Field>
+  requires(FieldOf<Field, L> && !Covering<Field>)
+Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Site site) {
+  release<Field>(value, site);
+  return *this;
+}
+
+template <class L>
+template <auto Field>
+  requires(FieldOf<Field, L> && Covering<Field>)
+Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&&, Site site) {
+  release<Field>(value, site);
+  return *this;
+}
+
+template <class L>
+Written<L> Writing<L>::written() && {
+  return Written<L>();
+}
 
 }  // namespace ringfence

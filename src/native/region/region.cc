@@ -42,6 +42,7 @@ Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>&
   region->device_ = file.st_dev;
   region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry.geometry);
+  region->publication_ = Publication(static_cast<Coherence>(header.birth.coherence));
   region->id_[0] = header.identity.regionId[0];
   region->id_[1] = header.identity.regionId[1];
   status = region->backing_.mapsRingsOf(region->layout_.geometry);
@@ -66,6 +67,7 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   region->device_ = other.device_;
   region->inode_ = other.inode_;
   region->layout_ = other.layout_;
+  region->publication_ = other.publication_;
   region->backing_ = other.backing_;
   Status status = region->adopt(fd);
   if (!status.ok()) return status;

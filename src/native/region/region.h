@@ -30,6 +30,7 @@ struct CreateOptions {
   int64_t group = -1;
   bool prefault = true;
   int32_t numaNode = -1;  // negative: where the system puts it
+  Coherence coherence = Coherence::coherent;
 };
 
 // Shared by the thread that creates a region and the thread that waits for it.

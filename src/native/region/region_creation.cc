@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "byte_lock.h"
+#include "flush.h"
 #include "futex.h"
 #include "ownership.h"
 #include "region.h"
@@ -108,9 +109,11 @@ void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
 
 Status Region::create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& out) {
   if (!geometryValid(options.geometry)) return Status::failed("invalid", "the sizes are outside their limits");
+  if (options.coherence == Coherence::flushed && memory::flushInstructions() == nullptr) return cannotFlush();
   std::shared_ptr<Region> region(new Region());
   region->layout_ = layoutOf(options.geometry);
   region->path_ = absolute(options.path);
+  region->publication_ = Publication(options.coherence);
   region->owner_ = true;
   const bool anonymous = options.path.empty();
   std::string temporary;
@@ -223,6 +226,8 @@ Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   if (backing_.isDevice()) std::memset(static_cast<void*>(mapping_->base()), 0, layout_.payload);
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
   if (cancelled(progress)) return Status::failed("cancelled", "its creation was cancelled");
+  // The zeroed pages too lie in this host's cache.
+  publication_.wrote(mapping_->base(), layout_.payload);
   status = takeProcessSlot(options.processName, creatorSlot);
   if (status.ok()) writeIdentity();
   return status;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "byte_lock.h"
+#include "flush.h"
 #include "publication.h"
 #include "quantities.h"
 #include "token.h"
@@ -163,7 +164,8 @@ Status copyHeader(int fd, uint64_t fileBytes, Header& header) {
 Status copyDeviceHeader(int fd, const Backing& backing, Header& header) {
   const DeviceHeader mapped(fd, backing);
   if (mapped.get() == nullptr) return Status::failed("system", systemError("mapping the header"));
-  const Publication publication;
+  // Whichever coherence the header will name: the lines may be another host's.
+  const Publication publication(Coherence::flushed);
   if (publication.observe(mapped.get()->identity.magic) != regionMagic) {
     return Status::failed("notRegion", "it is not a ringfence region");
   }
@@ -172,6 +174,10 @@ Status copyDeviceHeader(int fd, const Backing& backing, Header& header) {
 }
 
 }  // namespace
+
+Status cannotFlush() {
+  return Status::failed("unsupported", "this processor cannot write cache lines back by instruction, as flushed memory needs");
+}
 
 Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& header) {
   const Status copied = backing.isDevice() ? copyDeviceHeader(fd, backing, header) : copyHeader(fd, fileBytes, header);
@@ -183,9 +189,12 @@ Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& he
                   layoutVersion, static_cast<unsigned long long>(layoutHash()));
     return Status::failed("versionMismatch", text);
   }
-  if (header.birth.coherence != static_cast<uint32_t>(Coherence::coherent)) {
+  if (header.birth.coherence > static_cast<uint32_t>(Coherence::flushed)) {
     return Status::failed("versionMismatch", "it uses a publication discipline that this program does not know: " +
                                                  std::to_string(header.birth.coherence));
+  }
+  if (header.birth.coherence == static_cast<uint32_t>(Coherence::flushed) && memory::flushInstructions() == nullptr) {
+    return cannotFlush();
   }
   if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
   const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;

@@ -43,6 +43,9 @@ Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& he
 // Identifies this run of the host's system; zeros where the system does not tell.
 void bootId(uint64_t id[2]);
 
+// A processor without instructions for flushed memory.
+Status cannotFlush();
+
 // `otherHost` when the region was made on another host, or before this one was started: its locks, doorbells and clocks
 // mean nothing here.
 Status ofThisHost(const Header& header);

@@ -12,7 +12,7 @@ import {
   type RegionHandle,
   sleepsFor
 } from "../../../native/binding.ts"
-import type { AttachedProcess, Backing, RegionInfo } from "../../../services/CxlMemory.ts"
+import type { AttachedProcess, Backing, Coherence, RegionInfo } from "../../../services/CxlMemory.ts"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
@@ -63,6 +63,12 @@ export interface CreateOptions {
    * processors. Default: where the system puts it. A device is a node's already.
    */
   readonly numaNode?: number | undefined
+  /**
+   * How the region's memory makes writes visible: `coherent` (default) for memory of one host, which does it itself;
+   * `flushed` for memory that is not coherent between its users, where each write is written back and each read
+   * invalidated by instruction. The region's header keeps it: each process that attaches follows.
+   */
+  readonly coherence?: Coherence | undefined
   /** This process's name, as other processes see it. Default: the title of the program. */
   readonly processName?: string | undefined
   /** Called about ten times a second while the region is prefaulted. */
@@ -94,8 +100,9 @@ export const create = (
     if (said !== undefined) yield* Effect.logInfo(said)
     const geometry = geometryArray(sizes.geometry)
     const start = (progress: ProgressHandle) => {
-      const { group = -1, mode = 0o600, numaNode = -1, prefault = true } = options
-      return native.createRegion(path, processName, geometry, mode, group, prefault, numaNode, progress)
+      const { coherence, group = -1, mode = 0o600, numaNode = -1, prefault = true } = options
+      const flushed = coherence === "flushed"
+      return native.createRegion(path, processName, geometry, mode, group, prefault, numaNode, flushed, progress)
     }
     const { onProgress } = options
     const handle = yield* createRegion({ region: name, native, totalBytes: sizes.bytes, onProgress, start }).pipe(

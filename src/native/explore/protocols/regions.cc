@@ -6,6 +6,7 @@
 
 #include "attached.h"
 #include "explore/files.h"
+#include "explore/model.h"
 #include "explore/trace.h"
 #include "log/claims.h"
 #include "log_ends.h"
@@ -28,6 +29,7 @@ Status create(shared_ptr<Region>& region) {
   options.processName = "creator";
   options.geometry = logGeometry();
   options.prefault = false;
+  options.coherence = Model::now().hasLines() ? Coherence::flushed : Coherence::coherent;
   return Region::create(options, nullptr, region);
 }
 

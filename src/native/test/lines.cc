@@ -1,0 +1,121 @@
+// The discipline of lines: what does not compile, and what flushed memory does.
+#include <sys/mman.h>
+
+#include "region/flush.h"
+#include "region/publication.h"
+#include "testing.h"
+
+namespace ringfence {
+
+namespace {
+
+struct Writer {};
+struct Other {};
+
+struct Things {
+  struct Maker {};
+  using Role = Writer;
+};
+
+struct Fields {
+  uint64_t token;
+  uint64_t value;
+  uint64_t covering;
+  char name[32];
+  uint64_t reserved;
+};
+
+using Shared = Line<Fields, Writer>;
+
+}  // namespace
+
+template <>
+struct Covers<&Fields::covering> {
+  using Type = Things;
+};
+
+namespace {
+
+template <class L>
+concept RawAccess = requires(L& line) { line.shared_; };
+static_assert(!RawAccess<Shared>);
+
+template <class Role>
+concept MayWrite = requires(const Publication& p, Role role, Shared& line) { p.on(role, line); };
+static_assert(MayWrite<Writer> && !MayWrite<Other>);
+
+template <auto Field>
+concept SetAlone = requires(Writing<Shared> writing) { writing.template set<Field>(1); };
+static_assert(SetAlone<&Fields::value> && !SetAlone<&Fields::covering>);
+
+template <auto Field>
+concept PublishedWithoutEvidence = requires(Writing<Shared> writing) { writing.template publish<Field>(1); };
+static_assert(PublishedWithoutEvidence<&Fields::token> && !PublishedWithoutEvidence<&Fields::covering>);
+
+template <class Evidence>
+concept PublishedWith = requires(Writing<Shared> writing, Evidence evidence) {
+  writing.template publish<&Fields::covering>(1, std::move(evidence));
+};
+static_assert(PublishedWith<Written<Things>> && !PublishedWith<Written<Shared>> && !PublishedWith<Seen<Things>>);
+static_assert(!std::is_default_constructible_v<Written<Things>> && !std::is_copy_constructible_v<Written<Things>>);
+
+template <class... Evidence>
+concept Lent = requires(const Publication& p, Bytes<Things> bytes, Evidence... evidence) { p.lend(bytes, evidence...); };
+static_assert(Lent<Seen<Things>> && !Lent<> && !Lent<Written<Things>>);
+
+template <class... Evidence>
+concept ObservedBehind = requires(const Publication& p, const Shared& line, Evidence... evidence) {
+  p.observeBehind<&Fields::token>(evidence..., line);
+};
+static_assert(ObservedBehind<Fenced> && !ObservedBehind<>);
+
+struct Mapped {
+  Mapped() : at(static_cast<uint8_t*>(mmap(nullptr, pageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
+  ~Mapped() { munmap(at, pageBytes); }
+  uint8_t* at;
+  static constexpr size_t pageBytes = 4096;
+};
+
+template <class Each>
+void underEach(Each each) {
+  each(Publication(Coherence::coherent));
+  if (memory::flushInstructions() != nullptr) each(Publication(Coherence::flushed));
+}
+
+}  // namespace
+
+TEST("a line is written, published and read the same in both coherences") {
+  underEach([](const Publication& p) {
+    const Mapped mapped;
+    auto& line = *reinterpret_cast<Shared*>(mapped.at);
+    const char name[32] = "a name";
+    p.on(Writer(), line).set<&Fields::value>(2).copy<&Fields::name>(name).publish<&Fields::token>(1);
+    CHECK_EQUAL(p.observe<&Fields::token>(line), 1);
+    CHECK_EQUAL(p.own<&Fields::value>(Writer(), line), 2);
+    const Fields seen = p.snapshot<&Fields::token>(line);
+    CHECK_EQUAL(seen.value, 2);
+    CHECK_EQUAL(std::string(seen.name), "a name");
+    const Fenced fenced = p.fullFence();
+    CHECK_EQUAL(p.observeBehind<&Fields::token>(fenced, line), 1);
+    CHECK_EQUAL(p.observeAfterReads<&Fields::value>(line), 2);
+  });
+}
+
+TEST("each line that a range of bytes touches is flushed, and none of its bytes changes") {
+  if (memory::flushInstructions() == nullptr) return test::skip("this processor cannot flush lines");
+  const Mapped mapped;
+  for (size_t i = 0; i < Mapped::pageBytes; i += 1) mapped.at[i] = static_cast<uint8_t>(i * 7);
+  for (const size_t from : {0UL, 1UL, 63UL, 64UL, 100UL}) {
+    for (const size_t bytes : {0UL, 1UL, 64UL, 65UL, 1000UL}) {
+      memory::writeBackLines(mapped.at + from, bytes);
+      memory::dropLines(mapped.at + from, bytes);
+    }
+  }
+  memory::orderWriteBacks();
+  memory::orderAll();
+  bool whole = true;
+  for (size_t i = 0; i < Mapped::pageBytes; i += 1) whole = whole && mapped.at[i] == static_cast<uint8_t>(i * 7);
+  CHECK(whole);
+}
+
+}  // namespace ringfence
