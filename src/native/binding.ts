@@ -20,6 +20,7 @@ export interface NativeRegionInfo {
   readonly regionId: string
   readonly bytes: number
   readonly owner: boolean
+  readonly flushed: boolean
   readonly slot: number
   readonly generation: number
   readonly geometry: ReadonlyArray<number>

@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { ChecksFailed, codeOfChecks, namesOfFailed } from "./cli/checks.ts"
+import { coherenceSetting } from "./cli/coherence-flag.ts"
 import { printReport } from "./cli/report.ts"
 import {
   configured,
@@ -53,6 +54,7 @@ const settings = {
     fallback: 0,
     show: writtenMillis
   }),
+  coherence: coherenceSetting,
   json: jsonSetting
 }
 

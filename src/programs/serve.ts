@@ -12,6 +12,7 @@ import { epochMicrosMax } from "../layers/log/checkOptions.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
 import * as Topic from "../services/schema/Topic.ts"
 import { Sequencer } from "../services/Sequencer.ts"
+import { coherenceSetting } from "./cli/coherence-flag.ts"
 import { Ending } from "./cli/main.ts"
 import { endPrefault, showPrefault } from "./cli/prefault-progress.ts"
 import { accessSettings, groupIdOf } from "./cli/region-access.ts"
@@ -47,6 +48,7 @@ const settings = {
     description: "The NUMA node whose memory the region takes",
     shown: "where the system puts it"
   }),
+  coherence: coherenceSetting,
   epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
     description: "The longest time in microseconds that an ordered batch waits to be committed with others",
     fallback: 500
@@ -87,10 +89,19 @@ type Values = ValuesOf<typeof settings>
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
-  const { mode, numaNode, prefault } = values
+  const { coherence, mode, numaNode, prefault } = values
   const group = yield* groupIdOf(values)
   const geometry = sizesAsked(values)
-  const options = { geometry, mode, group, numaNode, prefault, processName: "serve", onProgress: showPrefault }
+  const options = {
+    geometry,
+    mode,
+    group,
+    numaNode,
+    coherence,
+    prefault,
+    processName: "serve",
+    onProgress: showPrefault
+  }
   const memory = "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })

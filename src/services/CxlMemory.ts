@@ -40,6 +40,7 @@ export interface RegionInfo {
   /** The file behind it, or an empty string. */
   readonly path: string
   readonly backing: Backing
+  readonly coherence: Coherence
   readonly regionId: string
   readonly bytes: number
   readonly geometry: Geometry

@@ -2,6 +2,7 @@
  * Regions that are missing, torn, another user's, or too large: a typed error each, and nothing left behind.
  */
 import { assert, describe, it, vi } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -140,6 +141,19 @@ describe("regions", () => {
       const [, refused] = yield* Effect.all([Effect.exit(on(0)), Effect.flip(on(777))])
       assert.match(refused.message, /there is no NUMA node 777 that has memory for this process/)
       assert.deepStrictEqual(readdirSync(dirname(path)), [])
+    }).pipe(Effect.scoped))
+
+  it.live("of flushed memory where their creator says so, for each process that attaches", () =>
+    Effect.gen(function*() {
+      const coherenceOf = (context: Context.Context<CxlMemory.CxlMemory>) =>
+        Context.get(context, CxlMemory.CxlMemory).info.coherence
+      for (const coherence of [undefined, "coherent", "flushed"] as const) {
+        const region = `test-coherence-${process.pid}-${coherence}`
+        const memory = { region, geometry: smallGeometry, coherence }
+        const created = yield* Layer.build(CxlMemory.layerShm(memory))
+        const attached = yield* Layer.build(CxlMemory.layerAttach({ region }))
+        assert.deepStrictEqual([created, attached].map(coherenceOf), Array(2).fill(coherence ?? "coherent"))
+      }
     }).pipe(Effect.scoped))
 
   it.live("on no device that is none of memory", () =>

@@ -93,6 +93,14 @@ describe.skipIf(process.platform !== "linux")("demo", () => {
       assert.notMatch(text, /✗/)
     }))
 
+  it.live("carries them through memory that is flushed by instruction", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* run(["demo", "--min-bytes", "8MiB", "--coherence", "flushed"])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, /region .*, flushed; .* are free there/)
+      assert.strictEqual(text.match(/^✓ /gm)?.length, 7)
+    }))
+
   it.live("fails its order check when the rule that holds early batches is switched off", () =>
     Effect.gen(function*() {
       const args = ["demo", "--min-bytes", "8MiB", "--skew", "5ms", "--unsafe-ignore-session-order", "--json"]

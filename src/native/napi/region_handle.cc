@@ -231,6 +231,7 @@ Napi::Value RegionHandle::info(const Napi::CallbackInfo& info) {
   out.Set("regionId", Napi::String::New(env, hex));
   out.Set("bytes", number(env, region->layout().regionBytes));
   out.Set("owner", Napi::Boolean::New(env, region->owner()));
+  out.Set("flushed", Napi::Boolean::New(env, region->publication().coherence() == Coherence::flushed));
   out.Set("slot", number(env, region->slot()));
   out.Set("generation", number(env, region->generation()));
   out.Set("geometry", geometryArray(env, region->layout().geometry));

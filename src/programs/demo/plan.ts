@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Coherence } from "../../services/CxlMemory.ts"
 import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
@@ -26,6 +27,7 @@ export interface DemoOptions {
   readonly minBytes: number | undefined
   readonly recordBytes: number
   readonly skewMillis: number
+  readonly coherence: Coherence
   readonly unsafeIgnoreSessionOrder: boolean
 }
 
@@ -74,7 +76,8 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
   return [
     `input    ${plural(files.length, "file")} of ${paths.join(", ")}, ${formatBytes(inputBytes)}, ${repeated}`,
     `         = ${formatBytes(totalBytes)} in ${plural(records, "record")} of ${formatBytes(options.recordBytes)}`,
-    `region   ${region.path}, ${formatBytes(region.bytes)} (${lanes}); ${formatBytes(region.freeBytes)} are free there`,
+    `region   ${region.path}, ${formatBytes(region.bytes)} (${lanes}), ${options.coherence}; `
+    + `${formatBytes(region.freeBytes)} are free there`,
     `run      ${plural(options.publishers, "publisher")} and ${plural(options.subscribers, "subscriber")}, `
     + `one process each${
       options.skewMillis > 0 ? `; brokers publish up to ${formatMillis(options.skewMillis)} late` : ""

@@ -9,10 +9,11 @@ import type { DemoPlan } from "./plan.ts"
 export type DemoOutcome = LogRun.LogOutcome<PublisherResult, SubscriberResult>
 
 export const run = ({ files, options, records, region, totalBytes }: DemoPlan) => {
-  const { publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
+  const { coherence, publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
   return LogRun.run({
     label: "demo",
     region,
+    coherence,
     serve: { topics: [DemoTopic], unsafeIgnoreSessionOrder },
     records,
     publisher: DemoPublisher,

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
+import type { Coherence } from "../../services/CxlMemory.ts"
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
 import { Sequencer } from "../../services/Sequencer.ts"
 import { endPrefault, showPrefault } from "../cli/prefault-progress.ts"
@@ -25,6 +26,8 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   /** Label of the progress display; without it the run is silent. */
   readonly label: string | undefined
   readonly region: RegionPlan
+  /** Default: coherent. */
+  readonly coherence?: Coherence
   readonly serve: Log.ServeOptions
   /** Over all publishers. */
   readonly records: number
@@ -61,6 +64,7 @@ export const run = <PublisherJob extends NamedJob, Published, SubscriberJob exte
       CxlMemory.layerShm({
         region: name,
         geometry,
+        coherence: options.coherence,
         processName: options.label ?? "serve",
         ...(options.label === undefined ? {} : { onProgress: showPrefault })
       })

@@ -12,17 +12,18 @@ import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
+import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
 import type { Backend } from "../log.ts"
 
-export const native: Backend = {
-  name: "native",
+const over = (coherence: Coherence): Backend => ({
+  name: coherence === "coherent" ? "native" : "native, flushed",
   embedded: (options) =>
     Log.layerEmbedded(options?.serve).pipe(
-      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry }))
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
@@ -44,11 +45,14 @@ export const native: Backend = {
       Effect.scoped,
       Effect.provide(
         Layer.mergeAll(NativeSequencer.layer({ drive: "manual" }), layerDiagnostics).pipe(
-          Layer.provideMerge(CxlMemory.layerAnonymous({ geometry }))
+          Layer.provideMerge(CxlMemory.layerAnonymous({ geometry, coherence }))
         )
       )
     )
-}
+})
+
+export const native = over("coherent")
+export const nativeFlushed = over("flushed")
 
 // --- internal ---
 

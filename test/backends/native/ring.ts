@@ -9,20 +9,24 @@ import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
 import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
+import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { freshRegion } from "../../processes/harness.ts"
 import { flipAt, pokeAt, type RingBackend, type RingProcess } from "../ring.ts"
 
-export const nativeRings: RingBackend = {
-  name: "native",
+const over = (coherence: Coherence): RingBackend => ({
+  name: coherence === "coherent" ? "native" : "native, flushed",
   usesTestClock: false,
   elapse: (millis) => Effect.sleep(millis),
   region: (geometry, run) =>
     Effect.gen(function*() {
       const region = freshRegion("rings")
-      yield* Layer.build(CxlMemory.layerShm({ region, geometry, processName: "owner" }))
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry, coherence, processName: "owner" }))
       return yield* run({ attach: (processName) => attach(region, processName) })
     }).pipe(Effect.scoped)
-}
+})
+
+export const nativeRings = over("coherent")
+export const nativeRingsFlushed = over("flushed")
 
 // --- internal ---
 

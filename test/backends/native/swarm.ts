@@ -10,23 +10,27 @@ import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
 import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import * as Swarm from "../../../src/layers/Swarm.ts"
+import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { freshRegion } from "../../processes/harness.ts"
 import { flipAt } from "../ring.ts"
 import type { SwarmBackend, SwarmProcess } from "../swarm.ts"
 import { change } from "./ring.ts"
 
-export const nativeSwarms: SwarmBackend = {
-  name: "native",
+const over = (coherence: Coherence): SwarmBackend => ({
+  name: coherence === "coherent" ? "native" : "native, flushed",
   usesTestClock: false,
   elapse: (millis) => Effect.sleep(millis),
   region: (sizes, run) =>
     Effect.gen(function*() {
       const region = freshRegion("swarm")
       const geometry = Swarm.geometry(sizes)
-      yield* Layer.build(CxlMemory.layerShm({ region, geometry, processName: "owner" }))
+      yield* Layer.build(CxlMemory.layerShm({ region, geometry, coherence, processName: "owner" }))
       return yield* run((processName) => attach(region, processName))
     }).pipe(Effect.scoped)
-}
+})
+
+export const nativeSwarms = over("coherent")
+export const nativeSwarmsFlushed = over("flushed")
 
 // --- internal ---
 

@@ -20,6 +20,7 @@ export const infoOf = ({ geometry, region }: Heap): RegionInfo => ({
   name: region,
   path: "",
   backing: "heap",
+  coherence: "coherent",
   regionId: region,
   bytes: geometry.brokers * geometry.clients * geometry.laneBytes,
   geometry,

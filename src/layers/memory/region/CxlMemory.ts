@@ -12,6 +12,7 @@ export const makeCxlMemory = (region: HeapRegion, own: HeapProcess): CxlMemory["
       name: region.name,
       path: "",
       backing: "heap",
+      coherence: "coherent",
       regionId: region.name,
       bytes: region.geometry.rings * region.geometry.ringBytes,
       geometry: region.geometry,

@@ -178,6 +178,7 @@ const infoOf = (handle: RegionHandle, name: string, backing: Backing): RegionInf
     name,
     path: info.path,
     backing,
+    coherence: info.flushed ? "flushed" : "coherent",
     regionId: info.regionId,
     bytes: info.bytes,
     geometry: geometry as unknown as Geometry,
