@@ -27,6 +27,9 @@ export const keys = {
   copyPacked: "copy, signalled every 64 KiB",
   log: "log",
   javaScriptFold: "log, summed in JavaScript",
+  flushedCopyBefore: "copy, flushed, before",
+  flushedCopyAfter: "copy, flushed, after",
+  flushed: "log, flushed",
   total: "order total",
   session: "order session",
   smallCopy: "copy, small",
@@ -38,7 +41,16 @@ export const keys = {
 } as const
 
 /** Groups that can be measured on their own. */
-export const groupNames = ["limit", "javascript", "order", "small", "brokers", "sessions", "latency"] as const
+export const groupNames = [
+  "limit",
+  "flushed",
+  "javascript",
+  "order",
+  "small",
+  "brokers",
+  "sessions",
+  "latency"
+] as const
 export type GroupName = typeof groupNames[number]
 
 /** Measures one round of these groups. */
@@ -64,10 +76,16 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
   const copy = (key: string, changes: Partial<Scenario> = {}): Measuring => () =>
     copyLimit(key, { ...main, ...changes })
   const packedCopy: Measuring = () => copyLimit(keys.copyPacked, main, 64 * 1024)
-  const log = (key: string, changes: Partial<Scenario> = {}): Measuring => () => logFigure({ ...main, key, ...changes })
+  const log = (key: string, changes: Partial<Scenario> = {}): Measuring => () => logFigure({ ...main, ...changes, key })
   switch (name) {
     case "limit":
       return [copy(keys.copyBefore), log(keys.log), copy(keys.copyAfter), packedCopy]
+    // The copy signals its reader once a batch, as the log does.
+    case "flushed": {
+      const flushed = { ...main, coherence: "flushed" } as const
+      const flushedCopy = (key: string): Measuring => () => copyLimit(key, flushed, main.batchBytes)
+      return [flushedCopy(keys.flushedCopyBefore), log(keys.flushed, flushed), flushedCopy(keys.flushedCopyAfter)]
+    }
     case "javascript":
       return [log(keys.javaScriptFold, { fold: "javascript" })]
     // Measure both twice, in mirrored order, so that a drift affects them alike.

@@ -9,6 +9,7 @@ import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import type { ChildError } from "../../src/programs/processes/spawn.ts"
+import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { TopicError } from "../../src/services/schema/Topic.ts"
 import type { Fold } from "../harness/checksum.ts"
@@ -28,6 +29,7 @@ export interface Scenario {
   readonly batchBytes: number
   readonly sessions: number
   readonly fold: Fold
+  readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
 }
@@ -67,6 +69,7 @@ export const mainScenario = (totalBytes: number): Scenario => ({
   batchBytes: defaultGeometry.batchBytes,
   sessions: 1,
   fold: "native",
+  coherence: "coherent",
   recordsPerSecond: 0
 })
 
@@ -76,11 +79,11 @@ export const mainScenario = (totalBytes: number): Scenario => ({
  * second, so it reports the median of a few runs.
  */
 export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scenario, publishEveryBytes?: number) {
-  const { recordBytes: blockBytes, totalBytes } = scenario
+  const { coherence, recordBytes: blockBytes, totalBytes } = scenario
   const ringBytes = scenario.brokers * scenario.laneBytes
   const copies: Array<Machine.CopyLimit> = []
   for (let i = 0; i < copiesMeasured; i += 1) {
-    copies.push(yield* Machine.copyLimit({ totalBytes, ringBytes, blockBytes, publishEveryBytes }))
+    copies.push(yield* Machine.copyLimit({ totalBytes, ringBytes, blockBytes, publishEveryBytes, coherence }))
   }
   const bytesPerSecond = copies.map(({ bytes, seconds }) => bytes / seconds).toSorted((a, b) => a - b)
   const median = bytesPerSecond[copiesMeasured >> 1] ?? 0
@@ -114,6 +117,7 @@ export const logFigure = Effect.fnUntraced(function*(
   const outcome = yield* LogRun.run({
     label: undefined,
     region,
+    coherence: scenario.coherence,
     serve: { topics: [benchTopic(order)] },
     records: warmupRecords + records,
     publisher: BenchPublisher,

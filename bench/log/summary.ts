@@ -28,6 +28,8 @@ export interface Summary {
   readonly ofCopyLimit: Spread | undefined
   /** The log's rate divided by that of a copy that signals its reader only every 64 KiB. */
   readonly ofPackedCopy: Spread | undefined
+  /** The rate of the log over flushed memory divided by that of a copy over it, which signals its reader once a batch. */
+  readonly ofFlushedCopy: Spread | undefined
   /** `ofCopyLimit` for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
   /** The rate of order `session` divided by that of order `total`. */
@@ -55,6 +57,7 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
     figures: Object.fromEntries(summaries),
     ofCopyLimit: ratio(groups, "limit", [keys.log], [keys.copyBefore, keys.copyAfter]),
     ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
+    ofFlushedCopy: ratio(groups, "flushed", [keys.flushed], [keys.flushedCopyBefore, keys.flushedCopyAfter]),
     smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
     sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total])
   }

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { regionPath } from "../../src/layers/CxlMemory.ts"
 import { attemptPromise } from "../../src/layers/native/region/NativeError.ts"
+import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
 import { type CopyLimit, measuring, type RoundTrips } from "./native.ts"
@@ -23,8 +24,10 @@ export interface CopyLimitOptions {
   /** Bytes of the buffer that the copy cycles through. */
   readonly ringBytes: number
   readonly blockBytes: number
-  /** Bytes after which the writer signals the reader. Default: every block. At most 64 KiB. */
+  /** Bytes after which the writer signals the reader. Default: every block. At most 256 KiB. */
   readonly publishEveryBytes?: number | undefined
+  /** Whether the writer writes back, and the reader invalidates, by instruction. Default: coherent. */
+  readonly coherence?: Coherence | undefined
 }
 
 /** Measures a writer thread that copies blocks into a ring, and a reader thread that sums every byte. */
@@ -37,7 +40,8 @@ export const copyLimit = (options: CopyLimitOptions): Effect.Effect<CopyLimit, R
           options.totalBytes,
           options.ringBytes,
           options.blockBytes,
-          options.publishEveryBytes ?? options.blockBytes
+          options.publishEveryBytes ?? options.blockBytes,
+          options.coherence === "flushed"
         ))
   )
 

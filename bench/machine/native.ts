@@ -31,7 +31,8 @@ export interface Measuring {
     totalBytes: number,
     ringBytes: number,
     blockBytes: number,
-    publishEveryBytes: number
+    publishEveryBytes: number,
+    flushed: boolean
   ): Promise<CopyLimit>
   measureLineRoundTrip(): Promise<number>
   measureFutexRoundTrips(trips: number): Promise<RoundTrips>

@@ -17,15 +17,41 @@ namespace ringfence {
 
 namespace {
 
-struct alignas(lineBytes) PositionLine {
+struct Writer {};
+struct Reader {};
+
+// The blocks of the copied ring.
+struct Blocks {
+  struct Maker {};
+  using Role = Writer;
+};
+
+struct WrittenPosition {
+  uint64_t position;
+  uint64_t reserved[7];
+};
+
+struct ReadPosition {
   uint64_t position;
   uint64_t reserved[7];
 };
 
 struct RingLines {
-  PositionLine written;
-  PositionLine read;
+  Line<WrittenPosition, Writer> written;
+  Line<ReadPosition, Reader> read;
 };
+
+}  // namespace
+
+template <>
+struct Covers<&WrittenPosition::position> {
+  using Type = Blocks;
+};
+
+namespace {
+
+constexpr auto written = &WrittenPosition::position;
+constexpr auto read = &ReadPosition::position;
 
 // How long the measurement of a cache line's round trip may take.
 constexpr uint64_t probeNanos = 50'000'000;
@@ -77,6 +103,11 @@ struct CopyRing {
   uint64_t ringBytes;
   uint64_t totalBytes;
   uint64_t publishEvery;
+  Coherence coherence;
+
+  Bytes<Blocks> at(uint64_t position, uint64_t count) const {
+    return Bytes<Blocks>::of(Blocks::Maker{}, bytes + position % ringBytes, count);
+  }
 };
 
 // The two loops define the limit, so neither may touch lines that the other thread writes, besides the ring and its two
@@ -86,31 +117,35 @@ struct CopyRing {
 // SYNC: `written` is published after the blocks are written and observed before they are read; `read` is published
 // after they are read and observed before they are overwritten.
 __attribute__((noinline)) uint64_t foldRing(const CopyRing ring) {
-  const Publication p;
+  const Publication p(ring.coherence);
   uint64_t fold = 0;
   for (uint64_t at = 0; at < ring.totalBytes;) {
-    uint64_t end = at;
-    spinUntil([&] { return (end = p.observe(ring.lines->written.position)) != at; });
-    for (; at < end; at += ring.publishEvery) fold += foldBytes(ring.bytes + at % ring.ringBytes, ring.publishEvery);
-    p.publish(ring.lines->read.position, at);
+    spinUntil([&] { return p.observe<written>(ring.lines->written) != at; });
+    const auto end = p.observeCovering<written>(ring.lines->written);
+    for (; at < end.value; at += ring.publishEvery) {
+      fold += foldBytes(p.lend(ring.at(at, ring.publishEvery), end.seen), ring.publishEvery);
+    }
+    p.on(Reader(), ring.lines->read).publish<read>(at);
   }
   return fold;
 }
 
 __attribute__((noinline)) void fillRing(const CopyRing ring, const uint8_t* block, uint32_t blockBytes) {
-  const Publication p;
+  const Publication p(ring.coherence);
   for (uint64_t at = 0; at < ring.totalBytes;) {
-    spinUntil([&] { return at + ring.publishEvery - p.observe(ring.lines->read.position) <= ring.ringBytes; });
-    for (const uint64_t end = at + ring.publishEvery; at < end; at += blockBytes) {
-      std::memcpy(ring.bytes + at % ring.ringBytes, block, blockBytes);
-    }
-    p.publish(ring.lines->written.position, at);
+    spinUntil([&] { return at + ring.publishEvery - p.observe<read>(ring.lines->read) <= ring.ringBytes; });
+    uint8_t* to = p.room(Writer(), ring.at(at, ring.publishEvery));
+    for (uint64_t done = 0; done < ring.publishEvery; done += blockBytes) std::memcpy(to + done, block, blockBytes);
+    Written<Blocks> blocks = p.wrote(Writer(), ring.at(at, ring.publishEvery));
+    at += ring.publishEvery;
+    p.on(Writer(), ring.lines->written).publish<written>(at, std::move(blocks));
   }
 }
 
 }  // namespace
 
-Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found) {
+Status copyLimit(const Copying& copying, CopyLimit& found) {
+  const auto [totalBytes, ringBytes, blockBytes, publishEvery, coherence] = copying;
   found = {};
   const Status invalid = Status::failed("invalid", "the block must divide the bytes per publication, and those the ring");
   if (blockBytes == 0 || publishEvery < blockBytes || publishEvery % blockBytes != 0) return invalid;
@@ -121,7 +156,7 @@ Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, u
   std::vector<uint8_t> block(blockBytes);
   for (size_t i = 0; i < block.size(); i += 1) block[i] = static_cast<uint8_t>(i * 131 + 7);
   const uint64_t total = totalBytes / publishEvery * publishEvery;
-  const CopyRing ring{bytes, lines, ringBytes, total, publishEvery};
+  const CopyRing ring{bytes, lines, ringBytes, total, publishEvery, coherence};
 
   uint64_t readerFold = 0;
   const uint64_t started = monotonicNanos();
@@ -141,15 +176,16 @@ Status lineRoundTripMicros(double& found) {
   constexpr size_t roundsMin = 7;
   constexpr size_t roundsMax = 700;
   constexpr uint64_t over = ~uint64_t{0};
+  const auto nothing = Bytes<Blocks>::of(Blocks::Maker{}, nullptr, 0);
   const Publication p;
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
   if (lines == nullptr) return Status::failed("noSpace", "no memory for two lines");
   Thread echo;
   const Status status = echo.start([&] {
     for (uint64_t heard = 0; heard != over;) {
-      spinUntil([&] { return p.observe(lines->written.position) != heard; });
-      heard = p.observe(lines->written.position);
-      p.publish(lines->read.position, heard);
+      spinUntil([&] { return p.observe<written>(lines->written) != heard; });
+      heard = p.observe<written>(lines->written);
+      p.on(Reader(), lines->read).publish<read>(heard);
     }
   });
   if (!status.ok()) {
@@ -164,12 +200,12 @@ Status lineRoundTripMicros(double& found) {
     const uint64_t started = monotonicNanos();
     for (uint64_t trip = 0; trip < trips; trip += 1) {
       i += 1;
-      p.publish(lines->written.position, i);
-      spinUntil([&] { return p.observe(lines->read.position) >= i; });
+      p.on(Writer(), lines->written).publish<written>(i, p.wrote(Writer(), nothing));
+      spinUntil([&] { return p.observe<read>(lines->read) >= i; });
     }
     micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
   }
-  p.publish(lines->written.position, over);
+  p.on(Writer(), lines->written).publish<written>(over, p.wrote(Writer(), nothing));
   echo.join();
   munmap(lines, sizeof(RingLines));
   std::sort(micros.begin(), micros.end());

@@ -18,9 +18,17 @@ struct CopyLimit {
   uint64_t readerFold;
 };
 
-// One thread copies blocks into a shared, prefaulted ring of `ringBytes`, another folds every byte. Positions are
-// published every `publishEvery` bytes, a multiple of the block. Blocks the caller for the whole run.
-Status copyLimit(uint64_t totalBytes, uint64_t ringBytes, uint32_t blockBytes, uint32_t publishEvery, CopyLimit& found);
+struct Copying {
+  uint64_t totalBytes;
+  uint64_t ringBytes;
+  uint32_t blockBytes;
+  uint32_t publishEvery;  // bytes, a multiple of the block
+  Coherence coherence = Coherence::coherent;
+};
+
+// One thread copies blocks into a shared, prefaulted ring, another folds every byte. On flushed memory the one writes
+// back what it copied, and the other invalidates it first. Blocks the caller for the whole run.
+Status copyLimit(const Copying& copying, CopyLimit& found);
 
 // Microseconds of a cache line's round trip to another core, the median of several rounds.
 Status lineRoundTripMicros(double& found);

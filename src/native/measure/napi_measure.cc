@@ -26,20 +26,21 @@ void foldInto(const Napi::CallbackInfo& info) {
   sum[1] = static_cast<uint32_t>(after >> 32);
 }
 
-// measureCopyLimit(totalBytes, ringBytes, blockBytes, publishEveryBytes)
+// measureCopyLimit(totalBytes, ringBytes, blockBytes, publishEveryBytes, flushed)
 Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
-  constexpr uint32_t chunkBytes = 64 * 1024;
+  constexpr uint32_t chunkBytes = 256 * 1024;
   const uint64_t total = natural(info[0]);
   const uint64_t ring = natural(info[1]);
   const uint32_t block = info[2].As<Napi::Number>();
   const uint32_t publishEvery = info[3].As<Napi::Number>();
   if (block < 8 || chunkBytes % block != 0 || ring < chunkBytes || ring % chunkBytes != 0 || publishEvery < block ||
       publishEvery % block != 0 || chunkBytes % publishEvery != 0) {
-    return throwFault(info.Env(), Status::failed("invalid", "the block must divide 64 KiB, and 64 KiB the ring"));
+    return throwFault(info.Env(), Status::failed("invalid", "the block must divide 256 KiB, and 256 KiB the ring"));
   }
+  const auto coherence = info[4].As<Napi::Boolean>() ? Coherence::flushed : Coherence::coherent;
   auto limit = std::make_shared<CopyLimit>();
   return Task::start(
-      info.Env(), [=] { return copyLimit(total, ring, block, publishEvery, *limit); },
+      info.Env(), [=] { return copyLimit({total, ring, block, publishEvery, coherence}, *limit); },
       [=](Napi::Env env) {
         auto out = Napi::Object::New(env);
         out.Set("seconds", Napi::Number::New(env, limit->seconds));

@@ -70,7 +70,7 @@ TEST("where no thread can be had nothing is measured") {
   expectRefused(futexRoundTrips(10, trips));
   expectRefused(ringRoundTrips(10, true, trips));
   CopyLimit limit{};
-  expectRefused(copyLimit(1 << 20, 1 << 16, 1024, 1024, limit));
+  expectRefused(copyLimit({1 << 20, 1 << 16, 1024, 1024}, limit));
   double micros = 0;
   expectRefused(lineRoundTripMicros(micros));
 }
