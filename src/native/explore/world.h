@@ -10,6 +10,7 @@
 #include "region/region.h"
 #include "region/waiter.h"
 #include "scheduler.h"
+#include "test/raw_line.h"
 
 namespace ringfence::explore {
 
@@ -54,6 +55,10 @@ uint64_t peekWord(const void* at, uint32_t bytes);
 template <class T>
 T peek(const T& field) {
   return static_cast<T>(peekWord(&field, sizeof(T)));
+}
+template <auto Field, class L>
+ValueOf<Field> peek(const L& line) {
+  return peek(RawLine::of(line).*Field);
 }
 
 // Looked at when all actors have ended.

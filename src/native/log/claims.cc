@@ -19,7 +19,7 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
   const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe(region.client(i).claim.generation)); };
-  const auto take = [&](uint32_t i) {
+  const auto take = [&](uint32_t i, role::Claimant claimant) {
     ClientClaim& slot = region.client(i).claim;
     const uint64_t generation = p.read(slot.generation) + 1;
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
@@ -98,7 +98,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     return generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
            p.observe(region.readerEnd(epoch, topic.index, i).endedGeneration) == generation;
   };
-  const auto take = [&](uint32_t i) {
+  const auto take = [&](uint32_t i, role::Claimant claimant) {
     ReaderSlot& slot = region.reader(topic.index, i);
     ReaderClaim taken{};
     taken.generation = p.read(slot.claim.generation);

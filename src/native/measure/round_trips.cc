@@ -68,18 +68,15 @@ RoundTrips timed(uint32_t trips, Trip trip) {
   return {percentile(samples, 0.5), percentile(samples, 0.99)};
 }
 
-struct alignas(lineBytes) FutexLine {
-  uint32_t word;
-  uint32_t reserved[15];
-};
-
 struct FutexLines {
-  FutexLine asked;
-  FutexLine answered;
+  HostLine<BellLine> asked;
+  HostLine<BellLine> answered;
 };
 
-void sleepUntil(const Publication& p, const uint32_t& word, uint32_t value) {
-  for (uint32_t now = p.observe(word); now != value; now = p.observe(word)) futexWait(&word, now, -1);
+void sleepUntil(const Publication& p, const HostLine<BellLine>& line, uint32_t value) {
+  for (uint32_t now = p.observe<&BellLine::bell>(line); now != value; now = p.observe<&BellLine::bell>(line)) {
+    futexWait(p.futexWord<&BellLine::bell>(line), now, -1);
+  }
 }
 
 // One side of the conversation: an attachment with the ring that it writes and the ring that it reads.
@@ -131,12 +128,11 @@ class Side {
   // SYNC: as in Waiter::arm: writes the sleep word, fences, and checks the ring again before sleeping on the doorbell.
   void sleepUnlessHeard(uint64_t at) {
     const Publication& p = region_->publication();
-    ProcessSlot& process = region_->process(region_->slot());
-    const uint32_t heard = p.observe(process.bell.bell);
-    p.write(process.sleep.sleeps, uint32_t{sleepsForFrames});
+    const uint32_t heard = p.observe<&BellLine::bell>(region_->bell());
+    p.set<&SleepLine::sleeps>(region_->sleep(), sleepsForFrames);
     p.fullFence();
-    if (reader_->available() == at) futexWait(&process.bell.bell, heard, -1);
-    p.write(process.sleep.sleeps, uint32_t{awake});
+    if (reader_->available() == at) futexWait(p.futexWord<&BellLine::bell>(region_->bell()), heard, -1);
+    p.set<&SleepLine::sleeps>(region_->sleep(), awake);
   }
 
   std::shared_ptr<Region> region_;
@@ -175,9 +171,8 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
   const Status status = answers.start([&] {
     const OnCore core(1);
     for (uint32_t i = 1; i <= all; i += 1) {
-      sleepUntil(p, lines.asked.word, i);
-      p.publish(lines.answered.word, i);
-      futexWake(&lines.answered.word);
+      sleepUntil(p, lines.asked, i);
+      ringBell(p, lines.answered);
     }
   });
   if (!status.ok()) {
@@ -186,9 +181,8 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
   }
   const OnCore core(0);
   found = timed(trips, [&](uint32_t i) {
-    p.publish(lines.asked.word, i);
-    futexWake(&lines.asked.word);
-    sleepUntil(p, lines.answered.word, i);
+    ringBell(p, lines.asked);
+    sleepUntil(p, lines.answered, i);
   });
   answers.join();
   munmap(at, sizeof(FutexLines));

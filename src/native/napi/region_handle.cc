@@ -271,8 +271,7 @@ Napi::Value RegionHandle::lives(const Napi::CallbackInfo& info) {
 void RegionHandle::wakeProcess(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   if (region == nullptr) return;
-  region->publication().fullFence();
-  region->wakeProcess(word(info[0]), sleepsForAll);
+  region->wakeProcess(region->publication().fullFence(), word(info[0]), sleepsForAll);
 }
 
 Napi::Value RegionHandle::serverState(const Napi::CallbackInfo& info) {

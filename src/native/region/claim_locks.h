@@ -4,6 +4,7 @@
 #pragma once
 
 #include "region.h"
+#include "roles.h"
 
 namespace ringfence {
 
@@ -18,6 +19,9 @@ class ClaimLock {
   ClaimLock& operator=(const ClaimLock&) = delete;
 
   bool held() const { return held_; }
+  // What the lock allows to write, once it is held.
+  role::Claimant claimant() const { return role::Claimant(); }
+  role::NameGiver nameGiver() const { return role::NameGiver(); }
 
  private:
   ClaimLock(const Region& region, off_t at);
@@ -35,8 +39,8 @@ bool slotLocked(const Region& region, Table table, uint64_t slot);
 Status namesBusy(const Region& region);
 Status slotBusy(const Region& region, Table table, uint64_t slot);
 
-// Takes the first free slot of [first, first + count), checked again under its lock: calls `take` with its number,
-// under the lock. False when there is none; `busy` is then the last slot whose lock another process held, or `first +
+// Takes the first free slot of [first, first + count), checked again under its lock: calls `take` with its number and
+// the right to write it, under the lock. False when there is none; `busy` is then the last slot whose lock another process held, or `first +
 // count`.
 template <class Free, class Take>
 bool claimSlot(const Region& region, Table table, uint64_t first, uint64_t count, uint64_t& busy, Free free, Take take) {
@@ -49,7 +53,7 @@ bool claimSlot(const Region& region, Table table, uint64_t first, uint64_t count
       continue;
     }
     if (!free(static_cast<uint32_t>(slot - first))) continue;
-    take(static_cast<uint32_t>(slot - first));
+    take(static_cast<uint32_t>(slot - first), lock.claimant());
     return true;
   }
   return false;

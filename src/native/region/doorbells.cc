@@ -11,30 +11,36 @@ namespace {
 // sleep costs at most one system call, and a sleeper that died costs one ever. The others rely on it, because a woken
 // sleeper checks everything that it waits for. In case the ringer is killed or stopped between taking and ringing, the
 // sleeper checks its own word ten times a second (Waiter::run, Sequencer::sleep).
-Rung ringIf(const Publication& p, SleepLine& sleep, BellLine& bell, uint32_t reasons) {
-  if ((p.read(sleep.sleeps) & reasons) == 0) return Rung::notAsleep;
-  if (p.take(sleep.sleeps) == awake) return Rung::notAsleep;
-  p.ring(bell.bell);
-  return futexWake(&bell.bell) == 0 ? Rung::unheard : Rung::woke;
+Rung ringIf(const Publication& p, const Fenced& fenced, HostLine<SleepLine>& sleep, HostLine<BellLine>& bell,
+            uint32_t reasons) {
+  if ((p.observeBehind<&SleepLine::sleeps>(fenced, sleep) & reasons) == 0) return Rung::notAsleep;
+  if (p.take<&SleepLine::sleeps>(sleep) == awake) return Rung::notAsleep;
+  return ringBell(p, bell) == 0 ? Rung::unheard : Rung::woke;
 }
 
 }  // namespace
 
+uint32_t ringBell(const Publication& p, HostLine<BellLine>& bell) {
+  p.ring<&BellLine::bell>(bell);
+  return futexWake(p.futexWord<&BellLine::bell>(bell));
+}
+
 // SYNC: the full fence orders the publication before it against the read of the sleep word; the sleeper writes that
 // word, fences, and checks again before it sleeps (waiter.cc, sequencer.cc). One of the two sees the other.
 void Region::wakeSequencer(uint32_t reasons) const {
-  publication_.fullFence();
-  ringIf(publication_, header().sequencerSleep, header().sequencerBell, reasons);
+  const Fenced fenced = publication_.fullFence();
+  ringIf(publication_, fenced, header().sequencerSleep, header().sequencerBell, reasons);
 }
 
-void Region::wakeProcesses(uint32_t reasons) const {
-  publication_.fullFence();
-  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) wakeProcess(i, reasons);
+void Region::wakeProcesses(uint32_t reasons) const { wakeProcesses(publication_.fullFence(), reasons); }
+
+void Region::wakeProcesses(const Fenced& fenced, uint32_t reasons) const {
+  for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) wakeProcess(fenced, i, reasons);
 }
 
-Rung Region::wakeProcess(uint32_t slot, uint32_t reasons) const {
+Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) const {
   if (slot >= layout_.geometry.processes) return Rung::notAsleep;
-  return ringIf(publication_, process(slot).sleep, process(slot).bell, reasons);
+  return ringIf(publication_, fenced, process(slot).sleep, process(slot).bell, reasons);
 }
 
 }  // namespace ringfence

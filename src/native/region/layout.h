@@ -104,7 +104,7 @@ struct alignas(lineBytes) ControlLine {  // the lease holder
   uint64_t reserved[4];
 };
 
-struct alignas(lineBytes) BellLine {  // a doorbell: any process of the host bumps it, it carries no data
+struct BellLine {  // a doorbell: any process of the host bumps it, it carries no data
   uint32_t bell;
   uint32_t reserved[15];
 };
@@ -122,7 +122,7 @@ enum SleepBits : uint32_t {
   sleepsForAll = 63
 };
 
-struct alignas(lineBytes) SleepLine {  // the sleeper sets the bits; the process that rings it takes all at once
+struct SleepLine {  // the sleeper sets the bits; the process that rings it takes all at once
   uint32_t sleeps;
   uint32_t reserved[15];
 };
@@ -138,8 +138,8 @@ struct alignas(pageBytes) Header {
   GeometryLine geometry;     //  64
   BirthLine birth;           // 128
   ControlLine control;       // 192
-  BellLine sequencerBell;    // 256
-  SleepLine sequencerSleep;  // 320
+  HostLine<BellLine> sequencerBell;    // 256
+  HostLine<SleepLine> sequencerSleep;  // 320
   TopicWishes topicWishes;   // 384
 };
 
@@ -157,8 +157,8 @@ struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's b
 
 struct ProcessSlot {
   ProcessOwner owner;  //   0
-  BellLine bell;       //  64
-  SleepLine sleep;     // 128
+  HostLine<BellLine> bell;    //  64
+  HostLine<SleepLine> sleep;  // 128
 };
 
 struct alignas(lineBytes) TopicSlot {  // the process that declares it, under the names lock

@@ -43,7 +43,7 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     owner.naming = claimNone;
     owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
-    publication_.write(process(i).sleep.sleeps, uint32_t{awake});
+    publication_.set<&SleepLine::sleeps>(process(i).sleep, awake);
     publication_.copyIn(process(i).owner, owner);
     publication_.publish(process(i).owner.generation, generation_);
     return Status::fine();

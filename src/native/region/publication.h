@@ -247,6 +247,10 @@ class Publication {
     return memory::loadAcquire(line.shared_.*Field, site);
   }
   template <auto Field>
+  ValueOf<Field> observeBehind(const Fenced&, const HostLine<FieldsOf<Field>>& line, Site site = {}) const {
+    return observe<Field>(line, site);
+  }
+  template <auto Field>
   void set(HostLine<FieldsOf<Field>>& line, std::type_identity_t<ValueOf<Field>> value, Site site = {}) const {
     aheadOfStore();
     memory::store(line.shared_.*Field, value, site);
@@ -273,7 +277,7 @@ class Publication {
   }
   // For the system, which sleeps on it and wakes its sleepers.
   template <auto Field>
-  static uint32_t* futexWord(HostLine<FieldsOf<Field>>& line) {
+  static const uint32_t* futexWord(const HostLine<FieldsOf<Field>>& line) {
     return &(line.shared_.*Field);
   }
 

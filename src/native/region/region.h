@@ -137,8 +137,12 @@ class Region {
   // Rings the sleepers that wait for one of the reasons. Call it after publishing what they may wait for.
   void wakeSequencer(uint32_t reasons) const;
   void wakeProcesses(uint32_t reasons) const;
-  // The same for one process. The caller must have made a full fence.
-  Rung wakeProcess(uint32_t slot, uint32_t reasons) const;
+  // The same where the caller has made the full fence behind its publication.
+  void wakeProcesses(const Fenced& fenced, uint32_t reasons) const;
+  Rung wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) const;
+  // This process's own, which its threads sleep on.
+  HostLine<BellLine>& bell() const { return process(slot_).bell; }
+  HostLine<SleepLine>& sleep() const { return process(slot_).sleep; }
 
   // --- the locks of the operating system (byte_lock.h, ownership.cc)
 

@@ -4,22 +4,45 @@
 
 namespace ringfence {
 
+class ClaimLock;
+class DeviceHeader;
 class Region;
 class RingReader;
 class RingWriter;
+class Sequencer;
 
 namespace role {
 
-// Makes a region.
+// Makes a region. On a device it also clears the magic number, as does the process that ends a region there.
 class Creator {
   friend class ringfence::Region;
+  friend class ringfence::DeviceHeader;
   Creator() {}
 };
 
-// The process of a slot of the process table.
+// The process of a slot of the process table. With a claim's lock it says in its slot how far it is.
 class Process {
   friend class ringfence::Region;
+  friend class ringfence::ClaimLock;
   Process() {}
+};
+
+// Takes a slot of a table, under the slot's lock.
+class Claimant {
+  friend class ringfence::ClaimLock;
+  Claimant() {}
+};
+
+// Gives a name, under the names lock.
+class NameGiver {
+  friend class ringfence::ClaimLock;
+  NameGiver() {}
+};
+
+// Holds the lease.
+class Sequencer {
+  friend class ringfence::Sequencer;
+  Sequencer() {}
 };
 
 class RingWriter {

@@ -34,7 +34,7 @@ Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
 
 // Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Status Waiter::start() {
-  const uint32_t heard = region_->publication().observe(region_->process(region_->slot()).bell.bell);
+  const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
   processesChanged();
   return thread_.start([this, heard] { run(heard); });
 }
@@ -45,22 +45,22 @@ Waiter::~Waiter() { stop(); }
 // reads `sleeps` (Region::wakeProcesses). So either this process sees the data, or the publisher sees `sleeps` and
 // rings, or another publisher has taken `sleeps` and rings; then this process sees the data in the check after its next
 // arm().
-void Waiter::arm(uint32_t reasons) {
+Fenced Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
   const Publication& p = region_->publication();
-  p.write(region_->process(region_->slot()).sleep.sleeps, reasons);
-  p.fullFence();
+  p.set<&SleepLine::sleeps>(region_->sleep(), reasons);
+  return p.fullFence();
 }
 
 // True while another process has taken the sleep word but has not rung: it may have been killed or stopped in between.
 bool Waiter::taken() const {
   return armed_.load(std::memory_order_seq_cst) &&
-         region_->publication().observe(region_->process(region_->slot()).sleep.sleeps) == awake;
+         region_->publication().observe<&SleepLine::sleeps>(region_->sleep()) == awake;
 }
 
 void Waiter::disarm() {
   armed_.store(false, std::memory_order_seq_cst);
-  region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
+  region_->publication().set<&SleepLine::sleeps>(region_->sleep(), awake);
 }
 
 // Count an attachment as a change too: the new process may have the slot of one whose end was missed.
@@ -83,16 +83,16 @@ bool Waiter::processesChanged() {
 void Waiter::run(uint32_t heard) {
   using Clock = std::chrono::steady_clock;
   const Publication& p = region_->publication();
-  uint32_t& bell = region_->process(region_->slot()).bell.bell;
+  const HostLine<BellLine>& bell = region_->bell();
   Clock::time_point due = Clock::now() + liveness;
   while (!stopping_.load(std::memory_order_seq_cst)) {
-    const uint32_t now = p.observe(bell);
+    const uint32_t now = p.observe<&BellLine::bell>(bell);
     if (now != heard) {
       heard = now;
       fire();
     } else {
       const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(due - Clock::now());
-      if (left.count() > 0) futexWait(&bell, now, left.count());
+      if (left.count() > 0) futexWait(p.futexWord<&BellLine::bell>(bell), now, left.count());
     }
     if (Clock::now() < due) continue;
     lookAfterLives();
@@ -113,16 +113,14 @@ void Waiter::lookAfterLives() {
 // the next arm(). It also clears an arm() that comes in between, which the same call answers.
 void Waiter::fire() {
   if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
-  region_->publication().write(region_->process(region_->slot()).sleep.sleeps, uint32_t{awake});
+  region_->publication().set<&SleepLine::sleeps>(region_->sleep(), awake);
   wake_();
 }
 
 void Waiter::stop() {
   if (!thread_.running()) return;
   stopping_.store(true, std::memory_order_seq_cst);
-  uint32_t& bell = region_->process(region_->slot()).bell.bell;
-  region_->publication().ring(bell);
-  futexWake(&bell);
+  ringBell(region_->publication(), region_->bell());
   thread_.join();
   disarm();
 }

@@ -31,8 +31,8 @@ class Waiter {
   Waiter& operator=(const Waiter&) = delete;
 
   // Publishes that this process sleeps, and for what (SleepBits). The caller must check what it waits for *after* this,
-  // and only then sleep.
-  void arm(uint32_t reasons);
+  // and only then sleep. The evidence is for a caller that checks here; JavaScript has none.
+  Fenced arm(uint32_t reasons);
   // Counts the noticed attachments and departures of processes. Each wakes an armed waiter.
   uint64_t lives() const { return lives_.load(std::memory_order_seq_cst); }
   // Publishes that no fiber of this process waits, so that other processes need not ring.

@@ -334,7 +334,7 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
     if (ring == rings) return Status::failed("missing", "there is no ring of that name");
     if (damaged(p.observe(region.ring(ring).lead.position))) return corrupt(ringName);
     const auto free = [&](uint32_t i) { return !taken(region, ring, i); };
-    const auto take = [&](uint32_t i) { role = takeReader(region, ring, i, name); };
+    const auto take = [&](uint32_t i, role::Claimant claimant) { role = takeReader(region, ring, i, name); };
     const uint64_t first = uint64_t{ring} * readers;
     uint64_t busy = 0;
     if (!claimSlot(region, Table::ringReaders, first, readers, busy, free, take)) {

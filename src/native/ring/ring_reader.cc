@@ -27,16 +27,16 @@ void RingReader::attach() {
   attached_ = true;
   formerDetached_ = p.read(line.detachedGeneration);
   sealLine();
-  p.fullFence();
-  if (!planted("an attachment gives room back in silence")) tellOfRoom();
-  region_->wakeProcesses(sleepsForCursor);
+  const Fenced fenced = p.fullFence();
+  if (!planted("an attachment gives room back in silence")) tellOfRoom(fenced);
+  region_->wakeProcesses(fenced, sleepsForCursor);
 }
 
 // Behind a full fence, which orders what was released against the word of a writer that waits for room.
-void RingReader::tellOfRoom() const {
+void RingReader::tellOfRoom(const Fenced& fenced) const {
   const Publication& p = region_->publication();
   const RingSlot& ring = region_->ring(role_.ring);
-  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(p.read(ring.claim.process), sleepsForRoom);
+  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(fenced, p.read(ring.claim.process), sleepsForRoom);
 }
 
 void RingReader::beginAt(uint64_t position) {
@@ -116,8 +116,7 @@ void RingReader::keepLine() {
                      p.read(line.baseline) == baseline_;
   if (whole) return;
   writeLine();
-  p.fullFence();
-  region_->wakeProcesses(sleepsForCursor);
+  region_->wakeProcesses(p.fullFence(), sleepsForCursor);
 }
 
 // SYNC: pairs with the publish in RingReader::sealLine: what a handler did is visible before its cursor is.
@@ -139,9 +138,9 @@ void RingReader::advance(const RingCursors& to) {
   at_.handled = std::max(at_.handled, std::min(to.handled, at_.delivered));
   at_.released = std::max(at_.released, std::min(to.released, at_.read));
   writeLine();
-  p.fullFence();
-  if (at_.released != before.released) tellOfRoom();
-  if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(sleepsForCursor);
+  const Fenced fenced = p.fullFence();
+  if (at_.released != before.released) tellOfRoom(fenced);
+  if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(fenced, sleepsForCursor);
 }
 
 // SYNC: pairs with the publish in RingWriter::evict. The fence keeps earlier loads of frames before this check: so a
@@ -206,9 +205,9 @@ void RingReader::detach() {
   p.publish(region_->ringReader(role_.ring, role_.slot).line.detachedGeneration, role_.generation);
   // SYNC: pairs with the observe in RingWriter::refreshReaders, after which the writer rings this reader no more.
   p.ring(ring.table.readersVersion);
-  p.fullFence();
-  tellOfRoom();
-  region_->wakeProcesses(sleepsForCursor);
+  const Fenced fenced = p.fullFence();
+  tellOfRoom(fenced);
+  region_->wakeProcesses(fenced, sleepsForCursor);
 }
 
 }  // namespace ringfence

@@ -52,7 +52,7 @@ class RingReader {
   void writeLine();
   void sealLine();
   void beginAt(uint64_t position);
-  void tellOfRoom() const;
+  void tellOfRoom(const Fenced& fenced) const;
 
   std::shared_ptr<Region> region_;
   std::shared_ptr<RingMemory> memory_;

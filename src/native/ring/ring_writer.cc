@@ -134,11 +134,11 @@ void RingWriter::publish(bool selfToo) {
   p.write(lead.frames, frames_);
   p.publish(lead.announced, published_);
   p.publish(lead.position, published_);
-  p.fullFence();
+  const Fenced fenced = p.fullFence();
   refreshReaders();
   for (const uint32_t process : processes_) {
     if (process == region_->slot() && !selfToo) continue;
-    if (region_->wakeProcess(process, sleepsForFrames) == Rung::unheard) endReadersOf(process);
+    if (region_->wakeProcess(fenced, process, sleepsForFrames) == Rung::unheard) endReadersOf(process);
   }
 }
 
@@ -195,9 +195,9 @@ void RingWriter::evict(uint32_t reader, uint64_t generation, uint64_t from) {
   p.publish(slot.fate.evictedGeneration, generation);
   RingLead& lead = region_->ring(role_.ring).lead;
   p.write(lead.evictions, p.read(lead.evictions) + 1);
-  p.fullFence();
-  region_->wakeProcess(p.read(slot.claim.process), sleepsForFrames);
-  region_->wakeProcesses(sleepsForCursor);
+  const Fenced fenced = p.fullFence();
+  region_->wakeProcess(fenced, p.read(slot.claim.process), sleepsForFrames);
+  region_->wakeProcesses(fenced, sleepsForCursor);
 }
 
 uint64_t RingWriter::activeGeneration(uint32_t reader) const {

@@ -29,10 +29,12 @@ std::shared_ptr<Region> crowdRegion() {
 }
 
 uint32_t sleepsOf(const Region& region, uint32_t slot) {
-  return region.publication().observe(region.process(slot).sleep.sleeps);
+  return region.publication().observe<&SleepLine::sleeps>(region.process(slot).sleep);
 }
 
-uint32_t rings(const Region& region, uint32_t slot) { return region.publication().observe(region.process(slot).bell.bell); }
+uint32_t rings(const Region& region, uint32_t slot) {
+  return region.publication().observe<&BellLine::bell>(region.process(slot).bell);
+}
 
 uint64_t allRings(const Region& region) {
   uint64_t sum = 0;
@@ -41,7 +43,7 @@ uint64_t allRings(const Region& region) {
 }
 
 void goToSleep(const Region& region, uint32_t reasons) {
-  region.publication().write(region.process(region.slot()).sleep.sleeps, reasons);
+  region.publication().set<&SleepLine::sleeps>(region.sleep(), reasons);
   region.publication().fullFence();
 }
 
@@ -54,11 +56,11 @@ void publishSome(RingWriter& writer, uint64_t frames) {
 
 // Sleeps for ever and for all reasons, as a process may between two turns of its event loop.
 [[noreturn]] void sleepForEver(const Region& region) {
-  uint32_t& bell = region.process(region.slot()).bell.bell;
+  const Publication& p = region.publication();
   for (;;) {
-    const uint32_t heard = region.publication().observe(bell);
+    const uint32_t heard = p.observe<&BellLine::bell>(region.bell());
     goToSleep(region, sleepsForAll);
-    futexWait(&bell, heard, -1);
+    futexWait(p.futexWord<&BellLine::bell>(region.bell()), heard, -1);
   }
 }
 
@@ -142,13 +144,13 @@ TEST("those who live are rung on among the dead, and so is a process that comes 
 TEST("a killed server is rung once, whatever is published") {
   const auto region = crowdRegion();
   Process server("sleeping server", region->path(), 0);
-  const auto& sleeps = region->header().sequencerSleep.sleeps;
-  until("it sleeps", [&] { return region->publication().observe(sleeps) != awake; });
+  const auto& sleep = region->header().sequencerSleep;
+  until("it sleeps", [&] { return region->publication().observe<&SleepLine::sleeps>(sleep) != awake; });
   server.kill();
-  const auto& bell = region->header().sequencerBell.bell;
-  const uint32_t before = region->publication().observe(bell);
+  const auto& bell = region->header().sequencerBell;
+  const uint32_t before = region->publication().observe<&BellLine::bell>(bell);
   for (int i = 0; i < 1000; i += 1) region->wakeSequencer(sleepsForData | sleepsForRoom);
-  CHECK(region->publication().observe(bell) - before <= 1);  // none, if it was just about to sleep again
+  CHECK(region->publication().observe<&BellLine::bell>(bell) - before <= 1);  // none, if it was just about to sleep again
 }
 
 TEST("a process that has closed its reader is not rung, and one that was evicted is, also once it has come back") {
@@ -207,23 +209,23 @@ TEST("the log's commits do not ring those who wait for a ring, nor a ring's fram
 TEST("a process that is stopped on its way to a bell keeps no other asleep for longer than a moment") {
   // The stopped process has taken the other's sleep word, and never rings.
   const auto region = anonymousRegion(ringGeometry());
-  const auto taken = [&](uint32_t& sleeps) { region->publication().take(sleeps); };
+  const auto take = [&](HostLine<SleepLine>& sleep) { region->publication().take<&SleepLine::sleeps>(sleep); };
   std::atomic<uint32_t> called{0};  // private
   Waiter waiter(attachedAgain(*region), [&called] { called.fetch_add(1); });
   CHECK_EQUAL(waiter.start().fault, "none");
   waiter.arm(sleepsForFrames);
   const uint64_t stopped = nowNanos();
-  taken(region->process(1).sleep.sleeps);
+  take(region->process(1).sleep);
   until("it is called", [&] { return called.load() == 1; });
   CHECK(nowNanos() - stopped < 250'000'000 * slowness);
 
   TestLog log(tinyGeometry(), TestLog::threaded());
   const uint32_t topic = log.declare("t", orderSession);
   Publishing publishing(log.open(topic));
-  auto& sleeps = log.region()->header().sequencerSleep.sleeps;
+  auto& sleep = log.region()->header().sequencerSleep;
   for (uint64_t sequence = 0; sequence < 5; sequence += 1) {
-    until("the sequencer sleeps", [&] { return log.region()->publication().observe(sleeps) != awake; });
-    taken(sleeps);
+    until("the sequencer sleeps", [&] { return log.region()->publication().observe<&SleepLine::sleeps>(sleep) != awake; });
+    take(sleep);
     CHECK(publishing.publish(sequence % 2, sequence));
     until("it is committed", [&] { return publishing.lanes().committedBatches() == sequence + 1; });
   }

@@ -222,10 +222,10 @@ TEST("a sleeper that was called is not rung again before it arms again") {
   sleeper.waiter().arm(sleepsForData);
   region->wakeProcesses(sleepsForData);
   until("it is called", [&] { return sleeper.called() == 1; });
-  const uint32_t& bell = region->process(other->slot()).bell.bell;
-  const uint32_t rung = region->publication().observe(bell);
+  const HostLine<BellLine>& bell = region->process(other->slot()).bell;
+  const uint32_t rung = region->publication().observe<&BellLine::bell>(bell);
   for (int i = 0; i < 10; i += 1) region->wakeProcesses(sleepsForData);
-  CHECK_EQUAL(region->publication().observe(bell), rung);
+  CHECK_EQUAL(region->publication().observe<&BellLine::bell>(bell), rung);
 }
 
 TEST("nothing is called once a waiter has stopped, however hard it is being rung") {
@@ -301,7 +301,7 @@ TEST("a death is counted in time, however often the bell rings") {
   kill(other, SIGKILL);
   waitpid(other, nullptr, 0);
   while (sleeper.waiter().lives() == before && nowNanos() - killed < lostAfterNanos) {
-    region->publication().ring(region->process(region->slot()).bell.bell);
+    region->publication().ring<&BellLine::bell>(region->bell());
   }
   CHECK_EQUAL(sleeper.waiter().lives(), before + 1);
   CHECK(nowNanos() - killed < 1'000'000'000);

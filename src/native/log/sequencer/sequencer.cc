@@ -104,9 +104,7 @@ void Sequencer::resume() {
 }
 
 void Sequencer::ringOwnBell() const {
-  BellLine& bell = region_->header().sequencerBell;
-  region_->publication().ring(bell.bell);
-  futexWake(&bell.bell);
+  ringBell(region_->publication(), region_->header().sequencerBell);
 }
 
 // --- requests between two passes ---
@@ -167,10 +165,10 @@ void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) cons
   const uint64_t since = monotonicNanos();
   int64_t left = limitNanos;
   do {
-    futexWait(&head.sequencerBell.bell, heard, left < 0 ? lookNanos : std::min(left, lookNanos));
+    futexWait(p.futexWord<&BellLine::bell>(head.sequencerBell), heard, left < 0 ? lookNanos : std::min(left, lookNanos));
     if (limitNanos >= 0) left = limitNanos - static_cast<int64_t>(monotonicNanos() - since);
-  } while (p.observe(head.sequencerBell.bell) == heard && p.observe(head.sequencerSleep.sleeps) == reasons &&
-           (limitNanos < 0 || left > 0));
+  } while (p.observe<&BellLine::bell>(head.sequencerBell) == heard &&
+           p.observe<&SleepLine::sleeps>(head.sequencerSleep) == reasons && (limitNanos < 0 || left > 0));
 }
 
 // SYNC: writes the sleep word, fences, and scans the lanes once more; a publisher publishes, fences, and reads the word
@@ -180,7 +178,7 @@ void Sequencer::run() {
   Header& head = region_->header();
   uint64_t idleSince = 0;
   while (!stopping_.load(std::memory_order_seq_cst)) {
-    const uint32_t heard = p.observe(head.sequencerBell.bell);
+    const uint32_t heard = p.observe<&BellLine::bell>(head.sequencerBell);
     bool moved;
     bool wantsRoom;
     {
@@ -196,7 +194,7 @@ void Sequencer::run() {
     if (idleSince == 0) idleSince = now;
     if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
     const uint32_t reasons = sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U);
-    p.write(head.sequencerSleep.sleeps, reasons);
+    p.set<&SleepLine::sleeps>(head.sequencerSleep, reasons);
     p.fullFence();
     int64_t limit;
     {
@@ -206,7 +204,7 @@ void Sequencer::run() {
       limit = sleepNanos();
     }
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);
-    p.write(head.sequencerSleep.sleeps, uint32_t{awake});
+    p.set<&SleepLine::sleeps>(head.sequencerSleep, awake);
     idleSince = 0;
   }
 }
