@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and with rivals.
- * `node bench/main.ts log|ring|rpc|barrier`.
+ * `node bench/main.ts log|ring|rpc|barrier|verbs`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -27,6 +27,7 @@ import * as BenchReport from "./log/report.ts"
 import { groupNames, measureRound, type Round } from "./log/round.ts"
 import { benchRing } from "./ring/main.ts"
 import { benchRpc } from "./rpc/main.ts"
+import { benchVerbs } from "./verbs/main.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -73,7 +74,7 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Measures the log, rings, calls and barriers on this machine"),
-  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier])
+  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier, benchVerbs])
 )
 
 runCommand(bench)

@@ -8,7 +8,7 @@ import { attemptPromise } from "../../src/layers/native/region/NativeError.ts"
 import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
-import { type CopyLimit, measuring, type RoundTrips } from "./native.ts"
+import { type CopyLimit, measuring, type RoundTrips, type VerbCost } from "./native.ts"
 import { openPublishCost } from "./PublishCost.ts"
 
 export type { CopyLimit, RoundTrips } from "./native.ts"
@@ -17,6 +17,12 @@ export type { CopyLimit, RoundTrips } from "./native.ts"
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
   measuring,
   (addon) => attemptPromise("", () => addon.measureLineRoundTrip())
+)
+
+/** The verbs of the publication discipline, beside the same instructions by hand. */
+export const verbCosts: Effect.Effect<ReadonlyArray<VerbCost>, RegionError> = Effect.flatMap(
+  measuring,
+  (addon) => attemptPromise("", () => addon.measureVerbs())
 )
 
 export interface CopyLimitOptions {

@@ -17,6 +17,14 @@ export interface CopyLimit {
   readonly agree: boolean
 }
 
+/** What a verb costs in nanoseconds, by hand and in each coherence; `flushed` is negative where it cannot be. */
+export interface VerbCost {
+  readonly verb: string
+  readonly byHand: number
+  readonly coherent: number
+  readonly flushed: number
+}
+
 /** An attachment that writes rings. */
 export interface PublishCost {
   /** The nanoseconds to write that many messages of that size to one of the rings, each published on its own. */
@@ -34,6 +42,7 @@ export interface Measuring {
     publishEveryBytes: number,
     flushed: boolean
   ): Promise<CopyLimit>
+  measureVerbs(): Promise<ReadonlyArray<VerbCost>>
   measureLineRoundTrip(): Promise<number>
   measureFutexRoundTrips(trips: number): Promise<RoundTrips>
   measureRingRoundTrips(trips: number, asleep: boolean): Promise<RoundTrips>

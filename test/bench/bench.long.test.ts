@@ -21,6 +21,15 @@ interface Report {
   readonly disagreeing: ReadonlyArray<string>
 }
 
+interface VerbReport {
+  readonly verbs: ReadonlyArray<{
+    readonly verb: string
+    readonly byHand: { readonly min: number }
+    readonly coherent: { readonly min: number }
+    readonly ratio: number
+  }>
+}
+
 const rig = "bench/main.ts"
 
 const minutes = 60_000
@@ -44,6 +53,20 @@ const groupOf = (args: ReadonlyArray<string>) =>
 const assertPositive = (values: Readonly<Record<string, number>>, names: ReadonlyArray<string>) => {
   for (const name of names) assert.isAbove(values[name] ?? 0, 0, name)
 }
+
+describe.skipIf(process.platform !== "linux")("bench verbs", () => {
+  it.live("measures each verb by hand, on coherent and on flushed memory", () =>
+    Effect.gen(function*() {
+      const { code, stderr, text } = yield* run(["verbs", "--runs", "1", "--json"], { program: rig })
+      assert.strictEqual(code, 0, stderr)
+      const { verbs } = JSON.parse(text) as VerbReport
+      assert.strictEqual(verbs.length, 4)
+      for (const { byHand, coherent, ratio, verb } of verbs) {
+        assertPositive({ byHand: byHand.min, coherent: coherent.min, ratio }, ["byHand", "coherent", "ratio"])
+        assert.isNotEmpty(verb)
+      }
+    }))
+})
 
 describe.skipIf(process.platform !== "linux")("bench ring", () => {
   const group = (name: string, ...args: ReadonlyArray<string>) =>

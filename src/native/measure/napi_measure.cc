@@ -10,6 +10,7 @@
 #include "napi/values.h"
 #include "publish_cost.h"
 #include "round_trips.h"
+#include "verb_cost.h"
 
 namespace ringfence::binding {
 
@@ -55,6 +56,26 @@ Napi::Value measureLineRoundTrip(const Napi::CallbackInfo& info) {
   return Task::start(
       info.Env(), [=] { return lineRoundTripMicros(*micros); },
       [=](Napi::Env env) { return Napi::Number::New(env, *micros); });
+}
+
+// measureVerbs(): { verb, byHand, coherent, flushed } each, in nanoseconds
+Napi::Value measureVerbs(const Napi::CallbackInfo& info) {
+  auto costs = std::make_shared<std::vector<VerbCost>>();
+  return Task::start(
+      info.Env(), [=] { return verbCosts(*costs); },
+      [=](Napi::Env env) {
+        auto out = Napi::Array::New(env);
+        for (uint32_t i = 0; i < costs->size(); i += 1) {
+          const VerbCost& cost = (*costs)[i];
+          auto each = Napi::Object::New(env);
+          each.Set("verb", cost.verb);
+          each.Set("byHand", Napi::Number::New(env, cost.byHand));
+          each.Set("coherent", Napi::Number::New(env, cost.coherent));
+          each.Set("flushed", Napi::Number::New(env, cost.flushed));
+          out[i] = each;
+        }
+        return out;
+      });
 }
 
 // Resolves with { p50Micros, p99Micros } of what `measure` finds.
@@ -117,6 +138,7 @@ Napi::Object defineMeasuring(Napi::Env env, Napi::Object exports) {
   exports.Set("foldInto", Napi::Function::New<foldInto>(env, "foldInto"));
   exports.Set("measureCopyLimit", Napi::Function::New<measureCopyLimit>(env, "measureCopyLimit"));
   exports.Set("measureLineRoundTrip", Napi::Function::New<measureLineRoundTrip>(env, "measureLineRoundTrip"));
+  exports.Set("measureVerbs", Napi::Function::New<measureVerbs>(env, "measureVerbs"));
   exports.Set("measureFutexRoundTrips", Napi::Function::New<measureFutexRoundTrips>(env, "measureFutexRoundTrips"));
   exports.Set("measureRingRoundTrips", Napi::Function::New<measureRingRoundTrips>(env, "measureRingRoundTrips"));
   exports.Set("PublishCost", PublishCostHandle::define(env));
