@@ -194,8 +194,11 @@ class Publication {
     requires FieldOf<Token, L>
   typename L::Fields snapshot(const L& line, Site site = {}) const {
     refresh(&line, sizeof(line), site);
-    memory::loadAcquire(line.shared_.*Token, site);
-    return words(line.shared_, site);
+    const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
+    typename L::Fields local = words(line.shared_, site);
+    // A newer token would cover what this process has not synchronized with.
+    local.*Token = token;
+    return local;
   }
 
   // All fields, each as it is now or as the token observed before says.

@@ -17,6 +17,13 @@ uint64_t sealOf(const Line& line) {
   return (crc32c(&line, offsetof(Line, seal)) ^ none) * 0x9e3779b97f4a7c15ULL;
 }
 
+// SYNC: observes the seal before the fields that were published with it. False when they disagree.
+template <class Fields, class Role>
+bool readSealed(const Publication& p, const Line<Fields, Role>& shared, Fields& local) {
+  local = p.template snapshot<&Fields::seal>(shared);
+  return sealOf(local) == local.seal;
+}
+
 // SYNC: publishes the seal after the fields of `shared`, which were written from `local`; pairs with the observe in
 // readSealed.
 template <class Line>
