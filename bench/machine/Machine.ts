@@ -11,7 +11,7 @@ import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
 import { type CopyLimit, measuring, type RoundTrips, type VerbCost } from "./native.ts"
 import { openPublishCost } from "./PublishCost.ts"
 
-export type { CopyLimit, RoundTrips } from "./native.ts"
+export type { CopyLimit, RoundTrips, VerbCost } from "./native.ts"
 
 /** Round trip of one cache line between two spinning threads, in microseconds: shows how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(

@@ -9,7 +9,6 @@ import { describeEnvironment, type Environment, environment } from "../../src/pr
 import { type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import { runsSetting } from "../harness/command.ts"
 import * as Machine from "../machine/Machine.ts"
-import type { VerbCost } from "../machine/native.ts"
 
 const settings = { runs: runsSetting, json: jsonSetting }
 
@@ -41,7 +40,7 @@ interface VerbReport {
 }
 
 const measure = Effect.fnUntraced(function*(runs: number, json: boolean) {
-  const costs: Array<VerbCost> = []
+  const costs: Array<Machine.VerbCost> = []
   for (let run = 0; run < runs; run += 1) costs.push(...(yield* Machine.verbCosts))
   const names = [...new Set(costs.map(({ verb }) => verb))]
   const verbs = names.map((verb) => rowOf(verb, costs.filter((cost) => cost.verb === verb)))
@@ -49,7 +48,7 @@ const measure = Effect.fnUntraced(function*(runs: number, json: boolean) {
   yield* printReport(json, report, describe)
 })
 
-const rowOf = (verb: string, costs: ReadonlyArray<VerbCost>): VerbRow => {
+const rowOf = (verb: string, costs: ReadonlyArray<Machine.VerbCost>): VerbRow => {
   const spread = (values: ReadonlyArray<number>) => spreadOf(values) as Spread
   const byHand = spread(costs.map((cost) => cost.byHand))
   const coherent = spread(costs.map((cost) => cost.coherent))
