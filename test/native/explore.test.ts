@@ -62,5 +62,8 @@ const known = [
   "attach",
   "late reader",
   "late writer",
-  "rename"
+  "rename",
+  "names",
+  "abandon",
+  "visit"
 ]

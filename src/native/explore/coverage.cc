@@ -3,7 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 
+#include "address_space.h"
+#include "arena.h"
+#include "line_names.h"
+#include "model.h"
 #include "region/planted.h"
 #include "scheduler.h"
 
@@ -16,6 +21,11 @@ struct Entry {
   Place place;
   Verb verb = Verb::read;
   uint64_t times = 0;
+  // The word that it means; of several, the first.
+  bool hasWord = false;
+  bool hasMore = false;
+  uint64_t offset = 0;
+  std::string word;  // " RingLead.position"; of several words only their structure
   // Processes, a bit each, that could have been killed here; that were; that were stopped.
   uint32_t mortal = 0;
   uint32_t killed = 0;
@@ -45,14 +55,20 @@ size_t pairs(Mask mask) {
   return count;
 }
 
-std::string fileOf(const char* path) {
-  const char* slash = std::strrchr(path, '/');
-  return slash == nullptr ? path : slash + 1;
+// " RingLead.position": the place within the file, without the numbers of slots.
+std::string wordOf(const Spot& spot) {
+  const std::string full = nameOf(spot);
+  const size_t open = full.find('[');
+  if (open == std::string::npos) return "";
+  const size_t dot = full.find(']', open) + 1;
+  const bool isField = dot < full.size() && full[dot] == '.';
+  return " " + full.substr(0, open) + (isField ? full.substr(dot) : "");
 }
 
-// "ringfence::RingWriter::publish" of all that the compiler says of a function.
-std::string functionOf(const char* text) {
-  std::string name(text);
+}  // namespace
+
+std::string functionOf(const Place& place) {
+  std::string name(place.function);
   const size_t templated = name.find(" [with ");
   if (templated != std::string::npos) name.resize(templated);
   const size_t open = name.find('(');
@@ -61,14 +77,12 @@ std::string functionOf(const char* text) {
   const size_t space = head.rfind(' ');
   std::string own = space == std::string::npos ? head : head.substr(space + 1);
   while (!own.empty() && (own[0] == '&' || own[0] == '*')) own.erase(0, 1);
-  for (const char* known : {"ringfence::", "{anonymous}::"}) {
+  for (const char* known : {"ringfence::", "{anonymous}::", "sequencing::"}) {
     for (size_t at = own.find(known); at != std::string::npos; at = own.find(known)) own.erase(at, std::strlen(known));
   }
   if (lambda != std::string::npos) own += " (a lambda)";
   return own;
 }
-
-}  // namespace
 
 const char* nameOf(Verb verb) {
   constexpr const char* names[] = {"read",       "write",     "publish",   "observe", "readBytes", "writeBytes", "wrote", "willRead",
@@ -77,17 +91,35 @@ const char* nameOf(Verb verb) {
 }
 
 const char* nameOf(Fault of) {
-  constexpr const char* names[] = {"none", "dropped", "plain", "swapped"};
+  constexpr const char* names[] = {"none", "dropped", "plain", "swapped", "torn"};
   return names[static_cast<uint8_t>(of)];
 }
 
 Fault Coverage::at(const Place& place, Verb verb) {
   const uint64_t key = (place.key() ^ static_cast<uint64_t>(verb) << 56) | 1;
   Entry& entry = entryOf(key);
-  if (entry.key == 0) entry = {key, place, verb};
+  if (entry.key == 0) {
+    entry.key = key;
+    entry.place = place;
+    entry.verb = verb;
+  }
   last = &entry;
   entry.times += Scheduler::now().exploring() ? 1 : 0;
   return key == plantedKey ? fault : Fault::none;
+}
+
+void Coverage::meets(const Word& word) {
+  Entry& entry = *last;
+  const Spot spot{word.file, word.offset + static_cast<uint64_t>(__builtin_ctzll(word.mask)) / 8};
+  if (!entry.hasWord) {
+    const OutsideArena outside;
+    entry.hasWord = true;
+    entry.offset = spot.offset;
+    entry.word = wordOf(spot);
+  } else if (!entry.hasMore && entry.offset / 64 == spot.offset / 64 && entry.offset / 8 != spot.offset / 8) {
+    entry.hasMore = true;
+    entry.word.resize(std::min(entry.word.size(), entry.word.find('.')));
+  }
 }
 
 void Coverage::call(const char* name) {
@@ -118,17 +150,19 @@ Fault Coverage::planted() { return fault; }
 std::vector<SiteSeen> Coverage::sites() {
   std::vector<SiteSeen> sites;
   for (const Entry& entry : entries) {
-    if (entry.times != 0) sites.push_back({entry.place, entry.verb, entry.times, ""});
+    if (entry.times == 0) continue;
+    sites.push_back({entry.place, entry.verb, entry.times,
+                     functionOf(entry.place) + ", " + nameOf(entry.verb) + entry.word});
   }
   std::sort(sites.begin(), sites.end(), [](const SiteSeen& a, const SiteSeen& b) {
     const int files = std::strcmp(a.place.file, b.place.file);
     if (files != 0) return files < 0;
-    return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
+    return std::tuple(a.place.line, a.place.column, a.verb) < std::tuple(b.place.line, b.place.column, b.verb);
   });
   std::map<std::string, int> count;
   for (SiteSeen& site : sites) {
-    const std::string name = fileOf(site.place.file) + " " + functionOf(site.place.function) + " " + nameOf(site.verb);
-    site.name = name + " " + std::to_string(count[name] += 1);
+    const int number = count[site.name] += 1;
+    if (number > 1) site.name += " (" + std::to_string(number) + ")";
   }
   return sites;
 }

@@ -10,6 +10,7 @@
 namespace ringfence::explore {
 
 struct Process;
+struct Word;
 
 enum class Verb : uint8_t {
   read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, replace, take
@@ -19,9 +20,10 @@ const char* nameOf(Verb verb);
 // What a mutant does at its site.
 enum class Fault : uint8_t {
   none,
-  dropped,      // the fence, the write-back or the invalidation is not made
-  plain,        // what is published is merely written, what is observed merely read
-  swapped,      // it is published ahead of the write before it
+  dropped,  // the verb does nothing
+  plain,    // what is published is merely written, what is observed merely read
+  swapped,  // it is published ahead of the write before it
+  torn,     // an atomic change is made as a load and a store, between which another actor may run
 };
 const char* nameOf(Fault fault);
 
@@ -29,18 +31,23 @@ struct SiteSeen {
   Place place;
   Verb verb;
   uint64_t times;
-  std::string name;  // "ring_writer.cc RingWriter::publish publish 2": the second publish of that function
+  std::string name;  // "RingWriter::publish, publish RingLead.position"
 };
+
+// The function alone, of all that the compiler says of it.
+std::string functionOf(const Place& place);
 
 class Coverage {
  public:
   // Each verb says where it stands. Returns the fault that is planted there.
   static Fault at(const Place& place, Verb verb);
+  // And, where it means a word, which one.
+  static void meets(const Word& word);
   // A call of the operating system, named.
   static void call(const char* name);
   static void killed(const Process& process);
   static void stopped(const Process& process);
-  // The step that is next may be one where a process could be killed.
+  // The next step may be one where a process could be killed.
   static void mortal(const Process& process);
 
   static void plant(const SiteSeen& site, Fault fault);

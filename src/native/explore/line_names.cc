@@ -118,7 +118,7 @@ void nameAfter(const Layout& layout) {
 std::string nameOf(const Spot& spot) {
   if (spot.file->id != 0) return "file " + std::to_string(spot.file->id) + " + " + std::to_string(spot.offset);
   for (const Part& part : parts()) {
-    if (spot.offset < part.offset) continue;
+    if (spot.offset < part.offset || part.stride == 0) continue;
     const uint64_t index = (spot.offset - part.offset) / part.stride;
     const uint64_t within = (spot.offset - part.offset) % part.stride;
     if (index >= part.count || within >= part.bytes) continue;

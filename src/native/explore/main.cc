@@ -6,12 +6,11 @@
 
 #include "address_space.h"
 #include "coverage.h"
-#include "line_memory.h"
 #include "litmus.h"
+#include "model.h"
 #include "mutants.h"
 #include "search.h"
 #include "trace.h"
-#include "weak_memory.h"
 
 namespace ringfence::explore {
 
@@ -23,6 +22,8 @@ struct Wanted {
   std::string model = "weak";
   std::string schedule;
   std::string site;
+  uint32_t every = 1;
+  uint32_t jobs = 1;
   bool hasSchedule = false;
   bool litmus = false;
   bool mutants = false;
@@ -34,11 +35,12 @@ struct Wanted {
 int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
-      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT]] [--defects]\n\n"
+      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]]\n"
+      "        [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "--schedule runs the one that a failure has printed, and shows each step.\n"
       "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
-      "fault of a verb, --defects for each defect that is put back.\n");
+      "fault of a verb (one of N, N at a time), --defects for each planted defect.\n");
   for (const Protocol& protocol : protocols()) {
     std::printf("%-10s %s\n", protocol.name, protocol.says);
     for (const Configuration& one : protocol.configurations) std::printf("  %-16s %s\n", one.name, one.says);
@@ -70,6 +72,10 @@ bool read(int count, char** words, Wanted& wanted) {
       wanted.seeded = true;
     } else if (word == "--seconds") {
       wanted.limits.seconds = std::strtod(value.c_str(), nullptr);
+    } else if (word == "--every" || word == "--jobs") {
+      const auto number = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+      if (number == 0) return false;
+      (word == "--every" ? wanted.every : wanted.jobs) = number;
     } else if (word == "--site") {
       wanted.site = value;
     } else if (word == "--schedule") {
@@ -137,13 +143,13 @@ int main(int count, char** words) {
   if (count == 2 && (std::strcmp(words[1], "--help") == 0 || std::strcmp(words[1], "-h") == 0)) return help();
   Wanted wanted;
   if (!read(count, words, wanted)) return help(), 2;
-  static WeakMemory weak;
-  static LineMemory lines;
   if (wanted.model != "weak" && wanted.model != "lines") return std::fputs("the model is weak or lines\n", stderr), 2;
   const bool isWeak = wanted.model == "weak";
-  Model::choose(isWeak ? static_cast<Model&>(weak) : static_cast<Model&>(lines));
+  Model::choose(*Model::all()[isWeak ? 0 : 1]);
   if (wanted.litmus) return litmus() ? 0 : 1;
   if (wanted.defects) return defects(wanted.limits) ? 0 : 1;
-  if (wanted.mutants) return mutants(wanted.protocol, wanted.configuration, wanted.site, wanted.limits) ? 0 : 1;
+  if (wanted.mutants) {
+    return mutants({wanted.protocol, wanted.configuration, wanted.site, wanted.every, wanted.jobs, wanted.limits}) ? 0 : 1;
+  }
   return run(wanted);
 }

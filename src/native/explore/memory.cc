@@ -30,8 +30,7 @@ Word wordAt(const void* at, uint32_t bytes) {
 
 int shiftOf(const Word& word) { return word.mask == ~uint64_t{0} ? 0 : __builtin_ctzll(word.mask) / 8 * 8; }
 
-void makeDelayed() {
-  const Actor* actor = Scheduler::now().current();
+void makeDelayed(const Actor* actor = Scheduler::now().current()) {
   if (actor == nullptr || !delayed[actor->id].waits) return;
   Delayed& one = delayed[actor->id];
   one.waits = false;
@@ -41,6 +40,7 @@ void makeDelayed() {
 // The swap is made where the actor's next verb is its publication, and undone by every other.
 Fault enter(const Site& site, Verb verb) {
   const Fault fault = Coverage::at(site.place(), verb);
+  if (fault != Fault::none) Scheduler::now().mark();
   if (Coverage::planted() == Fault::swapped && fault != Fault::swapped) makeDelayed();
   return fault;
 }
@@ -48,11 +48,15 @@ Fault enter(const Site& site, Verb verb) {
 void step(Step::What what, const Word* word) {
   Scheduler& scheduler = Scheduler::now();
   if (!scheduler.exploring()) return;
-  if (word != nullptr) Meetings::touched(*word, what == Step::store);
+  if (word != nullptr) {
+    Meetings::touched(*word, what == Step::store);
+    Coverage::meets(*word);
+  }
   scheduler.step({what, word == nullptr || Meetings::shared(*word)});
 }
 
 void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
+  if (fault == Fault::dropped) return;
   const Actor* actor = Scheduler::now().current();
   if (Coverage::planted() == Fault::swapped && fault != Fault::swapped && actor != nullptr &&
       Scheduler::now().exploring()) {
@@ -61,6 +65,16 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   }
   Model::now().store(word, value, release && fault != Fault::plain);
   if (fault == Fault::swapped) makeDelayed();
+}
+
+// Changes a word in one step: returns what was there. Of a mutant, in two steps, or not at all.
+uint64_t change(const Word& word, uint64_t seen, uint64_t value, bool always, Fault fault) {
+  if (fault == Fault::dropped) return 0;
+  if (fault != Fault::torn) return Model::now().exchange(word, seen, value, always);
+  const uint64_t before = Model::now().load(word, false);
+  step(Step::call, &word);
+  if (always || ((before ^ seen) & word.mask) == 0) Model::now().store(word, value, false);
+  return before;
 }
 
 // The words of a range of bytes, and the bytes of it that lie in each.
@@ -100,29 +114,35 @@ void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Sit
 }
 
 uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
-  enter(site, Verb::ring);
+  const Fault fault = enter(site, Verb::ring);
   const Word word = wordAt(at, bytes);
   step(Step::store, &word);
-  Model::now().fullFence();
-  const uint64_t before = (Model::now().peek(word) & word.mask) >> shiftOf(word);
+  if (fault == Fault::none) Model::now().fullFence();
+  const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
+  const uint64_t before = (known & word.mask) >> shiftOf(word);
   Trace::verb(Verb::ring, word, before + 1, site);
-  Model::now().exchange(word, 0, (before + 1) << shiftOf(word), true);
+  if (fault == Fault::torn) {
+    step(Step::call, &word);
+    Model::now().store(word, (before + 1) << shiftOf(word), false);
+  } else if (fault == Fault::none) {
+    Model::now().exchange(word, 0, (before + 1) << shiftOf(word), true);
+  }
   return before + 1;
 }
 
 void replace(uint64_t& at, uint64_t seen, uint64_t value, const Site& site) {
-  enter(site, Verb::replace);
+  const Fault fault = enter(site, Verb::replace);
   const Word word = wordAt(&at, sizeof(at));
   step(Step::store, &word);
   Trace::verb(Verb::replace, word, value, site);
-  Model::now().exchange(word, seen, value, false);
+  change(word, seen, value, false, fault);
 }
 
 uint32_t take(uint32_t& bits, const Site& site) {
-  enter(site, Verb::take);
+  const Fault fault = enter(site, Verb::take);
   const Word word = wordAt(&bits, sizeof(bits));
   step(Step::store, &word);
-  const uint64_t before = Model::now().exchange(word, 0, 0, true);
+  const uint64_t before = change(word, 0, 0, true, fault);
   const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
   Trace::verb(Verb::take, word, taken, site);
   return taken;
@@ -161,6 +181,7 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   const Fault fault = enter(site, verb);
   Spot spot;
   if (bytes == 0 || !AddressSpace::find(at, spot)) return;
+  Coverage::meets(Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}});
   Trace::verb(verb, Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}}, bytes, site);
   if (fault == Fault::dropped) return;
   // A mapping that stands twice in a row: what goes on behind its end begins again at its beginning.
@@ -215,5 +236,6 @@ void forgetDelayed() {
 }
 
 void makeDelayedStores() { memory::makeDelayed(); }
+void makeDelayedStoresOf(const Actor& actor) { memory::makeDelayed(&actor); }
 
 }  // namespace ringfence::explore

@@ -30,8 +30,12 @@ uint32_t take(uint32_t& bits, const Site& site);
 
 namespace ringfence::explore {
 
-// Of a mutant that swaps stores: what waits is made, as at each verb and call; or it is forgotten, ahead of a schedule.
+struct Actor;
+
+// Of a mutant that swaps stores: the store that waits is made, as at each verb and call, and where its actor blocks, ends
+// or dies; or it is forgotten, ahead of a schedule.
 void makeDelayedStores();
+void makeDelayedStoresOf(const Actor& actor);
 void forgetDelayed();
 
 }  // namespace ringfence::explore

@@ -1,8 +1,12 @@
 #include "model.h"
 
+#include <array>
+#include <map>
 #include <vector>
 
 #include "arena.h"
+#include "line_memory.h"
+#include "weak_memory.h"
 
 namespace ringfence::explore {
 
@@ -16,7 +20,8 @@ struct Touch {
 };
 
 constexpr uint32_t filesKnown = 4;  // those that are made later count as shared
-std::vector<Touch> touches[filesKnown];
+std::array<std::vector<Touch>, filesKnown> touches;
+std::map<const void*, std::array<std::vector<Touch>, filesKnown>> known;
 bool anyGrown = false;
 
 bool met(const Touch& touch) {
@@ -28,9 +33,25 @@ bool met(const Touch& touch) {
 Model& Model::now() { return *chosen; }
 void Model::choose(Model& model) { chosen = &model; }
 
+std::vector<Model*> Model::all() {
+  static WeakMemory weak;
+  static LineMemory lines;
+  return {&weak, &lines};
+}
+
 void Meetings::forget() {
   for (auto& table : touches) table.clear();
   anyGrown = false;
+}
+
+void Meetings::keep(const void* configuration) { known[configuration] = touches; }
+
+bool Meetings::recall(const void* configuration) {
+  const auto at = known.find(configuration);
+  if (at == known.end()) return false;
+  touches = at->second;
+  anyGrown = false;
+  return true;
 }
 
 void Meetings::touched(const Word& word, bool stored) {

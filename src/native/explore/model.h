@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "files.h"
 
@@ -18,6 +19,7 @@ class Model {
  public:
   static Model& now();
   static void choose(Model& model);
+  static std::vector<Model*> all();
   virtual ~Model() = default;
 
   // Whether write-backs and invalidations do anything.
@@ -58,6 +60,9 @@ class Model {
 class Meetings {
  public:
   static void forget();
+  // Kept for each configuration, so that each search of it need not learn them again. False where it has not been kept.
+  static void keep(const void* configuration);
+  static bool recall(const void* configuration);
   static void touched(const Word& word, bool stored);
   static bool shared(const Word& word);
   // Whether some became shared since this was asked last.

@@ -7,10 +7,18 @@
 
 namespace ringfence::explore {
 
-// The table of sites and verdicts, printed. False when a fault is not found, or a site is not executed.
-// Those sites alone whose name has `part`; all, where it is empty.
-// One configuration alone looks for them, where it is named.
-bool mutants(const std::string& protocol, const std::string& configuration, const std::string& part, const Limits& limits);
+struct Mutants {
+  std::string protocol;       // sites that its configurations execute; all where it is empty
+  std::string configuration;  // it alone looks for them; all that execute the site where it is empty
+  std::string site;           // sites whose name has this text
+  uint32_t every = 1;         // one of so many mutants
+  uint32_t jobs = 1;          // so many at a time
+  Limits limits;
+};
+
+// Prints the table of mutants and verdicts. False when a mutant is not found that docs/memory-model.md does not list, or
+// found though it does; or when no schedule executes a site.
+bool mutants(const Mutants& wanted);
 
 // The same for the defects of region/planted.h. False when one is not found.
 bool defects(const Limits& limits);

@@ -9,6 +9,8 @@
 
 namespace ringfence::explore {
 
+void makeDelayedStores();
+
 namespace {
 
 constexpr uint64_t stepsMax = 200'000;
@@ -23,11 +25,12 @@ Scheduler& Scheduler::now() {
   return scheduler;
 }
 
-void Scheduler::begin(const Schedule& schedule, bool tracing) {
+void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order) {
   {
     const OutsideArena outside;
     schedule_ = schedule;
     seen_.clear();
+    marks_.clear();
     failure_.clear();
     if (seen_.capacity() == 0) seen_.reserve(size_t{1} << 16);
   }
@@ -43,6 +46,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing) {
   exploring_ = peeking_ = deaths_ = stops_ = false;
   recording_ = left_ == 0;
   last_ = nullptr;
+  order_ = order;
   clockNanos_ = 1'000'000'000;
   steps_ = 0;
   rounds_ = roundsOfStop_ = 0;
@@ -81,6 +85,7 @@ void Scheduler::runBody(void* data) {
 
 // Its end is a step, too: others may run while what it stored last is not seen yet.
 void Scheduler::exit() {
+  makeDelayedStores();
   Coverage::call("ends");
   step({Step::call, true});
   end();
@@ -162,6 +167,12 @@ void Scheduler::note(const std::string& text) {
   if (tracing_ && onTrace) onTrace(text);
 }
 
+void Scheduler::mark() {
+  if (!exploring() || !recording_) return;
+  const OutsideArena outside;
+  marks_.push_back(static_cast<uint32_t>(seen_.size()));
+}
+
 void Scheduler::step(const Step& step) {
   if (!exploring() || current_ == nullptr) return;
   Actor& actor = *current_;
@@ -176,16 +187,57 @@ void Scheduler::step(const Step& step) {
     seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0,
                      mortal, mortal && step.shared, false});
     last_ = &seen_.back();
+    if (order_ == nullptr) return;
+    decide(*last_, step);
+  } else if (!meets()) {
     return;
   }
+  apply();
+}
+
+// Whether the schedule deviates at this step. Behind its last deviation the chances of others are recorded.
+bool Scheduler::meets() {
   bool met = false;
   for (const Deviation& d : schedule_) {
-    if (d.actor != actor.id || d.step != actor.step) continue;
+    if (d.actor != current_->id || d.step != current_->step) continue;
     left_ -= 1;
     met = true;
   }
-  if (!met) return;
-  recording_ = left_ == 0;
+  if (met) recording_ = left_ == 0;
+  return met;
+}
+
+// Adds what the order of priorities wants at this step.
+void Scheduler::decide(Chances& chances, const Step& step) {
+  const auto add = [&](Kind kind, uint8_t to) { schedule_.push_back({chances.actor, kind, to, chances.step}); };
+  order_->count(chances.actor);
+  if (order_->ends() && chances.kill && (order_->endsByDeath() || chances.stop)) {
+    order_->ended();
+    return add(order_->endsByDeath() ? Kind::kill : Kind::stop, 0);
+  }
+  if (order_->strays()) {
+    if (step.what == Step::load) add(Kind::stale, order_->older());
+    add(step.what == Step::load ? Kind::leak : Kind::hold, 0);
+  }
+  const uint8_t best = order_->highest(static_cast<uint16_t>(chances.others | 1U << chances.actor));
+  if (best != chances.actor) add(Kind::preempt, best);
+}
+
+// The same where the step blocks. It may block again in the same step, and then goes on as it did at first.
+void Scheduler::decideNext() {
+  Actor& actor = *current_;
+  if (order_ == nullptr || actor.waitedAt == actor.step) return;
+  actor.waitedAt = actor.step;
+  const Actor* usual = turnAfter(actor.id);
+  const uint16_t others = othersThatRun();
+  if (usual == nullptr || others == 0) return;
+  const uint8_t best = order_->highest(others);
+  const OutsideArena outside;
+  if (best != usual->id) schedule_.push_back({static_cast<uint8_t>(actor.id), Kind::next, best, actor.step});
+}
+
+void Scheduler::apply() {
+  Actor& actor = *current_;
   if (deviation(Kind::kill) != nullptr) {
     note("-- " + actor.process->name + " is killed");
     Coverage::killed(*actor.process);
@@ -223,6 +275,7 @@ bool Scheduler::wait(const char* what, uint64_t deadlineNanos) {
   actor.deadline = deadlineNanos;
   actor.timedOut = false;
   actor.waitsFor = what;
+  decideNext();
   if (const Deviation* d = deviation(Kind::next); d != nullptr && d->to < actors_.size()) {
     chosen_ = actors_[d->to];
     note("-- " + chosen_->name + " is next");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fiber.h"
+#include "priorities.h"
 #include "schedule.h"
 
 namespace ringfence::explore {
@@ -38,6 +39,7 @@ struct Actor {
   const char* waitsFor = "";
   std::function<bool()> condition;  // of a sleeper: whether what it sleeps for is there
   uint32_t step = 0;
+  uint32_t waitedAt = ~uint32_t{0};  // the step at which it waited last
   std::function<void()> body;
 };
 
@@ -54,7 +56,8 @@ class Scheduler {
   // The one that runs now.
   static Scheduler& now();
 
-  void begin(const Schedule& schedule, bool tracing);
+  // `order`, if there is one, adds the deviations of its own choice to the schedule as it goes.
+  void begin(const Schedule& schedule, bool tracing, Priorities* order = nullptr);
   Process& process(const std::string& name, bool mortal);
   Actor& actor(Process& process, const std::string& name, std::function<void()> body, bool isThread = false);
   // `work` is done by the process at once, without a step: what is there before the schedule begins.
@@ -98,6 +101,11 @@ class Scheduler {
   bool tracing() const { return tracing_; }
   // Of this schedule: the chances behind its last deviation.
   const std::vector<Chances>& seen() const { return seen_; }
+  // The step that follows has the planted fault. Marks are indices of `seen`.
+  void mark();
+  const std::vector<uint32_t>& marks() const { return marks_; }
+  // With the deviations that an order has added.
+  const Schedule& schedule() const { return schedule_; }
   bool applied() const { return left_ == 0; }
 
   // Called when a process has died, to free what it held.
@@ -123,6 +131,10 @@ class Scheduler {
   void die(Process& process);
   void leave();
   void end();
+  bool meets();
+  void decide(Chances& chances, const Step& step);
+  void decideNext();
+  void apply();
   const Deviation* deviation(Kind kind) const;
 
   Schedule schedule_;
@@ -146,7 +158,9 @@ class Scheduler {
   uint32_t roundsOfStop_ = 0;
   std::string failure_;
   std::vector<Chances> seen_;
+  std::vector<uint32_t> marks_;
   Chances* last_ = nullptr;
+  Priorities* order_ = nullptr;
 };
 
 }  // namespace ringfence::explore

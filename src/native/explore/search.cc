@@ -30,9 +30,15 @@ class Search {
   Search(const Configuration& configuration, const Limits& limits) : configuration_(configuration), limits_(limits) {}
 
   Found run() {
-    const double began = now();
-    began_ = began;
+    began_ = now();
     learn();
+    for (uint64_t i = 0; i < limits_.nearSchedules && going(); i += 1) {
+      if (i % 2 == 0) {
+        wander(true);
+      } else {
+        prioritiseNear();
+      }
+    }
     for (uint32_t depth = 0; depth <= limits_.deviations && going(); depth += 1) {
       do {
         walk({}, depth);
@@ -40,8 +46,16 @@ class Search {
       if (going()) found_.exhausted = depth;
     }
     found_.whole = going() || !found_.failure.empty();
-    for (uint64_t i = 0; i < limits_.randomSchedules && going(); i += 1) wander();
-    found_.seconds = now() - began;
+    if (limits_.randomSchedules != 0) begin();
+    for (uint64_t i = 0; i < limits_.randomSchedules && going(); i += 1) {
+      if (i % 2 == 0) {
+        wander(false);
+      } else {
+        prioritise();
+      }
+    }
+    if (found_.whole && found_.failure.empty()) Meetings::keep(&configuration_);
+    found_.seconds = now() - began_;
     return found_;
   }
 
@@ -51,24 +65,34 @@ class Search {
     return found_.schedules % 256 != 0 || now() - began_ < limits_.seconds;
   }
 
-  bool once(const Schedule& schedule) {
-    const std::string failure = runOnce(configuration_, schedule);
+  bool once(const Schedule& schedule, Priorities* order = nullptr) {
+    const std::string failure = runOnce(configuration_, schedule, false, order);
     found_.schedules += 1;
     found_.steps += Scheduler::now().steps();
     if (failure.empty()) return true;
     found_.failure = failure;
-    found_.schedule = schedule;
+    found_.schedule = Scheduler::now().schedule();
     return false;
   }
 
   // Which words several actors meet is not known at first: some schedules at random tell most of it.
   void learn() {
-    Meetings::forget();
-    if (!once({})) return;
-    found_.points = static_cast<uint32_t>(Scheduler::now().seen().size());
-    if (limits_.deviations == 0) return;
-    for (int i = 0; i < 100 && going(); i += 1) wander();
+    const bool known = Meetings::recall(&configuration_);
+    if (!known) Meetings::forget();
+    begin();
+    for (int i = 0; i < 100 && !known && limits_.deviations != 0 && going(); i += 1) {
+      wander(false);
+      begin();
+    }
     Meetings::grown();
+  }
+
+  // The schedule without deviations, with which each at random begins.
+  void begin() {
+    if (!going() || !once({})) return;
+    first_ = Scheduler::now().seen();
+    firstMarks_ = Scheduler::now().marks();
+    found_.points = static_cast<uint32_t>(first_.size());
   }
 
   // All schedules that have `depth` deviations more than this one. Those with fewer were run before.
@@ -111,20 +135,18 @@ class Search {
     }
   }
 
-  // One deviation after the other, each somewhere behind the last.
-  void wander() {
+  // One deviation after the other, each somewhere behind the last. `near`: fewer, most of them near the planted fault.
+  void wander(bool near) {
     Schedule schedule;
-    const uint64_t deviations = 3 + random() % 5;
+    const uint64_t deviations = near ? 1 + random() % 3 : 3 + random() % 5;
     for (uint64_t i = 0; i < deviations && going(); i += 1) {
       if (!schedule.empty() && !once(schedule)) return;
-      if (schedule.empty()) runOnce(configuration_, schedule);
-      const std::vector<Chances>& seen = Scheduler::now().seen();
+      const std::vector<Chances>& seen = schedule.empty() ? first_ : Scheduler::now().seen();
+      const std::vector<uint32_t>& marks = schedule.empty() ? firstMarks_ : Scheduler::now().marks();
       if (seen.empty()) break;
       std::vector<Deviation> all;
-      // Nearer ones are more likely: what follows within a few steps meets in the same moment of the protocol.
-      const uint64_t limit = random() % 2 == 0 ? seen.size() : std::min<uint64_t>(seen.size(), 40);
       for (int look = 0; look < 20 && all.empty(); look += 1) {
-        eachDeviation(seen[random() % limit], [&](const Deviation& deviation) {
+        eachDeviation(seen[near ? drawnNear(marks, seen.size()) : drawn(seen.size())], [&](const Deviation& deviation) {
           all.push_back(deviation);
           return true;
         });
@@ -135,18 +157,52 @@ class Search {
     if (going()) once(schedule);
   }
 
+  // Nearer ones are more likely: what follows within a few steps meets in the same moment of the protocol.
+  size_t drawn(size_t count) { return random() % (random() % 2 == 0 ? count : std::min<size_t>(count, 40)); }
+
+  // A step shortly ahead of one of the marks, or behind it.
+  size_t drawnNear(const std::vector<uint32_t>& marks, size_t count) {
+    constexpr uint64_t ahead = 12;
+    constexpr uint64_t around = 24;
+    if (marks.empty() || random() % 4 == 0) return drawn(count);
+    const uint64_t mark = marks[random() % marks.size()] + random() % around;
+    return std::min<size_t>(mark < ahead ? 0 : mark - ahead, count - 1);
+  }
+
+  void prioritise() {
+    Priorities order(random(), found_.points);
+    once({}, &order);
+  }
+
+  // Twice the same order: the second time it also holds stores back, reads older values or changes priorities shortly
+  // ahead of or behind the planted fault.
+  void prioritiseNear() {
+    const uint64_t seed = random();
+    Priorities order(seed, found_.points);
+    if (!once({}, &order)) return;
+    const std::vector<uint32_t> marks = Scheduler::now().marks();
+    if (marks.empty()) return;
+    for (int again = 0; again < 3 && going(); again += 1) {
+      Priorities nearer(seed, found_.points);
+      nearer.gather(marks[random() % marks.size()], random());
+      once({}, &nearer);
+    }
+  }
+
   uint64_t random() { return mix64(limits_.seed * 0x9e3779b97f4a7c15ULL + (draws_ += 1)); }
 
   const Configuration& configuration_;
   const Limits limits_;
   Found found_;
+  std::vector<Chances> first_;  // of the schedule without deviations
+  std::vector<uint32_t> firstMarks_;
   double began_ = 0;
   uint64_t draws_ = 0;
 };
 
 }  // namespace
 
-std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing) {
+std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing, Priorities* order) {
   Scheduler& scheduler = Scheduler::now();
   Arena::open();
   AddressSpace::begin();
@@ -155,9 +211,12 @@ std::string runOnce(const Configuration& configuration, const Schedule& schedule
   forgetDelayed();
   forgetLooks();
   Model::now().begin();
-  scheduler.begin(schedule, tracing);
+  scheduler.begin(schedule, tracing, order);
   scheduler.onDeath = &freeOfDead;
-  scheduler.onRest = [](Actor& actor) { Model::now().rest(actor); };
+  scheduler.onRest = [](Actor& actor) {
+    makeDelayedStoresOf(actor);
+    Model::now().rest(actor);
+  };
   Trace::show(tracing);
   configuration.build();
   scheduler.run();

@@ -10,10 +10,11 @@ namespace ringfence::explore {
 
 struct Limits {
   uint32_t deviations = 2;       // all schedules with so many at most
-  uint64_t randomSchedules = 0;  // and then so many, of more
+  uint64_t randomSchedules = 0;  // and then so many with more: in turn by single deviations, and by priorities
   uint64_t schedules = ~uint64_t{0};
   double seconds = 1e9;
   uint64_t seed = 1;
+  uint64_t nearSchedules = 0;  // ahead of all others: so many at random, with deviations near the planted fault
 };
 
 struct Found {
@@ -28,7 +29,8 @@ struct Found {
 };
 
 // Runs one schedule; what failed, or nothing.
-std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing = false);
+std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing = false,
+                    Priorities* order = nullptr);
 Found search(const Configuration& configuration, const Limits& limits);
 // The same failure, or another, by as few deviations as can be.
 Schedule shrunk(const Configuration& configuration, Schedule schedule);

@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "explore/trace.h"
-#include "log_ends.h"
-#include "attached.h"
+#include "log_lives.h"
+#include "served.h"
 
 namespace ringfence::explore {
 
@@ -13,52 +13,6 @@ namespace {
 
 using std::make_shared;
 using std::shared_ptr;
-
-// A region that is served, by a process that is not killed.
-struct Served {
-  Attached server;
-  shared_ptr<Serving> serving;
-  TopicPlace topic{};
-
-  explicit Served(const Geometry& geometry) : server(*made(geometry), "server", false, false) {
-    server.program.ahead([&] {
-      serving = make_shared<Serving>(server.region);
-      TopicView declared;
-      expectOk(declareTopic(*server.region, "t", orderSession, 1, declared), "declaring the topic");
-      topic = declared.place();
-      serving->settle();
-    });
-    atEnd([kept = serving] {});
-  }
-
-  // Its event loop, while the schedule goes on.
-  void runs() {
-    server.program.runs([serving = serving] { serving->look(); }, "server's loop", true);
-  }
-
-  shared_ptr<Publishing> publishes(Attached& place) {
-    Claim claim;
-    place.program.ahead([&] { expectOk(claimClient(*place.region, topic, ~uint64_t{0}, claim), "claiming a session"); });
-    server.program.ahead([&] { serving->settle(); });
-    shared_ptr<Publishing> publishing;
-    place.program.ahead([&] {
-      publishing = make_shared<Publishing>(place.region, claim);
-      expect(publishing->ready(), "the session is not admitted");
-    });
-    return publishing;
-  }
-
-  shared_ptr<Subscribing> subscribes(Attached& place, bool attached = true) {
-    shared_ptr<Subscribing> subscribing;
-    place.program.ahead([&] {
-      Claim claim;
-      expectOk(claimReader(*place.region, topic, "reader", claim), "claiming a reader's place");
-      subscribing = make_shared<Subscribing>(place.region, claim);
-      if (attached) expect(subscribing->attach(From::start), "the reader is not attached");
-    });
-    return subscribing;
-  }
-};
 
 // One session, one reader: published, scanned, committed, read, acknowledged.
 void publishAndRead(uint64_t batches) {
@@ -191,13 +145,15 @@ void start() {
 }  // namespace
 
 Protocol logProtocol() {
-  return {"log", "the log: sessions, the sequencer, readers", {
+  Protocol protocol{"log", "the log: sessions, the sequencer, readers", {
     {"publish", "two batches: published, scanned, committed, read, acknowledged", &publish},
     {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
     {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
   }};
+  for (const Configuration& one : logLives()) protocol.configurations.push_back(one);
+  return protocol;
 }
 
 }  // namespace ringfence::explore

@@ -11,16 +11,20 @@ namespace {
 
 constexpr uint32_t payloadBytes = 24;
 
-// Each batch has one record.
+// Each batch of an even sequence has one record, each other two of different lengths.
+uint32_t recordsOf(uint64_t sequence) { return sequence % 2 == 0 ? 1 : 2; }
+uint64_t firstRecordOf(uint64_t sequence) { return sequence + sequence / 2; }
+constexpr uint32_t lengths[] = {10, payloadBytes - 10};
+
 uint8_t byteOf(uint64_t session, uint64_t sequence, uint64_t i) {
   return static_cast<uint8_t>(1 + session * 57 + sequence * 31 + i * 7);
 }
 
 }  // namespace
 
-Geometry logGeometry(uint32_t clients) {
+Geometry logGeometry(uint32_t clients, uint32_t brokers) {
   Geometry g{};
-  g.brokers = 1;
+  g.brokers = brokers;
   g.clients = clients;
   g.topics = 1;
   g.readers = 1;
@@ -43,8 +47,9 @@ Serving::Serving(std::shared_ptr<Region> region) : region_(std::move(region)) {
 
 void Serving::settle() {
   for (int i = 0; i < 100; i += 1) {
-    const bool moved = sequencer_->step();
-    if (grantLanes(*region_, 0) == 0 && !moved) return;
+    bool moved = sequencer_->step();
+    for (uint32_t b = 0; b < region_->layout().geometry.brokers; b += 1) moved = grantLanes(*region_, b) != 0 || moved;
+    if (!moved) return;
   }
 }
 
@@ -54,7 +59,9 @@ void Serving::look() {
   for (;;) {
     scheduler.wait("its timer", scheduler.clock() + lookNanos);
     sequencer_->endDead();
-    grantLanes(*region_, 0);
+    for (uint32_t i = 0; i < region_->layout().geometry.brokers; i += 1) grantLanes(*region_, i);
+    sequencer_->gates();
+    sequencer_->sessions();
   }
 }
 
@@ -71,7 +78,9 @@ bool Publishing::seal(uint64_t sequence) {
   uint8_t payload[payloadBytes];
   for (uint32_t i = 0; i < payloadBytes; i += 1) payload[i] = byteOf(session(), sequence, i);
   region_->publication().writeBytes(region_->payload(lanes_.laneOf(broker)) + offset, payload, payloadBytes);
-  return lanes_.seal(broker, {sequence, sequence, 1, payloadBytes, payloadBytes, nullptr});
+  const uint32_t records = recordsOf(sequence);
+  return lanes_.seal(broker, {sequence, firstRecordOf(sequence), records, payloadBytes, records == 1 ? payloadBytes : 0,
+                              records == 1 ? nullptr : lengths});
 }
 
 bool Publishing::publish(uint64_t sequence, Sleeper* sleeper) {
@@ -91,6 +100,15 @@ bool Publishing::publish(uint64_t sequence, Sleeper* sleeper) {
   lanes_.publish(brokerOf(sequence));
   Trace::say("has published batch " + std::to_string(sequence));
   return true;
+}
+
+void Publishing::checkFrontiers() {
+  for (uint32_t b = 0; b < region_->layout().geometry.brokers; b += 1) {
+    const LaneFrontiers at = lanes_.frontiers(b);
+    expect(at.scanned <= at.published && at.published <= at.written, "more is scanned than was published");
+    expect(at.ordered <= at.published && at.delivered <= at.published && at.held <= at.published, "more is counted than was published");
+  }
+  lanes_.held();
 }
 
 void Publishing::awaitAcknowledged(uint64_t batches, Sleeper& sleeper) {
@@ -117,8 +135,16 @@ void Subscribing::check(const BatchView& view) {
   if (known != next_.end()) expect(view.batchSequence == known->second, "a session's batches are not in order");
   if (known == next_.end() && firstPosition_ == 0) expect(view.batchSequence == 0, "a session's first batch is missing");
   next_[view.sessionId] = view.batchSequence + 1;
+  const uint32_t records = recordsOf(view.batchSequence);
+  expect(view.messages == records && view.firstMessage == firstRecordOf(view.batchSequence), "a batch has other records");
   uint8_t payload[payloadBytes];
   expect(view.payloadBytes == payloadBytes, "a batch has another size than was written");
+  expect(view.uniformBytes == (records == 1 ? payloadBytes : 0), "its records have other lengths");
+  if (records != 1) {
+    uint32_t table[2];
+    region_->publication().readBytes(table, region_->payload(view.lane) + view.payloadOffset + payloadBytes, sizeof(table));
+    expect(table[0] == lengths[0] && table[1] == lengths[1], "the table of lengths holds what was not written in it");
+  }
   region_->publication().readBytes(payload, region_->payload(view.lane) + view.payloadOffset, payloadBytes);
   bool whole = true;
   for (uint32_t i = 0; i < payloadBytes; i += 1) whole = whole && payload[i] == byteOf(view.sessionId, view.batchSequence, i);
@@ -136,12 +162,12 @@ bool Subscribing::take() {
   return filled > 0;
 }
 
+bool Subscribing::moreIsThere() const { return peek(region_->topicLine(1, 0).committed.entries) > reader_.next(); }
+
 void Subscribing::receive(uint64_t batches, Sleeper& sleeper) {
   while (count_ < batches) {
-    const auto look = [&] { return reader_.committed() > reader_.next(); };
-    const auto there = [&] { return peek(region_->topicLine(1, 0).committed.entries) > reader_.next(); };
     const uint64_t before = count_;
-    sleeper.until(sleepsForData, "a batch", [&] { return look() || Scheduler::now().deaths(); }, there);
+    sleeper.until(sleepsForData, "a batch", [&] { return more() || Scheduler::now().deaths(); }, [&] { return moreIsThere(); });
     take();
     // A publisher that died has published less.
     if (count_ == before && Scheduler::now().deaths()) return;

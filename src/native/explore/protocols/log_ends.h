@@ -16,7 +16,7 @@
 
 namespace ringfence::explore {
 
-Geometry logGeometry(uint32_t clients = 1);
+Geometry logGeometry(uint32_t clients = 1, uint32_t brokers = 1);
 
 // The serving process: the sequencer on its thread, the broker's grants, and the look after the dead ten times a second.
 class Serving {
@@ -45,15 +45,16 @@ class Publishing {
   LaneWriter& lanes() { return lanes_; }
   uint64_t session() const { return lanes_.claim().clientId; }
   bool ready() { return lanes_.ready(); }
+  uint32_t brokerOf(uint64_t sequence) const;
   // False when the session has ended.
   bool publish(uint64_t sequence, Sleeper* sleeper);
   bool seal(uint64_t sequence);
+  // What its diagnostics say, as far as its own counts bound it.
+  void checkFrontiers();
   // Until so many batches are acknowledged, or the session has ended.
   void awaitAcknowledged(uint64_t batches, Sleeper& sleeper);
 
  private:
-  uint32_t brokerOf(uint64_t sequence) const;
-
   std::shared_ptr<Region> region_;
   LaneWriter lanes_;
 };
@@ -69,6 +70,9 @@ class Subscribing {
   bool take();
   // Until it has so many batches.
   void receive(uint64_t batches, Sleeper& sleeper);
+  bool more() const { return reader_.committed() > reader_.next(); }
+  // The same of what stands in memory, which this reader may not see yet.
+  bool moreIsThere() const;
   uint64_t count() const { return count_; }
   uint64_t firstPosition() const { return firstPosition_; }
   const std::map<uint64_t, uint64_t>& next() const { return next_; }

@@ -6,6 +6,7 @@
 
 #include "attached.h"
 #include "explore/files.h"
+#include "explore/line_names.h"
 #include "explore/model.h"
 #include "explore/trace.h"
 #include "log/claims.h"
@@ -24,6 +25,7 @@ constexpr const char* path = "/regions/one";
 bool is(const Status& status, const char* fault) { return !status.ok() && std::strcmp(status.fault, fault) == 0; }
 
 Status create(shared_ptr<Region>& region) {
+  nameAfter(layoutOf(logGeometry()));
   CreateOptions options;
   options.path = path;
   options.processName = "creator";

@@ -6,6 +6,7 @@
 #include "explore/trace.h"
 #include "attached.h"
 #include "ring_ends.h"
+#include "ring_lives.h"
 
 namespace ringfence::explore {
 
@@ -311,7 +312,7 @@ void lateWriter() {
 }  // namespace
 
 Protocol ringProtocol() {
-  return {"ring", "rings: one writer, readers that each have a cursor", {
+  Protocol protocol{"ring", "rings: one writer, readers that each have a cursor", {
     {"deliver", "two frames, one reader, sleep and wake, the ring's end", &deliver},
     {"room", "a full ring: the writer sleeps until the reader gives room back", &room},
     {"two readers", "the same with two readers, each at its own pace", &twoReaders},
@@ -326,6 +327,8 @@ Protocol ringProtocol() {
     {"late writer", "a writer to which another has succeeded wants no room any more", &lateWriter},
     {"rename", "a ring gets another name while a reader comes for the old one", &rename},
   }};
+  for (const Configuration& one : ringLives()) protocol.configurations.push_back(one);
+  return protocol;
 }
 
 }  // namespace ringfence::explore

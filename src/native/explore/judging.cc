@@ -1,0 +1,127 @@
+#include "judging.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+namespace ringfence::explore {
+
+namespace {
+
+// What is tried, one stage after the other, until one finds the fault; each of the first configurations, which are the
+// cheapest. The seconds are those of a limit of 10.
+struct Stage {
+  size_t configurations;
+  Limits limits;
+};
+constexpr Stage stages[] = {
+    {100, {.deviations = 0, .seconds = 1, .seed = 1}},
+    {100, {.deviations = 0, .seconds = 0.5, .seed = 2, .nearSchedules = 100}},
+    {6, {.deviations = 1, .seconds = 1, .seed = 3}},
+    {6, {.deviations = 0, .randomSchedules = 1000, .seconds = 2, .seed = 4, .nearSchedules = 1000}},
+    {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 5, .nearSchedules = 3000}},
+};
+
+// A fault can make the code go round without a step: so much of the processor's time a judgement may take.
+void boundTime(double seconds) {
+  const auto most = static_cast<rlim_t>(30 + 3 * seconds);
+  const rlimit limit{most, most};
+  setrlimit(RLIMIT_CPU, &limit);
+}
+
+void writeAll(int to, const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t count = write(to, text.data() + done, text.size() - done);
+    if (count <= 0) return;
+    done += static_cast<size_t>(count);
+  }
+}
+
+std::string readAll(int from) {
+  std::string text;
+  char bytes[4096];
+  for (;;) {
+    const ssize_t count = read(from, bytes, sizeof(bytes));
+    if (count <= 0) return text;
+    text.append(bytes, static_cast<size_t>(count));
+  }
+}
+
+void failsWithout(const Tried& tried, Verdict& verdict) {
+  Schedule schedule;
+  if (!scheduleOf(verdict.schedule, schedule)) return;
+  for (const Configuration* one : tried) {
+    if (verdict.configuration == one->name) verdict.alsoWithout = !runOnce(*one, schedule).empty();
+  }
+}
+
+std::string takeLine(std::string& text) {
+  const size_t end = text.find('\n');
+  const std::string line = text.substr(0, end);
+  text.erase(0, end == std::string::npos ? end : end + 1);
+  return line;
+}
+
+}  // namespace
+
+Verdict judge(const Tried& tried, const Limits& limits) {
+  for (const Stage& stage : stages) {
+    for (size_t i = 0; i < tried.size() && i < stage.configurations; i += 1) {
+      Limits own = stage.limits;
+      own.seed += limits.seed;
+      own.seconds *= std::min(limits.seconds, 10.0) / 10;
+      const Found found = search(*tried[i], own);
+      if (found.failure.empty()) continue;
+      return {true, false, tried[i]->name, textOf(shrunk(*tried[i], found.schedule)), found.failure};
+    }
+  }
+  return {};
+}
+
+Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
+  int ends[2];
+  if (pipe(ends) != 0) std::abort();
+  std::fflush(stdout);
+  child_ = fork();
+  if (child_ < 0) std::abort();
+  if (child_ == 0) {
+    boundTime(limits.seconds * static_cast<double>(tried.size()));
+    if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
+    plant(what);
+    Verdict verdict = judge(tried, limits);
+    if (verdict.found) {
+      plant(nullptr);
+      failsWithout(tried, verdict);
+      const std::string without = verdict.alsoWithout ? "1\n" : "0\n";
+      writeAll(ends[1], without + verdict.configuration + "\n" + verdict.schedule + "\n" + verdict.failure + "\n");
+    }
+    _exit(0);
+  }
+  ::close(ends[1]);
+  from_ = ends[0];
+}
+
+Verdict Judging::verdict() {
+  std::string text = readAll(from_);
+  ::close(from_);
+  int status = 0;
+  waitpid(child_, &status, 0);
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    const bool endless = signal == SIGXCPU || signal == SIGKILL;
+    return {true, false, "", "", endless ? "it goes round without a step" : "it ends with signal " + std::to_string(signal)};
+  }
+  Verdict verdict;
+  verdict.found = !text.empty();
+  verdict.alsoWithout = takeLine(text) == "1";
+  verdict.configuration = takeLine(text);
+  verdict.schedule = takeLine(text);
+  verdict.failure = takeLine(text);
+  return verdict;
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,35 @@
+// Looks for a schedule that a planted fault breaks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "search.h"
+
+namespace ringfence::explore {
+
+struct Verdict {
+  bool found = false;
+  bool alsoWithout = false;  // the schedule fails without the fault, too
+  std::string configuration;
+  std::string schedule;
+  std::string failure;
+};
+
+using Tried = std::vector<const Configuration*>;
+
+// By these configurations, one after the other, at first with few schedules each.
+Verdict judge(const Tried& tried, const Limits& limits);
+
+// The same in a process of its own: what is planted may end it, or never return.
+class Judging {
+ public:
+  Judging(const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what);
+  Verdict verdict();
+
+ private:
+  int from_ = -1;
+  int child_ = -1;
+};
+
+}  // namespace ringfence::explore

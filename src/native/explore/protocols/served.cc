@@ -1,0 +1,46 @@
+#include "served.h"
+
+namespace ringfence::explore {
+
+using std::make_shared;
+using std::shared_ptr;
+
+Served::Served(const Geometry& geometry, bool mortal) : server(*made(geometry), "server", false, mortal) {
+  server.program.ahead([&] {
+    serving = make_shared<Serving>(server.region);
+    TopicView declared;
+    expectOk(declareTopic(*server.region, "t", orderSession, 1, declared), "declaring the topic");
+    topic = declared.place();
+    serving->settle();
+  });
+  atEnd([kept = serving] {});
+}
+
+void Served::runs() {
+  server.program.runs([serving = serving] { serving->look(); }, "server's loop", true);
+}
+
+shared_ptr<Publishing> Served::publishes(Attached& place) {
+  Claim claim;
+  place.program.ahead([&] { expectOk(claimClient(*place.region, topic, ~uint64_t{0}, claim), "claiming a session"); });
+  server.program.ahead([&] { serving->settle(); });
+  shared_ptr<Publishing> publishing;
+  place.program.ahead([&] {
+    publishing = make_shared<Publishing>(place.region, claim);
+    expect(publishing->ready(), "the session is not admitted");
+  });
+  return publishing;
+}
+
+shared_ptr<Subscribing> Served::subscribes(Attached& place, bool attached) {
+  shared_ptr<Subscribing> subscribing;
+  place.program.ahead([&] {
+    Claim claim;
+    expectOk(claimReader(*place.region, topic, "reader", claim), "claiming a reader's place");
+    subscribing = make_shared<Subscribing>(place.region, claim);
+    if (attached) expect(subscribing->attach(From::start), "the reader is not attached");
+  });
+  return subscribing;
+}
+
+}  // namespace ringfence::explore
