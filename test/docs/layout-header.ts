@@ -49,12 +49,12 @@ export class LayoutHeader {
 
   #header(code: string): ReadonlyArray<Claim> {
     this.#constants(code)
-    // Only structures in a region are plain data; `Layout` has member functions.
+    // What lies in a region comes ahead of `Layout`, which lies in each process.
     const [shared = ""] = code.split("struct Layout {")
     for (const [, align = "", name = "", body = ""] of shared.matchAll(topLevelStruct)) {
       this.#structure(name, align, body)
     }
-    return [...code.matchAll(/(sizeof|offsetof)\(([^)]*)\) == (\w+)/g)].map((
+    return [...shared.matchAll(/(sizeof|offsetof)\(([^)]*)\) == (\w+)/g)].map((
       [, kind = "", about = "", claimed = ""]
     ) => ({
       about: kind === "sizeof" ? about : about.replace(", ", "#"),

@@ -119,8 +119,9 @@ uint64_t LineMemory::exchange(const Word& word, uint64_t seen, uint64_t value, b
   return before;
 }
 
+// A line that no actor has met holds nothing to write back.
 void LineMemory::writeBack(File& file, uint64_t offset, uint64_t) {
-  if (actor() != nullptr) pending_[actor()->id].push_back(&line(file, offset));
+  if (actor() != nullptr && file.lines[offset / 64] != nullptr) pending_[actor()->id].push_back(&line(file, offset));
 }
 
 void LineMemory::invalidate(File& file, uint64_t offset, uint64_t) {

@@ -32,7 +32,7 @@ void add(const char* name, uint64_t offset, uint64_t stride, uint64_t count, uin
 
 void addHeader() {
   add("Identity", offsetof(Header, identity), 1, 1, sizeof(Identity));
-  add("Geometry", offsetof(Header, geometry), 1, 1, sizeof(GeometryLine));
+  add("Geometry", offsetof(Header, geometry), 1, 1, sizeof(Geometry));
   add("BirthLine", offsetof(Header, birth), 1, 1, sizeof(BirthLine));
   add("ControlLine", offsetof(Header, control), 1, 1, sizeof(ControlLine));
   add("sequencer's BellLine", offsetof(Header, sequencerBell), 1, 1, sizeof(BellLine));

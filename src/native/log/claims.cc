@@ -10,7 +10,7 @@ namespace ringfence {
 
 namespace {
 
-uint64_t epochOf(const Region& region) { return region.publication().observe(region.header().control.epoch); }
+uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
 
 }  // namespace
 

@@ -21,7 +21,7 @@ IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim c
 
 uint64_t IndexReader::epoch() const {
   if (epoch_ != 0) return epoch_;
-  const uint64_t epoch = region_->publication().observe(region_->header().control.epoch);
+  const uint64_t epoch = region_->publication().observe<&ControlLine::epoch>(region_->header().control);
   if (epochSound(epoch)) epoch_ = epoch;
   return epoch_;
 }
@@ -31,7 +31,7 @@ uint64_t IndexReader::epoch() const {
 bool IndexReader::epochSound(uint64_t epoch) const {
   const Publication& p = region_->publication();
   if (epoch != 0) return p.read(region_->blockHeader(epoch).epoch) == epoch;
-  return p.observe(region_->header().control.state) == servingNone;
+  return p.observe<&ControlLine::state>(region_->header().control) == servingNone;
 }
 
 // Wakes publishers that wait for readers of their topic. begin() has published and fenced the attachment; a waiting
@@ -66,12 +66,12 @@ Status IndexReader::begin(From from, uint64_t position) {
 // either this reader sees that it was overtaken, or the sequencer sees the reader.
 bool IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
-  const ControlLine& control = region_->header().control;
+  const auto& control = region_->header().control;
   ReaderLine& line = region_->reader(topic_, claim_.slot).line;
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
-    epoch_ = p.observe(control.epoch);
+    epoch_ = p.observe<&ControlLine::epoch>(control);
     if (!epochSound(epoch_)) continue;
     const TopicLine& topic = region_->topicLine(epoch_, topic_);
     TopicLine::Retention kept;
@@ -85,7 +85,7 @@ bool IndexReader::publishCursor(From from) {
     next_ = released_ = cursor;
     nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
     positioned_ = true;
-    const bool same = p.observe(control.epoch) == epoch_ && readSealed(p, topic.retention, kept);
+    const bool same = p.observe<&ControlLine::epoch>(control) == epoch_ && readSealed(p, topic.retention, kept);
     if (same && kept.trim <= cursor) return true;
   }
   return false;

@@ -7,7 +7,7 @@
 namespace ringfence {
 
 LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
-    : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe(region_->header().control.epoch)),
+    : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe<&ControlLine::epoch>(region_->header().control)),
       lanes_(region_->layout().geometry.brokers) {}
 
 // SYNC: observes the seal of the session's line, which the sequencer publishes after the lanes' lines
@@ -16,7 +16,7 @@ LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
 bool LaneWriter::ready() {
   if (ready_) return true;
   const Publication& p = region_->publication();
-  epoch_ = p.observe(region_->header().control.epoch);
+  epoch_ = p.observe<&ControlLine::epoch>(region_->header().control);
   SessionLine::Acknowledged line;
   if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return false;
   if (line.generation != claim_.generation || line.endReason == endTopicGone) return false;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int lookAttempts = 64;  // for a place that changes with each look
 
-uint64_t epochOf(const Region& region) { return region.publication().observe(region.header().control.epoch); }
+uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
 
 const uint64_t& markAt(const Region& region, uint32_t index) {
   return region.topicLine(epochOf(region), index).retention.freedMark;
@@ -48,14 +48,13 @@ TopicState stateOf(const TopicSlot& slot, uint64_t mark, uint64_t& generation) {
 // row find it so, and the same.
 TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
   const Publication& p = region.publication();
-  const TopicSlot& shared = region.topic(index);
+  const auto& shared = region.topic(index);
   topic.index = index;
   TopicSlot before{};
   uint64_t markBefore = 0;
   for (int attempt = 0; attempt < lookAttempts; attempt += 1) {
     const uint64_t mark = p.observe(markAt(region, index));
-    p.observe(shared.generation);
-    const TopicSlot slot = p.copyOut(shared);
+    const TopicSlot slot = p.snapshot<&TopicSlot::generation>(shared);
     p.loadFence();
     const TopicState state = stateOf(slot, mark, topic.generation);
     if (state == TopicState::declared) {
@@ -116,9 +115,9 @@ Status findFree(const Region& region, TopicView& topic) {
 // Called under the names lock, so wishes are written one at a time. A wish is answered once the last wish of all is:
 // the sequencer has then looked for a topic to free after this one was made.
 // SYNC: pairs with the observes in sequencing::answerWish, which publishes a refusal before the answer.
-Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
+Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();
-  TopicWishes& shared = region.header().topicWishes;
+  auto& shared = region.header().topicWishes;
   const BlockHeader& block = region.blockHeader(epochOf(region));
   if (serverState(region) != serverServing) return full;
   const Status wished = Status::failed("wished", full.detail);
@@ -132,8 +131,7 @@ Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
   const uint64_t last = whole ? local.wanted : answered;
   local = {};
   local.wanted = last + 1;
-  p.write(shared.wanted, local.wanted);
-  publishSeal(p, shared, local);
+  p.on(giver, shared).set<&TopicWishes::wanted>(local.wanted).publish<&TopicWishes::seal>(sealOf(local));
   wish.made = true;
   region.wakeSequencer(sleepsForData);
   return wished;
@@ -141,21 +139,21 @@ Status wishForPlace(const Region& region, TopicWish& wish, const Status& full) {
 
 // A process that dies in here leaves a free place. First set the generation back to that of the freed topic: a declarer
 // that died may have left it one behind.
-void writeTopic(const Region& region, const TopicView& topic) {
+void writeTopic(const Region& region, role::NameGiver giver, const TopicView& topic) {
   const Publication& p = region.publication();
-  TopicSlot& shared = region.topic(topic.index);
+  auto& shared = region.topic(topic.index);
   TopicSlot slot{};
   slot.generation = topic.generation - 1;
   slot.order = topic.order;
   slot.ack = topic.ack;
   slot.nameLength = static_cast<uint32_t>(topic.name.size());
   std::memcpy(slot.name, topic.name.data(), topic.name.size());
-  p.publish(shared.generation, slot.generation);
-  p.publish(shared.seal, uint64_t{0});
+  p.on(giver, shared).publish<&TopicSlot::generation>(slot.generation).publish<&TopicSlot::seal>(0);
   p.storeFence();
-  p.copyIn(shared, slot);
-  p.publish(shared.seal, topicSealOf(slot, topic.generation));
-  p.publish(shared.generation, topic.generation);
+  p.on(giver, shared)
+      .all(slot)
+      .publish<&TopicSlot::seal>(topicSealOf(slot, topic.generation))
+      .publish<&TopicSlot::generation>(topic.generation);
 }
 
 }  // namespace
@@ -173,10 +171,10 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
   const Status status = findFree(region, topic);
   if (!status.ok()) {
     const bool full = std::strcmp(status.fault, "full") == 0;
-    return full && wish != nullptr ? wishForPlace(region, *wish, status) : status;
+    return full && wish != nullptr ? wishForPlace(region, lock.nameGiver(), *wish, status) : status;
   }
   topic = {topic.index, topic.generation, order, ack, name};
-  writeTopic(region, topic);
+  writeTopic(region, lock.nameGiver(), topic);
   return Status::fine();
 }
 

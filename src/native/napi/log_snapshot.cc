@@ -136,7 +136,7 @@ Napi::Object topicObject(Napi::Env env, const TopicView& topic) {
 
 Napi::Object logSnapshot(Napi::Env env, const Region& region) {
   const Publication& p = region.publication();
-  const uint64_t epoch = p.observe(region.header().control.epoch);
+  const uint64_t epoch = p.observe<&ControlLine::epoch>(region.header().control);
   auto sessions = Napi::Array::New(env);
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     const ClientClaim claim = p.copyOut(region.client(i).claim);

@@ -222,7 +222,7 @@ Napi::Value RegionHandle::info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Region* region = open(env);
   if (region == nullptr) return {};
-  const uint64_t* id = region->header().identity.regionId;
+  const auto& id = region->id();
   char hex[40];
   std::snprintf(hex, sizeof(hex), "%016llx%016llx", static_cast<unsigned long long>(id[0]),
                 static_cast<unsigned long long>(id[1]));

@@ -129,10 +129,18 @@ Status Backing::hasRoomFor(const Layout& layout) const {
   return status;
 }
 
+Publication ofAnyRegion() { return Publication(Coherence::flushed); }
+
 DeviceHeader::DeviceHeader(int fd, const Backing& backing) : header_(nullptr), bytes_(backing.mappedBytes(sizeof(Header))) {
   if (bytes_ > backing.freeBytes) return;
   void* base = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base != MAP_FAILED) header_ = static_cast<Header*>(base);
+}
+
+uint64_t DeviceHeader::clear() const {
+  const uint64_t before = ofAnyRegion().observe<&Identity::magic>(header_->identity);
+  ofAnyRegion().on(role::Creator(), header_->identity).withdraw<&Identity::magic>();
+  return before;
 }
 
 DeviceHeader::~DeviceHeader() {

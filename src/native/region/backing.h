@@ -12,6 +12,7 @@
 #include <string>
 
 #include "layout.h"
+#include "publication.h"
 #include "status.h"
 
 namespace ringfence {
@@ -36,6 +37,9 @@ struct Backing {
   Status hasRoomFor(const Layout& layout) const;
 };
 
+// For the header of a region on a device: its lines may be another host's, and which coherence it has says the header.
+Publication ofAnyRegion();
+
 // Maps the header of a region on a device while this object lives.
 class DeviceHeader {
  public:
@@ -46,6 +50,9 @@ class DeviceHeader {
 
   // Null when it cannot be mapped.
   Header* get() const { return header_; }
+
+  // Clears the magic number: from here on no region lies on the device. Returns the number before.
+  uint64_t clear() const;
 
  private:
   Header* header_;

@@ -42,11 +42,11 @@ uint64_t stateOf(const ProcessOwner& owner, off_t at) {
 std::string holderOf(const Region& region, off_t at) {
   std::string wants;
   for (uint32_t i = 0; i < region.layout().geometry.processes; i += 1) {
-    const ProcessOwner owner = region.publication().copyOut(region.process(i).owner);
+    const ProcessOwner owner = region.publication().snapshot<&ProcessOwner::generation>(region.process(i).owner);
     const uint64_t state = stateOf(owner, at);
     if (state == claimNone || i == region.slot() || !region.processAlive(i, owner.generation)) continue;
     const std::string name(owner.name, strnlen(owner.name, nameBytes));
-    const ProcessPid pid = region.pidOf(i);
+    const ProcessPid pid = seenFromHere(owner.pid, owner.pidNamespace);
     const std::string found = "process \"" + name + "\" (pid " + std::to_string(pid.pid) +
                               (pid.foreign ? " of another pid namespace)" : ")");
     if (state == claimHeld) return found;
@@ -80,12 +80,14 @@ ClaimLock::~ClaimLock() {
 void ClaimLock::say(uint64_t state) const {
   if (region_.closed()) return;
   const Publication& p = region_.publication();
-  ProcessOwner& mine = region_.process(region_.slot()).owner;
+  auto& mine = region_.process(region_.slot()).owner;
+  const role::Process self;
   if (at_ == namesLock) {
-    p.publish(mine.naming, static_cast<uint32_t>(state));
+    p.on(self, mine).publish<&ProcessOwner::naming>(static_cast<uint32_t>(state));
   } else {
-    p.publish(mine.claiming, wordOf(at_, state));
+    p.on(self, mine).publish<&ProcessOwner::claiming>(wordOf(at_, state));
   }
+  p.storeFence();
 }
 
 bool slotLocked(const Region& region, Table table, uint64_t slot) {

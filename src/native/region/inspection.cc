@@ -7,7 +7,6 @@
 
 #include "byte_lock.h"
 #include "ownership.h"
-#include "publication.h"
 #include "region_file.h"
 
 namespace ringfence {
@@ -18,7 +17,7 @@ bool hasMagic(int fd, const Backing& backing) {
   uint64_t magic = 0;
   if (!backing.isDevice()) return pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic)) && magic == regionMagic;
   const DeviceHeader header(fd, backing);
-  return header.get() != nullptr && Publication().observe(header.get()->identity.magic) == regionMagic;
+  return header.get() != nullptr && ofAnyRegion().observe<&Identity::magic>(header.get()->identity) == regionMagic;
 }
 
 }  // namespace
@@ -28,7 +27,7 @@ Inspection inspect(const std::string& path) {
   found.temporary = isTemporary(path);
   struct stat file{};
   int fd = -1;
-  Header header{};
+  HeaderCopy header{};
   Status status = openExisting(path, true, fd, file);
   Backing backing;
   if (fd >= 0) {
@@ -43,8 +42,8 @@ Inspection inspect(const std::string& path) {
   if (found.region) {
     found.creator = seenFromHere(header.birth.creatorPid, header.birth.creatorPidNamespace);
     found.createdMillis = header.birth.createdMillis;
-    found.geometry = header.geometry.geometry;
-    for (uint32_t i = 0; i < header.geometry.geometry.processes; i += 1) {
+    found.geometry = header.geometry;
+    for (uint32_t i = 0; i < header.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
     found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);

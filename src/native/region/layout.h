@@ -34,12 +34,13 @@
 #include <cstdint>
 
 #include "line.h"
+#include "roles.h"
 
 namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 5;
+constexpr uint32_t layoutVersion = 6;
 
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
@@ -72,36 +73,31 @@ struct Geometry {
 // Words that no likely damage turns into each other: a client that reads "stopped" waits for nothing more.
 enum ServingState : uint32_t { servingNone = 0, servingActive = 0x56524553, servingStopped = 0x504f5453 };
 
-struct alignas(lineBytes) Identity {  // written by the creator before the region is published
+struct Identity {  // written by the creator before the region is published
   uint64_t magic;
   uint32_t version;
-  uint32_t headerBytes;
+  uint32_t reserved;
   uint64_t layoutHash;
   uint64_t regionBytes;
   uint64_t regionId[2];
   uint64_t bootId[2];
 };
 
-struct alignas(lineBytes) GeometryLine {  // creator
-  Geometry geometry;
-};
-
-struct alignas(lineBytes) BirthLine {  // creator
+struct BirthLine {  // creator
   uint64_t createdMillis;
   uint32_t creatorPid;
   uint32_t coherence;
   uint64_t creatorPidNamespace;
   uint64_t reserved[4];
-  uint64_t seal;  // of all that the creator writes: Identity, GeometryLine, and the words before it
+  uint64_t seal;  // of all that the creator writes: Identity, Geometry, and the words before it
 };
 
-struct alignas(lineBytes) ControlLine {  // the lease holder
+struct ControlLine {  // the lease holder
   uint64_t epoch;
   uint32_t state;  // ServingState
   uint32_t sequencerProcess;
   uint64_t sequencerGeneration;
-  uint64_t epochMicros;
-  uint64_t reserved[4];
+  uint64_t reserved[5];
 };
 
 struct BellLine {  // a doorbell: any process of the host bumps it, it carries no data
@@ -127,27 +123,27 @@ struct SleepLine {  // the sleeper sets the bits; the process that rings it take
   uint32_t reserved[15];
 };
 
-struct alignas(lineBytes) TopicWishes {  // a process that declares a topic and finds no place, under the names lock
-  uint64_t wanted;                       // counts the requests for a place
+struct TopicWishes {  // a process that declares a topic and finds no place, under the names lock
+  uint64_t wanted;    // counts the requests for a place
   uint64_t reserved[6];
   uint64_t seal;
 };
 
 struct alignas(pageBytes) Header {
-  Identity identity;         //   0
-  GeometryLine geometry;     //  64
-  BirthLine birth;           // 128
-  ControlLine control;       // 192
-  HostLine<BellLine> sequencerBell;    // 256
-  HostLine<SleepLine> sequencerSleep;  // 320
-  TopicWishes topicWishes;   // 384
+  Line<Identity, role::Creator> identity;          //   0
+  Line<Geometry, role::Creator> geometry;          //  64
+  Line<BirthLine, role::Creator> birth;            // 128
+  Line<ControlLine, role::Sequencer> control;      // 192
+  HostLine<BellLine> sequencerBell;                // 256
+  HostLine<SleepLine> sequencerSleep;              // 320
+  Line<TopicWishes, role::NameGiver> topicWishes;  // 384
 };
 
 // A process's progress with a claim's lock: a process that finds the lock held looks up its holder here.
 enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 
-struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's byte lock
-  uint64_t generation;                    // published last
+struct ProcessOwner {   // the process that holds the slot's byte lock
+  uint64_t generation;  // published last
   uint32_t pid;
   uint32_t naming;        // ClaimState of the names lock
   uint64_t pidNamespace;  // of `pid`; 0 unknown
@@ -156,12 +152,12 @@ struct alignas(lineBytes) ProcessOwner {  // the process that holds the slot's b
 };
 
 struct ProcessSlot {
-  ProcessOwner owner;  //   0
-  HostLine<BellLine> bell;    //  64
-  HostLine<SleepLine> sleep;  // 128
+  Line<ProcessOwner, role::Process> owner;  //   0
+  HostLine<BellLine> bell;                  //  64
+  HostLine<SleepLine> sleep;                // 128
 };
 
-struct alignas(lineBytes) TopicSlot {  // the process that declares it, under the names lock
+struct TopicSlot {      // the process that declares it, under the names lock
   uint64_t generation;  // counts the topics declared here; published last
   uint64_t seal;        // of the fields below and the generation under which they are declared; 0 none
   uint32_t order;
@@ -350,7 +346,7 @@ struct IndexEntry {
 };
 
 static_assert(sizeof(Geometry) == 64);
-static_assert(sizeof(Identity) == 64 && sizeof(GeometryLine) == 64 && sizeof(ControlLine) == 64);
+static_assert(sizeof(Identity) == 64 && sizeof(BirthLine) == 64 && sizeof(ControlLine) == 64);
 static_assert(sizeof(Header) == pageBytes);
 static_assert(offsetof(Header, control) == 192 && offsetof(Header, sequencerBell) == 256);
 static_assert(offsetof(Header, sequencerSleep) == 320 && offsetof(Header, topicWishes) == 384);
@@ -376,6 +372,27 @@ struct Layout {
   uint64_t payload, ringData, regionBytes;
 
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
+};
+
+// What an attaching process reads of a header.
+struct HeaderCopy {
+  Identity identity;
+  Geometry geometry;
+  BirthLine birth;
+  ControlLine control;
+};
+static_assert(offsetof(HeaderCopy, geometry) == offsetof(Header, geometry));
+static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
+static_assert(offsetof(HeaderCopy, control) == offsetof(Header, control));
+
+// The whole region as its creator laid it out: what a process that observes the magic number may map and read.
+struct Whole {
+  using Maker = Region;
+  using Role = role::Creator;
+};
+template <>
+struct Covers<&Identity::magic> {
+  using Type = Whole;
 };
 
 // Bytes of a batch in its lane: the records and, when their lengths differ, a table of lengths on a 4-byte boundary.

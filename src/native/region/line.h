@@ -40,7 +40,7 @@ template <class Fields_>
 class alignas(lineBytes) HostLine {
  public:
   using Fields = Fields_;
-  static_assert(sizeof(Fields) == lineBytes && std::is_trivially_copyable_v<Fields>);
+  static_assert(sizeof(Fields) % lineBytes == 0 && std::is_trivially_copyable_v<Fields>);
 
  private:
   friend class Publication;

@@ -25,7 +25,7 @@ bool Region::named() const {
   const DeviceHeader there(fd_, backing_);
   if (there.get() == nullptr) return false;
   publication_.fullFence();
-  const Identity identity = publication_.copyOut(there.get()->identity);
+  const Identity identity = ofAnyRegion().snapshot<&Identity::magic>(there.get()->identity);
   return identity.magic == regionMagic && idIs(identity.regionId);
 }
 
@@ -35,7 +35,7 @@ void removeRegion(int fd, const Backing& backing, const std::string& path) {
     return;
   }
   const DeviceHeader header(fd, backing);
-  if (header.get() != nullptr) Publication().publish(header.get()->identity.magic, uint64_t{0});
+  if (header.get() != nullptr) header.clear();
 }
 
 // Checks the name after taking the lock: from then on no owner removes it, but one may have done so before.

@@ -35,7 +35,7 @@ ProcessPid seenFromHere(uint32_t pid, uint64_t pidNamespace) {
 Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
   for (uint32_t i = first; i < layout_.geometry.processes; i += 1) {
     if (!tryLock(fd_, processLocks + i)) continue;
-    ProcessOwner owner = publication_.copyOut(process(i).owner);
+    ProcessOwner owner = publication_.copy(process(i).owner);
     slot_ = i;
     generation_ = owner.generation + 1 == 0 ? 1 : owner.generation + 1;
     owner.pid = static_cast<uint32_t>(getpid());
@@ -44,8 +44,8 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
     publication_.set<&SleepLine::sleeps>(process(i).sleep, awake);
-    publication_.copyIn(process(i).owner, owner);
-    publication_.publish(process(i).owner.generation, generation_);
+    const role::Process self;
+    publication_.on(self, process(i).owner).all(owner).publish<&ProcessOwner::generation>(generation_);
     return Status::fine();
   }
   return Status::failed("full", "all " + formatCount(layout_.geometry.processes) + " process slots are taken");
@@ -53,7 +53,7 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
 
 bool Region::processAlive(uint32_t slot, uint64_t generation) const {
   if (fd_ < 0 || slot >= layout_.geometry.processes) return false;
-  if (publication_.observe(process(slot).owner.generation) != generation) return false;
+  if (publication_.observe<&ProcessOwner::generation>(process(slot).owner) != generation) return false;
   return slot == slot_ || lockHeld(fd_, processLocks + slot);
 }
 
@@ -61,7 +61,7 @@ std::vector<ProcessView> Region::processes() const {
   std::vector<ProcessView> views;
   if (fd_ < 0) return views;
   for (uint32_t i = 0; i < layout_.geometry.processes; i += 1) {
-    const ProcessOwner owner = publication_.copyOut(process(i).owner);
+    const ProcessOwner owner = publication_.snapshot<&ProcessOwner::generation>(process(i).owner);
     if (owner.generation == 0) continue;
     ProcessView view{i, owner.generation, seenFromHere(owner.pid, owner.pidNamespace),
                      processAlive(i, owner.generation), {}};
@@ -73,8 +73,8 @@ std::vector<ProcessView> Region::processes() const {
 
 ProcessPid Region::pidOf(uint64_t slot) const {
   if (slot >= layout_.geometry.processes) return {};
-  const ProcessOwner& owner = process(slot).owner;
-  return seenFromHere(publication_.read(owner.pid), publication_.read(owner.pidNamespace));
+  const ProcessOwner owner = publication_.copy(process(slot).owner);
+  return seenFromHere(owner.pid, owner.pidNamespace);
 }
 
 }  // namespace ringfence

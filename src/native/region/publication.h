@@ -118,6 +118,11 @@ class Writing {
     requires(FieldOf<Field, L> && Covering<Field>)
   Writing& publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&& before, Site site = {});
 
+  // Takes a covering token back: there is nothing that it covers any more.
+  template <auto Field>
+    requires(FieldOf<Field, L> && Covering<Field>)
+  Writing& withdraw(Site site = {});
+
   // Writes the line back: evidence for a token in another line that covers this one.
   Written<L> written() &&;
 
@@ -474,6 +479,8 @@ Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
 template <class L>
 template <auto Field>
 void Writing<L>::release(ValueOf<Field> value, Site site) {
+  // The token must not reach memory ahead of the other lines.
+  if constexpr (sizeof(L) > lineBytes) publication_.writeBack(&line_, sizeof(line_), site);
   publication_.settleWriteBacks(site);
   aheadOfStore();
   memory::storeRelease(line_.shared_.*Field, value, site);
@@ -492,6 +499,14 @@ template <auto Field>
   requires(FieldOf<Field, L> && Covering<Field>)
 Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&&, Site site) {
   release<Field>(value, site);
+  return *this;
+}
+
+template <class L>
+template <auto Field>
+  requires(FieldOf<Field, L> && Covering<Field>)
+Writing<L>& Writing<L>::withdraw(Site site) {
+  release<Field>(0, site);
   return *this;
 }
 

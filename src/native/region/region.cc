@@ -34,14 +34,14 @@ Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>&
   if (!status.ok()) return status;
   status = Backing::of(fd, region->backing_);
   if (!status.ok()) return status;
-  Header header{};
+  HeaderCopy header{};
   status = readHeader(fd, static_cast<uint64_t>(file.st_size), region->backing_, header);
   if (status.ok()) status = ofThisHost(header);
   if (!status.ok()) return status;
   region->path_ = absolute(options.path);
   region->device_ = file.st_dev;
   region->inode_ = file.st_ino;
-  region->layout_ = layoutOf(header.geometry.geometry);
+  region->layout_ = layoutOf(header.geometry);
   region->publication_ = Publication(static_cast<Coherence>(header.birth.coherence));
   region->id_[0] = header.identity.regionId[0];
   region->id_[1] = header.identity.regionId[1];
@@ -69,6 +69,8 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   region->layout_ = other.layout_;
   region->publication_ = other.publication_;
   region->backing_ = other.backing_;
+  region->id_[0] = other.id_[0];
+  region->id_[1] = other.id_[1];
   Status status = region->adopt(fd);
   if (!status.ok()) return status;
   status = region->takeProcessSlot(processName, creatorSlot + 1);

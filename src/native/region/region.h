@@ -71,6 +71,8 @@ class Region {
   const Layout& layout() const { return layout_; }
   const Publication& publication() const { return publication_; }
   const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
+  // Random, and of 128 bits: it tells this region from every other.
+  const uint64_t (&id() const)[2] { return id_; }
   const std::string& path() const { return path_; }
   bool owner() const { return owner_; }
   uint32_t slot() const { return slot_; }
@@ -78,7 +80,9 @@ class Region {
 
   Header& header() const { return *at<Header>(0); }
   ProcessSlot& process(uint64_t i) const { return at<ProcessSlot>(layout_.processes)[i]; }
-  TopicSlot& topic(uint64_t i) const { return at<TopicSlot>(layout_.topics)[i]; }
+  Line<TopicSlot, role::NameGiver>& topic(uint64_t i) const {
+    return at<Line<TopicSlot, role::NameGiver>>(layout_.topics)[i];
+  }
   ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
   GrantLine& grant(uint64_t lane) const { return at<GrantLine>(layout_.grants)[lane]; }
   ReaderSlot& reader(uint64_t topic, uint64_t i) const {
@@ -172,7 +176,8 @@ class Region {
   Status takeProcessSlot(const std::string& name, uint32_t first);
   // Whether the path still leads to this region, and not to a newer one of the same name or on the same device.
   bool named() const;
-  void writeIdentity();
+  Written<Whole> writeBackAll(const CreateProgress* progress) const;
+  void writeIdentity(Written<Whole>&& whole);
   void removeName();
   void vacate();
   bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -182,13 +183,15 @@ Status Region::takeDevice() {
   if (!tryLock(fd_, processLocks + creatorSlot)) return Status::failed("exists", "a region lies on this device already");
   const DeviceHeader header(fd_, backing_);
   if (header.get() == nullptr) return Status::failed("system", systemError("mapping the device"));
-  uint64_t& magic = header.get()->identity.magic;
-  const uint64_t before = publication_.observe(magic);
   if (!inUse(fd_)) {
-    publication_.publish(magic, uint64_t{0});
+    const uint64_t before = header.clear();
     publication_.fullFence();
     if (!inUse(fd_)) return tryShare(fd_, holdLock) ? Status::fine() : Status::failed("busy", "the region is being removed");
-    publication_.publish(magic, before);
+    // The former region goes on, unchanged.
+    const Publication p = ofAnyRegion();
+    const role::Creator creator;
+    auto nothing = p.wrote(creator, Bytes<Whole>::of(*this, nullptr, 0));
+    p.on(creator, header.get()->identity).publish<&Identity::magic>(before, std::move(nothing));
   }
   return Status::failed("exists", "processes are attached to the region that lies on this device");
 }
@@ -226,40 +229,51 @@ Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
   if (backing_.isDevice()) std::memset(static_cast<void*>(mapping_->base()), 0, layout_.payload);
   if (options.prefault) prefault(mapping_->base(), layout_.regionBytes, progress);
   if (cancelled(progress)) return Status::failed("cancelled", "its creation was cancelled");
-  // The zeroed pages too lie in this host's cache.
-  publication_.wrote(mapping_->base(), layout_.payload);
+  Written<Whole> whole = writeBackAll(progress);
+  if (cancelled(progress)) return Status::failed("cancelled", "its creation was cancelled");
   status = takeProcessSlot(options.processName, creatorSlot);
-  if (status.ok()) writeIdentity();
+  if (status.ok()) writeIdentity(std::move(whole));
   return status;
+}
+
+// The zeroed pages lie in this host's cache as dirty lines, which the processor may write back at any later time, over
+// what another host has written by then. So payload and ring data must be written back as well, although no process
+// reads them before they are written; and so must those of a device, which a former region's processes have written.
+Written<Whole> Region::writeBackAll(const CreateProgress* progress) const {
+  const role::Creator creator;
+  const auto all = Bytes<Whole>::of(*this, mapping_->base(), layout_.regionBytes);
+  Written<Whole> written = publication_.wrote(creator, all.part(0, 0));
+  for (uint64_t done = 0; done < all.count() && !cancelled(progress); done += stepBytes) {
+    written += publication_.wrote(creator, all.part(done, std::min(stepBytes, all.count() - done)));
+  }
+  return written;
 }
 
 // No other process can have found the region yet. The magic is published last all the same: a file that is copied, or
 // looked at under its temporary name, is a region only once it is whole.
-void Region::writeIdentity() {
+void Region::writeIdentity(Written<Whole>&& whole) {
   Header& head = header();
-  Header made{};
+  HeaderCopy made{};
   made.identity.version = layoutVersion;
-  made.identity.headerBytes = sizeof(Header);
   made.identity.layoutHash = layoutHash();
   made.identity.regionBytes = layout_.regionBytes;
   randomId(id_);
   made.identity.regionId[0] = id_[0];
   made.identity.regionId[1] = id_[1];
   bootId(made.identity.bootId);
-  made.geometry.geometry = layout_.geometry;
+  made.geometry = layout_.geometry;
   made.birth.createdMillis = wallNanos() / 1'000'000;
   made.birth.creatorPid = static_cast<uint32_t>(getpid());
   made.birth.creatorPidNamespace = ownPidNamespace();
   made.birth.coherence = static_cast<uint32_t>(publication_.coherence());
-  Header sealed = made;
+  HeaderCopy sealed = made;
   sealed.identity.magic = regionMagic;
   made.birth.seal = headerSealOf(sealed);
   // SYNC: pairs with the observe of the magic number in copyDeviceHeader. A file gets its name only after this.
-  publication_.copyIn(head.identity, made.identity);
-  publication_.copyIn(head.geometry, made.geometry);
-  publication_.copyIn(head.birth, made.birth);
-  publication_.storeFence();
-  publication_.publish(head.identity.magic, regionMagic);
+  const role::Creator creator;
+  publication_.on(creator, head.geometry).all(made.geometry);
+  publication_.on(creator, head.birth).all(made.birth);
+  publication_.on(creator, head.identity).all(made.identity).publish<&Identity::magic>(regionMagic, std::move(whole));
 }
 
 Status Region::publishFile(const std::string& temporary) {

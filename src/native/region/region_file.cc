@@ -135,7 +135,7 @@ void bootId(uint64_t id[2]) {
   }
 }
 
-Status ofThisHost(const Header& header) {
+Status ofThisHost(const HeaderCopy& header) {
   uint64_t now[2];
   bootId(now);
   const uint64_t* then = header.identity.bootId;
@@ -146,7 +146,7 @@ Status ofThisHost(const Header& header) {
 
 namespace {
 
-Status copyHeader(int fd, uint64_t fileBytes, Header& header) {
+Status copyHeader(int fd, uint64_t fileBytes, HeaderCopy& header) {
   uint64_t magic = 0;
   if (pread(fd, &magic, sizeof(magic), 0) != static_cast<ssize_t>(sizeof(magic)) || magic != regionMagic) {
     return Status::failed("notRegion", "it is not a ringfence region");
@@ -154,22 +154,23 @@ Status copyHeader(int fd, uint64_t fileBytes, Header& header) {
   if (fileBytes < sizeof(Header)) {
     return Status::failed("truncated", "it has " + formatBytes(fileBytes) + ", less than a header");
   }
-  if (pread(fd, &header, sizeof(Header), 0) != static_cast<ssize_t>(sizeof(Header))) {
+  if (pread(fd, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) {
     return Status::failed("system", systemError("reading the header"));
   }
   return Status::fine();
 }
 
 // SYNC: the magic number is observed before the rest, which its creator wrote before it (Region::writeIdentity).
-Status copyDeviceHeader(int fd, const Backing& backing, Header& header) {
+Status copyDeviceHeader(int fd, const Backing& backing, HeaderCopy& header) {
   const DeviceHeader mapped(fd, backing);
   if (mapped.get() == nullptr) return Status::failed("system", systemError("mapping the header"));
-  // Whichever coherence the header will name: the lines may be another host's.
-  const Publication publication(Coherence::flushed);
-  if (publication.observe(mapped.get()->identity.magic) != regionMagic) {
-    return Status::failed("notRegion", "it is not a ringfence region");
-  }
-  header = publication.copyOut(*mapped.get());
+  const Publication p = ofAnyRegion();
+  const Header& there = *mapped.get();
+  header.identity = p.snapshot<&Identity::magic>(there.identity);
+  if (header.identity.magic != regionMagic) return Status::failed("notRegion", "it is not a ringfence region");
+  header.geometry = p.copy(there.geometry);
+  header.birth = p.copy(there.birth);
+  header.control = p.copy(there.control);
   return Status::fine();
 }
 
@@ -179,7 +180,7 @@ Status cannotFlush() {
   return Status::failed("unsupported", "this processor cannot write cache lines back by instruction, as flushed memory needs");
 }
 
-Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& header) {
+Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, HeaderCopy& header) {
   const Status copied = backing.isDevice() ? copyDeviceHeader(fd, backing, header) : copyHeader(fd, fileBytes, header);
   if (!copied.ok()) return copied;
   if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
@@ -196,8 +197,8 @@ Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& he
   if (header.birth.coherence == static_cast<uint32_t>(Coherence::flushed) && memory::flushInstructions() == nullptr) {
     return cannotFlush();
   }
-  if (!geometryValid(header.geometry.geometry)) return Status::failed("corrupt", "its geometry is not valid");
-  const uint64_t wanted = layoutOf(header.geometry.geometry).regionBytes;
+  if (!geometryValid(header.geometry)) return Status::failed("corrupt", "its geometry is not valid");
+  const uint64_t wanted = layoutOf(header.geometry).regionBytes;
   if (header.identity.regionBytes != wanted) return Status::failed("corrupt", "its sizes contradict each other");
   const uint64_t bytes = backing.isDevice() ? backing.freeBytes : fileBytes;
   if (bytes < wanted) {

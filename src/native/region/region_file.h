@@ -38,7 +38,7 @@ Status openExisting(const std::string& path, bool allowForeign, int& fd, struct 
 
 // Reads the header without mapping the file: a mapped short file would end the process with SIGBUS. A device cannot be
 // read, and is as long as the system says: its header is mapped.
-Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, Header& header);
+Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, HeaderCopy& header);
 
 // Identifies this run of the host's system; zeros where the system does not tell.
 void bootId(uint64_t id[2]);
@@ -48,6 +48,6 @@ Status cannotFlush();
 
 // `otherHost` when the region was made on another host, or before this one was started: its locks, doorbells and clocks
 // mean nothing here.
-Status ofThisHost(const Header& header);
+Status ofThisHost(const HeaderCopy& header);
 
 }  // namespace ringfence

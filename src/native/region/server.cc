@@ -10,18 +10,18 @@ ServerView serverOf(const Region& region) {
   const Publication& p = region.publication();
   ServerView view{serverState(region), false, false, {}, {}};
   uint32_t slot = creatorSlot;
-  uint64_t generation = p.observe(region.process(creatorSlot).owner.generation);
-  if (p.observe(region.header().control.state) != servingNone) {
-    const ControlLine control = p.copyOut(region.header().control);
+  uint64_t generation = p.observe<&ProcessOwner::generation>(region.process(creatorSlot).owner);
+  const ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
+  if (control.state != servingNone) {
     slot = control.sequencerProcess;
     generation = control.sequencerGeneration;
   }
   if (slot >= region.layout().geometry.processes) return view;
   view.alive = region.processAlive(slot, generation);
   view.own = slot == region.slot() && generation == region.generation();
-  const ProcessOwner owner = p.copyOut(region.process(slot).owner);
+  const ProcessOwner owner = p.snapshot<&ProcessOwner::generation>(region.process(slot).owner);
   if (owner.generation != generation) return view;
-  view.pid = region.pidOf(slot);
+  view.pid = seenFromHere(owner.pid, owner.pidNamespace);
   view.name.assign(owner.name, strnlen(owner.name, nameBytes));
   return view;
 }

@@ -68,8 +68,8 @@ uint32_t descriptorCrc(const Descriptor& descriptor) {
   return crc32c(reinterpret_cast<const uint8_t*>(&descriptor) + from, offsetof(Descriptor, crc) - from);
 }
 
-uint64_t headerSealOf(const Header& header) {
-  constexpr size_t bytes = offsetof(Header, birth) + offsetof(BirthLine, seal);
+uint64_t headerSealOf(const HeaderCopy& header) {
+  constexpr size_t bytes = offsetof(HeaderCopy, birth) + offsetof(BirthLine, seal);
   return mix64(crc32c(&header, bytes));
 }
 

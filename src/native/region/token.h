@@ -43,7 +43,7 @@ uint32_t crc32c(const void* bytes, size_t count);
 uint32_t descriptorCrc(const Descriptor& descriptor);
 
 // Seals what the creator writes into a header.
-uint64_t headerSealOf(const Header& header);
+uint64_t headerSealOf(const HeaderCopy& header);
 
 // Seal a topic declared under that generation, and a ring's name. Never zero, which means that there is none.
 uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);

@@ -18,14 +18,14 @@ constexpr std::chrono::milliseconds liveness{100};
 // pairs with the publish of `state` in Sequencer::begin, which follows the fields that name the server.
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
-  uint32_t state = p.observe(region.header().control.state);
+  uint32_t state = p.observe<&ControlLine::state>(region.header().control);
   if (state == servingNone) {
     if (region.kept()) return serverUnknown;
-    state = p.observe(region.header().control.state);
+    state = p.observe<&ControlLine::state>(region.header().control);
     if (state == servingNone) return serverDied;
   }
   if (state == servingStopped) return serverStopped;
-  const ControlLine control = p.copyOut(region.header().control);
+  const ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
   return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
 }
 
@@ -70,7 +70,7 @@ bool Waiter::processesChanged() {
   bool changed = false;
   for (uint32_t i = 0; i < seen_.size(); i += 1) {
     Seen& seen = seen_[i];
-    const uint64_t generation = p.observe(region_->process(i).owner.generation);
+    const uint64_t generation = p.observe<&ProcessOwner::generation>(region_->process(i).owner);
     if (generation == seen.generation && !seen.alive) continue;
     const bool alive = region_->processAlive(i, generation);
     changed = changed || generation != seen.generation || !alive;

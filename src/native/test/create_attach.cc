@@ -85,12 +85,12 @@ TEST("a region is never created over another, and the attempt leaves nothing") {
   std::shared_ptr<Region> first;
   std::shared_ptr<Region> second;
   CHECK_EQUAL(create(path, first).fault, "none");
-  first->header().control.reserved[0] = 77;
+  RawLine::of(first->header().control).reserved[0] = 77;
   CHECK_EQUAL(create(path, second).fault, "exists");
   CHECK(second == nullptr);
   CHECK_EQUAL(filesLeft(), 1);
   CHECK_EQUAL(attach(path, second).fault, "none");
-  CHECK_EQUAL(second->header().control.reserved[0], 77);
+  CHECK_EQUAL(RawLine::of(second->header().control).reserved[0], 77);
 }
 
 TEST("of many that create one name at a time, exactly one does and no temporary file stays") {
@@ -317,7 +317,7 @@ TEST("each field of the header by itself may be anything") {
 TEST("the arrays stay where they were laid when the header changes after the attach") {
   const auto region = anonymousRegion(tinyGeometry());
   const uint64_t before = region->layout().payload;
-  region->header().geometry.geometry.brokers = 31;
+  RawLine::of(region->header().geometry).brokers = 31;
   CHECK_EQUAL(region->layout().payload, before);
   CHECK_EQUAL(region->layout().geometry.brokers, 2);
 }

@@ -16,7 +16,6 @@ namespace {
 const std::vector<DamagedField> inHeader = {
     FIELD(Identity, magic, told),
     FIELD(Identity, version, told),
-    FIELD(Identity, headerBytes, told),
     FIELD(Identity, layoutHash, told),
     FIELD(Identity, regionBytes, told),
     FIELD(Identity, regionId, told),
@@ -47,7 +46,6 @@ const std::vector<DamagedField> inLog = {
     FIELD(ControlLine, state, told | delayed),
     FIELD(ControlLine, sequencerProcess, told),
     FIELD(ControlLine, sequencerGeneration, told),
-    FIELD(ControlLine, epochMicros, unharmed),
     FIELD(BellLine, bell, unharmed),
     FIELD(SleepLine, sleeps, delayed),
     // a process

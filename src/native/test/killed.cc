@@ -65,7 +65,7 @@ class Server {
  public:
   Server() : log_(makeRegion(path()), TestLog::threaded()) {
     CHECK_EQUAL(log_.declare("t", orderSession), 0);
-    until("the topic is known", [&] { return log_.region()->topic(0).generation == 1; });
+    until("the topic is known", [&] { return RawLine::of(log_.region()->topic(0)).generation == 1; });
     following_ = std::make_unique<Following>(log_, log_.reader(0, From::start), orderSession, 300);
   }
 

@@ -18,7 +18,7 @@ struct Begun {
 
 Begun begunIn(const Region& region) {
   const Publication& p = region.publication();
-  return {p.copyOut(region.header().control), p.copyOut(region.blockHeader(1))};
+  return {p.copy(region.header().control), p.copyOut(region.blockHeader(1))};
 }
 
 std::shared_ptr<Region> attach(const std::string& path) {
@@ -73,7 +73,7 @@ TEST("a server killed between any two writes of its start is told to its clients
     CHECK_EQUAL(claimReader(*client, {0, 1}, "early", claim).fault, "none");
     IndexReader reader(client, 0, claim);
     CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
-    served = client->header().control.state == servingActive;
+    served = RawLine::of(client->header().control).state == servingActive;
     const auto next = attach(path);
     if (served) {
       Sequencer sequencer(next, TestLog::manual());

@@ -110,7 +110,7 @@ uint32_t TestLog::declare(const std::string& name, uint32_t order) {
 }
 
 TopicPlace TestLog::placeOf(uint32_t topic) const {
-  return {topic, region_->publication().observe(region_->topic(topic).generation)};
+  return {topic, region_->publication().observe<&TopicSlot::generation>(region_->topic(topic))};
 }
 
 void TestLog::settle() {
@@ -145,11 +145,11 @@ std::unique_ptr<IndexReader> TestLog::reader(uint32_t topic, From from, uint64_t
 }
 
 LaneLine& TestLog::laneLine(const LaneWriter& writer, uint32_t broker) {
-  return region_->laneLine(region_->header().control.epoch, writer.laneOf(broker));
+  return region_->laneLine(RawLine::of(region_->header().control).epoch, writer.laneOf(broker));
 }
 
 SessionLine& TestLog::sessionLine(const Claim& claim) {
-  return region_->sessionLine(region_->header().control.epoch, claim.slot);
+  return region_->sessionLine(RawLine::of(region_->header().control).epoch, claim.slot);
 }
 
 // --- its ends ---

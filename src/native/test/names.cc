@@ -98,7 +98,7 @@ int attachedWhile(const std::function<void()>& opened) {
     std::shared_ptr<Region> region;
     const Status status = Region::attach({path(), "client", false}, region);
     if (!status.ok()) _exit(std::string(status.fault) == "missing" ? 1 : 2);
-    _exit(region->header().control.reserved[0] == 77 ? 3 : 4);
+    _exit(RawLine::of(region->header().control).reserved[0] == 77 ? 3 : 4);
   });
   child.untilPaused();
   const int before = child.timesOpen(path());
@@ -118,7 +118,7 @@ TEST("a region whose name becomes another's while it is attached to gives way to
   const int code = attachedWhile([&] {
     creator->close();
     next = create();
-    next->header().control.reserved[0] = 77;
+    RawLine::of(next->header().control).reserved[0] = 77;
   });
   CHECK_EQUAL(code, 3);
 }

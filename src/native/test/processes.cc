@@ -9,6 +9,7 @@
 #include "region/inspection.h"
 #include "log_fixture.h"
 #include "region/waiter.h"
+#include "scratch_line.h"
 
 namespace ringfence::test {
 
@@ -352,14 +353,14 @@ TEST("of two that start the sequencer at a time, one does") {
     child = fork();
     if (child != 0) continue;
     const auto mine = attach(path);
-    while (region->publication().read(region->header().control.reserved[0]) == 0) continue;
+    while (region->publication().observe<&Scratch::count>(scratch(*region, 0)) == 0) continue;
     Sequencer sequencer(mine, TestLog::manual());
     const bool started = sequencer.start().ok();
     usleep(200'000);
     _exit(started ? 1 : 0);
   }
   usleep(50'000);
-  region->publication().write(region->header().control.reserved[0], uint64_t{1});
+  region->publication().on(Player(), scratch(*region, 0)).publish<&Scratch::count>(1);
   for (const pid_t child : children) {
     int status = 0;
     waitpid(child, &status, 0);

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "raw_line.h"
 #include "region/token.h"
 
 namespace ringfence::test {

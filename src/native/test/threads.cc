@@ -47,7 +47,7 @@ TEST("where no thread can be had a server is refused, and nothing of it is begun
     expectRefused(sequencer.start());
   }
   CHECK_EQUAL(serverState(*region), serverUnknown);
-  CHECK_EQUAL(region->header().control.epoch, 0);
+  CHECK_EQUAL(RawLine::of(region->header().control).epoch, 0);
   // A sequencer without a thread can still serve it.
   Sequencer sequencer(region, TestLog::manual());
   CHECK_EQUAL(sequencer.start().fault, "none");

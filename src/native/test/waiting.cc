@@ -11,6 +11,7 @@
 #include "region/futex.h"
 #include "log_fixture.h"
 #include "region/waiter.h"
+#include "scratch_line.h"
 
 namespace ringfence::test {
 
@@ -89,15 +90,15 @@ void delay(Random& random) {
 }
 
 // One side of a ping-pong over doorbells: publishes a count, checks the other's sleep word, and waits for its count.
-void ping(Region& region, Sleeper& sleeper, const uint64_t& theirs, uint64_t& ours, uint64_t rounds, uint64_t stream) {
+void ping(Region& region, Sleeper& sleeper, uint32_t side, uint64_t rounds, uint64_t stream) {
   const Publication& p = region.publication();
   Random random(stream);
   for (uint64_t round = 1; round <= rounds; round += 1) {
     delay(random);
-    p.publish(ours, round);
+    p.on(Player(), scratch(region, side)).publish<&Scratch::count>(round);
     region.wakeProcesses(sleepsForData);
     if (random.oneIn(4)) delay(random);
-    sleeper.until([&] { return p.observe(theirs) >= round; });
+    sleeper.until([&] { return p.observe<&Scratch::count>(scratch(region, 1 - side)) >= round; });
   }
 }
 
@@ -107,12 +108,8 @@ TEST("no wake-up is lost in 200,000 rounds between two that wait for each other"
   const auto second = again(*region, "second");
   Sleeper sleepers[2] = {Sleeper(first), Sleeper(second)};
   const uint64_t rounds = 200'000 / slowness;
-  std::thread other([&] {
-    auto& counts = second->header().control.reserved;
-    ping(*second, sleepers[1], counts[0], counts[1], rounds, 20);
-  });
-  auto& counts = first->header().control.reserved;
-  ping(*first, sleepers[0], counts[1], counts[0], rounds, 21);
+  std::thread other([&] { ping(*second, sleepers[1], 1, rounds, 20); });
+  ping(*first, sleepers[0], 0, rounds, 21);
   other.join();
   CHECK(sleepers[0].late() + sleepers[1].late() < lateAtMost());
 }

@@ -127,7 +127,7 @@ void start() {
   client.program.runs([=, at = client.region] {
     for (int i = 0; i < 4; i += 1) {
       const ServerState state = serverState(*at);
-      if (state == serverServing) expect(peek(at->header().control.epoch) != 0, "a log is served in no epoch");
+      if (state == serverServing) expect(peek<&ControlLine::epoch>(at->header().control) != 0, "a log is served in no epoch");
       expect(state != serverDied || Scheduler::now().deaths(), "a server is told as dead that lives");
       expect(state != serverStopped, "a server is told as stopped that was not");
       Scheduler::now().giveWay(1'000'000);
@@ -135,10 +135,10 @@ void start() {
   });
   atEnd([=] {
     expect(*serving <= 1, "two processes have served one log");
-    const uint32_t state = peek(region->header().control.state);
+    const uint32_t state = peek<&ControlLine::state>(region->header().control);
     // A server that died before it said that it serves leaves the log to the next.
     expect(state != servingNone, "none serves, though one lives that wants to");
-    expect(peek(region->blockHeader(1).epoch) == 1 && peek(region->header().control.epoch) == 1, "the epoch is not whole");
+    expect(peek(region->blockHeader(1).epoch) == 1 && peek<&ControlLine::epoch>(region->header().control) == 1, "the epoch is not whole");
   });
 }
 

@@ -35,8 +35,7 @@ Status create(shared_ptr<Region>& region) {
   return Region::create(options, nullptr, region);
 }
 
-// Stands in the region's header, so that each is told from the others.
-uint64_t idOf(const Region& region) { return peek(region.header().identity.regionId[0]); }
+uint64_t idOf(const Region& region) { return peek(RawLine::of(region.header().identity).regionId[0]); }
 
 // Two make a region of one name, and a third looks for it.
 void creation() {

@@ -9,7 +9,7 @@ namespace ringfence {
 // SYNC: publishes the grant; pairs with the observe in LaneWriter::ready.
 uint32_t grantLanes(const Region& region, uint32_t broker) {
   const Publication& p = region.publication();
-  const uint64_t epoch = p.observe(region.header().control.epoch);
+  const uint64_t epoch = p.observe<&ControlLine::epoch>(region.header().control);
   uint32_t granted = 0;
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     const uint64_t generation = p.observe(region.client(i).claim.generation);

@@ -42,8 +42,8 @@ Status Sequencer::start() {
 // SYNC: publishes `state` last, after all fields that name the server.
 Status Sequencer::begin() {
   const Publication& p = region_->publication();
-  ControlLine& control = region_->header().control;
-  if (p.observe(control.state) != servingNone) {
+  auto& control = region_->header().control;
+  if (p.observe<&ControlLine::state>(control) != servingNone) {
     return Status::failed("busy", "its order was served by a process that is gone, and cannot be continued");
   }
   // Hold the region, so that its name stays when its creator closes: clients attach by it.
@@ -53,7 +53,7 @@ Status Sequencer::begin() {
   const std::lock_guard<std::mutex> lock(mutex_);
   const Status status = order_.options.manual ? Status::fine() : thread_.start([this] { run(); });
   if (!status.ok()) return status;
-  const uint64_t begun = p.observe(control.epoch);
+  const uint64_t begun = p.observe<&ControlLine::epoch>(control);
   if (begun != 0 && planted("start between epoch and state")) return Status::failed("busy", "its order was begun");
   order_.epoch = begun == 0 ? 1 : begun;
   BlockHeader& block = region_->blockHeader(order_.epoch);
@@ -61,11 +61,11 @@ Status Sequencer::begin() {
   p.write(block.process, uint64_t{region_->slot()});
   p.write(block.processGeneration, region_->generation());
   p.wrote(&block, sizeof(block));
-  p.write(control.sequencerProcess, region_->slot());
-  p.write(control.sequencerGeneration, region_->generation());
-  p.write(control.epochMicros, order_.options.epochMicros);
-  p.publish(control.epoch, order_.epoch);
-  p.publish(control.state, uint32_t{servingActive});
+  p.on(role::Sequencer(), control)
+      .set<&ControlLine::sequencerProcess>(region_->slot())
+      .set<&ControlLine::sequencerGeneration>(region_->generation())
+      .publish<&ControlLine::epoch>(order_.epoch)
+      .publish<&ControlLine::state>(servingActive);
   stopped_ = false;
   return Status::fine();
 }
@@ -82,7 +82,7 @@ void Sequencer::stop() {
   // Order what was published before the stop.
   for (int i = 0; i < stopPasses && pass(order_, true); i += 1) continue;
   publishAgain(order_);
-  region_->publication().publish(region_->header().control.state, uint32_t{servingStopped});
+  region_->publication().on(role::Sequencer(), region_->header().control).publish<&ControlLine::state>(servingStopped);
   region_->unlockLease();
   region_->wakeProcesses(sleepsForAll);
 }

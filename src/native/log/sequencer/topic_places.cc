@@ -19,7 +19,7 @@ bool anyFree(const SequencerState& order) { return order.places.free != 0; }
 
 bool adoptTopic(SequencerState& order, uint32_t t) {
   const bool again = t < order.topics.size();
-  const uint64_t seal = order.publication.observe(order.region.topic(t).seal);
+  const uint64_t seal = order.publication.observe<&TopicSlot::seal>(order.region.topic(t));
   if (again && seal == order.topics[t].seal) return false;  // still the freed topic
   TopicView view{};
   if (topicAt(order.region, t, view) != TopicState::declared) return false;
@@ -167,8 +167,8 @@ bool keepTopic(SequencerState& order, TopicPlace place) {
 // SYNC: observes the wish; pairs with the publish in declareTopic. Publishes a refusal before the answer.
 bool answerWish(SequencerState& order) {
   const Publication& p = order.publication;
-  const TopicWishes& shared = order.region.header().topicWishes;
-  if (p.observe(shared.wanted) == order.places.wishAnswered) return false;
+  const auto& shared = order.region.header().topicWishes;
+  if (p.observe<&TopicWishes::wanted>(shared) == order.places.wishAnswered) return false;
   TopicWishes wish;
   if (!readSealed(p, shared, wish) || wish.wanted == order.places.wishAnswered) return false;
   adoptTopics(order);
