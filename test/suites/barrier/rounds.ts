@@ -29,6 +29,12 @@ import { walkRounds } from "./rapidReuse.ts"
 
 const Tick = Messenger.event("tick", Schema.Int)
 
+/** Opens at the end too: a handler that waits would keep its member from leaving, and a failed assertion from being told. */
+const opening = Effect.acquireRelease(Latch.make(false), (gate) => gate.open)
+
+/** Both members are sure to have arrived by then, also where this process has to wait for a processor. */
+const drainingMillis = 300
+
 const modes: ReadonlyArray<BarrierMode> = ["rendezvous", "deliveryFence", "processingFence"]
 
 /** Takes part in the group until it is closed. */
@@ -322,14 +328,17 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const [one, two] = [at(members, 0), at(members, 1)]
-          const gate = yield* Latch.make(false)
+          const gate = yield* opening
           const begun = yield* Deferred.make<void>()
           yield* two.messenger.subscribe(Tick, () => Effect.andThen(Deferred.succeed(begun, undefined), gate.await))
           yield* one.messenger.send(Tick, 1)
           yield* Deferred.await(begun)
           const mode = "processingFence"
           const patient = yield* fork(one.barrier.enter("b", { mode }))
-          const error = yield* failedWith(backend, yield* fork(two.barrier.enter("b", { mode, deadline: 30 })))
+          const error = yield* failedWith(
+            backend,
+            yield* fork(two.barrier.enter("b", { mode, deadline: drainingMillis }))
+          )
           if (error._tag !== "BarrierTimedOut") return assert.fail(error._tag)
           assert.deepStrictEqual([...error.absent], [])
           const result = yield* joined(backend, patient)
@@ -346,11 +355,12 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const members = yield* joinAll(swarm, 2)
           const [one, two] = [at(members, 0), at(members, 1)]
-          const gate = yield* Latch.make(false)
+          const gate = yield* opening
           yield* two.messenger.subscribe(Tick, () => gate.await)
           for (const value of [1, 2]) yield* one.messenger.send(Tick, value)
           const other = yield* fork(one.barrier.enter("b"))
-          const error = yield* failedWith(backend, yield* fork(two.barrier.enter("b", { deadline: 30 })))
+          const entered = yield* fork(two.barrier.enter("b", { deadline: drainingMillis }))
+          const error = yield* failedWith(backend, entered)
           if (error._tag !== "BarrierTimedOut") return assert.fail(error._tag)
           assert.deepStrictEqual(error.undrained.map(({ ring }) => ring), [one.swarmMember.mesh.target().ring])
           assert.strictEqual((yield* joined(backend, other))._tag, "Satisfied")
