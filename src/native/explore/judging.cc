@@ -22,8 +22,8 @@ constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
     {100, {.deviations = 0, .seconds = 0.5, .seed = 2, .nearSchedules = 100}},
     {6, {.deviations = 1, .seconds = 1, .seed = 3}},
-    {6, {.deviations = 0, .randomSchedules = 1000, .seconds = 2, .seed = 4, .nearSchedules = 1000}},
-    {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 5, .nearSchedules = 3000}},
+    {4, {.deviations = 0, .randomSchedules = 1000, .seconds = 2, .seed = 4, .nearSchedules = 1000}},
+    {2, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 5, .nearSchedules = 3000}},
 };
 
 // A fault can make the code go round without a step: so much of the processor's time a judgement may take.

@@ -135,6 +135,8 @@ void LineMemory::settle(uint32_t id) {
   pending_[id].clear();
 }
 
+bool LineMemory::unsettled() { return actor() != nullptr && !pending_[actor()->id].empty(); }
+
 void LineMemory::storeFence() {
   if (actor() != nullptr) settle(actor()->id);
 }

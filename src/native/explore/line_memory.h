@@ -25,6 +25,7 @@ class LineMemory : public Model {
   uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
   void writeBack(File& file, uint64_t offset, uint64_t bytes) override;
   void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
+  bool unsettled() override;
   void storeFence() override;
   void loadFence() override {}
   void fullFence() override;

@@ -199,9 +199,11 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   }
 }
 
-// The schedule may let another run behind a fence as well: that is the step of the verb that follows it.
+// Others may run ahead of a fence that shows them what this actor has stored. Behind it they may, too: that is the step
+// of the verb that follows.
 bool fence(Verb verb, const Site& site) {
   const Fault fault = enter(site, verb);
+  Scheduler::now().step({Step::load, Model::now().unsettled()});
   Trace::verb(verb, site);
   return fault != Fault::dropped;
 }

@@ -34,6 +34,8 @@ class Model {
   virtual uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) = 0;
   virtual void writeBack(File& file, uint64_t offset, uint64_t bytes) = 0;
   virtual void invalidate(File& file, uint64_t offset, uint64_t bytes) = 0;
+  // Whether the current actor has stored what a fence will show to others, and they cannot see yet.
+  virtual bool unsettled() = 0;
   virtual void storeFence() = 0;
   virtual void loadFence() = 0;
   virtual void fullFence() = 0;

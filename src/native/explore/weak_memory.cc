@@ -164,6 +164,11 @@ uint64_t WeakMemory::exchange(const Word& word, uint64_t seen, uint64_t value, b
   return before;
 }
 
+bool WeakMemory::unsettled() {
+  const View* own = view();
+  return own != nullptr && !own->buffer.empty();
+}
+
 void WeakMemory::storeFence() {
   View* own = view();
   if (own == nullptr) return;

@@ -26,6 +26,7 @@ class WeakMemory : public Model {
   uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
   void writeBack(File&, uint64_t, uint64_t) override {}
   void invalidate(File&, uint64_t, uint64_t) override {}
+  bool unsettled() override;
   void storeFence() override;
   void loadFence() override;
   void fullFence() override;

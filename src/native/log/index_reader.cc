@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -128,9 +130,25 @@ bool IndexReader::seek(uint64_t position) {
 // SYNC: pairs with the publish of the seal in sequencing::publishCommitted, which follows the entries; the sequencer had
 // observed the payload that the lane's client published before that.
 const TopicLine::Committed& IndexReader::lookAtCommitted() const {
+  const Publication& p = region_->publication();
+  const TopicLine::Committed& line = region_->topicLine(epoch(), topic_).committed;
   TopicLine::Committed now;
-  if (readSealed(region_->publication(), region_->topicLine(epoch(), topic_).committed, now)) committed_ = now;
+  if (readSealed(p, line, now)) {
+    committed_ = now;
+  } else {
+    countEntries(p.observe(line.entries));
+  }
   return committed_;
+}
+
+// A server that is killed while it writes the line leaves it torn for ever, with the count from before or the one after.
+// The entries below either count are whole, and each is sealed: so they count, and no acknowledged batch is missing.
+void IndexReader::countEntries(uint64_t limit) const {
+  BatchView view{};
+  for (uint64_t i = std::max(committed_.entries, next_); i < limit && read(i, view); i += 1) {
+    committed_.entries = i + 1;
+    committed_.messages = view.position + view.messages;
+  }
 }
 
 uint64_t IndexReader::committed() const {

@@ -58,6 +58,7 @@ class IndexReader {
   uint64_t epoch() const;
   bool epochSound(uint64_t epoch) const;
   const TopicLine::Committed& lookAtCommitted() const;
+  void countEntries(uint64_t limit) const;
   bool ownsItsPlace() const;
   bool read(uint64_t index, BatchView& view) const;
 

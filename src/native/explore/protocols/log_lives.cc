@@ -163,14 +163,40 @@ void untilTheEnd(Served& log) {
 }
 
 // At any moment the server may be killed; if it is not, it stops.
-void killed() {
-  Served log(logGeometry(), true);
-  untilTheEnd(log);
+void dies(Served& log) {
   log.runs();
   log.server.program.runs([serving = log.serving] {
     Scheduler::now().giveWay(250'000'000);
     serving->sequencer().stop();
   });
+}
+
+void killed() {
+  Served log(logGeometry(), true);
+  untilTheEnd(log);
+  dies(log);
+}
+
+// The same, and a reader looks at its topic only when the server is gone: it has all that was acknowledged before.
+void bequest() {
+  Served log(logGeometry(), true);
+  Attached reader(*log.server.region, "reader", true, false);
+  Attached publisher(*log.server.region, "publisher", false, false);
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(publisher);
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    sleeper->until(sleepsForEnd, "the log's end", [=] { return gone(*at); }, [] { return false; });
+    const uint64_t acknowledged = publishing->lanes().committedBatches();
+    while (subscribing->more()) subscribing->take();
+    expect(subscribing->count() >= acknowledged, "a batch was acknowledged, and its reader does not get it");
+  });
+  publisher.program.runs([=] {
+    for (uint64_t i = 0; i < 3; i += 1) {
+      publishing->publish(i, nullptr);
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  dies(log);
 }
 
 void stopped() {
@@ -316,6 +342,7 @@ std::vector<Configuration> logLives() {
     {"pending", "a session ends or dies while a batch of it is held, and the next has its lanes", &pending},
     {"load", "a session ends or dies, and the next has its slot, while another session publishes", &load},
     {"killed", "the server may be killed at any moment, or it stops: its clients learn of it", &killed},
+    {"bequest", "the server is killed, and only then a reader looks at its topic", &bequest},
     {"stopped", "the server stops while its clients publish and read", &stopped},
     {"places", "the only topic is freed for another while a reader comes for it", &places},
     {"refused", "the same while a session comes for it", &refused},
