@@ -62,15 +62,12 @@ export class LayoutHeader {
     }))
   }
 
-  // Adds the structure, and those inside it under `Outer.Inner`, as its members' types.
+  // Adds the structure, and those inside it under `Outer.Inner`, which its typed lines name.
   #structure(name: string, align: string, body: string): void {
-    const flat = body.replaceAll(
-      innerStruct,
-      (_, innerAlign: string, inner: string, innerBody: string, member: string) => {
-        this.#structure(`${name}.${inner}`, innerAlign, innerBody)
-        return `${name}.${inner} ${member};`
-      }
-    )
+    const flat = body.replaceAll(innerStruct, (_, innerAlign: string, inner: string, innerBody: string) => {
+      this.#structure(`${name}.${inner}`, innerAlign, innerBody)
+      return ""
+    })
     let end = 0
     let widest = 1
     const fields: Array<Field> = []
@@ -119,6 +116,6 @@ const primitives: ReadonlyArray<readonly [string, number]> = [
 ]
 
 const topLevelStruct = /^struct (?:alignas\((\w+)\) )?(\w+) \{\n(.*?)^\};/gms
-const innerStruct = /^ {2}struct (?:alignas\((\w+)\) )?(\w+) \{\n(.*?)^ {2}\} (\w+);/gms
+const innerStruct = /^ {2}struct (?:alignas\((\w+)\) )?(\w+) \{\n(.*?)^ {2}\};\n/gms
 
 const roundUp = (n: number, unit: number): number => Math.ceil(n / unit) * unit

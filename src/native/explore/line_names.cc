@@ -71,8 +71,7 @@ void addBlock(const Layout& at, uint64_t block) {
   field("LaneLine::Counts", at.blockLanes + offsetof(LaneLine, counts), sizeof(LaneLine), at.lanes(), 64);
   field("ReaderEnd", at.blockReaderEnds, sizeof(ReaderEnd), uint64_t{g.topics} * g.readers, 64);
   const uint64_t entries = uint64_t{g.topics} * g.indexEntries;
-  field("IndexEntry::Order", at.blockIndex, sizeof(IndexEntry), entries, 64);
-  field("IndexEntry::Place", at.blockIndex + offsetof(IndexEntry, place), sizeof(IndexEntry), entries, 64);
+  field("IndexEntry", at.blockIndex, sizeof(IndexEntry), entries, sizeof(IndexEntry));
 }
 
 void addRings(const Layout& at) {

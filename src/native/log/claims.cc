@@ -49,9 +49,10 @@ Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim&
 // sequencer must not keep the slots of clients that gave up waiting for it.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
   const Publication& p = region.publication();
-  const SessionLine::Acknowledged& line = region.sessionLine(epochOf(region), client).acknowledged;
-  if (generation == 0 || p.observe(line.endedGeneration) == generation) return true;
-  return p.observe(region.client(client).line.closingGeneration) == generation && p.observe(line.generation) != generation;
+  const auto& line = region.sessionLine(epochOf(region), client).acknowledged;
+  if (generation == 0 || p.observe<&SessionLine::Acknowledged::endedGeneration>(line) == generation) return true;
+  return p.observe(region.client(client).line.closingGeneration) == generation &&
+         p.observe<&SessionLine::Acknowledged::generation>(line) != generation;
 }
 
 uint32_t sessionsEnding(const Region& region) {
@@ -77,7 +78,7 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
     const ReaderClaim claim = p.copyOut(slot.claim);
     if (generation == 0 || claim.generation != generation) continue;
     if (p.observe(slot.line.detachedGeneration) == generation) continue;
-    if (p.observe(region.readerEnd(epoch, topic, i).endedGeneration) == generation) continue;
+    if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == generation) continue;
     if (region.processAlive(claim.process, claim.processGeneration)) continue;
     // A place taken again meanwhile belongs to a living reader.
     if (p.observe(slot.claim.generation) == generation) ending += 1;
@@ -96,7 +97,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     const ReaderSlot& slot = region.reader(topic.index, i);
     const uint64_t generation = p.observe(slot.claim.generation);
     return generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
-           p.observe(region.readerEnd(epoch, topic.index, i).endedGeneration) == generation;
+           p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic.index, i)) == generation;
   };
   const auto take = [&](uint32_t i, role::Claimant claimant) {
     ReaderSlot& slot = region.reader(topic.index, i);

@@ -32,7 +32,7 @@ uint64_t IndexReader::epoch() const {
 // wrong block would look like a log without batches.
 bool IndexReader::epochSound(uint64_t epoch) const {
   const Publication& p = region_->publication();
-  if (epoch != 0) return p.read(region_->blockHeader(epoch).epoch) == epoch;
+  if (epoch != 0) return p.observe<&BlockHeader::epoch>(region_->blockHeader(epoch)) == epoch;
   return p.observe<&ControlLine::state>(region_->header().control) == servingNone;
 }
 
@@ -82,12 +82,13 @@ bool IndexReader::publishCursor(From from) {
     const uint64_t cursor = from == From::end ? at.entries : kept.trim;
     p.write(line.cursor, cursor);
     p.publish(line.attachedGeneration, claim_.generation);
-    p.fullFence();
+    const Fenced fenced = p.fullFence();
     first_ = kept.firstEntry;
     next_ = released_ = cursor;
     nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
     positioned_ = true;
-    const bool same = p.observe<&ControlLine::epoch>(control) == epoch_ && readSealed(p, topic.retention, kept);
+    const bool same =
+        p.observeBehind<&ControlLine::epoch>(fenced, control) == epoch_ && readSealed(p, fenced, topic.retention, kept);
     if (same && kept.trim <= cursor) return true;
   }
   return false;
@@ -164,36 +165,38 @@ bool IndexReader::ownsItsPlace() const {
   return p.read(slot.claim.generation) == claim_.generation && p.read(slot.line.cursor) == released_ &&
          p.read(slot.line.attachedGeneration) == claim_.generation &&
          p.read(slot.line.detachedGeneration) != claim_.generation &&
-         p.read(region_->readerEnd(epoch(), topic_, claim_.slot).endedGeneration) != claim_.generation;
+         p.observe<&ReaderEnd::endedGeneration>(region_->readerEnd(epoch(), topic_, claim_.slot)) != claim_.generation;
 }
 
 // Checks every number before using it as an address: the memory is not trusted.
-bool IndexReader::read(uint64_t index, BatchView& view) const {
+// SYNC: observes the seal of the entry; pairs with the publish in sequencing::commit.
+std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) const {
+  const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
-  const IndexEntry entry = region_->publication().copyOut(region_->entry(epoch(), topic_, index));
-  if (!entrySealed(entry, readyToken(index, epoch()))) return false;
-  const uint64_t offset = entry.place.payloadPosition & (g.lanePayloadBytes - 1);
-  const uint64_t bytes =
-      batchBytesOf(entry.order.payloadBytes, entry.order.messageCount, entry.order.uniformBytes);
-  if (entry.order.lane >= region_->layout().lanes() || entry.order.messageCount == 0) return false;
-  if (offset % lineBytes != 0 || bytes > g.batchBytes || offset + bytes > g.lanePayloadBytes) return false;
-  if (entry.order.uniformBytes != 0 &&
-      uint64_t{entry.order.uniformBytes} * entry.order.messageCount != entry.order.payloadBytes) {
-    return false;
+  const auto& shared = region_->entry(epoch(), topic_, index);
+  const auto seal = p.observeCovering<&IndexEntry::seal>(shared);
+  const IndexEntry entry = p.copy(shared);
+  if (entry.seal != seal.value || !entrySealed(entry, readyToken(index, epoch()))) return std::nullopt;
+  const uint64_t offset = entry.payloadPosition & (g.lanePayloadBytes - 1);
+  const uint64_t bytes = batchBytesOf(entry.payloadBytes, entry.messageCount, entry.uniformBytes);
+  if (entry.lane >= region_->layout().lanes() || entry.messageCount == 0) return std::nullopt;
+  if (offset % lineBytes != 0 || bytes > g.batchBytes || offset + bytes > g.lanePayloadBytes) return std::nullopt;
+  if (entry.uniformBytes != 0 && uint64_t{entry.uniformBytes} * entry.messageCount != entry.payloadBytes) {
+    return std::nullopt;
   }
   view.index = index - first_;
-  view.position = entry.order.firstPosition;
-  view.sessionId = entry.order.sessionKey >> 16;
-  view.batchSequence = entry.order.batchSequence;
-  view.firstMessage = entry.order.firstMessage;
+  view.position = entry.firstPosition;
+  view.sessionId = entry.sessionKey >> 16;
+  view.batchSequence = entry.batchSequence;
+  view.firstMessage = entry.firstMessage;
   view.payloadOffset = offset;
-  view.publishedNanos = entry.place.publishedNanos;
-  view.orderedNanos = entry.place.orderedNanos;
-  view.lane = entry.order.lane;
-  view.messages = entry.order.messageCount;
-  view.payloadBytes = entry.order.payloadBytes;
-  view.uniformBytes = entry.order.uniformBytes;
-  return true;
+  view.publishedNanos = entry.publishedNanos;
+  view.orderedNanos = entry.orderedNanos;
+  view.lane = entry.lane;
+  view.messages = entry.messageCount;
+  view.payloadBytes = entry.payloadBytes;
+  view.uniformBytes = entry.uniformBytes;
+  return seal.seen;
 }
 
 int32_t IndexReader::poll(BatchView* views, uint32_t max) {
@@ -202,13 +205,15 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
   uint32_t filled = 0;
   for (; filled < max && next_ < count; filled += 1) {
-    if (!read(next_, views[filled])) return filled != 0 ? static_cast<int32_t>(filled) : -1;
+    const auto payload = read(next_, views[filled]);
+    if (!payload) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     const BatchView& view = views[filled];
     // The order is dense: an entry that does not begin where the one before it ends is damaged.
     if (positioned_ && view.position != nextPosition_) return filled != 0 ? static_cast<int32_t>(filled) : -1;
     positioned_ = true;
     nextPosition_ = view.position + view.messages;
-    region_->publication().willRead(region_->payload(view.lane) + view.payloadOffset, view.payloadBytes);
+    const uint64_t bytes = batchBytesOf(view.payloadBytes, view.messages, view.uniformBytes);
+    region_->publication().lend(region_->payload(view.lane).part(view.payloadOffset, bytes), *payload);
     next_ += 1;
   }
   return static_cast<int32_t>(filled);

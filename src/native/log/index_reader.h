@@ -2,6 +2,8 @@
 // its interface count from the topic's first entry in the index of its place.
 #pragma once
 
+#include <optional>
+
 #include "claims.h"
 #include "region/region.h"
 
@@ -60,9 +62,11 @@ class IndexReader {
   const TopicLine::Committed& lookAtCommitted() const;
   void countEntries(uint64_t limit) const;
   bool ownsItsPlace() const;
-  bool read(uint64_t index, BatchView& view) const;
+  // The right to read the batch's payload. None when the entry is damaged.
+  std::optional<Seen<Payload>> read(uint64_t index, BatchView& view) const;
 
   std::shared_ptr<Region> region_;
+  role::IndexReader role_;
   uint32_t topic_;
   int pauses_;
   Claim claim_;

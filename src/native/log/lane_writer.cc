@@ -21,7 +21,7 @@ bool LaneWriter::ready() {
   if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return false;
   if (line.generation != claim_.generation || line.endReason == endTopicGone) return false;
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    if (p.observe(region_->grant(laneOf(b)).grantedGeneration) != claim_.generation) return false;
+    if (p.observe<&GrantLine::grantedGeneration>(region_->grant(laneOf(b))) != claim_.generation) return false;
   }
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (!takeOver(b)) return false;
@@ -42,16 +42,17 @@ bool LaneWriter::takeOver(uint32_t broker) {
   lane.released = at.released;
   lane.position = at.payloadEnd;
   lane.payloadReleased = at.payloadReleased;
-  lane.messages.assign(g.laneSlots, 0);
+  lane.sealed.clear();
   ProducerLine line{};
   line.writtenBatches = lane.written;
   line.publishedBatches = lane.published;
-  p.copyIn(region_->producer(laneOf(broker)), line);
-  p.publish(region_->producer(laneOf(broker)).generation, claim_.generation);
+  p.on(role_, region_->producer(laneOf(broker)))
+      .allBut<&ProducerLine::generation>(line)
+      .publish<&ProducerLine::generation>(claim_.generation);
   return true;
 }
 
-// SYNC: pairs with the publish of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
+// SYNC: pairs with the publication of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
 // cursors pass it, and those before the release. Ignores impossible marks.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
@@ -86,7 +87,7 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
     lookAtReleased(broker, lane);
     if (!roomFor(lane, sequence, start)) {
       lane.fullEvents += 1;
-      region_->publication().write(region_->producer(laneOf(broker)).fullEvents, lane.fullEvents);
+      region_->publication().on(role_, region_->producer(laneOf(broker))).set<&ProducerLine::fullEvents>(lane.fullEvents);
       return -1;
     }
   }
@@ -105,9 +106,9 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   if (bytes > g.batchBytes || batch.messages == 0) return false;
   if (batch.uniformBytes != 0 && uint64_t{batch.uniformBytes} * batch.messages != batch.payloadBytes) return false;
   const Publication& p = region_->publication();
-  uint8_t* at = region_->payload(laneOf(broker)) + (lane.beganAt & (g.lanePayloadBytes - 1));
-  if (tableBytes != 0) p.writeBytes(at + bytes - tableBytes, batch.lengths, tableBytes);
-  p.wrote(at, bytes);
+  const Bytes<Payload> payload = region_->payload(laneOf(broker)).part(lane.beganAt & (g.lanePayloadBytes - 1), bytes);
+  Written<Payload> written = p.wrote(role_, payload.part(0, bytes - tableBytes));
+  if (tableBytes != 0) written += p.write(role_, payload.part(bytes - tableBytes, tableBytes), batch.lengths);
 
   Descriptor descriptor{};
   descriptor.token = 0;
@@ -120,17 +121,16 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   descriptor.uniformBytes = batch.uniformBytes;
   descriptor.publishedNanos = wallNanos();
   descriptor.crc = descriptorCrc(descriptor);
-  p.copyIn(region_->descriptor(laneOf(broker), lane.written), descriptor);
+  p.on(role_, region_->descriptor(laneOf(broker), lane.written)).all(descriptor);
 
-  const uint64_t slot = lane.written & (g.laneSlots - 1);
-  lane.messages[slot] = batch.messages;
+  lane.sealed.push_back({batch.sequence, batch.messages, std::move(written)});
   lane.position = roundUp(lane.beganAt + bytes, lineBytes);
   lane.written += 1;
   lane.writtenMessages += batch.messages;
   lane.began = false;
-  ProducerLine& line = region_->producer(laneOf(broker));
-  p.write(line.writtenMessages, lane.writtenMessages);
-  p.write(line.writtenBatches, lane.written);
+  p.on(role_, region_->producer(laneOf(broker)))
+      .set<&ProducerLine::writtenMessages>(lane.writtenMessages)
+      .set<&ProducerLine::writtenBatches>(lane.written);
   return true;
 }
 
@@ -138,15 +138,18 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
 // sequencing::scanLane.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
-  if (!usable() || lane.published == lane.written ) return;
+  if (!usable() || lane.published == lane.written) return;
   const Publication& p = region_->publication();
-  for (; lane.published < lane.written; lane.published += 1) {
-    p.publish(region_->descriptor(laneOf(broker), lane.published).token, readyToken(lane.published, claim_.generation));
-    lane.publishedMessages += lane.messages[lane.published & (region_->layout().geometry.laneSlots - 1)];
+  for (Sealed& batch : lane.sealed) {
+    p.on(role_, region_->descriptor(laneOf(broker), lane.published))
+        .publish<&Descriptor::token>(readyToken(lane.published, claim_.generation), std::move(batch.payload));
+    lane.published += 1;
+    lane.publishedMessages += batch.messages;
   }
-  ProducerLine& line = region_->producer(laneOf(broker));
-  p.write(line.publishedMessages, lane.publishedMessages);
-  p.write(line.publishedBatches, lane.published);
+  lane.sealed.clear();
+  p.on(role_, region_->producer(laneOf(broker)))
+      .set<&ProducerLine::publishedMessages>(lane.publishedMessages)
+      .set<&ProducerLine::publishedBatches>(lane.published);
   region_->wakeSequencer(sleepsForData);
 }
 
@@ -202,8 +205,8 @@ uint32_t LaneWriter::endReason() const {
 LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
   const Publication& p = region_->publication();
   const Lane& lane = lanes_[broker];
-  const LaneLine::Frontiers frontiers = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).frontiers);
-  const LaneLine::Counts counts = p.copyOut(region_->laneLine(epoch_, laneOf(broker)).counts);
+  const LaneLine::Frontiers frontiers = p.copy(region_->laneLine(epoch_, laneOf(broker)).frontiers);
+  const LaneLine::Counts counts = p.copy(region_->laneLine(epoch_, laneOf(broker)).counts);
   LaneFrontiers at{};
   at.written = lane.written - lane.first;
   at.published = lane.published - lane.first;
@@ -221,30 +224,25 @@ LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
 }
 
 uint64_t LaneWriter::held() const {
-  const Publication& p = region_->publication();
-  const SessionLine::Pressure& line = region_->sessionLine(epoch_, claim_.slot).pressure;
-  return p.read(line.gapSinceNanos) == 0 ? 0 : p.read(line.held);
+  const SessionLine& line = region_->sessionLine(epoch_, claim_.slot);
+  const SessionLine::Pressure pressure = region_->publication().copy(line.pressure);
+  return pressure.gapSinceNanos == 0 ? 0 : pressure.held;
 }
 
 int32_t LaneWriter::brokerHolding(uint64_t sequence) const {
   if (region_->closed()) return -1;
-  const Publication& p = region_->publication();
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    for (uint64_t i = lanes_[b].published; i < lanes_[b].written; i += 1) {
-      if (p.read(region_->descriptor(laneOf(b), i).batchSequence) == sequence) return static_cast<int32_t>(b);
+    const Lane& lane = lanes_[b];
+    for (const Sealed& batch : lane.sealed) {
+      if (batch.sequence == sequence) return static_cast<int32_t>(b);
     }
-    if (lanes_[b].began && lanes_[b].beganSequence == sequence) return static_cast<int32_t>(b);
+    if (lane.began && lane.beganSequence == sequence) return static_cast<int32_t>(b);
   }
   return -1;
 }
 
-void LaneWriter::wantRoom(bool wants) {
-  if (!usable()) return;
-  const Publication& p = region_->publication();
-  for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    p.write(region_->producer(laneOf(b)).wantsRoom, uint64_t{wants ? 1U : 0U});
-  }
-  if (wants) region_->wakeSequencer(sleepsForData | sleepsForRoom);
+void LaneWriter::wantRoom() const {
+  if (usable()) region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 
 // From here on this writer never touches the lanes again: they may become another session's. If the sequencer ended

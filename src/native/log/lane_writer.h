@@ -53,7 +53,8 @@ class LaneWriter {
   uint64_t held() const;  // behind a gap; 0 while nothing is missing
   // The broker whose lane holds that batch unpublished, or -1.
   int32_t brokerHolding(uint64_t sequence) const;
-  void wantRoom(bool wants);
+  // Lets the sequencer trim for this session, even when nothing else changes.
+  void wantRoom() const;
   // Declares that all batches are published, so that the session may end.
   void close();
 
@@ -62,6 +63,12 @@ class LaneWriter {
   uint64_t laneOf(uint32_t broker) const { return region_->laneOf(broker, claim_.slot); }
 
  private:
+  struct Sealed {
+    uint64_t sequence;
+    uint32_t messages;
+    Written<Payload> payload;
+  };
+
   struct Lane {
     uint64_t first = 0;     // written count when this session took over the lane
     uint64_t written = 0;   // absolute
@@ -75,7 +82,7 @@ class LaneWriter {
     uint64_t writtenMessages = 0;
     uint64_t publishedMessages = 0;
     uint64_t fullEvents = 0;
-    std::vector<uint32_t> messages;  // by slot
+    std::vector<Sealed> sealed;  // batches that are written, but not published
   };
 
   bool usable() const { return ready_ && !closed_ && !region_->closed() && endReason() == endNone; }
@@ -85,6 +92,7 @@ class LaneWriter {
   void lookAtCommitted() const;
 
   std::shared_ptr<Region> region_;
+  role::LaneWriter role_;
   Claim claim_;
   bool ready_ = false;
   bool closed_ = false;

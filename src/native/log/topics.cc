@@ -16,8 +16,9 @@ constexpr int lookAttempts = 64;  // for a place that changes with each look
 
 uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
 
-const uint64_t& markAt(const Region& region, uint32_t index) {
-  return region.topicLine(epochOf(region), index).retention.freedMark;
+uint64_t markAt(const Region& region, uint32_t index) {
+  const TopicLine& line = region.topicLine(epochOf(region), index);
+  return region.publication().observe<&TopicLine::Retention::freedMark>(line.retention);
 }
 
 // The state of a place by its slot and mark. A valid seal makes the declaration, even if its process died before it
@@ -53,7 +54,7 @@ TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
   TopicSlot before{};
   uint64_t markBefore = 0;
   for (int attempt = 0; attempt < lookAttempts; attempt += 1) {
-    const uint64_t mark = p.observe(markAt(region, index));
+    const uint64_t mark = markAt(region, index);
     const TopicSlot slot = p.snapshot<&TopicSlot::generation>(shared);
     p.loadFence();
     const TopicState state = stateOf(slot, mark, topic.generation);
@@ -80,7 +81,7 @@ std::vector<TopicView> topicsOf(const Region& region) {
 }
 
 bool topicStays(const Region& region, TopicPlace place) {
-  return region.publication().observe(markAt(region, place.index)) == freedMarkOf(place.generation - 1);
+  return markAt(region, place.index) == freedMarkOf(place.generation - 1);
 }
 
 namespace {
@@ -118,15 +119,15 @@ Status findFree(const Region& region, TopicView& topic) {
 Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();
   auto& shared = region.header().topicWishes;
-  const BlockHeader& block = region.blockHeader(epochOf(region));
+  const auto& block = region.blockHeader(epochOf(region));
   if (serverState(region) != serverServing) return full;
   const Status wished = Status::failed("wished", full.detail);
   TopicWishes local;
   const bool whole = readSealed(p, shared, local);
-  const uint64_t answered = p.observe(block.wishesAnswered);
+  const uint64_t answered = p.observe<&BlockHeader::wishesAnswered>(block);
   if (whole && wish.made) {
     if (local.wanted != answered) return wished;
-    if (p.observe(block.wishesRefused) == answered) return full;
+    if (p.observe<&BlockHeader::wishesRefused>(block) == answered) return full;
   }
   const uint64_t last = whole ? local.wanted : answered;
   local = {};

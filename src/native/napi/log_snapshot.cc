@@ -20,7 +20,7 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint3
     const ReaderLine line = p.copyOut(region.reader(topic, i).line);
     if (claim.generation == 0 || line.attachedGeneration != claim.generation) continue;
     if (line.detachedGeneration == claim.generation) continue;
-    if (p.read(region.readerEnd(epoch, topic, i).endedGeneration) == claim.generation) continue;
+    if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == claim.generation) continue;
     auto reader = Napi::Object::New(env);
     reader.Set("reader", number(env, i));
     reader.Set("cursor", number(env, since(firstEntry, line.cursor)));
@@ -34,8 +34,8 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint3
 
 Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view) {
   const Publication& p = region.publication();
-  const TopicLine::Committed committed = p.copyOut(region.topicLine(epoch, view.index).committed);
-  const TopicLine::Retention retention = p.copyOut(region.topicLine(epoch, view.index).retention);
+  const TopicLine::Committed committed = p.copy(region.topicLine(epoch, view.index).committed);
+  const TopicLine::Retention retention = p.copy(region.topicLine(epoch, view.index).retention);
   auto out = topicObject(env, view);
   out.Set("committedBatches", number(env, since(retention.firstEntry, committed.entries)));
   out.Set("committedMessages", number(env, committed.messages));
@@ -49,9 +49,9 @@ Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, con
 
 Napi::Object laneState(Napi::Env env, const Region& region, uint64_t epoch, uint64_t at, uint64_t generation) {
   const Publication& p = region.publication();
-  const ProducerLine producer = p.copyOut(region.producer(at));
-  const LaneLine::Frontiers frontiers = p.copyOut(region.laneLine(epoch, at).frontiers);
-  const LaneLine::Counts counts = p.copyOut(region.laneLine(epoch, at).counts);
+  const ProducerLine producer = p.copy(region.producer(at));
+  const LaneLine::Frontiers frontiers = p.copy(region.laneLine(epoch, at).frontiers);
+  const LaneLine::Counts counts = p.copy(region.laneLine(epoch, at).counts);
   const bool begun = producer.generation == generation;
   auto out = Napi::Object::New(env);
   out.Set("written", number(env, begun ? producer.writtenBatches - counts.firstIndex : 0));
@@ -76,12 +76,14 @@ int32_t brokerHolding(const Region& region, uint64_t epoch, uint32_t client, uin
   const Publication& p = region.publication();
   for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
     const uint64_t at = region.laneOf(b, client);
-    if (p.observe(region.producer(at).generation) != generation) continue;
-    const uint64_t written = p.observe(region.producer(at).writtenBatches);
-    const uint64_t scanned = p.observe(region.laneLine(epoch, at).frontiers.scanned);
+    const ProducerLine producer = p.snapshot<&ProducerLine::generation>(region.producer(at));
+    if (producer.generation != generation) continue;
+    const uint64_t written = producer.writtenBatches;
+    const uint64_t scanned = p.observe<&LaneLine::Frontiers::scanned>(region.laneLine(epoch, at).frontiers);
     if (written - scanned > region.layout().geometry.laneSlots) continue;
     for (uint64_t i = scanned; i < written; i += 1) {
-      if (p.read(region.descriptor(at, i).batchSequence) == sequence) return static_cast<int32_t>(b);
+      const uint64_t found = p.observe<&Descriptor::batchSequence>(region.descriptor(at, i));
+      if (found == sequence) return static_cast<int32_t>(b);
     }
   }
   return -1;
@@ -89,8 +91,8 @@ int32_t brokerHolding(const Region& region, uint64_t epoch, uint32_t client, uin
 
 Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, uint32_t client, const ClientClaim& claim) {
   const Publication& p = region.publication();
-  const SessionLine::Acknowledged acks = p.copyOut(region.sessionLine(epoch, client).acknowledged);
-  const SessionLine::Pressure pressure = p.copyOut(region.sessionLine(epoch, client).pressure);
+  const SessionLine::Acknowledged acks = p.copy(region.sessionLine(epoch, client).acknowledged);
+  const SessionLine::Pressure pressure = p.copy(region.sessionLine(epoch, client).pressure);
   const bool adopted = acks.generation == claim.generation;
   const int32_t gapBroker = brokerHolding(region, epoch, client, claim.generation, acks.batches);
   auto out = Napi::Object::New(env);
@@ -118,7 +120,7 @@ Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, u
 
 // Whether the session was refused because its topic was freed before its adoption.
 bool refused(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation) {
-  const SessionLine::Acknowledged acks = region.publication().copyOut(region.sessionLine(epoch, client).acknowledged);
+  const SessionLine::Acknowledged acks = region.publication().copy(region.sessionLine(epoch, client).acknowledged);
   return acks.endedGeneration == generation && acks.endReason == endTopicGone;
 }
 

@@ -302,7 +302,7 @@ Napi::Value RegionHandle::laneBuffer(const Napi::CallbackInfo& info) {
   if (region == nullptr) return {};
   const uint64_t lane = natural(info[0]);
   if (lane >= region->layout().lanes()) return throwFault(info.Env(), Status::failed("invalid", "there is no such lane"));
-  return buffers_->over(region->payload(lane), region->layout().geometry.lanePayloadBytes, region->mapping());
+  return buffers_->over(region->laneBytes(lane), region->layout().geometry.lanePayloadBytes, region->mapping());
 }
 
 Napi::Value layoutBytes(const Napi::CallbackInfo& info) {

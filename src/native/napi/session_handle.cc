@@ -85,7 +85,9 @@ void SessionHandle::publish(const Napi::CallbackInfo& info) {
   if (brokerValid(info.Env(), broker)) lanes_->publish(broker);
 }
 
-void SessionHandle::wantRoom(const Napi::CallbackInfo& info) { lanes_->wantRoom(info[0].As<Napi::Boolean>()); }
+void SessionHandle::wantRoom(const Napi::CallbackInfo& info) {
+  if (info[0].As<Napi::Boolean>()) lanes_->wantRoom();
+}
 
 void SessionHandle::close(const Napi::CallbackInfo&) { lanes_->close(); }
 

@@ -79,7 +79,7 @@ uint64_t layoutHash() {
       sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),
       sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
-      offsetof(IndexEntry, place),                    offsetof(SessionLine, pressure),
+      offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention)};
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
   for (const uint64_t word : shape) {

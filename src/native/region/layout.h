@@ -180,8 +180,8 @@ struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's
   uint64_t reserved1[2];
 };
 
-struct alignas(lineBytes) ClientLine {  // the client
-  uint64_t closingGeneration;           // all batches are published, the session may end
+struct ClientLine {            // the client; its slot's next session may close as well
+  uint64_t closingGeneration;  // all batches are published, the session may end
   uint64_t reserved[7];
 };
 
@@ -218,19 +218,18 @@ struct ReaderSlot {
 };
 
 struct alignas(lineBytes) ProducerLine {  // the lane's client
-  uint64_t generation;
+  uint64_t generation;      // published last, when it takes the lane
   uint64_t writtenBatches;  // absolute, continues from the former owner
   uint64_t publishedBatches;
   uint64_t writtenMessages;  // of this generation
   uint64_t publishedMessages;
   uint64_t fullEvents;
-  uint64_t wantsRoom;  // 1 while the client waits for room in this lane
-  uint64_t reserved;
+  uint64_t reserved[2];
 };
 
 struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
   uint64_t token;                       // published last
-  uint64_t sessionKey;                  // session id << 16 | session epoch
+  uint64_t sessionKey;                  // session id << 16
   uint64_t batchSequence;
   uint64_t firstMessage;
   uint64_t payloadPosition;
@@ -240,6 +239,11 @@ struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
   uint32_t crc;           // of the fields above except the token
   uint64_t publishedNanos;
 };
+
+// The records of a batch, and the table of their lengths: in the lane's payload.
+struct Payload { using Maker = Region; using Role = role::LaneWriter; };
+template <>
+struct Covers<&Descriptor::token> { using Type = Payload; };
 
 struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, like all structures below
   uint64_t epoch;
@@ -259,7 +263,7 @@ struct TopicLine {
     uint64_t bytes;
     uint64_t reserved[4];
     uint64_t seal;  // of the words before it, as in each line that others rely on (sealed_line.h); published last
-  } committed;
+  };
   struct alignas(lineBytes) Retention {
     uint64_t trim;       // entries below are trimmed and must not be read
     uint64_t delivered;  // entries below are released by every attached reader
@@ -269,7 +273,9 @@ struct TopicLine {
     uint64_t freedMark;     // of the generation whose place is free, or is being freed (topics.h)
     uint64_t reserved[1];
     uint64_t seal;
-  } retention;
+  };
+  Line<TopicLine::Committed, role::Sequencer> committed;  //  0
+  Line<TopicLine::Retention, role::Sequencer> retention;  // 64
 };
 
 // `endTopicGone`: the session's topic was freed before the sequencer adopted the session.
@@ -285,7 +291,7 @@ struct SessionLine {
     uint32_t reserved0;
     uint64_t reserved[2];
     uint64_t seal;
-  } acknowledged;
+  };
   struct alignas(lineBytes) Pressure {
     uint64_t held;
     uint64_t heldTotal;
@@ -293,7 +299,9 @@ struct SessionLine {
     uint64_t purged;
     uint64_t gapSinceNanos;  // 0 while there is no gap
     uint64_t reserved[3];
-  } pressure;
+  };
+  Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;  //  0
+  Line<SessionLine::Pressure, role::Sequencer> pressure;          // 64
 };
 
 struct LaneLine {
@@ -305,7 +313,7 @@ struct LaneLine {
     uint64_t payloadReleased;  // payload position below which all room may be reused
     uint64_t reserved[2];
     uint64_t seal;
-  } frontiers;
+  };
   struct alignas(lineBytes) Counts {  // of this generation, in batches and messages
     uint64_t held;
     uint64_t ordered;
@@ -315,7 +323,9 @@ struct LaneLine {
     uint64_t duplicates;
     uint64_t purged;
     uint64_t firstIndex;  // scanned count when this generation began
-  } counts;
+  };
+  Line<LaneLine::Frontiers, role::Sequencer> frontiers;  //  0
+  Line<LaneLine::Counts, role::Sequencer> counts;        // 64
 };
 
 struct alignas(lineBytes) ReaderEnd {
@@ -323,27 +333,27 @@ struct alignas(lineBytes) ReaderEnd {
   uint64_t reserved[7];
 };
 
-struct IndexEntry {
-  struct alignas(lineBytes) Order {
-    uint64_t token;
-    uint64_t sessionKey;
-    uint64_t batchSequence;
-    uint64_t firstPosition;  // of its first message in the topic
-    uint64_t firstMessage;   // of its first message in the session
-    uint32_t messageCount;
-    uint32_t payloadBytes;
-    uint32_t lane;  // broker * clients + client
-    uint32_t uniformBytes;
-    uint64_t laneIndex;
-  } order;
-  struct alignas(lineBytes) Place {
-    uint64_t token;  // the first line's, mixed with a checksum of both lines
-    uint64_t payloadPosition;
-    uint64_t publishedNanos;
-    uint64_t orderedNanos;
-    uint64_t reserved[4];
-  } place;
+struct alignas(lineBytes) IndexEntry {  // two lines
+  uint64_t token;
+  uint64_t sessionKey;
+  uint64_t batchSequence;
+  uint64_t firstPosition;  // of its first message in the topic
+  uint64_t firstMessage;   // of its first message in the session
+  uint32_t messageCount;
+  uint32_t payloadBytes;
+  uint32_t lane;  // broker * clients + client
+  uint32_t uniformBytes;
+  uint64_t laneIndex;
+  uint64_t seal;  // the token, mixed with a checksum of both lines; published last
+  uint64_t payloadPosition;
+  uint64_t publishedNanos;
+  uint64_t orderedNanos;
+  uint64_t reserved[4];
 };
+
+// The sequencer has seen the payload, and passes it on.
+template <>
+struct Covers<&IndexEntry::seal> { using Type = Payload; };
 
 static_assert(sizeof(Geometry) == 64);
 static_assert(sizeof(Identity) == 64 && sizeof(BirthLine) == 64 && sizeof(ControlLine) == 64);
@@ -360,7 +370,7 @@ static_assert(sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
 static_assert(sizeof(BlockHeader) == 64);
 static_assert(sizeof(TopicLine) == 128 && sizeof(SessionLine) == 128 && sizeof(LaneLine) == 128);
 static_assert(sizeof(ReaderEnd) == 64);
-static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, place) == 64);
+static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, seal) == 64);
 
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {

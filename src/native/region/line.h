@@ -80,6 +80,14 @@ using CoverOf = typename Covers<Field>::Type;
 template <auto Field>
 concept Covering = !std::is_void_v<CoverOf<Field>>;
 
+// That a token which covers something of this kind was observed: the covered bytes may be read.
+template <class Cover>
+class Seen {
+ private:
+  friend class Publication;
+  Seen() = default;
+};
+
 // That something of this kind was written, and written back where the memory needs it: a token that covers it may be
 // published. Evidence of several writes is added up.
 template <class Cover>
@@ -88,20 +96,14 @@ class [[nodiscard]] Written {
   Written(Written&&) = default;
   Written& operator=(Written&&) = default;
   void operator+=(Written&&) {}
+  // What this process has seen was written back before: a token of its own may cover it too.
+  static Written passedOn(const Seen<Cover>&) { return Written(); }
 
  private:
   friend class Publication;
   template <class L>
   friend class Writing;
   Written() = default;
-};
-
-// That a token which covers something of this kind was observed: the covered bytes may be read.
-template <class Cover>
-class Seen {
- private:
-  friend class Publication;
-  Seen() = default;
 };
 
 // A token's value, with the right to read what the token covers.

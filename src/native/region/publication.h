@@ -108,6 +108,10 @@ class Writing {
   Writing& copy(const Element (&value)[count], Site site = {});
   // Every field of the line.
   Writing& all(const typename L::Fields& local, Site site = {});
+  // Every field but the token, which a publication stores behind them.
+  template <auto Token>
+    requires FieldOf<Token, L>
+  Writing& allBut(const typename L::Fields& local, Site site = {});
 
   // Stores the token: a process that observes this value sees everything that was written before.
   template <auto Field>
@@ -427,15 +431,16 @@ class Publication {
   }
 
   template <class Record>
-  void store(Record& shared, const Record& local, Site site) const {
+  void store(Record& shared, const Record& local, Site site, size_t but = sizeof(Record)) const {
     static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
     uint64_t copied[sizeof(Record) / sizeof(uint64_t)];
     std::memcpy(copied, static_cast<const void*>(&local), sizeof(Record));
     auto* to = reinterpret_cast<uint64_t*>(&shared);
-    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) {
-      aheadOfStore();
-      memory::store(to[i], copied[i], site);
-    }
+    // One statement a word, which the compiler would not make of a loop with a condition.
+    const auto each = [&]<size_t... word>(std::index_sequence<word...>) {
+      ((word == but ? void() : (aheadOfStore(), memory::store(to[word], copied[word], site))), ...);
+    };
+    each(std::make_index_sequence<sizeof(Record) / sizeof(uint64_t)>());
   }
 
   Coherence coherence_;
@@ -473,6 +478,17 @@ Writing<L>& Writing<L>::copy(const Element (&value)[count], Site site) {
 template <class L>
 Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
   publication_.store(line_.shared_, local, site);
+  return *this;
+}
+
+template <class L>
+template <auto Token>
+  requires FieldOf<Token, L>
+Writing<L>& Writing<L>::allBut(const typename L::Fields& local, Site site) {
+  static_assert(sizeof(ValueOf<Token>) == sizeof(uint64_t));
+  const auto* token = reinterpret_cast<const uint64_t*>(&(local.*Token));
+  const auto but = static_cast<size_t>(token - reinterpret_cast<const uint64_t*>(&local));
+  publication_.store(line_.shared_, local, site, but);
   return *this;
 }
 

@@ -84,16 +84,24 @@ class Region {
     return at<Line<TopicSlot, role::NameGiver>>(layout_.topics)[i];
   }
   ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
-  GrantLine& grant(uint64_t lane) const { return at<GrantLine>(layout_.grants)[lane]; }
+  Line<GrantLine, role::Broker>& grant(uint64_t lane) const {
+    return at<Line<GrantLine, role::Broker>>(layout_.grants)[lane];
+  }
   ReaderSlot& reader(uint64_t topic, uint64_t i) const {
     return at<ReaderSlot>(layout_.readers)[topic * layout_.geometry.readers + i];
   }
-  ProducerLine& producer(uint64_t lane) const { return at<ProducerLine>(layout_.producers)[lane]; }
-  Descriptor& descriptor(uint64_t lane, uint64_t index) const {
-    const uint64_t slots = layout_.geometry.laneSlots;
-    return at<Descriptor>(layout_.descriptors)[lane * slots + (index & (slots - 1))];
+  Line<ProducerLine, role::LaneWriter>& producer(uint64_t lane) const {
+    return at<Line<ProducerLine, role::LaneWriter>>(layout_.producers)[lane];
   }
-  uint8_t* payload(uint64_t lane) const {
+  Line<Descriptor, role::LaneWriter>& descriptor(uint64_t lane, uint64_t index) const {
+    const uint64_t slots = layout_.geometry.laneSlots;
+    return at<Line<Descriptor, role::LaneWriter>>(layout_.descriptors)[lane * slots + (index & (slots - 1))];
+  }
+  Bytes<Payload> payload(uint64_t lane) const {
+    return Bytes<Payload>::of(*this, laneBytes(lane), layout_.geometry.lanePayloadBytes);
+  }
+  // For the buffer through which JavaScript stores and loads them itself, between the calls that say which of them.
+  uint8_t* laneBytes(uint64_t lane) const {
     return mapping_->base() + layout_.payload + lane * layout_.geometry.lanePayloadBytes;
   }
 
@@ -101,7 +109,9 @@ class Region {
   uint64_t block(uint64_t epoch) const {
     return layout_.blocks + (epoch % layout_.geometry.epochBlocks) * layout_.blockBytes;
   }
-  BlockHeader& blockHeader(uint64_t epoch) const { return *at<BlockHeader>(block(epoch)); }
+  Line<BlockHeader, role::Sequencer>& blockHeader(uint64_t epoch) const {
+    return *at<Line<BlockHeader, role::Sequencer>>(block(epoch));
+  }
   TopicLine& topicLine(uint64_t epoch, uint64_t i) const {
     return at<TopicLine>(block(epoch) + layout_.blockTopics)[i];
   }
@@ -111,12 +121,12 @@ class Region {
   LaneLine& laneLine(uint64_t epoch, uint64_t lane) const {
     return at<LaneLine>(block(epoch) + layout_.blockLanes)[lane];
   }
-  ReaderEnd& readerEnd(uint64_t epoch, uint64_t topic, uint64_t i) const {
-    return at<ReaderEnd>(block(epoch) + layout_.blockReaderEnds)[topic * layout_.geometry.readers + i];
+  Line<ReaderEnd, role::Sequencer>& readerEnd(uint64_t epoch, uint64_t topic, uint64_t i) const {
+    return at<Line<ReaderEnd, role::Sequencer>>(block(epoch) + layout_.blockReaderEnds)[topic * layout_.geometry.readers + i];
   }
-  IndexEntry& entry(uint64_t epoch, uint64_t topic, uint64_t index) const {
+  Line<IndexEntry, role::Sequencer>& entry(uint64_t epoch, uint64_t topic, uint64_t index) const {
     const uint64_t entries = layout_.geometry.indexEntries;
-    return at<IndexEntry>(block(epoch) + layout_.blockIndex)[topic * entries + (index & (entries - 1))];
+    return at<Line<IndexEntry, role::Sequencer>>(block(epoch) + layout_.blockIndex)[topic * entries + (index & (entries - 1))];
   }
 
   // Structures of rings.

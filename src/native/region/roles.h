@@ -6,10 +6,13 @@ namespace ringfence {
 
 class ClaimLock;
 class DeviceHeader;
+class IndexReader;
+class LaneWriter;
 class Region;
 class RingReader;
 class RingWriter;
 class Sequencer;
+uint32_t grantLanes(const Region& region, uint32_t broker);
 
 namespace role {
 
@@ -39,7 +42,7 @@ class NameGiver {
   NameGiver() {}
 };
 
-// Holds the lease.
+// Holds the lease: it writes the line of control, and the block of its epoch.
 class Sequencer {
   friend class ringfence::Sequencer;
   Sequencer() {}
@@ -53,6 +56,22 @@ class RingWriter {
 class RingReader {
   friend class ringfence::RingReader;
   RingReader() {}
+};
+
+class LaneWriter {
+  friend class ringfence::LaneWriter;
+  LaneWriter() {}
+};
+
+class IndexReader {
+  friend class ringfence::IndexReader;
+  IndexReader() {}
+};
+
+// Admits sessions to its lanes.
+class Broker {
+  friend uint32_t ringfence::grantLanes(const Region& region, uint32_t broker);
+  Broker() {}
 };
 
 }  // namespace role

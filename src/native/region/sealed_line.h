@@ -24,6 +24,18 @@ bool readSealed(const Publication& p, const Line<Fields, Role>& shared, Fields& 
   return sealOf(local) == local.seal;
 }
 
+// The same behind the fence that this process made after a publication of its own.
+template <class Fields, class Role>
+bool readSealed(const Publication& p, const Fenced&, const Line<Fields, Role>& shared, Fields& local) {
+  return readSealed(p, shared, local);
+}
+
+// SYNC: writes the fields, and publishes the seal last; pairs with the observe in readSealed.
+template <class Fields, class Role>
+void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, const Fields& fields) {
+  p.on(role, shared).template allBut<&Fields::seal>(fields).template publish<&Fields::seal>(sealOf(fields));
+}
+
 // SYNC: publishes the seal after the fields of `shared`, which were written from `local`; pairs with the observe in
 // readSealed.
 template <class Line>

@@ -38,19 +38,19 @@ __attribute__((target("sse4.2"))) uint32_t crcByInstruction(uint32_t crc, const 
 }
 #endif
 
-// The checksum of all that follows the token of a line.
-template <class Line>
-uint64_t lineCrc(const Line& line) {
-  static_assert(offsetof(Line, token) == 0);
-  return crc32c(reinterpret_cast<const uint8_t*>(&line) + sizeof(uint64_t), sizeof(Line) - sizeof(uint64_t));
-}
-
 uint32_t mixed(uint32_t hash, uint32_t word) {
   const uint32_t product = (hash ^ word) * 0xc2b2ae35U;
   return product ^ (product >> 15);
 }
 
-uint64_t entryCrcs(const IndexEntry& entry) { return lineCrc(entry.order) << 32 | lineCrc(entry.place); }
+// The checksums of both lines, each without its first word.
+uint64_t entryCrcs(const IndexEntry& entry) {
+  static_assert(offsetof(IndexEntry, token) == 0 && offsetof(IndexEntry, seal) == lineBytes);
+  const auto* at = reinterpret_cast<const uint8_t*>(&entry);
+  constexpr size_t rest = lineBytes - sizeof(uint64_t);
+  const uint64_t first = crc32c(at + sizeof(uint64_t), rest);
+  return first << 32 | crc32c(at + lineBytes + sizeof(uint64_t), rest);
+}
 
 }  // namespace
 
@@ -86,12 +86,12 @@ uint32_t nameSealOf(const RingClaim& claim) {
 }
 
 void sealEntry(IndexEntry& entry, uint64_t token) {
-  entry.order.token = token;
-  entry.place.token = token ^ entryCrcs(entry);
+  entry.token = token;
+  entry.seal = token ^ entryCrcs(entry);
 }
 
 bool entrySealed(const IndexEntry& entry, uint64_t token) {
-  return entry.order.token == token && entry.place.token == (token ^ entryCrcs(entry));
+  return entry.token == token && entry.seal == (token ^ entryCrcs(entry));
 }
 
 uint32_t frameChecksum(const FrameHeader& header, uint64_t position) {

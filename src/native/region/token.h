@@ -49,8 +49,8 @@ uint64_t headerSealOf(const HeaderCopy& header);
 uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);
 uint32_t nameSealOf(const RingClaim& claim);
 
-// The second token of an index entry is the first, mixed with a checksum of each of the entry's lines, so that it
-// exposes a change of any field.
+// The seal of an index entry is its token, mixed with a checksum of each of its lines, so that it exposes a change of
+// any field.
 void sealEntry(IndexEntry& entry, uint64_t token);
 bool entrySealed(const IndexEntry& entry, uint64_t token);
 

@@ -52,7 +52,7 @@ class Suspicious {
 
   void check(const BatchView& view, const char* what) {
     const BatchContents contents = contentsOf(session_, view.batchSequence, 64);
-    const uint8_t* at = region_->payload(view.lane) + view.payloadOffset;
+    const uint8_t* at = region_->laneBytes(view.lane) + view.payloadOffset;
     const bool same = view.sessionId == session_ && view.firstMessage == firstMessageOf(view.batchSequence) &&
                       view.messages == contents.messages && view.payloadBytes == contents.payloadBytes &&
                       std::memcmp(at, contents.bytes.data(), contents.bytes.size()) == 0;
@@ -180,8 +180,7 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
       {"LaneLine::Frontiers", &region.laneLine(1, lane).frontiers},
       {"LaneLine::Counts", &region.laneLine(1, lane).counts},
       {"ReaderEnd", &region.readerEnd(1, scene.topic, 0)},
-      {"IndexEntry::Order", &region.entry(1, scene.topic, unread).order},
-      {"IndexEntry::Place", &region.entry(1, scene.topic, unread).place},
+      {"IndexEntry", &region.entry(1, scene.topic, unread)},
   };
   const auto found = places.find(structure);
   return found == places.end() ? nullptr : static_cast<uint8_t*>(found->second);

@@ -6,6 +6,7 @@
 
 #include "log_fixture.h"
 #include "measure/machine.h"
+#include "raw_line.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "region/waiter.h"
@@ -29,7 +30,7 @@ void checkView(const Region& region, const BatchView& view) {
   CHECK_EQUAL(view.payloadOffset % lineBytes, 0);
   const uint64_t bytes = batchBytesOf(view.payloadBytes, view.messages, view.uniformBytes);
   CHECK(bytes <= g.batchBytes && view.payloadOffset + bytes <= g.lanePayloadBytes);
-  foldBytes(region.payload(view.lane) + view.payloadOffset, bytes);
+  foldBytes(region.laneBytes(view.lane) + view.payloadOffset, bytes);
 }
 
 // --- one lie at a time ---
@@ -71,7 +72,7 @@ TEST("each lie of a descriptor ends its session as corrupt at the committed pref
     for (uint64_t sequence = 0; sequence < 3; sequence += 1) CHECK(liar.publish(0, sequence));
     log.settle();
     CHECK(liar.write(0, 3));
-    Descriptor& shared = log.region()->descriptor(liar.lanes().laneOf(0), 3);
+    Descriptor& shared = RawLine::of(log.region()->descriptor(liar.lanes().laneOf(0), 3));
     lie.tell(shared);
     shared.crc = descriptorCrc(shared);
     CHECK(liar.write(0, 4));
@@ -124,7 +125,7 @@ TEST("a reader gives only views that lie in their lane, or says that the index i
     const auto reader = log.reader(topic, From::start);
     const uint64_t bad = reader->next() + random.below(log.geometry().indexEntries);
     auto* entry = reinterpret_cast<uint64_t*>(&log.region()->entry(1, topic, bad));
-    const IndexEntry good = log.region()->entry(1, topic, bad);
+    const IndexEntry good = RawLine::of(log.region()->entry(1, topic, bad));
     const uint64_t word = random.below(words);
     if (random.oneIn(2)) {
       entry[word] = wild(random);
@@ -134,7 +135,7 @@ TEST("a reader gives only views that lie in their lane, or says that the index i
     BatchView views[64];
     const int32_t count = reader->poll(views, 64);
     for (int32_t i = 0; i < count; i += 1) checkView(*log.region(), views[i]);
-    log.region()->entry(1, topic, bad) = good;
+    RawLine::of(log.region()->entry(1, topic, bad)) = good;
   }
 }
 
@@ -145,7 +146,7 @@ TEST("what is whole before a damaged entry is still given, and nothing after it"
   const auto reader = log.reader(topic, From::start);
   for (uint64_t sequence = 0; sequence < 6; sequence += 1) CHECK(publishing.publish(sequence % 2, sequence));
   log.settle();
-  log.region()->entry(1, topic, 4).order.lane = 77;
+  RawLine::of(log.region()->entry(1, topic, 4)).lane = 77;
   BatchView views[64];
   CHECK_EQUAL(reader->poll(views, 64), 4);
   CHECK_EQUAL(reader->poll(views, 64), ~uint64_t{0});
@@ -160,11 +161,12 @@ TEST("counts that contradict each other are no frontier: a reader stops, it neit
       Publishing publishing(log.open(topic));
       for (uint64_t sequence = 0; sequence < 6; sequence += 1) CHECK(publishing.publish(sequence % 2, sequence));
       log.settle();
-      TopicLine& line = log.region()->topicLine(1, topic);
-      line.retention.trim = trim;
-      line.committed.entries = committed;
-      line.retention.seal = sealOf(line.retention);
-      line.committed.seal = sealOf(line.committed);
+      TopicLine::Retention& retention = RawLine::of(log.region()->topicLine(1, topic).retention);
+      TopicLine::Committed& counts = RawLine::of(log.region()->topicLine(1, topic).committed);
+      retention.trim = trim;
+      counts.entries = committed;
+      retention.seal = sealOf(retention);
+      counts.seal = sealOf(counts);
       for (const From from : {From::start, From::end, From::position}) {
         const auto reader = log.reader(topic, from, committed / 2, 1);
         if (reader == nullptr) continue;
@@ -185,13 +187,13 @@ TEST("marks of a lane that cannot be true give no room, and never room outside t
     Publishing publishing(log.open(topic));
     for (uint64_t sequence = 0; sequence < 5; sequence += 1) publishing.publish(0, sequence);
     log.settle();
-    LaneLine::Frontiers& line = log.laneLine(publishing.lanes(), 0).frontiers;
+    LaneLine::Frontiers& line = RawLine::of(log.laneLine(publishing.lanes(), 0).frontiers);
     line.released = wild(random);
     line.payloadReleased = wild(random);
     line.scanned = wild(random);
     line.payloadEnd = wild(random);
     line.seal = sealOf(line);
-    SessionLine::Acknowledged& acknowledged = log.sessionLine(publishing.lanes().claim()).acknowledged;
+    SessionLine::Acknowledged& acknowledged = RawLine::of(log.sessionLine(publishing.lanes().claim()).acknowledged);
     acknowledged.batches = wild(random);
     acknowledged.seal = sealOf(acknowledged);
     for (uint64_t sequence = 5; sequence < 40; sequence += 1) {
@@ -213,7 +215,7 @@ TEST("a lane whose marks contradict each other is not taken over") {
       const Claim claim = log.claim(topic);
       log.settle();
       LaneWriter writer(log.region(), claim);
-      LaneLine::Frontiers& line = log.laneLine(writer, 0).frontiers;
+      LaneLine::Frontiers& line = RawLine::of(log.laneLine(writer, 0).frontiers);
       line.released = released;
       line.payloadReleased = payloadReleased;
       line.seal = sealOf(line);

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "log_fixture.h"
+#include "raw_line.h"
 #include "region/token.h"
 
 namespace ringfence::test {
@@ -19,7 +20,8 @@ struct IndexDamage {
     }
     good = entry();
   }
-  IndexEntry& entry() { return log.region()->entry(1, topic, bad); }
+  IndexEntry& entry() { return entry(bad); }
+  IndexEntry& entry(uint64_t index) { return RawLine::of(log.region()->entry(1, topic, index)); }
 
   TestLog log;
   uint32_t topic;
@@ -52,9 +54,9 @@ TEST("an index entry that another entry's bytes lie in is told to its readers") 
   IndexDamage damage;
   for (uint64_t other = 0; other < 64; other += 1) {
     if (other == bad) continue;
-    damage.entry() = damage.log.region()->entry(1, damage.topic, other);
+    damage.entry() = damage.entry(other);
     checkTold(damage, "entry " + std::to_string(other));
-    damage.entry().order = damage.good.order;
+    std::memcpy(&damage.entry(), &damage.good, lineBytes);
     checkTold(damage, "the second line of entry " + std::to_string(other));
   }
 }
@@ -63,8 +65,8 @@ TEST("an index entry that does not begin where the one before it ends is told to
   IndexDamage damage;
   for (const uint64_t shift : {uint64_t{1}, uint64_t{60}, ~uint64_t{0}}) {
     IndexEntry entry = damage.good;
-    entry.order.firstPosition += shift;
-    sealEntry(entry, entry.order.token);
+    entry.firstPosition += shift;
+    sealEntry(entry, entry.token);
     damage.entry() = entry;
     checkTold(damage, "a gap of " + std::to_string(shift));
   }
@@ -73,7 +75,7 @@ TEST("an index entry that does not begin where the one before it ends is told to
 TEST("a reader whose position is looked for in a damaged index is refused, not put somewhere else") {
   IndexDamage damage;
   Claim claim;
-  damage.entry().order.firstMessage += 1;
+  damage.entry().firstMessage += 1;
   for (uint64_t position = 0; position <= firstMessageOf(batches); position += 1) {
     CHECK_EQUAL(claimReader(*damage.log.region(), {damage.topic, 1}, "reader", claim).fault, "none");
     IndexReader reader(damage.log.region(), damage.topic, claim);

@@ -18,7 +18,7 @@ struct Begun {
 
 Begun begunIn(const Region& region) {
   const Publication& p = region.publication();
-  return {p.copy(region.header().control), p.copyOut(region.blockHeader(1))};
+  return {p.copy(region.header().control), p.copy(region.blockHeader(1))};
 }
 
 std::shared_ptr<Region> attach(const std::string& path) {

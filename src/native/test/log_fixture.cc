@@ -158,7 +158,7 @@ bool Publishing::write(uint32_t broker, uint64_t sequence) {
   const int64_t offset = lanes_->begin(broker, sequence);
   if (offset < 0) return false;
   const BatchContents contents = contentsOf(session(), sequence, messageBytesMax_);
-  uint8_t* at = lanes_->region().payload(lanes_->laneOf(broker)) + offset;
+  uint8_t* at = lanes_->region().laneBytes(lanes_->laneOf(broker)) + offset;
   std::copy(contents.bytes.begin(), contents.bytes.end(), at);
   CHECK(lanes_->seal(broker, {sequence, firstMessageOf(sequence), contents.messages, contents.payloadBytes,
                               contents.uniformBytes, contents.lengths.data()}));
@@ -189,7 +189,7 @@ void Following::check(const BatchView& view) {
   CHECK_EQUAL(view.messages, contents.messages);
   CHECK_EQUAL(view.uniformBytes, contents.uniformBytes);
   CHECK_EQUAL(view.payloadBytes, contents.payloadBytes);
-  const uint8_t* at = region_->payload(view.lane) + view.payloadOffset;
+  const uint8_t* at = region_->laneBytes(view.lane) + view.payloadOffset;
   CHECK(std::equal(contents.bytes.begin(), contents.bytes.end(), at));
   if (view.uniformBytes == 0) {
     const uint8_t* table = at + (batchBytesOf(view.payloadBytes, view.messages, 0) - 4 * uint64_t{view.messages});

@@ -50,7 +50,8 @@ struct Kept {
 Kept keptOf(const TestLog& log, uint32_t topic) {
   const Publication& p = log.region()->publication();
   const TopicLine& line = log.region()->topicLine(1, topic);
-  return {p.observe(line.retention.trim), p.observe(line.committed.entries), p.observe(line.committed.messages)};
+  const auto committed = p.snapshot<&TopicLine::Committed::entries>(line.committed);
+  return {p.observe<&TopicLine::Retention::trim>(line.retention), committed.entries, committed.messages};
 }
 
 void publishMany(TestLog& log, Publishing& publishing, uint64_t from, uint64_t count) {
@@ -177,7 +178,7 @@ TEST("a batch is kept until it is given back, though it was polled") {
   CHECK(!publishing.publish(sequence % 2, sequence));
   for (uint64_t i = 0; i < sequence; i += 1) {
     const BatchContents contents = contentsOf(publishing.session(), i, 1300);
-    const uint8_t* at = log.region()->payload(views[i].lane) + views[i].payloadOffset;
+    const uint8_t* at = log.region()->laneBytes(views[i].lane) + views[i].payloadOffset;
     CHECK(std::equal(contents.bytes.begin(), contents.bytes.end(), at));
   }
 }

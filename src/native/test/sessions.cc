@@ -2,7 +2,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "log_fixture.h"
+#include "raw_line.h"
 #include "region/token.h"
 
 namespace ringfence::test {
@@ -239,7 +242,7 @@ TEST("descriptors that a dead owner left ready are not ready for the next one") 
   const Claim former = departed.publishing->lanes().claim();
   // The session ends as corrupt, with more ready descriptors after the bad one.
   CHECK(departed.publishing->write(0, 0));
-  log.region()->descriptor(departed.publishing->lanes().laneOf(0), 0).crc ^= 1;
+  RawLine::of(log.region()->descriptor(departed.publishing->lanes().laneOf(0), 0)).crc ^= 1;
   for (uint64_t sequence = 1; sequence < 6; sequence += 1) CHECK(departed.publishing->write(0, sequence));
   departed.publishing->lanes().publish(0);
   log.settle();
@@ -282,8 +285,9 @@ TEST("what a former owner wrote into its descriptors does not tell the next one 
   Publishing former(log.open(topic), 1300);
   for (uint64_t sequence = 0; sequence < 4; sequence += 1) CHECK(former.publish(0, sequence));
   log.settle();
-  for (uint64_t i = 0; i < 8; i += 1) log.region()->descriptor(former.lanes().laneOf(0), i).payloadPosition = 0;
-  for (uint64_t i = 0; i < 2; i += 1) log.region()->descriptor(former.lanes().laneOf(0), i).payloadPosition = ~0ULL;
+  for (uint64_t i = 0; i < 8; i += 1) {
+    RawLine::of(log.region()->descriptor(former.lanes().laneOf(0), i)).payloadPosition = i < 2 ? ~0ULL : 0;
+  }
   former.lanes().close();
   log.settle();
   Publishing next(log.open(topic), 1300);
@@ -327,14 +331,18 @@ TEST("a writer that is closed, or whose region is, never touches the lanes again
   departed.die();
   log.sequencer().endDead();
   Publishing next(log.open(topic));
-  const Descriptor before = log.region()->descriptor(next.lanes().laneOf(0), 0);
+  const Publication& p = log.region()->publication();
+  const Descriptor descriptor = p.copy(log.region()->descriptor(next.lanes().laneOf(0), 0));
+  const ProducerLine producer = p.copy(log.region()->producer(next.lanes().laneOf(0)));
   departed.publishing->lanes().publish(0);
-  departed.publishing->lanes().wantRoom(true);
+  departed.publishing->lanes().wantRoom();
   CHECK(!departed.publishing->lanes().seal(1, {1, 1, 1, 8, 8, nullptr}));
   CHECK(departed.publishing->lanes().begin(0, 2) < 0);
   departed.publishing->lanes().close();
-  CHECK_EQUAL(log.region()->descriptor(next.lanes().laneOf(0), 0).token, before.token);
-  CHECK_EQUAL(log.region()->producer(next.lanes().laneOf(0)).wantsRoom, 0);
+  const Descriptor descriptorNow = p.copy(log.region()->descriptor(next.lanes().laneOf(0), 0));
+  const ProducerLine producerNow = p.copy(log.region()->producer(next.lanes().laneOf(0)));
+  CHECK(std::memcmp(&descriptor, &descriptorNow, sizeof(descriptor)) == 0);
+  CHECK(std::memcmp(&producer, &producerNow, sizeof(producer)) == 0);
   CHECK_EQUAL(log.region()->client(0).line.closingGeneration, 0);
 }
 

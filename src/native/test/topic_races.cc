@@ -319,7 +319,7 @@ class Sharing {
     position = view.position + view.messages;
     const BatchContents contents = contentsOf(view.sessionId, view.batchSequence, 64);
     CHECK_EQUAL(view.payloadBytes, contents.payloadBytes);
-    CHECK(std::equal(contents.bytes.begin(), contents.bytes.end(), region_->payload(view.lane) + view.payloadOffset));
+    CHECK(std::equal(contents.bytes.begin(), contents.bytes.end(), region_->laneBytes(view.lane) + view.payloadOffset));
     return view.sessionId == session ? 1 : 0;
   }
 

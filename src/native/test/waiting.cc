@@ -320,7 +320,7 @@ TEST("the sequencer stops at any moment, under load, and what it acknowledged is
     for (uint64_t turn = random.below(200); turn != 0; turn -= 1) following.take(64);
     log->sequencer().stop();
     const SessionLine& line = log->sessionLine(publishing->lanes().claim());
-    const uint64_t acknowledged = log->region()->publication().observe(line.acknowledged.batches);
+    const uint64_t acknowledged = log->region()->publication().observe<&SessionLine::Acknowledged::batches>(line.acknowledged);
     done.store(true);
     writer.join();
     CHECK_EQUAL(publishing->lanes().committedBatches(), acknowledged);

@@ -91,7 +91,7 @@ void reuse() {
     own.awaitAcknowledged(1, *sleeper);
   });
   atEnd([=, region = reader.region] {
-    const uint64_t committed = peek(region->topicLine(1, 0).committed.entries);
+    const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     if (!Scheduler::now().deaths()) expect(committed == 2, "not each batch that was published is committed, and no other");
     expect(committed <= 2, "a batch is committed that was never published");
   });
@@ -138,7 +138,7 @@ void start() {
     const uint32_t state = peek<&ControlLine::state>(region->header().control);
     // A server that died before it said that it serves leaves the log to the next.
     expect(state != servingNone, "none serves, though one lives that wants to");
-    expect(peek(region->blockHeader(1).epoch) == 1 && peek<&ControlLine::epoch>(region->header().control) == 1, "the epoch is not whole");
+    expect(peek<&BlockHeader::epoch>(region->blockHeader(1)) == 1 && peek<&ControlLine::epoch>(region->header().control) == 1, "the epoch is not whole");
   });
 }
 

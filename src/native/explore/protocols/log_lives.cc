@@ -60,7 +60,7 @@ void gap() {
     publishing->lanes().close();
   });
   atEnd([=, region = reader.region] {
-    const uint64_t committed = peek(region->topicLine(1, 0).committed.entries);
+    const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     expect(committed <= 3 && (deaths() || committed == 3), "not each batch that was published is committed, once");
   });
 }
@@ -91,7 +91,7 @@ void pending() {
     while (subscribing->more()) subscribing->take();
   });
   atEnd([=, region = reader.region] {
-    const uint64_t committed = peek(region->topicLine(1, 0).committed.entries);
+    const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     expect(committed == 2, "not the two batches of the next session are committed, and no other");
   });
 }
@@ -119,7 +119,7 @@ void load() {
     own->awaitAcknowledged(1, *sleeper);
   });
   atEnd([=, region = steady.region] {
-    const uint64_t committed = peek(region->topicLine(1, 0).committed.entries);
+    const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     expect(committed <= 5 && committed >= (deaths() ? 4U : 5U), "not each batch that was published is committed, once");
   });
 }
@@ -150,7 +150,7 @@ void untilTheEnd(Served& log) {
     bool ended = false;
     const auto look = [&] { return publishing->lanes().committedBatches() == 2 || (ended = gone(*at)); };
     const auto& line = at->sessionLine(1, publishing->lanes().claim().slot).acknowledged;
-    sleeper->until(sleepsForData, "acknowledgements, or the log's end", look, [&] { return peek(line.batches) == 2; });
+    sleeper->until(sleepsForData, "acknowledgements, or the log's end", look, [&] { return peek<&SessionLine::Acknowledged::batches>(line) == 2; });
     *acknowledged = publishing->lanes().committedBatches();
     sleeper->until(sleepsForData, "the log's end", [&] { return gone(*at); }, [] { return false; });
     const ServerView server = serverOf(*at);

@@ -24,7 +24,6 @@ bool stale(const SequencerState& order, const ClientClaim& claim) {
 // Positions of the slot's lanes continue from their former owner's: they never restart, so no batch of the former owner
 // can look new under the new generation.
 void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
-  const Publication& p = order.publication;
   const Geometry& g = order.geometry;
   giveSlot(order, client);
   Session& session = order.sessions[client];
@@ -56,33 +55,20 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
     session.order = order.topics[session.topic].order;
     session.topicName = order.topics[session.topic].name;
   }
-  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
-  p.write(line.batches, uint64_t{0});
-  p.write(line.messages, uint64_t{0});
-  p.write(line.endReason, uint32_t{endNone});
-  p.wrote(&line, sizeof(line));
-  p.publish(line.generation, session.generation);
-  sealSession(order, client);
+  publishAcknowledged(order, client);
   session.dirty = true;
 }
 
 // Refuses a session whose topic was freed before its adoption: it ends as it begins, and its lanes stay as they are.
 // SYNC: publishes the seal last; pairs with the reads in LaneWriter::ready and LaneWriter::endReason.
 void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
-  const Publication& p = order.publication;
   giveSlot(order, client);
   Session& session = order.sessions[client];
   session.generation = session.endedGeneration = claim.generation;
   session.id = sessionIdOf(order.geometry, client, claim.generation);
   session.endReason = endTopicGone;
   session.expected = session.expectedMessages = 0;
-  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
-  p.write(line.batches, uint64_t{0});
-  p.write(line.messages, uint64_t{0});
-  p.write(line.endReason, session.endReason);
-  p.publish(line.endedGeneration, claim.generation);
-  p.publish(line.generation, claim.generation);
-  sealSession(order, client);
+  publishAcknowledged(order, client);
 }
 
 }  // namespace

@@ -13,13 +13,14 @@ uint32_t grantLanes(const Region& region, uint32_t broker) {
   uint32_t granted = 0;
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     const uint64_t generation = p.observe(region.client(i).claim.generation);
-    GrantLine& grant = region.grant(region.laneOf(broker, i));
-    if (generation == 0 || p.read(grant.grantedGeneration) == generation) continue;
-    if (p.observe(region.sessionLine(epoch, i).acknowledged.generation) != generation) continue;
+    const role::Broker role;
+    auto& grant = region.grant(region.laneOf(broker, i));
+    if (generation == 0 || p.own<&GrantLine::grantedGeneration>(role, grant) == generation) continue;
+    if (p.observe<&SessionLine::Acknowledged::generation>(region.sessionLine(epoch, i).acknowledged) != generation) continue;
 #ifdef MADV_POPULATE_WRITE
-    madvise(region.payload(region.laneOf(broker, i)), region.layout().geometry.lanePayloadBytes, MADV_POPULATE_WRITE);
+    madvise(region.laneBytes(region.laneOf(broker, i)), region.layout().geometry.lanePayloadBytes, MADV_POPULATE_WRITE);
 #endif
-    p.publish(grant.grantedGeneration, generation);
+    p.on(role, grant).publish<&GrantLine::grantedGeneration>(generation);
     granted += 1;
   }
   if (granted != 0) region.wakeProcesses(sleepsForData);

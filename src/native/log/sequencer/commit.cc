@@ -21,6 +21,8 @@ bool epochDue(const SequencerState& order) {
 }
 
 // Three fences an epoch, for any number of batches: entries, then counts, then acknowledgements (publishAll).
+// SYNC: publishes the seal of each entry, which covers the payload that the client published before; pairs with the
+// observe in IndexReader::read.
 bool commit(SequencerState& order) {
   const Publication& p = order.publication;
   const Geometry& g = order.geometry;
@@ -32,20 +34,22 @@ bool commit(SequencerState& order) {
     Lane& lane = order.lanes[batch.lane];
     const uint64_t index = topic.committed;
     IndexEntry entry{};
-    entry.order.sessionKey = session.id << 16;
-    entry.order.batchSequence = batch.tag - 1;
-    entry.order.firstPosition = topic.messages;
-    entry.order.firstMessage = batch.firstMessage;
-    entry.order.messageCount = batch.messages;
-    entry.order.payloadBytes = batch.payloadBytes;
-    entry.order.lane = batch.lane;
-    entry.order.uniformBytes = batch.uniformBytes;
-    entry.order.laneIndex = batch.laneIndex;
-    entry.place.payloadPosition = batch.payloadPosition;
-    entry.place.publishedNanos = batch.publishedNanos;
-    entry.place.orderedNanos = now;
+    entry.sessionKey = session.id << 16;
+    entry.batchSequence = batch.tag - 1;
+    entry.firstPosition = topic.messages;
+    entry.firstMessage = batch.firstMessage;
+    entry.messageCount = batch.messages;
+    entry.payloadBytes = batch.payloadBytes;
+    entry.lane = batch.lane;
+    entry.uniformBytes = batch.uniformBytes;
+    entry.laneIndex = batch.laneIndex;
+    entry.payloadPosition = batch.payloadPosition;
+    entry.publishedNanos = batch.publishedNanos;
+    entry.orderedNanos = now;
     sealEntry(entry, readyToken(index, order.epoch));
-    p.copyIn(order.region.entry(order.epoch, session.topic, index), entry);
+    p.on(order.role, order.region.entry(order.epoch, session.topic, index))
+        .allBut<&IndexEntry::seal>(entry)
+        .publish<&IndexEntry::seal>(entry.seal, Written<Payload>::passedOn(*lane.payload));
 
     topic.kept[index & (g.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};
     topic.committed += 1;

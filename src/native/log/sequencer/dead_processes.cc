@@ -31,12 +31,13 @@ std::vector<DeadReader> endDeadReaders(SequencerState& order) {
       // SYNC: pairs with the publish in claimReader, which writes the owner before the generation.
       const uint64_t generation = p.observe(slot.claim.generation);
       const ReaderClaim claim = p.copyOut(slot.claim);
-      uint64_t& end = order.region.readerEnd(order.epoch, t, i).endedGeneration;
-      if (generation == 0 || claim.generation != generation || p.read(end) == generation) continue;
+      auto& end = order.region.readerEnd(order.epoch, t, i);
+      if (generation == 0 || claim.generation != generation) continue;
+      if (p.own<&ReaderEnd::endedGeneration>(order.role, end) == generation) continue;
       if (p.observe(slot.line.detachedGeneration) == claim.generation) continue;
       if (order.region.processAlive(claim.process, claim.processGeneration)) continue;
       if (p.observe(slot.claim.generation) != claim.generation) continue;  // another reader has just taken it
-      p.publish(end, claim.generation);
+      p.on(order.role, end).publish<&ReaderEnd::endedGeneration>(claim.generation);
       const ProcessPid pid = order.region.pidOf(claim.process);
       order.topics[t].usedNanos = monotonicNanos();
       ended.push_back({order.topics[t].name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes))});

@@ -4,11 +4,12 @@
 
 namespace ringfence::sequencing {
 
-void publishRetention(const SequencerState& order, uint32_t topic);
+void publishRetention(SequencerState& order, uint32_t topic);
 void publishCommitted(const SequencerState& order, uint32_t topic);
 void publishLane(SequencerState& order, uint32_t lane);
+// The acknowledgements, and what holds them up.
 void publishSession(SequencerState& order, uint32_t client);
-void sealSession(const SequencerState& order, uint32_t client);
+void publishAcknowledged(const SequencerState& order, uint32_t client);
 // Publishes the answers to the wishes for a topic's place.
 void publishAnswers(const SequencerState& order);
 

@@ -19,13 +19,18 @@ uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& 
     const uint64_t generation = p.observe(slot.claim.generation);
     if (generation == 0 || p.observe(slot.line.attachedGeneration) != generation) continue;
     if (p.observe(slot.line.detachedGeneration) == generation) continue;
-    if (p.read(order.region.readerEnd(order.epoch, topic, i).endedGeneration) == generation) continue;
+    if (p.own<&ReaderEnd::endedGeneration>(order.role, order.region.readerEnd(order.epoch, topic, i)) == generation) continue;
     const uint64_t cursor = p.observe(slot.line.cursor);
     if (reader != 0 && cursor >= minimum) continue;
     minimum = cursor < order.topics[topic].committed ? cursor : order.topics[topic].committed;
     reader = i + 1;
   }
   return minimum;
+}
+
+// The same behind the fence that follows a new frontier: a reader that is not counted here sees that frontier.
+uint64_t attachedMinimum(const SequencerState& order, const Fenced&, uint32_t topic, uint64_t& reader) {
+  return attachedMinimum(order, topic, reader);
 }
 
 bool laneShort(const SequencerState& order, uint32_t at) {
@@ -58,8 +63,8 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   }
   topic.trim = target;
   publishRetention(order, t);
-  order.publication.fullFence();
-  minimum = attachedMinimum(order, t, reader);
+  const Fenced fenced = order.publication.fullFence();
+  minimum = attachedMinimum(order, fenced, t, reader);
   if (minimum < target) {  // a reader attached meanwhile: keep what it needs
     topic.trim = before;
     topic.trimMessages = messagesBefore;
@@ -134,8 +139,7 @@ bool makeRoom(SequencerState& order) {
     } else if (topic.gatingSinceNanos == 0) {
       topic.gatingSinceNanos = monotonicNanos();
     }
-    const TopicLine::Retention& line = order.region.topicLine(order.epoch, t).retention;
-    if (order.publication.read(line.gatingReader) != topic.gating) publishRetention(order, t);
+    if (topic.publishedGating != topic.gating) publishRetention(order, t);
   }
   return moved;
 }

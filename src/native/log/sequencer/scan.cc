@@ -118,12 +118,14 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
       lane.tail = true;
       break;
     }
-    if (!descriptorReady(order, at, lane.scanned)) {
+    const auto payload = descriptorReady(order, at, lane.scanned);
+    if (!payload) {
       lane.tail = true;
       break;
     }
+    lane.payload = payload;
     if (order.ready.size() >= readyLimit || !roomInIndex(order, session.topic)) break;
-    const Descriptor descriptor = order.publication.copyOut(order.region.descriptor(at, lane.scanned));
+    const Descriptor descriptor = order.publication.copy(order.region.descriptor(at, lane.scanned));
     if (!descriptorValid(order, lane, session, descriptor)) endAsCorrupt(order, client);
     if (session.endReason == endCorrupt || !accept(order, client, at, descriptor)) break;
     moved = true;
@@ -146,9 +148,10 @@ bool scanLanes(SequencerState& order) {
   return moved;
 }
 
-bool descriptorReady(const SequencerState& order, uint32_t at, uint64_t index) {
-  const uint64_t token = order.publication.observe(order.region.descriptor(at, index).token);
-  return token == readyToken(index, order.lanes[at].generation);
+std::optional<Seen<Payload>> descriptorReady(const SequencerState& order, uint32_t at, uint64_t index) {
+  const auto token = order.publication.observeCovering<&Descriptor::token>(order.region.descriptor(at, index));
+  if (token.value != readyToken(index, order.lanes[at].generation)) return std::nullopt;
+  return token.seen;
 }
 
 }  // namespace ringfence::sequencing

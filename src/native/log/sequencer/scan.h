@@ -6,7 +6,7 @@ namespace ringfence::sequencing {
 
 bool scanLanes(SequencerState& order);
 
-// Whether the lane's descriptor with that index is published.
-bool descriptorReady(const SequencerState& order, uint32_t at, uint64_t index);
+// Whether the lane's descriptor with that index is published: then the right to read its payload.
+std::optional<Seen<Payload>> descriptorReady(const SequencerState& order, uint32_t at, uint64_t index);
 
 }  // namespace ringfence::sequencing

@@ -24,7 +24,7 @@ constexpr int stopPasses = 4096;            // bounds the stop while a client ke
 }  // namespace
 
 Sequencer::Sequencer(std::shared_ptr<Region> region, SequencerOptions options)
-    : region_(std::move(region)), order_(sequencing::emptyState(*region_, options)) {}
+    : region_(std::move(region)), order_(sequencing::emptyState(*region_, options, role::Sequencer())) {}
 
 Sequencer::~Sequencer() { stop(); }
 
@@ -56,12 +56,11 @@ Status Sequencer::begin() {
   const uint64_t begun = p.observe<&ControlLine::epoch>(control);
   if (begun != 0 && planted("start between epoch and state")) return Status::failed("busy", "its order was begun");
   order_.epoch = begun == 0 ? 1 : begun;
-  BlockHeader& block = region_->blockHeader(order_.epoch);
-  p.write(block.epoch, order_.epoch);
-  p.write(block.process, uint64_t{region_->slot()});
-  p.write(block.processGeneration, region_->generation());
-  p.wrote(&block, sizeof(block));
-  p.on(role::Sequencer(), control)
+  p.on(order_.role, region_->blockHeader(order_.epoch))
+      .set<&BlockHeader::process>(region_->slot())
+      .set<&BlockHeader::processGeneration>(region_->generation())
+      .publish<&BlockHeader::epoch>(order_.epoch);
+  p.on(order_.role, control)
       .set<&ControlLine::sequencerProcess>(region_->slot())
       .set<&ControlLine::sequencerGeneration>(region_->generation())
       .publish<&ControlLine::epoch>(order_.epoch)
@@ -82,7 +81,7 @@ void Sequencer::stop() {
   // Order what was published before the stop.
   for (int i = 0; i < stopPasses && pass(order_, true); i += 1) continue;
   publishAgain(order_);
-  region_->publication().on(role::Sequencer(), region_->header().control).publish<&ControlLine::state>(servingStopped);
+  region_->publication().on(order_.role, region_->header().control).publish<&ControlLine::state>(servingStopped);
   region_->unlockLease();
   region_->wakeProcesses(sleepsForAll);
 }

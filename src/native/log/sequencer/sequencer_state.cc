@@ -2,7 +2,7 @@
 
 namespace ringfence::sequencing {
 
-SequencerState emptyState(const Region& region, const SequencerOptions& options) {
+SequencerState emptyState(const Region& region, const SequencerOptions& options, role::Sequencer role) {
   const Geometry& g = region.layout().geometry;
   Lane lane;
   lane.state.assign(g.laneSlots, Slot::none);
@@ -11,6 +11,7 @@ SequencerState emptyState(const Region& region, const SequencerOptions& options)
   lane.start.assign(g.laneSlots, 0);
   return {.region = region,
           .publication = region.publication(),
+          .role = role,
           .geometry = g,
           .options = options,
           .sessions = std::vector<Session>(g.clients),

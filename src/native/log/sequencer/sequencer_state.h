@@ -8,6 +8,7 @@
 //   nowhere                            a session's window, the open epoch, the totals
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct Lane {
   uint64_t firstIndex = 0;
   uint64_t held = 0, ordered = 0, orderedMessages = 0, delivered = 0, deliveredMessages = 0;
   uint64_t duplicates = 0, purged = 0;
+  std::optional<Seen<Payload>> payload{};  // of the scanned batches: their entries in the index cover it as well
   bool dirty = false;
   bool tail = false;  // the last scan ended at a slot that is not ready
   uint64_t waitsFor = 0;  // sequence of a batch that the last scan left behind, too far ahead of its session; 0 = none
@@ -110,6 +112,7 @@ struct Topic {
   uint64_t trimMessages = 0;
   uint64_t delivered = 0;
   uint64_t gating = 0;  // reader slot + 1
+  uint64_t publishedGating = 0;
   uint64_t gatingSinceNanos = 0;
   bool dirty = false;
   std::vector<Kept> kept;
@@ -132,6 +135,7 @@ struct Totals {
 struct SequencerState {
   const Region& region;
   const Publication& publication;
+  const role::Sequencer role;
   const Geometry geometry;
   const SequencerOptions options;
   uint64_t epoch = 0;
@@ -157,6 +161,6 @@ inline uint32_t laneOf(const SequencerState& order, uint32_t broker, uint32_t cl
 }
 
 // The state for a region in which no batch is ordered yet.
-SequencerState emptyState(const Region& region, const SequencerOptions& options);
+SequencerState emptyState(const Region& region, const SequencerOptions& options, role::Sequencer role);
 
 }  // namespace ringfence::sequencing

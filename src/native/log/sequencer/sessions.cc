@@ -55,22 +55,17 @@ void purge(SequencerState& order, uint32_t client) {
   session.gapSinceNanos = 0;
 }
 
-// SYNC: publishes the end; pairs with the observes in claimClient and LaneWriter::endReason. From there on another
-// session may take the slot.
+// SYNC: publishes the end behind the lanes; pairs with the observes in sessionOver and LaneWriter::endReason. From there
+// on another session may take the slot.
 void endSession(SequencerState& order, uint32_t client) {
-  const Publication& p = order.publication;
   Session& session = order.sessions[client];
   purge(order, client);
   session.active = false;
   session.ending = false;
   if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
-  publishSession(order, client);
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));
-  SessionLine::Acknowledged& line = order.region.sessionLine(order.epoch, client).acknowledged;
-  p.publish(line.endReason, session.endReason);
   session.endedGeneration = session.generation;
-  p.publish(line.endedGeneration, session.generation);
-  sealSession(order, client);
+  publishSession(order, client);
   session.window.clear();
   session.window.shrink_to_fit();
 }

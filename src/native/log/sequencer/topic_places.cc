@@ -42,7 +42,7 @@ bool readerClaimed(const SequencerState& order, uint32_t topic, uint32_t i) {
   const ReaderSlot& slot = order.region.reader(topic, i);
   const uint64_t generation = p.observe(slot.claim.generation);
   return generation != 0 && p.observe(slot.line.detachedGeneration) != generation &&
-         p.read(order.region.readerEnd(order.epoch, topic, i).endedGeneration) != generation;
+         p.own<&ReaderEnd::endedGeneration>(order.role, order.region.readerEnd(order.epoch, topic, i)) != generation;
 }
 
 bool topicUsed(const SequencerState& order, uint32_t topic) {
@@ -54,6 +54,9 @@ bool topicUsed(const SequencerState& order, uint32_t topic) {
   }
   return false;
 }
+
+// The same behind the fence that follows the mark: a reader that is not found here sees the mark.
+bool topicUsed(const SequencerState& order, const Fenced&, uint32_t topic) { return topicUsed(order, topic); }
 
 // When the topic's last session or reader left. A detached reader has written the time itself, without a notice to the
 // sequencer.
@@ -104,8 +107,8 @@ bool freeTopic(SequencerState& order, uint32_t t) {
   const uint64_t mark = topic.mark;
   topic.mark = freeingMarkOf(topic.generation);
   publishRetention(order, t);
-  order.publication.fullFence();
-  if (topicUsed(order, t)) {
+  const Fenced fenced = order.publication.fullFence();
+  if (topicUsed(order, fenced, t)) {
     topic.mark = mark;
     publishRetention(order, t);
     return false;
