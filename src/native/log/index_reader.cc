@@ -132,12 +132,12 @@ bool IndexReader::seek(uint64_t position) {
 // observed the payload that the lane's client published before that.
 const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   const Publication& p = region_->publication();
-  const TopicLine::Committed& line = region_->topicLine(epoch(), topic_).committed;
+  const auto& line = region_->topicLine(epoch(), topic_).committed;
   TopicLine::Committed now;
   if (readSealed(p, line, now)) {
     committed_ = now;
   } else {
-    countEntries(p.observe(line.entries));
+    countEntries(p.observe<&TopicLine::Committed::entries>(line));
   }
   return committed_;
 }
