@@ -406,8 +406,13 @@ export interface RingReaderHandle {
   buffer(): ArrayBuffer
   /** The generation of the ring's present writer. */
   generation(): number
-  /** Position below which frames are published, -1 once the reader is evicted. */
+  /**
+   * Position below which bytes may be read, -1 once the reader is evicted or finds damage. Over flushed memory it may lie
+   * within a frame: the next call shows more of it.
+   */
   available(): number
+  /** Position below which frames are published, -1 like `available`. */
+  leading(): number
   advance(read: number, delivered: number, handled: number, released: number): void
   evicted(out: Float64Array): boolean
   /** Returns the new baseline, -1 when the reader has left. */

@@ -73,6 +73,16 @@ void LineMemory::drop(Line& line) {
   own.present = false;
 }
 
+// Who takes a line over from a killed process is on its host: what that left dirty is not written back behind the new
+// writer's stores.
+void LineMemory::takeOver(Line& line) {
+  for (const Actor* one : Scheduler::now().actors()) {
+    if (one->process->alive) continue;
+    Copy& left = line.copies[one->process->id % hostsMax];
+    left.present = left.present && !left.dirty;
+  }
+}
+
 // A cache may write back what it likes, when it likes: which matters only to the host that fetches the line.
 void LineMemory::leakTo(Line& line) {
   Copy* dirty = nullptr;
@@ -102,6 +112,7 @@ void LineMemory::store(const Word& word, uint64_t value, bool) {
     at.newest[index] = at.memory[index] = merged(at.newest[index], value, word.mask);
     return;
   }
+  takeOver(at);
   Copy& own = copy(at);
   own.words[index] = merged(own.words[index], value, word.mask);
   at.newest[index] = merged(at.newest[index], value, word.mask);

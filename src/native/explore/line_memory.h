@@ -3,8 +3,9 @@
 //   host's cache: a line is absent, clean or dirty ─ write back ─► memory ─ fetch ─► another host's cache
 //
 // A dirty line stays in its cache until it is written back, or leaks where the schedule says so, as another host fetches
-// it. A clean line stays as it was fetched until it is invalidated. Write-backs are under way until their actor's next
-// fence or call of the system, invalidations until its next full fence: a load in between still finds the old line.
+// it; a killed process's until another process writes the line. A clean line stays as it was fetched until it is
+// invalidated. Write-backs are under way until their actor's next fence or call of the system, invalidations until its
+// next full fence: a load in between still finds the old line.
 // Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
 
@@ -60,6 +61,7 @@ class LineMemory : public Model {
   Copy& copy(Line& line);
   static void toMemory(Line& line, Copy& copy);
   void drop(Line& line);
+  static void takeOver(Line& line);
   static void leakTo(Line& line);
   void settle(uint32_t actor);
 

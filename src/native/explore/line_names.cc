@@ -78,6 +78,7 @@ void addRings(const Layout& at) {
   const Geometry& g = at.geometry;
   const uint64_t ring = sizeof(RingSlot);
   add("RingClaim", at.ringSlots + offsetof(RingSlot, claim), ring, g.rings, sizeof(RingClaim));
+  add("RingName", at.ringSlots + offsetof(RingSlot, name), ring, g.rings, sizeof(RingName));
   add("RingLead", at.ringSlots + offsetof(RingSlot, lead), ring, g.rings, sizeof(RingLead));
   add("RingTable", at.ringSlots + offsetof(RingSlot, table), ring, g.rings, sizeof(RingTable));
   const uint64_t readers = uint64_t{g.rings} * g.ringReaders;

@@ -119,7 +119,8 @@ class Side {
         relax();
       }
     }
-    std::memcpy(message_, reader_->memory()->at(at) + sizeof(FrameHeader), messageBytes);
+    const RingMemory& memory = *reader_->memory();
+    std::memcpy(message_, memory.base() + at % memory.bytes() + sizeof(FrameHeader), messageBytes);
     const uint64_t end = reader_->available();
     reader_->advance({end, end, end, end});
   }

@@ -29,7 +29,7 @@ Napi::Value RegionHandle::openRingWriter(const Napi::CallbackInfo& info) {
   if (!status.ok()) return throwFault(info.Env(), status);
   auto memory = region->mapRing(role.ring);
   if (memory == nullptr) {
-    abandonRing(*region, role);
+    RingWriter::abandon(*region, role);
     return throwFault(info.Env(), Status::failed("system", "the ring cannot be mapped"));
   }
   return RingWriterHandle::make(info.Env(), std::make_unique<RingWriter>(region_, std::move(memory), role));
@@ -44,7 +44,7 @@ Napi::Value RegionHandle::openRingReader(const Napi::CallbackInfo& info) {
   if (!status.ok()) return throwFault(info.Env(), status);
   auto memory = region->mapRing(role.ring);
   if (memory == nullptr) {
-    abandonRingReader(*region, role);
+    RingReader::abandon(*region, role);
     return throwFault(info.Env(), Status::failed("system", "the ring cannot be mapped"));
   }
   return RingReaderHandle::make(info.Env(), std::make_unique<RingReader>(region_, std::move(memory), role), buffers_);
@@ -87,15 +87,14 @@ Napi::Value RegionHandle::ringReaders(const Napi::CallbackInfo& info) {
   const Publication& p = region->publication();
   uint32_t active = 0;
   for (uint32_t i = 0; i < region->layout().geometry.ringReaders; i += 1) {
-    if (ringReaderActive(*region, ring, i) == 0) continue;
+    if (activeReader(*region, ring, i).generation == 0) continue;
     if (out.ElementLength() < size_t{active + 1} * readerFields) break;
-    const RingReaderSlot& slot = region->ringReader(ring, i);
     RingReaderLine line;
     // Report torn or damaged cursors as zero: a fence then waits until their reader rewrites them.
     if (!readCursors(*region, ring, i, line)) line = RingReaderLine{};
-    const uint32_t process = p.read(slot.claim.process);
-    if (!region->processAlive(process, p.read(slot.claim.processGeneration))) continue;
-    const uint64_t fields[readerFields] = {i, process, p.read(slot.claim.processGeneration), line.read,
+    const RingReaderClaim claim = p.snapshot<&RingReaderClaim::generation>(region->ringReader(ring, i).claim);
+    if (!region->processAlive(claim.process, claim.processGeneration)) continue;
+    const uint64_t fields[readerFields] = {i, claim.process, claim.processGeneration, line.read,
                                            line.delivered, line.handled, line.released, line.baseline};
     for (uint32_t f = 0; f < readerFields; f += 1) out[active * readerFields + f] = static_cast<double>(fields[f]);
     active += 1;
@@ -111,7 +110,7 @@ Napi::Value RegionHandle::ringReaderName(const Napi::CallbackInfo& info) {
   const uint32_t reader = word(info[1]);
   if (region == nullptr || !ringValid(info.Env(), *region, ring)) return {};
   if (reader >= region->layout().geometry.ringReaders) return Napi::String::New(info.Env(), "");
-  const RingReaderClaim claim = region->publication().copyOut(region->ringReader(ring, reader).claim);
+  const RingReaderClaim claim = region->publication().copy(region->ringReader(ring, reader).claim);
   return Napi::String::New(info.Env(), std::string(claim.name, strnlen(claim.name, readerNameBytes)));
 }
 

@@ -103,6 +103,7 @@ Napi::Function RingReaderHandle::define(Napi::Env env) {
                       InstanceMethod<&RingReaderHandle::buffer>("buffer"),
                       InstanceMethod<&RingReaderHandle::generation>("generation"),
                       InstanceMethod<&RingReaderHandle::available>("available"),
+                      InstanceMethod<&RingReaderHandle::leading>("leading"),
                       InstanceMethod<&RingReaderHandle::advance>("advance"),
                       InstanceMethod<&RingReaderHandle::evicted>("evicted"),
                       InstanceMethod<&RingReaderHandle::rejoin>("rejoin"),
@@ -144,11 +145,16 @@ Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
   return number(info.Env(), reader_->generation());
 }
 
-// available(): the position, -1 once the reader is evicted or finds damage
+// available(): the position below which bytes may be read, -1 once the reader is evicted or finds damage
 Napi::Value RingReaderHandle::available(const Napi::CallbackInfo& info) {
-  if (reader_->isEvicted() || reader_->contradicted()) return Napi::Number::New(info.Env(), -1);
-  reader_->keepLine();
-  return number(info.Env(), reader_->available());
+  const RingLook look = reader_->look();
+  return Napi::Number::New(info.Env(), look.finding == RingFinding::sound ? static_cast<double>(look.limit) : -1);
+}
+
+// leading(): the position below which frames are published, -1 as above
+Napi::Value RingReaderHandle::leading(const Napi::CallbackInfo& info) {
+  const RingLook look = reader_->look();
+  return Napi::Number::New(info.Env(), look.finding == RingFinding::sound ? static_cast<double>(look.published) : -1);
 }
 
 // advance(read, delivered, handled, released)

@@ -43,6 +43,7 @@ class RingReaderHandle : public Napi::ObjectWrap<RingReaderHandle> {
   Napi::Value buffer(const Napi::CallbackInfo& info);
   Napi::Value generation(const Napi::CallbackInfo& info);
   Napi::Value available(const Napi::CallbackInfo& info);
+  Napi::Value leading(const Napi::CallbackInfo& info);
   void advance(const Napi::CallbackInfo& info);
   Napi::Value evicted(const Napi::CallbackInfo& info);
   Napi::Value rejoin(const Napi::CallbackInfo& info);

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <tuple>
 
 #include "line.h"
 
@@ -170,6 +171,14 @@ class Publication {
     return memory::loadAcquire(line.shared_.*Field, site);
   }
 
+  // The same for several fields of one line, one after the other.
+  template <auto... Fields, class L>
+    requires(sizeof...(Fields) > 1 && (FieldOf<Fields, L> && ...))
+  std::tuple<ValueOf<Fields>...> observe(const L& line, Site site = {}) const {
+    refresh(&line, sizeof(line), site);
+    return {memory::loadAcquire(line.shared_.*Fields, site)...};
+  }
+
   // The same for a token that covers more than its own line.
   template <auto Field, class L>
     requires(FieldOf<Field, L> && Covering<Field>)
@@ -223,6 +232,22 @@ class Publication {
   Written<Cover> write(typename Cover::Role, Bytes<Cover> to, const void* from, Site site = {}) const {
     memory::copyIn(to.at_, from, to.count_, site);
     writeBack(to.at_, to.count_, site);
+    return Written<Cover>();
+  }
+
+  // The same in two pieces, one behind the other.
+  template <class Cover>
+  Written<Cover> write(typename Cover::Role, Bytes<Cover> to, const void* head, uint64_t headBytes, const void* rest,
+                       Site site = {}) const {
+    memory::copyIn(to.at_, head, headBytes, site);
+    if (to.count_ != headBytes) memory::copyIn(to.at_ + headBytes, rest, to.count_ - headBytes, site);
+    writeBack(to.at_, to.count_, site);
+    return Written<Cover>();
+  }
+
+  // What an observed token covers was written back ahead of it: another token may cover it too.
+  template <class Cover>
+  Written<Cover> written(typename Cover::Role, const Seen<Cover>&) const {
     return Written<Cover>();
   }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "mapping.h"
+#include "ring_layout.h"
 
 namespace ringfence {
 
@@ -16,9 +17,13 @@ class RingMemory {
   RingMemory(const RingMemory&) = delete;
   RingMemory& operator=(const RingMemory&) = delete;
 
+  // For JavaScript's buffer over all of it.
   uint8_t* base() const { return mapping_.base(); }
   uint64_t bytes() const { return bytes_; }
-  uint8_t* at(uint64_t position) const { return base() + (position & (bytes_ - 1)); }
+  // The bytes [position, position + count), at most a ring's length of them.
+  Bytes<Frames> frames(uint64_t position, uint64_t count) const {
+    return Bytes<Frames>::of(*this, base() + (position & (bytes_ - 1)), count);
+  }
   // See Mapping::vacate.
   void vacate() { mapping_.vacate(); }
 

@@ -80,8 +80,8 @@ uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation) {
   return mix64(uint64_t{crc32c(&sealed, sizeof(sealed))} + 1);
 }
 
-uint32_t nameSealOf(const RingClaim& claim) {
-  const uint32_t seal = crc32c(claim.name, sizeof(claim.name));
+uint32_t nameSealOf(const RingName& name) {
+  const uint32_t seal = crc32c(name.name, sizeof(name.name));
   return seal == 0 ? 1 : seal;
 }
 

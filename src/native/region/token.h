@@ -47,7 +47,7 @@ uint64_t headerSealOf(const HeaderCopy& header);
 
 // Seal a topic declared under that generation, and a ring's name. Never zero, which means that there is none.
 uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);
-uint32_t nameSealOf(const RingClaim& claim);
+uint32_t nameSealOf(const RingName& name);
 
 // The seal of an index entry is its token, mixed with a checksum of each of its lines, so that it exposes a change of
 // any field.

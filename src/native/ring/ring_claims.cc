@@ -1,10 +1,13 @@
 #include "ring_claims.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "region/claim_locks.h"
 #include "region/quantities.h"
 #include "region/token.h"
+#include "ring_reader.h"
+#include "ring_writer.h"
 
 namespace ringfence {
 
@@ -13,17 +16,15 @@ namespace {
 bool written(const Region& region, uint32_t ring) {
   const Publication& p = region.publication();
   const RingSlot& slot = region.ring(ring);
-  const uint64_t claimed = p.observe(slot.claim.generation);
-  const uint64_t seal = p.read(slot.claim.writerSeal);
+  const RingClaim claim = p.snapshot<&RingClaim::generation>(slot.claim);
   // Either the first writer died before it had the ring, or the generation was damaged: the seal tells.
-  if (claimed == 0 && seal == 0) return false;
-  const uint64_t generation = claimed == 0 ? p.read(slot.lead.generation) : claimed;
-  if (p.observe(slot.lead.closedMark) == closedMarkOf(generation)) return false;
-  const uint32_t process = p.read(slot.claim.process);
-  const uint64_t processGeneration = p.read(slot.claim.processGeneration);
+  if (claim.generation == 0 && claim.writerSeal == 0) return false;
+  const RingLead lead = p.snapshot<&RingLead::closedMark>(slot.lead);
+  const uint64_t generation = claim.generation == 0 ? lead.generation : claim.generation;
+  if (lead.closedMark == closedMarkOf(generation)) return false;
   // If the writer is unknown, it may be alive: no process may take the ring from it.
-  if (seal != writerSealOf(generation, process, processGeneration)) return true;
-  return region.processAlive(process, processGeneration);
+  if (claim.writerSeal != writerSealOf(generation, claim.process, claim.processGeneration)) return true;
+  return region.processAlive(claim.process, claim.processGeneration);
 }
 
 constexpr int looks = 64;  // attempts to read what others may change meanwhile
@@ -31,21 +32,19 @@ constexpr int looks = 64;  // attempts to read what others may change meanwhile
 // The state of a ring's name: none, or being written; whole; or damaged.
 enum class Name { none, whole, damaged };
 
-// A process names a ring under the names lock and the slot's lock. `naming` is odd while it writes the name; if it is
-// even, and the same after the name was read, the name is whole unless its seal says otherwise.
+// A process names a ring under the names lock. `naming` is odd while it writes the name; if it is even, and the same
+// after the name was read, the name is whole unless its seal says otherwise.
 // SYNC: pairs with the publishes in giveName().
 Name named(const Region& region, uint32_t ring, std::string& name, uint32_t& naming) {
   const Publication& p = region.publication();
-  const RingSlot& slot = region.ring(ring);
+  const auto& line = region.ring(ring).name;
   for (int look = 0; look < looks; look += 1) {
-    naming = p.observe(slot.claim.naming);
-    const RingClaim claim = p.copyOut(slot.claim);
-    const uint32_t seal = p.read(slot.lead.nameSeal);
-    p.loadFence();
-    if (p.read(slot.claim.naming) != naming) continue;
-    if (naming % 2 != 0 || (seal == 0 && claim.generation == 0)) return Name::none;
-    if (seal != nameSealOf(claim)) return Name::damaged;
-    name.assign(claim.name, strnlen(claim.name, nameBytes));
+    const RingName seen = p.snapshot<&RingName::naming>(line);
+    naming = seen.naming;
+    if (p.observeAfterReads<&RingName::naming>(line) != naming) continue;
+    if (naming % 2 != 0 || (seen.seal == 0 && naming == 0)) return Name::none;
+    if (seen.seal != nameSealOf(seen)) return Name::damaged;
+    name.assign(seen.name, strnlen(seen.name, nameBytes));
     return Name::whole;
   }
   return Name::none;
@@ -73,26 +72,31 @@ uint32_t findRing(const Region& region, const std::string& name, uint32_t& namin
 
 // Called under the names lock, so no other process is naming a ring. Completes names with a valid seal: the process
 // that gave such a name died before it published `naming`, or `naming` was damaged.
-void finishNames(const Region& region) {
+void finishNames(const Region& region, role::NameGiver giver) {
   const Publication& p = region.publication();
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
-    RingSlot& slot = region.ring(i);
-    const RingClaim claim = p.copyOut(slot.claim);
-    if (claim.naming % 2 == 0 || p.read(slot.lead.nameSeal) != nameSealOf(claim)) continue;
-    p.publish(slot.claim.naming, claim.naming + 1);
+    auto& line = region.ring(i).name;
+    const RingName name = p.copy(line);
+    if (name.naming % 2 == 0 || name.seal != nameSealOf(name)) continue;
+    p.on(giver, line).publish<&RingName::naming>(name.naming + 1);
   }
 }
 
 // True while a living process has the reader's slot, evicted or not.
 bool taken(const Region& region, uint32_t ring, uint32_t reader) {
   const Publication& p = region.publication();
-  const RingReaderSlot& slot = region.ringReader(ring, reader);
-  const uint64_t generation = p.observe(slot.claim.generation);
-  if (generation == 0 || p.observe(slot.line.detachedGeneration) == generation) return false;
-  return region.processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration));
+  const RingReaderSlot& place = region.ringReader(ring, reader);
+  const RingReaderClaim claim = p.snapshot<&RingReaderClaim::generation>(place.claim);
+  if (claim.generation == 0) return false;
+  const auto [attached, detached] =
+      p.observe<&RingReaderLine::attachedGeneration, &RingReaderLine::detachedGeneration>(place.line);
+  if (detached == std::max(claim.generation, attached)) return false;
+  return region.processAlive(claim.process, claim.processGeneration);
 }
 
-bool hasReaders(const Region& region, uint32_t ring) {
+// Behind a fence: of a process that claims a place and one that gives the ring another name, at least one sees the
+// other.
+bool hasReaders(const Fenced&, const Region& region, uint32_t ring) {
   for (uint32_t i = 0; i < region.layout().geometry.ringReaders; i += 1) {
     if (taken(region, ring, i)) return true;
   }
@@ -100,29 +104,29 @@ bool hasReaders(const Region& region, uint32_t ring) {
 }
 
 // Called under the lock of the place.
-ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, const std::string& name) {
+ReaderRole takeReader(const Region& region, uint32_t ring, uint32_t reader, const std::string& name, role::Claimant claimant) {
   const Publication& p = region.publication();
-  RingReaderClaim& slot = region.ringReader(ring, reader).claim;
+  RingReaderSlot& place = region.ringReader(ring, reader);
+  const uint64_t next = readerGeneration(p, place) + 1;
   RingReaderClaim taken{};
-  taken.generation = p.observe(slot.generation);
+  taken.generation = p.observe<&RingReaderClaim::generation>(place.claim);
   taken.process = region.slot();
   taken.processGeneration = region.generation();
-  taken.ringGeneration = p.observe(region.ring(ring).claim.generation);
   std::memcpy(taken.name, name.data(), name.size() < readerNameBytes ? name.size() : readerNameBytes - 1);
-  p.copyIn(slot, taken);
-  p.publish(slot.generation, taken.generation + 1);
-  return {ring, reader, taken.generation + 1};
+  const ReaderRole role{ring, reader, next == 0 ? 1 : next};
+  p.on(claimant, place.claim).all(taken).publish<&RingReaderClaim::generation>(role.generation);
+  return role;
 }
 
 // Whether no writer can have left this position.
 bool damaged(uint64_t position) { return position % 8 != 0 || position > (uint64_t{1} << 53); }
 
 // Whether exactly whole frames lie between the two positions.
-bool framesBetween(const Publication& p, const RingMemory& memory, uint64_t from, uint64_t to) {
+bool framesBetween(const Publication& p, const RingMemory& memory, const Seen<Frames>& seen, uint64_t from, uint64_t to) {
   if (to - from > memory.bytes()) return false;
   while (from < to) {
     FrameHeader header;
-    p.readBytes(&header, memory.at(from), sizeof(header));
+    p.read(&header, memory.frames(from, sizeof(header)), seen);
     if (header.length < sizeof(header) || header.length > memory.bytes()) return false;
     if (header.checksum != frameChecksum(header, from)) return false;
     from += frameBytesOf(header.length - sizeof(header));
@@ -135,15 +139,14 @@ bool framesBetween(const Publication& p, const RingMemory& memory, uint64_t from
 // (false).
 bool endOfFrames(Region& region, uint32_t ring, uint64_t& position) {
   const Publication& p = region.publication();
-  const RingLead& lead = region.ring(ring).lead;
-  position = p.observe(lead.position);
-  const uint64_t announced = p.read(lead.announced);
-  if (position == announced) return !damaged(position);
-  if (damaged(position) || damaged(announced)) return false;
-  const uint64_t from = position < announced ? position : announced;
-  position = position < announced ? announced : position;
+  const auto& lead = region.ring(ring).lead;
+  const uint64_t announced = p.observe<&RingLead::announced>(lead);
+  const auto published = p.observeCovering<&RingLead::position>(lead);
+  position = std::max(published.value, announced);
+  if (published.value == announced) return !damaged(position);
+  if (damaged(published.value) || damaged(announced)) return false;
   const std::shared_ptr<RingMemory> memory = region.mapRing(ring);
-  return memory != nullptr && framesBetween(p, *memory, from, position);
+  return memory != nullptr && framesBetween(p, *memory, published.seen, std::min(published.value, announced), position);
 }
 
 }  // namespace
@@ -155,9 +158,9 @@ std::vector<RingView> ringsOf(const Region& region) {
   uint32_t naming = 0;
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
     if (named(region, i, name, naming) != Name::whole) continue;
-    const RingClaim claim = p.copyOut(region.ring(i).claim);
+    const RingClaim claim = p.snapshot<&RingClaim::generation>(region.ring(i).claim);
     if (claim.generation == 0) continue;
-    const RingLead lead = p.copyOut(region.ring(i).lead);
+    const RingLead lead = p.snapshot<&RingLead::position>(region.ring(i).lead);
     views.push_back({i, claim.generation, claim.process, written(region, i), lead.position, lead.frames,
                      lead.fullEvents, lead.evictions, name});
   }
@@ -167,34 +170,12 @@ std::vector<RingView> ringsOf(const Region& region) {
 uint64_t ringOpenings(const Region& region) {
   uint64_t openings = 0;
   for (uint32_t i = 0; i < region.layout().geometry.rings; i += 1) {
-    openings += region.publication().observe(region.ring(i).claim.generation);
+    openings += region.publication().observe<&RingClaim::generation>(region.ring(i).claim);
   }
   return openings;
 }
 
 namespace {
-
-// Called under the slot's lock. Closes the former generation first: if this process stops or dies in here, its number
-// beside the former generation must not make the former writer look alive.
-// SYNC: publishes `generation` of the claim last, after the lead line; pairs with the observes in ringsOf() and
-// RingReader.
-void takeRing(const Region& region, uint32_t ring, uint64_t position, RingRole& role) {
-  const Publication& p = region.publication();
-  RingSlot& slot = region.ring(ring);
-  const uint64_t former = p.read(slot.claim.generation);
-  p.publish(slot.lead.closedMark, closedMarkOf(former));
-  p.publish(slot.lead.announced, position);
-  p.publish(slot.lead.position, position);
-  p.write(slot.lead.waitsForRoom, 0U);
-  p.wrote(&slot.lead, sizeof(slot.lead));
-  p.publish(slot.lead.generation, former + 1);
-  p.write(slot.claim.process, region.slot());
-  p.write(slot.claim.processGeneration, region.generation());
-  p.write(slot.claim.writerSeal, writerSealOf(former + 1, region.slot(), region.generation()));
-  p.wrote(&slot.claim, sizeof(slot.claim));
-  p.publish(slot.claim.generation, former + 1);
-  role = {ring, former + 1, position};
-}
 
 Status corrupt(const std::string& name) {
   return Status::failed("corrupt", "ring \"" + name + "\" was damaged from outside");
@@ -216,7 +197,7 @@ Status followWriter(Region& region, uint32_t ring, const std::string& name, Ring
   if (written(region, ring)) return exists(name);
   uint64_t position = 0;
   if (!endOfFrames(region, ring, position)) return corrupt(name);
-  takeRing(region, ring, position, role);
+  role = RingWriter::take(lock.claimant(), region, ring, position);
   return Status::fine();
 }
 
@@ -224,46 +205,43 @@ Status followWriter(Region& region, uint32_t ring, const std::string& name, Ring
 // it.
 // SYNC: makes `naming` odd, fences, and then looks for readers; a reader publishes its claim, fences, and reads
 // `naming` again (claimRingReader). One of the two sees the other, and gives way.
-bool giveName(const Region& region, uint32_t ring, const std::string& name) {
+bool giveName(const Region& region, uint32_t ring, const std::string& name, role::NameGiver giver) {
   const Publication& p = region.publication();
-  RingClaim& claim = region.ring(ring).claim;
-  const uint32_t before = p.read(claim.naming);
+  auto& line = region.ring(ring).name;
+  const uint32_t before = p.observe<&RingName::naming>(line);
   const uint32_t nameless = before | 1U;
-  p.publish(claim.naming, nameless);
-  p.fullFence();
-  if (hasReaders(region, ring)) {
-    if (before % 2 == 0) p.publish(claim.naming, before + 2);
+  p.on(giver, line).publish<&RingName::naming>(nameless);
+  if (hasReaders(p.fullFence(), region, ring)) {
+    if (before % 2 == 0) p.on(giver, line).publish<&RingName::naming>(before + 2);
     return false;
   }
-  RingClaim named{};
-  std::memcpy(named.name, name.data(), name.size());
-  uint64_t words[nameBytes / sizeof(uint64_t)];
-  std::memcpy(words, named.name, sizeof(words));
-  auto* to = reinterpret_cast<uint64_t*>(claim.name);
-  for (size_t i = 0; i < nameBytes / sizeof(uint64_t); i += 1) p.write(to[i], words[i]);
-  p.wrote(&claim, sizeof(claim));
-  p.publish(region.ring(ring).lead.nameSeal, nameSealOf(named));
-  p.publish(claim.naming, nameless + 1);
+  RingName given{};
+  std::memcpy(given.name, name.data(), name.size());
+  p.on(giver, line)
+    .copy<&RingName::name>(given.name)
+    .publish<&RingName::seal>(nameSealOf(given))
+    .publish<&RingName::naming>(nameless + 1);
   return true;
 }
 
 // Called under the names lock. Renames a used ring only when no unused one is left, and never while it has readers.
-Status nameRing(Region& region, const std::string& name, RingRole& role) {
+Status nameRing(Region& region, const std::string& name, role::NameGiver giver, RingRole& role) {
   const Publication& p = region.publication();
   const uint32_t rings = region.layout().geometry.rings;
   uint32_t busy = rings;
   for (const bool fresh : {true, false}) {
     const auto fits = [&](uint32_t i) {
-      const bool given = p.observe(region.ring(i).claim.generation) != 0 || p.read(region.ring(i).lead.nameSeal) != 0;
-      return fresh ? !given : !written(region, i) && !hasReaders(region, i);
+      const bool given = p.observe<&RingClaim::generation>(region.ring(i).claim) != 0 ||
+                         p.observe<&RingName::seal>(region.ring(i).name) != 0;
+      return fresh ? !given : !written(region, i) && !hasReaders(p.fullFence(), region, i);
     };
     for (uint32_t i = 0; i < rings; i += 1) {
       if (!fits(i)) continue;
       const ClaimLock lock = ClaimLock::ofSlot(region, Table::rings, i);
       if (!lock.held()) busy = i;
       uint64_t position = 0;
-      if (!lock.held() || !fits(i) || !endOfFrames(region, i, position) || !giveName(region, i, name)) continue;
-      takeRing(region, i, position, role);
+      if (!lock.held() || !fits(i) || !endOfFrames(region, i, position) || !giveName(region, i, name, giver)) continue;
+      role = RingWriter::take(lock.claimant(), region, i, position);
       return Status::fine();
     }
   }
@@ -279,10 +257,10 @@ Status openRing(Region& region, const std::string& name, RingRole& role) {
   if (known != rings) return followWriter(region, known, name, role);
   const ClaimLock lock = ClaimLock::ofNames(region);
   if (!lock.held()) return namesBusy(region);
-  finishNames(region);
+  finishNames(region, lock.nameGiver());
   const uint32_t given = findRing(region, name, naming, unknown);
   if (given != rings) return followWriter(region, given, name, role);
-  return unknown != rings ? corruptName(unknown) : nameRing(region, name, role);
+  return unknown != rings ? corruptName(unknown) : nameRing(region, name, lock.nameGiver(), role);
 }
 
 }  // namespace
@@ -299,25 +277,27 @@ Status claimRing(Region& region, const std::string& name, RingRole& role) {
 // A process that names a ring holds the lock of its slot until it has claimed the ring.
 bool firstWriterDied(const Region& region, uint32_t ring) {
   return !slotLocked(region, Table::rings, ring) && !written(region, ring) &&
-         region.publication().observe(region.ring(ring).claim.generation) == 0;
+         region.publication().observe<&RingClaim::generation>(region.ring(ring).claim) == 0;
 }
 
-void abandonRing(const Region& region, const RingRole& role) {
-  region.publication().publish(region.ring(role.ring).lead.closedMark, closedMarkOf(role.generation));
+uint64_t readerGeneration(const Publication& p, const RingReaderSlot& place) {
+  const uint64_t claimed = p.observe<&RingReaderClaim::generation>(place.claim);
+  return std::max(claimed, p.observe<&RingReaderLine::attachedGeneration>(place.line));
 }
 
-void abandonRingReader(const Region& region, const ReaderRole& role) {
-  region.publication().publish(region.ringReader(role.ring, role.slot).line.detachedGeneration, role.generation);
-}
-
-uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t index) {
+// A claim that is newer than the line has not attached yet.
+ActiveReader activeReader(const Region& region, uint32_t ring, uint32_t index) {
   const Publication& p = region.publication();
-  const RingReaderSlot& slot = region.ringReader(ring, index);
-  const uint64_t generation = p.observe(slot.claim.generation);
-  if (generation == 0 || p.observe(slot.line.attachedGeneration) != generation) return 0;
-  if (p.observe(slot.line.detachedGeneration) == generation) return 0;
-  if (p.observe(slot.fate.endedGeneration) == generation) return 0;
-  return p.observe(slot.fate.evictedGeneration) == generation ? 0 : generation;
+  const RingReaderSlot& place = region.ringReader(ring, index);
+  const uint64_t claimed = p.observe<&RingReaderClaim::generation>(place.claim);
+  if (claimed == 0) return {};
+  const auto [attached, detached, released] =
+      p.observe<&RingReaderLine::attachedGeneration, &RingReaderLine::detachedGeneration, &RingReaderLine::released>(place.line);
+  if (attached < claimed || detached == attached) return {};
+  const auto [ended, evicted] =
+      p.observe<&RingReaderFate::endedGeneration, &RingReaderFate::evictedGeneration>(place.fate);
+  if (ended == attached || evicted == attached) return {};
+  return {attached, released};
 }
 
 // SYNC: publishes the claim, fences, and reads the ring's `naming` again; a process that renames the ring makes
@@ -332,21 +312,18 @@ Status claimRingReader(Region& region, const std::string& ringName, const std::s
     const uint32_t ring = findRing(region, ringName, naming, unknown);
     if (ring == rings && unknown != rings) return corruptName(unknown);
     if (ring == rings) return Status::failed("missing", "there is no ring of that name");
-    if (damaged(p.observe(region.ring(ring).lead.position))) return corrupt(ringName);
+    if (damaged(p.observe<&RingLead::position>(region.ring(ring).lead))) return corrupt(ringName);
     const auto free = [&](uint32_t i) { return !taken(region, ring, i); };
-    const auto take = [&](uint32_t i, role::Claimant claimant) { role = takeReader(region, ring, i, name); };
+    const auto take = [&](uint32_t i, role::Claimant claimant) { role = takeReader(region, ring, i, name, claimant); };
     const uint64_t first = uint64_t{ring} * readers;
     uint64_t busy = 0;
     if (!claimSlot(region, Table::ringReaders, first, readers, busy, free, take)) {
       if (busy != first + readers) return slotBusy(region, Table::ringReaders, busy);
       return Status::failed("full", "all " + formatCount(readers) + " readers of the ring are taken");
     }
-    p.fullFence();
-    if (p.observe(region.ring(ring).claim.naming) == naming) {
-      p.ring(region.ring(ring).table.readersVersion);
-      return Status::fine();
-    }
-    abandonRingReader(region, role);
+    const Fenced fenced = p.fullFence();
+    if (p.observeBehind<&RingName::naming>(fenced, region.ring(ring).name) == naming) return Status::fine();
+    RingReader::abandon(region, role);
   }
   return Status::failed("missing", "there is no ring of that name");
 }

@@ -26,6 +26,10 @@ struct RingRole {
   uint32_t ring = 0;
   uint64_t generation = 0;
   uint64_t position = 0;  // where the writer begins
+  // What its predecessors have counted.
+  uint64_t frames = 0;
+  uint64_t fullEvents = 0;
+  uint64_t evictions = 0;
 };
 
 struct ReaderRole {
@@ -49,11 +53,14 @@ Status claimRingReader(Region& region, const std::string& ring, const std::strin
 // Whether the process that named a ring died before it claimed it, and no other has claimed it since.
 bool firstWriterDied(const Region& region, uint32_t ring);
 
-// Release a claim that cannot be used.
-void abandonRing(const Region& region, const RingRole& role);
-void abandonRingReader(const Region& region, const ReaderRole& role);
+// A reader whose cursors hold room: attached, not detached, not ended, not evicted. Generation 0: there is none.
+struct ActiveReader {
+  uint64_t generation = 0;
+  uint64_t released = 0;
+};
+ActiveReader activeReader(const Region& region, uint32_t ring, uint32_t slot);
 
-// The reader's generation while its cursors hold room (attached, not detached, not ended, not evicted), otherwise 0.
-uint64_t ringReaderActive(const Region& region, uint32_t ring, uint32_t slot);
+// Of the place's present reader, or of its last one.
+uint64_t readerGeneration(const Publication& p, const RingReaderSlot& place);
 
 }  // namespace ringfence

@@ -4,122 +4,121 @@
 
 #include "region/planted.h"
 #include "region/sealed_line.h"
+#include "region/token.h"
 
 namespace ringfence {
 
+namespace {
+
+// Of memory that has to be invalidated: what one look makes this host fetch again, so that it holds up no event loop.
+constexpr uint64_t lentBytesMax = 256 * 1024;
+
+}  // namespace
+
+void RingReader::abandon(const Region& region, const ReaderRole& role) {
+  const Publication& p = region.publication();
+  p.on(own(), region.ringReader(role.ring, role.slot).line).publish<&RingReaderLine::detachedGeneration>(role.generation);
+  p.storeFence();
+}
+
 RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role)
-    : region_(std::move(region)), memory_(std::move(memory)), role_(role) {
+    : region_(std::move(region)), memory_(std::move(memory)), role_(role), claimed_(role.generation) {
   attach();
 }
 
 // SYNC: publishes a cursor and the attachment, fences, and reads the position again: there this reader begins. The
 // writer fences before it reads the cursors (RingWriter::findRoom): either it sees this reader, or the minimum that it
 // found is not above the position read here. Moving the cursor up to that position only releases room, for which the
-// writer may sleep by then. So one attempt is enough, however fast the position moves.
+// writer may sleep by then. So one attempt is enough, however fast the position moves. The readers' version follows the
+// attachment: the writer, which looks for new readers only where the version has changed, finds it.
 void RingReader::attach() {
   const Publication& p = region_->publication();
-  const RingLead& lead = region_->ring(role_.ring).lead;
-  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
-  beginAt(p.observe(lead.position));
-  p.publish(line.attachedGeneration, role_.generation);
-  p.fullFence();
-  beginAt(p.observe(lead.position));
-  attached_ = true;
-  formerDetached_ = p.read(line.detachedGeneration);
-  sealLine();
+  line_.attachedGeneration = role_.generation;
+  line_.detachedGeneration = p.observe<&RingReaderLine::detachedGeneration>(place().line);  // the former reader's
+  beginAt(p.observe<&RingLead::position>(ring().lead));
+  p.on(own(), place().line).publish<&RingReaderLine::attachedGeneration>(role_.generation);
+  p.ring<&RingTable::readersVersion>(ring().table);
   const Fenced fenced = p.fullFence();
-  if (!planted("an attachment gives room back in silence")) tellOfRoom(fenced);
-  region_->wakeProcesses(fenced, sleepsForCursor);
+  beginAt(p.observeBehind<&RingLead::position>(fenced, ring().lead));
+  attached_ = true;
+  const Fenced told = p.fullFence();
+  if (!planted("an attachment gives room back in silence")) tellOfRoom(told);
+  region_->wakeProcesses(told, sleepsForCursor);
 }
 
 // Behind a full fence, which orders what was released against the word of a writer that waits for room.
 void RingReader::tellOfRoom(const Fenced& fenced) const {
   const Publication& p = region_->publication();
-  const RingSlot& ring = region_->ring(role_.ring);
-  if (p.read(ring.lead.waitsForRoom) != 0) region_->wakeProcess(fenced, p.read(ring.claim.process), sleepsForRoom);
+  if (p.observeBehind<&RingLead::waitsForRoom>(fenced, ring().lead) == 0) return;
+  region_->wakeProcess(fenced, p.observe<&RingClaim::process>(ring().claim), sleepsForRoom);
 }
 
 void RingReader::beginAt(uint64_t position) {
-  const Publication& p = region_->publication();
-  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
-  p.write(line.read, position);
-  p.write(line.delivered, position);
-  p.write(line.handled, position);
-  p.write(line.baseline, position);
-  p.publish(line.released, position);
-  at_ = {position, position, position, position};
-  baseline_ = position;
+  line_.read = line_.delivered = line_.handled = line_.released = line_.baseline = position;
+  lent_ = position;
+  writeLine();
 }
 
-// SYNC: pairs with the publish in RingWriter::publish.
-uint64_t RingReader::available() const {
-  const uint64_t position = region_->publication().observe(region_->ring(role_.ring).lead.position);
-  if (position < at_.read) return at_.read;
-  return std::min(position, at_.released + memory_->bytes());
-}
-
-// Observes the position before it checks for an eviction: the writer publishes the eviction before it publishes frames
-// over the evicted room (RingWriter::evict).
-bool RingReader::contradicted() const {
-  if (over()) return false;
-  const Publication& p = region_->publication();
-  const uint64_t position = p.observe(region_->ring(role_.ring).lead.position);
-  const bool sound = position >= at_.read && position - at_.released <= memory_->bytes() && ownsItsPlace();
-  if (sound) return false;
-  p.loadFence();
-  return !isEvicted();
-}
-
-// Whether the place still holds what this reader wrote: only then does the writer spare what the reader has not
-// released.
-bool RingReader::ownsItsPlace() const {
-  const Publication& p = region_->publication();
-  const RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
-  return p.read(slot.claim.generation) == role_.generation && p.read(slot.line.released) == at_.released &&
-         p.read(slot.line.attachedGeneration) == role_.generation &&
-         p.read(slot.line.detachedGeneration) == formerDetached_ &&
-         p.read(slot.fate.endedGeneration) != role_.generation;
-}
-
-// SYNC: pairs with the observe in readCursors.
-void RingReader::sealLine() {
-  RingReaderLine local{};
-  local.attachedGeneration = role_.generation;
-  local.detachedGeneration = formerDetached_;
-  local.read = at_.read;
-  local.delivered = at_.delivered;
-  local.handled = at_.handled;
-  local.released = at_.released;
-  local.baseline = baseline_;
-  seal_ = publishSeal(region_->publication(), region_->ringReader(role_.ring, role_.slot).line, local);
-}
-
-// SYNC: publishes `released` after all loads of the frames; pairs with the observe in RingWriter::findRoom.
+// SYNC: publishes `released` after all loads of the frames; pairs with the observe in RingWriter::findRoom. Publishes
+// the seal after the cursors, and after what a handler did; pairs with the observe in readCursors.
 void RingReader::writeLine() {
-  const Publication& p = region_->publication();
-  RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
-  p.write(line.read, at_.read);
-  p.write(line.baseline, baseline_);
-  p.publish(line.delivered, at_.delivered);
-  p.publish(line.handled, at_.handled);
-  p.publish(line.released, at_.released);
-  sealLine();
+  line_.seal = sealOf(line_);
+  region_->publication()
+    .on(own(), place().line)
+    .set<&RingReaderLine::read>(line_.read)
+    .set<&RingReaderLine::baseline>(line_.baseline)
+    .set<&RingReaderLine::delivered>(line_.delivered)
+    .set<&RingReaderLine::handled>(line_.handled)
+    .publish<&RingReaderLine::released>(line_.released)
+    .publish<&RingReaderLine::seal>(line_.seal);
 }
 
 // SYNC: the fence orders the cursors before the reads of the sleep words, as in advance().
 void RingReader::keepLine() {
-  if (over() || !ownsItsPlace()) return;
-  const Publication& p = region_->publication();
-  const RingReaderLine& line = region_->ringReader(role_.ring, role_.slot).line;
-  const bool whole = p.read(line.seal) == seal_ && p.read(line.read) == at_.read &&
-                     p.read(line.delivered) == at_.delivered && p.read(line.handled) == at_.handled &&
-                     p.read(line.baseline) == baseline_;
-  if (whole) return;
+  if (keeps<&RingReaderLine::seal, &RingReaderLine::read, &RingReaderLine::delivered, &RingReaderLine::handled,
+            &RingReaderLine::baseline>()) {
+    return;
+  }
   writeLine();
-  region_->wakeProcesses(p.fullFence(), sleepsForCursor);
+  region_->wakeProcesses(region_->publication().fullFence(), sleepsForCursor);
 }
 
-// SYNC: pairs with the publish in RingReader::sealLine: what a handler did is visible before its cursor is.
+// Whether the place still holds what this reader wrote: only then does the writer spare what the reader has not
+// released.
+bool RingReader::ownsItsPlace(uint64_t endedGeneration) const {
+  return endedGeneration != role_.generation && role_.generation >= claimed_ &&
+         region_->publication().observe<&RingReaderClaim::generation>(place().claim) == claimed_ &&
+         keeps<&RingReaderLine::released, &RingReaderLine::attachedGeneration, &RingReaderLine::detachedGeneration>();
+}
+
+// SYNC: pairs with the publish in RingWriter::publish. Observes the position before it checks for an eviction: the
+// writer publishes the eviction before it publishes frames over the evicted room (RingWriter::evict).
+RingLook RingReader::look() {
+  if (over()) return {RingFinding::sound, line_.read, line_.read};
+  const Publication& p = region_->publication();
+  const auto position = p.observeCovering<&RingLead::position>(ring().lead);
+  const auto [evictedGeneration, endedGeneration] =
+      p.observe<&RingReaderFate::evictedGeneration, &RingReaderFate::endedGeneration>(place().fate);
+  if (evictedGeneration == role_.generation) return {RingFinding::evicted, line_.read, line_.read};
+  const bool isPossible = position.value >= line_.read && position.value - line_.released <= memory_->bytes();
+  if (!isPossible || !ownsItsPlace(endedGeneration)) return {RingFinding::contradicted, line_.read, line_.read};
+  keepLine();
+  return {RingFinding::sound, position.value, lent(position)};
+}
+
+// The end of what JavaScript may load by now: on memory that has to be invalidated, each byte is invalidated once, a
+// bounded number of them at a time.
+uint64_t RingReader::lent(const Shown<uint64_t, Frames>& position) {
+  const Publication& p = region_->publication();
+  lent_ = std::min(lent_, position.value);
+  uint64_t count = position.value - lent_;
+  if (p.coherence() == Coherence::flushed) count = std::min(count, lentBytesMax);
+  if (count != 0) p.lend(memory_->frames(lent_, count), position.seen);
+  lent_ += count;
+  return lent_;
+}
+
+// SYNC: pairs with the publish in RingReader::writeLine: what a handler did is visible before its cursor is.
 bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReaderLine& line) {
   for (int attempt = 0; attempt < 4; attempt += 1) {
     if (readSealed(region.publication(), region.ringReader(ring, reader).line, line)) return true;
@@ -129,45 +128,37 @@ bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReade
 
 // SYNC: the fence orders the cursors before the reads of the sleep words of the processes that wait for them.
 void RingReader::advance(const RingCursors& to) {
-  if (over() || !ownsItsPlace()) return;  // never overwrite another's values: contradicted() reports them
   const Publication& p = region_->publication();
-  const uint64_t limit = available();
-  const RingCursors before = at_;
-  at_.read = std::max(at_.read, std::min(to.read, limit));
-  at_.delivered = std::max(at_.delivered, std::min(to.delivered, at_.read));
-  at_.handled = std::max(at_.handled, std::min(to.handled, at_.delivered));
-  at_.released = std::max(at_.released, std::min(to.released, at_.read));
+  // Never overwrite another's values: a look reports them.
+  if (over() || !ownsItsPlace(p.observe<&RingReaderFate::endedGeneration>(place().fate))) return;
+  const RingCursors before = cursors();
+  line_.read = std::max(line_.read, std::min(to.read, lent_));
+  line_.delivered = std::max(line_.delivered, std::min(to.delivered, line_.read));
+  line_.handled = std::max(line_.handled, std::min(to.handled, line_.delivered));
+  line_.released = std::max(line_.released, std::min(to.released, line_.read));
   writeLine();
   const Fenced fenced = p.fullFence();
-  if (at_.released != before.released) tellOfRoom(fenced);
-  if (at_.delivered != before.delivered || at_.handled != before.handled) region_->wakeProcesses(fenced, sleepsForCursor);
+  if (line_.released != before.released) tellOfRoom(fenced);
+  if (line_.delivered != before.delivered || line_.handled != before.handled) {
+    region_->wakeProcesses(fenced, sleepsForCursor);
+  }
 }
 
-// SYNC: pairs with the publish in RingWriter::evict. The fence keeps earlier loads of frames before this check: so a
-// reader never takes a copy of overwritten bytes for whole.
+// SYNC: pairs with the publish in RingWriter::evict. Earlier loads of frames are made before this check: so a reader
+// never takes a copy of overwritten bytes for whole.
 bool RingReader::evicted(uint64_t& from, uint64_t& to) const {
   const Publication& p = region_->publication();
-  p.loadFence();
-  const RingReaderFate& fate = region_->ringReader(role_.ring, role_.slot).fate;
-  if (!isEvicted()) return false;
-  from = p.read(fate.evictedFrom);
-  to = p.read(fate.evictedTo);
+  const auto& fate = place().fate;
+  if (p.observeAfterReads<&RingReaderFate::evictedGeneration>(fate) != role_.generation) return false;
+  std::tie(from, to) = p.observe<&RingReaderFate::evictedFrom, &RingReaderFate::evictedTo>(fate);
   return true;
 }
 
-bool RingReader::isEvicted() const {
-  return region_->publication().observe(region_->ringReader(role_.ring, role_.slot).fate.evictedGeneration) ==
-         role_.generation;
-}
-
-// Keeps the slot, and begins a new generation of it.
+// Keeps the place, and begins a new generation of it, which is above the claim's even if that was damaged.
 bool RingReader::rejoin() {
   if (over() && !planted("rejoin after the end")) return false;
-  const Publication& p = region_->publication();
-  RingReaderSlot& slot = region_->ringReader(role_.ring, role_.slot);
-  role_.generation += 1;
-  p.publish(slot.claim.generation, role_.generation);
-  p.ring(region_->ring(role_.ring).table.readersVersion);
+  claimed_ = region_->publication().observe<&RingReaderClaim::generation>(place().claim);
+  role_.generation = std::max(role_.generation, claimed_) + 1;
   attach();
   return true;
 }
@@ -177,34 +168,35 @@ bool RingReader::rejoin() {
 bool RingReader::ended(uint64_t read) const {
   if (over()) return true;
   const Publication& p = region_->publication();
-  const RingSlot& ring = region_->ring(role_.ring);
-  if (p.observe(ring.lead.position) > read) return false;
-  const uint64_t generation = p.observe(ring.claim.generation);
-  const uint32_t process = p.read(ring.claim.process);
-  const uint64_t processGeneration = p.read(ring.claim.processGeneration);
+  if (p.observe<&RingLead::position>(ring().lead) > read) return false;
+  const RingClaim claim = p.snapshot<&RingClaim::generation>(ring().claim);
+  if (claim.generation == 0 && planted("a ring without a writer never ends")) return false;
   // Check the writer's seal: the death of another process must not end the ring.
-  const bool known = p.read(ring.claim.writerSeal) == writerSealOf(generation, process, processGeneration);
-  if (generation == 0 && planted("a ring without a writer never ends")) return false;
-  const bool gone = generation == 0 ? firstWriterDied(*region_, role_.ring)
-                                    : p.observe(ring.lead.closedMark) == closedMarkOf(generation) ||
-                                          (known && !region_->processAlive(process, processGeneration));
+  const bool known = claim.writerSeal == writerSealOf(claim.generation, claim.process, claim.processGeneration);
+  const auto closed = [&] { return p.observe<&RingLead::closedMark>(ring().lead) == closedMarkOf(claim.generation); };
+  const bool gone = claim.generation == 0
+                        ? firstWriterDied(*region_, role_.ring)
+                        : closed() || (known && !region_->processAlive(claim.process, claim.processGeneration));
   // Observe the position again after finding the end: the last frames may have been published in between.
-  return gone && p.observe(ring.lead.position) <= read;
+  return gone && p.observe<&RingLead::position>(ring().lead) <= read;
 }
 
 uint64_t RingReader::generation() const {
-  return region_->publication().observe(region_->ring(role_.ring).claim.generation);
+  return region_->publication().observe<&RingClaim::generation>(ring().claim);
 }
 
+// SYNC: the readers' version pairs with the observe in RingWriter::refreshReaders, after which the writer rings this
+// reader no more.
 void RingReader::detach() {
   if (!attached_) return;
   attached_ = false;
   if (region_->closed()) return;
   const Publication& p = region_->publication();
-  RingSlot& ring = region_->ring(role_.ring);
-  p.publish(region_->ringReader(role_.ring, role_.slot).line.detachedGeneration, role_.generation);
-  // SYNC: pairs with the observe in RingWriter::refreshReaders, after which the writer rings this reader no more.
-  p.ring(ring.table.readersVersion);
+  // Also of a damaged attachment: it would hold room without a reader.
+  p.on(own(), place().line)
+    .set<&RingReaderLine::attachedGeneration>(role_.generation)
+    .publish<&RingReaderLine::detachedGeneration>(role_.generation);
+  p.ring<&RingTable::readersVersion>(ring().table);
   const Fenced fenced = p.fullFence();
   tellOfRoom(fenced);
   region_->wakeProcesses(fenced, sleepsForCursor);

@@ -10,26 +10,38 @@ struct RingCursors {
   uint64_t read, delivered, handled, released;
 };
 
+// What a reader finds when it looks at its ring.
+//   contradicted  the memory was damaged: the position moved back or overran unreleased bytes, or the reader's place
+//                 does not hold what it wrote there. Then no byte can be trusted.
+enum class RingFinding { sound, evicted, contradicted };
+
+struct RingLook {
+  RingFinding finding;
+  // Frames below are published; `read` where the finding is not sound, or the reader is over.
+  uint64_t published;
+  // The bytes below may be read now. It is `published`, or less where this host had to fetch much: it may lie within a
+  // frame then, of which the next look shows more.
+  uint64_t limit;
+};
+
 class RingReader {
  public:
+  // Releases a place that was claimed and cannot be used.
+  static void abandon(const Region& region, const ReaderRole& role);
+
   RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role);
   ~RingReader() { detach(); }
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
 
-  // The position below which frames are published, at most one ring length above this reader's `released`.
-  uint64_t available() const;
-  // The memory was damaged: the position moved back or overran unreleased bytes, or this reader's place does not hold
-  // what it wrote there. Then no byte can be trusted.
-  bool contradicted() const;
-  // Rewrites this reader's cursors if they were damaged, so that a fence that waits for them can continue. Does not
-  // touch what contradicted() checks.
-  void keepLine();
-  // Moves cursors forward, never back and never past what is published; wakes the processes that wait for them.
+  // Looks at the ring, at each line once. Rewrites this reader's cursors if they were damaged, so that a fence that
+  // waits for them can continue.
+  RingLook look();
+  uint64_t available() { return look().limit; }
+  // Moves cursors forward, never back and never past what a look has shown; wakes the processes that wait for them.
   void advance(const RingCursors& cursors);
   // True if the reader was evicted: [from, to) was overwritten. Frames published before rejoin() are lost to it too.
   bool evicted(uint64_t& from, uint64_t& to) const;
-  bool isEvicted() const;
   // Begins again at the present end of the ring, after an eviction or an invalid frame. False when the reader has left:
   // its place may belong to another by then.
   bool rejoin();
@@ -41,26 +53,35 @@ class RingReader {
   void detach();
 
   bool regionClosed() const { return region_->closed(); }
-  uint64_t baseline() const { return baseline_; }
-  const RingCursors& cursors() const { return at_; }
+  uint64_t baseline() const { return line_.baseline; }
+  RingCursors cursors() const { return {line_.read, line_.delivered, line_.handled, line_.released}; }
   const ReaderRole& role() const { return role_; }
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
 
  private:
+  static role::RingReader own() { return role::RingReader(); }
+  RingSlot& ring() const { return region_->ring(role_.ring); }
+  RingReaderSlot& place() const { return region_->ringReader(role_.ring, role_.slot); }
   void attach();
-  bool ownsItsPlace() const;
-  void writeLine();
-  void sealLine();
   void beginAt(uint64_t position);
+  void writeLine();
+  void keepLine();
   void tellOfRoom(const Fenced& fenced) const;
+  bool ownsItsPlace(uint64_t endedGeneration) const;
+  uint64_t lent(const Shown<uint64_t, Frames>& position);
+  // Whether the line still holds what this reader wrote there.
+  template <auto... Fields>
+  bool keeps() const {
+    const Publication& p = region_->publication();
+    return ((p.own<Fields>(own(), place().line) == line_.*Fields) && ...);
+  }
 
   std::shared_ptr<Region> region_;
   std::shared_ptr<RingMemory> memory_;
   ReaderRole role_;
-  RingCursors at_{};
-  uint64_t baseline_ = 0;
-  uint64_t formerDetached_ = 0;  // the detached generation of the place's former reader
-  uint64_t seal_ = 0;            // of this reader's line
+  uint64_t claimed_;      // the claim's generation
+  RingReaderLine line_{};  // what this reader wrote into its line
+  uint64_t lent_ = 0;      // the bytes below were shown by a look
   bool attached_ = false;
 };
 

@@ -15,52 +15,86 @@ constexpr uint64_t stale = ~uint64_t{0};
 
 }  // namespace
 
+// Closes the former generation first: if this process stops or dies in here, its number beside the former generation
+// must not make the former writer look alive.
+// SYNC: publishes `generation` of the claim last, after the lead line; pairs with the observes in ringsOf() and
+// RingReader.
+RingRole RingWriter::take(role::Claimant claimant, const Region& region, uint32_t ring, uint64_t position) {
+  const Publication& p = region.publication();
+  RingSlot& slot = region.ring(ring);
+  const uint64_t former = p.observe<&RingClaim::generation>(slot.claim);
+  const auto seen = p.observeCovering<&RingLead::position>(slot.lead).seen;
+  const RingLead lead = p.copy(slot.lead);
+  Written<Line<RingLead, role::RingWriter>> written = std::move(p.on(own(), slot.lead)
+    .publish<&RingLead::closedMark>(closedMarkOf(former))
+    .publish<&RingLead::announced>(position)
+    .publish<&RingLead::position>(position, p.written(own(), seen))
+    .set<&RingLead::waitsForRoom>(0)
+    .publish<&RingLead::generation>(former + 1)).written();
+  p.storeFence();
+  p.on(claimant, slot.claim)
+    .set<&RingClaim::process>(region.slot())
+    .set<&RingClaim::processGeneration>(region.generation())
+    .set<&RingClaim::writerSeal>(writerSealOf(former + 1, region.slot(), region.generation()))
+    .publish<&RingClaim::generation>(former + 1, std::move(written));
+  return {ring, former + 1, position, lead.frames, lead.fullEvents, lead.evictions};
+}
+
+void RingWriter::abandon(const Region& region, const RingRole& role) {
+  const Publication& p = region.publication();
+  p.on(own(), region.ring(role.ring).lead).publish<&RingLead::closedMark>(closedMarkOf(role.generation));
+  p.storeFence();
+}
+
+// Frames below its position were written back by its predecessors. Drops the ring's lines, which this host may have fetched while another process wrote them: a frame shares its last
+// line with frames of the former lap, and what stood there at that time must not be written back over them.
 RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role)
     : region_(std::move(region)), memory_(std::move(memory)), role_(role), position_(role.position),
       published_(role.position), released_(role.position - std::min(role.position, memory_->bytes())),
-      frames_(region_->publication().read(region_->ring(role_.ring).lead.frames)) {
+      frames_(role.frames), fullEvents_(role.fullEvents), evictions_(role.evictions),
+      written_(region_->publication().written(own(), seen())) {
+  region_->publication().lend(memory_->frames(0, memory_->bytes()), seen());
   findRoom();
 }
 
 // Rebuilds the list of readers, but only when the table's version has changed or a reader was found dead. Keeps evicted
 // readers: they must be woken to learn of it, and may rejoin.
-void RingWriter::refreshReaders() {
+void RingWriter::refreshReaders(const Fenced& fenced) {
   const Publication& p = region_->publication();
-  const uint64_t version = p.observe(region_->ring(role_.ring).table.readersVersion);
+  const uint64_t version = p.observeBehind<&RingTable::readersVersion>(fenced, slot().table);
   if (version == readersVersion_) return;
   readersVersion_ = version;
   readers_.clear();
   processes_.clear();
   for (uint32_t i = 0; i < region_->layout().geometry.ringReaders; i += 1) {
-    const RingReaderSlot& slot = region_->ringReader(role_.ring, i);
-    const uint64_t generation = p.observe(slot.claim.generation);
-    if (generation == 0 || p.observe(slot.line.detachedGeneration) == generation) continue;
-    if (p.read(slot.fate.endedGeneration) == generation) continue;
+    const RingReaderClaim claim = p.snapshot<&RingReaderClaim::generation>(reader(i).claim);
+    if (claim.generation == 0) continue;
+    const RingReaderLine line = p.snapshot<&RingReaderLine::attachedGeneration>(reader(i).line);
+    const uint64_t generation = std::max(claim.generation, line.attachedGeneration);
+    if (line.detachedGeneration == generation) continue;
+    if (p.observe<&RingReaderFate::endedGeneration>(reader(i).fate) == generation) continue;
     readers_.push_back(i);
-    const uint32_t process = p.read(slot.claim.process);
-    if (process >= region_->layout().geometry.processes) continue;
-    if (std::find(processes_.begin(), processes_.end(), process) == processes_.end()) processes_.push_back(process);
+    if (claim.process >= region_->layout().geometry.processes) continue;
+    if (std::find(processes_.begin(), processes_.end(), claim.process) == processes_.end()) processes_.push_back(claim.process);
   }
 }
 
-// SYNC: the full fence orders published positions before the reads of the cursors; a reader publishes its cursor,
-// fences, and reads the position again (RingReader::attach). A minimum computed without that reader is not above the
-// position that it reads.
+// SYNC: the full fence orders published positions, and the word that the writer waits for room, before the reads of the
+// cursors; a reader publishes its cursor, fences, and reads the position again (RingReader::attach), and the word. A
+// minimum computed without that reader is not above the position that it reads.
 void RingWriter::findRoom() {
   const Publication& p = region_->publication();
-  p.fullFence();
-  refreshReaders();
+  refreshReaders(p.fullFence());
   uint64_t minimum = published_;
   for (const uint32_t i : readers_) {
-    const uint64_t generation = activeGeneration(i);
-    if (generation == 0) continue;
-    const uint64_t released = p.observe(region_->ringReader(role_.ring, i).line.released);
+    const ActiveReader active = activeReader(i);
+    if (active.generation == 0) continue;
     // An impossible cursor does not tell what its reader still needs: evict the reader, which then knows that it lost
     // all.
-    if (released > published_) {
-      evict(i, generation, published_ - std::min(published_, memory_->bytes()));
+    if (active.released > published_) {
+      evict(i, active.generation, published_ - std::min(published_, memory_->bytes()));
     } else {
-      minimum = std::min(minimum, released);
+      minimum = std::min(minimum, active.released);
     }
   }
   if (minimum > released_) released_ = minimum;
@@ -68,12 +102,10 @@ void RingWriter::findRoom() {
 
 // Ends dead readers among those that leave no room for `bytes` more. True when there were any.
 bool RingWriter::endDead(uint64_t bytes) {
-  const Publication& p = region_->publication();
   bool found = false;
   for (const uint32_t i : readers_) {
-    const uint64_t generation = activeGeneration(i);
-    RingReaderSlot& slot = region_->ringReader(role_.ring, i);
-    if (generation == 0 || position_ + bytes - p.observe(slot.line.released) <= memory_->bytes()) continue;
+    const ActiveReader active = activeReader(i);
+    if (active.generation == 0 || position_ + bytes - active.released <= memory_->bytes()) continue;
     found = endIfDead(i) || found;
   }
   return found;
@@ -84,17 +116,18 @@ bool RingWriter::endDead(uint64_t bytes) {
 void RingWriter::endReadersOf(uint32_t process) {
   const Publication& p = region_->publication();
   for (const uint32_t i : readers_) {
-    if (p.read(region_->ringReader(role_.ring, i).claim.process) == process && !endIfDead(i)) return;
+    if (p.observe<&RingReaderClaim::process>(reader(i).claim) == process && !endIfDead(i)) return;
   }
 }
 
-// Reads the generation first: if another process takes the place meanwhile, it has a new generation, which stays.
-bool RingWriter::endIfDead(uint32_t reader) {
+// Reads the generations first: if another process takes the place meanwhile, it has a new generation, which stays.
+bool RingWriter::endIfDead(uint32_t index) {
   const Publication& p = region_->publication();
-  RingReaderSlot& slot = region_->ringReader(role_.ring, reader);
-  const uint64_t generation = p.observe(slot.claim.generation);
-  if (region_->processAlive(p.read(slot.claim.process), p.read(slot.claim.processGeneration))) return false;
-  p.publish(slot.fate.endedGeneration, generation);
+  RingReaderSlot& place = reader(index);
+  const uint64_t generation = readerGeneration(p, place);
+  const RingReaderClaim claim = p.snapshot<&RingReaderClaim::generation>(place.claim);
+  if (region_->processAlive(claim.process, claim.processGeneration)) return false;
+  p.on(own(), place.fate).publish<&RingReaderFate::endedGeneration>(generation);
   readersVersion_ = stale;
   return true;
 }
@@ -111,31 +144,28 @@ int64_t RingWriter::append(const Frame& frame) {
   const uint64_t bytes = frameBytesOf(frame.payloadBytes);
   if (end() != WriterEnd::none || frame.payloadBytes > payloadBytesMax()) return -2;
   if (!hasRoomFor(frame.payloadBytes)) return -1;
-  uint8_t* at = memory_->at(position_);
   FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
                      frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
   header.checksum = frameChecksum(header, position_);
-  const Publication& p = region_->publication();
-  p.writeBytes(at, &header, sizeof(header));
-  if (frame.payloadBytes != 0) p.writeBytes(at + sizeof(header), frame.payload, frame.payloadBytes);
-  p.wrote(at, bytes);
+  written_ += region_->publication().write(own(), memory_->frames(position_, header.length), &header, sizeof(header),
+                                           frame.payload);
   position_ += bytes;
   frames_ += 1;
   return static_cast<int64_t>(position_);
 }
 
-// SYNC: publishes the position after the frames below it; pairs with the observe in RingReader::available. The fence
+// SYNC: publishes the position after the frames below it; pairs with the observe in RingReader::look. The fence
 // orders it before the reads of the readers' sleep words (Waiter::arm).
 void RingWriter::publish(bool selfToo) {
   if (published_ == position_ || end() != WriterEnd::none) return;
   const Publication& p = region_->publication();
-  RingLead& lead = region_->ring(role_.ring).lead;
   published_ = position_;
-  p.write(lead.frames, frames_);
-  p.publish(lead.announced, published_);
-  p.publish(lead.position, published_);
+  p.on(own(), slot().lead)
+    .set<&RingLead::frames>(frames_)
+    .publish<&RingLead::announced>(published_)
+    .publish<&RingLead::position>(published_, std::move(written_));
   const Fenced fenced = p.fullFence();
-  refreshReaders();
+  refreshReaders(fenced);
   for (const uint32_t process : processes_) {
     if (process == region_->slot() && !selfToo) continue;
     if (region_->wakeProcess(fenced, process, sleepsForFrames) == Rung::unheard) endReadersOf(process);
@@ -146,62 +176,57 @@ void RingWriter::publish(bool selfToo) {
 // must neither overwrite the other's frames nor publish in its name.
 WriterEnd RingWriter::end() const {
   if (over()) return WriterEnd::closed;
-  const uint64_t generation = region_->publication().observe(region_->ring(role_.ring).claim.generation);
+  const uint64_t generation = region_->publication().observe<&RingClaim::generation>(slot().claim);
   return generation == role_.generation ? WriterEnd::none : WriterEnd::superseded;
 }
 
+// SYNC: says that it waits, and looks behind a fence for room (findRoom); a reader releases, fences, and reads the word
+// (RingReader::tellOfRoom). So no writer sleeps while there is room.
 void RingWriter::wantRoom(bool wants) {
   if (end() != WriterEnd::none && !planted("room flag of a later writer")) return;
   const Publication& p = region_->publication();
-  RingLead& lead = region_->ring(role_.ring).lead;
-  if (wants) p.write(lead.fullEvents, p.read(lead.fullEvents) + 1);
-  p.write(lead.waitsForRoom, wants ? 1U : 0U);
-  p.fullFence();
+  if (wants) fullEvents_ += 1;
+  p.on(own(), slot().lead).set<&RingLead::fullEvents>(fullEvents_).set<&RingLead::waitsForRoom>(wants ? 1 : 0);
+  if (wants) findRoom();
 }
 
 int32_t RingWriter::slowestReader() {
   if (end() != WriterEnd::none) return -1;
-  const Publication& p = region_->publication();
-  refreshReaders();
+  refreshReaders(region_->publication().fullFence());
   endDead(memory_->bytes());
   int32_t slowest = -1;
   uint64_t minimum = published_;
   for (const uint32_t i : readers_) {
-    if (activeGeneration(i) == 0) continue;
-    const uint64_t released = p.observe(region_->ringReader(role_.ring, i).line.released);
-    if (released >= minimum) continue;
-    minimum = released;
+    const ActiveReader active = activeReader(i);
+    if (active.generation == 0 || active.released >= minimum) continue;
+    minimum = active.released;
     slowest = static_cast<int32_t>(i);
   }
   return slowest;
 }
 
 bool RingWriter::evictSlowest() {
-  const int32_t reader = slowestReader();
-  if (reader < 0) return false;
-  const uint32_t index = static_cast<uint32_t>(reader);
-  const uint64_t generation = activeGeneration(index);
-  if (generation == 0) return true;  // it has just left
-  evict(index, generation, region_->publication().observe(region_->ringReader(role_.ring, index).line.released));
+  const int32_t slowest = slowestReader();
+  if (slowest < 0) return false;
+  const uint32_t index = static_cast<uint32_t>(slowest);
+  const ActiveReader active = activeReader(index);
+  if (active.generation == 0) return true;  // it has just left
+  evict(index, active.generation, active.released);
   return true;
 }
 
 // SYNC: publishes the fate before using the room; the reader checks it after copying (RingReader::evicted).
-void RingWriter::evict(uint32_t reader, uint64_t generation, uint64_t from) {
+void RingWriter::evict(uint32_t index, uint64_t generation, uint64_t from) {
   const Publication& p = region_->publication();
-  RingReaderSlot& slot = region_->ringReader(role_.ring, reader);
-  p.write(slot.fate.evictedFrom, from);
-  p.write(slot.fate.evictedTo, published_);
-  p.publish(slot.fate.evictedGeneration, generation);
-  RingLead& lead = region_->ring(role_.ring).lead;
-  p.write(lead.evictions, p.read(lead.evictions) + 1);
+  p.on(own(), reader(index).fate)
+    .set<&RingReaderFate::evictedFrom>(from)
+    .set<&RingReaderFate::evictedTo>(published_)
+    .publish<&RingReaderFate::evictedGeneration>(generation);
+  evictions_ += 1;
+  p.on(own(), slot().lead).set<&RingLead::evictions>(evictions_);
   const Fenced fenced = p.fullFence();
-  region_->wakeProcess(fenced, p.read(slot.claim.process), sleepsForFrames);
+  region_->wakeProcess(fenced, p.observe<&RingReaderClaim::process>(reader(index).claim), sleepsForFrames);
   region_->wakeProcesses(fenced, sleepsForCursor);
-}
-
-uint64_t RingWriter::activeGeneration(uint32_t reader) const {
-  return ringReaderActive(*region_, role_.ring, reader);
 }
 
 void RingWriter::close() {
@@ -210,10 +235,9 @@ void RingWriter::close() {
   const WriterEnd ended = end();
   closed_ = true;
   if (ended != WriterEnd::none) return;
-  RingLead& lead = region_->ring(role_.ring).lead;
-  region_->publication().write(lead.waitsForRoom, 0U);
-  region_->publication().publish(lead.closedMark, closedMarkOf(role_.generation));
-  region_->wakeProcesses(sleepsForAll);
+  const Publication& p = region_->publication();
+  p.on(own(), slot().lead).set<&RingLead::waitsForRoom>(0).publish<&RingLead::closedMark>(closedMarkOf(role_.generation));
+  region_->wakeProcesses(p.fullFence(), sleepsForAll);
 }
 
 }  // namespace ringfence

@@ -24,6 +24,11 @@ enum class WriterEnd : uint32_t { none = 0, closed = 1, superseded = 2 };
 
 class RingWriter {
  public:
+  // Makes this process the ring's writer, from that position on. Call it under the lock of the ring's slot.
+  static RingRole take(role::Claimant claimant, const Region& region, uint32_t ring, uint64_t position);
+  // Releases a ring that was taken and cannot be used.
+  static void abandon(const Region& region, const RingRole& role);
+
   RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role);
   ~RingWriter() { close(); }
   RingWriter(const RingWriter&) = delete;
@@ -56,24 +61,32 @@ class RingWriter {
   WriterEnd end() const;
 
  private:
+  static role::RingWriter own() { return role::RingWriter(); }
   // A process that has given up its slot must not touch the ring: another may write it by now.
   bool over() const { return closed_ || region_->closed(); }
   bool hasRoom(uint64_t bytes) const { return position_ + bytes - released_ <= memory_->bytes(); }
-  void refreshReaders();
+  Seen<Frames> seen() const { return region_->publication().observeCovering<&RingLead::position>(slot().lead).seen; }
+  RingSlot& slot() const { return region_->ring(role_.ring); }
+  RingReaderSlot& reader(uint32_t index) const { return region_->ringReader(role_.ring, index); }
+  ActiveReader activeReader(uint32_t index) const { return ringfence::activeReader(*region_, role_.ring, index); }
+  void refreshReaders(const Fenced& fenced);
   void findRoom();
   bool endDead(uint64_t bytes);
   void endReadersOf(uint32_t process);
   bool endIfDead(uint32_t reader);
   void evict(uint32_t reader, uint64_t generation, uint64_t from);
-  uint64_t activeGeneration(uint32_t reader) const;
 
   std::shared_ptr<Region> region_;
   std::shared_ptr<RingMemory> memory_;
-  RingRole role_;
+  const RingRole role_;
   uint64_t position_;
   uint64_t published_;
   uint64_t released_;  // the smallest cursor at the last look
-  uint64_t frames_;    // since the ring was created
+  // What the lead says of this ring, since it was created.
+  uint64_t frames_;
+  uint64_t fullEvents_;
+  uint64_t evictions_;
+  [[no_unique_address]] Written<Frames> written_;  // the frames below `position_`
   uint64_t readersVersion_ = ~uint64_t{0};
   bool closed_ = false;
   std::vector<uint32_t> readers_;    // slots of readers, without those known to have left or died

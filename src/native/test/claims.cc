@@ -2,7 +2,8 @@
 #include <signal.h>
 
 #include "log_fixture.h"
-#include "ring/ring_claims.h"
+#include "raw_line.h"
+#include "ring/ring_writer.h"
 #include "steps.h"
 
 namespace ringfence::test {
@@ -181,7 +182,7 @@ class RingScene {
     for (const char* name : {"a", "b"}) {
       RingRole role;
       CHECK_EQUAL(claimRing(scene_.region(), name, role).fault, "none");
-      abandonRing(scene_.region(), role);
+      RingWriter::abandon(scene_.region(), role);
     }
     return path;
   }
@@ -269,13 +270,14 @@ TEST("who comes to read a ring while it gets another name reads that ring, or is
       const Status status = claimRingReader(scene.region(), "a", "reader", reader);
       CHECK(status.ok() || plain(status.fault) == "missing");
       if (status.ok()) kept += 1;
-      if (status.ok()) CHECK_EQUAL(scene.region().ringReader(reader.ring, reader.slot).claim.name, "reader");
+      if (status.ok()) CHECK_EQUAL(RawLine::of(scene.region().ringReader(reader.ring, reader.slot).claim).name, "reader");
     }
     CHECK(victim.goOn());
     // A living reader attached under the name that its ring still has.
     for (uint32_t i = 0; i < 3; i += 1) {
       const RingReaderSlot& slot = scene.region().ringReader(0, i);
-      const bool there = slot.claim.generation != 0 && slot.line.detachedGeneration != slot.claim.generation;
+      const uint64_t generation = RawLine::of(slot.claim).generation;
+      const bool there = generation != 0 && RawLine::of(slot.line).detachedGeneration != generation;
       if (there) CHECK_EQUAL(scene.ring("a").ring, 0);
       if (there) CHECK_EQUAL(scene.ring("c").ring, 1);
     }
@@ -291,8 +293,7 @@ TEST("a process stopped anywhere in the claim of a ring reader's place holds up 
     ReaderRole reader;
     CHECK_EQUAL(claimRingReader(scene.region(), "a", "mine", reader).fault, "none");
     CHECK(victim.goOn());
-    CHECK_EQUAL(scene.region().ring(0).table.readersVersion, 2);
-    CHECK_EQUAL(scene.region().ringReader(0, 1 - reader.slot).claim.name, "victim");
+    CHECK_EQUAL(RawLine::of(scene.region().ringReader(0, 1 - reader.slot).claim).name, "victim");
     victim.kill();
     CHECK_EQUAL(claimRingReader(scene.region(), "a", "next", reader).fault, "none");
     CHECK(reader.slot < 2);

@@ -5,6 +5,7 @@
 
 #include "damage_fields.h"
 #include "ring_fixture.h"
+#include "raw_line.h"
 #include "region/token.h"
 
 namespace ringfence::test {
@@ -25,14 +26,14 @@ class SuspiciousReader {
     if (isTold) return;
     uint64_t from = 0;
     uint64_t to = 0;
-    const uint64_t limit = reader_->available();
-    if (reader_->contradicted() || reader_->evicted(from, to)) return leave();
+    const auto [finding, published, limit] = reader_->look();
+    if (finding != RingFinding::sound || reader_->evicted(from, to)) return leave();
     for (const Frames& frame : lent_) {
       if (!whole(frame)) wrong = "was overwritten while it was lent";
     }
     while (at_ < limit) {
       FrameHeader header;
-      std::memcpy(&header, reader_->memory()->at(at_), sizeof(header));
+      std::memcpy(&header, byteAt(*reader_->memory(), at_), sizeof(header));
       if (header.length < sizeof(header) || header.length > ringBytes / 4 || header.checksum != frameChecksum(header, at_)) {
         if (reader_->evicted(from, to)) return leave();
         return leave();
@@ -63,7 +64,7 @@ class SuspiciousReader {
   bool whole(const Frames& frame) const {
     uint8_t wanted[304];
     fillPayload(frame.number, wanted);
-    return std::memcmp(reader_->memory()->at(frame.at) + sizeof(FrameHeader), wanted, payloadBytesOf(frame.number)) == 0;
+    return std::memcmp(byteAt(*reader_->memory(), frame.at) + sizeof(FrameHeader), wanted, payloadBytesOf(frame.number)) == 0;
   }
 
   std::shared_ptr<Region> region_;
@@ -103,7 +104,7 @@ struct RingScene {
   // Checks the cursors as a fence sees them.
   void checkCursors() {
     RingReaderLine line;
-    if (reader.isTold || ringReaderActive(*region, 0, reader.slot()) == 0) return;
+    if (reader.isTold || activeReader(*region, 0, reader.slot()).generation == 0) return;
     if (!readCursors(*region, 0, reader.slot(), line)) return;
     if (line.handled > reader.reached && line.handled > line.baseline) wrong = "a fence sees what is not handled";
     if (line.baseline > line.read) wrong = "a fence sees a beginning that was none";
@@ -125,9 +126,10 @@ uint8_t* placeOf(const RingScene& scene, const std::string& structure) {
   RingSlot& ring = scene.region->ring(0);
   RingReaderSlot& reader = scene.region->ringReader(0, scene.reader.slot());
   const std::map<std::string, void*> places = {
-      {"RingClaim", &ring.claim},         {"RingLead", &ring.lead},         {"RingTable", &ring.table},
+      {"RingClaim", &ring.claim},         {"RingName", &ring.name},         {"RingLead", &ring.lead},
+      {"RingTable", &ring.table},
       {"RingReaderClaim", &reader.claim}, {"RingReaderLine", &reader.line}, {"RingReaderFate", &reader.fate},
-      {"FrameHeader", scene.writer->memory()->at(scene.unread)},
+      {"FrameHeader", byteAt(*scene.writer->memory(), scene.unread)},
   };
   return static_cast<uint8_t*>(places.at(structure));
 }
@@ -217,7 +219,7 @@ std::vector<uint64_t> damagedPositions(const RingScene& scene, uint64_t random) 
   for (uint64_t at = scene.unread; at < position;) {
     values.push_back(at);
     FrameHeader header;
-    std::memcpy(&header, scene.writer->memory()->at(at), sizeof(header));
+    std::memcpy(&header, byteAt(*scene.writer->memory(), at), sizeof(header));
     at += frameBytesOf(header.length - sizeof(header));
   }
   return values;
@@ -254,21 +256,19 @@ TEST("cursors that were damaged are written again when their reader looks at its
   writer->publish();
   RingFollowing following(*reader);
   CHECK_EQUAL(following.take(), 1);
-  RingReaderLine& shared = region->ringReader(0, reader->role().slot).line;
-  const RingReaderLine before = region->publication().copyOut(shared);
+  RingReaderLine& shared = RawLine::of(region->ringReader(0, reader->role().slot).line);
+  const RingReaderLine before = shared;
   for (uint64_t* word : {&shared.read, &shared.delivered, &shared.handled, &shared.baseline, &shared.seal}) {
     RingReaderLine line;
-    region->publication().write(*word, *word + 8);
+    *word += 8;
     CHECK(!readCursors(*region, 0, reader->role().slot, line));
-    CHECK(!reader->contradicted());
-    reader->keepLine();
+    CHECK(reader->look().finding == RingFinding::sound);
     CHECK(readCursors(*region, 0, reader->role().slot, line));
     CHECK_EQUAL(std::memcmp(&line, &before, sizeof(line)), 0);
   }
   // A damaged `released` is reported instead: the room may be overwritten by then.
-  region->publication().write(shared.released, shared.released + 8);
-  reader->keepLine();
-  CHECK(reader->contradicted());
+  shared.released += 8;
+  CHECK(reader->look().finding == RingFinding::contradicted);
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST("thirty processes killed in their sleep are rung once each by a ring, and n
   const uint64_t before = allRings(*region);
   publishSome(*writer, 1000);
   CHECK_EQUAL(allRings(*region) - before, crowd);
-  for (uint32_t i = 0; i < crowd; i += 1) CHECK_EQUAL(ringReaderActive(*region, 0, i), 0);
+  for (uint32_t i = 0; i < crowd; i += 1) CHECK_EQUAL(activeReader(*region, 0, i).generation, 0);
 }
 
 TEST("thirty processes killed in their sleep are rung once each by who rings all, for whatever reason") {

@@ -2,6 +2,8 @@
 #include <atomic>
 #include <thread>
 
+#include "raw_line.h"
+#include "region/token.h"
 #include "ring_fixture.h"
 
 namespace ringfence::test {
@@ -15,18 +17,18 @@ TEST("an evicted reader that has left does not come back, and not in the place o
   fill(*writer, 0);
   writer->publish();
   CHECK(writer->evictSlowest());
-  CHECK(first->isEvicted());
+  CHECK(first->look().finding == RingFinding::evicted);
   first->detach();
   auto second = readerOf(region);
   CHECK_EQUAL(second->role().slot, first->role().slot);
-  const uint64_t generation = ringReaderActive(*region, 0, 0);
+  const uint64_t generation = activeReader(*region, 0, 0).generation;
   append(*writer, 0);
   writer->publish();
   CHECK(!first->rejoin());
-  CHECK_EQUAL(ringReaderActive(*region, 0, 0), generation);
-  const RingReaderLine line = region->publication().copyOut(region->ringReader(0, 0).line);
+  CHECK_EQUAL(activeReader(*region, 0, 0).generation, generation);
+  const RingReaderLine line = region->publication().copy(region->ringReader(0, 0).line);
   CHECK_EQUAL(line.released, second->cursors().released);
-  CHECK(!second->isEvicted());
+  CHECK(second->look().finding == RingFinding::sound);
 }
 
 TEST("a reader whose region is closed does not begin anew") {
@@ -34,14 +36,14 @@ TEST("a reader whose region is closed does not begin anew") {
   auto writer = writerOf(region);
   const auto other = attachedAgain(*region);
   auto reader = readerOf(other);
-  const uint64_t generation = ringReaderActive(*region, 0, 0);
+  const uint64_t generation = activeReader(*region, 0, 0).generation;
   append(*writer, 0);
   writer->publish();
   CHECK(writer->evictSlowest());
   other->close();
   CHECK(!reader->rejoin());
-  CHECK_EQUAL(ringReaderActive(*region, 0, 0), 0);
-  CHECK_EQUAL(region->publication().observe(region->ringReader(0, 0).claim.generation), generation);
+  CHECK_EQUAL(activeReader(*region, 0, 0).generation, 0);
+  CHECK_EQUAL(region->publication().observe<&RingReaderClaim::generation>(region->ringReader(0, 0).claim), generation);
 }
 
 TEST("a writer that has closed, or whose region is closed, says nothing any more of whether the next one waits") {
@@ -54,13 +56,13 @@ TEST("a writer that has closed, or whose region is closed, says nothing any more
       other->close();
     } else {
       first->close();
-      CHECK_EQUAL(region->publication().read(region->ring(0).lead.waitsForRoom), 0);
+      CHECK_EQUAL(region->publication().observe<&RingLead::waitsForRoom>(region->ring(0).lead), 0);
     }
     auto second = writerOf(region);
     second->wantRoom(true);
     const uint64_t events = ringsOf(*region)[0].fullEvents;
     first->wantRoom(false);
-    CHECK_EQUAL(region->publication().read(region->ring(0).lead.waitsForRoom), 1);
+    CHECK_EQUAL(region->publication().observe<&RingLead::waitsForRoom>(region->ring(0).lead), 1);
     first->wantRoom(true);
     CHECK_EQUAL(ringsOf(*region)[0].fullEvents, events);
   }
@@ -77,9 +79,8 @@ TEST("a writer to which another has succeeded writes nothing over its frames, an
   append(*first, 7);  // not published
   CHECK(first->end() == WriterEnd::none);
   // The writer's process lives, but its forged closing mark says that it has closed.
-  const Publication& p = region->publication();
-  RingLead& lead = region->ring(0).lead;
-  p.publish(lead.closedMark, closedMarkOf(first->role().generation));
+  RingLead& lead = RawLine::of(region->ring(0).lead);
+  lead.closedMark = closedMarkOf(first->role().generation);
   auto second = writerOf(region);
   CHECK(first->end() == WriterEnd::superseded);
   append(*second, 1);
@@ -91,8 +92,8 @@ TEST("a writer to which another has succeeded writes nothing over its frames, an
   CHECK_EQUAL(first->slowestReader(), -1);
   second->wantRoom(true);
   first->wantRoom(false);
-  CHECK_EQUAL(p.read(lead.waitsForRoom), 1);
-  CHECK_EQUAL(p.read(lead.position), position);
+  CHECK_EQUAL(lead.waitsForRoom, 1);
+  CHECK_EQUAL(lead.position, position);
   CHECK_EQUAL(following.take(), 2);
   second->close();
   first->close();
@@ -106,10 +107,10 @@ TEST("a reader attaches though the position never stands still") {
   std::atomic<bool> done{false};  // private
   std::thread moving([&] {
     for (uint64_t at = 8; !done.load(std::memory_order_relaxed); at += 8) {
-      region->publication().publish(region->ring(0).lead.position, at);
+      region->publication().publish(RawLine::of(region->ring(0).lead).position, at);
     }
   });
-  const auto position = [&] { return region->publication().observe(region->ring(0).lead.position); };
+  const auto position = [&] { return region->publication().observe<&RingLead::position>(region->ring(0).lead); };
   until("it moves", [&] { return position() != 0; });
   for (int round = 0; round < 200; round += 1) {
     const uint64_t before = position();

@@ -66,7 +66,7 @@ uint64_t fill(RingWriter& writer, uint64_t number) {
 }
 
 bool RingFollowing::frame(uint64_t limit, FrameHeader& header, const uint8_t*& payload) const {
-  const uint8_t* at = reader_.memory()->at(at_);
+  const uint8_t* at = byteAt(*reader_.memory(), at_);
   std::memcpy(&header, at, sizeof(header));
   if (header.length < sizeof(header) || header.length > reader_.memory()->bytes() / 4) return false;
   if (header.checksum != frameChecksum(header, at_)) return false;

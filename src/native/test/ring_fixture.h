@@ -24,6 +24,11 @@ std::unique_ptr<RingWriter> writerOf(const std::shared_ptr<Region>& region, cons
 std::unique_ptr<RingReader> readerOf(const std::shared_ptr<Region>& region, const std::string& name = "ring",
                                      std::shared_ptr<RingMemory> memory = nullptr);
 
+// The byte at a position, as JavaScript's buffer has it.
+inline uint8_t* byteAt(const RingMemory& memory, uint64_t position) {
+  return memory.base() + (position & (memory.bytes() - 1));
+}
+
 // Payload bytes of a frame: 4 to 303, all residues of the alignment.
 uint32_t payloadBytesOf(uint64_t number);
 void fillPayload(uint64_t number, uint8_t* payload);

@@ -2,6 +2,7 @@
 // once the ring is whole again it works.
 #include <cstring>
 
+#include "raw_line.h"
 #include "ring_fixture.h"
 
 namespace ringfence::test {
@@ -90,7 +91,7 @@ TEST("a reader whose cursor cannot be true is told that it lost all, and holds n
   uint64_t number = fill(*writer, 0);
   writer->publish();
   following.take();
-  region->ringReader(0, 0).line.released = writer->published() + 8;
+  RawLine::of(region->ringReader(0, 0).line).released = writer->published() + 8;
   CHECK(append(*writer, number));
   uint64_t from = 1;
   uint64_t to = 0;
@@ -110,7 +111,7 @@ TEST("a position that no writer left is not gone on with") {
   for (const uint64_t position : {uint64_t{4}, (uint64_t{1} << 53) + 8, ~uint64_t{7}}) {
     const auto region = anonymousRegion(ringGeometry());
     writerOf(region).reset();
-    region->ring(0).lead.position = position;
+    RawLine::of(region->ring(0).lead).position = position;
     RingRole role;
     CHECK_EQUAL(claimRing(*region, "ring", role).fault, "corrupt");
   }
@@ -121,7 +122,7 @@ TEST("a position far ahead gives a reader no more than a ring, all of it in the 
   auto writer = writerOf(region);
   auto reader = readerOf(region);
   for (const uint64_t position : extremes) {
-    region->ring(0).lead.position = position;
+    RawLine::of(region->ring(0).lead).position = position;
     CHECK(reader->available() >= reader->cursors().read);
     CHECK(reader->available() - reader->cursors().released <= ringBytes);
     RingFollowing(*reader).walk();

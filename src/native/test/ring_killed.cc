@@ -27,7 +27,7 @@ ACTOR("ring writer between append and publish") {
   auto writer = writerOf(region);
   auto signal = writerOf(region, "signal");
   uint64_t number = std::stoull(arguments[1]);
-  until("a process reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
+  until("a process reads", [&] { return activeReader(*region, 0, 0).generation != 0; });
   for (int i = 0; i < 5; i += 1) append(*writer, number++);
   writer->publish();
   for (int i = 0; i < 3; i += 1) append(*writer, number++);
@@ -122,7 +122,7 @@ TEST("a writer is killed in mid-stream thirty times, and each next one goes on w
     }
     // A writer killed between the announcement and the position has left frames that its successor publishes. One that was
     // killed before the announcement has counted frames that were never published.
-    const RingLead lead = region->publication().copyOut(region->ring(0).lead);
+    const RingLead lead = region->publication().copy(region->ring(0).lead);
     CHECK_EQUAL(following->next, numberAt(lead.position));
     next = numberAt(std::max(lead.position, lead.announced));
     CHECK(lead.frames >= next + unseen);
@@ -136,7 +136,7 @@ TEST("a reader is killed while it holds the room thirty times: the writer goes o
   auto writer = writerOf(region);
   for (uint64_t round = 0; round < 30; round += 1) {
     Process reader("ring reader", pathOf(), round);
-    until("it reads", [&] { return ringReaderActive(*region, 0, 0) != 0; });
+    until("it reads", [&] { return activeReader(*region, 0, 0).generation != 0; });
     // The reader first releases a little, so the ring is full only after some time.
     until("it holds the room", [&] {
       fill(*writer, 0);

@@ -57,7 +57,7 @@ TEST("a ring's name is whole for every process that looks while its writers come
   std::thread coming([&] {
     RingRole role;
     for (uint64_t round = 0; round < 300'000 / slowness; round += 1) {
-      if (claimRing(*region, name, role).ok()) abandonRing(*region, role);
+      if (claimRing(*region, name, role).ok()) RingWriter::abandon(*region, role);
     }
     over.store(true);
   });
@@ -197,8 +197,8 @@ TEST("once its region is closed, a writer or reader that is still held changes n
   old.reset();
   CHECK_EQUAL(ringsOf(*region)[0].position, next->published());
   CHECK(ringsOf(*region)[0].written);
-  CHECK(ringReaderActive(*region, 0, living->role().slot) != 0);
-  CHECK(ringReaderActive(*region, 0, nextReader->role().slot) != 0);
+  CHECK(activeReader(*region, 0, living->role().slot).generation != 0);
+  CHECK(activeReader(*region, 0, nextReader->role().slot).generation != 0);
   RingFollowing following(*living);
   CHECK(following.take() > 1);
 }

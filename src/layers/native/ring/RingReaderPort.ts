@@ -52,7 +52,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   }
 
   leading(): number {
-    return Math.max(0, this.#reader.available())
+    return Math.max(0, this.#reader.leading())
   }
 
   ready(): boolean {
@@ -65,7 +65,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   poll(max: number): ReadonlyArray<Frame> {
     if (this.#isOver || this.#damage !== undefined) return []
     // Use the position that `ready` has just read, to save a native call.
-    const available = this.#available > this.#read ? this.#available : this.#reader.available()
+    let available = this.#available > this.#read ? this.#available : this.#reader.available()
     this.#available = 0
     if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
     if (available <= this.#read || this.#bytes.isDetached) return []
@@ -73,7 +73,13 @@ export class NativeRingReaderPort implements RingReaderPort {
     while (this.#read < available && frames.length < max) {
       const frame = this.#bytes.frameAt(this.#read, available)
       if (frame === undefined) {
-        this.#spoiled()
+        // The bytes that may be read can end within a frame.
+        const more = this.#reader.available()
+        if (more > available && frames.length === 0) {
+          available = more
+          continue
+        }
+        if (more <= available) this.#spoiled()
         break
       }
       this.#read = frame.end

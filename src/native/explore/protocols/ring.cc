@@ -261,7 +261,7 @@ void wake() {
   writer.program.runs([=] { sending->send(0, nullptr); });
   reader.program.runs([=, sleeper = reader.sleeper] {
     const auto look = [=] { return receiving->reader().available() > 0 || Scheduler::now().deaths(); };
-    sleeper->until(sleepsForFrames, "a frame", look, [=] { return peek(region->ring(0).lead.position) > 0; });
+    sleeper->until(sleepsForFrames, "a frame", look, [=] { return peek<&RingLead::position>(region->ring(0).lead) > 0; });
     receiving->take();
   });
 }

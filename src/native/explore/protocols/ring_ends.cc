@@ -75,8 +75,8 @@ bool Sending::roomIsThere(uint64_t payloadBytes) const {
   const uint32_t ring = writer_->role().ring;
   uint64_t released = writer_->published();
   for (uint32_t i = 0; i < region_->layout().geometry.ringReaders; i += 1) {
-    if (ringReaderActive(*region_, ring, i) == 0) continue;
-    released = std::min(released, peek(region_->ringReader(ring, i).line.released));
+    if (activeReader(*region_, ring, i).generation == 0) continue;
+    released = std::min(released, peek<&RingReaderLine::released>(region_->ringReader(ring, i).line));
   }
   return writer_->position() + frameBytesOf(payloadBytes) - released <= exploredRingBytes;
 }
@@ -120,14 +120,15 @@ Receiving::Receiving(std::shared_ptr<Region> region, const std::string& ring) : 
 bool Receiving::wasEvicted(void* self) {
   auto* own = static_cast<Receiving*>(self);
   const ReaderRole& role = own->reader_->role();
-  return peek(own->region_->ringReader(role.ring, role.slot).fate.evictedGeneration) == role.generation;
+  return peek<&RingReaderFate::evictedGeneration>(own->region_->ringReader(role.ring, role.slot).fate) == role.generation;
 }
 
 // As src/layers/ring/FrameCodec.ts looks at it.
 bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const {
-  const Publication& p = region_->publication();
+  // As JavaScript loads them: what the look has not invalidated is stale.
+  const uint8_t* bytesAt = reader_->memory()->base() + at % exploredRingBytes;
   FrameHeader header;
-  p.readBytes(&header, reader_->memory()->at(at), sizeof(header));
+  memory::copyOut(&header, bytesAt, sizeof(header), {});
   if (header.length < sizeof(header) || header.length > exploredRingBytes / 4) return false;
   if (header.checksum != frameChecksum(header, at)) return false;
   end = at + frameBytesOf(header.length - sizeof(header));
@@ -135,7 +136,7 @@ bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& nu
   number = header.type;
   uint8_t payload[payloadMax];
   const uint32_t bytes = header.length - static_cast<uint32_t>(sizeof(header));
-  p.readBytes(payload, reader_->memory()->at(at) + sizeof(header), bytes);
+  memory::copyOut(payload, bytesAt + sizeof(header), bytes, {});
   bool whole = bytes == payloadBytesOf(number);
   for (uint32_t i = 0; i < bytes; i += 1) whole = whole && payload[i] == byteOf(number, i);
   if (whole) return true;
@@ -149,8 +150,8 @@ bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& nu
 bool Receiving::take() {
   Model::now().excuse(&Receiving::wasEvicted, this);
   uint64_t at = reader_->cursors().read;
-  const uint64_t limit = reader_->available();
-  if (reader_->contradicted()) return expect(false, "the reader finds its ring contradicted"), false;
+  const auto [finding, published, limit] = reader_->look();
+  if (finding == RingFinding::contradicted) return expect(false, "the reader finds its ring contradicted"), false;
   std::vector<uint64_t> read;
   bool isFrame = true;
   while (at < limit && isFrame) {
@@ -180,18 +181,23 @@ bool Receiving::take() {
   return true;
 }
 
+bool Receiving::hasMore() const {
+  const RingLook look = reader_->look();
+  return look.finding != RingFinding::sound || look.limit > reader_->cursors().read;
+}
+
 void Receiving::receive(Sleeper& sleeper, uint64_t last) {
   const auto there = [this] {
     const ReaderRole& role = reader_->role();
-    const uint64_t position = peek(region_->ring(role.ring).lead.position);
+    const uint64_t position = peek<&RingLead::position>(region_->ring(role.ring).lead);
     return position > reader_->cursors().read || wasEvicted(this);
   };
   while (numbers_.empty() || numbers_.back() != last) {
     const auto look = [&] {
-      return reader_->available() > reader_->cursors().read || reader_->isEvicted() || (last == none && ended());
+      return hasMore() || (last == none && ended());
     };
     sleeper.until(sleepsForFrames, "a frame", look, there);
-    if (last == none && !reader_->isEvicted() && ended()) return;
+    if (last == none && !hasMore() && ended()) return;
     take();
   }
 }

@@ -69,6 +69,8 @@ class Receiving {
   uint64_t losses() const { return losses_; }
 
  private:
+  // As RingReaderPort.ready.
+  bool hasMore() const;
   bool frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const;
   static bool wasEvicted(void* self);
 

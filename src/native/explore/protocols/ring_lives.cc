@@ -64,9 +64,9 @@ void abandon() {
   Attached second(*region, "second", false, false);
   first.program.runs([=, at = first.region] {
     RingRole role;
-    if (claimRing(*at, "ring", role).ok()) abandonRing(*at, role);
+    if (claimRing(*at, "ring", role).ok()) RingWriter::abandon(*at, role);
     ReaderRole place;
-    if (claimRingReader(*at, "ring", "reader", place).ok()) abandonRingReader(*at, place);
+    if (claimRingReader(*at, "ring", "reader", place).ok()) RingReader::abandon(*at, place);
   });
   second.program.runs([=, at = second.region] {
     const auto opened = writerOf(at, "ring");
@@ -88,7 +88,7 @@ void visit() {
       Sleeper sleeper(own);
       Receiving receiving(own);
       const auto look = [&] { return receiving.reader().available() > receiving.reader().cursors().read || receiving.ended(); };
-      const auto there = [&] { return peek(region->ring(0).lead.position) > receiving.reader().cursors().read; };
+      const auto there = [&] { return peek<&RingLead::position>(region->ring(0).lead) > receiving.reader().cursors().read; };
       sleeper.until(sleepsForFrames, "a frame", look, there);
       receiving.take();
       expect(receiving.reader().generation() == 1, "the ring has a writer that never was");
