@@ -176,7 +176,7 @@ std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) 
   const auto& shared = region_->entry(epoch(), topic_, index);
   const auto seal = p.observeCovering<&IndexEntry::seal>(shared);
   const IndexEntry entry = p.copy(shared);
-  if (entry.seal != seal.value || !entrySealed(entry, readyToken(index, epoch()))) return std::nullopt;
+  if (entry.seal != seal.value || !entrySealed(entry, readyToken(region_->mark(), index, epoch()))) return std::nullopt;
   const uint64_t offset = entry.payloadPosition & (g.lanePayloadBytes - 1);
   const uint64_t bytes = batchBytesOf(entry.payloadBytes, entry.messageCount, entry.uniformBytes);
   if (entry.lane >= region_->layout().lanes() || entry.messageCount == 0) return std::nullopt;

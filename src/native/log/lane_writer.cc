@@ -142,7 +142,7 @@ void LaneWriter::publish(uint32_t broker) {
   const Publication& p = region_->publication();
   for (Sealed& batch : lane.sealed) {
     p.on(role_, region_->descriptor(laneOf(broker), lane.published))
-        .publish<&Descriptor::token>(readyToken(lane.published, claim_.generation), std::move(batch.payload));
+        .publish<&Descriptor::token>(readyToken(region_->mark(), lane.published, claim_.generation), std::move(batch.payload));
     lane.published += 1;
     lane.publishedMessages += batch.messages;
   }

@@ -7,6 +7,7 @@
 
 #include "byte_lock.h"
 #include "region_file.h"
+#include "token.h"
 
 namespace ringfence {
 
@@ -43,8 +44,7 @@ Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>&
   region->inode_ = file.st_ino;
   region->layout_ = layoutOf(header.geometry);
   region->publication_ = Publication(static_cast<Coherence>(header.birth.coherence));
-  region->id_[0] = header.identity.regionId[0];
-  region->id_[1] = header.identity.regionId[1];
+  region->setId(header.identity.regionId);
   status = region->backing_.mapsRingsOf(region->layout_.geometry);
   if (status.ok()) status = region->adopt(fd);
   if (!status.ok()) return status;
@@ -69,8 +69,7 @@ Status Region::reattach(const Region& other, const std::string& processName, std
   region->layout_ = other.layout_;
   region->publication_ = other.publication_;
   region->backing_ = other.backing_;
-  region->id_[0] = other.id_[0];
-  region->id_[1] = other.id_[1];
+  region->setId(other.id_);
   Status status = region->adopt(fd);
   if (!status.ok()) return status;
   status = region->takeProcessSlot(processName, creatorSlot + 1);
@@ -80,6 +79,12 @@ Status Region::reattach(const Region& other, const std::string& processName, std
 }
 
 Region::~Region() { close(); }
+
+void Region::setId(const uint64_t id[2]) {
+  id_[0] = id[0];
+  id_[1] = id[1];
+  mark_ = mix64(id[0] ^ mix64(id[1]));
+}
 
 void Region::close() {
   if (fd_ < 0) return;

@@ -73,6 +73,8 @@ class Region {
   const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
   // Random, and of 128 bits: it tells this region from every other.
   const uint64_t (&id() const)[2] { return id_; }
+  // What tokens of this region have in common.
+  uint64_t mark() const { return mark_; }
   const std::string& path() const { return path_; }
   bool owner() const { return owner_; }
   uint32_t slot() const { return slot_; }
@@ -191,6 +193,7 @@ class Region {
   void removeName();
   void vacate();
   bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }
+  void setId(const uint64_t id[2]);
 
   std::shared_ptr<Mapping> mapping_;
   std::vector<std::weak_ptr<RingMemory>> ringMemories_;
@@ -198,6 +201,7 @@ class Region {
   Publication publication_;
   Backing backing_;
   uint64_t id_[2] = {};
+  uint64_t mark_ = 0;
   std::string path_;
   int fd_ = -1;
   pid_t pid_ = getpid();

@@ -257,9 +257,8 @@ void Region::writeIdentity(Written<Whole>&& whole) {
   made.identity.version = layoutVersion;
   made.identity.layoutHash = layoutHash();
   made.identity.regionBytes = layout_.regionBytes;
-  randomId(id_);
-  made.identity.regionId[0] = id_[0];
-  made.identity.regionId[1] = id_[1];
+  randomId(made.identity.regionId);
+  setId(made.identity.regionId);
   bootId(made.identity.bootId);
   made.geometry = layout_.geometry;
   made.birth.createdMillis = wallNanos() / 1'000'000;

@@ -16,59 +16,63 @@ uint32_t grantLanes(const Region& region, uint32_t broker);
 
 namespace role {
 
-// Makes a region. On a device it also clears the magic number, as does the process that ends a region there.
+// The creator: makes the region. On a device it also clears the magic number, as does the process that ends a region there.
 class Creator {
   friend class ringfence::Region;
   friend class ringfence::DeviceHeader;
   Creator() {}
 };
 
-// The process of a slot of the process table. With a claim's lock it says in its slot how far it is.
+// The process in the slot: it holds the slot's lock. With a claim's lock it says in its slot how far it is.
 class Process {
   friend class ringfence::Region;
   friend class ringfence::ClaimLock;
   Process() {}
 };
 
-// Takes a slot of a table, under the slot's lock.
+// The process that takes the slot, under the slot's lock.
 class Claimant {
   friend class ringfence::ClaimLock;
   Claimant() {}
 };
 
-// Gives a name, under the names lock.
+// The process that gives a name, under the names lock.
 class NameGiver {
   friend class ringfence::ClaimLock;
   NameGiver() {}
 };
 
-// Holds the lease: it writes the line of control, and the block of its epoch.
+// The sequencer: holds the lease. It writes the line of control, and the block of its epoch.
 class Sequencer {
   friend class ringfence::Sequencer;
   Sequencer() {}
 };
 
+// The ring's writer.
 class RingWriter {
   friend class ringfence::RingWriter;
   RingWriter() {}
 };
 
+// The ring's reader.
 class RingReader {
   friend class ringfence::RingReader;
   RingReader() {}
 };
 
+// The lane's client.
 class LaneWriter {
   friend class ringfence::LaneWriter;
   LaneWriter() {}
 };
 
+// The subscriber.
 class IndexReader {
   friend class ringfence::IndexReader;
   IndexReader() {}
 };
 
-// Admits sessions to its lanes.
+// The broker: admits sessions to its lanes.
 class Broker {
   friend uint32_t ringfence::grantLanes(const Region& region, uint32_t broker);
   Broker() {}

@@ -15,9 +15,12 @@ inline uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// `owner` is the lane's generation or the index's epoch. Never zero, so zeroed memory is never ready.
-inline uint64_t readyToken(uint64_t index, uint64_t owner) {
-  const uint64_t token = mix64(index + 1) ^ mix64(owner + 0x9e3779b97f4a7c15ULL);
+// `owner` is the lane's generation or the index's epoch. Never zero, so zeroed memory is never ready. `region` tells the
+// token from the same one of a device's former region (Region::mark): a line of a process that was killed in it may be
+// written back over the next region. The frames of a ring need no mark: none is read that its writer's position, or the
+// position that it announced, does not cover.
+inline uint64_t readyToken(uint64_t region, uint64_t index, uint64_t owner) {
+  const uint64_t token = mix64(index + 1) ^ mix64(owner + 0x9e3779b97f4a7c15ULL) ^ region;
   return token == 0 ? 1 : token;
 }
 

@@ -125,6 +125,35 @@ TEST("what a former region left on a device is not in the next one") {
   CHECK_EQUAL(next->processes().size(), 1);
 }
 
+// A descriptor as a killed process left it in its host's cache, which may write it back at any later time.
+TEST("a batch of a device's former region is none of the next one, even if it is written back late") {
+  const FakeDevice device(64 * mebibyte);
+  std::shared_ptr<Region> former, next;
+  uint8_t left[sizeof(Descriptor)];
+  const auto placeOf = [](const Region& region, Publishing& publishing) {
+    return static_cast<void*>(&region.descriptor(region.laneOf(0, publishing.lanes().claim().slot), 0));
+  };
+  CHECK_EQUAL(create(device.path, former).fault, "none");
+  {
+    TestLog log(former, TestLog::manual());
+    Publishing publishing(log.open(log.declare("t", orderSession)));
+    CHECK(publishing.publish(0, 0));
+    log.settle();
+    CHECK_EQUAL(log.sequencer().counters().batches, 1);
+    std::memcpy(left, placeOf(*former, publishing), sizeof(left));
+  }
+  former->close();
+  CHECK_EQUAL(create(device.path, next).fault, "none");
+  TestLog log(next, TestLog::manual());
+  Publishing publishing(log.open(log.declare("t", orderSession)));
+  std::memcpy(placeOf(*next, publishing), left, sizeof(left));
+  log.settle();
+  CHECK_EQUAL(log.sequencer().counters().batches, 0);
+  CHECK(publishing.publish(0, 0));
+  log.settle();
+  CHECK_EQUAL(log.sequencer().counters().batches, 1);
+}
+
 TEST("a device has one region at a time, also while a dead one's clients live") {
   const FakeDevice device(64 * mebibyte);
   std::shared_ptr<Region> first, second, client;

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include "region/flush.h"
+#include "region/layout.h"
 #include "region/publication.h"
 #include "testing.h"
 
@@ -68,6 +69,16 @@ concept ObservedBehind = requires(const Publication& p, const Shared& line, Evid
   p.observeBehind<&Fields::token>(evidence..., line);
 };
 static_assert(ObservedBehind<Fenced> && !ObservedBehind<>);
+
+template <class... Evidence>
+concept RegionPublished = requires(Writing<Line<Identity, role::Creator>> writing, Evidence... whole) {
+  writing.template publish<&Identity::magic>(regionMagic, std::move(whole)...);
+};
+static_assert(RegionPublished<Written<Whole>> && !RegionPublished<>);
+
+template <class Role>
+concept MakesKey = std::is_default_constructible_v<Role>;
+static_assert(!MakesKey<role::Creator> && !MakesKey<role::Process> && !MakesKey<role::NameGiver> && !MakesKey<role::Claimant>);
 
 struct Mapped {
   Mapped() : at(static_cast<uint8_t*>(mmap(nullptr, pageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}

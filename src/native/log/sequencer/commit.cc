@@ -46,7 +46,7 @@ bool commit(SequencerState& order) {
     entry.payloadPosition = batch.payloadPosition;
     entry.publishedNanos = batch.publishedNanos;
     entry.orderedNanos = now;
-    sealEntry(entry, readyToken(index, order.epoch));
+    sealEntry(entry, readyToken(order.region.mark(), index, order.epoch));
     p.on(order.role, order.region.entry(order.epoch, session.topic, index))
         .allBut<&IndexEntry::seal>(entry)
         .publish<&IndexEntry::seal>(entry.seal, Written<Payload>::passedOn(*lane.payload));

@@ -150,7 +150,7 @@ bool scanLanes(SequencerState& order) {
 
 std::optional<Seen<Payload>> descriptorReady(const SequencerState& order, uint32_t at, uint64_t index) {
   const auto token = order.publication.observeCovering<&Descriptor::token>(order.region.descriptor(at, index));
-  if (token.value != readyToken(index, order.lanes[at].generation)) return std::nullopt;
+  if (token.value != readyToken(order.region.mark(), index, order.lanes[at].generation)) return std::nullopt;
   return token.seen;
 }
 
