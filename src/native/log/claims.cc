@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/claim_locks.h"
+#include "region/futex.h"
 #include "region/quantities.h"
 #include "region/token.h"
 
@@ -15,25 +16,23 @@ uint64_t epochOf(const Region& region) { return region.publication().observe<&Co
 }  // namespace
 
 // SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
-Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim& claim) {
+Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
-  const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe(region.client(i).claim.generation)); };
+  const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe<&ClientClaim::generation>(region.client(i).claim)); };
   const auto take = [&](uint32_t i, role::Claimant claimant) {
-    ClientClaim& slot = region.client(i).claim;
-    const uint64_t generation = p.read(slot.generation) + 1;
+    auto& shared = region.client(i).claim;
+    ClientClaim taken{};
+    taken.generation = p.observe<&ClientClaim::generation>(shared) + 1;
+    taken.process = region.slot();
+    taken.processGeneration = region.generation();
+    taken.topic = topic.index;
+    taken.topicGeneration = topic.generation;
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
     // sees that the former claim was closed (sequencing::adoptSessions).
     p.fullFence();
-    p.write(slot.process, region.slot());
-    p.write(slot.processGeneration, region.generation());
-    p.write(slot.topic, topic.index);
-    p.write(slot.topicGeneration, topic.generation);
-    p.write(slot.sessionEpoch, 0U);
-    p.write(slot.brokerMask, brokerMask);
-    p.wrote(&slot, sizeof(slot));
-    p.publish(slot.generation, generation);
-    claim = {i, generation, sessionIdOf(g, i, generation)};
+    p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
+    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation)};
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
@@ -51,7 +50,7 @@ bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
   const Publication& p = region.publication();
   const auto& line = region.sessionLine(epochOf(region), client).acknowledged;
   if (generation == 0 || p.observe<&SessionLine::Acknowledged::endedGeneration>(line) == generation) return true;
-  return p.observe(region.client(client).line.closingGeneration) == generation &&
+  return p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation &&
          p.observe<&SessionLine::Acknowledged::generation>(line) != generation;
 }
 
@@ -59,9 +58,9 @@ uint32_t sessionsEnding(const Region& region) {
   const Publication& p = region.publication();
   uint32_t ending = 0;
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
-    const ClientClaim claim = p.copyOut(region.client(i).claim);
+    const ClientClaim claim = p.snapshot<&ClientClaim::generation>(region.client(i).claim);
     if (sessionOver(region, i, claim.generation)) continue;
-    const bool closing = p.observe(region.client(i).line.closingGeneration) == claim.generation;
+    const bool closing = p.observe<&ClientLine::closingGeneration>(region.client(i).line) == claim.generation;
     if (closing || !region.processAlive(claim.process, claim.processGeneration)) ending += 1;
   }
   return ending;
@@ -74,14 +73,14 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     const ReaderSlot& slot = region.reader(topic, i);
     // SYNC: pairs with the publish in claimReader, which writes the owner before the generation.
-    const uint64_t generation = p.observe(slot.claim.generation);
-    const ReaderClaim claim = p.copyOut(slot.claim);
+    const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+    const ReaderClaim claim = p.copy(slot.claim);
     if (generation == 0 || claim.generation != generation) continue;
-    if (p.observe(slot.line.detachedGeneration) == generation) continue;
+    if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation) continue;
     if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == generation) continue;
     if (region.processAlive(claim.process, claim.processGeneration)) continue;
     // A place taken again meanwhile belongs to a living reader.
-    if (p.observe(slot.claim.generation) == generation) ending += 1;
+    if (p.observe<&ReaderClaim::generation>(slot.claim) == generation) ending += 1;
   }
   return ending;
 }
@@ -95,31 +94,36 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
   const uint64_t epoch = epochOf(region);
   const auto free = [&](uint32_t i) {
     const ReaderSlot& slot = region.reader(topic.index, i);
-    const uint64_t generation = p.observe(slot.claim.generation);
-    return generation == 0 || p.observe(slot.line.detachedGeneration) == generation ||
+    const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+    return generation == 0 || p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation ||
            p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic.index, i)) == generation;
   };
   const auto take = [&](uint32_t i, role::Claimant claimant) {
-    ReaderSlot& slot = region.reader(topic.index, i);
+    auto& shared = region.reader(topic.index, i).claim;
     ReaderClaim taken{};
-    taken.generation = p.read(slot.claim.generation);
+    taken.generation = p.observe<&ReaderClaim::generation>(shared) + 1;
     taken.process = region.slot();
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
-    p.copyIn(slot.claim, taken);
-    p.publish(slot.claim.generation, taken.generation + 1);
-    claim = {i, taken.generation + 1, 0};
+    p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
+    claim = {i, taken.generation, 0};
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;
   if (claimSlot(region, Table::readers, first, readers, busy, free, take)) {
-    p.fullFence();
-    if (topicStays(region, topic)) return Status::fine();
-    p.publish(region.reader(topic.index, claim.slot).line.detachedGeneration, claim.generation);
+    if (topicStays(region, p.fullFence(), topic)) return Status::fine();
+    leavePlace(region, topic.index, claim.slot, claim.generation);
     return Status::failed("gone", "the topic was freed, because no session and no reader used it");
   }
   if (busy != first + readers) return slotBusy(region, Table::readers, busy);
   return Status::failed("full", "all " + formatCount(readers) + " reader slots of the topic are taken");
+}
+
+void leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation) {
+  region.publication()
+      .on(role::IndexReader(), region.reader(topic, reader).line)
+      .set<&ReaderLine::leftNanos>(monotonicNanos())
+      .publish<&ReaderLine::detachedGeneration>(generation);
 }
 
 }  // namespace ringfence

@@ -17,8 +17,10 @@ struct Claim {
 
 // `full` when every slot is taken; `busy`, naming the process, when other processes are just taking all remaining
 // slots: try again soon. claimReader fails with `gone` when the topic has been freed; a session learns that by its end.
-Status claimClient(Region& region, TopicPlace topic, uint64_t brokerMask, Claim& claim);
+Status claimClient(Region& region, TopicPlace topic, Claim& claim);
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim);
+// Gives a reader's place back: from here on its cursor holds nothing.
+void leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
 
 // True once another session may have the slot: its last one has ended, or was closed before it was adopted.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation);

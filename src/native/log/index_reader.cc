@@ -69,7 +69,7 @@ Status IndexReader::begin(From from, uint64_t position) {
 bool IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
   const auto& control = region_->header().control;
-  ReaderLine& line = region_->reader(topic_, claim_.slot).line;
+  auto& line = region_->reader(topic_, claim_.slot).line;
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
@@ -80,8 +80,7 @@ bool IndexReader::publishCursor(From from) {
     if (!readSealed(p, topic.retention, kept)) continue;
     const TopicLine::Committed at = lookAtCommitted();
     const uint64_t cursor = from == From::end ? at.entries : kept.trim;
-    p.write(line.cursor, cursor);
-    p.publish(line.attachedGeneration, claim_.generation);
+    p.on(role_, line).set<&ReaderLine::cursor>(cursor).publish<&ReaderLine::attachedGeneration>(claim_.generation);
     const Fenced fenced = p.fullFence();
     first_ = kept.firstEntry;
     next_ = released_ = cursor;
@@ -162,9 +161,10 @@ uint64_t IndexReader::committed() const {
 bool IndexReader::ownsItsPlace() const {
   const Publication& p = region_->publication();
   const ReaderSlot& slot = region_->reader(topic_, claim_.slot);
-  return p.read(slot.claim.generation) == claim_.generation && p.read(slot.line.cursor) == released_ &&
-         p.read(slot.line.attachedGeneration) == claim_.generation &&
-         p.read(slot.line.detachedGeneration) != claim_.generation &&
+  return p.observe<&ReaderClaim::generation>(slot.claim) == claim_.generation &&
+         p.own<&ReaderLine::cursor>(role_, slot.line) == released_ &&
+         p.own<&ReaderLine::attachedGeneration>(role_, slot.line) == claim_.generation &&
+         p.own<&ReaderLine::detachedGeneration>(role_, slot.line) != claim_.generation &&
          p.observe<&ReaderEnd::endedGeneration>(region_->readerEnd(epoch(), topic_, claim_.slot)) != claim_.generation;
 }
 
@@ -225,7 +225,7 @@ void IndexReader::release(uint64_t released) {
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
   if (!ownsItsPlace()) return;  // never overwrite another's values: the next poll reports them
   released_ = index;
-  region_->publication().publish(region_->reader(topic_, claim_.slot).line.cursor, index);
+  region_->publication().on(role_, region_->reader(topic_, claim_.slot).line).publish<&ReaderLine::cursor>(index);
   region_->wakeSequencer(sleepsForRoom);
 }
 
@@ -233,9 +233,7 @@ void IndexReader::detach() {
   if (!attached_) return;
   attached_ = false;
   if (region_->closed()) return;
-  ReaderLine& line = region_->reader(topic_, claim_.slot).line;
-  region_->publication().write(line.leftNanos, monotonicNanos());
-  region_->publication().publish(line.detachedGeneration, claim_.generation);
+  leavePlace(*region_, topic_, claim_.slot, claim_.generation);
   region_->wakeSequencer(sleepsForRoom);
 }
 

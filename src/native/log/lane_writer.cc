@@ -256,8 +256,10 @@ void LaneWriter::close() {
   lookAtCommitted();  // keep the counts for questions after the region is closed
   const Publication& p = region_->publication();
   ClientSlot& slot = region_->client(claim_.slot);
-  const uint64_t seen = p.observe(slot.line.closingGeneration);
-  if (p.observe(slot.claim.generation) == claim_.generation) p.replace(slot.line.closingGeneration, seen, claim_.generation);
+  const uint64_t seen = p.observe<&ClientLine::closingGeneration>(slot.line);
+  if (p.observe<&ClientClaim::generation>(slot.claim) == claim_.generation) {
+    p.replace<&ClientLine::closingGeneration>(slot.line, seen, claim_.generation);
+  }
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 

@@ -80,7 +80,7 @@ std::vector<TopicView> topicsOf(const Region& region) {
   return views;
 }
 
-bool topicStays(const Region& region, TopicPlace place) {
+bool topicStays(const Region& region, const Fenced&, TopicPlace place) {
   return markAt(region, place.index) == freedMarkOf(place.generation - 1);
 }
 

@@ -38,7 +38,8 @@ TopicState topicAt(const Region& region, uint32_t index, TopicView& topic);
 std::vector<TopicView> topicsOf(const Region& region);
 
 // False once the sequencer has begun to free that topic, or has freed it.
-bool topicStays(const Region& region, TopicPlace place);
+// To be asked behind the fence that follows a claim of the reader.
+bool topicStays(const Region& region, const Fenced&, TopicPlace place);
 
 // A process keeps it across its attempts to declare one topic: whether it has asked for a place.
 struct TopicWish {

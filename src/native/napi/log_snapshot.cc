@@ -16,8 +16,8 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint3
   const Publication& p = region.publication();
   auto out = Napi::Array::New(env);
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
-    const ReaderClaim claim = p.copyOut(region.reader(topic, i).claim);
-    const ReaderLine line = p.copyOut(region.reader(topic, i).line);
+    const ReaderClaim claim = p.snapshot<&ReaderClaim::generation>(region.reader(topic, i).claim);
+    const ReaderLine line = p.copy(region.reader(topic, i).line);
     if (claim.generation == 0 || line.attachedGeneration != claim.generation) continue;
     if (line.detachedGeneration == claim.generation) continue;
     if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == claim.generation) continue;
@@ -141,7 +141,7 @@ Napi::Object logSnapshot(Napi::Env env, const Region& region) {
   const uint64_t epoch = p.observe<&ControlLine::epoch>(region.header().control);
   auto sessions = Napi::Array::New(env);
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
-    const ClientClaim claim = p.copyOut(region.client(i).claim);
+    const ClientClaim claim = p.snapshot<&ClientClaim::generation>(region.client(i).claim);
     if (claim.generation == 0 || refused(region, epoch, i, claim.generation)) continue;
     sessions.Set(sessions.Length(), sessionState(env, region, epoch, i, claim));
   }

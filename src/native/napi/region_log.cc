@@ -58,7 +58,7 @@ Napi::Value RegionHandle::openSession(const Napi::CallbackInfo& info) {
   TopicPlace topic{};
   if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
   Claim claim;
-  const Status status = claimClient(*region, topic, ~uint64_t{0}, claim);
+  const Status status = claimClient(*region, topic, claim);
   if (!status.ok()) return throwFault(info.Env(), status);
   return SessionHandle::make(info.Env(), std::make_unique<LaneWriter>(region_, claim));
 }

@@ -174,10 +174,7 @@ struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's
   uint64_t processGeneration;
   uint32_t process;
   uint32_t topic;
-  uint32_t sessionEpoch;
-  uint32_t reserved0;
-  uint64_t brokerMask;
-  uint64_t reserved1[2];
+  uint64_t reserved[4];
 };
 
 struct ClientLine {            // the client; its slot's next session may close as well
@@ -186,8 +183,8 @@ struct ClientLine {            // the client; its slot's next session may close 
 };
 
 struct ClientSlot {
-  ClientClaim claim;  //  0
-  ClientLine line;    // 64
+  Line<ClientClaim, role::Claimant> claim;  //  0
+  HostLine<ClientLine> line;                // 64
 };
 
 struct alignas(lineBytes) GrantLine {  // the broker
@@ -213,8 +210,8 @@ struct alignas(lineBytes) ReaderLine {  // the subscriber
 };
 
 struct ReaderSlot {
-  ReaderClaim claim;  //  0
-  ReaderLine line;    // 64
+  Line<ReaderClaim, role::Claimant> claim;   //  0
+  Line<ReaderLine, role::IndexReader> line;  // 64
 };
 
 struct alignas(lineBytes) ProducerLine {  // the lane's client

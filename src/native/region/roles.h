@@ -13,6 +13,7 @@ class RingReader;
 class RingWriter;
 class Sequencer;
 uint32_t grantLanes(const Region& region, uint32_t broker);
+void leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
 
 namespace role {
 
@@ -69,6 +70,7 @@ class LaneWriter {
 // The subscriber.
 class IndexReader {
   friend class ringfence::IndexReader;
+  friend void ringfence::leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
   IndexReader() {}
 };
 

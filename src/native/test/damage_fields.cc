@@ -70,8 +70,6 @@ const std::vector<DamagedField> inLog = {
     FIELD(ClientClaim, processGeneration, unharmed),
     FIELD(ClientClaim, process, unharmed),
     FIELD(ClientClaim, topic, unharmed),
-    FIELD(ClientClaim, sessionEpoch, unharmed),
-    FIELD(ClientClaim, brokerMask, unharmed),
     FIELD(ClientLine, closingGeneration, told),
     FIELD(GrantLine, grantedGeneration, delayed),
     FIELD(ProducerLine, generation, misnamed),

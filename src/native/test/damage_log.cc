@@ -75,7 +75,7 @@ class Suspicious {
 struct LogScene {
   LogScene() : server(anonymousRegion(ringGeometry())), log(server, TestLog::manual()), client(attachedAgain(*server)) {
     topic = log.declare("t", orderSession);
-    CHECK_EQUAL(claimClient(*client, {topic, 1}, ~uint64_t{0}, claim).fault, "none");
+    CHECK_EQUAL(claimClient(*client, {topic, 1}, claim).fault, "none");
     auto lanes = std::make_unique<LaneWriter>(client, claim);
     until("the session is admitted", [&] { return grant(), lanes->ready(); });
     publishing = std::make_unique<Publishing>(std::move(lanes));

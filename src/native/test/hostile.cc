@@ -289,7 +289,7 @@ class Reckless {
  private:
   void open() {
     Claim claim;
-    if (lanes_ == nullptr && claimClient(*log_.region(), {topic_, 1}, 0, claim).ok()) {
+    if (lanes_ == nullptr && claimClient(*log_.region(), {topic_, 1}, claim).ok()) {
       lanes_ = std::make_unique<LaneWriter>(log_.region(), claim);
       sequence_ = 0;
     }

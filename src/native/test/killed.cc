@@ -17,7 +17,7 @@ Geometry killedGeometry() {
 }
 
 void claimPatiently(const std::shared_ptr<Region>& region, Claim& claim) {
-  until("a session slot is free", [&] { return claimClient(*region, {0, 1}, 0, claim).ok(); });
+  until("a session slot is free", [&] { return claimClient(*region, {0, 1}, claim).ok(); });
 }
 
 // Writes on random brokers and publishes on random ones, so that at each moment some batch is written but not
@@ -178,7 +178,7 @@ TEST("a reader is killed in mid-stream fifty times: its gate comes free, and pub
     Process reader("reader", server.path(), 4000 + round);
     const ReaderSlot& slot = server.log().region()->reader(0, 1);
     const Publication& p = server.log().region()->publication();
-    until("it is attached", [&] { return server.turn(), p.observe(slot.line.attachedGeneration) == round + 1; });
+    until("it is attached", [&] { return server.turn(), p.observe<&ReaderLine::attachedGeneration>(slot.line) == round + 1; });
     server.turnFor(random.below(8'000'000));
     CHECK(reader.running());
     reader.kill();

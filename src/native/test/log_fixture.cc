@@ -120,7 +120,7 @@ void TestLog::settle() {
 
 Claim TestLog::claim(uint32_t topic) {
   Claim claim;
-  const auto taken = [&] { return settle(), claimClient(*region_, placeOf(topic), ~uint64_t{0}, claim).ok(); };
+  const auto taken = [&] { return settle(), claimClient(*region_, placeOf(topic), claim).ok(); };
   until("a session slot is free", taken);
   return claim;
 }

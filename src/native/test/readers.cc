@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "log_fixture.h"
+#include "raw_line.h"
 #include "region/token.h"
 
 namespace ringfence::test {
@@ -189,7 +190,7 @@ TEST("a cursor never moves back, nor past what was polled") {
   Publishing publishing(log.open(topic));
   publishMany(log, publishing, 0, 6);
   const auto reader = log.reader(topic, From::start);
-  const uint64_t& cursor = log.region()->reader(topic, 0).line.cursor;
+  const uint64_t& cursor = RawLine::of(log.region()->reader(topic, 0).line).cursor;
   BatchView views[4];
   CHECK_EQUAL(reader->poll(views, 4), 4);
   reader->release(3);

@@ -37,7 +37,7 @@ struct Departed {
   explicit Departed(TestLog& log, uint32_t topic) {
     CHECK_EQUAL(Region::reattach(*log.region(), "departed", region).fault, "none");
     Claim claim;
-    until("a session slot is free", [&] { return log.settle(), claimClient(*region, {topic, 1}, 0, claim).ok(); });
+    until("a session slot is free", [&] { return log.settle(), claimClient(*region, {topic, 1}, claim).ok(); });
     auto writer = std::make_unique<LaneWriter>(region, claim);
     until("the session is admitted", [&] {
       log.settle();
@@ -177,11 +177,11 @@ TEST("a session's slot is not taken again before the session has ended") {
   Publishing first(log.open(topic));
   Publishing second(log.open(topic));
   Claim claim;
-  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, 0, claim).fault, "full");
+  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "full");
   first.lanes().close();
-  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, 0, claim).fault, "full");
+  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "full");
   log.settle();
-  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, 0, claim).fault, "none");
+  CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "none");
   CHECK_EQUAL(claim.slot, first.lanes().claim().slot);
   CHECK_EQUAL(claim.generation, first.lanes().claim().generation + 1);
 }
@@ -192,7 +192,7 @@ TEST("a claim that is given up before it was adopted frees its slot at once, and
   const uint32_t clients = log.region()->layout().geometry.clients;
   Claim claim;
   for (uint32_t i = 0; i < 3 * clients; i += 1) {
-    CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, 0, claim).fault, "none");
+    CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "none");
     CHECK(!sessionOver(*log.region(), claim.slot, claim.generation));
     LaneWriter(log.region(), claim).close();
     CHECK(sessionOver(*log.region(), claim.slot, claim.generation));
@@ -343,7 +343,7 @@ TEST("a writer that is closed, or whose region is, never touches the lanes again
   const ProducerLine producerNow = p.copy(log.region()->producer(next.lanes().laneOf(0)));
   CHECK(std::memcmp(&descriptor, &descriptorNow, sizeof(descriptor)) == 0);
   CHECK(std::memcmp(&producer, &producerNow, sizeof(producer)) == 0);
-  CHECK_EQUAL(log.region()->client(0).line.closingGeneration, 0);
+  CHECK_EQUAL(p.observe<&ClientLine::closingGeneration>(log.region()->client(0).line), 0);
 }
 
 TEST("a client that dies between its claim and its first batch gives its slot back") {
@@ -353,7 +353,7 @@ TEST("a client that dies between its claim and its first batch gives its slot ba
     std::shared_ptr<Region> region;
     CHECK_EQUAL(Region::reattach(*log.region(), "victim", region).fault, "none");
     Claim claim;
-    CHECK_EQUAL(claimClient(*region, {topic, 1}, 0, claim).fault, "none");
+    CHECK_EQUAL(claimClient(*region, {topic, 1}, claim).fault, "none");
     region->close();
     if (round % 2 == 0) log.settle();  // adopted before or after the death
     log.settle();
@@ -366,7 +366,7 @@ TEST("a claim that was begun and not finished belongs to no process") {
   TestLog log(tinyGeometry());
   const uint32_t topic = log.declare("t", orderSession);
   // As a process leaves it that dies before it publishes the generation: all other fields are written.
-  ClientClaim& claim = log.region()->client(0).claim;
+  ClientClaim& claim = RawLine::of(log.region()->client(0).claim);
   claim.processGeneration = 99;
   claim.process = 5;
   claim.topic = 1;
@@ -403,7 +403,7 @@ TEST("a session of a topic that does not exist ends at once") {
   TestLog log(tinyGeometry());
   for (const uint32_t topic : {0U, 1U, 77U, ~0U}) {
     Claim claim;
-    CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, 0, claim).fault, "none");
+    CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "none");
     log.settle();
     CHECK_EQUAL(LaneWriter(log.region(), claim).endReason(), endCorrupt);
   }

@@ -72,14 +72,14 @@ TEST("a session that is asked for between any two steps of the freeing, or in wh
   for (uint64_t step = 0, met = 1; met != 0; step += 1) {
     Freeing scene(anonymousRegion(Freeing::geometry()));
     Claim claim;
-    const auto come = [&] { CHECK_EQUAL(claimClient(*scene.log.region(), {0, 1}, 0, claim).fault, "none"); };
+    const auto come = [&] { CHECK_EQUAL(claimClient(*scene.log.region(), {0, 1}, claim).fault, "none"); };
     met = interleaved(step, [&] { scene.log.sequencer().step(); }, come) ? 1 : 0;
     if (met != 0 && !expectSession(scene, claim)) gone += 1;
   }
   for (uint64_t step = 0, met = 1; met != 0; step += 1) {
     Freeing scene(anonymousRegion(Freeing::geometry()));
     Claim claim;
-    const auto come = [&] { CHECK_EQUAL(claimClient(*scene.log.region(), {0, 1}, 0, claim).fault, "none"); };
+    const auto come = [&] { CHECK_EQUAL(claimClient(*scene.log.region(), {0, 1}, claim).fault, "none"); };
     met = interleaved(step, come, [&] { scene.log.settle(); }) ? 1 : 0;
     (expectSession(scene, claim) ? kept : within) += 1;
   }
@@ -283,9 +283,9 @@ class Sharing {
     if (!claimReader(*region_, topic.place(), "reader", place).ok()) return false;
     IndexReader reader(region_, topic.index, place);
     CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
-    CHECK(topicStays(*region_, topic.place()));
+    CHECK(topicStays(*region_, region_->publication().fullFence(), topic.place()));
     const uint64_t kept = reader.committed();
-    if (!claimClient(*region_, topic.place(), 0, claim).ok()) return pauseBriefly(), false;
+    if (!claimClient(*region_, topic.place(), claim).ok()) return pauseBriefly(), false;
     auto lanes = std::make_unique<LaneWriter>(region_, claim);
     until("the session is admitted", [&] { return lanes->ready() || lanes->endReason() != endNone; });
     CHECK_EQUAL(lanes->endReason(), endNone);  // a topic with a reader is not freed

@@ -82,7 +82,7 @@ TEST("a topic that is being left is waited for: its session ends, and the dead a
     if (isReader) {
       CHECK_EQUAL(claimReader(*client, {topic, 1}, "reader", claim).fault, "none");
     } else {
-      CHECK_EQUAL(claimClient(*client, {topic, 1}, 0, claim).fault, "none");
+      CHECK_EQUAL(claimClient(*client, {topic, 1}, claim).fault, "none");
     }
     log.settle();
     client->close();
@@ -148,7 +148,7 @@ TEST("a session that was asked for before its topic was freed is refused, and no
   log.declare("a", orderSession);
   CHECK_EQUAL(faultOf(log, "b"), "none");
   Claim stale;
-  CHECK_EQUAL(claimClient(*log.region(), {0, 1}, 0, stale).fault, "none");
+  CHECK_EQUAL(claimClient(*log.region(), {0, 1}, stale).fault, "none");
   LaneWriter refused(log.region(), stale);
   CHECK(!refused.ready());
   CHECK_EQUAL(refused.endReason(), endNone);
@@ -179,11 +179,11 @@ TEST("a session refused is closed between any two steps of the slot's next one, 
     log.declare("a", orderSession);
     CHECK_EQUAL(faultOf(log, "b"), "none");
     Claim stale, next;
-    CHECK_EQUAL(claimClient(*log.region(), {0, 1}, 0, stale).fault, "none");
+    CHECK_EQUAL(claimClient(*log.region(), {0, 1}, stale).fault, "none");
     log.settle();
     LaneWriter refused(log.region(), stale);
     const auto comeAndGo = [&] {
-      CHECK_EQUAL(claimClient(*log.region(), {0, 2}, 0, next).fault, "none");
+      CHECK_EQUAL(claimClient(*log.region(), {0, 2}, next).fault, "none");
       log.settle();
       LaneWriter(log.region(), next).close();
     };

@@ -77,7 +77,7 @@ void reuse() {
   });
   next.program.runs([=, topic = log.topic, region = next.region, sleeper = next.sleeper] {
     Claim claim;
-    const auto claimed = [&] { return claimClient(*region, topic, ~uint64_t{0}, claim).ok(); };
+    const auto claimed = [&] { return claimClient(*region, topic, claim).ok(); };
     for (int i = 0; !claimed(); i += 1) {
       expect(i < 40, "the slot of a session that has ended does not come free");
       Scheduler::now().giveWay(30'000'000);

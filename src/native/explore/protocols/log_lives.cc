@@ -33,7 +33,7 @@ void retry(const char* what, Try attempt) {
 shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic) {
   Claim claim;
   retry("the slot of a session that has ended does not come free",
-        [&] { return claimClient(*region, topic, ~uint64_t{0}, claim).ok(); });
+        [&] { return claimClient(*region, topic, claim).ok(); });
   const auto publishing = make_shared<Publishing>(region, claim);
   retry("a session is not admitted", [&] { return publishing->ready(); });
   return publishing;
@@ -307,7 +307,7 @@ void refused() {
   declares(declarer, "u");
   publisher.program.runs([=, at = publisher.region, topic = log.topic] {
     Claim claim;
-    expectOk(claimClient(*at, topic, ~uint64_t{0}, claim), "claiming a session");
+    expectOk(claimClient(*at, topic, claim), "claiming a session");
     Publishing publishing(at, claim);
     retry("the session is neither admitted nor refused",
           [&] { return publishing.ready() || publishing.lanes().endReason() != endNone; });

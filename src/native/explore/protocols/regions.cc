@@ -136,7 +136,7 @@ void claimed(const Geometry& geometry, uint32_t slots, Claims claims) {
 void sessions() {
   claimed(logGeometry(2), 2, [](Region& region, uint32_t& slot) {
     Claim claim;
-    const Status status = claimClient(region, {0, 1}, ~uint64_t{0}, claim);
+    const Status status = claimClient(region, {0, 1}, claim);
     slot = claim.slot;
     return status;
   });

@@ -22,7 +22,7 @@ void Served::runs() {
 
 shared_ptr<Publishing> Served::publishes(Attached& place) {
   Claim claim;
-  place.program.ahead([&] { expectOk(claimClient(*place.region, topic, ~uint64_t{0}, claim), "claiming a session"); });
+  place.program.ahead([&] { expectOk(claimClient(*place.region, topic, claim), "claiming a session"); });
   server.program.ahead([&] { serving->settle(); });
   shared_ptr<Publishing> publishing;
   place.program.ahead([&] {

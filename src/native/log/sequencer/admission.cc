@@ -16,6 +16,10 @@ uint64_t powerOfTwoAtLeast(uint64_t n) {
   return power;
 }
 
+uint64_t closingOf(const SequencerState& order, uint32_t client) {
+  return order.publication.observe<&ClientLine::closingGeneration>(order.region.client(client).line);
+}
+
 bool stale(const SequencerState& order, const ClientClaim& claim) {
   if (claim.topic >= order.topics.size()) return true;
   return order.topics[claim.topic].free || order.topics[claim.topic].generation != claim.topicGeneration;
@@ -80,12 +84,12 @@ bool adoptSessions(SequencerState& order) {
   bool moved = false;
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
     Session& session = order.sessions[i];
-    const uint64_t generation = p.observe(order.region.client(i).claim.generation);
+    const uint64_t generation = p.observe<&ClientClaim::generation>(order.region.client(i).claim);
     if (generation != 0 && generation != session.generation && !session.active) {
-      const ClientClaim claim = p.copyOut(order.region.client(i).claim);
+      const ClientClaim claim = p.copy(order.region.client(i).claim);
       p.loadFence();
       // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.
-      if (p.observe(order.region.client(i).line.closingGeneration) == generation || claim.generation != generation) continue;
+      if (closingOf(order, i) == generation || claim.generation != generation) continue;
       if (stale(order, claim)) adoptTopics(order);  // the topic may have just been declared
       if (claim.topic < order.topics.size() && stale(order, claim)) {
         refuseSession(order, i, claim);
@@ -97,8 +101,7 @@ bool adoptSessions(SequencerState& order) {
     // A session closed during its adoption may have lost its slot already, even to a session that has closed too: then
     // the closing generation names the later session, but so does the claim.
     if (session.active && !session.ending &&
-        (generation != session.generation ||
-         p.observe(order.region.client(i).line.closingGeneration) == session.generation)) {
+        (generation != session.generation || closingOf(order, i) == session.generation)) {
       session.ending = true;
       session.endReason = endClosed;
     }

@@ -12,7 +12,7 @@ uint32_t grantLanes(const Region& region, uint32_t broker) {
   const uint64_t epoch = p.observe<&ControlLine::epoch>(region.header().control);
   uint32_t granted = 0;
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
-    const uint64_t generation = p.observe(region.client(i).claim.generation);
+    const uint64_t generation = p.observe<&ClientClaim::generation>(region.client(i).claim);
     const role::Broker role;
     auto& grant = region.grant(region.laneOf(broker, i));
     if (generation == 0 || p.own<&GrantLine::grantedGeneration>(role, grant) == generation) continue;

@@ -29,14 +29,14 @@ std::vector<DeadReader> endDeadReaders(SequencerState& order) {
     for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
       const ReaderSlot& slot = order.region.reader(t, i);
       // SYNC: pairs with the publish in claimReader, which writes the owner before the generation.
-      const uint64_t generation = p.observe(slot.claim.generation);
-      const ReaderClaim claim = p.copyOut(slot.claim);
+      const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+      const ReaderClaim claim = p.copy(slot.claim);
       auto& end = order.region.readerEnd(order.epoch, t, i);
       if (generation == 0 || claim.generation != generation) continue;
       if (p.own<&ReaderEnd::endedGeneration>(order.role, end) == generation) continue;
-      if (p.observe(slot.line.detachedGeneration) == claim.generation) continue;
+      if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == claim.generation) continue;
       if (order.region.processAlive(claim.process, claim.processGeneration)) continue;
-      if (p.observe(slot.claim.generation) != claim.generation) continue;  // another reader has just taken it
+      if (p.observe<&ReaderClaim::generation>(slot.claim) != claim.generation) continue;  // another reader has just taken it
       p.on(order.role, end).publish<&ReaderEnd::endedGeneration>(claim.generation);
       const ProcessPid pid = order.region.pidOf(claim.process);
       order.topics[t].usedNanos = monotonicNanos();

@@ -13,9 +13,9 @@ std::vector<GateReport> reportGates(const SequencerState& order) {
     if (topic.gating == 0) continue;
     const uint32_t i = static_cast<uint32_t>(topic.gating - 1);
     const ReaderSlot& slot = order.region.reader(t, i);
-    const ReaderClaim claim = p.copyOut(slot.claim);
+    const ReaderClaim claim = p.copy(slot.claim);
     const ProcessPid pid = order.region.pidOf(claim.process);
-    const uint64_t cursor = p.observe(slot.line.cursor);
+    const uint64_t cursor = p.observe<&ReaderLine::cursor>(slot.line);
     reports.push_back({topic.name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
                        cursor < topic.committed ? topic.committed - cursor : 0, topic.gatingSinceNanos});
   }

@@ -40,8 +40,8 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
 bool readerClaimed(const SequencerState& order, uint32_t topic, uint32_t i) {
   const Publication& p = order.publication;
   const ReaderSlot& slot = order.region.reader(topic, i);
-  const uint64_t generation = p.observe(slot.claim.generation);
-  return generation != 0 && p.observe(slot.line.detachedGeneration) != generation &&
+  const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+  return generation != 0 && p.observe<&ReaderLine::detachedGeneration>(slot.line) != generation &&
          p.own<&ReaderEnd::endedGeneration>(order.role, order.region.readerEnd(order.epoch, topic, i)) != generation;
 }
 
@@ -63,7 +63,7 @@ bool topicUsed(const SequencerState& order, const Fenced&, uint32_t topic) { ret
 uint64_t leftNanos(const SequencerState& order, uint32_t topic) {
   uint64_t left = order.topics[topic].usedNanos;
   for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
-    left = std::max(left, order.publication.read(order.region.reader(topic, i).line.leftNanos));
+    left = std::max(left, order.publication.observe<&ReaderLine::leftNanos>(order.region.reader(topic, i).line));
   }
   return left;
 }
