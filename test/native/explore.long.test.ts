@@ -24,4 +24,30 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
     const { output, status } = explore("--protocol", "log", ...parameters)
     assert.strictEqual(status, 0, output)
   })
+
+  it("executes each site of the protocols, or says why not", { timeout: 900_000 }, () => {
+    const { output } = explore("--mutants", "--site", "no site has this name")
+    assert.notMatch(output, /NOT EXECUTED|but all its sites are/)
+  })
+
+  it(
+    "finds a missing fence, a mere write and a swap where the log and its claims publish",
+    { timeout: 1_800_000 },
+    () => {
+      for (const site of mutated) {
+        const { output } = explore("--mutants", "--site", site)
+        assert.match(output, / found /, output)
+        assert.notMatch(output, /SURVIVES|LISTED|WITHOUT/, output)
+      }
+    }
+  )
 })
+
+// Sites of which every mutant is found.
+const mutated = [
+  "LaneWriter::publish, publish Descriptor",
+  "claimReader, fullFence",
+  "freeTopic, fullFence",
+  "Waiter::arm, fullFence",
+  "Region::wakeProcesses, fullFence"
+]

@@ -20,7 +20,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
 
   for (const protocol of ["ring", "log", "claims", "region"]) {
     it(`finds no schedule that breaks the protocol: ${protocol}`, { timeout: 300_000 }, () => {
-      const { output, status } = explore("--protocol", protocol, "--deviations", "1", "--random", "500")
+      const { output, status } = explore("--protocol", protocol, "--deviations", "1", "--random", "100")
       assert.strictEqual(status, 0, output)
       assert.match(output, new RegExp(`^${protocol} .* all of 1 `, "m"))
     })
@@ -41,9 +41,15 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
         "--deviations",
         "1",
         "--random",
-        "300"
+        "100"
       )
       assert.strictEqual(status, 0, output)
     })
   }
+
+  it("finds each write-back and each invalidation that is left out, by name", { timeout: 300_000 }, () => {
+    const { output, status } = explore("--model", "lines", "--defects", "--seconds", "3")
+    assert.strictEqual(status, 0, output)
+    assert.match(output, /a mark is published without its write-back +found/)
+  })
 })

@@ -25,6 +25,7 @@ size_t indexOf(const Word& word) { return word.offset / 8 % 8; }
 }  // namespace
 
 void LineMemory::begin() {
+  time_ = 0;
   // What they held lay in the arena.
   for (auto& one : pending_) new (&one) std::vector<Line*>();
   for (auto& one : dropped_) new (&one) std::vector<Line*>();
@@ -49,19 +50,41 @@ LineMemory::Line& LineMemory::line(File& file, uint64_t offset) {
   return found;
 }
 
-LineMemory::Copy& LineMemory::copy(Line& line) {
+LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
   Copy& own = line.copies[actor()->process->id % hostsMax];
   if (!own.present) {
     leakTo(line);
     own.present = true;
     own.dirty = false;
-    std::memcpy(own.words, line.memory, sizeof(own.words));
+    std::memcpy(own.words, loads ? fetched(line, own) : line.memory, sizeof(own.words));
   }
   return own;
 }
 
+// A processor may have fetched the line ahead, at any time since it was invalidated last.
+const uint64_t* LineMemory::fetched(const Line& line, const Copy& copy) {
+  constexpr uint8_t olderMax = 2;
+  Scheduler& scheduler = Scheduler::now();
+  uint8_t older = 0;
+  for (const Version* v = line.older; v != nullptr && v->until > copy.droppedAt && older < olderMax; v = v->older) older += 1;
+  uint8_t to = 0;
+  if (!scheduler.deviates(Kind::stale, to)) {
+    if (Chances* chances = scheduler.chances()) chances->stale = older;
+    return line.memory;
+  }
+  const uint64_t* words = line.memory;
+  const Version* v = line.older;
+  for (uint8_t i = 0; i < to && i < older; i += 1, v = v->older) words = v->words;
+  return words;
+}
+
 void LineMemory::toMemory(Line& line, Copy& copy) {
   if (!copy.present || !copy.dirty) return;
+  auto* before = new Version();
+  std::memcpy(before->words, line.memory, sizeof(before->words));
+  before->until = time_ += 1;
+  before->older = line.older;
+  line.older = before;
   std::memcpy(line.memory, copy.words, sizeof(line.memory));
   copy.dirty = false;
 }
@@ -71,6 +94,7 @@ void LineMemory::drop(Line& line) {
   Copy& own = line.copies[actor()->process->id % hostsMax];
   toMemory(line, own);
   own.present = false;
+  own.droppedAt = time_;
 }
 
 // Who takes a line over from a killed process is on its host: what that left dirty is not written back behind the new
@@ -102,7 +126,7 @@ void LineMemory::leakTo(Line& line) {
 uint64_t LineMemory::load(const Word& word, bool) {
   Line& at = line(*word.file, word.offset);
   if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];
-  return copy(at).words[indexOf(word)];
+  return copy(at, true).words[indexOf(word)];
 }
 
 void LineMemory::store(const Word& word, uint64_t value, bool) {
@@ -113,7 +137,7 @@ void LineMemory::store(const Word& word, uint64_t value, bool) {
     return;
   }
   takeOver(at);
-  Copy& own = copy(at);
+  Copy& own = copy(at, false);
   own.words[index] = merged(own.words[index], value, word.mask);
   at.newest[index] = merged(at.newest[index], value, word.mask);
   own.dirty = true;

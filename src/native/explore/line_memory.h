@@ -4,7 +4,8 @@
 //
 // A dirty line stays in its cache until it is written back, or leaks where the schedule says so, as another host fetches
 // it; a killed process's until another process writes the line. A clean line stays as it was fetched until it is
-// invalidated. Write-backs are under way until their actor's next fence or call of the system, invalidations until its
+// invalidated; it may have been fetched at any time since it was invalidated last, because processors fetch ahead
+// (`stale`). Write-backs are under way until their actor's next fence or call of the system, invalidations until its
 // next full fence: a load in between still finds the old line.
 // Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
@@ -44,13 +45,22 @@ class LineMemory : public Model {
   struct Copy {
     bool present;
     bool dirty;
+    uint64_t droppedAt;  // when it was invalidated last
     uint64_t words[8];
+  };
+
+  // What stood in memory until `until`.
+  struct Version {
+    uint64_t words[8];
+    uint64_t until;
+    Version* older;
   };
 
   struct Line {
     bool known;
     bool coherent;
     uint64_t memory[8];
+    Version* older;
     uint64_t newest[8];  // that any host has stored
     Copy copies[hostsMax];
   };
@@ -58,13 +68,15 @@ class LineMemory : public Model {
   // Null ahead of the schedule, and for what is only looked at.
   static const Actor* actor();
   Line& line(File& file, uint64_t offset);
-  Copy& copy(Line& line);
-  static void toMemory(Line& line, Copy& copy);
+  Copy& copy(Line& line, bool loads);
+  static const uint64_t* fetched(const Line& line, const Copy& copy);
+  void toMemory(Line& line, Copy& copy);
   void drop(Line& line);
   static void takeOver(Line& line);
-  static void leakTo(Line& line);
+  void leakTo(Line& line);
   void settle(uint32_t actor);
 
+  uint64_t time_ = 0;  // counts the lines that came to memory
   // Under way, by actor.
   std::vector<Line*> pending_[actorsMax];  // write-backs
   std::vector<Line*> dropped_[actorsMax];  // invalidations

@@ -40,7 +40,8 @@ int help() {
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "--schedule runs the one that a failure has printed, and shows each step.\n"
       "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
-      "fault of a verb (one of N, N at a time), --defects for each planted defect.\n");
+      "fault of a verb (one of N, N at a time), --defects for each planted defect; with --model lines, for\n"
+      "write-backs and invalidations that are left out, by name.\n");
   for (const Protocol& protocol : protocols()) {
     std::printf("%-10s %s\n", protocol.name, protocol.says);
     for (const Configuration& one : protocol.configurations) std::printf("  %-16s %s\n", one.name, one.says);

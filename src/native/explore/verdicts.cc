@@ -62,9 +62,12 @@ bool readVerdicts(const std::string& model, Verdicts& verdicts) {
   return true;
 }
 
+bool standsForMany(const Listed& listed) { return listed.site.ends_with("*") || listed.fault == "any"; }
+
 Listed* listedOf(std::vector<Listed>& all, const std::string& site, const std::string& fault) {
   for (Listed& one : all) {
-    if (one.site == site && one.fault == fault) return &one;
+    const bool same = one.site.ends_with("*") ? site.starts_with(one.site.substr(0, one.site.size() - 1)) : one.site == site;
+    if (same && (one.fault == fault || one.fault == "any")) return &one;
   }
   return nullptr;
 }

@@ -8,7 +8,7 @@ namespace ringfence::explore {
 
 struct Listed {
   std::string site;    // "RingWriter::publish, publish RingLead.position"; of a site that none executes, the function
-  std::string fault;   // empty in the second table
+  std::string fault;   // empty in the second table; "any" for all faults of the site
   std::string reason;
   bool met = false;
 };
@@ -21,6 +21,8 @@ struct Verdicts {
 // By the tables of the page, which name the model in their headings. False when the page cannot be read.
 bool readVerdicts(const std::string& model, Verdicts& verdicts);
 
+// A listed site that ends in "*" stands for all that begin so: of those, schedules may find some.
+bool standsForMany(const Listed& listed);
 Listed* listedOf(std::vector<Listed>& all, const std::string& site, const std::string& fault);
 
 }  // namespace ringfence::explore

@@ -65,6 +65,26 @@ void gap() {
   });
 }
 
+// One session on four brokers: each has a share of its batches, and all come in one order.
+void brokers() {
+  constexpr uint64_t batches = 6;
+  Served log(logGeometry(1, 4));
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(publisher);
+  log.runs();
+  reader.program.runs([=, sleeper = reader.sleeper] { subscribing->receive(batches, *sleeper); });
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 0; i < batches; i += 1) publishing->publish(i, sleeper.get());
+    publishing->awaitAcknowledged(batches, *sleeper);
+    publishing->checkFrontiers();
+    for (uint32_t b = 0; b < 4; b += 1) {
+      expect(publishing->lanes().frontiers(b).ordered == (b < 2 ? 2U : 1U), "a broker has not its share of the batches");
+    }
+  });
+}
+
 // A session ends, by its close or by its death, while a batch waits for one that never comes. The next session of the
 // slot has the same lanes, and nothing of the former appears in its name.
 void pending() {
@@ -339,6 +359,7 @@ void unserved() {
 std::vector<Configuration> logLives() {
   return {
     {"gap", "two brokers, and the first batch comes last: the others are held for it", &gap},
+    {"brokers", "one session on four brokers", &brokers},
     {"pending", "a session ends or dies while a batch of it is held, and the next has its lanes", &pending},
     {"load", "a session ends or dies, and the next has its slot, while another session publishes", &load},
     {"killed", "the server may be killed at any moment, or it stops: its clients learn of it", &killed},
