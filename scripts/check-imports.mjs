@@ -1,4 +1,5 @@
-// Checks the direction of imports, that one file loads the native module, and that one header has all shared atomics.
+// Checks the direction of imports, that one file loads the native module, that one header has all shared atomics, and that
+// no other file reaches shared memory except by the verbs of that header.
 //
 // The picture under "Arrows" in docs/architecture.md says which folder may import which; this script reads it from
 // there.
@@ -164,6 +165,52 @@ const checkIncludes = (name, text) => {
   }
 }
 
+/** What would reach shared memory past the verbs, where it may stand, and what stands there. */
+const pastTheVerbs = [
+  {
+    words: /\bRawLine\b|(?:\.|->)shared_\b/,
+    files: ["region/line.h", "region/publication.h"],
+    says: "the fields of a line belong to the verbs of Publication"
+  },
+  {
+    words: /\bbase\(\)|\blaneBytes\(/,
+    files: [
+      "region/mapping.h",
+      "region/region.h",
+      "region/region_creation.cc",
+      "region/ring_memory.h",
+      "log/sequencer/broker_grants.cc",
+      "napi/",
+      "measure/"
+    ],
+    says: "only what maps the memory, and what makes JavaScript's buffers, knows where it lies"
+  },
+  {
+    words: /\bmemory::(?:load|store|copyIn|copyOut|increment|replace|take|writeBack|invalidate|drop|order)\w*\(/,
+    files: ["region/publication.h", "region/flush", "measure/"],
+    says: "the verbs of Publication load, store and flush"
+  },
+  {
+    words: /\bBytes<\w+>::of\b/,
+    files: ["region/region.h", "region/region_creation.cc", "region/ring_memory.h", "measure/"],
+    says: "only what maps the memory says which bytes a token covers"
+  },
+  {
+    words: /\breinterpret_cast\b/,
+    files: ["region/", "measure/"],
+    says: "shared structures have their types from Region"
+  }
+]
+
+const checkVerbs = (name, where, code) => {
+  if (/^src\/native\/(?:test|explore)\//.test(name)) return
+  for (const { files, says, words } of pastTheVerbs) {
+    if (files.some((file) => name.startsWith(`src/native/${file}`))) continue
+    const [word] = words.exec(code) ?? []
+    if (word !== undefined) problems.push(`${where}: ${word}: ${says}`)
+  }
+}
+
 const checkNative = (file) => {
   const name = nameOf(file)
   checkIncludes(name, readFileSync(file, "utf8"))
@@ -172,6 +219,7 @@ const checkNative = (file) => {
   for (const [index, line] of text.split("\n").entries()) {
     const comment = line.indexOf("//")
     const code = comment < 0 ? line : line.slice(0, comment)
+    checkVerbs(name, `${name}:${index + 1}`, code)
     const isPrivate = comment >= 0 && /^\/\/\s*private\b/.test(line.slice(comment))
     for (const [word] of code.matchAll(atomics)) {
       if (isPrivate && ofOneProcess.test(word)) continue

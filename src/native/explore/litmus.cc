@@ -8,8 +8,8 @@
 #include "address_space.h"
 #include "arena.h"
 #include "model.h"
-#include "region/publication.h"
 #include "search.h"
+#include "words.h"
 
 namespace ringfence::explore {
 
@@ -23,7 +23,7 @@ struct alignas(64) LitmusLine {
 
 LitmusLine* lines = nullptr;
 // Of the model that is explored.
-Publication p;
+Words p;
 constexpr uint64_t unread = 9;
 uint64_t results[4];  // of the schedule that runs
 std::set<std::string> outcomes;
@@ -227,7 +227,7 @@ bool countsAll() {
 
 bool litmus() {
   bool sound = true;
-  p = Publication(Model::now().hasLines() ? Coherence::flushed : Coherence::coherent);
+  p = Words(Model::now().hasLines() ? Coherence::flushed : Coherence::coherent);
   for (const Litmus& test : tests) sound = holds(test) && sound;
   return countsAll() && sound;
 }

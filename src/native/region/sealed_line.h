@@ -36,22 +36,4 @@ void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, 
   p.on(role, shared).template allBut<&Fields::seal>(fields).template publish<&Fields::seal>(sealOf(fields));
 }
 
-// SYNC: publishes the seal after the fields of `shared`, which were written from `local`; pairs with the observe in
-// readSealed.
-template <class Line>
-uint64_t publishSeal(const Publication& p, Line& shared, const Line& local) {
-  const uint64_t seal = sealOf(local);
-  p.wrote(&shared, sizeof(shared));
-  p.publish(shared.seal, seal);
-  return seal;
-}
-
-// SYNC: observes the seal before the fields that were written before it. False when they disagree.
-template <class Line>
-bool readSealed(const Publication& p, const Line& shared, Line& local) {
-  const uint64_t seal = p.observe(shared.seal);
-  local = p.copyOut(shared);
-  return sealOf(local) == seal;
-}
-
 }  // namespace ringfence

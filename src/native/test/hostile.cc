@@ -236,14 +236,13 @@ struct Target {
   size_t bytes;
 };
 
-void hit(const Region& region, const std::vector<Target>& targets, Random& random) {
+void hit(const std::vector<Target>& targets, Random& random) {
   const Target& target = targets[random.below(targets.size())];
-  const Publication& p = region.publication();
   const uint64_t word = random.below(target.bytes / 8);
   if (random.oneIn(4)) {
-    p.write(target.at[random.below(target.bytes)], static_cast<uint8_t>(random.next()));
+    memory::store(target.at[random.below(target.bytes)], static_cast<uint8_t>(random.next()), {});
   } else {
-    p.write(reinterpret_cast<uint64_t*>(target.at)[word], wild(random));
+    memory::store(reinterpret_cast<uint64_t*>(target.at)[word], wild(random), {});
   }
 }
 
@@ -354,7 +353,7 @@ TEST("random bytes in everything that a client may write never crash a process, 
     Reckless reckless(log, other, 10);
     while (!done.load()) {
       for (int i = 0; i < 8; i += 1) reckless.act();
-      for (uint64_t i = random.below(4); i != 0; i -= 1) hit(*log.region(), targets, random);
+      for (uint64_t i = random.below(4); i != 0; i -= 1) hit(targets, random);
     }
   });
   const uint64_t started = nowNanos();
@@ -386,7 +385,7 @@ TEST("random bytes anywhere in the region, payload aside, never crash a process 
     for (uint64_t turn = 0; turn < 6000 / slowness; turn += 1) {
       clients[random.below(3)].act();
       if (random.oneIn(2)) log.sequencer().step();
-      if (random.oneIn(4)) hit(*log.region(), random.oneIn(2) ? all : head, random);
+      if (random.oneIn(4)) hit(random.oneIn(2) ? all : head, random);
       if (!random.oneIn(32)) continue;
       log.sequencer().endDead();
       log.sequencer().sessions();

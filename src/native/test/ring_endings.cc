@@ -107,7 +107,7 @@ TEST("a reader attaches though the position never stands still") {
   std::atomic<bool> done{false};  // private
   std::thread moving([&] {
     for (uint64_t at = 8; !done.load(std::memory_order_relaxed); at += 8) {
-      region->publication().publish(RawLine::of(region->ring(0).lead).position, at);
+      memory::storeRelease(RawLine::of(region->ring(0).lead).position, at, {});
     }
   });
   const auto position = [&] { return region->publication().observe<&RingLead::position>(region->ring(0).lead); };
