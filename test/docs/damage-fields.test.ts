@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { LayoutHeader } from "./layout-header.ts"
+import { LayoutHeader } from "../../scripts/layout-header.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")

@@ -6,9 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { globSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { LayoutHeader, type Structure } from "../../scripts/layout-header.ts"
+import { withTables } from "../../scripts/memory-layout.ts"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import { frameHeader } from "../../src/layers/ring/FrameCodec.ts"
-import { LayoutHeader, type Structure } from "./layout-header.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
@@ -53,6 +54,11 @@ describe("docs/memory-layout.md", () => {
       const shown = tablesOf(text, "offset").flat().map((row) => row.slice(0, 3))
       assert.deepStrictEqual(shown, fieldsOf(name), name)
     }
+  })
+
+  it("has each structure's part as `npm run layout` writes it from the declarations", () => {
+    assert.strictEqual(withTables(document), document)
+    for (const { name } of sections) assert.include(document, `<!-- structure ${name} -->\n\n### ${name}: `)
   })
 
   it("says of each who writes it", () => {

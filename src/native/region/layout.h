@@ -1,4 +1,5 @@
-// Every structure in a region, as one table: field, offset, writer. docs/memory-layout.md shows the same.
+// Every structure in a region, as one table: field, offset, writer. `npm run layout` writes the tables of
+// docs/memory-layout.md from here: a field's comment is its meaning there, and a structure's says who reads it.
 //
 //   0          ┌──────────────────────────────┐
 //              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell
@@ -54,54 +55,60 @@ constexpr uint32_t topicNameBytes = 64;
 constexpr uint32_t nameBytes = 32;
 
 // Chosen when the region is created, fixed for its life.
+// Read by each process that attaches; from then on it uses its own copy.
 struct Geometry {
   uint32_t brokers;
-  uint32_t clients;
+  uint32_t clients;           // session slots
   uint32_t topics;
-  uint32_t readers;
-  uint32_t laneSlots;
-  uint32_t indexEntries;
+  uint32_t readers;           // reader slots of each topic
+  uint32_t laneSlots;         // descriptors of a lane, a power of two
+  uint32_t indexEntries;      // index entries of a topic, a power of two
   uint32_t epochBlocks;
-  uint32_t processes;
-  uint64_t lanePayloadBytes;
-  uint64_t batchBytes;
-  uint32_t rings;  // 0: none
-  uint32_t ringReaders;
-  uint64_t ringBytes;
+  uint32_t processes;         // process slots
+  uint64_t lanePayloadBytes;  // payload ring of a lane, a power of two
+  uint64_t batchBytes;        // the largest batch, a power of two, at most 1/8 of a lane
+  uint32_t rings;             // 0: none, and the two below mean nothing
+  uint32_t ringReaders;       // reader slots of each ring
+  uint64_t ringBytes;         // data of a ring, a power of two, at least a page
 };
 
 // Words that no likely damage turns into each other: a client that reads "stopped" waits for nothing more.
 enum ServingState : uint32_t { servingNone = 0, servingActive = 0x56524553, servingStopped = 0x504f5453 };
 
-struct Identity {  // written by the creator before the region is published
-  uint64_t magic;
-  uint32_t version;
+// Read by each process that attaches, and by `ringfence doctor`.
+struct Identity {
+  uint64_t magic;        // `regionMagic`; published last, after a fence
+  uint32_t version;      // `layoutVersion`
   uint32_t reserved;
-  uint64_t layoutHash;
-  uint64_t regionBytes;
-  uint64_t regionId[2];
-  uint64_t bootId[2];
+  uint64_t layoutHash;   // over the sizes and offsets of the structures
+  uint64_t regionBytes;  // size of the whole
+  uint64_t regionId[2];  // random
+  uint64_t bootId[2];    // of the host's boot: a region of another is refused
 };
 
-struct BirthLine {  // creator
-  uint64_t createdMillis;
+// Read by each process that attaches, and by `ringfence doctor`.
+struct BirthLine {
+  uint64_t createdMillis;        // wall clock
   uint32_t creatorPid;
-  uint32_t coherence;
-  uint64_t creatorPidNamespace;
+  uint32_t coherence;            // how writes are made visible: 0 coherent, 1 flushed
+  uint64_t creatorPidNamespace;  // inode of the pid namespace that `creatorPid` counts in
   uint64_t reserved[4];
-  uint64_t seal;  // of all that the creator writes: Identity, Geometry, and the words before it
+  uint64_t seal;                 // of `Identity`, `Geometry`, and the words before it
 };
 
-struct ControlLine {  // the lease holder
-  uint64_t epoch;
-  uint32_t state;  // ServingState
-  uint32_t sequencerProcess;
-  uint64_t sequencerGeneration;
+// Read by all.
+struct ControlLine {
+  uint64_t epoch;                // of the sequencer, 0 before the first; says which block is read
+  uint32_t state;                // 0 none, "SERV" serving, "STOP" stopped in good order; published last
+  uint32_t sequencerProcess;     // process slot
+  uint64_t sequencerGeneration;  // of that slot
   uint64_t reserved[5];
 };
 
-struct BellLine {  // a doorbell: any process of the host bumps it, it carries no data
-  uint32_t bell;
+// Written by any process that wakes the sleeper, with an atomic increment. Read by its sleeper, as the futex it sleeps
+// on.
+struct BellLine {
+  uint32_t bell;  // counts rings, may wrap
   uint32_t reserved[15];
 };
 
@@ -118,15 +125,20 @@ enum SleepBits : uint32_t {
   sleepsForAll = 63
 };
 
-struct SleepLine {  // the sleeper sets the bits; the process that rings it takes all at once
+// Written by the sleeper, which sets what it sleeps for, and by a ringing process, which takes the word: exchanges it
+// for 0, all bits at once, before it increments the bell. Read by each process after it has published.
+struct SleepLine {
+  // 0 awake; bits 1, 2, 4, 8, 16, 32: sleeps until there is data of the log, room, an admission, progress of a ring's
+  // reader, a ring's frame, the end of the log
   uint32_t sleeps;
   uint32_t reserved[15];
 };
 
-struct TopicWishes {  // a process that declares a topic and finds no place, under the names lock
-  uint64_t wanted;    // counts the requests for a place
+// Read by the sequencer, which answers in its `BlockHeader`.
+struct TopicWishes {
+  uint64_t wanted;  // counted up by each that asks for a place
   uint64_t reserved[6];
-  uint64_t seal;
+  uint64_t seal;    // of the others; published last
 };
 
 struct alignas(pageBytes) Header {
@@ -134,107 +146,116 @@ struct alignas(pageBytes) Header {
   Line<Geometry, role::Creator> geometry;          //  64
   Line<BirthLine, role::Creator> birth;            // 128
   Line<ControlLine, role::Sequencer> control;      // 192
-  HostLine<BellLine> sequencerBell;                // 256
-  HostLine<SleepLine> sequencerSleep;              // 320
+  HostLine<BellLine> sequencerBell;                // 256  rings the sequencer
+  HostLine<SleepLine> sequencerSleep;              // 320  what the sequencer sleeps for
   Line<TopicWishes, role::NameGiver> topicWishes;  // 384
 };
 
 // A process's progress with a claim's lock: a process that finds the lock held looks up its holder here.
 enum ClaimState : uint32_t { claimNone = 0, claimWanted = 1, claimHeld = 2 };
 
-struct ProcessOwner {   // the process that holds the slot's byte lock
-  uint64_t generation;  // published last
-  uint32_t pid;
-  uint32_t naming;        // ClaimState of the names lock
-  uint64_t pidNamespace;  // of `pid`; 0 unknown
+// Read by processes that ask whether it lives, by diagnostics, and by processes that ring it.
+struct ProcessOwner {
+  uint64_t generation;    // published last; 0 never taken
+  uint32_t pid;           // for people; no decision depends on it
+  uint32_t naming;        // 1 it wants the names lock, 2 it has it; only for errors
+  uint64_t pidNamespace;  // inode of the one `pid` counts in
   char name[nameBytes];
-  uint64_t claiming;  // lock of the slot that it claims, times 4, plus its ClaimState; 0 none
+  uint64_t claiming;      // (lock − first slot lock + 1) × 4, and 1 or 2 as above; only for errors
 };
 
 struct ProcessSlot {
   Line<ProcessOwner, role::Process> owner;  //   0
-  HostLine<BellLine> bell;                  //  64
-  HostLine<SleepLine> sleep;                // 128
+  HostLine<BellLine> bell;                  //  64  rings the process's waiter thread
+  HostLine<SleepLine> sleep;                // 128  what the process sleeps for
 };
 
-struct TopicSlot {      // the process that declares it, under the names lock
-  uint64_t generation;  // counts the topics declared here; published last
-  uint64_t seal;        // of the fields below and the generation under which they are declared; 0 none
-  uint32_t order;
-  uint32_t ack;
+// Read by all.
+struct TopicSlot {
+  uint64_t generation;  // counts the topics that were declared here; published last
+  uint64_t seal;        // of the fields below, and of the generation under which they are declared; 0 none
+  uint32_t order;       // 2 `total`, 5 `session`
+  uint32_t ack;         // 0 `none`, 1 `ordered`
   uint32_t nameLength;
   uint32_t reserved0;
   uint64_t reserved[4];
   char name[topicNameBytes];
 };
 
-struct alignas(lineBytes) ClientClaim {  // the opening client, under the slot's lock
-  uint64_t generation;                   // published last; with the slot it is the session's id
-  uint64_t topicGeneration;
+// Read by the sequencer, the brokers and diagnostics.
+struct alignas(lineBytes) ClientClaim {
+  uint64_t generation;       // published last; with the slot, the session's id
+  uint64_t topicGeneration;  // of the place `topic`: another is refused
   uint64_t processGeneration;
-  uint32_t process;
-  uint32_t topic;
+  uint32_t process;          // with its generation: the process whose death ends it
+  uint32_t topic;            // its place
   uint64_t reserved[4];
 };
 
-struct ClientLine {            // the client; its slot's next session may close as well
-  uint64_t closingGeneration;  // all batches are published, the session may end
+// Written by the client, in one atomic step: the slot's next session may close at the same time. Read by the sequencer.
+struct ClientLine {
+  uint64_t closingGeneration;  // everything is published, that generation may be ended
   uint64_t reserved[7];
 };
 
 struct ClientSlot {
-  Line<ClientClaim, role::Claimant> claim;  //  0
-  HostLine<ClientLine> line;                // 64
+  Line<ClientClaim, role::Claimant> claim;  //   0
+  HostLine<ClientLine> line;                //  64
 };
 
-struct alignas(lineBytes) GrantLine {  // the broker
-  uint64_t grantedGeneration;
+// Read by the client, which writes to no lane before all are granted.
+struct alignas(lineBytes) GrantLine {
+  uint64_t grantedGeneration;  // the session of that generation may use the lane
   uint64_t reserved[7];
 };
 
-struct alignas(lineBytes) ReaderClaim {  // the attaching subscriber, under the slot's lock
-  uint64_t generation;                   // published last
+// Read by the sequencer and diagnostics.
+struct alignas(lineBytes) ReaderClaim {
+  uint64_t generation;   // published last
   uint64_t processGeneration;
-  uint32_t process;
+  uint32_t process;      // with its generation: the process whose death ends it
   uint32_t reserved0;
-  char name[nameBytes];
+  char name[nameBytes];  // named in the errors of publishers
   uint64_t reserved1;
 };
 
-struct alignas(lineBytes) ReaderLine {  // the subscriber
-  uint64_t cursor;                      // index entries that it has released
-  uint64_t attachedGeneration;
-  uint64_t detachedGeneration;
-  uint64_t leftNanos;  // monotonic clock when it detached
+// Read by the sequencer and diagnostics.
+struct alignas(lineBytes) ReaderLine {
+  uint64_t cursor;              // index entries below are no longer needed
+  uint64_t attachedGeneration;  // from here on the cursor of that generation holds
+  uint64_t detachedGeneration;  // from here on it does not
+  uint64_t leftNanos;           // monotonic clock when the last one detached
   uint64_t reserved[4];
 };
 
 struct ReaderSlot {
-  Line<ReaderClaim, role::Claimant> claim;   //  0
-  Line<ReaderLine, role::IndexReader> line;  // 64
+  Line<ReaderClaim, role::Claimant> claim;   //   0
+  Line<ReaderLine, role::IndexReader> line;  //  64
 };
 
-struct alignas(lineBytes) ProducerLine {  // the lane's client
-  uint64_t generation;      // published last, when it takes the lane
-  uint64_t writtenBatches;  // absolute, continues from the former owner
-  uint64_t publishedBatches;
-  uint64_t writtenMessages;  // of this generation
-  uint64_t publishedMessages;
-  uint64_t fullEvents;
+// Read by diagnostics; no decision depends on it.
+struct alignas(lineBytes) ProducerLine {
+  uint64_t generation;         // of the session; published last, when it takes the lane
+  uint64_t writtenBatches;     // absolute, continues from the former owner's
+  uint64_t publishedBatches;   // absolute
+  uint64_t writtenMessages;    // of this generation
+  uint64_t publishedMessages;  // of this generation
+  uint64_t fullEvents;         // how often there was no room
   uint64_t reserved[2];
 };
 
-struct alignas(lineBytes) Descriptor {  // the lane's client; 64 bytes, one line
-  uint64_t token;                       // published last
-  uint64_t sessionKey;                  // session id << 16
-  uint64_t batchSequence;
-  uint64_t firstMessage;
-  uint64_t payloadPosition;
-  uint32_t payloadBytes;
+// Read by the sequencer, once, into its own memory.
+struct alignas(lineBytes) Descriptor {
+  uint64_t token;            // published last: `readyToken(written count, generation)`
+  uint64_t sessionKey;       // session id × 2^16
+  uint64_t batchSequence;    // of the session, over all its lanes, from 0
+  uint64_t firstMessage;     // of the session, from 0
+  uint64_t payloadPosition;  // absolute
+  uint32_t payloadBytes;     // of the records, without the table
   uint32_t messageCount;
-  uint32_t uniformBytes;  // record length when all are equal, otherwise 0 and a table of lengths follows the records
-  uint32_t crc;           // of the fields above except the token
-  uint64_t publishedNanos;
+  uint32_t uniformBytes;     // length of every record, 0 when the table tells the lengths
+  uint32_t crc;              // CRC-32C of bytes 8 to 51
+  uint64_t publishedNanos;   // wall clock when the batch was sealed; its token may follow later
 };
 
 // The records of a batch, and the table of their lengths: in the lane's payload.
@@ -242,76 +263,82 @@ struct Payload { using Maker = Region; using Role = role::LaneWriter; };
 template <>
 struct Covers<&Descriptor::token> { using Type = Payload; };
 
-struct alignas(lineBytes) BlockHeader {  // the sequencer of that epoch, like all structures below
+struct alignas(lineBytes) BlockHeader {
   uint64_t epoch;
-  uint64_t process;
+  uint64_t process;         // of the sequencer
   uint64_t processGeneration;
-  uint64_t passes;
+  uint64_t passes;          // over the lanes
   uint64_t commits;
-  uint64_t wishesAnswered;  // the last answered request for a topic's place
-  uint64_t wishesRefused;   // the last refused one
+  uint64_t wishesAnswered;  // `wanted` as it was answered last
+  uint64_t wishesRefused;   // the same, where no topic could be freed
   uint64_t reserved[1];
 };
 
 struct TopicLine {
+  // Read by subscribers and diagnostics.
   struct alignas(lineBytes) Committed {
-    uint64_t entries;
+    uint64_t entries;  // index entries below are there
     uint64_t messages;
     uint64_t bytes;
     uint64_t reserved[4];
-    uint64_t seal;  // of the words before it, as in each line that others rely on (sealed_line.h); published last
+    uint64_t seal;     // of the others; published last
   };
+  // Read by subscribers that attach, and by diagnostics.
   struct alignas(lineBytes) Retention {
-    uint64_t trim;       // entries below are trimmed and must not be read
-    uint64_t delivered;  // entries below are released by every attached reader
-    uint64_t trimMessages;
-    uint64_t gatingReader;  // slot + 1 of the reader that holds back the trim frontier, 0 = none
-    uint64_t firstEntry;    // where this topic's entries begin, after those of the place's former topics
-    uint64_t freedMark;     // of the generation whose place is free, or is being freed (topics.h)
+    uint64_t trim;          // entries below must not be read; taken back when a reader attached meanwhile
+    uint64_t delivered;     // entries below are released by every attached subscriber; not read yet
+    uint64_t trimMessages;  // messages below `trim`
+    uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 none
+    uint64_t firstEntry;    // where this topic's entries begin, after those of the former topics
+    uint64_t freedMark;     // `freedMarkOf` the generation whose place is free, or was; or `freeingMarkOf`
     uint64_t reserved[1];
-    uint64_t seal;
+    uint64_t seal;          // of the others; published last
   };
-  Line<TopicLine::Committed, role::Sequencer> committed;  //  0
-  Line<TopicLine::Retention, role::Sequencer> retention;  // 64
+  Line<TopicLine::Committed, role::Sequencer> committed;  //   0
+  Line<TopicLine::Retention, role::Sequencer> retention;  //  64
 };
 
 // `endTopicGone`: the session's topic was freed before the sequencer adopted the session.
 enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3, endTopicGone = 4 };
 
 struct SessionLine {
+  // Read by the session's client, by the brokers, by clients that look for a free slot, and by diagnostics.
   struct alignas(lineBytes) Acknowledged {
-    uint64_t generation;
-    uint64_t batches;  // committed prefix
-    uint64_t messages;
-    uint64_t endedGeneration;
-    uint32_t endReason;
+    uint64_t generation;       // that was adopted; the other fields belong to it
+    uint64_t batches;          // committed prefix; the next is expected
+    uint64_t messages;         // of that prefix: what is acknowledged
+    uint64_t endedGeneration;  // published after the lanes' lines: its slot and lanes may be taken
+    uint32_t endReason;        // 1 closed, 2 died, 3 corrupt, 4 refused: its topic was freed
     uint32_t reserved0;
     uint64_t reserved[2];
-    uint64_t seal;
+    uint64_t seal;             // of the others; published last
   };
+  // Read by the session's client and diagnostics.
   struct alignas(lineBytes) Pressure {
-    uint64_t held;
-    uint64_t heldTotal;
-    uint64_t duplicates;
-    uint64_t purged;
-    uint64_t gapSinceNanos;  // 0 while there is no gap
+    uint64_t held;           // batches that wait for an earlier one, now
+    uint64_t heldTotal;      // batches that had to wait for an earlier one, ever
+    uint64_t duplicates;     // dropped
+    uint64_t purged;         // dropped behind a gap when the session ended
+    uint64_t gapSinceNanos;  // monotonic clock, 0 while there is no gap
     uint64_t reserved[3];
   };
-  Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;  //  0
-  Line<SessionLine::Pressure, role::Sequencer> pressure;          // 64
+  Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;  //   0
+  Line<SessionLine::Pressure, role::Sequencer> pressure;          //  64
 };
 
 struct LaneLine {
+  // Read by the lane's client, when it takes the lane and when it looks for room, and by diagnostics.
   struct alignas(lineBytes) Frontiers {
-    uint64_t generation;
-    uint64_t scanned;     // descriptors scanned
-    uint64_t released;    // descriptors whose slot and payload may be reused
-    uint64_t payloadEnd;  // payload position after the last scanned batch
-    uint64_t payloadReleased;  // payload position below which all room may be reused
+    uint64_t generation;       // not read yet
+    uint64_t scanned;          // descriptors seen
+    uint64_t released;         // below, slots and payload may be used again
+    uint64_t payloadEnd;       // payload position after the last scanned batch
+    uint64_t payloadReleased;  // payload position below which all room may be used again
     uint64_t reserved[2];
-    uint64_t seal;
+    uint64_t seal;             // of the others; published last
   };
-  struct alignas(lineBytes) Counts {  // of this generation, in batches and messages
+  // Read by diagnostics.
+  struct alignas(lineBytes) Counts {
     uint64_t held;
     uint64_t ordered;
     uint64_t orderedMessages;
@@ -321,30 +348,32 @@ struct LaneLine {
     uint64_t purged;
     uint64_t firstIndex;  // scanned count when this generation began
   };
-  Line<LaneLine::Frontiers, role::Sequencer> frontiers;  //  0
-  Line<LaneLine::Counts, role::Sequencer> counts;        // 64
+  Line<LaneLine::Frontiers, role::Sequencer> frontiers;  //   0
+  Line<LaneLine::Counts, role::Sequencer> counts;        //  64
 };
 
+// Read by the sequencer, by subscribers that look for a free slot, and by diagnostics.
 struct alignas(lineBytes) ReaderEnd {
-  uint64_t endedGeneration;
+  uint64_t endedGeneration;  // that reader is dead: its cursor holds nothing
   uint64_t reserved[7];
 };
 
-struct alignas(lineBytes) IndexEntry {  // two lines
-  uint64_t token;
-  uint64_t sessionKey;
-  uint64_t batchSequence;
-  uint64_t firstPosition;  // of its first message in the topic
-  uint64_t firstMessage;   // of its first message in the session
+// Read by subscribers, once, into their own memory.
+struct alignas(lineBytes) IndexEntry {
+  uint64_t token;            // `readyToken(entry number, epoch)`
+  uint64_t sessionKey;       // session id × 2^16
+  uint64_t batchSequence;    // in the session
+  uint64_t firstPosition;    // of its first message in the topic: dense
+  uint64_t firstMessage;     // of its first message in the session
   uint32_t messageCount;
   uint32_t payloadBytes;
-  uint32_t lane;  // broker * clients + client
+  uint32_t lane;             // where the records are
   uint32_t uniformBytes;
-  uint64_t laneIndex;
-  uint64_t seal;  // the token, mixed with a checksum of both lines; published last
-  uint64_t payloadPosition;
-  uint64_t publishedNanos;
-  uint64_t orderedNanos;
+  uint64_t laneIndex;        // of the descriptor in its lane; not read yet
+  uint64_t seal;             // `token` xor the checksums of both lines; published last
+  uint64_t payloadPosition;  // absolute
+  uint64_t publishedNanos;   // of the descriptor
+  uint64_t orderedNanos;     // wall clock when its epoch was committed
   uint64_t reserved[4];
 };
 

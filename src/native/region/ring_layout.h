@@ -27,31 +27,36 @@ constexpr uint32_t ringsMax = 1024;
 constexpr uint32_t ringReadersMax = 128;
 constexpr uint32_t readerNameBytes = 24;
 
+// Read by processes that want to write the ring, and by its readers, which check whether that process lives.
 struct alignas(lineBytes) RingClaim {
-  uint64_t generation;  // published last
+  uint64_t generation;  // counts the writers; published last, after the lead; 0 never written
   uint64_t processGeneration;
-  uint64_t writerSeal;  // of the process, its generation, and the ring's generation
-  uint32_t process;
+  uint64_t writerSeal;  // of generation, process and its generation: the death of another process ends nothing
+  uint32_t process;     // with its generation: the process whose death ends it, and that is rung for room
   uint32_t reserved0;
   uint64_t reserved1[4];
 };
 
+// Read by processes that look for a ring by its name.
 struct alignas(lineBytes) RingName {
-  uint32_t naming;  // advances by two with each name: odd while a name is being written
-  uint32_t seal;    // of the name; 0 before the first one
-  char name[nameBytes];
+  uint32_t naming;       // counts namings, twice each: odd while there is no name
+  uint32_t seal;         // of the name; 0 no name was ever given
+  char name[nameBytes];  // whole where `naming` is even, and unchanged after the name was read
   uint64_t reserved[3];
 };
 
+// Read by its readers and diagnostics.
 struct alignas(lineBytes) RingLead {
-  uint64_t position;  // frames below are published
-  uint64_t generation;
-  uint64_t closedMark;  // of the generation that has ended
-  uint64_t announced;   // the next `position`, published ahead of it; equal once that is published
-  uint64_t frames;
-  uint64_t fullEvents;
-  uint64_t evictions;
-  uint32_t waitsForRoom;
+  uint64_t position;      // published last: frames below are whole; absolute, in bytes
+  uint64_t generation;    // of its writer; stands in for the claim's where that was damaged
+  // of the generation that publishes nothing more (`closedMarkOf`); for a writer that died, the next writer sets it
+  uint64_t closedMark;
+  // the position that is published next, written ahead of it: between two writers both are the same
+  uint64_t announced;
+  uint64_t frames;        // published since the ring was born
+  uint64_t fullEvents;    // how often a writer began to wait for room
+  uint64_t evictions;     // how often a reader was evicted
+  uint32_t waitsForRoom;  // 1 while the writer waits: a reader that releases rings it
   uint32_t reserved0;
 };
 
@@ -59,7 +64,10 @@ struct alignas(lineBytes) RingLead {
 struct Frames { using Maker = RingMemory; using Role = role::RingWriter; };
 template <> struct Covers<&RingLead::position> { using Type = Frames; };
 
+// Written by each reader that takes a place, leaves it or comes back to it, with an atomic increment. Read by the
+// ring's writer.
 struct alignas(lineBytes) RingTable {
+  // incremented by each reader that comes, leaves or comes back: only then the writer looks through all slots
   uint64_t readersVersion;
   uint64_t reserved[7];
 };
@@ -74,50 +82,59 @@ struct RingSlot {
 // A ring has a writer of that generation only once its lead says where that writer begins.
 template <> struct Covers<&RingClaim::generation> { using Type = Line<RingLead, role::RingWriter>; };
 
+// Read by the ring's writer, by processes that look for a free place, and by diagnostics.
 struct alignas(lineBytes) RingReaderClaim {
-  uint64_t generation;  // published last
+  uint64_t generation;         // above all generations that the place has had, those of the line too; published last
   uint64_t processGeneration;
-  uint32_t process;
+  uint32_t process;            // with its generation: the process whose death ends it, and that is rung for data
   uint32_t reserved0;
-  char name[readerNameBytes];
+  char name[readerNameBytes];  // named to a writer that waits
   uint64_t reserved1[2];
 };
 
+// Read by the ring's writer (`released`), and by processes that wait for a cursor.
 struct alignas(lineBytes) RingReaderLine {
-  uint64_t attachedGeneration;  // not below the claim's: it advances where the reader comes back
-  uint64_t detachedGeneration;
-  uint64_t read;       // frames below are taken from the ring
-  uint64_t delivered;  // handlers of frames below have begun
-  uint64_t handled;    // handlers of frames below have ended
-  uint64_t released;   // bytes below may be reused
-  uint64_t baseline;   // where the reader began
-  uint64_t seal;       // of the words before it, while it is attached; published last
+  // from here on the cursors of that generation count: the claim's, and a later one each time that the reader comes
+  // back
+  uint64_t attachedGeneration;
+  uint64_t detachedGeneration;  // from here on they do not
+  uint64_t read;                // taken from the ring
+  uint64_t delivered;           // the handler of everything below has begun
+  uint64_t handled;             // the handler of everything below has ended
+  uint64_t released;            // the bytes below are no longer needed
+  uint64_t baseline;            // where it began: what lies below is not its own
+  uint64_t seal;                // of the others, while it is attached; published last
 };
 
+// Read by the reader, by the writer itself, and by processes that count readers.
 struct alignas(lineBytes) RingReaderFate {
-  uint64_t endedGeneration;    // of a reader that was found dead
-  uint64_t evictedGeneration;  // of a reader that was too slow
-  uint64_t evictedFrom;
-  uint64_t evictedTo;
+  uint64_t endedGeneration;    // that reader was seen dead: its cursors hold nothing
+  uint64_t evictedGeneration;  // that reader lost its room; published last
+  uint64_t evictedFrom;        // what it had released
+  uint64_t evictedTo;          // the position published then; the reader begins again after it
   uint64_t reserved[4];
 };
 
 struct RingReaderSlot {
-  Line<RingReaderClaim, role::Claimant> claim;   //   0
-  Line<RingReaderLine, role::RingReader> line;   //  64
-  Line<RingReaderFate, role::RingWriter> fate;   // 128
+  Line<RingReaderClaim, role::Claimant> claim;  //   0
+  Line<RingReaderLine, role::RingReader> line;  //  64
+  Line<RingReaderFate, role::RingWriter> fate;  // 128
 };
 
 // A frame in the ring: this header, then the payload, then padding to eight bytes.
+// Written by the ring's writer, in front of each payload. Read by the readers, in place
+// (`src/layers/ring/FrameCodec.ts` has the same offsets and the same checksum): each field once, and no field is used
+// before the length and the checksum are right.
 struct FrameHeader {
-  uint32_t length;  // of header and payload, without the padding
+  uint32_t length;            // header and payload, at most a quarter of the ring
+  // below 16 the swarm's (`src/layers/swarm/transport/FrameAddress.ts`), 16 a message of a plain ring
   uint16_t kind;
-  uint16_t flags;
-  uint32_t type;
-  uint32_t sender;
-  uint32_t senderGeneration;
-  uint32_t checksum;  // of the other fields and the frame's position
-  double correlation;
+  uint16_t flags;             // 1: another part of this message follows; 2: it continues the part before
+  uint32_t type;              // which message or procedure it is, for kinds that have several
+  uint32_t sender;            // process slot
+  uint32_t senderGeneration;  // of that slot
+  uint32_t checksum;          // of the other fields and of the frame's position
+  double correlation;         // an integer below 2^53: the addressee, and which request
 };
 
 static_assert(sizeof(RingClaim) == 64 && sizeof(RingReaderClaim) == 64);

@@ -67,7 +67,7 @@ class LaneWriter {
   LaneWriter() {}
 };
 
-// The subscriber.
+// The subscriber that has a reader's place.
 class IndexReader {
   friend class ringfence::IndexReader;
   friend void ringfence::leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
