@@ -9,10 +9,10 @@ import type * as Topic from "../../src/services/schema/Topic.ts"
 import { make } from "../../src/services/schema/Topic.ts"
 import { Fold } from "../harness/checksum.ts"
 
-const Order = Schema.Literals(["session", "total"])
+const Order = Schema.Literals(["session", "total", "none"])
 export type BenchOrder = typeof Order.Type
 
-export const benchTopic = (order: BenchOrder): Topic.Topic => make(`bench-${order}`, { order, ack: "ordered" })
+export const benchTopic = (order: BenchOrder): Topic.Topic => make(`bench-${order}`, { order })
 
 export const PublisherJob = Schema.Struct({
   ...clientFields,

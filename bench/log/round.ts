@@ -32,6 +32,7 @@ export const keys = {
   flushed: "log, flushed",
   total: "order total",
   session: "order session",
+  none: "order none",
   smallCopy: "copy, small",
   smallLog: "log, small",
   brokers: (count: number) => `brokers ${count}`,
@@ -88,11 +89,12 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
     }
     case "javascript":
       return [log(keys.javaScriptFold, { fold: "javascript" })]
-    // Measure both twice, in mirrored order, so that a drift affects them alike.
+    // Measure each twice, in mirrored order, so that a drift affects them alike.
     case "order": {
       const total = log(keys.total, { order: "total" })
       const session = log(keys.session)
-      return [total, session, session, total]
+      const none = log(keys.none, { order: "none" })
+      return [total, session, none, none, session, total]
     }
     case "small": {
       const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }

@@ -37,7 +37,7 @@ export interface Scenario {
 /** The log could not be measured. */
 export type LogError = RegionError | TopicError | ChildError | RunStalled
 
-/** The result of one measurement. Rates are decimal. */
+/** The result of one measurement. Rates are decimal: of acknowledged bytes, or of delivered ones under order `none`. */
 export interface Figure {
   readonly key: string
   readonly gigabytesPerSecond: number
@@ -137,15 +137,17 @@ type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof Bench
 const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcome: Outcome): Figure => {
   const [{ result: published }] = outcome.publishers as readonly [Outcome["publishers"][number]]
   const [{ result: seen }] = outcome.subscribers as readonly [Outcome["subscribers"][number]]
-  const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
-  // Only order `session` keeps the batches of one session in order.
-  const inOrder = order === "total" || seen.disordered === 0
   const deliveredSeconds = (seen.lastMillis - published.firstOfferMillis) / 1000
+  const acknowledgedSeconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
+  const seconds = order === "none" ? deliveredSeconds : acknowledgedSeconds
+  const isAcknowledged = order === "none" || published.acknowledged === seen.records
+  // Only order `session` keeps the batches of one session in order.
+  const inOrder = order !== "session" || seen.disordered === 0
   return {
     key,
     gigabytesPerSecond: records * recordBytes / 1e9 / seconds,
     recordsPerSecond: records / seconds,
-    agrees: published.sum === seen.sum && published.acknowledged === seen.records && inOrder,
+    agrees: published.sum === seen.sum && isAcknowledged && inOrder,
     log: {
       deliveredGigabytesPerSecond: records * recordBytes / 1e9 / deliveredSeconds,
       cores: { publisher: published.cores, subscriber: seen.cores, serve: outcome.serverCores },

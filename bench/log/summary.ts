@@ -34,6 +34,8 @@ export interface Summary {
   readonly smallOfCopyLimit: Spread | undefined
   /** The rate of order `session` divided by that of order `total`. */
   readonly sessionOfTotal: Spread | undefined
+  /** The rate of delivery under order `none` divided by that under order `session`. */
+  readonly noneOfSession: Spread | undefined
 }
 
 /** The placements that occurred, with the measurements under each. */
@@ -59,7 +61,8 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
     ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
     ofFlushedCopy: ratio(groups, "flushed", [keys.flushed], [keys.flushedCopyBefore, keys.flushedCopyAfter]),
     smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
-    sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total])
+    sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total]),
+    noneOfSession: ratio(groups, "order", [keys.none], [keys.session], deliveredRate)
   }
 }
 
@@ -68,15 +71,18 @@ const ratio = (
   groups: ReadonlyArray<Group>,
   name: GroupName,
   over: ReadonlyArray<string>,
-  under: ReadonlyArray<string>
+  under: ReadonlyArray<string>,
+  rateOf: (figure: Figure) => number = ({ gigabytesPerSecond }) => gigabytesPerSecond
 ): Spread | undefined => {
   const mean = ({ values }: Group, keys: ReadonlyArray<string>) => {
-    const rates = values.filter(({ key }) => keys.includes(key)).map((figure) => figure.gigabytesPerSecond)
+    const rates = values.filter(({ key }) => keys.includes(key)).map(rateOf)
     return rates.reduce((sum, rate) => sum + rate, 0) / rates.length
   }
   const named = groups.filter((group) => group.name === name)
   return spreadOf(named.map((group) => mean(group, over) / mean(group, under)))
 }
+
+const deliveredRate = ({ log }: Figure): number => log?.deliveredGigabytesPerSecond ?? NaN
 
 const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefined => {
   const gigabytesPerSecond = spreadOf(figures.map((figure) => figure.gigabytesPerSecond))

@@ -140,6 +140,8 @@ export interface NativeTopicState extends NativeTopic {
   readonly readers: ReadonlyArray<{
     readonly reader: number
     readonly cursor: number
+    /** Batches that it has not released. */
+    readonly behind: number
     readonly process: number
     readonly pid: number
     readonly foreignPid?: true
@@ -251,7 +253,7 @@ export const writerEnd = { none: 0, closed: 1, superseded: 2 } as const
 export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4 } as const
 
 /** Order levels, as stored in the layout. */
-export const orderLevel = { total: 2, session: 5 } as const
+export const orderLevel = { none: 0, total: 2, session: 5 } as const
 
 /** Where a reader begins. */
 export const readFrom = { start: 0, end: 1, position: 2 } as const
@@ -317,7 +319,13 @@ export interface RegionHandle {
 
 /** A session's writing end: its lanes. */
 export interface SessionHandle {
-  info(): { readonly sessionId: number; readonly slot: number; readonly generation: number }
+  /** `ordered`: whether its batches are put into an order, false under order `none`. */
+  info(): {
+    readonly sessionId: number
+    readonly slot: number
+    readonly generation: number
+    readonly ordered: boolean
+  }
   /** Whether the session is adopted, and every broker has granted its lane. */
   ready(): boolean
   /** Offset in the lane's buffer, -1 when the lane is full. */
@@ -348,14 +356,16 @@ export interface SessionHandle {
   close(): void
 }
 
-/** A subscriber's reading end. */
+/** A subscriber's reading end: of a topic's index or, under order `none`, of its lanes. */
 export interface ReaderHandle {
-  /** Returns the number of batches written to `out`, or -1 when the index contradicts the layout. */
+  /** Returns the number of batches written to `out`, or -1 when the memory contradicts the layout. */
   poll(out: Float64Array, max: number): number
   /** Releases the batches below that number. */
   release(index: number): void
   next(): number
+  /** Of lanes: one more than `next` while another batch can be polled. */
   committed(): number
+  /** Of lanes: the records that were polled. */
   committedMessages(): number
   close(): void
 }

@@ -80,8 +80,9 @@ export const publish = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "Publishes files or standard input as records of a topic and waits until they are acknowledged. Each line is a",
-      "record, without its newline, unless --record-bytes cuts the input into pieces."
+      "Publishes files or standard input as records of a topic and waits until they are acknowledged, unless the topic",
+      "has no acknowledgements. Each line is a record, without its newline, unless --record-bytes cuts the input into",
+      "pieces."
     )
   ),
   Command.withShortDescription("Publish files or standard input"),
@@ -142,16 +143,22 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
     Effect.tapErrorTag(["RecordTooLarge", "InputUnreadable"], () => Effect.ignore(publisher.flush)),
     Effect.onError(() => sayHowFar(values.json, publisher))
   )
+  if (topic.order === "none" && publisher.readers().length === 0 && !values.json) yield* sayUnread(name)
   yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
 })
 
+const sayUnread = (topic: string) =>
+  writeNotice(
+    `no subscriber of "${topic}" is attached: under order none a session's records are gone when it ends, unless a `
+      + `subscriber is attached by then`
+  )
+
 // Options that are not given follow the topic's declaration, so that only a contradiction is an error.
-const topicToPublish = (name: string, { ack, order }: Values) =>
-  Effect.map(declaredTopic(name), (declared) =>
-    Topic.make(name, {
-      order: order ?? declared?.order ?? "session",
-      ack: ack ?? declared?.ack ?? "ordered"
-    }))
+const topicToPublish = (name: string, values: Values) =>
+  Effect.map(declaredTopic(name), (declared) => {
+    const order = values.order ?? declared?.order ?? Topic.defaultOrder
+    return Topic.make(name, { order, ack: values.ack ?? declared?.ack ?? Topic.defaultAck(order) })
+  })
 
 const sayHowFar = (json: boolean, publisher: PublisherHandle<Uint8Array>) =>
   Effect.suspend(() => printEventAside(json, "publish", publishedSoFar(publisher), describeSoFar))

@@ -41,7 +41,7 @@ const fromFlag = (name: string): Flag.Flag<From> =>
 const settings = {
   ...targetSettings,
   from: setting<From>("from", (name) => fromFlag(name), {
-    description: "Where to begin: start (the oldest record kept), end, or a position",
+    description: "Where to begin: start (the oldest record kept), end, or a position (not under order none)",
     fallback: defaultFrom,
     show: (from) => typeof from === "object" ? from.position : from
   }),
@@ -88,8 +88,9 @@ export const subscribe = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "Writes the records of a topic to standard output in the topic's order, each followed by a newline. Ends at the",
-      "last committed record, or waits for more with --follow. The report of --json goes to standard error."
+      "Writes the records of a topic to standard output in the topic's order, each followed by a newline; under order",
+      "none as they are found, each broker's records of a session in their order. Ends at the last committed record, or",
+      "waits for more with --follow. The report of --json goes to standard error."
     )
   ),
   Command.withShortDescription("Write the records of a topic to standard output"),

@@ -11,8 +11,9 @@ import type { ProcessId } from "./schema/ProcessId.ts"
 
 export interface ReaderState extends ProcessId {
   readonly name: string
-  /** Index entries that it has released. */
+  /** Index entries that it has released; under order `none`, batches. */
   readonly cursor: number
+  /** Batches that it has not released, as far as the sequencer has seen them. */
   readonly behindBatches: number
 }
 
@@ -20,6 +21,7 @@ export interface TopicState {
   readonly name: string
   readonly order: string
   readonly ack: string
+  /** Always 0 under order `none`, which commits nothing: the lanes' frontiers say how far it has come. */
   readonly committedBatches: number
   readonly committedMessages: number
   readonly committedBytes: number

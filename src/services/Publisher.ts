@@ -93,7 +93,7 @@ export interface PublisherHandle<in A> {
   readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost | ArgumentInvalid>
   /** Records accepted. */
   readonly accepted: () => number
-  /** Records acknowledged: the committed prefix of this session. */
+  /** Records acknowledged: the committed prefix of this session. Always 0 under order `none`. */
   readonly acknowledged: () => number
   readonly acks: () => SessionAcks
   /** Times that this publisher found a lane full. */

@@ -36,6 +36,7 @@ export type SequencerEvent =
     readonly sessionId: number
     readonly topic: string
     readonly reason: "closed" | "died" | "corrupt"
+    /** Of order `none`, which commits nothing: the batches and messages that were published. */
     readonly committedBatches: number
     readonly committedMessages: number
     readonly purgedBatches: number

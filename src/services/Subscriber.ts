@@ -1,5 +1,8 @@
 /**
- * The reading side of the log: batches are lent, records are copied, both in the total order.
+ * The reading side of the log: batches are lent, records are copied, both in the order of the topic.
+ *
+ * Under order `none` a subscriber numbers batches and records itself, from 0, as it finds them: `index` and `position`
+ * mean something to this handle alone. A record's place for everyone is its session and its `sequence` there.
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
@@ -11,7 +14,11 @@ import type { RegionLost } from "./CxlMemory.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 
-/** Where to begin: the oldest kept record, the next record to be committed, or a position of the topic. */
+/**
+ * Where to begin: the oldest kept record, the next record to be committed, or a position of the topic. Under order `none`
+ * `"start"` is the oldest kept record of each lane of the sessions that are open, `"end"` what is published from now on,
+ * and a position is refused with `RegionError` (`invalid`).
+ */
 export type From = "start" | "end" | { readonly position: number }
 
 /** Where a subscriber begins by default. */
@@ -47,11 +54,14 @@ export interface SubscriberOptions {
   readonly mustExist?: boolean | undefined
 }
 
-/** A committed batch, as the index describes it. Its bytes are lent: valid until the reader releases the batch. */
+/**
+ * A committed batch, as the index describes it; under order `none` a published one, as its lane does. Its bytes are lent:
+ * valid until the reader releases the batch.
+ */
 export interface IndexedBatch {
-  /** Position of the batch in the topic's index. */
+  /** Position of the batch in the topic's index; under order `none` among those that this handle has found. */
   readonly index: number
-  /** Position of its first record in the topic. */
+  /** Position of its first record in the topic; under order `none` among those that this handle has found. */
   readonly position: number
   readonly messageCount: number
   readonly sessionId: number
@@ -69,13 +79,13 @@ export interface IndexedBatch {
    * or a stop of the publisher delays it: that delay then counts into the time from here to the commit.
    */
   readonly publishedMillis: number
-  /** When its epoch was committed, by the clock of the serving process. */
+  /** When its epoch was committed, by the clock of the serving process; under order `none` when it was found here. */
   readonly orderedMillis: number
 }
 
 /** A record, copied out of the log. */
 export interface Record<out A> {
-  /** Its place in the topic's total order. */
+  /** Its place in the topic's total order; under order `none` among the records that this handle has found. */
   readonly position: number
   readonly sessionId: number
   /** Its place in its session. */
@@ -127,7 +137,7 @@ export interface SubscriberHandle<out A> {
   readonly lost: Effect.Effect<never, RegionLost>
   /** Position of the first undelivered record. */
   readonly position: () => number
-  /** Records committed in the topic. */
+  /** Records committed in the topic; under order `none`, which commits nothing, those that this handle has found. */
   readonly committedMessages: () => number
 }
 

@@ -167,7 +167,7 @@ describe("topics of a heap log", () => {
       assert.match(mismatch.message, /order "session", ack "ordered", not as order "total", ack "ordered"/)
       assert.strictEqual((yield* opening(Topic.make("held", { ack: "none" })))._tag, "TopicMismatch")
       assert.strictEqual((yield* opening(Topic.make("-no")))._tag, "TopicInvalid")
-      assert.strictEqual((yield* opening(Topic.make("no", { order: "none" as any })))._tag, "TopicInvalid")
+      assert.strictEqual((yield* opening(Topic.make("no", { order: "none", ack: "ordered" })))._tag, "TopicInvalid")
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ ...manual, topics: [Held] }))))
 
   const onePlace = { ...manual, geometry: { ...tight, topics: 1 } } as const

@@ -6,6 +6,7 @@ import { readingOnSuite } from "../suites/log/readingOn.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
 import { topicReuseSuite } from "../suites/log/topicReuse.ts"
+import { unorderedSuite } from "../suites/log/unordered.ts"
 
 losingSuite(memory)
 publishingSuite(memory)
@@ -14,3 +15,4 @@ topicReuseSuite(memory)
 readingOnSuite(memory)
 lapsSuite(memory)
 timesSuite(memory)
+unorderedSuite(memory)

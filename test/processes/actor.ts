@@ -16,10 +16,12 @@ import { Stamped } from "./stamped.ts"
 const [part = "", region = "", json = "{}"] = process.argv.slice(2)
 const options = JSON.parse(json) as ActorOptions
 
+const topic = options.order === "none" ? Stamped.unordered : Stamped.topic
+
 const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 const publish = Effect.gen(function*() {
-  const publisher = yield* Publisher.open(Stamped.topic, { skew: options.skewMillis ?? 0, roomDeadline: "1 minute" })
+  const publisher = yield* Publisher.open(topic, { skew: options.skewMillis ?? 0, roomDeadline: "1 minute" })
   yield* tell({ _tag: "ready", sessionId: publisher.sessionId })
   const record = new Uint8Array(options.recordBytes ?? 256)
   let told = 0
@@ -28,19 +30,19 @@ const publish = Effect.gen(function*() {
     if (!publisher.offer(record)) yield* publisher.send(record)
     if (sequence % 64 !== 63) continue
     yield* Effect.yieldNow
-    const acknowledged = publisher.acknowledged()
+    const acknowledged = options.order === "none" ? publisher.accepted() : publisher.acknowledged()
     if (acknowledged - told < 256) continue
     told = acknowledged
     yield* tell({ _tag: "acknowledged", records: acknowledged })
   }
   yield* publisher.flush
-  yield* tell({ _tag: "done", records: publisher.acknowledged() })
+  yield* tell({ _tag: "done", records: options.order === "none" ? publisher.accepted() : publisher.acknowledged() })
 })
 
 const subscribe = Effect.gen(function*() {
-  const subscriber = yield* Subscriber.open(Stamped.topic, { from: options.from ?? "start", name: options.name })
+  const subscriber = yield* Subscriber.open(topic, { from: options.from ?? "start", name: options.name })
   yield* tell({ _tag: "ready", sessionId: 0 })
-  const check = new Stamped.Checker()
+  const check = options.order === "none" ? new Stamped.LanesChecker() : new Stamped.Checker()
   let records = 0
   while (records < (options.records ?? Infinity)) {
     const batches = yield* subscriber.pull

@@ -16,6 +16,8 @@ export interface ActorOptions {
   readonly recordBytes?: number
   readonly skewMillis?: number
   readonly from?: "start" | "end"
+  /** Of the topic; default `session`. */
+  readonly order?: "none" | undefined
   readonly geometry?: Partial<Geometry>
 }
 

@@ -89,18 +89,23 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
         /is declared as order "total".*leave out --order/
       )
       assertRefused(yield* at("publish", "lines", "--ack", "none"), 2, /is declared as order "total"/)
-      assertRefused(yield* at("publish", "new", "--order", "none"), 2, /Expected: "session" \| "total"\n/)
+      assertRefused(yield* at("publish", "new", "--order", "sorted"), 2, /Expected: "session" \| "total" \| "none"\n/)
+      assertRefused(
+        yield* at("publish", "new", "--order", "none", "--ack", "ordered"),
+        2,
+        /order "none" has no acknowledgement "ordered".*use ack "none"/
+      )
       assertRefused(yield* at("publish", "new", "--ack", "durable"), 2, /Expected: "ordered" \| "none"\n/)
       assertRefused(yield* at("publish", "-bad-"), 2, /Unrecognized flag|name is not usable/)
       assertRefused(
-        yield* run(["serve", "--region", `${region}-b`, "--topic", "x:none"]),
+        yield* run(["serve", "--region", `${region}-b`, "--topic", "x:none:ordered"]),
         2,
-        /with order session, total and ack/
+        /order "none" has no acknowledgement "ordered"/
       )
       assertRefused(
         yield* run(["serve", "--region", `${region}-b`, "--topic", "x:sorted"]),
         2,
-        /name\[:order\[:ack\]\]/
+        /name\[:order\[:ack\]\] with order session, total, none and ack/
       )
     }))
 

@@ -177,16 +177,32 @@ export const run = (
 
 /** A server of a small region, ready. */
 export const serve = (region: string, ...args: ReadonlyArray<string>): Effect.Effect<Program, NotSeen, Scope.Scope> =>
+  serveWith(small, region, ...args)
+
+export const serveWith = (
+  sizes: ReadonlyArray<string>,
+  region: string,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<Program, NotSeen, Scope.Scope> =>
   Effect.gen(function*() {
     // Runs after the server was killed with its scope: no other process removes the region then.
     yield* Effect.addFinalizer(() => Effect.sync(() => removeRegion(region)))
-    const server = yield* start(["serve", "--region", region, ...small, ...args])
+    const server = yield* start(["serve", "--region", region, ...sizes, ...args])
     yield* server.told(/serving region|"Serving"/)
     return server
   })
 
 /** Sizes that fit anywhere, so that a few megabytes make many laps. */
-export const small = ["--brokers", "2", "--clients", "4", "--lane-bytes", "256KiB", "--batch-bytes", "16KiB"]
+export const small: ReadonlyArray<string> = [
+  "--brokers",
+  "2",
+  "--clients",
+  "4",
+  "--lane-bytes",
+  "256KiB",
+  "--batch-bytes",
+  "16KiB"
+]
 
 /** A name that no other run uses. */
 export const freshRegion = (what: string): string => `test-cli-${what}-${process.pid}-${(counter += 1)}`

@@ -50,9 +50,9 @@ describe("help", () => {
   it.live("offers only the levels that are served, and begins to read where the API does", () =>
     Effect.gen(function*() {
       const { text } = yield* run(["publish", "--help"])
-      assert.match(text, /--order choice .*\(choices: session, total\)/)
+      assert.match(text, /--order choice .*\(choices: session, total, none\)/)
       assert.match(text, /--ack choice .*\(choices: ordered, none\)/)
-      assert.match((yield* run(["serve", "--help"])).text, /\(order: session, total; ack: ordered, none\)/)
+      assert.match((yield* run(["serve", "--help"])).text, /\(order: session, total, none; ack: ordered, none\)/)
       assert.include((yield* run(["subscribe", "--help"])).text, `(default: ${String(defaultFrom)};`)
     }))
 

@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { createWriteStream, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { folder, freshRegion, run, serve, start } from "./harness.ts"
+import { folder, freshRegion, run, serve, serveWith, small, start } from "./harness.ts"
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
@@ -87,6 +87,41 @@ describe.skipIf(process.platform !== "linux")("round trips", () => {
       assert.strictEqual(sha256(late.stdout), sha256(blob.subarray(-late.stdout.length)))
       const [, missing] = /^(\d+) records before this one are not kept: /.exec(late.stderr) ?? []
       assert.strictEqual(Number(missing) * 16 * 1024, blob.length - late.stdout.length)
+    }))
+
+  it.live("under order none: gives an early subscriber every record, in order over one broker, to the end of the log", () =>
+    Effect.gen(function*() {
+      const blob = randomBytes(5 * 1024 * 1024 + 1)
+      for (const brokers of ["1", "2"]) {
+        const region = freshRegion(`none-${brokers}`)
+        const server = yield* serveWith(small.with(1, brokers), region, "--topic", "blobs:none")
+        const early = yield* start(["subscribe", "--region", region, "blobs", "--raw", "--follow"])
+        yield* attached(region, 1)
+        const publish = ["publish", "--region", region, "blobs", "--record-bytes", "16KiB"]
+        const published = yield* run(publish, { input: blob })
+        assert.strictEqual(published.code, 0, published.stderr)
+        assert.match(published.text, /; this topic has no acknowledgements\n$/)
+        assert.strictEqual(published.stderr, "")
+        server.signal("SIGINT")
+        assert.strictEqual(yield* early.code, 0, early.stderr)
+        assert.strictEqual(early.stdout.length, blob.length)
+        if (brokers === "1") assert.strictEqual(sha256(early.stdout), sha256(blob))
+        yield* server.ended
+      }
+    }))
+
+  it.live("under order none: says that records without a subscriber are gone, and has no positions", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("none-unread")
+      yield* serve(region)
+      const published = yield* run(["publish", "--region", region, "ticks", "--order", "none"], { input: "a\nb\n" })
+      assert.match(published.text, /^published 2 records/)
+      assert.match(published.stderr, /no subscriber of "ticks" is attached: under order none/)
+      const late = yield* run(["subscribe", "--region", region, "ticks"])
+      assert.deepStrictEqual([late.code, late.text], [0, ""])
+      const positioned = yield* run(["subscribe", "--region", region, "ticks", "--from", "1"])
+      assert.strictEqual(positioned.code, 2)
+      assert.match(positioned.stderr, /from\.position cannot be 1 .*has order "none"/)
     }))
 
   it.live("waits for a reader that takes its time", () =>

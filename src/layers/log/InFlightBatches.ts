@@ -1,6 +1,6 @@
 /**
  * Records which broker carries which batch of one session, so that acknowledgements can be counted by broker without
- * reading a broker's frontier.
+ * reading a broker's frontier. Under order `none` it records nothing: no acknowledgement would ever take a batch off.
  */
 import type { LanePort } from "../ports/LanePort.ts"
 
@@ -21,6 +21,7 @@ export class InFlightBatches {
 
   /** Records the session's next batch. */
   sealed(broker: number, messages: number, lanes: LanePort): void {
+    if (!lanes.isOrdered) return
     if (this.#sealed - this.#counted === this.#brokers.length) this.count(lanes)
     if (this.#sealed - this.#counted === this.#brokers.length) this.#grow()
     const slot = this.#sealed & (this.#brokers.length - 1)

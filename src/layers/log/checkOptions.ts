@@ -7,6 +7,7 @@ import { millisOf } from "../../services/input/DurationInput.ts"
 import { readOptions, refuseUnless, refuseUnlessBytes } from "../../services/input/OptionInvalid.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
+import type { Topic } from "../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
 import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
 
@@ -23,11 +24,18 @@ export const checkPublisherOptions = (
 
 export const checkSubscriberOptions = (
   region: string,
+  topic: Topic<any>,
   { from = defaultFrom }: SubscriberOptions = {}
 ): Effect.Effect<void, RegionError> =>
   readOptions(region, () => {
     if (typeof from !== "object") return
     const { position } = from
+    refuseUnless(
+      topic.order !== "none",
+      "from.position",
+      position,
+      `"start" or "end": topic "${topic.name}" has order "none", and no positions that two subscribers share`
+    )
     refuseUnless(
       Number.isSafeInteger(position) && position >= 0,
       "from.position",

@@ -1,5 +1,6 @@
 /**
- * The port under `Subscriber`, which each backend implements: a reader of one topic's index, batch by batch.
+ * The port under `Subscriber`, which each backend implements: a reader of one topic, batch by batch. It reads the topic's
+ * index or, under order `none`, scans the lanes of its open sessions; then it numbers the batches as it finds them.
  */
 import type { IndexedBatch } from "../../services/Subscriber.ts"
 import type { LogWaiter } from "./Waiter.ts"
@@ -7,15 +8,18 @@ import type { LogWaiter } from "./Waiter.ts"
 /** A subscriber's reading end of one topic. */
 export interface IndexPort {
   readonly waiter: LogWaiter
-  /** The next batches in order, at most `max`; empty once this reader has polled all committed batches. */
+  /**
+   * The next batches in order, at most `max`; empty once this reader has polled all committed batches. From lanes: the
+   * next published batch of each in turn, by client slot and broker.
+   */
   readonly poll: (max: number) => ReadonlyArray<IndexedBatch>
-  /** Why `poll` returns nothing more, when the index contradicts the layout. */
+  /** Why `poll` returns nothing more, when the memory contradicts the layout. */
   readonly damage: () => string | undefined
   /** Lets the memory of all batches below this index be reused. The cursor that gates publishers never moves back. */
   readonly release: (index: number) => void
-  /** Batches committed in the topic. */
+  /** Batches committed in the topic; of lanes, one more than `next` while another can be polled. */
   readonly committed: () => number
-  /** Records committed in the topic. */
+  /** Records committed in the topic; of lanes, those polled so far. */
   readonly committedMessages: () => number
   /** Index of the next batch that `poll` returns. */
   readonly next: () => number

@@ -22,6 +22,8 @@ export type SessionEnd = "closed" | "died" | "corrupt"
 export interface LanePort {
   readonly sessionId: number
   readonly brokers: number
+  /** Whether its batches are put into an order. Under order `none` none is ever committed. */
+  readonly isOrdered: boolean
   /** The largest batch in bytes, its table of lengths included. */
   readonly batchBytes: number
   /** The most subscribers that can be attached to the session's topic at once. */

@@ -54,6 +54,7 @@ void addTables(const Layout& at) {
   add("ReaderClaim", at.readers + offsetof(ReaderSlot, claim), sizeof(ReaderSlot), readers, sizeof(ReaderClaim));
   add("ReaderLine", at.readers + offsetof(ReaderSlot, line), sizeof(ReaderSlot), readers, sizeof(ReaderLine));
   add("ProducerLine", at.producers, sizeof(ProducerLine), at.lanes(), sizeof(ProducerLine));
+  add("LaneCursor", at.laneCursors, sizeof(LaneCursor), at.lanes() * g.readers, sizeof(LaneCursor));
   add("Descriptor", at.descriptors, sizeof(Descriptor), at.lanes() * g.laneSlots, sizeof(Descriptor));
 }
 
@@ -91,7 +92,7 @@ void addRings(const Layout& at) {
 }
 
 std::string fieldOf(const std::string& structure, uint64_t offset) {
-  for (const auto* table : {&test::headerFields(), &test::logFields(), &test::ringFields()}) {
+  for (const auto* table : {&test::headerFields(), &test::logFields(), &test::laneFields(), &test::ringFields()}) {
     for (const test::DamagedField& field : *table) {
       const bool own = structure == field.structure || structure.ends_with(std::string(" ") + field.structure);
       if (own && offset >= field.offset && offset < field.offset + field.bytes) return std::string(".") + field.name;

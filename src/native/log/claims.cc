@@ -13,6 +13,14 @@ namespace {
 
 uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
 
+// A topic that was freed meanwhile counts as ordered: its session is refused, its reader turned away.
+bool unordered(const Region& region, TopicPlace place) {
+  TopicView topic{};
+  if (place.index >= region.layout().geometry.topics) return false;
+  return topicAt(region, place.index, topic) == TopicState::declared && topic.generation == place.generation &&
+         topic.order == orderNone;
+}
+
 }  // namespace
 
 // SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
@@ -32,7 +40,7 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
     // sees that the former claim was closed (sequencing::adoptSessions).
     p.fullFence();
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
-    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation)};
+    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic)};
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
@@ -106,7 +114,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
-    claim = {i, taken.generation, 0};
+    claim = {i, taken.generation, 0, unordered(region, topic)};
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;

@@ -13,6 +13,7 @@ struct Claim {
   uint32_t slot = 0;
   uint64_t generation = 0;
   uint64_t clientId = 0;  // of a session: its id
+  bool unordered = false;  // its topic has order `none`
 };
 
 // `full` when every slot is taken; `busy`, naming the process, when other processes are just taking all remaining

@@ -151,7 +151,7 @@ void IndexReader::countEntries(uint64_t limit) const {
   }
 }
 
-uint64_t IndexReader::committed() const {
+uint64_t IndexReader::committed() {
   const uint64_t entries = lookAtCommitted().entries;
   return entries < first_ ? 0 : entries - first_;
 }

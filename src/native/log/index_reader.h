@@ -4,53 +4,31 @@
 
 #include <optional>
 
-#include "claims.h"
-#include "region/region.h"
+#include "topic_reader.h"
 
 namespace ringfence {
 
-enum class From : uint32_t { start = 0, end = 1, position = 2 };
-
-struct BatchView {
-  uint64_t index;
-  uint64_t position;
-  uint64_t sessionId;
-  uint64_t batchSequence;
-  uint64_t firstMessage;
-  uint64_t payloadOffset;  // in the lane
-  uint64_t publishedNanos;
-  uint64_t orderedNanos;
-  uint32_t lane;
-  uint32_t messages;
-  uint32_t payloadBytes;
-  uint32_t uniformBytes;
-};
-
-class IndexReader {
+class IndexReader final : public TopicReader {
  public:
   // `pauses`: for how many milliseconds an attachment retries to read a torn line. The sequencer may have been
   // preempted while writing it; or it was damaged, and the sequencer rewrites it within a tenth of a second. 0 on an
   // event loop's thread, which must not block: its process attaches anew instead.
   IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
-  ~IndexReader() { detach(); }
-  IndexReader(const IndexReader&) = delete;
-  IndexReader& operator=(const IndexReader&) = delete;
+  ~IndexReader() override { detach(); }
 
   // Publishes the cursor that keeps batches from being reused. `trimmed` when the position has been trimmed (the
   // status's `freeBytes` is the oldest position kept), `corrupt` when the index contradicts itself. A reader attached
   // before the log is served begins with its first batch.
-  Status attach(From from, uint64_t position);
+  Status attach(From from, uint64_t position) override;
 
-  // Fills up to `max` views. Returns their number, or -1 when the index contradicts the layout.
-  int32_t poll(BatchView* views, uint32_t max);
-  // Releases the batches below that number.
-  void release(uint64_t released);
-  void detach();
+  int32_t poll(BatchView* views, uint32_t max) override;
+  void release(uint64_t released) override;
+  void detach() override;
 
-  uint64_t next() const { return next_ - first_; }
+  uint64_t next() const override { return next_ - first_; }
   // The committed counts of the last valid read.
-  uint64_t committed() const;
-  uint64_t committedMessages() const { return lookAtCommitted().messages; }
+  uint64_t committed() override;
+  uint64_t committedMessages() const override { return lookAtCommitted().messages; }
 
  private:
   Status begin(From from, uint64_t position);

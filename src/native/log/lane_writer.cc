@@ -1,5 +1,7 @@
 #include "lane_writer.h"
 
+#include <algorithm>
+
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -65,10 +67,10 @@ void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
 }
 
 // One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
-// otherwise a late one could find every lane full of batches that wait for it.
+// otherwise a late one could find every lane full of batches that wait for it. Without an order no batch waits for one.
 bool LaneWriter::roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const {
   const Geometry& g = region_->layout().geometry;
-  const bool expected = sequence == committedBatches();
+  const bool expected = claim_.unordered || sequence == committedBatches();
   const uint64_t reserveSlots = expected ? 0 : 1;
   const uint64_t reserveBytes = expected ? 0 : 2 * g.batchBytes;
   if (lane.written - lane.released + reserveSlots >= g.laneSlots) return false;
@@ -134,8 +136,10 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   return true;
 }
 
-// SYNC: publishes the token of each descriptor after its payload and fields; pairs with the observe in
-// sequencing::scanLane.
+// Under order `none` the readers take the batch from the lane, so they are rung; the sequencer only when the lane runs
+// short, as it would find.
+// SYNC: publishes the token of each descriptor after its payload and fields; pairs with the observes in
+// sequencing::scanLane and LaneReader::peek.
 void LaneWriter::publish(uint32_t broker) {
   Lane& lane = lanes_[broker];
   if (!usable() || lane.published == lane.written) return;
@@ -150,7 +154,21 @@ void LaneWriter::publish(uint32_t broker) {
   p.on(role_, region_->producer(laneOf(broker)))
       .set<&ProducerLine::publishedMessages>(lane.publishedMessages)
       .set<&ProducerLine::publishedBatches>(lane.published);
-  region_->wakeSequencer(sleepsForData);
+  if (claim_.unordered) region_->wakeProcesses(sleepsForData);
+  if (!claim_.unordered || runsShort(broker, lane)) region_->wakeSequencer(sleepsForData);
+}
+
+// As the sequencer would find once it has scanned the lane (sequencing::laneShort).
+bool LaneWriter::runsShort(uint32_t broker, Lane& lane) {
+  const Geometry& g = region_->layout().geometry;
+  const uint64_t spareBytes = std::max(g.lanePayloadBytes / 4, 4 * g.batchBytes);
+  const auto runsOut = [&] {
+    return lane.published - lane.released > g.laneSlots - g.laneSlots / 4 ||
+           lane.position - lane.payloadReleased > g.lanePayloadBytes - spareBytes;
+  };
+  if (!runsOut()) return false;
+  lookAtReleased(broker, lane);
+  return runsOut();
 }
 
 uint64_t LaneWriter::fullEvents() const {
@@ -192,6 +210,7 @@ uint32_t LaneWriter::endReason() const {
   const Publication& p = region_->publication();
   SessionLine::Acknowledged line;
   if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return endNone;
+  if (line.generation == claim_.generation && line.endReason == endCorrupt) return endReason_ = endCorrupt;
   if (line.endedGeneration < claim_.generation) return endNone;
   const uint32_t reason = line.endReason;
   const bool own = reason != endNone && line.generation == claim_.generation;

@@ -87,6 +87,7 @@ class LaneWriter {
 
   bool usable() const { return ready_ && !closed_ && !region_->closed() && endReason() == endNone; }
   bool takeOver(uint32_t broker);
+  bool runsShort(uint32_t broker, Lane& lane);
   void lookAtReleased(uint32_t broker, Lane& lane);
   bool roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const;
   void lookAtCommitted() const;

@@ -14,6 +14,9 @@
 
 namespace ringfence {
 
+// As stored in a topic's slot.
+enum Order : uint32_t { orderNone = 0, orderTotal = 2, orderSession = 5 };
+
 struct TopicPlace {
   uint32_t index;
   uint64_t generation;

@@ -12,7 +12,27 @@ namespace {
 // The difference of two counts, which may have been read at different moments; at least 0.
 uint64_t since(uint64_t first, uint64_t at) { return at < first ? 0 : at - first; }
 
-Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint32_t topic, uint64_t firstEntry) {
+// The batches of a topic of order `none` that the reader has not released, as far as the sequencer has seen them.
+uint64_t behindInLanes(const Region& region, uint64_t epoch, uint32_t topic, uint32_t reader, uint64_t generation) {
+  const Publication& p = region.publication();
+  uint64_t behind = 0;
+  for (uint32_t client = 0; client < region.layout().geometry.clients; client += 1) {
+    const SessionLine::Acknowledged session = p.copy(region.sessionLine(epoch, client).acknowledged);
+    if (session.unordered != topic + 1 || session.endedGeneration == session.generation) continue;
+    for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
+      const uint64_t at = region.laneOf(b, client);
+      const LaneLine::Frontiers frontiers = p.copy(region.laneLine(epoch, at).frontiers);
+      const LaneCursor cursor = p.copy(region.laneCursor(at, reader));
+      const bool known = cursor.sessionGeneration == session.generation && cursor.readerGeneration == generation;
+      behind += since(known ? cursor.taken : frontiers.trim, frontiers.scanned);
+    }
+  }
+  return behind;
+}
+
+Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view,
+                      const TopicLine::Committed& committed, uint64_t firstEntry) {
+  const uint32_t topic = view.index;
   const Publication& p = region.publication();
   auto out = Napi::Array::New(env);
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
@@ -24,6 +44,9 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, uint3
     auto reader = Napi::Object::New(env);
     reader.Set("reader", number(env, i));
     reader.Set("cursor", number(env, since(firstEntry, line.cursor)));
+    reader.Set("behind", number(env, view.order == orderNone
+                                         ? behindInLanes(region, epoch, topic, i, claim.generation)
+                                         : since(line.cursor, committed.entries)));
     reader.Set("process", number(env, claim.process));
     setPid(reader, region.pidOf(claim.process));
     reader.Set("name", std::string(claim.name, strnlen(claim.name, nameBytes)));
@@ -43,7 +66,7 @@ Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, con
   out.Set("trimmedBatches", number(env, since(retention.firstEntry, retention.trim)));
   out.Set("trimmedMessages", number(env, retention.trimMessages));
   out.Set("gatingReader", number(env, retention.gatingReader));
-  out.Set("readers", readersOf(env, region, epoch, view.index, retention.firstEntry));
+  out.Set("readers", readersOf(env, region, epoch, view, committed, retention.firstEntry));
   return out;
 }
 

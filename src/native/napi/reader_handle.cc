@@ -40,15 +40,15 @@ Napi::Function ReaderHandle::define(Napi::Env env) {
                       InstanceMethod<&ReaderHandle::close>("close")});
 }
 
-Napi::Value ReaderHandle::make(Napi::Env env, std::unique_ptr<IndexReader> reader) {
-  return HandedOver<std::unique_ptr<IndexReader>>::make(constructorsOf(env).reader, reader);
+Napi::Value ReaderHandle::make(Napi::Env env, std::unique_ptr<TopicReader> reader) {
+  return HandedOver<std::unique_ptr<TopicReader>>::make(constructorsOf(env).reader, reader);
 }
 
 ReaderHandle::ReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (auto* reader = HandedOver<std::unique_ptr<IndexReader>>::of(info)) reader_ = std::move(*reader);
+  if (auto* reader = HandedOver<std::unique_ptr<TopicReader>>::of(info)) reader_ = std::move(*reader);
 }
 
-// poll(out: Float64Array, max): number of batches, -1 when the index contradicts the layout
+// poll(out: Float64Array, max): number of batches, -1 when the memory contradicts the layout
 napi_value ReaderHandle::poll(napi_env env, const napi_value* arguments) {
   size_t elements = 0;
   auto* out = hotArray<double>(env, arguments[0], elements);

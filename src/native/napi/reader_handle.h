@@ -1,18 +1,18 @@
-// JavaScript's handle of a subscriber: a reader's place in the index of a topic.
+// JavaScript's handle of a subscriber: a reader's place in the index of a topic, or in its lanes.
 #pragma once
 
 #include <napi.h>
 
 #include <memory>
 
-#include "log/index_reader.h"
+#include "log/topic_reader.h"
 
 namespace ringfence::binding {
 
 class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Value make(Napi::Env env, std::unique_ptr<IndexReader> reader);
+  static Napi::Value make(Napi::Env env, std::unique_ptr<TopicReader> reader);
   explicit ReaderHandle(const Napi::CallbackInfo& info);
 
  private:
@@ -23,7 +23,7 @@ class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
   Napi::Value committedMessages(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<IndexReader> reader_;
+  std::unique_ptr<TopicReader> reader_;
 };
 
 }  // namespace ringfence::binding

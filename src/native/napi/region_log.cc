@@ -77,8 +77,7 @@ Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Claim claim;
   Status status = claimReader(*region, topic, text(info[2]), claim);
   if (!status.ok()) return throwFault(info.Env(), status);
-  // Do not pause on a torn line: this thread runs the event loop. The caller retries.
-  auto reader = std::make_unique<IndexReader>(region_, topic.index, claim, 0);
+  std::unique_ptr<TopicReader> reader = readerOf(region_, topic, claim);
   status = reader->attach(static_cast<From>(word(info[3])), natural(info[4]));
   return status.ok() ? ReaderHandle::make(info.Env(), std::move(reader)) : throwFault(info.Env(), status);
 }

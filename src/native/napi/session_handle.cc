@@ -52,6 +52,7 @@ Napi::Value SessionHandle::info(const Napi::CallbackInfo& info) {
   out.Set("sessionId", number(env, lanes_->claim().clientId));
   out.Set("slot", number(env, lanes_->claim().slot));
   out.Set("generation", number(env, lanes_->claim().generation));
+  out.Set("ordered", Napi::Boolean::New(env, !lanes_->claim().unordered));
   return out;
 }
 

@@ -45,6 +45,7 @@ Layout layoutOf(const Geometry& g) {
   at.grants = take(lanes, sizeof(GrantLine));
   at.readers = take(readers, sizeof(ReaderSlot));
   at.producers = take(lanes, sizeof(ProducerLine));
+  at.laneCursors = take(lanes * g.readers, sizeof(LaneCursor));
   at.descriptors = take(lanes * g.laneSlots, sizeof(Descriptor));
   end = roundUp(end, pageBytes);
   at.blocks = end;
@@ -74,13 +75,14 @@ uint64_t layoutHash() {
   const uint64_t shape[] = {
       layoutVersion,          sizeof(Header),         sizeof(ProcessSlot),
       sizeof(TopicSlot),      sizeof(ClientSlot),     sizeof(GrantLine),
-      sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),
+      sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),     sizeof(LaneCursor),
       sizeof(BlockHeader),    sizeof(TopicLine),      sizeof(SessionLine),
       sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),
       sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
-      offsetof(LaneLine, counts),                     offsetof(TopicLine, retention)};
+      offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),
+      offsetof(LaneLine::Frontiers, trim),            offsetof(SessionLine::Acknowledged, leavingGeneration)};
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
   for (const uint64_t word : shape) {
     for (int byte = 0; byte < 8; byte += 1) {

@@ -10,6 +10,7 @@
 //              │ GrantLine    × brokers·clients │ a broker's admission of a client
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
+//              │ LaneCursor   × brokers·clients·readers │ cursors in lanes whose topic has no order
 //              │ Descriptor   × brokers·clients·laneSlots │ the lanes' descriptor rings
 //              ├──────────────────────────────┤
 //              │ EpochBlock   × epochBlocks   │ all that one sequencer epoch writes, and nothing else
@@ -174,7 +175,7 @@ struct ProcessSlot {
 struct TopicSlot {
   uint64_t generation;  // counts the topics that were declared here; published last
   uint64_t seal;        // of the fields below, and of the generation under which they are declared; 0 none
-  uint32_t order;       // 2 `total`, 5 `session`
+  uint32_t order;       // 0 `none`, 2 `total`, 5 `session`
   uint32_t ack;         // 0 `none`, 1 `ordered`
   uint32_t nameLength;
   uint32_t reserved0;
@@ -221,7 +222,7 @@ struct alignas(lineBytes) ReaderClaim {
 
 // Read by the sequencer and diagnostics.
 struct alignas(lineBytes) ReaderLine {
-  uint64_t cursor;              // index entries below are no longer needed
+  uint64_t cursor;              // index entries below are no longer needed; under order `none` batches released, for reports
   uint64_t attachedGeneration;  // from here on the cursor of that generation holds
   uint64_t detachedGeneration;  // from here on it does not
   uint64_t leftNanos;           // monotonic clock when the last one detached
@@ -244,7 +245,17 @@ struct alignas(lineBytes) ProducerLine {
   uint64_t reserved[2];
 };
 
-// Read by the sequencer, once, into its own memory.
+// Read by the sequencer and diagnostics. It counts only while both generations are those of the present: otherwise the
+// subscriber has not looked at the session yet, and holds all of it.
+struct alignas(lineBytes) LaneCursor {
+  uint64_t taken;              // under order `none`: descriptors of the lane below are no longer needed
+  uint64_t sessionGeneration;  // of the lane's session
+  uint64_t readerGeneration;   // of the subscriber's claim
+  uint64_t reserved[4];
+  uint64_t seal;               // of the others ([Seals](#seals)); published last
+};
+
+// Read by the sequencer, and under order `none` by subscribers, once, into their own memory.
 struct alignas(lineBytes) Descriptor {
   uint64_t token;            // published last: `readyToken(written count, generation)`
   uint64_t sessionKey;       // session id × 2^16
@@ -308,9 +319,10 @@ struct SessionLine {
     uint64_t batches;          // committed prefix; the next is expected
     uint64_t messages;         // of that prefix: what is acknowledged
     uint64_t endedGeneration;  // published after the lanes' lines: its slot and lanes may be taken
-    uint32_t endReason;        // 1 closed, 2 died, 3 corrupt, 4 refused: its topic was freed
-    uint32_t reserved0;
-    uint64_t reserved[2];
+    uint32_t endReason;        // 1 closed, 2 died, 3 corrupt, 4 refused: its topic was freed; 3 may stand there ahead of the end
+    uint32_t unordered;        // place of its topic + 1 if that has order `none`, otherwise 0
+    uint64_t leavingGeneration;  // under order `none`: no attached reader needs it; taken back when one attached meanwhile
+    uint64_t reserved[1];
     uint64_t seal;             // of the others; published last
   };
   // Read by the session's client and diagnostics.
@@ -327,14 +339,16 @@ struct SessionLine {
 };
 
 struct LaneLine {
-  // Read by the lane's client, when it takes the lane and when it looks for room, and by diagnostics.
+  // Read by the lane's client, when it takes the lane and when it looks for room, by diagnostics, and under order `none`
+  // by subscribers, when they find the session.
   struct alignas(lineBytes) Frontiers {
-    uint64_t generation;       // not read yet
+    uint64_t generation;       // of the session; read under order `none`
     uint64_t scanned;          // descriptors seen
     uint64_t released;         // below, slots and payload may be used again
     uint64_t payloadEnd;       // payload position after the last scanned batch
     uint64_t payloadReleased;  // payload position below which all room may be used again
-    uint64_t reserved[2];
+    uint64_t trim;             // under order `none`: not to be read below; taken back when a reader attached meanwhile
+    uint64_t reserved[1];
     uint64_t seal;             // of the others; published last
   };
   // Read by diagnostics.
@@ -392,6 +406,7 @@ static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
 static_assert(sizeof(GrantLine) == 64);
 static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128);
 static_assert(sizeof(ProducerLine) == 64);
+static_assert(sizeof(LaneCursor) == 64);
 static_assert(sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
 static_assert(sizeof(BlockHeader) == 64);
 static_assert(sizeof(TopicLine) == 128 && sizeof(SessionLine) == 128 && sizeof(LaneLine) == 128);
@@ -401,7 +416,7 @@ static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, seal) == 64);
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {
   Geometry geometry;
-  uint64_t processes, topics, clients, grants, readers, producers, descriptors;
+  uint64_t processes, topics, clients, grants, readers, producers, laneCursors, descriptors;
   uint64_t blocks, blockBytes;
   uint64_t blockTopics, blockSessions, blockLanes, blockReaderEnds, blockIndex;  // relative to a block
   uint64_t ringSlots, ringReaderSlots;

@@ -95,6 +95,9 @@ class Region {
   Line<ProducerLine, role::LaneWriter>& producer(uint64_t lane) const {
     return at<Line<ProducerLine, role::LaneWriter>>(layout_.producers)[lane];
   }
+  Line<LaneCursor, role::IndexReader>& laneCursor(uint64_t lane, uint64_t reader) const {
+    return at<Line<LaneCursor, role::IndexReader>>(layout_.laneCursors)[lane * layout_.geometry.readers + reader];
+  }
   Line<Descriptor, role::LaneWriter>& descriptor(uint64_t lane, uint64_t index) const {
     const uint64_t slots = layout_.geometry.laneSlots;
     return at<Line<Descriptor, role::LaneWriter>>(layout_.descriptors)[lane * slots + (index & (slots - 1))];

@@ -7,6 +7,7 @@ namespace ringfence {
 class ClaimLock;
 class DeviceHeader;
 class IndexReader;
+class LaneReader;
 class LaneWriter;
 class Region;
 class RingReader;
@@ -67,9 +68,10 @@ class LaneWriter {
   LaneWriter() {}
 };
 
-// The subscriber that has a reader's place.
+// The subscriber that has a reader's place, of an index or of lanes.
 class IndexReader {
   friend class ringfence::IndexReader;
+  friend class ringfence::LaneReader;
   friend void ringfence::leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
   IndexReader() {}
 };

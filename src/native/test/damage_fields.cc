@@ -121,17 +121,20 @@ const std::vector<DamagedField> inLog = {
     FIELD(SessionLine::Acknowledged, messages, delayed),
     FIELD(SessionLine::Acknowledged, endedGeneration, delayed),
     FIELD(SessionLine::Acknowledged, endReason, delayed),
+    FIELD(SessionLine::Acknowledged, unordered, delayed),
+    FIELD(SessionLine::Acknowledged, leavingGeneration, delayed),
     FIELD(SessionLine::Acknowledged, seal, delayed),
     FIELD(SessionLine::Pressure, held, misnamed),
     FIELD(SessionLine::Pressure, heldTotal, misnamed),
     FIELD(SessionLine::Pressure, duplicates, misnamed),
     FIELD(SessionLine::Pressure, purged, misnamed),
     FIELD(SessionLine::Pressure, gapSinceNanos, misnamed),
-    FIELD(LaneLine::Frontiers, generation, misnamed),
+    FIELD(LaneLine::Frontiers, generation, delayed),
     FIELD(LaneLine::Frontiers, scanned, delayed),
     FIELD(LaneLine::Frontiers, released, delayed),
     FIELD(LaneLine::Frontiers, payloadEnd, delayed),
     FIELD(LaneLine::Frontiers, payloadReleased, delayed),
+    FIELD(LaneLine::Frontiers, trim, delayed),
     FIELD(LaneLine::Frontiers, seal, delayed),
     FIELD(LaneLine::Counts, held, misnamed),
     FIELD(LaneLine::Counts, ordered, misnamed),
@@ -156,6 +159,14 @@ const std::vector<DamagedField> inLog = {
     FIELD(IndexEntry, payloadPosition, told),
     FIELD(IndexEntry, publishedNanos, told),
     FIELD(IndexEntry, orderedNanos, told),
+};
+
+// Of readers that scan lanes.
+const std::vector<DamagedField> inLanes = {
+    FIELD(LaneCursor, taken, delayed),
+    FIELD(LaneCursor, sessionGeneration, delayed),
+    FIELD(LaneCursor, readerGeneration, delayed),
+    FIELD(LaneCursor, seal, delayed),
 };
 
 const std::vector<DamagedField> inRings = {
@@ -211,6 +222,7 @@ std::string shown(unsigned outcome) {
 
 const std::vector<DamagedField>& headerFields() { return inHeader; }
 const std::vector<DamagedField>& logFields() { return inLog; }
+const std::vector<DamagedField>& laneFields() { return inLanes; }
 const std::vector<DamagedField>& ringFields() { return inRings; }
 
 void Findings::add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value) {

@@ -8,7 +8,7 @@ import { Diagnostics } from "../../services/Diagnostics.ts"
 import * as Topic from "../../services/schema/Topic.ts"
 import { openSetting } from "./settings.ts"
 
-export const orders: ReadonlyArray<Topic.Order> = ["session", "total"]
+export const orders: ReadonlyArray<Topic.Order> = ["session", "total", "none"]
 export const acks: ReadonlyArray<Topic.Ack> = ["ordered", "none"]
 
 export const levelSettings = {
@@ -18,7 +18,7 @@ export const levelSettings = {
   }),
   ack: openSetting("ack", (name) => Flag.Literals(name, acks), {
     description: "What an acknowledgement means",
-    shown: "as declared, or ordered"
+    shown: "as declared, or ordered (none where the order is none)"
   })
 }
 
@@ -54,7 +54,7 @@ const isOrder = (text: string): text is Topic.Order => (orders as ReadonlyArray<
 const isAck = (text: string): text is Topic.Ack => (acks as ReadonlyArray<string>).includes(text)
 
 const parseTopic = (text: string): Option.Option<Topic.Topic> => {
-  const [name = "", order = "session", ack = "ordered", ...more] = text.split(":")
+  const [name = "", order = Topic.defaultOrder, ack = Topic.defaultAck(order as Topic.Order), ...more] = text.split(":")
   if (more.length > 0 || !isOrder(order) || !isAck(ack)) return Option.none()
   return Option.some(Topic.make(name, { order, ack }))
 }

@@ -44,7 +44,9 @@ export const watch = Effect.fnUntraced(function*(
   const look = Effect.map(diagnostics.snapshot, (snapshot) => {
     latest = snapshot
     heldPeak = Math.max(heldPeak, snapshot.sessions.reduce((sum, { held }) => sum + held, 0))
-    const moving = snapshot.topics.reduce((sum, { committedMessages }) => sum + committedMessages, delivered())
+    // Under order `none` nothing is committed: what the sequencer has seen of the lanes counts.
+    const committed = snapshot.topics.reduce((sum, { committedMessages }) => sum + committedMessages, delivered())
+    const moving = snapshot.brokers.reduce((sum, { frontiers }) => sum + frontiers.scanned, committed)
     if (moving !== moved) movedAt = performance.now()
     moved = moving
     return snapshot

@@ -10,12 +10,23 @@ import * as Schema from "effect/Schema"
 import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 
 /**
- * `total`: one order for every reader. `session`: that, and first-in-first-out per session, prefix-safe, no duplicate.
+ * - `session` (default): one order for every reader, and in it each session's records in their order, without a gap or
+ *   a duplicate.
+ * - `total`: one order for every reader.
+ * - `none`: each lane's records in their order, and none between lanes. Readers read the lanes themselves, without
+ *   waiting for the sequencer. Nothing is acknowledged, and a session's records are kept no longer than the session,
+ *   except for the subscribers that were attached by then.
  */
-export type Order = "total" | "session"
+export type Order = "none" | "total" | "session"
 
-/** `none`: `flush` waits for no acknowledgement. `ordered`: acknowledged means committed and visible to readers. */
+/**
+ * `none`: `flush` waits for no acknowledgement. `ordered`: acknowledged means committed and visible to readers. The
+ * default is `ordered`, or `none` where the order is `none`, which has no other.
+ */
 export type Ack = "none" | "ordered"
+
+/** The acknowledgement of a topic that is declared without one. */
+export const defaultAck = (order: Order): Ack => order === "none" ? "none" : "ordered"
 
 /** Encodes and decodes a topic's values. */
 export interface Codec<A> {
@@ -68,6 +79,8 @@ export type TopicError = TopicUnknown | TopicMismatch | TopicInvalid
 
 export const nameBytesMax = 64
 
+export const defaultOrder: Order = "session"
+
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
 /**
@@ -87,8 +100,8 @@ export const make: {
   readonly schema?: Schema.Codec<any, any, never, never>
 }): Topic<any> => ({
   name,
-  order: options?.order ?? "session",
-  ack: options?.ack ?? "ordered",
+  order: options?.order ?? defaultOrder,
+  ack: options?.ack ?? defaultAck(options?.order ?? defaultOrder),
   codec: options?.schema === undefined ? undefined : codecOf(name, options.schema)
 })
 
@@ -104,11 +117,17 @@ export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> =
       `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", starting with a letter or digit`
     )
   }
-  if (topic.order !== "total" && topic.order !== "session") {
-    return refuse(`order "${String(topic.order)}" is not served`, `use "session" or "total"`)
+  if (topic.order !== "total" && topic.order !== "session" && topic.order !== "none") {
+    return refuse(`order "${String(topic.order)}" is not served`, `use "session", "total" or "none"`)
   }
   if (topic.ack !== "none" && topic.ack !== "ordered") {
     return refuse(`acknowledgement "${String(topic.ack)}" is not served`, `use "ordered" or "none"`)
+  }
+  if (topic.order === "none" && topic.ack !== "none") {
+    return refuse(
+      `order "none" has no acknowledgement "${topic.ack}", because no sequencer sees a record before its readers`,
+      `use ack "none", or order "session" or "total"`
+    )
   }
   return Effect.void
 }

@@ -12,12 +12,16 @@ import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
 import { type ManualLog, type Part, writeBatch } from "../../faults/manual.ts"
 
-export const topics = [Topic.make("by-session"), Topic.make("total", { order: "total" })] as const
+export const topics = [
+  Topic.make("by-session"),
+  Topic.make("total", { order: "total" }),
+  Topic.make("none", { order: "none" })
+] as const
 
 export const geometry = {
   brokers: 3,
   clients: 2,
-  topics: 2,
+  topics: 3,
   readers: 2,
   laneSlots: 8,
   laneBytes: 32 * 1024,
@@ -106,7 +110,7 @@ export const history = (commands: ReadonlyArray<Command>) => (log: ManualLog) =>
       })
     }
     yield* player.finish
-    return { seen, final: player.state(), streams: player.streams() }
+    return { seen, final: player.state(), streams: player.streams(), lanes: player.lanes() }
   })
 
 // --- internal ---
@@ -134,6 +138,8 @@ const describeCounted = ({ duplicates, held, heldTotal, purged, sessionId, state
 
 interface Session {
   readonly lanes: LanePort
+  /** By broker: the sequences of the batches that were written, in the lane's order. */
+  readonly written: ReadonlyArray<Array<number>>
   readonly close: Effect.Effect<void>
   readonly topic: string
   closed: boolean
@@ -227,6 +233,11 @@ class Player {
     return [...this.#gone, ...this.#readers].map(({ batches, topic }) => ({ topic, batches }))
   }
 
+  /** What was written in each lane, by session and broker. */
+  lanes() {
+    return this.#sessions.map(({ lanes, written }) => ({ sessionId: lanes.sessionId, written }))
+  }
+
   /** Lets all published batches be ordered and read. */
   readonly finish = Effect.suspend(() => {
     const log = this.#log
@@ -249,7 +260,8 @@ class Player {
   #open(topic: number) {
     const chosen = topics[topic % topics.length] ?? topics[0]
     return Effect.map(this.#log.open(chosen), ({ close, port }: Part<LanePort>) => {
-      const fresh = { closed: false, last: undefined, next: 0, messages: 0, firstMessages: [], missing: [] }
+      const written = Array.from({ length: geometry.brokers }, () => [])
+      const fresh = { written, closed: false, last: undefined, next: 0, messages: 0, firstMessages: [], missing: [] }
       this.#sessions.push({ lanes: port, close, topic: chosen.name, ...fresh })
       return port.sessionId
     })
@@ -257,7 +269,8 @@ class Player {
 
   #attach(topic: number, from: "start" | "end" | number) {
     const chosen = topics[topic % topics.length] ?? topics[0]
-    const begin: From = typeof from === "number" ? { position: from } : from
+    // A topic without an order has no positions.
+    const begin: From = typeof from !== "number" ? from : chosen.order === "none" ? "start" : { position: from }
     return Effect.map(this.#log.attach(chosen, begin), ({ close, port }: Part<IndexPort>) => {
       this.#readers.push({ port, close, topic: chosen.name, batches: [] })
       return port.next()
@@ -276,12 +289,19 @@ class Player {
     return Effect.sync(() => this.#write(session, broker, command))
   }
 
+  /** Writes the batch, and notes it as the lane's next if there was room. */
+  #writeBatch(session: Session, broker: number, batch: Parameters<typeof writeBatch>[2]): boolean {
+    const written = writeBatch(session.lanes, broker, batch)
+    if (written) session.written[broker]?.push(batch.sequence)
+    return written
+  }
+
   #write(session: Session, broker: number, { lengths, which }: Command & { readonly do: "write" }): unknown {
     if (session.lanes.ended() !== undefined) return "ended"
     if (which === "again") {
       if (session.next === 0) return "nothing to repeat"
       const sequence = session.next - 1
-      return writeBatch(session.lanes, broker, {
+      return this.#writeBatch(session, broker, {
         sequence,
         firstMessage: session.firstMessages[sequence] ?? 0,
         lengths
@@ -290,13 +310,13 @@ class Player {
     if (which === "missing") {
       const late = session.missing[0]
       if (late === undefined) return "nothing is missing"
-      const written = writeBatch(session.lanes, broker, late)
+      const written = this.#writeBatch(session, broker, late)
       if (written) session.missing.shift()
       return written
     }
     const batch = { sequence: session.next, firstMessage: session.messages, lengths }
     const passedOver = which === "ahead" && session.missing.length < 3
-    const written = passedOver || writeBatch(session.lanes, broker, batch)
+    const written = passedOver || this.#writeBatch(session, broker, batch)
     if (passedOver) session.missing.push(batch)
     if (!written) return false
     session.firstMessages[batch.sequence] = batch.firstMessage
@@ -327,9 +347,10 @@ class Player {
 type History = Effect.Success<ReturnType<ReturnType<typeof history>>>
 
 /** How a history breaks the log's contract, or `undefined`. */
-export const brokenPromise = ({ seen, streams }: History): string | undefined =>
+export const brokenPromise = ({ lanes, seen, streams }: History): string | undefined =>
   streams.map(brokenOrder).find((broken) => broken !== undefined)
     ?? brokenAgreement(streams)
+    ?? brokenLanes(streams, lanes)
     ?? brokenAcknowledgement(seen.map(({ state }) => state))
     ?? brokenEnd(seen.at(-1)?.state, streams)
 
@@ -337,6 +358,7 @@ type Streams = History["streams"]
 type State = ReturnType<Player["state"]>
 
 const isBySession = (topic: string): boolean => topic === topics[0].name
+const isUnordered = (topic: string): boolean => topic === topics[2].name
 
 // Checks that the order is dense, and first-in-first-out for each session without gap or repetition.
 const brokenOrder = ({ batches, topic }: Streams[number]): string | undefined => {
@@ -356,10 +378,28 @@ const brokenOrder = ({ batches, topic }: Streams[number]): string | undefined =>
   return undefined
 }
 
+// Checks that a reader of a topic without an order takes a stretch of each lane, whole and as it was written.
+const brokenLanes = (streams: Streams, lanes: History["lanes"]): string | undefined => {
+  for (const { batches, topic } of streams) {
+    if (!isUnordered(topic)) continue
+    for (const { sessionId, written } of lanes) {
+      for (const [broker, sequences] of written.entries()) {
+        const taken = batches.filter((batch) => batch.sessionId === sessionId && batch.broker === broker)
+          .map(({ batchSequence }) => batchSequence)
+        if (!sequences.some((_, from) => taken.every((sequence, i) => sequence === sequences[from + i]))) {
+          if (taken.length > 0) return `session ${sessionId}, broker ${broker}: took ${taken} of ${sequences}`
+        }
+      }
+    }
+  }
+  return undefined
+}
+
 // Checks that the order is the same for every reader.
 const brokenAgreement = (streams: Streams): string | undefined => {
   const orders = new Map<string, string>()
   for (const { batches, topic } of streams) {
+    if (isUnordered(topic)) continue
     for (const batch of batches) {
       const place = `${topic} at ${batch.index}`
       const known = orders.get(place)

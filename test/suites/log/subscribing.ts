@@ -180,7 +180,7 @@ export const subscribingSuite = (backend: Backend): void => {
     it.live("are refused with a reason when their declaration cannot be served", () =>
       Effect.gen(function*() {
         const bad = [
-          Topic.make("x", { order: "none" as any }),
+          Topic.make("x", { order: "none", ack: "ordered" }),
           Topic.make("x", { ack: "durable" as any }),
           Topic.make("x", { order: "sorted" as any }),
           Topic.make(""),

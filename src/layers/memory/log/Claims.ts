@@ -60,7 +60,7 @@ export const claimReader = (
           new PositionTrimmed({ topic: topic.name, requested, start: declared.trimmedMessages })
         )
       }
-      const reader = { name, cursor: cursorAt(declared, from) }
+      const reader: Reader = { name, cursor: declared.isOrdered ? cursorAt(declared, from) : 0, lanes: new Map() }
       declared.readers[slot] = reader
       return { declared, reader }
     }))

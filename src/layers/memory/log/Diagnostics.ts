@@ -22,12 +22,12 @@ const snapshotOf = (heap: Heap): LogSnapshot => ({
   region: infoOf(heap),
   epoch: 1,
   serving: !heap.stopped,
-  topics: heap.topics.map(topicOf),
+  topics: heap.topics.map((topic) => topicOf(heap, topic)),
   brokers: brokersOf(heap),
   sessions: sessionsOf(heap).map(sessionOf)
 })
 
-const topicOf = (topic: HeapTopic): TopicState => ({
+const topicOf = (heap: Heap, topic: HeapTopic): TopicState => ({
   name: topic.name,
   order: topic.declaration.order,
   ack: topic.declaration.ack,
@@ -37,7 +37,7 @@ const topicOf = (topic: HeapTopic): TopicState => ({
   trimmedBatches: topic.trimmed,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: topic.entries.length,
-  readers: readersOf(topic)
+  readers: readersOf(heap, topic)
 })
 
 const sessionOf = (session: Session): SessionState => ({

@@ -4,7 +4,8 @@
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
-import { type Heap, type HeapTopic, type IndexEntry, type Reader, tableOffset } from "./LogState.ts"
+import { addsUp, LentCopies, viewOf } from "./BatchViews.ts"
+import type { Heap, HeapTopic, IndexEntry, Reader } from "./LogState.ts"
 
 /** The port of an attached reader. With `poisons` it lends copies and poisons them on release. */
 export class HeapIndexPort implements IndexPort {
@@ -61,8 +62,8 @@ export class HeapIndexPort implements IndexPort {
 
   #read(index: number): IndexedBatch | undefined {
     const entry = this.#topic.entry(index)
-    const batch = entry?.index === index ? viewOf(entry) : undefined
-    if (batch === undefined) this.#damage = "its index contradicts the layout: the memory was damaged from outside"
+    const batch = entry?.index === index ? entered(entry) : undefined
+    if (batch === undefined) this.#damage = "what it reads contradicts the layout: the memory was damaged from outside"
     else if (!addsUp(batch)) {
       this.#damage = `the lengths of batch ${index} do not add up: the memory was damaged from outside`
     }
@@ -91,50 +92,5 @@ const batchAt = (topic: HeapTopic, position: number): number => {
   return low
 }
 
-const viewOf = ({ descriptor, firstPosition, index, lane, orderedMillis }: IndexEntry): IndexedBatch => {
-  const { messageCount, payloadBytes, payloadPosition, uniformBytes } = descriptor
-  const { broker, payload } = lane.lane
-  const offset = payloadPosition % payload.length
-  return {
-    index,
-    position: firstPosition,
-    messageCount,
-    sessionId: descriptor.session.id,
-    batchSequence: descriptor.batchSequence,
-    firstMessage: descriptor.firstMessage,
-    broker,
-    uniformBytes,
-    lengths: uniformBytes === 0
-      ? new Uint32Array(payload.buffer, offset + tableOffset(payloadBytes), messageCount)
-      : undefined,
-    payload: payload.subarray(offset, offset + payloadBytes),
-    publishedMillis: descriptor.publishedMillis,
-    orderedMillis
-  }
-}
-
-const addsUp = ({ lengths, payload }: IndexedBatch): boolean =>
-  lengths === undefined || lengths.reduce((sum, length) => sum + length, 0) === payload.length
-
-const poisonByte = 0xdb
-
-/** Batches lent as copies, so that a view kept too long reads poison and no other reader is affected. */
-class LentCopies {
-  #lent: Array<IndexedBatch> = []
-
-  copy(batch: IndexedBatch): IndexedBatch {
-    const copy = { ...batch, payload: batch.payload.slice(), lengths: batch.lengths?.slice() }
-    this.#lent.push(copy)
-    return copy
-  }
-
-  /** Poisons the copies of released batches: those below the index. */
-  poison(index: number): void {
-    const returned = this.#lent.filter((batch) => batch.index < index)
-    this.#lent = this.#lent.filter((batch) => batch.index >= index)
-    for (const { lengths, payload } of returned) {
-      payload.fill(poisonByte)
-      lengths?.fill(poisonByte * 0x01010101)
-    }
-  }
-}
+const entered = ({ descriptor, firstPosition, index, lane, orderedMillis }: IndexEntry): IndexedBatch =>
+  viewOf(descriptor, lane.lane, { index, position: firstPosition, orderedMillis })

@@ -7,11 +7,13 @@ import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
+  activeSessionsOf,
   batchBytesOf,
   type Descriptor,
   type Heap,
   type HeapTopic,
   lineBytes,
+  type Reader,
   roundUp,
   type Session,
   type SessionLane,
@@ -30,35 +32,48 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
   return {
     sessionId: session.id,
     brokers: heap.geometry.brokers,
+    isOrdered: session.topic.isOrdered,
     batchBytes: heap.geometry.batchBytes,
     readersMax: heap.geometry.readers,
     waiter,
     begin: (broker, batchSequence) => mayWrite() ? begin(heap, session, laneOf(broker), batchSequence) : undefined,
     seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,
     wantRoom: (wants) => wants ? heap.wakeSequencer() : undefined,
-    publish: (broker) => mayWrite() ? publish(heap, laneOf(broker)) : undefined,
+    publish: (broker) => mayWrite() ? publish(heap, session, laneOf(broker)) : undefined,
     inFlight: (broker) => inFlight(laneOf(broker)),
     written: (broker) => laneOf(broker).written - laneOf(broker).first,
     published: (broker) => laneOf(broker).published - laneOf(broker).first,
     committedBatches: () => session.acknowledgedBatches,
     committedMessages: () => session.acknowledgedMessages,
-    ended: () => session.state === "ended" ? session.endReason : undefined,
+    // A client whose lane holds an invalid batch is told at once: its session may have to wait for readers first.
+    ended: () => session.state === "ended" || session.endReason === "corrupt" ? session.endReason : undefined,
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
-    readers: () => readersOf(session.topic),
+    readers: () => readersOf(heap, session.topic),
     gap: () => gapOf(session),
     frontiers: (broker) => frontiersOf(laneOf(broker))
   }
 }
 
 /** The subscribers that are attached to a topic. */
-export const readersOf = (topic: HeapTopic): ReadonlyArray<ReaderState> =>
-  topic.readers.filter((reader) => reader !== undefined).map(({ cursor, name }) => ({
-    name,
+export const readersOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<ReaderState> =>
+  topic.readers.filter((reader) => reader !== undefined).map((reader) => ({
+    name: reader.name,
     pid: process.pid,
-    cursor,
-    behindBatches: topic.committedBatches - cursor
+    cursor: reader.cursor,
+    behindBatches: behindBatches(heap, topic, reader)
   }))
+
+/** The batches that the reader has not released, as far as the sequencer has seen them. */
+export const behindBatches = (heap: Heap, topic: HeapTopic, reader: Reader): number =>
+  topic.isOrdered
+    ? topic.committedBatches - reader.cursor
+    : activeSessionsOf(heap, topic)
+      .flatMap(({ lanes }) => lanes)
+      .reduce((sum, at) => sum + Math.max(0, at.lane.scanned - takenBy(reader, at)), 0)
+
+/** The descriptors of the lane that the reader has released. A lane that it has not seen yet is held from its start. */
+export const takenBy = (reader: Reader, at: SessionLane): number => reader.lanes.get(at) ?? at.first
 
 export const inFlight = ({ lane, written }: SessionLane): number => written - lane.released
 
@@ -99,7 +114,8 @@ const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSeque
   const { batchBytes, laneBytes } = geometry
   const fits = at.position % laneBytes + batchBytes <= laneBytes
   const position = fits ? at.position : roundUp(at.position, laneBytes)
-  if (!hasRoom(geometry, at, position, batchSequence === session.acknowledgedBatches)) {
+  const isNext = !session.topic.isOrdered || batchSequence === session.acknowledgedBatches
+  if (!hasRoom(geometry, at, position, isNext)) {
     if (!at.full) at.fullEvents += 1
     at.full = true
     return undefined
@@ -112,15 +128,15 @@ const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSeque
 }
 
 // One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
-// otherwise a late one could find every lane full of batches that wait for it.
+// otherwise a late one could find every lane full of batches that wait for it. Without an order no batch waits for one.
 const hasRoom = (
   { batchBytes, laneBytes, laneSlots }: Heap["geometry"],
   at: SessionLane,
   position: number,
-  isExpected: boolean
+  isNext: boolean
 ): boolean => {
-  const reserveSlots = isExpected ? 0 : 1
-  const reserveBytes = isExpected ? 0 : 2 * batchBytes
+  const reserveSlots = isNext ? 0 : 1
+  const reserveBytes = isNext ? 0 : 2 * batchBytes
   if (inFlight(at) + reserveSlots >= laneSlots) return false
   return position + batchBytes + reserveBytes - releasedPosition(at) <= laneBytes
 }
@@ -159,7 +175,7 @@ const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch)
 const tableIn = (room: Uint8Array, payloadBytes: number, messageCount: number): Uint32Array =>
   new Uint32Array(room.buffer, room.byteOffset + tableOffset(payloadBytes), messageCount)
 
-const publish = (heap: Heap, at: SessionLane): void => {
+const publish = (heap: Heap, { topic }: Session, at: SessionLane): void => {
   if (at.published === at.written) return
   for (; at.published < at.written; at.published += 1) {
     const descriptor = at.lane.descriptor(at.published)!
@@ -167,6 +183,7 @@ const publish = (heap: Heap, at: SessionLane): void => {
     at.publishedMessages += descriptor.messageCount
   }
   heap.wakeSequencer()
+  if (!topic.isOrdered) heap.members.ring()
 }
 
 const holdsUnpublished = (at: SessionLane, batchSequence: number): boolean => {

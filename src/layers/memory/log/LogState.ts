@@ -37,9 +37,12 @@ export interface Descriptor {
   published: boolean
 }
 
-/** The sequencer's record of a batch that it has scanned and not yet released. */
+/**
+ * The sequencer's record of a batch that it has scanned and not yet released. `unordered`: under order `none`, where
+ * only the attached readers keep it.
+ */
 export interface LaneSlot {
-  state: "held" | "ordered" | "done"
+  state: "held" | "ordered" | "unordered" | "done"
   readonly topic: HeapTopic
   readonly payloadPosition: number
   /** Its entry in the topic's index, once it is ordered. */
@@ -104,6 +107,9 @@ export class SessionLane {
   deliveredMessages = 0
   duplicates = 0
   purged = 0
+  /** Under order `none`: messages scanned, and the descriptors that are counted as delivered or were released. */
+  scannedMessages = 0
+  deliveredTo = 0
   /** The last scan found no further batch. */
   drained = false
 
@@ -178,8 +184,10 @@ export interface IndexEntry {
 /** An attached subscriber of one topic. */
 export interface Reader {
   readonly name: string
-  /** Index entries that it has released. */
+  /** Index entries that it has released; under order `none`, batches. */
   cursor: number
+  /** Under order `none`: for each lane that it follows, the descriptors that it has released. */
+  readonly lanes: Map<SessionLane, number>
 }
 
 /** A declared topic and its index, a ring of entries. */
@@ -220,6 +228,11 @@ export class HeapTopic {
 
   get name(): string {
     return this.declaration.name
+  }
+
+  /** Whether its batches are put into an order, or its readers scan the lanes themselves. */
+  get isOrdered(): boolean {
+    return this.declaration.order !== "none"
   }
 
   /** The reader that prevents trimming, unless it has left since the last pass. */
@@ -277,6 +290,10 @@ export class Heap {
     return Number(this.clock.monotonicTimeNanosUnsafe() / 1000n)
   }
 }
+
+/** The open sessions of a topic. */
+export const activeSessionsOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<Session> =>
+  sessionsOf(heap).filter((session) => session.state === "active" && session.topic === topic)
 
 /** The present or last session of each client slot that ever had one. */
 export const sessionsOf = (heap: Heap): ReadonlyArray<Session> =>

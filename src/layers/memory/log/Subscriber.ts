@@ -23,13 +23,14 @@ import { whenFreed } from "./Claiming.ts"
 import { claimReader } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
+import { HeapLaneReader } from "./LaneReader.ts"
 
 export const layer = Layer.effect(
   Subscriber,
   Effect.map(HeapLog, (log) =>
     Subscriber.of({
       open: (topic, options) =>
-        checkSubscriberOptions(log.heap.region, options).pipe(
+        checkSubscriberOptions(log.heap.region, topic, options).pipe(
           Effect.flatMap(() => openReader(log, topic, options)),
           Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
         )
@@ -55,7 +56,11 @@ export const openReader = (
         ({ declared, reader }) => {
           // Wake publishers that wait for readers of their topic.
           heap.members.ring()
-          return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
+          if (declared.isOrdered) return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
+          return new HeapLaneReader(heap, declared, reader, waiter, {
+            atEnd: options?.from === "end",
+            poisons: poisonReleased
+          })
         }
       ),
       (port) => Effect.sync(port.detach)

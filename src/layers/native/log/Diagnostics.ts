@@ -45,7 +45,7 @@ const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
     name: reader.name,
     ...processIdOf(reader),
     cursor: reader.cursor,
-    behindBatches: Math.max(0, topic.committedBatches - reader.cursor)
+    behindBatches: reader.behind
   }))
 
 const logSnapshot = (region: Region): LogSnapshot => {

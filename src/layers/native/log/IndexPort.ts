@@ -35,7 +35,7 @@ export class NativeIndexPort implements IndexPort {
     if (this.#damage !== undefined) return []
     if (this.#fields.length < max * batchFields) this.#fields = new Float64Array(max * batchFields)
     const filled = this.#reader.poll(this.#fields, max)
-    if (filled < 0) this.#damage = "its index contradicts the layout: the memory was damaged from outside"
+    if (filled < 0) this.#damage = "what it reads contradicts the layout: the memory was damaged from outside"
     const batches: Array<IndexedBatch> = []
     for (let i = 0; i < filled; i += 1) {
       const batch = this.#batch(i * batchFields)

@@ -13,6 +13,7 @@ import { readersBeside } from "./Diagnostics.ts"
 export class NativeLanePort implements LanePort {
   readonly sessionId: number
   readonly brokers: number
+  readonly isOrdered: boolean
   readonly batchBytes: number
   readonly readersMax: number
   readonly waiter: LogWaiter
@@ -25,9 +26,10 @@ export class NativeLanePort implements LanePort {
 
   constructor(region: NativeRegion["Service"], session: SessionHandle) {
     const { geometry } = region.info
-    const { sessionId, slot } = session.info()
+    const { ordered, sessionId, slot } = session.info()
     this.sessionId = sessionId
     this.brokers = geometry.brokers
+    this.isOrdered = ordered
     this.batchBytes = geometry.batchBytes
     this.readersMax = geometry.readers
     this.waiter = region.waiter

@@ -26,7 +26,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
     Subscriber.of({
       open: (topic, options) =>
         Effect.gen(function*() {
-          yield* checkSubscriberOptions(region.info.name, options)
+          yield* checkSubscriberOptions(region.info.name, topic, options)
           const lost = region.waiter.lost()
           // A server that was shut down has committed everything: its log can still be read to the end.
           if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)

@@ -120,6 +120,25 @@ void Publishing::awaitAcknowledged(uint64_t batches, Sleeper& sleeper) {
 
 // --- the subscriber
 
+void checkContents(const Region& region, const BatchView& view) {
+  const uint32_t records = recordsOf(view.batchSequence);
+  expect(view.messages == records && view.firstMessage == firstRecordOf(view.batchSequence), "a batch has other records");
+  uint8_t payload[payloadBytes];
+  expect(view.payloadBytes == payloadBytes, "a batch has another size than was written");
+  expect(view.uniformBytes == (records == 1 ? payloadBytes : 0), "its records have other lengths");
+  // As JavaScript loads them: what the poll has not invalidated is stale.
+  const uint8_t* at = region.laneBytes(view.lane) + view.payloadOffset;
+  if (records != 1) {
+    uint32_t table[2];
+    memory::copyOut(table, at + payloadBytes, sizeof(table), {});
+    expect(table[0] == lengths[0] && table[1] == lengths[1], "the table of lengths holds what was not written in it");
+  }
+  memory::copyOut(payload, at, payloadBytes, {});
+  bool whole = true;
+  for (uint32_t i = 0; i < payloadBytes; i += 1) whole = whole && payload[i] == byteOf(view.sessionId, view.batchSequence, i);
+  expect(whole, "a batch holds what was not written in it");
+}
+
 bool Subscribing::attach(From from) {
   const Status status = reader_.attach(from, 0);
   if (!status.ok()) Trace::say(std::string("is not attached: ") + status.fault);
@@ -134,22 +153,7 @@ void Subscribing::check(const BatchView& view) {
   if (known != next_.end()) expect(view.batchSequence == known->second, "a session's batches are not in order");
   if (known == next_.end() && firstPosition_ == 0) expect(view.batchSequence == 0, "a session's first batch is missing");
   next_[view.sessionId] = view.batchSequence + 1;
-  const uint32_t records = recordsOf(view.batchSequence);
-  expect(view.messages == records && view.firstMessage == firstRecordOf(view.batchSequence), "a batch has other records");
-  uint8_t payload[payloadBytes];
-  expect(view.payloadBytes == payloadBytes, "a batch has another size than was written");
-  expect(view.uniformBytes == (records == 1 ? payloadBytes : 0), "its records have other lengths");
-  // As JavaScript loads them: what the poll has not invalidated is stale.
-  const uint8_t* at = region_->laneBytes(view.lane) + view.payloadOffset;
-  if (records != 1) {
-    uint32_t table[2];
-    memory::copyOut(table, at + payloadBytes, sizeof(table), {});
-    expect(table[0] == lengths[0] && table[1] == lengths[1], "the table of lengths holds what was not written in it");
-  }
-  memory::copyOut(payload, at, payloadBytes, {});
-  bool whole = true;
-  for (uint32_t i = 0; i < payloadBytes; i += 1) whole = whole && payload[i] == byteOf(view.sessionId, view.batchSequence, i);
-  expect(whole, "a batch holds what was not written in it");
+  checkContents(*region_, view);
   Trace::say("has batch " + std::to_string(view.batchSequence) + " of session " + std::to_string(view.sessionId));
   count_ += 1;
 }

@@ -59,6 +59,9 @@ class Publishing {
   LaneWriter lanes_;
 };
 
+// Whether a batch holds what its session wrote as that sequence.
+void checkContents(const Region& region, const BatchView& view);
+
 // A subscriber, and what it got.
 class Subscribing {
  public:
@@ -70,7 +73,7 @@ class Subscribing {
   bool take();
   // Until it has so many batches.
   void receive(uint64_t batches, Sleeper& sleeper);
-  bool more() const { return reader_.committed() > reader_.next(); }
+  bool more() { return reader_.committed() > reader_.next(); }
   // The same of what stands in memory, which this reader may not see yet.
   bool moreIsThere() const;
   uint64_t count() const { return count_; }

@@ -1,4 +1,5 @@
 #include "explore/world.h"
+#include "lanes.h"
 #include "log.h"
 #include "regions.h"
 #include "ring.h"
@@ -6,7 +7,7 @@
 namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), claimProtocol(), regionProtocol()};
+  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol()};
   return all;
 }
 

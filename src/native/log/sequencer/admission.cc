@@ -40,13 +40,16 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.ending = false;
   session.endReason = endNone;
   session.expected = session.expectedMessages = 0;
+  session.seen = session.seenMessages = 0;
+  session.leaving = session.untaken = false;
+  session.order = orderSession;
   session.held = session.heldTotal = session.duplicates = session.purged = session.gapSinceNanos = 0;
   session.window.assign(powerOfTwoAtLeast(uint64_t{g.brokers} * g.laneSlots), Pending{});
   for (uint32_t b = 0; b < g.brokers; b += 1) {
     const uint32_t at = laneOf(order, b, client);
     Lane& lane = order.lanes[at];
     lane.generation = claim.generation;
-    lane.firstIndex = lane.scanned;
+    lane.firstIndex = lane.trim = lane.deliveredTo = lane.scanned;
     lane.held = lane.ordered = lane.orderedMessages = lane.delivered = lane.deliveredMessages = 0;
     lane.duplicates = lane.purged = 0;
     publishLane(order, at);
@@ -71,6 +74,8 @@ void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& cl
   session.generation = session.endedGeneration = claim.generation;
   session.id = sessionIdOf(order.geometry, client, claim.generation);
   session.endReason = endTopicGone;
+  session.order = orderSession;
+  session.leaving = false;
   session.expected = session.expectedMessages = 0;
   publishAcknowledged(order, client);
 }

@@ -5,6 +5,20 @@
 
 namespace ringfence::sequencing {
 
+namespace {
+
+uint32_t unorderedTopic(const Session& session) { return session.order == orderNone ? session.topic + 1 : 0; }
+
+// A client whose lane holds an invalid batch is told at once: under order `none` its session may have to wait for
+// readers before it ends.
+uint32_t endReasonToTell(const Session& session) {
+  const bool ended = session.endedGeneration == session.generation;
+  const bool corrupt = session.order == orderNone && session.endReason == endCorrupt;
+  return ended || corrupt ? session.endReason : uint32_t{endNone};
+}
+
+}  // namespace
+
 // Processes observe the mark without the seal: whichever sees that a place is free sees that it was emptied. Of the
 // other fields the seal tells which belong together.
 void publishRetention(SequencerState& order, uint32_t t) {
@@ -55,6 +69,7 @@ void publishLane(SequencerState& order, uint32_t at) {
   local.released = lane.released;
   local.payloadEnd = lane.payloadEnd;
   local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (order.geometry.laneSlots - 1)];
+  local.trim = lane.trim;
   publishSealed(p, order.role, line.frontiers, local);
 }
 
@@ -83,11 +98,15 @@ void publishAcknowledged(const SequencerState& order, uint32_t client) {
   local.batches = session.expected;
   local.messages = session.expectedMessages;
   local.endedGeneration = session.endedGeneration;
-  local.endReason = session.endedGeneration == session.generation ? session.endReason : uint32_t{endNone};
+  local.endReason = endReasonToTell(session);
+  local.unordered = unorderedTopic(session);
+  local.leavingGeneration = session.leaving ? session.generation : 0;
   order.publication.on(order.role, order.region.sessionLine(order.epoch, client).acknowledged)
       .set<&Acknowledged::batches>(local.batches)
       .set<&Acknowledged::messages>(local.messages)
       .set<&Acknowledged::endReason>(local.endReason)
+      .set<&Acknowledged::unordered>(local.unordered)
+      .set<&Acknowledged::leavingGeneration>(local.leavingGeneration)
       .copy<&Acknowledged::reserved>(local.reserved)
       .publish<&Acknowledged::endedGeneration>(local.endedGeneration)
       .publish<&Acknowledged::generation>(local.generation)

@@ -15,8 +15,9 @@ bool isReported(const SequencerState& order, uint32_t client) {
 
 SessionReport reportOf(const SequencerState& order, uint32_t client) {
   const Session& s = order.sessions[client];
+  const bool ordered = s.order != orderNone;
   return {client, s.generation, s.id, s.topicName, s.process, order.region.pidOf(s.process), s.endReason, !s.active,
-          s.expected, s.expectedMessages, s.held, s.purged, s.gapSinceNanos};
+          ordered ? s.expected : s.seen, ordered ? s.expectedMessages : s.seenMessages, s.held, s.purged, s.gapSinceNanos};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "publishing.h"
 #include "region/futex.h"
+#include "unordered_release.h"
 
 namespace ringfence::sequencing {
 
@@ -31,17 +32,6 @@ uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& 
 // The same behind the fence that follows a new frontier: a reader that is not counted here sees that frontier.
 uint64_t attachedMinimum(const SequencerState& order, const Fenced&, uint32_t topic, uint64_t& reader) {
   return attachedMinimum(order, topic, reader);
-}
-
-bool laneShort(const SequencerState& order, uint32_t at) {
-  const Geometry& g = order.geometry;
-  const Lane& lane = order.lanes[at];
-  if (lane.scanned == lane.released) return false;
-  const uint64_t spareSlots = g.laneSlots / 4;
-  const uint64_t spareBytes = g.lanePayloadBytes / 4 > 4 * g.batchBytes ? g.lanePayloadBytes / 4 : 4 * g.batchBytes;
-  const uint64_t usedBytes = lane.payloadEnd - lane.start[lane.released & (g.laneSlots - 1)];
-  if (lane.scanned - lane.released > g.laneSlots - spareSlots) return true;
-  return usedBytes > g.lanePayloadBytes - spareBytes;
 }
 
 // SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor).
@@ -87,7 +77,7 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
 }  // namespace
 
 bool followReaders(SequencerState& order) {
-  bool moved = false;
+  bool moved = followLanes(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     Topic& topic = order.topics[t];
     if (topic.delivered == topic.committed) continue;
@@ -109,6 +99,18 @@ bool followReaders(SequencerState& order) {
   return moved;
 }
 
+bool laneShort(const SequencerState& order, uint32_t at, uint64_t first, uint32_t spare) {
+  const Geometry& g = order.geometry;
+  const Lane& lane = order.lanes[at];
+  if (lane.scanned == first) return false;
+  const uint64_t spareSlots = g.laneSlots / 4 + spare * (g.laneSlots / 4);
+  const uint64_t leastBytes = g.lanePayloadBytes / 4 > 4 * g.batchBytes ? g.lanePayloadBytes / 4 : 4 * g.batchBytes;
+  const uint64_t spareBytes = leastBytes + spare * (g.lanePayloadBytes / 4);
+  const uint64_t usedBytes = lane.payloadEnd - lane.start[first & (g.laneSlots - 1)];
+  if (lane.scanned - first > g.laneSlots - spareSlots) return true;
+  return usedBytes > g.lanePayloadBytes - spareBytes;
+}
+
 // Trims for lanes and indexes that run short.
 bool makeRoom(SequencerState& order) {
   const Geometry& g = order.geometry;
@@ -122,8 +124,13 @@ bool makeRoom(SequencerState& order) {
   }
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     Lane& lane = order.lanes[at];
-    while (laneShort(order, at)) {
+    while (laneShort(order, at, lane.released, spareNothing)) {
       const uint64_t slot = lane.released & (g.laneSlots - 1);
+      if (lane.state[slot] == Slot::unordered) {
+        if (!releaseTaken(order, at)) break;
+        moved = true;
+        continue;
+      }
       if (lane.state[slot] != Slot::ordered) {  // held: only the missing batch helps
         order.roomWanted = true;
         break;
@@ -132,6 +139,7 @@ bool makeRoom(SequencerState& order) {
       moved = true;
     }
   }
+  noteUntaken(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     Topic& topic = order.topics[t];
     if (topic.gating == 0) {

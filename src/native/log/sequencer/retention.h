@@ -8,6 +8,11 @@ bool followReaders(SequencerState& order);
 
 bool makeRoom(SequencerState& order);
 
+// Whether the batches from `first` on leave less of the lane free than is kept free, a quarter, and `spare` quarters more.
+bool laneShort(const SequencerState& order, uint32_t lane, uint64_t first, uint32_t spare);
+constexpr uint32_t spareNothing = 0;
+constexpr uint32_t spareQuarter = 1;
+
 // Releases the lane's finished slots, up to the first unfinished one.
 void releaseSlots(SequencerState& order, Lane& lane);
 

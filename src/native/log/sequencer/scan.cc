@@ -1,10 +1,12 @@
 // Scans the lanes: takes each published batch into its session's window, and emits it into the open epoch in its turn.
 #include "scan.h"
 
+#include "log/descriptor_check.h"
 #include "region/futex.h"
 #include "region/token.h"
 #include "retention.h"
 #include "sessions.h"
+#include "unordered_release.h"
 
 namespace ringfence::sequencing {
 
@@ -13,19 +15,18 @@ namespace {
 constexpr uint32_t scanBudget = 256;  // descriptors of one lane in one pass, so that no lane starves another
 
 bool descriptorValid(const SequencerState& order, const Lane& lane, const Session& session, const Descriptor& d) {
-  const Geometry& g = order.geometry;
-  const uint64_t offset = d.payloadPosition & (g.lanePayloadBytes - 1);
-  const uint64_t bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes);
-  if (d.crc != descriptorCrc(d) || d.sessionKey >> 16 != session.id) return false;
-  if (d.messageCount == 0 || bytes > g.batchBytes || offset + bytes > g.lanePayloadBytes) return false;
-  if (offset % lineBytes != 0) return false;
-  if (d.payloadPosition < lane.payloadEnd || d.payloadPosition - lane.payloadEnd > g.lanePayloadBytes) return false;
-  return d.uniformBytes == 0 || uint64_t{d.uniformBytes} * d.messageCount == d.payloadBytes;
+  return descriptorSound(order.geometry, d, session.id) && descriptorFollows(order.geometry, d, lane.payloadEnd);
 }
 
 bool roomInIndex(const SequencerState& order, uint32_t topic) {
   const Topic& at = order.topics[topic];
   return at.committed + at.pending - at.trim < order.geometry.indexEntries;
+}
+
+// Without an order there is no index, so a batch needs no room there.
+bool mayTake(const SequencerState& order, uint32_t client) {
+  if (unordered(order, client)) return true;
+  return order.ready.size() < readyLimit && roomInIndex(order, order.sessions[client].topic);
 }
 
 void emit(SequencerState& order, uint32_t client, Pending& pending) {
@@ -112,6 +113,7 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
   Session& session = order.sessions[client];
   lane.tail = false;
   lane.waitsFor = 0;
+  const bool wasCorrupt = session.endReason == endCorrupt;
   bool moved = false;
   for (uint32_t taken = 0; taken < scanBudget; taken += 1) {
     if (session.endReason == endCorrupt || lane.scanned - lane.released >= order.geometry.laneSlots) {
@@ -124,13 +126,18 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
       break;
     }
     lane.payload = payload;
-    if (order.ready.size() >= readyLimit || !roomInIndex(order, session.topic)) break;
+    if (!mayTake(order, client)) break;
     const Descriptor descriptor = order.publication.copy(order.region.descriptor(at, lane.scanned));
     if (!descriptorValid(order, lane, session, descriptor)) endAsCorrupt(order, client);
-    if (session.endReason == endCorrupt || !accept(order, client, at, descriptor)) break;
+    if (session.endReason == endCorrupt) break;
+    if (unordered(order, client)) {
+      noteUnordered(order, client, at, descriptor);
+    } else if (!accept(order, client, at, descriptor)) {
+      break;
+    }
     moved = true;
   }
-  return moved || session.endReason == endCorrupt;
+  return moved || (session.endReason == endCorrupt && !wasCorrupt);
 }
 
 }  // namespace

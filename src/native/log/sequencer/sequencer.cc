@@ -12,6 +12,7 @@
 #include "retention.h"
 #include "stalls.h"
 #include "topic_places.h"
+#include "unordered_release.h"
 
 namespace ringfence {
 
@@ -119,6 +120,9 @@ std::vector<DeadReader> Sequencer::endDead() {
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
     readers = endDeadReaders(order_);
+    // No publisher rings for batches without an order, and one that was killed or stopped has not rung their readers.
+    changed |= !paused_ && !order_.options.manual && anyUnordered(order_);
+    ringHolders(order_);
   }
   if (changed || !readers.empty()) ringOwnBell();
   return readers;

@@ -9,6 +9,7 @@ SequencerState emptyState(const Region& region, const SequencerOptions& options,
   lane.topic.assign(g.laneSlots, 0);
   lane.entry.assign(g.laneSlots, 0);
   lane.start.assign(g.laneSlots, 0);
+  lane.messages.assign(g.laneSlots, 0);
   return {.region = region,
           .publication = region.publication(),
           .role = role,

@@ -18,8 +18,6 @@
 
 namespace ringfence {
 
-enum Order : uint32_t { orderTotal = 2, orderSession = 5 };
-
 struct SequencerOptions {
   uint64_t epochMicros = 500;
   bool manual = false;
@@ -32,7 +30,8 @@ namespace ringfence::sequencing {
 
 constexpr size_t readyLimit = 4096;  // batches of one epoch
 
-enum class Slot : uint8_t { none, held, ordered, done };
+// `unordered`: under order `none`, kept by the attached readers alone.
+enum class Slot : uint8_t { none, held, ordered, unordered, done };
 
 struct Pending {  // a descriptor, copied and checked
   uint64_t tag = 0;  // batch sequence + 1, 0 = empty
@@ -58,12 +57,15 @@ struct Lane {
   std::optional<Seen<Payload>> payload{};  // of the scanned batches: their entries in the index cover it as well
   bool dirty = false;
   bool tail = false;  // the last scan ended at a slot that is not ready
+  uint64_t trim = 0;         // under order `none`, as published
+  uint64_t deliveredTo = 0;  // the same: counted as delivered up to here
   uint64_t waitsFor = 0;  // sequence of a batch that the last scan left behind, too far ahead of its session; 0 = none
   // By slot:
   std::vector<Slot> state;
   std::vector<uint32_t> topic;
   std::vector<uint64_t> entry;
   std::vector<uint64_t> start;
+  std::vector<uint32_t> messages;  // under order `none`
 };
 
 struct Session {
@@ -71,18 +73,21 @@ struct Session {
   uint64_t id = 0;
   uint32_t topic = 0;
   std::string topicName;
-  uint32_t order = 0;
+  uint32_t order = orderSession;
   uint32_t process = 0;
   uint64_t processGeneration = 0;
   bool active = false;
   bool ending = false;
   bool told = false;  // its end has been reported
+  bool leaving = false;  // under order `none`: no reader needs it
+  bool untaken = false;  // the same: it would end, but for a reader that has not taken its batches
   uint32_t endReason = endNone;
   uint64_t endedGeneration = 0;   // of the last ended session of this slot
   uint64_t expected = 0;          // next sequence to emit; all below it are emitted
   uint64_t expectedMessages = 0;
   uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
   uint64_t gapSinceNanos = 0;
+  uint64_t seen = 0, seenMessages = 0;  // under order `none`, which has no committed prefix
   bool dirty = false;
   std::vector<Pending> window;
 };

@@ -5,6 +5,7 @@
 #include "region/futex.h"
 #include "retention.h"
 #include "scan.h"
+#include "unordered_release.h"
 
 namespace ringfence::sequencing {
 
@@ -60,6 +61,7 @@ void purge(SequencerState& order, uint32_t client) {
 void endSession(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
   purge(order, client);
+  dropTaken(order, client);
   session.active = false;
   session.ending = false;
   if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
@@ -83,7 +85,7 @@ bool endSessions(SequencerState& order) {
   bool moved = false;
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
     const Session& session = order.sessions[i];
-    if (!session.active || !session.ending || !order.ready.empty() || !allSeen(order, i)) continue;
+    if (!session.active || !session.ending || !order.ready.empty() || !allSeen(order, i) || !letGo(order, i)) continue;
     endSession(order, i);
     moved = true;
   }

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "unordered_release.h"
+
 namespace ringfence::sequencing {
 
 std::vector<GateReport> reportGates(const SequencerState& order) {
@@ -16,8 +18,11 @@ std::vector<GateReport> reportGates(const SequencerState& order) {
     const ReaderClaim claim = p.copy(slot.claim);
     const ProcessPid pid = order.region.pidOf(claim.process);
     const uint64_t cursor = p.observe<&ReaderLine::cursor>(slot.line);
-    reports.push_back({topic.name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)),
-                       cursor < topic.committed ? topic.committed - cursor : 0, topic.gatingSinceNanos});
+    const uint64_t behind = topic.order == orderNone ? behindOf(order, t, i, claim.generation)
+                            : cursor < topic.committed ? topic.committed - cursor
+                                                       : 0;
+    reports.push_back({topic.name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)), behind,
+                       topic.gatingSinceNanos});
   }
   return reports;
 }

@@ -31,7 +31,8 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
   topic.generation = view.generation;
   topic.seal = seal;
   topic.usedNanos = monotonicNanos();
-  topic.order = view.order == orderTotal || order.options.ignoreSessionOrder ? orderTotal : orderSession;
+  const bool inSessions = view.order == orderSession && !order.options.ignoreSessionOrder;
+  topic.order = view.order == orderNone ? orderNone : inSessions ? orderSession : orderTotal;
   return true;
 }
 
@@ -72,7 +73,7 @@ uint64_t leftNanos(const SequencerState& order, uint32_t topic) {
 // within a tenth of a second (Sequencer::endDead).
 bool comesFree(const SequencerState& order) {
   for (const Session& session : order.sessions) {
-    if (!session.active || order.topics.empty() || order.topics[session.topic].named) continue;
+    if (!session.active || order.topics.empty() || order.topics[session.topic].named || session.untaken) continue;
     if (session.ending || !order.region.processAlive(session.process, session.processGeneration)) return true;
   }
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {

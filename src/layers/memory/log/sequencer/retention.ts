@@ -2,8 +2,9 @@
  * Retention: batches are kept until their room is needed; then the oldest are trimmed, never past an attached reader.
  */
 import type { Geometry } from "../../../../services/schema/Geometry.ts"
-import type { HeapTopic, Lane } from "../LogState.ts"
+import type { HeapTopic, Lane, SessionLane } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
+import { followLanes, noteUntaken, takenUpTo } from "./unordered.ts"
 
 export const hasRoomInIndex = ({ committedBatches, entries, pending, trimmed }: HeapTopic): boolean =>
   committedBatches + pending - trimmed < entries.length
@@ -17,8 +18,9 @@ export const releaseSlots = (lane: Lane): void => {
 
 /** Counts as delivered the batches that every attached reader has released. */
 export const followReaders = ({ heap }: SequencerState): boolean => {
-  let moved = false
+  let moved = followLanes(heap)
   for (const topic of heap.topics) {
+    if (!topic.isOrdered) continue
     const { cursor, slot } = slowest(topic)
     if (slot === undefined || cursor <= topic.delivered) continue
     for (; topic.delivered < cursor; topic.delivered += 1) {
@@ -40,8 +42,11 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
     if (topic.committedBatches - topic.trimmed > kept) moved = trimTo(topic, topic.committedBatches - kept) || moved
   }
   for (let broker = 0; broker < heap.geometry.brokers; broker += 1) {
-    for (const lanes of heap.lanes) moved = relieve(heap.geometry, lanes[broker]!) || moved
+    for (const [client, lanes] of heap.lanes.entries()) {
+      moved = relieve(heap.geometry, lanes[broker]!, heap.sessions[client]?.lanes[broker]) || moved
+    }
   }
+  noteUntaken(heap)
   for (const topic of heap.topics) {
     if (topic.gatingSlot === undefined) topic.gatingSinceMicros = undefined
     else topic.gatingSinceMicros ??= heap.monotonicMicros()
@@ -68,23 +73,44 @@ const slowest = (topic: HeapTopic): { readonly cursor: number; readonly slot: nu
   return { cursor, slot: slowest }
 }
 
-const relieve = (geometry: Geometry, lane: Lane): boolean => {
+/** `owner`: the lane as its present session uses it. Unordered batches in it are that session's. */
+const relieve = (geometry: Geometry, lane: Lane, owner: SessionLane | undefined): boolean => {
   let moved = false
-  while (isShort(geometry, lane)) {
+  while (isShort(geometry, lane, lane.released, 0)) {
     const { entry, state, topic } = lane.slot(lane.released)
     // A held batch waits for a missing batch: trimming cannot free its room.
-    if (state !== "ordered" || !trimTo(topic, entry + 1)) break
+    const freed = state === "ordered"
+      ? trimTo(topic, entry + 1)
+      : state === "unordered" && owner !== undefined && releaseTaken(geometry, topic, owner)
+    if (!freed) break
     moved = true
   }
   return moved
 }
 
-const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane): boolean => {
-  const inUse = lane.scanned - lane.released
-  if (inUse === 0) return false
-  if (inUse > lane.slots.length - Math.floor(lane.slots.length / 4)) return true
-  const usedBytes = lane.payloadEnd - lane.slot(lane.released).payloadPosition
-  return usedBytes > laneBytes - Math.max(laneBytes / 4, 4 * batchBytes)
+// Releases a quarter of the lane at once, as far as all attached readers have come: over shared memory each release
+// costs a fence, and wakes publishers.
+const releaseTaken = (geometry: Geometry, topic: HeapTopic, at: SessionLane): boolean => {
+  const { lane } = at
+  const { cursor, slot } = takenUpTo(topic, at)
+  let target = lane.released
+  while (target < cursor && isShort(geometry, lane, target, quarter)) target += 1
+  if (target === cursor && isShort(geometry, lane, target, 0)) topic.gatingSlot = slot
+  if (target === lane.released) return false
+  for (let laneIndex = lane.released; laneIndex < target; laneIndex += 1) lane.slot(laneIndex).state = "done"
+  releaseSlots(lane)
+  return true
+}
+
+const quarter = 1 / 4
+
+/** Whether the batches from `first` on leave less room in the lane than is kept free, and `spare` of the lane more. */
+const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane, first: number, spare: number): boolean => {
+  if (first === lane.scanned) return false
+  const slots = lane.slots.length
+  if (lane.scanned - first > slots - Math.floor(slots / 4) - Math.floor(spare * slots)) return true
+  const usedBytes = lane.payloadEnd - lane.slot(first).payloadPosition
+  return usedBytes > laneBytes - Math.max(laneBytes / 4, 4 * batchBytes) - spare * laneBytes
 }
 
 // No reader can attach while a pass runs, so there is no need to check the cursors again after trimming.

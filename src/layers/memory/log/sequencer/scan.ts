@@ -3,11 +3,14 @@
  * turn has come.
  *
  * Under order `session` a batch is held until all earlier batches of its session are emitted. A duplicate is dropped
- * and counted. No session ever waits for another's batches.
+ * and counted. No session ever waits for another's batches. Under order `none` the scan only notes how far the lane is
+ * published: its readers have scanned it for themselves.
  */
+import { isValid, publishedAt } from "../descriptors.ts"
 import {
   batchBytesOf,
   type Descriptor,
+  type LaneSlot,
   lineBytes,
   type Pending,
   roundUp,
@@ -42,8 +45,8 @@ const scanLane = (order: SequencerState, session: Session, at: SessionLane): boo
       at.drained = true
       break
     }
-    if (order.ready.length >= readyLimit || !hasRoomInIndex(session.topic)) break
-    if (!isValid(order, at, descriptor)) {
+    if (!mayTake(order, session)) break
+    if (!isValid(order.heap.geometry, descriptor, at.lane.payloadEnd)) {
       session.endReason = "corrupt"
       return true
     }
@@ -55,22 +58,21 @@ const scanLane = (order: SequencerState, session: Session, at: SessionLane): boo
 
 const nextPublished = (session: Session, { lane }: SessionLane): Descriptor | undefined => {
   if (session.endReason === "corrupt" || lane.scanned - lane.released >= lane.slots.length) return undefined
-  const descriptor = lane.descriptor(lane.scanned)
-  if (descriptor?.session !== session || descriptor.laneIndex !== lane.scanned) return undefined
-  return descriptor.published ? descriptor : undefined
+  return publishedAt(session, lane, lane.scanned)
 }
 
-const isValid = ({ heap }: SequencerState, { lane }: SessionLane, d: Descriptor): boolean => {
-  const { batchBytes, laneBytes } = heap.geometry
-  const bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes)
-  if (d.messageCount === 0 || bytes > batchBytes || d.payloadPosition % laneBytes + bytes > laneBytes) return false
-  if (d.payloadPosition < lane.payloadEnd || d.payloadPosition - lane.payloadEnd > laneBytes) return false
-  return d.uniformBytes === 0 || d.uniformBytes * d.messageCount === d.payloadBytes
-}
+/** A topic without an order has no index, so its batches need no room there. */
+const mayTake = ({ ready }: SequencerState, { topic }: Session): boolean =>
+  !topic.isOrdered || (ready.length < readyLimit && hasRoomInIndex(topic))
 
 // Takes the batch at the lane's scanned frontier into its session's window. Returns false if it must stay in the lane.
 const accept = (order: SequencerState, session: Session, at: SessionLane, descriptor: Descriptor): boolean => {
   const { batchSequence } = descriptor
+  if (!session.topic.isOrdered) {
+    enterLane(session, at, descriptor, "unordered")
+    at.scannedMessages += descriptor.messageCount
+    return true
+  }
   if (batchSequence - session.expected >= windowBatches(order)) {
     // Under `session` the slots bound a correct client's outstanding batches; under `total` its prefix may lag further.
     if (session.topic.holds) session.endReason = "corrupt"
@@ -96,7 +98,7 @@ const accept = (order: SequencerState, session: Session, at: SessionLane, descri
 const windowBatches = ({ heap }: SequencerState): number =>
   2 ** Math.ceil(Math.log2(heap.geometry.brokers * heap.geometry.laneSlots))
 
-const enterLane = (session: Session, at: SessionLane, d: Descriptor, state: "held" | "done"): void => {
+const enterLane = (session: Session, at: SessionLane, d: Descriptor, state: LaneSlot["state"]): void => {
   const { lane } = at
   const bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes)
   const { payloadPosition } = d

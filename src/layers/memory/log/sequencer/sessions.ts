@@ -1,15 +1,18 @@
 /**
- * Ends a session at its committed prefix, once all batches that it published are scanned.
+ * Ends a session at its committed prefix, once all batches that it published are scanned. Under order `none` it ends
+ * once all attached readers have taken them: the slot's next session may use the same lanes for another topic.
  */
 import type { Session } from "../LogState.ts"
 import { releaseSlots } from "./retention.ts"
 import type { SequencerState } from "./SequencerState.ts"
+import { deliver, isTaken, seenBatches, seenMessages } from "./unordered.ts"
 
 export const endSessions = (order: SequencerState): boolean => {
   let moved = false
   for (const session of order.active) {
-    if (session.endReason === undefined || !isSeen(order, session)) continue
+    if (session.endReason === undefined || !isSeen(order, session) || !isTaken(session)) continue
     purge(order, session)
+    drop(session)
     session.acknowledge()
     session.state = "ended"
     order.heap.leave(session.topic)
@@ -18,8 +21,8 @@ export const endSessions = (order: SequencerState): boolean => {
       sessionId: session.id,
       topic: session.topic.name,
       reason: session.endReason,
-      committedBatches: session.expected,
-      committedMessages: session.expectedMessages,
+      committedBatches: session.topic.isOrdered ? session.expected : seenBatches(session),
+      committedMessages: session.topic.isOrdered ? session.expectedMessages : seenMessages(session),
       purgedBatches: session.purged
     })
     moved = true
@@ -46,4 +49,17 @@ const purge = (order: SequencerState, session: Session): void => {
   }
   session.window.clear()
   session.gapSinceMicros = undefined
+}
+
+// Frees the slots of batches that no reader needs any more, because they were not put into an order.
+const drop = ({ lanes, topic }: Session): void => {
+  if (topic.isOrdered) return
+  for (const at of lanes) {
+    deliver(topic, at)
+    const { first, lane } = at
+    for (let laneIndex = Math.max(first, lane.released); laneIndex < lane.scanned; laneIndex += 1) {
+      lane.slot(laneIndex).state = "done"
+    }
+    releaseSlots(lane)
+  }
 }

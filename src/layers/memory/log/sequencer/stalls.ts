@@ -2,8 +2,8 @@
  * Reports each gap and gate once, when it has lasted long enough.
  */
 import type { SequencerEvent } from "../../../../services/Sequencer.ts"
-import { gapOf } from "../LanePort.ts"
-import type { HeapTopic, Reader, Session } from "../LogState.ts"
+import { behindBatches, gapOf } from "../LanePort.ts"
+import type { Heap, HeapTopic, Reader, Session } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
 
 interface Stall {
@@ -41,7 +41,7 @@ export class StallEvents {
 
   #untold(): ReadonlyArray<Stall> {
     const gaps = this.#order.active.flatMap(gapStall)
-    const gates = this.#order.heap.topics.flatMap(gateStall)
+    const gates = this.#order.heap.topics.flatMap((topic) => gateStall(this.#order.heap, topic))
     return [...gaps, ...gates].filter(({ of, sinceMicros }) => this.#told.get(of) !== sinceMicros)
   }
 }
@@ -63,14 +63,15 @@ const gapStall = (session: Session): ReadonlyArray<Stall> => {
   return [{ of: session, sinceMicros: gapSinceMicros, event }]
 }
 
-const gateStall = ({ committedBatches, gate, gatingSinceMicros, name }: HeapTopic): ReadonlyArray<Stall> => {
+const gateStall = (heap: Heap, topic: HeapTopic): ReadonlyArray<Stall> => {
+  const { gate, gatingSinceMicros, name } = topic
   if (gate === undefined || gatingSinceMicros === undefined) return []
   const event = (): SequencerEvent => ({
     _tag: "ReaderStalled",
     topic: name,
     reader: gate.name,
     pid: process.pid,
-    behindBatches: committedBatches - gate.cursor
+    behindBatches: behindBatches(heap, topic, gate)
   })
   return [{ of: gate, sinceMicros: gatingSinceMicros, event }]
 }

@@ -1,0 +1,262 @@
+#include "lanes.h"
+
+#include <map>
+#include <vector>
+
+#include "explore/trace.h"
+#include "log/lane_reader.h"
+#include "region/token.h"
+#include "served.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+using std::make_shared;
+using std::shared_ptr;
+
+constexpr uint64_t pauseNanos = 30'000'000;
+constexpr int pausesMax = 40;
+
+bool deaths() { return Scheduler::now().deaths(); }
+
+// A subscriber of a topic of order `none`, and what it got of the sessions of the one slot.
+class Taking {
+ public:
+  Taking(shared_ptr<Region> region, Claim claim) : region_(std::move(region)), reader_(region_, 0, claim, 4) {}
+
+  bool attach(From from) {
+    const Status status = reader_.attach(from, 0);
+    if (!status.ok()) Trace::say(std::string("is not attached: ") + status.fault);
+    return status.ok();
+  }
+
+  void take() {
+    BatchView views[16];
+    const int32_t filled = reader_.poll(views, 16);
+    expect(filled >= 0, "what is read contradicts itself");
+    for (int32_t i = 0; i < filled; i += 1) check(views[i]);
+    reader_.release(reader_.next());
+  }
+
+  // Until it has so many batches, or a process has died: then it takes what came of it.
+  void receive(uint64_t batches, Sleeper& sleeper) {
+    while (count_ < batches && !deaths()) {
+      const auto look = [&] { return reader_.committed() > reader_.next() || deaths(); };
+      sleeper.until(sleepsForData, "a batch", look, [&] { return moreIsThere(); });
+      take();
+    }
+    for (int i = 0; count_ < batches && i < 10; i += 1) {
+      Scheduler::now().giveWay(pauseNanos);
+      take();
+    }
+  }
+
+  LaneReader& reader() { return reader_; }
+  uint64_t count() const { return count_; }
+  // The sequences that it has of the session of that generation.
+  const std::vector<uint64_t>& of(uint64_t generation) { return taken_[generation]; }
+  // Whether the descriptor behind those that it took is published, in the lane of the present generation.
+  bool moreIsThere() const {
+    const uint64_t generation = peek<&ClientClaim::generation>(region_->client(0).claim);
+    for (uint64_t session = 1; session <= generation; session += 1) {
+      if (isPublished(*region_, count_, session)) return true;
+    }
+    return false;
+  }
+
+  static bool isPublished(const Region& region, uint64_t index, uint64_t generation) {
+    return peek<&Descriptor::token>(region.descriptor(0, index)) == readyToken(region.mark(), index, generation);
+  }
+
+ private:
+  void check(const BatchView& view) {
+    checkContents(*region_, view);
+    const uint64_t clients = region_->layout().geometry.clients;
+    std::vector<uint64_t>& session = taken_[(view.sessionId - 1) / clients + 1];
+    expect(session.empty() || view.batchSequence == session.back() + 1, "a lane's batches are not in order");
+    session.push_back(view.batchSequence);
+    count_ += 1;
+  }
+
+  shared_ptr<Region> region_;
+  LaneReader reader_;
+  uint64_t count_ = 0;
+  std::map<uint64_t, std::vector<uint64_t>> taken_;
+};
+
+shared_ptr<Taking> taker(Served& log, Attached& place, bool attached = true) {
+  shared_ptr<Taking> taking;
+  place.program.ahead([&] {
+    Claim claim;
+    expectOk(claimReader(*place.region, log.topic, "reader", claim), "claiming a reader's place");
+    taking = make_shared<Taking>(place.region, claim);
+    if (attached) expect(taking->attach(From::start), "the reader is not attached");
+  });
+  return taking;
+}
+
+// Everything that was published in the lane since its beginning, by the sessions of those generations in turn.
+uint64_t publishedBy(const Region& region, uint64_t generations) {
+  uint64_t index = 0;
+  for (uint64_t generation = 1; generation <= generations; generation += 1) {
+    while (Taking::isPublished(region, index, generation)) index += 1;
+  }
+  return index;
+}
+
+// One session, one reader. What is published is taken, whoever dies, by the reader if that one lives.
+void takeAll(uint64_t batches) {
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto taking = taker(log, reader);
+  const auto publishing = log.publishes(publisher);
+  const auto done = make_shared<bool>(false);
+  log.runs();
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    taking->receive(batches, *sleeper);
+    *done = true;
+  });
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 0; i < batches; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+    publishing->lanes().close();
+  });
+  atEnd([=, region = reader.region] {
+    if (!*done || batches > region->layout().geometry.laneSlots) return;
+    expect(taking->count() == publishedBy(*region, 1), "what was published is not what was taken");
+  });
+}
+
+void take() { takeAll(2); }
+void room() { takeAll(11); }
+
+// The sequencer releases what is oldest while a reader comes that begins with it.
+void release() {
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto taking = taker(log, reader, false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] {
+    for (uint64_t i = 0; i < 6; i += 1) publishing->publish(i, nullptr);
+  });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  log.runs();
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 6; i < 9; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+  });
+  reader.program.runs([=] {
+    if (!taking->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
+    for (int i = 0; i < 4; i += 1) {
+      taking->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
+shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic) {
+  Claim claim;
+  for (int i = 0; !claimClient(*region, topic, claim).ok(); i += 1) {
+    expect(i < pausesMax, "the slot of a session that has ended does not come free");
+    Scheduler::now().giveWay(pauseNanos);
+  }
+  const auto publishing = make_shared<Publishing>(region, claim);
+  for (int i = 0; !publishing->ready(); i += 1) {
+    expect(i < pausesMax, "a session is not admitted");
+    Scheduler::now().giveWay(pauseNanos);
+  }
+  return publishing;
+}
+
+// A session ends or dies, and the next has its slot and its lanes, under a reader that takes both.
+void reuse() {
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader");
+  Attached former(*log.server.region, "former");
+  Attached next(*log.server.region, "next", true, false);
+  const auto taking = taker(log, reader);
+  const auto publishing = log.publishes(former);
+  const auto done = make_shared<bool>(false);
+  log.runs();
+  former.program.runs([=] {
+    publishing->publish(0, nullptr);
+    publishing->publish(1, nullptr);
+    publishing->seal(2);  // never published
+    publishing->lanes().close();
+  });
+  next.program.runs([=, topic = log.topic, region = next.region] {
+    const auto own = opened(region, topic);
+    own->publish(0, nullptr);
+    own->lanes().close();
+  });
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    taking->receive(3, *sleeper);
+    for (int i = 0; taking->of(2).empty() && i < pausesMax; i += 1) {
+      Scheduler::now().giveWay(pauseNanos);
+      taking->take();
+    }
+    *done = true;
+  });
+  atEnd([=, region = reader.region] {
+    if (!*done) return;
+    expect(taking->count() == publishedBy(*region, 2), "what was published is not what was taken");
+    expect(taking->of(2).size() == 1, "the next session's batch is not taken");
+  });
+}
+
+// A reader comes while a session ends, and the next has its slot and its lanes: it takes the former's batches whole or
+// not at all, and all of the next's.
+void late() {
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader");
+  Attached former(*log.server.region, "former", false, false);
+  Attached next(*log.server.region, "next", true, false);
+  const auto taking = taker(log, reader, false);
+  const auto publishing = log.publishes(former);
+  const auto done = make_shared<bool>(false);
+  former.program.ahead([&] {
+    publishing->publish(0, nullptr);
+    publishing->publish(1, nullptr);
+  });
+  log.runs();
+  former.program.runs([=] { publishing->lanes().close(); });
+  next.program.runs([=, topic = log.topic, region = next.region, sleeper = next.sleeper] {
+    const auto own = opened(region, topic);
+    for (uint64_t i = 0; i < 9; i += 1) {
+      if (!own->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+    Scheduler::now().giveWay(pauseNanos * pausesMax);
+  });
+  reader.program.runs([=] {
+    if (!taking->attach(From::start)) return expect(false, "the reader is refused");
+    for (int i = 0; taking->of(2).size() < 9 && i < 2 * pausesMax; i += 1) {
+      taking->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+    *done = true;
+  });
+  atEnd([=] {
+    if (!*done) return;
+    expect(taking->of(1).empty() || taking->of(1).size() == 2, "a part of a session was taken");
+    expect(taking->of(2).size() == 9 && taking->of(2).front() == 0, "the next session's batches are not all taken");
+  });
+}
+
+}  // namespace
+
+Protocol lanesProtocol() {
+  return {"lanes", "order none: readers that scan the lanes", {
+    {"take", "two batches: published, and taken without the sequencer", &take},
+    {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
+    {"release", "the oldest batches are released while a reader comes that begins with them", &release},
+    {"reuse", "a session ends or dies, and the next has its slot and its lanes, under a reader", &reuse},
+    {"late", "a reader comes while a session ends, and the next has its slot and its lanes", &late},
+  }};
+}
+
+}  // namespace ringfence::explore

@@ -1,0 +1,225 @@
+#include "unordered_release.h"
+
+#include <algorithm>
+
+#include "log/descriptor_check.h"
+#include "publishing.h"
+#include "region/sealed_line.h"
+#include "retention.h"
+
+namespace ringfence::sequencing {
+
+namespace {
+
+struct Taken {
+  uint64_t cursor;
+  uint64_t reader;  // slot + 1 of the first of those that have taken least, 0 when none is attached
+};
+
+// The generation of the reader that is attached in that slot of the topic; 0 none.
+// SYNC: pairs with the publishes in LaneReader::attach and LaneReader::detach.
+uint64_t attachedIn(const SequencerState& order, uint32_t topic, uint32_t i) {
+  const Publication& p = order.publication;
+  const ReaderSlot& slot = order.region.reader(topic, i);
+  const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+  if (generation == 0 || p.observe<&ReaderLine::attachedGeneration>(slot.line) != generation) return 0;
+  if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation) return 0;
+  const auto& end = order.region.readerEnd(order.epoch, topic, i);
+  return p.own<&ReaderEnd::endedGeneration>(order.role, end) == generation ? 0 : generation;
+}
+
+// The descriptors of the lane that the reader has released. A reader without a cursor in this session's lane holds all
+// of it: it has not looked at the session yet.
+// SYNC: observes the cursor; pairs with the seal that LaneReader::publishTaken publishes, which follows all loads of the
+// released payload.
+uint64_t takenBy(const SequencerState& order, uint32_t at, uint32_t reader, uint64_t generation) {
+  const Lane& lane = order.lanes[at];
+  const uint64_t first = std::max(lane.firstIndex, lane.released);
+  LaneCursor cursor;
+  if (!readSealed(order.publication, order.region.laneCursor(at, reader), cursor)) return first;
+  if (cursor.sessionGeneration != lane.generation || cursor.readerGeneration != generation) return first;
+  return std::clamp(cursor.taken, first, std::max(first, lane.scanned));
+}
+
+// What every attached reader has released of the lane, or all that is scanned when there is none.
+Taken takenUpTo(const SequencerState& order, uint32_t topic, uint32_t at) {
+  Taken least{order.lanes[at].scanned, 0};
+  for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
+    const uint64_t generation = attachedIn(order, topic, i);
+    if (generation == 0) continue;
+    const uint64_t taken = takenBy(order, at, i, generation);
+    if (least.reader != 0 && taken >= least.cursor) continue;
+    least = {taken, i + 1};
+  }
+  return least;
+}
+
+// The same behind the fence that follows a new frontier: a reader that is not counted here sees that frontier.
+Taken takenUpTo(const SequencerState& order, const Fenced&, uint32_t topic, uint32_t at) {
+  return takenUpTo(order, topic, at);
+}
+
+bool allTaken(const SequencerState& order, uint32_t client) {
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+    const uint32_t at = laneOf(order, b, client);
+    if (takenUpTo(order, order.sessions[client].topic, at).cursor != order.lanes[at].scanned) return false;
+  }
+  return true;
+}
+
+// The same behind the fence that follows the session's leaving.
+bool allTaken(const SequencerState& order, const Fenced&, uint32_t client) { return allTaken(order, client); }
+
+void gate(SequencerState& order, uint32_t topic, uint64_t reader) {
+  order.topics[topic].gating = reader;
+  order.roomWanted = true;
+}
+
+bool deliver(SequencerState& order, uint32_t at, uint64_t upTo) {
+  Lane& lane = order.lanes[at];
+  const uint64_t from = std::max({lane.deliveredTo, lane.released, lane.firstIndex});
+  if (upTo <= from) return false;
+  for (uint64_t i = from; i < upTo; i += 1) {
+    lane.delivered += 1;
+    lane.deliveredMessages += lane.messages[i & (order.geometry.laneSlots - 1)];
+  }
+  lane.deliveredTo = upTo;
+  return lane.dirty = true;
+}
+
+uint32_t clientOf(const SequencerState& order, uint32_t at) { return at % order.geometry.clients; }
+
+}  // namespace
+
+bool unordered(const SequencerState& order, uint32_t client) {
+  return order.sessions[client].active && order.sessions[client].order == orderNone;
+}
+
+bool anyUnordered(const SequencerState& order) {
+  return std::any_of(order.sessions.begin(), order.sessions.end(),
+                     [](const Session& session) { return session.active && session.order == orderNone; });
+}
+
+void noteUnordered(SequencerState& order, uint32_t client, uint32_t at, const Descriptor& d) {
+  Lane& lane = order.lanes[at];
+  const uint64_t slot = lane.scanned & (order.geometry.laneSlots - 1);
+  lane.start[slot] = d.payloadPosition;
+  lane.state[slot] = Slot::unordered;
+  lane.messages[slot] = d.messageCount;
+  lane.payloadEnd = payloadEndOf(d);
+  lane.scanned += 1;
+  lane.dirty = true;
+  order.sessions[client].seen += 1;
+  order.sessions[client].seenMessages += d.messageCount;
+}
+
+bool followLanes(SequencerState& order) {
+  bool moved = false;
+  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
+    if (!unordered(order, clientOf(order, at)) || order.lanes[at].deliveredTo == order.lanes[at].scanned) continue;
+    const Taken taken = takenUpTo(order, order.sessions[clientOf(order, at)].topic, at);
+    if (taken.reader != 0) moved |= deliver(order, at, taken.cursor);
+  }
+  return moved;
+}
+
+// SYNC: publishes the frontier, fences, and looks at the readers again; a reader publishes its attachment, fences, and
+// reads the frontier (LaneReader::attach).
+bool releaseTaken(SequencerState& order, uint32_t at) {
+  Lane& lane = order.lanes[at];
+  const uint32_t topic = order.sessions[clientOf(order, at)].topic;
+  const Taken taken = takenUpTo(order, topic, at);
+  uint64_t target = lane.released;
+  while (target < taken.cursor && laneShort(order, at, target, spareQuarter)) target += 1;
+  if (target == taken.cursor && laneShort(order, at, target, spareNothing)) gate(order, topic, taken.reader);
+  if (target == lane.released) return false;
+  const uint64_t before = lane.trim;
+  lane.trim = target;
+  publishLane(order, at);
+  const Fenced fenced = order.publication.fullFence();
+  const Taken again = takenUpTo(order, fenced, topic, at);
+  if (again.cursor < target) {  // a reader attached meanwhile: keep what it needs
+    lane.trim = before;
+    publishLane(order, at);
+    gate(order, topic, again.reader);
+    return false;
+  }
+  if (again.reader != 0) deliver(order, at, target);
+  for (uint64_t i = lane.released; i < target; i += 1) lane.state[i & (order.geometry.laneSlots - 1)] = Slot::done;
+  releaseSlots(order, lane);
+  return lane.dirty = true;
+}
+
+void noteUntaken(SequencerState& order) {
+  for (uint32_t client = 0; client < order.geometry.clients; client += 1) {
+    Session& session = order.sessions[client];
+    session.untaken = false;
+    if (!unordered(order, client) || !session.ending) continue;
+    for (uint32_t b = 0; b < order.geometry.brokers && !session.untaken; b += 1) {
+      const uint32_t at = laneOf(order, b, client);
+      const Taken taken = takenUpTo(order, session.topic, at);
+      session.untaken = taken.cursor < order.lanes[at].scanned;
+      const uint64_t gating = order.topics[session.topic].gating;
+      if (session.untaken) gate(order, session.topic, gating == 0 ? taken.reader : gating);
+    }
+  }
+}
+
+// SYNC: publishes that the session leaves, fences, and looks at the readers again; a reader publishes its attachment,
+// fences, and reads the session's line (LaneReader::attach). So a reader that follows the session's lanes is seen here
+// before the lanes go to another session, whose topic may have a reader that writes the same cursor lines.
+bool letGo(SequencerState& order, uint32_t client) {
+  if (!unordered(order, client)) return true;
+  Session& session = order.sessions[client];
+  const auto leave = [&](bool leaving) {
+    session.leaving = leaving;
+    publishAcknowledged(order, client);
+  };
+  if (!allTaken(order, client)) {
+    if (session.endReason == endCorrupt && !session.untaken) leave(false);  // tells its client
+    return false;
+  }
+  leave(true);
+  const Fenced fenced = order.publication.fullFence();
+  if (allTaken(order, fenced, client)) return true;
+  leave(false);
+  return false;
+}
+
+void dropTaken(SequencerState& order, uint32_t client) {
+  if (!unordered(order, client)) return;
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+    const uint32_t at = laneOf(order, b, client);
+    Lane& lane = order.lanes[at];
+    const Taken taken = takenUpTo(order, order.sessions[client].topic, at);
+    if (taken.reader != 0) deliver(order, at, taken.cursor);
+    for (uint64_t i = std::max(lane.firstIndex, lane.released); i < lane.scanned; i += 1) {
+      lane.state[i & (order.geometry.laneSlots - 1)] = Slot::done;
+    }
+    lane.trim = lane.scanned;
+    releaseSlots(order, lane);
+  }
+}
+
+uint64_t behindOf(const SequencerState& order, uint32_t topic, uint32_t reader, uint64_t generation) {
+  uint64_t behind = 0;
+  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
+    const uint32_t client = clientOf(order, at);
+    if (!unordered(order, client) || order.sessions[client].topic != topic) continue;
+    behind += order.lanes[at].scanned - takenBy(order, at, reader, generation);
+  }
+  return behind;
+}
+
+void ringHolders(const SequencerState& order) {
+  const Publication& p = order.publication;
+  const Fenced fenced = p.fullFence();
+  for (uint32_t t = 0; t < order.topics.size(); t += 1) {
+    const Topic& topic = order.topics[t];
+    if (topic.order != orderNone || topic.gating == 0) continue;
+    const ReaderClaim claim = p.copy(order.region.reader(t, topic.gating - 1).claim);
+    order.region.wakeProcess(fenced, claim.process, sleepsForData);
+  }
+}
+
+}  // namespace ringfence::sequencing

@@ -1,0 +1,14 @@
+#include "topic_reader.h"
+
+#include "index_reader.h"
+#include "lane_reader.h"
+
+namespace ringfence {
+
+// It does not pause on a torn line: its thread runs the event loop. The caller retries.
+std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim) {
+  if (claim.unordered) return std::make_unique<LaneReader>(std::move(region), topic.index, claim, 0);
+  return std::make_unique<IndexReader>(std::move(region), topic.index, claim, 0);
+}
+
+}  // namespace ringfence

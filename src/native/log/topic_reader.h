@@ -1,0 +1,54 @@
+// What a subscriber's reading end does, whichever way it reads: by the index of its topic (IndexReader), or lane by lane
+// where the topic has no order (LaneReader).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "claims.h"
+#include "region/region.h"
+
+namespace ringfence {
+
+enum class From : uint32_t { start = 0, end = 1, position = 2 };
+
+struct BatchView {
+  uint64_t index;
+  uint64_t position;
+  uint64_t sessionId;
+  uint64_t batchSequence;
+  uint64_t firstMessage;
+  uint64_t payloadOffset;  // in the lane
+  uint64_t publishedNanos;
+  uint64_t orderedNanos;  // of a lane's reader: when it found the batch
+  uint32_t lane;
+  uint32_t messages;
+  uint32_t payloadBytes;
+  uint32_t uniformBytes;
+};
+
+class TopicReader {
+ public:
+  TopicReader() = default;
+  virtual ~TopicReader() = default;
+  TopicReader(const TopicReader&) = delete;
+  TopicReader& operator=(const TopicReader&) = delete;
+
+  // From its return on, no memory is reused that this reader has not released.
+  virtual Status attach(From from, uint64_t position) = 0;
+  // Fills up to `max` views. Returns their number, or -1 when the memory contradicts the layout.
+  virtual int32_t poll(BatchView* views, uint32_t max) = 0;
+  // Releases the batches below that number.
+  virtual void release(uint64_t released) = 0;
+  virtual void detach() = 0;
+
+  // Number of the batch that is polled next, and of batches that there are so far.
+  virtual uint64_t next() const = 0;
+  virtual uint64_t committed() = 0;
+  virtual uint64_t committedMessages() const = 0;
+};
+
+// The reader of that topic for the order it was declared with; not attached yet.
+std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim);
+
+}  // namespace ringfence

@@ -1,0 +1,206 @@
+/**
+ * Order `none` over real shared memory, with processes that are killed or stopped in mid-stream. The seed is printed.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Log from "../../src/layers/Log.ts"
+import { RegionLost } from "../../src/services/CxlMemory.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import { rounds } from "../rounds.ts"
+import { freshRegion, seeded, start } from "./harness.ts"
+import { Stamped } from "./stamped.ts"
+
+const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
+const random = seeded(seed)
+
+const kills = rounds(4, 40)
+
+const geometry = {
+  brokers: 4,
+  clients: 2,
+  topics: 2,
+  readers: 4,
+  laneSlots: 64,
+  laneBytes: 256 * 1024,
+  batchBytes: 8192,
+  indexEntries: 256
+}
+
+const serving = (region: string) =>
+  Log.layerEmbedded({ topics: [Stamped.unordered], stallAfter: "200 millis" }).pipe(
+    Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
+  )
+
+const withinOneSecond = Effect.timeout("1 second")
+
+/** The first matching event from now on. */
+const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
+  Effect.flatMap(
+    Sequencer,
+    (sequencer) =>
+      Effect.forkChild(sequencer.events.pipe(Stream.filter(fits), Stream.runHead), { startImmediately: true })
+  )
+
+const endOf = (sessionId: number) => (event: SequencerEvent) =>
+  event._tag === "SessionEnded" && event.sessionId === sessionId
+
+/** Reads and checks all records until the test's scope closes. */
+const following = Effect.gen(function*() {
+  const subscriber = yield* Subscriber.open(Stamped.unordered, { name: "follower" })
+  const checker = new Stamped.LanesChecker()
+  yield* Effect.forkScoped(Effect.forever(Effect.map(subscriber.pull, (batches) => {
+    for (const batch of batches) checker.batch(batch)
+  })))
+  return checker
+})
+
+/** Offers stamped records, and yields so that acknowledgements, deaths and signals are noticed. */
+const sending = Effect.map(Publisher.open(Stamped.unordered, { roomDeadline: "1 second" }), (publisher) => {
+  const record = new Uint8Array(256)
+  const send = Effect.suspend(() => {
+    Stamped.write(record, publisher.sessionId, publisher.accepted())
+    return publisher.offer(record) ? Effect.void : publisher.send(record)
+  })
+  return { publisher, send }
+})
+
+describe(`order none under kills (seed ${seed})`, () => {
+  it.live(
+    `what a killed publisher has published arrives, all of it once, and its lanes come free, ${kills} times`,
+    () => {
+      const region = freshRegion("none-publishers")
+      return Effect.gen(function*() {
+        const checker = yield* following
+        const survivor = yield* start("publish", region, { order: "none" })
+        const { sessionId: surviving } = yield* survivor.ready
+        for (let round = 0; round < kills; round += 1) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            // The region has two session slots: the survivor's, and that of the victims, one after the other.
+            const victim = yield* start("publish", region, { order: "none", skewMillis: round % 2 === 0 ? 0 : 2 })
+            const { sessionId } = yield* victim.ready
+            yield* victim.acknowledged(1 + random(3000))
+            const ended = yield* nextEvent(endOf(sessionId))
+            victim.signal("SIGKILL")
+            yield* victim.exit
+            const event = yield* withinOneSecond(Fiber.join(ended))
+            assert.isTrue(event._tag === "Some" && event.value._tag === "SessionEnded" && event.value.reason === "died")
+            if (event._tag !== "Some" || event.value._tag !== "SessionEnded") return
+            assert.strictEqual(checker.bySession.get(sessionId), event.value.committedMessages)
+            const before = checker.bySession.get(surviving) ?? 0
+            while ((checker.bySession.get(surviving) ?? 0) <= before) yield* Effect.sleep(1)
+          }))
+          assert.isFalse(survivor.exited)
+        }
+      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    },
+    180_000
+  )
+
+  it.live(`a killed subscriber stops holding publishers within a second, ${kills} times`, () => {
+    const region = freshRegion("none-subscribers")
+    return Effect.gen(function*() {
+      const checker = yield* following
+      const { publisher, send } = yield* sending
+      for (let round = 0; round < kills; round += 1) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const name = `victim-${round}`
+          const actor = yield* start("subscribe", region, { name, from: "end", order: "none" })
+          yield* actor.ready
+          const running = yield* Effect.forkChild(Effect.forever(Effect.andThen(send, Effect.yieldNow)))
+          yield* actor.acknowledged(1 + random(2000))
+          // Stop it first, so that it certainly is the gate when it dies.
+          const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === name)
+          actor.signal("SIGSTOP")
+          yield* Fiber.join(stalled)
+          const accepted = publisher.accepted()
+          actor.signal("SIGKILL")
+          yield* actor.exit
+          yield* withinOneSecond(Effect.gen(function*() {
+            while (publisher.accepted() < accepted + 1000) yield* Effect.sleep(1)
+          }))
+          yield* Fiber.interrupt(running)
+        }))
+      }
+      publisher.seal()
+      while (checker.records < publisher.accepted()) yield* Effect.sleep(1)
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 180_000)
+
+  it.live("a stopped subscriber makes publishers wait, by name, and misses nothing when it continues", () => {
+    const region = freshRegion("none-stopped")
+    return Effect.gen(function*() {
+      const total = 60_000
+      const actor = yield* start("subscribe", region, { name: "sleeper", records: total, order: "none" })
+      yield* actor.ready
+      const { publisher, send } = yield* sending
+      while (publisher.accepted() < 20_000) yield* send
+      const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === "sleeper")
+      actor.signal("SIGSTOP")
+      const error = yield* Effect.flip(Effect.forever(send))
+      assert.isTrue(
+        error._tag === "Backpressure" && error.waitingOn.includes(`subscriber "sleeper" (pid ${actor.pid})`),
+        String(error)
+      )
+      yield* Fiber.join(stalled)
+      actor.signal("SIGCONT")
+      while (publisher.accepted() < total) yield* send
+      yield* publisher.flush
+      const done = yield* actor.told((message) => message._tag === "done")
+      assert.strictEqual(done.records, total)
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 60_000)
+
+  it.live(
+    "a session that waits for a subscriber to take its records ends within a second of that subscriber's death",
+    () => {
+      const region = freshRegion("none-ends")
+      return Effect.gen(function*() {
+        const actor = yield* start("subscribe", region, { name: "sleeper", order: "none" })
+        yield* actor.ready
+        actor.signal("SIGSTOP")
+        const { sessionId } = yield* Effect.scoped(Effect.gen(function*() {
+          const { publisher, send } = yield* sending
+          for (let i = 0; i < 100; i += 1) yield* send
+          return publisher
+        }))
+        const ended = yield* nextEvent(endOf(sessionId))
+        yield* Effect.sleep(300)
+        assert.isUndefined(ended.pollUnsafe())
+        actor.signal("SIGKILL")
+        yield* actor.exit
+        const event = yield* withinOneSecond(Fiber.join(ended))
+        assert.isTrue(event._tag === "Some" && event.value._tag === "SessionEnded" && event.value.reason === "closed")
+      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    },
+    60_000
+  )
+
+  it.live("when the server is killed, subscribers take what was published, and learn of it within a second", () => {
+    const region = freshRegion("none-server")
+    const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
+    return Effect.scoped(Effect.gen(function*() {
+      const server = yield* start("serve", region, { geometry })
+      yield* server.ready
+      yield* Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Stamped.unordered)
+        const { publisher, send } = yield* sending
+        const checker = new Stamped.LanesChecker()
+        for (let i = 0; i < 1000; i += 1) yield* send
+        publisher.seal()
+        server.signal("SIGKILL")
+        yield* server.exit
+        const lost = yield* withinOneSecond(Effect.flip(Effect.forever(Effect.map(subscriber.pull, (batches) => {
+          for (const batch of batches) checker.batch(batch)
+        }))))
+        assert.isTrue(lost instanceof RegionLost && lost.reason === "died")
+        assert.strictEqual(checker.records, 1000)
+      }).pipe(Effect.scoped, Effect.provide(client))
+    }))
+  }, 60_000)
+})
