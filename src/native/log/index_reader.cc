@@ -173,10 +173,8 @@ bool IndexReader::ownsItsPlace() const {
 std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) const {
   const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
-  const auto& shared = region_->entry(epoch(), topic_, index);
-  const auto seal = p.observeCovering<&IndexEntry::seal>(shared);
-  const IndexEntry entry = p.copy(shared);
-  if (entry.seal != seal.value || !entrySealed(entry, readyToken(region_->mark(), index, epoch()))) return std::nullopt;
+  const auto [entry, seen] = p.snapshotCovering<&IndexEntry::seal>(region_->entry(epoch(), topic_, index));
+  if (!entrySealed(entry, readyToken(region_->mark(), index, epoch()))) return std::nullopt;
   const uint64_t offset = entry.payloadPosition & (g.lanePayloadBytes - 1);
   const uint64_t bytes = batchBytesOf(entry.payloadBytes, entry.messageCount, entry.uniformBytes);
   if (entry.lane >= region_->layout().lanes() || entry.messageCount == 0) return std::nullopt;
@@ -196,7 +194,7 @@ std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) 
   view.messages = entry.messageCount;
   view.payloadBytes = entry.payloadBytes;
   view.uniformBytes = entry.uniformBytes;
-  return seal.seen;
+  return seen;
 }
 
 int32_t IndexReader::poll(BatchView* views, uint32_t max) {

@@ -219,6 +219,13 @@ class Publication {
     return local;
   }
 
+  // The same for a token that covers more than its own line.
+  template <auto Token, class L>
+    requires(FieldOf<Token, L> && Covering<Token>)
+  Shown<typename L::Fields, CoverOf<Token>> snapshotCovering(const L& line, Site site = {}) const {
+    return {snapshot<Token>(line, site), Seen<CoverOf<Token>>()};
+  }
+
   // All fields, each as it is now or as the token observed before says.
   template <class L>
   typename L::Fields copy(const L& line, Site site = {}) const {

@@ -79,6 +79,27 @@ static_assert(RegionPublished<Written<Whole>> && !RegionPublished<>);
 template <class Role>
 concept MakesKey = std::is_default_constructible_v<Role>;
 static_assert(!MakesKey<role::Creator> && !MakesKey<role::Process> && !MakesKey<role::NameGiver> && !MakesKey<role::Claimant>);
+static_assert(!MakesKey<role::Sequencer> && !MakesKey<role::LaneWriter> && !MakesKey<role::IndexReader> && !MakesKey<role::Broker>);
+
+// Of the log: a lane is its client's, the order the sequencer's, and a batch's token covers its payload.
+template <class Role, class L>
+concept Writes = requires(const Publication& p, Role role, L& line) { p.on(role, line); };
+using SharedDescriptor = Line<Descriptor, role::LaneWriter>;
+using SharedEntry = Line<IndexEntry, role::Sequencer>;
+static_assert(Writes<role::LaneWriter, SharedDescriptor> && !Writes<role::Sequencer, SharedDescriptor>);
+static_assert(Writes<role::Sequencer, SharedEntry> && !Writes<role::LaneWriter, SharedEntry> && !Writes<role::Broker, SharedEntry>);
+
+template <auto Token, class L, class... Evidence>
+concept BatchPublished = requires(Writing<L> writing, Evidence... payload) {
+  writing.template publish<Token>(1, std::move(payload)...);
+};
+static_assert(BatchPublished<&Descriptor::token, SharedDescriptor, Written<Payload>>);
+static_assert(!BatchPublished<&Descriptor::token, SharedDescriptor>);
+static_assert(BatchPublished<&IndexEntry::seal, SharedEntry, Written<Payload>> && !BatchPublished<&IndexEntry::seal, SharedEntry>);
+
+template <class... Evidence>
+concept BatchRead = requires(const Publication& p, void* to, Bytes<Payload> from, Evidence... seen) { p.read(to, from, seen...); };
+static_assert(BatchRead<Seen<Payload>> && !BatchRead<>);
 
 struct Mapped {
   Mapped() : at(static_cast<uint8_t*>(mmap(nullptr, pageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}

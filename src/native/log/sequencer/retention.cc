@@ -18,10 +18,11 @@ uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& 
   for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
     const ReaderSlot& slot = order.region.reader(topic, i);
     const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
-    if (generation == 0 || p.observe<&ReaderLine::attachedGeneration>(slot.line) != generation) continue;
-    if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation) continue;
+    if (generation == 0) continue;
+    const auto [attached, detached, cursor] =
+        p.observe<&ReaderLine::attachedGeneration, &ReaderLine::detachedGeneration, &ReaderLine::cursor>(slot.line);
+    if (attached != generation || detached == generation) continue;
     if (p.own<&ReaderEnd::endedGeneration>(order.role, order.region.readerEnd(order.epoch, topic, i)) == generation) continue;
-    const uint64_t cursor = p.observe<&ReaderLine::cursor>(slot.line);
     if (reader != 0 && cursor >= minimum) continue;
     minimum = cursor < order.topics[topic].committed ? cursor : order.topics[topic].committed;
     reader = i + 1;
