@@ -26,28 +26,15 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
   })
 
   it("executes each site of the protocols, or says why not", { timeout: 900_000 }, () => {
-    const { output } = explore("--mutants", "--site", "no site has this name")
-    assert.notMatch(output, /NOT EXECUTED|but all its sites are/)
+    const { output, status } = explore("--sites")
+    assert.strictEqual(status, 0, output)
   })
 
-  it(
-    "finds a missing fence, a mere write and a swap where the log and its claims publish",
-    { timeout: 1_800_000 },
-    () => {
-      for (const site of mutated) {
-        const { output } = explore("--mutants", "--site", site)
-        assert.match(output, / found /, output)
-        assert.notMatch(output, /SURVIVES|LISTED|WITHOUT/, output)
-      }
+  it("finds a missing fence on either side of a sleep", { timeout: 1_800_000 }, () => {
+    for (const site of ["Waiter::arm, fullFence", "Region::wakeProcesses, fullFence"]) {
+      const { output, status } = explore("--mutants", "--site", site)
+      assert.strictEqual(status, 0, output)
+      assert.match(output, /^1 sites, 1 mutants: 1 found/m)
     }
-  )
+  })
 })
-
-// Sites of which every mutant is found.
-const mutated = [
-  "LaneWriter::publish, publish Descriptor",
-  "claimReader, fullFence",
-  "freeTopic, fullFence",
-  "Waiter::arm, fullFence",
-  "Region::wakeProcesses, fullFence"
-]

@@ -28,6 +28,7 @@ struct Wanted {
   bool litmus = false;
   bool mutants = false;
   bool defects = false;
+  bool sites = false;
   bool seeded = false;
   Limits limits;
 };
@@ -36,11 +37,11 @@ int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
       "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]]\n"
-      "        [--defects]\n\n"
+      "        [--sites] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "--schedule runs the one that a failure has printed, and shows each step.\n"
       "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
-      "fault of a verb (one of N, N at a time), --defects for each planted defect; with --model lines, for\n"
+      "fault of a verb (one of N, N at a time); --sites tells the sites that no schedule executes; --defects searches for each planted defect; with --model lines, for\n"
       "write-backs and invalidations that are left out, by name.\n");
   for (const Protocol& protocol : protocols()) {
     std::printf("%-10s %s\n", protocol.name, protocol.says);
@@ -52,6 +53,10 @@ int help() {
 bool read(int count, char** words, Wanted& wanted) {
   for (int i = 1; i < count; i += 1) {
     const std::string word = words[i];
+    if (word == "--sites") {
+      wanted.sites = true;
+      continue;
+    }
     if (word == "--litmus" || word == "--mutants" || word == "--defects") {
       (word == "--litmus" ? wanted.litmus : word == "--mutants" ? wanted.mutants : wanted.defects) = true;
       continue;
@@ -148,6 +153,7 @@ int main(int count, char** words) {
   const bool isWeak = wanted.model == "weak";
   Model::choose(*Model::all()[isWeak ? 0 : 1]);
   if (wanted.litmus) return litmus() ? 0 : 1;
+  if (wanted.sites) return executesAll(wanted.limits.seed) ? 0 : 1;
   if (wanted.defects) return defects(wanted.limits) ? 0 : 1;
   if (wanted.mutants) {
     return mutants({wanted.protocol, wanted.configuration, wanted.site, wanted.every, wanted.jobs, wanted.limits}) ? 0 : 1;

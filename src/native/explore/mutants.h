@@ -20,7 +20,11 @@ struct Mutants {
 // found though it does; or when no schedule executes a site.
 bool mutants(const Mutants& wanted);
 
-// The same for the defects of region/planted.h. False when one is not found.
+// Whether schedules execute every site in the protocols that docs/memory-model.md does not list as unreachable. Prints
+// the others.
+bool executesAll(uint64_t seed);
+
+// Like `mutants`, for the defects of region/planted.h. False when one is not found.
 bool defects(const Limits& limits);
 
 }  // namespace ringfence::explore
