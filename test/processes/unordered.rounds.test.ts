@@ -201,6 +201,8 @@ describe(`order none under kills (seed ${seed})`, () => {
         assert.isTrue(lost instanceof RegionLost && lost.reason === "died")
         assert.strictEqual(checker.records, 1000)
       }).pipe(Effect.scoped, Effect.provide(client))
+      // The next owner removes what the killed one left, and leaves nothing itself.
+      yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))
     }))
   }, 60_000)
 })

@@ -18,7 +18,6 @@ constexpr uint64_t lentBytesMax = 256 * 1024;
 void RingReader::abandon(const Region& region, const ReaderRole& role) {
   const Publication& p = region.publication();
   p.on(own(), region.ringReader(role.ring, role.slot).line).publish<&RingReaderLine::detachedGeneration>(role.generation);
-  p.storeFence();
 }
 
 RingReader::RingReader(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, ReaderRole role)

@@ -43,7 +43,6 @@ RingRole RingWriter::take(role::Claimant claimant, const Region& region, uint32_
 void RingWriter::abandon(const Region& region, const RingRole& role) {
   const Publication& p = region.publication();
   p.on(own(), region.ring(role.ring).lead).publish<&RingLead::closedMark>(closedMarkOf(role.generation));
-  p.storeFence();
 }
 
 // Frames below its position were written back by its predecessors. Drops the ring's lines, which this host may have fetched while another process wrote them: a frame shares its last
@@ -100,15 +99,18 @@ void RingWriter::findRoom() {
   if (minimum > released_) released_ = minimum;
 }
 
-// Ends dead readers among those that leave no room for `bytes` more. True when there were any.
+// Ends dead readers among those that leave no room for `bytes` more. True when there may be room now: there were any, or
+// none leaves no room any more, because the last one released some behind the writer's look, and may have died since.
 bool RingWriter::endDead(uint64_t bytes) {
+  bool isInTheWay = false;
   bool found = false;
   for (const uint32_t i : readers_) {
     const ActiveReader active = activeReader(i);
     if (active.generation == 0 || position_ + bytes - active.released <= memory_->bytes()) continue;
+    isInTheWay = true;
     found = endIfDead(i) || found;
   }
-  return found;
+  return found || !isInTheWay;
 }
 
 // Called after ringing the process woke no thread. Ends its readers if the system says that it is dead: then the writer
