@@ -41,7 +41,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
         "--deviations",
         "1",
         "--random",
-        "100"
+        "20"
       )
       assert.strictEqual(status, 0, output)
     })

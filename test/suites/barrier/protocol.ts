@@ -201,7 +201,7 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
             return noticeWire.encode({ ...notice, answer: { _tag: "Unpublish", outcome: Result.void } })
           }
           const over = rewriting((ring) => ring === ringNames.coordinator, change)
-          const members = yield* joinAll(swarm, 2, (index) => index === 0 ? { over } : {})
+          const members = yield* joinAll(swarm, 2, (index) => index === 0 ? { over } : { answerDeadline: 1000 })
           const waiting = yield* fork(at(members, 1).coordinator.publish("name"))
           yield* eventually(backend, () => told > 0)
           yield* staysWaiting(backend, waiting)
