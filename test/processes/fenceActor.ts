@@ -257,6 +257,9 @@ const obey = (order: FenceOrder): Effect.Effect<unknown, unknown> => {
       return living(settle)
     case "leave":
       return living(leave)
+    // False when it stays: it coordinates by now, and there may be no standby to take over from it.
+    case "depart":
+      return living((life) => life.coordinator.coordinates() ? Effect.succeed(false) : Effect.as(leave(life), true))
   }
 }
 

@@ -45,7 +45,7 @@ export type FenceOrder =
   | ({ readonly _tag: "join" } & Joining)
   /** Answered when the rounds are played; the member then keeps meeting the others until it is told to stop. */
   | ({ readonly _tag: "play" } & Playing)
-  | { readonly _tag: "stop" | "settle" | "leave" }
+  | { readonly _tag: "stop" | "settle" | "leave" | "depart" }
 
 type FenceActor = OrderedActor<FenceOrder>
 
@@ -269,7 +269,7 @@ class Company {
 
   #befall(player: Player, fate: Fate | undefined): Effect.Effect<void, ActorFailed> {
     if (fate?._tag === "kill") return Effect.delay(this.#kill(player), fate.afterMillis)
-    return fate?._tag === "leave" ? Effect.delay(this.#leave(player), fate.afterMillis) : Effect.void
+    return fate?._tag === "leave" ? Effect.delay(this.#depart(player), fate.afterMillis) : Effect.void
   }
 
   #kill(player: Player): Effect.Effect<void> {
@@ -281,11 +281,20 @@ class Company {
   }
 
   #leave(player: Player): Effect.Effect<void, ActorFailed> {
-    return Effect.map(player.actor.do({ _tag: "leave" }), () => {
-      player.isGone = true
-      this.#left += 1
-      this.#swarm.pool.giveBack(player.actor)
+    return Effect.map(player.actor.do({ _tag: "leave" }), () => this.#letGo(player))
+  }
+
+  // A member that has become the coordinator since its fate was drawn stays.
+  #depart(player: Player): Effect.Effect<void, ActorFailed> {
+    return Effect.map(player.actor.do<boolean>({ _tag: "depart" }), (hasLeft) => {
+      if (hasLeft) this.#letGo(player)
     })
+  }
+
+  #letGo(player: Player): void {
+    player.isGone = true
+    this.#left += 1
+    this.#swarm.pool.giveBack(player.actor)
   }
 
   // A member whose planned death lies beyond its rounds can still die until it has stopped.

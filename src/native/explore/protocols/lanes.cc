@@ -209,6 +209,32 @@ void reuse() {
   });
 }
 
+// A reader that begins at the end comes while batches are published: it takes all that are published from then on.
+void end() {
+  constexpr uint64_t batches = 5;
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto taking = taker(log, reader, false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] { publishing->publish(0, nullptr); });
+  log.runs();
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 1; i < batches; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+  });
+  reader.program.runs([=, region = reader.region] {
+    if (!taking->attach(From::end)) return expect(false, "a reader that begins at the end is refused");
+    const uint64_t before = publishedBy(*region, 1);
+    for (int i = 0; before + taking->count() < publishedBy(*region, 1) || i < 3; i += 1) {
+      expect(i < pausesMax, "what was published behind a reader's attachment is not taken");
+      taking->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
 // A reader comes while a session ends, and the next has its slot and its lanes: it takes the former's batches whole or
 // not at all, and all of the next's.
 void late() {
@@ -255,6 +281,7 @@ Protocol lanesProtocol() {
     {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
     {"release", "the oldest batches are released while a reader comes that begins with them", &release},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes, under a reader", &reuse},
+    {"end", "a reader that begins at the end comes while batches are published", &end},
     {"late", "a reader comes while a session ends, and the next has its slot and its lanes", &late},
   }};
 }
