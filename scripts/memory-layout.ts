@@ -37,8 +37,8 @@ const sentence = (says: string, begins: string): string | undefined =>
   new RegExp(`(?:^|\\. )(${begins} .*?\\.)(?= [A-Z]|$)`).exec(says)?.[1]
 
 /**
- * By the role of its line; for a structure of lines, by each. A line of the host, which several change, says itself by
- * whom, and so do bytes that are no line.
+ * By the role of its line; for a structure of lines, by each. For a line of the host, which several processes
+ * change, and for bytes that are no line, the comment in the header names the writers.
  */
 const writer = (header: LayoutHeader, name: string, structure: Structure): string => {
   const said = sentence(structure.says, "Written by")

@@ -105,7 +105,7 @@ uint64_t publishedBy(const Region& region, uint64_t generations) {
   return index;
 }
 
-// One session, one reader. What is published is taken, whoever dies, by the reader if that one lives.
+// One session, one reader. A reader that lives takes all that is published, also when another process dies.
 void takeAll(uint64_t batches) {
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
