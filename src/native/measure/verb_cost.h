@@ -15,7 +15,7 @@ struct VerbCost {
   double flushed;  // negative where this processor cannot flush
 };
 
-// Takes about a second, on the calling thread.
+// Takes about two seconds, on the calling thread.
 Status verbCosts(std::vector<VerbCost>& found);
 
 }  // namespace ringfence

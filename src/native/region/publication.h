@@ -133,20 +133,21 @@ class Writing {
 
  private:
   friend class Publication;
-  Writing(const Publication& publication, L& line, Site site) : publication_(publication), line_(line), site_(site) {}
+  Writing(const Publication& publication, L& line, Site site);
   template <auto Field>
   void release(ValueOf<Field> value, Site site);
 
-  const Publication& publication_;
   L& line_;
+  const bool flushed_;
   [[no_unique_address]] Site site_;
 };
 
+// Small enough to be copied: a function that keeps its own copy asks once which memory it is, and not at each verb.
 class Publication {
  public:
-  explicit Publication(Coherence coherence = Coherence::coherent) : coherence_(coherence) {}
+  explicit Publication(Coherence coherence = Coherence::coherent) : flushed_(coherence == Coherence::flushed) {}
 
-  Coherence coherence() const { return coherence_; }
+  Coherence coherence() const { return flushed_ ? Coherence::flushed : Coherence::coherent; }
 
   // --- Lines (line.h)
 
@@ -198,7 +199,7 @@ class Publication {
   template <auto Field, class L>
     requires FieldOf<Field, L>
   ValueOf<Field> observeAfterReads(const L& line, Site site = {}) const {
-    if (flushed()) {
+    if (flushed_) [[unlikely]] {
       memory::flushFence(site);
     } else {
       memory::loadFence(site);
@@ -213,8 +214,9 @@ class Publication {
   typename L::Fields snapshot(const L& line, Site site = {}) const {
     refresh(&line, sizeof(line), site);
     const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
-    typename L::Fields local = words(line.shared_, site);
-    // A newer token would cover what this process has not synchronized with.
+    // A newer token would cover what this process has not synchronized with. A narrow one has a field beside it.
+    const size_t but = sizeof(token) == sizeof(uint64_t) ? wordOf<Token>(line.shared_) : sizeof(line);
+    typename L::Fields local = words(line.shared_, site, but);
     local.*Token = token;
     return local;
   }
@@ -249,12 +251,6 @@ class Publication {
     memory::copyIn(to.at_, head, headBytes, site);
     if (to.count_ != headBytes) memory::copyIn(to.at_ + headBytes, rest, to.count_ - headBytes, site);
     writeBack(to.at_, to.count_, site);
-    return Written<Cover>();
-  }
-
-  // What an observed token covers was written back ahead of it: another token may cover it too.
-  template <class Cover>
-  Written<Cover> written(typename Cover::Role, const Seen<Cover>&) const {
     return Written<Cover>();
   }
 
@@ -329,7 +325,7 @@ class Publication {
 
   // Stores before it, and their write-backs, are visible before stores after it.
   void storeFence(Site site = {}) const {
-    if (flushed()) {
+    if (flushed_) [[unlikely]] {
       memory::writeBackFence(site);
     } else {
       memory::storeFence(site);
@@ -338,7 +334,7 @@ class Publication {
 
   // Loads before it are made before loads and stores after it.
   void loadFence(Site site = {}) const {
-    if (flushed()) {
+    if (flushed_) [[unlikely]] {
       memory::flushFence(site);
     } else {
       memory::loadFence(site);
@@ -348,7 +344,7 @@ class Publication {
   // Stores before it are visible before loads after it are made: both sides of every sleep need it, and both sides of
   // every cursor against a frontier.
   Fenced fullFence(Site site = {}) const {
-    if (flushed()) {
+    if (flushed_) [[unlikely]] {
       memory::flushFence(site);
     } else {
       memory::fullFence(site);
@@ -360,36 +356,44 @@ class Publication {
   template <class L>
   friend class Writing;
 
-  bool flushed() const { return coherence_ == Coherence::flushed; }
-
   void writeBack(const void* at, size_t bytes, Site site) const {
-    if (flushed()) memory::writeBack(at, bytes, site);
+    if (flushed_) [[unlikely]] memory::writeBack(at, bytes, site);
   }
   // So that what was written back before a token is in memory before the token is.
   void settleWriteBacks(Site site) const {
-    if (flushed()) memory::writeBackFence(site);
+    if (flushed_) [[unlikely]] memory::writeBackFence(site);
   }
   // Drops lines that this host may have fetched before they were written: the next loads fetch them again.
   void refresh(const void* at, size_t bytes, Site site) const {
-    if (!flushed()) return;
+    if (!flushed_) [[likely]] return;
     memory::invalidate(at, bytes, site);
     memory::flushFence(site);
   }
 
+  // Which word of the structure the field is.
+  template <auto Field>
+  static size_t wordOf(const FieldsOf<Field>& fields) {
+    const auto* first = reinterpret_cast<const uint64_t*>(&fields);
+    return static_cast<size_t>(reinterpret_cast<const uint64_t*>(&(fields.*Field)) - first);
+  }
+
   template <class Record>
-  Record words(const Record& shared, Site site) const {
+  static Record words(const Record& shared, Site site, size_t but = sizeof(Record)) {
     static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
     static_assert(alignof(Record) >= alignof(uint64_t));
-    Record local;
-    uint64_t copied[sizeof(Record) / sizeof(uint64_t)];
     const auto* from = reinterpret_cast<const uint64_t*>(&shared);
-    for (size_t i = 0; i < sizeof(Record) / sizeof(uint64_t); i += 1) copied[i] = memory::load(from[i], site);
-    std::memcpy(static_cast<void*>(&local), copied, sizeof(Record));
+    Record local;
+    // One statement a word, as in `store`: a loop would copy the words twice.
+    const auto each = [&]<size_t... word>(std::index_sequence<word...>) {
+      const uint64_t copied[] = {(word == but ? 0 : memory::load(from[word], site))...};
+      std::memcpy(static_cast<void*>(&local), copied, sizeof(Record));
+    };
+    each(std::make_index_sequence<sizeof(Record) / sizeof(uint64_t)>());
     return local;
   }
 
   template <class Record>
-  void store(Record& shared, const Record& local, Site site, size_t but = sizeof(Record)) const {
+  static void store(Record& shared, const Record& local, Site site, size_t but = sizeof(Record)) {
     static_assert(sizeof(Record) % sizeof(uint64_t) == 0);
     uint64_t copied[sizeof(Record) / sizeof(uint64_t)];
     std::memcpy(copied, static_cast<const void*>(&local), sizeof(Record));
@@ -401,12 +405,16 @@ class Publication {
     each(std::make_index_sequence<sizeof(Record) / sizeof(uint64_t)>());
   }
 
-  Coherence coherence_;
+  bool flushed_;
 };
 
 template <class L>
+Writing<L>::Writing(const Publication& publication, L& line, Site site)
+    : line_(line), flushed_(publication.flushed_), site_(site) {}
+
+template <class L>
 Writing<L>::~Writing() {
-  publication_.writeBack(&line_, sizeof(line_), site_);
+  if (flushed_) [[unlikely]] memory::writeBack(&line_, sizeof(line_), site_);
 }
 
 template <class L>
@@ -435,7 +443,7 @@ Writing<L>& Writing<L>::copy(const Element (&value)[count], Site site) {
 
 template <class L>
 Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
-  publication_.store(line_.shared_, local, site);
+  Publication::store(line_.shared_, local, site);
   return *this;
 }
 
@@ -444,9 +452,7 @@ template <auto Token>
   requires FieldOf<Token, L>
 Writing<L>& Writing<L>::allBut(const typename L::Fields& local, Site site) {
   static_assert(sizeof(ValueOf<Token>) == sizeof(uint64_t));
-  const auto* token = reinterpret_cast<const uint64_t*>(&(local.*Token));
-  const auto but = static_cast<size_t>(token - reinterpret_cast<const uint64_t*>(&local));
-  publication_.store(line_.shared_, local, site, but);
+  Publication::store(line_.shared_, local, site, Publication::wordOf<Token>(local));
   return *this;
 }
 
@@ -454,8 +460,10 @@ template <class L>
 template <auto Field>
 void Writing<L>::release(ValueOf<Field> value, Site site) {
   // The token must not reach memory ahead of the other lines.
-  if constexpr (sizeof(L) > lineBytes) publication_.writeBack(&line_, sizeof(line_), site);
-  publication_.settleWriteBacks(site);
+  if (flushed_) [[unlikely]] {
+    if constexpr (sizeof(L) > lineBytes) memory::writeBack(&line_, sizeof(line_), site);
+    memory::writeBackFence(site);
+  }
   aheadOfStore();
   memory::storeRelease(line_.shared_.*Field, value, site);
 }

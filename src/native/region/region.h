@@ -69,7 +69,7 @@ class Region {
   bool closed() const { return fd_ < 0; }
 
   const Layout& layout() const { return layout_; }
-  const Publication& publication() const { return publication_; }
+  Publication publication() const { return publication_; }
   const std::shared_ptr<Mapping>& mapping() const { return mapping_; }
   // Random, and of 128 bits: it tells this region from every other.
   const uint64_t (&id() const)[2] { return id_; }

@@ -28,7 +28,7 @@ RingRole RingWriter::take(role::Claimant claimant, const Region& region, uint32_
   Written<Line<RingLead, role::RingWriter>> written = std::move(p.on(own(), slot.lead)
     .publish<&RingLead::closedMark>(closedMarkOf(former))
     .publish<&RingLead::announced>(position)
-    .publish<&RingLead::position>(position, p.written(own(), seen))
+    .publish<&RingLead::position>(position, Written<Frames>::passedOn(seen))
     .set<&RingLead::waitsForRoom>(0)
     .publish<&RingLead::generation>(former + 1)).written();
   p.storeFence();
@@ -45,13 +45,14 @@ void RingWriter::abandon(const Region& region, const RingRole& role) {
   p.on(own(), region.ring(role.ring).lead).publish<&RingLead::closedMark>(closedMarkOf(role.generation));
 }
 
-// Frames below its position were written back by its predecessors. Drops the ring's lines, which this host may have fetched while another process wrote them: a frame shares its last
-// line with frames of the former lap, and what stood there at that time must not be written back over them.
+// Frames below its position were written back by its predecessors. Drops the ring's lines, which this host may have
+// fetched while another process wrote them: a frame shares its last line with frames of the former lap, and what stood
+// there at that time must not be written back over them.
 RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemory> memory, RingRole role)
     : region_(std::move(region)), memory_(std::move(memory)), role_(role), position_(role.position),
       published_(role.position), released_(role.position - std::min(role.position, memory_->bytes())),
       frames_(role.frames), fullEvents_(role.fullEvents), evictions_(role.evictions),
-      written_(region_->publication().written(own(), seen())) {
+      written_(Written<Frames>::passedOn(seen())) {
   region_->publication().lend(memory_->frames(0, memory_->bytes()), seen());
   findRoom();
 }

@@ -85,7 +85,7 @@ void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& cl
 // SYNC: observes the generation that a client publishes last in its claim, and the one that it publishes at its close,
 // after all its batches.
 bool adoptSessions(SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   bool moved = false;
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
     Session& session = order.sessions[i];

@@ -24,7 +24,7 @@ bool epochDue(const SequencerState& order) {
 // SYNC: publishes the seal of each entry, which covers the payload that the client published before; pairs with the
 // observe in IndexReader::read.
 bool commit(SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   const Geometry& g = order.geometry;
   const uint64_t now = wallNanos();
   for (const Ready& ready : order.ready) {

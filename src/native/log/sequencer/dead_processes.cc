@@ -21,7 +21,7 @@ bool endDeadSessions(SequencerState& order) {
 }
 
 std::vector<DeadReader> endDeadReaders(SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   std::vector<DeadReader> ended;
   // A topic without sessions may have readers.
   adoptTopics(order);

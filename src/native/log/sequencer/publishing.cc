@@ -55,7 +55,7 @@ void publishCommitted(const SequencerState& order, uint32_t t) {
 
 // SYNC: publishes what is released, with the seal; pairs with the readSealed in LaneWriter::lookAtReleased.
 void publishLane(SequencerState& order, uint32_t at) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   Lane& lane = order.lanes[at];
   lane.dirty = false;
   LaneLine& line = order.region.laneLine(order.epoch, at);
@@ -135,7 +135,7 @@ void publishAgain(SequencerState& order) {
 }
 
 void publishAll(SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }

@@ -12,7 +12,7 @@ namespace {
 // The smallest cursor of the attached readers, or the committed count when there is none (`reader` is 0 then).
 // SYNC: observes the cursors; pairs with the publish in IndexReader::release, which follows all reads below the cursor.
 uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& reader) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   uint64_t minimum = order.topics[topic].committed;
   reader = 0;
   for (uint32_t i = 0; i < order.geometry.readers; i += 1) {

@@ -139,7 +139,7 @@ struct Totals {
 
 struct SequencerState {
   const Region& region;
-  const Publication& publication;
+  const Publication publication;
   const role::Sequencer role;
   const Geometry geometry;
   const SequencerOptions options;

@@ -8,7 +8,7 @@
 namespace ringfence::sequencing {
 
 std::vector<GateReport> reportGates(const SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   std::vector<GateReport> reports;
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     const Topic& topic = order.topics[t];

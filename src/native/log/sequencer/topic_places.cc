@@ -39,7 +39,7 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
 // Whether a reader has the place, from its claim on, even before it has attached.
 // SYNC: pairs with the publishes in claimReader and IndexReader::detach.
 bool readerClaimed(const SequencerState& order, uint32_t topic, uint32_t i) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   const ReaderSlot& slot = order.region.reader(topic, i);
   const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
   return generation != 0 && p.observe<&ReaderLine::detachedGeneration>(slot.line) != generation &&
@@ -170,7 +170,7 @@ bool keepTopic(SequencerState& order, TopicPlace place) {
 // again. While no topic can be freed, the answer waits as long as one is about to become unused.
 // SYNC: observes the wish; pairs with the publish in declareTopic. Publishes a refusal before the answer.
 bool answerWish(SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   const auto& shared = order.region.header().topicWishes;
   if (p.observe<&TopicWishes::wanted>(shared) == order.places.wishAnswered) return false;
   TopicWishes wish;

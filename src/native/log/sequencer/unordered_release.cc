@@ -19,7 +19,7 @@ struct Taken {
 // The generation of the reader that is attached in that slot of the topic; 0 none.
 // SYNC: pairs with the publishes in LaneReader::attach and LaneReader::detach.
 uint64_t attachedIn(const SequencerState& order, uint32_t topic, uint32_t i) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   const ReaderSlot& slot = order.region.reader(topic, i);
   const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
   if (generation == 0 || p.observe<&ReaderLine::attachedGeneration>(slot.line) != generation) return 0;
@@ -212,7 +212,7 @@ uint64_t behindOf(const SequencerState& order, uint32_t topic, uint32_t reader, 
 }
 
 void ringHolders(const SequencerState& order) {
-  const Publication& p = order.publication;
+  const Publication p = order.publication;
   const Fenced fenced = p.fullFence();
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     const Topic& topic = order.topics[t];
