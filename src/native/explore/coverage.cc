@@ -91,7 +91,7 @@ const char* nameOf(Verb verb) {
 }
 
 const char* nameOf(Fault of) {
-  constexpr const char* names[] = {"none", "dropped", "plain", "swapped", "torn"};
+  constexpr const char* names[] = {"none", "dropped", "plain", "swapped", "torn", "astray", "fallen"};
   return names[static_cast<uint8_t>(of)];
 }
 

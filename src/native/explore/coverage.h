@@ -24,6 +24,9 @@ enum class Fault : uint8_t {
   plain,    // what is published is merely written, what is observed merely read
   swapped,  // it is published ahead of the write before it
   torn,     // an atomic change is made as a load and a store, between which another actor may run
+  // Of the checks of stores themselves (store_checks.h):
+  astray,   // it goes to the geometry's line, which its creator alone writes
+  fallen,   // it stores less by one than what stands there
 };
 const char* nameOf(Fault fault);
 

@@ -10,12 +10,9 @@ namespace ringfence::explore {
 namespace {
 
 // Of the host, and so coherent in both models.
-bool isCoherent(File& file, uint64_t offset) {
-  const std::string name = nameOf({&file, offset});
-  for (const char* coherent : {"BellLine", "SleepLine", "RingTable", "ClientLine"}) {
-    if (name.find(coherent) != std::string::npos) return true;
-  }
-  return false;
+bool isCoherent(uint64_t offset) {
+  LinePlace place{};
+  return placeOf(offset, place) && place.writer == Writer::host;
 }
 
 uint64_t merged(uint64_t before, uint64_t value, uint64_t mask) { return (before & ~mask) | (value & mask); }
@@ -45,7 +42,7 @@ LineMemory::Line& LineMemory::line(File& file, uint64_t offset) {
   auto& found = *static_cast<Line*>(at);
   if (!found.known && actor() != nullptr) {
     found.known = true;
-    found.coherent = isCoherent(file, offset & ~uint64_t{63});
+    found.coherent = isCoherent(offset);
   }
   return found;
 }
@@ -184,6 +181,14 @@ void LineMemory::fullFence() {
 }
 
 void LineMemory::rest(Actor& actor) { settle(actor.id); }
+
+// What a killed process left dirty was never there for it.
+uint64_t LineMemory::known(const Word& word) {
+  const Line& at = line(*word.file, word.offset);
+  if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];
+  const Copy& own = at.copies[actor()->process->id % hostsMax];
+  return own.present && own.dirty ? own.words[indexOf(word)] : at.memory[indexOf(word)];
+}
 
 uint64_t LineMemory::peek(const Word& word) { return line(*word.file, word.offset).newest[indexOf(word)]; }
 

@@ -37,6 +37,7 @@ class LineMemory : public Model {
   void rest(Actor& actor) override;
   void begun(const Actor&) override {}
   uint64_t peek(const Word& word) override;
+  uint64_t known(const Word& word) override;
   void excuse(bool (*)(void*), void*) override {}
 
  private:

@@ -1,10 +1,13 @@
 #include "line_names.h"
 
+#include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "arena.h"
 #include "files.h"
+#include "region/region.h"
 #include "region/ring_layout.h"
 #include "test/damage_fields.h"
 
@@ -15,6 +18,8 @@ namespace {
 // A structure within another one, or an array of them.
 struct Part {
   const char* name;
+  Writer writer;
+  std::span<const Rising> rising;
   uint64_t offset;
   uint64_t stride;
   uint64_t count;
@@ -26,69 +31,110 @@ std::vector<Part>& parts() {
   return table;
 }
 
-void add(const char* name, uint64_t offset, uint64_t stride, uint64_t count, uint64_t bytes) {
-  parts().push_back({name, offset, stride, count, bytes});
+// By line: the number of its part, and one.
+std::vector<uint8_t>& partsOfLines() {
+  static std::vector<uint8_t> table;
+  return table;
 }
 
-void addHeader() {
-  add("Identity", offsetof(Header, identity), 1, 1, sizeof(Identity));
-  add("Geometry", offsetof(Header, geometry), 1, 1, sizeof(Geometry));
-  add("BirthLine", offsetof(Header, birth), 1, 1, sizeof(BirthLine));
-  add("ControlLine", offsetof(Header, control), 1, 1, sizeof(ControlLine));
-  add("sequencer's BellLine", offsetof(Header, sequencerBell), 1, 1, sizeof(BellLine));
-  add("sequencer's SleepLine", offsetof(Header, sequencerSleep), 1, 1, sizeof(SleepLine));
-  add("TopicWishes", offsetof(Header, topicWishes), 1, 1, sizeof(TopicWishes));
+Layout known{};
+
+template <class L>
+constexpr Writer writerOf() {
+  if constexpr (requires { typename L::Role; }) {
+    using Role = typename L::Role;
+    if (std::is_same_v<Role, role::Creator>) return Writer::creator;
+    if (std::is_same_v<Role, role::Process>) return Writer::process;
+    if (std::is_same_v<Role, role::Claimant>) return Writer::claimant;
+    if (std::is_same_v<Role, role::NameGiver>) return Writer::nameGiver;
+    if (std::is_same_v<Role, role::Sequencer>) return Writer::sequencer;
+    if (std::is_same_v<Role, role::Broker>) return Writer::broker;
+    if (std::is_same_v<Role, role::LaneWriter>) return Writer::laneWriter;
+    if (std::is_same_v<Role, role::IndexReader>) return Writer::indexReader;
+    if (std::is_same_v<Role, role::RingWriter>) return Writer::ringWriter;
+    if (std::is_same_v<Role, role::RingReader>) return Writer::ringReader;
+  }
+  return Writer::host;
 }
+
+// `L`: a line as it is declared, or a kind of bytes.
+template <class L>
+void add(const char* name, uint64_t offset, uint64_t stride, uint64_t count, uint64_t bytes = sizeof(L)) {
+  parts().push_back({name, writerOf<std::remove_cvref_t<L>>(), risingIn(name), offset, stride, count, bytes});
+}
+
+#define ADD_PART(Slot, field, name, base, count) add<decltype(Slot::field)>(name, (base) + offsetof(Slot, field), sizeof(Slot), count)
+
+void addHeader() {
+  ADD_PART(Header, identity, "Identity", 0, 1);
+  ADD_PART(Header, geometry, "Geometry", 0, 1);
+  ADD_PART(Header, birth, "BirthLine", 0, 1);
+  ADD_PART(Header, control, "ControlLine", 0, 1);
+  ADD_PART(Header, sequencerBell, "sequencer's BellLine", 0, 1);
+  ADD_PART(Header, sequencerSleep, "sequencer's SleepLine", 0, 1);
+  ADD_PART(Header, topicWishes, "TopicWishes", 0, 1);
+}
+
+// Lines that lie in a row.
+#define ADD_ROW(accessor, name, base, count) \
+  add<decltype(accessor)>(name, base, sizeof(std::remove_cvref_t<decltype(accessor)>), count)
 
 void addTables(const Layout& at) {
   const Geometry& g = at.geometry;
-  const uint64_t process = sizeof(ProcessSlot);
-  add("ProcessOwner", at.processes + offsetof(ProcessSlot, owner), process, g.processes, sizeof(ProcessOwner));
-  add("BellLine", at.processes + offsetof(ProcessSlot, bell), process, g.processes, sizeof(BellLine));
-  add("SleepLine", at.processes + offsetof(ProcessSlot, sleep), process, g.processes, sizeof(SleepLine));
-  add("TopicSlot", at.topics, sizeof(TopicSlot), g.topics, sizeof(TopicSlot));
-  add("ClientClaim", at.clients + offsetof(ClientSlot, claim), sizeof(ClientSlot), g.clients, sizeof(ClientClaim));
-  add("ClientLine", at.clients + offsetof(ClientSlot, line), sizeof(ClientSlot), g.clients, sizeof(ClientLine));
-  add("GrantLine", at.grants, sizeof(GrantLine), at.lanes(), sizeof(GrantLine));
+  using R = const Region&;
+  ADD_PART(ProcessSlot, owner, "ProcessOwner", at.processes, g.processes);
+  ADD_PART(ProcessSlot, bell, "BellLine", at.processes, g.processes);
+  ADD_PART(ProcessSlot, sleep, "SleepLine", at.processes, g.processes);
+  ADD_ROW(std::declval<R>().topic(0), "TopicSlot", at.topics, g.topics);
+  ADD_PART(ClientSlot, claim, "ClientClaim", at.clients, g.clients);
+  ADD_PART(ClientSlot, line, "ClientLine", at.clients, g.clients);
+  ADD_ROW(std::declval<R>().grant(0), "GrantLine", at.grants, at.lanes());
   const uint64_t readers = uint64_t{g.topics} * g.readers;
-  add("ReaderClaim", at.readers + offsetof(ReaderSlot, claim), sizeof(ReaderSlot), readers, sizeof(ReaderClaim));
-  add("ReaderLine", at.readers + offsetof(ReaderSlot, line), sizeof(ReaderSlot), readers, sizeof(ReaderLine));
-  add("ProducerLine", at.producers, sizeof(ProducerLine), at.lanes(), sizeof(ProducerLine));
-  add("LaneCursor", at.laneCursors, sizeof(LaneCursor), at.lanes() * g.readers, sizeof(LaneCursor));
-  add("Descriptor", at.descriptors, sizeof(Descriptor), at.lanes() * g.laneSlots, sizeof(Descriptor));
+  ADD_PART(ReaderSlot, claim, "ReaderClaim", at.readers, readers);
+  ADD_PART(ReaderSlot, line, "ReaderLine", at.readers, readers);
+  ADD_ROW(std::declval<R>().producer(0), "ProducerLine", at.producers, at.lanes());
+  ADD_ROW(std::declval<R>().laneCursor(0, 0), "LaneCursor", at.laneCursors, at.lanes() * g.readers);
+  ADD_ROW(std::declval<R>().descriptor(0, 0), "Descriptor", at.descriptors, at.lanes() * g.laneSlots);
 }
 
 void addBlock(const Layout& at, uint64_t block) {
   const Geometry& g = at.geometry;
-  const auto field = [&](const char* name, uint64_t offset, uint64_t stride, uint64_t count, uint64_t bytes) {
-    add(name, at.blocks + block * at.blockBytes + offset, stride, count, bytes);
-  };
-  field("BlockHeader", 0, 1, 1, sizeof(BlockHeader));
-  field("TopicLine::Committed", at.blockTopics + offsetof(TopicLine, committed), sizeof(TopicLine), g.topics, 64);
-  field("TopicLine::Retention", at.blockTopics + offsetof(TopicLine, retention), sizeof(TopicLine), g.topics, 64);
-  field("SessionLine::Acknowledged", at.blockSessions, sizeof(SessionLine), g.clients, 64);
-  field("SessionLine::Pressure", at.blockSessions + offsetof(SessionLine, pressure), sizeof(SessionLine), g.clients, 64);
-  field("LaneLine::Frontiers", at.blockLanes, sizeof(LaneLine), at.lanes(), 64);
-  field("LaneLine::Counts", at.blockLanes + offsetof(LaneLine, counts), sizeof(LaneLine), at.lanes(), 64);
-  field("ReaderEnd", at.blockReaderEnds, sizeof(ReaderEnd), uint64_t{g.topics} * g.readers, 64);
-  const uint64_t entries = uint64_t{g.topics} * g.indexEntries;
-  field("IndexEntry", at.blockIndex, sizeof(IndexEntry), entries, sizeof(IndexEntry));
+  using R = const Region&;
+  const uint64_t base = at.blocks + block * at.blockBytes;
+  ADD_ROW(std::declval<R>().blockHeader(0), "BlockHeader", base, 1);
+  ADD_PART(TopicLine, committed, "TopicLine::Committed", base + at.blockTopics, g.topics);
+  ADD_PART(TopicLine, retention, "TopicLine::Retention", base + at.blockTopics, g.topics);
+  ADD_PART(SessionLine, acknowledged, "SessionLine::Acknowledged", base + at.blockSessions, g.clients);
+  ADD_PART(SessionLine, pressure, "SessionLine::Pressure", base + at.blockSessions, g.clients);
+  ADD_PART(LaneLine, frontiers, "LaneLine::Frontiers", base + at.blockLanes, at.lanes());
+  ADD_PART(LaneLine, counts, "LaneLine::Counts", base + at.blockLanes, at.lanes());
+  ADD_ROW(std::declval<R>().readerEnd(0, 0, 0), "ReaderEnd", base + at.blockReaderEnds, uint64_t{g.topics} * g.readers);
+  ADD_ROW(std::declval<R>().entry(0, 0, 0), "IndexEntry", base + at.blockIndex, uint64_t{g.topics} * g.indexEntries);
 }
 
 void addRings(const Layout& at) {
   const Geometry& g = at.geometry;
-  const uint64_t ring = sizeof(RingSlot);
-  add("RingClaim", at.ringSlots + offsetof(RingSlot, claim), ring, g.rings, sizeof(RingClaim));
-  add("RingName", at.ringSlots + offsetof(RingSlot, name), ring, g.rings, sizeof(RingName));
-  add("RingLead", at.ringSlots + offsetof(RingSlot, lead), ring, g.rings, sizeof(RingLead));
-  add("RingTable", at.ringSlots + offsetof(RingSlot, table), ring, g.rings, sizeof(RingTable));
+  ADD_PART(RingSlot, claim, "RingClaim", at.ringSlots, g.rings);
+  ADD_PART(RingSlot, name, "RingName", at.ringSlots, g.rings);
+  ADD_PART(RingSlot, lead, "RingLead", at.ringSlots, g.rings);
+  ADD_PART(RingSlot, table, "RingTable", at.ringSlots, g.rings);
   const uint64_t readers = uint64_t{g.rings} * g.ringReaders;
-  const uint64_t reader = sizeof(RingReaderSlot);
-  add("RingReaderClaim", at.ringReaderSlots + offsetof(RingReaderSlot, claim), reader, readers, sizeof(RingReaderClaim));
-  add("RingReaderLine", at.ringReaderSlots + offsetof(RingReaderSlot, line), reader, readers, sizeof(RingReaderLine));
-  add("RingReaderFate", at.ringReaderSlots + offsetof(RingReaderSlot, fate), reader, readers, sizeof(RingReaderFate));
-  add("lane payload", at.payload, g.lanePayloadBytes, at.lanes(), g.lanePayloadBytes);
-  add("ring data", at.ringData, g.ringBytes, g.rings, g.ringBytes);
+  ADD_PART(RingReaderSlot, claim, "RingReaderClaim", at.ringReaderSlots, readers);
+  ADD_PART(RingReaderSlot, line, "RingReaderLine", at.ringReaderSlots, readers);
+  ADD_PART(RingReaderSlot, fate, "RingReaderFate", at.ringReaderSlots, readers);
+  add<Payload>("lane payload", at.payload, g.lanePayloadBytes, at.lanes(), g.lanePayloadBytes);
+  add<Frames>("ring data", at.ringData, g.ringBytes, g.rings, g.ringBytes);
+}
+
+void numberLines(const Layout& layout) {
+  partsOfLines().assign(layout.regionBytes / lineBytes, 0);
+  for (size_t i = 0; i < parts().size(); i += 1) {
+    const Part& part = parts()[i];
+    for (uint64_t element = 0; element < part.count; element += 1) {
+      const uint64_t first = (part.offset + element * part.stride) / lineBytes;
+      std::fill_n(partsOfLines().begin() + static_cast<std::ptrdiff_t>(first), part.bytes / lineBytes, static_cast<uint8_t>(i + 1));
+    }
+  }
 }
 
 std::string fieldOf(const std::string& structure, uint64_t offset) {
@@ -105,27 +151,32 @@ std::string fieldOf(const std::string& structure, uint64_t offset) {
 
 // Kept from schedule to schedule.
 void nameAfter(const Layout& layout) {
-  static Geometry known{};
-  if (std::memcmp(&known, &layout.geometry, sizeof(known)) == 0) return;
+  if (std::memcmp(&known.geometry, &layout.geometry, sizeof(layout.geometry)) == 0) return;
   const OutsideArena outside;
-  known = layout.geometry;
+  known = layout;
   parts().clear();
   addHeader();
   addTables(layout);
   for (uint64_t block = 0; block < layout.geometry.epochBlocks; block += 1) addBlock(layout, block);
   addRings(layout);
+  numberLines(layout);
+}
+
+const Layout& namedLayout() { return known; }
+
+bool placeOf(uint64_t offset, LinePlace& place) {
+  const uint64_t line = offset / lineBytes;
+  if (line >= partsOfLines().size() || partsOfLines()[line] == 0) return false;
+  const Part& part = parts()[partsOfLines()[line] - 1U];
+  place = {part.name, part.writer, part.rising, (offset - part.offset) / part.stride, (offset - part.offset) % part.stride};
+  return true;
 }
 
 std::string nameOf(const Spot& spot) {
   if (spot.file->id != 0) return "file " + std::to_string(spot.file->id) + " + " + std::to_string(spot.offset);
-  for (const Part& part : parts()) {
-    if (spot.offset < part.offset || part.stride == 0) continue;
-    const uint64_t index = (spot.offset - part.offset) / part.stride;
-    const uint64_t within = (spot.offset - part.offset) % part.stride;
-    if (index >= part.count || within >= part.bytes) continue;
-    return std::string(part.name) + "[" + std::to_string(index) + "]" + fieldOf(part.name, within);
-  }
-  return "word " + std::to_string(spot.offset);
+  LinePlace at{};
+  if (!placeOf(spot.offset, at)) return "word " + std::to_string(spot.offset);
+  return std::string(at.structure) + "[" + std::to_string(at.index) + "]" + fieldOf(at.structure, at.within);
 }
 
 std::string nameOfLock(int64_t byte) {

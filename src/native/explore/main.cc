@@ -6,6 +6,7 @@
 
 #include "address_space.h"
 #include "coverage.h"
+#include "defects.h"
 #include "litmus.h"
 #include "model.h"
 #include "mutants.h"
@@ -39,10 +40,13 @@ int help() {
       "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]]\n"
       "        [--sites] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
-      "--schedule runs the one that a failure has printed, and shows each step.\n"
-      "--litmus runs the tests of the memory models themselves, --mutants the same search for each planted\n"
-      "fault of a verb (one of N, N at a time); --sites tells the sites that no schedule executes; --defects searches for each planted defect; with --model lines, for\n"
-      "write-backs and invalidations that are left out, by name.\n");
+      "  --schedule  runs the one that a failure has printed, and shows each step\n"
+      "  --litmus    runs the tests of the memory models themselves\n"
+      "  --mutants   plants each fault of each verb, one of N, N at a time, and searches for it\n"
+      "  --sites     tells the sites that no schedule executes\n"
+      "  --defects   plants the defects that have names, and searches for them: stores outside of their writer's\n"
+      "              lines, cursors that fall; defects of the protocols, or with --model lines write-backs and\n"
+      "              invalidations that are left out\n");
   for (const Protocol& protocol : protocols()) {
     std::printf("%-10s %s\n", protocol.name, protocol.says);
     for (const Configuration& one : protocol.configurations) std::printf("  %-16s %s\n", one.name, one.says);

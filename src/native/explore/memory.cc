@@ -3,6 +3,8 @@
 #include "address_space.h"
 #include "coverage.h"
 #include "model.h"
+#include "region/layout.h"
+#include "store_checks.h"
 #include "trace.h"
 
 namespace ringfence::memory {
@@ -43,6 +45,16 @@ Fault enter(const Site& site, Verb verb) {
   if (fault != Fault::none) Scheduler::now().mark();
   if (Coverage::planted() == Fault::swapped && fault != Fault::swapped) makeDelayed();
   return fault;
+}
+
+// Of the two faults that the checks of stores find: a schedule makes them, and nothing ahead of it.
+bool is(Fault fault, Fault wanted) { return fault == wanted && Scheduler::now().exploring(); }
+
+Word astray(const Word& word) { return {word.file, offsetof(Header, geometry) + word.offset % lineBytes, word.mask}; }
+
+uint64_t fallen(const Word& word, uint64_t value) {
+  const uint64_t there = Model::now().known(word) & word.mask;
+  return there == 0 ? value : there - (uint64_t{1} << shiftOf(word));
 }
 
 void step(Step::What what, const Word* word) {
@@ -107,10 +119,14 @@ uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site
 void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site) {
   const Verb verb = release ? Verb::publish : Verb::write;
   const Fault fault = enter(site, verb);
-  const Word word = wordAt(at, bytes);
+  const Word meant = wordAt(at, bytes);
+  const Word word = is(fault, Fault::astray) ? astray(meant) : meant;
+  const uint64_t shifted = value << shiftOf(word);
   step(Step::store, &word);
-  Trace::verb(verb, word, value, site);
-  storeNow(word, value << shiftOf(word), release, fault);
+  const uint64_t stored = is(fault, Fault::fallen) ? fallen(word, shifted) : shifted;
+  Trace::verb(verb, word, stored >> shiftOf(word), site);
+  StoreChecks::look(word, stored, false);
+  storeNow(word, stored, release, fault);
 }
 
 uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
@@ -121,6 +137,7 @@ uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
   const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
   const uint64_t before = (known & word.mask) >> shiftOf(word);
   Trace::verb(Verb::ring, word, before + 1, site);
+  StoreChecks::look(word, (before + 1) << shiftOf(word), true);
   if (fault == Fault::torn) {
     step(Step::call, &word);
     Model::now().store(word, (before + 1) << shiftOf(word), false);
@@ -135,6 +152,7 @@ void replace(uint64_t& at, uint64_t seen, uint64_t value, const Site& site) {
   const Word word = wordAt(&at, sizeof(at));
   step(Step::store, &word);
   Trace::verb(Verb::replace, word, value, site);
+  if (Model::now().known(word) == seen) StoreChecks::look(word, value, true);
   change(word, seen, value, false, fault);
 }
 
@@ -142,6 +160,7 @@ uint32_t take(uint32_t& bits, const Site& site) {
   const Fault fault = enter(site, Verb::take);
   const Word word = wordAt(&bits, sizeof(bits));
   step(Step::store, &word);
+  StoreChecks::look(word, 0, true);
   const uint64_t before = change(word, 0, 0, true, fault);
   const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
   Trace::verb(Verb::take, word, taken, site);
@@ -162,13 +181,14 @@ void copyOut(void* to, const void* from, size_t bytes, const Site& site) {
 }
 
 void copyIn(void* to, const void* from, size_t bytes, const Site& site) {
-  enter(site, Verb::writeBytes);
+  const Fault fault = enter(site, Verb::writeBytes);
   if (bytes == 0) return;
   const Word first = wordAt(to, 1);
   step(Step::store, &first);
   Trace::verb(Verb::writeBytes, first, bytes, site);
   eachWord(to, bytes, [&](const Word& word, size_t done, size_t count, uint64_t shift) {
     Meetings::touched(word, true);
+    StoreChecks::lookAtBytes(is(fault, Fault::astray) ? astray(word) : word);
     uint64_t value = 0;
     std::memcpy(&value, static_cast<const uint8_t*>(from) + done, count);
     Model::now().storeBytes(word, value << shift);

@@ -51,6 +51,8 @@ class Model {
   virtual void begun(const Actor& actor) = 0;
   // The newest value that any has written, without a step.
   virtual uint64_t peek(const Word& word) = 0;
+  // The same for the current actor, whose own stores may be seen by no other yet.
+  virtual uint64_t known(const Word& word) = 0;
 
   // What the actor read of the bytes since its last fence may be what stands there now: unless `excused`, it must not
   // have changed.

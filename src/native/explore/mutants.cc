@@ -239,21 +239,6 @@ bool allExecuted(Verdicts& verdicts, uint64_t seed) {
   return sound;
 }
 
-struct Defect {
-  const char* name;
-  const char* protocol;
-  const char* configuration;
-};
-
-constexpr Defect allDefects[] = {
-    {"rejoin after the end", "ring", "late reader"},
-    {"room flag of a later writer", "ring", "late writer"},
-    {"an attachment gives room back in silence", "ring", "attach"},
-    {"a ring without a writer never ends", "ring", "open"},
-    {"hold of a removed name", "region", "holding"},
-    {"start between epoch and state", "log", "start"},
-};
-
 }  // namespace
 
 bool executesAll(uint64_t seed) {
@@ -275,74 +260,6 @@ bool mutants(const Mutants& wanted) {
   Table table(wanted, verdicts);
   for (const Site* site : sites.all()) table.judge(*site);
   return table.end(whole) && executed && sound;
-}
-
-// Of flushed memory: one write-back, invalidation or fence that is left out, by what it means.
-struct NamedFault {
-  const char* name;
-  const char* configuration;  // of the log
-  const char* site;           // its name begins so
-};
-
-constexpr NamedFault allOfLines[] = {
-    {"a mark is published without its write-back", "publish", "LaneWriter::publish, wrote Descriptor"},
-    {"a batch is published without the write-back of its payload", "brokers", "LaneWriter::seal, wrote lane payload"},
-    {"a descriptor is looked at as it was fetched before", "brokers", "descriptorReady, willRead Descriptor"},
-    {"an index entry is not written back", "gap", "commit, wrote IndexEntry"},
-    {"an index entry is read as it was fetched before", "room", "IndexReader::read, willRead IndexEntry"},
-    {"a batch is read as it was fetched before", "publish", "IndexReader::poll, willRead lane payload"},
-};
-
-bool namedFaults(const Limits& limits) {
-  bool found = true;
-  for (const Protocol& protocol : protocols()) {
-    if (std::strcmp(protocol.name, "log") != 0) continue;
-    for (const NamedFault& named : allOfLines) {
-      Tried tried;
-      for (const Configuration& one : protocol.configurations) {
-        if (std::strcmp(one.name, named.configuration) == 0) tried.push_back(&one);
-      }
-      Coverage::forget();
-      search(*tried[0], {.deviations = 0, .seed = limits.seed});
-      Verdict verdict;
-      bool known = false;
-      for (const SiteSeen& site : Coverage::sites()) {
-        if (known || !site.name.starts_with(named.site)) continue;
-        known = true;
-        Coverage::plant(site, Fault::dropped);
-        verdict = judge(tried, limits);
-        Coverage::plantNone();
-      }
-      found = found && verdict.found;
-      std::printf("%-8s %-60s %s %s \"%s\": %s\n", protocol.name, named.name,
-                  verdict.found ? "found" : known ? "SURVIVES" : "HAS NO SITE", named.configuration,
-                  verdict.schedule.c_str(), verdict.failure.c_str());
-      std::fflush(stdout);
-    }
-  }
-  return found;
-}
-
-bool defects(const Limits& limits) {
-  if (Model::now().hasLines()) return namedFaults(limits);
-  bool found = true;
-  for (const Defect& defect : allDefects) {
-    for (const Protocol& protocol : protocols()) {
-      if (std::strcmp(protocol.name, defect.protocol) != 0) continue;
-      Tried tried;
-      for (const Configuration& one : protocol.configurations) {
-        if (std::strcmp(one.name, defect.configuration) == 0) tried.push_back(&one);
-      }
-      Coverage::plantDefect(defect.name);
-      const Verdict verdict = judge(tried, limits);
-      Coverage::plantDefect("");
-      found = found && verdict.found;
-      std::printf("%-8s %-42s %s %s \"%s\": %s\n", protocol.name, defect.name, verdict.found ? "found" : "SURVIVES",
-                  verdict.configuration.c_str(), verdict.schedule.c_str(), verdict.failure.c_str());
-      std::fflush(stdout);
-    }
-  }
-  return found;
 }
 
 }  // namespace ringfence::explore

@@ -24,7 +24,4 @@ bool mutants(const Mutants& wanted);
 // the others.
 bool executesAll(uint64_t seed);
 
-// Like `mutants`, for the defects of region/planted.h. False when one is not found.
-bool defects(const Limits& limits);
-
 }  // namespace ringfence::explore

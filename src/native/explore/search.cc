@@ -8,6 +8,7 @@
 #include "model.h"
 #include "region/token.h"
 #include "sleepers.h"
+#include "store_checks.h"
 #include "trace.h"
 
 namespace ringfence::explore {
@@ -208,6 +209,7 @@ std::string runOnce(const Configuration& configuration, const Schedule& schedule
   AddressSpace::begin();
   Files::begin();
   Sleepers::begin();
+  StoreChecks::begin();
   forgetDelayed();
   forgetLooks();
   Model::now().begin();

@@ -222,6 +222,12 @@ uint64_t WeakMemory::peek(const Word& word) {
   return newest == nullptr ? 0 : newest->value;
 }
 
+uint64_t WeakMemory::known(const Word& word) {
+  const View* own = view();
+  uint64_t covered = 0;
+  return own == nullptr ? peek(word) : forwarded(*own, cell(word), peek(word), covered);
+}
+
 void WeakMemory::excuse(bool (*excused)(void*), void* data) {
   if (View* own = view()) {
     own->excused = excused;

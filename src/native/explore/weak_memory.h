@@ -36,6 +36,7 @@ class WeakMemory : public Model {
   void rest(Actor& actor) override;
   void begun(const Actor& actor) override;
   uint64_t peek(const Word& word) override;
+  uint64_t known(const Word& word) override;
   void excuse(bool (*excused)(void*), void* data) override;
 
  private:

@@ -1,0 +1,84 @@
+#include "rising.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "region/ring_layout.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+#define RISES(Structure, field, owner) \
+  {#Structure, offsetof(Structure, field), sizeof(Structure::field), RisesUnder::owner}
+
+// Those of a structure lie together.
+constexpr Rising rising[] = {
+    RISES(ControlLine, epoch, all),
+    RISES(ProcessOwner, generation, all),
+    RISES(TopicWishes, wanted, all),
+    RISES(TopicSlot, generation, all),
+    RISES(ClientClaim, generation, all),
+    RISES(ClientLine, closingGeneration, all),
+    RISES(GrantLine, grantedGeneration, all),
+    RISES(ReaderClaim, generation, all),
+    RISES(ReaderLine, cursor, reader),
+    RISES(ReaderLine, attachedGeneration, all),
+    RISES(ReaderLine, detachedGeneration, all),
+    RISES(ProducerLine, generation, all),
+    RISES(ProducerLine, writtenBatches, session),
+    RISES(ProducerLine, publishedBatches, session),
+    RISES(ProducerLine, writtenMessages, session),
+    RISES(ProducerLine, publishedMessages, session),
+    RISES(ProducerLine, fullEvents, session),
+    RISES(LaneCursor, taken, both),
+    RISES(BlockHeader, epoch, all),
+    RISES(BlockHeader, passes, all),
+    RISES(BlockHeader, commits, all),
+    RISES(BlockHeader, wishesAnswered, all),
+    RISES(BlockHeader, wishesRefused, all),
+    RISES(TopicLine::Committed, entries, all),
+    RISES(TopicLine::Retention, firstEntry, all),
+    RISES(SessionLine::Acknowledged, generation, all),
+    RISES(SessionLine::Acknowledged, endedGeneration, all),
+    RISES(SessionLine::Acknowledged, batches, sealed),
+    RISES(SessionLine::Acknowledged, messages, sealed),
+    RISES(LaneLine::Frontiers, generation, all),
+    RISES(LaneLine::Frontiers, scanned, all),
+    RISES(LaneLine::Frontiers, released, all),
+    RISES(LaneLine::Frontiers, payloadEnd, all),
+    RISES(LaneLine::Frontiers, payloadReleased, all),
+    RISES(ReaderEnd, endedGeneration, all),
+    RISES(RingClaim, generation, all),
+    RISES(RingName, naming, all),
+    RISES(RingLead, position, all),
+    RISES(RingLead, generation, all),
+    RISES(RingLead, frames, all),
+    RISES(RingLead, fullEvents, all),
+    RISES(RingLead, evictions, all),
+    RISES(RingTable, readersVersion, all),
+    RISES(RingReaderClaim, generation, all),
+    RISES(RingReaderLine, attachedGeneration, all),
+    RISES(RingReaderLine, detachedGeneration, all),
+    RISES(RingReaderLine, read, all),
+    RISES(RingReaderLine, delivered, all),
+    RISES(RingReaderLine, handled, all),
+    RISES(RingReaderLine, released, all),
+    RISES(RingReaderLine, baseline, all),
+    RISES(RingReaderFate, endedGeneration, all),
+    RISES(RingReaderFate, evictedGeneration, all),
+    RISES(RingReaderFate, evictedTo, all),
+};
+
+#undef RISES
+
+}  // namespace
+
+std::span<const Rising> risingIn(const char* structure) {
+  const auto is = [&](const Rising& one) { return std::strcmp(one.structure, structure) == 0; };
+  const Rising* first = std::find_if(std::begin(rising), std::end(rising), is);
+  const Rising* behind = std::find_if_not(first, std::end(rising), is);
+  return {first, behind};
+}
+
+}  // namespace ringfence::explore
