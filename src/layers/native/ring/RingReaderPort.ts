@@ -154,19 +154,31 @@ export class NativeRingReaderPort implements RingReaderPort {
 
 /** The attached, living and not evicted readers of a ring, with their cursors. */
 export const readersOf = (region: Region, ring: number): ReadonlyArray<RingReaderState> => {
-  const fields = new Float64Array(region.info.geometry.ringReaders * ringReaderFields)
+  const fields = fieldsFor(region.info.geometry.ringReaders)
   const active = region.handle.ringReaders(ring, fields)
-  return Array.from({ length: active }, (_, i) => {
-    const field = (f: number) => fields[i * ringReaderFields + f] as number
-    return {
-      reader: field(0),
-      process: field(1),
-      processGeneration: field(2),
-      read: field(3),
-      delivered: field(4),
-      handled: field(5),
-      released: field(6),
-      baseline: field(7)
-    }
-  })
+  const readers: Array<RingReaderState> = []
+  for (let at = 0; at < active * ringReaderFields; at += ringReaderFields) {
+    readers.push({
+      reader: fields[at] as number,
+      process: fields[at + 1] as number,
+      processGeneration: fields[at + 2] as number,
+      read: fields[at + 3] as number,
+      delivered: fields[at + 4] as number,
+      handled: fields[at + 5] as number,
+      released: fields[at + 6] as number,
+      baseline: fields[at + 7] as number
+    })
+  }
+  return readers
+}
+
+// --- internal ---
+
+let kept = new Float64Array(0)
+
+// One array for all calls: a fence asks for the readers at each step of their cursors, and a new array costs more than
+// the call.
+const fieldsFor = (readers: number): Float64Array => {
+  if (kept.length < readers * ringReaderFields) kept = new Float64Array(readers * ringReaderFields)
+  return kept
 }

@@ -10,8 +10,10 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
+import { BarrierArrival } from "../../../services/schema/BarrierArrival.ts"
 import type { MemberId } from "../../../services/schema/Member.ts"
 import { CoordinatorNotice, CoordinatorRpcs, MemberRpcs, type MembershipState } from "./CoordinatorProtocol.ts"
+import { flatCodec, isFlat } from "./FlatCodec.ts"
 
 type Verb = RpcGroup.Rpcs<typeof CoordinatorRpcs>
 
@@ -117,14 +119,42 @@ const answerSchema = Schema.Union([
   RequestRefused
 ])
 
-export const requestWire = wireOf<RequestFrame>(
+const requests = wireOf<RequestFrame>(
   Schema.Struct({ term: Schema.Int, number: Schema.Int, request: requestSchema })
 )
 
+const arrivals = flatCodec(
+  Schema.Struct({ term: Schema.Int, number: Schema.Int, payload: BarrierArrival })
+)
+
+// The arrival is flat: a barrier waits for the encoding and decoding of each.
+export const requestWire: Wire<RequestFrame> = {
+  encode: (frame) => {
+    const { number, request, term } = frame
+    if (request._tag !== "Arrive") return requests.encode(frame)
+    return arrivals.encode({ term, number, payload: request.payload })
+  },
+  decode: (bytes) => {
+    if (!isFlat(bytes)) return requests.decode(bytes)
+    const arrival = arrivals.decode(bytes)
+    if (arrival === undefined) return undefined
+    const { number, payload, term } = arrival
+    return { term, number, request: { _tag: "Arrive", payload } }
+  }
+}
+
 // One flat union, whose decoder chooses by the tag; it would try each member of a nested union.
-export const noticeWire = wireOf<Notice>(
+const notices = wireOf<Notice>(
   Schema.Union([
     ...Object.values(CoordinatorNotice.cases),
     Schema.TaggedStruct("Answered", { number: Schema.Int, answer: answerSchema })
   ])
 )
+
+const releases = flatCodec(CoordinatorNotice.cases.Released)
+
+// The release is flat: a barrier waits for its encoding, and for its decoding in every member.
+export const noticeWire: Wire<Notice> = {
+  encode: (notice) => notice._tag === "Released" ? releases.encode(notice) : notices.encode(notice),
+  decode: (bytes) => isFlat(bytes) ? releases.decode(bytes) : notices.decode(bytes)
+}

@@ -1,0 +1,285 @@
+/**
+ * A flat encoding, derived from a schema, for the two frames that every barrier waits for: the arrival and the release.
+ *
+ * Fields follow each other in the order of their declaration, without tags: a number in eight bytes, a truth or a choice
+ * in one, a text or a list behind its count. A frame of a dozen fields takes about a microsecond, where the general
+ * encoding takes nine. `flatCodec` refuses a schema with anything else in it.
+ *
+ * A frame begins with a mark that the general encoding never begins with, and a fingerprint of the layout, so that a
+ * process with another version of the schema takes the frame for malformed instead of reading other fields.
+ */
+import type * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
+
+export interface FlatCodec<A> {
+  readonly encode: (value: A) => Uint8Array
+  /** `undefined` when the bytes are not a frame that `encode` makes of a valid value. */
+  readonly decode: (bytes: Uint8Array) => A | undefined
+}
+
+/** The first byte of every flat frame. The general encoding begins with its version, which is below 0x80. */
+const mark = 0xf1
+
+export const isFlat = (bytes: Uint8Array): boolean => bytes[0] === mark
+
+/** The flat encoding of a schema's values. Throws when the schema has something that no flat layout holds. */
+export const flatCodec = <A>(schema: Schema.Codec<A, unknown>): FlatCodec<A> => {
+  const layout = layoutOf(schema.ast)
+  const fingerprint = hashOf(layout.shape)
+  return {
+    encode: (value) => {
+      writer.begin(fingerprint)
+      layout.write(writer, value)
+      return writer.bytes()
+    },
+    decode: (bytes) => {
+      if (bytes.length < headBytes || bytes[0] !== mark) return undefined
+      const reader = new FlatReader(bytes)
+      if (reader.word() !== fingerprint) return undefined
+      const value = layout.read(reader)
+      return reader.isAtEnd ? value as A : undefined
+    }
+  }
+}
+
+// --- internal ---
+
+/** The mark, and the fingerprint. */
+const headBytes = 5
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+class FlatWriter {
+  #bytes = new Uint8Array(4096)
+  #view = new DataView(this.#bytes.buffer)
+  #at = 0
+
+  begin(fingerprint: number): void {
+    this.#at = 0
+    this.byte(mark)
+    this.word(fingerprint)
+  }
+
+  /** A copy: the frame may wait for room in its ring while the next one is written here. */
+  bytes(): Uint8Array {
+    return this.#bytes.slice(0, this.#at)
+  }
+
+  byte(value: number): void {
+    this.#reserve(1)
+    this.#bytes[this.#at] = value
+    this.#at += 1
+  }
+
+  word(value: number): void {
+    this.#reserve(4)
+    this.#view.setUint32(this.#at, value, true)
+    this.#at += 4
+  }
+
+  number(value: number): void {
+    this.#reserve(8)
+    this.#view.setFloat64(this.#at, value, true)
+    this.#at += 8
+  }
+
+  text(value: string): void {
+    const bytesMax = value.length * 3
+    this.#reserve(4 + bytesMax)
+    const { written } = encoder.encodeInto(value, this.#bytes.subarray(this.#at + 4))
+    this.#view.setUint32(this.#at, written, true)
+    this.#at += 4 + written
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes
+    if (needed <= this.#bytes.length) return
+    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(needed)))
+    grown.set(this.#bytes)
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
+}
+
+const writer = new FlatWriter()
+
+/** Reads what another process wrote: after the first impossible value it reads zeros, and is never at the end. */
+class FlatReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at = 1
+  #isWrong = false
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get isAtEnd(): boolean {
+    return !this.#isWrong && this.#at === this.#bytes.length
+  }
+
+  get isWrong(): boolean {
+    return this.#isWrong
+  }
+
+  wrong(): 0 {
+    this.#isWrong = true
+    return 0
+  }
+
+  byte(): number {
+    return this.#has(1) ? this.#bytes[this.#at++] as number : 0
+  }
+
+  word(): number {
+    if (!this.#has(4)) return 0
+    this.#at += 4
+    return this.#view.getUint32(this.#at - 4, true)
+  }
+
+  number(): number {
+    if (!this.#has(8)) return 0
+    this.#at += 8
+    return this.#view.getFloat64(this.#at - 8, true)
+  }
+
+  text(): string {
+    const bytes = this.word()
+    if (!this.#has(bytes)) return ""
+    this.#at += bytes
+    try {
+      return decoder.decode(this.#bytes.subarray(this.#at - bytes, this.#at))
+    } catch {
+      this.wrong()
+      return ""
+    }
+  }
+
+  /** The count of a list whose items take at least that many bytes: a forged count must not fill the memory. */
+  count(itemBytesMin: number): number {
+    const count = this.word()
+    if (count * Math.max(1, itemBytesMin) <= this.#bytes.length - this.#at) return count
+    return this.wrong()
+  }
+
+  #has(bytes: number): boolean {
+    if (!this.#isWrong && bytes <= this.#bytes.length - this.#at) return true
+    this.wrong()
+    return false
+  }
+}
+
+/** How values of one type lie in a frame. */
+interface Layout {
+  /** Names the layout: equal for equal layouts only. */
+  readonly shape: string
+  readonly bytesMin: number
+  readonly write: (to: FlatWriter, value: any) => void
+  readonly read: (from: FlatReader) => unknown
+}
+
+const numbers: Layout = {
+  shape: "number",
+  bytesMin: 8,
+  write: (to, value: number) => to.number(value),
+  read: (from) => from.number()
+}
+
+const integers: Layout = {
+  ...numbers,
+  shape: "integer",
+  read: (from) => {
+    const value = from.number()
+    return Number.isSafeInteger(value) ? value : from.wrong()
+  }
+}
+
+const texts: Layout = {
+  shape: "text",
+  bytesMin: 4,
+  write: (to, value: string) => to.text(value),
+  read: (from) => from.text()
+}
+
+const choiceOf = (choices: ReadonlyArray<unknown>): Layout => ({
+  shape: `(${choices.map((choice) => JSON.stringify(choice)).join("|")})`,
+  bytesMin: 1,
+  write: (to, value) => to.byte(choices.indexOf(value)),
+  read: (from) => {
+    const choice = from.byte()
+    return choice < choices.length ? choices[choice] : from.wrong()
+  }
+})
+
+const listOf = (item: Layout): Layout => ({
+  shape: `[${item.shape}]`,
+  bytesMin: 4,
+  write: (to, values: ReadonlyArray<unknown>) => {
+    to.word(values.length)
+    for (const value of values) item.write(to, value)
+  },
+  read: (from) => {
+    const values: Array<unknown> = []
+    for (let left = from.count(item.bytesMin); left > 0 && !from.isWrong; left -= 1) values.push(item.read(from))
+    return values
+  }
+})
+
+const structOf = (fields: ReadonlyArray<readonly [name: string, layout: Layout]>): Layout => ({
+  shape: `{${fields.map(([name, { shape }]) => `${name}:${shape}`).join(",")}}`,
+  bytesMin: fields.reduce((sum, [, { bytesMin }]) => sum + bytesMin, 0),
+  write: (to, value: Readonly<Record<string, unknown>>) => {
+    for (const [name, layout] of fields) layout.write(to, value[name])
+  },
+  read: (from) => {
+    const value: Record<string, unknown> = {}
+    for (const [name, layout] of fields) value[name] = layout.read(from)
+    return value
+  }
+})
+
+const unfit = (ast: SchemaAST.AST): never => {
+  throw new Error(`a ${ast._tag} of that schema has no flat layout: encode it with SchemaBinary, or add the layout`)
+}
+
+const layoutOf = (ast: SchemaAST.AST): Layout => {
+  const checks = ast.checks ?? []
+  if (ast.encoding !== undefined) return unfit(ast)
+  if (ast._tag === "Number" && checks.length > 0) return checks.every(isInteger) ? integers : unfit(ast)
+  if (checks.length > 0) return unfit(ast)
+  switch (ast._tag) {
+    case "Number":
+      return numbers
+    case "String":
+      return texts
+    case "Boolean":
+      return choiceOf([false, true])
+    case "Literal":
+      return choiceOf([ast.literal])
+    case "Union":
+      return choiceOf(ast.types.map((type) => type._tag === "Literal" ? type.literal : unfit(type)))
+    case "Arrays":
+      return ast.elements.length === 0 && ast.rest.length === 1 ? listOf(layoutOf(ast.rest[0]!)) : unfit(ast)
+    case "Objects":
+      if (ast.indexSignatures.length > 0) return unfit(ast)
+      return structOf(
+        ast.propertySignatures.map(({ name, type }) =>
+          typeof name !== "string" || type.context?.isOptional ? unfit(type) : [name, layoutOf(type)] as const
+        )
+      )
+    default:
+      return unfit(ast)
+  }
+}
+
+const isInteger = (check: SchemaAST.Check<any>): boolean =>
+  (check.annotations?.["representation"] as { readonly id?: string } | undefined)?.id === "effect/schema/isInt"
+
+/** FNV-1a, in 32 bits. */
+const hashOf = (text: string): number => {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
