@@ -26,6 +26,8 @@ struct Entry {
   bool hasMore = false;
   uint64_t offset = 0;
   std::string word;  // " RingLead.position"; of several words only their structure
+  bool followsStore = false;
+  bool acts = false;
   // Processes, a bit each, that could have been killed here; that were; that were stopped.
   uint32_t mortal = 0;
   uint32_t killed = 0;
@@ -36,6 +38,7 @@ constexpr size_t entriesMax = 4096;  // a power of two, far above the number of 
 Entry entries[entriesMax];
 
 uint64_t plantedKey = 0;
+uint64_t plantedPlace = 0;
 Fault fault = Fault::none;
 const char* plantedDefect = "";
 Entry* last = &entries[0];
@@ -104,6 +107,10 @@ Fault Coverage::at(const Place& place, Verb verb) {
     entry.verb = verb;
   }
   last = &entry;
+  // Of these it depends on what was stored or fetched before: acts().
+  const bool depends = verb == Verb::storeFence || verb == Verb::loadFence || verb == Verb::fullFence ||
+                       verb == Verb::wrote || verb == Verb::willRead;
+  entry.acts = entry.acts || !depends;
   entry.times += Scheduler::now().exploring() ? 1 : 0;
   return key == plantedKey ? fault : Fault::none;
 }
@@ -122,6 +129,9 @@ void Coverage::meets(const Word& word) {
   }
 }
 
+void Coverage::followsStore() { last->followsStore = true; }
+void Coverage::acts() { last->acts = last->acts || Scheduler::now().exploring(); }
+
 void Coverage::call(const char* name) {
   const uint64_t key = reinterpret_cast<uint64_t>(name) | 1;
   last = &entryOf(key);
@@ -135,23 +145,27 @@ void Coverage::mortal(const Process& process) { last->mortal |= bitOf(process); 
 
 void Coverage::plant(const SiteSeen& site, Fault of) {
   plantedKey = (site.place.key() ^ static_cast<uint64_t>(site.verb) << 56) | 1;
+  plantedPlace = site.place.key();
+  entryOf(plantedKey).acts = false;
   fault = of;
 }
 
 void Coverage::plantNone() {
-  plantedKey = 0;
+  plantedKey = plantedPlace = 0;
   fault = Fault::none;
 }
 
 void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 
 Fault Coverage::planted() { return fault; }
+bool Coverage::plantedActs() { return entryOf(plantedKey).acts; }
+bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
 
 std::vector<SiteSeen> Coverage::sites() {
   std::vector<SiteSeen> sites;
   for (const Entry& entry : entries) {
     if (entry.times == 0) continue;
-    sites.push_back({entry.place, entry.verb, entry.times,
+    sites.push_back({entry.place, entry.verb, entry.times, entry.followsStore, entry.acts,
                      functionOf(entry.place) + ", " + nameOf(entry.verb) + entry.word});
   }
   std::sort(sites.begin(), sites.end(), [](const SiteSeen& a, const SiteSeen& b) {

@@ -34,7 +34,9 @@ struct SiteSeen {
   Place place;
   Verb verb;
   uint64_t times;
-  std::string name;  // "RingWriter::publish, publish RingLead.position"
+  bool followsStore;  // a publication that follows a store of its actor at once
+  bool acts;          // a fence, a write-back or an invalidation that has something to do
+  std::string name;   // "RingWriter::publish, publish RingLead.position"
 };
 
 // The function alone, of all that the compiler says of it.
@@ -46,6 +48,10 @@ class Coverage {
   static Fault at(const Place& place, Verb verb);
   // And, where it means a word, which one.
   static void meets(const Word& word);
+  // And that it publishes right behind a store of its actor.
+  static void followsStore();
+  // And that it has something to do.
+  static void acts();
   // A call of the operating system, named.
   static void call(const char* name);
   static void killed(const Process& process);
@@ -56,6 +62,10 @@ class Coverage {
   static void plant(const SiteSeen& site, Fault fault);
   static void plantNone();
   static Fault planted();
+  // Whether what it leaves out had something to do in a schedule.
+  static bool plantedActs();
+  // Whether it is planted in a verb there.
+  static bool plantedIn(const Place& place);
 
   // One of the defects of region/planted.h, by name.
   static void plantDefect(const char* defect);

@@ -8,23 +8,27 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "coverage.h"
+
 namespace ringfence::explore {
 
 namespace {
 
-// What is tried, one stage after the other, until one finds the fault; each of the first configurations, which are the
-// cheapest. The seconds are those of a limit of 10.
+// What is tried, one stage after the other, until one finds the fault. The seconds are those of all configurations
+// together, of a limit of 10; none gets less than a tenth of one.
 struct Stage {
-  size_t configurations;
+  size_t configurations;  // so many of them, the cheapest
   Limits limits;
 };
 constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
-    {100, {.deviations = 0, .seconds = 0.5, .seed = 2, .nearSchedules = 100}},
-    {6, {.deviations = 1, .seconds = 1, .seed = 3}},
-    {4, {.deviations = 0, .randomSchedules = 1000, .seconds = 2, .seed = 4, .nearSchedules = 1000}},
-    {2, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 5, .nearSchedules = 3000}},
+    {100, {.deviations = 0, .seconds = 3, .seed = 2, .nearSchedules = 200}},
+    {100, {.deviations = 0, .seconds = 6, .seed = 3, .nearSchedules = 2000}},
+    {10, {.deviations = 1, .seconds = 3, .seed = 4}},
+    {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}},
+    {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 6}},
 };
+constexpr double leastSeconds = 0.1;
 
 // A fault can make the code go round without a step: so much of the processor's time a judgement may take.
 void boundTime(double seconds) {
@@ -70,13 +74,14 @@ std::string takeLine(std::string& text) {
 
 Verdict judge(const Tried& tried, const Limits& limits) {
   for (const Stage& stage : stages) {
-    for (size_t i = 0; i < tried.size() && i < stage.configurations; i += 1) {
+    const size_t count = std::min(tried.size(), stage.configurations);
+    for (size_t i = 0; i < count; i += 1) {
       Limits own = stage.limits;
       own.seed += limits.seed;
-      own.seconds *= std::min(limits.seconds, 10.0) / 10;
+      own.seconds = std::max(leastSeconds, own.seconds / static_cast<double>(count)) * std::min(limits.seconds, 10.0) / 10;
       const Found found = search(*tried[i], own);
       if (found.failure.empty()) continue;
-      return {true, false, tried[i]->name, textOf(shrunk(*tried[i], found.schedule)), found.failure};
+      return {true, false, true, tried[i]->name, textOf(shrunk(*tried[i], found.schedule)), found.failure};
     }
   }
   return {};
@@ -93,10 +98,12 @@ Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const v
     if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     plant(what);
     Verdict verdict = judge(tried, limits);
-    if (verdict.found) {
+    if (!verdict.found) {
+      writeAll(ends[1], Coverage::plantedActs() ? "survives\n" : "idle\n");
+    } else {
       plant(nullptr);
       failsWithout(tried, verdict);
-      const std::string without = verdict.alsoWithout ? "1\n" : "0\n";
+      const std::string without = verdict.alsoWithout ? "found without\n" : "found\n";
       writeAll(ends[1], without + verdict.configuration + "\n" + verdict.schedule + "\n" + verdict.failure + "\n");
     }
     _exit(0);
@@ -113,11 +120,13 @@ Verdict Judging::verdict() {
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     const bool endless = signal == SIGXCPU || signal == SIGKILL;
-    return {true, false, "", "", endless ? "it goes round without a step" : "it ends with signal " + std::to_string(signal)};
+    return {true, false, true, "", "", endless ? "it goes round without a step" : "it ends with signal " + std::to_string(signal)};
   }
   Verdict verdict;
-  verdict.found = !text.empty();
-  verdict.alsoWithout = takeLine(text) == "1";
+  const std::string what = takeLine(text);
+  verdict.found = what.starts_with("found");
+  verdict.alsoWithout = what == "found without";
+  verdict.acts = what != "idle";
   verdict.configuration = takeLine(text);
   verdict.schedule = takeLine(text);
   verdict.failure = takeLine(text);

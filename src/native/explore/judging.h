@@ -11,6 +11,7 @@ namespace ringfence::explore {
 struct Verdict {
   bool found = false;
   bool alsoWithout = false;  // the schedule fails without the fault, too
+  bool acts = true;          // false: the verb had nothing to do in any schedule
   std::string configuration;
   std::string schedule;
   std::string failure;

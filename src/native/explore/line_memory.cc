@@ -169,6 +169,24 @@ void LineMemory::settle(uint32_t id) {
 
 bool LineMemory::unsettled() { return actor() != nullptr && !pending_[actor()->id].empty(); }
 
+bool LineMemory::orders(bool invalidations) {
+  return unsettled() || (actor() != nullptr && invalidations && !dropped_[actor()->id].empty());
+}
+
+bool LineMemory::dirty(File& file, uint64_t offset) {
+  if (actor() == nullptr || file.lines[offset / 64] == nullptr) return false;
+  const Copy& own = line(file, offset).copies[actor()->process->id % hostsMax];
+  return own.present && own.dirty;
+}
+
+// Whether this host holds the line, or may have fetched it ahead of its newest write-back.
+bool LineMemory::outdated(File& file, uint64_t offset) {
+  if (actor() == nullptr) return false;
+  const Line& at = line(file, offset);
+  const Copy& own = at.copies[actor()->process->id % hostsMax];
+  return !at.coherent && (own.present || (at.older != nullptr && at.older->until > own.droppedAt));
+}
+
 void LineMemory::storeFence() {
   if (actor() != nullptr) settle(actor()->id);
 }

@@ -28,6 +28,9 @@ class LineMemory : public Model {
   void writeBack(File& file, uint64_t offset, uint64_t bytes) override;
   void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
   bool unsettled() override;
+  bool orders(bool invalidations) override;
+  bool dirty(File& file, uint64_t offset) override;
+  bool outdated(File& file, uint64_t offset) override;
   void storeFence() override;
   void loadFence() override {}
   void fullFence() override;

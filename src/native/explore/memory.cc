@@ -22,6 +22,13 @@ struct Delayed {
 };
 Delayed delayed[actorsMax];
 
+// Of each actor: whether its last verb was a store of one word, and where it has settled write-backs since.
+struct Last {
+  bool stored = false;
+  uint64_t settledAt = 0;
+};
+Last last[actorsMax];
+
 Word wordAt(const void* at, uint32_t bytes) {
   Spot spot;
   if (!AddressSpace::find(at, spot)) Scheduler::now().fail("a verb on memory that is not shared, or closed");
@@ -39,11 +46,28 @@ void makeDelayed(const Actor* actor = Scheduler::now().current()) {
   Model::now().store(one.word, one.value, one.release);
 }
 
+// Notes whether a publication follows a store of its actor at once, but for the write-backs that it settles itself:
+// only then the two can be swapped.
+void noteOrder(const Place& place, Verb verb) {
+  const Actor* actor = Scheduler::now().current();
+  if (actor == nullptr || !Scheduler::now().exploring()) return;
+  Last& own = last[actor->id];
+  if (verb == Verb::publish || verb == Verb::write) {
+    if (verb == Verb::publish && own.stored && (own.settledAt == 0 || own.settledAt == place.key())) Coverage::followsStore();
+    own = {true, 0};
+  } else if ((verb == Verb::storeFence || verb == Verb::wrote) && own.stored && own.settledAt == 0) {
+    own.settledAt = place.key();
+  } else if (own.settledAt != place.key()) {
+    own = {};
+  }
+}
+
 // The swap is made where the actor's next verb is its publication, and undone by every other.
 Fault enter(const Site& site, Verb verb) {
   const Fault fault = Coverage::at(site.place(), verb);
+  noteOrder(site.place(), verb);
   if (fault != Fault::none) Scheduler::now().mark();
-  if (Coverage::planted() == Fault::swapped && fault != Fault::swapped) makeDelayed();
+  if (Coverage::planted() == Fault::swapped && !Coverage::plantedIn(site.place())) makeDelayed();
   return fault;
 }
 
@@ -67,6 +91,14 @@ void step(Step::What what, const Word* word) {
   scheduler.step({what, word == nullptr || Meetings::shared(*word)});
 }
 
+// Between a publication and the store that it was swapped with others run, and the process may die.
+void makeSwapped() {
+  const Actor* actor = Scheduler::now().current();
+  if (actor == nullptr || !delayed[actor->id].waits) return;
+  Scheduler::now().step({Step::store, Meetings::shared(delayed[actor->id].word)});
+  makeDelayed();
+}
+
 void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   if (fault == Fault::dropped) return;
   const Actor* actor = Scheduler::now().current();
@@ -76,7 +108,7 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
     return;
   }
   Model::now().store(word, value, release && fault != Fault::plain);
-  if (fault == Fault::swapped) makeDelayed();
+  if (fault == Fault::swapped) makeSwapped();
 }
 
 // Changes a word in one step: returns what was there. Of a mutant, in two steps, or not at all.
@@ -203,19 +235,21 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   if (bytes == 0 || !AddressSpace::find(at, spot)) return;
   Coverage::meets(Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}});
   Trace::verb(verb, Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}}, bytes, site);
-  if (fault == Fault::dropped) return;
   // A mapping that stands twice in a row: what goes on behind its end begins again at its beginning.
   const auto* byte = static_cast<const uint8_t*>(at);
   for (size_t done = 0; done < bytes;) {
     Spot each;
     if (!AddressSpace::find(byte + done, each)) return;
     const size_t count = bytes - done < 64 - each.offset % 64 ? bytes - done : 64 - each.offset % 64;
-    if (verb == Verb::wrote) {
+    done += count;
+    const bool writesBack = verb == Verb::wrote;
+    if (writesBack ? Model::now().dirty(*each.file, each.offset) : Model::now().outdated(*each.file, each.offset)) Coverage::acts();
+    if (fault == Fault::dropped) continue;
+    if (writesBack) {
       Model::now().writeBack(*each.file, each.offset, count);
     } else {
       Model::now().invalidate(*each.file, each.offset, count);
     }
-    done += count;
   }
 }
 
@@ -223,6 +257,7 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
 // of the verb that follows.
 bool fence(Verb verb, const Site& site) {
   const Fault fault = enter(site, verb);
+  if (Model::now().orders(verb == Verb::fullFence)) Coverage::acts();
   Scheduler::now().step({Step::load, Model::now().unsettled()});
   Trace::verb(verb, site);
   return fault != Fault::dropped;
@@ -255,9 +290,13 @@ namespace ringfence::explore {
 // Ahead of a schedule nothing waits to be made.
 void forgetDelayed() {
   for (auto& one : memory::delayed) one.waits = false;
+  for (auto& one : memory::last) one = {};
 }
 
 void makeDelayedStores() { memory::makeDelayed(); }
-void makeDelayedStoresOf(const Actor& actor) { memory::makeDelayed(&actor); }
+// What a killed process has not stored yet it never stores.
+void makeDelayedStoresOf(const Actor& actor) {
+  if (actor.process->alive) memory::makeDelayed(&actor);
+}
 
 }  // namespace ringfence::explore

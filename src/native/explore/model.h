@@ -36,6 +36,11 @@ class Model {
   virtual void invalidate(File& file, uint64_t offset, uint64_t bytes) = 0;
   // Whether the current actor has stored what a fence will show to others, and they cannot see yet.
   virtual bool unsettled() = 0;
+  // Whether the current actor's next fence has something to order; its write-back of that line, something to write; its
+  // invalidation, something to drop. Always over coherent memory, which leaves that to the schedule.
+  virtual bool orders(bool) { return true; }
+  virtual bool dirty(File&, uint64_t) { return true; }
+  virtual bool outdated(File&, uint64_t) { return true; }
   virtual void storeFence() = 0;
   virtual void loadFence() = 0;
   virtual void fullFence() = 0;

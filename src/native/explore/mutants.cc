@@ -1,5 +1,7 @@
 #include "mutants.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -17,27 +19,32 @@ namespace ringfence::explore {
 
 namespace {
 
-std::vector<Fault> faultsOf(Verb verb) {
-  switch (verb) {
+// Over flushed memory an actor's own stores and loads keep their order: that is judged over coherent memory.
+std::vector<Fault> faultsOf(const SiteSeen& site) {
+  const bool lines = Model::now().hasLines();
+  std::vector<Fault> faults;
+  switch (site.verb) {
     case Verb::write:
       return {Fault::dropped};
     case Verb::publish:
-      return {Fault::plain, Fault::swapped};
+      if (!lines) faults.push_back(Fault::plain);
+      if (site.followsStore) faults.push_back(Fault::swapped);
+      return faults;
     case Verb::observe:
-      return {Fault::plain};
+      return lines ? faults : std::vector<Fault>{Fault::plain};
     case Verb::storeFence:
     case Verb::loadFence:
     case Verb::fullFence:
       return {Fault::dropped};
     case Verb::wrote:
     case Verb::willRead:
-      return Model::now().hasLines() ? std::vector<Fault>{Fault::dropped} : std::vector<Fault>{};
+      return lines ? std::vector<Fault>{Fault::dropped} : faults;
     case Verb::ring:
     case Verb::replace:
     case Verb::take:
       return {Fault::torn, Fault::dropped};
     default:
-      return {};
+      return faults;
   }
 }
 
@@ -58,7 +65,7 @@ struct Site {
   std::vector<By> by;
 };
 
-// The sites of all protocols, as the schedules without a fault execute them.
+// The sites, as the schedules without a fault execute them.
 class Sites {
  public:
   // False when a schedule fails: its configuration then looks for no mutant.
@@ -91,7 +98,7 @@ class Sites {
     std::map<Key, uint64_t> before = counts();
     runOnce(configuration, {});
     std::map<Key, uint64_t> atOnce = counts();
-    const Found clean = search(configuration, {.deviations = 1, .randomSchedules = 300, .seconds = 20, .seed = seed});
+    const Found clean = search(configuration, {.deviations = 1, .randomSchedules = 300, .seconds = 3, .seed = seed});
     named_.clear();
     for (const SiteSeen& seen : Coverage::sites()) {
       if (ofTheExplorer(seen.place)) continue;
@@ -117,45 +124,55 @@ class Sites {
   std::vector<SiteSeen> named_;  // of all schedules so far, with the names that follow from them
 };
 
-struct Planted {
-  const SiteSeen* site;
+struct Mutant {
+  const Site* site;
   Fault fault;
+  Tried tried;
 };
 
 void plant(const void* what) {
-  const auto* planted = static_cast<const Planted*>(what);
+  const auto* planted = static_cast<const Mutant*>(what);
   if (planted == nullptr) return Coverage::plantNone();
-  Coverage::plant(*planted->site, planted->fault);
+  Coverage::plant(planted->site->seen, planted->fault);
 }
 
-// Runs the judgements, so many at a time, and holds them against the page's table.
+// Runs the judgements, so many at a time, holds them against the page's table, and counts them by protocol.
 class Table {
  public:
   Table(const Mutants& wanted, Verdicts& verdicts) : wanted_(wanted), verdicts_(verdicts) {}
 
-  void judge(const Site& site) {
-    Tried tried;
-    bool ofProtocol = wanted_.protocol.empty();
-    for (const Site::By& by : site.by) {
-      ofProtocol = ofProtocol || wanted_.protocol == by.protocol->name;
-      if (wanted_.configuration.empty() || wanted_.configuration == by.configuration->name) tried.push_back(by.configuration);
+  void judge(const std::vector<const Site*>& sites) {
+    std::vector<Mutant> mutants;
+    size_t seen = 0;
+    for (const Site* site : sites) {
+      const Tried tried = triedOf(*site);
+      if (tried.empty()) continue;
+      for (const Fault fault : faultsOf(site->seen)) {
+        if (seen++ % wanted_.every == 0) mutants.push_back({site, fault, tried});
+      }
     }
-    if (!ofProtocol || tried.empty() || site.seen.name.find(wanted_.site) == std::string::npos) return;
-    sites_ += 1;
-    for (const Fault fault : faultsOf(site.seen.verb)) {
-      seen_ += 1;
-      if ((seen_ - 1) % wanted_.every != 0) continue;
+    total_ = mutants.size();
+    for (const Mutant& mutant : mutants) {
       if (running_.size() >= wanted_.jobs) finish();
-      const Planted planted{&site.seen, fault};
-      running_.push_back({planted, Judging(tried, wanted_.limits, &plant, &planted)});
+      Limits limits = wanted_.limits;
+      // Where it will hardly be found.
+      if (listed(mutant) != nullptr || !mutant.site->seen.acts) limits.seconds = std::min(limits.seconds, 10.0) / 10;
+      running_.push_back({mutant, Judging(mutant.tried, limits, &plant, &mutant), seconds()});
     }
+    while (!running_.empty()) finish();
   }
 
   bool end(bool whole) {
-    while (!running_.empty()) finish();
-    std::printf("%zu sites, %zu mutants: %zu found, %zu listed as equivalent, %zu neither\n", sites_, planted_, found_,
-                listed_, planted_ - found_ - listed_ + wrongly_);
-    bool sound = found_ + listed_ == planted_ && wrongly_ == 0;
+    std::printf("\n%-8s %6s %8s %6s %7s %5s %8s\n", "protocol", "sites", "mutants", "found", "listed", "idle",
+                "neither");
+    for (const auto& [protocol, count] : counts_) {
+      std::printf("%-8s %6zu %8zu %6zu %7zu %5zu %8zu\n", protocol.c_str(), count.sites.size(), count.mutants, count.found,
+                  count.listed, count.idle, count.neither);
+    }
+    const Count& all = all_;
+    std::printf("%zu sites, %zu mutants: %zu found, %zu listed as equivalent, %zu idle, %zu neither; %.0f s\n",
+                all.sites.size(), all.mutants, all.found, all.listed, all.idle, all.neither + wrongly_, seconds() - began_);
+    bool sound = all.neither == 0 && wrongly_ == 0;
     for (const Listed& one : verdicts_.equivalent) {
       if (!whole || one.met) continue;
       std::printf("listed, but no such mutant survives: %s, %s\n", one.site.c_str(), one.fault.c_str());
@@ -166,43 +183,99 @@ class Table {
 
  private:
   struct Running {
-    Planted planted;
+    Mutant mutant;
     Judging judging;
+    double since;
   };
+
+  struct Count {
+    std::set<const Site*> sites;
+    size_t mutants = 0;
+    size_t found = 0;
+    size_t listed = 0;
+    size_t idle = 0;
+    size_t neither = 0;
+  };
+
+  static double seconds() {
+    timespec at{};
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return static_cast<double>(at.tv_sec) + static_cast<double>(at.tv_nsec) * 1e-9;
+  }
+
+  // The configurations that look for its mutants; none where the site is not wanted.
+  Tried triedOf(const Site& site) const {
+    Tried tried;
+    bool wanted = wanted_.protocol.empty();
+    for (const Site::By& by : site.by) {
+      wanted = wanted || wanted_.protocol == by.protocol->name;
+      if (wanted_.configuration.empty() || wanted_.configuration == by.configuration->name) tried.push_back(by.configuration);
+    }
+    return wanted && site.seen.name.find(wanted_.site) != std::string::npos ? tried : Tried{};
+  }
+
+  Listed* listed(const Mutant& mutant) const {
+    return listedOf(verdicts_.equivalent, mutant.site->seen.name, nameOf(mutant.fault));
+  }
+
+  // In the row of each protocol that executes its site.
+  void count(const Mutant& mutant, size_t Count::*as) {
+    const auto add = [&](Count& to) {
+      to.sites.insert(mutant.site);
+      to.mutants += 1;
+      to.*as += 1;
+    };
+    std::set<std::string> names;
+    for (const Site::By& by : mutant.site->by) names.insert(by.protocol->name);
+    for (const std::string& name : names) {
+      if (wanted_.protocol.empty() || wanted_.protocol == name) add(counts_[name]);
+    }
+    add(all_);
+  }
+
+  void say(const Mutant& mutant, const std::string& how, double took) {
+    const SiteSeen& site = mutant.site->seen;
+    std::printf("%4zu/%zu %4.1f s %-26s %-64s %-8s %s\n", done_, total_, took, placeOf(site.place).c_str(), site.name.c_str(),
+                nameOf(mutant.fault), how.c_str());
+    std::fflush(stdout);
+  }
 
   void finish() {
     Running first = running_.front();
     running_.pop_front();
     const Verdict verdict = first.judging.verdict();
-    const SiteSeen& site = *first.planted.site;
-    Listed* listed = listedOf(verdicts_.equivalent, site.name, nameOf(first.planted.fault));
-    if (listed != nullptr && verdict.found && standsForMany(*listed)) listed = nullptr;
-    if (listed != nullptr) listed->met = true;
-    planted_ += 1;
-    std::string how;
+    done_ += 1;
+    const double took = seconds() - first.since;
+    Listed* known = listed(first.mutant);
+    if (known != nullptr && verdict.found && standsForMany(*known)) known = nullptr;
+    if (known != nullptr) known->met = true;
     if (verdict.found) {
-      found_ += 1;
-      how = std::string(verdict.alsoWithout ? "FAILS WITHOUT THE FAULT, TOO " : "") +
-            (listed == nullptr ? "found       " : "FOUND, THOUGH LISTED ") + verdict.configuration + " \"" +
-            verdict.schedule + "\": " + verdict.failure;
-      wrongly_ += listed == nullptr && !verdict.alsoWithout ? 0 : 1;
-    } else {
-      listed_ += listed == nullptr ? 0 : 1;
-      how = listed == nullptr ? "SURVIVES" : "equivalent  " + listed->reason;
+      wrongly_ += known == nullptr && !verdict.alsoWithout ? 0 : 1;
+      count(first.mutant, &Count::found);
+      const char* how = verdict.alsoWithout ? "FAILS WITHOUT THE FAULT, TOO " : known != nullptr ? "FOUND, THOUGH LISTED " : "found       ";
+      return say(first.mutant, how + verdict.configuration + " \"" + verdict.schedule + "\": " + verdict.failure, took);
     }
-    std::printf("%-26s %-64s %-8s %s\n", placeOf(site.place).c_str(), site.name.c_str(), nameOf(first.planted.fault), how.c_str());
-    std::fflush(stdout);
+    if (known == nullptr && !verdict.acts) {
+      count(first.mutant, &Count::idle);
+      return say(first.mutant, "idle        it has nothing to do", took);
+    }
+    if (known == nullptr) {
+      count(first.mutant, &Count::neither);
+      return say(first.mutant, "SURVIVES", took);
+    }
+    count(first.mutant, &Count::listed);
+    say(first.mutant, "equivalent  " + known->reason, took);
   }
 
   const Mutants& wanted_;
   Verdicts& verdicts_;
   std::deque<Running> running_;
-  size_t sites_ = 0;
-  size_t seen_ = 0;
-  size_t planted_ = 0;
-  size_t found_ = 0;
-  size_t listed_ = 0;
+  std::map<std::string, Count> counts_;
+  Count all_;
   size_t wrongly_ = 0;
+  size_t done_ = 0;
+  size_t total_ = 0;
+  double began_ = seconds();
 };
 
 // Each place in the sources where a verb stands is executed, or listed with a reason. Over coherent memory a verb that
@@ -258,7 +331,7 @@ bool mutants(const Mutants& wanted) {
   Sites sites;
   const bool sound = sites.find(wanted.limits.seed);
   Table table(wanted, verdicts);
-  for (const Site* site : sites.all()) table.judge(*site);
+  table.judge(sites.all());
   return table.end(whole) && executed && sound;
 }
 

@@ -260,11 +260,11 @@ void Scheduler::apply() {
 
 void Scheduler::die(Process& process) {
   deaths_ = true;
+  process.alive = false;
   for (Actor* actor : process.actors) {
     if (actor->state != Actor::ended && onRest) onRest(*actor);
     actor->state = Actor::ended;
   }
-  process.alive = false;
   if (onDeath) onDeath(process);
 }
 

@@ -55,7 +55,7 @@ class Search {
         prioritise();
       }
     }
-    if (found_.whole && found_.failure.empty()) Meetings::keep(&configuration_);
+    if (found_.failure.empty()) Meetings::keep(&configuration_);
     found_.seconds = now() - began_;
     return found_;
   }
