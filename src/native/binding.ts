@@ -158,6 +158,8 @@ export interface NativeSessionState {
   readonly pid: number
   readonly foreignPid?: true
   readonly ended: boolean
+  /** Whether its client has closed it or is dead, and it has not ended yet. */
+  readonly ending: boolean
   readonly batches: number
   readonly messages: number
   readonly held: number

@@ -181,6 +181,23 @@ describe(`order none under kills (seed ${seed})`, () => {
     60_000
   )
 
+  it.live("an opening that finds only closed sessions of a stopped subscriber names that process", () => {
+    const region = freshRegion("none-slots")
+    return Effect.gen(function*() {
+      const actor = yield* start("subscribe", region, { name: "sleeper", order: "none" })
+      yield* actor.ready
+      actor.signal("SIGSTOP")
+      const { clients } = geometry
+      for (let i = 0; i < clients; i += 1) yield* Effect.scoped(Effect.flatMap(sending, ({ send }) => send))
+      const error = yield* Effect.flip(Publisher.open(Stamped.unordered, { openDeadline: "300 millis" }))
+      assert.isTrue(error._tag === "RegionError" && error.fault === "full", error.message)
+      assert.include(error.message, `whose records subscriber "sleeper" (pid ${actor.pid}) has not taken`)
+      assert.include(error.message, `\`kill -CONT ${actor.pid}\` continues it, if it is stopped`)
+      actor.signal("SIGCONT")
+      yield* Publisher.open(Stamped.unordered)
+    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+  }, 60_000)
+
   it.live("when the server is killed, subscribers take what was published, and learn of it within a second", () => {
     const region = freshRegion("none-server")
     const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))

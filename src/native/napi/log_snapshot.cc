@@ -112,6 +112,13 @@ int32_t brokerHolding(const Region& region, uint64_t epoch, uint32_t client, uin
   return -1;
 }
 
+// Whether its client has closed the session or is dead, and the sequencer has not ended it yet.
+bool ending(const Region& region, uint32_t client, const ClientClaim& claim) {
+  if (sessionOver(region, client, claim.generation)) return false;
+  return region.publication().observe<&ClientLine::closingGeneration>(region.client(client).line) == claim.generation ||
+         !region.processAlive(claim.process, claim.processGeneration);
+}
+
 Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, uint32_t client, const ClientClaim& claim) {
   const Publication& p = region.publication();
   const SessionLine::Acknowledged acks = p.copy(region.sessionLine(epoch, client).acknowledged);
@@ -125,6 +132,7 @@ Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, u
   out.Set("topicGeneration", number(env, claim.topicGeneration));
   setPid(out, region.pidOf(claim.process));
   out.Set("ended", Napi::Boolean::New(env, sessionOver(region, client, claim.generation)));
+  out.Set("ending", Napi::Boolean::New(env, ending(region, client, claim)));
   out.Set("batches", number(env, adopted ? acks.batches : 0));
   out.Set("messages", number(env, adopted ? acks.messages : 0));
   out.Set("held", number(env, adopted ? pressure.held : 0));

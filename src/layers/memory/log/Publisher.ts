@@ -10,13 +10,14 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
-import { admittedInTime } from "../../log/sessionAdmission.ts"
+import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
 import type { LanePort } from "../../ports/LanePort.ts"
 import { whenFreed } from "./Claiming.ts"
 import { claimSession } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { makeLanePort } from "./LanePort.ts"
 import type { Session } from "./LogState.ts"
+import { untakenSessions } from "./sequencer/unordered.ts"
 
 export const layer = Layer.effect(
   Publisher,
@@ -36,6 +37,17 @@ export const openLanes = (
   topic: Topic<any>,
   options?: PublisherOptions
 ): Effect.Effect<LanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
+  admittedInTime(
+    log.heap.region,
+    log.waiter,
+    options,
+    () => untakenSessions(log.heap),
+    (opening) => openingLanes(log, topic, opening)
+  )
+
+// --- internal ---
+
+const openingLanes = (log: HeapLog["Service"], topic: Topic<any>, opening: SessionOpening) =>
   Effect.gen(function*() {
     const { heap, waiter } = log
     const lost = waiter.lost()
@@ -46,11 +58,10 @@ export const openLanes = (
         (session) => Effect.sync(() => closeSession(log, session))
       )
     )
+    opening.hasSlot = true
     yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
     return makeLanePort(heap, session, waiter)
-  }).pipe(admittedInTime(log.heap.region, log.waiter, options))
-
-// --- internal ---
+  })
 
 // A session that the sequencer has not adopted has published nothing, so it ends at once.
 const closeSession = ({ heap }: HeapLog["Service"], session: Session): void => {

@@ -18,6 +18,7 @@ import {
   type TopicState
 } from "../../../services/Diagnostics.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { UntakenSessions, UntakingReader } from "../../log/sessionAdmission.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { acksOf, topicName, topicUsedBy } from "./AckTracker.ts"
 import { brokersOf, frontiersOf } from "./Broker.ts"
@@ -36,6 +37,25 @@ export const readersBeside = (handle: RegionHandle, sessionId: number): Readonly
   const session = snapshot.sessions.find((session) => session.sessionId === sessionId)
   const topic = session && topicUsedBy(snapshot, session)
   return topic === undefined ? [] : readersOf(topic)
+}
+
+/** The reader that holds the topic's room. */
+export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingReader | undefined => {
+  const reader = readers.find(({ reader }) => reader + 1 === gatingReader)
+  if (reader === undefined) return undefined
+  return { name: reader.name, ...processIdOf(reader), own: reader.pid === process.pid && reader.foreignPid !== true }
+}
+
+/** The sessions of a topic of order `none` that have closed or died, and do not end before a reader has taken them. */
+export const untakenSessions = ({ handle, info }: Region): UntakenSessions | undefined => {
+  const snapshot = handle.snapshot()
+  for (const topic of snapshot.topics) {
+    const reader = orderNameOf(topic.order) === "none" ? gateOf(topic) : undefined
+    const untaken = snapshot.sessions.filter((session) => session.ending && topicUsedBy(snapshot, session) === topic)
+    if (reader === undefined || untaken.length === 0) continue
+    return { count: untaken.length, slots: info.geometry.clients, topic: topic.name, reader }
+  }
+  return undefined
 }
 
 // --- internal ---

@@ -4,11 +4,10 @@
 import { endReason, frontierFields, type RegionHandle, type SessionHandle } from "../../../native/binding.ts"
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
-import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { LanePort, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
-import { readersBeside } from "./Diagnostics.ts"
+import { gateOf, readersBeside } from "./Diagnostics.ts"
 
 export class NativeLanePort implements LanePort {
   readonly sessionId: number
@@ -116,10 +115,8 @@ export class NativeLanePort implements LanePort {
     const { sessions, topics } = this.#region.snapshot()
     const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
     for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
-      const reader = topic.readers.find(({ reader }) => reader + 1 === topic.gatingReader)
-      if (reader === undefined) continue
-      const own = reader.pid === process.pid && reader.foreignPid !== true
-      return { kind: "reader", name: reader.name, ...processIdOf(reader), own }
+      const reader = gateOf(topic)
+      if (reader !== undefined) return { kind: "reader", ...reader }
     }
     return { kind: "sequencer" }
   }

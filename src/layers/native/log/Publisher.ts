@@ -12,9 +12,10 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
-import { admittedInTime } from "../../log/sessionAdmission.ts"
+import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
+import { untakenSessions } from "./Diagnostics.ts"
 import { NativeLanePort } from "./LanePort.ts"
 import { openTopicOfLog } from "./Topics.ts"
 
@@ -25,7 +26,13 @@ export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
       open: (topic, options) =>
         Effect.gen(function*() {
           yield* checkPublisherOptions(region.info.name, options)
-          const lanes = yield* openLanes(region, topic).pipe(admittedInTime(region.info.name, region.waiter, options))
+          const lanes = yield* admittedInTime(
+            region.info.name,
+            region.waiter,
+            options,
+            () => untakenSessions(region),
+            (opening) => openLanes(region, topic, opening)
+          )
           return yield* makePublisher(topic, lanes, options)
         })
     }))
@@ -50,16 +57,19 @@ export const claimSession = (
 
 const openLanes = (
   region: Region,
-  topic: Topic<any>
+  topic: Topic<any>,
+  opening: SessionOpening
 ): Effect.Effect<NativeLanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
     yield* failWhenLost(region)
     const place = yield* openTopicOfLog(region, topic, false)
+    opening.hasSlot = false
     const session = yield* claimFreed(region, place, false)
+    opening.hasSlot = true
     const isAdmitted = yield* region.waiter.until(() => admission(session))
     if (isAdmitted) return new NativeLanePort(region, session)
     session.close()
-    return yield* openLanes(region, topic)
+    return yield* openLanes(region, topic, opening)
   })
 
 /** False when the topic was freed before the sequencer adopted the session: declare it anew then. */

@@ -5,6 +5,7 @@
  *     │ taken by all readers │ taken by some │ found by none │
  *     first               slowest          fastest        published
  */
+import type { UntakenSessions } from "../../../log/sessionAdmission.ts"
 import { takenBy } from "../LanePort.ts"
 import { activeSessionsOf, type Heap, type HeapTopic, type Session, type SessionLane } from "../LogState.ts"
 
@@ -58,6 +59,22 @@ export const noteUntaken = (heap: Heap): void => {
     const { cursor, slot } = takenUpTo(topic, lane)
     if (cursor < lane.lane.scanned) topic.gatingSlot ??= slot
   }
+}
+
+/** The sessions of a topic that have closed or died, and do not end before a reader has taken them. */
+export const untakenSessions = (heap: Heap): UntakenSessions | undefined => {
+  for (const topic of heap.topics) {
+    const reader = topic.isOrdered ? undefined : topic.gate
+    const untaken = activeSessionsOf(heap, topic).filter(({ closing }) => closing)
+    if (reader === undefined || untaken.length === 0) continue
+    return {
+      count: untaken.length,
+      slots: heap.geometry.clients,
+      topic: topic.name,
+      reader: { name: reader.name, pid: process.pid, own: true }
+    }
+  }
+  return undefined
 }
 
 /** The batches of the session that were published, as far as the sequencer has seen them. */
