@@ -21,6 +21,7 @@ struct Entry {
   Place place;
   Verb verb = Verb::read;
   uint64_t times = 0;
+  bool seesMore = false;
   // The word that it means; of several, the first.
   bool hasWord = false;
   bool hasMore = false;
@@ -107,9 +108,9 @@ Fault Coverage::at(const Place& place, Verb verb) {
     entry.verb = verb;
   }
   last = &entry;
-  // Of these it depends on what was stored or fetched before: acts().
+  // Of these it depends on what was stored or fetched before: acts(). Of a planted observation, on the loads behind it.
   const bool depends = verb == Verb::storeFence || verb == Verb::loadFence || verb == Verb::fullFence ||
-                       verb == Verb::wrote || verb == Verb::willRead;
+                       verb == Verb::wrote || verb == Verb::willRead || (key == plantedKey && verb == Verb::observe);
   entry.acts = entry.acts || !depends;
   entry.times += Scheduler::now().exploring() ? 1 : 0;
   return key == plantedKey ? fault : Fault::none;
@@ -160,6 +161,21 @@ void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 Fault Coverage::planted() { return fault; }
 bool Coverage::plantedActs() { return entryOf(plantedKey).acts; }
 bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
+
+void Coverage::seesMore() {
+  last->seesMore = true;
+  entryOf(plantedKey).acts = true;
+}
+
+std::string Coverage::whatSeesMore() {
+  std::string all;
+  for (const Entry& entry : entries) {
+    if (!entry.seesMore) continue;
+    const char* file = std::strrchr(entry.place.file, '/');
+    all += std::string(all.empty() ? "" : ", ") + (file == nullptr ? "" : file + 1) + ":" + std::to_string(entry.place.line) + entry.word;
+  }
+  return all;
+}
 
 std::vector<SiteSeen> Coverage::sites() {
   std::vector<SiteSeen> sites;

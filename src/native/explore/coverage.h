@@ -61,6 +61,9 @@ class Coverage {
 
   static void plant(const SiteSeen& site, Fault fault);
   static void plantNone();
+  // The load of this step could see what it could not see without the planted fault. And which loads could.
+  static void seesMore();
+  static std::string whatSeesMore();
   static Fault planted();
   // Whether what it leaves out had something to do in a schedule.
   static bool plantedActs();

@@ -22,7 +22,9 @@ struct Stage {
 };
 constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
+    {100, {.deviations = 0, .seconds = 3, .seed = 7, .directed = 50}},
     {100, {.deviations = 0, .seconds = 3, .seed = 2, .nearSchedules = 200}},
+    {100, {.deviations = 0, .seconds = 6, .seed = 8, .directed = 1000}},
     {100, {.deviations = 0, .seconds = 6, .seed = 3, .nearSchedules = 2000}},
     {10, {.deviations = 1, .seconds = 3, .seed = 4}},
     {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}},
@@ -99,7 +101,7 @@ Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const v
     plant(what);
     Verdict verdict = judge(tried, limits);
     if (!verdict.found) {
-      writeAll(ends[1], Coverage::plantedActs() ? "survives\n" : "idle\n");
+      writeAll(ends[1], Coverage::plantedActs() ? "survives\n" + Coverage::whatSeesMore() + "\n" : "idle\n");
     } else {
       plant(nullptr);
       failsWithout(tried, verdict);
@@ -127,6 +129,10 @@ Verdict Judging::verdict() {
   verdict.found = what.starts_with("found");
   verdict.alsoWithout = what == "found without";
   verdict.acts = what != "idle";
+  if (!verdict.found) {
+    verdict.seesMore = takeLine(text);
+    return verdict;
+  }
   verdict.configuration = takeLine(text);
   verdict.schedule = takeLine(text);
   verdict.failure = takeLine(text);

@@ -15,6 +15,7 @@ struct Verdict {
   std::string configuration;
   std::string schedule;
   std::string failure;
+  std::string seesMore{};  // of one that is not found: the loads that could see what they could not see without the fault
 };
 
 using Tried = std::vector<const Configuration*>;

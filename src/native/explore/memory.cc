@@ -113,6 +113,7 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
 
 // Changes a word in one step: returns what was there. Of a mutant, in two steps, or not at all.
 uint64_t change(const Word& word, uint64_t seen, uint64_t value, bool always, Fault fault) {
+  if (fault != Fault::none) Model::now().owe(Model::Owed::now);
   if (fault == Fault::dropped) return 0;
   if (fault != Fault::torn) return Model::now().exchange(word, seen, value, always);
   const uint64_t before = Model::now().load(word, false);
@@ -144,6 +145,7 @@ uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site
   const Word word = wordAt(at, bytes);
   step(Step::load, &word);
   const uint64_t value = (Model::now().load(word, acquire && fault != Fault::plain) & word.mask) >> shiftOf(word);
+  if (fault == Fault::plain) Model::now().owe(Model::Owed::lastLoad);
   Trace::verb(verb, word, value, site);
   return value;
 }
@@ -166,6 +168,7 @@ uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
   const Word word = wordAt(at, bytes);
   step(Step::store, &word);
   if (fault == Fault::none) Model::now().fullFence();
+  if (fault != Fault::none) Model::now().owe(Model::Owed::now);
   const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
   const uint64_t before = (known & word.mask) >> shiftOf(word);
   Trace::verb(Verb::ring, word, before + 1, site);
@@ -259,6 +262,8 @@ bool fence(Verb verb, const Site& site) {
   const Fault fault = enter(site, verb);
   if (Model::now().orders(verb == Verb::fullFence)) Coverage::acts();
   Scheduler::now().step({Step::load, Model::now().unsettled()});
+  if (fault != Fault::none && verb == Verb::loadFence) Model::now().owe(Model::Owed::allSeen);
+  if (fault != Fault::none && verb == Verb::fullFence) Model::now().owe(Model::Owed::now);
   Trace::verb(verb, site);
   return fault != Fault::dropped;
 }

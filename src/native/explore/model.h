@@ -24,6 +24,8 @@ class Model {
 
   // Whether write-backs and invalidations do anything.
   virtual bool hasLines() const = 0;
+  // Whether all loads of an actor may see memory as it was.
+  virtual bool lags() const { return false; }
   virtual void begin() = 0;
   virtual uint64_t load(const Word& word, bool acquire) = 0;
   virtual void store(const Word& word, uint64_t value, bool release) = 0;
@@ -44,6 +46,11 @@ class Model {
   virtual void storeFence() = 0;
   virtual void loadFence() = 0;
   virtual void fullFence() = 0;
+
+  // Of a planted fault: the current actor's loads from here on would not see what is older than the value that it
+  // loaded last, than all it has seen, or than now.
+  enum class Owed { lastLoad, allSeen, now };
+  virtual void owe(Owed) {}
 
   // What the system does for the current actor: what was visible at `since` is visible to it, as behind a lock that was
   // let go then; and what it stored is visible to all.

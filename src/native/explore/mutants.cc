@@ -261,7 +261,8 @@ class Table {
     }
     if (known == nullptr) {
       count(first.mutant, &Count::neither);
-      return say(first.mutant, "SURVIVES", took);
+      const std::string more = verdict.seesMore.empty() ? "" : "    could see more: " + verdict.seesMore;
+      return say(first.mutant, "SURVIVES" + more, took);
     }
     count(first.mutant, &Count::listed);
     say(first.mutant, "equivalent  " + known->reason, took);

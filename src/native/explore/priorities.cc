@@ -23,7 +23,8 @@ Priorities::Priorities(uint64_t seed, uint32_t steps) : seed_(seed) {
   draw(strays_, random() % 3);
   if (random() % 3 == 0) ends_ = 1 + static_cast<uint32_t>(random() % length);
   byDeath_ = random() % 3 != 0;
-  older_ = static_cast<uint8_t>(1 + random() % 2);
+  constexpr uint8_t ofWhat[] = {0, staleLine, staleAll};
+  older_ = static_cast<uint8_t>(1 + random() % 2 + ofWhat[random() % 3]);
 }
 
 uint64_t Priorities::random() { return seed_ = mix64(seed_ + 0x9e3779b97f4a7c15ULL); }

@@ -19,6 +19,12 @@ class Priorities {
   // From here on it strays and changes near that step only, as `seed` says.
   void gather(uint32_t step, uint64_t seed);
 
+  // It does not stray, and no process ends.
+  void straightens() {
+    strays_.clear();
+    ends_ = 0;
+  }
+
   // Of the actors whose bits are set; there is one at least.
   uint8_t highest(uint16_t actors) const;
   // Called at each step that the schedule makes.

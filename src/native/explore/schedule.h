@@ -18,10 +18,13 @@ enum class Kind : uint8_t {
   stop,     // ahead of the step its process is stopped, until no other can run
   next,     // when the step blocks, the next to run is `to`, not the one whose turn it is
   hold,     // what the step stores is held back, until a fence or a call lets it out
-  stale,    // the step's load sees an older value: the `to`-th before the newest
+  stale,    // the step's load sees an older value: the `to`-th before the newest; + `staleLine`: so do those of a snapshot,
+            // + `staleAll`: so do all that follow, of all memory as it was then
   leak,     // the line that the step fetches has leaked out of the cache where it is dirty
 };
 constexpr uint32_t kinds = 7;
+constexpr uint8_t staleLine = 4;
+constexpr uint8_t staleAll = 8;
 
 struct Deviation {
   uint8_t actor;
@@ -41,6 +44,8 @@ struct Chances {
   uint16_t nextOnes;   // actors that could run next
   uint8_t actor;
   uint8_t stale;       // older values that the load could have seen
+  uint8_t staleLine;   // the same, where other words of its line have changed as well
+  uint8_t faulted;     // 0, or the oldest of them, which the load could not have seen without the planted fault
   uint8_t leaks;       // 1: the line is dirty in another cache
   bool kill, stop, hold;
 };

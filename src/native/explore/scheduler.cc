@@ -43,7 +43,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
   tracing_ = tracing;
   current_ = chosen_ = nullptr;
   setup_ = nullptr;
-  exploring_ = peeking_ = deaths_ = stops_ = false;
+  exploring_ = peeking_ = deaths_ = stops_ = finishing_ = false;
   recording_ = left_ == 0;
   last_ = nullptr;
   order_ = order;
@@ -111,7 +111,29 @@ void Scheduler::run() {
     current_ = next;
     fibers_[next->id].enter(main_);
   }
+  if (failure_.empty()) finish();
   current_ = nullptr;
+}
+
+// What is looked at afterwards is at rest: the threads that are left go on until each waits, without a deviation, and
+// without the passing of time.
+void Scheduler::finish() {
+  finishing_ = true;
+  chosen_ = nullptr;
+  while (failure_.empty()) {
+    Actor* next = choose();
+    if (next == nullptr) return;
+    current_ = next;
+    fibers_[next->id].enter(main_);
+  }
+}
+
+bool Scheduler::rests(const Process& process) {
+  if (!process.alive || process.stopped) return false;
+  for (const Actor* actor : process.actors) {
+    if (actor->state == Actor::runnable) return false;
+  }
+  return true;
 }
 
 bool Scheduler::allEnded() const {
@@ -158,7 +180,7 @@ const Deviation* Scheduler::deviation(Kind kind) const {
 }
 
 bool Scheduler::deviates(Kind kind, uint8_t& to) const {
-  const Deviation* found = exploring() ? deviation(kind) : nullptr;
+  const Deviation* found = exploring() && !finishing_ ? deviation(kind) : nullptr;
   if (found != nullptr) to = found->to;
   return found != nullptr;
 }
@@ -168,7 +190,7 @@ void Scheduler::note(const std::string& text) {
 }
 
 void Scheduler::mark() {
-  if (!exploring() || !recording_) return;
+  if (!exploring() || !recording_ || finishing_) return;
   const OutsideArena outside;
   marks_.push_back(static_cast<uint32_t>(seen_.size()));
 }
@@ -179,12 +201,13 @@ void Scheduler::step(const Step& step) {
   actor.step += 1;
   steps_ += 1;
   if (steps_ > stepsMax) fail("it goes on for ever");
+  if (finishing_) return;
   if (recording_) {
     const bool acts = step.what != Step::load;
     const bool mortal = acts && actor.process->mortal;
     if (mortal) Coverage::mortal(*actor.process);
     const OutsideArena outside;
-    seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0,
+    seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0, 0, 0,
                      mortal, mortal && step.shared, false});
     last_ = &seen_.back();
     if (order_ == nullptr) return;
@@ -275,6 +298,7 @@ bool Scheduler::wait(const char* what, uint64_t deadlineNanos) {
   actor.deadline = deadlineNanos;
   actor.timedOut = false;
   actor.waitsFor = what;
+  if (finishing_) return leave(), !actor.timedOut;
   decideNext();
   if (const Deviation* d = deviation(Kind::next); d != nullptr && d->to < actors_.size()) {
     chosen_ = actors_[d->to];

@@ -62,7 +62,7 @@ class Scheduler {
   Actor& actor(Process& process, const std::string& name, std::function<void()> body, bool isThread = false);
   // `work` is done by the process at once, without a step: what is there before the schedule begins.
   void ahead(Process& process, const std::function<void()>& work);
-  // Until all actors have ended, or one has failed.
+  // Until all actors have ended, or one has failed. Threads then finish what they are at.
   void run();
   // Its processes are forgotten: calls are the real system's again.
   void ended() { setup_ = nullptr; }
@@ -78,7 +78,7 @@ class Scheduler {
   Process* currentProcess() const { return current_ != nullptr ? current_->process : setup_; }
   // Whether the current step deviates in that way. `chances` are noted for the search where it does not.
   bool deviates(Kind kind, uint8_t& to) const;
-  Chances* chances() { return recording_ ? last_ : nullptr; }
+  Chances* chances() { return recording_ && !finishing_ ? last_ : nullptr; }
 
   // The current actor waits until it is woken, or until that time. False when the time was over first.
   bool wait(const char* what, uint64_t deadlineNanos = never);
@@ -94,6 +94,8 @@ class Scheduler {
   const std::string& failure() const { return failure_; }
   // Whether a process was killed: what it did not do any more is not missing.
   bool deaths() const { return deaths_; }
+  // Whether the process lives and all its actors wait or have ended.
+  static bool rests(const Process& process);
 
   const std::vector<Actor*>& actors() const { return actors_; }
   const std::vector<Process*>& processes() const { return processes_; }
@@ -126,6 +128,7 @@ class Scheduler {
   bool expire(Actor& actor);
   bool goesOn();
   bool wakeUpLost();
+  void finish();
   bool passTime();
   bool allEnded() const;
   void die(Process& process);
@@ -149,6 +152,7 @@ class Scheduler {
   bool exploring_ = false;
   bool peeking_ = false;
   bool recording_ = false;
+  bool finishing_ = false;
   bool tracing_ = false;
   bool deaths_ = false;
   bool stops_ = false;

@@ -33,6 +33,7 @@ class Search {
   Found run() {
     began_ = now();
     learn();
+    for (uint64_t i = 0; i < limits_.directed && going(); i += 1) direct(i);
     for (uint64_t i = 0; i < limits_.nearSchedules && going(); i += 1) {
       if (i % 2 == 0) {
         wander(true);
@@ -131,6 +132,10 @@ class Search {
     for (uint8_t to = 1; to <= at.stale; to += 1) {
       if (!each(deviation(Kind::stale, to))) return;
     }
+    for (uint8_t to = 1; to <= at.staleLine; to += 1) {
+      if (!each(deviation(Kind::stale, static_cast<uint8_t>(to + staleLine)))) return;
+    }
+    if (at.stale != 0 && Model::now().lags() && !each(deviation(Kind::stale, at.stale + staleAll))) return;
     for (uint8_t to = 0; to < at.leaks; to += 1) {
       if (!each(deviation(Kind::leak, to))) return;
     }
@@ -188,6 +193,70 @@ class Search {
       nearer.gather(marks[random() % marks.size()], random());
       once({}, &nearer);
     }
+  }
+
+  // What the planted fault lets happen, and nothing else does, around a schedule at random: a load sees an older value
+  // than it could; a store that was made ahead of the fault is held while others run behind it.
+  void direct(uint64_t i) {
+    Schedule base;
+    if (i == 0) {
+      if (!once({})) return;
+    } else {
+      Priorities order(random(), found_.points);
+      if (i % 2 == 0) order.straightens();
+      if (!once({}, &order)) return;
+      base = Scheduler::now().schedule();
+    }
+    const std::vector<Chances> seen = Scheduler::now().seen();
+    const std::vector<uint32_t> marks = Scheduler::now().marks();
+    seeOlder(base, seen);
+    for (int look = 0; look < 2 && !marks.empty() && going(); look += 1) holdAhead(base, seen, marks[random() % marks.size()]);
+  }
+
+  void with(Schedule schedule, const Deviation& first, const Deviation* second = nullptr) {
+    schedule.push_back(first);
+    if (second != nullptr) schedule.push_back(*second);
+    once(schedule);
+  }
+
+  void seeOlder(const Schedule& base, const std::vector<Chances>& seen) {
+    std::vector<Deviation> older;
+    for (const Chances& at : seen) {
+      if (at.faulted == 0) continue;
+      older.push_back({at.actor, Kind::stale, at.faulted, at.step});
+      older.push_back({at.actor, Kind::stale, static_cast<uint8_t>(at.faulted + staleAll), at.step});
+      if (at.staleLine != 0) older.push_back({at.actor, Kind::stale, static_cast<uint8_t>(at.faulted + staleLine), at.step});
+    }
+    constexpr size_t most = 8;
+    for (size_t i = 0; i < most && !older.empty() && going(); i += 1) {
+      const size_t drawn = older.size() <= most ? i : random() % older.size();
+      if (drawn < older.size()) with(base, older[drawn]);
+    }
+  }
+
+  void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t aheadMost = 16;
+    constexpr size_t behindMost = 6;
+    if (mark >= seen.size()) return;
+    const uint8_t actor = seen[mark].actor;
+    std::vector<Deviation> holds;
+    for (size_t i = mark + 1; i-- > 0 && holds.size() < aheadMost;) {
+      if (seen[i].actor == actor && seen[i].hold) holds.push_back({actor, Kind::hold, 0, seen[i].step});
+    }
+    std::vector<Deviation> runs;
+    for (size_t i = mark + 1; i < seen.size() && runs.size() < behindMost; i += 1) {
+      if (seen[i].actor != actor || seen[i].others == 0) continue;
+      std::vector<uint8_t> others;
+      for (uint8_t to = 0; to < actorsMax; to += 1) {
+        if ((seen[i].others >> to & 1) != 0) others.push_back(to);
+      }
+      runs.push_back({actor, Kind::preempt, others[random() % others.size()], seen[i].step});
+    }
+    constexpr size_t most = 16;
+    for (size_t i = 0; i < most && !holds.empty() && !runs.empty() && going(); i += 1) {
+      with(base, holds[random() % holds.size()], &runs[random() % runs.size()]);
+    }
+    for (size_t i = 0; i < runs.size() && i < 3 && going(); i += 1) with(base, runs[i]);
   }
 
   uint64_t random() { return mix64(limits_.seed * 0x9e3779b97f4a7c15ULL + (draws_ += 1)); }

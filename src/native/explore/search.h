@@ -14,6 +14,7 @@ struct Limits {
   uint64_t schedules = ~uint64_t{0};
   double seconds = 1e9;
   uint64_t seed = 1;
+  uint64_t directed = 0;  // ahead of all others: around so many at random, what the planted fault alone lets happen
   uint64_t nearSchedules = 0;  // ahead of all others: so many at random, with deviations near the planted fault
 };
 

@@ -354,6 +354,7 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t* mutex) {
 }
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t* mutex) {
+  makeDelayedStores();
   Model::now().releaseOfSystem();
   Sleepers::unlockMutex(mutex);
   return 0;

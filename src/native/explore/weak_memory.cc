@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "coverage.h"
+
 namespace ringfence::explore {
 
 namespace {
 
-constexpr uint8_t olderMax = 3;  // older values among which a load chooses
+constexpr uint8_t olderMax = 3;  // older values among which a load chooses, and a mask for their number
+constexpr uint32_t loadsOfASnapshot = 7;  // behind its first one
+constexpr uint32_t loadsOfALag = 100;
 
 }  // namespace
 
@@ -110,30 +114,63 @@ uint64_t WeakMemory::forwarded(const View& view, const Cell& cell, uint64_t valu
   return value;
 }
 
+// The value that a load sees: the newest, unless the schedule says otherwise, or has said so of a load of the same line
+// shortly before. What stood there before the first store is zero, and has no version.
+const WeakMemory::Version* WeakMemory::chosen(View& view, const Word& word, const Version* newest, Time floor) {
+  Scheduler& scheduler = Scheduler::now();
+  const void* line = word.file->lines[word.offset / 64];
+  const Version* seen = newest;
+  uint8_t to = 0;
+  if (scheduler.deviates(Kind::stale, to)) {
+    for (uint8_t left = to & olderMax; left > 0 && seen != nullptr && seen->from > floor; left -= 1) seen = seen->older;
+    const Time from = seen == nullptr ? 0 : seen->from;
+    view.moment = {};
+    if ((to & staleLine) != 0) view.moment = {line, from, loadsOfASnapshot};
+    if ((to & staleAll) != 0) view.moment = {nullptr, from, loadsOfALag};
+    return seen;
+  }
+  if (view.moment.loadsLeft != 0 && (view.moment.line == nullptr || view.moment.line == line)) {
+    view.moment.loadsLeft -= 1;
+    while (seen != nullptr && seen->from > floor && seen->from > view.moment.time) seen = seen->older;
+    return seen;
+  }
+  view.moment = {};
+  Chances* chances = scheduler.chances();
+  if (chances == nullptr) return seen;
+  uint8_t older = 0;
+  bool lawful = true;
+  for (const Version* v = newest; v != nullptr && v->from > floor && older < olderMax; v = v->older) {
+    older += 1;
+    lawful = lawful && v->from > view.owed;
+  }
+  // Of the words of a copy the schedule chooses for all at once.
+  chances->stale = std::max(chances->stale, older);
+  if (!lawful) {
+    chances->faulted = std::max(chances->faulted, older);
+    Coverage::seesMore();
+  }
+  if (older == 0) return seen;
+  for (uint64_t i = 0; i < 8; i += 1) {
+    const Cell& other = static_cast<const Cell*>(line)[i];
+    if (other.newest != nullptr && other.newest != newest && other.newest->from > floor) chances->staleLine = older;
+  }
+  return seen;
+}
+
 uint64_t WeakMemory::see(const Word& word, bool acquire, bool chooses) {
   Cell& at = cell(word);
   View* own = view();
   const Version* seen = at.newest;
   if (own == nullptr) return seen == nullptr ? 0 : seen->value;
-  Scheduler& scheduler = Scheduler::now();
-  Time& floorOfCell = at.seen[scheduler.current()->id];
+  Time& floorOfCell = at.seen[own->actor];
   const Time floor = std::max(own->floor, floorOfCell);
   uint64_t covered = 0;
   forwarded(*own, at, 0, covered);
-  if (chooses && (word.mask & ~covered) != 0) {
-    uint8_t older = 0;
-    for (const Version* v = at.newest; v != nullptr && v->from > floor && older < olderMax; v = v->older) older += 1;
-    uint8_t to = 0;
-    if (scheduler.deviates(Kind::stale, to)) {
-      // What stood there before the first store is zero, and has no version.
-      for (; to > 0 && seen != nullptr && seen->from > floor; to -= 1) seen = seen->older;
-    } else if (Chances* chances = scheduler.chances()) {
-      chances->stale = older;
-    }
-  }
+  if (chooses && (word.mask & ~covered) != 0) seen = chosen(*own, word, seen, floor);
   const Time from = seen == nullptr ? 0 : seen->from;
   floorOfCell = std::max(floorOfCell, from);
   own->latest = std::max(own->latest, from);
+  own->last = from;
   if (acquire) own->floor = std::max(own->floor, from);
   return forwarded(*own, at, seen == nullptr ? 0 : seen->value, covered);
 }
@@ -164,6 +201,12 @@ uint64_t WeakMemory::exchange(const Word& word, uint64_t seen, uint64_t value, b
   return before;
 }
 
+void WeakMemory::owe(Owed owed) {
+  View* own = view();
+  if (own == nullptr) return;
+  own->owed = std::max(own->owed, owed == Owed::lastLoad ? own->last : owed == Owed::allSeen ? own->latest : time_);
+}
+
 bool WeakMemory::unsettled() {
   const View* own = view();
   return own != nullptr && !own->buffer.empty();
@@ -190,6 +233,7 @@ void WeakMemory::fullFence() {
   settle(*own, own->number);
   drainAll(*own);
   own->floor = time_;
+  own->moment = {};
 }
 
 void WeakMemory::acquireOfSystem(uint64_t since) {
@@ -207,6 +251,7 @@ void WeakMemory::rest(Actor& actor) {
   View* view = views_[actor.id];
   if (view == nullptr) return;
   view->lent.clear();
+  view->moment = {};
   drainAll(*view);
 }
 

@@ -18,6 +18,7 @@ namespace ringfence::explore {
 class WeakMemory : public Model {
  public:
   bool hasLines() const override { return false; }
+  bool lags() const override { return true; }
   void begin() override;
   uint64_t load(const Word& word, bool acquire) override;
   void store(const Word& word, uint64_t value, bool release) override;
@@ -26,6 +27,7 @@ class WeakMemory : public Model {
   uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
   void writeBack(File&, uint64_t, uint64_t) override {}
   void invalidate(File&, uint64_t, uint64_t) override {}
+  void owe(Owed owed) override;
   bool unsettled() override;
   void storeFence() override;
   void loadFence() override;
@@ -71,12 +73,23 @@ class WeakMemory : public Model {
     uint64_t number;
   };
 
+  // A line, or all memory, of which a load saw an older value, as it stood when that value came: the loads of a snapshot
+  // are made together, and those of an actor may all be made ahead of its stores.
+  struct Moment {
+    const void* line = nullptr;  // null: all
+    Time time = 0;
+    uint32_t loadsLeft = 0;
+  };
+
   struct View {
     uint32_t actor = 0;
+    Moment moment;
     std::vector<Buffered> buffer;
     std::vector<Lent> lent;
     Time floor = 0;  // what was replaced before that is not seen any more
     Time latest = 0; // of all it has seen
+    Time last = 0;   // of its last load
+    Time owed = 0;   // what `floor` would be without the planted fault
     uint64_t number = 0;
     bool (*excused)(void*) = nullptr;
     void* excuseData = nullptr;
@@ -91,6 +104,7 @@ class WeakMemory : public Model {
   void settle(View& view, uint64_t number);
   uint64_t forwarded(const View& view, const Cell& cell, uint64_t value, uint64_t& covered) const;
   uint64_t see(const Word& word, bool acquire, bool chooses);
+  const Version* chosen(View& view, const Word& word, const Version* newest, Time floor);
 
   Time time_ = 0;
   Time beginning_ = 0;  // what was there ahead of the schedule is seen by all

@@ -74,6 +74,7 @@ void forgetLooks() { new (&looks) std::vector<std::function<void()>>(); }
 
 Sleeper::Sleeper(std::shared_ptr<Region> region) : waiter_(std::move(region), [this] {
   // The call to the event loop goes through a lock: what the thread stored before it is seen by who is called.
+  makeDelayedStores();
   Model::now().releaseOfSystem();
   called_ = true;
   if (sleeping_ != nullptr) Scheduler::wake(*sleeping_);

@@ -165,7 +165,7 @@ shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic
     expect(i < pausesMax, "the slot of a session that has ended does not come free");
     Scheduler::now().giveWay(pauseNanos);
   }
-  const auto publishing = make_shared<Publishing>(region, claim);
+  const auto publishing = Publishing::of(region, claim);
   for (int i = 0; !publishing->ready(); i += 1) {
     expect(i < pausesMax, "a session is not admitted");
     Scheduler::now().giveWay(pauseNanos);

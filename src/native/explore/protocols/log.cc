@@ -82,13 +82,13 @@ void reuse() {
       expect(i < 40, "the slot of a session that has ended does not come free");
       Scheduler::now().giveWay(30'000'000);
     }
-    Publishing own(region, claim);
-    for (int i = 0; !own.ready(); i += 1) {
+    const auto own = Publishing::of(region, claim);
+    for (int i = 0; !own->ready(); i += 1) {
       expect(i < 40, "a session is not admitted");
       Scheduler::now().giveWay(30'000'000);
     }
-    own.publish(0, sleeper.get());
-    own.awaitAcknowledged(1, *sleeper);
+    own->publish(0, sleeper.get());
+    own->awaitAcknowledged(1, *sleeper);
   });
   atEnd([=, region = reader.region] {
     const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);

@@ -13,8 +13,13 @@
 #include "log/lane_writer.h"
 #include "log/sequencer/sequencer.h"
 #include "log/topics.h"
+#include "log_rest.h"
 
 namespace ringfence::explore {
+
+// Of each batch. With a table of lengths it takes all that a batch may have: an eighth of its lane, so that few batches
+// make a lap.
+constexpr uint32_t payloadBytes = 4080;
 
 Geometry logGeometry(uint32_t clients = 1, uint32_t brokers = 1);
 
@@ -29,8 +34,12 @@ class Serving {
   void settle();
   // What its event loop does, until the schedule is over.
   void look();
+  // When all actors have ended.
+  void checkAtRest();
 
  private:
+
+  Process& process_;
   std::shared_ptr<Region> region_;
   std::unique_ptr<Sequencer> sequencer_;
 };
@@ -40,11 +49,12 @@ constexpr uint64_t recordsMax = 64;
 // A publisher with one session, which stripes its batches over all brokers.
 class Publishing {
  public:
-  Publishing(std::shared_ptr<Region> region, Claim claim) : region_(std::move(region)), lanes_(region_, claim) {}
+  // Its lines are looked at when all actors have ended.
+  static std::shared_ptr<Publishing> of(std::shared_ptr<Region> region, Claim claim);
 
   LaneWriter& lanes() { return lanes_; }
   uint64_t session() const { return lanes_.claim().clientId; }
-  bool ready() { return lanes_.ready(); }
+  bool ready() { return isReady_ = lanes_.ready(); }
   uint32_t brokerOf(uint64_t sequence) const;
   // False when the session has ended.
   bool publish(uint64_t sequence, Sleeper* sleeper);
@@ -55,8 +65,15 @@ class Publishing {
   void awaitAcknowledged(uint64_t batches, Sleeper& sleeper);
 
  private:
+  Publishing(std::shared_ptr<Region> region, Claim claim);
+  void checkAtRest();
+  bool roomIsThere(uint32_t broker) const;
+
   std::shared_ptr<Region> region_;
+  Process& process_;
   LaneWriter lanes_;
+  bool isReady_ = false;
+  std::vector<uint64_t> records_;  // that were sealed, by broker
 };
 
 // Whether a batch holds what its session wrote as that sequence.

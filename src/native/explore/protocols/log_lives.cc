@@ -34,7 +34,7 @@ shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic
   Claim claim;
   retry("the slot of a session that has ended does not come free",
         [&] { return claimClient(*region, topic, claim).ok(); });
-  const auto publishing = make_shared<Publishing>(region, claim);
+  const auto publishing = Publishing::of(region, claim);
   retry("a session is not admitted", [&] { return publishing->ready(); });
   return publishing;
 }
@@ -300,7 +300,7 @@ void early() {
   reader.program.ahead([&] { expectOk(declareTopic(*region, "t", orderSession, 1, *topic), "declaring the topic"); });
   server.program.runs([=, at = server.region] {
     const auto serving = make_shared<Serving>(at);
-    atEnd([serving] {});
+    atEnd([serving] { serving->checkAtRest(); });
     serving->look();
   }, "server's loop", true);
   publisher.program.runs([=, at = publisher.region] {
@@ -328,15 +328,15 @@ void refused() {
   publisher.program.runs([=, at = publisher.region, topic = log.topic] {
     Claim claim;
     expectOk(claimClient(*at, topic, claim), "claiming a session");
-    Publishing publishing(at, claim);
+    const auto publishing = Publishing::of(at, claim);
     retry("the session is neither admitted nor refused",
-          [&] { return publishing.ready() || publishing.lanes().endReason() != endNone; });
-    if (publishing.ready()) {
+          [&] { return publishing->ready() || publishing->lanes().endReason() != endNone; });
+    if (publishing->ready()) {
       expect(bearsTopic(*at, topic, "t"), "the topic was freed under its session");
     } else {
-      expect(publishing.lanes().endReason() == endTopicGone, "the session has ended for another reason");
+      expect(publishing->lanes().endReason() == endTopicGone, "the session has ended for another reason");
     }
-    publishing.lanes().close();
+    publishing->lanes().close();
   });
 }
 

@@ -14,7 +14,7 @@ Served::Served(const Geometry& geometry, bool mortal, Order order)
     topic = declared.place();
     serving->settle();
   });
-  atEnd([kept = serving] {});
+  atEnd([kept = serving] { kept->checkAtRest(); });
 }
 
 void Served::runs() {
@@ -27,7 +27,7 @@ shared_ptr<Publishing> Served::publishes(Attached& place) {
   server.program.ahead([&] { serving->settle(); });
   shared_ptr<Publishing> publishing;
   place.program.ahead([&] {
-    publishing = make_shared<Publishing>(place.region, claim);
+    publishing = Publishing::of(place.region, claim);
     expect(publishing->ready(), "the session is not admitted");
   });
   return publishing;
