@@ -159,7 +159,7 @@ void Coverage::plantNone() {
 void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 
 Fault Coverage::planted() { return fault; }
-bool Coverage::plantedActs() { return entryOf(plantedKey).acts; }
+bool Coverage::plantedActs() { return plantedKey == 0 || entryOf(plantedKey).acts; }
 bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
 
 void Coverage::seesMore() {
