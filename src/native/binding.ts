@@ -83,6 +83,7 @@ export interface NativeSessionReport {
   readonly generation: number
   readonly sessionId: number
   readonly topic: string
+  readonly order: number
   readonly pid: number
   readonly foreignPid?: true
   readonly endReason: number

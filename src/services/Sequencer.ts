@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ProcessId } from "./schema/ProcessId.ts"
+import type { Order } from "./schema/Topic.ts"
 
 export interface SequencerOptions {
   /** How long an ordered batch may wait for its commit while other batches are held. Default 500 µs, at most 1 s. */
@@ -35,6 +36,7 @@ export type SequencerEvent =
     readonly _tag: "SessionEnded"
     readonly sessionId: number
     readonly topic: string
+    readonly order: Order
     readonly reason: "closed" | "died" | "corrupt"
     /** Of order `none`, which commits nothing: the batches and messages that were published. */
     readonly committedBatches: number

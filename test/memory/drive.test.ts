@@ -127,7 +127,7 @@ describe("the drive of a heap log", () => {
       const committedPrefix = { committedBatches: 1, committedMessages: 2, purgedBatches: 1 }
       assert.deepStrictEqual<ReadonlyArray<SequencerEvent>>(Array.from(yield* Fiber.join(hearing)), [
         { _tag: "SessionOpened", ...session, pid: process.pid },
-        { _tag: "SessionEnded", ...session, reason: "closed", ...committedPrefix }
+        { _tag: "SessionEnded", ...session, order: "session", reason: "closed", ...committedPrefix }
       ])
     }).pipe(Effect.scoped, Effect.provide(Running)))
 

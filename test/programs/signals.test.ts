@@ -162,6 +162,18 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       yield* server.told(new RegExp(`subscriber "subscribe" of "lines" \\(pid ${reader.pid}\\) died`))
     }))
 
+  it.live("a server tells of sessions of order none what they published, for nothing is committed there", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("died-none")
+      const server = yield* serve(region, "--topic", "ticks:none")
+      const reader = yield* start(["subscribe", "--region", region, "ticks", "-f"])
+      const publisher = yield* start(["publish", "--region", region, "ticks", "--order", "none"])
+      publisher.write("one\ntwo\n")
+      yield* reader.told(/^two$/m)
+      publisher.signal("SIGKILL")
+      yield* server.told(/session \d+ of "ticks" ended \(its process died\): 2 records published$/m)
+    }))
+
   it.live("clients of a server that is killed end within a second, and the next server needs no help", () =>
     Effect.gen(function*() {
       const region = freshRegion("killed")

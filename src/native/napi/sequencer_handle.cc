@@ -59,6 +59,7 @@ Napi::Value SequencerHandle::sessions(const Napi::CallbackInfo& info) {
     session.Set("generation", number(env, report.generation));
     session.Set("sessionId", number(env, report.sessionId));
     session.Set("topic", report.topic);
+    session.Set("order", number(env, report.order));
     setPid(session, report.pid);
     session.Set("endReason", number(env, report.endReason));
     session.Set("ended", Napi::Boolean::New(env, report.ended));

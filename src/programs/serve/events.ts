@@ -55,9 +55,9 @@ export const describeEvent = (event: SequencerEvent): string => {
     case "SessionOpened":
       return `${who(event)} opened`
     case "SessionEnded":
-      return `${who(event)} ended (${ends[event.reason]}): ${plural(event.committedMessages, "record")} committed, ${
-        batches(event.purgedBatches)
-      } dropped`
+      return `${who(event)} ended (${ends[event.reason]}): ${plural(event.committedMessages, "record")} ${
+        event.order === "none" ? "published" : `committed, ${batches(event.purgedBatches)} dropped`
+      }`
     case "ReaderEnded":
       return `subscriber "${event.reader}" of "${event.topic}" (${
         showPid(event)

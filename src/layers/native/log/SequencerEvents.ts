@@ -9,7 +9,9 @@ import {
   type SequencerHandle
 } from "../../../native/binding.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { Order } from "../../../services/schema/Topic.ts"
 import type { SequencerEvent } from "../../../services/Sequencer.ts"
+import { orderNameOf } from "./Topics.ts"
 
 export class SequencerEvents {
   readonly #region: RegionHandle
@@ -48,9 +50,10 @@ export class SequencerEvents {
       if (this.#ended.has(sessionId)) return
       this.#ended.add(sessionId)
       const { batches, messages, purged } = session
+      const order = orderOf(session.order)
       const reason = reasonOf(session.endReason)
       const committed = { committedBatches: batches, committedMessages: messages, purgedBatches: purged }
-      events.push({ _tag: "SessionEnded", sessionId, topic, reason, ...committed })
+      events.push({ _tag: "SessionEnded", sessionId, topic, order, reason, ...committed })
       return
     }
     if (!this.#lasts(`gap ${sessionId}`, session.gapSinceNanos, nowNanos)) return
@@ -89,6 +92,9 @@ export class SequencerEvents {
 }
 
 // --- internal ---
+
+// The orders of a region's topics are those of its layout's version.
+const orderOf = (level: number): Order => orderNameOf(level) as Order
 
 const reasonOf = (reason: number): "closed" | "died" | "corrupt" => {
   if (reason === endReason.died) return "died"

@@ -16,7 +16,7 @@ bool isReported(const SequencerState& order, uint32_t client) {
 SessionReport reportOf(const SequencerState& order, uint32_t client) {
   const Session& s = order.sessions[client];
   const bool ordered = s.order != orderNone;
-  return {client, s.generation, s.id, s.topicName, s.process, order.region.pidOf(s.process), s.endReason, !s.active,
+  return {client, s.generation, s.id, s.topicName, s.order, s.process, order.region.pidOf(s.process), s.endReason, !s.active,
           ordered ? s.expected : s.seen, ordered ? s.expectedMessages : s.seenMessages, s.held, s.purged, s.gapSinceNanos};
 }
 

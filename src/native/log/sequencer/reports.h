@@ -18,6 +18,7 @@ struct SessionReport {
   uint32_t client;
   uint64_t generation, sessionId;
   std::string topic;
+  uint32_t order;  // of the topic
   uint32_t process;
   ProcessPid pid;
   uint32_t endReason;

@@ -20,6 +20,7 @@ export const endSessions = (order: SequencerState): boolean => {
       _tag: "SessionEnded",
       sessionId: session.id,
       topic: session.topic.name,
+      order: session.topic.declaration.order,
       reason: session.endReason,
       committedBatches: session.topic.isOrdered ? session.expected : seenBatches(session),
       committedMessages: session.topic.isOrdered ? session.expectedMessages : seenMessages(session),
