@@ -18,6 +18,7 @@ describe.skipIf(process.platform !== "linux")("bench", () => {
         assert.deepStrictEqual(measured.map(({ name }) => name), [
           "throughput",
           "acknowledgement",
+          "throughput, order none",
           "round trip, spinning",
           "round trip, asleep",
           "call, spinning",

@@ -12,10 +12,13 @@ import { SwarmChildFields } from "../processes/swarm-member.ts"
 
 // --- the log ---
 
-export const benchTopic = make("bench", { order: "session", ack: "ordered" })
+const Order = Schema.Literals(["session", "none"])
+
+export const benchTopic = (order: typeof Order.Type) => make("bench", { order })
 
 export const PublisherJob = Schema.Struct({
   ...clientFields,
+  order: Order,
   recordBytes: Schema.Int,
   /** Published before the clock starts, until compilers and caches have settled. */
   warmupRecords: Schema.Int,
@@ -33,7 +36,7 @@ export const LogPublisher: ChildProgram<PublisherJob, PublishedCounts> = {
   result: PublishedCounts
 }
 
-export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.Int })
+export const SubscriberJob = Schema.Struct({ ...clientFields, order: Order, records: Schema.Int })
 export type SubscriberJob = typeof SubscriberJob.Type
 
 export const LogSubscriber: ChildProgram<SubscriberJob, SeenCounts> = {

@@ -83,7 +83,7 @@ const publishAll = Effect.fnUntraced(function*(job: PublisherJob, handle: Handle
 
 runChild(LogPublisher, (job, parent) =>
   Effect.gen(function*() {
-    const handle = yield* Publisher.open(benchTopic)
+    const handle = yield* Publisher.open(benchTopic(job.order))
     yield* parent.ready
     yield* parent.begin
     yield* parent.result(yield* publishAll(job, handle))

@@ -10,7 +10,7 @@ import { benchTopic, LogSubscriber } from "./jobs.ts"
 
 runChild(LogSubscriber, (job, parent) =>
   Effect.gen(function*() {
-    const subscriber = yield* Subscriber.open(benchTopic, { from: "start", name: job.name })
+    const subscriber = yield* Subscriber.open(benchTopic(job.order), { from: "start", name: job.name })
     yield* parent.ready
     yield* parent.result(yield* readTopic(job.records, subscriber, parent, () => undefined))
     yield* parent.end

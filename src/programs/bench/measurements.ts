@@ -54,48 +54,68 @@ const sizesOf = (scale: number) => {
 
 const warmed = (count: number) => Math.ceil(count / 4)
 
-const measureLog = (scale: number) =>
+// What one publisher and one subscriber observe. Only acknowledged records are paced.
+const runLog = (scale: number, order: "session" | "none") =>
   Effect.gen(function*() {
     const { logRecords, pacedRecords, warmupRecords } = sizesOf(scale)
     const region = yield* planRegion(`bench-${process.pid}`, { brokers, clients: 1, readers: 1, topics: 1 })
-    const records = warmupRecords + logRecords + pacedRecords
-    const outcome = yield* LogRun.run({
+    const paced = order === "none" ? 0 : pacedRecords
+    const records = warmupRecords + logRecords + paced
+    const { publishers, subscribers } = yield* LogRun.run({
       label: undefined,
       region,
-      serve: { topics: [benchTopic] },
+      serve: { topics: [benchTopic(order)] },
       records,
       publisher: LogPublisher,
       publishers: [{
         region: region.name,
         name: "publisher",
+        order,
         recordBytes,
         warmupRecords,
         records: logRecords,
-        pacedRecords,
+        pacedRecords: paced,
         paceFraction
       }],
       subscriber: LogSubscriber,
-      subscribers: [{ region: region.name, name: "subscriber", records }]
+      subscribers: [{ region: region.name, name: "subscriber", order, records }]
     })
-    const [publisher] = outcome.publishers
-    if (publisher === undefined) return []
-    const { result: published } = publisher
-    const seconds = (published.lastAckMillis - published.firstOfferMillis) / 1000
-    const { p50, p99 } = Histogram.merged([published.latency]).percentiles()
+    return { logRecords, published: publishers[0]!.result, seen: subscribers[0]!.result }
+  })
+
+const throughput = (name: string, what: string, records: number, millis: number): Measured => ({
+  name,
+  what: `${records.toLocaleString("en-US")} records of 1 KiB, ${what}`,
+  gigabytesPerSecond: records * recordBytes / 1e6 / millis,
+  recordsPerSecond: 1000 * records / millis
+})
+
+const measureLog = (scale: number) =>
+  Effect.gen(function*() {
+    const session = yield* runLog(scale, "session")
+    const none = yield* runLog(scale, "none")
+    const { firstOfferMillis, lastAckMillis, latency } = session.published
+    const { p50, p99 } = Histogram.merged([latency]).percentiles()
     return [
-      {
-        name: "throughput",
-        what: `${logRecords.toLocaleString("en-US")} records of 1 KiB, acknowledged and taken by a subscriber`,
-        gigabytesPerSecond: logRecords * recordBytes / 1e9 / seconds,
-        recordsPerSecond: logRecords / seconds
-      },
+      throughput(
+        "throughput",
+        "acknowledged and taken by a subscriber",
+        session.logRecords,
+        lastAckMillis - firstOfferMillis
+      ),
       {
         name: "acknowledgement",
         what: `of one record, at ${100 * paceFraction} % of that rate`,
         p50Micros: p50,
         p99Micros: p99
-      }
-    ] satisfies ReadonlyArray<Measured>
+      },
+      throughput(
+        "throughput, order none",
+        "taken by a subscriber; nothing is acknowledged",
+        none.logRecords,
+        none.seen.lastMillis - none.published.firstOfferMillis
+      )
+    ]
   })
 
 const latency = (name: string, what: string, { p50Micros, p99Micros }: LatencyMicros): Measured => ({
