@@ -62,12 +62,14 @@ void noteOrder(const Place& place, Verb verb) {
   }
 }
 
-// The swap is made where the actor's next verb is its publication, and undone by every other.
+// The swap is made where the actor's next verb is its publication, and undone by every other, but for stores that change
+// nothing.
 Fault enter(const Site& site, Verb verb) {
   const Fault fault = Coverage::at(site.place(), verb);
   noteOrder(site.place(), verb);
   if (fault != Fault::none) Scheduler::now().mark();
-  if (Coverage::planted() == Fault::swapped && !Coverage::plantedIn(site.place())) makeDelayed();
+  const bool undone = verb != Verb::write && !Coverage::plantedIn(site.place());
+  if (Coverage::planted() == Fault::swapped && undone) makeDelayed();
   return fault;
 }
 
@@ -104,6 +106,9 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   const Actor* actor = Scheduler::now().current();
   if (Coverage::planted() == Fault::swapped && fault != Fault::swapped && actor != nullptr &&
       Scheduler::now().exploring()) {
+    const bool changes = release || ((Model::now().known(word) ^ value) & word.mask) != 0;
+    if (!changes && !(delayed[actor->id].waits && delayed[actor->id].word.offset == word.offset)) return;
+    makeDelayed();
     delayed[actor->id] = {true, word, value, release};
     return;
   }

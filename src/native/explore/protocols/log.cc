@@ -35,7 +35,7 @@ void publishAndRead(uint64_t batches) {
 void publish() { publishAndRead(2); }
 void room() { publishAndRead(10); }
 
-// What is oldest goes, as its room is needed, while a reader comes that begins with it.
+// What is oldest goes, as its room is needed, while a reader comes that begins with it, and leaves in the middle.
 void trim() {
   Served log(logGeometry());
   Attached reader(*log.server.region, "reader");
@@ -43,20 +43,22 @@ void trim() {
   const auto subscribing = log.subscribes(reader, false);
   const auto publishing = log.publishes(publisher);
   publisher.program.ahead([&] {
-    for (uint64_t i = 0; i < 5; i += 1) publishing->publish(i, nullptr);
+    for (uint64_t i = 0; i < 4; i += 1) publishing->publish(i, nullptr);
   });
   log.server.program.ahead([&] { log.serving->settle(); });
   log.runs();
-  publisher.program.runs([=, sleeper = publisher.sleeper] {
-    for (uint64_t i = 5; i < 9; i += 1) {
-      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
-    }
-  });
   reader.program.runs([=] {
     if (!subscribing->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
     for (int i = 0; i < 3; i += 1) {
       subscribing->take();
       Scheduler::now().giveWay(1'000'000);
+    }
+    subscribing->look();
+    subscribing->reader().detach();
+  });
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 4; i < 14; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
     }
   });
 }

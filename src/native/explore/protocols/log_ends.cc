@@ -54,7 +54,12 @@ Serving::Serving(std::shared_ptr<Region> region)
 }
 
 void Serving::checkAtRest() {
-  if (Scheduler::rests(process_)) expectSequencerLines(*region_, *sequencer_);
+  if (!Scheduler::rests(process_)) return;
+  const std::vector<SessionReport> reports = sequencer_->sessions();
+  for (const SessionReport& each : reports) {
+    if (onReport) onReport(each);
+  }
+  expectSequencerLines(*region_, *sequencer_, reports);
 }
 
 void Serving::settle() {
@@ -73,7 +78,9 @@ void Serving::look() {
     sequencer_->endDead();
     for (uint32_t i = 0; i < region_->layout().geometry.brokers; i += 1) grantLanes(*region_, i);
     sequencer_->gates();
-    sequencer_->sessions();
+    for (const SessionReport& each : sequencer_->sessions()) {
+      if (onReport) onReport(each);
+    }
   }
 }
 
@@ -195,13 +202,18 @@ void Subscribing::check(const BatchView& view) {
   count_ += 1;
 }
 
-bool Subscribing::take() {
+bool Subscribing::look() {
   BatchView views[16];
   const int32_t filled = reader_.poll(views, 16);
   expect(filled >= 0, "the index contradicts itself");
   for (int32_t i = 0; i < filled; i += 1) check(views[i]);
-  reader_.release(reader_.next());
   return filled > 0;
+}
+
+bool Subscribing::take() {
+  const bool any = look();
+  reader_.release(reader_.next());
+  return any;
 }
 
 bool Subscribing::moreIsThere() const { return peek<&TopicLine::Committed::entries>(region_->topicLine(1, 0).committed) > reader_.next(); }

@@ -37,6 +37,8 @@ class Serving {
   // When all actors have ended.
   void checkAtRest();
 
+  std::function<void(const SessionReport&)> onReport;
+
  private:
 
   Process& process_;
@@ -86,8 +88,9 @@ class Subscribing {
 
   IndexReader& reader() { return reader_; }
   bool attach(From from);
-  // Takes what is there. False when the index contradicts itself.
+  // Takes what is there, or only looks at it. False when there is nothing.
   bool take();
+  bool look();
   // Until it has so many batches.
   void receive(uint64_t batches, Sleeper& sleeper);
   bool more() { return reader_.committed() > reader_.next(); }

@@ -1,6 +1,7 @@
 #include "log_lives.h"
 
 #include <cstring>
+#include <map>
 
 #include "explore/trace.h"
 #include "region/server.h"
@@ -144,6 +145,34 @@ void load() {
   });
 }
 
+// A session closes before it was adopted, and another takes its slot at once, for another process: the sequencer adopts
+// the one or the other.
+void fleeting() {
+  Served log(logGeometry());
+  Attached former(*log.server.region, "former", false);
+  Attached next(*log.server.region, "next", true, false);
+  log.runs();
+  const auto processes = make_shared<std::map<uint64_t, uint32_t>>();
+  const auto claims = [=, topic = log.topic](const shared_ptr<Region>& at) {
+    Claim claim;
+    retry("the slot of a session that was closed does not come free", [&] { return claimClient(*at, topic, claim).ok(); });
+    (*processes)[claim.clientId] = at->slot();
+    return Publishing::of(at, claim);
+  };
+  former.program.runs([=, at = former.region] { claims(at)->lanes().close(); });
+  next.program.runs([=, at = next.region, sleeper = next.sleeper] {
+    const auto own = claims(at);
+    retry("a session is not admitted", [&] { return own->ready(); });
+    own->publish(0, sleeper.get());
+    own->awaitAcknowledged(1, *sleeper);
+    own->lanes().close();
+  });
+  log.serving->onReport = [=](const SessionReport& report) {
+    const auto known = processes->find(report.sessionId);
+    expect(known == processes->end() || known->second == report.process, "a session was adopted in the name of another process");
+  };
+}
+
 bool gone(const Region& region) {
   const ServerState state = serverState(region);
   return state == serverDied || state == serverStopped;
@@ -225,6 +254,16 @@ void stopped() {
   log.server.program.runs([serving = log.serving] { serving->sequencer().stop(); });
 }
 
+// Nothing of a topic that had the place before is in it.
+void expectEmpty(const shared_ptr<Region>& at, const TopicPlace& topic) {
+  Claim claim;
+  retry("no reader has a place of a new topic", [&] { return claimReader(*at, topic, "reader", claim).ok(); });
+  Subscribing subscribing(at, claim);
+  expect(subscribing.attach(From::start), "the reader of a new topic is not attached");
+  expect(subscribing.reader().next() == 0 && !subscribing.more(), "a new topic has batches");
+  subscribing.reader().detach();
+}
+
 // Declares a topic where all places are taken: the place of an unused one is freed for it.
 void declares(Attached& place, const char* name) {
   place.program.runs([=, at = place.region] {
@@ -240,6 +279,7 @@ void declares(Attached& place, const char* name) {
     });
     Trace::say("has declared its topic");
     expect(topic.name == name, "the topic is declared under another name");
+    expectEmpty(at, topic.place());
   });
 }
 
@@ -264,14 +304,26 @@ void visits(const shared_ptr<Region>& at, const TopicPlace& topic) {
   expect(bearsTopic(*at, topic, "t"), "the topic was freed under its reader");
   Scheduler::now().giveWay(pauseNanos);
   expect(bearsTopic(*at, topic, "t"), "the topic was freed under its reader");
+  subscribing.take();
+  const uint64_t now = Scheduler::now().clock();
   subscribing.reader().detach();
+  expect(peek<&ReaderLine::leftNanos>(at->reader(topic.index, claim.slot).line) >= now, "a reader does not say when it left");
 }
 
-// The only topic is unused: another is declared in its place while a reader comes for it, twice. One of the two has it.
+// The only topic is unused, and has batches: another is declared in its place while a reader comes for it, twice. One of
+// the two has it.
 void places() {
   Served log(logGeometry());
+  Attached publisher(*log.server.region, "publisher", false, false);
   Attached declarer(*log.server.region, "declarer", false);
   Attached reader(*log.server.region, "reader", false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] {
+    publishing->publish(0, nullptr);
+    publishing->publish(1, nullptr);
+    publishing->lanes().close();
+  });
+  log.server.program.ahead([&] { log.serving->settle(); });
   log.runs();
   declares(declarer, "u");
   reader.program.runs([=, at = reader.region, topic = log.topic] {
@@ -362,6 +414,7 @@ std::vector<Configuration> logLives() {
     {"brokers", "one session on four brokers", &brokers},
     {"pending", "a session ends or dies while a batch of it is held, and the next has its lanes", &pending},
     {"load", "a session ends or dies, and the next has its slot, while another session publishes", &load},
+    {"fleeting", "a session closes before it is adopted, and another has its slot", &fleeting},
     {"killed", "the server may be killed at any moment, or it stops: its clients learn of it", &killed},
     {"bequest", "the server is killed, and only then a reader looks at its topic", &bequest},
     {"stopped", "the server stops while its clients publish and read", &stopped},

@@ -56,7 +56,7 @@ void expectTopic(const Region& region, uint32_t t, uint64_t gating) {
 
 }  // namespace
 
-void expectSequencerLines(const Region& region, Sequencer& sequencer) {
+void expectSequencerLines(const Region& region, Sequencer& sequencer, const std::vector<SessionReport>& reports) {
   const Geometry& g = region.layout().geometry;
   const auto block = whole(region.blockHeader(1));
   const SequencerCounters counters = sequencer.counters();
@@ -65,7 +65,7 @@ void expectSequencerLines(const Region& region, Sequencer& sequencer) {
   const bool named = block.process == peek<&ControlLine::sequencerProcess>(control) &&
                      block.processGeneration == peek<&ControlLine::sequencerGeneration>(control);
   expect(named, "the block of an epoch names another process than serves it");
-  for (const SessionReport& report : sequencer.sessions()) expectSession(region, report);
+  for (const SessionReport& report : reports) expectSession(region, report);
   for (uint32_t i = 0; i < g.clients; i += 1) {
     const bool unordered = peek<&SessionLine::Acknowledged::unordered>(region.sessionLine(1, i).acknowledged) != 0;
     for (uint32_t b = 0; b < g.brokers; b += 1) expectLane(region, region.laneOf(b, i), unordered);

@@ -12,7 +12,7 @@
 namespace ringfence::explore {
 
 // Of the lines that the sequencer writes, when all actors of its process rest.
-void expectSequencerLines(const Region& region, Sequencer& sequencer);
+void expectSequencerLines(const Region& region, Sequencer& sequencer, const std::vector<SessionReport>& reports);
 
 // Of the lines that the lane writer writes, as long as the slot has no other session; with the records that it has
 // written on each broker.
