@@ -158,9 +158,13 @@ export interface NativeSessionState {
   readonly topicGeneration: number
   readonly pid: number
   readonly foreignPid?: true
+  /** The name of its process. */
+  readonly process: string
   readonly ended: boolean
   /** Whether its client has closed it or is dead, and it has not ended yet. */
   readonly ending: boolean
+  /** Whether it has ended, and its process lives and has not closed it. */
+  readonly quarantined: boolean
   readonly batches: number
   readonly messages: number
   readonly held: number

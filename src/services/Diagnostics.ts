@@ -35,7 +35,14 @@ export interface TopicState {
 export interface SessionState extends ProcessId {
   readonly sessionId: number
   readonly topic: string
+  /** The name of its process. */
+  readonly process: string
   readonly state: "open" | "ended"
+  /**
+   * Whether it has ended and still keeps its slot, because its process lives and may write there: no other session gets
+   * the slot before that publisher learns of its end and leaves it, is closed, or its process ends.
+   */
+  readonly quarantined: boolean
   readonly acks: SessionAcks
   /** Batches that now wait for an earlier batch of the session, and how many ever had to. */
   readonly held: number

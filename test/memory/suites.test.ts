@@ -3,6 +3,7 @@ import { lapsSuite } from "../suites/log/laps.ts"
 import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
+import { slotsSuite } from "../suites/log/slots.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
 import { topicReuseSuite } from "../suites/log/topicReuse.ts"
@@ -16,3 +17,4 @@ readingOnSuite(memory)
 lapsSuite(memory)
 timesSuite(memory)
 unorderedSuite(memory)
+slotsSuite(memory)

@@ -5,7 +5,7 @@
  * and seals it when it is full or when the publisher asks. The records lie back to back; a table of lengths follows
  * them only if their lengths differ.
  */
-import type { LanePort } from "../ports/LanePort.ts"
+import type { LanePort, SessionEnd } from "../ports/LanePort.ts"
 import { InFlightBatches } from "./InFlightBatches.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
@@ -37,6 +37,7 @@ export class BatchBuilder {
   #length = 0
   #claimed = false
   #closed = false
+  #isOver = false
 
   /**
    * Calls `onOpen` when a batch receives its first record, and `onSeal` when a batch is written but not yet published.
@@ -63,6 +64,17 @@ export class BatchBuilder {
     return this.#closed
   }
 
+  /**
+   * Why the session has ended, if it has. Then nothing more is written in its lanes, and the slot is left to the next
+   * session: at once, or when the open claim ends, through whose bytes the program may still write.
+   */
+  ended(): SessionEnd | undefined {
+    const end = this.#lanes.ended()
+    this.#isOver = end !== undefined
+    if (this.#isOver && !this.#claimed) this.#leave()
+    return end
+  }
+
   /** The broker last asked for room: a full publisher reports the holder of that broker's lane. */
   get broker(): number {
     return this.#broker
@@ -86,12 +98,14 @@ export class BatchBuilder {
 
   commitClaim(bytes: number): void {
     this.#claimed = false
+    if (this.#isOver) return this.#leave()
     this.#added(bytes)
     this.#reopened()
   }
 
   abortClaim(): void {
     this.#claimed = false
+    if (this.#isOver) return this.#leave()
     this.#reopened()
   }
 
@@ -135,6 +149,12 @@ export class BatchBuilder {
     return this.#begin()
   }
 
+  #leave(): void {
+    this.#room = undefined
+    this.#records = 0
+    this.#lanes.leave()
+  }
+
   #fits(bytes: number): boolean {
     if (this.#length === bytes) return this.#bytes + bytes <= this.#limitBytes
     return this.#fitsWithTable(bytes)
@@ -146,7 +166,7 @@ export class BatchBuilder {
   }
 
   #begin(): boolean {
-    if (this.#lanes.ended() !== undefined) return false
+    if (this.ended() !== undefined) return false
     for (let turn = 0; turn < this.#lanes.brokers; turn += 1) {
       const broker = (this.#nextBroker + turn) % this.#lanes.brokers
       const room = this.#lanes.begin(broker, this.sequence)

@@ -171,12 +171,12 @@ const closedError = (session: Session<any>, reason: SessionEnd) =>
 
 /** Why waiting cannot help: the record never fits, or the publisher or its session has ended. */
 const refusal = (session: Session<any>, recordBytes: number): PublishError | undefined => {
-  const { lanes, builder, topic } = session
+  const { builder, topic } = session
   if (recordBytes > builder.recordBytesMax) {
     return new RecordTooLarge({ topic: topic.name, recordBytes, limitBytes: builder.recordBytesMax })
   }
   if (builder.closed) return closedError(session, "closed")
-  const end = lanes.ended()
+  const end = builder.ended()
   return end === undefined ? undefined : closedError(session, end)
 }
 
@@ -269,9 +269,9 @@ const claimRecord = <A>(session: Session<A>, bytes: number): Effect.Effect<Claim
 }
 
 const awaitAcknowledged = (session: Session<any>, count: number): Effect.Effect<void, PublishError | AckTimeout> => {
-  const { lanes, topic } = session
+  const { builder, lanes, topic } = session
   if (topic.ack === "none") return Effect.void
-  const check = () => lanes.committedMessages() >= count ? true : lanes.ended()
+  const check = () => lanes.committedMessages() >= count ? true : builder.ended()
   return awaiting(session, check).pipe(
     Effect.flatMap((found) => found === true ? Effect.void : Effect.fail(closedError(session, found)))
   )

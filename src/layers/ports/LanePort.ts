@@ -55,6 +55,11 @@ export interface LanePort {
   readonly committedMessages: () => number
   /** Set once the session has ended, by its client or by the sequencer. */
   readonly ended: () => SessionEnd | undefined
+  /**
+   * The last act of a session that has ended: its slot and its lanes go to the next session, so its client writes
+   * nothing in them from here on. Its process keeps them until then.
+   */
+  readonly leave: () => void
   /** Times that `begin` found a lane full. */
   readonly fullEvents: () => number
   readonly roomHolder: (broker: number) => RoomHolder

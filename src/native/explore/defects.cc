@@ -27,6 +27,7 @@ constexpr Defect allDefects[] = {
     {"a ring without a writer never ends", "ring", "open"},
     {"hold of a removed name", "region", "holding"},
     {"start between epoch and state", "log", "start"},
+    {"the slot of a living client is given on", "log", "woken"},
 };
 
 // A fault at one site, by what it means.

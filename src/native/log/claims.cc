@@ -4,6 +4,7 @@
 
 #include "region/claim_locks.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "region/quantities.h"
 #include "region/token.h"
 
@@ -27,7 +28,7 @@ bool unordered(const Region& region, TopicPlace place) {
 Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
-  const auto free = [&](uint32_t i) { return sessionOver(region, i, p.observe<&ClientClaim::generation>(region.client(i).claim)); };
+  const auto free = [&](uint32_t i) { return slotState(region, i) == SlotState::free; };
   const auto take = [&](uint32_t i, role::Claimant claimant) {
     auto& shared = region.client(i).claim;
     ClientClaim taken{};
@@ -60,6 +61,18 @@ bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
   if (generation == 0 || p.observe<&SessionLine::Acknowledged::endedGeneration>(line) == generation) return true;
   return p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation &&
          p.observe<&SessionLine::Acknowledged::generation>(line) != generation;
+}
+
+// SYNC: observes the closing, which a client publishes behind its last store in the lanes (LaneWriter::close). A dead
+// client's stores come before the release of its lock by the system.
+SlotState slotState(const Region& region, uint32_t client) {
+  const Publication& p = region.publication();
+  const ClientClaim claim = p.snapshot<&ClientClaim::generation>(region.client(client).claim);
+  if (claim.generation == 0) return SlotState::free;
+  if (!sessionOver(region, client, claim.generation)) return SlotState::inUse;
+  if (p.observe<&ClientLine::closingGeneration>(region.client(client).line) == claim.generation) return SlotState::free;
+  if (planted("the slot of a living client is given on")) return SlotState::free;
+  return region.processAlive(claim.process, claim.processGeneration) ? SlotState::quarantined : SlotState::free;
 }
 
 uint32_t sessionsEnding(const Region& region) {

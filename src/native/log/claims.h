@@ -23,8 +23,15 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
 // Gives a reader's place back: from here on its cursor holds nothing.
 void leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);
 
-// True once another session may have the slot: its last one has ended, or was closed before it was adopted.
+// True once the session of that generation has ended, or was closed before it was adopted.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation);
+// The slot of a session that is over is free once its client cannot write in the lanes any more: it has closed the slot,
+// or is dead. Until then the slot is quarantined.
+//
+//   in use ── ended ──► quarantined ── closed by its client, or that dies ──► free
+//     └────── closed by its client ── ended ─────────────────────────────────► free
+enum class SlotState { free, inUse, quarantined };
+SlotState slotState(const Region& region, uint32_t client);
 // Session slots that the sequencer will free with its next look: their clients have closed them or are dead.
 uint32_t sessionsEnding(const Region& region);
 // Reader slots of the topic that the sequencer will free with its next look: their processes are dead.

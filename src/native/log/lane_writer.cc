@@ -212,13 +212,9 @@ uint32_t LaneWriter::endReason() const {
   if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return endNone;
   if (line.generation == claim_.generation && line.endReason == endCorrupt) return endReason_ = endCorrupt;
   if (line.endedGeneration < claim_.generation) return endNone;
-  const uint32_t reason = line.endReason;
-  const bool own = reason != endNone && line.generation == claim_.generation;
-  // If the line already holds another session's reason, infer this one's: a client that did not close was ended for
-  // corruption or, before it was ready, refused.
-  const uint32_t ended = ready_ ? endCorrupt : endTopicGone;
-  endReason_ = own ? reason : closed_ ? uint32_t{endClosed} : ended;
-  return endReason_;
+  // The slot is another session's only once this one was closed and has ended.
+  const bool own = line.endReason != endNone && line.generation == claim_.generation;
+  return endReason_ = own ? line.endReason : uint32_t{endClosed};
 }
 
 LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
@@ -264,21 +260,18 @@ void LaneWriter::wantRoom() const {
   if (usable()) region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 
-// From here on this writer never touches the lanes again: they may become another session's. If the sequencer ended
-// this session, the slot may have had another session already, even a closed one: do not overwrite its closing
-// generation.
-// SYNC: the other session's close follows its claim, so observing its close means observing its claim.
+// From here on this writer never touches the lanes again: they may become another session's. Until then the slot stays
+// this session's, even when the sequencer has ended it (slotState).
+// SYNC: publishes the closing behind all stores in the lanes; pairs with the observes in sequencing::adoptSessions and
+// slotState.
 void LaneWriter::close() {
   if (closed_) return;
+  endReason();  // keep it, and the counts, for questions after the slot is another session's
   closed_ = true;
   if (region_->closed()) return;
-  lookAtCommitted();  // keep the counts for questions after the region is closed
+  lookAtCommitted();
   const Publication& p = region_->publication();
-  ClientSlot& slot = region_->client(claim_.slot);
-  const uint64_t seen = p.observe<&ClientLine::closingGeneration>(slot.line);
-  if (p.observe<&ClientClaim::generation>(slot.claim) == claim_.generation) {
-    p.replace<&ClientLine::closingGeneration>(slot.line, seen, claim_.generation);
-  }
+  p.on(role_, region_->client(claim_.slot).line).publish<&ClientLine::closingGeneration>(claim_.generation);
   region_->wakeSequencer(sleepsForData | sleepsForRoom);
 }
 

@@ -119,6 +119,12 @@ bool ending(const Region& region, uint32_t client, const ClientClaim& claim) {
          !region.processAlive(claim.process, claim.processGeneration);
 }
 
+std::string processName(const Region& region, uint32_t slot) {
+  if (slot >= region.layout().geometry.processes) return "";
+  const ProcessOwner owner = region.publication().copy(region.process(slot).owner);
+  return std::string(owner.name, strnlen(owner.name, nameBytes));
+}
+
 Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, uint32_t client, const ClientClaim& claim) {
   const Publication& p = region.publication();
   const SessionLine::Acknowledged acks = p.copy(region.sessionLine(epoch, client).acknowledged);
@@ -131,6 +137,8 @@ Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, u
   out.Set("topic", number(env, claim.topic));
   out.Set("topicGeneration", number(env, claim.topicGeneration));
   setPid(out, region.pidOf(claim.process));
+  out.Set("process", processName(region, claim.process));
+  out.Set("quarantined", Napi::Boolean::New(env, slotState(region, client) == SlotState::quarantined));
   out.Set("ended", Napi::Boolean::New(env, sessionOver(region, client, claim.generation)));
   out.Set("ending", Napi::Boolean::New(env, ending(region, client, claim)));
   out.Set("batches", number(env, adopted ? acks.batches : 0));

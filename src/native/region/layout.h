@@ -193,15 +193,15 @@ struct alignas(lineBytes) ClientClaim {
   uint64_t reserved[4];
 };
 
-// Written by the client, in one atomic step: the slot's next session may close at the same time. Read by the sequencer.
-struct ClientLine {
-  uint64_t closingGeneration;  // everything is published, that generation may be ended
+// Read by the sequencer, and by processes that claim a slot.
+struct alignas(lineBytes) ClientLine {
+  uint64_t closingGeneration;  // everything is published: that generation may be ended, its lanes may be another's
   uint64_t reserved[7];
 };
 
 struct ClientSlot {
   Line<ClientClaim, role::Claimant> claim;  //   0
-  HostLine<ClientLine> line;                //  64
+  Line<ClientLine, role::LaneWriter> line;  //  64
 };
 
 // Read by the client, which writes to no lane before all are granted.

@@ -30,6 +30,19 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   bool running() const { return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0; }
+  void signal(int signal) const { ::kill(pid_, signal); }
+  // Whether it has stopped itself since the last call.
+  bool hasStopped() const {
+    int status = 0;
+    return waitpid(pid_, &status, WNOHANG | WUNTRACED) == pid_ && WIFSTOPPED(status);
+  }
+  // Its exit code, once it has ended.
+  int ended() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
   void kill() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);

@@ -89,6 +89,7 @@ TEST("each lie of a descriptor ends its session as corrupt at the committed pref
     CHECK_EQUAL(following.batchesOf(liar.session()), 3);
     const SessionReport report = log.sequencer().sessions()[liar.lanes().claim().slot];
     CHECK(report.ended && report.batches == 3 && report.held == 0);
+    liar.lanes().close();
     Publishing next(log.open(topic));
     CHECK(next.publish(0, 0));
     log.settle();

@@ -247,6 +247,7 @@ TEST("descriptors that a dead owner left ready are not ready for the next one") 
   departed.publishing->lanes().publish(0);
   log.settle();
   CHECK_EQUAL(departed.publishing->lanes().endReason(), endCorrupt);
+  departed.die();
   Publishing next(log.open(topic));
   CHECK_EQUAL(next.lanes().claim().slot, former.slot);
   log.settle();
@@ -405,7 +406,9 @@ TEST("a session of a topic that does not exist ends at once") {
     Claim claim;
     CHECK_EQUAL(claimClient(*log.region(), {topic, 1}, claim).fault, "none");
     log.settle();
-    CHECK_EQUAL(LaneWriter(log.region(), claim).endReason(), endCorrupt);
+    LaneWriter lanes(log.region(), claim);
+    CHECK_EQUAL(lanes.endReason(), endCorrupt);
+    lanes.close();
   }
 }
 

@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import { formatCount } from "../text/quantities.ts"
 import { type Geometry, placesMax, wrongSize } from "./Geometry.ts"
+import { ProcessId, showPid } from "./ProcessId.ts"
 
 /** The kinds of {@link RegionError}. */
 export const RegionFault = Schema.Literals([
@@ -29,7 +30,9 @@ export type RegionFault = typeof RegionFault.Type
 
 /**
  * A region could not be created, attached or used. `hint` is the next step. `noSpace` carries the bytes wanted, the
- * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small.
+ * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small. When ended
+ * sessions keep slots from new ones, because their processes live and may still write there, `holders` names these
+ * processes.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,
@@ -38,7 +41,8 @@ export class RegionError extends Schema.TaggedError<RegionError>()("RegionError"
   hint: Schema.String,
   wantedBytes: Schema.optionalKey(Schema.Number),
   freeBytes: Schema.optionalKey(Schema.Number),
-  sizes: Schema.optionalKey(Schema.Array(Schema.String))
+  sizes: Schema.optionalKey(Schema.Array(Schema.String)),
+  holders: Schema.optionalKey(Schema.Array(Schema.Struct({ name: Schema.String, ...ProcessId.fields })))
 }) {
   override get message(): string {
     const where = this.region === "" ? "" : `region "${this.region}": `
@@ -66,6 +70,28 @@ export const fullTable = (region: string, detail: string, size: keyof typeof hel
     hint: `${helps[size]}, or create the region with more ${size}, at most ${placesMax[size]}`,
     sizes: [size]
   })
+
+/** A process that holds something, by its name. */
+export interface Holder extends ProcessId {
+  readonly name: string
+}
+
+/** The error `full` of the session slots. `holders`: the processes of ended sessions that have not left their slots. */
+export const sessionsFull = (region: string, slots: number, holders: ReadonlyArray<Holder>): RegionError => {
+  const taken = `all ${formatCount(slots)} session slots are taken`
+  if (holders.length === 0) return fullTable(region, taken, "clients")
+  const named = [...new Set(holders.map((holder) => `"${holder.name}" (${showPid(holder)})`))].join(", ")
+  const { hint } = fullTable(region, taken, "clients")
+  return new RegionError({
+    fault: "full",
+    region,
+    detail: `${taken}, ${formatCount(holders.length)} of them by ended sessions whose processes live and may still `
+      + `write there: ${named}`,
+    hint: `continue these processes (kill -CONT), close their publishers or end them; or ${hint}`,
+    sizes: ["clients"],
+    holders
+  })
+}
 
 // --- internal ---
 

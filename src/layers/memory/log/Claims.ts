@@ -5,15 +5,17 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { RegionError } from "../../../services/schema/RegionError.ts"
+import { type RegionError, sessionsFull } from "../../../services/schema/RegionError.ts"
 import type * as Topic from "../../../services/schema/Topic.ts"
 import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
+import { processTitle } from "../../node/ProcessTitle.ts"
 import { cursorAt } from "./IndexPort.ts"
-import { type Heap, type HeapTopic, type Reader, Session } from "./LogState.ts"
+import { type Heap, type HeapTopic, isQuarantined, type Reader, Session, sessionsOf } from "./LogState.ts"
 import { full, inOnePiece, placeOf } from "./Topics.ts"
 
 /**
- * Claims the first slot whose last session has ended. Slot and generation make the session's id, as in shared memory.
+ * Claims the first slot whose last session has ended, and was closed by its client. Slot and generation make the
+ * session's id, as in shared memory.
  */
 export const claimSession = (
   heap: Heap,
@@ -23,7 +25,7 @@ export const claimSession = (
     Result.gen(function*() {
       const declared = yield* placeOf(heap, topic, false)
       const slot = heap.sessions.findIndex(isFree)
-      if (slot < 0) return yield* full(heap, `all ${heap.geometry.clients} session slots are taken`, "clients")
+      if (slot < 0) return yield* Result.fail(fullOfSessions(heap))
       const generation = (heap.sessions[slot]?.generation ?? 0) + 1
       const session = new Session((generation - 1) * heap.geometry.clients + slot + 1, generation, declared)
       heap.sessions[slot] = session
@@ -67,4 +69,11 @@ export const claimReader = (
 
 // --- internal ---
 
-const isFree = (session: Session | undefined): boolean => session === undefined || session.state === "ended"
+const isFree = (session: Session | undefined): boolean =>
+  session === undefined || (session.state === "ended" && !isQuarantined(session))
+
+const fullOfSessions = (heap: Heap): RegionError => {
+  const quarantined = sessionsOf(heap).filter(isQuarantined)
+  const holder = { name: processTitle(), pid: process.pid }
+  return sessionsFull(heap.region, heap.geometry.clients, quarantined.map(() => holder))
+}

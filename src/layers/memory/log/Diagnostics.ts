@@ -4,12 +4,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../../services/Diagnostics.ts"
+import { processTitle } from "../../node/ProcessTitle.ts"
 import { acksOf } from "./AckTracker.ts"
 import { brokersOf } from "./Broker.ts"
 import { infoOf } from "./CxlMemory.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { frontiersOf, readersOf } from "./LanePort.ts"
-import { type Heap, type HeapTopic, type Session, sessionsOf } from "./LogState.ts"
+import { type Heap, type HeapTopic, isQuarantined, type Session, sessionsOf } from "./LogState.ts"
 
 export const layer: Layer.Layer<Diagnostics, never, HeapLog> = Layer.effect(
   Diagnostics,
@@ -44,7 +45,9 @@ const sessionOf = (session: Session): SessionState => ({
   sessionId: session.id,
   topic: session.topic.name,
   pid: process.pid,
+  process: processTitle(),
   state: session.state === "ended" ? "ended" : "open",
+  quarantined: isQuarantined(session),
   acks: acksOf(session),
   held: session.held,
   heldTotal: session.heldTotal,

@@ -9,6 +9,7 @@ import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
   activeSessionsOf,
   batchBytesOf,
+  closeSession,
   type Descriptor,
   type Heap,
   type HeapTopic,
@@ -47,6 +48,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     committedMessages: () => session.acknowledgedMessages,
     // A client whose lane holds an invalid batch is told at once: its session may have to wait for readers first.
     ended: () => session.state === "ended" || session.endReason === "corrupt" ? session.endReason : undefined,
+    leave: () => closeSession(heap, session),
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
     readers: () => readersOf(heap, session.topic),

@@ -298,3 +298,21 @@ export const activeSessionsOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<Se
 /** The present or last session of each client slot that ever had one. */
 export const sessionsOf = (heap: Heap): ReadonlyArray<Session> =>
   heap.sessions.filter((session) => session !== undefined)
+
+/**
+ * Its client writes nothing in the session's lanes from here on. A session that the sequencer has not adopted has
+ * published nothing, so it ends at once.
+ */
+export const closeSession = (heap: Heap, session: Session): void => {
+  if (session.closing) return
+  session.closing = true
+  if (session.state === "claimed") {
+    session.state = "ended"
+    heap.leave(session.topic)
+  }
+  heap.wakeSequencer()
+  heap.members.ring()
+}
+
+/** Whether the session has ended, and its client may still write in its lanes. */
+export const isQuarantined = ({ closing, state }: Session): boolean => state === "ended" && !closing

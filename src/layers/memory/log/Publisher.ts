@@ -16,7 +16,7 @@ import { whenFreed } from "./Claiming.ts"
 import { claimSession } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { makeLanePort } from "./LanePort.ts"
-import type { Session } from "./LogState.ts"
+import { closeSession } from "./LogState.ts"
 import { untakenSessions } from "./sequencer/unordered.ts"
 
 export const layer = Layer.effect(
@@ -55,21 +55,10 @@ const openingLanes = (log: HeapLog["Service"], topic: Topic<any>, opening: Sessi
     const session = yield* Effect.uninterruptibleMask((restore) =>
       Effect.acquireRelease(
         whenFreed(log, claimSession(heap, topic), restore),
-        (session) => Effect.sync(() => closeSession(log, session))
+        (session) => Effect.sync(() => closeSession(heap, session))
       )
     )
     opening.hasSlot = true
     yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
     return makeLanePort(heap, session, waiter)
   })
-
-// A session that the sequencer has not adopted has published nothing, so it ends at once.
-const closeSession = ({ heap }: HeapLog["Service"], session: Session): void => {
-  session.closing = true
-  if (session.state === "claimed") {
-    session.state = "ended"
-    heap.leave(session.topic)
-  }
-  heap.wakeSequencer()
-  heap.members.ring()
-}

@@ -105,6 +105,10 @@ export class NativeLanePort implements LanePort {
     }
   }
 
+  leave(): void {
+    this.#session.close()
+  }
+
   fullEvents(): number {
     return this.#session.fullEvents()
   }

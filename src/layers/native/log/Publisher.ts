@@ -8,12 +8,13 @@ import type * as Scope from "effect/Scope"
 import { endReason, type NativeTopicPlace, type SessionHandle } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { Publisher } from "../../../services/Publisher.ts"
-import type { RegionError } from "../../../services/schema/RegionError.ts"
+import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import { type RegionError, sessionsFull } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
 import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
-import { claimed, whenFull } from "../region/Claiming.ts"
+import { claimed } from "../region/Claiming.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { untakenSessions } from "./Diagnostics.ts"
 import { NativeLanePort } from "./LanePort.ts"
@@ -51,9 +52,15 @@ export const claimSession = (
     region,
     () => region.handle.openSession(index, generation),
     (session) => session.close()
-  ).pipe(whenFull("clients"))
+  ).pipe(Effect.mapError((error) => error.fault === "full" ? fullOfSessions(region) : error))
 
 // --- internal ---
+
+const fullOfSessions = ({ handle, info }: Region): RegionError => {
+  const quarantined = handle.snapshot().sessions.filter((session) => session.quarantined)
+  const holders = quarantined.map((session) => ({ name: session.process, ...processIdOf(session) }))
+  return sessionsFull(info.name, info.geometry.clients, holders)
+}
 
 const openLanes = (
   region: Region,

@@ -104,10 +104,11 @@ void Publishing::checkAtRest() {
   if (Scheduler::rests(process_) && isReady_) expectProducerLines(*region_, lanes_, records_);
 }
 
-bool Publishing::seal(uint64_t sequence) {
+bool Publishing::seal(uint64_t sequence, uint64_t pauseNanos) {
   const uint32_t broker = brokerOf(sequence);
   const int64_t offset = lanes_.begin(broker, sequence);
   if (offset < 0) return false;
+  if (pauseNanos != 0) Scheduler::now().giveWay(pauseNanos);
   uint8_t* payload = region_->laneBytes(lanes_.laneOf(broker)) + offset;
   for (const uint32_t at : {0U, tailAt}) memory::copyIn(payload + at, endOf(session(), sequence, at).bytes, endBytes, {});
   const uint32_t records = recordsOf(sequence);
@@ -127,6 +128,14 @@ bool Publishing::roomIsThere(uint32_t broker) const {
   const uint64_t slots = written + (lanes_.claim().unordered ? 0 : 1) - peek<&LaneLine::Frontiers::released>(line);
   const uint64_t end = (written + (lanes_.claim().unordered ? 1 : 3)) * g.batchBytes;
   return slots < g.laneSlots && end - peek<&LaneLine::Frontiers::payloadReleased>(line) <= g.lanePayloadBytes;
+}
+
+void Publishing::lie(uint32_t broker) {
+  constexpr uint64_t wild = uint64_t{1} << 40;
+  if (lanes_.begin(broker, wild) < 0) return;
+  if (!lanes_.seal(broker, {wild, 0, 1, payloadBytes, payloadBytes, nullptr})) return;
+  records_[broker] += 1;
+  lanes_.publish(broker);
 }
 
 bool Publishing::publish(uint64_t sequence, Sleeper* sleeper) {

@@ -60,7 +60,10 @@ class Publishing {
   uint32_t brokerOf(uint64_t sequence) const;
   // False when the session has ended.
   bool publish(uint64_t sequence, Sleeper* sleeper);
-  bool seal(uint64_t sequence);
+  // `pauseNanos`: how long it lets others run when it has its room, ahead of the payload.
+  bool seal(uint64_t sequence, uint64_t pauseNanos = 0);
+  // Publishes a sequence that it cannot have reached, for which its session ends.
+  void lie(uint32_t broker);
   // What its diagnostics say, as far as its own counts bound it.
   void checkFrontiers();
   // Until so many batches are acknowledged, or the session has ended.

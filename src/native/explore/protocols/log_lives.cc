@@ -23,10 +23,10 @@ bool deaths() { return Scheduler::now().deaths(); }
 
 // Tries again, with pauses, until it succeeds.
 template <class Try>
-void retry(const char* what, Try attempt) {
+void retry(const char* what, Try attempt, uint64_t nanos = pauseNanos) {
   for (int i = 0; !attempt(); i += 1) {
     if (i == pausesMax) return expect(false, what);
-    Scheduler::now().giveWay(pauseNanos);
+    Scheduler::now().giveWay(nanos);
   }
 }
 
@@ -114,6 +114,41 @@ void pending() {
   atEnd([=, region = reader.region] {
     const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     expect(committed == 2, "not the two batches of the next session are committed, and no other");
+  });
+}
+
+// A session ends because one of its lanes lies, while its client rests in the midst of a batch on the other: it goes on
+// there when the next session has come for the slot. All wait long, each at once, so that a stop of the client outlasts them.
+void woken() {
+  Served log(logGeometry(1, 2));
+  Attached reader(*log.server.region, "reader", false, false);
+  Attached former(*log.server.region, "former");
+  Attached next(*log.server.region, "next", true, false);
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(former);
+  const auto writing = make_shared<int>(2);
+  log.runs();
+  former.program.runs([=] {
+    publishing->publish(0, nullptr);
+    publishing->lie(1);
+    publishing->seal(2, 8 * pauseNanos);
+    publishing->lanes().publish(0);
+    publishing->lanes().close();
+    *writing -= 1;
+  });
+  next.program.runs([=, topic = log.topic, region = next.region, sleeper = next.sleeper] {
+    Claim claim;
+    retry("the slot of a session that has ended does not come free", [&] { return claimClient(*region, topic, claim).ok(); });
+    const auto own = Publishing::of(region, claim);
+    retry("a session is not admitted", [&] { return own->ready(); }, 4 * pauseNanos);
+    for (uint64_t i = 0; i < 3; i += 1) own->publish(i, sleeper.get());
+    own->awaitAcknowledged(3, *sleeper);
+    expect(own->lanes().committedBatches() == 3, "a session ends whose lanes do not lie");
+    *writing -= 1;
+  });
+  reader.program.runs([=] {
+    retry("the publishers do not come to an end", [=] { return *writing == 0 || (*writing == 1 && deaths()); }, 40 * pauseNanos);
+    while (subscribing->more()) subscribing->take();
   });
 }
 
@@ -413,6 +448,7 @@ std::vector<Configuration> logLives() {
     {"gap", "two brokers, and the first batch comes last: the others are held for it", &gap},
     {"brokers", "one session on four brokers", &brokers},
     {"pending", "a session ends or dies while a batch of it is held, and the next has its lanes", &pending},
+    {"woken", "a session ends whose client rests in the midst of a batch, and the next comes for its lanes", &woken},
     {"load", "a session ends or dies, and the next has its slot, while another session publishes", &load},
     {"fleeting", "a session closes before it is adopted, and another has its slot", &fleeting},
     {"killed", "the server may be killed at any moment, or it stops: its clients learn of it", &killed},

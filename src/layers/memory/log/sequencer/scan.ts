@@ -38,6 +38,7 @@ export const scanLanes = (order: SequencerState): boolean => {
 
 const scanLane = (order: SequencerState, session: Session, at: SessionLane): boolean => {
   at.drained = false
+  const wasCorrupt = session.endReason === "corrupt"
   let moved = false
   for (let taken = 0; taken < scanBudget; taken += 1) {
     const descriptor = nextPublished(session, at)
@@ -48,12 +49,12 @@ const scanLane = (order: SequencerState, session: Session, at: SessionLane): boo
     if (!mayTake(order, session)) break
     if (!isValid(order.heap.geometry, descriptor, at.lane.payloadEnd)) {
       session.endReason = "corrupt"
-      return true
+      break
     }
     if (!accept(order, session, at, descriptor)) break
     moved = true
   }
-  return moved
+  return moved || (session.endReason === "corrupt" && !wasCorrupt)
 }
 
 const nextPublished = (session: Session, { lane }: SessionLane): Descriptor | undefined => {

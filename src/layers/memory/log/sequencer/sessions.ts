@@ -32,8 +32,9 @@ export const endSessions = (order: SequencerState): boolean => {
 }
 
 const isSeen = ({ ready }: SequencerState, session: Session): boolean => {
-  if (ready.length > 0 || session.lanes.some(({ drained }) => !drained)) return false
-  return session.endReason === "corrupt" || !session.window.has(session.expected)
+  if (ready.length > 0) return false
+  if (session.endReason === "corrupt") return true
+  return session.lanes.every(({ drained }) => drained) && !session.window.has(session.expected)
 }
 
 // Drops the batches held behind a gap, which can never be ordered now, and frees their lane slots.

@@ -1,0 +1,114 @@
+/**
+ * Slots of sessions that have ended while their publishers may still write: they are given to no other session before
+ * the publishers have left them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { makePublisher } from "../../../src/layers/log/makePublisher.ts"
+import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
+import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
+import * as Topic from "../../../src/services/schema/Topic.ts"
+import { type Backend, bytesOf, textOf } from "../../backends/log.ts"
+import type { ManualLog } from "../../faults/manual.ts"
+
+const Slots = Topic.make("slots")
+
+const oneSlot = {
+  brokers: 2,
+  clients: 1,
+  topics: 1,
+  readers: 1,
+  laneSlots: 8,
+  laneBytes: 32 * 1024,
+  batchBytes: 4096,
+  indexEntries: 64,
+  processes: 2
+}
+
+export const slotsSuite = (backend: Backend): void => {
+  describe(`slots of living sessions (${backend.name})`, () => {
+    it.live("an ended session keeps its slot until its client leaves it; the error and the diagnostics name its process", () =>
+      backend.manual(oneSlot, (log) =>
+        Effect.gen(function*() {
+          const { port } = yield* log.open(Slots)
+          yield* spoiled(log, port)
+          const [session] = (yield* log.snapshot).sessions
+          assert.deepStrictEqual([session?.state, session?.quarantined, session?.pid], ["ended", true, process.pid])
+          const error = yield* Effect.flip(log.open(Slots))
+          assert.isTrue(error._tag === "RegionError" && error.fault === "full", error.message)
+          const holders = error._tag === "RegionError" ? error.holders : undefined
+          assert.deepStrictEqual(holders?.map(({ pid }) => pid), [process.pid])
+          assert.include(error.message, `"${session?.process}" (pid ${process.pid})`)
+          assert.include(error.message, "close their publishers")
+          port.leave()
+          assert.isFalse((yield* log.snapshot).sessions[0]?.quarantined)
+          const next = yield* log.open(Slots)
+          assert.notStrictEqual(next.port.sessionId, port.sessionId)
+        })))
+
+    it.live("a publisher that learns of its session's end leaves the slot, and writes nothing behind that", () =>
+      backend.manual(oneSlot, (log) =>
+        Effect.gen(function*() {
+          const { port: reader } = yield* log.attach(Slots, "start")
+          const { port } = yield* log.open(Slots)
+          const former = yield* makePublisher(Slots, port, { linger: "1 hour" })
+          assert.isTrue(former.offer(bytesOf("former")))
+          yield* spoiled(log, port)
+          assert.isTrue((yield* log.snapshot).sessions[0]?.quarantined)
+          const error = yield* Effect.flip(former.flush)
+          assert.isTrue(error._tag === "PublisherClosed" && error.reason === "corrupt", error.message)
+          const { port: lanes } = yield* log.open(Slots)
+          const next = yield* makePublisher(Slots, lanes)
+          assert.isTrue(next.offer(bytesOf("next")))
+          assert.isFalse(former.offer(bytesOf("behind")))
+          former.seal()
+          next.seal()
+          yield* log.step
+          assert.deepStrictEqual(textsOf(reader), ["next"])
+        })))
+
+    it.live("a claim that is open when its session ends keeps the slot until it is committed or dropped", () =>
+      Effect.forEach([true, false], (commits) =>
+        backend.manual(oneSlot, (log) =>
+          Effect.gen(function*() {
+            const { port } = yield* log.open(Slots)
+            const former = yield* makePublisher(Slots, port)
+            const slot = Effect.map(log.snapshot, ({ sessions }) => sessions[0]?.quarantined)
+            yield* Effect.scoped(Effect.gen(function*() {
+              const claim = yield* former.claim(64)
+              yield* spoiled(log, port)
+              const error = yield* Effect.flip(former.awaitAcknowledged(1))
+              assert.strictEqual(error._tag, "PublisherClosed")
+              assert.isTrue(yield* slot)
+              claim.bytes.fill(1)
+              if (commits) claim.commit()
+              assert.strictEqual(yield* slot, !commits)
+            }))
+            assert.isFalse(yield* slot)
+            yield* log.open(Slots)
+          })), { discard: true }))
+  })
+}
+
+// --- internal ---
+
+/** Publishes a sequence on the other broker that the session cannot have reached: the sequencer ends it. */
+const spoiled = Effect.fnUntraced(function*(log: ManualLog, lanes: LanePort) {
+  const batchSequence = 2 ** 40
+  const broker = 1
+  assert.isDefined(lanes.begin(broker, batchSequence))
+  lanes.seal(broker, {
+    batchSequence,
+    firstMessage: 0,
+    messageCount: 1,
+    payloadBytes: 8,
+    uniformBytes: 8,
+    lengths: new Uint32Array(0)
+  })
+  lanes.publish(broker)
+  while (yield* log.step) continue
+  assert.strictEqual(lanes.ended(), "corrupt")
+})
+
+const textsOf = (reader: IndexPort): ReadonlyArray<string> =>
+  reader.poll(16).map(({ payload }) => textOf(payload.slice()))
