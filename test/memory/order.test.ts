@@ -119,31 +119,35 @@ describe("the order of a heap log", () => {
       assert.strictEqual(totalReader.committedMessages(), 4)
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
-  it.effect("keeps a slot and two batches of room for the batch that is expected", () =>
+  it.effect("takes batches until the last slot of a lane is taken, and keeps none back", () =>
     Effect.gen(function*() {
       const lanes = yield* open(Held)
+      assert.isTrue(write(lanes, 1, 0))
       const next = fill(lanes, 0, 1)
-      assert.strictEqual(next, 8)
-      assert.strictEqual(lanes.inFlight(0), 7)
+      assert.strictEqual(next, 9)
+      assert.strictEqual(lanes.inFlight(0), 8)
       assert.strictEqual(lanes.fullEvents(), 1)
       yield* settle
-      assert.isTrue(publish(lanes, 0, 0))
-      assert.strictEqual(lanes.inFlight(0), 8)
+      assert.strictEqual(lanes.committedBatches(), 0)
+      lanes.publish(1)
       yield* settle
-      assert.strictEqual(lanes.committedBatches(), 8)
+      assert.strictEqual(lanes.committedBatches(), 9)
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
   it.effect("admits by bytes as well as by slots", () =>
     Effect.gen(function*() {
       const lanes = yield* open(Held)
-      // Batches of the largest size: the reserve of two leaves room for six of the eight.
-      const next = fill(lanes, 0, 1, 2048)
-      assert.strictEqual(next, 7)
+      assert.isTrue(write(lanes, 1, 0))
+      assert.strictEqual(fill(lanes, 0, 1, 2048), 9)
+      assert.strictEqual(lanes.inFlight(0), 8)
       yield* settle
-      assert.isTrue(publish(lanes, 0, 0, 2048))
+      lanes.publish(1)
       yield* settle
-      assert.strictEqual(lanes.committedBatches(), 7)
-    }).pipe(Effect.scoped, Effect.provide(Manual)))
+      assert.strictEqual(lanes.committedBatches(), 9)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layerWithPorts({ geometry: { ...tight, laneSlots: 16 }, drive: "manual" }))
+    ))
 
   it.effect("gives the same room for a batch until it is sealed, and refuses what was not begun", () =>
     Effect.gen(function*() {

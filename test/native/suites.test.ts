@@ -1,5 +1,7 @@
 import { native } from "../backends/native/log.ts"
+import { duplicatesSuite } from "../suites/log/duplicates.ts"
 import { lapsSuite } from "../suites/log/laps.ts"
+import { lateSuite } from "../suites/log/late.ts"
 import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
@@ -18,3 +20,5 @@ lapsSuite(native)
 timesSuite(native)
 unorderedSuite(native)
 slotsSuite(native)
+lateSuite(native)
+duplicatesSuite(native)

@@ -32,6 +32,9 @@ export interface LanePort {
   /**
    * Room for one batch of the largest size on the broker's lane, or `undefined` when the lane is full. The lane keeps
    * the room for this batch sequence until `seal`; another call before that returns the same bytes.
+   *
+   * Over all lanes of the session batches are begun in the order of their sequence: so a batch that is published late has
+   * its room before any that waits for it, and no lane keeps room in reserve.
    */
   readonly begin: (broker: number, batchSequence: number) => Uint8Array | undefined
   /**

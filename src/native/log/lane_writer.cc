@@ -66,15 +66,12 @@ void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   if (payload > lane.payloadReleased && payload <= lane.position) lane.payloadReleased = payload;
 }
 
-// One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
-// otherwise a late one could find every lane full of batches that wait for it. Without an order no batch waits for one.
-bool LaneWriter::roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const {
+// No room is kept in reserve for a batch that the sequencer misses: a session's batches are begun in the order of their
+// sequence, so that one has its room before any that waits for it.
+bool LaneWriter::roomFor(const Lane& lane, uint64_t start) const {
   const Geometry& g = region_->layout().geometry;
-  const bool expected = claim_.unordered || sequence == committedBatches();
-  const uint64_t reserveSlots = expected ? 0 : 1;
-  const uint64_t reserveBytes = expected ? 0 : 2 * g.batchBytes;
-  if (lane.written - lane.released + reserveSlots >= g.laneSlots) return false;
-  return start + g.batchBytes + reserveBytes - lane.payloadReleased <= g.lanePayloadBytes;
+  if (lane.written - lane.released >= g.laneSlots) return false;
+  return start + g.batchBytes - lane.payloadReleased <= g.lanePayloadBytes;
 }
 
 int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
@@ -85,9 +82,9 @@ int64_t LaneWriter::begin(uint32_t broker, uint64_t sequence) {
   if (lane.began && lane.beganSequence == sequence) return static_cast<int64_t>(lane.beganAt & mask);
   uint64_t start = lane.position;
   if ((start & mask) + g.batchBytes > g.lanePayloadBytes) start = roundUp(start, g.lanePayloadBytes);
-  if (!roomFor(lane, sequence, start)) {
+  if (!roomFor(lane, start)) {
     lookAtReleased(broker, lane);
-    if (!roomFor(lane, sequence, start)) {
+    if (!roomFor(lane, start)) {
       lane.fullEvents += 1;
       region_->publication().on(role_, region_->producer(laneOf(broker))).set<&ProducerLine::fullEvents>(lane.fullEvents);
       return -1;

@@ -39,7 +39,8 @@ class LaneWriter {
   // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session (`endTopicGone`).
   bool ready();
 
-  // Offset of the batch's room in the lane's payload, or -1 when the lane is full.
+  // Offset of the batch's room in the lane's payload, or -1 when the lane is full. Over all lanes of the session batches
+  // are begun in the order of their sequence: so a late batch has its room before any that waits for it.
   int64_t begin(uint32_t broker, uint64_t sequence);
   bool seal(uint32_t broker, const BatchToSeal& batch);
   void publish(uint32_t broker);
@@ -89,7 +90,7 @@ class LaneWriter {
   bool takeOver(uint32_t broker);
   bool runsShort(uint32_t broker, Lane& lane);
   void lookAtReleased(uint32_t broker, Lane& lane);
-  bool roomFor(const Lane& lane, uint64_t sequence, uint64_t start) const;
+  bool roomFor(const Lane& lane, uint64_t start) const;
   void lookAtCommitted() const;
 
   std::shared_ptr<Region> region_;

@@ -1,5 +1,6 @@
 // The order: when a batch may be committed, and that one session's trouble does not affect another.
 #include <algorithm>
+#include <map>
 
 #include "log_fixture.h"
 #include "region/token.h"
@@ -110,41 +111,122 @@ TEST("a duplicate is dropped and counted, whether its first copy is held, ordere
   }
 }
 
-TEST("a late head of line finds room though every lane is full of batches that wait for it") {
-  for (const uint32_t messageBytesMax : {64U, 1300U}) {
-    for (uint32_t late = 0; late < 2; late += 1) {
-      TestLog log(tinyGeometry());
-      const uint32_t topic = log.declare("t", orderSession);
-      Publishing publishing(log.open(topic), messageBytesMax);
-      Following following(log, log.reader(topic, From::start), orderSession, messageBytesMax);
-      uint64_t next = 1;
-      for (uint32_t refused = 0; refused < 2;) {
-        const uint32_t broker = next % 2;
-        const bool taken = publishing.publish(broker, next) || publishing.publish(1 - broker, next);
-        refused += taken ? 0 : 1;
-        next += taken ? 1 : 0;
+// Nine lanes of one session. The first batches get their room on a lane each, and are published last.
+struct Late {
+  Late(uint32_t late, bool sealed, uint32_t messageBytesMax)
+      : log(geometry()),
+        topic(log.declare("t", orderSession)),
+        publishing(log.open(topic), messageBytesMax),
+        following(log, log.reader(topic, From::start), orderSession, messageBytesMax) {
+    for (; next < late; next += 1) {
+      const uint32_t broker = static_cast<uint32_t>(next);
+      CHECK(publishing.lanes().begin(broker, next) >= 0);
+      if (sealed) CHECK(publishing.write(broker, next));
+    }
+  }
+
+  static Geometry geometry() {
+    Geometry g = tinyGeometry();
+    g.brokers = 9;
+    return g;
+  }
+
+  // Until no lane from that one on takes another batch.
+  void fillFrom(uint32_t first, uint32_t late) {
+    for (uint32_t broker = first; broker < 9; broker += 1) {
+      while (publishing.write(broker, next)) {
+        if (broker >= late) publishing.lanes().publish(broker);
+        next += 1;
         log.settle();
       }
-      CHECK_EQUAL(following.take(64), 0);
-      CHECK(publishing.publish(late, 0));
-      log.settle();
-      while (following.take(64) != 0) log.settle();
-      CHECK_EQUAL(following.batchesOf(publishing.session()), next);
+    }
+  }
+
+  TestLog log;
+  uint32_t topic;
+  Publishing publishing;
+  Following following;
+  uint64_t next = 0;
+};
+
+TEST("one to eight late batches that were begun first find room though all lanes are full of batches that wait for them") {
+  Random random(17);
+  for (const uint32_t messageBytesMax : {64U, 1300U}) {
+    for (const bool sealed : {true, false}) {
+      for (uint32_t late = 1; late <= 8; late += 1) {
+        Late at(late, sealed, messageBytesMax);
+        // A lane with a begun batch takes no other before it is sealed.
+        at.fillFrom(sealed ? 0 : late, late);
+        CHECK(at.next >= late + 8);
+        CHECK_EQUAL(at.following.take(64), 0);
+        CHECK_EQUAL(at.publishing.lanes().committedBatches(), 0);
+        std::vector<uint32_t> brokers;
+        for (uint32_t broker = 0; broker < late; broker += 1) brokers.push_back(broker);
+        for (; !brokers.empty(); at.log.settle()) {
+          const size_t which = random.below(brokers.size());
+          const uint32_t broker = brokers[which];
+          if (!sealed) CHECK(at.publishing.write(broker, broker));
+          at.publishing.lanes().publish(broker);
+          brokers.erase(brokers.begin() + static_cast<long>(which));
+        }
+        while (at.following.take(64) != 0) at.log.settle();
+        CHECK_EQUAL(at.following.batchesOf(at.publishing.session()), at.next);
+        CHECK_EQUAL(at.publishing.lanes().committedBatches(), at.next);
+      }
     }
   }
 }
 
-TEST("the reserve is for the expected batch alone") {
+TEST("a lane takes batches until its last slot or its last room is taken: none is kept back") {
   TestLog log(tinyGeometry());
   const uint32_t topic = log.declare("t", orderSession);
   Publishing publishing(log.open(topic));
-  for (uint64_t sequence = 1; sequence < 8; sequence += 1) CHECK(publishing.publish(0, sequence));
+  CHECK(publishing.write(1, 0));
+  for (uint64_t sequence = 1; sequence < 9; sequence += 1) CHECK(publishing.publish(0, sequence));
   log.settle();
-  CHECK(!publishing.publish(0, 8));
-  CHECK_EQUAL(publishing.lanes().inFlight(0), 7);
-  CHECK(publishing.publish(0, 0));
+  CHECK_EQUAL(publishing.lanes().inFlight(0), 8);
+  CHECK(!publishing.publish(0, 9));
+  publishing.lanes().publish(1);
   log.settle();
-  CHECK_EQUAL(publishing.lanes().committedBatches(), 8);
+  CHECK_EQUAL(publishing.lanes().committedBatches(), 9);
+}
+
+TEST("batches begun in their order, sealed and published in any other, with readers that pause, never wait for ever") {
+  for (uint64_t round = 0; round < 60 / slowness; round += 1) {
+    Random random(900 + round);
+    Late at(0, true, random.oneIn(2) ? 64 : 1300);
+    std::map<uint32_t, uint64_t> open;  // by broker: the batch that is begun and not sealed
+    const auto seal = [&](uint32_t broker) {
+      CHECK(at.publishing.write(broker, open[broker]));
+      open.erase(broker);
+    };
+    const auto begin = [&] {
+      const uint32_t first = static_cast<uint32_t>(random.below(9));
+      for (uint32_t turn = 0; turn < 9; turn += 1) {
+        const uint32_t broker = (first + turn) % 9;
+        if (open.count(broker) != 0 || at.publishing.lanes().begin(broker, at.next) < 0) continue;
+        open[broker] = at.next;
+        at.next += 1;
+        return true;
+      }
+      return false;
+    };
+    while (at.next < 600) {
+      const uint32_t broker = static_cast<uint32_t>(random.below(9));
+      if (random.oneIn(3) && open.count(broker) != 0) seal(broker);
+      if (random.oneIn(6)) at.publishing.lanes().publish(broker);
+      if (random.oneIn(4)) at.log.settle();
+      if (random.oneIn(8)) at.following.take(64);
+      if (begin()) continue;
+      // No lane has room: what is begun needs none, and all of it comes through.
+      while (!open.empty()) seal(open.begin()->first);
+      for (uint32_t b = 0; b < 9; b += 1) at.publishing.lanes().publish(b);
+      at.log.settle();
+      while (at.following.take(64) != 0) at.log.settle();
+      CHECK_EQUAL(at.publishing.lanes().committedBatches(), at.next);
+      CHECK(begin());
+    }
+  }
 }
 
 TEST("a sequence that no honest client can have reached ends the session, and the others go on") {

@@ -37,7 +37,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     batchBytes: heap.geometry.batchBytes,
     readersMax: heap.geometry.readers,
     waiter,
-    begin: (broker, batchSequence) => mayWrite() ? begin(heap, session, laneOf(broker), batchSequence) : undefined,
+    begin: (broker, batchSequence) => mayWrite() ? begin(heap, laneOf(broker), batchSequence) : undefined,
     seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,
     wantRoom: (wants) => wants ? heap.wakeSequencer() : undefined,
     publish: (broker) => mayWrite() ? publish(heap, session, laneOf(broker)) : undefined,
@@ -111,13 +111,12 @@ export const gapOf = (session: Session): Gap | undefined => {
 // --- internal ---
 
 // The room of a batch never wraps: the remainder at the end of the payload ring is skipped.
-const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSequence: number) => {
+const begin = ({ geometry }: Heap, at: SessionLane, batchSequence: number) => {
   if (at.begun?.batchSequence === batchSequence) return at.begun.room
   const { batchBytes, laneBytes } = geometry
   const fits = at.position % laneBytes + batchBytes <= laneBytes
   const position = fits ? at.position : roundUp(at.position, laneBytes)
-  const isNext = !session.topic.isOrdered || batchSequence === session.acknowledgedBatches
-  if (!hasRoom(geometry, at, position, isNext)) {
+  if (!hasRoom(geometry, at, position)) {
     if (!at.full) at.fullEvents += 1
     at.full = true
     return undefined
@@ -129,19 +128,10 @@ const begin = ({ geometry }: Heap, session: Session, at: SessionLane, batchSeque
   return room
 }
 
-// One descriptor and one batch (with the padding before it) are reserved for the batch that the sequencer expects next:
-// otherwise a late one could find every lane full of batches that wait for it. Without an order no batch waits for one.
-const hasRoom = (
-  { batchBytes, laneBytes, laneSlots }: Heap["geometry"],
-  at: SessionLane,
-  position: number,
-  isNext: boolean
-): boolean => {
-  const reserveSlots = isNext ? 0 : 1
-  const reserveBytes = isNext ? 0 : 2 * batchBytes
-  if (inFlight(at) + reserveSlots >= laneSlots) return false
-  return position + batchBytes + reserveBytes - releasedPosition(at) <= laneBytes
-}
+// No room is kept in reserve for a batch that the sequencer misses: a session's batches are begun in the order of their
+// sequence, so that one has its room before any that waits for it.
+const hasRoom = ({ batchBytes, laneBytes, laneSlots }: Heap["geometry"], at: SessionLane, position: number): boolean =>
+  inFlight(at) < laneSlots && position + batchBytes - releasedPosition(at) <= laneBytes
 
 /** The start of the oldest unreleased batch, which may be a former owner's. */
 const releasedPosition = (at: SessionLane): number =>

@@ -119,14 +119,14 @@ bool Publishing::seal(uint64_t sequence, uint64_t pauseNanos) {
   return true;
 }
 
-// As LaneWriter::begin looks for it, ahead of the batch that is expected next. Each batch takes as much as it may.
+// As LaneWriter::begin looks for it. Each batch takes as much as it may.
 bool Publishing::roomIsThere(uint32_t broker) const {
   const Geometry& g = region_->layout().geometry;
   const auto& line = region_->laneLine(1, lanes_.laneOf(broker)).frontiers;
   const LaneFrontiers own = lanes_.frontiers(broker);
   const uint64_t written = own.written + peek<&LaneLine::Frontiers::scanned>(line) - own.scanned;
-  const uint64_t slots = written + (lanes_.claim().unordered ? 0 : 1) - peek<&LaneLine::Frontiers::released>(line);
-  const uint64_t end = (written + (lanes_.claim().unordered ? 1 : 3)) * g.batchBytes;
+  const uint64_t slots = written - peek<&LaneLine::Frontiers::released>(line);
+  const uint64_t end = (written + 1) * g.batchBytes;
   return slots < g.laneSlots && end - peek<&LaneLine::Frontiers::payloadReleased>(line) <= g.lanePayloadBytes;
 }
 
