@@ -56,7 +56,7 @@ void AddressSpace::guard() {
   sigaltstack(&own, nullptr);
   struct sigaction action{};
   action.sa_sigaction = &onRawAccess;
-  // The handler is left by a switch to another stack: what it blocked would stay blocked.
+  // The handler leaves by a switch to another stack, so a signal that it blocked would stay blocked.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   sigaction(SIGSEGV, &action, nullptr);
 }

@@ -1,5 +1,5 @@
-// Memory of one schedule: taken while it runs, and given back all at once when it is over. So what a killed actor had on
-// its stack and in its objects is just dropped.
+// Memory of one schedule: allocated while it runs, and freed all at once when it is over. So the objects of a killed
+// actor need no destructor.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@ namespace ringfence::explore {
 
 class Arena {
  public:
-  // From here on `new` takes from the arena, and `delete` leaves what lies there alone.
+  // From here on `new` allocates in the arena, and `delete` ignores what lies there.
   static void open();
-  // Everything that was taken is gone.
+  // Frees everything in the arena.
   static void reset();
 };
 
-// While it lives, `new` is the ordinary one: for what outlives the schedule.
+// While it exists, `new` is the ordinary one: for objects that outlive the schedule.
 class OutsideArena {
  public:
   OutsideArena();

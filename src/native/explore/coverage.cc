@@ -22,14 +22,14 @@ struct Entry {
   Verb verb = Verb::read;
   uint64_t times = 0;
   bool seesMore = false;
-  // The word that it means; of several, the first.
+  // The word that the verb concerns; of several, the first.
   bool hasWord = false;
   bool hasMore = false;
   uint64_t offset = 0;
   std::string word;  // " RingLead.position"; of several words only their structure
   bool followsStore = false;
   bool acts = false;
-  // Processes, a bit each, that could have been killed here; that were; that were stopped.
+  // A bit for each process that could have been killed here, that was killed, that was stopped.
   uint32_t mortal = 0;
   uint32_t killed = 0;
   uint32_t stopped = 0;
@@ -108,7 +108,8 @@ Fault Coverage::at(const Place& place, Verb verb) {
     entry.verb = verb;
   }
   last = &entry;
-  // Of these it depends on what was stored or fetched before: acts(). Of a planted observation, on the loads behind it.
+  // Whether these have something to do depends on what was stored or fetched before (they call acts); for a planted
+  // observation, on the loads behind it.
   const bool depends = verb == Verb::storeFence || verb == Verb::loadFence || verb == Verb::fullFence ||
                        verb == Verb::wrote || verb == Verb::willRead || (key == plantedKey && verb == Verb::observe);
   entry.acts = entry.acts || !depends;

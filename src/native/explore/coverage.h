@@ -25,8 +25,8 @@ enum class Fault : uint8_t {
   swapped,  // it is published ahead of the write before it
   torn,     // an atomic change is made as a load and a store, between which another actor may run
   // Of the checks of stores themselves (store_checks.h):
-  astray,   // it goes to the geometry's line, which its creator alone writes
-  fallen,   // it stores less by one than what stands there
+  astray,   // stores to the geometry's line, which the region's creator alone writes
+  fallen,   // stores one less than the value that stands there
 };
 const char* nameOf(Fault fault);
 
@@ -39,42 +39,43 @@ struct SiteSeen {
   std::string name;   // "RingWriter::publish, publish RingLead.position"
 };
 
-// The function alone, of all that the compiler says of it.
+// The function's name, without the rest of its signature.
 std::string functionOf(const Place& place);
 
 class Coverage {
  public:
-  // Each verb says where it stands. Returns the fault that is planted there.
+  // Called by each verb, with its place. Returns the fault that is planted there.
   static Fault at(const Place& place, Verb verb);
-  // And, where it means a word, which one.
+  // Called next by a verb that concerns a word, with that word.
   static void meets(const Word& word);
-  // And that it publishes right behind a store of its actor.
+  // Called by a publication that follows a store of its actor at once.
   static void followsStore();
-  // And that it has something to do.
+  // Called by a verb that has something to do.
   static void acts();
-  // A call of the operating system, named.
+  // Called by each simulated system call, with its name.
   static void call(const char* name);
   static void killed(const Process& process);
   static void stopped(const Process& process);
-  // The next step may be one where a process could be killed.
+  // Called ahead of a step at which a schedule could kill the process.
   static void mortal(const Process& process);
 
   static void plant(const SiteSeen& site, Fault fault);
   static void plantNone();
-  // The load of this step could see what it could not see without the planted fault. And which loads could.
+  // Called by a load that could see a value that only the planted fault lets it see.
   static void seesMore();
+  // Names those loads.
   static std::string whatSeesMore();
   static Fault planted();
-  // Whether what it leaves out had something to do in a schedule.
+  // Whether the planted verb has had something to do in a schedule.
   static bool plantedActs();
-  // Whether it is planted in a verb there.
+  // Whether the fault is planted in a verb at that place.
   static bool plantedIn(const Place& place);
 
   // One of the defects of region/planted.h, by name.
   static void plantDefect(const char* defect);
 
   static std::vector<SiteSeen> sites();
-  // (process, site) at which it was killed, stopped; and could have been.
+  // The number of pairs of process and site at which the process was killed, was stopped, could have been killed.
   static size_t kills();
   static size_t stops();
   static size_t mortals();

@@ -13,7 +13,7 @@ namespace ringfence::explore {
 
 namespace {
 
-// Of the protocols themselves (region/planted.h).
+// A defect of a protocol itself (region/planted.h).
 struct Defect {
   const char* name;
   const char* protocol;
@@ -30,17 +30,17 @@ constexpr Defect allDefects[] = {
     {"the slot of a living client is given on", "log", "woken"},
 };
 
-// A fault at one site, by what it means.
+// A fault at one site, named by what it means.
 struct NamedFault {
   const char* name;
   const char* protocol;
   const char* configuration;
-  const char* site;     // its name begins so
+  const char* site;     // how the site's name begins
   Fault fault;
-  const char* failure;  // that of the schedule begins so
+  const char* failure;  // how the schedule's failure begins
 };
 
-// Of flushed memory: a write-back or an invalidation that is left out.
+// Over flushed memory: one write-back or invalidation is left out.
 constexpr NamedFault allOfLines[] = {
     {"a mark is published without its write-back", "log", "publish", "LaneWriter::publish, wrote Descriptor", Fault::dropped, ""},
     {"a batch is published without the write-back of its payload", "log", "brokers", "LaneWriter::seal, wrote lane payload", Fault::dropped, ""},

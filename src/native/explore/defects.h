@@ -1,5 +1,5 @@
 // Plants the defects that have names, one at a time: those of the protocols (region/planted.h), and faults of single
-// stores, write-backs and invalidations. Looks whether a schedule finds them.
+// stores, write-backs and invalidations. Checks whether a schedule finds each.
 #pragma once
 
 #include "search.h"

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-// Saves what a call must keep, and the stack; goes on with what was saved where `to` points.
+// Saves the registers that a call must preserve and the stack pointer, then restores those saved at `to`.
 extern "C" void ringfenceSwitch(void** from, void* to);
 
 #if defined(__x86_64__)

@@ -1,4 +1,4 @@
-// A stack of its own, and the switch to it and back. The C library's own switch makes a system call each time.
+// A stack, and the switch to it and back. The C library's switch would make a system call each time.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Puts the fiber at the beginning of `run`, which must not return. What it did before is dropped, its stack with it.
+  // Makes the fiber begin with `run`, which must not return. What it did before is abandoned.
   void begin(void (*run)(void*), void* data);
-  // Goes on in this fiber, from the stack that `from` remembers.
+  // Switches to this fiber, and saves the caller's stack in `from`.
   void enter(void*& from);
-  // Goes back to where `to` was left, from within this fiber.
+  // Switches from this fiber back to the stack `to`.
   void leave(void* to);
 
  private:

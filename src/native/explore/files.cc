@@ -14,7 +14,7 @@ constexpr int firstFd = 1000;  // far above those of this process
 std::vector<File*> files;
 std::vector<Opened*> opens;
 
-// Those of the locks that are let go.
+// Releases the locks for which `is` holds.
 template <class Is>
 void free(File& file, Is is) {
   for (const Lock& lock : file.locks) {
@@ -28,7 +28,7 @@ void free(File& file, Is is) {
 }  // namespace
 
 void Files::begin() {
-  // What they held lay in the arena.
+  // Never destroyed: their contents lay in the arena, which was reset.
   new (&files) std::vector<File*>();
   new (&opens) std::vector<Opened*>();
 }

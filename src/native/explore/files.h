@@ -17,7 +17,7 @@ struct Lock {
   Opened* by;
 };
 
-// When a lock was let go last, by the time of the memory model.
+// When a lock was released last, in the memory model's time.
 struct Freed {
   int64_t byte;
   uint64_t time;
@@ -27,14 +27,14 @@ struct File {
   uint32_t id;
   uint64_t bytes = 0;
   void** lines = nullptr;  // the memory model's, a pointer for each line of 64 bytes
-  std::string name;        // empty once it has none
+  std::string name;        // empty once it is unlinked
   std::vector<Lock> locks;
   std::vector<Freed> freed;
 };
 
 struct Opened {
   int fd;
-  File* file;  // null of a device
+  File* file;  // null for a device
   Process* process;
   uint64_t at = 0;
 };
@@ -52,7 +52,7 @@ class Files {
 
   static bool tryLock(Opened& opened, int64_t byte, bool shared);
   static void unlock(Opened& opened, int64_t byte);
-  // Held by another than this one.
+  // Whether an open file other than this one holds the lock.
   static bool lockHeld(Opened& opened, int64_t byte);
   static uint64_t freedAt(const File& file, int64_t byte);
 };

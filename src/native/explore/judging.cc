@@ -14,10 +14,10 @@ namespace ringfence::explore {
 
 namespace {
 
-// What is tried, one stage after the other, until one finds the fault. The seconds are those of all configurations
-// together, of a limit of 10; none gets less than a tenth of one.
+// The stages of a judgement, which run one after the other until one finds the fault. `seconds` is what all its
+// configurations have together when the limit is 10; each gets a tenth of a second at least.
 struct Stage {
-  size_t configurations;  // so many of them, the cheapest
+  size_t configurations;  // their number, cheapest first
   Limits limits;
 };
 constexpr Stage stages[] = {
@@ -32,7 +32,7 @@ constexpr Stage stages[] = {
 };
 constexpr double leastSeconds = 0.1;
 
-// A fault can make the code go round without a step: so much of the processor's time a judgement may take.
+// Bounds the processor time of a judgement, because a fault can make the code loop without a step.
 void boundTime(double seconds) {
   const auto most = static_cast<rlim_t>(30 + 3 * seconds);
   const rlimit limit{most, most};
@@ -76,7 +76,7 @@ std::string takeLine(std::string& text) {
 
 Verdict judge(const Tried& tried, const Limits& limits) {
   for (const Stage& stage : stages) {
-    // What had nothing to do so far will hardly be found.
+    // A fault whose verb has had nothing to do so far will hardly be found.
     if (&stage > &stages[2] && !Coverage::plantedActs()) break;
     const size_t count = std::min(tried.size(), stage.configurations);
     for (size_t i = 0; i < count; i += 1) {

@@ -15,15 +15,15 @@ struct Verdict {
   std::string configuration;
   std::string schedule;
   std::string failure;
-  std::string seesMore{};  // of one that is not found: the loads that could see what they could not see without the fault
+  std::string seesMore{};  // where it is not found: the loads that could see a value that only the fault lets them see
 };
 
 using Tried = std::vector<const Configuration*>;
 
-// By these configurations, one after the other, at first with few schedules each.
+// Tries these configurations one after the other, at first with few schedules each.
 Verdict judge(const Tried& tried, const Limits& limits);
 
-// The same in a process of its own: what is planted may end it, or never return.
+// The same in a child process, because a planted fault may crash it or never return.
 class Judging {
  public:
   Judging(const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what);

@@ -9,7 +9,7 @@ namespace ringfence::explore {
 
 namespace {
 
-// Of the host, and so coherent in both models.
+// Whether the line belongs to the host, whose memory is coherent in both models.
 bool isCoherent(uint64_t offset) {
   LinePlace place{};
   return placeOf(offset, place) && place.writer == Writer::host;
@@ -23,7 +23,7 @@ size_t indexOf(const Word& word) { return word.offset / 8 % 8; }
 
 void LineMemory::begin() {
   time_ = 0;
-  // What they held lay in the arena.
+  // Never destroyed: their contents lay in the arena, which was reset.
   for (auto& one : pending_) new (&one) std::vector<Line*>();
   for (auto& one : dropped_) new (&one) std::vector<Line*>();
 }
@@ -94,8 +94,8 @@ void LineMemory::drop(Line& line) {
   own.droppedAt = time_;
 }
 
-// Who takes a line over from a killed process is on its host: what that left dirty is not written back behind the new
-// writer's stores.
+// A process that takes a line over from a killed one runs on the same host, and so shares its cache. Drop the killed
+// process's dirty copy: otherwise it could be written back over the new writer's stores.
 void LineMemory::takeOver(Line& line) {
   for (const Actor* one : Scheduler::now().actors()) {
     if (one->process->alive) continue;
@@ -104,7 +104,7 @@ void LineMemory::takeOver(Line& line) {
   }
 }
 
-// A cache may write back what it likes, when it likes: which matters only to the host that fetches the line.
+// A cache may write a dirty line back at any time. It matters only to the host that fetches the line.
 void LineMemory::leakTo(Line& line) {
   Copy* dirty = nullptr;
   for (Copy& one : line.copies) {
@@ -151,7 +151,7 @@ uint64_t LineMemory::exchange(const Word& word, uint64_t seen, uint64_t value, b
   return before;
 }
 
-// A line that no actor has met holds nothing to write back.
+// A line that no actor has used needs no write-back.
 void LineMemory::writeBack(File& file, uint64_t offset, uint64_t) {
   if (actor() != nullptr && file.lines[offset / 64] != nullptr) pending_[actor()->id].push_back(&line(file, offset));
 }
@@ -200,7 +200,7 @@ void LineMemory::fullFence() {
 
 void LineMemory::rest(Actor& actor) { settle(actor.id); }
 
-// What a killed process left dirty was never there for it.
+// The process's own dirty copy counts. A killed process's does not: it may never reach memory.
 uint64_t LineMemory::known(const Word& word) {
   const Line& at = line(*word.file, word.offset);
   if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];

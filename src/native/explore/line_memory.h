@@ -1,12 +1,12 @@
-// Memory that a host must write back and invalidate by instruction: one cache a process, as if each were a host of its own.
+// Memory that a host must write back and invalidate by instruction. Each process has a cache, as if it were a host.
 //
 //   host's cache: a line is absent, clean or dirty ─ write back ─► memory ─ fetch ─► another host's cache
 //
-// A dirty line stays in its cache until it is written back, or leaks where the schedule says so, as another host fetches
-// it; a killed process's until another process writes the line. A clean line stays as it was fetched until it is
-// invalidated; it may have been fetched at any time since it was invalidated last, because processors fetch ahead
-// (`stale`). Write-backs are under way until their actor's next fence or call of the system, invalidations until its
-// next full fence: a load in between still finds the old line.
+// A dirty line stays in its cache until it is written back. Where the schedule says so it leaks: it reaches memory just
+// before another host fetches the line. A killed process's dirty line may leak until another process writes the line. A
+// clean line stays as it was fetched until it is invalidated; it may have been fetched at any time since it was
+// invalidated last, because processors fetch ahead (`stale`). Write-backs are under way until their actor's next fence
+// or system call, invalidations until its next full fence: a load in between still finds the old line.
 // Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
 
@@ -53,7 +53,7 @@ class LineMemory : public Model {
     uint64_t words[8];
   };
 
-  // What stood in memory until `until`.
+  // The line's words in memory until the time `until`.
   struct Version {
     uint64_t words[8];
     uint64_t until;
@@ -65,11 +65,11 @@ class LineMemory : public Model {
     bool coherent;
     uint64_t memory[8];
     Version* older;
-    uint64_t newest[8];  // that any host has stored
+    uint64_t newest[8];  // the newest that any host has stored
     Copy copies[hostsMax];
   };
 
-  // Null ahead of the schedule, and for what is only looked at.
+  // The actor whose cache is used; null ahead of the schedule, and while a check inspects memory.
   static const Actor* actor();
   Line& line(File& file, uint64_t offset);
   Copy& copy(Line& line, bool loads);
@@ -80,7 +80,7 @@ class LineMemory : public Model {
   void leakTo(Line& line);
   void settle(uint32_t actor);
 
-  uint64_t time_ = 0;  // counts the lines that came to memory
+  uint64_t time_ = 0;  // counts the write-backs that have reached memory
   // Under way, by actor.
   std::vector<Line*> pending_[actorsMax];  // write-backs
   std::vector<Line*> dropped_[actorsMax];  // invalidations

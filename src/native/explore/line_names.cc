@@ -31,7 +31,7 @@ std::vector<Part>& parts() {
   return table;
 }
 
-// By line: the number of its part, and one.
+// For each line, the number of its part plus one; 0 where nothing is declared.
 std::vector<uint8_t>& partsOfLines() {
   static std::vector<uint8_t> table;
   return table;
@@ -149,7 +149,7 @@ std::string fieldOf(const std::string& structure, uint64_t offset) {
 
 }  // namespace
 
-// Kept from schedule to schedule.
+// The names are kept from schedule to schedule.
 void nameAfter(const Layout& layout) {
   if (std::memcmp(&known.geometry, &layout.geometry, sizeof(layout.geometry)) == 0) return;
   const OutsideArena outside;

@@ -10,12 +10,12 @@
 
 namespace ringfence::explore {
 
-// The roles of region/roles.h, as the lines are declared with them; `host` of lines that any process changes atomically.
+// The roles of region/roles.h, as the lines are declared with them. `host`: any process changes the line atomically.
 enum class Writer : uint8_t {
   creator, process, claimant, nameGiver, sequencer, broker, laneWriter, indexReader, ringWriter, ringReader, host
 };
 
-// A place in a structure, which is one of several alike.
+// A place in one of several structures of a kind.
 struct LinePlace {
   const char* structure;
   Writer writer;
@@ -30,7 +30,7 @@ const Layout& namedLayout();
 // False where nothing is declared.
 bool placeOf(uint64_t offset, LinePlace& place);
 std::string nameOf(const Spot& spot);
-// Of a lock on a byte of the file.
+// The name of a lock on a byte of the file.
 std::string nameOfLock(int64_t byte);
 
 }  // namespace ringfence::explore

@@ -22,7 +22,7 @@ struct alignas(64) LitmusLine {
 };
 
 LitmusLine* lines = nullptr;
-// Of the model that is explored.
+// The verbs, over the model that is explored.
 Words p;
 constexpr uint64_t unread = 9;
 uint64_t results[4];  // of the schedule that runs

@@ -1,10 +1,9 @@
-// The tests of the memory models themselves: each shows the outcomes that its model must allow, and none that it must
-// forbid.
+// Tests of the memory models themselves: each must show the outcomes that the model allows, and no others.
 #pragma once
 
 namespace ringfence::explore {
 
-// False when one of them is not as it must be. Prints each.
+// Prints each test. False when one of them shows other outcomes than it must.
 bool litmus();
 
 }  // namespace ringfence::explore

@@ -1,4 +1,4 @@
-// The explorer: runs the protocols of this library under schedules that it chooses. See docs/memory-model.md.
+// The explorer: runs ringfence's protocols under schedules that it chooses. See docs/memory-model.md.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -104,7 +104,7 @@ void show(const Configuration& configuration, const Schedule& schedule) {
   std::printf("  => %s\n", failure.empty() ? "nothing fails" : failure.c_str());
 }
 
-// False when it found a failure, which it has shown.
+// Prints the failure and returns false when it finds one.
 bool explore(const Protocol& protocol, const Configuration& configuration, const Wanted& wanted) {
   Coverage::forget();
   const Found found = search(configuration, wanted.limits);

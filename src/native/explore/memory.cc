@@ -22,7 +22,7 @@ struct Delayed {
 };
 Delayed delayed[actorsMax];
 
-// Of each actor: whether its last verb was a store of one word, and where it has settled write-backs since.
+// For each actor, whether its last verb was a store of one word, and where it has settled write-backs since.
 struct Last {
   bool stored = false;
   uint64_t settledAt = 0;
@@ -62,8 +62,8 @@ void noteOrder(const Place& place, Verb verb) {
   }
 }
 
-// The swap is made where the actor's next verb is its publication, and undone by every other, but for stores that change
-// nothing.
+// Two stores are swapped only if the actor's next verb is the publication; any other verb makes the delayed store first,
+// unless it is a store that changes nothing.
 Fault enter(const Site& site, Verb verb) {
   const Fault fault = Coverage::at(site.place(), verb);
   noteOrder(site.place(), verb);
@@ -73,7 +73,7 @@ Fault enter(const Site& site, Verb verb) {
   return fault;
 }
 
-// Of the two faults that the checks of stores find: a schedule makes them, and nothing ahead of it.
+// Whether a store has one of the two faults that the store checks find: only in a schedule, never ahead of it.
 bool is(Fault fault, Fault wanted) { return fault == wanted && Scheduler::now().exploring(); }
 
 Word astray(const Word& word) { return {word.file, offsetof(Header, geometry) + word.offset % lineBytes, word.mask}; }
@@ -93,7 +93,7 @@ void step(Step::What what, const Word* word) {
   scheduler.step({what, word == nullptr || Meetings::shared(*word)});
 }
 
-// Between a publication and the store that it was swapped with others run, and the process may die.
+// Makes the store that the publication was swapped with. Between the two, others may run and the process may die.
 void makeSwapped() {
   const Actor* actor = Scheduler::now().current();
   if (actor == nullptr || !delayed[actor->id].waits) return;
@@ -116,7 +116,7 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   if (fault == Fault::swapped) makeSwapped();
 }
 
-// Changes a word in one step: returns what was there. Of a mutant, in two steps, or not at all.
+// Changes a word in one step, and returns what was there. A mutant does it in two steps, or not at all.
 uint64_t change(const Word& word, uint64_t seen, uint64_t value, bool always, Fault fault) {
   if (fault != Fault::none) Model::now().owe(Model::Owed::now);
   if (fault == Fault::dropped) return 0;
@@ -243,7 +243,7 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   if (bytes == 0 || !AddressSpace::find(at, spot)) return;
   Coverage::meets(Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}});
   Trace::verb(verb, Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}}, bytes, site);
-  // A mapping that stands twice in a row: what goes on behind its end begins again at its beginning.
+  // A ring is mapped twice in a row: a range that crosses the end of its file continues at the beginning.
   const auto* byte = static_cast<const uint8_t*>(at);
   for (size_t done = 0; done < bytes;) {
     Spot each;
@@ -261,8 +261,8 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   }
 }
 
-// Others may run ahead of a fence that shows them what this actor has stored. Behind it they may, too: that is the step
-// of the verb that follows.
+// Others may run ahead of a fence that makes this actor's stores visible to them. They may also run behind it: at the
+// step of the verb that follows.
 bool fence(Verb verb, const Site& site) {
   const Fault fault = enter(site, verb);
   if (Model::now().orders(verb == Verb::fullFence)) Coverage::acts();
@@ -297,14 +297,14 @@ void flushFence(const Site& site) { fullFence(site); }
 
 namespace ringfence::explore {
 
-// Ahead of a schedule nothing waits to be made.
+// A schedule begins without delayed stores.
 void forgetDelayed() {
   for (auto& one : memory::delayed) one.waits = false;
   for (auto& one : memory::last) one = {};
 }
 
 void makeDelayedStores() { memory::makeDelayed(); }
-// What a killed process has not stored yet it never stores.
+// A killed process never makes its delayed store.
 void makeDelayedStoresOf(const Actor& actor) {
   if (actor.process->alive) memory::makeDelayed(&actor);
 }

@@ -1,4 +1,4 @@
-// What the verbs of Publication are made of, over simulated memory: publication.h takes this in the place of its own.
+// What the verbs of Publication are made of, over simulated memory: publication.h includes this in place of its own.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace ringfence::memory {
 
-// `bytes` of them, within one word.
+// Each changes or reads `bytes` bytes within one word.
 uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site);
 void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site);
 uint64_t incrementWord(void* at, uint32_t bytes, const Site& site);
@@ -32,8 +32,8 @@ namespace ringfence::explore {
 
 struct Actor;
 
-// Of a mutant that swaps stores: the store that waits is made, as at each verb and call, and where its actor blocks, ends
-// or dies; or it is forgotten, ahead of a schedule.
+// A mutant that swaps stores delays one of them. The actor's next verb or system call makes the delayed store, and so
+// does the actor as it blocks or ends; each schedule begins without one.
 void makeDelayedStores();
 void makeDelayedStoresOf(const Actor& actor);
 void forgetDelayed();

@@ -19,7 +19,7 @@ struct Touch {
   uint16_t stored = 0;
 };
 
-constexpr uint32_t filesKnown = 4;  // those that are made later count as shared
+constexpr uint32_t filesKnown = 4;  // all words of files created later count as shared
 std::array<std::vector<Touch>, filesKnown> touches;
 std::map<const void*, std::array<std::vector<Touch>, filesKnown>> known;
 bool anyGrown = false;

@@ -1,4 +1,5 @@
-// How simulated memory behaves: what a store needs to be seen, and how old a load may be. Two models, one interface.
+// How simulated memory behaves: when a store becomes visible, and how old a value a load may see. Two models, one
+// interface.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace ringfence::explore {
 
-// A word of eight bytes in a file, and the bytes of it that are meant.
+// A word of eight bytes in a file, and a mask of the bytes in question.
 struct Word {
   File* file;
   uint64_t offset;  // of the word
@@ -24,7 +25,7 @@ class Model {
 
   // Whether write-backs and invalidations do anything.
   virtual bool hasLines() const = 0;
-  // Whether all loads of an actor may see memory as it was.
+  // Whether all loads of an actor may see memory as it was at an earlier time.
   virtual bool lags() const { return false; }
   virtual void begin() = 0;
   virtual uint64_t load(const Word& word, bool acquire) = 0;
@@ -32,11 +33,11 @@ class Model {
   // Bytes that a token covers.
   virtual uint64_t loadBytes(const Word& word) = 0;
   virtual void storeBytes(const Word& word, uint64_t value) = 0;
-  // In one step: what was there, and is `value` if `seen` was there or `always`.
+  // In one step: returns what was there, and stores `value` if that was `seen`, or `always`.
   virtual uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) = 0;
   virtual void writeBack(File& file, uint64_t offset, uint64_t bytes) = 0;
   virtual void invalidate(File& file, uint64_t offset, uint64_t bytes) = 0;
-  // Whether the current actor has stored what a fence will show to others, and they cannot see yet.
+  // Whether the current actor has made stores that become visible to others only at a fence.
   virtual bool unsettled() = 0;
   // Whether the current actor's next fence has something to order; its write-back of that line, something to write; its
   // invalidation, something to drop. Always over coherent memory, which leaves that to the schedule.
@@ -47,41 +48,42 @@ class Model {
   virtual void loadFence() = 0;
   virtual void fullFence() = 0;
 
-  // Of a planted fault: the current actor's loads from here on would not see what is older than the value that it
-  // loaded last, than all it has seen, or than now.
+  // Notes what a planted fault leaves out: without it, the current actor's loads from here on would see nothing older
+  // than the value that it loaded last, than all it has seen, or than now.
   enum class Owed { lastLoad, allSeen, now };
   virtual void owe(Owed) {}
 
-  // What the system does for the current actor: what was visible at `since` is visible to it, as behind a lock that was
-  // let go then; and what it stored is visible to all.
+  // The order that system calls give. Acquire: the current actor sees all that was visible at `since`, when a lock that
+  // it has taken was released. Release: its stores become visible to all.
   virtual void acquireOfSystem(uint64_t since) = 0;
   virtual void releaseOfSystem() = 0;
   virtual uint64_t time() const = 0;
-  // The actor blocks, ends or is dead: what it stored will be seen.
+  // Called when the actor blocks, ends or dies: its stores under way become visible.
   virtual void rest(Actor& actor) = 0;
-  // A thread that the schedule begins.
+  // Called when an actor starts a thread, which sees what its starter saw.
   virtual void begun(const Actor& actor) = 0;
-  // The newest value that any has written, without a step.
+  // The newest value that any actor has written. Not a step.
   virtual uint64_t peek(const Word& word) = 0;
-  // The same for the current actor, whose own stores may be seen by no other yet.
+  // The newest value for the current actor, whose own stores may not be visible to others yet.
   virtual uint64_t known(const Word& word) = 0;
 
-  // What the actor read of the bytes since its last fence may be what stands there now: unless `excused`, it must not
-  // have changed.
+  // Bytes that the actor has read since its last fence may really be loaded as late as now. So the schedule fails when
+  // they have changed meanwhile, unless `excused` returns true: the actor then throws its copy away.
   virtual void excuse(bool (*excused)(void*), void* data) = 0;
 };
 
-// Which words more than one actor meets, and one of them writes: only there it matters who comes first. Learnt from all
-// schedules of a configuration.
+// The words that several actors use and at least one of them writes: only there does the order of steps matter. Learnt
+// from all schedules of a configuration.
 class Meetings {
  public:
   static void forget();
-  // Kept for each configuration, so that each search of it need not learn them again. False where it has not been kept.
+  // Keeps the words of a configuration, so that its later searches need not learn them again; `recall` is false where
+  // none were kept.
   static void keep(const void* configuration);
   static bool recall(const void* configuration);
   static void touched(const Word& word, bool stored);
   static bool shared(const Word& word);
-  // Whether some became shared since this was asked last.
+  // Whether any word became shared since the last call.
   static bool grown();
 };
 

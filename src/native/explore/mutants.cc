@@ -55,7 +55,7 @@ std::string placeOf(const Place& place) {
 
 struct Site {
   SiteSeen seen;
-  // That execute it, cheapest first. Those that do without a deviation come before the others.
+  // The configurations that execute it, cheapest first; those that need a deviation come after all others.
   struct By {
     const Configuration* configuration;
     const Protocol* protocol;
@@ -155,7 +155,7 @@ class Table {
     for (const Mutant& mutant : mutants) {
       if (running_.size() >= wanted_.jobs) finish();
       Limits limits = wanted_.limits;
-      // Where it will hardly be found.
+      // Spend little time on a mutant that will hardly be found.
       if (listed(mutant) != nullptr || !mutant.site->seen.acts) limits.seconds = std::min(limits.seconds, 10.0) / 10;
       running_.push_back({mutant, Judging(mutant.tried, limits, &plant, &mutant), seconds()});
     }

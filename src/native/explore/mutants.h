@@ -1,4 +1,4 @@
-// Plants one fault at a time, at each site of the protocols, and looks whether a schedule finds it.
+// Plants one fault at a time, at each site of the protocols, and checks whether a schedule finds it.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ struct Mutants {
   Limits limits;
 };
 
-// Prints the table of mutants and verdicts. False when a mutant is not found that docs/memory-model.md does not list, or
-// found though it does; or when no schedule executes a site.
+// Prints the table of mutants and verdicts. False when a mutant is not found that docs/memory-model.md does not list,
+// when one that it lists is found, or when no schedule executes a site.
 bool mutants(const Mutants& wanted);
 
 // Whether schedules execute every site in the protocols that docs/memory-model.md does not list as unreachable. Prints

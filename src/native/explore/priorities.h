@@ -1,5 +1,5 @@
 // Schedules with random priorities (Burckhardt and others, "A randomized scheduler with probabilistic guarantees of
-// finding bugs", 2010): of the actors that can run, the one with the highest priority does. At a few steps, drawn ahead,
+// finding bugs", 2010): of the actors that can run, the one with the highest priority runs. At a few steps, drawn ahead,
 // the actor that runs gets the lowest priority of all. A failure that needs d such orderings among k steps of n actors is
 // found by one schedule with a probability of at least 1/(n·k^(d-1)), however far the steps lie apart.
 #pragma once
@@ -16,22 +16,22 @@ class Priorities {
   // `steps` is about the length of a schedule.
   Priorities(uint64_t seed, uint32_t steps);
 
-  // From here on it strays and changes near that step only, as `seed` says.
+  // Draws the strays and the changes of priority anew from `seed`, all of them near that step.
   void gather(uint32_t step, uint64_t seed);
 
-  // It does not stray, and no process ends.
+  // Removes the strays and the end of a process.
   void straightens() {
     strays_.clear();
     ends_ = 0;
   }
 
-  // Of the actors whose bits are set; there is one at least.
+  // The actor with the highest priority among those whose bits are set, of which there is at least one.
   uint8_t highest(uint16_t actors) const;
   // Called at each step that the schedule makes.
   void count(uint8_t actor);
 
-  // Beside the order: whether the step that was counted last is held or sees an older value, and whether its process is
-  // killed or stopped there, if it can be.
+  // Besides the order: whether the step counted last is held or sees an older value, and whether its process is killed
+  // or stopped there, if it can be.
   bool strays() const { return holds(strays_, now_); }
   bool ends() const { return now_ >= ends_ && ends_ != 0; }
   void ended() { ends_ = 0; }

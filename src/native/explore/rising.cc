@@ -12,7 +12,7 @@ namespace {
 #define RISES(Structure, field, owner) \
   {#Structure, offsetof(Structure, field), sizeof(Structure::field), RisesUnder::owner}
 
-// Those of a structure lie together.
+// Grouped by structure, because risingIn returns one span.
 constexpr Rising rising[] = {
     RISES(ControlLine, epoch, all),
     RISES(ProcessOwner, generation, all),

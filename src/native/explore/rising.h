@@ -1,5 +1,5 @@
-// The cursors, frontiers and counts that only rise. Left out are those that are taken back: `trim`, where a reader attached
-// meanwhile; what is given back with a topic; what a ring's writer announced that died before it could publish it.
+// The cursors, frontiers and counts that only rise. Not listed are those that may fall: `trim`, when a reader attaches
+// meanwhile; the counts of a topic whose place is given back; what a ring's writer announced before it died.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace ringfence::explore {
 
-// For how long: for ever, or as long as the lane has that session, the place that reader. `sealed`: in the line of one
-// session, whose values count with its seal.
+// How long a value only rises: for ever, or as long as the lane has the same session, the place the same reader.
+// `sealed`: in the line of one session, whose values count with its seal.
 enum class RisesUnder : uint8_t { all, session, reader, both, sealed };
 
 struct Rising {
@@ -19,7 +19,7 @@ struct Rising {
   RisesUnder owner;
 };
 
-// Those of a structure, by its name in line_names.h.
+// The rising fields of a structure, by its name in line_names.h.
 std::span<const Rising> risingIn(const char* structure);
 
 }  // namespace ringfence::explore

@@ -1,7 +1,7 @@
-// A schedule is what it does otherwise than the default: the deviations, each at a step of an actor.
+// A schedule is a list of deviations from the default, each at a step of an actor.
 //
-// By default an actor runs until it blocks, then the next one; each store is seen by all at once, each load sees the
-// newest value, and no process dies. A step is one verb, or one call of the operating system.
+// By default an actor runs until it blocks, then the next one runs; each store is visible to all at once, each load sees
+// the newest value, and no process dies. A step is one verb or one system call.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ enum class Kind : uint8_t {
   preempt,  // ahead of the step another actor runs: `to`
   kill,     // ahead of the step its process is killed
   stop,     // ahead of the step its process is stopped, until no other can run
-  next,     // when the step blocks, the next to run is `to`, not the one whose turn it is
+  next,     // when the step blocks, `to` runs next, out of turn
   hold,     // what the step stores is held back, until a fence or a call lets it out
   stale,    // the step's load sees an older value: the `to`-th before the newest; + `staleLine`: so do those of a snapshot,
             // + `staleAll`: so do all that follow, of all memory as it was then
@@ -37,7 +37,7 @@ struct Deviation {
 
 using Schedule = std::vector<Deviation>;
 
-// What else a step could have done: what a search goes on from.
+// What else could have happened at a step: the search makes further schedules of it.
 struct Chances {
   uint32_t step;
   uint16_t others;     // actors that could run instead
@@ -45,7 +45,7 @@ struct Chances {
   uint8_t actor;
   uint8_t stale;       // older values that the load could have seen
   uint8_t staleLine;   // the same, where other words of its line have changed as well
-  uint8_t faulted;     // 0, or the oldest of them, which the load could not have seen without the planted fault
+  uint8_t faulted;     // the oldest of them that only the planted fault lets the load see; 0 none
   uint8_t leaks;       // 1: the line is dirty in another cache
   bool kill, stop, hold;
 };

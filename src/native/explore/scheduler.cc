@@ -14,9 +14,9 @@ void makeDelayedStores();
 namespace {
 
 constexpr uint64_t stepsMax = 200'000;
-constexpr uint32_t roundsMax = 60;        // times that time passes because none can run
-constexpr uint32_t roundsOfAStop = 6;     // so many of them a stopped process stays stopped
-constexpr uint64_t nanosOfALook = 5'000;  // what a look at the clock takes
+constexpr uint32_t roundsMax = 60;        // how often time may pass because no actor can run
+constexpr uint32_t roundsOfAStop = 6;     // for how many of these rounds a stopped process stays stopped
+constexpr uint64_t nanosOfALook = 5'000;  // how long reading the clock takes
 
 }  // namespace
 
@@ -34,7 +34,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
     failure_.clear();
     if (seen_.capacity() == 0) seen_.reserve(size_t{1} << 16);
   }
-  // What they held lay in the arena of the schedule before, and is gone with it.
+  // Never destroyed: their contents lay in the arena of the schedule before, which was reset.
   new (&processes_) std::vector<Process*>();
   new (&actors_) std::vector<Actor*>();
   new (&onDeath) std::function<void(Process&)>();
@@ -83,7 +83,7 @@ void Scheduler::runBody(void* data) {
   now().exit();
 }
 
-// Its end is a step, too: others may run while what it stored last is not seen yet.
+// An actor's end is a step, too: others may run before its last stores are visible.
 void Scheduler::exit() {
   makeDelayedStores();
   Coverage::call("ends");
@@ -115,7 +115,7 @@ void Scheduler::run() {
   current_ = nullptr;
 }
 
-// What is looked at afterwards is at rest: the threads that are left go on until each waits, without a deviation, and
+// Brings to rest what the checks look at: the threads that are left go on until each waits, without deviations and
 // without the passing of time.
 void Scheduler::finish() {
   finishing_ = true;
@@ -218,7 +218,7 @@ void Scheduler::step(const Step& step) {
   apply();
 }
 
-// Whether the schedule deviates at this step. Behind its last deviation the chances of others are recorded.
+// Whether the schedule deviates at this step. Once its last deviation is met, the chances of other ones are recorded.
 bool Scheduler::meets() {
   bool met = false;
   for (const Deviation& d : schedule_) {
@@ -230,7 +230,7 @@ bool Scheduler::meets() {
   return met;
 }
 
-// Adds what the order of priorities wants at this step.
+// Adds the deviations that the priorities ask for at this step.
 void Scheduler::decide(Chances& chances, const Step& step) {
   const auto add = [&](Kind kind, uint8_t to) { schedule_.push_back({chances.actor, kind, to, chances.step}); };
   order_->count(chances.actor);
@@ -246,7 +246,7 @@ void Scheduler::decide(Chances& chances, const Step& step) {
   if (best != chances.actor) add(Kind::preempt, best);
 }
 
-// The same where the step blocks. It may block again in the same step, and then goes on as it did at first.
+// The same where the step blocks. An actor that blocks again in the same step has been decided on already.
 void Scheduler::decideNext() {
   Actor& actor = *current_;
   if (order_ == nullptr || actor.waitedAt == actor.step) return;
@@ -327,7 +327,7 @@ void Scheduler::giveWay(uint64_t nanos) {
 
 uint64_t Scheduler::clock() { return exploring() ? clockNanos_ += nanosOfALook : clockNanos_; }
 
-// Of those that wait and are so, the one whose time is over first.
+// Of the waiting actors for which `is` holds, the one with the earliest deadline.
 template <class Is>
 Actor* Scheduler::firstOf(Is is) const {
   Actor* first = nullptr;
@@ -345,7 +345,7 @@ bool Scheduler::expire(Actor& actor) {
   return true;
 }
 
-// Of a stopped process.
+// Lets a stopped process go on. False when there is none.
 bool Scheduler::goesOn() {
   for (Process* process : processes_) {
     if (!process->stopped || !process->alive) continue;
@@ -357,7 +357,8 @@ bool Scheduler::goesOn() {
   return false;
 }
 
-// A death or a stop may lose one: then the sleeper's own look at the time makes up for it.
+// Whether an actor sleeps though what it sleeps for is there. After a death or a stop it may: then the sleeper's own
+// timed check makes up for the lost wake-up.
 bool Scheduler::wakeUpLost() {
   if (deaths_ || stops_) return false;
   peeking_ = true;
@@ -369,7 +370,7 @@ bool Scheduler::wakeUpLost() {
   return !failure_.empty();
 }
 
-// None can run: a time that was set is over, or a process that was stopped goes on.
+// Called when no actor can run: the earliest deadline passes, or a stopped process goes on.
 bool Scheduler::passTime() {
   Actor* first = firstOf([](const Actor& actor) { return actor.deadline != never; });
   roundsOfStop_ += 1;

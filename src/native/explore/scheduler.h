@@ -1,5 +1,5 @@
-// Runs the actors of one schedule, one at a time, on one thread: a step of one, then of the same or of another, as the
-// schedule says. Processes are groups of actors, which are killed and stopped together.
+// Runs the actors of one schedule on one thread: after each step, the schedule says whether the same actor or another one
+// goes on. Processes are groups of actors, which are killed and stopped together.
 #pragma once
 
 #include <functional>
@@ -31,13 +31,13 @@ struct Actor {
   uint32_t id = 0;
   std::string name;
   Process* process = nullptr;
-  bool isThread = false;  // of a process: the schedule does not wait for its end
+  bool isThread = false;  // a thread of the code under test: the schedule does not wait for its end
   State state = runnable;
   uint64_t deadline = never;
   bool timedOut = false;
-  bool givesWay = false;  // it looks again as soon as others had their turn
+  bool givesWay = false;  // it goes on once the others have had their turn
   const char* waitsFor = "";
-  std::function<bool()> condition;  // of a sleeper: whether what it sleeps for is there
+  std::function<bool()> condition;  // for a sleeper: whether what it sleeps for is there
   uint32_t step = 0;
   uint32_t waitedAt = ~uint32_t{0};  // the step at which it waited last
   std::function<void()> body;
@@ -48,51 +48,52 @@ struct Step {
   enum What : uint8_t { load, store, call };
 
   What what;
-  bool shared;  // other actors meet it
+  bool shared;  // other actors use the word, or notice the call
 };
 
 class Scheduler {
  public:
-  // The one that runs now.
+  // The scheduler that runs now.
   static Scheduler& now();
 
   // `order`, if there is one, adds the deviations of its own choice to the schedule as it goes.
   void begin(const Schedule& schedule, bool tracing, Priorities* order = nullptr);
   Process& process(const std::string& name, bool mortal);
   Actor& actor(Process& process, const std::string& name, std::function<void()> body, bool isThread = false);
-  // `work` is done by the process at once, without a step: what is there before the schedule begins.
+  // Runs `work` as the process, at once and without steps: it makes the state with which the schedule begins.
   void ahead(Process& process, const std::function<void()>& work);
-  // Until all actors have ended, or one has failed. Threads then finish what they are at.
+  // Runs until all actors have ended, or one has failed. Threads then go on until each waits.
   void run();
-  // Its processes are forgotten: calls are the real system's again.
+  // Forgets the processes: system calls are the real ones again.
   void ended() { setup_ = nullptr; }
-  // Nothing is a step from here on: what is looked at when all is over.
+  // From here on nothing is a step: the checks at the end follow.
   void over() { exploring_ = false; }
 
-  // --- for what stands in the place of memory and of the operating system
+  // --- for the simulated memory and operating system
 
-  // Each verb and each call begins with this: the schedule may do something else first. Null while nothing is a step.
+  // Each verb and each system call begins with this: the schedule may do something else first.
   void step(const Step& step);
   bool exploring() const { return exploring_ && !peeking_; }
   Actor* current() const { return current_; }
   Process* currentProcess() const { return current_ != nullptr ? current_->process : setup_; }
-  // Whether the current step deviates in that way. `chances` are noted for the search where it does not.
+  // Whether the current step deviates in that way.
   bool deviates(Kind kind, uint8_t& to) const;
+  // Where the search notes what else the current step could do; null where it needs no note.
   Chances* chances() { return recording_ && !finishing_ ? last_ : nullptr; }
 
-  // The current actor waits until it is woken, or until that time. False when the time was over first.
+  // Blocks the current actor until it is woken or the deadline passes. False when the deadline passed first.
   bool wait(const char* what, uint64_t deadlineNanos = never);
   static void wake(Actor& actor);
-  // It waits until others had their turn.
+  // Pauses the current actor until the others have had their turn.
   void giveWay(uint64_t nanos);
   uint64_t clock();
   [[noreturn]] void exit();
 
   [[noreturn]] void fail(const std::string& why);
-  // The same where no actor runs, at the end.
+  // Records a failure that the checks at the end have found, when no actor runs.
   void found(const std::string& why);
   const std::string& failure() const { return failure_; }
-  // Whether a process was killed: what it did not do any more is not missing.
+  // Whether a process was killed: what it then left undone is no failure.
   bool deaths() const { return deaths_; }
   // Whether the process lives and all its actors wait or have ended.
   static bool rests(const Process& process);
@@ -101,18 +102,18 @@ class Scheduler {
   const std::vector<Process*>& processes() const { return processes_; }
   uint64_t steps() const { return steps_; }
   bool tracing() const { return tracing_; }
-  // Of this schedule: the chances behind its last deviation.
+  // The chances at the steps behind the schedule's last deviation.
   const std::vector<Chances>& seen() const { return seen_; }
-  // The step that follows has the planted fault. Marks are indices of `seen`.
+  // Notes that the next step has the planted fault. Marks are indices of `seen`.
   void mark();
   const std::vector<uint32_t>& marks() const { return marks_; }
-  // With the deviations that an order has added.
+  // The schedule, with the deviations that an order has added.
   const Schedule& schedule() const { return schedule_; }
   bool applied() const { return left_ == 0; }
 
   // Called when a process has died, to free what it held.
   std::function<void(Process&)> onDeath;
-  // Called when an actor blocks, ends or gives way: what it stored is seen.
+  // Called when an actor blocks, ends or dies: its stores become visible.
   std::function<void(Actor&)> onRest;
   std::function<void(const std::string&)> onTrace;
 
@@ -141,7 +142,7 @@ class Scheduler {
   const Deviation* deviation(Kind kind) const;
 
   Schedule schedule_;
-  size_t left_ = 0;  // deviations that were not met yet
+  size_t left_ = 0;  // deviations still to come
   std::vector<Process*> processes_;
   std::vector<Actor*> actors_;
   Fiber fibers_[actorsMax];

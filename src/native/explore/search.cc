@@ -104,7 +104,7 @@ class Search {
       once(schedule);
       return;
     }
-    // It fails, or has no step left: then no more of it is of use.
+    // Do not extend a schedule that fails, or that has no step left.
     if (!once(schedule)) return;
     const std::vector<Chances> seen = Scheduler::now().seen();
     Schedule next = schedule;

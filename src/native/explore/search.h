@@ -1,5 +1,5 @@
-// Looks for a schedule that fails: all of up to so many deviations, then such with more of them, at random. What it finds
-// it makes as short as it can.
+// Looks for a schedule that fails: first all schedules of up to a number of deviations, then random ones with more. It
+// shortens what it finds.
 #pragma once
 
 #include <functional>
@@ -9,13 +9,13 @@
 namespace ringfence::explore {
 
 struct Limits {
-  uint32_t deviations = 2;       // all schedules with so many at most
-  uint64_t randomSchedules = 0;  // and then so many with more: in turn by single deviations, and by priorities
+  uint32_t deviations = 2;       // all schedules with at most this many
+  uint64_t randomSchedules = 0;  // then this many with more: in turn by single deviations, and by priorities
   uint64_t schedules = ~uint64_t{0};
   double seconds = 1e9;
   uint64_t seed = 1;
-  uint64_t directed = 0;  // ahead of all others: around so many at random, what the planted fault alone lets happen
-  uint64_t nearSchedules = 0;  // ahead of all others: so many at random, with deviations near the planted fault
+  uint64_t directed = 0;  // before all others: what the planted fault alone lets happen, around this many random ones
+  uint64_t nearSchedules = 0;  // before all others: this many random ones, with deviations near the planted fault
 };
 
 struct Found {
@@ -25,15 +25,15 @@ struct Found {
   uint64_t steps = 0;
   double seconds = 0;
   uint32_t exhausted = 0;  // all schedules of up to so many deviations were run
-  bool whole = false;      // none was left out for want of time
+  bool whole = false;      // the time was enough for all schedules
   uint32_t points = 0;     // steps of the schedule without deviations
 };
 
-// Runs one schedule; what failed, or nothing.
+// Runs one schedule. Returns its failure, or an empty text.
 std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing = false,
                     Priorities* order = nullptr);
 Found search(const Configuration& configuration, const Limits& limits);
-// The same failure, or another, by as few deviations as can be.
+// Shortens a schedule that fails: it fails still, in the same way or another, with as few deviations as possible.
 Schedule shrunk(const Configuration& configuration, Schedule schedule);
 
 }  // namespace ringfence::explore

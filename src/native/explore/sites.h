@@ -11,7 +11,7 @@ namespace ringfence::explore {
 // (std::source_location), also for code that no schedule reaches.
 std::vector<Place> compiledPlaces();
 
-// Of the explorer's own code, which stands for the users of the protocols.
+// Whether the place is in the explorer's own code, which plays the users of the protocols.
 bool ofTheExplorer(const Place& place);
 
 }  // namespace ringfence::explore

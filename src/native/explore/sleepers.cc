@@ -6,7 +6,7 @@ namespace ringfence::explore {
 
 namespace {
 
-constexpr uint64_t lookNanos = 10'000'000;  // how often one that waits for an actor of its own process looks again
+constexpr uint64_t lookNanos = 10'000'000;  // after which an actor that waits for one of its own process looks again
 
 struct Sleeping {
   Actor* actor;
@@ -26,7 +26,7 @@ bool isLocked(const void* mutex) {
 }  // namespace
 
 void Sleepers::begin() {
-  // What they held lay in the arena.
+  // Never destroyed: their contents lay in the arena, which was reset.
   new (&sleeping) std::vector<Sleeping>();
   new (&locked) std::vector<const void*>();
 }
@@ -40,7 +40,7 @@ bool Sleepers::sleep(const Spot& spot, uint64_t deadlineNanos) {
   return woken;
 }
 
-// A dead sleeper is none.
+// Sleepers of dead processes do not count.
 uint32_t Sleepers::wake(const Spot& spot) {
   uint32_t count = 0;
   for (const Sleeping& one : sleeping) {

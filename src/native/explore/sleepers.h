@@ -9,7 +9,7 @@ namespace ringfence::explore {
 class Sleepers {
  public:
   static void begin();
-  // False when the time was over before it was woken.
+  // False when the deadline passed before the actor was woken.
   static bool sleep(const Spot& spot, uint64_t deadlineNanos);
   static uint32_t wake(const Spot& spot);
 

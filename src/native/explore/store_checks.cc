@@ -12,7 +12,7 @@ namespace ringfence::explore {
 
 namespace {
 
-// A field that rises under one owner, and falls with the next; as it was stored last.
+// The value stored last in a field that rises under one owner and may fall with the next.
 struct Owned {
   uint64_t offset;
   uint64_t owner;
@@ -20,7 +20,7 @@ struct Owned {
 };
 std::vector<Owned> owned;
 
-// The process that stores, and the region's file in which it does.
+// The process that stores, and the region's file.
 class Storing {
  public:
   explicit Storing(File& file) : file_(file), layout_(namedLayout()) {}
@@ -43,7 +43,7 @@ class Storing {
     return false;
   }
 
-  // The generation of a claim: of the session of a lane, of a reader's place.
+  // The generations of claims: of a lane's session, of a reader's place.
   uint64_t sessionOf(uint64_t lane) const { return wordAt(sessionAt(lane) + offsetof(ClientClaim, generation), 8); }
   uint64_t readerOf(uint64_t reader) const { return wordAt(readerAt(reader) + offsetof(ReaderClaim, generation), 8); }
   uint64_t wordAt(uint64_t offset, uint32_t bytes) const {
@@ -87,7 +87,7 @@ class Storing {
   bool holdsSlot(Table table, uint64_t slot) const {
     return holds(slotLocks + static_cast<off_t>(table) * slotLocksOfTable + static_cast<off_t>(slot));
   }
-  // Whether the claim at that offset names this process: the holder of the life of a slot, under its present generation.
+  // Whether the claim at that offset names this process, which holds the lock of its slot under the slot's generation.
   template <class Claim>
   bool isNamedBy(uint64_t claim) const {
     const uint64_t process = wordAt(claim + offsetof(Claim, process), 4);
@@ -100,7 +100,7 @@ class Storing {
     const bool isCursor = std::strcmp(at.structure, "LaneCursor") == 0;
     return isNamedBy<ReaderClaim>(readerAt(isCursor ? readerOfCursor(at.index) : at.index));
   }
-  // Its lead is written ahead of its claim, under the lock of its slot.
+  // A ring's lead is written ahead of its claim, under the lock of its slot.
   bool hasRing(uint64_t ring) const {
     return holdsSlot(Table::rings, ring) ||
            isNamedBy<RingClaim>(layout_.ringSlots + ring * sizeof(RingSlot) + offsetof(RingSlot, claim));
@@ -127,7 +127,7 @@ uint64_t ownerOf(const Rising& rising, const Storing& storing, const LinePlace& 
   return 0;
 }
 
-// What its owner has stored there last, if anything. From here on it is this.
+// Returns the value that the owner stored there last, 0 if none, and keeps the new one in its place.
 uint64_t exchanged(const Owned& now) {
   for (Owned& one : owned) {
     if (one.offset != now.offset) continue;
@@ -162,7 +162,7 @@ void lookWhetherItFalls(const Storing& storing, const LinePlace& at, const Word&
   }
 }
 
-// Only regions of the layout that is named; and nothing ahead of the schedule.
+// Whether the store is checked: made by a schedule, in a region of the named layout.
 bool concerns(const Word& word) {
   const Scheduler& scheduler = Scheduler::now();
   return scheduler.exploring() && scheduler.current() != nullptr && word.file->bytes == namedLayout().regionBytes;
@@ -177,7 +177,7 @@ LinePlace own(const Storing& storing, const Word& word, bool atomic) {
 
 }  // namespace
 
-// What it held lay in the arena.
+// Never destroyed: its contents lay in the arena, which was reset.
 void StoreChecks::begin() { new (&owned) std::vector<Owned>(); }
 
 void StoreChecks::look(const Word& word, uint64_t value, bool atomic) {

@@ -1,6 +1,6 @@
-// What holds of every store in a region, whichever protocol makes it: it lies in a line whose writer the storing process
-// is, and what only rises does not fall. The types say who writes a line (region/line.h); here the process must also have
-// what makes it that writer: a lock, or a claim that names it.
+// Checks every store to a region, of any protocol: the storing process is the writer of the line, and a value that only
+// rises does not fall. The types say who writes a line (region/line.h); here the process must also hold what makes it
+// that writer: a lock, or a claim that names it.
 #pragma once
 
 #include "model.h"
@@ -10,9 +10,9 @@ namespace ringfence::explore {
 class StoreChecks {
  public:
   static void begin();
-  // Ahead of each store of a schedule; ends the schedule where one does not hold. `value`: as it lies in the word.
+  // Called ahead of each store of a schedule, which fails where a rule is broken. `value`: as it lies in the word.
   static void look(const Word& word, uint64_t value, bool atomic);
-  // The same for bytes, which have no order.
+  // The same for bytes, which are checked for their writer alone.
   static void lookAtBytes(const Word& word);
 };
 

@@ -1,4 +1,4 @@
-// The operating system of a schedule. The linker puts these functions in the place of the C library's (--wrap, see the
+// The operating system of a schedule. The linker puts these functions in place of the C library's (--wrap, see the
 // Makefile), so that the code under test is what production runs, down to its calls: files and their names, locks that
 // die with their process, sleeping on a word, threads, mutexes, the clock.
 #include <dirent.h>
@@ -272,7 +272,7 @@ int __wrap_memfd_create(const char*, unsigned) { return Files::open(&Files::make
 int __wrap_posix_fallocate(int fd, off_t offset, off_t bytes) {
   Opened* opened = Files::opened(fd);
   if (opened == nullptr) return EBADF;
-  // In one piece, however many steps it is asked for in.
+  // The file gets all memory up to its new end at once.
   Files::resize(*opened->file, static_cast<uint64_t>(offset + bytes));
   return 0;
 }

@@ -1,4 +1,4 @@
-// The tables of the native tests are used here without their tests.
+// The explorer uses tables of the native tests, but not their runner: a failure ends it here.
 #include <cstdio>
 #include <cstdlib>
 

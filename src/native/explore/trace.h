@@ -10,13 +10,13 @@ namespace ringfence::explore {
 
 class Trace {
  public:
-  // From here on all steps are printed; or none.
+  // Prints all steps from here on, or none.
   static void show(bool shown);
   static void verb(Verb verb, const Word& word, uint64_t value, const memory::Site& site);
   static void verb(Verb verb, const memory::Site& site);
   static void call(const std::string& text);
   static void note(const std::string& text);
-  // Of an actor's own story: "has read frame 3".
+  // Prints what an actor says of itself: "has read frame 3".
   static void say(const std::string& text);
 };
 

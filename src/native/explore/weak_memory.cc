@@ -20,7 +20,7 @@ void WeakMemory::begin() {
   for (View*& view : views_) view = nullptr;
 }
 
-// None ahead of the schedule, and none for what is only looked at.
+// Null ahead of the schedule, and while a check inspects memory.
 WeakMemory::View* WeakMemory::view() {
   const Scheduler& scheduler = Scheduler::now();
   if (!scheduler.exploring() || scheduler.current() == nullptr) return nullptr;
@@ -60,7 +60,7 @@ void WeakMemory::buffer(Cell& cell, uint64_t value, uint64_t mask, bool release,
   drain(*own);
 }
 
-// All that may become visible does. What is held stays, and what must not pass it.
+// Makes the buffered stores visible, except those that are held and those that must not pass them.
 void WeakMemory::drain(View& view) {
   for (size_t i = 0; i < view.buffer.size();) {
     const Buffered& entry = view.buffer[i];
@@ -87,7 +87,8 @@ void WeakMemory::drainAll(View& view) {
   drain(view);
 }
 
-// The loads of bytes that were made before are done: they have seen what stood there until now.
+// Ends the loads of bytes made before `number`: each may have been made as late as now, so its bytes must not have
+// changed.
 void WeakMemory::settle(View& view, uint64_t number) {
   size_t kept = 0;
   bool changed = false;
@@ -143,7 +144,7 @@ const WeakMemory::Version* WeakMemory::chosen(View& view, const Word& word, cons
     older += 1;
     lawful = lawful && v->from > view.owed;
   }
-  // Of the words of a copy the schedule chooses for all at once.
+  // For the words of a copy the schedule chooses once.
   chances->stale = std::max(chances->stale, older);
   if (!lawful) {
     chances->faulted = std::max(chances->faulted, older);
@@ -215,7 +216,7 @@ bool WeakMemory::unsettled() {
 void WeakMemory::storeFence() {
   View* own = view();
   if (own == nullptr) return;
-  // Of a release fence: loads made before it, too, are done before a later store is seen.
+  // A store fence also orders loads: those made before it end before a later store becomes visible.
   own->buffer.push_back({nullptr, 0, 0, own->number++, true, false});
   drain(*own);
 }
@@ -255,7 +256,7 @@ void WeakMemory::rest(Actor& actor) {
   drainAll(*view);
 }
 
-// It sees all that is visible to the thread that begins it, which is rounded up to all there is.
+// A new actor sees at least what the thread that starts it can see. Here it sees all.
 void WeakMemory::begun(const Actor& actor) {
   views_[actor.id] = new View();
   views_[actor.id]->actor = actor.id;

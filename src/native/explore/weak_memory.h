@@ -52,7 +52,7 @@ class WeakMemory : public Model {
 
   struct Cell {
     Version* newest;
-    Time seen[actorsMax];  // no actor sees an older one than it has seen
+    Time seen[actorsMax];  // by actor, the newest value that it has seen: it never sees an older one again
   };
 
   // In the order in which they were made. A fence stands among them as an entry without a cell.
@@ -65,7 +65,7 @@ class WeakMemory : public Model {
     bool held;
   };
 
-  // Bytes that were read and not fenced: the load may be made as late as the actor's next release store is seen.
+  // A load of bytes without a fence behind it: it may be made as late as the actor's next release store becomes visible.
   struct Lent {
     const Cell* cell;
     uint64_t value;
@@ -73,8 +73,8 @@ class WeakMemory : public Model {
     uint64_t number;
   };
 
-  // A line, or all memory, of which a load saw an older value, as it stood when that value came: the loads of a snapshot
-  // are made together, and those of an actor may all be made ahead of its stores.
+  // An earlier state of a line, or of all memory: the time of an older value that a load saw. The next loads see that
+  // state too, because the loads of a snapshot are made together, and those of an actor may all precede its stores.
   struct Moment {
     const void* line = nullptr;  // null: all
     Time time = 0;
@@ -86,8 +86,8 @@ class WeakMemory : public Model {
     Moment moment;
     std::vector<Buffered> buffer;
     std::vector<Lent> lent;
-    Time floor = 0;  // what was replaced before that is not seen any more
-    Time latest = 0; // of all it has seen
+    Time floor = 0;  // the actor sees no value that was replaced before
+    Time latest = 0; // of the newest value that it has seen
     Time last = 0;   // of its last load
     Time owed = 0;   // what `floor` would be without the planted fault
     uint64_t number = 0;
@@ -107,7 +107,7 @@ class WeakMemory : public Model {
   const Version* chosen(View& view, const Word& word, const Version* newest, Time floor);
 
   Time time_ = 0;
-  Time beginning_ = 0;  // what was there ahead of the schedule is seen by all
+  Time beginning_ = 0;  // of the schedule: all actors see the stores made before
   View* views_[actorsMax] = {};
 };
 

@@ -18,7 +18,7 @@ std::vector<std::function<void()>> looks;
 void expect(bool so, const std::string& what) {
   if (so) return;
   Scheduler& scheduler = Scheduler::now();
-  if (scheduler.current() == nullptr && scheduler.steps() != 0) {  // all is over
+  if (scheduler.current() == nullptr && scheduler.steps() != 0) {  // in the checks at the end
     scheduler.found(what);
   } else {
     scheduler.fail(what);
@@ -69,11 +69,11 @@ void lookAtEnd() {
   for (const auto& look : looks) look();
 }
 
-// What it held lay in the arena.
+// Never destroyed: its contents lay in the arena, which was reset.
 void forgetLooks() { new (&looks) std::vector<std::function<void()>>(); }
 
 Sleeper::Sleeper(std::shared_ptr<Region> region) : waiter_(std::move(region), [this] {
-  // The call to the event loop goes through a lock: what the thread stored before it is seen by who is called.
+  // The call to the event loop goes through a lock, so the loop sees what this thread stored before.
   makeDelayedStores();
   Model::now().releaseOfSystem();
   called_ = true;

@@ -1,5 +1,4 @@
-// What a configuration of a protocol is built of: processes with a region attached, and the event loops in which their
-// fibers wait.
+// The parts of a configuration: processes with a region attached, and the event loops in which their fibers wait.
 #pragma once
 
 #include <functional>
@@ -14,7 +13,7 @@
 
 namespace ringfence::explore {
 
-// Ends the schedule as failed where it is not so.
+// Fails the schedule with `what` unless `so`.
 void expect(bool so, const std::string& what);
 void expectOk(const Status& status, const std::string& what);
 
@@ -32,13 +31,13 @@ struct Protocol {
 
 const std::vector<Protocol>& protocols();
 
-// A process, and what is done as it ahead of the schedule.
+// A process of a configuration. `ahead` runs work as this process before the schedule begins.
 class Program {
  public:
   Program(const std::string& name, bool mortal);
 
   void ahead(const std::function<void()>& work) { Scheduler::now().ahead(process_, work); }
-  // A loop is what the schedule does not wait for.
+  // The schedule does not wait for the end of a loop.
   void runs(std::function<void()> body, const std::string& name = "", bool isLoop = false);
   Process& process() { return process_; }
 
@@ -46,7 +45,7 @@ class Program {
   Process& process_;
 };
 
-// The region of all, made by a process that is never killed; and another process's attachment to it.
+// The region of all processes, made by one that is never killed; and another process's attachment to it.
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry);
 std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name);
 
@@ -61,16 +60,16 @@ ValueOf<Field> peek(const L& line) {
   return peek(RawLine::of(line).*Field);
 }
 
-// Looked at when all actors have ended.
+// Registers a check for when all actors have ended, and makes the registered checks.
 void atEnd(std::function<void()> look);
 void lookAtEnd();
 
-// A process's waiting, as its event loop does it: looks, arms, looks again, and sleeps until it is called.
+// Waits as a process's event loop does: looks, arms, looks again, and sleeps until it is called.
 class Sleeper {
  public:
   explicit Sleeper(std::shared_ptr<Region> region);
 
-  // Until `look` is true. `there` says the same without a change of anything: when it is true the sleeper must wake.
+  // Waits until `look` is true. `there` says the same without side effects: when it is true, the sleeper must wake.
   void until(uint32_t reasons, const char* what, const std::function<bool()>& look, const std::function<bool()>& there);
 
  private:

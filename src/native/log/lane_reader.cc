@@ -13,7 +13,7 @@ namespace ringfence {
 
 namespace {
 
-constexpr int attachAttempts = 64;  // a line that is torn at each of so many attempts is not just being written
+constexpr int attachAttempts = 64;  // without a pause; a line that is torn at each of them is not just being written
 constexpr useconds_t pauseMicros = 1000;
 
 }  // namespace
@@ -68,8 +68,8 @@ void LaneReader::detach() {
   region_->wakeSequencer(sleepsForRoom);
 }
 
-// Whether its line holds what this reader wrote, and the sequencer has not ended it: only then is no memory reused that
-// it reads.
+// Whether the reader's line holds what this reader wrote, and the sequencer has not ended the reader. Otherwise the
+// memory that it reads may be reused.
 bool LaneReader::ownsItsPlace() const {
   const Publication& p = region_->publication();
   const ReaderSlot& slot = region_->reader(topic_, claim_.slot);
@@ -235,8 +235,8 @@ int32_t LaneReader::poll(BatchView* views, uint32_t max) {
   return static_cast<int32_t>(filled);
 }
 
-// Whether nothing is published that this reader cannot take. A batch that the sequencer has seen was whole then: if it is
-// not any more, this reader would wait for it for ever.
+// False when the sequencer has scanned a batch that this reader cannot take. The batch was whole then and has been
+// damaged since: the reader would wait for it for ever.
 // SYNC: observes how far the sequencer has scanned, which follows its observation of the tokens (sequencing::publishLane).
 bool LaneReader::lanesWhole() const {
   const Publication& p = region_->publication();
@@ -264,7 +264,7 @@ uint64_t LaneReader::committed() {
 // SYNC: publishes the cursors after all loads of the payload; pairs with the readSealed in sequencing::takenUpTo.
 void LaneReader::release(uint64_t released) {
   if (!attached_ || region_->closed() || released <= released_ || released > next_) return;
-  if (!ownsItsPlace()) return;  // never overwrite another's values: the next poll reports them
+  if (!ownsItsPlace()) return;  // never overwrite another reader's values; the next poll fails
   std::vector<uint32_t> moved;
   for (; released_ < released; released_ += 1) {
     const Unreleased batch = unreleased_.front();
@@ -287,8 +287,8 @@ void LaneReader::publishTaken(const Lane& lane) const {
   publishSealed(region_->publication(), role_, region_->laneCursor(lane.lane, claim_.slot), local);
 }
 
-// Writes a cursor again that was damaged, before this reader sleeps: the sequencer would hold the lane for ever, and
-// with it the publisher that could wake this reader. The sequencer rings a reader that holds a lane ten times a second.
+// Rewrites damaged cursors before this reader sleeps. Otherwise the sequencer would hold the lane for ever, and so block
+// the publisher that could wake this reader. The sequencer rings a reader that holds a lane ten times a second.
 void LaneReader::keepCursors() const {
   const Publication& p = region_->publication();
   bool kept = true;

@@ -1,6 +1,6 @@
 // A subscriber's reading end of a topic of order `none`: scans the lanes of the topic's open sessions itself, as the
 // sequencer would, and lends the payload that it finds. The sequencer is not on this path; it learns from the reader's
-// cursors which room it may give back.
+// cursors which room it may release.
 //
 //   lanes, by client and broker    A0 ─ A1 ─ B0 ─ B1 ─┐      a poll takes one batch of each in turn,
 //                                   ▲                 │      until it has enough or finds none
@@ -48,7 +48,7 @@ class LaneReader final : public TopicReader {
     uint32_t lane = 0;  // in the region
     uint64_t generation = 0;
     uint64_t sessionId = 0;
-    uint64_t next = 0;   // the descriptor that is taken next
+    uint64_t next = 0;   // the descriptor to take next
     uint64_t taken = 0;  // descriptors below are released
     uint64_t payloadEnd = 0;
     bool endKnown = false;  // `payloadEnd` is that of the batch before `next`
@@ -68,7 +68,7 @@ class LaneReader final : public TopicReader {
   bool enterLane(uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const;
   void leave(uint32_t client);
   void listFollowed();
-  // The right to read the payload of the next batch, if there is one and it is whole.
+  // The right to read the payload of the next batch, if one is published and whole.
   std::optional<Seen<Payload>> peek(const Lane& lane, Descriptor& descriptor) const;
   bool take(Lane& lane, BatchView& view);
   void publishTaken(const Lane& lane) const;

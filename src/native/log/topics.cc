@@ -113,8 +113,8 @@ Status findFree(const Region& region, TopicView& topic) {
   return Status::failed("full", "all " + formatCount(topics) + " topics of the region are in use or named by the server");
 }
 
-// Called under the names lock, so wishes are written one at a time. A wish is answered once the last wish of all is:
-// the sequencer has then looked for a topic to free after this one was made.
+// Called under the names lock, so wishes are written one at a time. The answer to the latest wish answers the earlier
+// ones too: the sequencer has looked for a topic to free after all of them were made.
 // SYNC: pairs with the observes in sequencing::answerWish, which publishes a refusal before the answer.
 Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();

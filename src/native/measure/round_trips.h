@@ -1,4 +1,4 @@
-// Round trips between two threads of this process, as bare as possible: the baseline for the library's own.
+// Round trips between two threads of this process, as bare as possible: the baseline for those of messages and calls.
 #pragma once
 
 #include <cstdint>

@@ -214,7 +214,8 @@ class Publication {
   typename L::Fields snapshot(const L& line, Site site = {}) const {
     refresh(&line, sizeof(line), site);
     const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
-    // A newer token would cover what this process has not synchronized with. A narrow one has a field beside it.
+    // Do not read the token again: a newer one would promise fields that this process has not synchronized with. A token
+    // narrower than its word shares it with another field, so that word must be read, and the token is put back below.
     const size_t but = sizeof(token) == sizeof(uint64_t) ? wordOf<Token>(line.shared_) : sizeof(line);
     typename L::Fields local = words(line.shared_, site, but);
     local.*Token = token;

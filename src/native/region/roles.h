@@ -25,7 +25,8 @@ class Creator {
   Creator() {}
 };
 
-// The process in the slot: it holds the slot's lock. With a claim's lock it says in its slot how far it is.
+// The process in the slot: it holds the slot's lock. Before it takes a claim's lock and until it has released it, its
+// slot says which lock that is and how far the process has come, so that others can name the holder.
 class Process {
   friend class ringfence::Region;
   friend class ringfence::ClaimLock;

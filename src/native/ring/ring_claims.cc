@@ -94,8 +94,8 @@ bool taken(const Region& region, uint32_t ring, uint32_t reader) {
   return region.processAlive(claim.process, claim.processGeneration);
 }
 
-// Behind a fence: of a process that claims a place and one that gives the ring another name, at least one sees the
-// other.
+// Called behind a fence: when one process claims a reader's place while another gives the ring a new name, at least one
+// of them sees the other.
 bool hasReaders(const Fenced&, const Region& region, uint32_t ring) {
   for (uint32_t i = 0; i < region.layout().geometry.ringReaders; i += 1) {
     if (taken(region, ring, i)) return true;

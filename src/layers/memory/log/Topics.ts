@@ -77,7 +77,7 @@ const isInUse = (heap: Heap, topic: HeapTopic): boolean =>
   topic.readers.some((reader) => reader !== undefined)
   || heap.sessions.some((session) => session?.topic === topic && session.state !== "ended")
 
-/** Topics without kept records go first, then those that were left first. */
+/** Topics without kept records lose their places first; among those alike, the topic that has been unused for longest. */
 const goesFirst = (a: HeapTopic, b: HeapTopic): number =>
   Number(isKept(a)) - Number(isKept(b)) || a.leftAlone - b.leftAlone
 

@@ -13,7 +13,7 @@ struct Attached {
   Attached(const Region& made, const std::string& name, bool sleeps = true, bool mortal = true);
 };
 
-// The region of all, by a process that is never killed and does nothing more.
+// The region that all processes share, made by one that is never killed and does nothing else.
 std::shared_ptr<Region> made(const Geometry& geometry);
 
 }  // namespace ringfence::explore

@@ -39,7 +39,7 @@ class Taking {
     reader_.release(reader_.next());
   }
 
-  // Until it has so many batches, or a process has died: then it takes what came of it.
+  // Receives until it has that many batches, or a process has died: then it takes what there is.
   void receive(uint64_t batches, Sleeper& sleeper) {
     while (count_ < batches && !deaths()) {
       const auto look = [&] { return reader_.committed() > reader_.next() || deaths(); };
@@ -54,7 +54,7 @@ class Taking {
 
   LaneReader& reader() { return reader_; }
   uint64_t count() const { return count_; }
-  // The sequences that it has of the session of that generation.
+  // The sequences of the batches that it took of the session of that generation.
   const std::vector<uint64_t>& of(uint64_t generation) { return taken_[generation]; }
   // Whether the descriptor behind those that it took is published, in the lane of the present generation.
   bool moreIsThere() const {
@@ -133,7 +133,7 @@ void takeAll(uint64_t batches) {
 void take() { takeAll(2); }
 void room() { takeAll(11); }
 
-// The sequencer releases what is oldest while a reader comes that begins with it.
+// The sequencer releases the oldest batches while a reader attaches that begins with them.
 void release() {
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
@@ -173,7 +173,7 @@ shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic
   return publishing;
 }
 
-// A session ends or dies, and the next has its slot and its lanes, under a reader that takes both.
+// A session ends or dies, and the next one gets its slot and its lanes, while a reader takes the batches of both.
 void reuse() {
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
@@ -209,7 +209,7 @@ void reuse() {
   });
 }
 
-// A reader that begins at the end comes while batches are published: it takes all that are published from then on.
+// A reader attaches at the end while batches are published: it takes all that are published from then on.
 void end() {
   constexpr uint64_t batches = 5;
   Served log(logGeometry(), false, orderNone);
@@ -235,8 +235,8 @@ void end() {
   });
 }
 
-// A reader comes while a session ends, and the next has its slot and its lanes: it takes the former's batches whole or
-// not at all, and all of the next's.
+// A reader attaches while a session ends and the next one gets its slot and its lanes: it takes all batches of the former
+// session or none, and all of the next one's.
 void late() {
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");

@@ -1,5 +1,5 @@
-// The configurations of order `none`: readers that scan the lanes, and the sequencer that gives lanes and sessions back
-// behind them.
+// The configurations of order `none`: readers that scan the lanes, and the sequencer, which releases lanes and sessions
+// after them.
 #pragma once
 
 #include "explore/world.h"

@@ -35,7 +35,7 @@ void publishAndRead(uint64_t batches) {
 void publish() { publishAndRead(2); }
 void room() { publishAndRead(10); }
 
-// What is oldest goes, as its room is needed, while a reader comes that begins with it, and leaves in the middle.
+// The oldest batches are trimmed for their room, while a reader attaches that begins with them, and leaves in the middle.
 void trim() {
   Served log(logGeometry());
   Attached reader(*log.server.region, "reader");
@@ -63,7 +63,7 @@ void trim() {
   });
 }
 
-// A session ends, and the next has its slot and its lanes: nothing of the old one appears in the new one's name.
+// A session ends, and the next one gets its slot and its lanes: no batch of the old session appears as the new one's.
 void reuse() {
   Served log(logGeometry());
   Attached reader(*log.server.region, "reader");
@@ -99,7 +99,7 @@ void reuse() {
   });
 }
 
-// Two want to serve; the first may die at any moment of its start.
+// Two processes want to serve; the first may die at any moment of its start.
 void start() {
   const auto region = made(logGeometry());
   Attached first(*region, "first server", false);

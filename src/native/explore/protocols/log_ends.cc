@@ -13,7 +13,7 @@ namespace {
 uint32_t recordsOf(uint64_t sequence) { return sequence % 2 == 0 ? 1 : 2; }
 uint64_t firstRecordOf(uint64_t sequence) { return sequence + sequence / 2; }
 constexpr uint32_t lengths[] = {10, payloadBytes - 10};
-// So much at either end of the payload is written and looked at; what lies between is skipped, to save time.
+// This many bytes at either end of the payload are written and checked; those between are skipped, to save time.
 constexpr uint32_t endBytes = 12;
 constexpr uint32_t tailAt = payloadBytes - endBytes;
 
@@ -119,7 +119,7 @@ bool Publishing::seal(uint64_t sequence, uint64_t pauseNanos) {
   return true;
 }
 
-// As LaneWriter::begin looks for it. Each batch takes as much as it may.
+// Whether LaneWriter::begin would find room. Each batch is as large as it may be.
 bool Publishing::roomIsThere(uint32_t broker) const {
   const Geometry& g = region_->layout().geometry;
   const auto& line = region_->laneLine(1, lanes_.laneOf(broker)).frontiers;

@@ -17,8 +17,8 @@
 
 namespace ringfence::explore {
 
-// Of each batch. With a table of lengths it takes all that a batch may have: an eighth of its lane, so that few batches
-// make a lap.
+// The payload of each batch. With its table of lengths a batch is as large as it may be, an eighth of its lane, so that
+// few batches make a lap.
 constexpr uint32_t payloadBytes = 4080;
 
 Geometry logGeometry(uint32_t clients = 1, uint32_t brokers = 1);
@@ -64,9 +64,9 @@ class Publishing {
   bool seal(uint64_t sequence, uint64_t pauseNanos = 0);
   // Publishes a sequence that it cannot have reached, for which its session ends.
   void lie(uint32_t broker);
-  // What its diagnostics say, as far as its own counts bound it.
+  // Checks what its diagnostics say against the bounds that its own counts give.
   void checkFrontiers();
-  // Until so many batches are acknowledged, or the session has ended.
+  // Waits until that many batches are acknowledged, or the session has ended.
   void awaitAcknowledged(uint64_t batches, Sleeper& sleeper);
 
  private:
@@ -94,10 +94,10 @@ class Subscribing {
   // Takes what is there, or only looks at it. False when there is nothing.
   bool take();
   bool look();
-  // Until it has so many batches.
+  // Receives until it has that many batches.
   void receive(uint64_t batches, Sleeper& sleeper);
   bool more() { return reader_.committed() > reader_.next(); }
-  // The same of what stands in memory, which this reader may not see yet.
+  // The same by the newest stores, which this reader may not see yet.
   bool moreIsThere() const;
   uint64_t count() const { return count_; }
   uint64_t firstPosition() const { return firstPosition_; }

@@ -40,7 +40,7 @@ shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic
   return publishing;
 }
 
-// The batches of one session on two brokers, the first one last: the others are held until it comes.
+// One session publishes on two brokers, its first batch last: the others are held until it comes.
 void gap() {
   Served log(logGeometry(1, 2));
   Attached reader(*log.server.region, "reader");
@@ -86,8 +86,8 @@ void brokers() {
   });
 }
 
-// A session ends, by its close or by its death, while a batch waits for one that never comes. The next session of the
-// slot has the same lanes, and nothing of the former appears in its name.
+// A session ends, by its close or by its death, while a batch waits for one that never comes. The next session gets the
+// slot and its lanes, and no batch of the former session appears as its own.
 void pending() {
   Served log(logGeometry(1, 2));
   Attached reader(*log.server.region, "reader", true, false);
@@ -117,8 +117,8 @@ void pending() {
   });
 }
 
-// A session ends because one of its lanes lies, while its client rests in the midst of a batch on the other: it goes on
-// there when the next session has come for the slot. All wait long, each at once, so that a stop of the client outlasts them.
+// A session ends because one of its lanes is false, while its client pauses in the middle of a batch on the other lane,
+// and goes on when the next session wants the slot. All wait long, so that a stop of the client outlasts them.
 void woken() {
   Served log(logGeometry(1, 2));
   Attached reader(*log.server.region, "reader", false, false);
@@ -289,7 +289,7 @@ void stopped() {
   log.server.program.runs([serving = log.serving] { serving->sequencer().stop(); });
 }
 
-// Nothing of a topic that had the place before is in it.
+// Expects a new topic to hold nothing of the topic that had its place before.
 void expectEmpty(const shared_ptr<Region>& at, const TopicPlace& topic) {
   Claim claim;
   retry("no reader has a place of a new topic", [&] { return claimReader(*at, topic, "reader", claim).ok(); });
@@ -345,8 +345,8 @@ void visits(const shared_ptr<Region>& at, const TopicPlace& topic) {
   expect(peek<&ReaderLine::leftNanos>(at->reader(topic.index, claim.slot).line) >= now, "a reader does not say when it left");
 }
 
-// The only topic is unused, and has batches: another is declared in its place while a reader comes for it, twice. One of
-// the two has it.
+// The only topic is unused, and has batches: another is declared in its place while a reader opens it, twice. One of the
+// two gets the place.
 void places() {
   Served log(logGeometry());
   Attached publisher(*log.server.region, "publisher", false, false);
@@ -367,7 +367,7 @@ void places() {
   });
 }
 
-// A reader leaves or dies, and another has its place.
+// A reader leaves or dies, and another one gets its place.
 void heir() {
   Served log(logGeometry());
   Attached former(*log.server.region, "former reader", false);
@@ -405,7 +405,7 @@ void early() {
   });
 }
 
-// The same while a session comes: it is admitted, and keeps the topic, or it learns that the topic is gone.
+// The same while a session opens: it is admitted and keeps the topic, or it learns that the topic is gone.
 void refused() {
   Served log(logGeometry());
   Attached declarer(*log.server.region, "declarer", false);

@@ -1,5 +1,5 @@
-// What the lines of a log must say once all is at rest: the counts that nothing is decided by agree with those that the
-// protocol is decided by, and with what their writers know.
+// What the lines of a log must say once all is at rest: the counts that only report agree with those by which the
+// protocol decides, and with what their writers know.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace ringfence::explore {
 
-// Of the lines that the sequencer writes, when all actors of its process rest.
+// Checks the lines that the sequencer writes, when all actors of its process rest.
 void expectSequencerLines(const Region& region, Sequencer& sequencer, const std::vector<SessionReport>& reports);
 
-// Of the lines that the lane writer writes, as long as the slot has no other session; with the records that it has
-// written on each broker.
+// Checks the lines that the lane writer writes, as long as the slot has no other session. `records`: what it has written
+// on each broker.
 void expectProducerLines(const Region& region, const LaneWriter& lanes, const std::vector<uint64_t>& records);
 
 }  // namespace ringfence::explore

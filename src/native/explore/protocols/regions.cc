@@ -37,7 +37,7 @@ Status create(shared_ptr<Region>& region) {
 
 uint64_t idOf(const Region& region) { return peek(RawLine::of(region.header().identity).regionId[0]); }
 
-// Two make a region of one name, and a third looks for it.
+// Two processes create a region of one name, and a third one looks for it.
 void creation() {
   const auto made = make_shared<std::set<uint64_t>>();
   Program first("first creator", true);
@@ -104,7 +104,7 @@ void holding() {
   atEnd([=] { expect(attached != nullptr && owned != nullptr, "nothing is left"); });
 }
 
-// Three processes claim of two: each slot goes to one.
+// Three processes claim two slots: each slot goes to one of them.
 template <class Claims>
 void claimed(const Geometry& geometry, uint32_t slots, Claims claims) {
   const auto region = made(geometry);

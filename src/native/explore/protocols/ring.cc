@@ -31,7 +31,7 @@ shared_ptr<Receiving> reads(Attached& place) {
   return receiving;
 }
 
-// Tries again while another is about to have, or to give, what is wanted.
+// Tries again while another process holds what is wanted, or is about to provide it.
 template <class Opened>
 auto untilOpened(const shared_ptr<Region>& region, const char* waitsFor, Opened open) {
   const char* fault = nullptr;
@@ -44,7 +44,7 @@ auto untilOpened(const shared_ptr<Region>& region, const char* waitsFor, Opened 
   return opened;
 }
 
-// A writer that closes in good order has its frames read to the last; of one that is killed, a reader gets a beginning.
+// Of a writer that closes in good order the reader gets all frames; of one that is killed, the first ones.
 void expectRead(const Receiving& receiving, uint64_t first, uint64_t count) {
   const bool all = receiving.numbers().size() == count || Scheduler::now().deaths();
   expect(all, "only " + std::to_string(receiving.numbers().size()) + " of " + std::to_string(count) + " frames were read");
@@ -108,7 +108,7 @@ void open() {
   });
 }
 
-// Two want to write the ring: one at a time does, and the reader has the frames of each whole and in order.
+// Two processes want to write the ring: one at a time does, and the reader gets the frames of each whole and in order.
 void rivals() {
   const auto region = madeRing();
   Attached reader(*region, "reader");
@@ -144,7 +144,7 @@ void rivals() {
   });
 }
 
-// The slow lose their room: what they had of it they learn, and what they copied out of it they throw away.
+// Slow readers lose their room: they learn which positions they lost, and throw away what they copied from there.
 void evict() {
   const auto region = madeRing();
   Attached writer(*region, "writer", false);
@@ -161,7 +161,7 @@ void evict() {
   reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
 }
 
-// The ring's writer closes, or dies, and another process goes on.
+// The ring's writer closes or dies, and another process continues the ring.
 void successor() {
   const auto region = madeRing();
   Attached first(*region, "writer", false);
@@ -189,7 +189,7 @@ void successor() {
   reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper, framesOfAWriter); });
 }
 
-// A reader that holds the room goes: its writer goes on.
+// A reader that holds the ring's room leaves: the writer goes on.
 void leave() {
   const auto region = madeRing();
   Attached writer(*region, "writer");
@@ -202,7 +202,7 @@ void leave() {
   reader.program.runs([=] { receiving->reader().detach(); });
 }
 
-// A reader comes while the ring is written round and round: it begins where nothing is written over any more.
+// A reader attaches while the ring is written lap after lap: it begins where nothing is overwritten any more.
 void attach() {
   const auto region = madeRing();
   Attached writer(*region, "writer");
@@ -244,7 +244,7 @@ void rename() {
     if (opened == nullptr) return expect(is(fault, "missing") || is(fault, "busy"), std::string("not missing, but ") + fault);
     Trace::say("reads the ring");
     const auto rings = ringsOf(*at);
-    // It has none for a moment, or until the next process gives a name, where the writer died while it looked for readers.
+    // The ring has no name for a moment; if the writer died while it looked for readers, until the next process names it.
     expect(rings.empty() || rings[0].name == "ring", "a reader has a ring of another name");
     *read = true;
   });
@@ -291,7 +291,7 @@ void lateReader() {
   });
 }
 
-// A writer whose ring has another by now says once more that it wants no room.
+// A writer whose ring has another writer by now says once more that it wants no room.
 void lateWriter() {
   const auto region = madeRing();
   Attached former(*region, "former writer", false);

@@ -123,7 +123,7 @@ bool Receiving::wasEvicted(void* self) {
   return peek<&RingReaderFate::evictedGeneration>(own->region_->ringReader(role.ring, role.slot).fate) == role.generation;
 }
 
-// As src/layers/ring/FrameCodec.ts looks at it.
+// Checks a frame as src/layers/ring/FrameCodec.ts does.
 bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const {
   // As JavaScript loads them: what the look has not invalidated is stale.
   const uint8_t* bytesAt = reader_->memory()->base() + at % exploredRingBytes;

@@ -23,7 +23,7 @@ constexpr uint64_t framesOfAWriter = 100;
 constexpr uint64_t large = 1000;
 uint32_t payloadBytesOf(uint64_t number);
 
-// Null when the ring is not to be had: `fault` says why.
+// Null when the ring cannot be opened: `fault` says why.
 std::unique_ptr<RingWriter> openedWriter(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault);
 std::unique_ptr<RingReader> openedReader(const std::shared_ptr<Region>& region, const std::string& name, const char*& fault);
 
@@ -56,10 +56,10 @@ class Receiving {
       : region_(std::move(region)), reader_(std::move(reader)) {}
 
   RingReader& reader() { return *reader_; }
-  // Reads until the ring has ended, or the frame of that number was read: then its end, and the next writer's beginning,
-  // are waited through.
+  // Reads until the ring has ended, or until the frame of that number was read: then it waits through a writer's end and
+  // the next writer's beginning.
   void receive(Sleeper& sleeper, uint64_t last = none);
-  // What is there now. It rejoins where it was evicted. False when what it finds is no frame.
+  // Takes what is there now, and rejoins where it was evicted. False when it finds something that is no frame.
   bool take();
   bool ended() const { return reader_->ended(reader_->cursors().read); }
 

@@ -49,7 +49,7 @@ void names() {
     const auto opened = writerOf(at, "two");
     expect(opened != nullptr && ringsNamed(*at, "two") == 1, "a ring does not have the name that it was given");
   });
-  // It goes on in the first one's ring, under that name.
+  // It continues the first one's ring, under that name.
   third.program.runs([=, at = third.region] {
     const auto opened = writerOf(at, "one");
     expect(opened != nullptr && ringsNamed(*at, "one") == 1, "two rings have one name");

@@ -13,7 +13,7 @@ namespace {
 
 struct Taken {
   uint64_t cursor;
-  uint64_t reader;  // slot + 1 of the first of those that have taken least, 0 when none is attached
+  uint64_t reader;  // slot + 1 of the reader that has taken least (the first, of several); 0 when none is attached
 };
 
 // The generation of the reader that is attached in that slot of the topic; 0 none.

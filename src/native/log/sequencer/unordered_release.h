@@ -1,5 +1,5 @@
-// Order `none`: gives lanes and sessions back once their readers need them no more. The sequencer takes no part in the
-// delivery: it follows what is published in its own time.
+// Order `none`: releases the room of lanes, and lets sessions end, once all attached readers have taken the batches. The
+// sequencer takes no part in the delivery; it follows the lanes in its own time.
 //
 //       taken by all readers    taken by some    found by none
 //   ┌───────────────────────┬─────────────────┬───────────────┐
@@ -34,8 +34,8 @@ void dropTaken(SequencerState& order, uint32_t client);
 // The batches that the reader of that slot and generation has not released.
 uint64_t behindOf(const SequencerState& order, uint32_t topic, uint32_t reader, uint64_t generation);
 
-// Rings the readers that hold back a lane, as far as they sleep: their cursors may be damaged, or a publisher was
-// stopped before it could ring.
+// Wakes the sleeping readers that hold back a lane: their cursors may be damaged, or a publisher was stopped before it
+// could ring.
 void ringHolders(const SequencerState& order);
 
 }  // namespace ringfence::sequencing
