@@ -132,7 +132,11 @@ void Coverage::meets(const Word& word) {
 }
 
 void Coverage::followsStore() { last->followsStore = true; }
-void Coverage::acts() { last->acts = last->acts || Scheduler::now().exploring(); }
+// Of a verb of flushed memory that is left out: seesMore() tells.
+void Coverage::acts() {
+  const bool planted = last->key == plantedKey && Model::now().hasLines();
+  last->acts = last->acts || (Scheduler::now().exploring() && !planted);
+}
 
 void Coverage::call(const char* name) {
   const uint64_t key = reinterpret_cast<uint64_t>(name) | 1;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "coverage.h"
 #include "line_names.h"
 
 namespace ringfence::explore {
@@ -52,7 +53,7 @@ LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
   if (!own.present) {
     leakTo(line);
     own.present = true;
-    own.dirty = false;
+    own.dirty = own.unwritten = own.outdated = false;
     std::memcpy(own.words, loads ? fetched(line, own) : line.memory, sizeof(own.words));
   }
   return own;
@@ -63,10 +64,18 @@ const uint64_t* LineMemory::fetched(const Line& line, const Copy& copy) {
   constexpr uint8_t olderMax = 2;
   Scheduler& scheduler = Scheduler::now();
   uint8_t older = 0;
-  for (const Version* v = line.older; v != nullptr && v->until > copy.droppedAt && older < olderMax; v = v->older) older += 1;
+  bool unlawful = false;
+  for (const Version* v = line.older; v != nullptr && v->until > copy.droppedAt && older < olderMax; v = v->older) {
+    older += 1;
+    unlawful = v->until <= copy.owedAt;
+  }
   uint8_t to = 0;
   if (!scheduler.deviates(Kind::stale, to)) {
-    if (Chances* chances = scheduler.chances()) chances->stale = older;
+    if (unlawful) Coverage::seesMore();
+    if (Chances* chances = scheduler.chances()) {
+      chances->stale = older;
+      chances->faulted = unlawful ? older : uint8_t{0};
+    }
     return line.memory;
   }
   const uint64_t* words = line.memory;
@@ -83,7 +92,7 @@ void LineMemory::toMemory(Line& line, Copy& copy) {
   before->older = line.older;
   line.older = before;
   std::memcpy(line.memory, copy.words, sizeof(line.memory));
-  copy.dirty = false;
+  copy.dirty = copy.unwritten = false;
 }
 
 // A dirty line is written back as it is invalidated.
@@ -92,6 +101,35 @@ void LineMemory::drop(Line& line) {
   toMemory(line, own);
   own.present = false;
   own.droppedAt = time_;
+}
+
+void LineMemory::oweDrop(File& file, uint64_t offset) {
+  if (actor() == nullptr) return;
+  oweDrop(line(file, offset));
+}
+
+void LineMemory::oweDrop(Line& line) {
+  Copy& own = line.copies[actor()->process->id % hostsMax];
+  own.owedAt = time_;
+  own.outdated = own.present;
+}
+
+void LineMemory::oweWriteBack(File& file, uint64_t offset) {
+  if (!dirty(file, offset)) return;
+  line(file, offset).copies[actor()->process->id % hostsMax].unwritten = true;
+}
+
+void LineMemory::oweWriteBacks() {
+  if (actor() == nullptr) return;
+  for (Line* one : pending_[actor()->id]) {
+    Copy& own = one->copies[actor()->process->id % hostsMax];
+    own.unwritten = own.present && own.dirty;
+  }
+}
+
+void LineMemory::owe(Owed) {
+  if (actor() == nullptr) return;
+  for (Line* one : dropped_[actor()->id]) oweDrop(*one);
 }
 
 // A process that takes a line over from a killed one runs on the same host, and so shares its cache. Drop the killed
@@ -111,6 +149,7 @@ void LineMemory::leakTo(Line& line) {
     if (one.present && one.dirty) dirty = &one;
   }
   if (dirty == nullptr) return;
+  if (dirty->unwritten) Coverage::seesMore();
   Scheduler& scheduler = Scheduler::now();
   uint8_t to = 0;
   if (scheduler.deviates(Kind::leak, to)) {
@@ -123,7 +162,9 @@ void LineMemory::leakTo(Line& line) {
 uint64_t LineMemory::load(const Word& word, bool) {
   Line& at = line(*word.file, word.offset);
   if (actor() == nullptr || at.coherent) return at.newest[indexOf(word)];
-  return copy(at, true).words[indexOf(word)];
+  const Copy& own = copy(at, true);
+  if (own.outdated && !own.dirty && own.words[indexOf(word)] != at.memory[indexOf(word)]) Coverage::seesMore();
+  return own.words[indexOf(word)];
 }
 
 void LineMemory::store(const Word& word, uint64_t value, bool) {

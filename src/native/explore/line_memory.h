@@ -31,6 +31,10 @@ class LineMemory : public Model {
   bool orders(bool invalidations) override;
   bool dirty(File& file, uint64_t offset) override;
   bool outdated(File& file, uint64_t offset) override;
+  void owe(Owed owed) override;
+  void oweDrop(File& file, uint64_t offset) override;
+  void oweWriteBack(File& file, uint64_t offset) override;
+  void oweWriteBacks() override;
   void storeFence() override;
   void loadFence() override {}
   void fullFence() override;
@@ -50,6 +54,9 @@ class LineMemory : public Model {
     bool present;
     bool dirty;
     uint64_t droppedAt;  // when it was invalidated last
+    uint64_t owedAt;     // without the planted fault: when it would have been
+    bool outdated;       // present, which it would not be without the planted fault
+    bool unwritten;      // dirty, which it would not be without the planted fault
     uint64_t words[8];
   };
 
@@ -73,6 +80,7 @@ class LineMemory : public Model {
   static const Actor* actor();
   Line& line(File& file, uint64_t offset);
   Copy& copy(Line& line, bool loads);
+  void oweDrop(Line& line);
   static const uint64_t* fetched(const Line& line, const Copy& copy);
   void toMemory(Line& line, Copy& copy);
   void drop(Line& line);

@@ -252,8 +252,9 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
     done += count;
     const bool writesBack = verb == Verb::wrote;
     if (writesBack ? Model::now().dirty(*each.file, each.offset) : Model::now().outdated(*each.file, each.offset)) Coverage::acts();
-    if (fault == Fault::dropped) continue;
-    if (writesBack) {
+    if (fault == Fault::dropped) {
+      writesBack ? Model::now().oweWriteBack(*each.file, each.offset) : Model::now().oweDrop(*each.file, each.offset);
+    } else if (writesBack) {
       Model::now().writeBack(*each.file, each.offset, count);
     } else {
       Model::now().invalidate(*each.file, each.offset, count);
@@ -269,6 +270,7 @@ bool fence(Verb verb, const Site& site) {
   Scheduler::now().step({Step::load, Model::now().unsettled()});
   if (fault != Fault::none && verb == Verb::loadFence) Model::now().owe(Model::Owed::allSeen);
   if (fault != Fault::none && verb == Verb::fullFence) Model::now().owe(Model::Owed::now);
+  if (fault != Fault::none) Model::now().oweWriteBacks();
   Trace::verb(verb, site);
   return fault != Fault::dropped;
 }

@@ -52,6 +52,10 @@ class Model {
   // than the value that it loaded last, than all it has seen, or than now.
   enum class Owed { lastLoad, allSeen, now };
   virtual void owe(Owed) {}
+  // The same of flushed memory: that line would be dropped now, or written back; or what is under way would be in memory.
+  virtual void oweDrop(File&, uint64_t) {}
+  virtual void oweWriteBack(File&, uint64_t) {}
+  virtual void oweWriteBacks() {}
 
   // The order that system calls give. Acquire: the current actor sees all that was visible at `since`, when a lock that
   // it has taken was released. Release: its stores become visible to all.

@@ -64,7 +64,7 @@ class Search {
  private:
   bool going() {
     if (!found_.failure.empty() || found_.schedules >= limits_.schedules) return false;
-    return found_.schedules % 256 != 0 || now() - began_ < limits_.seconds;
+    return found_.schedules % 32 != 0 || now() - began_ < limits_.seconds;
   }
 
   bool once(const Schedule& schedule, Priorities* order = nullptr) {
@@ -224,7 +224,7 @@ class Search {
     for (const Chances& at : seen) {
       if (at.faulted == 0) continue;
       older.push_back({at.actor, Kind::stale, at.faulted, at.step});
-      older.push_back({at.actor, Kind::stale, static_cast<uint8_t>(at.faulted + staleAll), at.step});
+      if (Model::now().lags()) older.push_back({at.actor, Kind::stale, static_cast<uint8_t>(at.faulted + staleAll), at.step});
       if (at.staleLine != 0) older.push_back({at.actor, Kind::stale, static_cast<uint8_t>(at.faulted + staleLine), at.step});
     }
     constexpr size_t most = 8;
@@ -232,6 +232,18 @@ class Search {
       const size_t drawn = older.size() <= most ? i : random() % older.size();
       if (drawn < older.size()) with(base, older[drawn]);
     }
+  }
+
+  // Others fetch what is dirty while what lies behind it is not written back.
+  void leakBehind(const Schedule& base, const Deviation& run) {
+    Schedule schedule = base;
+    schedule.push_back(run);
+    constexpr size_t most = 8;
+    std::vector<Deviation> leaks;
+    for (const Chances& at : Scheduler::now().seen()) {
+      if (at.leaks != 0 && leaks.size() < most) leaks.push_back({at.actor, Kind::leak, 0, at.step});
+    }
+    for (size_t i = 0; i < leaks.size() && going(); i += 1) with(schedule, leaks[i]);
   }
 
   void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
@@ -256,7 +268,10 @@ class Search {
     for (size_t i = 0; i < most && !holds.empty() && !runs.empty() && going(); i += 1) {
       with(base, holds[random() % holds.size()], &runs[random() % runs.size()]);
     }
-    for (size_t i = 0; i < runs.size() && i < 3 && going(); i += 1) with(base, runs[i]);
+    for (size_t i = 0; i < runs.size() && i < 3 && going(); i += 1) {
+      with(base, runs[i]);
+      if (Model::now().hasLines() && going()) leakBehind(base, runs[i]);
+    }
   }
 
   uint64_t random() { return mix64(limits_.seed * 0x9e3779b97f4a7c15ULL + (draws_ += 1)); }

@@ -66,7 +66,8 @@ void WeakMemory::drain(View& view) {
     const Buffered& entry = view.buffer[i];
     bool blocked = entry.held || (entry.cell == nullptr && i != 0) || (entry.release && i != 0);
     for (size_t before = 0; before < i && !blocked; before += 1) {
-      blocked = view.buffer[before].cell == nullptr || view.buffer[before].cell == entry.cell;
+      const Buffered& other = view.buffer[before];
+      blocked = other.cell == nullptr || (other.cell == entry.cell && (other.mask & entry.mask) != 0);
     }
     if (blocked) {
       i += 1;

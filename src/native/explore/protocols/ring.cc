@@ -150,9 +150,11 @@ void evict() {
   Attached writer(*region, "writer", false);
   Attached reader(*region, "reader");
   const auto sending = writes(writer);
+  // Where the reader begins is not where the ring does.
+  writer.program.ahead([&] { sending->send(large, nullptr); });
   const auto receiving = reads(reader);
   writer.program.runs([=] {
-    for (uint64_t i = 0; i < 6; i += 1) {
+    for (uint64_t i = 1; i < 7; i += 1) {
       const bool sent = sending->sendEvicting(large + i);
       expect(sent || sending->writer().end() != WriterEnd::none, "an evicting writer finds no room");
     }

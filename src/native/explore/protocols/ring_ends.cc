@@ -164,7 +164,8 @@ bool Receiving::take() {
   uint64_t from = 0;
   uint64_t to = 0;
   if (reader_->evicted(from, to)) {
-    expect(from <= to, "an evicted reader is told a range that is none");
+    const bool isOwn = from >= reader_->baseline() && from <= reader_->cursors().released && from <= to;
+    expect(isOwn, "an evicted reader is told that it lost what it had not, or had given back");
     losses_ += 1;
     Trace::say("was evicted, and rejoins");
     return reader_->rejoin();
@@ -197,7 +198,11 @@ void Receiving::receive(Sleeper& sleeper, uint64_t last) {
       return hasMore() || (last == none && ended());
     };
     sleeper.until(sleepsForFrames, "a frame", look, there);
-    if (last == none && !hasMore() && ended()) return;
+    if (last == none && !hasMore() && ended()) {
+      const uint64_t position = peek<&RingLead::position>(region_->ring(reader_->role().ring).lead);
+      expect(position <= reader_->cursors().read, "the ring has ended for a reader that has not read all of it");
+      return;
+    }
     take();
   }
 }

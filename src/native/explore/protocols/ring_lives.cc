@@ -102,6 +102,150 @@ void visit() {
   });
 }
 
+std::unique_ptr<Receiving> readerOf(const shared_ptr<Region>& region) {
+  const char* fault = nullptr;
+  auto opened = openedReader(region, "ring", fault);
+  for (int i = 0; i < 40 && opened == nullptr; i += 1) {
+    expect(is(fault, "busy") || is(fault, "full"), std::string("the ring is not read: ") + fault);
+    Scheduler::now().giveWay(1'000'000);
+    opened = openedReader(region, "ring", fault);
+  }
+  return opened == nullptr ? nullptr : std::make_unique<Receiving>(region, std::move(opened));
+}
+
+shared_ptr<Sending> writing(Attached& writer) {
+  shared_ptr<Sending> sending;
+  writer.program.ahead([&] { sending = make_shared<Sending>(writer.region); });
+  return sending;
+}
+
+// The writer's process leaves the region without closing its ring, and another process gets its slot: a reader that
+// learns of it has read all that was published.
+void slotAgain() {
+  Geometry geometry = ringGeometry();
+  geometry.processes = 3;
+  const auto region = made(geometry);
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader");
+  Program next("next", false);
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> receiving;
+  reader.program.ahead([&] { receiving = make_shared<Receiving>(reader.region); });
+  writer.program.runs([=, at = writer.region] {
+    sending->send(0, nullptr);
+    at->close();
+  });
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
+  const auto attached = make_shared<shared_ptr<Region>>();
+  atEnd([attached] {});
+  next.runs([=] {
+    Status status = Region::reattach(*region, "next", *attached);
+    for (int i = 0; i < 20 && is(status.fault, "full"); i += 1) {
+      Scheduler::now().giveWay(1'000'000);
+      status = Region::reattach(*region, "next", *attached);
+    }
+    expectOk(status, "attaching");
+  });
+}
+
+// A reader has died that holds the room, and another one takes its place while the writer finds that out.
+void heir() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer");
+  Attached former(*region, "former reader", false);
+  Attached reader(*region, "reader");
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> left;
+  former.program.ahead([&] { left = make_shared<Receiving>(former.region); });
+  writer.program.ahead([&] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->send(large + i, nullptr);
+  });
+  former.program.ahead([&] { former.region->close(); });
+  atEnd([left] {});
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    const auto receiving = readerOf(at);
+    expect(receiving != nullptr, "a place of a dead reader is not to be had");
+    receiving->receive(*sleeper);
+    const auto& numbers = receiving->numbers();
+    if (!Scheduler::now().deaths()) expect(numbers.empty() || numbers.back() == large + 8, "the last frame is missing");
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 4; i < 9; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
+  });
+}
+
+// A reader comes, leaves and comes back while another one comes: the writer spares what each has still to read.
+void guests() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer");
+  Attached steady(*region, "steady reader");
+  Attached guest(*region, "guest");
+  const auto sending = writing(writer);
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 8; i += 1) {
+      sending->send(large + i, sleeper.get());
+      Scheduler::now().giveWay(1'000'000);
+    }
+    sending->writer().close();
+  });
+  const auto reads = [](const shared_ptr<Region>& at, Sleeper& sleeper) {
+    const auto receiving = readerOf(at);
+    if (receiving == nullptr) return;
+    receiving->receive(sleeper);
+    const auto& numbers = receiving->numbers();
+    if (!Scheduler::now().deaths()) expect(numbers.empty() || numbers.back() == large + 7, "the last frame is missing");
+  };
+  steady.program.runs([=, at = steady.region, sleeper = steady.sleeper] { reads(at, *sleeper); });
+  guest.program.runs([=, at = guest.region, sleeper = guest.sleeper] {
+    readerOf(at);
+    Scheduler::now().giveWay(1'000'000);
+    reads(at, *sleeper);
+  });
+}
+
+// A process waits until a reader has handled a frame, as a fence does: by then it sees what the handler did.
+void handled() {
+  const auto region = made(ringGeometry(2));
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader");
+  Attached waiting(*region, "fence", true, false);
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> receiving;
+  shared_ptr<Sending> answers;
+  writer.program.ahead([&] { sending->send(0, nullptr); });
+  const uint64_t first = frameBytesOf(payloadBytesOf(0));
+  reader.program.ahead([&] {
+    answers = make_shared<Sending>(reader.region, "answers");
+    receiving = make_shared<Receiving>(reader.region);
+  });
+  atEnd([sending, receiving, answers] {});
+  writer.program.runs([=] { sending->send(1, nullptr); });
+  const uint64_t target = first + frameBytesOf(payloadBytesOf(1));
+  reader.program.runs([=, sleeper = reader.sleeper] {
+    const auto there = [=] { return peek<&RingLead::position>(region->ring(0).lead) >= target; };
+    const auto look = [=] { return receiving->reader().available() >= target || Scheduler::now().deaths(); };
+    sleeper->until(sleepsForFrames, "a frame", look, there);
+    if (receiving->reader().available() < target) return;
+    answers->send(0, nullptr);
+    receiving->take();
+  });
+  waiting.program.runs([=, at = waiting.region, sleeper = waiting.sleeper] {
+    const auto there = [=] { return peek<&RingReaderLine::handled>(region->ringReader(0, 0).line) >= target; };
+    RingReaderLine line{};
+    const auto look = [&] {
+      RingReaderLine seen{};
+      if (readCursors(*at, 0, 0, seen) && seen.handled >= target) line = seen;
+      return line.handled >= target || Scheduler::now().deaths();
+    };
+    sleeper->until(sleepsForCursor, "a cursor", look, there);
+    if (line.handled < target) return;
+    expect(line.read == target && line.delivered == target && line.baseline == first, "cursors contradict each other");
+    const uint64_t answered = at->publication().observe<&RingLead::position>(at->ring(1).lead);
+    expect(answered != 0, "a frame counts as handled, and what its handler did is not seen");
+  });
+}
+
 }  // namespace
 
 std::vector<Configuration> ringLives() {
@@ -109,6 +253,10 @@ std::vector<Configuration> ringLives() {
     {"names", "two processes name two rings, and one of them may die meanwhile", &names},
     {"abandon", "a ring and a reader's place are claimed and given up at once", &abandon},
     {"visit", "a process attaches, reads one frame, and leaves the ring and the region", &visit},
+    {"slot", "a writer's process leaves without closing its ring, and another gets its slot", &slotAgain},
+    {"heir", "a reader takes the place of a dead one, which holds room, while the writer looks for the dead", &heir},
+    {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
+    {"handled", "a process waits until a reader has handled a frame", &handled},
   };
 }
 
