@@ -133,12 +133,18 @@ void LineMemory::owe(Owed) {
 }
 
 // A process that takes a line over from a killed one runs on the same host, and so shares its cache. Drop the killed
-// process's dirty copy: otherwise it could be written back over the new writer's stores.
+// process's dirty copy, and write a living one's back: otherwise it could be written back over the new writer's stores.
 void LineMemory::takeOver(Line& line) {
+  const Process* self = actor()->process;
   for (const Actor* one : Scheduler::now().actors()) {
-    if (one->process->alive) continue;
     Copy& left = line.copies[one->process->id % hostsMax];
-    left.present = left.present && !left.dirty;
+    if (one->process == self || !left.present || !left.dirty) continue;
+    if (one->process->alive) {
+      toMemory(line, left);
+      line.copies[self->id % hostsMax].present = false;
+    } else {
+      left.present = false;
+    }
   }
 }
 

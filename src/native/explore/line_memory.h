@@ -3,8 +3,8 @@
 //   host's cache: a line is absent, clean or dirty ─ write back ─► memory ─ fetch ─► another host's cache
 //
 // A dirty line stays in its cache until it is written back. Where the schedule says so it leaks: it reaches memory just
-// before another host fetches the line. A killed process's dirty line may leak until another process writes the line. A
-// clean line stays as it was fetched until it is invalidated; it may have been fetched at any time since it was
+// before another host fetches the line. A process that was the line's writer may leave it dirty until another process
+// writes the line: lines are taken over on one host only. A clean line stays as it was fetched until it is invalidated; it may have been fetched at any time since it was
 // invalidated last, because processors fetch ahead (`stale`). Write-backs are under way until their actor's next fence
 // or system call, invalidations until its next full fence: a load in between still finds the old line.
 // Doorbells, sleep words and what is changed atomically are coherent.
@@ -84,7 +84,7 @@ class LineMemory : public Model {
   static const uint64_t* fetched(const Line& line, const Copy& copy);
   void toMemory(Line& line, Copy& copy);
   void drop(Line& line);
-  static void takeOver(Line& line);
+  void takeOver(Line& line);
   void leakTo(Line& line);
   void settle(uint32_t actor);
 
