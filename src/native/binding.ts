@@ -358,7 +358,7 @@ export interface SessionHandle {
   /** The broker whose lane holds that batch unpublished, or -1. */
   brokerHolding(batchSequence: number): number
   frontiers(broker: number, out: Float64Array): void
-  wantRoom(wants: boolean): void
+  wantRoom(): void
   /** Declares that all batches are published, so that the session may end. */
   close(): void
 }

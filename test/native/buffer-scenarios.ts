@@ -181,7 +181,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       sessionEndReason: () => session.endReason(),
       sessionHeld: () => session.held(),
       sessionBrokerHolding: () => session.brokerHolding(0),
-      sessionWantRoom: () => session.wantRoom(true),
+      sessionWantRoom: () => session.wantRoom(),
       readerPoll: () => reader.poll(new Float64Array(12), 1),
       readerRelease: () => reader.release(0),
       readerNext: () => reader.next(),

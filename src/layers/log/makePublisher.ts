@@ -203,7 +203,7 @@ const waitForRoom = <R>(
   const { lanes, builder, unclaimed } = session
   const check = () => builder.claimed ? claimed : attempt() ?? refusal(session, recordBytes)
   return Effect.gen(function*() {
-    lanes.wantRoom(true)
+    lanes.wantRoom()
     while (true) {
       if (builder.claimed) yield* Effect.raceFirst(unclaimed.await, lanes.waiter.untilLost)
       const found = yield* lanes.waiter.until(check)
@@ -211,8 +211,7 @@ const waitForRoom = <R>(
       if (found !== claimed) return found as R
     }
   }).pipe(
-    Effect.timeoutOrElse({ duration: session.roomMillis, orElse: () => Effect.fail(backpressure(session)) }),
-    Effect.ensuring(Effect.sync(() => lanes.wantRoom(false)))
+    Effect.timeoutOrElse({ duration: session.roomMillis, orElse: () => Effect.fail(backpressure(session)) })
   )
 }
 

@@ -43,10 +43,8 @@ export interface LanePort {
    * not yet published.
    */
   readonly seal: (broker: number, batch: SealedBatch) => void
-  /**
-   * Declares whether this session waits for room, so that the sequencer trims for it even when nothing else changes.
-   */
-  readonly wantRoom: (wants: boolean) => void
+  /** Tells the sequencer that this session waits for room, so that it trims even when nothing else changes. */
+  readonly wantRoom: () => void
   /** Publishes all batches written on the broker's lane, in lane order. */
   readonly publish: (broker: number) => void
   /** Batches written in the lane and not yet released, at most the lane's slots. */

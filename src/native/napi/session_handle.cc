@@ -87,7 +87,7 @@ void SessionHandle::publish(const Napi::CallbackInfo& info) {
 }
 
 void SessionHandle::wantRoom(const Napi::CallbackInfo& info) {
-  if (info[0].As<Napi::Boolean>()) lanes_->wantRoom();
+  lanes_->wantRoom();
 }
 
 void SessionHandle::close(const Napi::CallbackInfo&) { lanes_->close(); }

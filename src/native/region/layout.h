@@ -42,7 +42,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 6;
+constexpr uint32_t layoutVersion = 7;
 
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
@@ -297,12 +297,11 @@ struct TopicLine {
   // Read by subscribers that attach, and by diagnostics.
   struct alignas(lineBytes) Retention {
     uint64_t trim;          // entries below must not be read; taken back when a reader attached meanwhile
-    uint64_t delivered;     // entries below are released by every attached subscriber; not read yet
     uint64_t trimMessages;  // messages below `trim`
     uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 none
     uint64_t firstEntry;    // where this topic's entries begin, after those of the former topics
     uint64_t freedMark;     // `freedMarkOf` the generation whose place is free, or was; or `freeingMarkOf`
-    uint64_t reserved[1];
+    uint64_t reserved[2];
     uint64_t seal;          // of the others; published last
   };
   Line<TopicLine::Committed, role::Sequencer> committed;  //   0
@@ -383,12 +382,11 @@ struct alignas(lineBytes) IndexEntry {
   uint32_t payloadBytes;
   uint32_t lane;             // where the records are
   uint32_t uniformBytes;
-  uint64_t laneIndex;        // of the descriptor in its lane; not read yet
-  uint64_t seal;             // `token` xor the checksums of both lines; published last
   uint64_t payloadPosition;  // absolute
+  uint64_t seal;             // `token` xor the checksums of both lines; published last
   uint64_t publishedNanos;   // of the descriptor
   uint64_t orderedNanos;     // wall clock when its epoch was committed
-  uint64_t reserved[4];
+  uint64_t reserved[5];
 };
 
 // The sequencer has seen the payload, and passes it on.

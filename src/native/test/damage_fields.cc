@@ -110,7 +110,6 @@ const std::vector<DamagedField> inLog = {
     FIELD(TopicLine::Committed, bytes, delayed),
     FIELD(TopicLine::Committed, seal, delayed),
     FIELD(TopicLine::Retention, trim, delayed),
-    FIELD(TopicLine::Retention, delivered, delayed),
     FIELD(TopicLine::Retention, trimMessages, delayed),
     FIELD(TopicLine::Retention, gatingReader, misnamed),
     FIELD(TopicLine::Retention, firstEntry, delayed),
@@ -154,9 +153,8 @@ const std::vector<DamagedField> inLog = {
     FIELD(IndexEntry, payloadBytes, told),
     FIELD(IndexEntry, lane, told),
     FIELD(IndexEntry, uniformBytes, told),
-    FIELD(IndexEntry, laneIndex, told),
-    FIELD(IndexEntry, seal, told),
     FIELD(IndexEntry, payloadPosition, told),
+    FIELD(IndexEntry, seal, told),
     FIELD(IndexEntry, publishedNanos, told),
     FIELD(IndexEntry, orderedNanos, told),
 };

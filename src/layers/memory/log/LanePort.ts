@@ -39,7 +39,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     waiter,
     begin: (broker, batchSequence) => mayWrite() ? begin(heap, laneOf(broker), batchSequence) : undefined,
     seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,
-    wantRoom: (wants) => wants ? heap.wakeSequencer() : undefined,
+    wantRoom: () => heap.wakeSequencer(),
     publish: (broker) => mayWrite() ? publish(heap, session, laneOf(broker)) : undefined,
     inFlight: (broker) => inFlight(laneOf(broker)),
     written: (broker) => laneOf(broker).written - laneOf(broker).first,

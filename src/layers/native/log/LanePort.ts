@@ -67,8 +67,8 @@ export class NativeLanePort implements LanePort {
     this.#session.publish(broker)
   }
 
-  wantRoom(wants: boolean): void {
-    this.#session.wantRoom(wants)
+  wantRoom(): void {
+    this.#session.wantRoom()
   }
 
   inFlight(broker: number): number {

@@ -42,7 +42,6 @@ bool commit(SequencerState& order) {
     entry.payloadBytes = batch.payloadBytes;
     entry.lane = batch.lane;
     entry.uniformBytes = batch.uniformBytes;
-    entry.laneIndex = batch.laneIndex;
     entry.payloadPosition = batch.payloadPosition;
     entry.publishedNanos = batch.publishedNanos;
     entry.orderedNanos = now;

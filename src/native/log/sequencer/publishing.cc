@@ -27,14 +27,12 @@ void publishRetention(SequencerState& order, uint32_t t) {
   topic.publishedGating = topic.gating;
   Retention local{};
   local.trim = topic.trim;
-  local.delivered = topic.delivered;
   local.trimMessages = topic.trimMessages;
   local.gatingReader = topic.gating;
   local.firstEntry = topic.firstEntry;
   local.freedMark = topic.mark;
   order.publication.on(order.role, order.region.topicLine(order.epoch, t).retention)
       .set<&Retention::trim>(local.trim)
-      .set<&Retention::delivered>(local.delivered)
       .set<&Retention::trimMessages>(local.trimMessages)
       .set<&Retention::gatingReader>(local.gatingReader)
       .set<&Retention::firstEntry>(local.firstEntry)
