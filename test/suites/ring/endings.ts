@@ -198,11 +198,22 @@ export const ringEndingsSuite = (backend: RingBackend): void => {
             (waiter) => lookingOn(backend, waiter)
           )
           const counted = () => looks.map((count) => count())
+          // A wake-up for the move before may come late: it must not count for the next.
+          const settled = Effect.gen(function*() {
+            let before = counted()
+            while (true) {
+              yield* backend.elapse(50)
+              const now = counted()
+              if (now.every((count, i) => count === before[i])) return now
+              before = now
+            }
+          })
           const moves = (move: Effect.Effect<unknown, any>) =>
-            Effect.map(
-              Effect.flatMap(Effect.sync(counted), (before) => Effect.as(repeatedly(backend, 10, move), before)),
-              (before) => counted().map((count, i) => count > before[i]!)
-            )
+            Effect.gen(function*() {
+              const before = yield* settled
+              yield* repeatedly(backend, 10, move)
+              return (yield* settled).map((count, i) => count > before[i]!)
+            })
           assert.deepStrictEqual(yield* moves(writer.send(stamped(0))), [true, false])
           const taken = Effect.sync(() => {
             const [frame] = port.poll(1)
