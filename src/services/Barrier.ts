@@ -12,12 +12,13 @@ import { DrainTarget } from "./schema/DrainTarget.ts"
 import {
   type CoordinatorLost,
   describeMember,
+  isSame,
   MemberId,
   MemberInfo,
   showMember,
   type ShuttingDown
 } from "./schema/Member.ts"
-import { plural } from "./text/quantities.ts"
+import { formatCount, formatMillis } from "./text/quantities.ts"
 
 /** How this member reached a drain target. Positions are bytes of the ring. */
 export interface Drained {
@@ -59,42 +60,50 @@ export type BarrierResult = Satisfied | Degraded
 
 /** The deadline passed. This member does not count as arrived; the error names the absent members. */
 export class BarrierTimedOut extends Schema.TaggedError<BarrierTimedOut>()("BarrierTimedOut", {
-  name: Schema.String,
+  barrier: Schema.String,
+  deadlineMillis: Schema.Number,
   /** Members that had not arrived. Empty when all had arrived and draining took too long. */
   absent: Schema.Array(MemberId),
+  /** What this member knows of the absent members. */
+  infos: Schema.Array(MemberInfo),
   /** Targets that were not reached in time. */
   undrained: Schema.Array(DrainTarget),
   /** True when the coordinator did not answer either, so that other members may see another outcome. */
   undecided: Schema.Boolean
 }) {
   override get message(): string {
-    const who = this.absent.map(showMember).join(", ")
-    if (this.undecided) return `barrier "${this.name}" timed out, and the coordinator does not answer`
-    return who === ""
-      ? `barrier "${this.name}" timed out while ${plural(this.undrained.length, "stream was", "streams were")} draining`
-      : `barrier "${this.name}" timed out without ${who}`
+    const late = `barrier "${this.barrier}" timed out after ${formatMillis(this.deadlineMillis)}`
+    if (this.undecided) return `${late}, and the coordinator does not answer: other members may see another outcome`
+    if (this.absent.length > 0) return `${late} without ${this.absent.map((id) => this.#describe(id)).join(", ")}`
+    const undrained = this.undrained.map(({ position, ring }) => `ring ${ring} to position ${formatCount(position)}`)
+    return `${late}: all have arrived, but this member has not drained ${undrained.join(", ")}`
+  }
+
+  #describe(id: MemberId): string {
+    const info = this.infos.find((each) => isSame(each.id, id))
+    return info === undefined ? showMember(id) : describeMember(info)
   }
 }
 
 /** Other members entered this round with another mode. They are not affected. */
 export class ModeMismatch extends Schema.TaggedError<ModeMismatch>()("ModeMismatch", {
-  name: Schema.String,
+  barrier: Schema.String,
   asked: BarrierMode,
   round: BarrierMode
 }) {
   override get message(): string {
-    return `barrier "${this.name}" is a ${this.round} in this round, not a ${this.asked}`
+    return `barrier "${this.barrier}" is a ${this.round} in this round, not a ${this.asked}`
   }
 }
 
 /** The coordinator refused the arrival: this member does not count as arrived. */
 export class ArrivalRefused extends Schema.TaggedError<ArrivalRefused>()("ArrivalRefused", {
-  name: Schema.String,
+  barrier: Schema.String,
   reason: Schema.Literals(["reserved", "empty", "notInGroup", "malformed", "generation", "impossible"]),
   detail: Schema.String
 }) {
   override get message(): string {
-    return `barrier "${this.name}": ${this.detail}`
+    return `barrier "${this.barrier}": ${this.detail}`
   }
 }
 

@@ -11,14 +11,17 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { DurationInvalid } from "./input/DurationInput.ts"
-import type {
-  CoordinatorLost,
-  DepartureReason,
-  MemberGone,
-  MemberId,
+import {
+  type CoordinatorLost,
+  type DepartureReason,
+  describeMember,
+  type MemberGone,
+  type MemberId,
   MemberInfo,
-  ShuttingDown
+  type ShuttingDown
 } from "./schema/Member.ts"
+import { NamedProcess, showProcess } from "./schema/ProcessId.ts"
+import { formatMillis } from "./text/quantities.ts"
 
 /** A change of the membership. All members see the same changes in the same order. */
 export type MemberEvent =
@@ -43,33 +46,47 @@ export type MemberEvent =
 
 /** The name is published by another member, reserved, or empty. */
 export class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused", {
-  name: Schema.String,
-  reason: Schema.Literals(["taken", "reserved", "empty"])
+  /** The refused name, of a member or of a group. */
+  requested: Schema.String,
+  reason: Schema.Literals(["taken", "reserved", "empty"]),
+  /** The member that has published the name, when the reason is `taken`. */
+  holder: Schema.optionalKey(MemberInfo)
 }) {
   override get message(): string {
-    const why = { taken: "is published already", reserved: "is reserved", empty: "is empty" }
-    return `name "${this.name}" ${why[this.reason]}`
+    const by = this.holder === undefined ? "" : ` by member ${describeMember(this.holder)}`
+    const why = { taken: `is published already${by}`, reserved: "is reserved", empty: "is empty" }
+    return `name "${this.requested}" ${why[this.reason]}`
   }
 }
 
-/** No member published that name within the deadline. */
-export class NameMissing extends Schema.TaggedError<NameMissing>()("NameMissing", { name: Schema.String }) {
+/** No member has published that name, within the deadline if there was one. */
+export class NameMissing extends Schema.TaggedError<NameMissing>()("NameMissing", {
+  requested: Schema.String,
+  deadlineMillis: Schema.optionalKey(Schema.Number)
+}) {
   override get message(): string {
-    return `no member has published the name "${this.name}"`
+    const within = this.deadlineMillis === undefined ? "" : ` within ${formatMillis(this.deadlineMillis)}`
+    return `no member has published the name "${this.requested}"${within}`
   }
 }
 
 /** This process could not join. It leaves nothing behind. */
 export class JoinRefused extends Schema.TaggedError<JoinRefused>()("JoinRefused", {
-  reason: Schema.Literals(["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"])
+  reason: Schema.Literals(["noCoordinator", "coordinated", "invitation", "shuttingDown", "deadline"]),
+  /** The process that coordinates, when the reason is `coordinated`. */
+  coordinator: Schema.optionalKey(NamedProcess),
+  /** The time that was given to the coordinator, when the reason is `deadline`. */
+  deadlineMillis: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
+    const by = this.coordinator === undefined ? "" : `: ${showProcess(this.coordinator)}. Join without \`coordinate\``
+    const within = this.deadlineMillis === undefined ? "the deadline" : formatMillis(this.deadlineMillis)
     const why = {
       noCoordinator: "this region has no coordinator",
-      coordinated: "this region has a coordinator already",
+      coordinated: `this region has a coordinator already${by}`,
       invitation: "the invitation is unknown, used or expired",
       shuttingDown: "the swarm is shutting down",
-      deadline: "the coordinator did not admit it within the deadline"
+      deadline: `the coordinator did not admit this process within ${within}`
     }
     return `cannot join: ${why[this.reason]}`
   }

@@ -16,6 +16,7 @@ import type { MessageTooLarge, RingClosed, RingFull } from "./Ring.ts"
 import type { CoordinatorLost, MemberGone, MemberId, MemberInfo, ShuttingDown } from "./schema/Member.ts"
 import { typeHash } from "./schema/TypeHash.ts"
 import { encoderOf, type ValueInvalid } from "./schema/ValueInvalid.ts"
+import { formatMillis } from "./text/quantities.ts"
 
 /** A kind of message: a name that all members agree on, and the schema of its values. */
 export interface EventType<A> {
@@ -72,20 +73,21 @@ export interface SubscribeOptions {
 
 /** Two kinds of message have the same hash, or the same name and different declarations. Rename one. */
 export class EventClash extends Schema.TaggedError<EventClash>()("EventClash", {
-  name: Schema.String,
+  event: Schema.String,
   other: Schema.String
 }) {
   override get message(): string {
-    return `messages "${this.name}" and "${this.other}" cannot be told apart: rename one`
+    return `messages "${this.event}" and "${this.other}" cannot be told apart: rename one`
   }
 }
 
 /** No message of this kind arrived within the deadline. */
 export class ReceiveTimedOut extends Schema.TaggedError<ReceiveTimedOut>()("ReceiveTimedOut", {
-  name: Schema.String
+  event: Schema.String,
+  deadlineMillis: Schema.Number
 }) {
   override get message(): string {
-    return `no message "${this.name}" arrived within the deadline`
+    return `no message "${this.event}" arrived within ${formatMillis(this.deadlineMillis)}`
   }
 }
 

@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { DrainTarget } from "./schema/DrainTarget.ts"
+import { NamedProcess, ProcessId, showPid, showProcess } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import { formatCount, formatMillis, plural } from "./text/quantities.ts"
 
@@ -59,11 +60,14 @@ export interface RingReaderState extends RingCursors {
 /** The ring cannot be opened as asked. */
 export class RingUnavailable extends Schema.TaggedError<RingUnavailable>()("RingUnavailable", {
   ring: Schema.String,
-  reason: Schema.Literals(["written", "missing", "noRings"])
+  reason: Schema.Literals(["written", "missing", "noRings"]),
+  /** The process that writes the ring, when the reason is `written`. */
+  writer: Schema.optionalKey(NamedProcess)
 }) {
   override get message(): string {
+    const by = this.writer === undefined ? "" : `: process ${showProcess(this.writer)}`
     const why = {
-      written: "has a writer already",
+      written: `has a writer already${by}`,
       missing: "has no writer yet",
       noRings: "cannot be opened: the region was created without rings"
     }
@@ -91,11 +95,19 @@ export class RingFull extends Schema.TaggedError<RingFull>()("RingFull", {
   /** Process slot of the reader that holds the room; -1 when none does. */
   process: Schema.Number,
   /** That reader's name. */
-  reader: Schema.String
+  reader: Schema.String,
+  /** That reader's pid, if its process is still attached. */
+  pid: Schema.optionalKey(ProcessId.fields.pid),
+  foreignPid: ProcessId.fields.foreignPid
 }) {
   override get message(): string {
-    const holder = this.process < 0 ? "no reader" : `reader "${this.reader}" (process slot ${this.process})`
-    return `ring "${this.ring}" stayed full for ${formatMillis(this.waitedMillis)}; ${holder} holds the space`
+    const full = this.waitedMillis > 0 ? `stayed full for ${formatMillis(this.waitedMillis)}` : "is full"
+    if (this.process < 0) return `ring "${this.ring}" ${full}, and no reader holds its room any more: send again`
+    const { foreignPid, pid } = this
+    const process = pid === undefined
+      ? `process slot ${this.process}`
+      : showPid(foreignPid === true ? { pid, foreignPid } : { pid })
+    return `ring "${this.ring}" ${full}: reader ${JSON.stringify(this.reader)} (${process}) holds the room`
   }
 }
 

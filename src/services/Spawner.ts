@@ -12,6 +12,7 @@ import type * as Stream from "effect/Stream"
 import type { ArgumentInvalid } from "./input/ArgumentInvalid.ts"
 import type { DurationInvalid } from "./input/DurationInput.ts"
 import type { CoordinatorLost, MemberInfo } from "./schema/Member.ts"
+import { formatMillis } from "./text/quantities.ts"
 
 /** How one life of a child ended. `code` and `signal` are both `null` when its program could not be started again. */
 export interface ChildExit {
@@ -82,10 +83,12 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed"
 /** The child is not ready yet, or never will be. It is left as it is. */
 export class ChildNotReady extends Schema.TaggedError<ChildNotReady>()("ChildNotReady", {
   child: Schema.String,
-  reason: Schema.Literals(["deadline", "ended", "released"])
+  reason: Schema.Literals(["deadline", "ended", "released"]),
+  deadlineMillis: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
-    const why = { deadline: "was not ready within the deadline", ended: "has ended", released: "was released" }
+    const within = this.deadlineMillis === undefined ? "the deadline" : formatMillis(this.deadlineMillis)
+    const why = { deadline: `was not ready within ${within}`, ended: "has ended", released: "was released" }
     return `child "${this.child}" ${why[this.reason]}`
   }
 }

@@ -68,7 +68,7 @@ describe("quantities", () => {
       "topic \"lines\": the server ended its session because its process was dead; 1 message is committed",
       "topic \"lines\": the publisher is closed; 12,000 messages are committed",
       "a message of 5,000 bytes exceeds the limit of ring \"events/0\" (4,096)",
-      "ring \"events/0\" stayed full for 50.0 ms; no reader holds the space",
+      "ring \"events/0\" stayed full for 50.0 ms, and no reader holds its room any more: send again",
       "ring \"events/0\": this reader was too slow and lost 1,001 bytes, from 1000",
       "\"Add\" was not answered within 2.00 s",
       "laneBytes cannot be 100,000 (it must be a power of two from 32 KiB to 4 GiB)",

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { OpenRingError, RingCursors, RingReaderState, RingState } from "../../services/Ring.ts"
+import type { ProcessId } from "../../services/schema/ProcessId.ts"
 import type { Waiter } from "./Waiter.ts"
 
 /** The header of a frame. Kinds below 16 are reserved for the swarm. */
@@ -96,6 +97,8 @@ export interface ProcessIdentity {
 export interface SlowestReader extends RingReaderState {
   /** The reader's name. */
   readonly name: string
+  /** Its process's, unless that has just detached. */
+  readonly processId: ProcessId | undefined
 }
 
 /**

@@ -173,8 +173,9 @@ export class MessageWriter {
 
   #full(waitedMillis: number): RingFull {
     const slowest = this.#port.slowestReader()
-    const who = { process: slowest?.process ?? -1, reader: slowest?.name ?? "" }
-    return new RingFull({ ring: this.#name, waitedMillis, ...who })
+    if (slowest === undefined) return new RingFull({ ring: this.#name, waitedMillis, process: -1, reader: "" })
+    const { name: reader, process, processId = {} } = slowest
+    return new RingFull({ ring: this.#name, waitedMillis, process, reader, ...processId })
   }
 }
 

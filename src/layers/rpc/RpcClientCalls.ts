@@ -190,7 +190,7 @@ export class RpcClientCalls {
     if (coordinator.state === "over") return coordinator.lossBy("died")
     // Apply pending notices first, so that a callee known to another member is known here too.
     coordinator.catchUp()
-    if ("name" in to) return coordinator.membership.resolve(to.name) ?? new NameMissing({ name: to.name })
+    if ("name" in to) return coordinator.membership.resolve(to.name) ?? new NameMissing({ requested: to.name })
     return coordinator.membership.find(to.member) ?? coordinator.membership.lossOf(to.member)
   }
 

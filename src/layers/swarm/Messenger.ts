@@ -99,7 +99,7 @@ export class SwarmMessenger {
       )
       return yield* Effect.timeoutOrElse(Deferred.await(received), {
         duration: deadlineMillis,
-        orElse: () => Effect.fail(new ReceiveTimedOut({ name: type.name }))
+        orElse: () => Effect.fail(new ReceiveTimedOut({ event: type.name, deadlineMillis }))
       })
     }))
   }
@@ -162,7 +162,7 @@ export class SwarmMessenger {
   #claim(type: EventType<any>, subscription: Subscription): Effect.Effect<void, EventClash> {
     return Effect.suspend(() => {
       const claim = this.#claims.get(type.code) ?? { type, subscriptions: new Set<Subscription>() }
-      if (claim.type !== type) return Effect.fail(new EventClash({ name: type.name, other: claim.type.name }))
+      if (claim.type !== type) return Effect.fail(new EventClash({ event: type.name, other: claim.type.name }))
       claim.subscriptions.add(subscription)
       this.#claims.set(type.code, claim)
       return Effect.void

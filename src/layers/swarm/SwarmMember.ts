@@ -141,7 +141,7 @@ export class SwarmMember {
 
   /** Becomes a member. A process that gives up tells the coordinator, which may have admitted it meanwhile. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
-    const refused = () => Effect.fail(new JoinRefused({ reason: "deadline" }))
+    const refused = () => Effect.fail(new JoinRefused({ reason: "deadline", deadlineMillis: this.resolved.joinDeadlineMillis }))
     return Effect.andThen(this.coordinator.heard, this.#askToJoin).pipe(
       Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.coordinator.lost)),
       Effect.timeoutOrElse({ duration: this.resolved.joinDeadlineMillis, orElse: refused }),
@@ -420,7 +420,10 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   const lease = yield* CoordinatorLease.make
   if (resolved.coordinate) {
     yield* lease.take({ ring, mesh, resolved, membership: undefined, isForeign }).pipe(
-      Effect.catchTag("RingUnavailable", () => Effect.fail(new JoinRefused({ reason: "coordinated" })))
+      Effect.catchTag("RingUnavailable", ({ writer }) =>
+        Effect.fail(
+          new JoinRefused({ reason: "coordinated", ...(writer === undefined ? {} : { coordinator: writer }) })
+        ))
     )
   }
   const coordinator = yield* CoordinatorClient.open(ring, id, resolved, isForeign)

@@ -73,7 +73,7 @@ const layerCoordinator = Layer.effect(
           (deadlineMillis) =>
             Effect.timeoutOrElse(coordinator.until(() => membership.resolve(name)), {
               duration: deadlineMillis,
-              orElse: () => Effect.fail(new NameMissing({ name }))
+              orElse: () => Effect.fail(new NameMissing({ requested: name, deadlineMillis }))
             })
         ),
       joinGroup: (group) => swarmMember.registrations.joinGroup(group),

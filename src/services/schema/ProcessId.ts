@@ -10,6 +10,10 @@ export const ProcessId = Schema.Struct({
 })
 export type ProcessId = typeof ProcessId.Type
 
+/** A process with the name under which it attached. */
+export const NamedProcess = Schema.Struct({ name: Schema.String, ...ProcessId.fields })
+export type NamedProcess = typeof NamedProcess.Type
+
 /** Picks the pid and its namespace from a value with more fields. */
 export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
   foreignPid === true ? { pid, foreignPid } : { pid }
@@ -17,3 +21,6 @@ export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
 /** The process as error texts show it. A foreign pid is marked, because `kill` would reach another process. */
 export const showPid = ({ foreignPid, pid }: ProcessId): string =>
   foreignPid === true ? `pid ${pid} of another pid namespace` : `pid ${pid}`
+
+/** `"audit" (pid 4711)`. */
+export const showProcess = (named: NamedProcess): string => `${JSON.stringify(named.name)} (${showPid(named)})`

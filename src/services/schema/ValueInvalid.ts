@@ -10,24 +10,25 @@ import * as Schema from "effect/Schema"
 export class ValueInvalid extends Schema.TaggedError<ValueInvalid>()("ValueInvalid", {
   /** Whether it was sent as a record of a topic or as a message. */
   of: Schema.Literals(["topic", "message"]),
-  name: Schema.String,
+  /** The topic's or the message's name. */
+  subject: Schema.String,
   issue: Schema.String
 }) {
   override get message(): string {
-    return `a value for ${this.of} "${this.name}" does not match its schema and was not sent: ${this.issue}`
+    return `a value for ${this.of} "${this.subject}" does not match its schema and was not sent: ${this.issue}`
   }
 }
 
 /** Encodes values of the schema with Effect's binary encoding. Returns the error, never throws it. */
 export const encoderOf = <A, I>(
   of: ValueInvalid["of"],
-  name: string,
+  subject: string,
   schema: Schema.Codec<A, I, never, never>
 ): (value: A) => Uint8Array | ValueInvalid => {
   const encode = Schema.encodeExit(SchemaBinary.toCodec(schema))
   return (value) => {
     const exit = encode(value)
-    return Exit.isSuccess(exit) ? exit.value as Uint8Array : new ValueInvalid({ of, name, issue: issueOf(exit.cause) })
+    return Exit.isSuccess(exit) ? exit.value as Uint8Array : new ValueInvalid({ of, subject, issue: issueOf(exit.cause) })
   }
 }
 

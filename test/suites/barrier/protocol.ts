@@ -113,7 +113,7 @@ export const barrierProtocolSuite = (backend: SwarmBackend): void => {
           const members = yield* joinAll(swarm, 2, (index) => index === 1 ? { over: rewriting(isControl, change) } : {})
           spoils = true
           const error = yield* Effect.flip(at(members, 1).barrier.enter("b"))
-          assert.deepInclude(error, { _tag: "ArrivalRefused", name: "b", reason: "malformed" })
+          assert.deepInclude(error, { _tag: "ArrivalRefused", barrier: "b", reason: "malformed" })
           spoils = false
           const results = yield* enterAll(members, "b")
           assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Satisfied", "Satisfied"])

@@ -80,7 +80,7 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           const early = yield* fork(enterAll(members.slice(0, 2), "b", { mode: "processingFence" }))
           yield* staysWaiting(backend, early)
           const error = yield* Effect.flip(at(members, 2).barrier.enter("b", { mode: "rendezvous" }))
-          assert.deepInclude(error, { _tag: "ModeMismatch", name: "b", asked: "rendezvous", round: "processingFence" })
+          assert.deepInclude(error, { _tag: "ModeMismatch", barrier: "b", asked: "rendezvous", round: "processingFence" })
           yield* staysWaiting(backend, early)
           yield* at(members, 2).barrier.enter("b", { mode: "processingFence" })
           const results = yield* joined(backend, early)
@@ -261,6 +261,10 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           if (error._tag !== "BarrierTimedOut") return assert.fail(error._tag)
           assert.deepStrictEqual([...error.absent], [at(members, 2).id, at(members, 3).id])
           assert.isFalse(error.undecided)
+          assert.match(
+            error.message,
+            /^barrier "b" timed out after 30\.0 ms without "[^"]+" \(\d+\.\d+, pid \d+.*\), "[^"]+" \(\d+\.\d+, pid \d+.*\)$/
+          )
           const others = yield* fork(enterAll(members.slice(2), "b"))
           yield* staysWaiting(backend, waiting)
           yield* at(members, 1).barrier.enter("b")

@@ -120,7 +120,7 @@ export const publishingSuite = (backend: Backend): void => {
         ]
         for (const sending of refused) {
           const error = yield* Effect.flip(sending)
-          assert.isTrue(error._tag === "ValueInvalid" && error.name === "trades")
+          assert.isTrue(error._tag === "ValueInvalid" && error.subject === "trades")
           assert.include(error.message, "sizes")
         }
         assert.isFalse(publisher.offer(bad))

@@ -122,6 +122,7 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
           yield* joinAll(swarm, 2)
           const error = yield* Effect.flip(Effect.scoped(swarm.join("usurper", { coordinate: true })))
           assert.strictEqual(reasonOf(error), "coordinated")
+          assert.match(String(error), /this region has a coordinator already: "[^"]+" \(pid \d+.*\)/)
           yield* swarm.join("another")
         })
     )

@@ -44,10 +44,9 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
             backend,
             () => members.every(({ coordinator }) => coordinator.resolve("storage")?.name === "m1")
           )
-          assert.strictEqual(
-            refusalOf(yield* Effect.flip(Effect.scoped(at(members, 2).coordinator.publish("storage")))),
-            "taken"
-          )
+          const taken = yield* Effect.flip(Effect.scoped(at(members, 2).coordinator.publish("storage")))
+          assert.strictEqual(refusalOf(taken), "taken")
+          assert.match(taken.message, /^name "storage" is published already by member "m1" \(\d+\.\d+, pid \d+.*\)$/)
           yield* held.close
           yield* Effect.scoped(at(members, 2).coordinator.publish("storage"))
           yield* eventually(backend, () => seen.length === 4)
@@ -86,7 +85,9 @@ export const lifecycleNamesSuite = (backend: SwarmBackend): void => {
           yield* at(members, 1).coordinator.publish("storage")
           assert.strictEqual((yield* joined(backend, early)).name, "m1")
           assert.strictEqual((yield* at(members, 0).coordinator.waitFor("storage")).name, "m1")
-          assert.instanceOf(yield* failedWith(backend, missing), NameMissing)
+          const absent = yield* failedWith(backend, missing)
+          assert.instanceOf(absent, NameMissing)
+          assert.strictEqual(absent.message, "no member has published the name \"absent\" within 100.0 ms")
         })
     )
 

@@ -73,7 +73,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
           yield* enterAll(members, "subscribed")
           const { messenger } = at(members, 0)
           const error = yield* Effect.flip(messenger.send(Count, 0.5))
-          assert.isTrue(error._tag === "ValueInvalid" && error.of === "message" && error.name === "count")
+          assert.isTrue(error._tag === "ValueInvalid" && error.of === "message" && error.subject === "count")
           yield* messenger.send(Count, 1)
           yield* enterAll(members, "done", { mode: "processingFence" })
           assert.deepStrictEqual(counts, [1])
@@ -170,8 +170,9 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
         const members = yield* joinAll(swarm, 1)
         const waiting = yield* fork(at(members, 0).messenger.receive(Count, { deadline: 40 }))
         yield* staysWaiting(backend, waiting, 20)
-        const { _tag, name } = yield* failedWith(backend, waiting)
-        assert.deepStrictEqual([_tag, name], ["ReceiveTimedOut", "count"])
+        const error = yield* failedWith(backend, waiting)
+        assert.deepInclude(error, { _tag: "ReceiveTimedOut", event: "count", deadlineMillis: 40 })
+        assert.strictEqual(error.message, "no message \"count\" arrived within 40.0 ms")
       }))
 
     swarmTest(
@@ -209,7 +210,7 @@ export const messengerDeliverySuite = (backend: SwarmBackend): void => {
             return yield* Effect.flip(messenger.subscribe(other, () => Effect.void))
           }))
           const error = yield* clash
-          assert.deepStrictEqual([error._tag, error.name, error.other], ["EventClash", "other", "count"])
+          assert.deepStrictEqual([error._tag, error.event, error.other], ["EventClash", "other", "count"])
           yield* messenger.subscribe(other, () => Effect.void)
         })
     )

@@ -119,7 +119,7 @@ export const ringPoliciesSuite = (backend: RingBackend): void => {
           assert.isTrue(error._tag === "RingFull" && error.waitedMillis === 50)
           assert.match(
             error.message,
-            /"ring" stayed full for 50.0 ms; reader "the (quick|slow)" \(process slot \d\) holds the space/
+            /"ring" stayed full for 50.0 ms: reader "the (quick|slow)" \(pid \d+\) holds the room/
           )
           slow.poll()
           slow.poll()

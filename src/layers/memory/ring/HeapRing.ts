@@ -165,6 +165,6 @@ export class HeapRingPlace implements RingCursors {
   }
 
   slowestState(): SlowestReader {
-    return { ...this.state(), name: this.name }
+    return { ...this.state(), name: this.name, processId: { pid: process.pid } }
   }
 }

@@ -103,7 +103,10 @@ const claimRing = ({ process, region }: Place, name: string): Claimed<HeapRing> 
     return Effect.fail(invalid(region, `a ring's name has 1 to ${plural(nameBytesMax, "byte")}`))
   }
   const known = rings.find((ring) => ring.name === name)
-  if (known?.written === true) return Effect.fail(unavailable(name, "written"))
+  if (known?.written === true) {
+    const writer = { name: known.writer?.name ?? "", pid: globalThis.process.pid }
+    return Effect.fail(new RingUnavailable({ ring: name, reason: "written", writer }))
+  }
   const ring = known ?? freshRing(region) ?? rings.find((other) => !other.written && !other.isRead)
   if (ring === undefined) {
     return Effect.fail(full(region, `all ${formatCount(region.geometry.rings)} rings have a writer or a reader`))

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type RingState, RingUnavailable } from "../../../services/Ring.ts"
+import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { type ProcessIdentity, RingPorts } from "../../ports/RingPorts.ts"
 import { claimed } from "../region/Claiming.ts"
@@ -50,6 +51,13 @@ const isAlive = ({ handle }: Region, process: number, generation: number): boole
 
 const unavailable = (ring: string, reason: RingUnavailable["reason"]) => new RingUnavailable({ ring, reason })
 
+const written = (region: Region, name: string): RingUnavailable => {
+  const ring = region.handle.rings().find((each) => each.name === name)
+  const writer = region.handle.processes().find(({ slot }) => slot === ring?.process)
+  if (writer === undefined) return unavailable(name, "written")
+  return new RingUnavailable({ ring: name, reason: "written", writer: { name: writer.name, ...processIdOf(writer) } })
+}
+
 const hasRings = (region: Region, name: string): Effect.Effect<void, RingUnavailable> =>
   region.info.geometry.rings > 0 ? Effect.void : Effect.fail(unavailable(name, "noRings"))
 
@@ -62,7 +70,7 @@ const openWriter = (region: Region, name: string) =>
       (writer) => writer.close()
     ).pipe(
       Effect.catchTag("RegionError", (error): Effect.Effect<never, RingUnavailable | RegionError> =>
-        Effect.fail(error.fault === "exists" ? unavailable(name, "written") : error))
+        Effect.fail(error.fault === "exists" ? written(region, name) : error))
     )
   )
 

@@ -2,6 +2,7 @@
  * The writing end of a ring in shared memory: each call is one call of the native module.
  */
 import { type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
+import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -73,7 +74,11 @@ export class NativeRingWriterPort implements RingWriterPort {
     if (slowest < 0) return undefined
     const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
     const name = this.#region.handle.ringReaderName(this.ring, slowest)
-    return state === undefined ? undefined : { ...state, name }
+    if (state === undefined) return undefined
+    const found = this.#region.handle.processes().find(({ generation, slot }) =>
+      slot === state.process && generation === state.processGeneration
+    )
+    return { ...state, name, processId: found === undefined ? undefined : processIdOf(found) }
   }
 
   evictSlowest(): boolean {

@@ -41,6 +41,7 @@ interface Entering {
   readonly mode: BarrierMode
   /** Rings whose handlers the fiber runs in. */
   readonly exempt: ReadonlyArray<number>
+  readonly deadlineMillis: number
   readonly untilMillis: number
 }
 
@@ -49,6 +50,7 @@ type Outcome = Effect.Effect<Released | "missed", BarrierError>
 
 /** A fiber in an arrival. */
 interface Waiting {
+  readonly deadlineMillis: number
   readonly untilMillis: number
   /** Resumes the fiber. After its deadline it only records the coordinator's decision, in `decided`. */
   complete: (outcome: Outcome) => void
@@ -128,7 +130,7 @@ export class BarrierClient {
       const exempt = fiber.getRef(CurrentHandlers).filter(({ running }) => running).map(({ ring }) => ring)
       const untilMillis = this.#deadlines.nowMillis + deadlineMillis
       return Effect.catchTag(
-        this.#enter({ name, group, mode, exempt, untilMillis }),
+        this.#enter({ name, group, mode, exempt, deadlineMillis, untilMillis }),
         "RangeLost",
         (lost) => this.#refuse(lost, untilMillis)
       )
@@ -150,7 +152,7 @@ export class BarrierClient {
   #enter(entering: Entering): Effect.Effect<BarrierResult, BarrierError> {
     return Effect.flatMap(
       this.#awaitRelease(entering),
-      (release) => release === "missed" ? this.#enter(entering) : this.#drainHere(release, entering.untilMillis)
+      (release) => release === "missed" ? this.#enter(entering) : this.#drainHere(release, entering)
     )
   }
 
@@ -170,12 +172,13 @@ export class BarrierClient {
    */
   #awaitRelease(entering: Entering): Outcome {
     return Effect.callback((resume) => {
-      const { mode, name, untilMillis } = entering
+      const { deadlineMillis, mode, name, untilMillis } = entering
       const arrived = this.#open.get(keyOf(entering)) ?? this.#begin(entering)
       if (arrived.mode !== mode) {
-        return resume(Effect.fail(new ModeMismatch({ name, asked: mode, round: arrived.mode })))
+        return resume(Effect.fail(new ModeMismatch({ barrier: name, asked: mode, round: arrived.mode })))
       }
       const waiting: Waiting = {
+        deadlineMillis,
         untilMillis,
         complete: resume,
         decided: undefined,
@@ -256,7 +259,7 @@ export class BarrierClient {
   // --- draining ---
 
   /** Drains this member's readers, and returns the fiber's result. */
-  #drainHere(release: Released, untilMillis: number): Effect.Effect<BarrierResult, BarrierError> {
+  #drainHere(release: Released, { deadlineMillis, untilMillis }: Entering): Effect.Effect<BarrierResult, BarrierError> {
     if (!release.drain) return Effect.succeed(resultOf(release, []))
     const { mode, name, round, term } = release
     const targets = release.targets.filter(({ ring }) => !isExempt(release, this.#mesh.self, ring))
@@ -264,7 +267,7 @@ export class BarrierClient {
     const cursor: Cursor = mode === "processingFence" ? "handled" : "delivered"
     const late = Effect.suspend(() => {
       const undrained = this.#drain.undrained(targets, cursor)
-      return Effect.fail(new BarrierTimedOut({ name, absent: [], undrained, undecided: false }))
+      return Effect.fail(new BarrierTimedOut({ ...timedOut(name, deadlineMillis), undrained }))
     })
     const expired = Effect.suspend(() =>
       Effect.andThen(Effect.sleep(Math.max(1, untilMillis - this.#deadlines.nowMillis)), late)
@@ -299,10 +302,10 @@ export class BarrierClient {
   // Only the coordinator's answer decides, so that no two members see different outcomes of a round.
   #withdraw(arrived: Arrived, waiting: Waiting): Outcome {
     return Effect.suspend((): Outcome => {
-      const undecided = new BarrierTimedOut({ name: arrived.name, absent: [], undrained: [], undecided: true })
+      const undecided = new BarrierTimedOut({ ...timedOut(arrived.name, waiting.deadlineMillis), undecided: true })
       if (arrived.requests.size === 0) return Effect.fail(undecided)
       return Effect.matchEffect(this.#takeBack(arrived), {
-        onSuccess: ({ absent }) => Effect.fail(timedOut(arrived, absent)),
+        onSuccess: ({ absent }) => Effect.fail(this.#timedOutWithout(absent, arrived, waiting)),
         onFailure: (error): Outcome => {
           // This member has read the release before this answer.
           if (error._tag === "RoundOver") return waiting.decided ?? Effect.fail(undecided)
@@ -310,6 +313,12 @@ export class BarrierClient {
         }
       })
     })
+  }
+
+  #timedOutWithout(absent: ReadonlyArray<MemberId>, { name }: Arrived, { deadlineMillis }: Waiting): BarrierTimedOut {
+    const { membership } = this.#coordinator
+    const infos = absent.flatMap((id) => membership.find(id) ?? [])
+    return new BarrierTimedOut({ ...timedOut(name, deadlineMillis), absent, infos })
   }
 
   // The arrival stays while any of its fibers stays.
@@ -428,8 +437,14 @@ const missed = Effect.succeed("missed" as const)
 const keyOf = ({ group, name }: { readonly group: string; readonly name: string }): string =>
   `${group.length} ${group} ${name}`
 
-const timedOut = ({ name }: Arrived, absent: ReadonlyArray<MemberId>) =>
-  new BarrierTimedOut({ name, absent, undrained: [], undecided: false })
+const timedOut = (barrier: string, deadlineMillis: number) => ({
+  barrier,
+  deadlineMillis,
+  absent: [],
+  infos: [],
+  undrained: [],
+  undecided: false
+})
 
 const isExempt = ({ exempt }: Released, self: MemberId, ring: number): boolean =>
   exempt.some((exemption) => exemption.ring === ring && isSame(exemption.member, self))
@@ -445,4 +460,4 @@ const resultOf = (
 }
 
 const refusalOf = ({ name }: Arrived, { detail, reason }: RequestRefused): ArrivalRefused =>
-  new ArrivalRefused({ name, reason: reason === "notMember" ? "notInGroup" : reason, detail })
+  new ArrivalRefused({ barrier: name, reason: reason === "notMember" ? "notInGroup" : reason, detail })

@@ -81,7 +81,7 @@ export class BarrierServer {
     if (joined === undefined && arrival.amendment > 0) return Result.fail(new RoundOver())
     const round = joined ?? this.#roundFor(member, arrival)
     if (round.mode !== arrival.mode) {
-      return Result.fail(new ModeMismatch({ name: arrival.name, asked: arrival.mode, round: round.mode }))
+      return Result.fail(new ModeMismatch({ barrier: arrival.name, asked: arrival.mode, round: round.mode }))
     }
     round.arrive(member, arrival)
     this.#fresh.add(round)
@@ -155,7 +155,7 @@ export class BarrierServer {
   }
 
   #refusal(member: MemberId, { drainTargets, group, name }: BarrierArrival): ArrivalRefused | undefined {
-    const refused = (reason: ArrivalRefused["reason"], detail: string) => new ArrivalRefused({ name, reason, detail })
+    const refused = (reason: ArrivalRefused["reason"], detail: string) => new ArrivalRefused({ barrier: name, reason, detail })
     if (name === "") return refused("empty", "a barrier has a name")
     if (name.startsWith(reservedPrefix)) {
       return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)
@@ -173,7 +173,7 @@ export class BarrierServer {
   #wrongTarget(member: MemberId, { generation, position, ring }: DrainTarget): Wrong | undefined {
     const source = this.#mesh.source(ring)
     if (source === undefined || this.#mesh.ringOf(member.slot) !== ring) {
-      return { reason: "impossible", detail: `ring ${ring} is not one that the member writes` }
+      return { reason: "impossible", detail: `the member does not write ring ${ring}` }
     }
     // Accept an earlier generation: the slot's next member may write the ring before a dead member's arrival is read.
     // Positions continue from writer to writer, so the dead member's messages still lie below its target.

@@ -91,7 +91,7 @@ export class ChildSupervisor implements ChildHandle {
       (deadlineMillis) =>
         Effect.timeoutOrElse(Effect.raceFirst(this.#until(check), this.#swarmMember.coordinator.lost), {
           duration: deadlineMillis,
-          orElse: () => notReady("deadline")
+          orElse: () => Effect.fail(new ChildNotReady({ child: this.name, reason: "deadline", deadlineMillis }))
         })
     )
   }

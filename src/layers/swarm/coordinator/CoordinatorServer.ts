@@ -321,7 +321,9 @@ export class CoordinatorServer {
   #refuseJoin(member: MemberInfo, reason: JoinRefused["reason"]): void {
     const join = this.#joins.get(member.id.slot)
     if (join === undefined) return
-    const outcome = Result.fail(new JoinRefused({ reason }))
+    const { joinDeadlineMillis } = this.#options.resolved
+    const late = reason === "deadline" ? { deadlineMillis: joinDeadlineMillis } : {}
+    const outcome = Result.fail(new JoinRefused({ reason, ...late }))
     this.#notices.answer(member.id, join.number, { _tag: "Join", outcome })
   }
 
@@ -369,12 +371,13 @@ export class CoordinatorServer {
   // --- names and groups ---
 
   #publish(member: MemberId, name: string): OutcomeOf<"Publish"> {
-    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ name, reason }))
+    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ requested: name, reason }))
     if (name === "") return refused("empty")
     if (name.startsWith(reservedPrefix)) return refused("reserved")
     // The name of a dead member is free, even if its death was not noticed before.
     if (this.#membership.resolve(name) !== undefined) this.#endDead()
-    if (this.#membership.resolve(name) !== undefined) return refused("taken")
+    const holder = this.#membership.resolve(name)
+    if (holder !== undefined) return Result.fail(new NameRefused({ requested: name, reason: "taken", holder }))
     this.#notify({ _tag: "Named", name, member })
     return Result.void
   }
@@ -385,7 +388,7 @@ export class CoordinatorServer {
   }
 
   #joinGroup(member: MemberId, group: string): OutcomeOf<"JoinGroup"> {
-    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ name: group, reason }))
+    const refused = (reason: NameRefused["reason"]) => Result.fail(new NameRefused({ requested: group, reason }))
     if (group === "") return refused("empty")
     if (group === allMembers || group.startsWith(reservedPrefix)) return refused("reserved")
     const isIn = this.#membership.group(group).some(({ id }) => isSame(id, member))
