@@ -53,7 +53,7 @@ export interface LogFigure {
   readonly sums: { readonly published: string; readonly seen: string }
   readonly latencyMicros: Histogram.Percentiles
   readonly heapBytesPerRecord: number
-  readonly ringFullEvents: number
+  readonly laneFullEvents: number
 }
 
 export const warmupBytes = 64 * mebibyte
@@ -154,7 +154,7 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
       sums: { published: published.sum, seen: seen.sum },
       latencyMicros: Histogram.merged([published.latency]).percentiles(),
       heapBytesPerRecord: published.heapBytesPerRecord,
-      ringFullEvents: published.fullEvents
+      laneFullEvents: published.fullEvents
     }
   }
 }

@@ -6,7 +6,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Swarm from "../../src/layers/Swarm.ts"
-import { RingTrips, type Waiting } from "../../src/programs/bench/jobs.ts"
+import { RingTrips, type TripStrategy } from "../../src/programs/bench/jobs.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { type Figure, figure } from "../harness/comparison.ts"
@@ -87,7 +87,7 @@ export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream)
   )
 
 /** Two processes, a message of 64 bytes each way. */
-export const tripsFigure = (key: string, waiting: Waiting, trips: number): Measuring =>
+export const tripsFigure = (key: string, waiting: TripStrategy, trips: number): Measuring =>
   inNewRegion((region) =>
     Effect.gen(function*() {
       const job = { region, waiting, ...tripsOf(trips) }

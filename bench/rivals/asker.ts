@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { latencyOf, settled } from "../../src/programs/measure/percentiles.ts"
+import { afterWarmup, latencyOf } from "../../src/programs/measure/percentiles.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { askAtomics } from "./atomics.ts"
 import { type Carrying, type Channel, openAsker, RivalMissing } from "./channel.ts"
@@ -40,7 +40,7 @@ const roundTrips = (channel: Channel, { messageBytes, messages, warmup }: RivalJ
       agrees &&= answer.length === messageBytes && answer[0] === 7
       trip += 1
       if (trip < micros.length) channel.send(message)
-      else resume(Effect.succeed({ ...latencyOf(settled(micros, warmup)), messagesPerSecond: 0, agrees }))
+      else resume(Effect.succeed({ ...latencyOf(afterWarmup(micros, warmup)), messagesPerSecond: 0, agrees }))
     })
     before = performance.now()
     channel.send(message)
@@ -82,7 +82,7 @@ const measure = (job: RivalJob): Effect.Effect<RivalResult, RivalFailed, Scope.S
   if (rival === "atomicsSpin" || rival === "atomicsWait") {
     return Effect.map(
       Effect.tryPromise({ try: () => askAtomics(job), catch: failed }),
-      (micros) => ({ ...latencyOf(settled(micros, job.warmup)), messagesPerSecond: 0, agrees: true })
+      (micros) => ({ ...latencyOf(afterWarmup(micros, job.warmup)), messagesPerSecond: 0, agrees: true })
     )
   }
   return Effect.flatMap(

@@ -13,7 +13,7 @@ import { Diagnostics } from "../services/Diagnostics.ts"
 import * as Topic from "../services/schema/Topic.ts"
 import { Sequencer } from "../services/Sequencer.ts"
 import { coherenceSetting } from "./cli/coherence-flag.ts"
-import { Ending } from "./cli/main.ts"
+import { Termination } from "./cli/main.ts"
 import { endPrefault, showPrefault } from "./cli/prefault-progress.ts"
 import { accessSettings, groupIdOf } from "./cli/region-access.ts"
 import { printEvent } from "./cli/report.ts"
@@ -124,7 +124,7 @@ const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, lan
 const serving = (target: Target, json: boolean) =>
   Effect.gen(function*() {
     endPrefault()
-    yield* Ending.use(({ untilTerminated }) => untilTerminated)
+    yield* Termination.use(({ untilTerminated }) => untilTerminated)
     const { events } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)

@@ -35,7 +35,7 @@ const parseFrom = (text: string): Option.Option<From> => {
 const fromFlag = (name: string): Flag.Flag<From> =>
   Flag.String(name).pipe(
     Flag.withMetavar("start|end|position"),
-    Flag.filterMap(parseFrom, (text) => `"${text}" is not start, end or a position`)
+    Flag.filterMap(parseFrom, () => "start, end, or the position of a record, which is a whole number")
   )
 
 const settings = {

@@ -15,7 +15,7 @@ import * as Regions from "../layers/Regions.ts"
 import * as Swarm from "../layers/Swarm.ts"
 import { Coordinator } from "../services/Coordinator.ts"
 import { type ChildExit, type ChildHandle, Spawner } from "../services/Spawner.ts"
-import { Ending } from "./cli/main.ts"
+import { Termination } from "./cli/main.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printEvent } from "./cli/report.ts"
 import {
@@ -202,7 +202,7 @@ const onLost = () => Effect.void
 
 // Runs even when the reader of its output is gone.
 const takingPart = Effect.fnUntraced(function*(values: Values) {
-  yield* Ending.use(({ untilTerminated }) => untilTerminated)
+  yield* Termination.use(({ untilTerminated }) => untilTerminated)
   const coordinator = yield* Coordinator
   const { info } = yield* CxlMemory.CxlMemory
   const describe = describeSwarmEvent(coordinator)

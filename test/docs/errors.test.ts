@@ -6,7 +6,10 @@ import type * as Schema from "effect/Schema"
 import * as ringfence from "../../src/index.ts"
 
 /** The exported error classes, those of the package's namespaces included. */
-const errorsIn = (exports: object, depth = 0): ReadonlyArray<Schema.Struct<Schema.Struct.Fields> & { readonly name: string }> =>
+const errorsIn = (
+  exports: object,
+  depth = 0
+): ReadonlyArray<Schema.Struct<Schema.Struct.Fields> & { readonly name: string }> =>
   Object.values(exports).flatMap((value) => {
     if (typeof value === "function" && value.prototype instanceof Error) return [value as never]
     return typeof value === "object" && value !== null && depth < 1 ? errorsIn(value, depth + 1) : []

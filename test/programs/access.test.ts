@@ -95,7 +95,10 @@ describe.skipIf(process.platform !== "linux")("the mode of a region", () => {
       for (const mode of ["666", "777", "0602", "640", "400", "rw", "6600"]) {
         const { code, stderr } = yield* run(["serve", "--region", region, "--mode", mode])
         assert.strictEqual(code, 2, stderr)
-        assert.match(stderr, new RegExp(`"${mode}" is not 600 \\(its owner\\) or 660 \\(its group as well\\)`))
+        assert.match(
+          stderr,
+          new RegExp(`--mode: "${mode}". Expected: 600 \\(its owner\\) or 660 \\(its group as well\\)`)
+        )
       }
       const { stderr } = yield* run(["serve", "--region", region, "--mode", "666"])
       assert.match(stderr, /a region is never open to everyone/)

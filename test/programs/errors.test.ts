@@ -160,7 +160,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       )
       assertRefused(yield* run(["sevre"]), 2, /Unknown subcommand "sevre" .*serve/)
       assertRefused(yield* run(["serve", "--brokers", "33"]), 2, /33 is not between 1 and 32/)
-      assertRefused(yield* run(["subscribe", "x", "--from", "middle"]), 2, /start, end or a position/)
+      assertRefused(yield* run(["subscribe", "x", "--from", "middle"]), 2, /start, end, or the position of a record/)
       assertRefused(
         yield* run(["serve"], { env: { RINGFENCE_BROKERS: "many" } }),
         2,

@@ -95,6 +95,6 @@ describe.skipIf(process.platform !== "linux")("hostile input and output", () => 
       yield* refused(/is not a size below 8 PiB/, "publish", "lines", "--record-bytes", huge)
       yield* refused(/is not a size below 8 PiB/, "demo", "--min-bytes", "9EiB")
       yield* refused(/Expected an integer/, "subscribe", "lines", "--count", huge)
-      yield* refused(/is not start, end or a position/, "subscribe", "lines", "--from", huge)
+      yield* refused(/Expected: start, end, or the position of a record/, "subscribe", "lines", "--from", huge)
     }))
 })

@@ -40,8 +40,8 @@ export class RecordDecoding<A> {
     const decoding = decoded(this.#codec, record)
     const exit = exitOf(decoding)
     return exit === undefined
-      ? Effect.flatMap(Effect.exit(decoding), (exit) => this.#settled(record, exit))
-      : this.#settled(record, exit)
+      ? Effect.flatMap(Effect.exit(decoding), (exit) => this.#decided(record, exit))
+      : this.#decided(record, exit)
   }
 
   /** The next records of one batch, up to the first that does not match. */
@@ -53,7 +53,7 @@ export class RecordDecoding<A> {
       : this.#decodeAll(codec, records)
   }
 
-  #settled(
+  #decided(
     record: Record<Uint8Array>,
     exit: Exit.Exit<A, unknown>
   ): Effect.Effect<readonly [Record<A>] | undefined, RecordInvalid> {

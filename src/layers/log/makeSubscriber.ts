@@ -67,7 +67,7 @@ const died = ({ waiter }: IndexPort): RegionLost | undefined => {
 
 // Waiting only polls: the next pull delivers what an interrupted pull has polled.
 const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, untilEnd: boolean) => {
-  const look = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
+  const readiness = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
     if (cursor.ready()) return "ready"
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
@@ -75,12 +75,12 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
     // A server that died may have left batches uncommitted: report the loss, not the end of the topic.
     return untilEnd ? died(reader) ?? "end" : undefined
   }
-  const awaited = reader.waiter.until(look)
+  const awaited = reader.waiter.until(readiness)
   /** Delivers with `deliver`, and tries again if another fiber was first (`undefined`). */
   return <B, E, F>(deliver: () => Effect.Effect<B | undefined, E>, end: Effect.Effect<B, F>) => {
     const pull: Effect.Effect<B, E | F | SubscribeError> = Effect.suspend(() => {
       cursor.release()
-      const found = look()
+      const found = readiness()
       if (found === undefined) return Effect.andThen(awaited, pull)
       if (found === "end") return end
       if (found !== "ready") return Effect.fail(found)

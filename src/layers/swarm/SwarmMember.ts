@@ -141,7 +141,8 @@ export class SwarmMember {
 
   /** Becomes a member. A process that gives up tells the coordinator, which may have admitted it meanwhile. */
   readonly join: Effect.Effect<void, JoinError> = Effect.suspend(() => {
-    const refused = () => Effect.fail(new JoinRefused({ reason: "deadline", deadlineMillis: this.resolved.joinDeadlineMillis }))
+    const refused = () =>
+      Effect.fail(new JoinRefused({ reason: "deadline", deadlineMillis: this.resolved.joinDeadlineMillis }))
     return Effect.andThen(this.coordinator.heard, this.#askToJoin).pipe(
       Effect.andThen(Effect.raceFirst(Deferred.await(this.#admitted), this.coordinator.lost)),
       Effect.timeoutOrElse({ duration: this.resolved.joinDeadlineMillis, orElse: refused }),

@@ -48,14 +48,14 @@ export const LogSubscriber: ChildProgram<SubscriberJob, SeenCounts> = {
 // --- rings ---
 
 /** How a side waits: by a strategy of the ring, or by polling it in a loop. */
-export const Waiting = Schema.Literals(["spin", "adaptive", "park", "poll"])
-export type Waiting = typeof Waiting.Type
+export const TripStrategy = Schema.Literals(["spin", "adaptive", "park", "poll"])
+export type TripStrategy = typeof TripStrategy.Type
 
 export const TripsJob = Schema.Struct({
   ...clientFields,
   /** One side sends and takes the time, the other sends back. */
   asks: Schema.Boolean,
-  waiting: Waiting,
+  waiting: TripStrategy,
   warmup: Schema.Int,
   trips: Schema.Int
 })

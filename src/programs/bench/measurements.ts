@@ -17,7 +17,7 @@ import {
   LogPublisher,
   LogSubscriber,
   RingTrips,
-  type Waiting
+  type TripStrategy
 } from "./jobs.ts"
 
 /** One line of the report. */
@@ -127,7 +127,7 @@ const latency = (name: string, what: string, { p50Micros, p99Micros }: LatencyMi
 
 const ringsForTrips = { processes: 8, rings: 2, ringReaders: 4, ringBytes: mebibyte }
 
-const measureTrips = (waiting: Waiting, trips: number) => {
+const measureTrips = (waiting: TripStrategy, trips: number) => {
   const region = `bench-${process.pid}`
   const memory = CxlMemory.layerShm({
     region,

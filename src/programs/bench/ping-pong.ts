@@ -3,10 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../services/Ring.ts"
-import { latencyOf, settled } from "../measure/percentiles.ts"
+import { afterWarmup, latencyOf } from "../measure/percentiles.ts"
 import { runChild } from "../processes/child.ts"
 import { inRegion } from "../processes/ring-process.ts"
-import { RingTrips, type TripsJob, type Waiting } from "./jobs.ts"
+import { RingTrips, type TripsJob, type TripStrategy } from "./jobs.ts"
 
 const messageBytes = 64
 
@@ -25,7 +25,7 @@ const open = Effect.fnUntraced(function*({ asks, waiting }: TripsJob) {
   return { says, hears } satisfies Line
 })
 
-const strategyOf = (waiting: Waiting): WaitStrategy => waiting === "poll" ? "spin" : waiting
+const strategyOf = (waiting: TripStrategy): WaitStrategy => waiting === "poll" ? "spin" : waiting
 
 const ask = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
   const message = new Uint8Array(messageBytes).fill(7)
@@ -84,7 +84,7 @@ const converse = Effect.fnUntraced(function*({ asks, trips, waiting, warmup }: T
   const polling = waiting === "poll"
   if (asks) yield* polling ? askPolling(line, micros) : ask(line, micros)
   else yield* polling ? answerPolling(line, micros.length) : answer(line, micros.length)
-  return latencyOf(settled(micros, warmup))
+  return latencyOf(afterWarmup(micros, warmup))
 })
 
 runChild(RingTrips, (job, parent) =>

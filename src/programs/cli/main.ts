@@ -8,16 +8,16 @@ import * as Runtime from "effect/Runtime"
 import { type EndingSignal, endingSignals, exitCodeOf } from "./exit.ts"
 
 /** Declares how the program is expected to end. */
-export class Ending extends Context.Service<Ending, {
+export class Termination extends Context.Service<Termination, {
   /** Marks the program as running until it is terminated: termination counts as success from now on. */
   readonly untilTerminated: Effect.Effect<void>
-}>()("ringfence/programs/Ending") {}
+}>()("ringfence/programs/Termination") {}
 
 /** Runs the program and ends the process with its exit code. The program reports its failures itself. */
-export const runMain = <A, E>(program: Effect.Effect<A, E, Ending>): void => {
+export const runMain = <A, E>(program: Effect.Effect<A, E, Termination>): void => {
   let untilTerminated = false
   let received: EndingSignal | undefined
-  const ending = Ending.of({
+  const termination = Termination.of({
     untilTerminated: Effect.sync(() => {
       untilTerminated = true
     })
@@ -34,5 +34,5 @@ export const runMain = <A, E>(program: Effect.Effect<A, E, Ending>): void => {
       if (received !== undefined || code !== 0) process.exit(code)
     })
   })
-  runUntilSignal(Effect.provideService(program, Ending, ending), { disableErrorReporting: true })
+  runUntilSignal(Effect.provideService(program, Termination, termination), { disableErrorReporting: true })
 }

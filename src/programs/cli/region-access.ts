@@ -38,8 +38,7 @@ const reasonAgainst = (text: string): string => {
 const modeFlag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(
     Flag.withMetavar("octal"),
-    Flag.filterMap(parseMode, (text) =>
-      `"${text}" is not 600 (its owner) or 660 (its group as well)${reasonAgainst(text)}`)
+    Flag.filterMap(parseMode, (text) => `600 (its owner) or 660 (its group as well)${reasonAgainst(text)}`)
   )
 
 export const accessSettings = {

@@ -11,13 +11,13 @@ import * as Layer from "effect/Layer"
 import { joinNegativeValues } from "./command-line.ts"
 import { type CodedError, reportFailure } from "./exit.ts"
 import { layerLogLines } from "./log-lines.ts"
-import { type Ending, runMain } from "./main.ts"
+import { runMain, type Termination } from "./main.ts"
 import { quietStreams } from "./streams.ts"
 import { presenter } from "./usage.ts"
 import { version } from "./version.ts"
 
 export const runCommand = <const Name extends string, Input, ContextInput, E extends CodedError>(
-  command: Command.Command<Name, Input, ContextInput, E, NodeServices.NodeServices | Ending>
+  command: Command.Command<Name, Input, ContextInput, E, NodeServices.NodeServices | Termination>
 ): void => {
   process.argv.splice(2, Infinity, ...joinNegativeValues(process.argv.slice(2)))
   quietStreams.pipe(

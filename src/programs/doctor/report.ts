@@ -17,7 +17,8 @@ export interface DoctorReport {
 export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
   if (regions.length === 0) return "no regions"
   const verdict = healthy ? "nothing is left over" : "something is left over"
-  return `${table([heading, ...regions.map(row)])}\n${plural(regions.length, "region")}, ${verdict}`
+  const found = regions.filter(({ status }) => status !== "missing").length
+  return `${table([heading, ...regions.map(row)])}\n${found === 0 ? "no regions" : plural(found, "region")}, ${verdict}`
 }
 
 // --- internal ---

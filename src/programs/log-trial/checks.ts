@@ -32,7 +32,7 @@ export interface Figures {
   /** Decimal gigabytes, from the first offer to the last record at the last subscriber. */
   readonly deliveredGigabytesPerSecond: number
   readonly ackLatencyMicros: Histogram.Percentiles
-  readonly ringFullEvents: number
+  readonly laneFullEvents: number
   /** Batches that arrived before an earlier batch of their session: in total, and the most at one time. */
   readonly held: number
   readonly heldAtOnce: number
@@ -60,7 +60,7 @@ export const figuresOf = (amount: Amount, outcome: Outcome): Figures => {
     acknowledgedGigabytesPerSecond: amount.bytes / 1e6 / (acknowledged - began),
     deliveredGigabytesPerSecond: amount.bytes / 1e6 / (delivered - began),
     ackLatencyMicros: Histogram.merged(publishers.map(({ result }) => result.latency)).percentiles(),
-    ringFullEvents: sum(publishers, ({ result }) => result.fullEvents),
+    laneFullEvents: sum(publishers, ({ result }) => result.fullEvents),
     held: sum(snapshot.sessions, ({ heldTotal }) => heldTotal),
     heldAtOnce: heldPeak,
     drops: dropsOf(amount, outcome),

@@ -24,7 +24,7 @@ export interface LogMonitor {
   /** The largest number of batches seen held at one time. */
   readonly heldPeak: () => number
   /** Takes a new sample now. */
-  readonly look: Effect.Effect<LogSnapshot>
+  readonly observe: Effect.Effect<LogSnapshot>
   /** Fails when the run stalls. */
   readonly stalled: Effect.Effect<never, RunStalled>
 }
@@ -34,14 +34,14 @@ const stallMillis = 45_000
 /** `delivered` counts the records that the children report: it must advance too. */
 export const watch = Effect.fnUntraced(function*(
   delivered: () => number,
-  lookMillis: number
+  observeMillis: number
 ): Effect.fn.Return<LogMonitor, never, Scope.Scope | Diagnostics> {
   const diagnostics = yield* Diagnostics
   let latest = yield* diagnostics.snapshot
   let heldPeak = 0
   let moved = -1
   let movedAt = performance.now()
-  const look = Effect.map(diagnostics.snapshot, (snapshot) => {
+  const observe = Effect.map(diagnostics.snapshot, (snapshot) => {
     latest = snapshot
     heldPeak = Math.max(heldPeak, snapshot.sessions.reduce((sum, { held }) => sum + held, 0))
     // Under order `none` nothing is committed: what the sequencer has seen of the lanes counts.
@@ -51,12 +51,12 @@ export const watch = Effect.fnUntraced(function*(
     moved = moving
     return snapshot
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(lookMillis))))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(observe, Effect.sleep(observeMillis))))
   const stalled = Effect.gen(function*() {
     while (performance.now() - movedAt < stallMillis) yield* Effect.sleep(1000)
     return yield* new RunStalled({ stalledMillis: stallMillis, waiting: waitingIn(latest) })
   })
-  return { heldPeak: () => heldPeak, look, stalled }
+  return { heldPeak: () => heldPeak, observe, stalled }
 })
 
 // --- internal ---

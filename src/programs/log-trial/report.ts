@@ -18,7 +18,7 @@ export const figureLines = (figures: Figures): ReadonlyArray<string> => {
     }, from the first offer to the last subscriber's end`,
     `ack latency   p50 ${formatMicros(latency.p50)}   p99 ${formatMicros(latency.p99)}   `
     + `p99.9 ${formatMicros(latency.p999)}   (${plural(latency.samples, "sample")}, at full load)`,
-    `ring full     ${plural(figures.ringFullEvents, "time")}`,
+    `lane full     ${plural(figures.laneFullEvents, "time")}`,
     `held          ${formatCount(figures.held)} batches, up to ${formatCount(figures.heldAtOnce)} seen at once`,
     `drops         ${formatCount(figures.drops)}`,
     `duplicates    ${formatCount(figures.duplicates)}`
@@ -26,7 +26,7 @@ export const figureLines = (figures: Figures): ReadonlyArray<string> => {
 }
 
 export const brokerTable = (brokers: ReadonlyArray<BrokerRow>): ReadonlyArray<string> => [
-  "broker   batches     records   acknowledged   ring full",
+  "broker   batches     records   acknowledged   lane full",
   ...brokers.map(({ acknowledged, batches, broker, fullEvents, records }) =>
     [
       `B${broker}`.padEnd(6),

@@ -76,8 +76,8 @@ export const run = <PublisherJob extends NamedJob, Published, SubscriberJob exte
 // --- internal ---
 
 /** Often enough to see held batches; a silent run only has to notice a stall. */
-const lookMillis = 20
-const silentLookMillis = 500
+const observeMillis = 20
+const silentObserveMillis = 500
 
 // Attach the subscribers before the first publisher starts, so that `start` is the first record.
 const startChildren = Effect.fnUntraced(
@@ -110,7 +110,7 @@ const runServed = Effect.fnUntraced(
     const everyChild: ReadonlyArray<Children.Child<unknown>> = [...publishers, ...subscribers]
     const monitor = yield* LogMonitor.watch(
       () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
-      options.label === undefined ? silentLookMillis : lookMillis
+      options.label === undefined ? silentObserveMillis : observeMillis
     )
     const cores = coresSince()
     yield* Children.all(everyChild, ({ tell }) => tell("begin"))
@@ -120,7 +120,7 @@ const runServed = Effect.fnUntraced(
     )
     const serverCores = cores()
     const { duplicates } = yield* Sequencer.use(({ status }) => status)
-    const snapshot = yield* monitor.look
+    const snapshot = yield* monitor.observe
     yield* Children.all(everyChild, ({ tell }) => tell("end"))
     yield* Children.all(everyChild, ({ finished }) => finished)
     const heldPeak = monitor.heldPeak()
@@ -152,6 +152,6 @@ const showing = (
 ) =>
 <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   if (label === undefined) return work
-  const state = Effect.map(monitor.look, (snapshot) => progressState(records, subscribers, snapshot))
+  const state = Effect.map(monitor.observe, (snapshot) => progressState(records, subscribers, snapshot))
   return Effect.scoped(Effect.andThen(Progress.show(label, state), work))
 }

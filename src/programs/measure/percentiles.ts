@@ -13,4 +13,4 @@ export const latencyOf = (micros: Float64Array | ReadonlyArray<number>): Latency
 }
 
 /** The samples without the first `warmup`, taken before compilers and caches have settled. */
-export const settled = (micros: Float64Array, warmup: number): Float64Array => micros.subarray(warmup)
+export const afterWarmup = (micros: Float64Array, warmup: number): Float64Array => micros.subarray(warmup)

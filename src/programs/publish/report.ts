@@ -24,7 +24,7 @@ export interface PublishReport {
   readonly seconds: number
   readonly recordsPerSecond: number
   readonly gigabytesPerSecond: number
-  readonly ringFullEvents: number
+  readonly laneFullEvents: number
 }
 
 /** The counts at a failure. */
@@ -64,7 +64,7 @@ export const publishedReport = (
     seconds,
     recordsPerSecond: records / seconds,
     gigabytesPerSecond: bytes / 1e9 / seconds,
-    ringFullEvents: publisher.fullEvents()
+    laneFullEvents: publisher.fullEvents()
   }
 }
 

@@ -28,7 +28,9 @@ export const encoderOf = <A, I>(
   const encode = Schema.encodeExit(SchemaBinary.toCodec(schema))
   return (value) => {
     const exit = encode(value)
-    return Exit.isSuccess(exit) ? exit.value as Uint8Array : new ValueInvalid({ of, subject, issue: issueOf(exit.cause) })
+    return Exit.isSuccess(exit)
+      ? exit.value as Uint8Array
+      : new ValueInvalid({ of, subject, issue: issueOf(exit.cause) })
   }
 }
 

@@ -80,7 +80,12 @@ export const barrierRoundsSuite = (backend: SwarmBackend): void => {
           const early = yield* fork(enterAll(members.slice(0, 2), "b", { mode: "processingFence" }))
           yield* staysWaiting(backend, early)
           const error = yield* Effect.flip(at(members, 2).barrier.enter("b", { mode: "rendezvous" }))
-          assert.deepInclude(error, { _tag: "ModeMismatch", barrier: "b", asked: "rendezvous", round: "processingFence" })
+          assert.deepInclude(error, {
+            _tag: "ModeMismatch",
+            barrier: "b",
+            asked: "rendezvous",
+            round: "processingFence"
+          })
           yield* staysWaiting(backend, early)
           yield* at(members, 2).barrier.enter("b", { mode: "processingFence" })
           const results = yield* joined(backend, early)

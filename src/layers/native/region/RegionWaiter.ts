@@ -8,7 +8,7 @@ import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Server } from "../../../services/schema/Server.ts"
 import type { LogWaiter, Waiter } from "../../ports/Waiter.ts"
 
-interface Waiting {
+interface Wait {
   /** The changes that it must be woken for, of `sleepsFor`. */
   readonly reasons: number
   /** Whether it fails when the log's server is gone. Rings have no server: they live as long as the region. */
@@ -21,7 +21,7 @@ interface Waiting {
 export class RegionWaiter implements LogWaiter {
   readonly #handle: RegionHandle
   readonly #region: string
-  readonly #waiting = new Set<Waiting>()
+  readonly #waits = new Set<Wait>()
   /** The reasons that the doorbell is armed for, until it rings. */
   #armed = 0
   /** Number of readers in this process, by ring. */
@@ -45,27 +45,27 @@ export class RegionWaiter implements LogWaiter {
       if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
-      const waiting: Waiting = {
+      const wait: Wait = {
         reasons,
         ofLog,
         recheck: () => {
           const found = check()
           if (found === undefined) return false
-          this.#waiting.delete(waiting)
+          this.#waits.delete(wait)
           resume(Effect.succeed(found))
           return true
         },
         lose: (lost) => {
-          this.#waiting.delete(waiting)
+          this.#waits.delete(wait)
           resume(Effect.fail(lost))
         }
       }
-      this.#waiting.add(waiting)
+      this.#waits.add(wait)
       // If the doorbell was armed before the check above, or all checks are about to run again, there is no need to
       // arm.
       if (!this.#isWaking && (this.#armed & reasons) !== reasons) this.#arm()
       return Effect.sync(() => {
-        if (this.#waiting.delete(waiting)) this.#restIfIdle()
+        if (this.#waits.delete(wait)) this.#restIfIdle()
       })
     })
   }
@@ -112,7 +112,7 @@ export class RegionWaiter implements LogWaiter {
 
   /** After a write of this process to that ring: lets its own readers check again, without ringing the doorbell. */
   nudge(ring: number): void {
-    if (this.#isNudged || this.#waiting.size === 0 || !this.#readers.has(ring)) return
+    if (this.#isNudged || this.#waits.size === 0 || !this.#readers.has(ring)) return
     this.#isNudged = true
     setImmediate(this.#nudged)
   }
@@ -120,7 +120,7 @@ export class RegionWaiter implements LogWaiter {
   readonly #nudged = (): void => {
     this.#isNudged = false
     if (this.#closed) return
-    for (const waiting of this.#waiting) waiting.recheck()
+    for (const wait of this.#waits) wait.recheck()
     this.#restIfIdle()
   }
 
@@ -132,16 +132,16 @@ export class RegionWaiter implements LogWaiter {
   /** Ends every wait: nothing is called back afterwards. */
   close(): void {
     this.#closed = true
-    for (const waiting of this.#waiting) waiting.lose(this.#lost("stopped"))
+    for (const wait of this.#waits) wait.lose(this.#lost("stopped"))
   }
 
   // A change before the doorbell was armed did not ring it, so run all checks again after arming.
   #arm(): void {
     let reasons = 0
-    for (const waiting of this.#waiting) reasons |= waiting.reasons
+    for (const wait of this.#waits) reasons |= wait.reasons
     this.#handle.armWaiter(reasons)
     this.#armed = reasons
-    for (const waiting of this.#waiting) waiting.recheck()
+    for (const wait of this.#waits) wait.recheck()
     this.#restIfIdle()
   }
 
@@ -151,26 +151,26 @@ export class RegionWaiter implements LogWaiter {
     // Arm only once, after all checks, for the waits that remain.
     this.#isWaking = true
     try {
-      for (const waiting of this.#waiting) waiting.recheck()
+      for (const wait of this.#waits) wait.recheck()
     } finally {
       this.#isWaking = false
     }
     this.#loseLog()
-    if (this.#waiting.size > 0) this.#arm()
+    if (this.#waits.size > 0) this.#arm()
     else this.#restIfIdle()
   }
 
   #restIfIdle(): void {
-    if (this.#waiting.size > 0 || this.#closed) return
+    if (this.#waits.size > 0 || this.#closed) return
     this.#armed = 0
     this.#handle.disarmWaiter()
   }
 
   #loseLog(): void {
-    const ofLog = [...this.#waiting].filter((waiting) => waiting.ofLog)
+    const ofLog = [...this.#waits].filter((wait) => wait.ofLog)
     if (ofLog.length === 0 || this.#handle.serverState() === serverState.serving) return
     const lost = this.lost()
-    if (lost !== undefined) { for (const waiting of ofLog) waiting.lose(lost) }
+    if (lost !== undefined) { for (const wait of ofLog) wait.lose(lost) }
   }
 
   #lost(reason: "died" | "stopped"): RegionLost {

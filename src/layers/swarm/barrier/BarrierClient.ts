@@ -49,7 +49,7 @@ interface Entering {
 type Outcome = Effect.Effect<Released | "missed", BarrierError>
 
 /** A fiber in an arrival. */
-interface Waiting {
+interface Entrant {
   readonly deadlineMillis: number
   readonly untilMillis: number
   /** Resumes the fiber. After its deadline it only records the coordinator's decision, in `decided`. */
@@ -67,10 +67,10 @@ interface Arrived {
   readonly name: string
   readonly group: string
   readonly mode: BarrierMode
-  readonly waiting: Set<Waiting>
+  readonly waiting: Set<Entrant>
   readonly exempt: Set<number>
   /** The fibers by the number of their requests: a refusal fails only the fiber whose request it answers. */
-  readonly requests: Map<number, Waiting>
+  readonly requests: Map<number, Entrant>
   amendments: number
   /** No fiber joins a `withdrawing` arrival, which may still be released. An `ended` one has its outcome. */
   state: "open" | "withdrawing" | "ended"
@@ -177,7 +177,7 @@ export class BarrierClient {
       if (arrived.mode !== mode) {
         return resume(Effect.fail(new ModeMismatch({ barrier: name, asked: mode, round: arrived.mode })))
       }
-      const waiting: Waiting = {
+      const entrant: Entrant = {
         deadlineMillis,
         untilMillis,
         complete: resume,
@@ -186,20 +186,20 @@ export class BarrierClient {
         leaving: false
       }
       for (const ring of entering.exempt) arrived.exempt.add(ring)
-      arrived.waiting.add(waiting)
+      arrived.waiting.add(entrant)
       this.#deadlines.add(untilMillis)
-      if (!this.#offer(arrived, waiting)) resume(this.#arriveSlowly(arrived, waiting))
-      return this.#gone(arrived, waiting)
+      if (!this.#offer(arrived, entrant)) resume(this.#arriveSlowly(arrived, entrant))
+      return this.#leave(arrived, entrant)
     })
   }
 
   // Bound the wait for room: a coordinator that does not read must not hold the fiber beyond its deadline.
-  #arriveSlowly(arrived: Arrived, waiting: Waiting): Outcome {
-    const come = Deferred.makeUnsafe<Outcome>()
-    waiting.complete = (outcome) => void Deferred.doneUnsafe(come, Effect.succeed(outcome))
-    const told = this.#coordinator.tell("Arrive", (number) => this.#arrival(arrived, waiting, number))
-    const outcome = Effect.raceFirst(Effect.andThen(told, Deferred.await(come)), Deferred.await(come))
-    return Effect.onError(Effect.flatten(outcome), () => this.#gone(arrived, waiting))
+  #arriveSlowly(arrived: Arrived, entrant: Entrant): Outcome {
+    const decided = Deferred.makeUnsafe<Outcome>()
+    entrant.complete = (outcome) => void Deferred.doneUnsafe(decided, Effect.succeed(outcome))
+    const told = this.#coordinator.tell("Arrive", (number) => this.#arrival(arrived, entrant, number))
+    const outcome = Effect.raceFirst(Effect.andThen(told, Deferred.await(decided)), Deferred.await(decided))
+    return Effect.onError(Effect.flatten(outcome), () => this.#leave(arrived, entrant))
   }
 
   #begin({ group, mode, name }: Entering): Arrived {
@@ -220,37 +220,37 @@ export class BarrierClient {
     return arrived
   }
 
-  #offer(arrived: Arrived, waiting: Waiting): boolean {
+  #offer(arrived: Arrived, entrant: Entrant): boolean {
     let asked: number | undefined
     const isWritten = this.#coordinator.offer("Arrive", (number) => {
       asked = number
-      return this.#arrival(arrived, waiting, number)
+      return this.#arrival(arrived, entrant, number)
     })
-    if (!isWritten && asked !== undefined) this.#unsay(arrived, waiting, asked)
+    if (!isWritten && asked !== undefined) this.#undoAmendment(arrived, entrant, asked)
     return isWritten
   }
 
   // Undoes an amendment that was made but not written: the coordinator would not know it.
-  #unsay(arrived: Arrived, waiting: Waiting, number: number): void {
+  #undoAmendment(arrived: Arrived, entrant: Entrant, number: number): void {
     arrived.requests.delete(number)
-    arrived.amendments = waiting.amendment
-    waiting.amendment = Infinity
+    arrived.amendments = entrant.amendment
+    entrant.amendment = Infinity
   }
 
   // Take the targets when the arrival is written, so that all messages sent before it lie below them.
-  #arrival(arrived: Arrived, waiting: Waiting, number: number): PayloadOf<"Arrive"> {
+  #arrival(arrived: Arrived, entrant: Entrant, number: number): PayloadOf<"Arrive"> {
     const { attempt, exempt, group, mode, name } = arrived
-    waiting.amendment = arrived.amendments
+    entrant.amendment = arrived.amendments
     arrived.amendments += 1
-    arrived.requests.set(number, waiting)
+    arrived.requests.set(number, entrant)
     return {
       name,
       group,
       mode,
       epoch: this.#coordinator.membership.epoch,
       attempt,
-      amendment: waiting.amendment,
-      deadlineMillis: Math.max(0, waiting.untilMillis - this.#deadlines.nowMillis),
+      amendment: entrant.amendment,
+      deadlineMillis: Math.max(0, entrant.untilMillis - this.#deadlines.nowMillis),
       drainTargets: mode === "rendezvous" ? [] : [this.#mesh.target()],
       exempt: [...exempt]
     }
@@ -290,32 +290,32 @@ export class BarrierClient {
     return nextMillis
   }
 
-  #withdrawLate(arrived: Arrived, waiting: Waiting): void {
-    const goOn = waiting.complete
-    waiting.leaving = true
-    waiting.complete = (outcome) => {
-      waiting.decided ??= outcome
+  #withdrawLate(arrived: Arrived, entrant: Entrant): void {
+    const resume = entrant.complete
+    entrant.leaving = true
+    entrant.complete = (outcome) => {
+      entrant.decided ??= outcome
     }
-    goOn(Effect.ensuring(this.#withdraw(arrived, waiting), this.#gone(arrived, waiting)))
+    resume(Effect.ensuring(this.#withdraw(arrived, entrant), this.#leave(arrived, entrant)))
   }
 
   // Only the coordinator's answer decides, so that no two members see different outcomes of a round.
-  #withdraw(arrived: Arrived, waiting: Waiting): Outcome {
+  #withdraw(arrived: Arrived, entrant: Entrant): Outcome {
     return Effect.suspend((): Outcome => {
-      const undecided = new BarrierTimedOut({ ...timedOut(arrived.name, waiting.deadlineMillis), undecided: true })
+      const undecided = new BarrierTimedOut({ ...timedOut(arrived.name, entrant.deadlineMillis), undecided: true })
       if (arrived.requests.size === 0) return Effect.fail(undecided)
       return Effect.matchEffect(this.#takeBack(arrived), {
-        onSuccess: ({ absent }) => Effect.fail(this.#timedOutWithout(absent, arrived, waiting)),
+        onSuccess: ({ absent }) => Effect.fail(this.#timedOutWithout(absent, arrived, entrant)),
         onFailure: (error): Outcome => {
           // This member has read the release before this answer.
-          if (error._tag === "RoundOver") return waiting.decided ?? Effect.fail(undecided)
+          if (error._tag === "RoundOver") return entrant.decided ?? Effect.fail(undecided)
           return Effect.fail(error.reason === "silent" ? undecided : error)
         }
       })
     })
   }
 
-  #timedOutWithout(absent: ReadonlyArray<MemberId>, { name }: Arrived, { deadlineMillis }: Waiting): BarrierTimedOut {
+  #timedOutWithout(absent: ReadonlyArray<MemberId>, { name }: Arrived, { deadlineMillis }: Entrant): BarrierTimedOut {
     const { membership } = this.#coordinator
     const infos = absent.flatMap((id) => membership.find(id) ?? [])
     return new BarrierTimedOut({ ...timedOut(name, deadlineMillis), absent, infos })
@@ -333,9 +333,9 @@ export class BarrierClient {
   }
 
   /** Removes a fiber from its arrival. The last fiber withdraws the arrival. */
-  #gone(arrived: Arrived, waiting: Waiting): Effect.Effect<void> {
+  #leave(arrived: Arrived, entrant: Entrant): Effect.Effect<void> {
     return Effect.suspend(() => {
-      arrived.waiting.delete(waiting)
+      arrived.waiting.delete(entrant)
       const forgotten = arrived.state === "open" && ![...arrived.waiting].some(({ leaving }) => !leaving)
       const takenBack = forgotten && arrived.requests.size > 0 && this.#coordinator.state === "up"
         ? Effect.ignore(this.#takeBack(arrived))
@@ -367,7 +367,7 @@ export class BarrierClient {
 
   #broken(notice: Broken): void {
     const lost = Effect.fail(this.#lossOf(notice))
-    this.#end(this.#mine(notice.arrivals)?.arrived, () => lost)
+    this.#end(this.#ownArrival(notice.arrivals)?.arrived, () => lost)
   }
 
   /** The error by whose readers lost the range, which determines the next step. */
@@ -380,12 +380,12 @@ export class BarrierClient {
   }
 
   #released(release: Released): void {
-    const mine = this.#mine(release.arrivals)
+    const mine = this.#ownArrival(release.arrivals)
     const counted = mine?.listed.amendment ?? 0
     this.#end(mine?.arrived, ({ amendment }) => amendment <= counted ? Effect.succeed(release) : missed)
   }
 
-  #mine<Listed extends { readonly member: MemberId; readonly attempt: number }>(arrivals: ReadonlyArray<Listed>) {
+  #ownArrival<Listed extends { readonly member: MemberId; readonly attempt: number }>(arrivals: ReadonlyArray<Listed>) {
     const listed = arrivals.find(({ member }) => isSame(member, this.#mesh.self))
     const arrived = listed === undefined ? undefined : this.#arrived.get(listed.attempt)
     return listed === undefined || arrived === undefined ? undefined : { listed, arrived }
@@ -394,29 +394,29 @@ export class BarrierClient {
   // The success of an arrival is the release, a notice to all.
   #answered(number: number, answer: Answer): void {
     for (const arrived of this.#arrived.values()) {
-      const waiting = arrived.requests.get(number)
-      if (waiting === undefined) continue
-      if (answer._tag === "RequestRefused") this.#fail(arrived, waiting, refusalOf(arrived, answer))
+      const entrant = arrived.requests.get(number)
+      if (entrant === undefined) continue
+      if (answer._tag === "RequestRefused") this.#fail(arrived, entrant, refusalOf(arrived, answer))
       if (answer._tag !== "Arrive" || Result.isSuccess(answer.outcome)) continue
       const { failure } = answer.outcome
       // The coordinator does not know the amended arrival: its round is over.
       if (failure._tag === "RoundOver") this.#end(arrived, () => missed)
-      else this.#fail(arrived, waiting, failure)
+      else this.#fail(arrived, entrant, failure)
     }
   }
 
   // Free the name for the next round before any fiber of this one continues.
-  #end(arrived: Arrived | undefined, outcomeOf: (waiting: Waiting) => Outcome): void {
+  #end(arrived: Arrived | undefined, outcomeOf: (entrant: Entrant) => Outcome): void {
     if (arrived === undefined || arrived.state === "ended") return
     this.#close(arrived)
     arrived.state = "ended"
     this.#arrived.delete(arrived.attempt)
-    for (const waiting of arrived.waiting) waiting.complete(outcomeOf(waiting))
+    for (const entrant of arrived.waiting) entrant.complete(outcomeOf(entrant))
   }
 
   /** Fails one fiber, which leaves its arrival. */
-  #fail(arrived: Arrived, waiting: Waiting, error: BarrierError): void {
-    waiting.complete(Effect.ensuring(Effect.fail(error), this.#gone(arrived, waiting)))
+  #fail(arrived: Arrived, entrant: Entrant, error: BarrierError): void {
+    entrant.complete(Effect.ensuring(Effect.fail(error), this.#leave(arrived, entrant)))
   }
 
   #lose(reason: CoordinatorLost["reason"]): void {
@@ -427,7 +427,7 @@ export class BarrierClient {
       const lost = this.#coordinator.lossBy(reason)
       if (reason !== "silent") this.#end(arrived, () => Effect.fail(lost))
       // The coordinator lives and knows the arrival: each fiber withdraws when it leaves.
-      else for (const waiting of Array.from(arrived.waiting)) this.#fail(arrived, waiting, lost)
+      else for (const entrant of Array.from(arrived.waiting)) this.#fail(arrived, entrant, lost)
     }
   }
 }

@@ -155,7 +155,8 @@ export class BarrierServer {
   }
 
   #refusal(member: MemberId, { drainTargets, group, name }: BarrierArrival): ArrivalRefused | undefined {
-    const refused = (reason: ArrivalRefused["reason"], detail: string) => new ArrivalRefused({ barrier: name, reason, detail })
+    const refused = (reason: ArrivalRefused["reason"], detail: string) =>
+      new ArrivalRefused({ barrier: name, reason, detail })
     if (name === "") return refused("empty", "a barrier has a name")
     if (name.startsWith(reservedPrefix)) {
       return refused("reserved", `names that begin with "${reservedPrefix}" are reserved`)

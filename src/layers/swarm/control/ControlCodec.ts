@@ -128,7 +128,7 @@ const arrivals = flatCodec(
 )
 
 // The arrival is flat: a barrier waits for the encoding and decoding of each.
-export const requestWire: Wire<RequestFrame> = {
+export const requestWire: Wire<RequestFrame> = arrivals === undefined ? requests : {
   encode: (frame) => {
     const { number, request, term } = frame
     if (request._tag !== "Arrive") return requests.encode(frame)
@@ -154,7 +154,7 @@ const notices = wireOf<Notice>(
 const releases = flatCodec(CoordinatorNotice.cases.Released)
 
 // The release is flat: a barrier waits for its encoding, and for its decoding in every member.
-export const noticeWire: Wire<Notice> = {
+export const noticeWire: Wire<Notice> = releases === undefined ? notices : {
   encode: (notice) => notice._tag === "Released" ? releases.encode(notice) : notices.encode(notice),
   decode: (bytes) => isFlat(bytes) ? releases.decode(bytes) : notices.decode(bytes)
 }

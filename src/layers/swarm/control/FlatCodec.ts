@@ -1,15 +1,16 @@
 /**
  * A flat encoding, derived from a schema, for the two frames that every barrier waits for: the arrival and the release.
  *
- * Fields follow each other in the order of their declaration, without tags: a number in eight bytes, a truth or a choice
- * in one, a text or a list behind its count. A frame of a dozen fields takes about a microsecond, where the general
- * encoding takes nine. `flatCodec` refuses a schema with anything else in it.
+ * Fields follow each other in the order of their declaration, without tags: a number in eight bytes, a boolean or a
+ * choice in one, a text or a list behind its count. A frame of a dozen fields takes about a microsecond, where the
+ * general encoding takes nine. A schema with anything else in it has no flat layout.
  *
  * A frame begins with a mark that the general encoding never begins with, and a fingerprint of the layout, so that a
  * process with another version of the schema takes the frame for malformed instead of reading other fields.
  */
 import type * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
+import { typeHash } from "../../../services/schema/TypeHash.ts"
 
 export interface FlatCodec<A> {
   readonly encode: (value: A) => Uint8Array
@@ -22,10 +23,14 @@ const mark = 0xf1
 
 export const isFlat = (bytes: Uint8Array): boolean => bytes[0] === mark
 
-/** The flat encoding of a schema's values. Throws when the schema has something that no flat layout holds. */
-export const flatCodec = <A>(schema: Schema.Codec<A, unknown>): FlatCodec<A> => {
+/**
+ * The flat encoding of a schema's values; `undefined` when the schema has something that no flat layout holds, or that
+ * another version of Effect describes in another way.
+ */
+export const flatCodec = <A>(schema: Schema.Codec<A, unknown>): FlatCodec<A> | undefined => {
   const layout = layoutOf(schema.ast)
-  const fingerprint = hashOf(layout.shape)
+  if (layout === undefined) return undefined
+  const fingerprint = typeHash(layout.shape)
   return {
     encode: (value) => {
       writer.begin(fingerprint)
@@ -46,6 +51,9 @@ export const flatCodec = <A>(schema: Schema.Codec<A, unknown>): FlatCodec<A> => 
 
 /** The mark, and the fingerprint. */
 const headBytes = 5
+
+/** A choice takes one byte. */
+const choicesMax = 256
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -240,15 +248,11 @@ const structOf = (fields: ReadonlyArray<readonly [name: string, layout: Layout]>
   }
 })
 
-const unfit = (ast: SchemaAST.AST): never => {
-  throw new Error(`a ${ast._tag} of that schema has no flat layout: encode it with SchemaBinary, or add the layout`)
-}
-
-const layoutOf = (ast: SchemaAST.AST): Layout => {
+const layoutOf = (ast: SchemaAST.AST): Layout | undefined => {
   const checks = ast.checks ?? []
-  if (ast.encoding !== undefined) return unfit(ast)
-  if (ast._tag === "Number" && checks.length > 0) return checks.every(isInteger) ? integers : unfit(ast)
-  if (checks.length > 0) return unfit(ast)
+  if (ast.encoding !== undefined) return undefined
+  if (ast._tag === "Number" && checks.length > 0) return checks.every(isInteger) ? integers : undefined
+  if (checks.length > 0) return undefined
   switch (ast._tag) {
     case "Number":
       return numbers
@@ -259,27 +263,34 @@ const layoutOf = (ast: SchemaAST.AST): Layout => {
     case "Literal":
       return choiceOf([ast.literal])
     case "Union":
-      return choiceOf(ast.types.map((type) => type._tag === "Literal" ? type.literal : unfit(type)))
+      return choiceAmong(ast)
     case "Arrays":
-      return ast.elements.length === 0 && ast.rest.length === 1 ? listOf(layoutOf(ast.rest[0]!)) : unfit(ast)
+      return listAs(ast)
     case "Objects":
-      if (ast.indexSignatures.length > 0) return unfit(ast)
-      return structOf(
-        ast.propertySignatures.map(({ name, type }) =>
-          typeof name !== "string" || type.context?.isOptional ? unfit(type) : [name, layoutOf(type)] as const
-        )
-      )
+      return structAs(ast)
     default:
-      return unfit(ast)
+      return undefined
   }
+}
+
+const choiceAmong = ({ types }: SchemaAST.Union): Layout | undefined => {
+  const choices = types.flatMap((type) => type._tag === "Literal" ? [type.literal] : [])
+  return choices.length === types.length && choices.length <= choicesMax ? choiceOf(choices) : undefined
+}
+
+const listAs = ({ elements, rest }: SchemaAST.Arrays): Layout | undefined => {
+  const [only, ...others] = rest
+  const item = elements.length > 0 || only === undefined || others.length > 0 ? undefined : layoutOf(only)
+  return item && listOf(item)
+}
+
+const structAs = ({ indexSignatures, propertySignatures }: SchemaAST.Objects): Layout | undefined => {
+  const fields = propertySignatures.flatMap(({ name, type }) => {
+    const layout = typeof name !== "string" || type.context?.isOptional ? undefined : layoutOf(type)
+    return layout === undefined ? [] : [[name as string, layout] as const]
+  })
+  return indexSignatures.length > 0 || fields.length < propertySignatures.length ? undefined : structOf(fields)
 }
 
 const isInteger = (check: SchemaAST.Check<any>): boolean =>
   (check.annotations?.["representation"] as { readonly id?: string } | undefined)?.id === "effect/schema/isInt"
-
-/** FNV-1a, in 32 bits. */
-const hashOf = (text: string): number => {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return hash >>> 0
-}

@@ -15,7 +15,7 @@ import { type MemberId, showMember } from "../../../services/schema/Member.ts"
 import type { RingPorts, RingWriterPort } from "../../ports/RingPorts.ts"
 import { MessageWriter } from "../../ring/RingWriter.ts"
 import { type Address, frameKind, headerOf, isFor, ringNames } from "./FrameAddress.ts"
-import { type Handle, type InTurn, RingConsumer } from "./RingConsumer.ts"
+import { type Handle, type IsSerial, RingConsumer } from "./RingConsumer.ts"
 
 export interface MeshOptions {
   readonly roomDeadlineMillis: number
@@ -145,7 +145,7 @@ export class Mesh {
   #read(name: string, handle: Handle): Effect.Effect<RingConsumer, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       // Take a request at once even if it follows a message whose handler runs: that handler may wait for its answer.
-      const isInTurn: InTurn = ({ correlation, kind, sender }) =>
+      const isInTurn: IsSerial = ({ correlation, kind, sender }) =>
         kind === frameKind.event && isFor(correlation, sender, this.self)
       const scope = yield* Scope.fork(yield* Effect.scope)
       const port = yield* Scope.provide(this.#ring.openReader(name), scope)

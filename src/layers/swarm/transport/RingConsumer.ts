@@ -22,11 +22,11 @@ export interface Message extends Frame {
 export type Handle = (message: Message) => Effect.Effect<void> | undefined
 
 /** True for messages whose handlers run one after the other. The loop does not wait for other handlers. */
-export type InTurn = (frame: Frame) => boolean
+export type IsSerial = (frame: Frame) => boolean
 
 export interface RingConsumerOptions {
   /** Default: true for all. */
-  readonly isInTurn?: InTurn
+  readonly isInTurn?: IsSerial
   /** Called after `catchUp` has handled all messages. */
   readonly caughtUp?: () => void
 }
@@ -34,7 +34,7 @@ export interface RingConsumerOptions {
 /** The progress of a reader's handlers: begun, or ended. */
 export type Cursor = "delivered" | "handled"
 
-interface Waiting {
+interface CursorWait {
   readonly cursor: Cursor
   readonly position: number
   readonly resume: (lost: RangeLost | undefined) => void
@@ -50,9 +50,9 @@ export class RingConsumer {
   readonly port: RingReaderPort
   readonly #waiter: Waiter
   readonly #handle: Handle
-  readonly #isInTurn: InTurn
+  readonly #isInTurn: IsSerial
   readonly #caughtUp: () => void
-  readonly #waiting = new Set<Waiting>()
+  readonly #waits = new Set<CursorWait>()
   readonly #parts = new Parts()
   #delivered: number
   #handled: number
@@ -152,14 +152,14 @@ export class RingConsumer {
     return Effect.callback((resume) => {
       if (this.#lost !== undefined) return resume(Effect.fail(this.#lost))
       if (this.position(cursor) >= position) return resume(Effect.void)
-      const waiting: Waiting = {
+      const wait: CursorWait = {
         cursor,
         position,
         resume: (lost) => resume(lost === undefined ? Effect.void : Effect.fail(lost))
       }
-      this.#waiting.add(waiting)
+      this.#waits.add(wait)
       return Effect.sync(() => {
-        this.#waiting.delete(waiting)
+        this.#waits.delete(wait)
       })
     })
   }
@@ -237,11 +237,11 @@ export class RingConsumer {
   #advance(): void {
     const { read } = this.port.cursors()
     this.port.advance({ read, delivered: this.#delivered, handled: this.#handled, released: this.#released })
-    if (this.#waiting.size === 0) return
-    for (const waiting of this.#waiting) {
-      if (this.position(waiting.cursor) < waiting.position) continue
-      this.#waiting.delete(waiting)
-      waiting.resume(undefined)
+    if (this.#waits.size === 0) return
+    for (const wait of this.#waits) {
+      if (this.position(wait.cursor) < wait.position) continue
+      this.#waits.delete(wait)
+      wait.resume(undefined)
     }
   }
 
@@ -250,8 +250,8 @@ export class RingConsumer {
     const { read } = this.port.cursors()
     if (evicted === undefined && this.port.damage() === undefined) return false
     this.#lost = new RangeLost({ ring: this.port.ring, from: evicted?.from ?? read, to: evicted?.to ?? read })
-    for (const waiting of this.#waiting) waiting.resume(this.#lost)
-    this.#waiting.clear()
+    for (const wait of this.#waits) wait.resume(this.#lost)
+    this.#waits.clear()
     return true
   }
 
