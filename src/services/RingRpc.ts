@@ -59,11 +59,14 @@ export class CallUnreadable extends Schema.TaggedError<CallUnreadable>()("CallUn
   service: Schema.String,
   member: MemberId,
   info: Schema.optionalKey(MemberInfo),
-  part: Schema.Literals(["request", "answer"])
+  part: Schema.Literals(["request", "answer"]),
+  /** The number of the request, unless the answer does not tell it. */
+  request: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
+    const request = this.request === undefined ? "the request" : `request ${this.request}`
     return this.part === "request"
-      ? `${describe(this)} cannot decode the request for "${this.service}"`
+      ? `${describe(this)} cannot decode ${request} for "${this.service}"`
       : `cannot decode the answer of ${describe(this)} for "${this.service}"`
   }
 }

@@ -199,7 +199,8 @@ export class RpcClientCalls {
     const { mesh, resolved } = this.#swarmMember
     const payload = this.#wire.encode(request)
     if (payload === undefined) {
-      return new CallUnreadable({ service: this.#service, ...this.#named(member), part: "request" })
+      const part = { part: "request", request: `${request.id}` } as const
+      return new CallUnreadable({ service: this.#service, ...this.#named(member), ...part })
     }
     const limitBytes = resolved.messageBytesMax - returnedBytesMax
     if (payload.length <= limitBytes) return payload
@@ -317,15 +318,17 @@ export class RpcClientCalls {
     const id = refusal._tag === "Returned" ? this.#wire.decode(refusal.request, requestKinds)?.id : refusal.id
     const calls = id === null ? [...caller.calls.values()] : [id === undefined ? undefined : caller.calls.get(id)]
     for (const call of calls) {
-      if (call !== undefined && isSame(call.member, from)) this.#fail(call, this.#refusalOf(from, refusal))
+      if (call !== undefined && isSame(call.member, from)) this.#fail(call, this.#refusalOf(from, refusal, id))
     }
   }
 
-  #refusalOf(member: MemberId, refusal: Rejection): CallError {
+  #refusalOf(member: MemberId, refusal: Rejection, id: number | string | null | undefined): CallError {
     const service = this.#service
     if (refusal._tag === "Undelivered") return refusal.why
     const reason = refusal._tag === "Closed" ? "closed" : refusal.reason
-    if (reason === "unreadable") return new CallUnreadable({ service, ...this.#named(member), part: "request" })
+    if (reason === "unreadable") {
+      return new CallUnreadable({ service, ...this.#named(member), part: "request", request: `${id}` })
+    }
     return new CallRefused({ service, ...this.#named(member), reason })
   }
 

@@ -12,7 +12,9 @@ export const lines = (...texts: ReadonlyArray<string>): string => texts.join("\n
 export const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-    const mistakes = event.errors.map(({ message }) => message.replaceAll(/\s*\n\s*/g, " "))
+    const mistakes = event.errors.map(({ message }) =>
+      message.replace(/\n\s*Did you mean this\?\s*/, ": did you mean ").replaceAll(/\s*\n\s*/g, " ")
+    )
     const hint = `see: ${event.commandPath.join(" ")} --help`
     const { json, program } = reportsAs(process.argv.slice(2))
     if (json) {

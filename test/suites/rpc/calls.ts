@@ -503,6 +503,7 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
           assert.strictEqual(yield* driven(backend, same.client.Append({ value: 1, text: "é" })), "1: é")
           const error = yield* driven(backend, callError(different.client.Append({ value: 1, text: "x" })))
           assert.strictEqual(error._tag, "CallUnreadable")
+          assert.match(error.message, /^member "[^"]+" \(.*\) cannot decode request \d+ for "[^"]+"$/)
           assert.strictEqual(yield* driven(backend, same.client.Append({ value: 2, text: "y" })), "2: y")
         })
     )

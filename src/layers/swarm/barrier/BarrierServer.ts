@@ -150,7 +150,7 @@ export class BarrierServer {
     const members = this.#membership.group(group).map(({ id }) => id).filter(({ slot }) => !this.#leaving.has(slot))
     const round = new Round({ id: this.#rounds, name, group, mode }, members)
     this.#open.add(round)
-    this.#fork(Effect.map(runRound(round, this.#round), () => void this.#open.delete(round)))
+    this.#fork(Effect.ensuring(runRound(round, this.#round), Effect.sync(() => void this.#open.delete(round))))
     return round
   }
 
