@@ -1,5 +1,5 @@
-// Checks the direction of imports, that one file loads the native module, that one header has all shared atomics, and that
-// no other file reaches shared memory except by the verbs of that header.
+// Checks the direction of imports, that one file loads the native module, that one header has all shared atomics, that
+// no other file reaches shared memory except by the verbs of that header, and that no file of src is too long to read.
 //
 // The picture under "Arrows" in docs/architecture.md says which folder may import which; this script reads it from
 // there.
@@ -118,7 +118,7 @@ const checkTypeScript = (file) => {
         problems.push(`${where}: imports the package by its own name: ${specifier}`)
       }
       if (!specifier.startsWith(".")) continue
-      if (!specifier.endsWith(".ts")) problems.push(`${where}: a relative import must end in .ts: ${specifier}`)
+      if (!/\.(?:ts|mjs)$/.test(specifier)) problems.push(`${where}: a relative import must end in .ts: ${specifier}`)
       const target = nameOf(resolve(dirname(file), specifier))
       imports.push(target)
       const reason = refuse(name, target)
@@ -229,11 +229,21 @@ const checkNative = (file) => {
   }
 }
 
-for (const folder of ["src", "test", "bench"]) {
-  for (const file of walk(join(root, folder), /\.[cm]?tsx?$/)) checkTypeScript(file)
+// --- Length ------------------------------------------------------------------------------------------------------
+
+const linesMax = 500
+
+const checkLength = (file) => {
+  const lines = readFileSync(file, "utf8").split("\n").length - 1
+  if (lines > linesMax) problems.push(`${nameOf(file)}: has ${lines} lines, of ${linesMax}: split it by what it does`)
+}
+
+for (const folder of ["src", "test", "bench", "scripts"]) {
+  for (const file of walk(join(root, folder), /\.(?:[cm]?tsx?|mjs)$/)) checkTypeScript(file)
 }
 checkCircles()
 for (const file of walk(join(root, "src", "native"), /\.(?:cc|cpp|h|hpp)$/)) checkNative(file)
+for (const file of walk(join(root, "src"), /\.(?:ts|cc|h)$/)) checkLength(file)
 
 if (problems.length > 0) {
   console.error(problems.join("\n"))

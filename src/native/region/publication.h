@@ -214,8 +214,7 @@ class Publication {
   typename L::Fields snapshot(const L& line, Site site = {}) const {
     refresh(&line, sizeof(line), site);
     const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
-    // Do not read the token again: a newer one would promise fields that this process has not synchronized with. A token
-    // narrower than its word shares it with another field, so that word must be read, and the token is put back below.
+    // Read the token only once: a newer one would cover fields not yet synchronized with. A narrow one shares its word.
     const size_t but = sizeof(token) == sizeof(uint64_t) ? wordOf<Token>(line.shared_) : sizeof(line);
     typename L::Fields local = words(line.shared_, site, but);
     local.*Token = token;
