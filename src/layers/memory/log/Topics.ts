@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { fullTable, type RegionError } from "../../../services/schema/RegionError.ts"
 import * as Topic from "../../../services/schema/Topic.ts"
+import { topicMismatch } from "../../log/topicMismatch.ts"
 import { type Heap, HeapTopic } from "./LogState.ts"
 import { discard } from "./sequencer/retention.ts"
 
@@ -40,14 +41,9 @@ export const placeOf = (
 
 // --- internal ---
 
-const describe = ({ ack, order }: Topic.Topic<any>): string => `order "${order}", ack "${ack}"`
-
 const matching = (found: HeapTopic, wanted: Topic.Topic<any>): Result.Result<HeapTopic, Topic.TopicMismatch> => {
-  const { ack, order } = found.declaration
-  if (order === wanted.order && ack === wanted.ack) return Result.succeed(found)
-  return Result.fail(
-    new Topic.TopicMismatch({ topic: wanted.name, wanted: describe(wanted), found: describe(found.declaration) })
-  )
+  const mismatch = topicMismatch(wanted, found.declaration)
+  return mismatch === undefined ? Result.succeed(found) : Result.fail(mismatch)
 }
 
 const declare = (heap: Heap, topic: Topic.Topic<any>): Result.Result<HeapTopic, RegionError> => {

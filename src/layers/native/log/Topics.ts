@@ -7,8 +7,9 @@ import { type NativeTopic, orderLevel } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
-import { type Topic, type TopicError, TopicMismatch, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
+import { type Topic, type TopicError, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
+import { topicMismatch } from "../../log/topicMismatch.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -29,10 +30,8 @@ export const openTopic = (
       return yield* new TopicUnknown({ topic: topic.name, known: known.map(({ name }) => name) })
     }
     const found = there ?? (yield* declare(region, topic))
-    const wanted = describe(topic.order, topic.ack)
-    const actual = describe(orderNameOf(found.order), ackNameOf(found.ack))
-    if (wanted !== actual) return yield* new TopicMismatch({ topic: topic.name, wanted, found: actual })
-    return found
+    const mismatch = topicMismatch(topic, { order: orderNameOf(found.order), ack: ackNameOf(found.ack) })
+    return mismatch === undefined ? found : yield* mismatch
   })
 
 /** {@link openTopic} for clients. When all places are taken and the log's server is gone, fails with that loss. */
@@ -93,7 +92,6 @@ export const ackNameOf = (level: number): string => ackNames.get(level) ?? `leve
 const ackLevel = { none: 0, ordered: 1 } as const
 const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [level as number, name]))
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
-const describe = (order: string, ack: string): string => `order "${order}", ack "${ack}"`
 
 /**
  * The sequencer answers a request for a place with its next pass, and notices dead users within a tenth of a second.
