@@ -1,11 +1,12 @@
 // Methods without node-addon-api's call frame. The frame costs less than 5 ns a call, but a typed array among its
 // arguments costs 65 ns more than here. So the methods that take one for each message or batch are written this way:
-// RingWriter.append, Session.seal and Reader.poll.
+// RingWriter.append, Session.seal and Reader.poll. Numbers are read and made as everywhere (values.h): that is not what
+// costs time.
 #pragma once
 
 #include <napi.h>
 
-#include <cstdint>
+#include "values.h"
 
 namespace ringfence::binding {
 
@@ -27,18 +28,6 @@ Napi::ClassPropertyDescriptor<T> hotMethod(const char* name) {
                                   nullptr, napi_default, nullptr};
 }
 
-inline napi_value hotNumber(napi_env env, double value) {
-  napi_value out = nullptr;
-  napi_create_double(env, value, &out);
-  return out;
-}
-
-inline uint32_t hotWord(napi_env env, napi_value value) {
-  uint32_t out = 0;
-  napi_get_value_uint32(env, value, &out);
-  return out;
-}
-
 // The memory of a typed array, and its number of elements; null when the value is not one.
 template <class T>
 T* hotArray(napi_env env, napi_value value, size_t& elements) {
@@ -48,12 +37,7 @@ T* hotArray(napi_env env, napi_value value, size_t& elements) {
   return static_cast<T*>(memory);
 }
 
-inline uint64_t hotNatural(napi_env env, napi_value value) {
-  int64_t whole = 0;
-  napi_get_value_int64(env, value, &whole);
-  return whole < 0 ? 0 : static_cast<uint64_t>(whole);
-}
-
+// False when the value is no boolean.
 inline bool hotTruth(napi_env env, napi_value value) {
   bool out = false;
   napi_get_value_bool(env, value, &out);

@@ -52,11 +52,11 @@ ReaderHandle::ReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
 napi_value ReaderHandle::poll(napi_env env, const napi_value* arguments) {
   size_t elements = 0;
   auto* out = hotArray<double>(env, arguments[0], elements);
-  const size_t max = std::min<size_t>({hotWord(env, arguments[1]), batchesAtOnce, elements / batchFields});
+  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
   BatchView views[batchesAtOnce];
   const int32_t filled = reader_->poll(views, static_cast<uint32_t>(max));
   for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
-  return hotNumber(env, filled);
+  return Napi::Number::New(env, filled);
 }
 
 void ReaderHandle::release(const Napi::CallbackInfo& info) { reader_->release(natural(info[0])); }

@@ -55,16 +55,16 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
 napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
   size_t bytes = 0;
   const auto* payload = hotArray<uint8_t>(env, arguments[5], bytes);
-  if (bytes > writer_->payloadBytesMax()) return hotNumber(env, -2);
+  if (bytes > writer_->payloadBytesMax()) return Napi::Number::New(env, -2);
   double correlation = 0;
   napi_get_value_double(env, arguments[4], &correlation);
-  const uint32_t kindAndFlags = hotWord(env, arguments[0]);
-  const Frame frame{static_cast<uint16_t>(kindAndFlags), static_cast<uint16_t>(kindAndFlags >> 16), hotWord(env, arguments[1]),
-                    hotWord(env, arguments[2]), hotWord(env, arguments[3]), correlation, payload,
+  const uint32_t kindAndFlags = word(env, arguments[0]);
+  const Frame frame{static_cast<uint16_t>(kindAndFlags), static_cast<uint16_t>(kindAndFlags >> 16), word(env, arguments[1]),
+                    word(env, arguments[2]), word(env, arguments[3]), correlation, payload,
                     static_cast<uint32_t>(bytes)};
   const int64_t end = writer_->append(frame);
   if (end >= 0 && hotTruth(env, arguments[6])) writer_->publish(false);
-  return hotNumber(env, static_cast<double>(end));
+  return Napi::Number::New(env, static_cast<double>(end));
 }
 
 void RingWriterHandle::publish(const Napi::CallbackInfo&) { writer_->publish(false); }

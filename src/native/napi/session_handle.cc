@@ -71,12 +71,12 @@ Napi::Value SessionHandle::begin(const Napi::CallbackInfo& info) {
 
 // seal(broker, batchSequence, firstMessage, messages, payloadBytes, uniformBytes, lengths: Uint32Array)
 napi_value SessionHandle::seal(napi_env env, const napi_value* arguments) {
-  const uint32_t broker = hotWord(env, arguments[0]);
+  const uint32_t broker = word(env, arguments[0]);
   if (!brokerValid(env, broker)) return nullptr;
   size_t elements = 0;
   const auto* lengths = hotArray<uint32_t>(env, arguments[6], elements);
-  const BatchToSeal batch{hotNatural(env, arguments[1]), hotNatural(env, arguments[2]), hotWord(env, arguments[3]),
-                          hotWord(env, arguments[4]),    hotWord(env, arguments[5]),    lengths};
+  const BatchToSeal batch{natural(env, arguments[1]), natural(env, arguments[2]), word(env, arguments[3]),
+                          word(env, arguments[4]),    word(env, arguments[5]),    lengths};
   const bool known = batch.uniformBytes != 0 || (lengths != nullptr && elements >= batch.messages);
   return Napi::Boolean::New(env, known && lanes_->seal(broker, batch));
 }

@@ -20,6 +20,10 @@ inline uint64_t natural(const Napi::Value& value) {
   return whole < 0 ? 0 : static_cast<uint64_t>(whole);
 }
 
+// The same for a hot method's argument, of which node-addon-api has made no value (hot_method.h).
+inline uint32_t word(napi_env env, napi_value value) { return word(Napi::Value(env, value)); }
+inline uint64_t natural(napi_env env, napi_value value) { return natural(Napi::Value(env, value)); }
+
 inline std::string text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
 // Sets a process's `pid`, and `foreignPid` if the pid belongs to another pid namespace.
