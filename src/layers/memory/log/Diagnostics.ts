@@ -7,9 +7,9 @@ import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } fro
 import { processTitle } from "../../node/ProcessTitle.ts"
 import { acksOf } from "./AckTracker.ts"
 import { brokersOf } from "./Broker.ts"
-import { infoOf } from "./CxlMemory.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { frontiersOf, readersOf } from "./LanePort.ts"
+import { infoOf } from "./LogRegion.ts"
 import { type Heap, type HeapTopic, isQuarantined, type Session, sessionsOf } from "./LogState.ts"
 
 export const layer: Layer.Layer<Diagnostics, never, HeapLog> = Layer.effect(

@@ -12,12 +12,12 @@ import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
 import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
 import type { LanePort } from "../../ports/LanePort.ts"
-import { whenFreed } from "./Claiming.ts"
 import { claimSession } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { makeLanePort } from "./LanePort.ts"
 import { closeSession } from "./LogState.ts"
 import { untakenSessions } from "./sequencer/unordered.ts"
+import { whenFreed } from "./whenFreed.ts"
 
 export const layer = Layer.effect(
   Publisher,

@@ -19,11 +19,11 @@ import { checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
-import { whenFreed } from "./Claiming.ts"
 import { claimReader } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
 import { HeapLaneReader } from "./LaneReader.ts"
+import { whenFreed } from "./whenFreed.ts"
 
 export const layer = Layer.effect(
   Subscriber,

@@ -1,7 +1,9 @@
-// Reports the sequencer's counters and its sessions.
 #include "reports.h"
 
+#include <cstring>
+
 #include "sequencer_state.h"
+#include "unordered.h"
 
 namespace ringfence::sequencing {
 
@@ -37,6 +39,26 @@ std::vector<SessionReport> reportSessions(SequencerState& order) {
     order.sessions[i].told = !order.sessions[i].active;
   }
   return found;
+}
+
+std::vector<GateReport> reportGates(const SequencerState& order) {
+  const Publication p = order.publication;
+  std::vector<GateReport> reports;
+  for (uint32_t t = 0; t < order.topics.size(); t += 1) {
+    const Topic& topic = order.topics[t];
+    if (topic.gating == 0) continue;
+    const uint32_t i = static_cast<uint32_t>(topic.gating - 1);
+    const ReaderSlot& slot = order.region.reader(t, i);
+    const ReaderClaim claim = p.copy(slot.claim);
+    const ProcessPid pid = order.region.pidOf(claim.process);
+    const uint64_t cursor = p.observe<&ReaderLine::cursor>(slot.line);
+    const uint64_t behind = topic.order == orderNone ? behindOf(order, t, i, claim.generation)
+                            : cursor < topic.committed ? topic.committed - cursor
+                                                       : 0;
+    reports.push_back({topic.name, i, pid, std::string(claim.name, strnlen(claim.name, nameBytes)), behind,
+                       topic.gatingSinceNanos});
+  }
+  return reports;
 }
 
 void giveSlot(SequencerState& order, uint32_t client) {

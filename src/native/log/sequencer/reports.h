@@ -53,6 +53,9 @@ uint64_t heldBatches(const SequencerState& order);
 // The last session of each slot, and the sessions that have ended since the last call but already lost their slots.
 std::vector<SessionReport> reportSessions(SequencerState& order);
 
+// The readers that hold room.
+std::vector<GateReport> reportGates(const SequencerState& order);
+
 // Call it before a slot goes to another session: keeps the report of one that has ended since the last call.
 void giveSlot(SequencerState& order, uint32_t client);
 

@@ -3,7 +3,7 @@
 
 #include "publishing.h"
 #include "region/futex.h"
-#include "unordered_release.h"
+#include "unordered.h"
 
 namespace ringfence::sequencing {
 

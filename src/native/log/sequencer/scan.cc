@@ -6,7 +6,7 @@
 #include "region/token.h"
 #include "retention.h"
 #include "sessions.h"
-#include "unordered_release.h"
+#include "unordered.h"
 
 namespace ringfence::sequencing {
 

@@ -10,9 +10,8 @@
 #include "region/planted.h"
 #include "region/waiter.h"
 #include "retention.h"
-#include "stalls.h"
 #include "topic_places.h"
-#include "unordered_release.h"
+#include "unordered.h"
 
 namespace ringfence {
 

@@ -5,7 +5,7 @@
 #include "region/futex.h"
 #include "retention.h"
 #include "scan.h"
-#include "unordered_release.h"
+#include "unordered.h"
 
 namespace ringfence::sequencing {
 

@@ -1,6 +1,6 @@
 /**
  * Order `none`: how far the attached readers have taken each lane. The sequencer takes no part in the delivery; it only
- * lets lanes and sessions go when their readers need them no more.
+ * releases the room of lanes, and lets sessions end, once all attached readers have taken the batches.
  *
  *     │ taken by all readers │ taken by some │ found by none │
  *     first               slowest          fastest        published

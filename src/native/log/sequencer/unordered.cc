@@ -1,4 +1,4 @@
-#include "unordered_release.h"
+#include "unordered.h"
 
 #include <algorithm>
 
