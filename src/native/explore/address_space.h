@@ -16,7 +16,7 @@ struct Spot {
 
 class AddressSpace {
  public:
-  // Nothing is mapped any more.
+  // Forgets all mappings.
   static void begin();
   static uint8_t* reserve(uint64_t bytes);
   static bool has(const void* at);

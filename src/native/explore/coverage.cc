@@ -132,7 +132,7 @@ void Coverage::meets(const Word& word) {
 }
 
 void Coverage::followsStore() { last->followsStore = true; }
-// Of a verb of flushed memory that is left out: seesMore() tells.
+// Over flushed memory, whether a verb that is left out had something to do is told by seesMore().
 void Coverage::acts() {
   const bool planted = last->key == plantedKey && Model::now().hasLines();
   last->acts = last->acts || (Scheduler::now().exploring() && !planted);

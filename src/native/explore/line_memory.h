@@ -4,9 +4,10 @@
 //
 // A dirty line stays in its cache until it is written back. Where the schedule says so it leaks: it reaches memory just
 // before another host fetches the line. A process that was the line's writer may leave it dirty until another process
-// writes the line: lines are taken over on one host only. A clean line stays as it was fetched until it is invalidated; it may have been fetched at any time since it was
-// invalidated last, because processors fetch ahead (`stale`). Write-backs are under way until their actor's next fence
-// or system call, invalidations until its next full fence: a load in between still finds the old line.
+// writes the line: lines are taken over on one host only. A clean line stays as it was fetched until it is invalidated;
+// it may have been fetched at any time since it was invalidated last, because processors fetch ahead (`stale`).
+// Write-backs are under way until their actor's next fence or system call, invalidations until its next full fence: a
+// load in between still finds the old line.
 // Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
 

@@ -52,7 +52,8 @@ class Model {
   // than the value that it loaded last, than all it has seen, or than now.
   enum class Owed { lastLoad, allSeen, now };
   virtual void owe(Owed) {}
-  // The same of flushed memory: that line would be dropped now, or written back; or what is under way would be in memory.
+  // The same for flushed memory: without the fault that line would be dropped now, would be written back; or all
+  // write-backs under way would reach memory.
   virtual void oweDrop(File&, uint64_t) {}
   virtual void oweWriteBack(File&, uint64_t) {}
   virtual void oweWriteBacks() {}

@@ -136,7 +136,7 @@ void plant(const void* what) {
   Coverage::plant(planted->site->seen, planted->fault);
 }
 
-// Runs the judgements, so many at a time, holds them against the page's table, and counts them by protocol.
+// Runs the judgements, several at a time, compares them with the page's table, and counts them by protocol.
 class Table {
  public:
   Table(const Mutants& wanted, Verdicts& verdicts) : wanted_(wanted), verdicts_(verdicts) {}

@@ -11,8 +11,8 @@ struct Mutants {
   std::string protocol;       // sites that its configurations execute; all where it is empty
   std::string configuration;  // it alone looks for them; all that execute the site where it is empty
   std::string site;           // sites whose name has this text
-  uint32_t every = 1;         // one of so many mutants
-  uint32_t jobs = 1;          // so many at a time
+  uint32_t every = 1;         // tries one mutant in this many
+  uint32_t jobs = 1;          // judgements at a time
   Limits limits;
 };
 

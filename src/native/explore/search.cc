@@ -234,7 +234,7 @@ class Search {
     }
   }
 
-  // Others fetch what is dirty while what lies behind it is not written back.
+  // Other hosts fetch a dirty line while later ones are not written back yet.
   void leakBehind(const Schedule& base, const Deviation& run) {
     Schedule schedule = base;
     schedule.push_back(run);

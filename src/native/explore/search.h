@@ -24,7 +24,7 @@ struct Found {
   uint64_t schedules = 0;
   uint64_t steps = 0;
   double seconds = 0;
-  uint32_t exhausted = 0;  // all schedules of up to so many deviations were run
+  uint32_t exhausted = 0;  // all schedules of up to this many deviations were run
   bool whole = false;      // the time was enough for all schedules
   uint32_t points = 0;     // steps of the schedule without deviations
 };

@@ -252,7 +252,7 @@ void rename() {
   });
 }
 
-// One frame, and a writer that says nothing more: no later wake-up makes up for one that was lost.
+// The writer sends one frame and then nothing: no later wake-up makes up for a lost one.
 void wake() {
   const auto region = madeRing();
   Attached writer(*region, "writer", false);
@@ -268,7 +268,7 @@ void wake() {
   });
 }
 
-// An evicted reader that has left comes back late: its place is another's by then.
+// An evicted reader that has left tries to rejoin when its place is already another reader's.
 void lateReader() {
   const auto region = madeRing();
   Attached writer(*region, "writer");

@@ -102,7 +102,7 @@ bool Sending::send(uint64_t number, Sleeper* sleeper) {
 bool Sending::sendEvicting(uint64_t number) {
   while (!append(number)) {
     if (writer_->end() != WriterEnd::none) return false;
-    // A reader that is not slow any more has given its room back itself.
+    // A reader that has caught up meanwhile has released its room itself.
     if (!writer_->evictSlowest()) return append(number) && (writer_->publish(), true);
   }
   writer_->publish();

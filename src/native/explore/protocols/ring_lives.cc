@@ -148,7 +148,7 @@ void slotAgain() {
   });
 }
 
-// A reader has died that holds the room, and another one takes its place while the writer finds that out.
+// A reader that holds the room has died, and another one takes its place while the writer finds that out.
 void heir() {
   const auto region = made(ringGeometry());
   Attached writer(*region, "writer");
@@ -175,7 +175,7 @@ void heir() {
   });
 }
 
-// A reader comes, leaves and comes back while another one comes: the writer spares what each has still to read.
+// A reader attaches, leaves and attaches again while another one attaches: the writer keeps what each still has to read.
 void guests() {
   const auto region = made(ringGeometry());
   Attached writer(*region, "writer");

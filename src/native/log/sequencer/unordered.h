@@ -25,7 +25,7 @@ bool releaseTaken(SequencerState& order, uint32_t lane);
 // Names the readers for which sessions that have closed or died cannot end yet.
 void noteUntaken(SequencerState& order);
 
-// Whether the session may end: no attached reader needs its lanes any more, and none that attaches later reads them.
+// Whether the session may end: all attached readers have taken its batches, and no later reader will read its lanes.
 bool letGo(SequencerState& order, uint32_t client);
 
 // Frees what the lanes keep of a session that ends.
