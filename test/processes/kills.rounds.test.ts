@@ -5,16 +5,23 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { existsSync } from "node:fs"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { RegionLost } from "../../src/services/CxlMemory.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
-import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import { rounds } from "../rounds.ts"
 import { freshRegion, seeded, start } from "./harness.ts"
+import {
+  endOf,
+  geometry,
+  killingSubscribers,
+  nextEvent,
+  serving,
+  stoppingSubscriber,
+  withinOneSecond
+} from "./kills.ts"
 import { Stamped } from "./stamped.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
@@ -22,31 +29,7 @@ const random = seeded(seed)
 
 const kills = rounds(5, 50)
 
-const geometry = {
-  brokers: 4,
-  clients: 2,
-  topics: 2,
-  readers: 4,
-  laneSlots: 64,
-  laneBytes: 256 * 1024,
-  batchBytes: 8192,
-  indexEntries: 256
-}
-
-const serving = (region: string) =>
-  Log.layerEmbedded({ topics: [Stamped.topic], stallAfter: "200 millis" }).pipe(
-    Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
-  )
-
-/** The first matching event from now on. */
-const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
-  Effect.flatMap(
-    Sequencer,
-    (sequencer) =>
-      Effect.forkChild(sequencer.events.pipe(Stream.filter(fits), Stream.runHead), { startImmediately: true })
-  )
-
-const withinOneSecond = Effect.timeout("1 second")
+const served = (region: string) => serving(region, Stamped.topic)
 
 /** Reads and checks all records until the test's scope closes. */
 const following = Effect.gen(function*() {
@@ -63,7 +46,7 @@ const killPublisher = (region: string, skewMillis: number) =>
     const actor = yield* start("publish", region, { skewMillis })
     const { sessionId } = yield* actor.ready
     yield* actor.acknowledged(1 + random(3000))
-    const ended = yield* nextEvent((event) => event._tag === "SessionEnded" && event.sessionId === sessionId)
+    const ended = yield* nextEvent(endOf(sessionId))
     actor.signal("SIGKILL")
     yield* actor.exit
     const event = yield* withinOneSecond(Fiber.join(ended))
@@ -88,7 +71,7 @@ describe(`kills (seed ${seed})`, () => {
         yield* withinOneSecond(Effect.gen(function*() {
           while (publisher.readers().length > 0) yield* Effect.sleep(1)
         }))
-      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+      }).pipe(Effect.scoped, Effect.provide(served(region)))
     }))
 
   it.live(`a killed publisher ends at its committed prefix and its lanes come free, ${kills} times`, () => {
@@ -107,78 +90,27 @@ describe(`kills (seed ${seed})`, () => {
         assert.strictEqual(checker.bySession.get(sessionId), committed)
         assert.isFalse(survivor.exited)
       }
-      const ended = yield* nextEvent((event) => event._tag === "SessionEnded" && event.sessionId === 1)
+      const ended = yield* nextEvent(endOf(1))
       survivor.signal("SIGKILL")
       yield* Fiber.join(ended)
       const committed = subscriber.committedMessages()
       while (checker.records < committed) yield* Effect.sleep(1)
       assert.strictEqual([...checker.bySession.values()].reduce((a, b) => a + b, 0), committed)
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    }).pipe(Effect.scoped, Effect.provide(served(region)))
   }, 180_000)
 
   it.live(`a killed subscriber stops holding publishers within a second, ${kills} times`, () => {
     const region = freshRegion("subscribers")
     return Effect.gen(function*() {
-      const publisher = yield* Publisher.open(Stamped.topic)
-      const record = new Uint8Array(256)
-      const send = Effect.suspend(() => {
-        Stamped.write(record, publisher.sessionId, publisher.accepted())
-        return publisher.send(record)
-      })
-      for (let round = 0; round < kills; round += 1) {
-        yield* Effect.scoped(Effect.gen(function*() {
-          const name = `victim-${round}`
-          const actor = yield* start("subscribe", region, { name, from: "end" })
-          yield* actor.ready
-          const sending = yield* Effect.forkChild(Effect.forever(Effect.andThen(send, Effect.yieldNow)))
-          yield* actor.acknowledged(1 + random(2000))
-          // Stop it first, so that it certainly is the gate when it dies.
-          const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === name)
-          actor.signal("SIGSTOP")
-          yield* Fiber.join(stalled)
-          const accepted = publisher.accepted()
-          actor.signal("SIGKILL")
-          yield* actor.exit
-          const moves = Effect.gen(function*() {
-            while (publisher.accepted() < accepted + 1000) yield* Effect.sleep(1)
-          })
-          yield* withinOneSecond(moves)
-          yield* Fiber.interrupt(sending)
-        }))
-      }
+      const publisher = yield* killingSubscribers(region, Stamped.topic, kills, random)
       yield* publisher.flush
       assert.strictEqual(publisher.acknowledged(), publisher.accepted())
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    }).pipe(Effect.scoped, Effect.provide(served(region)))
   }, 180_000)
 
   it.live("a stopped subscriber makes publishers wait, by name, and all goes on when it continues", () => {
     const region = freshRegion("stopped")
-    return Effect.gen(function*() {
-      const total = 60_000
-      const actor = yield* start("subscribe", region, { name: "sleeper", records: total })
-      yield* actor.ready
-      const publisher = yield* Publisher.open(Stamped.topic, { roomDeadline: "1 second" })
-      const record = new Uint8Array(256)
-      const send = Effect.suspend(() => {
-        Stamped.write(record, publisher.sessionId, publisher.accepted())
-        return publisher.offer(record) ? Effect.void : publisher.send(record)
-      })
-      while (publisher.accepted() < 20_000) yield* send
-      const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === "sleeper")
-      actor.signal("SIGSTOP")
-      const stopped = yield* Effect.forkChild(Effect.sleep("5 seconds"))
-      const error = yield* Effect.flip(Effect.forever(send))
-      assert.isTrue(
-        error._tag === "Backpressure" && error.waitingOn.includes(`subscriber "sleeper" (pid ${actor.pid})`)
-      )
-      yield* Fiber.join(stalled)
-      yield* Fiber.join(stopped)
-      actor.signal("SIGCONT")
-      while (publisher.accepted() < total) yield* send
-      yield* publisher.flush
-      const done = yield* actor.told((message) => message._tag === "done")
-      assert.strictEqual(done.records, total)
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    return stoppingSubscriber(region, Stamped.topic, "5 seconds").pipe(Effect.scoped, Effect.provide(served(region)))
   }, 60_000)
 
   it.live(

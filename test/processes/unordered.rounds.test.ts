@@ -5,15 +5,23 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { RegionLost } from "../../src/services/CxlMemory.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
-import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import { rounds } from "../rounds.ts"
 import { freshRegion, seeded, start } from "./harness.ts"
+import {
+  endOf,
+  geometry,
+  killingSubscribers,
+  nextEvent,
+  sending,
+  serving,
+  stoppingSubscriber,
+  withinOneSecond
+} from "./kills.ts"
 import { Stamped } from "./stamped.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
@@ -21,34 +29,7 @@ const random = seeded(seed)
 
 const kills = rounds(4, 40)
 
-const geometry = {
-  brokers: 4,
-  clients: 2,
-  topics: 2,
-  readers: 4,
-  laneSlots: 64,
-  laneBytes: 256 * 1024,
-  batchBytes: 8192,
-  indexEntries: 256
-}
-
-const serving = (region: string) =>
-  Log.layerEmbedded({ topics: [Stamped.unordered], stallAfter: "200 millis" }).pipe(
-    Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
-  )
-
-const withinOneSecond = Effect.timeout("1 second")
-
-/** The first matching event from now on. */
-const nextEvent = (fits: (event: SequencerEvent) => boolean) =>
-  Effect.flatMap(
-    Sequencer,
-    (sequencer) =>
-      Effect.forkChild(sequencer.events.pipe(Stream.filter(fits), Stream.runHead), { startImmediately: true })
-  )
-
-const endOf = (sessionId: number) => (event: SequencerEvent) =>
-  event._tag === "SessionEnded" && event.sessionId === sessionId
+const served = (region: string) => serving(region, Stamped.unordered)
 
 /** Reads and checks all records until the test's scope closes. */
 const following = Effect.gen(function*() {
@@ -58,16 +39,6 @@ const following = Effect.gen(function*() {
     for (const batch of batches) checker.batch(batch)
   })))
   return checker
-})
-
-/** Offers stamped records, and yields so that acknowledgements, deaths and signals are noticed. */
-const sending = Effect.map(Publisher.open(Stamped.unordered, { roomDeadline: "1 second" }), (publisher) => {
-  const record = new Uint8Array(256)
-  const send = Effect.suspend(() => {
-    Stamped.write(record, publisher.sessionId, publisher.accepted())
-    return publisher.offer(record) ? Effect.void : publisher.send(record)
-  })
-  return { publisher, send }
 })
 
 describe(`order none under kills (seed ${seed})`, () => {
@@ -97,7 +68,7 @@ describe(`order none under kills (seed ${seed})`, () => {
           }))
           assert.isFalse(survivor.exited)
         }
-      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+      }).pipe(Effect.scoped, Effect.provide(served(region)))
     },
     180_000
   )
@@ -106,54 +77,15 @@ describe(`order none under kills (seed ${seed})`, () => {
     const region = freshRegion("none-subscribers")
     return Effect.gen(function*() {
       const checker = yield* following
-      const { publisher, send } = yield* sending
-      for (let round = 0; round < kills; round += 1) {
-        yield* Effect.scoped(Effect.gen(function*() {
-          const name = `victim-${round}`
-          const actor = yield* start("subscribe", region, { name, from: "end", order: "none" })
-          yield* actor.ready
-          const running = yield* Effect.forkChild(Effect.forever(Effect.andThen(send, Effect.yieldNow)))
-          yield* actor.acknowledged(1 + random(2000))
-          // Stop it first, so that it certainly is the gate when it dies.
-          const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === name)
-          actor.signal("SIGSTOP")
-          yield* Fiber.join(stalled)
-          const accepted = publisher.accepted()
-          actor.signal("SIGKILL")
-          yield* actor.exit
-          yield* withinOneSecond(Effect.gen(function*() {
-            while (publisher.accepted() < accepted + 1000) yield* Effect.sleep(1)
-          }))
-          yield* Fiber.interrupt(running)
-        }))
-      }
+      const publisher = yield* killingSubscribers(region, Stamped.unordered, kills, random)
       publisher.seal()
       while (checker.records < publisher.accepted()) yield* Effect.sleep(1)
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    }).pipe(Effect.scoped, Effect.provide(served(region)))
   }, 180_000)
 
   it.live("a stopped subscriber makes publishers wait, by name, and misses nothing when it continues", () => {
     const region = freshRegion("none-stopped")
-    return Effect.gen(function*() {
-      const total = 60_000
-      const actor = yield* start("subscribe", region, { name: "sleeper", records: total, order: "none" })
-      yield* actor.ready
-      const { publisher, send } = yield* sending
-      while (publisher.accepted() < 20_000) yield* send
-      const stalled = yield* nextEvent((event) => event._tag === "ReaderStalled" && event.reader === "sleeper")
-      actor.signal("SIGSTOP")
-      const error = yield* Effect.flip(Effect.forever(send))
-      assert.isTrue(
-        error._tag === "Backpressure" && error.waitingOn.includes(`subscriber "sleeper" (pid ${actor.pid})`),
-        String(error)
-      )
-      yield* Fiber.join(stalled)
-      actor.signal("SIGCONT")
-      while (publisher.accepted() < total) yield* send
-      yield* publisher.flush
-      const done = yield* actor.told((message) => message._tag === "done")
-      assert.strictEqual(done.records, total)
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    return stoppingSubscriber(region, Stamped.unordered, 0).pipe(Effect.scoped, Effect.provide(served(region)))
   }, 60_000)
 
   it.live(
@@ -165,7 +97,7 @@ describe(`order none under kills (seed ${seed})`, () => {
         yield* actor.ready
         actor.signal("SIGSTOP")
         const { sessionId } = yield* Effect.scoped(Effect.gen(function*() {
-          const { publisher, send } = yield* sending
+          const { publisher, send } = yield* sending(Stamped.unordered)
           for (let i = 0; i < 100; i += 1) yield* send
           return publisher
         }))
@@ -176,7 +108,7 @@ describe(`order none under kills (seed ${seed})`, () => {
         yield* actor.exit
         const event = yield* withinOneSecond(Fiber.join(ended))
         assert.isTrue(event._tag === "Some" && event.value._tag === "SessionEnded" && event.value.reason === "closed")
-      }).pipe(Effect.scoped, Effect.provide(serving(region)))
+      }).pipe(Effect.scoped, Effect.provide(served(region)))
     },
     60_000
   )
@@ -188,14 +120,16 @@ describe(`order none under kills (seed ${seed})`, () => {
       yield* actor.ready
       actor.signal("SIGSTOP")
       const { clients } = geometry
-      for (let i = 0; i < clients; i += 1) yield* Effect.scoped(Effect.flatMap(sending, ({ send }) => send))
+      for (let i = 0; i < clients; i += 1) {
+        yield* Effect.scoped(Effect.flatMap(sending(Stamped.unordered), ({ send }) => send))
+      }
       const error = yield* Effect.flip(Publisher.open(Stamped.unordered, { openDeadline: "300 millis" }))
       assert.isTrue(error._tag === "RegionError" && error.fault === "full", error.message)
       assert.include(error.message, `whose records subscriber "sleeper" (pid ${actor.pid}) has not taken`)
       assert.include(error.message, `\`kill -CONT ${actor.pid}\` continues it, if it is stopped`)
       actor.signal("SIGCONT")
       yield* Publisher.open(Stamped.unordered)
-    }).pipe(Effect.scoped, Effect.provide(serving(region)))
+    }).pipe(Effect.scoped, Effect.provide(served(region)))
   }, 60_000)
 
   it.live("when the server is killed, subscribers take what was published, and learn of it within a second", () => {
@@ -206,7 +140,7 @@ describe(`order none under kills (seed ${seed})`, () => {
       yield* server.ready
       yield* Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Stamped.unordered)
-        const { publisher, send } = yield* sending
+        const { publisher, send } = yield* sending(Stamped.unordered)
         const checker = new Stamped.LanesChecker()
         for (let i = 0; i < 1000; i += 1) yield* send
         publisher.seal()
