@@ -68,12 +68,16 @@ struct Site {
 // The sites, as the schedules without a fault execute them.
 class Sites {
  public:
-  // False when a schedule fails: its configuration then looks for no mutant.
-  bool find(uint64_t seed) {
+  // False when a schedule fails: its configuration then looks for no mutant. The configurations of other protocols than
+  // the wanted one help to look for mutants of the sites that they execute as well.
+  bool find(const Mutants& wanted) {
     bool sound = true;
     for (const Protocol& protocol : protocols()) {
+      const bool helps = !wanted.protocol.empty() && wanted.protocol != protocol.name;
+      const Limits limits = {.deviations = helps ? 0U : 1U, .randomSchedules = 300, .seconds = 3, .seed = wanted.limits.seed};
       for (const Configuration& configuration : protocol.configurations) {
-        sound = execute(protocol, configuration, seed) && sound;
+        if (!wanted.configuration.empty() && wanted.configuration != configuration.name) continue;
+        sound = execute(protocol, configuration, limits) && sound;
       }
     }
     for (auto& [place, site] : sites_) std::sort(site.by.begin(), site.by.end(), &cheaper);
@@ -94,11 +98,11 @@ class Sites {
     return a.atOnce != b.atOnce ? a.atOnce : a.steps < b.steps;
   }
 
-  bool execute(const Protocol& protocol, const Configuration& configuration, uint64_t seed) {
+  bool execute(const Protocol& protocol, const Configuration& configuration, const Limits& limits) {
     std::map<Key, uint64_t> before = counts();
     runOnce(configuration, {});
     std::map<Key, uint64_t> atOnce = counts();
-    const Found clean = search(configuration, {.deviations = 1, .randomSchedules = 300, .seconds = 3, .seed = seed});
+    const Found clean = search(configuration, limits);
     named_.clear();
     for (const SiteSeen& seen : Coverage::sites()) {
       if (ofTheExplorer(seen.place)) continue;
@@ -330,7 +334,7 @@ bool mutants(const Mutants& wanted) {
   const bool executed = !whole || allExecuted(verdicts, wanted.limits.seed);
   Coverage::forget();
   Sites sites;
-  const bool sound = sites.find(wanted.limits.seed);
+  const bool sound = sites.find(wanted);
   Table table(wanted, verdicts);
   table.judge(sites.all());
   return table.end(whole) && executed && sound;
