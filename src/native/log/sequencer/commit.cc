@@ -20,7 +20,8 @@ bool epochDue(const SequencerState& order) {
   return true;
 }
 
-// Three fences an epoch, for any number of batches: entries, then counts, then acknowledgements (publishAll).
+// In this order for any number of batches: entries, then counts, then acknowledgements (publishAll). Each is a
+// publication, which shows what was published before it.
 // SYNC: publishes the seal of each entry, which covers the payload that the client published before; pairs with the
 // observe in IndexReader::read.
 bool commit(SequencerState& order) {
@@ -67,13 +68,11 @@ bool commit(SequencerState& order) {
   }
   order.ready.clear();
   order.totals.commits += 1;
-  p.storeFence();
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     if (!order.topics[t].dirty) continue;
     order.topics[t].dirty = false;
     publishCommitted(order, t);
   }
-  p.storeFence();
   return true;
 }
 

@@ -146,7 +146,6 @@ void publishAll(SequencerState& order) {
   p.on(order.role, order.region.blockHeader(order.epoch))
       .set<&BlockHeader::passes>(order.totals.passes)
       .set<&BlockHeader::commits>(order.totals.commits);
-  p.storeFence();
 }
 
 }  // namespace ringfence::sequencing
