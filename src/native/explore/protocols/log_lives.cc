@@ -371,7 +371,7 @@ void places() {
 void heir() {
   Served log(logGeometry());
   Attached former(*log.server.region, "former reader", false);
-  Attached reader(*log.server.region, "reader", false, false);
+  Attached reader(*log.server.region, "reader", false);
   log.runs();
   former.program.runs([=, at = former.region, topic = log.topic] { visits(at, topic); });
   reader.program.runs([=, at = reader.region, topic = log.topic] { visits(at, topic); });
