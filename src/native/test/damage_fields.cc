@@ -223,12 +223,12 @@ const std::vector<DamagedField>& logFields() { return inLog; }
 const std::vector<DamagedField>& laneFields() { return inLanes; }
 const std::vector<DamagedField>& ringFields() { return inRings; }
 
-void Findings::add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value) {
+void Findings::add(const DamagedField& field, const Seen& seen, const Damage& damage) {
   seen_[nameOf(field)] |= seen.outcome;
   const unsigned unlisted = seen.outcome & ~field.may;
   if (seen.wrong.empty() && unlisted == 0) return;
   problems_.emplace(nameOf(field) + ": " + seen.wrong + shown(unlisted),
-                    std::to_string(value) + ", was " + std::to_string(before));
+                    std::to_string(damage.value) + ", was " + std::to_string(damage.before));
 }
 
 void Findings::finish(const std::vector<DamagedField>& fields) const {

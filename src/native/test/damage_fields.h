@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -43,11 +44,22 @@ struct Seen {
   std::string wrong;
 };
 
+// A word of a structure, changed from outside.
+struct Damage {
+  size_t offset;
+  unsigned bytes;
+  uint64_t before;
+  uint64_t value;
+
+  void make(uint8_t* structure) const { std::memcpy(structure + offset, &value, bytes); }
+  void undo(uint8_t* structure) const { std::memcpy(structure + offset, &before, bytes); }
+};
+
 // The outcomes of all damages of a table, compared with the table: no other outcome occurs, and if all values were
 // tried, a field listed as told is told at least once.
 class Findings {
  public:
-  void add(const DamagedField& field, const Seen& seen, uint64_t before, uint64_t value);
+  void add(const DamagedField& field, const Seen& seen, const Damage& damage);
   // Fails the test if there are findings.
   void finish(const std::vector<DamagedField>& fields) const;
 
@@ -58,5 +70,20 @@ class Findings {
 
 // Values that a damage may leave in a word of that many bits; under a sanitizer a random few of them.
 std::vector<uint64_t> damagesOf(uint64_t value, unsigned bits, uint64_t random);
+
+// All damages of a field that are tried, word by word, of the structure as it stands there.
+template <class Random>
+std::vector<Damage> damagesIn(const DamagedField& field, const uint8_t* structure, Random& random) {
+  std::vector<Damage> all;
+  const unsigned bytes = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
+  for (size_t at = 0; at < field.bytes; at += bytes) {
+    uint64_t before = 0;
+    std::memcpy(&before, structure + field.offset + at, bytes);
+    for (const uint64_t value : damagesOf(before, 8 * bytes, random.next())) {
+      all.push_back({field.offset + at, bytes, before, value});
+    }
+  }
+  return all;
+}
 
 }  // namespace ringfence::test

@@ -41,27 +41,22 @@ TEST("every field of the header, one at a time: who attaches is told, and who is
     const std::string layout(reinterpret_cast<const char*>(&creator->layout()), sizeof(Layout));
     auto* const header = reinterpret_cast<uint8_t*>(&creator->header());
     for (const DamagedField& field : headerFields()) {
-      uint8_t* const at = header + placeOf(field.structure) + field.offset;
-      const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
-      for (size_t i = 0; i < field.bytes; i += word) {
-        uint64_t before = 0;
-        std::memcpy(&before, at + i, word);
-        for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
-          std::memcpy(at + i, &value, word);
-          std::shared_ptr<Region> attached;
-          const Status status = Region::attach({options.path, "client", false}, attached);
-          inspect(options.path);
-          Seen seen;
-          if (!status.ok()) {
-            seen.outcome = told;
-            if (attached != nullptr || status.detail.empty()) seen.wrong = "a refusal without a reason";
-          } else {
-            seen.wrong = "it was attached to";
-          }
-          if (std::memcmp(layout.data(), &creator->layout(), sizeof(Layout)) != 0) seen.wrong = "the arrays have moved";
-          findings.add(field, seen, before, value);
-          std::memcpy(at + i, &before, word);
+      uint8_t* const structure = header + placeOf(field.structure);
+      for (const Damage& damage : damagesIn(field, structure, random)) {
+        damage.make(structure);
+        std::shared_ptr<Region> attached;
+        const Status status = Region::attach({options.path, "client", false}, attached);
+        inspect(options.path);
+        Seen seen;
+        if (!status.ok()) {
+          seen.outcome = told;
+          if (attached != nullptr || status.detail.empty()) seen.wrong = "a refusal without a reason";
+        } else {
+          seen.wrong = "it was attached to";
         }
+        if (std::memcmp(layout.data(), &creator->layout(), sizeof(Layout)) != 0) seen.wrong = "the arrays have moved";
+        findings.add(field, seen, damage);
+        damage.undo(structure);
       }
     }
     std::shared_ptr<Region> attached;

@@ -1,6 +1,5 @@
 // Changes every field that readers of order `none` rely on, one at a time, while they read: what they take is right and
 // whole, lane by lane, and nothing hangs.
-#include <cstring>
 #include <map>
 #include <set>
 
@@ -117,12 +116,11 @@ bool whole(LaneFollowing& reader, uint64_t session) {
 // When the damage happens: while the log runs, or while the publisher waits for a paused subscriber.
 enum class Moment { running, full };
 
-Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
+Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   LanesScene scene;
   scene.paused = moment == Moment::full;
   for (int i = 0; i < 40 && scene.paused && scene.advanced; i += 1) scene.step();
-  uint8_t* structure = placeOf(scene, field.structure);
-  std::memcpy(structure + field.offset + at, &value, bytes);
+  damage.make(placeOf(scene, structure));
   Seen seen;
   for (int i = 0; i < 4; i += 1) scene.step();
   scene.paused = false;
@@ -167,14 +165,9 @@ TEST("every field that readers of lanes rely on, one at a time: what they take i
     field.may &= ~unsigned{misnamed};
     // Damaged once the sequencer has seen it: here the readers need it still, and are told.
     if (std::string(field.structure) == "Descriptor" && field.may != unharmed) field.may |= told;
-    const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
-    for (size_t at = 0; at < field.bytes; at += word) {
-      uint64_t before = 0;
-      std::memcpy(&before, structure + field.offset + at, word);
-      for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
-        for (const Moment moment : {Moment::running, Moment::full}) {
-          findings.add(field, afterDamage(moment, field, at, word, value), before, value);
-        }
+    for (const Damage& damage : damagesIn(field, structure, random)) {
+      for (const Moment moment : {Moment::running, Moment::full}) {
+        findings.add(field, afterDamage(moment, field.structure, damage), damage);
       }
     }
     // Some are told to others alone, as the other walk of them shows.

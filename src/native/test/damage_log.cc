@@ -189,13 +189,12 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
 // When the damage happens: while the log runs, or while the publisher waits for a paused subscriber.
 enum class Moment { running, full };
 
-// The outcome when `bytes` at `at` are changed to `value` while the log is in use.
-Seen afterDamage(Moment moment, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
+// The outcome of a damage to the structure of that name while the log is in use.
+Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   LogScene scene;
   scene.paused = moment == Moment::full;
   for (int i = 0; i < 40 && scene.paused && scene.advanced; i += 1) scene.step();
-  uint8_t* structure = placeOf(scene, field.structure);
-  std::memcpy(structure + field.offset + at, &value, bytes);
+  damage.make(placeOf(scene, structure));
   Seen seen;
   const auto note = [&](const Suspicious* reader, const char* who) {
     if (reader == nullptr || reader->isTold) seen.outcome |= told;
@@ -257,14 +256,9 @@ TEST("every field of the log, one at a time: what is delivered is right, and wha
     const LogScene scene;
     const uint8_t* structure = placeOf(scene, field.structure);
     CHECK(structure != nullptr);
-    const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
-    for (size_t at = 0; at < field.bytes; at += word) {
-      uint64_t before = 0;
-      std::memcpy(&before, structure + field.offset + at, word);
-      for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
-        for (const Moment moment : {Moment::running, Moment::full}) {
-          findings.add(field, afterDamage(moment, field, at, word, value), before, value);
-        }
+    for (const Damage& damage : damagesIn(field, structure, random)) {
+      for (const Moment moment : {Moment::running, Moment::full}) {
+        findings.add(field, afterDamage(moment, field.structure, damage), damage);
       }
     }
   }

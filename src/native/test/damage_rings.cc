@@ -143,10 +143,10 @@ std::unique_ptr<SuspiciousReader> lateReader(const std::shared_ptr<Region>& regi
   return std::make_unique<SuspiciousReader>(region, std::move(reader), true);
 }
 
-// The outcome when `bytes` at `at` are changed to `value`, while the reader is `pause` messages behind.
-Seen afterDamage(int pause, const DamagedField& field, size_t at, unsigned bytes, uint64_t value) {
+// The outcome of a damage to the structure of that name, while the reader is `pause` messages behind.
+Seen afterDamage(int pause, const char* structure, const Damage& damage) {
   RingScene scene;
-  std::memcpy(placeOf(scene, field.structure) + field.offset + at, &value, bytes);
+  damage.make(placeOf(scene, structure));
   scene.checkCursors();
   Seen seen;
   if (scene.reader.ended() || scene.other.ended()) seen.wrong = "an end that is none";
@@ -182,15 +182,8 @@ TEST("every field of the rings, one at a time: what is delivered is right, and w
   Findings findings;
   for (const DamagedField& field : ringFields()) {
     const RingScene scene;
-    const unsigned word = static_cast<unsigned>(field.bytes < 8 ? field.bytes : 8);
-    for (size_t at = 0; at < field.bytes; at += word) {
-      uint64_t before = 0;
-      std::memcpy(&before, placeOf(scene, field.structure) + field.offset + at, word);
-      for (const uint64_t value : damagesOf(before, 8 * word, random.next())) {
-        for (const int pause : {0, 40}) {
-          findings.add(field, afterDamage(pause, field, at, word, value), before, value);
-        }
-      }
+    for (const Damage& damage : damagesIn(field, placeOf(scene, field.structure), random)) {
+      for (const int pause : {0, 40}) findings.add(field, afterDamage(pause, field.structure, damage), damage);
     }
   }
   findings.finish(ringFields());
