@@ -3,21 +3,32 @@
  *
  * A caller publishes a request, if at all, before its interrupt. So once the server has read up to the position that
  * the caller had published when the interrupt arrived, it can forget the interrupt.
+ *
+ * They belong to the member and the service's name, not to one server: the request may be read by the next server.
  */
 import * as Effect from "effect/Effect"
+import type { SwarmMember } from "../swarm/SwarmMember.ts"
 import type { Mesh } from "../swarm/transport/Mesh.ts"
-import type { Run } from "./SerialRunner.ts"
 
 type CallId = string | number
 
 export class EarlyInterrupts {
   readonly #mesh: Mesh
-  readonly #run: Run
+  readonly #run: (effect: Effect.Effect<void>) => void
   readonly #calls = new Map<string, Set<CallId | "all">>()
 
-  constructor(mesh: Mesh, run: Run) {
+  private constructor(mesh: Mesh, run: (effect: Effect.Effect<void>) => void) {
     this.#mesh = mesh
     this.#run = run
+  }
+
+  /** Those of all servers that this member has, had and will have under that hash of a service's name. */
+  static of(swarmMember: SwarmMember, type: number): EarlyInterrupts {
+    const known = interrupts.get(swarmMember) ?? new Map<number, EarlyInterrupts>()
+    interrupts.set(swarmMember, known)
+    const found = known.get(type) ?? new EarlyInterrupts(swarmMember.mesh, swarmMember.run)
+    known.set(type, found)
+    return found
   }
 
   get size(): number {
@@ -49,3 +60,7 @@ export class EarlyInterrupts {
     if (calls.size === 0 && this.#calls.get(caller) === calls) this.#calls.delete(caller)
   }
 }
+
+// --- internal ---
+
+const interrupts = new WeakMap<SwarmMember, Map<number, EarlyInterrupts>>()

@@ -74,7 +74,7 @@ export class RpcServerCalls implements Service {
     this.#run = run
     this.#type = type
     this.#disconnects = disconnects
-    this.#withdrawals = new EarlyInterrupts(swarmMember.mesh, run)
+    this.#withdrawals = EarlyInterrupts.of(swarmMember, type)
   }
 
   get counts(): Omit<ServingCounts, "rejected"> {

@@ -428,6 +428,31 @@ export const rpcCallsSuite = (backend: SwarmBackend): void => {
         })
     )
 
+    for (const when of ["while the first serves", "while none serves"]) {
+      swarmTest(
+        backend,
+        `an interrupt that came before its request, ${when}, holds for the next server of the service`,
+        (swarm) =>
+          Effect.gen(function*() {
+            const { client, here, log, server, there } = yield* serving(swarm)
+            const barred = yield* bar(here, there)
+            const call = yield* fork(Effect.exit(client.Hold({ key: "a" })))
+            yield* staysWaiting(backend, call)
+            if (when === "while none serves") yield* server.close
+            yield* Fiber.interrupt(call)
+            yield* backend.elapse(10)
+            if (when === "while the first serves") yield* server.close
+            const next = yield* serve(there, Calls, handlers(log))
+            const after = yield* fork(client.Append({ value: 1, text: "next" }))
+            barred.openUnsafe()
+            assert.strictEqual(yield* joined(backend, after), "1: next")
+            assert.deepStrictEqual(log.events, [])
+            assert.strictEqual(next.serving.counts().withdrawn, 1)
+            yield* eventually(backend, () => next.serving.withdrawing() === 0)
+          })
+      )
+    }
+
     swarmTest(
       backend,
       "requests of a client that was closed before they were read do not begin",

@@ -31,6 +31,8 @@ export interface CallerNumber {
 export class RequestRouter {
   readonly #self: MemberId
   readonly #services = new Map<number, Service>()
+  /** By type: the last service that has stopped. Signals go on to it: they may be about requests that are not read yet. */
+  readonly #stopped = new Map<number, Service>()
   readonly #callers = new Map<number, Take>()
   #mesh: Mesh | undefined
   #numbers = 0
@@ -55,8 +57,11 @@ export class RequestRouter {
   serve(type: number, service: Service): (() => void) | undefined {
     if (this.#services.has(type)) return undefined
     this.#services.set(type, service)
+    this.#stopped.delete(type)
     return () => {
-      if (this.#services.get(type) === service) this.#services.delete(type)
+      if (this.#services.get(type) !== service) return
+      this.#services.delete(type)
+      this.#stopped.set(type, service)
     }
   }
 
@@ -77,7 +82,8 @@ export class RequestRouter {
         return service === undefined ? this.giveBack(message, "unserved") : service.request(message)
       }
       case frameKind.signal: {
-        this.#services.get(message.type)?.signal(message)
+        const service = this.#services.get(message.type) ?? this.#stopped.get(message.type)
+        service?.signal(message)
         return undefined
       }
       case frameKind.response:
