@@ -40,4 +40,37 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
       assert.match(output, /^1 sites, 1 mutants: 1 found/m)
     }
   })
+
+  // Of each verb and fault at least one; npm run explore -- --mutants has all.
+  for (
+    const [model, count, sites] of [
+      ["weak", 17, [
+        "takeReader, write RingReaderClaim",
+        "claimRingReader, fullFence",
+        "named, observe RingName.naming",
+        "giveName, publish RingName.naming (3)",
+        "ringBell, ring BellLine.bell",
+        "RingReader::attach, ring RingTable",
+        "RingReader::evicted, loadFence",
+        "RingWriter::evict, write RingReaderFate",
+        "RingWriter::evict, fullFence",
+        "RingReader::writeLine, write RingReaderLine"
+      ]],
+      ["lines", 8, [
+        "LaneWriter::publish, wrote Descriptor",
+        "LaneWriter::publish, write ProducerLine",
+        "LaneWriter::ready, willRead GrantLine",
+        "commit, write IndexEntry",
+        "written, willRead RingClaim.generation",
+        "RingWriter::evict, publish RingReaderFate",
+        "Waiter::arm, write SleepLine"
+      ]]
+    ] as const
+  ) {
+    it(`finds mutants over the model of memory: ${model}`, { timeout: 900_000 }, () => {
+      const { output, status } = explore("--mutants", "--model", model, "--seconds", "3", "--site", sites.join("|"))
+      assert.strictEqual(status, 0, output)
+      assert.match(output, new RegExp(`mutants: ${count} found`), output)
+    })
+  }
 })

@@ -215,7 +215,18 @@ class Table {
       wanted = wanted || wanted_.protocol == by.protocol->name;
       if (wanted_.configuration.empty() || wanted_.configuration == by.configuration->name) tried.push_back(by.configuration);
     }
-    return wanted && site.seen.name.find(wanted_.site) != std::string::npos ? tried : Tried{};
+    return wanted && named(site.seen.name) ? tried : Tried{};
+  }
+
+  // Whether it has one of the wanted texts.
+  bool named(const std::string& name) const {
+    const std::string& texts = wanted_.site;
+    for (size_t at = 0; at <= texts.size();) {
+      const size_t end = std::min(texts.find('|', at), texts.size());
+      if (name.find(texts.substr(at, end - at)) != std::string::npos) return true;
+      at = end + 1;
+    }
+    return false;
   }
 
   Listed* listed(const Mutant& mutant) const {

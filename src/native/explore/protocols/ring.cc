@@ -57,6 +57,7 @@ void sendAndRead(uint64_t first, uint64_t count) {
   Attached reader(*region, "reader");
   const auto sending = writes(writer);
   const auto receiving = reads(reader);
+  receiving->readInPlace();
   reader.program.runs([=, sleeper = reader.sleeper] {
     receiving->receive(*sleeper);
     expectRead(*receiving, first, count);

@@ -163,7 +163,7 @@ bool Receiving::take() {
   }
   uint64_t from = 0;
   uint64_t to = 0;
-  if (reader_->evicted(from, to)) {
+  if (!inPlace_ && reader_->evicted(from, to)) {
     const bool isOwn = from >= reader_->baseline() && from <= reader_->cursors().released && from <= to;
     expect(isOwn, "an evicted reader is told that it lost what it had not, or had given back");
     losses_ += 1;

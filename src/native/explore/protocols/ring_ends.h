@@ -61,6 +61,8 @@ class Receiving {
   void receive(Sleeper& sleeper, uint64_t last = none);
   // Takes what is there now, and rejoins where it was evicted. False when it finds something that is no frame.
   bool take();
+  // From here on it reads frames in place, as where no writer evicts: it does not ask behind them whether it was evicted.
+  void readInPlace() { inPlace_ = true; }
   bool ended() const { return reader_->ended(reader_->cursors().read); }
 
   static constexpr uint64_t none = ~uint64_t{0};
@@ -78,6 +80,7 @@ class Receiving {
   std::unique_ptr<RingReader> reader_;
   std::vector<uint64_t> numbers_;
   uint64_t losses_ = 0;
+  bool inPlace_ = false;
 };
 
 }  // namespace ringfence::explore

@@ -246,6 +246,25 @@ void handled() {
   });
 }
 
+// A process waits until a reader has handled a frame, or has lost it; its writer evicts it.
+void forsaken() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer", false);
+  Attached reader(*region, "reader", false, false);
+  Attached waiting(*region, "fence", true, false);
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> receiving;
+  reader.program.ahead([&] { receiving = make_shared<Receiving>(reader.region); });
+  atEnd([sending, receiving] {});
+  writer.program.ahead([&] { sending->send(0, nullptr); });
+  writer.program.runs([=] { sending->writer().evictSlowest(); });
+  waiting.program.runs([=, at = waiting.region, sleeper = waiting.sleeper] {
+    const auto look = [&] { return activeReader(*at, 0, 0).generation == 0 || Scheduler::now().deaths(); };
+    const auto there = [=] { return peek<&RingReaderFate::evictedGeneration>(region->ringReader(0, 0).fate) != 0; };
+    sleeper->until(sleepsForCursor, "a cursor, or an eviction", look, there);
+  });
+}
+
 }  // namespace
 
 std::vector<Configuration> ringLives() {
@@ -257,6 +276,7 @@ std::vector<Configuration> ringLives() {
     {"heir", "a reader takes the place of a dead one, which holds room, while the writer looks for the dead", &heir},
     {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
     {"handled", "a process waits until a reader has handled a frame", &handled},
+    {"forsaken", "a process waits for a reader's cursor, and the reader is evicted", &forsaken},
   };
 }
 
