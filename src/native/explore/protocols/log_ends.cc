@@ -4,6 +4,7 @@
 
 #include "explore/trace.h"
 #include "log/sequencer/broker_grants.h"
+#include "region/token.h"
 
 namespace ringfence::explore {
 
@@ -51,6 +52,27 @@ Serving::Serving(std::shared_ptr<Region> region)
     : process_(*Scheduler::now().currentProcess()), region_(std::move(region)) {
   sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{});
   expectOk(sequencer_->start(), "starting the sequencer");
+  Scheduler::now().actors().back()->condition = [this] { return batchesWait(); };
+}
+
+// Whether a lane has a batch that the sequencer, which sleeps, would scan: then its publisher has not woken it.
+bool Serving::batchesWait() const {
+  const Geometry& g = region_->layout().geometry;
+  for (uint32_t i = 0; i < g.clients; i += 1) {
+    const auto& session = region_->sessionLine(1, i).acknowledged;
+    const uint64_t generation = peek<&SessionLine::Acknowledged::generation>(session);
+    const bool ended = peek<&SessionLine::Acknowledged::endedGeneration>(session) == generation;
+    if (ended || peek<&SessionLine::Acknowledged::unordered>(session) != 0) continue;
+    for (uint32_t b = 0; b < g.brokers; b += 1) {
+      const uint64_t lane = region_->laneOf(b, i);
+      const auto& frontiers = region_->laneLine(1, lane).frontiers;
+      const uint64_t scanned = peek<&LaneLine::Frontiers::scanned>(frontiers);
+      const bool room = scanned - peek<&LaneLine::Frontiers::released>(frontiers) < g.laneSlots;
+      const uint64_t token = peek<&Descriptor::token>(region_->descriptor(lane, scanned));
+      if (room && token == readyToken(region_->mark(), scanned, generation)) return true;
+    }
+  }
+  return false;
 }
 
 void Serving::checkAtRest() {

@@ -40,6 +40,8 @@ class Serving {
   std::function<void(const SessionReport&)> onReport;
 
  private:
+  bool batchesWait() const;
+
 
   Process& process_;
   std::shared_ptr<Region> region_;
