@@ -208,7 +208,7 @@ void Scheduler::step(const Step& step) {
     if (mortal) Coverage::mortal(*actor.process);
     const OutsideArena outside;
     seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0, 0, 0,
-                     mortal, mortal && step.shared, false});
+                     mortal, actor.process->mortal && step.shared, false});
     last_ = &seen_.back();
     if (order_ == nullptr) return;
     decide(*last_, step);
@@ -234,7 +234,7 @@ bool Scheduler::meets() {
 void Scheduler::decide(Chances& chances, const Step& step) {
   const auto add = [&](Kind kind, uint8_t to) { schedule_.push_back({chances.actor, kind, to, chances.step}); };
   order_->count(chances.actor);
-  if (order_->ends() && chances.kill && (order_->endsByDeath() || chances.stop)) {
+  if (order_->ends() && (order_->endsByDeath() ? chances.kill : chances.stop)) {
     order_->ended();
     return add(order_->endsByDeath() ? Kind::kill : Kind::stop, 0);
   }
