@@ -169,7 +169,7 @@ const checkIncludes = (name, text) => {
 const pastTheVerbs = [
   {
     words: /\bRawLine\b|(?:\.|->)shared_\b/,
-    files: ["region/line.h", "region/publication.h"],
+    files: ["region/line.h", "region/publication.h", "region/writing.h"],
     says: "the fields of a line belong to the verbs of Publication"
   },
   {
@@ -187,7 +187,7 @@ const pastTheVerbs = [
   },
   {
     words: /\bmemory::(?:load|store|copyIn|copyOut|increment|replace|take|writeBack|invalidate|drop|order)\w*\(/,
-    files: ["region/publication.h", "region/flush", "measure/"],
+    files: ["region/publication.h", "region/writing.h", "region/flush", "measure/"],
     says: "the verbs of Publication load, store and flush"
   },
   {

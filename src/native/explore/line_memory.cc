@@ -1,5 +1,6 @@
 #include "line_memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -24,6 +25,8 @@ size_t indexOf(const Word& word) { return word.offset / 8 % 8; }
 
 void LineMemory::begin() {
   time_ = 0;
+  for (uint64_t& at : fencedAt_) at = 0;
+  for (uint64_t& at : owedFence_) at = 0;
   // Never destroyed: their contents lay in the arena, which was reset.
   for (auto& one : pending_) new (&one) std::vector<Line*>();
   for (auto& one : dropped_) new (&one) std::vector<Line*>();
@@ -54,18 +57,21 @@ LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
     leakTo(line);
     own.present = true;
     own.dirty = own.unwritten = own.outdated = false;
-    std::memcpy(own.words, loads ? fetched(line, own) : line.memory, sizeof(own.words));
+    const Version* older = loads ? fetched(line, own) : nullptr;
+    std::memcpy(own.words, older == nullptr ? line.memory : older->words, sizeof(own.words));
+    const Version* before = older == nullptr ? line.older : older->older;
+    if (before != nullptr) own.oldest = std::max(own.oldest, before->until);
   }
   return own;
 }
 
-// A processor may have fetched the line ahead, at any time since it was invalidated last.
-const uint64_t* LineMemory::fetched(const Line& line, const Copy& copy) {
+// A processor may have fetched the line ahead, at any time since it was invalidated last. Null: it is the newest.
+const LineMemory::Version* LineMemory::fetched(const Line& line, const Copy& copy) {
   constexpr uint8_t olderMax = 2;
   Scheduler& scheduler = Scheduler::now();
   uint8_t older = 0;
   bool unlawful = false;
-  for (const Version* v = line.older; v != nullptr && v->until > copy.droppedAt && older < olderMax; v = v->older) {
+  for (const Version* v = line.older; v != nullptr && v->until > copy.oldest && older < olderMax; v = v->older) {
     older += 1;
     unlawful = v->until <= copy.owedAt;
   }
@@ -76,12 +82,12 @@ const uint64_t* LineMemory::fetched(const Line& line, const Copy& copy) {
       chances->stale = older;
       chances->faulted = unlawful ? older : uint8_t{0};
     }
-    return line.memory;
+    return nullptr;
   }
-  const uint64_t* words = line.memory;
+  const Version* found = nullptr;
   const Version* v = line.older;
-  for (uint8_t i = 0; i < to && i < older; i += 1, v = v->older) words = v->words;
-  return words;
+  for (uint8_t i = 0; i < to && i < older; i += 1, v = v->older) found = v;
+  return found;
 }
 
 void LineMemory::toMemory(Line& line, Copy& copy) {
@@ -93,6 +99,7 @@ void LineMemory::toMemory(Line& line, Copy& copy) {
   line.older = before;
   std::memcpy(line.memory, copy.words, sizeof(line.memory));
   copy.dirty = copy.unwritten = false;
+  copy.oldest = time_;
 }
 
 // A dirty line is written back as it is invalidated.
@@ -100,7 +107,8 @@ void LineMemory::drop(Line& line) {
   Copy& own = line.copies[actor()->process->id % hostsMax];
   toMemory(line, own);
   own.present = false;
-  own.droppedAt = time_;
+  own.oldest = std::max(own.oldest, fencedAt_[actor()->id]);
+  own.owedAt = std::max({own.owedAt, own.oldest, owedFence_[actor()->id]});
 }
 
 void LineMemory::oweDrop(File& file, uint64_t offset) {
@@ -110,7 +118,7 @@ void LineMemory::oweDrop(File& file, uint64_t offset) {
 
 void LineMemory::oweDrop(Line& line) {
   Copy& own = line.copies[actor()->process->id % hostsMax];
-  own.owedAt = time_;
+  own.owedAt = std::max(own.owedAt, fencedAt_[actor()->id]);
   own.outdated = own.present;
 }
 
@@ -127,8 +135,13 @@ void LineMemory::oweWriteBacks() {
   }
 }
 
-void LineMemory::owe(Owed) {
+// `allSeen` is of the fence ahead of an invalidation.
+void LineMemory::owe(Owed owed) {
   if (actor() == nullptr) return;
+  if (owed == Owed::allSeen) {
+    owedFence_[actor()->id] = time_;
+    return;
+  }
   for (Line* one : dropped_[actor()->id]) oweDrop(*one);
 }
 
@@ -220,6 +233,10 @@ bool LineMemory::orders(bool invalidations) {
   return unsettled() || (actor() != nullptr && invalidations && !dropped_[actor()->id].empty());
 }
 
+bool LineMemory::ordersLoads(bool leftOut) {
+  return !leftOut && actor() != nullptr && time_ > fencedAt_[actor()->id];
+}
+
 bool LineMemory::dirty(File& file, uint64_t offset) {
   if (actor() == nullptr || file.lines[offset / 64] == nullptr) return false;
   const Copy& own = line(file, offset).copies[actor()->process->id % hostsMax];
@@ -231,7 +248,7 @@ bool LineMemory::outdated(File& file, uint64_t offset) {
   if (actor() == nullptr) return false;
   const Line& at = line(file, offset);
   const Copy& own = at.copies[actor()->process->id % hostsMax];
-  return !at.coherent && (own.present || (at.older != nullptr && at.older->until > own.droppedAt));
+  return !at.coherent && (own.present || (at.older != nullptr && at.older->until > own.oldest));
 }
 
 void LineMemory::storeFence() {
@@ -243,7 +260,14 @@ void LineMemory::fullFence() {
   settle(actor()->id);
   for (Line* one : dropped_[actor()->id]) drop(*one);
   dropped_[actor()->id].clear();
+  loadFence();
 }
+
+void LineMemory::loadFence() {
+  if (actor() != nullptr) fencedAt_[actor()->id] = time_;
+}
+
+void LineMemory::begun(const Actor& actor) { fencedAt_[actor.id] = time_; }
 
 void LineMemory::rest(Actor& actor) { settle(actor.id); }
 

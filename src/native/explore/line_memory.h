@@ -7,7 +7,9 @@
 // writes the line: lines are taken over on one host only. A clean line stays as it was fetched until it is invalidated;
 // it may have been fetched at any time since it was invalidated last, because processors fetch ahead (`stale`).
 // Write-backs are under way until their actor's next fence or system call, invalidations until its next full fence: a
-// load in between still finds the old line.
+// load in between still finds the old line. Fences alone order an invalidation behind earlier loads of other lines: the
+// processor may make it at any time since its actor's last fence. What is fetched behind it may then be as old as that
+// fence, but not older than what this host has fetched or written back itself.
 // Doorbells, sleep words and what is changed atomically are coherent.
 #pragma once
 
@@ -30,6 +32,7 @@ class LineMemory : public Model {
   void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
   bool unsettled() override;
   bool orders(bool invalidations) override;
+  bool ordersLoads(bool leftOut) override;
   bool dirty(File& file, uint64_t offset) override;
   bool outdated(File& file, uint64_t offset) override;
   void owe(Owed owed) override;
@@ -37,13 +40,13 @@ class LineMemory : public Model {
   void oweWriteBack(File& file, uint64_t offset) override;
   void oweWriteBacks() override;
   void storeFence() override;
-  void loadFence() override {}
+  void loadFence() override;
   void fullFence() override;
   void acquireOfSystem(uint64_t) override {}
   void releaseOfSystem() override { storeFence(); }
   uint64_t time() const override { return 0; }
   void rest(Actor& actor) override;
-  void begun(const Actor&) override {}
+  void begun(const Actor& actor) override;
   uint64_t peek(const Word& word) override;
   uint64_t known(const Word& word) override;
   void excuse(bool (*)(void*), void*) override {}
@@ -54,10 +57,10 @@ class LineMemory : public Model {
   struct Copy {
     bool present;
     bool dirty;
-    uint64_t droppedAt;  // when it was invalidated last
-    uint64_t owedAt;     // without the planted fault: when it would have been
-    bool outdated;       // present, which it would not be without the planted fault
-    bool unwritten;      // dirty, which it would not be without the planted fault
+    uint64_t oldest;  // the oldest that this host can fetch is memory as it was then
+    uint64_t owedAt;  // the same without the planted fault
+    bool outdated;    // present, which it would not be without the planted fault
+    bool unwritten;   // dirty, which it would not be without the planted fault
     uint64_t words[8];
   };
 
@@ -82,7 +85,7 @@ class LineMemory : public Model {
   Line& line(File& file, uint64_t offset);
   Copy& copy(Line& line, bool loads);
   void oweDrop(Line& line);
-  static const uint64_t* fetched(const Line& line, const Copy& copy);
+  static const Version* fetched(const Line& line, const Copy& copy);
   void toMemory(Line& line, Copy& copy);
   void drop(Line& line);
   void takeOver(Line& line);
@@ -90,6 +93,8 @@ class LineMemory : public Model {
   void settle(uint32_t actor);
 
   uint64_t time_ = 0;  // counts the write-backs that have reached memory
+  uint64_t fencedAt_[actorsMax] = {};  // of each actor: when its earlier loads were ordered ahead of invalidations
+  uint64_t owedFence_[actorsMax] = {};  // the same without the planted fault
   // Under way, by actor.
   std::vector<Line*> pending_[actorsMax];  // write-backs
   std::vector<Line*> dropped_[actorsMax];  // invalidations

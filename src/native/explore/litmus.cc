@@ -73,6 +73,10 @@ void publishedObserved() {
   hosts({[] { p.write(x(), uint64_t{1}), p.wrote(&x(), 8), p.publish(y(), uint64_t{1}); },
          [] { results[0] = p.observe(y()), p.willRead(&x(), 8), results[1] = p.read(x()); }});
 }
+void unordered() {
+  hosts({[] { p.write(x(), uint64_t{1}), p.wrote(&x(), 8), p.publish(y(), uint64_t{1}); },
+         [] { results[0] = p.observe(y()), p.willReadUnordered(&x(), 8), results[1] = p.read(x()); }});
+}
 void unwritten() {
   hosts({[] { p.write(x(), uint64_t{1}), p.publish(y(), uint64_t{1}); },
          [] { results[0] = p.observe(y()), p.willRead(&x(), 8), results[1] = p.read(x()); }});
@@ -88,6 +92,15 @@ void cachedBefore(bool invalidated) {
 }
 void uninvalidated() { cachedBefore(false); }
 void invalidated() { cachedBefore(true); }
+void readBetween() {
+  // What this host itself has fetched since the fence is the oldest that it fetches again.
+  hosts({[] { p.publish(x(), uint64_t{1}); },
+         [] {
+           results[0] = p.observe(x());
+           p.willReadUnordered(&x(), 8);
+           results[1] = p.read(x());
+         }});
+}
 void readTwice() {
   hosts({[] { p.publish(x(), uint64_t{1}); }, [] { results[0] = p.read(x()), results[1] = p.read(x()); }});
 }
@@ -171,6 +184,8 @@ struct Litmus {
 const Litmus tests[] = {
     {"message passing, merely written", &writtenWritten, {"00", "01", "10", "11"}, {"00", "01", "10", "11"}},
     {"message passing, published and observed", &publishedObserved, {"00", "01", "11"}, {"00", "01", "11"}},
+    {"message passing, invalidated without a fence", &unordered, {}, {"00", "01", "10", "11"}},
+    {"no host fetches an older line than before", &readBetween, {}, {"00", "01", "11"}},
     {"message passing, never written back", &unwritten, {"00", "01", "11"}, {"00", "01", "10", "11"}},
     {"message passing, cached before, invalidated", &invalidated, {"00", "01", "11"}, {"00", "01", "11"}},
     {"message passing, cached before, not invalidated", &uninvalidated, {"00", "01", "11"}, {"00", "01", "10", "11"}},

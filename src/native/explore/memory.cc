@@ -266,7 +266,8 @@ void range(Verb verb, const void* at, size_t bytes, const Site& site) {
 // step of the verb that follows.
 bool fence(Verb verb, const Site& site) {
   const Fault fault = enter(site, verb);
-  if (Model::now().orders(verb == Verb::fullFence)) Coverage::acts();
+  const bool ordersLoads = verb == Verb::loadFence && Model::now().ordersLoads(fault != Fault::none);
+  if (ordersLoads || (verb != Verb::loadFence && Model::now().orders(verb == Verb::fullFence))) Coverage::acts();
   Scheduler::now().step({Step::load, Model::now().unsettled()});
   if (fault != Fault::none && verb == Verb::loadFence) Model::now().owe(Model::Owed::allSeen);
   if (fault != Fault::none && verb == Verb::fullFence) Model::now().owe(Model::Owed::now);
@@ -293,6 +294,7 @@ void fullFence(const Site& site) {
 }
 
 void writeBackFence(const Site& site) { storeFence(site); }
+void invalidationFence(const Site& site) { loadFence(site); }
 void flushFence(const Site& site) { fullFence(site); }
 
 }  // namespace ringfence::memory

@@ -22,6 +22,7 @@ void storeFence(const Site& site);
 void loadFence(const Site& site);
 void fullFence(const Site& site);
 void writeBackFence(const Site& site);
+void invalidationFence(const Site& site);
 void flushFence(const Site& site);
 void replace(uint64_t& word, uint64_t seen, uint64_t value, const Site& site);
 uint32_t take(uint32_t& bits, const Site& site);

@@ -42,6 +42,8 @@ class Model {
   // Whether the current actor's next fence has something to order; its write-back of that line, something to write; its
   // invalidation, something to drop. Always over coherent memory, which leaves that to the schedule.
   virtual bool orders(bool) { return true; }
+  // The same of a fence of loads. What one that is left out would have ordered, the loads behind it tell.
+  virtual bool ordersLoads(bool) { return true; }
   virtual bool dirty(File&, uint64_t) { return true; }
   virtual bool outdated(File&, uint64_t) { return true; }
   virtual void storeFence() = 0;

@@ -34,6 +34,11 @@ class Words {
     if (flushed()) memory::writeBack(at, bytes, site);
   }
   void willRead(const void* at, size_t bytes, Site site = {}) const {
+    if (flushed()) memory::invalidationFence(site);
+    willReadUnordered(at, bytes, site);
+  }
+  // The invalidation may be made ahead of the loads before it.
+  void willReadUnordered(const void* at, size_t bytes, Site site = {}) const {
     if (!flushed()) return;
     memory::invalidate(at, bytes, site);
     memory::flushFence(site);

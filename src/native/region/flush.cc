@@ -67,8 +67,10 @@ void dropLines(const void* at, size_t bytes) {
 
 void orderWriteBacks() { asm volatile("sfence" : : : "memory"); }
 
-// SFENCE orders no loads, and LFENCE no invalidation by CLFLUSHOPT: only MFENCE serves ahead of a load.
+// SFENCE orders no loads, and LFENCE no invalidation by CLFLUSHOPT: only MFENCE serves ahead of a load. And behind one:
+// CLFLUSHOPT is ordered with fences and with stores to its line, and not with earlier loads.
 void orderAll() { asm volatile("mfence" : : : "memory"); }
+void orderLoads() { orderAll(); }
 
 const char* flushInstructions() {
   switch (flush) {
@@ -90,9 +92,11 @@ void dropLines(const void* at, size_t bytes) {
   eachLine(at, bytes, [](volatile char* line) { asm volatile("dc civac, %0" : : "r"(line) : "memory"); });
 }
 
-// DMB orders memory accesses only; cache maintenance is complete behind a DSB.
+// Cache maintenance is complete behind a DSB only. A DMB orders it behind the loads of other lines, which it may pass
+// otherwise.
 void orderWriteBacks() { asm volatile("dsb sy" : : : "memory"); }
 void orderAll() { asm volatile("dsb sy" : : : "memory"); }
+void orderLoads() { asm volatile("dmb sy" : : : "memory"); }
 
 const char* flushInstructions() { return "dc cvac, dc civac"; }
 
@@ -102,6 +106,7 @@ void writeBackLines(const void*, size_t) {}
 void dropLines(const void*, size_t) {}
 void orderWriteBacks() {}
 void orderAll() {}
+void orderLoads() {}
 // A region of flushed memory is neither created nor attached to here.
 const char* flushInstructions() { return nullptr; }
 

@@ -5,7 +5,7 @@
 // invalidate them:
 //
 //   publish         settle earlier write-backs; store; write the line back
-//   observe         invalidate the line; full fence; load
+//   observe         fence; invalidate the line; full fence; load
 //   fullFence       settles write-backs and invalidations before the loads behind it
 #pragma once
 
@@ -57,8 +57,9 @@ inline void invalidate(const void* at, size_t bytes, Site) { dropLines(at, bytes
 inline void storeFence(Site) { __atomic_thread_fence(__ATOMIC_RELEASE); }
 inline void loadFence(Site) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 inline void fullFence(Site) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-// Of flushed memory: they order write-backs, and invalidations, as well.
+// Of flushed memory: they order write-backs, invalidations behind loads, and all of these.
 inline void writeBackFence(Site) { orderWriteBacks(); }
+inline void invalidationFence(Site) { orderLoads(); }
 inline void flushFence(Site) { orderAll(); }
 
 template <class T>
@@ -192,18 +193,15 @@ class Publication {
   template <auto Field, class L>
     requires FieldOf<Field, L>
   ValueOf<Field> observeBehind(const Fenced&, const L& line, Site site = {}) const {
-    return observe<Field>(line, site);
+    refreshBehindFence(&line, sizeof(line), site);
+    return memory::loadAcquire(line.shared_.*Field, site);
   }
 
   // Reads one field as it is after all loads so far: so a check after a copy covers the copy.
   template <auto Field, class L>
     requires FieldOf<Field, L>
   ValueOf<Field> observeAfterReads(const L& line, Site site = {}) const {
-    if (flushed_) [[unlikely]] {
-      memory::flushFence(site);
-    } else {
-      memory::loadFence(site);
-    }
+    if (!flushed_) [[likely]] memory::loadFence(site);
     return observe<Field>(line, site);
   }
 
@@ -213,12 +211,15 @@ class Publication {
     requires FieldOf<Token, L>
   typename L::Fields snapshot(const L& line, Site site = {}) const {
     refresh(&line, sizeof(line), site);
-    const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
-    // Read the token only once: a newer one would cover fields not yet synchronized with. A narrow one shares its word.
-    const size_t but = sizeof(token) == sizeof(uint64_t) ? wordOf<Token>(line.shared_) : sizeof(line);
-    typename L::Fields local = words(line.shared_, site, but);
-    local.*Token = token;
-    return local;
+    return loaded<Token>(line, site);
+  }
+
+  // The same behind a full fence that this process made after a store of its own.
+  template <auto Token, class L>
+    requires FieldOf<Token, L>
+  typename L::Fields snapshotBehind(const Fenced&, const L& line, Site site = {}) const {
+    refreshBehindFence(&line, sizeof(line), site);
+    return loaded<Token>(line, site);
   }
 
   // The same for a token that covers more than its own line.
@@ -363,11 +364,31 @@ class Publication {
   void settleWriteBacks(Site site) const {
     if (flushed_) [[unlikely]] memory::writeBackFence(site);
   }
-  // Drops lines that this host may have fetched before they were written: the next loads fetch them again.
+  // Drops lines that this host may have fetched before they were written: the next loads fetch them again. Only the fence
+  // ahead of it keeps the invalidation behind earlier loads. If it were made ahead of the load of a token, the processor
+  // could fetch the covered line again as it was before the token, and keep it.
   void refresh(const void* at, size_t bytes, Site site) const {
+    if (!flushed_) [[likely]] return;
+    memory::invalidationFence(site);
+    memory::invalidate(at, bytes, site);
+    memory::flushFence(site);
+  }
+  // The same where no load since the caller's fence justifies what is read.
+  void refreshBehindFence(const void* at, size_t bytes, Site site) const {
     if (!flushed_) [[likely]] return;
     memory::invalidate(at, bytes, site);
     memory::flushFence(site);
+  }
+
+  // The token, then the other fields.
+  template <auto Token, class L>
+  static typename L::Fields loaded(const L& line, Site site) {
+    const ValueOf<Token> token = memory::loadAcquire(line.shared_.*Token, site);
+    // Read the token only once: a newer one would cover fields not yet synchronized with. A narrow one shares its word.
+    const size_t but = sizeof(token) == sizeof(uint64_t) ? wordOf<Token>(line.shared_) : sizeof(line);
+    typename L::Fields local = words(line.shared_, site, but);
+    local.*Token = token;
+    return local;
   }
 
   // Which word of the structure the field is.
@@ -408,93 +429,6 @@ class Publication {
   bool flushed_;
 };
 
-template <class L>
-Writing<L>::Writing(const Publication& publication, L& line, Site site)
-    : line_(line), flushed_(publication.flushed_), site_(site) {}
-
-template <class L>
-Writing<L>::~Writing() {
-  if (flushed_) [[unlikely]] memory::writeBack(&line_, sizeof(line_), site_);
-}
-
-template <class L>
-template <auto Field>
-  requires(FieldOf<Field, L> && !Covering<Field>)
-Writing<L>& Writing<L>::set(std::type_identity_t<ValueOf<Field>> value, Site site) {
-  aheadOfStore();
-  memory::store(line_.shared_.*Field, value, site);
-  return *this;
-}
-
-template <class L>
-template <auto Field, class Element, size_t count>
-  requires(FieldOf<Field, L> && std::is_same_v<ValueOf<Field>, Element[count]>)
-Writing<L>& Writing<L>::copy(const Element (&value)[count], Site site) {
-  static_assert(sizeof(value) % sizeof(uint64_t) == 0);
-  uint64_t words[sizeof(value) / sizeof(uint64_t)];
-  std::memcpy(words, value, sizeof(value));
-  auto* to = reinterpret_cast<uint64_t*>(&(line_.shared_.*Field));
-  for (size_t i = 0; i < sizeof(value) / sizeof(uint64_t); i += 1) {
-    aheadOfStore();
-    memory::store(to[i], words[i], site);
-  }
-  return *this;
-}
-
-template <class L>
-Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
-  Publication::store(line_.shared_, local, site);
-  return *this;
-}
-
-template <class L>
-template <auto Token>
-  requires FieldOf<Token, L>
-Writing<L>& Writing<L>::allBut(const typename L::Fields& local, Site site) {
-  static_assert(sizeof(ValueOf<Token>) == sizeof(uint64_t));
-  Publication::store(line_.shared_, local, site, Publication::wordOf<Token>(local));
-  return *this;
-}
-
-template <class L>
-template <auto Field>
-void Writing<L>::release(ValueOf<Field> value, Site site) {
-  // The token must not reach memory ahead of the other lines.
-  if (flushed_) [[unlikely]] {
-    if constexpr (sizeof(L) > lineBytes) memory::writeBack(&line_, sizeof(line_), site);
-    memory::writeBackFence(site);
-  }
-  aheadOfStore();
-  memory::storeRelease(line_.shared_.*Field, value, site);
-}
-
-template <class L>
-template <auto Field>
-  requires(FieldOf<Field, L> && !Covering<Field>)
-Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Site site) {
-  release<Field>(value, site);
-  return *this;
-}
-
-template <class L>
-template <auto Field>
-  requires(FieldOf<Field, L> && Covering<Field>)
-Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&&, Site site) {
-  release<Field>(value, site);
-  return *this;
-}
-
-template <class L>
-template <auto Field>
-  requires(FieldOf<Field, L> && Covering<Field>)
-Writing<L>& Writing<L>::withdraw(Site site) {
-  release<Field>(0, site);
-  return *this;
-}
-
-template <class L>
-Written<L> Writing<L>::written() && {
-  return Written<L>();
-}
-
 }  // namespace ringfence
+
+#include "writing.h"

@@ -26,8 +26,9 @@ bool readSealed(const Publication& p, const Line<Fields, Role>& shared, Fields& 
 
 // The same behind the fence that this process made after a publication of its own.
 template <class Fields, class Role>
-bool readSealed(const Publication& p, const Fenced&, const Line<Fields, Role>& shared, Fields& local) {
-  return readSealed(p, shared, local);
+bool readSealed(const Publication& p, const Fenced& fenced, const Line<Fields, Role>& shared, Fields& local) {
+  local = p.template snapshotBehind<&Fields::seal>(fenced, shared);
+  return sealOf(local) == local.seal;
 }
 
 // SYNC: writes the fields, and publishes the seal last; pairs with the observe in readSealed.
