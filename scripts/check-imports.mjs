@@ -165,12 +165,13 @@ const checkIncludes = (name, text) => {
   }
 }
 
-/** What would reach shared memory past the verbs, where it may stand, and what stands there. */
+/** What would reach shared memory past the verbs, where it may stand, and what stands there; with lines that it refuses. */
 const pastTheVerbs = [
   {
     words: /\bRawLine\b|(?:\.|->)shared_\b/,
     files: ["region/line.h", "region/publication.h", "region/writing.h"],
-    says: "the fields of a line belong to the verbs of Publication"
+    says: "the fields of a line belong to the verbs of Publication",
+    refuses: ["RawLine::of(line).token = 1;", "line.shared_.token = 1;"]
   },
   {
     words: /\bbase\(\)|\blaneBytes\(/,
@@ -183,24 +184,71 @@ const pastTheVerbs = [
       "napi/",
       "measure/"
     ],
-    says: "only what maps the memory, and what makes JavaScript's buffers, knows where it lies"
+    says: "only what maps the memory, and what makes JavaScript's buffers, knows where it lies",
+    refuses: ["std::memset(mapping->base(), 0, 64);", "region.laneBytes(0)[0] = 1;"]
   },
   {
     words: /\bmemory::(?:load|store|copyIn|copyOut|increment|replace|take|writeBack|invalidate|drop|order)\w*\(/,
     files: ["region/publication.h", "region/writing.h", "region/flush", "measure/"],
-    says: "the verbs of Publication load, store and flush"
+    says: "the verbs of Publication load, store and flush",
+    refuses: ["memory::store(word, 1, {});", "memory::orderAll();"]
   },
   {
-    words: /\bBytes<\w+>::of\b/,
+    words: /\bBytes\s*<[^>]*>\s*::\s*of\b|\b(?:using|typedef)\b[^;]*\bBytes\s*</,
     files: ["region/region.h", "region/region_creation.cc", "region/ring_memory.h", "measure/"],
-    says: "only what maps the memory says which bytes a token covers"
+    says: "only what maps the memory says which bytes a token covers",
+    refuses: ["Bytes<Payload> ::of(region, at, 64)", "using Any = Bytes<Payload>;"]
   },
   {
     words: /\breinterpret_cast\b/,
-    files: ["region/", "measure/"],
-    says: "shared structures have their types from Region"
+    files: [
+      "region/publication.h",
+      "region/flush.cc",
+      "region/lifeline.cc",
+      "region/region.h",
+      "region/ring_memory.cc",
+      "region/token.cc",
+      "region/writing.h",
+      "measure/"
+    ],
+    says: "shared structures have their types from Region",
+    refuses: ["reinterpret_cast<uint64_t*>(&line)[0] = 1;"]
+  },
+  {
+    words:
+      /\bstatic_cast<\s*(?:const\s+)?void\s*\*|\(\s*(?:const\s+)?(?:void|u?int\d+_t|(?:unsigned )?char)\s*\*\s*\)\s*[&(\w]/,
+    files: ["region/publication.h", "region/backing.cc", "region/region_creation.cc", "measure/"],
+    says: "a line is not reached by a pointer without its type",
+    refuses: ["std::memset(static_cast<void*>(&header.control), 0, 64);", "*(uint64_t*)&line = 1;"]
+  },
+  {
+    words: /\bvolatile\b|\bconst_cast\b/,
+    files: ["region/flush.cc", "region/region_creation.cc", "measure/"],
+    says: "shared words are loaded and stored by the verbs of Publication",
+    refuses: ["*(volatile uint64_t*)&line = 1;", "const_cast<uint32_t&>(*word) = 5;"]
+  },
+  {
+    words: /(?<!futexWa(?:it|ke)\([\w.>-]*)\bfutexWord</,
+    files: ["region/publication.h"],
+    says: "the address of a futex is for the system alone",
+    refuses: ["const uint32_t* word = p.futexWord<&BellLine::bell>(bell);"]
+  },
+  {
+    words: /\bbit_cast\b|\b(?:struct|class)\s+(?:Writing|Line|HostLine|Written|Seen|Bytes)\s*</,
+    files: ["region/line.h"],
+    says: "keys and evidence come from the roles and verbs alone, and no specialisation is their friend",
+    refuses: ["std::bit_cast<role::Sequencer>('\\0')", "template <> class Writing<Mine> {"]
   }
 ]
+
+/** Each pattern refuses the lines that it is there for. */
+const checkPatterns = () => {
+  for (const { refuses, words } of pastTheVerbs) {
+    for (const line of refuses) {
+      if (!words.test(line)) problems.push(`scripts/check-imports.mjs: ${words} lets pass: ${line}`)
+    }
+  }
+}
 
 const checkVerbs = (name, where, code) => {
   if (/^src\/native\/(?:test|explore)\//.test(name)) return
@@ -242,6 +290,7 @@ for (const folder of ["src", "test", "bench", "scripts"]) {
   for (const file of walk(join(root, folder), /\.(?:[cm]?tsx?|mjs)$/)) checkTypeScript(file)
 }
 checkCircles()
+checkPatterns()
 for (const file of walk(join(root, "src", "native"), /\.(?:cc|cpp|h|hpp)$/)) checkNative(file)
 for (const file of walk(join(root, "src"), /\.(?:ts|cc|h)$/)) checkLength(file)
 

@@ -146,7 +146,7 @@ const roundUp = (n: number, unit: number): number => Math.ceil(n / unit) * unit
 /** `// The creator: makes a region.` above `class Creator {` names that role "the creator". */
 const rolesIn = (code: string): ReadonlyMap<string, string> =>
   new Map(
-    [...code.matchAll(/((?:\/\/[^\n]*\n)+)class (\w+) \{/g)].map(([, comment = "", role = ""]) => [
+    [...code.matchAll(/((?:\/\/[^\n]*\n)+)class (\w+)(?: : \w+)? \{/g)].map(([, comment = "", role = ""]) => [
       role,
       /^The ([^:.]+)[:.]/.exec(textOf(comment))?.[1] ?? ""
     ])

@@ -299,6 +299,8 @@ void flushFence(const Site& site) { fullFence(site); }
 
 }  // namespace ringfence::memory
 
+void ringfence::evidenceFails(const char* why) { explore::Scheduler::now().fail(why); }
+
 namespace ringfence::explore {
 
 // A schedule begins without delayed stores.

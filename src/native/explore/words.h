@@ -52,7 +52,7 @@ class Words {
 
   void storeFence(Site site = {}) const { fences_.storeFence(site); }
   void loadFence(Site site = {}) const { fences_.loadFence(site); }
-  void fullFence(Site site = {}) const { fences_.fullFence(site); }
+  void fullFence(Site site = {}) const { static_cast<void>(fences_.fullFence(site)); }
 
  private:
   bool flushed() const { return fences_.coherence() == Coherence::flushed; }

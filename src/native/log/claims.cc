@@ -39,7 +39,7 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
     taken.topicGeneration = topic.generation;
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
     // sees that the former claim was closed (sequencing::adoptSessions).
-    p.fullFence();
+    static_cast<void>(p.fullFence());
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
     claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic)};
   };

@@ -120,7 +120,7 @@ bool LaneWriter::seal(uint32_t broker, const BatchToSeal& batch) {
   descriptor.uniformBytes = batch.uniformBytes;
   descriptor.publishedNanos = wallNanos();
   descriptor.crc = descriptorCrc(descriptor);
-  p.on(role_, region_->descriptor(laneOf(broker), lane.written)).all(descriptor);
+  p.on(role_, region_->descriptor(laneOf(broker), lane.written)).allBefore<&Descriptor::token>(descriptor);
 
   lane.sealed.push_back({batch.sequence, batch.messages, std::move(written)});
   lane.position = roundUp(lane.beganAt + bytes, lineBytes);

@@ -44,9 +44,7 @@ struct RingLines {
 }  // namespace
 
 template <>
-struct Covers<&WrittenPosition::position> {
-  using Type = Blocks;
-};
+struct Covers<WrittenPosition> : Token<&WrittenPosition::position, Blocks> {};
 
 namespace {
 
@@ -176,10 +174,10 @@ Status lineRoundTripMicros(double& found) {
   constexpr size_t roundsMin = 7;
   constexpr size_t roundsMax = 700;
   constexpr uint64_t over = ~uint64_t{0};
-  const auto nothing = Bytes<Blocks>::of(Blocks::Maker{}, nullptr, 0);
   const Publication p;
   auto* lines = static_cast<RingLines*>(mapShared(sizeof(RingLines)));
   if (lines == nullptr) return Status::failed("noSpace", "no memory for two lines");
+  const auto line = Bytes<Blocks>::of(Blocks::Maker{}, reinterpret_cast<uint8_t*>(lines), lineBytes);
   Thread echo;
   const Status status = echo.start([&] {
     for (uint64_t heard = 0; heard != over;) {
@@ -200,12 +198,12 @@ Status lineRoundTripMicros(double& found) {
     const uint64_t started = monotonicNanos();
     for (uint64_t trip = 0; trip < trips; trip += 1) {
       i += 1;
-      p.on(Writer(), lines->written).publish<written>(i, p.wrote(Writer(), nothing));
+      p.on(Writer(), lines->written).publish<written>(i, p.wrote(Writer(), line));
       spinUntil([&] { return p.observe<read>(lines->read) >= i; });
     }
     micros.push_back(static_cast<double>(monotonicNanos() - started) / 1000.0 / static_cast<double>(trips));
   }
-  p.on(Writer(), lines->written).publish<written>(over, p.wrote(Writer(), nothing));
+  p.on(Writer(), lines->written).publish<written>(over, p.wrote(Writer(), line));
   echo.join();
   munmap(lines, sizeof(RingLines));
   std::sort(micros.begin(), micros.end());

@@ -130,10 +130,10 @@ class Side {
   void sleepUnlessHeard(uint64_t at) {
     const Publication& p = region_->publication();
     const uint32_t heard = p.observe<&BellLine::bell>(region_->bell());
-    p.set<&SleepLine::sleeps>(region_->sleep(), sleepsForFrames);
-    p.fullFence();
+    region_->sleepFor(sleepsForFrames);
+    static_cast<void>(p.fullFence());
     if (reader_->available() == at) futexWait(p.futexWord<&BellLine::bell>(region_->bell()), heard, -1);
-    p.set<&SleepLine::sleeps>(region_->sleep(), awake);
+    region_->sleepFor(awake);
   }
 
   std::shared_ptr<Region> region_;

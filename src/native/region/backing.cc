@@ -137,8 +137,8 @@ DeviceHeader::DeviceHeader(int fd, const Backing& backing) : header_(nullptr), b
   if (base != MAP_FAILED) header_ = static_cast<Header*>(base);
 }
 
-uint64_t DeviceHeader::clear() const {
-  const uint64_t before = ofAnyRegion().observe<&Identity::magic>(header_->identity);
+Shown<uint64_t, Whole> DeviceHeader::clear() const {
+  const Shown<uint64_t, Whole> before = ofAnyRegion().observeCovering<&Identity::magic>(header_->identity);
   ofAnyRegion().on(role::Creator(), header_->identity).withdraw<&Identity::magic>();
   return before;
 }

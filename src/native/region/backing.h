@@ -52,7 +52,7 @@ class DeviceHeader {
   Header* get() const { return header_; }
 
   // Clears the magic number: from here on no region lies on the device. Returns the number before.
-  uint64_t clear() const;
+  Shown<uint64_t, Whole> clear() const;
 
  private:
   Header* header_;

@@ -135,6 +135,9 @@ struct SleepLine {
   uint32_t reserved[15];
 };
 
+template <>
+struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
+
 // Read by the sequencer, which answers in its `BlockHeader`.
 struct TopicWishes {
   uint64_t wanted;  // counted up by each that asks for a place
@@ -270,9 +273,9 @@ struct alignas(lineBytes) Descriptor {
 };
 
 // The records of a batch, and the table of their lengths: in the lane's payload.
-struct Payload { using Maker = Region; using Role = role::LaneWriter; };
+struct Payload { using Maker = Region; using Role = role::LaneWriter; using Passer = role::Sequencer; };
 template <>
-struct Covers<&Descriptor::token> { using Type = Payload; };
+struct Covers<Descriptor> : Token<&Descriptor::token, Payload> {};
 
 struct alignas(lineBytes) BlockHeader {
   uint64_t epoch;
@@ -391,7 +394,7 @@ struct alignas(lineBytes) IndexEntry {
 
 // The sequencer has seen the payload, and passes it on.
 template <>
-struct Covers<&IndexEntry::seal> { using Type = Payload; };
+struct Covers<IndexEntry> : Token<&IndexEntry::seal, Payload> {};
 
 static_assert(sizeof(Geometry) == 64);
 static_assert(sizeof(Identity) == 64 && sizeof(BirthLine) == 64 && sizeof(ControlLine) == 64);
@@ -438,11 +441,10 @@ static_assert(offsetof(HeaderCopy, control) == offsetof(Header, control));
 struct Whole {
   using Maker = Region;
   using Role = role::Creator;
+  using Passer = role::Creator;
 };
 template <>
-struct Covers<&Identity::magic> {
-  using Type = Whole;
-};
+struct Covers<Identity> : Token<&Identity::magic, Whole> {};
 
 // Bytes of a batch in its lane: the records and, when their lengths differ, a table of lengths on a 4-byte boundary.
 constexpr uint64_t batchBytesOf(uint64_t payloadBytes, uint64_t messages, uint32_t uniformBytes) {

@@ -24,8 +24,8 @@ bool Region::named() const {
   if (!backing_.isDevice()) return true;
   const DeviceHeader there(fd_, backing_);
   if (there.get() == nullptr) return false;
-  publication_.fullFence();
-  const Identity identity = ofAnyRegion().snapshot<&Identity::magic>(there.get()->identity);
+  const Fenced fenced = ofAnyRegion().fullFence();
+  const Identity identity = ofAnyRegion().snapshotBehind<&Identity::magic>(fenced, there.get()->identity);
   return identity.magic == regionMagic && idIs(identity.regionId);
 }
 

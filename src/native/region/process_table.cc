@@ -43,7 +43,7 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     owner.naming = claimNone;
     owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
-    publication_.set<&SleepLine::sleeps>(process(i).sleep, awake);
+    sleepFor(awake);
     const role::Process self;
     publication_.on(self, process(i).owner).all(owner).publish<&ProcessOwner::generation>(generation_);
     return Status::fine();

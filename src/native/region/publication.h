@@ -108,12 +108,17 @@ class Writing {
   template <auto Field, class Element, size_t count>
     requires(FieldOf<Field, L> && std::is_same_v<ValueOf<Field>, Element[count]>)
   Writing& copy(const Element (&value)[count], Site site = {});
-  // Every field of the line.
-  Writing& all(const typename L::Fields& local, Site site = {});
-  // Every field but the token, which a publication stores behind them.
+  // Every field of a line whose token covers nothing else.
+  Writing& all(const typename L::Fields& local, Site site = {})
+    requires(!Covered<typename L::Fields>);
+  // Every field but the token, which a publication stores behind them: the covering one, if there is one.
   template <auto Token>
-    requires FieldOf<Token, L>
+    requires(FieldOf<Token, L> && Covered<typename L::Fields> == Covering<Token>)
   Writing& allBut(const typename L::Fields& local, Site site = {});
+  // The same, with zero as the covering token: it covers nothing yet.
+  template <auto Token>
+    requires(FieldOf<Token, L> && Covering<Token>)
+  Writing& allBefore(const typename L::Fields& local, Site site = {});
 
   // Stores the token: a process that observes this value sees everything that was written before.
   template <auto Field>
@@ -242,7 +247,7 @@ class Publication {
   Written<Cover> write(typename Cover::Role, Bytes<Cover> to, const void* from, Site site = {}) const {
     memory::copyIn(to.at_, from, to.count_, site);
     writeBack(to.at_, to.count_, site);
-    return Written<Cover>();
+    return Written<Cover>(to.count_);
   }
 
   // The same in two pieces, one behind the other.
@@ -252,14 +257,14 @@ class Publication {
     memory::copyIn(to.at_, head, headBytes, site);
     if (to.count_ != headBytes) memory::copyIn(to.at_ + headBytes, rest, to.count_ - headBytes, site);
     writeBack(to.at_, to.count_, site);
-    return Written<Cover>();
+    return Written<Cover>(to.count_);
   }
 
   // JavaScript has written them.
   template <class Cover>
   Written<Cover> wrote(typename Cover::Role, Bytes<Cover> bytes, Site site = {}) const {
     writeBack(bytes.at_, bytes.count_, site);
-    return Written<Cover>();
+    return Written<Cover>(bytes.count_);
   }
 
   template <class Cover>
@@ -291,8 +296,10 @@ class Publication {
   ValueOf<Field> observeBehind(const Fenced&, const HostLine<FieldsOf<Field>>& line, Site site = {}) const {
     return observe<Field>(line, site);
   }
+  // A plain store, of a word that only its owner sets.
   template <auto Field>
-  void set(HostLine<FieldsOf<Field>>& line, std::type_identity_t<ValueOf<Field>> value, Site site = {}) const {
+  void set(typename OwnerOf<FieldsOf<Field>>::Role, HostLine<FieldsOf<Field>>& line, std::type_identity_t<ValueOf<Field>> value,
+           Site site = {}) const {
     aheadOfStore();
     memory::store(line.shared_.*Field, value, site);
   }
@@ -344,7 +351,7 @@ class Publication {
 
   // Stores before it are visible before loads after it are made: both sides of every sleep need it, and both sides of
   // every cursor against a frontier.
-  Fenced fullFence(Site site = {}) const {
+  [[nodiscard]] Fenced fullFence(Site site = {}) const {
     if (flushed_) [[unlikely]] {
       memory::flushFence(site);
     } else {

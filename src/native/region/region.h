@@ -162,6 +162,9 @@ class Region {
   // This process's own, which its threads sleep on.
   HostLine<BellLine>& bell() const { return process(slot_).bell; }
   HostLine<SleepLine>& sleep() const { return process(slot_).sleep; }
+  void sleepFor(uint32_t reasons, Site site = {}) const {
+    publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), reasons, site);
+  }
 
   // --- the locks of the operating system (byte_lock.h, ownership.cc)
 

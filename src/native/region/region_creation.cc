@@ -184,14 +184,13 @@ Status Region::takeDevice() {
   const DeviceHeader header(fd_, backing_);
   if (header.get() == nullptr) return Status::failed("system", systemError("mapping the device"));
   if (!inUse(fd_)) {
-    const uint64_t before = header.clear();
-    publication_.fullFence();
+    const Shown<uint64_t, Whole> before = header.clear();
+    static_cast<void>(ofAnyRegion().fullFence());
     if (!inUse(fd_)) return tryShare(fd_, holdLock) ? Status::fine() : Status::failed("busy", "the region is being removed");
     // The former region goes on, unchanged.
-    const Publication p = ofAnyRegion();
     const role::Creator creator;
-    auto nothing = p.wrote(creator, Bytes<Whole>::of(*this, nullptr, 0));
-    p.on(creator, header.get()->identity).publish<&Identity::magic>(before, std::move(nothing));
+    ofAnyRegion().on(creator, header.get()->identity)
+        .publish<&Identity::magic>(before.value, Written<Whole>::passedOn(creator, before.seen));
   }
   return Status::failed("exists", "processes are attached to the region that lies on this device");
 }
@@ -242,8 +241,8 @@ Status Region::fill(const CreateOptions& options, CreateProgress* progress) {
 Written<Whole> Region::writeBackAll(const CreateProgress* progress) const {
   const role::Creator creator;
   const auto all = Bytes<Whole>::of(*this, mapping_->base(), layout_.regionBytes);
-  Written<Whole> written = publication_.wrote(creator, all.part(0, 0));
-  for (uint64_t done = 0; done < all.count() && !cancelled(progress); done += stepBytes) {
+  Written<Whole> written = publication_.wrote(creator, all.part(0, std::min(stepBytes, all.count())));
+  for (uint64_t done = stepBytes; done < all.count() && !cancelled(progress); done += stepBytes) {
     written += publication_.wrote(creator, all.part(done, std::min(stepBytes, all.count() - done)));
   }
   return written;
@@ -272,7 +271,7 @@ void Region::writeIdentity(Written<Whole>&& whole) {
   const role::Creator creator;
   publication_.on(creator, head.geometry).all(made.geometry);
   publication_.on(creator, head.birth).all(made.birth);
-  publication_.on(creator, head.identity).all(made.identity).publish<&Identity::magic>(regionMagic, std::move(whole));
+  publication_.on(creator, head.identity).allBefore<&Identity::magic>(made.identity).publish<&Identity::magic>(regionMagic, std::move(whole));
 }
 
 Status Region::publishFile(const std::string& temporary) {

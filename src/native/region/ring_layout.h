@@ -61,8 +61,8 @@ struct alignas(lineBytes) RingLead {
 };
 
 // The ring's bytes, of which `position` says how far they are written.
-struct Frames { using Maker = RingMemory; using Role = role::RingWriter; };
-template <> struct Covers<&RingLead::position> { using Type = Frames; };
+struct Frames { using Maker = RingMemory; using Role = role::RingWriter; using Passer = role::RingWriter; };
+template <> struct Covers<RingLead> : Token<&RingLead::position, Frames> {};
 
 // Written by each reader that takes a place, leaves it or comes back to it, with an atomic increment. Read by the
 // ring's writer.
@@ -80,7 +80,7 @@ struct RingSlot {
 };
 
 // A ring has a writer of that generation only once its lead says where that writer begins.
-template <> struct Covers<&RingClaim::generation> { using Type = Line<RingLead, role::RingWriter>; };
+template <> struct Covers<RingClaim> : Token<&RingClaim::generation, Line<RingLead, role::RingWriter>> {};
 
 // Read by the ring's writer, by processes that look for a free place, and by diagnostics.
 struct alignas(lineBytes) RingReaderClaim {

@@ -47,9 +47,8 @@ Waiter::~Waiter() { stop(); }
 // arm().
 Fenced Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
-  const Publication& p = region_->publication();
-  p.set<&SleepLine::sleeps>(region_->sleep(), reasons);
-  return p.fullFence();
+  region_->sleepFor(reasons);
+  return region_->publication().fullFence();
 }
 
 // True while another process has taken the sleep word but has not rung: it may have been killed or stopped in between.
@@ -60,7 +59,7 @@ bool Waiter::taken() const {
 
 void Waiter::disarm() {
   armed_.store(false, std::memory_order_seq_cst);
-  region_->publication().set<&SleepLine::sleeps>(region_->sleep(), awake);
+  region_->sleepFor(awake);
 }
 
 // Count an attachment as a change too: the new process may have the slot of one whose end was missed.
@@ -113,7 +112,7 @@ void Waiter::lookAfterLives() {
 // the next arm(). It also clears an arm() that comes in between, which the same call answers.
 void Waiter::fire() {
   if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
-  region_->publication().set<&SleepLine::sleeps>(region_->sleep(), awake);
+  region_->sleepFor(awake);
   wake_();
 }
 

@@ -39,14 +39,26 @@ Writing<L>& Writing<L>::copy(const Element (&value)[count], Site site) {
 }
 
 template <class L>
-Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site) {
+Writing<L>& Writing<L>::all(const typename L::Fields& local, Site site)
+  requires(!Covered<typename L::Fields>)
+{
   Publication::store(line_.shared_, local, site);
   return *this;
 }
 
 template <class L>
 template <auto Token>
-  requires FieldOf<Token, L>
+  requires(FieldOf<Token, L> && Covering<Token>)
+Writing<L>& Writing<L>::allBefore(const typename L::Fields& local, Site site) {
+  typename L::Fields withoutToken = local;
+  withoutToken.*Token = 0;
+  Publication::store(line_.shared_, withoutToken, site);
+  return *this;
+}
+
+template <class L>
+template <auto Token>
+  requires(FieldOf<Token, L> && Covered<typename L::Fields> == Covering<Token>)
 Writing<L>& Writing<L>::allBut(const typename L::Fields& local, Site site) {
   static_assert(sizeof(ValueOf<Token>) == sizeof(uint64_t));
   Publication::store(line_.shared_, local, site, Publication::wordOf<Token>(local));
@@ -76,7 +88,8 @@ Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Site
 template <class L>
 template <auto Field>
   requires(FieldOf<Field, L> && Covering<Field>)
-Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&&, Site site) {
+Writing<L>& Writing<L>::publish(std::type_identity_t<ValueOf<Field>> value, Written<CoverOf<Field>>&& before, Site site) {
+  before.bytes_.spend();
   release<Field>(value, site);
   return *this;
 }
@@ -91,7 +104,7 @@ Writing<L>& Writing<L>::withdraw(Site site) {
 
 template <class L>
 Written<L> Writing<L>::written() && {
-  return Written<L>();
+  return Written<L>(sizeof(L));
 }
 
 }  // namespace ringfence

@@ -28,7 +28,7 @@ RingRole RingWriter::take(role::Claimant claimant, const Region& region, uint32_
   Written<Line<RingLead, role::RingWriter>> written = std::move(p.on(own(), slot.lead)
     .publish<&RingLead::closedMark>(closedMarkOf(former))
     .publish<&RingLead::announced>(position)
-    .publish<&RingLead::position>(position, Written<Frames>::passedOn(seen))
+    .publish<&RingLead::position>(position, Written<Frames>::passedOn(own(), seen))
     .set<&RingLead::waitsForRoom>(0)
     .publish<&RingLead::generation>(former + 1)).written();
   p.storeFence();
@@ -52,7 +52,7 @@ RingWriter::RingWriter(std::shared_ptr<Region> region, std::shared_ptr<RingMemor
     : region_(std::move(region)), memory_(std::move(memory)), role_(role), position_(role.position),
       published_(role.position), released_(role.position - std::min(role.position, memory_->bytes())),
       frames_(role.frames), fullEvents_(role.fullEvents), evictions_(role.evictions),
-      written_(Written<Frames>::passedOn(seen())) {
+      written_(Written<Frames>::passedOn(own(), seen())) {
   region_->publication().lend(memory_->frames(0, memory_->bytes()), seen());
   findRoom();
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <vector>
 
 #include "region/inspection.h"
 #include "region/quantities.h"
@@ -267,18 +268,17 @@ TEST("a region of another user is refused unless that is allowed") {
 TEST("whatever its header says, attaching gives a typed fault or a sound region") {
   const std::string path = abandonedRegion("fuzz");
   Random random(3);
-  Header good{};
+  std::vector<uint32_t> good(sizeof(Header) / sizeof(uint32_t));
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  CHECK_EQUAL(pread(fd, &good, sizeof(good), 0), sizeof(good));
+  CHECK_EQUAL(pread(fd, good.data(), sizeof(Header), 0), sizeof(Header));
   for (uint64_t round = 0; round < 4000 / slowness; round += 1) {
-    Header bad = good;
-    auto* words = reinterpret_cast<uint32_t*>(&bad);
+    std::vector<uint32_t> words = good;
     const uint64_t changes = 1 + random.below(3);
     for (uint64_t i = 0; i < changes; i += 1) {
       uint32_t& word = words[random.below((offsetof(Header, sequencerSleep) + sizeof(SleepLine)) / sizeof(uint32_t))];
       word = random.oneIn(2) ? static_cast<uint32_t>(random.next()) : word ^ (1U << random.below(32));
     }
-    CHECK_EQUAL(pwrite(fd, &bad, sizeof(bad), 0), sizeof(bad));
+    CHECK_EQUAL(pwrite(fd, words.data(), sizeof(Header), 0), sizeof(Header));
     std::shared_ptr<Region> region;
     const Status status = attach(path, region);
     CHECK(status.ok() == (region != nullptr));

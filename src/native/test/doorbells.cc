@@ -43,8 +43,8 @@ uint64_t allRings(const Region& region) {
 }
 
 void goToSleep(const Region& region, uint32_t reasons) {
-  region.publication().set<&SleepLine::sleeps>(region.sleep(), reasons);
-  region.publication().fullFence();
+  region.sleepFor(reasons);
+  static_cast<void>(region.publication().fullFence());
 }
 
 void publishSome(RingWriter& writer, uint64_t frames) {

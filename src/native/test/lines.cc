@@ -1,5 +1,8 @@
 // The discipline of lines: what does not compile, and what flushed memory does.
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "region/flush.h"
 #include "region/layout.h"
@@ -31,9 +34,7 @@ using Shared = Line<Fields, Writer>;
 }  // namespace
 
 template <>
-struct Covers<&Fields::covering> {
-  using Type = Things;
-};
+struct Covers<Fields> : Token<&Fields::covering, Things> {};
 
 namespace {
 
@@ -59,6 +60,33 @@ concept PublishedWith = requires(Writing<Shared> writing, Evidence evidence) {
 };
 static_assert(PublishedWith<Written<Things>> && !PublishedWith<Written<Shared>> && !PublishedWith<Seen<Things>>);
 static_assert(!std::is_default_constructible_v<Written<Things>> && !std::is_copy_constructible_v<Written<Things>>);
+
+template <auto... Token>
+concept AllStored = requires(Writing<Shared> writing, const Fields& fields) { writing.template allBut<Token...>(fields); };
+template <class L>
+concept AllStoredAtOnce = requires(Writing<L> writing, const typename L::Fields& fields) { writing.all(fields); };
+static_assert(!AllStoredAtOnce<Shared> && AllStored<&Fields::covering> && !AllStored<&Fields::token>);
+static_assert(!AllStoredAtOnce<Line<Descriptor, role::LaneWriter>> && AllStoredAtOnce<Line<BirthLine, role::Creator>>);
+
+// Neither lines nor what gives the right to write or read is made of bytes, and lines are not assigned to.
+template <class T>
+constexpr bool isCopied = std::is_copy_constructible_v<T> || std::is_copy_assignable_v<T> || std::is_move_assignable_v<T>;
+static_assert(!isCopied<Shared> && !isCopied<HostLine<SleepLine>>);
+template <class... T>
+constexpr bool isForged = (std::is_trivially_copyable_v<T> || ...);
+static_assert(!isForged<Written<Things>, Seen<Things>, Fenced>);
+static_assert(!isForged<role::Creator, role::Process, role::Claimant, role::NameGiver, role::Sequencer, role::RingWriter>);
+static_assert(!isForged<role::RingReader, role::LaneWriter, role::IndexReader, role::Broker, role::Sleeper>);
+
+// A sleep word is set by its sleeper, and payload is passed on by the sequencer alone.
+template <class... Role>
+concept SetsSleepWord = requires(const Publication& p, Role... role, HostLine<SleepLine>& line) {
+  p.set<&SleepLine::sleeps>(role..., line, 0);
+};
+static_assert(SetsSleepWord<role::Sleeper> && !SetsSleepWord<> && !SetsSleepWord<role::Process>);
+template <class Role>
+concept PassesPayloadOn = requires(Role role, const Seen<Payload>& seen) { Written<Payload>::passedOn(role, seen); };
+static_assert(PassesPayloadOn<role::Sequencer> && !PassesPayloadOn<role::LaneWriter>);
 
 template <class... Evidence>
 concept Lent = requires(const Publication& p, Bytes<Things> bytes, Evidence... evidence) { p.lend(bytes, evidence...); };
@@ -131,6 +159,41 @@ TEST("a line is written, published and read the same in both coherences") {
     CHECK_EQUAL(p.observeBehind<&Fields::token>(fenced, line), 1);
     CHECK_EQUAL(p.observeAfterReads<&Fields::value>(line), 2);
   });
+}
+
+// Runs in a child, which the failed use ends.
+template <class Use>
+bool fails(Use use) {
+  const pid_t child = fork();
+  if (child == 0) {
+    close(STDERR_FILENO);
+    signal(SIGABRT, SIG_DFL);
+    use();
+    _exit(0);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+TEST("evidence is used once, and is of some bytes") {
+  const Mapped mapped;
+  const Publication p;
+  auto& line = *reinterpret_cast<Shared*>(mapped.at);
+  const auto bytes = Bytes<Things>::of(Things::Maker(), mapped.at + lineBytes, lineBytes);
+  const auto publish = [&](Written<Things>& written) { p.on(Writer(), line).publish<&Fields::covering>(1, std::move(written)); };
+  CHECK(!fails([&] {
+    Written<Things> written = p.wrote(Writer(), bytes);
+    publish(written);
+  }));
+  CHECK(fails([&] {
+    Written<Things> written = p.wrote(Writer(), bytes);
+    publish(written);
+    publish(written);
+  }));
+  CHECK(fails([&] {
+    Written<Things> written = p.wrote(Writer(), bytes.part(0, 0));
+    publish(written);
+  }));
 }
 
 TEST("each line that a range of bytes touches is flushed, and none of its bytes changes") {

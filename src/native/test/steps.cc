@@ -1,6 +1,8 @@
 #include "steps.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,11 @@ std::atomic<int> storeSignal{0};      // private
 const std::function<void()>* betweenStores = nullptr;
 
 }  // namespace
+
+void evidenceFails(const char* why) {
+  fprintf(stderr, "%s\n", why);
+  abort();
+}
 
 void aheadOfStore() {
   if (storesLeft.load(std::memory_order_relaxed) < 0) return;

@@ -49,7 +49,7 @@ bool commit(SequencerState& order) {
     sealEntry(entry, readyToken(order.region.mark(), index, order.epoch));
     p.on(order.role, order.region.entry(order.epoch, session.topic, index))
         .allBut<&IndexEntry::seal>(entry)
-        .publish<&IndexEntry::seal>(entry.seal, Written<Payload>::passedOn(*lane.payload));
+        .publish<&IndexEntry::seal>(entry.seal, Written<Payload>::passedOn(order.role, *lane.payload));
 
     topic.kept[index & (g.indexEntries - 1)] = {batch.lane, batch.messages, batch.laneIndex, lane.generation};
     topic.committed += 1;

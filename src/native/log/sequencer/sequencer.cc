@@ -178,6 +178,7 @@ void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) cons
 void Sequencer::run() {
   const Publication& p = region_->publication();
   Header& head = region_->header();
+  const role::Sleeper sleeper;
   uint64_t idleSince = 0;
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const uint32_t heard = p.observe<&BellLine::bell>(head.sequencerBell);
@@ -196,8 +197,8 @@ void Sequencer::run() {
     if (idleSince == 0) idleSince = now;
     if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
     const uint32_t reasons = sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U);
-    p.set<&SleepLine::sleeps>(head.sequencerSleep, reasons);
-    p.fullFence();
+    p.set<&SleepLine::sleeps>(sleeper, head.sequencerSleep, reasons);
+    static_cast<void>(p.fullFence());
     int64_t limit;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -206,7 +207,7 @@ void Sequencer::run() {
       limit = sleepNanos();
     }
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);
-    p.set<&SleepLine::sleeps>(head.sequencerSleep, awake);
+    p.set<&SleepLine::sleeps>(sleeper, head.sequencerSleep, awake);
     idleSince = 0;
   }
 }
