@@ -95,6 +95,8 @@ class Scheduler {
   const std::string& failure() const { return failure_; }
   // Whether a process was killed: what it then left undone is no failure.
   bool deaths() const { return deaths_; }
+  // Whether one was stopped: what waited for it may have come late.
+  bool stops() const { return stops_; }
   // Whether the process lives and all its actors wait or have ended.
   static bool rests(const Process& process);
 

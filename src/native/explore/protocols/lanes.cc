@@ -238,6 +238,7 @@ void end() {
 // A reader attaches while a session ends and the next one gets its slot and its lanes: it takes all batches of the former
 // session or none, and all of the next one's.
 void late() {
+  constexpr uint64_t last = 8;
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
   Attached former(*log.server.region, "former", false, false);
@@ -253,14 +254,15 @@ void late() {
   former.program.runs([=] { publishing->lanes().close(); });
   next.program.runs([=, topic = log.topic, region = next.region, sleeper = next.sleeper] {
     const auto own = opened(region, topic);
-    for (uint64_t i = 0; i < 9; i += 1) {
+    for (uint64_t i = 0; i <= last; i += 1) {
       if (!own->publish(i, sleeper.get())) expect(false, "a living session has ended");
     }
     Scheduler::now().giveWay(pauseNanos * pausesMax);
   });
   reader.program.runs([=] {
     if (!taking->attach(From::start)) return expect(false, "the reader is refused");
-    for (int i = 0; taking->of(2).size() < 9 && i < 2 * pausesMax; i += 1) {
+    const auto hasLast = [&] { return !taking->of(2).empty() && taking->of(2).back() == last; };
+    for (int i = 0; !hasLast() && i < 2 * pausesMax; i += 1) {
       taking->take();
       Scheduler::now().giveWay(pauseNanos);
     }
@@ -269,7 +271,9 @@ void late() {
   atEnd([=] {
     if (!*done) return;
     expect(taking->of(1).empty() || taking->of(1).size() == 2, "a part of a session was taken");
-    expect(taking->of(2).size() == 9 && taking->of(2).front() == 0, "the next session's batches are not all taken");
+    // One that was stopped may have come behind batches that no reader held.
+    const bool fromFirst = Scheduler::now().stops() || (!taking->of(2).empty() && taking->of(2).front() == 0);
+    expect(fromFirst && !taking->of(2).empty() && taking->of(2).back() == last, "the next session's batches are not all taken");
   });
 }
 
