@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
+import { placeOf } from "../../src/layers/memory/log/Topics.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import {
   attach,
@@ -8,6 +10,7 @@ import {
   drain,
   fill,
   Held,
+  messagesPerBatch,
   open,
   publish,
   sequences,
@@ -194,6 +197,40 @@ describe("the order of a heap log", () => {
       yield* settle
       assert.strictEqual(lanes.ended(), "corrupt")
       assert.strictEqual(lanes.committedBatches(), 1)
+    }).pipe(Effect.scoped, Effect.provide(Manual)))
+
+  it.effect("is right beyond 2^32 records and a million laps of the index", () =>
+    Effect.gen(function*() {
+      const { heap } = yield* HeapLog
+      const topic = yield* Effect.fromResult(placeOf(heap, Held, false))
+      topic.committedBatches = topic.trimmed = topic.delivered = 1_000_000 * 64 - 50
+      topic.committedMessages = topic.trimmedMessages = 2 ** 32 - 100
+      for (const lane of heap.lanes.flat()) {
+        lane.scanned = lane.released = 2 ** 32 - 20
+        lane.payloadEnd = 2 ** 32 - 2048
+      }
+      const lanes = yield* open(Held)
+      const reader = yield* attach(Held)
+      const first = 2 ** 31 - 50
+      const session = heap.sessions[0]!
+      session.expected = session.acknowledgedBatches = first
+      session.expectedMessages = session.acknowledgedMessages = messagesPerBatch * first
+      let position = 2 ** 32 - 100
+      for (let sequence = first; sequence < first + 400; sequence += 1) {
+        assert.isTrue(publish(lanes, sequence % 2, sequence, 8 + sequence % 64))
+        yield* settle
+        const [batch, more] = consume(reader)
+        assert.deepStrictEqual([batch?.batchSequence, batch?.position, more], [sequence, position, undefined])
+        assert.strictEqual(batch?.firstMessage, messagesPerBatch * sequence)
+        assert.isTrue(batch?.payload.every((byte) => byte === sequence % 251))
+        position += messagesPerBatch
+        if (position !== 2 ** 32 + 4) continue
+        const [found] = yield* Effect.scoped(Effect.map(attach(Held, { position: 2 ** 32 + 1 }), drain))
+        assert.strictEqual(found?.position, 2 ** 32)
+      }
+      assert.strictEqual(reader.committed(), 1_000_000 * 64 + 350)
+      assert.strictEqual(lanes.committedBatches(), first + 400)
+      assert.strictEqual(lanes.committedMessages(), messagesPerBatch * (first + 400))
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
   it.effect("passes many laps of lanes and index without a stall or a loss", () =>

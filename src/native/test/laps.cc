@@ -1,4 +1,5 @@
 // Rings that are lapped many times, with the consumer paused at every phase: a frequent source of mistakes in rings.
+#include "lane_fixture.h"
 #include "log_fixture.h"
 
 namespace ringfence::test {
@@ -197,6 +198,90 @@ TEST("a slow writer, a slow sequencer and slow readers in any mixture lose nothi
     CHECK_EQUAL(fast.digest(), slow.digest());
     CHECK(sequence > 100);
   }
+}
+
+// --- counts that are high
+
+constexpr uint64_t boundary = uint64_t{1} << 32;
+
+// Each count passes its boundary within the first hundred batches.
+SequencerOptions afterLongLife() {
+  SequencerOptions options = TestLog::manual();
+  options.first.entries = 1'000'000 * 64 - 50;
+  options.first.messages = boundary - 150;
+  options.first.laneIndex = boundary - 20;
+  options.first.payloadPosition = boundary - 2048;
+  options.first.batches = boundary / 2 - 60;
+  options.first.sessionMessages = firstMessageOf(options.first.batches);
+  return options;
+}
+
+// Readers that begin there find the batch that holds the position.
+void checkPositions(TestLog& log, uint32_t topic) {
+  for (uint64_t position = boundary - 2; position <= boundary + 2; position += 1) {
+    const auto reader = log.reader(topic, From::position, position);
+    CHECK(reader != nullptr);
+    BatchView view{};
+    CHECK_EQUAL(reader->poll(&view, 1), 1);
+    CHECK(view.position <= position && position < view.position + view.messages);
+    reader->detach();
+  }
+}
+
+TEST("beyond 2^32 records of a topic, of a session and of a lane, and a million laps of the index, order and reads are right") {
+  for (const uint32_t order : {orderSession, orderTotal}) {
+    for (const uint32_t messageBytesMax : {64U, 1300U}) {
+      const SequencerOptions options = afterLongLife();
+      const FirstCounts& first = options.first;
+      TestLog log(tinyGeometry(), options);
+      const uint32_t topic = log.declare("old", order);
+      log.sequencer().endDead();  // publishes where the counts begin
+      Publishing publishing(log.open(topic), messageBytesMax);
+      Following fast(log, log.reader(topic, From::start), order, messageBytesMax);
+      Following slow(log, log.reader(topic, From::start), order, messageBytesMax);
+      CHECK_EQUAL(fast.index(), first.entries);
+      bool passed = false;
+      constexpr uint64_t batches = 400;
+      for (uint64_t sequence = first.batches; sequence < first.batches + batches; sequence += 1) {
+        CHECK(publishing.publish(sequence % 2, sequence));
+        log.settle();
+        const uint64_t messages = first.messages + firstMessageOf(sequence + 1) - first.sessionMessages;
+        if (messages > boundary + 4 && !passed) {
+          checkPositions(log, topic);
+          passed = true;
+        }
+        fast.take(64);
+        if (sequence % 5 == 0) slow.take(64);
+      }
+      while (slow.take(64) != 0) log.settle();
+      CHECK(passed);
+      CHECK_EQUAL(fast.index(), first.entries + batches);
+      CHECK_EQUAL(fast.batchesOf(publishing.session()), batches);
+      CHECK_EQUAL(fast.digest(), slow.digest());
+      CHECK_EQUAL(publishing.lanes().committedBatches(), first.batches + batches);
+      CHECK_EQUAL(publishing.lanes().committedMessages(), firstMessageOf(first.batches + batches));
+      CHECK(publishing.lanes().committedMessages() > boundary && fast.index() > 64'000'000);
+      CHECK(publishing.lanes().frontiers(0).released > boundary);
+      CHECK_EQUAL(publishing.lanes().frontiers(0).ordered, batches / 2);
+    }
+  }
+}
+
+TEST("under order none the readers of a lane go on beyond 2^32 descriptors and bytes") {
+  TestLog log(tinyGeometry(), afterLongLife());
+  const uint32_t topic = log.declare("old", orderNone);
+  log.sequencer().endDead();
+  Publishing publishing(log.open(topic));
+  const auto reader = LaneFollowing::attached(log.region(), log.placeOf(topic), From::start);
+  CHECK(reader != nullptr);
+  for (uint64_t sequence = 0; sequence < 300; sequence += 1) {
+    CHECK(publishing.publish(sequence % 2, sequence));
+    CHECK(reader->take(64) >= 0);
+    log.settle();
+  }
+  CHECK(reader->wrong == nullptr);
+  CHECK_EQUAL(reader->count(), 300);
+  CHECK(publishing.lanes().frontiers(0).released > boundary);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.active = true;
   session.ending = false;
   session.endReason = endNone;
-  session.expected = session.expectedMessages = 0;
+  session.expected = order.options.first.batches;
+  session.expectedMessages = order.options.first.sessionMessages;
   session.seen = session.seenMessages = 0;
   session.leaving = session.untaken = false;
   session.order = orderSession;

@@ -5,6 +5,8 @@ namespace ringfence::sequencing {
 SequencerState emptyState(const Region& region, const SequencerOptions& options, role::Sequencer role) {
   const Geometry& g = region.layout().geometry;
   Lane lane;
+  lane.scanned = lane.released = lane.firstIndex = lane.trim = options.first.laneIndex;
+  lane.payloadEnd = options.first.payloadPosition;
   lane.state.assign(g.laneSlots, Slot::none);
   lane.topic.assign(g.laneSlots, 0);
   lane.entry.assign(g.laneSlots, 0);

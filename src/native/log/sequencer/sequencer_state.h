@@ -18,10 +18,18 @@
 
 namespace ringfence {
 
+// Where the counts of a log begin. Tests begin high, as after a long life.
+struct FirstCounts {
+  uint64_t entries = 0, messages = 0;              // of each topic
+  uint64_t laneIndex = 0, payloadPosition = 0;     // of each lane
+  uint64_t batches = 0, sessionMessages = 0;       // of each session
+};
+
 struct SequencerOptions {
   uint64_t epochMicros = 500;
   bool manual = false;
   bool ignoreSessionOrder = false;
+  FirstCounts first{};
 };
 
 }  // namespace ringfence

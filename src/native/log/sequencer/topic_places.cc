@@ -17,13 +17,21 @@ namespace {
 
 bool anyFree(const SequencerState& order) { return order.places.free != 0; }
 
+void addTopic(SequencerState& order) {
+  const FirstCounts& first = order.options.first;
+  Topic& topic = order.topics.emplace_back();
+  topic.kept.assign(order.geometry.indexEntries, Kept{});
+  topic.committed = topic.trim = topic.delivered = first.entries;
+  topic.messages = topic.trimMessages = first.messages;
+}
+
 bool adoptTopic(SequencerState& order, uint32_t t) {
   const bool again = t < order.topics.size();
   const uint64_t seal = order.publication.observe<&TopicSlot::seal>(order.region.topic(t));
   if (again && seal == order.topics[t].seal) return false;  // still the freed topic
   TopicView view{};
   if (topicAt(order.region, t, view) != TopicState::declared) return false;
-  if (!again) order.topics.emplace_back().kept.assign(order.geometry.indexEntries, Kept{});
+  if (!again) addTopic(order);
   Topic& topic = order.topics[t];
   if (topic.free) order.places.free -= 1;
   topic.free = false;
