@@ -103,5 +103,6 @@ export {
   type SubscribeError,
   Subscriber,
   type SubscriberHandle,
-  type SubscriberOptions
+  type SubscriberOptions,
+  type TopicBounds
 } from "./services/Subscriber.ts"

@@ -3,10 +3,14 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
+import type { SessionState, TopicState } from "../services/Diagnostics.ts"
 import type { Geometry } from "../services/schema/Geometry.ts"
 import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
 import { RegionError, type RegionFault } from "../services/schema/RegionError.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
+import { topicName } from "./native/log/AckTracker.ts"
+import { boundsIn, readersOf } from "./native/log/Diagnostics.ts"
+import { orderNameOf } from "./native/log/Topics.ts"
 import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 
 export interface RegionSummary {
@@ -50,6 +54,32 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
       name: nameOf(path),
       fault: region ? undefined : faultOf(fault),
       creator: pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })
+    })
+  )
+
+export interface LogSummary {
+  readonly topics: ReadonlyArray<Pick<TopicState, "name" | "order" | "bounds" | "readers">>
+  /** Ended sessions that keep their slots, because their processes live and may still write there. */
+  readonly quarantined: ReadonlyArray<Pick<SessionState, "sessionId" | "topic" | "process"> & ProcessId>
+}
+
+/** The topics of a region's log, their subscribers, and what keeps session slots. Reads without attaching. */
+export const inspectLog = (path: string): Effect.Effect<LogSummary, RegionError> =>
+  Effect.map(
+    Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectLog(path))),
+    (snapshot): LogSummary => ({
+      topics: snapshot.topics.map((topic) => ({
+        name: topic.name,
+        order: orderNameOf(topic.order),
+        bounds: boundsIn(topic),
+        readers: readersOf(topic)
+      })),
+      quarantined: snapshot.sessions.filter(({ quarantined }) => quarantined).map((session) => ({
+        sessionId: session.sessionId,
+        topic: topicName(snapshot, session),
+        process: session.process,
+        ...processIdOf(session)
+      }))
     })
   )
 

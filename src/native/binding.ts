@@ -141,8 +141,9 @@ export interface NativeTopicState extends NativeTopic {
   readonly readers: ReadonlyArray<{
     readonly reader: number
     readonly cursor: number
-    /** Batches that it has not released. */
+    /** Batches that it has not released, and their records. */
     readonly behind: number
+    readonly behindMessages: number
     readonly process: number
     readonly pid: number
     readonly foreignPid?: true
@@ -461,6 +462,8 @@ export interface Native {
   ): Promise<RegionHandle>
   attachRegion(path: string, processName: string, allowForeign: boolean): RegionHandle
   inspectRegion(path: string): NativeInspection
+  /** The state of the region's log, read without attaching to it. */
+  inspectLog(path: string): NativeSnapshot
   removeDeadRegion(path: string): void
   /** Bytes of a device, or of huge pages; -1 where the file system tells how many are free. */
   freeBytes(path: string): number

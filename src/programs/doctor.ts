@@ -67,7 +67,8 @@ export const doctor = Command.make(
 ).pipe(
   Command.withDescription(
     lines(
-      "Lists the regions in shared memory, the processes that use them, and what dead processes left. Ends with exit code 1",
+      "Lists the regions in shared memory, the processes that use them, and what dead processes left; of each log, what its",
+      "topics keep, how far behind each subscriber is, and which processes hold back session slots. Ends with exit code 1",
       "when something is left over and was not removed, and 3 when a requested region does not exist or is not a region."
     )
   ),
@@ -88,7 +89,7 @@ interface Inputs {
 
 const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repair }: Inputs) {
   const inMemory = yield* regionsInMemory(region)
-  const seen = [...inMemory, ...yield* Effect.forEach(path, Regions.inspect)].map(findingOf)
+  const seen = yield* Effect.forEach([...inMemory, ...yield* Effect.forEach(path, Regions.inspect)], withLog)
   const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
   const count = findings.filter(isLeftover).length
   const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
@@ -117,6 +118,16 @@ const regionsInMemory = (region: Option.Option<string>) =>
       return found.length === 0 ? [yield* Regions.inspect(path)] : found
     })
   })
+
+// A log whose region has changed since it was found, or cannot be mapped, is listed without its topics.
+const withLog = (region: Regions.RegionSummary): Effect.Effect<Finding> => {
+  const finding = findingOf(region)
+  if (region.holds !== "log" || region.temporary) return Effect.succeed(finding)
+  return Effect.match(Regions.inspectLog(region.path), {
+    onSuccess: (log) => ({ ...finding, log }),
+    onFailure: () => finding
+  })
+}
 
 // removeDead() checks again, under the region's locks, that its owner is dead.
 const repaired = (finding: Finding): Effect.Effect<Finding> =>

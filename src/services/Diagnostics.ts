@@ -8,6 +8,7 @@ import type { BrokerState } from "./Broker.ts"
 import type { RegionInfo } from "./CxlMemory.ts"
 import type { Frontiers } from "./schema/Frontiers.ts"
 import type { ProcessId } from "./schema/ProcessId.ts"
+import type { TopicBounds } from "./Subscriber.ts"
 
 export interface ReaderState extends ProcessId {
   readonly name: string
@@ -15,6 +16,8 @@ export interface ReaderState extends ProcessId {
   readonly cursor: number
   /** Batches that it has not released, as far as the sequencer has seen them. */
   readonly behindBatches: number
+  /** The records of these batches: its lag. */
+  readonly behindRecords: number
 }
 
 export interface TopicState {
@@ -25,6 +28,8 @@ export interface TopicState {
   readonly committedBatches: number
   readonly committedMessages: number
   readonly committedBytes: number
+  /** The positions of the oldest kept record, and of the next to be committed. Both 0 under order `none`. */
+  readonly bounds: TopicBounds
   /** Number of index entries trimmed: `start` begins at this entry. */
   readonly trimmedBatches: number
   readonly trimmedMessages: number

@@ -38,6 +38,15 @@ export type OnInvalid =
   | "skip"
   | ((record: Record<Uint8Array>, error: RecordInvalid) => Effect.Effect<void, RecordInvalid>)
 
+/**
+ * The records of a topic that can be read: those at `start` and behind it, below `end`, which is the position of the next
+ * record to be committed. Both only grow; `end - start` records are kept.
+ */
+export interface TopicBounds {
+  readonly start: number
+  readonly end: number
+}
+
 export interface SubscriberOptions {
   /**
    * Default {@link defaultFrom}: `"start"`, in programs and on the command line alike, so that a subscriber that
@@ -200,11 +209,35 @@ export class Subscriber extends Context.Service<Subscriber, {
     topic: Topic<A>,
     options?: SubscriberOptions
   ) => Effect.Effect<SubscriberHandle<A>, OpenSubscriberError, Scope.Scope>
+  /**
+   * Where the topic begins and ends now, without attaching to it: what is kept may go while no subscriber is attached.
+   * Does not declare the topic: fails with `TopicUnknown` if it does not exist. A topic of order `none` has no positions:
+   * refused with `RegionError` (`invalid`).
+   */
+  readonly bounds: <A>(topic: Topic<A>) => Effect.Effect<TopicBounds, TopicError | RegionError | RegionLost>
 }>()("ringfence/Subscriber") {
   static open<A>(
     topic: Topic<A>,
     options?: SubscriberOptions
   ): Effect.Effect<SubscriberHandle<A>, OpenSubscriberError, Scope.Scope | Subscriber> {
     return Subscriber.use((subscriber) => subscriber.open(topic, options))
+  }
+
+  /**
+   * @example
+   * ```ts
+   * import { Subscriber, Topic } from "ringfence"
+   * import * as Effect from "effect/Effect"
+   *
+   * const Lines = Topic.make("lines")
+   * // The last hundred records, or as many as there are.
+   * const latest = Effect.gen(function*() {
+   *   const { end, start } = yield* Subscriber.bounds(Lines)
+   *   return yield* Subscriber.open(Lines, { from: { position: Math.max(start, end - 100) } })
+   * })
+   * ```
+   */
+  static bounds<A>(topic: Topic<A>): Effect.Effect<TopicBounds, TopicError | RegionError | RegionLost, Subscriber> {
+    return Subscriber.use((subscriber) => subscriber.bounds(topic))
   }
 }

@@ -282,7 +282,13 @@ describe("reports of a heap log", () => {
       const { brokers, sessions, topics } = yield* Diagnostics.use(({ snapshot }) => snapshot)
       assert.deepStrictEqual(brokers.map(({ inFlight }) => inFlight), [2, 1])
       assert.deepStrictEqual(sessions.map(({ held, heldTotal, state }) => [held, heldTotal, state]), [[1, 1, "open"]])
-      assert.deepStrictEqual(topics[0]?.readers, [{ name: "slow", pid: process.pid, cursor: 0, behindBatches: 1 }])
+      assert.deepStrictEqual(topics[0]?.readers, [{
+        name: "slow",
+        pid: process.pid,
+        cursor: 0,
+        behindBatches: 1,
+        behindRecords: 2
+      }])
       const states = yield* Broker.use(({ states }) => states)
       assert.deepStrictEqual(states.map(({ frontiers }) => [frontiers.written, frontiers.held]), [[2, 0], [1, 1]])
     }).pipe(Effect.scoped, Effect.provide(Manual)))

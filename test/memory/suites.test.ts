@@ -1,4 +1,5 @@
 import { memory } from "../backends/memory/log.ts"
+import { boundsSuite } from "../suites/log/bounds.ts"
 import { duplicatesSuite } from "../suites/log/duplicates.ts"
 import { lapsSuite } from "../suites/log/laps.ts"
 import { lateSuite } from "../suites/log/late.ts"
@@ -22,3 +23,4 @@ unorderedSuite(memory)
 slotsSuite(memory)
 lateSuite(memory)
 duplicatesSuite(memory)
+boundsSuite(memory)

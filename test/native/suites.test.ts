@@ -1,4 +1,5 @@
 import { native } from "../backends/native/log.ts"
+import { boundsSuite } from "../suites/log/bounds.ts"
 import { duplicatesSuite } from "../suites/log/duplicates.ts"
 import { lapsSuite } from "../suites/log/laps.ts"
 import { lateSuite } from "../suites/log/late.ts"
@@ -22,3 +23,4 @@ unorderedSuite(native)
 slotsSuite(native)
 lateSuite(native)
 duplicatesSuite(native)
+boundsSuite(native)

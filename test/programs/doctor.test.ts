@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { rmSync, statfsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { untilStopped } from "../faults/stopped.ts"
 import { filesOf, folder, freshRegion, run, serve, start, untilTrue } from "./harness.ts"
 
 const shared = statfsSync("/dev/shm")
@@ -50,6 +51,36 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
         assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["removed"] })
       })
   )
+
+  it.live("tells what a log keeps, and how far behind each subscriber is", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("lag")
+      yield* serve(region, "--topic", "lines")
+      const subscriber = yield* start(["subscribe", "--region", region, "lines", "--follow"])
+      const logOf = Effect.map(
+        run(["doctor", "--region", region, "--json"]),
+        ({ text }) => JSON.parse(text).regions[0].log.topics[0]
+      )
+      let topic = yield* logOf
+      while (topic?.readers.length !== 1) topic = yield* logOf
+      subscriber.signal("SIGSTOP")
+      yield* untilStopped(subscriber.pid)
+      const published = yield* run(["publish", "--region", region, "lines", "-"], { input: "a\nb\nc\n" })
+      assert.strictEqual(published.code, 0, published.stderr)
+      topic = yield* logOf
+      assert.deepStrictEqual(topic.bounds, { start: 0, end: 3 })
+      const [{ behindRecords, pid }] = topic.readers
+      assert.deepStrictEqual([behindRecords, pid], [3, subscriber.pid])
+      const { text } = yield* run(["doctor", "--region", region])
+      assert.include(text, `${region}: topic "lines": 3 records kept, from 0 to 3`)
+      assert.match(
+        text,
+        new RegExp(`${region}: topic "lines": subscriber ".*" \\(pid ${subscriber.pid}\\) is 3 records behind`)
+      )
+      subscriber.signal("SIGCONT")
+      do topic = yield* logOf
+      while (topic.readers[0]?.behindRecords !== 0)
+    }).pipe(Effect.scoped))
 
   it.live("does not take a file that only bears such a name for a leftover, and does not remove it", () =>
     Effect.gen(function*() {

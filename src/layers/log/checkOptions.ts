@@ -44,6 +44,15 @@ export const checkSubscriberOptions = (
     )
   })
 
+export const checkBounds = (region: string, topic: Topic<any>): Effect.Effect<void, RegionError> =>
+  readOptions(region, () =>
+    refuseUnless(
+      topic.order !== "none",
+      "topic",
+      topic.name,
+      "a topic with an order: under order \"none\" there are no positions that two subscribers share"
+    ))
+
 /** Above a second, acknowledgements would take longer than most deadlines. */
 export const epochMicrosMax = 1_000_000
 

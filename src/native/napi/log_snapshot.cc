@@ -1,8 +1,11 @@
 #include "log_snapshot.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "log/claims.h"
+#include "region/sealed_line.h"
+#include "region/token.h"
 #include "values.h"
 
 namespace ringfence::binding {
@@ -12,10 +15,26 @@ namespace {
 // The difference of two counts, which may have been read at different moments; at least 0.
 uint64_t since(uint64_t first, uint64_t at) { return at < first ? 0 : at - first; }
 
-// The batches of a topic of order `none` that the reader has not released, as far as the sequencer has seen them.
-uint64_t behindInLanes(const Region& region, uint64_t epoch, uint32_t topic, uint32_t reader, uint64_t generation) {
+// A line as its seal confirms it, or as it stands if it stays damaged.
+template <class Fields, class Role>
+Fields wholeOf(const Publication& p, const Line<Fields, Role>& shared) {
+  constexpr int attempts = 64;
+  Fields local;
+  for (int i = 0; i < attempts; i += 1) {
+    if (readSealed(p, shared, local)) break;
+  }
+  return local;
+}
+
+// What a reader has not released, as far as the sequencer has seen it.
+struct Behind {
+  uint64_t batches = 0, messages = 0;
+};
+
+// Of a topic of order `none`, whose batches are in the lanes alone.
+Behind behindInLanes(const Region& region, uint64_t epoch, uint32_t topic, uint32_t reader, uint64_t generation) {
   const Publication& p = region.publication();
-  uint64_t behind = 0;
+  Behind behind;
   for (uint32_t client = 0; client < region.layout().geometry.clients; client += 1) {
     const SessionLine::Acknowledged session = p.copy(region.sessionLine(epoch, client).acknowledged);
     if (session.unordered != topic + 1 || session.endedGeneration == session.generation) continue;
@@ -24,14 +43,28 @@ uint64_t behindInLanes(const Region& region, uint64_t epoch, uint32_t topic, uin
       const LaneLine::Frontiers frontiers = p.copy(region.laneLine(epoch, at).frontiers);
       const LaneCursor cursor = p.copy(region.laneCursor(at, reader));
       const bool known = cursor.sessionGeneration == session.generation && cursor.readerGeneration == generation;
-      behind += since(known ? cursor.taken : frontiers.trim, frontiers.scanned);
+      const uint64_t taken = known ? cursor.taken : frontiers.trim;
+      behind.batches += since(taken, frontiers.scanned);
+      for (uint64_t i = std::max(taken, frontiers.released); i < frontiers.scanned; i += 1) {
+        if (frontiers.scanned - i <= region.layout().geometry.laneSlots) behind.messages += p.copy(region.descriptor(at, i)).messageCount;
+      }
     }
   }
   return behind;
 }
 
+// Its next entry says how many messages it has released. An entry that is damaged, or is just being trimmed as the reader
+// leaves, says nothing: then all kept messages count.
+Behind behindInIndex(const Region& region, uint64_t epoch, uint32_t topic, const TopicLine::Committed& committed,
+                     const TopicLine::Retention& retention, uint64_t cursor) {
+  if (cursor >= committed.entries) return {};
+  const IndexEntry entry = region.publication().copy(region.entry(epoch, topic, cursor));
+  const bool whole = entrySealed(entry, readyToken(region.mark(), cursor, epoch));
+  return {committed.entries - cursor, since(whole ? entry.firstPosition : retention.trimMessages, committed.messages)};
+}
+
 Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view,
-                      const TopicLine::Committed& committed, uint64_t firstEntry) {
+                      const TopicLine::Committed& committed, const TopicLine::Retention& retention) {
   const uint32_t topic = view.index;
   const Publication& p = region.publication();
   auto out = Napi::Array::New(env);
@@ -43,10 +76,11 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const
     if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == claim.generation) continue;
     auto reader = Napi::Object::New(env);
     reader.Set("reader", number(env, i));
-    reader.Set("cursor", number(env, since(firstEntry, line.cursor)));
-    reader.Set("behind", number(env, view.order == orderNone
-                                         ? behindInLanes(region, epoch, topic, i, claim.generation)
-                                         : since(line.cursor, committed.entries)));
+    const Behind behind = view.order == orderNone ? behindInLanes(region, epoch, topic, i, claim.generation)
+                                                  : behindInIndex(region, epoch, topic, committed, retention, line.cursor);
+    reader.Set("cursor", number(env, since(retention.firstEntry, line.cursor)));
+    reader.Set("behind", number(env, behind.batches));
+    reader.Set("behindMessages", number(env, behind.messages));
     reader.Set("process", number(env, claim.process));
     setPid(reader, region.pidOf(claim.process));
     reader.Set("name", std::string(claim.name, strnlen(claim.name, nameBytes)));
@@ -57,8 +91,9 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const
 
 Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view) {
   const Publication& p = region.publication();
-  const TopicLine::Committed committed = p.copy(region.topicLine(epoch, view.index).committed);
-  const TopicLine::Retention retention = p.copy(region.topicLine(epoch, view.index).retention);
+  // In this order what is trimmed is never more than what is committed.
+  const auto retention = wholeOf(p, region.topicLine(epoch, view.index).retention);
+  const auto committed = wholeOf(p, region.topicLine(epoch, view.index).committed);
   auto out = topicObject(env, view);
   out.Set("committedBatches", number(env, since(retention.firstEntry, committed.entries)));
   out.Set("committedMessages", number(env, committed.messages));
@@ -66,7 +101,7 @@ Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, con
   out.Set("trimmedBatches", number(env, since(retention.firstEntry, retention.trim)));
   out.Set("trimmedMessages", number(env, retention.trimMessages));
   out.Set("gatingReader", number(env, retention.gatingReader));
-  out.Set("readers", readersOf(env, region, epoch, view, committed, retention.firstEntry));
+  out.Set("readers", readersOf(env, region, epoch, view, committed, retention));
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "constructors.h"
 #include "fault.h"
+#include "log_snapshot.h"
 #include "region/inspection.h"
 #include "region/lifeline.h"
 #include "reader_handle.h"
@@ -35,6 +36,13 @@ Napi::Value inspectRegion(const Napi::CallbackInfo& info) {
   out.Set("laneSlots", number(env, found.geometry.laneSlots));
   out.Set("rings", number(env, found.geometry.rings));
   return out;
+}
+
+// inspectLog(path): the state of its log, read without attaching
+Napi::Value inspectLog(const Napi::CallbackInfo& info) {
+  std::shared_ptr<Region> region;
+  const Status status = Region::look(text(info[0]), region);
+  return status.ok() ? logSnapshot(info.Env(), *region) : throwFault(info.Env(), status);
 }
 
 void removeDeadRegion(const Napi::CallbackInfo& info) {
@@ -73,6 +81,7 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   exports.Set("createRegion", Napi::Function::New<createRegion>(env, "createRegion"));
   exports.Set("attachRegion", Napi::Function::New<attachRegion>(env, "attachRegion"));
   exports.Set("inspectRegion", Napi::Function::New<inspectRegion>(env, "inspectRegion"));
+  exports.Set("inspectLog", Napi::Function::New<inspectLog>(env, "inspectLog"));
   exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
   exports.Set("freeBytes", Napi::Function::New<freeBytes>(env, "freeBytes"));
   exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));

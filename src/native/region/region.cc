@@ -27,6 +27,16 @@ Status Region::attach(const AttachOptions& options, std::shared_ptr<Region>& out
 }
 
 Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>& out) {
+  std::shared_ptr<Region> region;
+  Status status = mapped(options, true, region);
+  if (status.ok()) status = region->takeProcessSlot(options.processName, creatorSlot + 1);
+  if (status.ok()) out = std::move(region);
+  return status;
+}
+
+Status Region::look(const std::string& path, std::shared_ptr<Region>& out) { return mapped({path, "", true}, false, out); }
+
+Status Region::mapped(const AttachOptions& options, bool writes, std::shared_ptr<Region>& out) {
   int fd = -1;
   struct stat file{};
   Status status = openExisting(options.path, options.allowForeign, fd, file);
@@ -46,12 +56,9 @@ Status Region::attachOnce(const AttachOptions& options, std::shared_ptr<Region>&
   region->publication_ = Publication(static_cast<Coherence>(header.birth.coherence));
   region->setId(header.identity.regionId);
   status = region->backing_.mapsRingsOf(region->layout_.geometry);
-  if (status.ok()) status = region->adopt(fd);
-  if (!status.ok()) return status;
-  status = region->takeProcessSlot(options.processName, creatorSlot + 1);
-  if (!status.ok()) return status;
-  out = std::move(region);
-  return Status::fine();
+  if (status.ok()) status = region->adopt(fd, writes);
+  if (status.ok()) out = std::move(region);
+  return status;
 }
 
 Status Region::reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& out) {
@@ -94,16 +101,16 @@ void Region::close() {
     if (owner_ && !path_.empty()) removeName();
     // Do not leave the unlocking to close(): a forked copy of this process may keep the file description open.
     unlock(fd_, leaseLock);
-    unlock(fd_, processLocks + slot_);
+    if (slot_ != noSlot) unlock(fd_, processLocks + slot_);
   }
   ::close(fd_);
   fd_ = -1;
 }
 
-Status Region::adopt(int fd) {
+Status Region::adopt(int fd, bool writes) {
   fd_ = fd;
   const uint64_t bytes = backing_.mappedBytes(layout_.regionBytes);
-  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* base = mmap(nullptr, bytes, writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return Status::failed("system", systemError("mapping the region"));
   mapping_ = std::make_shared<Mapping>(static_cast<uint8_t*>(base), bytes);
   return Status::fine();

@@ -51,6 +51,9 @@ class Region {
   // behind.
   static Status create(const CreateOptions& options, CreateProgress* progress, std::shared_ptr<Region>& region);
   static Status attach(const AttachOptions& options, std::shared_ptr<Region>& region);
+  // Maps a region to read it: takes no slot and holds no lock, so no process sees it. For the administration of a machine.
+  // Nothing may be written through it.
+  static Status look(const std::string& path, std::shared_ptr<Region>& region);
   // Attaches again to anonymous memory of this process.
   static Status reattach(const Region& other, const std::string& processName, std::shared_ptr<Region>& region);
   ~Region();
@@ -184,7 +187,8 @@ class Region {
   T* at(uint64_t offset) const {
     return reinterpret_cast<T*>(mapping_->base() + offset);
   }
-  Status adopt(int fd);
+  static Status mapped(const AttachOptions& options, bool writes, std::shared_ptr<Region>& region);
+  Status adopt(int fd, bool writes = true);
   Status makeFile(const CreateOptions& options, std::string& temporary);
   Status takeDevice();
   Status setPermissions(const CreateOptions& options);
@@ -211,7 +215,8 @@ class Region {
   std::string path_;
   int fd_ = -1;
   pid_t pid_ = getpid();
-  uint32_t slot_ = 0;
+  static constexpr uint32_t noSlot = ~0U;
+  uint32_t slot_ = noSlot;
   uint64_t generation_ = 0;
   bool owner_ = false;
   bool leased_ = false;

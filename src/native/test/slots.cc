@@ -78,6 +78,11 @@ TEST("a publisher stopped in mid-batch whose session ends, woken when all slots 
   const SessionReport ended = log.sequencer().sessions().at(0);
   CHECK(ended.ended && ended.endReason == endCorrupt && ended.batches == 3);
   const SlotState stopped = slotState(*log.region(), ended.client);
+  std::shared_ptr<Region> looking;  // as the administration does, without attaching
+  CHECK_EQUAL(Region::look(path, looking).fault, "none");
+  CHECK(slotState(*looking, ended.client) == SlotState::quarantined);
+  CHECK_EQUAL(looking->processes().size(), 2);
+  looking->close();
 
   std::vector<Publishing> others;
   Claim claim;

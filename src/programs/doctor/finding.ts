@@ -1,7 +1,7 @@
 /**
  * Classifies a file that has a region's name.
  */
-import type { RegionSummary } from "../../layers/Regions.ts"
+import type { LogSummary, RegionSummary } from "../../layers/Regions.ts"
 
 export type RegionStatus =
   /** Its server lives. */
@@ -24,6 +24,8 @@ export type RegionStatus =
 
 export interface Finding extends RegionSummary {
   readonly status: RegionStatus
+  /** Of a log that can be read. */
+  readonly log?: LogSummary
 }
 
 /** True for a requested region that does not exist, is not a region, or cannot be read. */

@@ -1,6 +1,8 @@
 /**
  * The report of `ringfence doctor`.
  */
+import type { LogSummary } from "../../layers/Regions.ts"
+import type { ReaderState } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"
 import { formatBytes, formatCount, plural } from "../cli/units.ts"
@@ -18,7 +20,9 @@ export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
   if (regions.length === 0) return "no regions"
   const verdict = healthy ? "nothing is left over" : "something is left over"
   const found = regions.filter(({ status }) => status !== "missing").length
-  return `${table([heading, ...regions.map(row)])}\n${found === 0 ? "no regions" : plural(found, "region")}, ${verdict}`
+  const counted = found === 0 ? "no regions" : plural(found, "region")
+  const summary = `${table([heading, ...regions.map(row)])}\n${counted}, ${verdict}`
+  return [summary, ...regions.flatMap(describeLog)].join("\n")
 }
 
 // --- internal ---
@@ -35,3 +39,27 @@ const row = (region: Finding): ReadonlyArray<string> => [
   region.path,
   region.detail
 ]
+
+const describeLog = ({ log, name }: Finding): ReadonlyArray<string> =>
+  log === undefined ? [] : [...log.topics.flatMap(describeTopic), ...log.quarantined.map(describeQuarantined)]
+    .map((line) => `${name}: ${line}`)
+
+const describeTopic = ({ bounds, name, order, readers }: LogSummary["topics"][number]): ReadonlyArray<string> => {
+  const from = formatCount(bounds.start)
+  const kept = order === "none"
+    ? "order none"
+    : `${plural(bounds.end - bounds.start, "record")} kept, from ${from} to ${formatCount(bounds.end)}`
+  return [`topic "${name}": ${kept}`, ...readers.map((reader) => `topic "${name}": ${describeLag(reader)}`)]
+}
+
+const describeLag = (reader: ReaderState): string => {
+  const { behindBatches, behindRecords, name } = reader
+  const behind = `${plural(behindRecords, "record")} behind, in ${plural(behindBatches, "batch", "batches")}`
+  return `subscriber "${name}" (${showPid(reader)}) is ${behind}`
+}
+
+const describeQuarantined = (session: LogSummary["quarantined"][number]): string =>
+  `session ${session.sessionId} of topic "${session.topic}" has ended and keeps its slot, because its process `
+  + `"${session.process}" (${
+    showPid(session)
+  }) lives and may still write there: continue it, if it is stopped, or end it`

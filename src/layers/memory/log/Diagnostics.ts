@@ -35,6 +35,7 @@ const topicOf = (heap: Heap, topic: HeapTopic): TopicState => ({
   committedBatches: topic.committedBatches,
   committedMessages: topic.committedMessages,
   committedBytes: topic.committedBytes,
+  bounds: { start: topic.trimmedMessages, end: topic.committedMessages },
   trimmedBatches: topic.trimmed,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: topic.entries.length,

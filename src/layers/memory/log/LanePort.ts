@@ -63,7 +63,8 @@ export const readersOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<ReaderSta
     name: reader.name,
     pid: process.pid,
     cursor: reader.cursor,
-    behindBatches: behindBatches(heap, topic, reader)
+    behindBatches: behindBatches(heap, topic, reader),
+    behindRecords: behindRecords(heap, topic, reader)
   }))
 
 /** The batches that the reader has not released, as far as the sequencer has seen them. */
@@ -73,6 +74,21 @@ export const behindBatches = (heap: Heap, topic: HeapTopic, reader: Reader): num
     : activeSessionsOf(heap, topic)
       .flatMap(({ lanes }) => lanes)
       .reduce((sum, at) => sum + Math.max(0, at.lane.scanned - takenBy(reader, at)), 0)
+
+/** The records of these batches. */
+const behindRecords = (heap: Heap, topic: HeapTopic, reader: Reader): number => {
+  if (topic.isOrdered) {
+    const next = reader.cursor < topic.committedBatches ? topic.entry(reader.cursor)?.firstPosition : undefined
+    return next === undefined ? 0 : topic.committedMessages - next
+  }
+  return activeSessionsOf(heap, topic).flatMap(({ lanes }) => lanes).reduce((sum, at) => {
+    let records = 0
+    for (let i = Math.max(takenBy(reader, at), at.lane.released); i < at.lane.scanned; i += 1) {
+      records += at.lane.descriptor(i)?.messageCount ?? 0
+    }
+    return sum + records
+  }, 0)
+}
 
 /** The descriptors of the lane that the reader has released. A lane that it has not seen yet is held from its start. */
 export const takenBy = (reader: Reader, at: SessionLane): number => reader.lanes.get(at) ?? at.first

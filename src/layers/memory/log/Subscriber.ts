@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
@@ -15,7 +16,7 @@ import {
   type SubscriberOptions
 } from "../../../services/Subscriber.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
-import { checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
@@ -23,6 +24,7 @@ import { claimReader } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
 import { HeapLaneReader } from "./LaneReader.ts"
+import { inOnePiece, placeOf } from "./Topics.ts"
 import { whenFreed } from "./whenFreed.ts"
 
 export const layer = Layer.effect(
@@ -33,7 +35,8 @@ export const layer = Layer.effect(
         checkSubscriberOptions(log.heap.region, topic, options).pipe(
           Effect.flatMap(() => openReader(log, topic, options)),
           Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
-        )
+        ),
+      bounds: (topic) => boundsOf(log, topic)
     }))
 )
 
@@ -69,6 +72,16 @@ export const openReader = (
 }
 
 // --- internal ---
+
+const boundsOf = ({ heap }: HeapLog["Service"], topic: Topic<any>) =>
+  Effect.andThen(
+    checkBounds(heap.region, topic),
+    inOnePiece(topic, () =>
+      Result.map(placeOf(heap, topic, true), ({ committedMessages, trimmedMessages }) => ({
+        start: trimmedMessages,
+        end: committedMessages
+      })))
+  )
 
 /** How long a reader waits for a place that is about to be freed; the same as over shared memory. */
 const freedMillis = 3000

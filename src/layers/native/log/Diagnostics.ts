@@ -18,6 +18,7 @@ import {
   type TopicState
 } from "../../../services/Diagnostics.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { TopicBounds } from "../../../services/Subscriber.ts"
 import type { UntakenSessions, UntakingReader } from "../../log/sessionAdmission.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { acksOf, topicName, topicUsedBy } from "./AckTracker.ts"
@@ -38,6 +39,21 @@ export const readersBeside = (handle: RegionHandle, sessionId: number): Readonly
   const topic = session && topicUsedBy(snapshot, session)
   return topic === undefined ? [] : readersOf(topic)
 }
+
+/** The positions of the oldest kept record, and of the next to be committed. */
+export const boundsIn = ({ committedMessages, trimmedMessages }: NativeTopicState): TopicBounds => ({
+  start: trimmedMessages,
+  end: committedMessages
+})
+
+export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
+  topic.readers.map((reader) => ({
+    name: reader.name,
+    ...processIdOf(reader),
+    cursor: reader.cursor,
+    behindBatches: reader.behind,
+    behindRecords: reader.behindMessages
+  }))
 
 /** The reader that holds the topic's room. */
 export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingReader | undefined => {
@@ -60,14 +76,6 @@ export const untakenSessions = ({ handle, info }: Region): UntakenSessions | und
 
 // --- internal ---
 
-const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
-  topic.readers.map((reader) => ({
-    name: reader.name,
-    ...processIdOf(reader),
-    cursor: reader.cursor,
-    behindBatches: reader.behind
-  }))
-
 const logSnapshot = (region: Region): LogSnapshot => {
   const snapshot = region.handle.snapshot()
   return {
@@ -87,6 +95,7 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   committedBatches: topic.committedBatches,
   committedMessages: topic.committedMessages,
   committedBytes: topic.committedBytes,
+  bounds: boundsIn(topic),
   trimmedBatches: topic.trimmedBatches,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,

@@ -11,14 +11,17 @@ import { isFault, type NativeTopic, type ReaderHandle } from "../../../native/bi
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
+import { type Topic, TopicUnknown } from "../../../services/schema/Topic.ts"
 import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
-import { checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
+import { attempt } from "../region/NativeError.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
+import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
-import { openTopicOfLog, whileFreeing } from "./Topics.ts"
+import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
 
 export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
   Subscriber,
@@ -28,8 +31,7 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
         Effect.gen(function*() {
           yield* checkSubscriberOptions(region.info.name, topic, options)
           const lost = region.waiter.lost()
-          // A server that was shut down has committed everything: its log can still be read to the end.
-          if (lost !== undefined && (lost.reason === "died" || region.waiter.isClosed)) return yield* Effect.fail(lost)
+          if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
           const mustExist = options?.mustExist === true || lost !== undefined
           const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
             Effect.flatMap(
@@ -37,7 +39,8 @@ export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
               (place) => openFreed(region, place.index, openReader(region, place, options))
             ))
           return yield* makeSubscriber(topic, reader, options)
-        })
+        }),
+      bounds: (topic) => boundsOf(region, topic)
     }))
 )
 
@@ -72,6 +75,21 @@ export const openReader = (
 }
 
 // --- internal ---
+
+// A server that was shut down has committed everything: its log can still be read to the end.
+const isUnreadable = ({ waiter }: Region, lost: RegionLost | undefined): lost is RegionLost =>
+  lost !== undefined && (lost.reason === "died" || waiter.isClosed)
+
+const boundsOf = Effect.fnUntraced(function*(region: Region, topic: Topic<any>) {
+  yield* checkBounds(region.info.name, topic)
+  const lost = region.waiter.lost()
+  if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
+  const place = yield* openTopic(region, topic, true)
+  const { topics } = yield* attempt(region.info.name, () => region.handle.snapshot())
+  const found = topics.find(({ generation, index }) => index === place.index && generation === place.generation)
+  if (found !== undefined) return boundsIn(found)
+  return yield* new TopicUnknown({ topic: topic.name, known: topics.map(({ name }) => name) })
+})
 
 /** A running sequencer ends dead readers several times a second. */
 const freedMillis = 3000
