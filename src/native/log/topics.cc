@@ -132,7 +132,7 @@ Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish
   const uint64_t last = whole ? local.wanted : answered;
   local = {};
   local.wanted = last + 1;
-  p.on(giver, shared).set<&TopicWishes::wanted>(local.wanted).publish<&TopicWishes::seal>(sealOf(local));
+  publishSealed(p, giver, shared, local);
   wish.made = true;
   region.wakeSequencer(sleepsForData);
   return wished;
