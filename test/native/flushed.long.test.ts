@@ -5,6 +5,7 @@
 import { nativeFlushed } from "../backends/native/log.ts"
 import { nativeRingsFlushed } from "../backends/native/ring.ts"
 import { nativeSwarmsFlushed } from "../backends/native/swarm.ts"
+import { histories } from "../rounds.ts"
 import { barrierFailuresSuite } from "../suites/barrier/failures.ts"
 import { barrierFenceSuite } from "../suites/barrier/fence.ts"
 import { barrierHandlersSuite } from "../suites/barrier/handlers.ts"
@@ -15,10 +16,12 @@ import { barrierTracingSuite } from "../suites/barrier/tracing.ts"
 import { lapsSuite } from "../suites/log/laps.ts"
 import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
+import { readingMixesSuite } from "../suites/log/readingMixes.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
 import { topicReuseSuite } from "../suites/log/topicReuse.ts"
+import { unorderedSuite } from "../suites/log/unordered.ts"
 import { swarmDamageSuite } from "../suites/membership/damage.ts"
 import { lifecycleFailoverSuite } from "../suites/membership/failover.ts"
 import { lifecycleInvitationsSuite } from "../suites/membership/invitations.ts"
@@ -41,6 +44,7 @@ import { ringPoliciesSuite } from "../suites/ring/policies.ts"
 import { rpcCallsSuite } from "../suites/rpc/calls.ts"
 import { rpcDamageSuite } from "../suites/rpc/damage.ts"
 import { rpcEndingsSuite } from "../suites/rpc/endings.ts"
+import { rpcHistoriesSuite } from "../suites/rpc/histories.ts"
 import { rpcOrderSuite } from "../suites/rpc/order.ts"
 import { rpcResultsSuite } from "../suites/rpc/results.ts"
 
@@ -49,6 +53,8 @@ publishingSuite(nativeFlushed)
 subscribingSuite(nativeFlushed)
 topicReuseSuite(nativeFlushed)
 readingOnSuite(nativeFlushed)
+readingMixesSuite(nativeFlushed)
+unorderedSuite(nativeFlushed)
 lapsSuite(nativeFlushed)
 timesSuite(nativeFlushed)
 ringDeliverySuite(nativeRingsFlushed)
@@ -75,6 +81,7 @@ rpcResultsSuite(nativeSwarmsFlushed)
 rpcCallsSuite(nativeSwarmsFlushed)
 rpcEndingsSuite(nativeSwarmsFlushed)
 rpcOrderSuite(nativeSwarmsFlushed)
+rpcHistoriesSuite(nativeSwarmsFlushed, histories(3, 20))
 rpcDamageSuite(nativeSwarmsFlushed)
 lifecycleJoiningSuite(nativeSwarmsFlushed)
 lifecycleLeavingSuite(nativeSwarmsFlushed)
