@@ -78,7 +78,11 @@ const defaults: Record<string, number> = { ...CxlMemory.defaultGeometry, epochBl
 defaults["lanePayloadBytes"] = defaults["laneBytes"] ?? 0
 
 const countOf = (formula: string): number =>
-  formula.split(" × ").reduce((product, factor) => product * (defaults[factor] ?? Number(factor)), 1)
+  formula.split(" × ").reduce((product, factor) => {
+    const [, whole, parts] = /^⌈(\w+) \/ (\d+)⌉$/.exec(factor) ?? []
+    const count = whole === undefined ? defaults[factor] : Math.ceil((defaults[whole] ?? 0) / Number(parts))
+    return product * (count ?? Number(factor))
+  }, 1)
 
 /** `at.name = take(count, sizeof(Element))`, as rows of the element and the factors of the count. */
 const takenIn = (code: string): Array<Array<string | undefined>> =>
@@ -88,7 +92,8 @@ const takenIn = (code: string): Array<Array<string | undefined>> =>
       .replaceAll(/uint64_t\{([^}]*)\}|g\./g, "$1")
       .replaceAll("g.", "")
       .replace("lanes", "brokers * clients")
-      .replace(/^readers$/, "topics * readers")
+      .replace(/^readers\b/, "topics * readers")
+      .replace("at.cursorLines()", "⌈brokers / 4⌉")
       .replaceAll(" * ", " × ")
   ])
 

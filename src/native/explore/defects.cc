@@ -28,6 +28,7 @@ constexpr Defect allDefects[] = {
     {"hold of a removed name", "region", "holding"},
     {"start between epoch and state", "log", "start"},
     {"the slot of a living client is given on", "log", "woken"},
+    {"a damaged session ends under its readers", "lanes", "damaged"},
 };
 
 // A fault at one site, named by what it means.

@@ -93,7 +93,7 @@ void addTables(const Layout& at) {
   ADD_PART(ReaderSlot, claim, "ReaderClaim", at.readers, readers);
   ADD_PART(ReaderSlot, line, "ReaderLine", at.readers, readers);
   ADD_ROW(std::declval<R>().producer(0), "ProducerLine", at.producers, at.lanes());
-  ADD_ROW(std::declval<R>().laneCursor(0, 0), "LaneCursor", at.laneCursors, at.lanes() * g.readers);
+  ADD_ROW(std::declval<R>().laneCursor(0, 0, 0), "LaneCursor", at.laneCursors, readers * g.clients * at.cursorLines());
   ADD_ROW(std::declval<R>().descriptor(0, 0), "Descriptor", at.descriptors, at.lanes() * g.laneSlots);
 }
 

@@ -51,12 +51,7 @@ class Storing {
     const uint64_t mask = bytes == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * bytes) - 1;
     return Model::now().known({&file_, offset & ~uint64_t{7}, mask << shift}) >> shift & mask;
   }
-  // The reader's place of a lane's cursor: that of the topic of the lane's session.
-  uint64_t readerOfCursor(uint64_t cursor) const {
-    const uint64_t readers = layout_.geometry.readers;
-    const uint64_t topic = wordAt(sessionAt(cursor / readers) + offsetof(ClientClaim, topic), 4);
-    return topic * readers + cursor % readers;
-  }
+  uint64_t readerOfCursor(uint64_t cursor) const { return cursor / layout_.cursorLines() / layout_.geometry.clients; }
 
  private:
   static Table tableOf(const char* structure) {
@@ -122,7 +117,7 @@ uint64_t ownerOf(const Rising& rising, const Storing& storing, const LinePlace& 
     case RisesUnder::reader: return storing.readerOf(at.index);
     case RisesUnder::sealed: return storing.wordAt(element + offsetof(SessionLine::Acknowledged, generation), 8);
     case RisesUnder::both:
-      return storing.sessionOf(at.index / namedLayout().geometry.readers) << 32 ^ storing.readerOf(storing.readerOfCursor(at.index));
+      return storing.sessionOf(at.index / namedLayout().cursorLines()) << 32 ^ storing.readerOf(storing.readerOfCursor(at.index));
   }
   return 0;
 }

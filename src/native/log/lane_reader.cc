@@ -112,6 +112,7 @@ bool LaneReader::lookAt(uint32_t client, Session& session) {
   // A session that leaves is not entered: if the sequencer keeps it for this reader after all, its line changes again.
   const bool open = line.unordered == topic_ + 1 && line.generation != 0 && !ended && line.leavingGeneration != line.generation;
   if (session.generation == 0 && open && !enter(client, line, atEnd_ && !session.looked)) return false;
+  session.damaged = session.generation != 0 && line.endReason == endCorrupt;
   session.seal = line.seal;
   return session.looked = true;
 }
@@ -127,8 +128,8 @@ bool LaneReader::enter(uint32_t client, const SessionLine::Acknowledged& line, b
     Lane& lane = lanes_[uint64_t{client} * brokers + b];
     lane = entered[b];
     lane.sessionId = sessionIdOf(region_->layout().geometry, client, line.generation);
-    publishTaken(lane);
   }
+  for (uint32_t b = 0; b < brokers; b += lanesOfCursor) publishCursor(client * brokers + b);
   sessions_[client].generation = line.generation;
   listFollowed();
   return true;
@@ -155,7 +156,32 @@ void LaneReader::leave(uint32_t client) {
   const uint32_t brokers = region_->layout().geometry.brokers;
   for (uint32_t b = 0; b < brokers; b += 1) lanes_[uint64_t{client} * brokers + b].generation = 0;
   sessions_[client].generation = 0;
+  sessions_[client].damaged = false;
   listFollowed();
+}
+
+// Whether it lends a batch of the session, or could take another one.
+bool LaneReader::holds(uint32_t client) const {
+  const uint32_t brokers = region_->layout().geometry.brokers;
+  const auto first = lanes_.begin() + static_cast<std::ptrdiff_t>(uint64_t{client} * brokers);
+  Descriptor ignored{};
+  return std::any_of(first, first + brokers, [&](const Lane& lane) { return lane.taken != lane.next || peek(lane, ignored); });
+}
+
+// Leaves the damaged sessions of which it holds nothing more: the sequencer ends them once all their readers have, for it
+// cannot see what a reader has taken behind the damage, and their publishers may not have been told yet.
+// SYNC: publishes that it has left after all loads of the payload; pairs with the readSealed in sequencing::cursorOf.
+bool LaneReader::leaveDamaged() {
+  const uint32_t brokers = region_->layout().geometry.brokers;
+  bool left = false;
+  for (uint32_t client = 0; client < sessions_.size(); client += 1) {
+    const uint32_t first = client * brokers;
+    if (!sessions_[client].damaged || lanes_[first].left || holds(client)) continue;
+    for (uint32_t b = 0; b < brokers; b += 1) lanes_[first + b].left = true;
+    for (uint32_t b = 0; b < brokers; b += lanesOfCursor) publishCursor(first + b);
+    left = true;
+  }
+  return left;
 }
 
 void LaneReader::listFollowed() {
@@ -170,6 +196,7 @@ void LaneReader::listFollowed() {
 // An invalid descriptor ends its session, but not the readers: they take what the lane holds before it.
 // SYNC: observes the token; pairs with the publish in LaneWriter::publish, which follows payload and fields.
 std::optional<Seen<Payload>> LaneReader::peek(const Lane& lane, Descriptor& descriptor) const {
+  if (lane.left) return std::nullopt;
   const Publication& p = region_->publication();
   const auto& shared = region_->descriptor(lane.lane, lane.next);
   const auto token = p.observeCovering<&Descriptor::token>(shared);
@@ -229,6 +256,7 @@ int32_t LaneReader::poll(BatchView* views, uint32_t max) {
   const uint64_t now = filled == 0 ? 0 : wallNanos();
   for (uint32_t i = 0; i < filled; i += 1) views[i].orderedNanos = now;
   if (filled == 0) {
+    if (leaveDamaged()) region_->wakeSequencer(sleepsForRoom);
     keepCursors();
     if (!lanesWhole()) return -1;
   }
@@ -244,7 +272,7 @@ bool LaneReader::lanesWhole() const {
     const Lane& lane = lanes_[place];
     LaneLine::Frontiers frontiers;
     if (!readSealed(p, region_->laneLine(epoch_, lane.lane).frontiers, frontiers)) return false;
-    if (frontiers.generation != lane.generation || frontiers.scanned <= lane.next) return false;
+    if (lane.left || frontiers.generation != lane.generation || frontiers.scanned <= lane.next) return false;
     Descriptor ignored{};
     return !peek(lane, ignored);
   });
@@ -261,7 +289,7 @@ uint64_t LaneReader::committed() {
 
 // --- releasing
 
-// SYNC: publishes the cursors after all loads of the payload; pairs with the readSealed in sequencing::takenUpTo.
+// SYNC: publishes the cursors after all loads of the payload; pairs with the readSealed in sequencing::cursorOf.
 void LaneReader::release(uint64_t released) {
   if (!attached_ || region_->closed() || released <= released_ || released > next_) return;
   if (!ownsItsPlace()) return;  // never overwrite another reader's values; the next poll fails
@@ -272,34 +300,45 @@ void LaneReader::release(uint64_t released) {
     Lane& lane = lanes_[batch.place];
     if (lane.generation != batch.generation) continue;
     lane.taken = batch.laneIndex + 1;
-    if (std::find(moved.begin(), moved.end(), batch.place) == moved.end()) moved.push_back(batch.place);
+    const uint32_t first = cursorOf(batch.place);
+    if (std::find(moved.begin(), moved.end(), first) == moved.end()) moved.push_back(first);
   }
-  for (const uint32_t place : moved) publishTaken(lanes_[place]);
+  for (const uint32_t first : moved) publishCursor(first);
+  leaveDamaged();
   region_->publication().on(role_, region_->reader(topic_, claim_.slot).line).publish<&ReaderLine::cursor>(released_);
   region_->wakeSequencer(sleepsForRoom);
 }
 
-void LaneReader::publishTaken(const Lane& lane) const {
+// The first of the places that have their cursors in one line with this one.
+uint32_t LaneReader::cursorOf(uint32_t place) const {
+  return place - place % region_->layout().geometry.brokers % lanesOfCursor;
+}
+
+LaneCursor LaneReader::cursorAt(uint32_t first) const {
+  const uint32_t brokers = region_->layout().geometry.brokers;
   LaneCursor local{};
-  local.taken = lane.taken;
-  local.sessionGeneration = lane.generation;
+  local.sessionGeneration = lanes_[first].generation;
   local.readerGeneration = claim_.generation;
-  publishSealed(region_->publication(), role_, region_->laneCursor(lane.lane, claim_.slot), local);
+  local.leftGeneration = lanes_[first].left ? lanes_[first].generation : 0;
+  for (uint32_t i = 0; i < lanesOfCursor && first % brokers + i < brokers; i += 1) local.taken[i] = lanes_[first + i].taken;
+  return local;
+}
+
+void LaneReader::publishCursor(uint32_t first) const {
+  publishSealed(region_->publication(), role_, region_->laneCursor(topic_, claim_.slot, lanes_[first].lane), cursorAt(first));
 }
 
 // Rewrites damaged cursors before this reader sleeps. Otherwise the sequencer would hold the lane for ever, and so block
 // the publisher that could wake this reader. The sequencer rings a reader that holds a lane ten times a second.
 void LaneReader::keepCursors() const {
-  const Publication& p = region_->publication();
   bool kept = true;
   for (const uint32_t place : followed_) {
-    const Lane& lane = lanes_[place];
-    LaneCursor cursor{};
-    const bool whole = readSealed(p, region_->laneCursor(lane.lane, claim_.slot), cursor);
-    // The lane's next session may have a reader in the same slot of another topic: leave that reader's line alone.
-    const bool own = cursor.sessionGeneration == lane.generation && cursor.readerGeneration == claim_.generation;
-    if (whole && (!own || cursor.taken == lane.taken)) continue;
-    publishTaken(lane);
+    if (cursorOf(place) != place) continue;
+    const LaneCursor own = cursorAt(place);
+    LaneCursor shared{};
+    const bool whole = readSealed(region_->publication(), region_->laneCursor(topic_, claim_.slot, lanes_[place].lane), shared);
+    if (whole && shared.seal == sealOf(own)) continue;
+    publishCursor(place);
     kept = false;
   }
   if (!kept) region_->wakeSequencer(sleepsForRoom);

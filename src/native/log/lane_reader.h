@@ -43,6 +43,7 @@ class LaneReader final : public TopicReader {
     uint64_t seal = 0;        // of its line as it was last read
     uint64_t generation = 0;  // whose lanes are followed; 0 none
     bool looked = false;      // its line was read since this reader attached
+    bool damaged = false;     // it is about to end as corrupt: this reader must leave it first
   };
   struct Lane {
     uint32_t lane = 0;  // in the region
@@ -52,6 +53,7 @@ class LaneReader final : public TopicReader {
     uint64_t taken = 0;  // descriptors below are released
     uint64_t payloadEnd = 0;
     bool endKnown = false;  // `payloadEnd` is that of the batch before `next`
+    bool left = false;      // of a damaged session: takes nothing more
   };
   struct Unreleased {
     uint32_t place;
@@ -67,11 +69,15 @@ class LaneReader final : public TopicReader {
   bool enter(uint32_t client, const SessionLine::Acknowledged& line, bool atEnd);
   bool enterLane(uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const;
   void leave(uint32_t client);
+  bool leaveDamaged();
+  bool holds(uint32_t client) const;
   void listFollowed();
   // The right to read the payload of the next batch, if one is published and whole.
   std::optional<Seen<Payload>> peek(const Lane& lane, Descriptor& descriptor) const;
   bool take(Lane& lane, BatchView& view);
-  void publishTaken(const Lane& lane) const;
+  uint32_t cursorOf(uint32_t place) const;
+  LaneCursor cursorAt(uint32_t first) const;
+  void publishCursor(uint32_t first) const;
   void keepCursors() const;
   bool lanesWhole() const;
 

@@ -41,9 +41,9 @@ Behind behindInLanes(const Region& region, uint64_t epoch, uint32_t topic, uint3
     for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
       const uint64_t at = region.laneOf(b, client);
       const LaneLine::Frontiers frontiers = p.copy(region.laneLine(epoch, at).frontiers);
-      const LaneCursor cursor = p.copy(region.laneCursor(at, reader));
+      const LaneCursor cursor = p.copy(region.laneCursor(topic, reader, at));
       const bool known = cursor.sessionGeneration == session.generation && cursor.readerGeneration == generation;
-      const uint64_t taken = known ? cursor.taken : frontiers.trim;
+      const uint64_t taken = known ? cursor.taken[region.layout().cursorAt(at)] : frontiers.trim;
       behind.batches += since(taken, frontiers.scanned);
       for (uint64_t i = std::max(taken, frontiers.released); i < frontiers.scanned; i += 1) {
         if (frontiers.scanned - i <= region.layout().geometry.laneSlots) behind.messages += p.copy(region.descriptor(at, i)).messageCount;

@@ -45,7 +45,7 @@ Layout layoutOf(const Geometry& g) {
   at.grants = take(lanes, sizeof(GrantLine));
   at.readers = take(readers, sizeof(ReaderSlot));
   at.producers = take(lanes, sizeof(ProducerLine));
-  at.laneCursors = take(lanes * g.readers, sizeof(LaneCursor));
+  at.laneCursors = take(readers * g.clients * at.cursorLines(), sizeof(LaneCursor));
   at.descriptors = take(lanes * g.laneSlots, sizeof(Descriptor));
   end = roundUp(end, pageBytes);
   at.blocks = end;
@@ -82,7 +82,8 @@ uint64_t layoutHash() {
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),
-      offsetof(LaneLine::Frontiers, trim),            offsetof(SessionLine::Acknowledged, leavingGeneration)};
+      offsetof(LaneLine::Frontiers, trim),            offsetof(SessionLine::Acknowledged, leavingGeneration),
+      offsetof(LaneCursor, taken)};
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
   for (const uint64_t word : shape) {
     for (int byte = 0; byte < 8; byte += 1) {

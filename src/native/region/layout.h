@@ -10,7 +10,7 @@
 //              │ GrantLine    × brokers·clients │ a broker's admission of a client
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
-//              │ LaneCursor   × brokers·clients·readers │ cursors in lanes whose topic has no order
+//              │ LaneCursor   × topics·readers·clients·⌈brokers/4⌉ │ cursors in lanes whose topic has no order
 //              │ Descriptor   × brokers·clients·laneSlots │ the lanes' descriptor rings
 //              ├──────────────────────────────┤
 //              │ EpochBlock   × epochBlocks   │ all that one sequencer epoch writes, and nothing else
@@ -42,7 +42,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 7;
+constexpr uint32_t layoutVersion = 8;
 
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
@@ -248,14 +248,16 @@ struct alignas(lineBytes) ProducerLine {
   uint64_t reserved[2];
 };
 
+constexpr uint32_t lanesOfCursor = 4;
+
 // Read by the sequencer and diagnostics. It counts only while both generations are those of the present: otherwise the
 // subscriber has not looked at the session yet, and holds all of it.
 struct alignas(lineBytes) LaneCursor {
-  uint64_t taken;              // under order `none`: descriptors of the lane below are no longer needed
-  uint64_t sessionGeneration;  // of the lane's session
-  uint64_t readerGeneration;   // of the subscriber's claim
-  uint64_t reserved[4];
-  uint64_t seal;               // of the others ([Seals](#seals)); published last
+  uint64_t sessionGeneration;     // of the lanes' session
+  uint64_t readerGeneration;      // of the subscriber's claim
+  uint64_t leftGeneration;        // of a damaged session: the subscriber holds nothing of it, and takes nothing more
+  uint64_t taken[lanesOfCursor];  // by broker: descriptors of the lane below are no longer needed
+  uint64_t seal;                  // of the others ([Seals](#seals)); published last
 };
 
 // Read by the sequencer, and under order `none` by subscribers, once, into their own memory.
@@ -424,6 +426,9 @@ struct Layout {
   uint64_t payload, ringData, regionBytes;
 
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
+  // The lines of a subscriber's cursors in the lanes of a session, and where a lane's is in its line.
+  uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }
+  uint64_t cursorAt(uint64_t lane) const { return lane / geometry.clients % lanesOfCursor; }
 };
 
 // What an attaching process reads of a header.

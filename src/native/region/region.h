@@ -98,8 +98,11 @@ class Region {
   Line<ProducerLine, role::LaneWriter>& producer(uint64_t lane) const {
     return at<Line<ProducerLine, role::LaneWriter>>(layout_.producers)[lane];
   }
-  Line<LaneCursor, role::IndexReader>& laneCursor(uint64_t lane, uint64_t reader) const {
-    return at<Line<LaneCursor, role::IndexReader>>(layout_.laneCursors)[lane * layout_.geometry.readers + reader];
+  Line<LaneCursor, role::IndexReader>& laneCursor(uint64_t topic, uint64_t reader, uint64_t lane) const {
+    const Geometry& g = layout_.geometry;
+    const uint64_t session = (topic * g.readers + reader) * g.clients + lane % g.clients;
+    const uint64_t line = session * layout_.cursorLines() + lane / g.clients / lanesOfCursor;
+    return at<Line<LaneCursor, role::IndexReader>>(layout_.laneCursors)[line];
   }
   Line<Descriptor, role::LaneWriter>& descriptor(uint64_t lane, uint64_t index) const {
     const uint64_t slots = layout_.geometry.laneSlots;

@@ -164,6 +164,7 @@ const std::vector<DamagedField> inLanes = {
     FIELD(LaneCursor, taken, delayed),
     FIELD(LaneCursor, sessionGeneration, delayed),
     FIELD(LaneCursor, readerGeneration, delayed),
+    FIELD(LaneCursor, leftGeneration, delayed),
     FIELD(LaneCursor, seal, delayed),
 };
 

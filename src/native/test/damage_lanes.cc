@@ -90,7 +90,7 @@ uint8_t* placeOf(const LanesScene& scene, const std::string& structure) {
       {"ClientClaim", &region.client(scene.claim.slot).claim},
       {"ClientLine", &region.client(scene.claim.slot).line},
       {"Descriptor", &region.descriptor(region.laneOf(last % 2, scene.claim.slot), last / 2)},
-      {"LaneCursor", &region.laneCursor(lane, 0)},
+      {"LaneCursor", &region.laneCursor(scene.topic.index, 0, lane)},
       {"ReaderClaim", &region.reader(scene.topic.index, 0).claim},
       {"ReaderLine", &region.reader(scene.topic.index, 0).line},
       {"ReaderEnd", &region.readerEnd(1, scene.topic.index, 0)},

@@ -114,6 +114,107 @@ TEST("a session that has closed ends once its readers have taken it, and not bef
   CHECK(reader->wrong == nullptr);
 }
 
+// --- damaged sessions
+
+// A session of which a descriptor of broker 0 is damaged, with batches behind the damage. The region has one more slot.
+struct Damaged {
+  Damaged() : keeper(scene.session()), publishing(scene.session()) {}
+  void publish() {
+    for (uint64_t sequence = 0; sequence < 6; sequence += 1) CHECK(publishing.publish(sequence % 2, sequence));
+  }
+  void damage(uint64_t index) {
+    auto& descriptor = scene.log.region()->descriptor(publishing.lanes().laneOf(0), index);
+    reinterpret_cast<uint64_t*>(&descriptor)[3] ^= 1;  // firstMessage
+  }
+  bool over() { return sessionOver(*scene.log.region(), slot(), publishing.lanes().claim().generation); }
+  uint32_t slot() { return publishing.lanes().claim().slot; }
+  std::string faultOfNext() {
+    Claim claim;
+    return plain(claimClient(*scene.log.region(), scene.topic, claim).fault);
+  }
+  // The slot's next session uses all of its lanes, in several laps.
+  void nextSession(LaneFollowing& reader) {
+    Publishing next = scene.session();
+    CHECK_EQUAL(next.lanes().claim().slot, slot());
+    for (uint64_t sequence = 0; sequence < 4 * slots; sequence += 1) {
+      CHECK(next.publish(static_cast<uint32_t>(sequence % 2), sequence));
+      CHECK_EQUAL(reader.take(64), 1);
+      scene.settle();
+    }
+    CHECK(reader.wrong == nullptr);
+  }
+
+  Scene scene;
+  Publishing keeper;
+  Publishing publishing;
+};
+
+TEST("a damaged session keeps its lanes for what its readers still hold, also behind the damage") {
+  Damaged session;
+  Scene& scene = session.scene;
+  const auto reader = scene.reader();
+  session.publish();
+  CHECK_EQUAL(reader->take(64, true), 6);
+  session.damage(0);
+  scene.settle();
+  CHECK_EQUAL(session.publishing.lanes().endReason(), endCorrupt);
+  session.publishing.lanes().close();
+  scene.settle();
+  CHECK(!session.over());
+  CHECK_EQUAL(session.faultOfNext(), "full");
+  CHECK_EQUAL(scene.log.sequencer().gates().size(), 1);
+  CHECK_EQUAL(reader->take(64, true), 0);
+  scene.settle();
+  CHECK(!session.over() && reader->wrong == nullptr);
+  reader->giveBack();
+  scene.settle();
+  CHECK(session.over());
+  session.nextSession(*reader);
+}
+
+TEST("of a damaged session every reader takes what its lanes hold ahead of the damage, also one that comes late") {
+  Damaged session;
+  Scene& scene = session.scene;
+  const auto first = scene.reader();
+  session.publish();
+  session.damage(1);
+  scene.settle();
+  const auto late = scene.reader();
+  const uint64_t id = session.publishing.session();
+  for (LaneFollowing* reader : {first.get(), late.get()}) {
+    CHECK(!session.over());
+    CHECK_EQUAL(reader->take(64), 4);
+    CHECK_EQUAL(reader->taken(id, 0).size(), 1);
+    CHECK_EQUAL(reader->taken(id, 1).size(), 3);
+    CHECK_EQUAL(reader->take(64), 0);
+    scene.settle();
+  }
+  CHECK(session.over());
+  session.publishing.lanes().close();
+  late->reader().detach();
+  session.nextSession(*first);
+}
+
+TEST("a reader that goes or dies does not keep a damaged session, nor does one whose word that it has left is damaged") {
+  Damaged session;
+  Scene& scene = session.scene;
+  const auto gone = scene.reader();
+  const auto reader = scene.reader();
+  session.publish();
+  session.damage(0);
+  scene.settle();
+  gone->reader().detach();
+  CHECK_EQUAL(reader->take(64), 3);
+  CHECK_EQUAL(reader->take(64), 0);
+  auto& cursor = scene.log.region()->laneCursor(scene.topic.index, 1, session.publishing.lanes().laneOf(1));
+  reinterpret_cast<uint64_t*>(&cursor)[2] += 1;  // leftGeneration
+  scene.settle();
+  CHECK(!session.over());
+  CHECK_EQUAL(reader->take(64), 0);
+  scene.settle();
+  CHECK(session.over());
+}
+
 // --- between any two stores
 
 // A lane that the sequencer is about to release a part of, and a reader that comes meanwhile.
@@ -202,6 +303,42 @@ TEST("a reader that comes between any two stores of a session's end takes all of
 
 TEST("a session ends between any two stores of a reader's opening: the reader takes all of it, or nothing") {
   comeWhileEnding(true);
+}
+
+// The slot's next session is of a topic whose reader has a place of the same number.
+TEST("a session without batches ends between any two stores of its reader's entering it, which harms no later reader") {
+  uint64_t inTime = 0;
+  for (uint64_t step = 0, met = 1; met != 0; step += 1) {
+    Scene scene;
+    const TopicPlace other{scene.log.declare("other", orderNone), 1};
+    Publishing keeper(scene.log.open(other.index));
+    const auto one = scene.reader();
+    const auto two = LaneFollowing::attached(scene.log.region(), other, From::start);
+    Publishing former = scene.session();
+    std::unique_ptr<Publishing> next;
+    uint64_t sequence = 0;
+    const auto enter = [&] { CHECK_EQUAL(one->take(64), 0); };
+    const auto follow = [&] {
+      former.lanes().close();
+      scene.settle();
+      next = std::make_unique<Publishing>(scene.log.open(other.index));
+      CHECK_EQUAL(next->lanes().claim().slot, former.lanes().claim().slot);
+      sequence = fill(*next, 0, 0);
+      CHECK_EQUAL(two->take(64), static_cast<int32_t>(sequence));
+    };
+    met = interleaved(step, enter, follow) ? 1 : 0;
+    inTime += met;
+    if (next == nullptr) follow();
+    for (int i = 0; i < 3; i += 1) {
+      scene.settle();
+      const uint64_t before = sequence;
+      sequence = fill(*next, 0, before);
+      CHECK(sequence > before);
+      CHECK_EQUAL(two->take(64), static_cast<int32_t>(sequence - before));
+    }
+    CHECK(two->wrong == nullptr);
+  }
+  CHECK(inTime > 3);
 }
 
 TEST("a session is adopted between any two stores of a reader's opening, or the other way: none of it is missed") {

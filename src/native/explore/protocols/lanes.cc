@@ -23,7 +23,8 @@ bool deaths() { return Scheduler::now().deaths(); }
 // A subscriber of a topic of order `none`, and what it got of the sessions of the one slot.
 class Taking {
  public:
-  Taking(shared_ptr<Region> region, Claim claim) : region_(std::move(region)), reader_(region_, 0, claim, 4) {}
+  Taking(shared_ptr<Region> region, Claim claim, uint32_t topic = 0)
+      : region_(std::move(region)), reader_(region_, topic, claim, 4) {}
 
   bool attach(From from) {
     const Status status = reader_.attach(from, 0);
@@ -31,11 +32,14 @@ class Taking {
     return status.ok();
   }
 
-  void take() {
+  // `pause`, in nanoseconds: how long it holds what it takes.
+  void take(uint64_t pause = 0) {
     BatchView views[16];
     const int32_t filled = reader_.poll(views, 16);
     expect(filled >= 0, "what is read contradicts itself");
     for (int32_t i = 0; i < filled; i += 1) check(views[i]);
+    if (pause != 0 && filled != 0) Scheduler::now().giveWay(pause);
+    for (int32_t i = 0; pause != 0 && i < filled; i += 1) checkContents(*region_, views[i]);
     reader_.release(reader_.next());
   }
 
@@ -73,9 +77,12 @@ class Taking {
   void check(const BatchView& view) {
     checkContents(*region_, view);
     const uint64_t clients = region_->layout().geometry.clients;
-    std::vector<uint64_t>& session = taken_[(view.sessionId - 1) / clients + 1];
-    expect(session.empty() || view.batchSequence == session.back() + 1, "a lane's batches are not in order");
-    session.push_back(view.batchSequence);
+    const uint64_t generation = (view.sessionId - 1) / clients + 1;
+    const auto [last, first] = last_.try_emplace({generation, view.lane}, view.batchSequence);
+    const uint64_t step = region_->layout().geometry.brokers;
+    expect(first || view.batchSequence == last->second + step, "a lane's batches are not in order");
+    last->second = view.batchSequence;
+    taken_[generation].push_back(view.batchSequence);
     count_ += 1;
   }
 
@@ -83,6 +90,7 @@ class Taking {
   LaneReader reader_;
   uint64_t count_ = 0;
   std::map<uint64_t, std::vector<uint64_t>> taken_;
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t> last_;  // by generation and lane
 };
 
 shared_ptr<Taking> taker(Served& log, Attached& place, bool attached = true) {
@@ -92,6 +100,18 @@ shared_ptr<Taking> taker(Served& log, Attached& place, bool attached = true) {
     expectOk(claimReader(*place.region, log.topic, "reader", claim), "claiming a reader's place");
     taking = make_shared<Taking>(place.region, claim);
     if (attached) expect(taking->attach(From::start), "the reader is not attached");
+  });
+  return taking;
+}
+
+// A reader of another topic.
+shared_ptr<Taking> takerOf(TopicPlace topic, Attached& place) {
+  shared_ptr<Taking> taking;
+  place.program.ahead([&] {
+    Claim claim;
+    expectOk(claimReader(*place.region, topic, "reader", claim), "claiming a reader's place");
+    taking = make_shared<Taking>(place.region, claim, topic.index);
+    expect(taking->attach(From::start), "the reader is not attached");
   });
   return taking;
 }
@@ -132,6 +152,32 @@ void takeAll(uint64_t batches) {
 
 void take() { takeAll(2); }
 void room() { takeAll(11); }
+
+// Two readers, each at its own pace: the publisher waits for the slower one.
+void readers() {
+  constexpr uint64_t batches = 9;
+  Geometry g = logGeometry();
+  g.readers = 2;
+  Served log(g, false, orderNone);
+  Attached first(*log.server.region, "first");
+  Attached second(*log.server.region, "second");
+  Attached publisher(*log.server.region, "publisher");
+  const shared_ptr<Taking> takings[] = {taker(log, first), taker(log, second)};
+  const auto publishing = log.publishes(publisher);
+  log.runs();
+  for (int i = 0; i < 2; i += 1) {
+    Attached& reader = i == 0 ? first : second;
+    reader.program.runs([=, taking = takings[i], sleeper = reader.sleeper] {
+      taking->receive(batches, *sleeper);
+      expect(deaths() || taking->count() == batches, "what was published is not what was taken");
+    });
+  }
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 0; i < batches; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+  });
+}
 
 // The sequencer releases the oldest batches while a reader attaches that begins with them.
 void release() {
@@ -209,6 +255,116 @@ void reuse() {
   });
 }
 
+// A session has two lanes, and so has the slot's next one.
+void brokers() {
+  Served log(logGeometry(1, 2), false, orderNone);
+  Attached reader(*log.server.region, "reader", false);
+  Attached former(*log.server.region, "former", false);
+  Attached next(*log.server.region, "next", false, false);
+  const auto taking = taker(log, reader);
+  const auto publishing = log.publishes(former);
+  log.runs();
+  former.program.runs([=] {
+    for (uint64_t i = 0; i < 3; i += 1) publishing->publish(i, nullptr);
+    publishing->lanes().close();
+  });
+  next.program.runs([=, topic = log.topic, region = next.region] {
+    const auto own = opened(region, topic);
+    for (uint64_t i = 0; i < 3; i += 1) own->publish(i, nullptr);
+  });
+  reader.program.runs([=] {
+    for (int i = 0; taking->of(2).size() < 3; i += 1) {
+      expect(i < 2 * pausesMax, "the next session's batches are not taken");
+      taking->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+    expect(deaths() || taking->of(1).size() == 3, "the former session's batches are not all taken");
+  });
+}
+
+// A lane of a session is damaged while its reader holds what it took of the other; the next session has the slot.
+void damaged() {
+  Served log(logGeometry(1, 2), false, orderNone);
+  Attached reader(*log.server.region, "reader", false);
+  Attached former(*log.server.region, "former", false);
+  Attached next(*log.server.region, "next", false, false);
+  const auto taking = taker(log, reader);
+  const auto publishing = log.publishes(former);
+  log.runs();
+  former.program.runs([=] {
+    publishing->publish(1, nullptr);
+    publishing->publishDamaged(0);
+    publishing->publish(3, nullptr);
+    for (int i = 0; i < pausesMax && publishing->lanes().endReason() == endNone; i += 1) {
+      Scheduler::now().giveWay(pauseNanos);
+    }
+    publishing->lanes().close();
+  });
+  next.program.runs([=, topic = log.topic, region = next.region] {
+    const auto own = opened(region, topic);
+    for (uint64_t i = 0; i < 12; i += 1) {
+      if (own->seal(i)) own->lanes().publish(own->brokerOf(i));
+    }
+  });
+  reader.program.runs([=] {
+    for (int i = 0; taking->of(2).empty(); i += 1) {
+      expect(i < 2 * pausesMax, "the next session's batches are not taken");
+      taking->take(3 * pauseNanos);
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
+// Two topics, with a reader each, in places of the same number. A session of the one ends, and the slot's next session
+// is of the other.
+void other() {
+  Geometry g = logGeometry();
+  g.topics = 2;
+  Served log(g, false, orderNone);
+  Attached one(*log.server.region, "one", false);
+  Attached two(*log.server.region, "two", false, false);
+  Attached former(*log.server.region, "former", false, false);
+  Attached next(*log.server.region, "next", true, false);
+  TopicPlace second{};
+  log.server.program.ahead([&] {
+    TopicView declared;
+    expectOk(declareTopic(*log.server.region, "u", orderNone, 0, declared), "declaring the other topic");
+    second = declared.place();
+    log.serving->settle();
+  });
+  const auto first = taker(log, one);
+  const auto later = takerOf(second, two);
+  const auto publishing = log.publishes(former);
+  former.program.ahead([&] { publishing->publish(0, nullptr); });
+  one.program.ahead([&] { first->take(); });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  log.runs();
+  one.program.runs([=] {
+    for (int i = 0; i < 3; i += 1) {
+      first->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+  former.program.runs([=] { publishing->lanes().close(); });
+  next.program.runs([=, region = next.region, sleeper = next.sleeper] {
+    const auto own = opened(region, second);
+    for (uint64_t i = 0; i < 3; i += 1) {
+      if (!own->publish(i, sleeper.get())) expect(false, "a living session has ended");
+    }
+    own->lanes().close();
+    for (int i = 0; !sessionOver(*region, 0, 2); i += 1) {
+      expect(i < pausesMax, "a session that has closed, and of which all is taken, does not end");
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+  two.program.runs([=] {
+    for (int i = 0; i < pausesMax; i += 1) {
+      later->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
 // A reader attaches at the end while batches are published: it takes all that are published from then on.
 void end() {
   constexpr uint64_t batches = 5;
@@ -283,8 +439,12 @@ Protocol lanesProtocol() {
   return {"lanes", "order none: readers that scan the lanes", {
     {"take", "two batches: published, and taken without the sequencer", &take},
     {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
+    {"readers", "two readers: the publisher sleeps until the slower one gives room back", &readers},
     {"release", "the oldest batches are released while a reader comes that begins with them", &release},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes, under a reader", &reuse},
+    {"brokers", "the same with two lanes a session", &brokers},
+    {"damaged", "a session lies in a lane, and its lanes stay as they are until its readers hold nothing of them", &damaged},
+    {"other", "the slot's next session is of another topic, whose reader has a place of the same number", &other},
     {"end", "a reader that begins at the end comes while batches are published", &end},
     {"late", "a reader comes while a session ends, and the next has its slot and its lanes", &late},
   }};

@@ -160,6 +160,15 @@ void Publishing::lie(uint32_t broker) {
   lanes_.publish(broker);
 }
 
+void Publishing::publishDamaged(uint64_t sequence) {
+  if (!seal(sequence)) return;
+  const uint32_t broker = brokerOf(sequence);
+  auto& shared = region_->descriptor(lanes_.laneOf(broker), lanes_.frontiers(broker).published);
+  const uint32_t wrong = 0;
+  memory::copyIn(reinterpret_cast<uint8_t*>(&shared) + offsetof(Descriptor, crc), &wrong, sizeof(wrong), {});
+  lanes_.publish(broker);
+}
+
 bool Publishing::publish(uint64_t sequence, Sleeper* sleeper) {
   while (!seal(sequence)) {
     if (lanes_.endReason() != endNone) return false;

@@ -66,6 +66,8 @@ class Publishing {
   bool seal(uint64_t sequence, uint64_t pauseNanos = 0);
   // Publishes a sequence that it cannot have reached, for which its session ends.
   void lie(uint32_t broker);
+  // Publishes a batch whose descriptor is damaged, for which its session ends.
+  void publishDamaged(uint64_t sequence);
   // Checks what its diagnostics say against the bounds that its own counts give.
   void checkFrontiers();
   // Waits until that many batches are acknowledged, or the session has ended.

@@ -116,7 +116,7 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
   const bool wasCorrupt = session.endReason == endCorrupt;
   bool moved = false;
   for (uint32_t taken = 0; taken < scanBudget; taken += 1) {
-    if (session.endReason == endCorrupt || lane.scanned - lane.released >= order.geometry.laneSlots) {
+    if (endsAtOnce(order, client) || lane.scanned - lane.released >= order.geometry.laneSlots) {
       lane.tail = true;
       break;
     }
@@ -128,8 +128,11 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
     lane.payload = payload;
     if (!mayTake(order, client)) break;
     const Descriptor descriptor = order.publication.copy(order.region.descriptor(at, lane.scanned));
-    if (!descriptorValid(order, lane, session, descriptor)) endAsCorrupt(order, client);
-    if (session.endReason == endCorrupt) break;
+    if (!descriptorValid(order, lane, session, descriptor)) {
+      endAsCorrupt(order, client);
+      lane.tail = true;
+      break;
+    }
     if (unordered(order, client)) {
       noteUnordered(order, client, at, descriptor);
     } else if (!accept(order, client, at, descriptor)) {

@@ -3,6 +3,7 @@
 
 #include "publishing.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "retention.h"
 #include "scan.h"
 #include "unordered.h"
@@ -19,7 +20,7 @@ bool allSeen(const SequencerState& order, uint32_t client) {
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
     const Lane& lane = order.lanes[laneOf(order, b, client)];
     const bool stuck = lane.waitsFor > session.expected && lane.waitsFor - session.expected >= window;
-    if (!lane.tail && !stuck && session.endReason != endCorrupt) return false;
+    if (!lane.tail && !stuck && !endsAtOnce(order, client)) return false;
   }
   const Pending& next = session.window[session.expected & (window - 1)];
   return next.tag != session.expected + 1 || session.endReason == endCorrupt;
@@ -76,8 +77,13 @@ void endSession(SequencerState& order, uint32_t client) {
 
 void endAsCorrupt(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
-  session.ending = true;
+  if (session.endReason == endCorrupt) return;
+  session.ending = session.dirty = true;  // under order `none` its client is told at once
   session.endReason = endCorrupt;
+}
+
+bool endsAtOnce(const SequencerState& order, uint32_t client) {
+  return order.sessions[client].endReason == endCorrupt && (!unordered(order, client) || planted("a damaged session ends under its readers"));
 }
 
 // Ends a session that has closed, died or lied at its committed prefix, once all batches that it published are scanned.

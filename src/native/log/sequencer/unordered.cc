@@ -4,6 +4,7 @@
 
 #include "log/descriptor_check.h"
 #include "publishing.h"
+#include "region/planted.h"
 #include "region/sealed_line.h"
 #include "retention.h"
 
@@ -28,17 +29,31 @@ uint64_t attachedIn(const SequencerState& order, uint32_t topic, uint32_t i) {
   return p.own<&ReaderEnd::endedGeneration>(order.role, end) == generation ? 0 : generation;
 }
 
+// The reader's cursor in the lane of the present session, if it has one.
+// SYNC: observes the cursor; pairs with the seal that LaneReader::publishCursor publishes, which follows all loads of the
+// released payload.
+std::optional<LaneCursor> cursorOf(const SequencerState& order, uint32_t topic, uint32_t at, uint32_t reader, uint64_t generation) {
+  LaneCursor cursor;
+  if (!readSealed(order.publication, order.region.laneCursor(topic, reader, at), cursor)) return std::nullopt;
+  const bool present = cursor.sessionGeneration == order.lanes[at].generation && cursor.readerGeneration == generation;
+  return present ? std::optional(cursor) : std::nullopt;
+}
+
 // The descriptors of the lane that the reader has released. A reader without a cursor in this session's lane holds all
 // of it: it has not looked at the session yet.
-// SYNC: observes the cursor; pairs with the seal that LaneReader::publishTaken publishes, which follows all loads of the
-// released payload.
-uint64_t takenBy(const SequencerState& order, uint32_t at, uint32_t reader, uint64_t generation) {
+uint64_t takenBy(const SequencerState& order, uint32_t topic, uint32_t at, uint32_t reader, uint64_t generation) {
   const Lane& lane = order.lanes[at];
   const uint64_t first = std::max(lane.firstIndex, lane.released);
-  LaneCursor cursor;
-  if (!readSealed(order.publication, order.region.laneCursor(at, reader), cursor)) return first;
-  if (cursor.sessionGeneration != lane.generation || cursor.readerGeneration != generation) return first;
-  return std::clamp(cursor.taken, first, std::max(first, lane.scanned));
+  const auto cursor = cursorOf(order, topic, at, reader, generation);
+  if (!cursor) return first;
+  const bool left = cursor->leftGeneration == lane.generation;
+  const uint64_t taken = cursor->taken[order.region.layout().cursorAt(at)];
+  return left ? std::max(first, lane.scanned) : std::clamp(taken, first, std::max(first, lane.scanned));
+}
+
+bool hasLeft(const SequencerState& order, uint32_t topic, uint32_t at, uint32_t reader, uint64_t generation) {
+  const auto cursor = cursorOf(order, topic, at, reader, generation);
+  return cursor && cursor->leftGeneration == order.lanes[at].generation;
 }
 
 // What every attached reader has released of the lane, or all that is scanned when there is none.
@@ -47,7 +62,7 @@ Taken takenUpTo(const SequencerState& order, uint32_t topic, uint32_t at) {
   for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
     const uint64_t generation = attachedIn(order, topic, i);
     if (generation == 0) continue;
-    const uint64_t taken = takenBy(order, at, i, generation);
+    const uint64_t taken = takenBy(order, topic, at, i, generation);
     if (least.reader != 0 && taken >= least.cursor) continue;
     least = {taken, i + 1};
   }
@@ -59,16 +74,33 @@ Taken takenUpTo(const SequencerState& order, const Fenced&, uint32_t topic, uint
   return takenUpTo(order, topic, at);
 }
 
-bool allTaken(const SequencerState& order, uint32_t client) {
+// A reader, slot + 1, that has not left the lane of a damaged session; 0 none.
+uint64_t stayingIn(const SequencerState& order, uint32_t topic, uint32_t at) {
+  for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
+    const uint64_t generation = attachedIn(order, topic, i);
+    if (generation != 0 && !hasLeft(order, topic, at, i, generation)) return i + 1;
+  }
+  return 0;
+}
+
+// A reader, slot + 1, for which the session cannot end yet; 0 none. In a damaged session a reader may hold batches
+// behind the damage, which were whole when it took them and are never scanned, and the client may still publish: so each
+// reader says that it holds nothing of the lane and takes nothing more.
+uint64_t holderOf(const SequencerState& order, uint32_t client) {
+  const Session& session = order.sessions[client];
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
     const uint32_t at = laneOf(order, b, client);
-    if (takenUpTo(order, order.sessions[client].topic, at).cursor != order.lanes[at].scanned) return false;
+    const Taken taken = takenUpTo(order, session.topic, at);
+    if (taken.cursor != order.lanes[at].scanned) return taken.reader;
+    const bool damaged = session.endReason == endCorrupt && !planted("a damaged session ends under its readers");
+    const uint64_t staying = damaged ? stayingIn(order, session.topic, at) : 0;
+    if (staying != 0) return staying;
   }
-  return true;
+  return 0;
 }
 
 // The same behind the fence that follows the session's leaving.
-bool allTaken(const SequencerState& order, const Fenced&, uint32_t client) { return allTaken(order, client); }
+uint64_t holderOf(const SequencerState& order, const Fenced&, uint32_t client) { return holderOf(order, client); }
 
 void gate(SequencerState& order, uint32_t topic, uint64_t reader) {
   order.topics[topic].gating = reader;
@@ -155,19 +187,16 @@ void noteUntaken(SequencerState& order) {
     Session& session = order.sessions[client];
     session.untaken = false;
     if (!unordered(order, client) || !session.ending) continue;
-    for (uint32_t b = 0; b < order.geometry.brokers && !session.untaken; b += 1) {
-      const uint32_t at = laneOf(order, b, client);
-      const Taken taken = takenUpTo(order, session.topic, at);
-      session.untaken = taken.cursor < order.lanes[at].scanned;
-      const uint64_t gating = order.topics[session.topic].gating;
-      if (session.untaken) gate(order, session.topic, gating == 0 ? taken.reader : gating);
-    }
+    const uint64_t holder = holderOf(order, client);
+    session.untaken = holder != 0;
+    const uint64_t gating = order.topics[session.topic].gating;
+    if (session.untaken) gate(order, session.topic, gating == 0 ? holder : gating);
   }
 }
 
 // SYNC: publishes that the session leaves, fences, and looks at the readers again; a reader publishes its attachment,
 // fences, and reads the session's line (LaneReader::attach). So a reader that follows the session's lanes is seen here
-// before the lanes go to another session, whose topic may have a reader that writes the same cursor lines.
+// before the lanes go to another session, which overwrites what that reader holds.
 bool letGo(SequencerState& order, uint32_t client) {
   if (!unordered(order, client)) return true;
   Session& session = order.sessions[client];
@@ -175,13 +204,10 @@ bool letGo(SequencerState& order, uint32_t client) {
     session.leaving = leaving;
     publishAcknowledged(order, client);
   };
-  if (!allTaken(order, client)) {
-    if (session.endReason == endCorrupt && !session.untaken) leave(false);  // tells its client
-    return false;
-  }
+  if (holderOf(order, client) != 0) return false;
   leave(true);
   const Fenced fenced = order.publication.fullFence();
-  if (allTaken(order, fenced, client)) return true;
+  if (holderOf(order, fenced, client) == 0) return true;
   leave(false);
   return false;
 }
@@ -206,7 +232,7 @@ uint64_t behindOf(const SequencerState& order, uint32_t topic, uint32_t reader, 
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     const uint32_t client = clientOf(order, at);
     if (!unordered(order, client) || order.sessions[client].topic != topic) continue;
-    behind += order.lanes[at].scanned - takenBy(order, at, reader, generation);
+    behind += order.lanes[at].scanned - takenBy(order, topic, at, reader, generation);
   }
   return behind;
 }
