@@ -138,7 +138,17 @@ export interface ServingCounts {
   readonly undelivered: number
 }
 
-/** The counters of a server of this member. */
+/**
+ * The counters of a server of this member.
+ *
+ * @example
+ * ```ts
+ * import { RingRpc } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const report = RingRpc.Serving.use((serving) => Effect.log(`${serving.inFlight()} calls of ${serving.clients()} clients`))
+ * ```
+ */
 export class Serving extends Context.Service<Serving, {
   readonly counts: () => ServingCounts
   /** Clients that have called and are still members. */
@@ -156,7 +166,17 @@ export interface CallingCounts {
   readonly unreadable: number
 }
 
-/** The counters of a client of this member. */
+/**
+ * The counters of a client of this member.
+ *
+ * @example
+ * ```ts
+ * import { RingRpc } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const report = RingRpc.Calling.use((calling) => Effect.log(`${calling.counts().late} answers came too late`))
+ * ```
+ */
 export class Calling extends Context.Service<Calling, {
   readonly counts: () => CallingCounts
   readonly inFlight: () => number

@@ -1,6 +1,6 @@
 /**
  * The native protocols under schedules that the explorer chooses, over simulated memory: all of one deviation, and some
- * of more. `explore.long.test.ts` has all of two.
+ * of more. `explore.long.test.ts` has as many of two as it has time for.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { build, explore } from "./explorer.ts"
@@ -31,7 +31,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  for (const protocol of ["ring", "log", "lanes", "claims", "region"]) {
+  for (const protocol of ["ring", "log", "claims", "region"]) {
     it(`finds no schedule that breaks it on memory that must be flushed: ${protocol}`, { timeout: 300_000 }, () => {
       const { output, status } = explore(
         "--model",
