@@ -283,7 +283,10 @@ class Sharing {
     if (!claimReader(*region_, topic.place(), "reader", place).ok()) return false;
     IndexReader reader(region_, topic.index, place);
     CHECK_EQUAL(reader.attach(From::start, 0).fault, "none");
-    CHECK(topicStays(*region_, region_->publication().fullFence(), topic.place()));
+    // The mark itself may say for a moment that the place is being freed: a sequencer that began before this claim takes
+    // it back.
+    TopicView mine;
+    CHECK(topicAt(*region_, topic.index, mine) == TopicState::declared && mine.generation == topic.generation);
     const uint64_t kept = reader.committed();
     if (!claimClient(*region_, topic.place(), claim).ok()) return pauseBriefly(), false;
     auto lanes = std::make_unique<LaneWriter>(region_, claim);
