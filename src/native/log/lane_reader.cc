@@ -112,7 +112,7 @@ bool LaneReader::lookAt(uint32_t client, Session& session) {
   // A session that leaves is not entered: if the sequencer keeps it for this reader after all, its line changes again.
   const bool open = line.unordered == topic_ + 1 && line.generation != 0 && !ended && line.leavingGeneration != line.generation;
   if (session.generation == 0 && open && !enter(client, line, atEnd_ && !session.looked)) return false;
-  session.damaged = session.generation != 0 && line.endReason == endCorrupt;
+  markDamaged(session, session.generation != 0 && line.endReason == endCorrupt);
   session.seal = line.seal;
   return session.looked = true;
 }
@@ -156,8 +156,14 @@ void LaneReader::leave(uint32_t client) {
   const uint32_t brokers = region_->layout().geometry.brokers;
   for (uint32_t b = 0; b < brokers; b += 1) lanes_[uint64_t{client} * brokers + b].generation = 0;
   sessions_[client].generation = 0;
-  sessions_[client].damaged = false;
+  markDamaged(sessions_[client], false);
   listFollowed();
+}
+
+void LaneReader::markDamaged(Session& session, bool damaged) {
+  if (session.damaged == damaged) return;
+  session.damaged = damaged;
+  damaged_ += damaged ? 1 : -1;
 }
 
 // Whether it lends a batch of the session, or could take another one.
@@ -172,6 +178,7 @@ bool LaneReader::holds(uint32_t client) const {
 // cannot see what a reader has taken behind the damage, and their publishers may not have been told yet.
 // SYNC: publishes that it has left after all loads of the payload; pairs with the readSealed in sequencing::cursorOf.
 bool LaneReader::leaveDamaged() {
+  if (damaged_ == 0) return false;
   const uint32_t brokers = region_->layout().geometry.brokers;
   bool left = false;
   for (uint32_t client = 0; client < sessions_.size(); client += 1) {

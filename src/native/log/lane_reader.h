@@ -69,6 +69,7 @@ class LaneReader final : public TopicReader {
   bool enter(uint32_t client, const SessionLine::Acknowledged& line, bool atEnd);
   bool enterLane(uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const;
   void leave(uint32_t client);
+  void markDamaged(Session& session, bool damaged);
   bool leaveDamaged();
   bool holds(uint32_t client) const;
   void listFollowed();
@@ -90,6 +91,7 @@ class LaneReader final : public TopicReader {
   bool atEnd_ = false;
   bool attached_ = false;
   std::vector<Session> sessions_;   // by client
+  int64_t damaged_ = 0;             // how many of them are: a release must not look through all of them
   std::vector<Lane> lanes_;         // by place: client * brokers + broker
   std::vector<uint32_t> followed_;  // places, ascending
   uint32_t turn_ = 0;               // the place at which the next poll begins
