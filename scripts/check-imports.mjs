@@ -188,7 +188,7 @@ const pastTheVerbs = [
     refuses: ["std::memset(mapping->base(), 0, 64);", "region.laneBytes(0)[0] = 1;"]
   },
   {
-    words: /\bmemory::(?:load|store|copyIn|copyOut|increment|replace|take|writeBack|invalidate|drop|order)\w*\(/,
+    words: /\bmemory::(?:load|store|copyIn|copyOut|increment|take|writeBack|invalidate|drop|order)\w*\(/,
     files: ["region/publication.h", "region/writing.h", "region/flush", "measure/"],
     says: "the verbs of Publication load, store and flush",
     refuses: ["memory::store(word, 1, {});", "memory::orderAll();"]

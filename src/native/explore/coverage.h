@@ -13,7 +13,7 @@ struct Process;
 struct Word;
 
 enum class Verb : uint8_t {
-  read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, replace, take
+  read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, take
 };
 const char* nameOf(Verb verb);
 

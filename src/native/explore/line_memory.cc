@@ -200,14 +200,12 @@ void LineMemory::store(const Word& word, uint64_t value, bool) {
   own.dirty = true;
 }
 
-uint64_t LineMemory::exchange(const Word& word, uint64_t seen, uint64_t value, bool always) {
+uint64_t LineMemory::exchange(const Word& word, uint64_t value) {
   storeFence();
   Line& at = line(*word.file, word.offset);
   const size_t index = indexOf(word);
   const uint64_t before = at.newest[index];
-  if (always || ((before ^ seen) & word.mask) == 0) {
-    at.newest[index] = at.memory[index] = merged(before, value, word.mask);
-  }
+  at.newest[index] = at.memory[index] = merged(before, value, word.mask);
   return before;
 }
 

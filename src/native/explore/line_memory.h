@@ -27,7 +27,7 @@ class LineMemory : public Model {
   void store(const Word& word, uint64_t value, bool release) override;
   uint64_t loadBytes(const Word& word) override { return load(word, false); }
   void storeBytes(const Word& word, uint64_t value) override { store(word, value, false); }
-  uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
+  uint64_t exchange(const Word& word, uint64_t value) override;
   void writeBack(File& file, uint64_t offset, uint64_t bytes) override;
   void invalidate(File& file, uint64_t offset, uint64_t bytes) override;
   bool unsettled() override;

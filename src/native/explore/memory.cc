@@ -116,14 +116,14 @@ void storeNow(const Word& word, uint64_t value, bool release, Fault fault) {
   if (fault == Fault::swapped) makeSwapped();
 }
 
-// Changes a word in one step, and returns what was there. A mutant does it in two steps, or not at all.
-uint64_t change(const Word& word, uint64_t seen, uint64_t value, bool always, Fault fault) {
+// Clears a word in one step, and returns what was there. A mutant does it in two steps, or not at all.
+uint64_t clear(const Word& word, Fault fault) {
   if (fault != Fault::none) Model::now().owe(Model::Owed::now);
   if (fault == Fault::dropped) return 0;
-  if (fault != Fault::torn) return Model::now().exchange(word, seen, value, always);
+  if (fault != Fault::torn) return Model::now().exchange(word, 0);
   const uint64_t before = Model::now().load(word, false);
   step(Step::call, &word);
-  if (always || ((before ^ seen) & word.mask) == 0) Model::now().store(word, value, false);
+  Model::now().store(word, 0, false);
   return before;
 }
 
@@ -182,18 +182,9 @@ uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
     step(Step::call, &word);
     Model::now().store(word, (before + 1) << shiftOf(word), false);
   } else if (fault == Fault::none) {
-    Model::now().exchange(word, 0, (before + 1) << shiftOf(word), true);
+    Model::now().exchange(word, (before + 1) << shiftOf(word));
   }
   return before + 1;
-}
-
-void replace(uint64_t& at, uint64_t seen, uint64_t value, const Site& site) {
-  const Fault fault = enter(site, Verb::replace);
-  const Word word = wordAt(&at, sizeof(at));
-  step(Step::store, &word);
-  Trace::verb(Verb::replace, word, value, site);
-  if (Model::now().known(word) == seen) StoreChecks::look(word, value, true);
-  change(word, seen, value, false, fault);
 }
 
 uint32_t take(uint32_t& bits, const Site& site) {
@@ -201,7 +192,7 @@ uint32_t take(uint32_t& bits, const Site& site) {
   const Word word = wordAt(&bits, sizeof(bits));
   step(Step::store, &word);
   StoreChecks::look(word, 0, true);
-  const uint64_t before = change(word, 0, 0, true, fault);
+  const uint64_t before = clear(word, fault);
   const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
   Trace::verb(Verb::take, word, taken, site);
   return taken;

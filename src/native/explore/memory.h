@@ -24,7 +24,6 @@ void fullFence(const Site& site);
 void writeBackFence(const Site& site);
 void invalidationFence(const Site& site);
 void flushFence(const Site& site);
-void replace(uint64_t& word, uint64_t seen, uint64_t value, const Site& site);
 uint32_t take(uint32_t& bits, const Site& site);
 
 }  // namespace ringfence::memory

@@ -33,8 +33,8 @@ class Model {
   // Bytes that a token covers.
   virtual uint64_t loadBytes(const Word& word) = 0;
   virtual void storeBytes(const Word& word, uint64_t value) = 0;
-  // In one step: returns what was there, and stores `value` if that was `seen`, or `always`.
-  virtual uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) = 0;
+  // In one step: stores `value`, and returns what was there.
+  virtual uint64_t exchange(const Word& word, uint64_t value) = 0;
   virtual void writeBack(File& file, uint64_t offset, uint64_t bytes) = 0;
   virtual void invalidate(File& file, uint64_t offset, uint64_t bytes) = 0;
   // Whether the current actor has made stores that become visible to others only at a fence.

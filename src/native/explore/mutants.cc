@@ -40,7 +40,6 @@ std::vector<Fault> faultsOf(const SiteSeen& site) {
     case Verb::willRead:
       return lines ? std::vector<Fault>{Fault::dropped} : faults;
     case Verb::ring:
-    case Verb::replace:
     case Verb::take:
       return {Fault::torn, Fault::dropped};
     default:

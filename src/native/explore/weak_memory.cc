@@ -194,11 +194,11 @@ void WeakMemory::store(const Word& word, uint64_t value, bool release) {
 
 void WeakMemory::storeBytes(const Word& word, uint64_t value) { store(word, value, false); }
 
-uint64_t WeakMemory::exchange(const Word& word, uint64_t seen, uint64_t value, bool always) {
+uint64_t WeakMemory::exchange(const Word& word, uint64_t value) {
   fullFence();
   Cell& at = cell(word);
   const uint64_t before = at.newest == nullptr ? 0 : at.newest->value;
-  if (always || ((before ^ seen) & word.mask) == 0) put(at, value, word.mask);
+  put(at, value, word.mask);
   fullFence();
   return before;
 }

@@ -24,7 +24,7 @@ class WeakMemory : public Model {
   void store(const Word& word, uint64_t value, bool release) override;
   uint64_t loadBytes(const Word& word) override;
   void storeBytes(const Word& word, uint64_t value) override;
-  uint64_t exchange(const Word& word, uint64_t seen, uint64_t value, bool always) override;
+  uint64_t exchange(const Word& word, uint64_t value) override;
   void writeBack(File&, uint64_t, uint64_t) override {}
   void invalidate(File&, uint64_t, uint64_t) override {}
   void owe(Owed owed) override;

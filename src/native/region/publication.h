@@ -67,10 +67,6 @@ T increment(T& word, Site) {
   return __atomic_add_fetch(&word, T{1}, __ATOMIC_SEQ_CST);
 }
 
-inline void replace(uint64_t& word, uint64_t seen, uint64_t value, Site) {
-  __atomic_compare_exchange_n(&word, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
 inline uint32_t take(uint32_t& bits, Site) { return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST); }
 
 }  // namespace ringfence::memory
@@ -309,13 +305,6 @@ class Publication {
     settleWriteBacks(site);
     aheadOfStore();
     return memory::increment(line.shared_.*Field, site);
-  }
-  // Replaces `seen` with `value`, unless another process has changed the word since.
-  template <auto Field>
-  void replace(HostLine<FieldsOf<Field>>& line, uint64_t seen, uint64_t value, Site site = {}) const {
-    settleWriteBacks(site);
-    aheadOfStore();
-    memory::replace(line.shared_.*Field, seen, value, site);
   }
   // Clears a word of bits and returns them. Of several processes that take at once, one gets them.
   template <auto Field>
