@@ -21,6 +21,12 @@ uint64_t markAt(const Region& region, uint32_t index) {
   return region.publication().observe<&TopicLine::Retention::freedMark>(line.retention);
 }
 
+// The same behind the fence that follows a claim: a sequencer that does not see the claim has published its mark before.
+uint64_t markAt(const Region& region, const Fenced& fenced, uint32_t index) {
+  const TopicLine& line = region.topicLine(epochOf(region), index);
+  return region.publication().observeBehind<&TopicLine::Retention::freedMark>(fenced, line.retention);
+}
+
 // The state of a place by its slot and mark. A valid seal makes the declaration, even if its process died before it
 // published the generation. A mark of neither this generation nor the one before it is damaged.
 TopicState stateOf(const TopicSlot& slot, uint64_t mark, uint64_t& generation) {
@@ -80,8 +86,8 @@ std::vector<TopicView> topicsOf(const Region& region) {
   return views;
 }
 
-bool topicStays(const Region& region, const Fenced&, TopicPlace place) {
-  return markAt(region, place.index) == freedMarkOf(place.generation - 1);
+bool topicStays(const Region& region, const Fenced& fenced, TopicPlace place) {
+  return markAt(region, fenced, place.index) == freedMarkOf(place.generation - 1);
 }
 
 namespace {

@@ -42,7 +42,7 @@ std::vector<TopicView> topicsOf(const Region& region);
 
 // False once the sequencer has begun to free that topic, or has freed it.
 // To be asked behind the fence that follows a claim of the reader.
-bool topicStays(const Region& region, const Fenced&, TopicPlace place);
+bool topicStays(const Region& region, const Fenced& fenced, TopicPlace place);
 
 // A process keeps it across its attempts to declare one topic: whether it has asked for a place.
 struct TopicWish {

@@ -28,4 +28,6 @@ bool pass(SequencerState& order, bool commitNow) {
   return moved;
 }
 
+bool pass(SequencerState& order, const Fenced&, bool commitNow) { return pass(order, commitNow); }
+
 }  // namespace ringfence::sequencing

@@ -16,5 +16,7 @@ namespace ringfence::sequencing {
 
 // True when anything has moved. With `commitNow` it commits the open epoch at once.
 bool pass(SequencerState& order, bool commitNow);
+// The same behind the fence that follows the sleep word: it sees what a publisher stored that found the sequencer awake.
+bool pass(SequencerState& order, const Fenced&, bool commitNow);
 
 }  // namespace ringfence::sequencing

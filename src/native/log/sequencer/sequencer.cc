@@ -198,11 +198,11 @@ void Sequencer::run() {
     if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
     const uint32_t reasons = sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U);
     p.set<&SleepLine::sleeps>(sleeper, head.sequencerSleep, reasons);
-    static_cast<void>(p.fullFence());
+    const Fenced fenced = p.fullFence();
     int64_t limit;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      moved = !paused_ && pass(order_, false);
+      moved = !paused_ && pass(order_, fenced, false);
       moved |= order_.roomWanted && !wantsRoom;  // the word must include every reason to wake: pass again
       limit = sleepNanos();
     }
