@@ -49,7 +49,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
   order_ = order;
   clockNanos_ = 1'000'000'000;
   steps_ = 0;
-  rounds_ = roundsOfStop_ = 0;
+  rounds_ = roundsOfStop_ = wentOn_ = 0;
 }
 
 Process& Scheduler::process(const std::string& name, bool mortal) {
@@ -96,6 +96,7 @@ void Scheduler::exit() {
 void Scheduler::end() {
   if (onRest) onRest(*current_);
   current_->state = Actor::ended;
+  if (current_->awaitedBy != nullptr) wake(*current_->awaitedBy);
 }
 
 void Scheduler::leave() { fibers_[current_->id].leave(main_); }
@@ -351,6 +352,7 @@ bool Scheduler::goesOn() {
     if (!process->stopped || !process->alive) continue;
     note("-- " + process->name + " goes on");
     process->stopped = false;
+    wentOn_ += 1;
     rounds_ = 0;
     return true;
   }

@@ -38,6 +38,7 @@ struct Actor {
   bool givesWay = false;  // it goes on once the others have had their turn
   const char* waitsFor = "";
   std::function<bool()> condition;  // for a sleeper: whether what it sleeps for is there
+  Actor* awaitedBy = nullptr;  // the actor that waits for its end
   uint32_t step = 0;
   uint32_t waitedAt = ~uint32_t{0};  // the step at which it waited last
   std::function<void()> body;
@@ -97,6 +98,8 @@ class Scheduler {
   bool deaths() const { return deaths_; }
   // Whether one was stopped: what waited for it may have come late.
   bool stops() const { return stops_; }
+  // How often a stopped process went on.
+  uint32_t wentOn() const { return wentOn_; }
   // Whether the process lives and all its actors wait or have ended.
   static bool rests(const Process& process);
 
@@ -159,6 +162,7 @@ class Scheduler {
   bool tracing_ = false;
   bool deaths_ = false;
   bool stops_ = false;
+  uint32_t wentOn_ = 0;
   uint64_t clockNanos_ = 0;
   uint64_t steps_ = 0;
   uint32_t rounds_ = 0;

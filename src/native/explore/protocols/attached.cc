@@ -17,4 +17,15 @@ std::shared_ptr<Region> made(const Geometry& geometry) {
   return region;
 }
 
+bool Patience::lasts() {
+  constexpr uint32_t attemptsMax = 20;
+  constexpr uint64_t pauseNanos = 1'000'000;
+  Scheduler& scheduler = Scheduler::now();
+  if (attempts_ == attemptsMax) return false;
+  scheduler.giveWay(pauseNanos);
+  attempts_ = scheduler.wentOn() == wentOn_ ? attempts_ + 1 : 0;
+  wentOn_ = scheduler.wentOn();
+  return true;
+}
+
 }  // namespace ringfence::explore

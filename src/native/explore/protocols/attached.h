@@ -1,4 +1,5 @@
-// A process of a configuration: its attachment and its waiting, made ahead of the schedule, and kept until it is over.
+// A process of a configuration: its attachment and its waiting, made ahead of the schedule, and kept until it is over;
+// and its patience.
 #pragma once
 
 #include "explore/world.h"
@@ -15,5 +16,17 @@ struct Attached {
 
 // The region that all processes share, made by one that is never killed and does nothing else.
 std::shared_ptr<Region> made(const Geometry& geometry);
+
+// The pauses of a process that tries for what another one holds. A stopped process keeps what it holds until it goes on,
+// which is no failure: a bounded number of attempts counts from then on.
+class Patience {
+ public:
+  // Pauses, for the next attempt. False when there were enough of them.
+  bool lasts();
+
+ private:
+  uint32_t attempts_ = 0;
+  uint32_t wentOn_ = Scheduler::now().wentOn();
+};
 
 }  // namespace ringfence::explore

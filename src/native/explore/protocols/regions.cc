@@ -115,10 +115,7 @@ void claimed(const Geometry& geometry, uint32_t slots, Claims claims) {
     place.program.runs([=, at = place.region] {
       uint32_t slot = 0;
       Status status = claims(*at, slot);
-      for (int i = 0; i < 20 && is(status, "busy"); i += 1) {
-        Scheduler::now().giveWay(1'000'000);
-        status = claims(*at, slot);
-      }
+      for (Patience patience; is(status, "busy") && patience.lasts();) status = claims(*at, slot);
       expect(status.ok() || is(status, "full"), std::string("no claim: ") + (status.ok() ? "" : status.fault));
       if (status.ok()) {
         Trace::say("has slot " + std::to_string(slot));
@@ -156,10 +153,7 @@ void readers() {
     place.program.runs([=, at = place.region] {
       ReaderRole role;
       Status status = claimRingReader(*at, "ring", "reader", role);
-      for (int i = 0; i < 20 && is(status, "busy"); i += 1) {
-        Scheduler::now().giveWay(1'000'000);
-        status = claimRingReader(*at, "ring", "reader", role);
-      }
+      for (Patience patience; is(status, "busy") && patience.lasts();) status = claimRingReader(*at, "ring", "reader", role);
       expect(status.ok() || is(status, "full"), std::string("no claim: ") + (status.ok() ? "" : status.fault));
       if (status.ok()) expect(taken->insert(role.slot).second || Scheduler::now().deaths(), "two processes have one place");
     });

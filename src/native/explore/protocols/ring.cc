@@ -36,10 +36,8 @@ template <class Opened>
 auto untilOpened(const shared_ptr<Region>& region, const char* waitsFor, Opened open) {
   const char* fault = nullptr;
   auto opened = open(region, "ring", fault);
-  for (int i = 0; i < 20 && opened == nullptr && (is(fault, "busy") || is(fault, waitsFor)); i += 1) {
-    Scheduler::now().giveWay(1'000'000);
-    opened = open(region, "ring", fault);
-  }
+  const auto isInTheWay = [&] { return opened == nullptr && (is(fault, "busy") || is(fault, waitsFor)); };
+  for (Patience patience; isInTheWay() && patience.lasts();) opened = open(region, "ring", fault);
   if (opened == nullptr) expect(Scheduler::now().deaths(), std::string("the ring cannot be opened: ") + fault);
   return opened;
 }
