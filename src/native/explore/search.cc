@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+
 #include "address_space.h"
 #include "arena.h"
 #include "memory.h"
@@ -33,6 +35,7 @@ class Search {
   Found run() {
     began_ = now();
     learn();
+    for (uint64_t i = 0; i < limits_.around && going(); i += 1) meet(i);
     for (uint64_t i = 0; i < limits_.directed && going(); i += 1) direct(i);
     for (uint64_t i = 0; i < limits_.nearSchedules && going(); i += 1) {
       if (i % 2 == 0) {
@@ -193,6 +196,49 @@ class Search {
       nearer.gather(marks[random() % marks.size()], random());
       once({}, &nearer);
     }
+  }
+
+  // Around a schedule at random: another actor runs at each of the steps that lead to the planted fault, and then a load
+  // sees an older value than it could without it.
+  void meet(uint64_t i) {
+    Priorities order(random(), found_.points);
+    order.straightens();
+    if (!once({}, i == 0 ? nullptr : &order)) return;
+    const Schedule base = Scheduler::now().schedule();
+    const std::vector<Chances> seen = Scheduler::now().seen();
+    const std::vector<uint32_t> marks = Scheduler::now().marks();
+    constexpr size_t most = 24;
+    for (size_t look = 0; look < most && !marks.empty() && going(); look += 1) {
+      const size_t drawn = marks.size() <= most ? look : random() % marks.size();
+      if (drawn < marks.size()) meetAhead(base, seen, marks[drawn]);
+    }
+  }
+
+  void meetAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    if (mark >= seen.size()) return;
+    uint32_t left = 6;
+    for (size_t i = mark + 1; i-- > 0 && left != 0 && going();) {
+      const Chances& at = seen[i];
+      if (at.actor != seen[mark].actor || at.others == 0) continue;
+      left -= 1;
+      Schedule met = upTo(base, seen, i);
+      met.push_back({});
+      for (uint8_t to = 0; to < actorsMax && going(); to += 1) {
+        if ((at.others >> to & 1) == 0) continue;
+        met.back() = {at.actor, Kind::preempt, to, at.step};
+        if (once(met)) seeOlder(met, std::vector<Chances>(Scheduler::now().seen()));
+      }
+    }
+  }
+
+  // The deviations of a schedule that it has met before that step.
+  static Schedule upTo(const Schedule& schedule, const std::vector<Chances>& seen, size_t step) {
+    Schedule met;
+    for (const Deviation& one : schedule) {
+      const auto is = [&](const Chances& at) { return at.actor == one.actor && at.step == one.step; };
+      if (std::any_of(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(step), is)) met.push_back(one);
+    }
+    return met;
   }
 
   // What the planted fault lets happen, and nothing else does, around a schedule at random: a load sees an older value

@@ -14,6 +14,9 @@ struct Limits {
   uint64_t schedules = ~uint64_t{0};
   double seconds = 1e9;
   uint64_t seed = 1;
+  // Before all others, around this many random ones: what the planted fault alone lets a load see once another actor has
+  // run shortly ahead of it.
+  uint64_t around = 0;
   uint64_t directed = 0;  // before all others: what the planted fault alone lets happen, around this many random ones
   uint64_t nearSchedules = 0;  // before all others: this many random ones, with deviations near the planted fault
 };

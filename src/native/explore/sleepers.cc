@@ -62,9 +62,11 @@ void Sleepers::lockMutex(const void* mutex) {
 
 void Sleepers::unlockMutex(const void* mutex) { std::erase(locked, mutex); }
 
-void Sleepers::awaitEnd(const Actor& actor) {
-  if (Scheduler::now().current() == nullptr) Scheduler::now().fail("a thread is awaited that does not run yet");
-  while (actor.state != Actor::ended) Scheduler::now().giveWay(lookNanos);
+void Sleepers::awaitEnd(Actor& actor) {
+  Scheduler& scheduler = Scheduler::now();
+  if (scheduler.current() == nullptr) scheduler.fail("a thread is awaited that does not run yet");
+  actor.awaitedBy = scheduler.current();
+  while (actor.state != Actor::ended) scheduler.wait("a thread's end");
 }
 
 }  // namespace ringfence::explore

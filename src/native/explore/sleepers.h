@@ -15,7 +15,7 @@ class Sleepers {
 
   static void lockMutex(const void* mutex);
   static void unlockMutex(const void* mutex);
-  static void awaitEnd(const Actor& actor);
+  static void awaitEnd(Actor& actor);
 };
 
 }  // namespace ringfence::explore

@@ -19,9 +19,8 @@ bool is(const char* fault, const char* name) { return fault != nullptr && std::s
 std::unique_ptr<RingWriter> writerOf(const shared_ptr<Region>& region, const char* name) {
   const char* fault = nullptr;
   auto opened = openedWriter(region, name, fault);
-  for (int i = 0; i < 40 && opened == nullptr; i += 1) {
+  for (Patience patience; opened == nullptr && patience.lasts();) {
     expect(is(fault, "busy") || is(fault, "exists"), std::string("the ring is not opened: ") + fault);
-    Scheduler::now().giveWay(1'000'000);
     opened = openedWriter(region, name, fault);
   }
   return opened;
@@ -105,9 +104,8 @@ void visit() {
 std::unique_ptr<Receiving> readerOf(const shared_ptr<Region>& region) {
   const char* fault = nullptr;
   auto opened = openedReader(region, "ring", fault);
-  for (int i = 0; i < 40 && opened == nullptr; i += 1) {
+  for (Patience patience; opened == nullptr && patience.lasts();) {
     expect(is(fault, "busy") || is(fault, "full"), std::string("the ring is not read: ") + fault);
-    Scheduler::now().giveWay(1'000'000);
     opened = openedReader(region, "ring", fault);
   }
   return opened == nullptr ? nullptr : std::make_unique<Receiving>(region, std::move(opened));
@@ -131,19 +129,17 @@ void slotAgain() {
   const auto sending = writing(writer);
   shared_ptr<Receiving> receiving;
   reader.program.ahead([&] { receiving = make_shared<Receiving>(reader.region); });
+  // The reader begins, so that all of it can happen within one of its looks.
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
   writer.program.runs([=, at = writer.region] {
     sending->send(0, nullptr);
     at->close();
   });
-  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
   const auto attached = make_shared<shared_ptr<Region>>();
   atEnd([attached] {});
   next.runs([=] {
     Status status = Region::reattach(*region, "next", *attached);
-    for (int i = 0; i < 20 && is(status.fault, "full"); i += 1) {
-      Scheduler::now().giveWay(1'000'000);
-      status = Region::reattach(*region, "next", *attached);
-    }
+    for (Patience patience; is(status.fault, "full") && patience.lasts();) status = Region::reattach(*region, "next", *attached);
     expectOk(status, "attaching");
   });
 }
@@ -173,6 +169,34 @@ void heir() {
     for (uint64_t i = 4; i < 9; i += 1) sending->send(large + i, sleeper.get());
     sending->writer().close();
   });
+}
+
+// An evicted reader comes back while the writer, whose ring another reader fills, looks for the slowest one: it is not
+// taken to need what it lost before.
+void comesBack() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer", false);
+  Attached steady(*region, "steady reader", false, false);
+  Attached reader(*region, "reader");
+  const auto sending = writing(writer);
+  const auto send = [&](uint64_t number) { writer.program.ahead([&] { sending->send(large + number, nullptr); }); };
+  const auto receivingOf = [](Attached& of) {
+    shared_ptr<Receiving> receiving;
+    of.program.ahead([&] { receiving = make_shared<Receiving>(of.region); });
+    return receiving;
+  };
+  const auto receiving = receivingOf(reader);
+  send(0);
+  const auto fills = receivingOf(steady);
+  for (uint64_t i = 1; i < 4; i += 1) send(i);
+  writer.program.ahead([&] { sending->writer().evictSlowest(); });
+  send(4);
+  atEnd([sending, fills, receiving] {});
+  writer.program.runs([=] {
+    for (uint64_t i = 5; i < 7; i += 1) sending->sendEvicting(large + i);
+    sending->writer().close();
+  });
+  reader.program.runs([=, sleeper = reader.sleeper] { receiving->receive(*sleeper); });
 }
 
 // A reader attaches, leaves and attaches again while another one attaches: the writer keeps what each still has to read.
@@ -274,6 +298,7 @@ std::vector<Configuration> ringLives() {
     {"visit", "a process attaches, reads one frame, and leaves the ring and the region", &visit},
     {"slot", "a writer's process leaves without closing its ring, and another gets its slot", &slotAgain},
     {"heir", "a reader takes the place of a dead one, which holds room, while the writer looks for the dead", &heir},
+    {"back", "an evicted reader comes back while the writer looks for the slowest one", &comesBack},
     {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
     {"handled", "a process waits until a reader has handled a frame", &handled},
     {"forsaken", "a process waits for a reader's cursor, and the reader is evicted", &forsaken},
