@@ -266,6 +266,25 @@ TEST("what is delivered is known while the sequencer has nothing else to do") {
   });
 }
 
+TEST("a reader that has left and died before it rang holds no publisher back") {
+  TestLog log(tinyGeometry(), TestLog::threaded());
+  const uint32_t topic = log.declare("t", orderSession);
+  Publishing publishing(log.open(topic));
+  auto reader = log.reader(topic, From::start);
+  uint64_t sequence = 0;
+  const auto publishes = [&] { return publishing.publish(sequence % 2, sequence); };
+  until("the sequencer sleeps until a reader gives room back", [&] {
+    while (publishes()) sequence += 1;
+    publishing.lanes().wantRoom();
+    return (log.region()->publication().observe<&SleepLine::sleeps>(log.region()->header().sequencerSleep) & sleepsForRoom) != 0;
+  });
+  leavePlace(*log.region(), topic, 0, 1);
+  until("there is room", [&] {
+    log.sequencer().endDead();  // as the serving process does periodically
+    return publishes();
+  });
+}
+
 // Attaches readers at any moment, while the oldest batches are trimmed as fast as new ones arrive.
 void attachWhileTrimming(From from) {
   TestLog log(tinyGeometry(), TestLog::threaded());

@@ -119,8 +119,9 @@ std::vector<DeadReader> Sequencer::endDead() {
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
     readers = endDeadReaders(order_);
-    // No publisher rings for batches without an order, and one that was killed or stopped has not rung their readers.
-    changed |= !paused_ && !order_.options.manual && anyUnordered(order_);
+    // No publisher rings for batches without an order, and one that was killed or stopped has not rung their readers. Nor
+    // has a reader rung that was killed or stopped between giving room back and telling of it.
+    changed |= !paused_ && !order_.options.manual && (anyUnordered(order_) || order_.roomWanted);
     ringHolders(order_);
   }
   if (changed || !readers.empty()) ringOwnBell();
