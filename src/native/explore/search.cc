@@ -292,27 +292,39 @@ class Search {
     for (size_t i = 0; i < leaks.size() && going(); i += 1) with(schedule, leaks[i]);
   }
 
-  void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
-    constexpr size_t aheadMost = 16;
-    constexpr size_t behindMost = 6;
-    if (mark >= seen.size()) return;
-    const uint8_t actor = seen[mark].actor;
-    std::vector<Deviation> holds;
-    for (size_t i = mark + 1; i-- > 0 && holds.size() < aheadMost;) {
-      if (seen[i].actor == actor && seen[i].hold) holds.push_back({actor, Kind::hold, 0, seen[i].step});
-    }
+  // Behind the fault another actor runs, or the process is stopped until all others have come to rest.
+  std::vector<Deviation> runsBehind(const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t most = 6;
     std::vector<Deviation> runs;
-    for (size_t i = mark + 1; i < seen.size() && runs.size() < behindMost; i += 1) {
-      if (seen[i].actor != actor || seen[i].others == 0) continue;
+    std::vector<Deviation> stops;
+    const uint8_t actor = seen[mark].actor;
+    for (size_t i = mark + 1; i < seen.size() && runs.size() < most; i += 1) {
+      if (seen[i].actor != actor) continue;
+      if (seen[i].stop && stops.size() < most / 2) stops.push_back({actor, Kind::stop, 0, seen[i].step});
+      if (seen[i].others == 0) continue;
       std::vector<uint8_t> others;
       for (uint8_t to = 0; to < actorsMax; to += 1) {
         if ((seen[i].others >> to & 1) != 0) others.push_back(to);
       }
       runs.push_back({actor, Kind::preempt, others[random() % others.size()], seen[i].step});
     }
+    runs.insert(runs.end(), stops.begin(), stops.end());
+    return runs;
+  }
+
+  void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t aheadMost = 48;
+    constexpr size_t nearest = 16;
+    if (mark >= seen.size()) return;
+    std::vector<Deviation> holds;
+    for (size_t i = mark + 1; i-- > 0 && holds.size() < aheadMost;) {
+      if (seen[i].actor == seen[mark].actor && seen[i].hold) holds.push_back({seen[i].actor, Kind::hold, 0, seen[i].step});
+    }
+    const std::vector<Deviation> runs = runsBehind(seen, mark);
     constexpr size_t most = 16;
     for (size_t i = 0; i < most && !holds.empty() && !runs.empty() && going(); i += 1) {
-      with(base, holds[random() % holds.size()], &runs[random() % runs.size()]);
+      const size_t among = i % 2 == 0 ? std::min(nearest, holds.size()) : holds.size();
+      with(base, holds[random() % among], &runs[random() % runs.size()]);
     }
     for (size_t i = 0; i < runs.size() && i < 3 && going(); i += 1) {
       with(base, runs[i]);

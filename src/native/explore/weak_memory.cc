@@ -209,9 +209,10 @@ void WeakMemory::owe(Owed owed) {
   own->owed = std::max(own->owed, owed == Owed::lastLoad ? own->last : owed == Owed::allSeen ? own->latest : time_);
 }
 
+// Loads of bytes, too, end at a fence: until then the bytes must not change.
 bool WeakMemory::unsettled() {
   const View* own = view();
-  return own != nullptr && !own->buffer.empty();
+  return own != nullptr && !(own->buffer.empty() && own->lent.empty());
 }
 
 void WeakMemory::storeFence() {

@@ -433,6 +433,28 @@ void late() {
   });
 }
 
+// The server stops when a session has closed, and a reader comes meanwhile, which looks until the server is gone: it has
+// all batches of the session, or the session has ended without it.
+void stopped() {
+  Served log(logGeometry(), false, orderNone);
+  Attached reader(*log.server.region, "reader", false, false);
+  Attached publisher(*log.server.region, "publisher", false, false);
+  const auto taking = taker(log, reader, false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] { publishing->publish(0, nullptr); });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  publisher.program.ahead([&] { publishing->lanes().close(); });
+  log.server.program.runs([serving = log.serving] { serving->sequencer().stop(); });
+  reader.program.runs([=, region = reader.region] {
+    if (!taking->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
+    while (serverState(*region) != serverStopped) Scheduler::now().giveWay(pauseNanos);
+    taking->take();
+    const auto& session = region->sessionLine(1, 0).acknowledged;
+    const bool ended = peek<&SessionLine::Acknowledged::endedGeneration>(session) != 0;
+    expect(taking->count() == 1 || ended, "a session's batch is not taken, and the session has not ended");
+  });
+}
+
 }  // namespace
 
 Protocol lanesProtocol() {
@@ -447,6 +469,7 @@ Protocol lanesProtocol() {
     {"other", "the slot's next session is of another topic, whose reader has a place of the same number", &other},
     {"end", "a reader that begins at the end comes while batches are published", &end},
     {"late", "a reader comes while a session ends, and the next has its slot and its lanes", &late},
+    {"stopped", "the server stops while a reader comes to a session that has closed", &stopped},
   }};
 }
 

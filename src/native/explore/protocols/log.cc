@@ -63,6 +63,28 @@ void trim() {
   });
 }
 
+// The lane is full, and its only reader leaves with all batches in its hands: from then on their room is the publisher's,
+// even if the reader dies before it has told so.
+void leave() {
+  Served log(logGeometry());
+  Attached reader(*log.server.region, "reader");
+  Attached publisher(*log.server.region, "publisher");
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] {
+    for (uint64_t i = 0; i < 8; i += 1) publishing->publish(i, nullptr);
+  });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  log.runs();
+  reader.program.runs([=] {
+    expect(subscribing->look(), "what is committed is not read");
+    subscribing->reader().detach();
+  });
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    if (!publishing->publish(8, sleeper.get())) expect(false, "a living session has ended");
+  });
+}
+
 // A session ends, and the next one gets its slot and its lanes: no batch of the old session appears as the new one's.
 void reuse() {
   Served log(logGeometry());
@@ -96,6 +118,33 @@ void reuse() {
     const uint64_t committed = peek<&TopicLine::Committed::entries>(region->topicLine(1, 0).committed);
     if (!Scheduler::now().deaths()) expect(committed == 2, "not each batch that was published is committed, and no other");
     expect(committed <= 2, "a batch is committed that was never published");
+  });
+}
+
+// The place of a freed topic is declared anew while another process looks at it: it is free or declared, and does not
+// count as damaged.
+void looks() {
+  Served log(logGeometry());
+  Attached declarer(*log.server.region, "declarer", false);
+  Attached other(*log.server.region, "other", false, false);
+  declarer.program.ahead([&] {
+    TopicView topic;
+    TopicWish wish;
+    const Status status = declareTopic(*declarer.region, "u", orderTotal, 0, topic, &wish);
+    expect(!status.ok() && std::strcmp(status.fault, "wished") == 0, "a place is free that a topic has");
+  });
+  log.server.program.ahead([&] { log.serving->settle(); });
+  declarer.program.runs([=, at = declarer.region] {
+    TopicView topic;
+    expectOk(declareTopic(*at, "u", orderTotal, 0, topic), "declaring a topic in a place that came free");
+  });
+  other.program.runs([=, at = other.region] {
+    TopicView topic;
+    for (int i = 0; i < 2; i += 1) {
+      const TopicState state = topicAt(*at, 0, topic);
+      expect(state != TopicState::damaged, "a place counts as damaged that is just declared");
+      expect(state != TopicState::declared || topic.name == "u", "a topic has a name that it was not given");
+    }
   });
 }
 
@@ -151,6 +200,8 @@ Protocol logProtocol() {
     {"publish", "two batches: published, scanned, committed, read, acknowledged", &publish},
     {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
     {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
+    {"leave", "the lane is full, and its reader leaves with all batches in its hands", &leave},
+    {"looks", "the place of a freed topic is declared anew while another process looks at it", &looks},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
   }};
