@@ -43,7 +43,8 @@ class LineMemory : public Model {
   void loadFence() override;
   void fullFence() override;
   void acquireOfSystem(uint64_t) override {}
-  void releaseOfSystem() override { storeFence(); }
+  void releaseOfSystem() override {}
+  void fenceOfSystem() override {}
   uint64_t time() const override { return 0; }
   void rest(Actor& actor) override;
   void begun(const Actor& actor) override;

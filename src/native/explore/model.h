@@ -61,9 +61,11 @@ class Model {
   virtual void oweWriteBacks() {}
 
   // The order that system calls give. Acquire: the current actor sees all that was visible at `since`, when a lock that
-  // it has taken was released. Release: its stores become visible to all.
+  // it has taken was released. Release: its stores become visible to all. No call completes a write-back or invalidation.
   virtual void acquireOfSystem(uint64_t since) = 0;
   virtual void releaseOfSystem() = 0;
+  // Of a call that sleeps on a word, or wakes its sleepers.
+  virtual void fenceOfSystem() = 0;
   virtual uint64_t time() const = 0;
   // Called when the actor blocks, ends or dies: its stores under way become visible.
   virtual void rest(Actor& actor) = 0;

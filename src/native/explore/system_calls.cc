@@ -115,7 +115,7 @@ long sleepOn(const uint32_t* at, uint32_t expected, const timespec* limit) {
   Scheduler& scheduler = Scheduler::now();
   Spot spot;
   if (!AddressSpace::find(at, spot)) return failed(EFAULT);
-  Model::now().fullFence();
+  Model::now().fenceOfSystem();
   const uint64_t shift = 8 * (spot.offset % 8);
   const Word word{spot.file, spot.offset & ~uint64_t{7}, uint64_t{0xffffffff} << shift};
   if (static_cast<uint32_t>(Model::now().peek(word) >> shift) != expected) return failed(EAGAIN);
@@ -124,7 +124,7 @@ long sleepOn(const uint32_t* at, uint32_t expected, const timespec* limit) {
   const uint64_t nanos = limit == nullptr ? never : static_cast<uint64_t>(limit->tv_sec) * 1'000'000'000U + static_cast<uint64_t>(limit->tv_nsec);
   const bool woken = Sleepers::sleep(spot, limit == nullptr ? never : scheduler.clock() + nanos);
   Trace::call(woken ? "wakes" : "wakes, as its time is over");
-  Model::now().fullFence();
+  Model::now().fenceOfSystem();
   return woken ? 0 : failed(ETIMEDOUT);
 }
 
@@ -132,7 +132,7 @@ long wakeAt(const uint32_t* at) {
   enter("wake");
   Spot spot;
   if (!AddressSpace::find(at, spot)) return failed(EFAULT);
-  Model::now().fullFence();
+  Model::now().fenceOfSystem();
   const uint32_t count = Sleepers::wake(spot);
   Trace::call("wakes " + std::to_string(count) + " at " + nameOf(spot));
   return count;

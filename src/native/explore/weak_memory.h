@@ -34,6 +34,7 @@ class WeakMemory : public Model {
   void fullFence() override;
   void acquireOfSystem(uint64_t since) override;
   void releaseOfSystem() override;
+  void fenceOfSystem() override { fullFence(); }
   uint64_t time() const override { return time_; }
   void rest(Actor& actor) override;
   void begun(const Actor& actor) override;

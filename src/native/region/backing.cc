@@ -140,6 +140,7 @@ DeviceHeader::DeviceHeader(int fd, const Backing& backing) : header_(nullptr), b
 Shown<uint64_t, Whole> DeviceHeader::clear() const {
   const Shown<uint64_t, Whole> before = ofAnyRegion().observeCovering<&Identity::magic>(header_->identity);
   ofAnyRegion().on(role::Creator(), header_->identity).withdraw<&Identity::magic>();
+  static_cast<void>(ofAnyRegion().fullFence());
   return before;
 }
 

@@ -51,7 +51,8 @@ class DeviceHeader {
   // Null when it cannot be mapped.
   Header* get() const { return header_; }
 
-  // Clears the magic number: from here on no region lies on the device. Returns the number before.
+  // Clears the magic number: from here on no region lies on the device. Fences behind it, so that the caller may look at
+  // locks and release them. Returns the number before.
   Shown<uint64_t, Whole> clear() const;
 
  private:

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "line.h"
+
 namespace ringfence {
 
 constexpr off_t namesLock = off_t{1} << 40;
@@ -39,7 +41,8 @@ inline bool tryShare(int fd, off_t at) {
   return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-inline void unlock(int fd, off_t at) {
+// The process that takes the lock next sees what was stored under it.
+inline void unlock(int fd, off_t at, const Settled&) {
   struct flock lock = byteLock(at, F_UNLCK);
   fcntl(fd, F_OFD_SETLK, &lock);
 }

@@ -72,14 +72,13 @@ ClaimLock::ClaimLock(const Region& region, off_t at)
 
 ClaimLock::~ClaimLock() {
   if (!held_) return;
-  say(claimWanted);
-  unlock(region_.file(), at_);
+  unlock(region_.file(), at_, say(claimWanted));
   say(claimNone);
 }
 
-void ClaimLock::say(uint64_t state) const {
-  if (region_.closed()) return;
+Settled ClaimLock::say(uint64_t state) const {
   const Publication& p = region_.publication();
+  if (region_.closed()) return p.settle();
   auto& mine = region_.process(region_.slot()).owner;
   const role::Process self;
   if (at_ == namesLock) {
@@ -87,7 +86,7 @@ void ClaimLock::say(uint64_t state) const {
   } else {
     p.on(self, mine).publish<&ProcessOwner::claiming>(wordOf(at_, state));
   }
-  p.storeFence();
+  return p.storeFence();
 }
 
 bool slotLocked(const Region& region, Table table, uint64_t slot) {

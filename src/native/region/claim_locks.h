@@ -25,7 +25,7 @@ class ClaimLock {
 
  private:
   ClaimLock(const Region& region, off_t at);
-  void say(uint64_t state) const;
+  Settled say(uint64_t state) const;
 
   const Region& region_;
   const off_t at_;

@@ -203,6 +203,14 @@ class Fenced : Unforged {
   Fenced() = default;
 };
 
+// That the write-backs of this thread are complete. A call of the system orders none: one that shows other processes what
+// this thread stored (a lock that is released, a file that gets its name) comes behind them.
+class Settled : Unforged {
+ private:
+  friend class Publication;
+  Settled() = default;
+};
+
 // Bytes that a token covers: frames of a ring, payload of a lane. They may share a line with bytes written before.
 template <class Cover>
 class Bytes {

@@ -44,7 +44,7 @@ Status Region::hold() {
   if (path_.empty() || owner_) return Status::fine();
   if (!tryShare(fd_, holdLock)) return Status::failed("busy", "the region is being removed");
   if (!named() && !planted("hold of a removed name")) {
-    unlock(fd_, holdLock);
+    unlock(fd_, holdLock, publication_.settle());
     return Status::failed("missing", "its name is gone: the last process that owned it has closed it");
   }
   owner_ = true;
@@ -55,9 +55,9 @@ Status Region::hold() {
 // that leave together gets it. Leave the name to a process that has just taken the lease: it holds the region next, and
 // needs the name then (Sequencer::start). If it dies before that, removeDead() removes what is left.
 void Region::removeName() {
-  unlock(fd_, holdLock);
+  unlock(fd_, holdLock, publication_.settle());
   if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) removeRegion(fd_, backing_, path_);
-  unlock(fd_, holdLock);
+  unlock(fd_, holdLock, publication_.settle());
 }
 
 bool Region::kept() const {
@@ -72,7 +72,7 @@ bool Region::tryLockLease() {
 }
 
 void Region::unlockLease() {
-  if (fd_ >= 0) unlock(fd_, leaseLock);
+  if (fd_ >= 0) unlock(fd_, leaseLock, publication_.settle());
   leased_ = false;
 }
 

@@ -7,6 +7,7 @@
 //   publish         settle earlier write-backs; store; write the line back
 //   observe         fence; invalidate the line; full fence; load
 //   fullFence       settles write-backs and invalidations before the loads behind it
+//   settle          settles write-backs ahead of a call of the system
 #pragma once
 
 #include <cstddef>
@@ -321,12 +322,20 @@ class Publication {
   // --- Fences
 
   // Stores before it, and their write-backs, are visible before stores after it.
-  void storeFence(Site site = {}) const {
+  Settled storeFence(Site site = {}) const {
     if (flushed_) [[unlikely]] {
       memory::writeBackFence(site);
     } else {
       memory::storeFence(site);
     }
+    return Settled();
+  }
+
+  // Completes the write-backs, ahead of a call of the system that lets other processes see what was stored. On coherent
+  // memory there are none.
+  [[nodiscard]] Settled settle(Site site = {}) const {
+    settleWriteBacks(site);
+    return Settled();
   }
 
   // Loads before it are made before loads and stores after it.

@@ -100,8 +100,9 @@ void Region::close() {
   if (pid_ == getpid()) {
     if (owner_ && !path_.empty()) removeName();
     // Do not leave the unlocking to close(): a forked copy of this process may keep the file description open.
-    unlock(fd_, leaseLock);
-    if (slot_ != noSlot) unlock(fd_, processLocks + slot_);
+    const Settled settled = publication_.settle();
+    unlock(fd_, leaseLock, settled);
+    if (slot_ != noSlot) unlock(fd_, processLocks + slot_, settled);
   }
   ::close(fd_);
   fd_ = -1;

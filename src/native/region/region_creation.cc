@@ -91,6 +91,11 @@ Status bindTo(int32_t node, uint8_t* base, uint64_t bytes) {
   return Status::failed("system", systemError(("binding to " + name).c_str()));
 }
 
+// Names the file, unless a file has that name: from here on other processes may read what was stored in it.
+bool nameFile(const std::string& from, const std::string& to, const Settled&) {
+  return syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0;
+}
+
 void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
   for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
     const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
@@ -185,7 +190,6 @@ Status Region::takeDevice() {
   if (header.get() == nullptr) return Status::failed("system", systemError("mapping the device"));
   if (!inUse(fd_)) {
     const Shown<uint64_t, Whole> before = header.clear();
-    static_cast<void>(ofAnyRegion().fullFence());
     if (!inUse(fd_)) return tryShare(fd_, holdLock) ? Status::fine() : Status::failed("busy", "the region is being removed");
     // The former region goes on, unchanged.
     const role::Creator creator;
@@ -275,9 +279,7 @@ void Region::writeIdentity(Written<Whole>&& whole) {
 }
 
 Status Region::publishFile(const std::string& temporary) {
-  if (syscall(SYS_renameat2, AT_FDCWD, temporary.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) {
-    return Status::fine();
-  }
+  if (nameFile(temporary, path_, publication_.settle())) return Status::fine();
   if (errno == EEXIST) return Status::failed("exists", "a region of this name exists already");
   return Status::failed("system", systemError("publishing the region"));
 }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "region/byte_lock.h"
 #include "region/flush.h"
 #include "region/layout.h"
 #include "region/publication.h"
@@ -74,7 +75,7 @@ constexpr bool isCopied = std::is_copy_constructible_v<T> || std::is_copy_assign
 static_assert(!isCopied<Shared> && !isCopied<HostLine<SleepLine>>);
 template <class... T>
 constexpr bool isForged = (std::is_trivially_copyable_v<T> || ...);
-static_assert(!isForged<Written<Things>, Seen<Things>, Fenced>);
+static_assert(!isForged<Written<Things>, Seen<Things>, Fenced, Settled>);
 static_assert(!isForged<role::Creator, role::Process, role::Claimant, role::NameGiver, role::Sequencer, role::RingWriter>);
 static_assert(!isForged<role::RingReader, role::LaneWriter, role::IndexReader, role::Broker, role::Sleeper>);
 
@@ -97,6 +98,10 @@ concept ObservedBehind = requires(const Publication& p, const Shared& line, Evid
   p.observeBehind<&Fields::token>(evidence..., line);
 };
 static_assert(ObservedBehind<Fenced> && !ObservedBehind<>);
+
+template <class... Evidence>
+concept Unlocked = requires(int file, off_t at, Evidence... evidence) { unlock(file, at, evidence...); };
+static_assert(Unlocked<Settled> && !Unlocked<> && !Unlocked<Fenced>);
 
 template <class... Evidence>
 concept RegionPublished = requires(Writing<Line<Identity, role::Creator>> writing, Evidence... whole) {
