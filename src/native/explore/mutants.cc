@@ -41,7 +41,7 @@ std::vector<Fault> faultsOf(const SiteSeen& site) {
       return lines ? std::vector<Fault>{Fault::dropped} : faults;
     case Verb::ring:
     case Verb::take:
-      return {Fault::torn, Fault::dropped};
+      return lines ? std::vector<Fault>{Fault::dropped} : std::vector<Fault>{Fault::torn, Fault::dropped};
     default:
       return faults;
   }

@@ -69,6 +69,7 @@ class Sleeper {
  public:
   explicit Sleeper(std::shared_ptr<Region> region);
 
+  uint64_t lives() const { return waiter_.lives(); }
   // Waits until `look` is true. `there` says the same without side effects: when it is true, the sleeper must wake.
   void until(uint32_t reasons, const char* what, const std::function<bool()>& look, const std::function<bool()>& there);
 

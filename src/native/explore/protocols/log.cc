@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "departures.h"
 #include "explore/trace.h"
 #include "log_lives.h"
 #include "served.h"
@@ -206,6 +207,7 @@ Protocol logProtocol() {
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
   }};
   for (const Configuration& one : logLives()) protocol.configurations.push_back(one);
+  for (const Configuration& one : logDepartures()) protocol.configurations.push_back(one);
   return protocol;
 }
 

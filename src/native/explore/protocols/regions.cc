@@ -5,6 +5,7 @@
 #include <set>
 
 #include "attached.h"
+#include "departures.h"
 #include "explore/files.h"
 #include "explore/line_names.h"
 #include "explore/model.h"
@@ -166,10 +167,12 @@ void readers() {
 }  // namespace
 
 Protocol regionProtocol() {
-  return {"region", "regions: creation, names, holds", {
+  Protocol protocol{"region", "regions: creation, names, holds", {
     {"creation", "two make a region of one name, and a third attaches", &creation},
     {"holding", "the creator closes while a client asks to hold the region, and another makes one of its name", &holding},
   }};
+  for (const Configuration& one : regionDepartures()) protocol.configurations.push_back(one);
+  return protocol;
 }
 
 Protocol claimProtocol() {

@@ -5,6 +5,7 @@
 
 #include "explore/trace.h"
 #include "attached.h"
+#include "departures.h"
 #include "ring_ends.h"
 #include "ring_lives.h"
 
@@ -329,6 +330,7 @@ Protocol ringProtocol() {
     {"rename", "a ring gets another name while a reader comes for the old one", &rename},
   }};
   for (const Configuration& one : ringLives()) protocol.configurations.push_back(one);
+  for (const Configuration& one : ringDepartures()) protocol.configurations.push_back(one);
   return protocol;
 }
 

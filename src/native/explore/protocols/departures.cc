@@ -1,0 +1,228 @@
+#include "departures.h"
+
+#include <cstring>
+
+#include "attached.h"
+#include "explore/trace.h"
+#include "log/sequencer/sequencer.h"
+#include "log_ends.h"
+#include "region/claim_locks.h"
+#include "region/server.h"
+#include "ring_ends.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+using std::make_shared;
+using std::shared_ptr;
+
+bool is(const char* fault, const char* name) { return fault != nullptr && std::strcmp(fault, name) == 0; }
+
+shared_ptr<Sequencer> sequencerOf(const shared_ptr<Region>& region) {
+  SequencerOptions options;
+  options.manual = true;
+  const auto sequencer = make_shared<Sequencer>(region, options);
+  expectOk(sequencer->start(), "starting the sequencer");
+  return sequencer;
+}
+
+// A process attaches and begins to serve while a client asks for the server: that lives, as does the creator, which
+// stands in for it.
+void found() {
+  const auto region = made(logGeometry());
+  Attached client(*region, "client", false);
+  Program server("server", false);
+  client.program.runs([=, at = client.region] {
+    for (int i = 0; i < 3; i += 1) {
+      expect(serverOf(*at).alive, "a server is told as dead that lives");
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  server.runs([=] {
+    const auto own = attachedTo(*region, "server");
+    const auto sequencer = sequencerOf(own);
+    atEnd([own, sequencer] {});
+  });
+}
+
+shared_ptr<Sending> writing(Attached& writer) {
+  shared_ptr<Sending> sending;
+  writer.program.ahead([&] { sending = make_shared<Sending>(writer.region); });
+  atEnd([sending] {});
+  return sending;
+}
+
+// Opens the ring, as soon as there is no other writer.
+std::unique_ptr<RingWriter> opened(const shared_ptr<Region>& region, const char* name) {
+  const char* fault = nullptr;
+  auto writer = openedWriter(region, name, fault);
+  for (Patience patience; writer == nullptr && patience.lasts();) {
+    expect(is(fault, "busy") || is(fault, "exists") || is(fault, "full"), std::string("the ring is not opened: ") + fault);
+    writer = openedWriter(region, name, fault);
+  }
+  return writer;
+}
+
+// A writer leaves the region, and the next one has its slot: the ring has not ended as long as that one writes it.
+void tenant() {
+  Geometry geometry = ringGeometry();
+  geometry.processes = 3;
+  const auto region = made(geometry);
+  Attached writer(*region, "writer", false, false);
+  Attached reader(*region, "reader", false);
+  Program next("next writer", false);
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> receiving;
+  reader.program.ahead([&] { receiving = make_shared<Receiving>(reader.region); });
+  const auto writes = make_shared<bool>(false);
+  reader.program.runs([=] {
+    for (int i = 0; i < 6; i += 1) {
+      receiving->take();
+      const bool wrote = *writes;
+      const bool hasEnded = receiving->ended();
+      expect(!wrote || !*writes || !hasEnded, "a ring has ended whose writer lives");
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  writer.program.runs([=, at = writer.region] {
+    sending->send(0, nullptr);
+    at->close();
+  });
+  next.runs([=] {
+    shared_ptr<Region> own;
+    Status status = Region::reattach(*region, "next writer", own);
+    for (Patience patience; is(status.fault, "full") && patience.lasts();) status = Region::reattach(*region, "next writer", own);
+    expectOk(status, "attaching");
+    Sending sends(own, opened(own, "ring"));
+    *writes = true;
+    sends.send(framesOfAWriter, nullptr);
+    Scheduler::now().giveWay(4'000'000);
+    *writes = false;
+    sends.writer().close();
+  });
+}
+
+// A writer sends more than the ring holds and leaves the region, while another process wants to go on: it finds the end.
+void lap() {
+  const auto region = made(ringGeometry());
+  Attached next(*region, "next writer", false);
+  Attached writer(*region, "writer", false);
+  const auto sending = writing(writer);
+  next.program.runs([=, at = next.region] {
+    expect(opened(at, "ring") != nullptr, "a ring without a writer is not to be had");
+  });
+  writer.program.runs([=, at = writer.region] {
+    for (uint64_t i = 0; i < 6; i += 1) sending->send(large + i, nullptr);
+    at->close();
+  });
+}
+
+// The giver of a name has died ahead of its last word. One process completes it, writes the ring and gives it another
+// name, while a second one has looked for the name, too.
+void halfNamed() {
+  const auto region = made(ringGeometry());
+  Attached former(*region, "former writer", false);
+  Attached late(*region, "late process", false);
+  Attached first(*region, "first process", false);
+  former.program.ahead([&] {
+    Sending(former.region).writer().close();
+    auto& line = former.region->ring(0).name;
+    const uint32_t naming = peek<&RingName::naming>(line);
+    const ClaimLock lock = ClaimLock::ofNames(*former.region);
+    former.region->publication().on(lock.nameGiver(), line).publish<&RingName::naming>(naming - 1);
+  });
+  late.program.runs([=, at = late.region] {
+    expect(opened(at, "ring") != nullptr || Scheduler::now().deaths(), "a ring without a writer is not to be had");
+  });
+  first.program.runs([=, at = first.region] {
+    for (const char* name : {"ring", "other"}) {
+      if (const auto writer = opened(at, name)) writer->close();
+    }
+  });
+}
+
+// One process gives a ring another name while a second one goes on with it under the old name: one of the two has it.
+void contested() {
+  const auto region = made(ringGeometry());
+  Attached former(*region, "former writer", false);
+  Attached namer(*region, "namer", false);
+  Attached next(*region, "next writer", false);
+  former.program.ahead([&] { Sending(former.region).writer().close(); });
+  const auto writers = make_shared<int>(0);
+  const auto writes = [=](Attached& place, const char* name) {
+    place.program.runs([=, at = place.region] {
+      const auto writer = opened(at, name);
+      if (writer == nullptr) return;
+      *writers += 1;
+      expect(*writers == 1 || Scheduler::now().deaths(), "two processes write one ring");
+      Scheduler::now().giveWay(1'000'000);
+      *writers -= 1;
+      writer->close();
+    });
+  };
+  writes(namer, "other");
+  writes(next, "ring");
+}
+
+// Two readers have all places; when one leaves, a third process gets its place.
+void seat() {
+  const auto region = made(ringGeometry());
+  Attached third(*region, "third process", false);
+  Attached readers(*region, "readers", false);
+  Attached writer(*region, "writer", false);
+  const auto sending = writing(writer);
+  shared_ptr<Receiving> one, two;
+  readers.program.ahead([&] {
+    one = make_shared<Receiving>(readers.region);
+    two = make_shared<Receiving>(readers.region);
+  });
+  atEnd([one, two] {});
+  third.program.runs([=, at = third.region] {
+    const char* fault = nullptr;
+    auto reader = openedReader(at, "ring", fault);
+    for (Patience patience; reader == nullptr && patience.lasts();) reader = openedReader(at, "ring", fault);
+    expect(reader != nullptr, "a place that was left is not to be had");
+  });
+  readers.program.runs([=] { one->reader().detach(); });
+}
+
+// A process comes and goes: another one notices it, which sleeps for that alone.
+void visitor() {
+  const auto region = made(ringGeometry());
+  Attached watcher(*region, "watcher");
+  Program visits("visitor", false);
+  watcher.program.runs([=, sleeper = watcher.sleeper] {
+    const uint64_t before = sleeper->lives();
+    sleeper->until(sleepsForEnd, "a process that comes or goes", [=] { return sleeper->lives() != before; }, [] { return false; });
+  });
+  visits.runs([=] {
+    const auto own = attachedTo(*region, "visitor");
+    Scheduler::now().giveWay(1'000'000'000);
+    own->close();
+  });
+}
+
+}  // namespace
+
+std::vector<Configuration> logDepartures() {
+  return {
+    {"found", "a process attaches and serves while a client asks for the server", &found},
+  };
+}
+
+std::vector<Configuration> ringDepartures() {
+  return {
+    {"tenant", "a writer leaves the region, and the next one has its slot", &tenant},
+    {"lap", "a writer sends more than a lap and leaves while another wants to go on", &lap},
+    {"half named", "a name whose giver has died is completed, and the ring gets another", &halfNamed},
+    {"contested", "a ring gets another name while a process goes on with it", &contested},
+    {"seat", "a reader leaves while all places are taken, and another has its place", &seat},
+  };
+}
+
+std::vector<Configuration> regionDepartures() {
+  return {{"visitor", "a process attaches and leaves, and another one notices it", &visitor}};
+}
+
+}  // namespace ringfence::explore
