@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds liveness{100};
 }  // namespace
 
 // Before the log is served, the server counts as dead once no living process could still serve it.
-// SYNC: observe the state again after checking the locks: the log may have been served, and stopped, in between. It
-// pairs with the publish of `state` in Sequencer::begin, which follows the fields that name the server.
+// SYNC: observe the state again after checking the locks: the log may have been served, and stopped, in between, and a
+// server that has stopped may have left. It pairs with the publish of `state` in Sequencer::begin, which follows the
+// fields that name the server, and with that in Sequencer::stop, which comes before the server leaves.
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
   uint32_t state = p.observe<&ControlLine::state>(region.header().control);
@@ -26,7 +27,8 @@ ServerState serverState(const Region& region) {
   }
   if (state == servingStopped) return serverStopped;
   const ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
-  return region.processAlive(control.sequencerProcess, control.sequencerGeneration) ? serverServing : serverDied;
+  if (region.processAlive(control.sequencerProcess, control.sequencerGeneration)) return serverServing;
+  return p.observe<&ControlLine::state>(region.header().control) == servingStopped ? serverStopped : serverDied;
 }
 
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)

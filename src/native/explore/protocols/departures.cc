@@ -27,6 +27,27 @@ shared_ptr<Sequencer> sequencerOf(const shared_ptr<Region>& region) {
   return sequencer;
 }
 
+// A server stops and leaves the region while a client asks for it: it has stopped, and never counts as dead.
+void leaves() {
+  const auto region = made(logGeometry());
+  Attached client(*region, "client", false);
+  Attached server(*region, "server", false, false);
+  shared_ptr<Sequencer> sequencer;
+  server.program.ahead([&] { sequencer = sequencerOf(server.region); });
+  atEnd([sequencer] {});
+  client.program.runs([=, at = client.region] {
+    for (int i = 0; i < 3; i += 1) {
+      const ServerState state = serverState(*at);
+      expect(state == serverServing || state == serverStopped, "a server that has stopped is told as dead");
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  server.program.runs([=, at = server.region] {
+    sequencer->stop();
+    at->close();
+  });
+}
+
 // A process attaches and begins to serve while a client asks for the server: that lives, as does the creator, which
 // stands in for it.
 void found() {
@@ -207,6 +228,7 @@ void visitor() {
 
 std::vector<Configuration> logDepartures() {
   return {
+    {"leaves", "the server stops and leaves the region while a client asks for it", &leaves},
     {"found", "a process attaches and serves while a client asks for the server", &found},
   };
 }
