@@ -1,7 +1,7 @@
 // The backings of a region: devices, huge pages, NUMA nodes, and regions of another host.
 //
 // The test machines have no DAX device. A file stands for it: the code under test takes a file for a device when the
-// device tree that the test creates instead of /sys names it.
+// device tree that the test creates instead of /sys names it. It refuses the calls that a device refuses.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,6 +13,7 @@
 
 #include <cstring>
 
+#include "device_calls.h"
 #include "log_fixture.h"
 #include "region/inspection.h"
 #include "region/region_file.h"
@@ -46,6 +47,7 @@ struct FakeDevice {
   std::string attributes = scratchFolder() + "/sys/dev/char/252:7";
 
   explicit FakeDevice(uint64_t bytes, const std::string& align = "2097152", const std::string& subsystem = "dax") {
+    deviceTree() = {};
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK_EQUAL(ftruncate(fd, static_cast<off_t>(bytes)), 0);
     struct stat file{};
@@ -58,6 +60,10 @@ struct FakeDevice {
     if (!align.empty()) writeText(attributes + "/align", align + "\n");
     deviceTree() = {scratchFolder() + "/sys", file.st_dev, file.st_ino, 252, 7};
   }
+  // No call was made that a device refuses.
+  ~FakeDevice() { CHECK_EQUAL(refusedCalls(), 0); }
+  FakeDevice(const FakeDevice&) = delete;
+  FakeDevice& operator=(const FakeDevice&) = delete;
 };
 
 Geometry withRings(uint64_t ringBytes) {
@@ -111,6 +117,27 @@ TEST("a region on a device is made in place, found there, and gone with its last
   CHECK_EQUAL(stat(device.path.c_str(), &file), 0);
   CHECK_EQUAL(file.st_size, 64 * mebibyte);
   expectServes(device.path);
+}
+
+TEST("a device is not read, resized, allocated or renamed over, for it refuses that: it is made, looked at and removed without") {
+  const FakeDevice device(64 * mebibyte);
+  const int fd = open(device.path.c_str(), O_RDWR | O_CLOEXEC);
+  char byte = 0;
+  CHECK_EQUAL(pread(fd, &byte, 1, 0), -1);
+  CHECK_EQUAL(ftruncate(fd, 0), -1);
+  CHECK_EQUAL(posix_fallocate(fd, 0, 1), ENODEV);
+  CHECK_EQUAL(syscall(SYS_renameat2, AT_FDCWD, device.path.c_str(), AT_FDCWD, (device.path + "2").c_str(), 0), -1);
+  CHECK_EQUAL(refusedCalls(), 4);
+  close(fd);
+  refusedCalls() = 0;
+  std::shared_ptr<Region> region, client;
+  CHECK_EQUAL(create(device.path, region).fault, "none");
+  CHECK_EQUAL(attach(device.path, client).fault, "none");
+  CHECK_EQUAL(inspect(device.path).attached, 2);
+  CHECK_EQUAL(removeDead(device.path).fault, "busy");
+  region->close();
+  client->close();
+  CHECK_EQUAL(inspect(device.path).fault, "notRegion");
 }
 
 TEST("what a former region left on a device is not in the next one") {
