@@ -96,6 +96,12 @@ bool nameFile(const std::string& from, const std::string& to, const Settled&) {
   return syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0;
 }
 
+Status deviceHasNode() {
+  Status status = Status::failed("invalid", "a device's memory belongs to a NUMA node already, and is bound to no other");
+  status.hint = "choose no NUMA node for it";
+  return status;
+}
+
 void prefault(uint8_t* base, uint64_t bytes, CreateProgress* progress) {
   for (uint64_t done = 0; done < bytes && !cancelled(progress);) {
     const uint64_t count = bytes - done < stepBytes ? bytes - done : stepBytes;
@@ -127,6 +133,8 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
   Status status = anonymous ? Status::fine() : Backing::at(options.path, there);
   if (!status.ok()) return status;
   if (there.isDevice()) {
+    // Binding chooses where new pages lie, and a device's memory is there already.
+    if (options.numaNode >= 0) return deviceHasNode();
     status = region->takeDevice();
   } else if (anonymous) {
     region->fd_ = memfd_create("ringfence", MFD_CLOEXEC);

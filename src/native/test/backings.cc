@@ -140,6 +140,21 @@ TEST("a device is not read, resized, allocated or renamed over, for it refuses t
   CHECK_EQUAL(inspect(device.path).fault, "notRegion");
 }
 
+TEST("a device is bound to no NUMA node, and stays as it is") {
+  const FakeDevice device(64 * mebibyte);
+  std::shared_ptr<Region> region;
+  CreateOptions options;
+  options.path = device.path;
+  options.geometry = tinyGeometry();
+  options.numaNode = 0;
+  const Status status = Region::create(options, nullptr, region);
+  CHECK_EQUAL(status.fault, "invalid");
+  CHECK_EQUAL(status.detail, "a device's memory belongs to a NUMA node already, and is bound to no other");
+  CHECK_EQUAL(status.hint, "choose no NUMA node for it");
+  CHECK_EQUAL(inspect(device.path).fault, "notRegion");
+  CHECK_EQUAL(create(device.path, region).fault, "none");
+}
+
 TEST("what a former region left on a device is not in the next one") {
   const FakeDevice device(64 * mebibyte);
   std::shared_ptr<Region> former, next;

@@ -60,7 +60,7 @@ export interface CreateOptions {
   readonly prefault?: boolean | undefined
   /**
    * The NUMA node whose memory the region takes, as for the memory of a CXL expander, which is a node without
-   * processors. Default: where the system puts it. A device is a node's already.
+   * processors. Default: where the system puts it. Refused for a device, whose memory is a node's already.
    */
   readonly numaNode?: number | undefined
   /**
