@@ -78,7 +78,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(ProducerLine, writtenMessages, misnamed),
     FIELD(ProducerLine, publishedMessages, misnamed),
     FIELD(ProducerLine, fullEvents, misnamed),
-    FIELD(Descriptor, token, delayed),
+    FIELD(Descriptor, token, told | delayed),
     FIELD(Descriptor, sessionKey, told),
     FIELD(Descriptor, batchSequence, told),
     FIELD(Descriptor, firstMessage, told),

@@ -177,6 +177,40 @@ TEST("every field that readers of lanes rely on, one at a time: what they take i
   findings.finish(walked);
 }
 
+// A damaged token looks like one that is not published yet, until one behind it is.
+void expectHoleEndsSession(uint32_t order) {
+  TestLog log(tinyGeometry());
+  const uint32_t topic = log.declare("t", order);
+  Publishing publishing(log.open(topic));
+  const Claim claim = publishing.lanes().claim();
+  auto reader = order == orderNone ? LaneFollowing::attached(log.region(), log.placeOf(topic), From::start) : nullptr;
+  const auto pass = [&] {
+    log.settle();
+    log.sequencer().endDead();
+    log.settle();
+  };
+  CHECK(publishing.publish(0, 0));
+  pass();
+  CHECK(publishing.publish(0, 1));
+  RawLine::of(log.region()->descriptor(log.region()->laneOf(0, claim.slot), 1)).token ^= 1;
+  pass();
+  CHECK_EQUAL(publishing.lanes().endReason(), endNone);
+  CHECK(publishing.publish(0, 2));
+  pass();
+  CHECK_EQUAL(publishing.lanes().endReason(), endCorrupt);
+  if (reader != nullptr) {
+    CHECK_EQUAL(reader->take(64), 1);
+    CHECK_EQUAL(reader->take(64), 0);
+    CHECK(reader->wrong == nullptr);
+    pass();
+  }
+  CHECK(sessionOver(*log.region(), claim.slot, claim.generation));
+}
+
+TEST("a damaged token ends its session as corrupt once a batch behind it is published, under each order") {
+  for (const uint32_t order : {orderSession, orderTotal, orderNone}) expectHoleEndsSession(order);
+}
+
 }  // namespace
 
 }  // namespace ringfence::test

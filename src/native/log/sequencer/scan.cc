@@ -143,7 +143,28 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
   return moved || (session.endReason == endCorrupt && !wasCorrupt);
 }
 
+// A client publishes the tokens of a lane one after the other. So one that is missing ahead of a token that is there was
+// damaged: neither the sequencer nor a reader would ever see its batch, nor those behind it.
+// SYNC: observes the next token before it looks for the missing one again; pairs with the publishes in
+// LaneWriter::publish, which are made in the lane's order.
+bool hasHole(const SequencerState& order, uint32_t at) {
+  const uint64_t index = order.lanes[at].scanned;
+  return !descriptorReady(order, at, index) && descriptorReady(order, at, index + 1) && !descriptorReady(order, at, index);
+}
+
 }  // namespace
+
+bool endSessionsWithHoles(SequencerState& order) {
+  bool found = false;
+  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
+    const uint32_t client = at % order.geometry.clients;
+    const Session& session = order.sessions[client];
+    if (!session.active || session.endReason == endCorrupt || !hasHole(order, at)) continue;
+    endAsCorrupt(order, client);
+    found = true;
+  }
+  return found;
+}
 
 bool scanLanes(SequencerState& order) {
   const Geometry& g = order.geometry;

@@ -10,6 +10,7 @@
 #include "region/planted.h"
 #include "region/waiter.h"
 #include "retention.h"
+#include "scan.h"
 #include "topic_places.h"
 #include "unordered.h"
 
@@ -118,6 +119,11 @@ std::vector<DeadReader> Sequencer::endDead() {
     // A reader that releases batches wakes a sleeping sequencer only if room is wanted, so follow the readers here.
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
+    if (endSessionsWithHoles(order_)) {
+      changed = true;
+      publishAll(order_);
+      region_->wakeProcesses(sleepsForData);
+    }
     readers = endDeadReaders(order_);
     // No publisher rings for batches without an order, and one that was killed or stopped has not rung their readers. Nor
     // has a reader rung that was killed or stopped between giving room back and telling of it.
