@@ -53,14 +53,15 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
         "RingWriter::evict, fullFence",
         "RingReader::writeLine, write RingReaderLine"
       ]],
-      ["lines", 8, [
+      ["lines", 9, [
         "LaneWriter::publish, wrote Descriptor",
         "LaneWriter::publish, write ProducerLine",
         "LaneWriter::ready, willRead GrantLine",
         "commit, write IndexEntry",
         "written, willRead RingClaim.generation",
         "RingWriter::evict, publish RingReaderFate",
-        "Waiter::arm, write SleepLine"
+        "Waiter::arm, write SleepLine",
+        "Region::publishFile, storeFence"
       ]]
     ] as const
   ) {

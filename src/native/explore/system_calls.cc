@@ -160,7 +160,7 @@ uint64_t bytesRead(Opened& opened, void* to, uint64_t count, uint64_t at) {
   for (uint64_t i = 0; i < there; i += 1) {
     const uint64_t shift = 8 * ((at + i) % 8);
     const Word word{opened.file, (at + i) & ~uint64_t{7}, uint64_t{0xff} << shift};
-    bytes[i] = static_cast<uint8_t>(Model::now().peek(word) >> shift);
+    bytes[i] = static_cast<uint8_t>(Model::now().known(word) >> shift);
   }
   return there;
 }

@@ -279,7 +279,7 @@ void Region::writeIdentity(Written<Whole>&& whole) {
   HeaderCopy sealed = made;
   sealed.identity.magic = regionMagic;
   made.birth.seal = headerSealOf(sealed);
-  // SYNC: pairs with the observe of the magic number in copyDeviceHeader. A file gets its name only after this.
+  // SYNC: pairs with the observe of the magic number in copyMappedHeader. A file gets its name only after this.
   const role::Creator creator;
   publication_.on(creator, head.geometry).all(made.geometry);
   publication_.on(creator, head.birth).all(made.birth);

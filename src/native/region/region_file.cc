@@ -161,7 +161,7 @@ Status copyHeader(int fd, uint64_t fileBytes, HeaderCopy& header) {
 }
 
 // SYNC: the magic number is observed before the rest, which its creator wrote before it (Region::writeIdentity).
-Status copyDeviceHeader(int fd, const Backing& backing, HeaderCopy& header) {
+Status copyMappedHeader(int fd, const Backing& backing, HeaderCopy& header) {
   const DeviceHeader mapped(fd, backing);
   if (mapped.get() == nullptr) return Status::failed("system", systemError("mapping the header"));
   const Publication p = ofAnyRegion();
@@ -174,6 +174,15 @@ Status copyDeviceHeader(int fd, const Backing& backing, HeaderCopy& header) {
   return Status::fine();
 }
 
+// A call of the system invalidates nothing: of flushed memory it may copy lines that this host fetched before they were
+// written. Only the header itself says whether the memory is that.
+Status copyFreshHeader(int fd, uint64_t fileBytes, const Backing& backing, HeaderCopy& header) {
+  if (backing.isDevice()) return copyMappedHeader(fd, backing, header);
+  const Status status = copyHeader(fd, fileBytes, header);
+  const bool flushed = status.ok() && header.birth.coherence == static_cast<uint32_t>(Coherence::flushed);
+  return flushed && memory::flushInstructions() != nullptr ? copyMappedHeader(fd, backing, header) : status;
+}
+
 }  // namespace
 
 Status cannotFlush() {
@@ -181,7 +190,7 @@ Status cannotFlush() {
 }
 
 Status readHeader(int fd, uint64_t fileBytes, const Backing& backing, HeaderCopy& header) {
-  const Status copied = backing.isDevice() ? copyDeviceHeader(fd, backing, header) : copyHeader(fd, fileBytes, header);
+  const Status copied = copyFreshHeader(fd, fileBytes, backing, header);
   if (!copied.ok()) return copied;
   if (header.identity.version != layoutVersion || header.identity.layoutHash != layoutHash()) {
     char text[160];
