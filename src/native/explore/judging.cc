@@ -15,23 +15,23 @@ namespace ringfence::explore {
 namespace {
 
 // The stages of a judgement, which run one after the other until one finds the fault. `seconds` is what all its
-// configurations have together when the limit is 10; each gets a tenth of a second at least.
+// configurations have together when the limit is 10; each gets `least` of it at least.
 struct Stage {
   size_t configurations;  // their number, cheapest first
   Limits limits;
+  double least = 0.1;
 };
 constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
     {100, {.deviations = 0, .seconds = 3, .seed = 7, .directed = 50}},
     {100, {.deviations = 0, .seconds = 4, .seed = 9, .around = 8}},
     {100, {.deviations = 0, .seconds = 3, .seed = 2, .nearSchedules = 200}},
-    {100, {.deviations = 0, .seconds = 6, .seed = 8, .directed = 1000}},
+    {100, {.deviations = 0, .seconds = 6, .seed = 8, .directed = 1000}, 1},
     {100, {.deviations = 0, .seconds = 6, .seed = 3, .nearSchedules = 2000}},
     {10, {.deviations = 1, .seconds = 3, .seed = 4}},
-    {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}},
+    {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}, 0.5},
     {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 6}},
 };
-constexpr double leastSeconds = 0.1;
 
 // Bounds the processor time of a judgement, because a fault can make the code loop without a step.
 void boundTime(double seconds) {
@@ -83,7 +83,7 @@ Verdict judge(const Tried& tried, const Limits& limits) {
     for (size_t i = 0; i < count; i += 1) {
       Limits own = stage.limits;
       own.seed += limits.seed;
-      own.seconds = std::max(leastSeconds, own.seconds / static_cast<double>(count)) * std::min(limits.seconds, 10.0) / 10;
+      own.seconds = std::max(stage.least, own.seconds / static_cast<double>(count)) * std::min(limits.seconds, 10.0) / 10;
       const Found found = search(*tried[i], own);
       if (found.failure.empty()) continue;
       return {true, false, true, tried[i]->name, textOf(shrunk(*tried[i], found.schedule)), found.failure};

@@ -23,8 +23,8 @@ enum class Kind : uint8_t {
   leak,     // the line that the step fetches has leaked out of the cache where it is dirty
 };
 constexpr uint32_t kinds = 7;
-constexpr uint8_t staleLine = 4;
-constexpr uint8_t staleAll = 8;
+constexpr uint8_t staleLine = 16;
+constexpr uint8_t staleAll = 32;
 
 struct Deviation {
   uint8_t actor;

@@ -256,12 +256,15 @@ class Search {
     const std::vector<Chances> seen = Scheduler::now().seen();
     const std::vector<uint32_t> marks = Scheduler::now().marks();
     seeOlder(base, seen);
-    for (int look = 0; look < 2 && !marks.empty() && going(); look += 1) holdAhead(base, seen, marks[random() % marks.size()]);
+    for (int look = 0; look < 2 && !marks.empty() && going(); look += 1) {
+      const uint32_t mark = marks[random() % marks.size()];
+      holdAhead(base, seen, mark);
+      if (Model::now().lags() && mark < seen.size()) lagAhead(base, seen, mark);
+    }
   }
 
-  void with(Schedule schedule, const Deviation& first, const Deviation* second = nullptr) {
-    schedule.push_back(first);
-    if (second != nullptr) schedule.push_back(*second);
+  void with(Schedule schedule, const Deviation& deviation) {
+    schedule.push_back(deviation);
     once(schedule);
   }
 
@@ -312,24 +315,45 @@ class Search {
     return runs;
   }
 
+  // Where a fence could run others only because of the held store, the schedule that holds it tells.
   void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     constexpr size_t aheadMost = 48;
     constexpr size_t nearest = 16;
+    constexpr size_t most = 6;
     if (mark >= seen.size()) return;
     std::vector<Deviation> holds;
     for (size_t i = mark + 1; i-- > 0 && holds.size() < aheadMost;) {
       if (seen[i].actor == seen[mark].actor && seen[i].hold) holds.push_back({seen[i].actor, Kind::hold, 0, seen[i].step});
     }
+    for (size_t i = 0; i < most && !holds.empty() && going(); i += 1) {
+      Schedule held = base;
+      held.push_back(holds[random() % (i % 2 == 0 ? std::min(nearest, holds.size()) : holds.size())]);
+      if (!once(held) || Scheduler::now().marks().empty()) continue;
+      runBehind(held, std::vector<Chances>(Scheduler::now().seen()), Scheduler::now().marks()[0]);
+    }
+    runBehind(base, seen, mark);
+  }
+
+  void runBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t most = 4;
+    if (mark >= seen.size()) return;
     const std::vector<Deviation> runs = runsBehind(seen, mark);
-    constexpr size_t most = 16;
-    for (size_t i = 0; i < most && !holds.empty() && !runs.empty() && going(); i += 1) {
-      const size_t among = i % 2 == 0 ? std::min(nearest, holds.size()) : holds.size();
-      with(base, holds[random() % among], &runs[random() % runs.size()]);
+    for (size_t i = 0; i < most && !runs.empty() && going(); i += 1) {
+      const Deviation& run = runs[random() % runs.size()];
+      with(base, run);
+      if (Model::now().hasLines() && going()) leakBehind(base, run);
     }
-    for (size_t i = 0; i < runs.size() && i < 3 && going(); i += 1) {
-      with(base, runs[i]);
-      if (Model::now().hasLines() && going()) leakBehind(base, runs[i]);
+  }
+
+  // The actor sees all memory as it was some time before, as if it had loaded ahead of its stores.
+  void lagAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t most = 8;
+    std::vector<Deviation> lags;
+    for (size_t i = std::min<size_t>(mark + 1, seen.size()); i-- > 0 && lags.size() < most;) {
+      if (seen[i].actor != seen[mark].actor || seen[i].stale == 0) continue;
+      lags.push_back({seen[i].actor, Kind::stale, static_cast<uint8_t>(seen[i].stale + staleAll), seen[i].step});
     }
+    for (size_t i = 0; i < lags.size() && going(); i += 1) with(base, lags[i]);
   }
 
   uint64_t random() { return mix64(limits_.seed * 0x9e3779b97f4a7c15ULL + (draws_ += 1)); }

@@ -9,7 +9,8 @@ namespace ringfence::explore {
 
 namespace {
 
-constexpr uint8_t olderMax = 3;  // older values among which a load chooses, and a mask for their number
+constexpr uint8_t olderMax = 3;  // older values among which a load chooses
+constexpr uint8_t olderMask = staleLine - 1;  // those that only a planted fault lets it see, and a mask for their number
 constexpr uint32_t loadsOfASnapshot = 7;  // behind its first one
 constexpr uint32_t loadsOfALag = 100;
 
@@ -124,7 +125,7 @@ const WeakMemory::Version* WeakMemory::chosen(View& view, const Word& word, cons
   const Version* seen = newest;
   uint8_t to = 0;
   if (scheduler.deviates(Kind::stale, to)) {
-    for (uint8_t left = to & olderMax; left > 0 && seen != nullptr && seen->from > floor; left -= 1) seen = seen->older;
+    for (uint8_t left = to & olderMask; left > 0 && seen != nullptr && seen->from > floor; left -= 1) seen = seen->older;
     const Time from = seen == nullptr ? 0 : seen->from;
     view.moment = {};
     if ((to & staleLine) != 0) view.moment = {line, from, loadsOfASnapshot};
@@ -141,12 +142,13 @@ const WeakMemory::Version* WeakMemory::chosen(View& view, const Word& word, cons
   if (chances == nullptr) return seen;
   uint8_t older = 0;
   bool lawful = true;
-  for (const Version* v = newest; v != nullptr && v->from > floor && older < olderMax; v = v->older) {
+  const uint8_t most = view.owed > floor ? olderMask : olderMax;
+  for (const Version* v = newest; v != nullptr && v->from > floor && older < most; v = v->older) {
     older += 1;
     lawful = lawful && v->from > view.owed;
   }
   // For the words of a copy the schedule chooses once.
-  chances->stale = std::max(chances->stale, older);
+  chances->stale = std::max(chances->stale, std::min(older, olderMax));
   if (!lawful) {
     chances->faulted = std::max(chances->faulted, older);
     Coverage::seesMore();
@@ -154,7 +156,7 @@ const WeakMemory::Version* WeakMemory::chosen(View& view, const Word& word, cons
   if (older == 0) return seen;
   for (uint64_t i = 0; i < 8; i += 1) {
     const Cell& other = static_cast<const Cell*>(line)[i];
-    if (other.newest != nullptr && other.newest != newest && other.newest->from > floor) chances->staleLine = older;
+    if (other.newest != nullptr && other.newest != newest && other.newest->from > floor) chances->staleLine = std::min(older, olderMax);
   }
   return seen;
 }

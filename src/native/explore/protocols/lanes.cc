@@ -365,15 +365,21 @@ void other() {
   });
 }
 
-// A reader attaches at the end while batches are published: it takes all that are published from then on.
+// A reader attaches at the end while batches are published: it takes all that are published from then on. Another has had
+// its place, and has left.
 void end() {
   constexpr uint64_t batches = 5;
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
   Attached publisher(*log.server.region, "publisher");
-  const auto taking = taker(log, reader, false);
+  const auto former = taker(log, reader);
   const auto publishing = log.publishes(publisher);
   publisher.program.ahead([&] { publishing->publish(0, nullptr); });
+  reader.program.ahead([&] {
+    former->take();
+    former->reader().detach();
+  });
+  const auto taking = taker(log, reader, false);
   log.runs();
   publisher.program.runs([=, sleeper = publisher.sleeper] {
     for (uint64_t i = 1; i < batches; i += 1) {

@@ -149,6 +149,31 @@ void looks() {
   });
 }
 
+// A topic's counts were damaged from outside when the server stops, which writes them once more: from then on they stay
+// as they are, so a reader that sees that the server has stopped sees all that was committed.
+void mended() {
+  Served log(logGeometry(), true);
+  Attached reader(*log.server.region, "reader", false, false);
+  Attached publisher(*log.server.region, "publisher", false, false);
+  const auto subscribing = log.subscribes(reader);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.ahead([&] {
+    for (uint64_t i = 0; i < 2; i += 1) publishing->publish(i, nullptr);
+  });
+  log.server.program.ahead([&] {
+    log.serving->settle();
+    const uint64_t wrong = 0;
+    memory::copyIn(&RawLine::of(log.server.region->topicLine(1, 0).committed).entries, &wrong, sizeof(wrong), {});
+  });
+  log.server.program.runs([serving = log.serving] { serving->sequencer().stop(); });
+  reader.program.runs([=, at = reader.region] {
+    ServerState state = serverServing;
+    for (; state == serverServing; state = serverState(*at)) Scheduler::now().giveWay(1'000'000);
+    while (subscribing->more()) subscribing->take();
+    expect(state != serverStopped || subscribing->count() == 2, "the server has stopped, and committed batches are missing");
+  });
+}
+
 // Two processes want to serve; the first may die at any moment of its start.
 void start() {
   const auto region = made(logGeometry());
@@ -203,6 +228,7 @@ Protocol logProtocol() {
     {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
     {"leave", "the lane is full, and its reader leaves with all batches in its hands", &leave},
     {"looks", "the place of a freed topic is declared anew while another process looks at it", &looks},
+    {"mended", "a topic's counts were damaged when the server stops", &mended},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
   }};
