@@ -179,7 +179,8 @@ void readers() {
   });
 }
 
-// The sequencer releases the oldest batches while a reader attaches that begins with them.
+// The sequencer releases the oldest batches while a reader attaches that begins with them, and the publisher has their
+// room.
 void release() {
   Served log(logGeometry(), false, orderNone);
   Attached reader(*log.server.region, "reader");
@@ -191,14 +192,16 @@ void release() {
   });
   log.server.program.ahead([&] { log.serving->settle(); });
   log.runs();
+  const auto done = make_shared<bool>(false);
   publisher.program.runs([=, sleeper = publisher.sleeper] {
-    for (uint64_t i = 6; i < 9; i += 1) {
+    for (uint64_t i = 6; i < 13; i += 1) {
       if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
     }
+    *done = true;
   });
   reader.program.runs([=] {
     if (!taking->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
-    for (int i = 0; i < 4; i += 1) {
+    for (int i = 0; i < 4 || !(*done || deaths()); i += 1) {
       taking->take();
       Scheduler::now().giveWay(pauseNanos);
     }
