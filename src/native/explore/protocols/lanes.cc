@@ -401,7 +401,7 @@ void end() {
 }
 
 // A reader attaches while a session ends and the next one gets its slot and its lanes: it takes all batches of the former
-// session or none, and all of the next one's.
+// session or none, and all of the next one's. What it holds stays as it is, however long.
 void late() {
   constexpr uint64_t last = 8;
   Served log(logGeometry(), false, orderNone);
@@ -428,7 +428,7 @@ void late() {
     if (!taking->attach(From::start)) return expect(false, "the reader is refused");
     const auto hasLast = [&] { return !taking->of(2).empty() && taking->of(2).back() == last; };
     for (int i = 0; !hasLast() && i < 2 * pausesMax; i += 1) {
-      taking->take();
+      taking->take(taking->count() == 0 ? 7 * pauseNanos : 0);
       Scheduler::now().giveWay(pauseNanos);
     }
     *done = true;
