@@ -24,7 +24,7 @@ struct Stage {
 constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
     {100, {.deviations = 0, .seconds = 3, .seed = 7, .directed = 50}},
-    {100, {.deviations = 0, .seconds = 4, .seed = 9, .around = 8}},
+    {100, {.deviations = 0, .seconds = 8, .seed = 9, .around = 1000}},
     {100, {.deviations = 0, .seconds = 3, .seed = 2, .nearSchedules = 200}},
     {100, {.deviations = 0, .seconds = 6, .seed = 8, .directed = 1000}, 1},
     {100, {.deviations = 0, .seconds = 6, .seed = 3, .nearSchedules = 2000}},

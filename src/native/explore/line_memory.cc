@@ -67,7 +67,7 @@ LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
 
 // A processor may have fetched the line ahead, at any time since it was invalidated last. Null: it is the newest.
 const LineMemory::Version* LineMemory::fetched(const Line& line, const Copy& copy) {
-  constexpr uint8_t olderMax = 2;
+  constexpr uint8_t olderMax = 3;
   Scheduler& scheduler = Scheduler::now();
   uint8_t older = 0;
   bool unlawful = false;

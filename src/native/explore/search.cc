@@ -210,7 +210,20 @@ class Search {
     constexpr size_t most = 24;
     for (size_t look = 0; look < most && !marks.empty() && going(); look += 1) {
       const size_t drawn = marks.size() <= most ? look : random() % marks.size();
-      if (drawn < marks.size()) meetAhead(base, seen, marks[drawn]);
+      if (drawn >= marks.size()) continue;
+      meetAhead(base, seen, marks[drawn]);
+      meetBehind(base, seen, marks[drawn]);
+    }
+  }
+
+  // The same behind the fault, where it has not made visible yet what it should have.
+  void meetBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    if (mark >= seen.size()) return;
+    uint32_t left = 6;
+    for (size_t i = mark + 1; i < seen.size() && left != 0 && going(); i += 1) {
+      if (seen[i].actor != seen[mark].actor || seen[i].others == 0) continue;
+      left -= 1;
+      meetAt(upTo(base, seen, i), seen[i]);
     }
   }
 
@@ -221,13 +234,16 @@ class Search {
       const Chances& at = seen[i];
       if (at.actor != seen[mark].actor || at.others == 0) continue;
       left -= 1;
-      Schedule met = upTo(base, seen, i);
-      met.push_back({});
-      for (uint8_t to = 0; to < actorsMax && going(); to += 1) {
-        if ((at.others >> to & 1) == 0) continue;
-        met.back() = {at.actor, Kind::preempt, to, at.step};
-        if (once(met)) seeOlder(met, std::vector<Chances>(Scheduler::now().seen()));
-      }
+      meetAt(upTo(base, seen, i), at);
+    }
+  }
+
+  void meetAt(Schedule met, const Chances& at) {
+    met.push_back({});
+    for (uint8_t to = 0; to < actorsMax && going(); to += 1) {
+      if ((at.others >> to & 1) == 0) continue;
+      met.back() = {at.actor, Kind::preempt, to, at.step};
+      if (once(met)) seeOlder(met, std::vector<Chances>(Scheduler::now().seen()));
     }
   }
 

@@ -124,18 +124,64 @@ void tenant() {
   });
 }
 
-// A writer sends more than the ring holds and leaves the region, while another process wants to go on: it finds the end.
+// A writer sends more than the ring holds and leaves the region, while two others want to go on: each finds the end.
 void lap() {
   const auto region = made(ringGeometry());
+  Attached former(*region, "former writer", false);
   Attached next(*region, "next writer", false);
   Attached writer(*region, "writer", false);
-  const auto sending = writing(writer);
+  former.program.ahead([&] { Sending(former.region).writer().close(); });
   next.program.runs([=, at = next.region] {
-    expect(opened(at, "ring") != nullptr, "a ring without a writer is not to be had");
+    const auto own = opened(at, "ring");
+    expect(own != nullptr, "a ring without a writer is not to be had");
+    own->close();
   });
   writer.program.runs([=, at = writer.region] {
-    for (uint64_t i = 0; i < 6; i += 1) sending->send(large + i, nullptr);
+    auto own = opened(at, "ring");
+    expect(own != nullptr, "a ring without a writer is not to be had");
+    Sending sending(at, std::move(own));
+    for (uint64_t i = 0; i < 6; i += 1) sending.send(large + i, nullptr);
     at->close();
+  });
+}
+
+// A writer has left without a word, the next one may die while it takes the ring, and yet another one goes on.
+void heirs() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer", false);
+  Attached next(*region, "next writer", false);
+  Attached last(*region, "last writer", false, false);
+  const auto sending = writing(writer);
+  writer.program.ahead([&] { writer.region->close(); });
+  for (Attached* place : {&next, &last}) {
+    place->program.runs([=, at = place->region] {
+      const auto own = opened(at, "ring");
+      expect(own != nullptr, "a ring without a writer is not to be had");
+      own->close();
+    });
+  }
+}
+
+// A reader attaches while the writer, which sends as much as the ring holds, moves on, and then waits for room.
+void moves() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader");
+  const auto sending = writing(writer);
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    const char* fault = nullptr;
+    auto own = openedReader(at, "ring", fault);
+    for (Patience patience; own == nullptr && patience.lasts();) own = openedReader(at, "ring", fault);
+    expect(own != nullptr, "the ring is not read");
+    const auto kept = make_shared<Receiving>(at, std::move(own));
+    atEnd([kept] {});
+    kept->receive(*sleeper);
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->send(large + i, nullptr);
+    Scheduler::now().giveWay(1'000'000);
+    for (uint64_t i = 4; i < 6; i += 1) sending->send(large + i, sleeper.get());
+    sending->writer().close();
   });
 }
 
@@ -237,6 +283,8 @@ std::vector<Configuration> ringDepartures() {
   return {
     {"tenant", "a writer leaves the region, and the next one has its slot", &tenant},
     {"lap", "a writer sends more than a lap and leaves while another wants to go on", &lap},
+    {"heirs", "a writer has left, the next one may die while it takes the ring, and another goes on", &heirs},
+    {"moves", "a reader attaches while the writer moves on and then waits for room", &moves},
     {"half named", "a name whose giver has died is completed, and the ring gets another", &halfNamed},
     {"contested", "a ring gets another name while a process goes on with it", &contested},
     {"seat", "a reader leaves while all places are taken, and another has its place", &seat},

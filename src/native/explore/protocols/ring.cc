@@ -248,6 +248,10 @@ void rename() {
     const auto rings = ringsOf(*at);
     // The ring has no name for a moment; if the writer died while it looked for readers, until the next process names it.
     expect(rings.empty() || rings[0].name == "ring", "a reader has a ring of another name");
+    // A process that wanted to give another name gives way, and says that the ring has its name still.
+    auto second = openedReader(at, "ring", fault);
+    for (Patience patience; second == nullptr && patience.lasts();) second = openedReader(at, "ring", fault);
+    expect(second != nullptr || Scheduler::now().deaths(), "a ring that is read has lost its name");
     *read = true;
   });
 }
@@ -260,10 +264,13 @@ void wake() {
   const auto sending = writes(writer);
   const auto receiving = reads(reader);
   atEnd([sending] {});
-  writer.program.runs([=] { sending->send(0, nullptr); });
+  // Behind it the writer knows its readers, and looks at nothing but their sleep words.
+  writer.program.ahead([&] { sending->send(0, nullptr); });
+  const uint64_t first = frameBytesOf(payloadBytesOf(0));
+  writer.program.runs([=] { sending->send(1, nullptr); });
   reader.program.runs([=, sleeper = reader.sleeper] {
-    const auto look = [=] { return receiving->reader().available() > 0 || Scheduler::now().deaths(); };
-    sleeper->until(sleepsForFrames, "a frame", look, [=] { return peek<&RingLead::position>(region->ring(0).lead) > 0; });
+    const auto look = [=] { return receiving->reader().available() > first || Scheduler::now().deaths(); };
+    sleeper->until(sleepsForFrames, "a frame", look, [=] { return peek<&RingLead::position>(region->ring(0).lead) > first; });
     receiving->take();
   });
 }

@@ -147,7 +147,7 @@ bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& nu
   return false;
 }
 
-bool Receiving::take() {
+bool Receiving::take(bool handles) {
   Model::now().excuse(&Receiving::wasEvicted, this);
   uint64_t at = reader_->cursors().read;
   const auto [finding, published, limit] = reader_->look();
@@ -178,13 +178,27 @@ bool Receiving::take() {
     expect(follows || losses_ != 0, "a frame is missing");
     numbers_.push_back(number);
   }
-  reader_->advance({at, at, at, at});
+  reader_->advance({at, at, handles ? at : 0, at});
   return true;
+}
+
+void Receiving::handle() {
+  const uint64_t at = reader_->cursors().read;
+  reader_->advance({at, at, at, at});
 }
 
 bool Receiving::hasMore() const {
   const RingLook look = reader_->look();
   return look.finding != RingFinding::sound || look.limit > reader_->cursors().read;
+}
+
+// Whether the ring has ended for this reader, which it must not have before all of it was read.
+bool Receiving::endsHere() const {
+  if (!ended()) return false;
+  const uint64_t position = peek<&RingLead::position>(region_->ring(reader_->role().ring).lead);
+  const bool isAll = position <= reader_->cursors().read || Scheduler::now().deaths();
+  expect(isAll, "the ring has ended for a reader that has not read all of it");
+  return true;
 }
 
 void Receiving::receive(Sleeper& sleeper, uint64_t last) {
@@ -195,7 +209,7 @@ void Receiving::receive(Sleeper& sleeper, uint64_t last) {
   };
   while (numbers_.empty() || numbers_.back() != last) {
     const auto look = [&] {
-      return hasMore() || (last == none && ended());
+      return hasMore() || (last == none && endsHere());
     };
     sleeper.until(sleepsForFrames, "a frame", look, there);
     if (last == none && !hasMore() && ended()) {

@@ -60,7 +60,10 @@ class Receiving {
   // the next writer's beginning.
   void receive(Sleeper& sleeper, uint64_t last = none);
   // Takes what is there now, and rejoins where it was evicted. False when it finds something that is no frame.
-  bool take();
+  // `handles`: all that it takes counts as handled at once.
+  bool take(bool handles = true);
+  // Counts all that was taken as handled.
+  void handle();
   // From here on it reads frames in place, as where no writer evicts: it does not ask behind them whether it was evicted.
   void readInPlace() { inPlace_ = true; }
   bool ended() const { return reader_->ended(reader_->cursors().read); }
@@ -73,6 +76,7 @@ class Receiving {
  private:
   // As RingReaderPort.ready.
   bool hasMore() const;
+  bool endsHere() const;
   bool frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const;
   static bool wasEvicted(void* self);
 

@@ -63,13 +63,21 @@ void abandon() {
   Attached second(*region, "second", false, false);
   first.program.runs([=, at = first.region] {
     RingRole role;
-    if (claimRing(*at, "ring", role).ok()) RingWriter::abandon(*at, role);
+    const bool writes = claimRing(*at, "ring", role).ok();
     ReaderRole place;
     if (claimRingReader(*at, "ring", "reader", place).ok()) RingReader::abandon(*at, place);
+    if (writes) RingWriter::abandon(*at, role);
   });
   second.program.runs([=, at = second.region] {
     const auto opened = writerOf(at, "ring");
     expect(opened != nullptr, "a ring that was given up does not come free");
+    // All places, of which the first process has given one up.
+    for (int i = 0; i < 2; i += 1) {
+      ReaderRole place;
+      Status status = claimRingReader(*at, "ring", "reader", place);
+      for (Patience patience; !status.ok() && patience.lasts();) status = claimRingReader(*at, "ring", "reader", place);
+      expect(status.ok(), "a place that was given up does not come free");
+    }
   });
 }
 
@@ -252,7 +260,8 @@ void handled() {
     sleeper->until(sleepsForFrames, "a frame", look, there);
     if (receiving->reader().available() < target) return;
     answers->send(0, nullptr);
-    receiving->take();
+    receiving->take(false);
+    receiving->handle();
   });
   waiting.program.runs([=, at = waiting.region, sleeper = waiting.sleeper] {
     const auto there = [=] { return peek<&RingReaderLine::handled>(region->ringReader(0, 0).line) >= target; };
