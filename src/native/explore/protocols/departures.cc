@@ -254,6 +254,41 @@ void seat() {
   readers.program.runs([=] { one->reader().detach(); });
 }
 
+// A process counts a ring's readers, as a fence does: one that has attached by then is among them.
+void counted() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer", false);
+  Attached counter(*region, "fence", false);
+  Attached reader(*region, "reader", false, false);
+  const auto sending = writing(writer);
+  const auto isThere = make_shared<bool>(false);
+  counter.program.runs([=, at = counter.region] {
+    for (int i = 0; i < 3; i += 1) {
+      const bool wasThere = *isThere;
+      static_cast<void>(at->publication().fullFence());
+      expect(!wasThere || activeReader(*at, 0, 0).generation != 0, "a reader has attached, and is not counted");
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  reader.program.runs([=, at = reader.region] {
+    const auto receiving = make_shared<Receiving>(at);
+    atEnd([receiving] {});
+    *isThere = true;
+  });
+}
+
+// A process waits until a ring is opened, as a coordinator does.
+void openings() {
+  const auto region = made(ringGeometry());
+  Attached watcher(*region, "watcher");
+  Attached writer(*region, "writer", false);
+  watcher.program.runs([=, at = watcher.region, sleeper = watcher.sleeper] {
+    const auto there = [=] { return peek<&RingClaim::generation>(region->ring(0).claim) != 0; };
+    sleeper->until(sleepsForFrames, "an opening", [=] { return ringOpenings(*at) != 0 || Scheduler::now().deaths(); }, there);
+  });
+  writer.program.runs([=, at = writer.region] { Sending(at).writer().close(); });
+}
+
 // A process comes and goes: another one notices it, which sleeps for that alone.
 void visitor() {
   const auto region = made(ringGeometry());
@@ -283,6 +318,8 @@ std::vector<Configuration> ringDepartures() {
   return {
     {"tenant", "a writer leaves the region, and the next one has its slot", &tenant},
     {"lap", "a writer sends more than a lap and leaves while another wants to go on", &lap},
+    {"counted", "a process counts a ring's readers while one attaches", &counted},
+    {"openings", "a process waits until a ring is opened", &openings},
     {"heirs", "a writer has left, the next one may die while it takes the ring, and another goes on", &heirs},
     {"moves", "a reader attaches while the writer moves on and then waits for room", &moves},
     {"half named", "a name whose giver has died is completed, and the ring gets another", &halfNamed},

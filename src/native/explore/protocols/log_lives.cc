@@ -213,6 +213,8 @@ bool gone(const Region& region) {
   return state == serverDied || state == serverStopped;
 }
 
+bool hasStopped(const Region& region) { return peek<&ControlLine::state>(region.header().control) == servingStopped; }
+
 // A reader and a publisher of a log that ends: each learns of the end, and what was acknowledged is read.
 void untilTheEnd(Served& log) {
   Attached reader(*log.server.region, "reader", true, false);
@@ -236,7 +238,7 @@ void untilTheEnd(Served& log) {
     const auto& line = at->sessionLine(1, publishing->lanes().claim().slot).acknowledged;
     sleeper->until(sleepsForData, "acknowledgements, or the log's end", look, [&] { return peek<&SessionLine::Acknowledged::batches>(line) == 2; });
     *acknowledged = publishing->lanes().committedBatches();
-    sleeper->until(sleepsForData, "the log's end", [&] { return gone(*at); }, [] { return false; });
+    sleeper->until(sleepsForData, "the log's end", [&] { return gone(*at); }, [=] { return hasStopped(*at); });
     const ServerView server = serverOf(*at);
     expect(server.state == serverStopped || !server.alive, "a server is gone that lives");
     for (const ProcessView& process : at->processes()) expect(process.slot != at->slot() || process.alive, "this process counts as dead");
