@@ -87,10 +87,10 @@ export const copyLimitFigure = (key: string, { messageBytes, messages }: Stream)
   )
 
 /** Two processes, a message of 64 bytes each way. */
-export const tripsFigure = (key: string, waiting: TripStrategy, trips: number): Measuring =>
+export const tripsFigure = (key: string, strategy: TripStrategy, trips: number): Measuring =>
   inNewRegion((region) =>
     Effect.gen(function*() {
-      const job = { region, waiting, ...tripsOf(trips) }
+      const job = { region, strategy, ...tripsOf(trips) }
       // Each side waits for the other's ring.
       const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
       const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })

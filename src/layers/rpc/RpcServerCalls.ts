@@ -63,7 +63,7 @@ export class RpcServerCalls implements Service {
   #take: Take = () => Effect.void
   readonly #callers = new Map<string, Caller>()
   readonly #byId = new Map<number, Caller>()
-  readonly #withdrawals: EarlyInterrupts
+  readonly #earlyInterrupts: EarlyInterrupts
   readonly #counts = { accepted: 0, refused: 0, withdrawn: 0, undelivered: 0 }
   readonly #disconnects: Queue.Queue<number>
   #clientIds = 0
@@ -74,7 +74,7 @@ export class RpcServerCalls implements Service {
     this.#run = run
     this.#type = type
     this.#disconnects = disconnects
-    this.#withdrawals = EarlyInterrupts.of(swarmMember, type)
+    this.#earlyInterrupts = EarlyInterrupts.of(swarmMember, type)
   }
 
   get counts(): Omit<ServingCounts, "rejected"> {
@@ -90,7 +90,7 @@ export class RpcServerCalls implements Service {
   }
 
   get withdrawing(): number {
-    return this.#withdrawals.size
+    return this.#earlyInterrupts.size
   }
 
   // --- requests ---
@@ -115,7 +115,7 @@ export class RpcServerCalls implements Service {
     if (request === undefined) return this.#giveBack(message, "unreadable")
     const number = numberOf(message.correlation)
     const key = keyOf(member, number)
-    if (this.#withdrawals.has(key, request.id)) {
+    if (this.#earlyInterrupts.has(key, request.id)) {
       this.#counts.withdrawn += 1
       return undefined
     }
@@ -165,13 +165,13 @@ export class RpcServerCalls implements Service {
     const key = keyOf(senderOf(message), numberOf(message.correlation))
     const caller = this.#callers.get(key)
     if (signal._tag === "Eof") {
-      this.#withdrawals.add(message.sender, key, "all")
+      this.#earlyInterrupts.add(message.sender, key, "all")
       if (caller !== undefined) this.#disconnect(caller)
       return
     }
     const state = caller?.calls.get(signal.requestId)
     if (caller === undefined || state === undefined) {
-      if (signal._tag === "Interrupt") this.#withdrawals.add(message.sender, key, signal.requestId)
+      if (signal._tag === "Interrupt") this.#earlyInterrupts.add(message.sender, key, signal.requestId)
     } else if (signal._tag === "Ack") {
       this.#run(this.#take(caller.clientId, signal))
     } else if (state === "running") {

@@ -55,7 +55,7 @@ export const TripsJob = Schema.Struct({
   ...clientFields,
   /** One side sends and takes the time, the other sends back. */
   asks: Schema.Boolean,
-  waiting: TripStrategy,
+  strategy: TripStrategy,
   warmup: Schema.Int,
   trips: Schema.Int
 })

@@ -127,7 +127,7 @@ const latency = (name: string, what: string, { p50Micros, p99Micros }: LatencyMi
 
 const ringsForTrips = { processes: 8, rings: 2, ringReaders: 4, ringBytes: mebibyte }
 
-const measureTrips = (waiting: TripStrategy, trips: number) => {
+const measureTrips = (strategy: TripStrategy, trips: number) => {
   const region = `bench-${process.pid}`
   const memory = CxlMemory.layerShm({
     region,
@@ -135,7 +135,7 @@ const measureTrips = (waiting: TripStrategy, trips: number) => {
     processName: "bench"
   })
   return Effect.gen(function*() {
-    const job = { region, waiting, trips, warmup: warmed(trips) }
+    const job = { region, strategy, trips, warmup: warmed(trips) }
     // Each side waits for the other's ring.
     const asks = yield* Children.spawn(RingTrips, "asks", { ...job, name: "asks", asks: true })
     const answers = yield* Children.spawn(RingTrips, "answers", { ...job, name: "answers", asks: false })

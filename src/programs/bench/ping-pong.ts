@@ -18,14 +18,14 @@ interface Line {
   readonly hears: RingReaderHandle
 }
 
-const open = Effect.fnUntraced(function*({ asks, waiting }: TripsJob) {
+const open = Effect.fnUntraced(function*({ asks, strategy }: TripsJob) {
   const [writes, reads] = asks ? ["questions", "answers"] : ["answers", "questions"]
   const says = yield* Ring.writer({ name: writes as string })
-  const hears = yield* Ring.reader({ name: reads as string, strategy: strategyOf(waiting), awaitWriter: true })
+  const hears = yield* Ring.reader({ name: reads as string, strategy: strategyOf(strategy), awaitWriter: true })
   return { says, hears } satisfies Line
 })
 
-const strategyOf = (waiting: TripStrategy): WaitStrategy => waiting === "poll" ? "spin" : waiting
+const strategyOf = (strategy: TripStrategy): WaitStrategy => strategy === "poll" ? "spin" : strategy
 
 const ask = Effect.fnUntraced(function*({ hears, says }: Line, micros: Float64Array) {
   const message = new Uint8Array(messageBytes).fill(7)
@@ -79,9 +79,9 @@ const answerPolling = Effect.fnUntraced(function*({ hears, says }: Line, trips: 
   }
 })
 
-const converse = Effect.fnUntraced(function*({ asks, trips, waiting, warmup }: TripsJob, line: Line) {
+const converse = Effect.fnUntraced(function*({ asks, strategy, trips, warmup }: TripsJob, line: Line) {
   const micros = new Float64Array(warmup + trips)
-  const polling = waiting === "poll"
+  const polling = strategy === "poll"
   if (asks) yield* polling ? askPolling(line, micros) : ask(line, micros)
   else yield* polling ? answerPolling(line, micros.length) : answer(line, micros.length)
   return latencyOf(afterWarmup(micros, warmup))

@@ -145,11 +145,11 @@ export class Mesh {
   #read(name: string, handle: Handle): Effect.Effect<RingConsumer, OpenRingError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       // Take a request at once even if it follows a message whose handler runs: that handler may wait for its answer.
-      const isInTurn: IsSerial = ({ correlation, kind, sender }) =>
+      const isSerial: IsSerial = ({ correlation, kind, sender }) =>
         kind === frameKind.event && isFor(correlation, sender, this.self)
       const scope = yield* Scope.fork(yield* Effect.scope)
       const port = yield* Scope.provide(this.#ring.openReader(name), scope)
-      const source = new RingConsumer(port, handle, this.#ring.waiter, { isInTurn })
+      const source = new RingConsumer(port, handle, this.#ring.waiter, { isSerial })
       // A reader that has lost part of the ring gives up its place: processing fences notice it at once, and the ring's
       // writer does not wait for room that would never be released.
       // Warn at once: otherwise the loss would show only at a fence, or in a call without an answer. A closed reader no

@@ -26,7 +26,7 @@ export type IsSerial = (frame: Frame) => boolean
 
 export interface RingConsumerOptions {
   /** Default: true for all. */
-  readonly isInTurn?: IsSerial
+  readonly isSerial?: IsSerial
   /** Called after `catchUp` has handled all messages. */
   readonly caughtUp?: () => void
 }
@@ -50,7 +50,7 @@ export class RingConsumer {
   readonly port: RingReaderPort
   readonly #waiter: Waiter
   readonly #handle: Handle
-  readonly #isInTurn: IsSerial
+  readonly #isSerial: IsSerial
   readonly #caughtUp: () => void
   readonly #waits = new Set<CursorWait>()
   readonly #parts = new Parts()
@@ -68,13 +68,13 @@ export class RingConsumer {
     port: RingReaderPort,
     handle: Handle,
     waiter = port.waiter,
-    { caughtUp = () => undefined, isInTurn = () => true }: RingConsumerOptions = {}
+    { caughtUp = () => undefined, isSerial = () => true }: RingConsumerOptions = {}
   ) {
     this.port = port
     this.#caughtUp = caughtUp
     this.#waiter = waiter
     this.#handle = handle
-    this.#isInTurn = isInTurn
+    this.#isSerial = isSerial
     this.#delivered =
       this.#handled =
       this.#released =
@@ -92,7 +92,7 @@ export class RingConsumer {
   }
 
   /**
-   * Reads for ever. Handlers begin in the order of their messages. Handlers in turn run one after the other; other
+   * Reads for ever. Handlers begin in the order of their messages. Serial handlers run one after the other; other
    * messages do not wait for a running handler. Ends only when part of the ring was lost, which `lost` names.
    */
   readonly run: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
@@ -168,14 +168,14 @@ export class RingConsumer {
   #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
     for (let i = from; i < frames.length; i++) {
       const frame = frames[i] as Frame
-      const isInTurn = this.#isInTurn(frame)
-      if (isInTurn && this.#running !== undefined) {
+      const isSerial = this.#isSerial(frame)
+      if (isSerial && this.#running !== undefined) {
         return Effect.flatMap(Fiber.await(this.#running), () => this.#each(frames, i))
       }
       const taking = this.#begin(frame)
       if (taking === undefined) this.#pass(frame.end)
       else {
-        const taken = isInTurn ? this.#start(taking, frame.end) : Effect.map(taking, () => this.#pass(frame.end))
+        const taken = isSerial ? this.#start(taking, frame.end) : Effect.map(taking, () => this.#pass(frame.end))
         return Effect.flatMap(taken, () => this.#each(frames, i + 1))
       }
     }
