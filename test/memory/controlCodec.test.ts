@@ -118,7 +118,7 @@ describe("the frames between members and coordinator", () => {
       }
     }))
 
-  it("hold a release of any size, whatever was encoded before it", () => {
+  it("hold a release of any size, also behind a smaller one", () => {
     const small = noticeWire.encode(releaseOf(1))
     const large = noticeWire.encode(releaseOf(3000))
     assert.deepStrictEqual(noticeWire.decode(large), releaseOf(3000))

@@ -74,7 +74,7 @@ describe("sizes that follow the free space", () => {
     assert.deepInclude(other.geometry, { laneBytes: 2 * mebibyte, batchBytes: 256 * 1024, ringBytes: mebibyte })
   })
 
-  it("follow each other: a lane holds eight batches, whichever of them was asked for", () => {
+  it("follow each other: a lane holds eight batches, also where only one of the two was asked for", () => {
     const lane = fitGeometry({ geometry: { laneBytes: mebibyte } }, Infinity, bytesOf)
     assert.strictEqual(lane.geometry.batchBytes, mebibyte / 8)
     const batch = fitGeometry({ geometry: { batchBytes: 2 * mebibyte } }, Infinity, bytesOf)

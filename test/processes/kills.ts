@@ -1,5 +1,5 @@
 /**
- * What the tests of killed and stopped processes have in common, whichever order their topic has.
+ * What the tests of killed and stopped processes have in common, under each order of their topic.
  */
 import { assert } from "@effect/vitest"
 import type * as Duration from "effect/Duration"

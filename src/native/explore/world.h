@@ -45,7 +45,7 @@ class Program {
   Process& process_;
 };
 
-// The region of all processes, made by one that is never killed; and another process's attachment to it.
+// The region of all processes, made by a process that is never killed; and another process's attachment to it.
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry);
 std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name);
 

@@ -1,5 +1,5 @@
-// What a subscriber's reading end does, whichever way it reads: by the index of its topic (IndexReader), or lane by lane
-// where the topic has no order (LaneReader).
+// What a subscriber's reading end does, by the index of its topic (IndexReader), or lane by lane where the topic has no
+// order (LaneReader).
 #pragma once
 
 #include <cstdint>

@@ -124,8 +124,8 @@ using ValueOf = typename line::Member<decltype(Field)>::Value;
 template <auto Field, class L>
 concept FieldOf = requires { typename L::Role; } && std::is_same_v<FieldsOf<Field>, typename L::Fields>;
 
-// Which field of a line is a token that covers what lies outside the line, and what that is: it may be read by whichever
-// process observes the token. Specialised beside the declaration of the fields, for instance
+// Which field of a line is a token that covers what lies outside the line, and what that is: a process that observes the
+// token may read it. Specialised beside the declaration of the fields, for instance
 // `template <> struct Covers<RingLead> : Token<&RingLead::position, Frames> {};`.
 template <auto Field, class Cover>
 struct Token {

@@ -77,7 +77,7 @@ Status reserve(int fd, uint64_t bytes, const CreateProgress* progress) {
 #define MPOL_BIND 2
 #endif
 
-// Pages of the file that are allocated from now on lie on that node, whichever process touches them first.
+// Pages of the file that are allocated from now on lie on that node, also when a process of another node touches them first.
 Status bindTo(int32_t node, uint8_t* base, uint64_t bytes) {
   constexpr int32_t nodesMax = 1024;
   uint64_t mask[nodesMax / 64 + 1] = {};

@@ -2,7 +2,7 @@
 // doorbell.
 //
 // One thread per attachment. It sleeps on the process's own doorbell; of the processes that publish what it waits for,
-// the one that takes its sleep word rings.
+// the publisher that takes its sleep word rings.
 #pragma once
 
 #include <atomic>

@@ -265,7 +265,7 @@ TEST("a region of another user is refused unless that is allowed") {
   CHECK_EQUAL(attach(path, region, true).fault, "none");
 }
 
-TEST("whatever its header says, attaching gives a typed fault or a sound region") {
+TEST("attaching to a file with any header gives a typed fault or a sound region") {
   const std::string path = abandonedRegion("fuzz");
   Random random(3);
   std::vector<uint32_t> good(sizeof(Header) / sizeof(uint32_t));

@@ -105,7 +105,7 @@ TEST("thirty processes killed in their sleep are rung once each by a ring, and n
   for (uint32_t i = 0; i < crowd; i += 1) CHECK_EQUAL(activeReader(*region, 0, i).generation, 0);
 }
 
-TEST("thirty processes killed in their sleep are rung once each by who rings all, for whatever reason") {
+TEST("thirty processes killed in their sleep are rung once each by a process that rings all, for any of the reasons to sleep") {
   const auto region = crowdRegion();
   const auto writer = writerOf(region);
   Crowd sleepers(*region);
@@ -141,7 +141,7 @@ TEST("those who live are rung on among the dead, and so is a process that comes 
   CHECK_EQUAL(rings(*region, 1) - before, 1);
 }
 
-TEST("a killed server is rung once, whatever is published") {
+TEST("a killed server is rung once, however much is published") {
   const auto region = crowdRegion();
   Process server("sleeping server", region->path(), 0);
   const auto& sleep = region->header().sequencerSleep;

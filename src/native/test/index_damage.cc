@@ -1,4 +1,4 @@
-// A changed entry of the index is never taken for data, whichever field was changed.
+// A changed entry of the index is never taken for data, by a change of any of its fields.
 #include <cstring>
 
 #include "log_fixture.h"

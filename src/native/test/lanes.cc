@@ -1,5 +1,5 @@
-// Order `none`: readers scan the lanes, and the sequencer gives room and sessions back behind them. Whatever comes
-// between two stores of the one or the other: no attached reader loses a batch, and no lent batch is overwritten.
+// Order `none`: readers scan the lanes, and the sequencer gives room and sessions back behind them. A kill or
+// a stop between two stores of the one or the other loses no attached reader a batch, and overwrites no lent one.
 #include <signal.h>
 
 #include "lane_fixture.h"

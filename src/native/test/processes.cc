@@ -95,7 +95,7 @@ std::function<void(int)> attaching(const std::string& path) {
   };
 }
 
-TEST("a process is alive from its attachment to its kill, whatever signal ends it") {
+TEST("a process is alive from its attachment to its kill, by any signal that ends it") {
   const std::string path = pathOf("region");
   const auto region = create(path);
   for (const int signal : {SIGKILL, SIGTERM, SIGABRT, SIGQUIT}) {
@@ -290,7 +290,7 @@ TEST("a region that another process than its creator holds outlives its creator,
   CHECK(access(path.c_str(), F_OK) != 0);
 }
 
-TEST("the name of a region goes with the last of those who hold it, in whatever order they leave") {
+TEST("the name of a region goes with the last of its holders, in each order in which they leave") {
   const std::string path = pathOf("region");
   for (const bool creatorFirst : {true, false}) {
     auto creator = create(path);

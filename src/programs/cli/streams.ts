@@ -40,7 +40,7 @@ export const writeNoticeNow = (line: string): void => {
 export const redrawNotice = (text: string): void => {
   if (!process.stderr.isTTY) return
   const { columns } = process.stderr
-  // Cut the line: one that wraps could not be overwritten.
+  // Cut the line: a line that wraps could not be overwritten.
   process.stderr.write(`\r\u001B[2K${columns > 0 ? text.slice(0, columns - 1) : text}`)
 }
 

@@ -1,5 +1,5 @@
 /**
- * Topics whose places are given to others: a new name among taken places frees one that no session and no reader uses.
+ * Topics whose places are given to others: a new name among taken places frees a place that no session and no reader uses.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -72,7 +72,7 @@ export const topicReuseSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* kept("full"), recordsOf("full", 3))
       }).pipe(Effect.scoped, provide({ serve: { topics: [Topic.make("empty"), Topic.make("full")] } })))
 
-    it.live("are none when all topics are in use or named, and the error says so; one that is given up is", () =>
+    it.live("are none when all topics are in use or named, and the error says so; a place that is given up is", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.fork(yield* Effect.scope)
         yield* Publisher.open(Topic.make("published")).pipe(Scope.provide(scope))

@@ -72,7 +72,7 @@ export const unorderedSuite = (backend: Backend): void => {
         assert.match(mismatch.message, /is declared as order "none", ack "none", not as order "session"/)
       }).pipe(Effect.scoped, provide()))
 
-    it.live("has no positions to begin at: one that is asked for is refused by name", () =>
+    it.live("has no positions to begin at: a position that is asked for is refused by name", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Subscriber.open(Ticks, { from: { position: 3 } }))
         assert.isTrue(error instanceof RegionError && error.fault === "invalid")
@@ -302,7 +302,7 @@ export const unorderedSuite = (backend: Backend): void => {
         yield* Publisher.open(Lines)
       }).pipe(Effect.scoped, provide()))
 
-    it.live("many sessions one after the other in the same lanes: their records are never mixed, whatever their order", () =>
+    it.live("sessions of two topics in the same lanes, one after the other and at once: their records are never mixed", () =>
       Effect.gen(function*() {
         const ticks = yield* Subscriber.open(Ticks)
         const lines = yield* Subscriber.open(Lines)

@@ -96,7 +96,7 @@ const freedMillis = 3000
 const retryMillis = 2
 const wholeMillis = 250
 
-// A torn line may be one that the sequencer was writing when the system preempted it, or a damaged one, which the
+// The sequencer was writing a torn line when the system preempted it, or the line is damaged, which the
 // sequencer writes again within a tenth of a second: retry before reporting damage.
 const whenWhole = <A, R>(opening: Effect.Effect<A, RegionError, R>): Effect.Effect<A, RegionError, R> =>
   Effect.retry(opening, {

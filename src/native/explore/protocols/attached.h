@@ -14,7 +14,7 @@ struct Attached {
   Attached(const Region& made, const std::string& name, bool sleeps = true, bool mortal = true);
 };
 
-// The region that all processes share, made by one that is never killed and does nothing else.
+// The region that all processes share, made by a process that is never killed and does nothing else.
 std::shared_ptr<Region> made(const Geometry& geometry);
 
 // The pauses of a process that tries for what another one holds. A stopped process keeps what it holds until it goes on,

@@ -86,7 +86,7 @@ void brokers() {
   });
 }
 
-// A session ends, by its close or by its death, while a batch waits for one that never comes. The next session gets the
+// A session ends, by its close or by its death, while a batch waits for a batch that never comes. The next session gets the
 // slot and its lanes, and no batch of the former session appears as its own.
 void pending() {
   Served log(logGeometry(1, 2));

@@ -19,8 +19,8 @@ uint32_t endReasonToTell(const Session& session) {
 
 }  // namespace
 
-// Processes observe the mark without the seal: whichever sees that a place is free sees that it was emptied. Of the
-// other fields the seal tells which belong together.
+// Processes observe the mark without the seal: a process that sees that a place is free also sees that it was emptied. Of
+// the other fields the seal tells which belong together.
 void publishRetention(SequencerState& order, uint32_t t) {
   using Retention = TopicLine::Retention;
   Topic& topic = order.topics[t];
