@@ -1,5 +1,5 @@
 /**
- * The checks of the demonstration and the validation, with faults planted: a check that cannot fail proves nothing.
+ * The checks of the demonstration and the soak, with faults planted: a check that cannot fail proves nothing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { inModule } from "./snippet.ts"
