@@ -62,7 +62,7 @@ describe.skipIf(process.platform !== "linux")("errors", () => {
       assertRefused(
         yield* run(["serve", "--region", region, "--lane-bytes", "100000"]),
         2,
-        /laneBytes cannot be 100,000 .*power of two/
+        /--lane-bytes cannot be 100,000 .*power of two/
       )
       const huge = ["--clients", "256", "--lane-bytes", "1GiB"]
       assertRefused(

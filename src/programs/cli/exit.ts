@@ -10,7 +10,7 @@ import { placesMax } from "../../services/schema/Geometry.ts"
 import { RegionError } from "../../services/schema/RegionError.ts"
 import { reportsAs } from "./command-line.ts"
 import { type Envelope, envelopeOf } from "./report.ts"
-import { flagsOfSizes } from "./size-settings.ts"
+import { flagsOfSizes, withFlagOf } from "./size-settings.ts"
 import { writeNotice } from "./streams.ts"
 import { flagsTo } from "./target.ts"
 
@@ -235,9 +235,10 @@ const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string =>
 
 const regionFailure = (error: RegionError): Failure => {
   const hint = oneLine(regionHint(error))
+  const [size = ""] = error.fault === "invalid" ? error.sizes ?? [] : []
   return {
     _tag: error._tag,
-    message: oneLine(new RegionError({ ...error, hint: "" }).message),
+    message: oneLine(new RegionError({ ...error, detail: withFlagOf(size, error.detail), hint: "" }).message),
     ...(hint === "" ? {} : { hint }),
     fault: error.fault,
     region: error.region

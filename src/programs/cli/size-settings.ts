@@ -3,7 +3,7 @@
  */
 import * as Flag from "effect/cli/Flag"
 import { defaultGeometry } from "../../layers/CxlMemory.ts"
-import { placesMax } from "../../services/schema/Geometry.ts"
+import { type Geometry, placesMax } from "../../services/schema/Geometry.ts"
 import { openSetting, setting } from "./settings.ts"
 import { bytesFlag, countFlag, formatBytes, formatCount } from "./units.ts"
 
@@ -42,17 +42,29 @@ export const sizeSettings = {
 
 /** The flags that set the sizes named in errors. */
 export const flagsOfSizes = (sizes: ReadonlyArray<string>): ReadonlyArray<string> =>
-  sizes.flatMap((size) => sizeFlags[size] ?? [])
+  sizes.flatMap((size) => isSize(size) ? sizeFlags[size] ?? [] : [])
+
+/** The text of an error of one impossible size, with the size called as its flag. A count of rings follows from others. */
+export const withFlagOf = (size: string, text: string): string => {
+  const flag = isSize(size) && size !== "rings" ? sizeFlags[size] : undefined
+  return flag !== undefined && text.startsWith(`${size} `) ? flag + text.slice(size.length) : text
+}
 
 // --- internal ---
 
-const sizeFlags: Readonly<Record<string, string>> = {
+const sizeFlags: Readonly<Record<keyof Geometry, string | undefined>> = {
   brokers: "--brokers",
   clients: "--clients",
   topics: "--topics",
-  laneBytes: "--lane-bytes",
+  readers: undefined,
   laneSlots: "--lane-slots",
+  laneBytes: "--lane-bytes",
+  batchBytes: "--batch-bytes",
   indexEntries: "--index-entries",
+  processes: undefined,
   rings: "--members",
+  ringReaders: undefined,
   ringBytes: "--ring-bytes"
 }
+
+const isSize = (name: string): name is keyof Geometry => Object.hasOwn(sizeFlags, name)

@@ -30,7 +30,8 @@ export type RegionFault = typeof RegionFault.Type
 
 /**
  * A region could not be created, attached or used. `hint` is the next step. `noSpace` carries the bytes wanted, the
- * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small. When ended
+ * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small, `invalid` the
+ * size that is impossible. When ended
  * sessions keep slots from new ones, because their processes live and may still write there, `holders` names these
  * processes.
  */
@@ -57,7 +58,8 @@ export const geometryError = (region: string, geometry: Geometry): RegionError |
     fault: "invalid",
     region,
     detail: `${wrong.field} cannot be ${shown(geometry[wrong.field])}`,
-    hint: `it must be ${wrong.range}`
+    hint: `it must be ${wrong.range}`,
+    sizes: [wrong.field]
   })
 }
 
