@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { rmSync, statfsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { untilStopped } from "../faults/stopped.ts"
+import { startActor } from "../processes/harness.ts"
 import { filesOf, folder, freshRegion, run, serve, start, untilTrue } from "./harness.ts"
 
 const shared = statfsSync("/dev/shm")
@@ -80,6 +81,28 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       subscriber.signal("SIGCONT")
       do topic = yield* logOf
       while (topic.readers[0]?.behindRecords !== 0)
+    }).pipe(Effect.scoped))
+
+  it.live("names the stopped process of an ended session, which keeps its slot while that process lives", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("quarantine")
+      yield* serve(region, "--topic", "lines")
+      const liar = yield* startActor("corruptActor.ts", [region])
+      const { sessionId } = yield* liar.ready
+      liar.signal("SIGSTOP")
+      yield* untilStopped(liar.pid)
+      const json = yield* run(["doctor", "--region", region, "--json"])
+      const [{ log }] = JSON.parse(json.text).regions
+      const [{ pid, process: name, topic, sessionId: named }, ...others] = log.quarantined
+      assert.deepStrictEqual([pid, name, topic, named, others], [liar.pid, "liar", "lines", sessionId, []])
+      const { text } = yield* run(["doctor", "--region", region])
+      const line = `${region}: session ${sessionId} of topic "lines" has ended and keeps its slot, because its process `
+        + `"liar" (pid ${liar.pid}) lives and may still write there: continue it, if it is stopped, or end it`
+      assert.include(text, line)
+      liar.signal("SIGKILL")
+      yield* liar.exit
+      const after = yield* run(["doctor", "--region", region])
+      assert.notInclude(after.text, "keeps its slot")
     }).pipe(Effect.scoped))
 
   it.live("does not take a file that only bears such a name for a leftover, and does not remove it", () =>
