@@ -13,6 +13,7 @@ import type { RingReaderOptions, RingWriterOptions } from "../../src/services/Ri
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { stamped } from "../suites/ring/stamps.ts"
+import { smallestLog } from "./geometry.ts"
 
 /** A process of the region: over shared memory an attachment of its own, in the heap a fiber's. */
 export interface RingProcess {
@@ -54,14 +55,8 @@ export const flipAt = (ring: Uint8Array, position: number, ringBytes: number, bi
 
 /** Rings of one page, so that suites reach every edge quickly. */
 export const smallRings: Partial<Geometry> = {
+  ...smallestLog,
   brokers: 1,
-  clients: 1,
-  topics: 1,
-  readers: 1,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
   processes: 8,
   rings: 4,
   ringReaders: 4,

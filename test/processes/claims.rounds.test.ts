@@ -11,6 +11,7 @@ import * as Rings from "../../src/layers/Rings.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Ring } from "../../src/services/Ring.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
+import { smallRings } from "../backends/ring.ts"
 import { rounds } from "../rounds.ts"
 import { type Actor, freshRegion, seeded, startActor } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
@@ -20,20 +21,7 @@ const random = seeded(seed)
 
 const stops = rounds(15, 50)
 
-const geometry = {
-  brokers: 1,
-  clients: 8,
-  topics: 2,
-  readers: 8,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
-  processes: 8,
-  rings: 4,
-  ringReaders: 2,
-  ringBytes: 4096
-}
+const geometry = { ...smallRings, clients: 8, topics: 2, readers: 8, ringReaders: 2 }
 
 const serving = (region: string) =>
   Layer.merge(Log.layerEmbedded({ topics: [Stamped.topic] }), Rings.layerNative).pipe(

@@ -11,6 +11,7 @@ import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import { RingPorts } from "../../src/layers/ports/RingPorts.ts"
 import * as Rings from "../../src/layers/Rings.ts"
 import { Ring, type RingReaderHandle } from "../../src/services/Ring.ts"
+import { smallRings } from "../backends/ring.ts"
 import { rounds } from "../rounds.ts"
 import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
 import { type Actor, freshRegion, seeded, startActor } from "./harness.ts"
@@ -21,20 +22,7 @@ const random = seeded(seed)
 
 const kills = rounds(3, 10)
 
-const geometry = {
-  brokers: 1,
-  clients: 1,
-  topics: 1,
-  readers: 1,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
-  processes: 8,
-  rings: 2,
-  ringReaders: 4,
-  ringBytes: 64 * 1024
-}
+const geometry = { ...smallRings, rings: 2, ringBytes: 64 * 1024 }
 
 const serving = (region: string) =>
   Rings.layerNative.pipe(Layer.provideMerge(CxlMemory.layerShm({ region, geometry, processName: "owner" })))

@@ -10,6 +10,7 @@ import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import type { SessionState } from "../../../src/services/Diagnostics.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
+import { smallestLog } from "../../backends/geometry.ts"
 import { type ManualLog, type Part, writeBatch } from "../../faults/manual.ts"
 
 export const topics = [
@@ -18,17 +19,7 @@ export const topics = [
   Topic.make("none", { order: "none" })
 ] as const
 
-export const geometry = {
-  brokers: 3,
-  clients: 2,
-  topics: 3,
-  readers: 2,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
-  processes: 2
-}
+export const geometry = { ...smallestLog, brokers: 3, clients: 2, topics: 3, readers: 2 }
 
 /** The next action of a client, a reader or the sequencer. Indexes are taken modulo the number of candidates. */
 export type Command =

@@ -6,22 +6,11 @@ import * as Effect from "effect/Effect"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { smallestLog } from "../../backends/geometry.ts"
 import type { Backend } from "../../backends/log.ts"
 import { type ManualLog, writeBatch } from "../../faults/manual.ts"
 
 const orders = ["session", "total"] as const
-
-const geometry = {
-  brokers: 2,
-  clients: 1,
-  topics: 1,
-  readers: 1,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
-  processes: 2
-}
 
 export const duplicatesSuite = (backend: Backend): void => {
   describe(`duplicates (${backend.name})`, () => {
@@ -29,7 +18,7 @@ export const duplicatesSuite = (backend: Backend): void => {
       const topic = Topic.make("twice", { order })
       const twice = (name: string, run: (log: ManualLog, lanes: LanePort) => Effect.Effect<void>) =>
         it.live(`order ${order}, ${name}: one commit, one acknowledgement, room freed`, () =>
-          backend.manual(geometry, (log) =>
+          backend.manual(smallestLog, (log) =>
             Effect.gen(function*() {
               const { port: reader } = yield* log.attach(topic, "start")
               const { port: lanes } = yield* log.open(topic)
@@ -63,7 +52,7 @@ export const duplicatesSuite = (backend: Backend): void => {
         }))
 
       it.live(`order ${order}, held, by two brokers: one commit when the gap closes`, () =>
-        backend.manual(geometry, (log) =>
+        backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")
             const { port: lanes } = yield* log.open(topic)
@@ -80,7 +69,7 @@ export const duplicatesSuite = (backend: Backend): void => {
           })))
 
       it.live(`order ${order}, behind the end of its session: no commit, and the next session has all the room`, () =>
-        backend.manual(geometry, (log) =>
+        backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")
             const former = yield* log.open(topic)
@@ -121,7 +110,7 @@ const settled = (log: ManualLog) =>
 
 /** Laps of each lane go through, one batch each: nothing of what was published twice keeps room. */
 const assertRoom = Effect.fnUntraced(function*(log: ManualLog, lanes: LanePort, reader: IndexPort, next: number) {
-  const last = next + 3 * geometry.brokers * geometry.laneSlots
+  const last = next + 3 * smallestLog.brokers * smallestLog.laneSlots
   for (let sequence = next; sequence < last; sequence += 1) {
     reader.release(reader.next())
     assert.isTrue(write(lanes, sequence % 2, sequence), `no room for batch ${sequence}`)

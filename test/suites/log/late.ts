@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { smallestLog } from "../../backends/geometry.ts"
 import type { Backend } from "../../backends/log.ts"
 import { stampOf, writeBatch } from "../../faults/manual.ts"
 
@@ -13,17 +14,7 @@ const Late = Topic.make("late")
 
 const brokers = 9
 
-const geometry = {
-  brokers,
-  clients: 1,
-  topics: 1,
-  readers: 1,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 128,
-  processes: 2
-}
+const geometry = { ...smallestLog, brokers, indexEntries: 128 }
 
 export const lateSuite = (backend: Backend): void => {
   describe(`late batches (${backend.name})`, () => {

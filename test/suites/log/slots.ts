@@ -8,27 +8,16 @@ import { makePublisher } from "../../../src/layers/log/makePublisher.ts"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { smallestLog } from "../../backends/geometry.ts"
 import { type Backend, bytesOf, textOf } from "../../backends/log.ts"
 import type { ManualLog } from "../../faults/manual.ts"
 
 const Slots = Topic.make("slots")
 
-const oneSlot = {
-  brokers: 2,
-  clients: 1,
-  topics: 1,
-  readers: 1,
-  laneSlots: 8,
-  laneBytes: 32 * 1024,
-  batchBytes: 4096,
-  indexEntries: 64,
-  processes: 2
-}
-
 export const slotsSuite = (backend: Backend): void => {
   describe(`slots of living sessions (${backend.name})`, () => {
     it.live("an ended session keeps its slot until its client leaves it; the error and the diagnostics name its process", () =>
-      backend.manual(oneSlot, (log) =>
+      backend.manual(smallestLog, (log) =>
         Effect.gen(function*() {
           const { port } = yield* log.open(Slots)
           yield* spoiled(log, port)
@@ -47,7 +36,7 @@ export const slotsSuite = (backend: Backend): void => {
         })))
 
     it.live("a publisher that learns of its session's end leaves the slot, and writes nothing behind that", () =>
-      backend.manual(oneSlot, (log) =>
+      backend.manual(smallestLog, (log) =>
         Effect.gen(function*() {
           const { port: reader } = yield* log.attach(Slots, "start")
           const { port } = yield* log.open(Slots)
@@ -69,7 +58,7 @@ export const slotsSuite = (backend: Backend): void => {
 
     it.live("a claim that is open when its session ends keeps the slot until it is committed or dropped", () =>
       Effect.forEach([true, false], (commits) =>
-        backend.manual(oneSlot, (log) =>
+        backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port } = yield* log.open(Slots)
             const former = yield* makePublisher(Slots, port)
