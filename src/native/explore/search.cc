@@ -335,7 +335,7 @@ class Search {
   void holdAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     constexpr size_t aheadMost = 48;
     constexpr size_t nearest = 16;
-    constexpr size_t most = 6;
+    constexpr size_t most = 16;
     if (mark >= seen.size()) return;
     std::vector<Deviation> holds;
     for (size_t i = mark + 1; i-- > 0 && holds.size() < aheadMost;) {

@@ -149,6 +149,22 @@ void looks() {
   });
 }
 
+// A publisher looks again and again at what is acknowledged, also while the server is stopped: all of it is committed.
+void told() {
+  Served log(logGeometry(), true);
+  Attached publisher(*log.server.region, "publisher", false, false);
+  const auto publishing = log.publishes(publisher);
+  publisher.program.runs([=, at = publisher.region] {
+    publishing->publish(0, nullptr);
+    for (int i = 0; i < 8; i += 1) {
+      Scheduler::now().giveWay(1'000'000);
+      const uint64_t acknowledged = publishing->lanes().committedBatches();
+      const uint64_t committed = peek<&TopicLine::Committed::entries>(at->topicLine(1, 0).committed);
+      expect(acknowledged <= committed, "more is acknowledged than is committed");
+    }
+  });
+}
+
 // A topic's counts were damaged from outside when the server stops, which writes them once more: from then on they stay
 // as they are, so a reader that sees that the server has stopped sees all that was committed.
 void mended() {
@@ -228,6 +244,7 @@ Protocol logProtocol() {
     {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
     {"leave", "the lane is full, and its reader leaves with all batches in its hands", &leave},
     {"looks", "the place of a freed topic is declared anew while another process looks at it", &looks},
+    {"told", "a publisher looks at its acknowledgements while the server may be stopped", &told},
     {"mended", "a topic's counts were damaged when the server stops", &mended},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
