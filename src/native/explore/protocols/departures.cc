@@ -4,6 +4,7 @@
 
 #include "attached.h"
 #include "explore/trace.h"
+#include "log/sequencer/broker_grants.h"
 #include "log/sequencer/sequencer.h"
 #include "log_ends.h"
 #include "region/claim_locks.h"
@@ -46,6 +47,49 @@ void leaves() {
     sequencer->stop();
     at->close();
   });
+}
+
+// The server orders what is there and stops while a reader asks for it: behind the stop the reader has all of it.
+void last() {
+  const auto region = made(logGeometry());
+  Attached reader(*region, "reader", false);
+  Attached server(*region, "server", false, false);
+  Attached publisher(*region, "publisher", false, false);
+  shared_ptr<Sequencer> sequencer;
+  TopicView topic;
+  server.program.ahead([&] {
+    sequencer = sequencerOf(server.region);
+    expectOk(declareTopic(*server.region, "t", orderTotal, 1, topic), "declaring the topic");
+  });
+  Claim claim;
+  shared_ptr<Publishing> publishing;
+  shared_ptr<Subscribing> subscribing;
+  publisher.program.ahead([&] { expectOk(claimClient(*publisher.region, topic.place(), claim), "claiming a session"); });
+  reader.program.ahead([&] {
+    Claim place;
+    expectOk(claimReader(*reader.region, topic.place(), "reader", place), "claiming a reader's place");
+    subscribing = make_shared<Subscribing>(reader.region, place);
+    expect(subscribing->attach(From::start), "the reader is not attached");
+  });
+  server.program.ahead([&] {
+    while (sequencer->step() || grantLanes(*server.region, 0) != 0) continue;
+  });
+  publisher.program.ahead([&] {
+    publishing = Publishing::of(publisher.region, claim);
+    expect(publishing->ready(), "the session is not admitted");
+    publishing->publish(0, nullptr);
+  });
+  atEnd([sequencer, publishing] {});
+  reader.program.runs([=, at = reader.region] {
+    for (int i = 0; i < 2; i += 1) {
+      if (serverState(*at) == serverStopped) {
+        while (subscribing->more()) subscribing->take();
+        expect(subscribing->count() == 1, "the log has stopped, and its reader does not get all of it");
+      }
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  server.program.runs([=] { sequencer->stop(); });
 }
 
 // A process attaches and begins to serve while a client asks for the server: that lives, as does the creator, which
@@ -140,7 +184,7 @@ void lap() {
     auto own = opened(at, "ring");
     expect(own != nullptr, "a ring without a writer is not to be had");
     Sending sending(at, std::move(own));
-    for (uint64_t i = 0; i < 6; i += 1) sending.send(large + i, nullptr);
+    for (uint64_t i = 0; i < 6; i += 1) i % 3 == 2 ? sending.send(large + i, nullptr) : sending.append(large + i);
     at->close();
   });
 }
@@ -310,6 +354,7 @@ void visitor() {
 std::vector<Configuration> logDepartures() {
   return {
     {"leaves", "the server stops and leaves the region while a client asks for it", &leaves},
+    {"last", "the server stops while a reader, which then has all that was ordered, asks for it", &last},
     {"found", "a process attaches and serves while a client asks for the server", &found},
   };
 }
