@@ -245,6 +245,7 @@ void rename() {
     const auto opened = openedReader(at, "ring", fault);
     if (opened == nullptr) return expect(is(fault, "missing") || is(fault, "busy"), std::string("not missing, but ") + fault);
     Trace::say("reads the ring");
+    Scheduler::now().giveWay(1'000'000);
     const auto rings = ringsOf(*at);
     // The ring has no name for a moment; if the writer died while it looked for readers, until the next process names it.
     expect(rings.empty() || rings[0].name == "ring", "a reader has a ring of another name");
