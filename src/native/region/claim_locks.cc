@@ -78,13 +78,14 @@ ClaimLock::~ClaimLock() {
 
 Settled ClaimLock::say(uint64_t state) const {
   const Publication& p = region_.publication();
-  if (region_.closed()) return p.settle();
-  auto& mine = region_.process(region_.slot()).owner;
-  const role::Process self;
-  if (at_ == namesLock) {
-    p.on(self, mine).publish<&ProcessOwner::naming>(static_cast<uint32_t>(state));
-  } else {
-    p.on(self, mine).publish<&ProcessOwner::claiming>(wordOf(at_, state));
+  if (!region_.closed()) {
+    auto& mine = region_.process(region_.slot()).owner;
+    const role::Process self;
+    if (at_ == namesLock) {
+      p.on(self, mine).publish<&ProcessOwner::naming>(static_cast<uint32_t>(state));
+    } else {
+      p.on(self, mine).publish<&ProcessOwner::claiming>(wordOf(at_, state));
+    }
   }
   return p.storeFence();
 }
