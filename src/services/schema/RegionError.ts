@@ -31,9 +31,8 @@ export type RegionFault = typeof RegionFault.Type
 /**
  * A region could not be created, attached or used. `hint` is the next step. `noSpace` carries the bytes wanted, the
  * bytes free, and the `sizes` of the geometry that take most; `full` carries the `sizes` that are too small, `invalid` the
- * size that is impossible. When ended
- * sessions keep slots from new ones, because their processes live and may still write there, `holders` names these
- * processes.
+ * size that is impossible. When ended sessions keep slots from new ones, because their processes live and may still write
+ * there, `holders` names these processes.
  */
 export class RegionError extends Schema.TaggedError<RegionError>()("RegionError", {
   fault: RegionFault,
