@@ -166,6 +166,7 @@ void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 Fault Coverage::planted() { return fault; }
 bool Coverage::plantedActs() { return plantedKey == 0 || entryOf(plantedKey).acts; }
 bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
+bool Coverage::plantedIsWriteBack() { return plantedKey != 0 && entryOf(plantedKey).verb == Verb::wrote; }
 
 void Coverage::seesMore() {
   last->seesMore = true;

@@ -70,6 +70,8 @@ class Coverage {
   static bool plantedActs();
   // Whether the fault is planted in a verb at that place.
   static bool plantedIn(const Place& place);
+  // Whether it leaves out a write-back.
+  static bool plantedIsWriteBack();
 
   // One of the defects of region/planted.h, by name.
   static void plantDefect(const char* defect);

@@ -65,14 +65,17 @@ LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
   return own;
 }
 
-// A processor may have fetched the line ahead, at any time since it was invalidated last. Null: it is the newest.
+// A processor may have fetched the line ahead, at any time since it was invalidated last: a schedule takes one of the
+// newest contents of then, or the oldest. Null: it is the present one.
 const LineMemory::Version* LineMemory::fetched(const Line& line, const Copy& copy) {
   constexpr uint8_t olderMax = 3;
   Scheduler& scheduler = Scheduler::now();
+  const Version* choice[olderMax] = {};
   uint8_t older = 0;
   bool unlawful = false;
-  for (const Version* v = line.older; v != nullptr && v->until > copy.oldest && older < olderMax; v = v->older) {
-    older += 1;
+  for (const Version* v = line.older; v != nullptr && v->until > copy.oldest; v = v->older) {
+    older = std::min<uint8_t>(older + 1, olderMax);
+    choice[older - 1] = v;
     unlawful = v->until <= copy.owedAt;
   }
   uint8_t to = 0;
@@ -84,10 +87,8 @@ const LineMemory::Version* LineMemory::fetched(const Line& line, const Copy& cop
     }
     return nullptr;
   }
-  const Version* found = nullptr;
-  const Version* v = line.older;
-  for (uint8_t i = 0; i < to && i < older; i += 1, v = v->older) found = v;
-  return found;
+  to = std::min(to, older);
+  return to == 0 ? nullptr : choice[to - 1];
 }
 
 void LineMemory::toMemory(Line& line, Copy& copy) {

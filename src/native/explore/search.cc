@@ -6,6 +6,7 @@
 
 #include "address_space.h"
 #include "arena.h"
+#include "coverage.h"
 #include "memory.h"
 #include "model.h"
 #include "region/token.h"
@@ -275,6 +276,7 @@ class Search {
     for (int look = 0; look < 2 && !marks.empty() && going(); look += 1) {
       const uint32_t mark = marks[random() % marks.size()];
       holdAhead(base, seen, mark);
+      if (look == 0 && Coverage::plantedIsWriteBack() && mark < seen.size() && going()) dieBehind(base, seen, mark);
       if (Model::now().lags() && mark < seen.size()) lagAhead(base, seen, mark);
     }
   }
@@ -309,6 +311,19 @@ class Search {
       if (at.leaks != 0 && leaks.size() < most) leaks.push_back({at.actor, Kind::leak, 0, at.step});
     }
     for (size_t i = 0; i < leaks.size() && going(); i += 1) with(schedule, leaks[i]);
+  }
+
+  // The actor goes on with lines that it has fetched before the others ran, while what it has stored is not written back.
+  void fetchAhead(const Schedule& base, const Deviation& run, const std::vector<Chances>& seen) {
+    Schedule schedule = base;
+    schedule.push_back(run);
+    uint32_t left = 4;
+    for (const Chances& at : seen) {
+      if (at.actor != run.actor || at.stale == 0) continue;
+      if (left == 0 || !going()) return;
+      left -= 1;
+      with(schedule, {at.actor, Kind::stale, at.stale, at.step});
+    }
   }
 
   // Behind the fault another actor runs, or the process is stopped until all others have come to rest.
@@ -357,7 +372,23 @@ class Search {
     for (size_t i = 0; i < most && !runs.empty() && going(); i += 1) {
       const Deviation& run = runs[random() % runs.size()];
       with(base, run);
-      if (Model::now().hasLines() && going()) leakBehind(base, run);
+      if (!Model::now().hasLines() || !going()) continue;
+      const std::vector<Chances> behind = Scheduler::now().seen();
+      leakBehind(base, run);
+      fetchAhead(base, run, behind);
+    }
+  }
+
+  // Its process dies behind a write-back that is left out, and what it has left dirty leaks.
+  void dieBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t most = 6;
+    size_t deaths = 0;
+    for (size_t i = mark + 1; i < seen.size() && deaths < most && going(); i += 1) {
+      if (seen[i].actor != seen[mark].actor || !seen[i].kill) continue;
+      deaths += 1;
+      const Deviation death{seen[i].actor, Kind::kill, 0, seen[i].step};
+      with(base, death);
+      if (going()) leakBehind(base, death);
     }
   }
 

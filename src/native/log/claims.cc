@@ -56,11 +56,12 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
 // Decides by the sequencer's lines, and by the client's if the sequencer has not adopted the session: a stopped
 // sequencer must not keep the slots of clients that gave up waiting for it.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
+  using Acknowledged = SessionLine::Acknowledged;
   const Publication& p = region.publication();
   const auto& line = region.sessionLine(epochOf(region), client).acknowledged;
-  if (generation == 0 || p.observe<&SessionLine::Acknowledged::endedGeneration>(line) == generation) return true;
-  return p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation &&
-         p.observe<&SessionLine::Acknowledged::generation>(line) != generation;
+  const auto [adopted, ended] = p.observe<&Acknowledged::generation, &Acknowledged::endedGeneration>(line);
+  if (generation == 0 || ended == generation) return true;
+  return adopted != generation && p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation;
 }
 
 // SYNC: observes the closing, which a client publishes behind its last store in the lanes (LaneWriter::close). A dead

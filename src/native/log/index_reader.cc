@@ -21,9 +21,13 @@ constexpr useconds_t pauseMicros = 1000;
 IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses)
     : region_(std::move(region)), topic_(topic), pauses_(pauses), claim_(claim) {}
 
+uint64_t IndexReader::newestEpoch() const {
+  return region_->publication().observe<&ControlLine::epoch>(region_->header().control);
+}
+
 uint64_t IndexReader::epoch() const {
   if (epoch_ != 0) return epoch_;
-  const uint64_t epoch = region_->publication().observe<&ControlLine::epoch>(region_->header().control);
+  const uint64_t epoch = newestEpoch();
   if (epochSound(epoch)) epoch_ = epoch;
   return epoch_;
 }
@@ -73,9 +77,9 @@ bool IndexReader::publishCursor(From from) {
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
-    epoch_ = p.observe<&ControlLine::epoch>(control);
-    if (!epochSound(epoch_)) continue;
-    const TopicLine& topic = region_->topicLine(epoch_, topic_);
+    const uint64_t epoch = epoch_ = newestEpoch();
+    if (!epochSound(epoch)) continue;
+    const TopicLine& topic = region_->topicLine(epoch, topic_);
     TopicLine::Retention kept;
     if (!readSealed(p, topic.retention, kept)) continue;
     const TopicLine::Committed at = lookAtCommitted();
@@ -86,8 +90,9 @@ bool IndexReader::publishCursor(From from) {
     next_ = released_ = cursor;
     nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
     positioned_ = true;
+    // Against the epoch of the frontier: lookAtCommitted() may have found that the log is served by now.
     const bool same =
-        p.observeBehind<&ControlLine::epoch>(fenced, control) == epoch_ && readSealed(p, fenced, topic.retention, kept);
+        p.observeBehind<&ControlLine::epoch>(fenced, control) == epoch && readSealed(p, fenced, topic.retention, kept);
     if (same && kept.trim <= cursor) return true;
   }
   return false;

@@ -35,6 +35,7 @@ class IndexReader final : public TopicReader {
   bool publishCursor(From from);
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);
+  uint64_t newestEpoch() const;
   uint64_t epoch() const;
   bool epochSound(uint64_t epoch) const;
   const TopicLine::Committed& lookAtCommitted() const;

@@ -91,7 +91,8 @@ bool LaneReader::follow() {
   bool whole = true;
   if (epoch() == 0) {
     const bool none = region_->publication().observe<&ControlLine::state>(region_->header().control) == servingNone;
-    for (Session& session : sessions_) session.looked = none;  // those that open later are read from their start
+    // Those that open later are read from their start, also where the log has begun between the two looks.
+    for (Session& session : sessions_) session.looked |= none;
     return none;
   }
   for (uint32_t i = 0; i < sessions_.size(); i += 1) whole &= lookAt(i, sessions_[i]);

@@ -1,5 +1,6 @@
 #include "topics.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "region/claim_locks.h"
@@ -135,9 +136,10 @@ Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish
     if (local.wanted != answered) return wished;
     if (p.observe<&BlockHeader::wishesRefused>(block) == answered) return full;
   }
-  const uint64_t last = whole ? local.wanted : answered;
+  // A process that died while it wrote a wish may have left any number that is not below the answered one.
+  const uint64_t last = whole ? local.wanted : std::max(local.wanted, answered);
   local = {};
-  local.wanted = last + 1;
+  local.wanted = std::max<uint64_t>(last + 1, 1);  // 0 counts as refused
   publishSealed(p, giver, shared, local);
   wish.made = true;
   region.wakeSequencer(sleepsForData);

@@ -19,14 +19,13 @@ constexpr std::chrono::milliseconds liveness{100};
 // fields that name the server, and with that in Sequencer::stop, which comes before the server leaves.
 ServerState serverState(const Region& region) {
   const Publication& p = region.publication();
-  uint32_t state = p.observe<&ControlLine::state>(region.header().control);
-  if (state == servingNone) {
+  ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
+  if (control.state == servingNone) {
     if (region.kept()) return serverUnknown;
-    state = p.observe<&ControlLine::state>(region.header().control);
-    if (state == servingNone) return serverDied;
+    control = p.snapshot<&ControlLine::state>(region.header().control);
+    if (control.state == servingNone) return serverDied;
   }
-  if (state == servingStopped) return serverStopped;
-  const ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
+  if (control.state == servingStopped) return serverStopped;
   if (region.processAlive(control.sequencerProcess, control.sequencerGeneration)) return serverServing;
   return p.observe<&ControlLine::state>(region.header().control) == servingStopped ? serverStopped : serverDied;
 }

@@ -100,7 +100,7 @@ void found() {
   Program server("server", false);
   client.program.runs([=, at = client.region] {
     for (int i = 0; i < 3; i += 1) {
-      expect(serverOf(*at).alive, "a server is told as dead that lives");
+      expect(serverOf(*at).alive && serverState(*at) != serverDied, "a server is told as dead that lives");
       Scheduler::now().giveWay(1'000'000);
     }
   });
@@ -109,6 +109,45 @@ void found() {
     const auto sequencer = sequencerOf(own);
     atEnd([own, sequencer] {});
   });
+}
+
+// The creator closes as soon as another process serves. `ends`: that one then stops and leaves.
+void handOver(bool ends, void (*look)(const Region& at)) {
+  Program creator("creator", false);
+  const auto region = madeRegion(creator, logGeometry());
+  Attached client(*region, "client", false);
+  Attached server(*region, "server", false, false);
+  atEnd([region] {});
+  client.program.runs([=, at = client.region] {
+    for (int i = 0; i < 3; i += 1) {
+      look(*at);
+      Scheduler::now().giveWay(1'000'000);
+    }
+  });
+  const auto left = make_shared<bool>(false);
+  server.program.runs([=, at = server.region] {
+    const auto sequencer = sequencerOf(at);
+    atEnd([sequencer] {});
+    if (!ends) return;
+    while (!*left) Scheduler::now().giveWay(1'000'000);
+    sequencer->stop();
+    at->close();
+  });
+  creator.runs([=] {
+    while (serverState(*region) != serverServing) Scheduler::now().giveWay(1'000'000);
+    region->close();
+    *left = true;
+  });
+}
+
+// A client asks for the server: it or the creator lives.
+void handed() {
+  handOver(false, [](const Region& at) { expect(serverOf(at).alive, "a server is told as dead that lives"); });
+}
+
+// The server stops, and never counts as dead.
+void passing() {
+  handOver(true, [](const Region& at) { expect(serverState(at) != serverDied, "a server that has stopped is told as dead"); });
 }
 
 shared_ptr<Sending> writing(Attached& writer) {
@@ -356,6 +395,8 @@ std::vector<Configuration> logDepartures() {
     {"leaves", "the server stops and leaves the region while a client asks for it", &leaves},
     {"last", "the server stops while a reader, which then has all that was ordered, asks for it", &last},
     {"found", "a process attaches and serves while a client asks for the server", &found},
+    {"handed", "the creator goes when another process serves, while a client asks for the server", &handed},
+    {"passing", "the same, and that process stops and leaves, too", &passing},
   };
 }
 

@@ -1,12 +1,7 @@
 #include "lanes.h"
 
-#include <map>
-#include <vector>
-
-#include "explore/trace.h"
-#include "log/lane_reader.h"
-#include "region/token.h"
-#include "served.h"
+#include "lanes_ends.h"
+#include "lanes_places.h"
 
 namespace ringfence::explore {
 
@@ -15,115 +10,7 @@ namespace {
 using std::make_shared;
 using std::shared_ptr;
 
-constexpr uint64_t pauseNanos = 30'000'000;
-constexpr int pausesMax = 40;
-
 bool deaths() { return Scheduler::now().deaths(); }
-
-// A subscriber of a topic of order `none`, and what it got of the sessions of the one slot.
-class Taking {
- public:
-  Taking(shared_ptr<Region> region, Claim claim, uint32_t topic = 0)
-      : region_(std::move(region)), reader_(region_, topic, claim, 4) {}
-
-  bool attach(From from) {
-    const Status status = reader_.attach(from, 0);
-    if (!status.ok()) Trace::say(std::string("is not attached: ") + status.fault);
-    return status.ok();
-  }
-
-  // `pause`, in nanoseconds: how long it holds what it takes.
-  void take(uint64_t pause = 0) {
-    BatchView views[16];
-    const int32_t filled = reader_.poll(views, 16);
-    expect(filled >= 0, "what is read contradicts itself");
-    for (int32_t i = 0; i < filled; i += 1) check(views[i]);
-    if (pause != 0 && filled != 0) Scheduler::now().giveWay(pause);
-    for (int32_t i = 0; pause != 0 && i < filled; i += 1) checkContents(*region_, views[i]);
-    reader_.release(reader_.next());
-  }
-
-  // Receives until it has that many batches, or a process has died: then it takes what there is.
-  void receive(uint64_t batches, Sleeper& sleeper) {
-    while (count_ < batches && !deaths()) {
-      const auto look = [&] { return reader_.committed() > reader_.next() || deaths(); };
-      sleeper.until(sleepsForData, "a batch", look, [&] { return moreIsThere(); });
-      take();
-    }
-    for (int i = 0; count_ < batches && i < 10; i += 1) {
-      Scheduler::now().giveWay(pauseNanos);
-      take();
-    }
-  }
-
-  LaneReader& reader() { return reader_; }
-  uint64_t count() const { return count_; }
-  // The sequences of the batches that it took of the session of that generation.
-  const std::vector<uint64_t>& of(uint64_t generation) { return taken_[generation]; }
-  // Whether the descriptor behind those that it took is published, in the lane of the present generation.
-  bool moreIsThere() const {
-    const uint64_t generation = peek<&ClientClaim::generation>(region_->client(0).claim);
-    for (uint64_t session = 1; session <= generation; session += 1) {
-      if (isPublished(*region_, count_, session)) return true;
-    }
-    return false;
-  }
-
-  static bool isPublished(const Region& region, uint64_t index, uint64_t generation) {
-    return peek<&Descriptor::token>(region.descriptor(0, index)) == readyToken(region.mark(), index, generation);
-  }
-
- private:
-  void check(const BatchView& view) {
-    checkContents(*region_, view);
-    const uint64_t clients = region_->layout().geometry.clients;
-    const uint64_t generation = (view.sessionId - 1) / clients + 1;
-    const auto [last, first] = last_.try_emplace({generation, view.lane}, view.batchSequence);
-    const uint64_t step = region_->layout().geometry.brokers;
-    expect(first || view.batchSequence == last->second + step, "a lane's batches are not in order");
-    last->second = view.batchSequence;
-    taken_[generation].push_back(view.batchSequence);
-    count_ += 1;
-  }
-
-  shared_ptr<Region> region_;
-  LaneReader reader_;
-  uint64_t count_ = 0;
-  std::map<uint64_t, std::vector<uint64_t>> taken_;
-  std::map<std::pair<uint64_t, uint64_t>, uint64_t> last_;  // by generation and lane
-};
-
-shared_ptr<Taking> taker(Served& log, Attached& place, bool attached = true) {
-  shared_ptr<Taking> taking;
-  place.program.ahead([&] {
-    Claim claim;
-    expectOk(claimReader(*place.region, log.topic, "reader", claim), "claiming a reader's place");
-    taking = make_shared<Taking>(place.region, claim);
-    if (attached) expect(taking->attach(From::start), "the reader is not attached");
-  });
-  return taking;
-}
-
-// A reader of another topic.
-shared_ptr<Taking> takerOf(TopicPlace topic, Attached& place) {
-  shared_ptr<Taking> taking;
-  place.program.ahead([&] {
-    Claim claim;
-    expectOk(claimReader(*place.region, topic, "reader", claim), "claiming a reader's place");
-    taking = make_shared<Taking>(place.region, claim, topic.index);
-    expect(taking->attach(From::start), "the reader is not attached");
-  });
-  return taking;
-}
-
-// Everything that was published in the lane since its beginning, by the sessions of those generations in turn.
-uint64_t publishedBy(const Region& region, uint64_t generations) {
-  uint64_t index = 0;
-  for (uint64_t generation = 1; generation <= generations; generation += 1) {
-    while (Taking::isPublished(region, index, generation)) index += 1;
-  }
-  return index;
-}
 
 // One session, one reader. A reader that lives takes all that is published, also when another process dies.
 void takeAll(uint64_t batches) {
@@ -206,20 +93,6 @@ void release() {
       Scheduler::now().giveWay(pauseNanos);
     }
   });
-}
-
-shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic) {
-  Claim claim;
-  for (int i = 0; !claimClient(*region, topic, claim).ok(); i += 1) {
-    expect(i < pausesMax, "the slot of a session that has ended does not come free");
-    Scheduler::now().giveWay(pauseNanos);
-  }
-  const auto publishing = Publishing::of(region, claim);
-  for (int i = 0; !publishing->ready(); i += 1) {
-    expect(i < pausesMax, "a session is not admitted");
-    Scheduler::now().giveWay(pauseNanos);
-  }
-  return publishing;
 }
 
 // A session ends or dies, and the next one gets its slot and its lanes, while a reader takes the batches of both.
@@ -368,8 +241,8 @@ void other() {
   });
 }
 
-// A reader attaches at the end while batches are published: it takes all that are published from then on. Another has had
-// its place, and has left.
+// A reader attaches at the end while batches are published: it takes all that are published from then on, and none that
+// was published before. Another has had its place, and has left.
 void end() {
   constexpr uint64_t batches = 5;
   Served log(logGeometry(), false, orderNone);
@@ -383,13 +256,16 @@ void end() {
     former->reader().detach();
   });
   const auto taking = taker(log, reader, false);
+  const auto published = make_shared<uint64_t>(1);
   log.runs();
   publisher.program.runs([=, sleeper = publisher.sleeper] {
     for (uint64_t i = 1; i < batches; i += 1) {
       if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+      *published = i + 1;
     }
   });
   reader.program.runs([=, region = reader.region] {
+    const uint64_t ahead = *published;
     if (!taking->attach(From::end)) return expect(false, "a reader that begins at the end is refused");
     const uint64_t before = publishedBy(*region, 1);
     for (int i = 0; before + taking->count() < publishedBy(*region, 1) || i < 3; i += 1) {
@@ -397,6 +273,7 @@ void end() {
       taking->take();
       Scheduler::now().giveWay(pauseNanos);
     }
+    expect(taking->of(1).empty() || taking->of(1).front() >= ahead, "what was published ahead of a reader's attachment is taken");
   });
 }
 
@@ -467,7 +344,7 @@ void stopped() {
 }  // namespace
 
 Protocol lanesProtocol() {
-  return {"lanes", "order none: readers that scan the lanes", {
+  Protocol protocol{"lanes", "order none: readers that scan the lanes", {
     {"take", "two batches: published, and taken without the sequencer", &take},
     {"room", "more batches than the lane has slots: the publisher sleeps until the reader gives them back", &room},
     {"readers", "two readers: the publisher sleeps until the slower one gives room back", &readers},
@@ -480,6 +357,8 @@ Protocol lanesProtocol() {
     {"late", "a reader comes while a session ends, and the next has its slot and its lanes", &late},
     {"stopped", "the server stops while a reader comes to a session that has closed", &stopped},
   }};
+  for (const Configuration& one : lanesPlaces()) protocol.configurations.push_back(one);
+  return protocol;
 }
 
 }  // namespace ringfence::explore

@@ -6,6 +6,8 @@
 #include "departures.h"
 #include "explore/trace.h"
 #include "log_lives.h"
+#include "log_looks.h"
+#include "log_places.h"
 #include "served.h"
 
 namespace ringfence::explore {
@@ -123,11 +125,17 @@ void reuse() {
 }
 
 // The place of a freed topic is declared anew while another process looks at it: it is free or declared, and does not
-// count as damaged.
-void looks() {
+// count as damaged. `halfDeclared`: the freed topic's declarer died ahead of its last store.
+void looksAt(bool halfDeclared) {
   Served log(logGeometry());
   Attached declarer(*log.server.region, "declarer", false);
   Attached other(*log.server.region, "other", false, false);
+  if (halfDeclared) {
+    declarer.program.ahead([&] {
+      const uint64_t none = 0;
+      memory::copyIn(&RawLine::of(declarer.region->topic(0)).generation, &none, sizeof(none), {});
+    });
+  }
   declarer.program.ahead([&] {
     TopicView topic;
     TopicWish wish;
@@ -149,6 +157,9 @@ void looks() {
   });
 }
 
+void looks() { looksAt(false); }
+void halfDeclared() { looksAt(true); }
+
 // A publisher looks again and again at what is acknowledged, also while the server is stopped: all of it is committed.
 void told() {
   Served log(logGeometry(), true);
@@ -165,8 +176,8 @@ void told() {
   });
 }
 
-// A topic's counts were damaged from outside when the server stops, which writes them once more: from then on they stay
-// as they are, so a reader that sees that the server has stopped sees all that was committed.
+// A topic's counts and a session's were damaged from outside when the server stops, which writes them once more: from then
+// on they stay as they are, so who sees that the server has stopped sees all that was committed.
 void mended() {
   Served log(logGeometry(), true);
   Attached reader(*log.server.region, "reader", false, false);
@@ -180,13 +191,23 @@ void mended() {
     log.serving->settle();
     const uint64_t wrong = 0;
     memory::copyIn(&RawLine::of(log.server.region->topicLine(1, 0).committed).entries, &wrong, sizeof(wrong), {});
+    memory::copyIn(&RawLine::of(log.server.region->sessionLine(1, 0).acknowledged).batches, &wrong, sizeof(wrong), {});
   });
   log.server.program.runs([serving = log.serving] { serving->sequencer().stop(); });
-  reader.program.runs([=, at = reader.region] {
+  const auto untilTheEnd = [](const shared_ptr<Region>& at) {
     ServerState state = serverServing;
     for (; state == serverServing; state = serverState(*at)) Scheduler::now().giveWay(1'000'000);
+    return state;
+  };
+  reader.program.runs([=, at = reader.region] {
+    const ServerState state = untilTheEnd(at);
     while (subscribing->more()) subscribing->take();
     expect(state != serverStopped || subscribing->count() == 2, "the server has stopped, and committed batches are missing");
+  });
+  publisher.program.runs([=, at = publisher.region] {
+    const ServerState state = untilTheEnd(at);
+    const uint64_t acknowledged = publishing->lanes().committedBatches();
+    expect(state != serverStopped || acknowledged == 2, "the server has stopped, and committed batches are not acknowledged");
   });
 }
 
@@ -244,13 +265,16 @@ Protocol logProtocol() {
     {"trim", "the oldest batches go while a reader comes that begins with them", &trim},
     {"leave", "the lane is full, and its reader leaves with all batches in its hands", &leave},
     {"looks", "the place of a freed topic is declared anew while another process looks at it", &looks},
+    {"half declared", "the same, and the freed topic's declarer died ahead of its last store", &halfDeclared},
     {"told", "a publisher looks at its acknowledgements while the server may be stopped", &told},
-    {"mended", "a topic's counts were damaged when the server stops", &mended},
+    {"mended", "a topic's and a session's counts were damaged when the server stops", &mended},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},
   }};
   for (const Configuration& one : logLives()) protocol.configurations.push_back(one);
+  for (const Configuration& one : logPlaces()) protocol.configurations.push_back(one);
   for (const Configuration& one : logDepartures()) protocol.configurations.push_back(one);
+  for (const Configuration& one : logLooks()) protocol.configurations.push_back(one);
   return protocol;
 }
 

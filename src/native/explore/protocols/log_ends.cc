@@ -38,7 +38,7 @@ Geometry logGeometry(uint32_t clients, uint32_t brokers) {
   g.readers = 1;
   g.laneSlots = 8;
   g.indexEntries = 64;
-  g.epochBlocks = 1;
+  g.epochBlocks = 2;  // so that a process that has not seen the epoch looks into another block than the sequencer's
   g.processes = 6;
   g.batchBytes = 4096;
   g.lanePayloadBytes = 8 * g.batchBytes;
@@ -97,12 +97,18 @@ void Serving::look() {
   Scheduler& scheduler = Scheduler::now();
   for (;;) {
     scheduler.wait("its timer", scheduler.clock() + lookNanos);
-    sequencer_->endDead();
-    for (uint32_t i = 0; i < region_->layout().geometry.brokers; i += 1) grantLanes(*region_, i);
-    sequencer_->gates();
-    for (const SessionReport& each : sequencer_->sessions()) {
-      if (onReport) onReport(each);
-    }
+    lookOnce();
+  }
+}
+
+void Serving::lookOnce() {
+  for (const DeadReader& each : sequencer_->endDead()) {
+    if (onDead) onDead(each);
+  }
+  for (uint32_t i = 0; i < region_->layout().geometry.brokers; i += 1) grantLanes(*region_, i);
+  sequencer_->gates();
+  for (const SessionReport& each : sequencer_->sessions()) {
+    if (onReport) onReport(each);
   }
 }
 

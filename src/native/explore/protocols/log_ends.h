@@ -32,16 +32,17 @@ class Serving {
   Sequencer& sequencer() { return *sequencer_; }
   // Ahead of the schedule: passes are made until nothing moves.
   void settle();
-  // What its event loop does, until the schedule is over.
+  // What its event loop does, until the schedule is over; and what it does ten times a second.
   void look();
+  void lookOnce();
   // When all actors have ended.
   void checkAtRest();
 
   std::function<void(const SessionReport&)> onReport;
+  std::function<void(const DeadReader&)> onDead;
 
  private:
   bool batchesWait() const;
-
 
   Process& process_;
   std::shared_ptr<Region> region_;

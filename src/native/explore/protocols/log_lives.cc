@@ -14,31 +14,9 @@ namespace {
 using std::make_shared;
 using std::shared_ptr;
 
-constexpr uint64_t pauseNanos = 30'000'000;
-constexpr int pausesMax = 40;
-
 bool is(const Status& status, const char* fault) { return !status.ok() && std::strcmp(status.fault, fault) == 0; }
 
 bool deaths() { return Scheduler::now().deaths(); }
-
-// Tries again, with pauses, until it succeeds.
-template <class Try>
-void retry(const char* what, Try attempt, uint64_t nanos = pauseNanos) {
-  for (int i = 0; !attempt(); i += 1) {
-    if (i == pausesMax) return expect(false, what);
-    Scheduler::now().giveWay(nanos);
-  }
-}
-
-// A session of its own, within the schedule.
-shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic) {
-  Claim claim;
-  retry("the slot of a session that has ended does not come free",
-        [&] { return claimClient(*region, topic, claim).ok(); });
-  const auto publishing = Publishing::of(region, claim);
-  retry("a session is not admitted", [&] { return publishing->ready(); });
-  return publishing;
-}
 
 // One session publishes on two brokers, its first batch last: the others are held until it comes.
 void gap() {

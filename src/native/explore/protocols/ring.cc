@@ -204,6 +204,23 @@ void leave() {
   reader.program.runs([=] { receiving->reader().detach(); });
 }
 
+// A reader leaves with a whole ring of frames in its hands, and their room is the writer's only when it reads no more.
+void hands() {
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader", false);
+  const auto sending = writes(writer);
+  const auto receiving = reads(reader);
+  writer.program.ahead([&] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->send(large + i, nullptr);
+  });
+  reader.program.runs([=] {
+    receiving->hold();
+    receiving->reader().detach();
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] { sending->send(large + 4, sleeper.get()); });
+}
+
 // A reader attaches while the ring is written lap after lap: it begins where nothing is overwritten any more.
 void attach() {
   const auto region = madeRing();
@@ -221,6 +238,38 @@ void attach() {
   writer.program.runs([=, sleeper = writer.sleeper] {
     for (uint64_t i = 0; i < 7; i += 1) sending->send(large + i, sleeper.get());
     sending->writer().close();
+  });
+}
+
+// A reader attaches while the writer fills the ring, which then, told by another process to go on, wants room. Where the
+// reader begins behind all that, it says so.
+void passed() {
+  const auto region = madeRing();
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader");
+  Program other("other", false);
+  const auto sending = writes(writer);
+  ReaderRole role;
+  reader.program.ahead([&] { expectOk(claimRingReader(*reader.region, "ring", "reader", role), "claiming a reader's place"); });
+  writer.program.ahead([&] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->append(large + i);
+  });
+  reader.program.runs([=, at = reader.region, sleeper = reader.sleeper] {
+    Receiving receiving(at, std::make_unique<RingReader>(at, at->mapRing(role.ring), role));
+    receiving.receive(*sleeper);
+  });
+  const auto told = make_shared<bool>(false);
+  const auto waiting = make_shared<Actor*>(nullptr);
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    sending->writer().publish();
+    *waiting = Scheduler::now().current();
+    while (!*told) Scheduler::now().wait("word to go on");
+    sending->send(large + 4, sleeper.get());
+    sending->writer().close();
+  });
+  other.runs([=] {
+    *told = true;
+    if (*waiting != nullptr) Scheduler::wake(**waiting);
   });
 }
 
@@ -331,7 +380,9 @@ Protocol ringProtocol() {
     {"evict", "a slow reader loses its room, and comes back", &evict},
     {"successor", "the writer closes or dies, and another process goes on", &successor},
     {"leave", "a reader that holds the room goes", &leave},
+    {"hands", "a reader goes that holds a whole ring of frames", &hands},
     {"attach", "a reader comes while the ring is written round and round", &attach},
+    {"passed", "a reader attaches while the writer fills the ring and then wants room", &passed},
     {"wake", "one frame, and nothing after it that would make up for a lost wake-up", &wake},
     {"late reader", "an evicted reader that has left comes back late", &lateReader},
     {"late writer", "a writer to which another has succeeded wants no room any more", &lateWriter},

@@ -182,6 +182,15 @@ bool Receiving::take(bool handles) {
   return true;
 }
 
+void Receiving::hold() {
+  const RingLook look = reader_->look();
+  uint64_t number = 0;
+  for (uint64_t at = reader_->cursors().read; at < look.limit;) {
+    if (!frameAt(at, look.limit, at, number)) return expect(false, "what is published is no frame");
+    Trace::say("holds frame " + std::to_string(number));
+  }
+}
+
 void Receiving::handle() {
   const uint64_t at = reader_->cursors().read;
   reader_->advance({at, at, at, at});

@@ -62,6 +62,8 @@ class Receiving {
   // Takes what is there now, and rejoins where it was evicted. False when it finds something that is no frame.
   // `handles`: all that it takes counts as handled at once.
   bool take(bool handles = true);
+  // Reads what is there, and gives none of it back.
+  void hold();
   // Counts all that was taken as handled.
   void handle();
   // From here on it reads frames in place, as where no writer evicts: it does not ask behind them whether it was evicted.

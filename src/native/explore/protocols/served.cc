@@ -44,4 +44,13 @@ shared_ptr<Subscribing> Served::subscribes(Attached& place, bool attached) {
   return subscribing;
 }
 
+shared_ptr<Publishing> opened(const shared_ptr<Region>& region, TopicPlace topic) {
+  Claim claim;
+  retry("the slot of a session that has ended does not come free",
+        [&] { return claimClient(*region, topic, claim).ok(); });
+  const auto publishing = Publishing::of(region, claim);
+  retry("a session is not admitted", [&] { return publishing->ready(); });
+  return publishing;
+}
+
 }  // namespace ringfence::explore

@@ -21,4 +21,19 @@ struct Served {
   std::shared_ptr<Subscribing> subscribes(Attached& place, bool attached = true);
 };
 
+constexpr uint64_t pauseNanos = 30'000'000;
+constexpr int pausesMax = 40;
+
+// Tries again, with pauses, until it succeeds.
+template <class Try>
+void retry(const char* what, Try attempt, uint64_t nanos = pauseNanos) {
+  for (int i = 0; !attempt(); i += 1) {
+    if (i == pausesMax) return expect(false, what);
+    Scheduler::now().giveWay(nanos);
+  }
+}
+
+// A session of its own, within the schedule.
+std::shared_ptr<Publishing> opened(const std::shared_ptr<Region>& region, TopicPlace topic);
+
 }  // namespace ringfence::explore

@@ -16,10 +16,6 @@ uint64_t powerOfTwoAtLeast(uint64_t n) {
   return power;
 }
 
-uint64_t closingOf(const SequencerState& order, uint32_t client) {
-  return order.publication.observe<&ClientLine::closingGeneration>(order.region.client(client).line);
-}
-
 bool stale(const SequencerState& order, const ClientClaim& claim) {
   if (claim.topic >= order.topics.size()) return true;
   return order.topics[claim.topic].free || order.topics[claim.topic].generation != claim.topicGeneration;
@@ -82,6 +78,10 @@ void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& cl
 }
 
 }  // namespace
+
+uint64_t closingOf(const SequencerState& order, uint32_t client) {
+  return order.publication.observe<&ClientLine::closingGeneration>(order.region.client(client).line);
+}
 
 // SYNC: observes the generation that a client publishes last in its claim, and the one that it publishes at its close,
 // after all its batches.

@@ -23,8 +23,9 @@ uint64_t attachedIn(const SequencerState& order, uint32_t topic, uint32_t i) {
   const Publication p = order.publication;
   const ReaderSlot& slot = order.region.reader(topic, i);
   const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
-  if (generation == 0 || p.observe<&ReaderLine::attachedGeneration>(slot.line) != generation) return 0;
-  if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation) return 0;
+  if (generation == 0) return 0;
+  const auto [attached, detached] = p.observe<&ReaderLine::attachedGeneration, &ReaderLine::detachedGeneration>(slot.line);
+  if (attached != generation || detached == generation) return 0;
   const auto& end = order.region.readerEnd(order.epoch, topic, i);
   return p.own<&ReaderEnd::endedGeneration>(order.role, end) == generation ? 0 : generation;
 }
