@@ -23,8 +23,12 @@ const lying = Effect.gen(function*() {
   session.publish(0)
   while (session.endReason() !== endReason.corrupt) yield* Effect.yieldNow
   process.send?.({ _tag: "ready", sessionId: session.info().sessionId })
-  // Keep the session: its handle would leave the slot when it is collected.
-  return yield* Effect.ensuring(Effect.never, Effect.sync(() => session.close()))
+  // Keep the session: its handle would leave the slot when it is collected. And wait for the test to end: nothing else
+  // keeps this process from ending.
+  const released = Effect.callback<void>((resume) => {
+    process.once("disconnect", () => resume(Effect.void))
+  })
+  return yield* Effect.ensuring(released, Effect.sync(() => session.close()))
 })
 
 const Attached = Log.layerClient.pipe(

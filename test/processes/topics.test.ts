@@ -98,6 +98,7 @@ describe(`places of topics over processes (seed ${seed})`, () => {
       let isHeld = false
       for (let round = 0; !isHeld; round += 1) {
         assert.isBelow(round, 500)
+        assert.isFalse(actor.exited)
         yield* Effect.sleep(1 + random(10))
         actor.signal("SIGSTOP")
         const opened = yield* Effect.result(Effect.scoped(Publisher.open(Topic.make(`other${round}`))))
