@@ -39,14 +39,10 @@ const names = 12
 
 const startUsing = (region: string) => startActor("topicActor.ts", [region, String(names), String(random(1e6))])
 
-const rounds = (actor: Actor, count: number) =>
-  Effect.raceFirst(
-    actor.acknowledged(count),
-    Effect.flatMap(
-      actor.told((message) => message._tag === "failed"),
-      (failed) => Effect.die(JSON.stringify(failed))
-    )
-  )
+const failureOf = (actor: Actor) =>
+  Effect.flatMap(actor.told((message) => message._tag === "failed"), (failed) => Effect.die(JSON.stringify(failed)))
+
+const rounds = (actor: Actor, count: number) => Effect.raceFirst(actor.acknowledged(count), failureOf(actor))
 
 /** No place is lost: as many topics as there are places can be used at once. */
 const allPlacesCanBeUsed = Effect.scoped(Effect.gen(function*() {
@@ -95,16 +91,18 @@ describe(`places of topics over processes (seed ${seed})`, () => {
       for (const name of ["fresh0", "fresh1"]) yield* Publisher.open(Topic.make(name))
       const actor = yield* startUsing(region)
       yield* rounds(actor, 1)
-      let isHeld = false
-      for (let round = 0; !isHeld; round += 1) {
-        assert.isBelow(round, 500)
-        assert.isFalse(actor.exited)
-        yield* Effect.sleep(1 + random(10))
-        actor.signal("SIGSTOP")
-        const opened = yield* Effect.result(Effect.scoped(Publisher.open(Topic.make(`other${round}`))))
-        isHeld = opened._tag === "Failure" && opened.failure._tag === "RegionError" && opened.failure.fault === "full"
-        actor.signal("SIGCONT")
-      }
+      const stops = Effect.gen(function*() {
+        let isHeld = false
+        for (let round = 0; !isHeld; round += 1) {
+          assert.isBelow(round, 500)
+          yield* Effect.sleep(1 + random(10))
+          actor.signal("SIGSTOP")
+          const opened = yield* Effect.result(Effect.scoped(Publisher.open(Topic.make(`other${round}`))))
+          isHeld = opened._tag === "Failure" && opened.failure._tag === "RegionError" && opened.failure.fault === "full"
+          actor.signal("SIGCONT")
+        }
+      })
+      yield* Effect.raceFirst(stops, failureOf(actor))
       yield* rounds(actor, 300)
     }).pipe(Effect.scoped, Effect.provide(serving(region)))
   }, 60_000)
