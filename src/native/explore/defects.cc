@@ -26,7 +26,6 @@ constexpr Defect allDefects[] = {
     {"an attachment gives room back in silence", "ring", "attach"},
     {"a ring without a writer never ends", "ring", "open"},
     {"hold of a removed name", "region", "holding"},
-    {"start between epoch and state", "log", "start"},
     {"the slot of a living client is given on", "log", "woken"},
     {"a damaged session ends under its readers", "lanes", "damaged"},
 };

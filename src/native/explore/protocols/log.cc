@@ -241,7 +241,7 @@ void start() {
   client.program.runs([=, at = client.region] {
     for (int i = 0; i < 4; i += 1) {
       const ServerState state = serverState(*at);
-      if (state == serverServing) expect(peek<&ControlLine::epoch>(at->header().control) != 0, "a log is served in no epoch");
+      if (state == serverServing) expect(newestSeen(*at).served(), "a log is served in no epoch");
       expect(state != serverDied || Scheduler::now().deaths(), "a server is told as dead that lives");
       expect(state != serverStopped, "a server is told as stopped that was not");
       Scheduler::now().giveWay(1'000'000);
@@ -249,10 +249,11 @@ void start() {
   });
   atEnd([=] {
     expect(*serving <= 1, "two processes have served one log");
-    const uint32_t state = peek<&ControlLine::state>(region->header().control);
+    const Epoch newest = newestSeen(*region);
     // A server that died before it said that it serves leaves the log to the next.
-    expect(state != servingNone, "none serves, though one lives that wants to");
-    expect(peek<&BlockHeader::epoch>(region->blockHeader(1)) == 1 && peek<&ControlLine::epoch>(region->header().control) == 1, "the epoch is not whole");
+    expect(newest.served(), "none serves, though one lives that wants to");
+    const auto& head = region->blockHead(newest.number).head;
+    expect(peek<&BlockHead::word>(head) == headWordOf(newest) && peek<&BlockHead::again>(head) == headWordOf(newest), "the epoch is not whole");
   });
 }
 

@@ -191,7 +191,7 @@ bool gone(const Region& region) {
   return state == serverDied || state == serverStopped;
 }
 
-bool hasStopped(const Region& region) { return peek<&ControlLine::state>(region.header().control) == servingStopped; }
+bool hasStopped(const Region& region) { return newestSeen(region).state == EpochState::stopped; }
 
 // A reader and a publisher of a log that ends: each learns of the end, and what was acknowledged is read.
 void untilTheEnd(Served& log) {
