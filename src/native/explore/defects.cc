@@ -27,6 +27,9 @@ constexpr Defect allDefects[] = {
     {"a ring without a writer never ends", "ring", "open"},
     {"hold of a removed name", "region", "holding"},
     {"the slot of a living client is given on", "log", "woken"},
+    {"an old epoch is believed", "takeover", "suspicion"},
+    {"a trim without its fact", "takeover", "gap"},
+    {"a slot that an entry alone names", "takeover", "laps"},
     {"a damaged session ends under its readers", "lanes", "damaged"},
 };
 

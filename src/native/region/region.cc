@@ -96,7 +96,7 @@ void Region::setId(const uint64_t id[2]) {
 
 void Region::close() {
   if (fd_ < 0) return;
-  const bool recoverable = owner_ && logRecoverable(headsOf(*this));
+  const bool recoverable = owner_ && mark_ != 0 && logRecoverable(headsOf(*this));
   // Before all else, so that this process can no longer reach what another process takes over from here on.
   vacate();
   if (pid_ == getpid()) {

@@ -105,6 +105,7 @@ class Recovery {
       kept.lane = noLane;  // the lane's line contradicts it
       return;
     }
+    if (planted("a slot that an entry alone names")) return;
     const uint64_t slot = e.laneIndex & (g_.laneSlots - 1);
     lane.state[slot] = Slot::ordered;
     lane.topic[slot] = t;
@@ -167,7 +168,7 @@ class Recovery {
     if (!f.whole || session.topic >= order_.topics.size()) session.endReason = endCorrupt;
     session.ending = session.endReason == endCorrupt;
     if (session.order == orderNone) return;
-    if (session.order == orderTotal && !planted("a trim without its fact")) {
+    if (session.order == orderTotal) {
       for (const uint64_t fact : f.facts) commitAhead(session, fact);
     }
     const FormerTopic& topic = former_.topics[session.topic];
