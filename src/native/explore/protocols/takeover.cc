@@ -1,9 +1,11 @@
 #include "takeover.h"
 
 #include <cstring>
+#include <set>
 
 #include "attached.h"
 #include "log_ends.h"
+#include "explore/trace.h"
 #include "region/server.h"
 #include "served.h"
 
@@ -29,6 +31,41 @@ SequencerOptions manual() {
   return options;
 }
 
+// Reads a topic, and checks that the order is dense, that no batch comes twice, and what order `session` promises.
+class Taking {
+ public:
+  Taking(shared_ptr<Region> region, Claim claim, Order order)
+      : region_(std::move(region)), reader_(region_, 0, claim, 4), order_(order) {}
+
+  bool attach() { return reader_.attach(From::start, 0).ok(); }
+  uint64_t count() const { return seen_.size(); }
+
+  bool take() {
+    BatchView views[16];
+    const int32_t filled = reader_.poll(views, 16);
+    expect(filled >= 0, "the index contradicts itself");
+    for (int32_t i = 0; i < filled; i += 1) check(views[i]);
+    reader_.release(reader_.next());
+    return filled > 0;
+  }
+
+ private:
+  void check(const BatchView& view) {
+    expect(view.position == position_, "the order is not dense");
+    position_ += view.messages;
+    expect(order_ == orderTotal || view.batchSequence == seen_.size(), "a session's batches are not in order");
+    expect(seen_.insert(view.batchSequence).second, "a batch comes twice");
+    checkContents(*region_, view);
+    Trace::say("has batch " + std::to_string(view.batchSequence));
+  }
+
+  shared_ptr<Region> region_;
+  IndexReader reader_;
+  Order order_;
+  uint64_t position_ = 0;
+  std::set<uint64_t> seen_;
+};
+
 // A log with a publisher and a reader, and what they believe. Servers come and go.
 struct Log {
   shared_ptr<Region> region;
@@ -38,7 +75,7 @@ struct Log {
   shared_ptr<Sequencer> serving;  // of the first server
   TopicPlace topic{};
   shared_ptr<Publishing> publishing;
-  shared_ptr<Subscribing> subscribing;
+  shared_ptr<Taking> taking;
   shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
   shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
 
@@ -64,10 +101,10 @@ struct Log {
     reader.program.ahead([&] {
       Claim place;
       expectOk(claimReader(*reader.region, topic, "reader", place), "claiming a reader's place");
-      subscribing = make_shared<Subscribing>(reader.region, place);
-      expect(subscribing->attach(From::start), "the reader is not attached");
+      taking = make_shared<Taking>(reader.region, place, order);
+      expect(taking->attach(), "the reader is not attached");
     });
-    atEnd([kept = subscribing] {});
+    atEnd([kept = taking] {});
   }
 
   void settle() {
@@ -88,7 +125,7 @@ struct Log {
   }
   void reads() {
     reader.program.ahead([&] {
-      while (subscribing->take()) continue;
+      while (taking->take()) continue;
     });
   }
   // The first server is gone, and its log is kept.
@@ -122,17 +159,18 @@ struct Log {
         *acknowledged = now;
         Scheduler::now().giveWay(pause);
       }
+      *acknowledged = all;
     });
-    reader.program.runs([=, subscribing = subscribing, done = done] {
-      while (subscribing->count() < all) {
-        subscribing->take();
+    reader.program.runs([=, taking = taking, done = done] {
+      while (taking->count() < all) {
+        taking->take();
         Scheduler::now().giveWay(pause);
       }
       while (*acknowledged < all) Scheduler::now().giveWay(pause);
       *done = true;
     });
-    atEnd([=, subscribing = subscribing] {
-      expect(subscribing->count() == all && *acknowledged == all, "what was published is not read and acknowledged");
+    atEnd([=, taking = taking] {
+      expect(taking->count() == all && *acknowledged == all, "what was published is not read and acknowledged");
     });
   }
 
