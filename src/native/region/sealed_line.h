@@ -42,9 +42,13 @@ void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, 
 }
 
 // Writes the spare. The caller writes the line itself next, which other processes read.
+// SYNC: fences ahead of the spare and behind it, so that no process sees words of the two in part: it reads the line, fences,
+// and reads the spare (readEither).
 template <class Fields, class Role>
 void publishSpare(const Publication& p, Role role, Line<Fields, Role>& spare, const Fields& fields) {
+  static_cast<void>(p.storeFence());
   publishSealed(p, role, spare, fields);
+  static_cast<void>(p.storeFence());
 }
 
 template <class Fields, class Role>
@@ -56,7 +60,9 @@ void publishTwice(const Publication& p, Role role, Line<Fields, Role>& shared, L
 // What the line says, or its spare where the line is torn. False where both are: then the region was damaged.
 template <class Fields, class Role>
 bool readEither(const Publication& p, const Line<Fields, Role>& shared, const Line<Fields, Role>& spare, Fields& local) {
-  return readSealed(p, shared, local) || readSealed(p, spare, local);
+  if (readSealed(p, shared, local)) return true;
+  p.loadFence();
+  return readSealed(p, spare, local);
 }
 
 }  // namespace ringfence
