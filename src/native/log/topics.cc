@@ -23,15 +23,18 @@ struct Mark {
   bool believed = false;
 };
 
+// Looks again where an epoch has begun to serve meanwhile.
 template <class Read>
 Mark markAt(const Region& region, uint32_t index, Read read) {
   EpochView view(region);
-  const bool looked = view.look();
-  const uint64_t epoch = looked ? view.epoch() : headsOf(region).served.number;
-  Mark mark;
-  if (epoch != 0) mark.value = read(region.topicLine(epoch, index).retention);
-  mark.believed = looked && view.believes();
-  return mark;
+  for (int attempt = 0;; attempt += 1) {
+    const bool looked = view.look();
+    const uint64_t epoch = looked ? view.epoch() : headsOf(region).served.number;
+    Mark mark;
+    if (epoch != 0) mark.value = read(region.topicLine(epoch, index).retention);
+    mark.believed = looked && view.believes();
+    if (!looked || mark.believed || attempt == lookAttempts) return mark;
+  }
 }
 
 Mark markAt(const Region& region, uint32_t index) {
