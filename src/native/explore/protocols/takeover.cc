@@ -77,6 +77,7 @@ struct Log {
   shared_ptr<Publishing> publishing;
   shared_ptr<Taking> taking;
   shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
+  shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
   shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
 
   Log(bool mortal, Order order, uint32_t brokers = 1)
@@ -143,11 +144,11 @@ struct Log {
     });
   }
 
-  // The publisher publishes so many more, and waits until all is acknowledged; the reader reads all of it.
-  void ends(uint64_t more) {
+  // The publisher publishes so many more, and waits until all is acknowledged; the reader reads all of it. `late`: not before
+  // the publisher waits for its room.
+  void ends(uint64_t more, bool late = false) {
     const uint64_t all = *published + more;
-    const auto acknowledged = make_shared<uint64_t>(0);
-    publisher.program.runs([=, publishing = publishing, published = published] {
+    publisher.program.runs([=, publishing = publishing, published = published, acknowledged = acknowledged] {
       while (*published < all || publishing->lanes().committedBatches() < all) {
         if (*published < all && publishing->seal(*published)) {
           publishing->lanes().publish(publishing->brokerOf(*published));
@@ -161,7 +162,8 @@ struct Log {
       }
       *acknowledged = all;
     });
-    reader.program.runs([=, taking = taking, done = done] {
+    reader.program.runs([=, taking = taking, done = done, published = published, acknowledged = acknowledged] {
+      for (int i = 0; late && *published < all && i < pausesMax; i += 1) Scheduler::now().giveWay(pause);
       while (taking->count() < all) {
         taking->take();
         Scheduler::now().giveWay(pause);
@@ -169,20 +171,23 @@ struct Log {
       while (*acknowledged < all) Scheduler::now().giveWay(pause);
       *done = true;
     });
-    atEnd([=, taking = taking] {
+    atEnd([=, taking = taking, acknowledged = acknowledged] {
       expect(taking->count() == all && *acknowledged == all, "what was published is not read and acknowledged");
     });
   }
 
   // A process that takes the log over once its server is dead, or is suspected, and then serves it.
   void standsBy(Attached& place, bool suspicious) {
-    place.program.runs([=, at = place.region, done = done] {
+    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged] {
       auto sequencer = make_shared<Sequencer>(at, manual());
       while (!*done) {
         const ServerView server = serverOf(*at);
         if (server.state == serverDied || (suspicious && !server.own)) {
           const Status status = sequencer->start(suspicious ? server.epoch : 0);
-          if (status.ok()) break;
+          if (status.ok()) {
+            expect(*acknowledged <= sequencer->recovery().batches, "more was acknowledged than is recovered");
+            break;
+          }
           const bool later = std::strcmp(status.fault, "busy") == 0 || std::strcmp(status.fault, "blocked") == 0;
           expect(later, std::string("no server: ") + status.fault);
           sequencer = make_shared<Sequencer>(at, manual());
@@ -299,7 +304,7 @@ void laps() {
   });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
-  log.ends(6);
+  log.ends(6, true);
 }
 
 }  // namespace
