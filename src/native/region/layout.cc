@@ -55,7 +55,7 @@ Layout layoutOf(const Geometry& g) {
   at.blockLanes = take(lanes, sizeof(LaneLine));
   at.blockGrants = take(lanes, sizeof(GrantLine));
   at.blockReaderEnds = take(readers, sizeof(ReaderEnd));
-  at.blockFacts = take(g.clients * at.windowPlaces() / factsOfLine, sizeof(FactLine));
+  at.blockFacts = take(g.clients * at.factLines(), sizeof(FactLine));
   at.blockIndex = take(uint64_t{g.topics} * g.indexEntries, sizeof(IndexEntry));
   at.blockBytes = roundUp(end, pageBytes);
 

@@ -477,6 +477,7 @@ struct Layout {
     while (places < uint64_t{geometry.brokers} * geometry.laneSlots) places <<= 1;
     return places;
   }
+  uint64_t factLines() const { return windowPlaces() / factsOfLine; }  // of a session
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
   // The lines of a subscriber's cursors in the lanes of a session, and where a lane's is in its line.
   uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }

@@ -71,8 +71,8 @@ class Reading {
     topic.known = state == TopicState::declared || state == TopicState::undecided;
   }
 
-  // The cursors of attached readers, which hold back what is trimmed.
-  // SYNC: reads them behind the fence of the announcement; see IndexReader::publishCursor.
+  // The cursors of attached readers, which hold back what is trimmed. They are read behind the fence of the announcement
+  // (Sequencer::announce): a reader that attaches later is refused (IndexReader::publishCursor).
   void cursors(uint32_t t, const std::vector<uint64_t>& ends, FormerTopic& topic) {
     for (uint32_t i = 0; i < g_.readers; i += 1) {
       const ReaderSlot& slot = order_.region.reader(t, i);
