@@ -74,7 +74,7 @@ describe("docs/memory-layout.md", () => {
 
 // --- where the parts lie ---
 
-const defaults: Record<string, number> = { ...CxlMemory.defaultGeometry, epochBlocks: 2 }
+const defaults: Record<string, number> = { ...CxlMemory.defaultGeometry, epochBlocks: 3 }
 defaults["lanePayloadBytes"] = defaults["laneBytes"] ?? 0
 defaults["window"] = 2 ** Math.ceil(Math.log2((defaults["brokers"] ?? 0) * (defaults["laneSlots"] ?? 0)))
 
