@@ -45,10 +45,8 @@ namespace ringfence {
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
 constexpr uint32_t layoutVersion = 9;
-
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
-
 constexpr uint32_t brokersMax = 32;
 constexpr uint32_t clientsMax = 256;
 constexpr uint32_t topicsMax = 64;
@@ -126,8 +124,7 @@ struct SleepLine {
   uint32_t reserved[15];
 };
 
-template <>
-struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
+template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
 
 // Read by the sequencer, which answers in its `ServiceLine`.
 struct TopicWishes {
@@ -237,7 +234,6 @@ struct alignas(lineBytes) ProducerLine {
 };
 
 constexpr uint32_t lanesOfCursor = 4;
-
 // Read by the sequencer and diagnostics. It counts only while both generations are those of the present: otherwise the
 // subscriber has not looked at the session yet, and holds all of it.
 struct alignas(lineBytes) LaneCursor {
@@ -379,7 +375,6 @@ struct SessionLine {
 };
 
 constexpr uint32_t factsOfLine = 8;
-
 // Read by a successor. A word for each place of the session's window, of a batch that is committed while an earlier one
 // is missing: the low half of its sequence number × 2^32, and its messages. It stays until the place's next batch.
 struct alignas(lineBytes) FactLine {
@@ -444,23 +439,16 @@ struct alignas(lineBytes) IndexEntry {
 template <>
 struct Covers<IndexEntry> : Token<&IndexEntry::seal, Payload> {};
 
-static_assert(sizeof(Geometry) == 64);
-static_assert(sizeof(Identity) == 64 && sizeof(BirthLine) == 64);
-static_assert(sizeof(Header) == pageBytes);
-static_assert(offsetof(Header, topicWishes) == 192);
-static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
-static_assert(sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
-static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
-static_assert(sizeof(GrantLine) == 64);
-static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128);
-static_assert(sizeof(ProducerLine) == 64);
-static_assert(sizeof(LaneCursor) == 64);
-static_assert(sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
+static_assert(sizeof(Geometry) == 64 && sizeof(Identity) == 64 && sizeof(BirthLine) == 64);
+static_assert(sizeof(Header) == pageBytes && offsetof(Header, topicWishes) == 192 && sizeof(ProcessOwner) == 64);
+static_assert(sizeof(ProcessSlot) == 192 && sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
+static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128 && sizeof(GrantLine) == 64);
+static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128 && sizeof(ProducerLine) == 64);
+static_assert(sizeof(LaneCursor) == 64 && sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
 static_assert(sizeof(BlockHead) == 64 && sizeof(ServiceLine) == 64 && sizeof(EpochBlockHead) == 256);
 static_assert(sizeof(TopicLine) == 320 && sizeof(SessionLine) == 256 && sizeof(LaneLine) == 192);
-static_assert(sizeof(FactLine) == 64);
-static_assert(sizeof(ReaderEnd) == 64);
-static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, seal) == 64);
+static_assert(sizeof(FactLine) == 64 && sizeof(ReaderEnd) == 64 && sizeof(IndexEntry) == 128);
+static_assert(offsetof(IndexEntry, seal) == 64);
 
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {
@@ -483,15 +471,6 @@ struct Layout {
   uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }
   uint64_t cursorAt(uint64_t lane) const { return lane / geometry.clients % lanesOfCursor; }
 };
-
-// What an attaching process reads of a header.
-struct HeaderCopy {
-  Identity identity;
-  Geometry geometry;
-  BirthLine birth;
-};
-static_assert(offsetof(HeaderCopy, geometry) == offsetof(Header, geometry));
-static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
 
 // The whole region as its creator laid it out: what a process that observes the magic number may map and read.
 struct Whole {

@@ -50,6 +50,15 @@ uint32_t crc32c(const void* bytes, size_t count);
 
 uint32_t descriptorCrc(const Descriptor& descriptor);
 
+// What an attaching process reads of a header.
+struct HeaderCopy {
+  Identity identity;
+  Geometry geometry;
+  BirthLine birth;
+};
+static_assert(offsetof(HeaderCopy, geometry) == offsetof(Header, geometry));
+static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
+
 // Seals what the creator writes into a header.
 uint64_t headerSealOf(const HeaderCopy& header);
 
