@@ -121,7 +121,7 @@ std::vector<DeadReader> Sequencer::endDead() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_ || !newest(region_->publication().fullFence())) return readers;
-    publishAgain(order_);
+    if (!paused_) publishAgain(order_);
     // A reader that releases batches wakes a sleeping sequencer only if room is wanted, so follow the readers here.
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
