@@ -117,7 +117,7 @@ describe(`kills (seed ${seed})`, () => {
     "a killed server ends its clients with RegionLost within a second, and the next start needs no manual step",
     () => {
       const region = freshRegion("server")
-      const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
+      const client = Log.layerClient().pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
       const round = Effect.scoped(Effect.gen(function*() {
         const server = yield* start("serve", region, { geometry })
         yield* server.ready

@@ -36,7 +36,7 @@ const served = (
     )
     const server = yield* start(part, region, { geometry: smallGeometry })
     yield* server.ready
-    const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" })))
+    const client = Log.layerClient().pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" })))
     yield* run(server).pipe(Effect.provide(client))
   }))
 

@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import * as Log from "../../../src/layers/Log.ts"
+import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
 import { claimSession } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
-import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
@@ -27,7 +27,7 @@ const over = (coherence: Coherence): Backend => ({
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
-      const region = yield* NativeRegion
+      const region = yield* clientRegion()
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
@@ -58,7 +58,7 @@ export const nativeFlushed = over("flushed")
 
 // Does by hand what the layers wait for: one step adopts the session, then every broker grants its lane.
 const openLanes = Effect.fnUntraced(function*(
-  region: NativeRegion["Service"],
+  region: ClientRegion,
   sequencer: Sequencer["Service"],
   topic: Topic
 ) {

@@ -23,6 +23,7 @@ const snapshotOf = (heap: Heap): LogSnapshot => ({
   region: infoOf(heap),
   epoch: 1,
   serving: !heap.stopped,
+  ended: heap.stopped,
   topics: heap.topics.map((topic) => topicOf(heap, topic)),
   brokers: brokersOf(heap),
   sessions: sessionsOf(heap).map(sessionOf)

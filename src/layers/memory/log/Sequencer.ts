@@ -32,6 +32,7 @@ export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
         order.paused = false
         order.heap.wakeSequencer()
       }),
+      lost: Effect.never,
       events: drive.events
     })
   })

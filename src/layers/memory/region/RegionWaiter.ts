@@ -25,6 +25,8 @@ export const makeLogWaiter = (signal: ChangeSignal, region: string, stopped: () 
     until,
     untilLost,
     lost,
+    awaitsServer: () => false,
+    untilServedOrLost: Effect.void,
     server: () => ({ serving: true, pid: process.pid, name: processTitle(), own: true })
   }
 }
