@@ -100,6 +100,7 @@ export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvide
   Layer.suspend(() => Layer.fresh(memory(options)))
 
 export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/layer.ts"
+export { MemoryServers } from "./memory/log/MemoryServers.ts"
 
 // --- internal ---
 

@@ -20,6 +20,9 @@ export interface ClientOptions {
 
 export const defaultServerMillis = 10_000
 
+/** A takeover that lasts no longer is not worth a line. */
+export const quietMillis = 500
+
 export const serverMillisOf = (region: string, { serverDeadline }: ClientOptions): Effect.Effect<number, RegionError> =>
   readOptions(region, () => millisOf("serverDeadline", serverDeadline ?? defaultServerMillis))
 

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
-import { awaitingServerLine } from "../../layers/log/serverDeadline.ts"
+import { awaitingServerLine, quietMillis } from "../../layers/log/serverDeadline.ts"
 import { useOf } from "../../layers/Regions.ts"
 import { Diagnostics } from "../../services/Diagnostics.ts"
 import { unanswered } from "../../services/schema/Server.ts"
@@ -43,9 +43,6 @@ const lookMillis = 10
 
 /** How long a server may take from the creation of the region until it serves. */
 const startMillis = 2000
-
-/** A takeover that lasts no longer is not worth a line. */
-const quietMillis = 500
 
 // A region exists for a moment before its log is served: wait for that. The region of a killed server is served again only
 // by another process; its creator may be long gone while another serves.

@@ -7,7 +7,7 @@ import { epochState, type NativeServer, type RegionHandle, serverState, sleepsFo
 import { RegionLost } from "../../../services/CxlMemory.ts"
 import { type NamedProcess, processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Server } from "../../../services/schema/Server.ts"
-import { awaitingServerLine } from "../../log/serverDeadline.ts"
+import { awaitingServerLine, quietMillis } from "../../log/serverDeadline.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { RegionWaiter } from "./RegionWaiter.ts"
 
@@ -114,9 +114,6 @@ export class ServerWaiter implements LogWaiter {
 }
 
 // --- internal ---
-
-/** A takeover that lasts no longer is not worth a line. */
-const quietMillis = 500
 
 // Before the log is served for the first time, its creator counts as its server.
 const isServed = ({ alive, state }: NativeServer): boolean =>
