@@ -162,6 +162,9 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       assert.deepStrictEqual((yield* look(region, "--path", path)).statuses, ["served", "served"])
       server.signal("SIGKILL")
       yield* server.ended
-      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair", "--fresh")).statuses, ["served", "removed"])
+      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair", "--fresh")).statuses, [
+        "served",
+        "removed"
+      ])
     }))
 })

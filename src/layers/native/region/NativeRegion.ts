@@ -15,6 +15,7 @@ import {
 import type { AttachedProcess, Backing, Coherence, RegionInfo } from "../../../services/CxlMemory.ts"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
+import { keptWhenOpened } from "../../log/keptWhenOpened.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
@@ -163,7 +164,7 @@ const openOrCreate = (native: Native, place: Place, options: CreateOptions, atte
     // Remove leftovers before measuring the free space.
     const left = yield* removeLeft(native, place, options.leftLog ?? "continue")
     const attaches = left === "log" || (left === "used" && options.share === true)
-    const opening = attaches ? attachOwning(place, options) : createNew(native, place, options)
+    const opening = keptWhenOpened(attaches ? attachOwning(place, options) : createNew(native, place, options))
     const passing = attaches ? "missing" : options.share === true ? "exists" : undefined
     return yield* Effect.catchIf(
       opening,
