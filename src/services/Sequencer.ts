@@ -43,7 +43,10 @@ export interface TakenOver {
   readonly _tag: "TakenOver"
   /** Counts the servers of the log, those included that died before they served. */
   readonly epoch: number
-  /** The process that served it before, unless its name is lost. */
+  /**
+   * The process that served it before, unless that is lost. Its name is empty when another process has its place in the
+   * table of processes.
+   */
   readonly former: NamedProcess | undefined
   /** Records in the order, over all topics, kept or trimmed; batches that are kept; sessions that go on. */
   readonly records: number
