@@ -236,6 +236,18 @@ void guests() {
   });
 }
 
+// A reader leaves while another one comes and leaves: no change of the list of readers is lost for the writer.
+void parting() {
+  const auto region = made(ringGeometry());
+  Attached writer(*region, "writer", false, false);
+  Attached leaver(*region, "leaver");
+  Attached visitor(*region, "visitor");
+  const auto sending = writing(writer);
+  atEnd([sending] {});
+  leaver.program.runs([at = leaver.region] { readerOf(at); });
+  visitor.program.runs([at = visitor.region] { readerOf(at); });
+}
+
 // A process waits until a reader has handled a frame, as a fence does: by then it sees what the handler did.
 void handled() {
   const auto region = made(ringGeometry(2));
@@ -309,6 +321,7 @@ std::vector<Configuration> ringLives() {
     {"heir", "a reader takes the place of a dead one, which holds room, while the writer looks for the dead", &heir},
     {"back", "an evicted reader comes back while the writer looks for the slowest one", &comesBack},
     {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
+    {"parting", "a reader leaves while another one comes and leaves", &parting},
     {"handled", "a process waits until a reader has handled a frame", &handled},
     {"forsaken", "a process waits for a reader's cursor, and the reader is evicted", &forsaken},
   };
