@@ -23,8 +23,8 @@ const lying = Effect.gen(function*() {
   session.publish(0)
   while (session.endReason() !== endReason.corrupt) yield* Effect.yieldNow
   process.send?.({ _tag: "ready", sessionId: session.info().sessionId })
-  // Keep the session: its handle would leave the slot when it is collected. And wait for the test to end: nothing else
-  // keeps this process from ending.
+  // Keep the session: its handle would leave the slot when it is collected. And wait for the test's process to let
+  // go of this one: without that listener Node would end it.
   const released = Effect.callback<void>((resume) => {
     process.once("disconnect", () => resume(Effect.void))
   })

@@ -121,7 +121,7 @@ void vacated() {
   });
 }
 
-// A server begins to serve, and may die, while a reader attaches: it is attached, whatever it has seen of the epoch.
+// A server begins to serve, and may die, while a reader attaches: the reader is attached with any view of the epoch.
 void begun() {
   const auto region = made(logGeometry());
   Attached server(*region, "server", false);
