@@ -76,7 +76,7 @@ export {
 } from "./services/schema/Member.ts"
 export * as Topic from "./services/schema/Topic.ts"
 export { ValueInvalid } from "./services/schema/ValueInvalid.ts"
-export { Sequencer, type SequencerEvent, type SequencerOptions } from "./services/Sequencer.ts"
+export { Deposed, Sequencer, type SequencerEvent, type SequencerOptions, type TakenOver } from "./services/Sequencer.ts"
 export {
   type ChildExit,
   type ChildHandle,

@@ -1,36 +1,42 @@
 /**
  * Layers of the log: a server, a client, both in one process, or the whole log in this heap.
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AckTracker } from "../services/AckTracker.ts"
 import type { Broker } from "../services/Broker.ts"
+import type { RegionLost } from "../services/CxlMemory.ts"
 import type { Diagnostics } from "../services/Diagnostics.ts"
 import type { Publisher } from "../services/Publisher.ts"
 import type { RegionError } from "../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../services/schema/Topic.ts"
-import type { Sequencer, SequencerOptions } from "../services/Sequencer.ts"
+import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
+import type { ClientOptions } from "./log/serverDeadline.ts"
 import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
 import * as NativeAckTracker from "./native/log/AckTracker.ts"
 import * as NativeBroker from "./native/log/Broker.ts"
+import { clientRegion } from "./native/log/ClientRegion.ts"
 import * as NativeDiagnostics from "./native/log/Diagnostics.ts"
 import * as NativePublisher from "./native/log/Publisher.ts"
 import * as NativeSequencer from "./native/log/Sequencer.ts"
+import * as NativeStandby from "./native/log/Standby.ts"
 import * as NativeSubscriber from "./native/log/Subscriber.ts"
 import { keepTopic } from "./native/log/Topics.ts"
-import { NativeRegion } from "./native/region/NativeRegion.ts"
 
-export interface ServeOptions extends SequencerOptions {
+export type { ClientOptions } from "./log/serverDeadline.ts"
+
+/**
+ * `serverDeadline` of a server: how long its start waits while another process takes the log over, or stopped processes
+ * hold all places of servers.
+ */
+export interface ServeOptions extends NativeSequencer.Options {
   /** Topics that are declared before any process attaches, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
-  /**
-   * How long a reader may hold up publishers, or a gap may last, before the server reports an event. Default 1 second.
-   */
-  readonly stallAfter?: Duration.Input | undefined
 }
+
+export interface StandbyOptions extends ServeOptions, NativeStandby.StandbyOptions {}
 
 // Fresh: a layer graph builds a layer once, and one shared by two regions would show the first region for both.
 const layerViews = Layer.fresh(Layer.mergeAll(NativeAckTracker.layer, NativeDiagnostics.layer))
@@ -41,27 +47,47 @@ export type Served = Sequencer | Broker | AckTracker | Diagnostics
 /** The services of a client. */
 export type Client = Publisher | Subscriber | AckTracker | Diagnostics
 
-/** Serves the log of the region that this process created: sequencer and brokers. */
+/**
+ * Serves the log of the region: sequencer and brokers. Continues the log that a killed server left in the region, with its
+ * living clients. At the end of the scope the log ends, unless `keep` is set.
+ */
 export const layerServe = (
   options: ServeOptions = {}
-): Layer.Layer<Served, RegionError | TopicError, Provided> =>
-  Layer.mergeAll(NativeSequencer.layer(options), Layer.fresh(NativeBroker.layer), layerViews).pipe(
-    Layer.tap(() => declareTopics(options.topics ?? []))
-  )
+): Layer.Layer<Served, RegionError | TopicError, Provided> => servedBy(NativeSequencer.layer(options), options)
 
 /**
- * Publishes and subscribes. Another process serves the log, or {@link layerServe} in this one. A layer graph builds it
- * anew for each region that it is provided with.
+ * Serves the log once no other process does: ready when this one serves. Until then it waits in the region, which it
+ * keeps in use. Any number of processes may stand by; one of them takes over within a fraction of a second after the
+ * server was killed. Fails with `RegionLost` when the log ends in good order.
+ *
+ * @example
+ * ```ts
+ * import { CxlMemory, Log, Sequencer } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * const Standby = Log.layerStandby().pipe(Layer.provideMerge(CxlMemory.layerShm({ region: "orders", share: true })))
+ * const program = Sequencer.use(({ lost }) => lost).pipe(Effect.provide(Standby))
+ * ```
  */
-export const layerClient: Layer.Layer<Client, never, Provided> = Layer.fresh(
-  Layer.mergeAll(NativePublisher.layer, NativeSubscriber.layer, layerViews)
-)
+export const layerStandby = (
+  options: StandbyOptions = {}
+): Layer.Layer<Served, RegionError | RegionLost | TopicError, Provided> =>
+  servedBy(NativeStandby.layer(options), options)
+
+/**
+ * Publishes and subscribes. Another process serves the log, or {@link layerServe} in this one. When the server is killed,
+ * what waits goes on waiting until another process continues the log, at most for `serverDeadline`. A layer graph builds
+ * it anew for each region that it is provided with.
+ */
+export const layerClient = (options: ClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
+  Layer.fresh(Layer.mergeAll(NativePublisher.layer(options), NativeSubscriber.layer(options), layerViews))
 
 /** Serves the log and uses it, in one process. Other processes may attach too. */
 export const layerEmbedded = (
   options: ServeOptions = {}
 ): Layer.Layer<Served | Client, RegionError | TopicError, Provided> =>
-  layerClient.pipe(Layer.provideMerge(layerServe(options)))
+  layerClient(options).pipe(Layer.provideMerge(layerServe(options)))
 
 /**
  * The whole log in this heap, in plain TypeScript, with the same promises: for tests, where it is deterministic under
@@ -74,11 +100,22 @@ export const layerMemory: (options?: MemoryOptions) => Layer.Layer<MemoryProvide
   Layer.suspend(() => Layer.fresh(memory(options)))
 
 export type { MemoryOptions, Provided as MemoryProvided } from "./memory/log/layer.ts"
+export { MemoryServers } from "./memory/log/MemoryServers.ts"
 
 // --- internal ---
 
-const declareTopics = (topics: ReadonlyArray<Topic<any>>) =>
+// The brokers grant lanes in the block of a sequencer that runs.
+const servedBy = <E>(
+  sequencer: Layer.Layer<Sequencer, E, Provided>,
+  { topics = [] }: ServeOptions
+): Layer.Layer<Served, E | RegionError | TopicError, Provided> =>
+  Layer.merge(Layer.fresh(NativeBroker.layer), layerViews).pipe(
+    Layer.provideMerge(sequencer),
+    Layer.tap(() => declareTopics(topics))
+  )
+
+const declareTopics = (topics: ReadonlyArray<Topic<any>>): Effect.Effect<void, RegionError | TopicError, Provided> =>
   Effect.gen(function*() {
-    const region = yield* NativeRegion
+    const region = yield* clientRegion()
     for (const topic of topics) yield* keepTopic(region, topic)
   })

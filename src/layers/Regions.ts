@@ -27,6 +27,10 @@ export interface RegionSummary {
   readonly createdMillis: number
   /** Whether a living process runs its sequencer. */
   readonly served: boolean
+  /** Whether its log was served and has not ended in good order, and no process serves it now: the next server does. */
+  readonly recoverable: boolean
+  /** The process that serves its log, or served it last, if the region names it. */
+  readonly server: ProcessId | undefined
   /** Whether its creator lives, or another process that keeps it in use: a coordinator, a standby. */
   readonly held: boolean
   /** Living processes attached to it. */
@@ -46,15 +50,19 @@ export const useOf = ({ clients, laneSlots, rings }: Pick<Geometry, "clients" | 
 export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError> =>
   Effect.map(
     Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectRegion(path))),
-    ({ clients, fault, foreignPid, laneSlots, pid, region, rings, ...found }): RegionSummary => ({
-      ...found,
-      path,
-      isRegion: region,
-      holds: region ? useOf({ clients, laneSlots, rings }) : undefined,
-      name: nameOf(path),
-      fault: region ? undefined : faultOf(fault),
-      creator: pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })
-    })
+    ({ clients, fault, foreignPid, laneSlots, pid, region, rings, ...rest }): RegionSummary => {
+      const { foreignServerPid, serverPid, ...found } = rest
+      return {
+        ...found,
+        path,
+        isRegion: region,
+        holds: region ? useOf({ clients, laneSlots, rings }) : undefined,
+        name: nameOf(path),
+        fault: region ? undefined : faultOf(fault),
+        creator: idOf(pid, foreignPid),
+        server: idOf(serverPid, foreignServerPid)
+      }
+    }
   )
 
 export interface LogSummary {
@@ -93,11 +101,20 @@ export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Ef
   return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
 })
 
-/** Removes a region that no living process holds. Leaves any other file alone. */
-export const removeDead = (path: string): Effect.Effect<void, RegionError> =>
-  Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path)))
+/**
+ * Removes a region that no living process holds. Leaves any other file alone. Fails with `recoverable` if the region has a
+ * log that a server can continue, unless `discard` is set.
+ */
+export const removeDead = (
+  path: string,
+  { discard = false }: { readonly discard?: boolean | undefined } = {}
+): Effect.Effect<void, RegionError> =>
+  Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path, discard)))
 
 // --- internal ---
+
+const idOf = (pid: number, foreignPid: true | undefined): ProcessId | undefined =>
+  pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })
 
 const nameOf = (path: string): string => {
   const file = path.split("/").at(-1) ?? path

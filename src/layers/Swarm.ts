@@ -95,7 +95,9 @@ export const layerCoordinator = (options: CoordinatorOptions): Layer.Layer<Nativ
         region: options.region,
         geometry: geometry(options),
         shrinkable: shrinkableSizes(options),
-        processName: options.name
+        processName: options.name,
+        // A log of the same name is no swarm's.
+        leftLog: "refuse"
       })
     )
   )

@@ -6,6 +6,25 @@
  */
 import { createRequire } from "node:module"
 import { findModule, howToBuild } from "./prebuilds.ts"
+import type {
+  NativeCounters,
+  NativeDeadReader,
+  NativeEpoch,
+  NativeGate,
+  NativeInspection,
+  NativeProcess,
+  NativeRecovery,
+  NativeRegionInfo,
+  NativeRing,
+  NativeRingReader,
+  NativeRingWriter,
+  NativeServer,
+  NativeSessionReport,
+  NativeSnapshot,
+  NativeTopic
+} from "./views.ts"
+
+export type * from "./views.ts"
 
 export interface NativeFault extends Error {
   readonly fault: string
@@ -13,203 +32,6 @@ export interface NativeFault extends Error {
   readonly freeBytes: number
   /** The next step, if the fault alone does not imply it; otherwise empty. */
   readonly hint: string
-}
-
-export interface NativeRegionInfo {
-  readonly path: string
-  readonly regionId: string
-  readonly bytes: number
-  readonly owner: boolean
-  readonly flushed: boolean
-  readonly slot: number
-  readonly generation: number
-  readonly geometry: ReadonlyArray<number>
-}
-
-export interface NativeProcess {
-  readonly slot: number
-  readonly generation: number
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly alive: boolean
-  readonly name: string
-}
-
-/** The place of a topic in the region's table, and the generation of that place. */
-export interface NativeTopicPlace {
-  readonly index: number
-  readonly generation: number
-}
-
-export interface NativeTopic extends NativeTopicPlace {
-  readonly order: number
-  readonly ack: number
-  readonly name: string
-}
-
-export interface NativeInspection {
-  readonly region: boolean
-  readonly detail: string
-  readonly bytes: number
-  readonly fault: string
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly createdMillis: number
-  readonly served: boolean
-  readonly held: boolean
-  readonly attached: number
-  readonly temporary: boolean
-  /** 0, like the two below, if the file is not a region. */
-  readonly clients: number
-  readonly laneSlots: number
-  readonly rings: number
-}
-
-export interface NativeCounters {
-  readonly epoch: number
-  readonly passes: number
-  readonly commits: number
-  readonly batches: number
-  readonly messages: number
-  readonly duplicates: number
-  readonly purged: number
-  readonly held: number
-  readonly paused: boolean
-  readonly stopped: boolean
-}
-
-export interface NativeSessionReport {
-  readonly client: number
-  readonly generation: number
-  readonly sessionId: number
-  readonly topic: string
-  readonly order: number
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly endReason: number
-  readonly ended: boolean
-  readonly batches: number
-  readonly messages: number
-  readonly held: number
-  readonly purged: number
-  readonly gapSinceNanos: number
-}
-
-export interface NativeGate {
-  readonly topic: string
-  readonly reader: number
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly name: string
-  readonly behind: number
-  readonly sinceNanos: number
-}
-
-export interface NativeDeadReader {
-  readonly topic: string
-  readonly reader: number
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly name: string
-}
-
-export interface NativeLaneState {
-  readonly written: number
-  readonly published: number
-  readonly scanned: number
-  readonly released: number
-  readonly inFlight: number
-  readonly publishedMessages: number
-  readonly fullEvents: number
-  readonly held: number
-  readonly ordered: number
-  readonly orderedMessages: number
-  readonly delivered: number
-  readonly deliveredMessages: number
-  readonly duplicates: number
-  readonly purged: number
-}
-
-export interface NativeTopicState extends NativeTopic {
-  readonly committedBatches: number
-  readonly committedMessages: number
-  readonly committedBytes: number
-  readonly trimmedBatches: number
-  readonly trimmedMessages: number
-  /** The slot + 1 of the reader that holds the room; 0 = none. */
-  readonly gatingReader: number
-  readonly readers: ReadonlyArray<{
-    readonly reader: number
-    readonly cursor: number
-    /** Batches that it has not released, and their records. */
-    readonly behind: number
-    readonly behindMessages: number
-    readonly process: number
-    readonly pid: number
-    readonly foreignPid?: true
-    readonly name: string
-  }>
-}
-
-export interface NativeSessionState {
-  readonly client: number
-  readonly sessionId: number
-  /** The place of its topic, valid while that place has the generation below. */
-  readonly topic: number
-  readonly topicGeneration: number
-  readonly pid: number
-  readonly foreignPid?: true
-  /** The name of its process. */
-  readonly process: string
-  readonly ended: boolean
-  /** Whether its client has closed it or is dead, and it has not ended yet. */
-  readonly ending: boolean
-  /** Whether it has ended, and its process lives and has not closed it. */
-  readonly quarantined: boolean
-  readonly batches: number
-  readonly messages: number
-  readonly held: number
-  /** Whether the expected batch is missing while others are held behind it. */
-  readonly gap: boolean
-  readonly heldTotal: number
-  readonly duplicates: number
-  readonly purged: number
-  /** -1 when no lane holds the expected batch. */
-  readonly gapBroker: number
-  readonly lanes: ReadonlyArray<NativeLaneState>
-}
-
-export interface NativeRing {
-  readonly ring: number
-  readonly generation: number
-  readonly process: number
-  readonly written: boolean
-  readonly position: number
-  readonly frames: number
-  readonly waits: number
-  readonly evictions: number
-  readonly name: string
-}
-
-export interface NativeRingWriter {
-  readonly ring: number
-  readonly generation: number
-  readonly position: number
-  readonly payloadBytesMax: number
-}
-
-export interface NativeRingReader {
-  readonly ring: number
-  readonly slot: number
-  readonly generation: number
-  readonly baseline: number
-  readonly ringBytes: number
-}
-
-export interface NativeSnapshot {
-  readonly epoch: number
-  readonly topics: ReadonlyArray<NativeTopicState>
-  readonly sessions: ReadonlyArray<NativeSessionState>
 }
 
 /** The order of the sizes in a geometry array. */
@@ -229,16 +51,6 @@ export const geometryFields = [
   "ringBytes"
 ] as const
 
-export interface NativeServer {
-  readonly state: number
-  readonly alive: boolean
-  readonly own: boolean
-  /** 0 when it is unknown. */
-  readonly pid: number
-  readonly foreignPid?: true
-  readonly name: string
-}
-
 /** Numbers that {@link ReaderHandle.poll} writes for each batch. */
 export const batchFields = 12
 
@@ -248,8 +60,14 @@ export const frontierFields = 11
 /** Numbers that `ringReaders` writes for each reader. */
 export const ringReaderFields = 8
 
-/** States of the process that serves a region. */
-export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3 } as const
+/**
+ * States of the process that serves a region. `recovering`: it lives, and takes the log over from another. `died`: no
+ * living process serves or recovers the log; `stopped`: the log has ended in good order.
+ */
+export const serverState = { unknown: 0, serving: 1, died: 2, stopped: 3, recovering: 4 } as const
+
+/** States of an epoch. `unknown`: its head is being written or was damaged. */
+export const epochState = { free: 0, announced: 1, serving: 2, stopped: 3, unknown: 4 } as const
 
 /** The changes that ring a sleeping process's doorbell. */
 export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16, end: 32 } as const
@@ -273,8 +91,12 @@ export interface RegionHandle {
   processAlive(slot: number, generation: number): boolean
   /** Attaches again to anonymous memory of this process. */
   reattach(processName: string): RegionHandle
-  /** Keeps the region in use while this process is attached; the last process that holds it removes its name. */
+  /**
+   * Keeps the region in use while this process is attached. The last process that holds it removes its name, unless the
+   * region's log is recoverable.
+   */
   hold(): void
+  /** Stops the sequencer first, as `stop(false)` does, if it runs here. */
   close(): void
 
   startWaiter(wake: () => void): void
@@ -288,8 +110,9 @@ export interface RegionHandle {
   wakeProcess(slot: number): void
 
   serverState(): number
-  /** The process that serves the log, or the region's creator before there is one. */
   server(): NativeServer
+  /** All epochs that the region remembers, one for each of its blocks, in no order. */
+  epochs(): ReadonlyArray<NativeEpoch>
   /** A lane's payload. Detached when the region closes. */
   laneBuffer(lane: number): ArrayBuffer
 
@@ -314,13 +137,34 @@ export interface RegionHandle {
   openSession(topic: number, topicGeneration: number): SessionHandle
   /** Session slots that the sequencer will free with its next look: their clients have closed them or are dead. */
   sessionsEnding(): number
-  /** Fails with the fault `gone` when the topic has been freed. */
+  /**
+   * Fails with the fault `gone` when the topic has been freed, and with `recovering` while the log has been served and no
+   * process serves it: try again when one does.
+   */
   openReader(topic: number, topicGeneration: number, name: string, from: number, position: number): ReaderHandle
   /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
-  /** Starts the sequencer, which runs until it is stopped or the region closes. */
-  startSequencer(epochMicros: number, manual: boolean, ignoreSessionOrder: boolean): SequencerHandle
-  /** Grants the broker's lanes to adopted sessions, and returns their number. */
+  /**
+   * Starts the sequencer, which runs until it is stopped, is deposed, or the region closes. It continues the log of a
+   * server that is dead or, with its epoch as `suspected`, of one that lives; 0 suspects none. `suspected` may also be the
+   * epoch of a process that recovers. The work is done off the event loop.
+   *
+   * Rejects with the fault
+   * - `busy` when another process serves the log or takes it over, or has begun to do so meanwhile: wait, and try again,
+   * - `blocked` when all blocks that may be used are held: `detail` names the processes, and `epochs()` lists them,
+   * - `ended` when the log has ended in good order,
+   * - `missing` when the region's name is gone.
+   */
+  startSequencer(
+    epochMicros: number,
+    manual: boolean,
+    ignoreSessionOrder: boolean,
+    suspected: number
+  ): Promise<SequencerHandle>
+  /**
+   * Grants the broker's lanes to adopted sessions, and returns their number. Does nothing in a process that does not
+   * serve the log.
+   */
   grantLanes(broker: number): number
   snapshot(): NativeSnapshot
 }
@@ -384,7 +228,18 @@ export interface SequencerHandle {
   step(): boolean
   pause(): void
   resume(): void
-  stop(): void
+  /**
+   * Orders what was published, and ends the log. With `keep` the log does not end: it stays in the region, whose name
+   * stays too, for a server that continues it. A sequencer that was deposed only gives its block back.
+   */
+  stop(keep: boolean): void
+  /** What it found when it started. */
+  recovery(): NativeRecovery
+  /**
+   * The epoch that has replaced this one, once there is one. The process's doorbell rings then for
+   * {@link sleepsFor}.end, and `counters().deposed` is true; `endDead` gives the block back.
+   */
+  deposed(): NativeEpoch | undefined
   counters(): NativeCounters
   sessions(): ReadonlyArray<NativeSessionReport>
   gates(): ReadonlyArray<NativeGate>
@@ -464,7 +319,11 @@ export interface Native {
   inspectRegion(path: string): NativeInspection
   /** The state of the region's log, read without attaching to it. */
   inspectLog(path: string): NativeSnapshot
-  removeDeadRegion(path: string): void
+  /**
+   * Removes a region that no living process keeps. Fails with the fault `recoverable` if its log can be continued, unless
+   * it is to be discarded.
+   */
+  removeDeadRegion(path: string, discard: boolean): void
   /** Bytes of a device, or of huge pages; -1 where the file system tells how many are free. */
   freeBytes(path: string): number
   /** Bytes of a region with these sizes, -1 if they are impossible. */

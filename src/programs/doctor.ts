@@ -13,19 +13,25 @@ import { printReport } from "./cli/report.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag } from "./cli/settings.ts"
 import { plural } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
-import { type Finding, findingOf, isLeftover, isOutOfReach } from "./doctor/finding.ts"
+import { type Finding, findingOf, isLeftover, isOutOfReach, isRecoverable } from "./doctor/finding.ts"
 import { describeDoctor, type DoctorReport } from "./doctor/report.ts"
 
-/** Leftovers of dead processes remain. */
+/** Leftovers of dead processes remain, or logs without a server. */
 export class LeftoversFound extends Schema.TaggedError<LeftoversFound>()("LeftoversFound", {
   count: Schema.Int,
-  repairTried: Schema.Boolean
+  repairTried: Schema.Boolean,
+  /** Logs without a server, which the next server continues. */
+  recoverable: Schema.Int
 }) {
   override get message(): string {
-    return `${plural(this.count, "leftover")} not removed (${this.hint})`
+    const { count, recoverable } = this
+    const leftovers = count === 0 ? [] : [`${plural(count, "leftover")} not removed`]
+    const logs = recoverable === 0 ? [] : [`${plural(recoverable, "log")} without a server`]
+    return `${[...leftovers, ...logs].join(", ")} (${this.hint})`
   }
 
   get hint(): string {
+    if (this.count === 0) return "`ringfence serve` continues it; --repair --fresh discards it"
     return this.repairTried ? "see the list for why" : "--repair removes what dead processes left"
   }
 }
@@ -54,7 +60,12 @@ const inputs = {
     Flag.atLeast(0)
   ),
   repair: Flag.Boolean("repair").pipe(
-    Flag.withDescription("Remove what dead processes left; a region in use is never touched"),
+    Flag.withDescription("Remove what dead processes left; a region in use or a recoverable log is never touched"),
+    Flag.withoutNegation,
+    Flag.withDefault(false)
+  ),
+  fresh: Flag.Boolean("fresh").pipe(
+    Flag.withDescription("With --repair: also discard logs that a next server could continue"),
     Flag.withoutNegation,
     Flag.withDefault(false)
   )
@@ -69,7 +80,8 @@ export const doctor = Command.make(
     lines(
       "Lists the regions in shared memory, the processes that use them, and what dead processes left; of each log, what its",
       "topics keep, how far behind each subscriber is, and which processes hold back session slots. Ends with exit code 1",
-      "when something is left over and was not removed, and 3 when a requested region does not exist or is not a region."
+      "when something is left over and was not removed or a log has no server, and 3 when a requested region does not exist",
+      "or is not a region."
     )
   ),
   Command.withShortDescription("List regions and what dead processes left"),
@@ -85,23 +97,28 @@ interface Inputs {
   readonly region: Option.Option<string>
   readonly path: ReadonlyArray<string>
   readonly repair: boolean
+  readonly fresh: boolean
 }
 
-const examine = Effect.fnUntraced(function*(json: boolean, { path, region, repair }: Inputs) {
+const examine = Effect.fnUntraced(function*(json: boolean, { fresh, path, region, repair }: Inputs) {
   const inMemory = yield* regionsInMemory(region)
   const seen = yield* Effect.forEach([...inMemory, ...yield* Effect.forEach(path, Regions.inspect)], withLog)
-  const findings = repair ? yield* Effect.forEach(seen, repaired) : seen
+  const findings = repair ? yield* Effect.forEach(seen, (finding) => repaired(finding, fresh)) : seen
   const count = findings.filter(isLeftover).length
-  const report: DoctorReport = { program: "doctor", healthy: count === 0, repair, regions: findings }
+  const recoverable = findings.filter(isRecoverable).length
+  const report: DoctorReport = { program: "doctor", healthy: count + recoverable === 0, repair, regions: findings }
   // Files in shared memory may belong to other users: only a requested region must be accessible to this user.
   const named = Option.isSome(region) ? findings : findings.slice(inMemory.length)
-  const failure = failureOf(count, repair, named.filter(isOutOfReach))
+  const failure = failureOf({ count, recoverable, repairTried: repair }, named.filter(isOutOfReach))
   yield* printReport(json, report, describeDoctor, failure === undefined ? exitCode.ok : codeOfError(failure))
   if (failure !== undefined) return yield* failure
 })
 
-const failureOf = (count: number, repairTried: boolean, outOfReach: ReadonlyArray<Finding>) => {
-  if (count > 0) return new LeftoversFound({ count, repairTried })
+const failureOf = (
+  left: { readonly count: number; readonly recoverable: number; readonly repairTried: boolean },
+  outOfReach: ReadonlyArray<Finding>
+) => {
+  if (left.count + left.recoverable > 0) return new LeftoversFound(left)
   if (outOfReach.length === 0) return undefined
   return new RegionsOutOfReach({ regions: outOfReach.map(({ detail, path }) => ({ path, detail })) })
 }
@@ -130,9 +147,9 @@ const withLog = (region: Regions.RegionSummary): Effect.Effect<Finding> => {
 }
 
 // removeDead() checks again, under the region's locks, that its owner is dead.
-const repaired = (finding: Finding): Effect.Effect<Finding> =>
-  isLeftover(finding)
-    ? Regions.removeDead(finding.path).pipe(
+const repaired = (finding: Finding, fresh: boolean): Effect.Effect<Finding> =>
+  isLeftover(finding) || (fresh && isRecoverable(finding))
+    ? Regions.removeDead(finding.path, { discard: fresh }).pipe(
       Effect.match({
         onSuccess: (): Finding => ({ ...finding, status: "removed" }),
         onFailure: ({ detail }): Finding => ({ ...finding, detail: `not removed: ${detail}` })

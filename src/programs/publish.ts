@@ -12,6 +12,7 @@ import * as Topic from "../services/schema/Topic.ts"
 import { asClient } from "./cli/log-client.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printEventAside, printReport } from "./cli/report.ts"
+import { serverDeadlineSetting } from "./cli/server-deadline.ts"
 import {
   configured,
   flagsOf,
@@ -57,6 +58,7 @@ const settings = {
     fallback: 30_000,
     show: writtenMillis
   }),
+  serverMillis: serverDeadlineSetting,
   json: jsonSetting
 }
 
@@ -107,7 +109,7 @@ const publishTo = Effect.fnUntraced(function*(target: Target, values: Values, { 
   if (paths.length === 0 && !values.json) yield* sayTerminalInput
   yield* asClient(
     target,
-    { processName: "publish", allowForeign: values.allowForeign },
+    { processName: "publish", allowForeign: values.allowForeign, serverMillis: values.serverMillis },
     publishInputs(inputs, topic, values),
     values.deadlineMillis
   )

@@ -9,7 +9,11 @@ import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
 import { epochMicrosMax } from "../layers/log/checkOptions.ts"
+import { defaultServerMillis } from "../layers/log/serverDeadline.ts"
+import { suspectMillisMin } from "../layers/log/Suspicion.ts"
+import type { RegionLost } from "../services/CxlMemory.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
+import type { Server } from "../services/schema/Server.ts"
 import * as Topic from "../services/schema/Topic.ts"
 import { Sequencer } from "../services/Sequencer.ts"
 import { coherenceSetting } from "./cli/coherence-flag.ts"
@@ -29,9 +33,21 @@ import {
 import { sizeSettings } from "./cli/size-settings.ts"
 import { type Target, targetOf, targetSettings } from "./cli/target.ts"
 import { topicsFlag } from "./cli/topic-flags.ts"
-import { countFlag } from "./cli/units.ts"
+import { countFlag, millisFlag, writtenMillis } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
-import { describeEvent, describeServing, isNotable, servingEvent } from "./serve/events.ts"
+import {
+  describeEvent,
+  describeLogEnded,
+  describeServing,
+  describeStandingBy,
+  isNotable,
+  logEndedEvent,
+  servingEvent,
+  standingByEvent
+} from "./serve/events.ts"
+
+const suspectFlag = (name: string): Flag.Flag<number> =>
+  Flag.filter(millisFlag(name), (millis) => millis >= suspectMillisMin, () => `at least ${suspectMillisMin}ms`)
 
 /** As many nodes as the kernel can number. */
 const numaNodeMax = 1023
@@ -53,6 +69,28 @@ const settings = {
     description: "The longest time in microseconds that an ordered batch waits to be committed with others",
     fallback: 500
   }),
+  standby: setting("standby", (name) => Flag.Boolean(name), {
+    description: "If another process serves the region, wait attached to it and take over when that process dies",
+    fallback: false
+  }),
+  takeoverSuspect: openSetting("takeover-suspect", (name) => suspectFlag(name), {
+    description:
+      "With --standby: also take over from a server that lives but has not run for so long, as a stopped one",
+    shown: "never"
+  }),
+  fresh: setting("fresh", (name) => Flag.Boolean(name), {
+    description: "Discard a log that a dead server left, instead of continuing it, and say what it held",
+    fallback: false
+  }),
+  keep: setting("keep", (name) => Flag.Boolean(name), {
+    description: "Leave the log in the region at the end, for a standby or the next serve to continue it",
+    fallback: false
+  }),
+  serverMillis: setting("server-deadline", millisFlag, {
+    description: "How long to wait while another process recovers the log, or stopped ones hold all places of servers",
+    fallback: defaultServerMillis,
+    show: writtenMillis
+  }),
   json: jsonSetting
 }
 
@@ -69,7 +107,8 @@ export const serve = Command.make(
   Command.withDescription(
     lines(
       "Creates a region of shared memory and serves the log in it until Ctrl-C. Publishers and subscribers find it by its",
-      "name. The region is removed at the end; the next start removes what a killed server left."
+      "name. At the end the log ends and the region is removed, unless --keep is given. After a kill the next start",
+      "continues the log with its living clients, and a process started with --standby does so at once."
     )
   ),
   Command.withShortDescription("Serve the log of a region"),
@@ -79,7 +118,8 @@ export const serve = Command.make(
     {
       command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB",
       description: "A small region with a name"
-    }
+    },
+    { command: "ringfence serve --standby --keep", description: "Serve, or stand by while another process serves" }
   ])
 )
 
@@ -89,25 +129,53 @@ type Values = ValuesOf<typeof settings>
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
   yield* Effect.forEach(topics, Topic.validate, { discard: true })
-  const { coherence, mode, numaNode, prefault } = values
-  const group = yield* groupIdOf(values)
-  const geometry = sizesAsked(values)
-  const options = {
-    geometry,
+  const memory = yield* memoryOf(target, values)
+  const { untilTerminated } = yield* Termination
+  const onWaiting = (server: Server) => Effect.andThen(untilTerminated, standingBy(target, values.json, server))
+  const log = logOf(values, topics, onWaiting)
+  return yield* serving(target, values.json).pipe(
+    Effect.provide(Layer.provideMerge(log, memory)),
+    Effect.catchTag("RegionLost", (lost) => logEnded(values.json, lost))
+  )
+})
+
+const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
+  const { coherence, fresh, mode, numaNode, prefault, standby } = values
+  const options: CxlMemory.CreateOptions = {
+    geometry: sizesAsked(values),
     mode,
-    group,
+    group: yield* groupIdOf(values),
     numaNode,
     coherence,
     prefault,
+    leftLog: fresh ? "discard" : "continue",
+    share: standby,
     processName: "serve",
     onProgress: showPrefault
   }
-  const memory = "region" in target
+  return "region" in target
     ? CxlMemory.layerShm({ ...options, region: target.region })
     : CxlMemory.layerFile({ ...options, path: target.path })
-  const log = Log.layerServe({ topics, epochLinger: `${values.epochMicros} micros` })
-  return yield* serving(target, values.json).pipe(Effect.provide(Layer.provideMerge(log, memory)))
 })
+
+const logOf = (
+  { epochMicros, keep, serverMillis, standby, takeoverSuspect }: Values,
+  topics: ReadonlyArray<Topic.Topic>,
+  onWaiting: (server: Server) => Effect.Effect<void>
+): Layer.Layer<Log.Served, CxlMemory.RegionError | Topic.TopicError | RegionLost, CxlMemory.Provided> => {
+  const options: Log.ServeOptions = { topics, epochLinger: `${epochMicros} micros`, keep, serverDeadline: serverMillis }
+  return standby ? Log.layerStandby({ ...options, takeoverSuspect, onWaiting }) : Log.layerServe(options)
+}
+
+const standingBy = (target: Target, json: boolean, server: Server) =>
+  Effect.suspend(() => {
+    endPrefault()
+    return Effect.ignore(printEvent(json, "serve", standingByEvent(target, server), describeStandingBy))
+  })
+
+// The log ended in good order while this process stood by: there is nothing left to do.
+const logEnded = (json: boolean, { region }: RegionLost) =>
+  Effect.ignore(printEvent(json, "serve", logEndedEvent(region), describeLogEnded))
 
 // Sizes that are not set follow the free space.
 const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, laneSlots, topics }: Values) => ({
@@ -120,17 +188,18 @@ const sizesAsked = ({ batchBytes, brokers, clients, indexEntries, laneBytes, lan
   ...(indexEntries === undefined ? {} : { indexEntries })
 })
 
-// Runs until it is interrupted, even when the reader of its output is gone.
+// Runs until it is interrupted, even when the reader of its output is gone, or until another process takes the log over.
 const serving = (target: Target, json: boolean) =>
   Effect.gen(function*() {
     endPrefault()
     yield* Termination.use(({ untilTerminated }) => untilTerminated)
-    const { events } = yield* Sequencer
+    const { events, lost } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
-    yield* events.pipe(
+    return yield* events.pipe(
       Stream.filter((event) => json || isNotable(event)),
-      Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent)))
+      Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent))),
+      Effect.andThen(Effect.never),
+      Effect.raceFirst(lost)
     )
-    return yield* Effect.never
   })

@@ -11,6 +11,7 @@ import { defaultFrom, type From, type IndexedBatch, Subscriber, type SubscriberH
 import { asClient } from "./cli/log-client.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printReportAside } from "./cli/report.ts"
+import { serverDeadlineSetting } from "./cli/server-deadline.ts"
 import {
   configured,
   flagsOf,
@@ -62,6 +63,7 @@ const settings = {
     shown: "all"
   }),
   allowForeign: foreignSetting,
+  serverMillis: serverDeadlineSetting,
   json: jsonSetting
 }
 
@@ -80,7 +82,7 @@ export const subscribe = Command.make(
           (target) =>
             asClient(
               target,
-              { processName: "subscribe", allowForeign: config.values.allowForeign },
+              { ...config.values, processName: "subscribe" },
               readTopic(input.topic, config.values)
             )
         )

@@ -13,8 +13,9 @@ import { ProcessId, showPid } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 
 /**
- * The process that serves the log is gone, or has stopped serving. Acknowledgements stay valid. `server` names that
- * process if it is known.
+ * The log has ended in good order (`stopped`), or the process that served it is dead and no other continued it within the
+ * client's `serverDeadline` (`died`). Acknowledgements stay valid: after `died`, the next server of the region continues
+ * the log with all that was acknowledged. `server` names the process that served it last, if it is known.
  */
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
@@ -24,7 +25,7 @@ export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   override get message(): string {
     const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
     return this.reason === "died"
-      ? `the process that served region "${this.region}"${who} died (start it again; undelivered records are lost with it)`
+      ? `the process that served region "${this.region}"${who} died (start a server of the region: it continues the log)`
       : `region "${this.region}" is no longer served (it was shut down)`
   }
 }

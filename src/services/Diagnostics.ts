@@ -61,6 +61,8 @@ export interface LogSnapshot {
   readonly region: RegionInfo
   readonly epoch: number
   readonly serving: boolean
+  /** Whether the log has ended in good order: no server will continue it. */
+  readonly ended: boolean
   readonly topics: ReadonlyArray<TopicState>
   readonly brokers: ReadonlyArray<BrokerState>
   readonly sessions: ReadonlyArray<SessionState>

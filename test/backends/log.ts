@@ -1,6 +1,7 @@
 /**
  * A backend of layers under test: the same suites run over each.
  */
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -16,12 +17,26 @@ export interface BackendOptions {
   readonly serve?: Log.ServeOptions
 }
 
+/** The servers of a log that outlives them. */
+export class Relay extends Context.Service<Relay, {
+  /** Ends the server, but not its log. */
+  readonly end: Effect.Effect<void>
+  /** Starts another server, which continues the log. */
+  readonly start: Effect.Effect<void, RegionError | TopicError>
+}>()("test/Relay") {}
+
+export interface RelayOptions extends BackendOptions {
+  readonly client?: Log.ClientOptions
+}
+
 export interface Backend {
   readonly name: string
   /** The whole log in one process. */
   readonly embedded: (
     options?: BackendOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory, RegionError | TopicError>
+  /** A client of a log, and its servers, one after the other. The first one serves. */
+  readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | Relay, RegionError | TopicError>
   /** Runs over a log that advances only by steps. */
   readonly manual: <A, E>(
     geometry: Partial<Geometry>,

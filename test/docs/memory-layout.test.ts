@@ -74,8 +74,9 @@ describe("docs/memory-layout.md", () => {
 
 // --- where the parts lie ---
 
-const defaults: Record<string, number> = { ...CxlMemory.defaultGeometry, epochBlocks: 2 }
+const defaults: Record<string, number> = { ...CxlMemory.defaultGeometry, epochBlocks: 3 }
 defaults["lanePayloadBytes"] = defaults["laneBytes"] ?? 0
+defaults["window"] = 2 ** Math.ceil(Math.log2((defaults["brokers"] ?? 0) * (defaults["laneSlots"] ?? 0)))
 
 const countOf = (formula: string): number =>
   formula.split(" × ").reduce((product, factor) => {
@@ -94,6 +95,7 @@ const takenIn = (code: string): Array<Array<string | undefined>> =>
       .replace("lanes", "brokers * clients")
       .replace(/^readers\b/, "topics * readers")
       .replace("at.cursorLines()", "⌈brokers / 4⌉")
+      .replace("at.factLines()", "⌈window / 8⌉")
       .replaceAll(" * ", " × ")
   ])
 

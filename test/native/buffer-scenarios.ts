@@ -85,7 +85,7 @@ const path = `/dev/shm/ringfence-scenario-${process.pid}`
 const scenarios: Record<string, () => Promise<void>> = {
   "view-after-close": async () => {
     const region = await create("")
-    const sequencer = region.startSequencer(500, true, false)
+    const sequencer = await region.startSequencer(500, true, false, 0)
     const { session, view } = written(region, sequencer)
     const buffer = view.buffer
     region.close()
@@ -130,7 +130,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "pages-after-close": async () => {
     const owner = await createWithRings(path)
-    const sequencer = owner.startSequencer(500, true, false)
+    const sequencer = await owner.startSequencer(500, true, false, 0)
     const { session, topic } = written(owner, sequencer)
     const handles: Array<unknown> = [session]
     for (let i = 0; i < 20; i += 1) {
@@ -156,7 +156,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "handles-after-close": async () => {
     const region = await createWithRings("")
-    const sequencer = region.startSequencer(500, false, false)
+    const sequencer = await region.startSequencer(500, false, false, 0)
     region.startWaiter(() => {})
     const topic = declared(region)
     const session = region.openSession(topic.index, topic.generation)
@@ -206,7 +206,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       endDead: () => sequencer.endDead().length,
       sequencerSessions: () => sequencer.sessions().length,
       sequencerGates: () => sequencer.gates().length,
-      stopSequencer: () => sequencer.stop(),
+      stopSequencer: () => sequencer.stop(false),
       resumeSequencer: () => sequencer.resume(),
       disarmWaiter: () => region.disarmWaiter(),
       closeRegion: () => region.close()
@@ -268,7 +268,6 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.declareTopic("u", orderLevel.session, 1, false),
       () => region.openSession(0, 1),
       () => region.openReader(0, 1, "again", 0, 0),
-      () => region.startSequencer(500, true, false),
       () => region.grantLanes(0),
       () => region.snapshot(),
       () => region.rings(),
@@ -327,7 +326,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-with-views": async () => {
     const region = await create(path)
-    region.startSequencer(500, false, false)
+    await region.startSequencer(500, false, false, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     const buffer = region.laneBuffer(0)
@@ -340,7 +339,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-while-serving": async () => {
     const region = await create("")
-    region.startSequencer(500, false, false)
+    await region.startSequencer(500, false, false, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     survived()
@@ -348,7 +347,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   worker: async () => {
     const region = await create(path)
-    region.startSequencer(500, true, false)
+    await region.startSequencer(500, true, false, 0)
     for (let i = 0; i < 3; i += 1) {
       const worker = new Worker(new URL(import.meta.url), { workerData: { path } })
       await new Promise((resolve) => worker.once("message", resolve))
@@ -381,7 +380,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   collect: async () => {
     for (let i = 0; i < 20; i += 1) {
       const region = await create("")
-      const sequencer = region.startSequencer(500, true, false)
+      const sequencer = await region.startSequencer(500, true, false, 0)
       const { view } = written(region, sequencer)
       assert.strictEqual(view[99], 7)
       if (i % 2 === 0) region.close()

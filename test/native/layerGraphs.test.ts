@@ -101,7 +101,7 @@ describe("one layer graph", () => {
       const served = () => {
         const region = freshRegion()
         const server = Log.layerServe({ topics: [words] }).pipe(Layer.provide(CxlMemory.layerShm({ region })))
-        return Log.layerClient.pipe(
+        return Log.layerClient().pipe(
           Layer.provide(CxlMemory.layerAttach({ region })),
           Layer.provideMerge(server)
         )

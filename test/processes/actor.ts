@@ -65,7 +65,7 @@ const untilKilled = Effect.callback<never>(() => {
 
 const serve = Effect.andThen(tell({ _tag: "ready", sessionId: 0 }), untilKilled)
 
-const Attached = Log.layerClient.pipe(
+const Attached = Log.layerClient().pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
 )
 

@@ -56,7 +56,7 @@ const subscribe = Effect.gen(function*() {
 const livingOnce = <E>(work: Effect.Effect<void, E, Log.Client | Scope.Scope>): Effect.Effect<void> =>
   work.pipe(
     Effect.scoped,
-    Effect.provide(Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))),
+    Effect.provide(Log.layerClient().pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))),
     Effect.exit,
     Effect.asVoid
   )

@@ -50,7 +50,7 @@ const claiming = Effect.gen(function*() {
   }
 })
 
-const Attached = Log.layerClient.pipe(
+const Attached = Log.layerClient().pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "claimer" }))
 )
 

@@ -31,7 +31,7 @@ const lying = Effect.gen(function*() {
   return yield* Effect.ensuring(released, Effect.sync(() => session.close()))
 })
 
-const Attached = Log.layerClient.pipe(
+const Attached = Log.layerClient().pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "liar" }))
 )
 

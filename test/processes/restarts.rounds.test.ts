@@ -85,7 +85,7 @@ describe("restarts", () => {
         }
       }).pipe(
         Effect.scoped,
-        Effect.andThen(Regions.removeDead(path)),
+        Effect.andThen(Regions.removeDead(path, { discard: true })),
         Effect.andThen(Effect.sync(() => {
           assert.deepStrictEqual(inShm(region), [])
           assert.strictEqual(mapped(process.pid, path).size, 0)

@@ -3,9 +3,11 @@
  * and none takes a place in the tables.
  */
 import { assert, describe, it } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
@@ -26,17 +28,25 @@ const record = new Uint8Array(256)
 const served = (
   what: string,
   run: (server: Actor) => Effect.Effect<void, unknown, Log.Client | CxlMemory.Provided>,
-  part: "serve" | "create" = "serve"
+  { part = "serve", serverDeadline = 0 }: {
+    readonly part?: "serve" | "create"
+    /** By default the log is lost at once with its server. */
+    readonly serverDeadline?: Duration.Input
+  } = {}
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const region = freshRegion(what)
     // Let a next owner remove the leftovers of a killed server.
     yield* Effect.addFinalizer(() =>
-      Effect.ignore(Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry: smallGeometry }))))
+      Effect.ignore(
+        Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry: smallGeometry, leftLog: "discard" })))
+      )
     )
     const server = yield* start(part, region, { geometry: smallGeometry })
     yield* server.ready
-    const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" })))
+    const client = Log.layerClient({ serverDeadline }).pipe(
+      Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "client" }))
+    )
     yield* run(server).pipe(Effect.provide(client))
   }))
 
@@ -93,7 +103,7 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
           assert.isTrue(error._tag === "RegionLost" && error.reason === "died", error.message)
           assert.include(error.message, `(pid ${creator.pid}, "`)
         }
-      }), "create"))
+      }), { part: "create" }))
 
   it.live("a subscriber gets what was committed before its server was killed, and no false end", () =>
     served("committed", (server) =>
@@ -176,6 +186,47 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         server.signal("SIGCONT")
         yield* Fiber.join(opening)
       }))))
+
+  it.live("what waits for a killed server goes on waiting until its deadline, and a line says so once", () =>
+    Effect.suspend(() => {
+      const lines: Array<string> = []
+      const collector = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+      return served("waits", (server) =>
+        Effect.scoped(Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Declared)
+          const subscriber = yield* Subscriber.open(Declared)
+          yield* kill(server)
+          const begun = performance.now()
+          // The room of the lanes is theirs until they are full.
+          yield* publisher.send(record)
+          const errors = yield* Effect.all(
+            [
+              Effect.flip(publisher.flush),
+              Effect.flip(publisher.lost),
+              Effect.flip(subscriber.pull),
+              Effect.flip(Publisher.open(Declared)),
+              Effect.flip(Subscriber.open(Declared, { untilEnd: true }))
+            ],
+            { concurrency: "unbounded" }
+          )
+          const waited = performance.now() - begun
+          for (const error of errors) {
+            assert.isTrue(error._tag === "RegionLost" && error.reason === "died", error.message)
+            assert.include(error.message, `(pid ${server.pid}, "`)
+          }
+          assert.isAtLeast(waited, 1100)
+          assert.isBelow(waited, 3000)
+          assert.strictEqual((yield* Effect.flip(publisher.flush))._tag, "RegionLost")
+          for (const client of new Set(lines)) {
+            assert.match(
+              client,
+              /the process that served the log \(pid \d+, ".*"\) is gone; waiting at most 1.20 s for another/
+            )
+          }
+          // The publishers and the subscribers are two clients.
+          assert.strictEqual(lines.length, 2)
+        })), { serverDeadline: "1200 millis" }).pipe(Effect.provide(collector))
+    }))
 
   it.live("a scope that closes over a stopped server closes at once", () =>
     served("closing", (server) =>

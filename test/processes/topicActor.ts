@@ -37,7 +37,7 @@ const using = Effect.gen(function*() {
   }
 })
 
-const Attached = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "topics" })))
+const Attached = Log.layerClient().pipe(Layer.provideMerge(CxlMemory.layerAttach({ region, processName: "topics" })))
 
 await Effect.runPromise(
   using.pipe(

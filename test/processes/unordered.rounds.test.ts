@@ -134,7 +134,7 @@ describe(`order none under kills (seed ${seed})`, () => {
 
   it.live("when the server is killed, subscribers take what was published, and learn of it within a second", () => {
     const region = freshRegion("none-server")
-    const client = Log.layerClient.pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
+    const client = Log.layerClient({ serverDeadline: 0 }).pipe(Layer.provideMerge(CxlMemory.layerAttach({ region })))
     return Effect.scoped(Effect.gen(function*() {
       const server = yield* start("serve", region, { geometry })
       yield* server.ready
@@ -153,7 +153,7 @@ describe(`order none under kills (seed ${seed})`, () => {
         assert.strictEqual(checker.records, 1000)
       }).pipe(Effect.scoped, Effect.provide(client))
       // The next owner removes what the killed one left, and leaves nothing itself.
-      yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry })))
+      yield* Effect.scoped(Layer.build(CxlMemory.layerShm({ region, geometry, leftLog: "discard" })))
     }))
   }, 60_000)
 })

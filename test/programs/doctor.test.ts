@@ -19,7 +19,7 @@ const look = (region: string, ...args: ReadonlyArray<string>) =>
   })
 
 describe.skipIf(process.platform !== "linux")("doctor", () => {
-  it.live("leaves what is served alone and removes what a killed server left", () =>
+  it.live("leaves what is served alone and discards what a killed server left only when told to", () =>
     Effect.gen(function*() {
       const region = freshRegion("doctor")
       assert.deepStrictEqual(yield* look(region), { code: 3, healthy: true, statuses: ["missing"] })
@@ -27,11 +27,12 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["served"] })
       server.signal("SIGKILL")
       yield* server.ended
-      assert.deepStrictEqual(yield* look(region), { code: 1, healthy: false, statuses: ["left over"] })
+      assert.deepStrictEqual(yield* look(region), { code: 1, healthy: false, statuses: ["recoverable"] })
       const said = yield* run(["doctor", "--region", region])
-      assert.match(said.text, new RegExp(`${region} +left over .*pid ${server.pid} .*/dev/shm/ringfence-${region}`))
-      assert.match(said.stderr, /1 leftover not removed \(--repair removes/)
-      assert.deepStrictEqual(yield* look(region, "--repair"), { code: 0, healthy: true, statuses: ["removed"] })
+      assert.match(said.text, new RegExp(`${region} +recoverable .*pid ${server.pid} .*/dev/shm/ringfence-${region}`))
+      assert.match(said.stderr, /1 log without a server \(`ringfence serve` continues it/)
+      const removed = { code: 0, healthy: true, statuses: ["removed"] }
+      assert.deepStrictEqual(yield* look(region, "--repair", "--fresh"), removed)
       assert.deepStrictEqual(filesOf(region), [])
     }))
 
@@ -161,6 +162,9 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       assert.deepStrictEqual((yield* look(region, "--path", path)).statuses, ["served", "served"])
       server.signal("SIGKILL")
       yield* server.ended
-      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair")).statuses, ["served", "removed"])
+      assert.deepStrictEqual((yield* look(region, "--path", path, "--repair", "--fresh")).statuses, [
+        "served",
+        "removed"
+      ])
     }))
 })

@@ -79,7 +79,7 @@ describe.skipIf(process.platform !== "linux")("hints", () => {
       assert.match(doctor.text, new RegExp(`served +log .*${path}`))
       server.signal("SIGKILL")
       yield* server.ended
-      const again = yield* advised("subscribe", "--path", path, "lines")
+      const again = yield* advised("subscribe", "--path", path, "lines", "--server-deadline", "0ms")
       yield* runs([...again, ...small], /serving region/)
     }).pipe(Effect.scoped))
 

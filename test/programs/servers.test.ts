@@ -12,11 +12,14 @@ import { smallGeometry } from "../backends/log.ts"
 import { untilStopped } from "../faults/stopped.ts"
 import { freshRegion, type Program, run, serve, start } from "./harness.ts"
 
+/** Ends at once when its server is killed. */
+const publisherOf = (region: string) => start(["publish", "--region", region, "lines", "--server-deadline", "0ms"])
+
 /** A publisher that has published one line from a pipe that stays open, and waits for the next. */
 const idlePublisher = (region: string) =>
   Effect.gen(function*() {
     const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "1"])
-    const publisher = yield* start(["publish", "--region", region, "lines"])
+    const publisher = yield* publisherOf(region)
     publisher.write("go\n")
     assert.strictEqual(yield* reader.code, 0, reader.stderr)
     return publisher
@@ -25,7 +28,7 @@ const idlePublisher = (region: string) =>
 /** A publisher that publishes for as long as it can. */
 const busyPublisher = (region: string) =>
   Effect.gen(function*() {
-    const publisher = yield* start(["publish", "--region", region, "lines"])
+    const publisher = yield* publisherOf(region)
     const line = "busy\n".repeat(1000)
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sync(() => publisher.write(line)), Effect.sleep(1))))
     const reader = yield* start(["subscribe", "--region", region, "lines", "-f", "--count", "1000"])

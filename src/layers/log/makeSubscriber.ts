@@ -72,8 +72,9 @@ const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, un
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
     if (reader.finished()) return "end"
-    // A server that died may have left batches uncommitted: report the loss, not the end of the topic.
-    return untilEnd ? died(reader) ?? "end" : undefined
+    if (!untilEnd) return undefined
+    // A server that died may have left batches uncommitted, which its successor commits: that is not the end of the topic.
+    return reader.waiter.awaitsServer() ? undefined : died(reader) ?? "end"
   }
   const awaited = reader.waiter.until(readiness)
   /** Delivers with `deliver`, and tries again if another fiber was first (`undefined`). */

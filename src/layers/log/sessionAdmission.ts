@@ -4,8 +4,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { RegionLost } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
@@ -14,6 +13,7 @@ import { fullTable, RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import { formatCount, formatMillis } from "../../services/text/quantities.ts"
 import type { LogWaiter } from "../ports/Waiter.ts"
+import { keptWhenOpened } from "./keptWhenOpened.ts"
 
 const defaultDeadline: Duration.Input = "10 seconds"
 
@@ -91,13 +91,3 @@ const nextStep = ({ foreignPid, own, pid }: UntakingReader): string => {
   if (foreignPid === true) return "continue that process, if it is stopped, or end it"
   return `\`kill -CONT ${pid}\` continues it, if it is stopped; or end it`
 }
-
-const keptWhenOpened = <A, E, R>(opening: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const kept = yield* Scope.fork(yield* Scope.Scope)
-      return yield* restore(Scope.provide(opening, kept)).pipe(
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(kept, exit))
-      )
-    })
-  )

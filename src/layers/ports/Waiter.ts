@@ -14,13 +14,20 @@ export interface Waiter {
   readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
 }
 
-/** Waits for changes of a log. Each wait fails once the log's server is gone. */
+/**
+ * Waits for changes of a log. Each wait fails once the log is lost: it has ended, or its server is gone and no other
+ * process has continued it within the client's deadline.
+ */
 export interface LogWaiter extends Waiter {
-  /** Fails once the log's server is gone. Publishing does not wake it, so it costs nothing under load. */
+  /** Fails once the log is lost. Publishing does not wake it, so it costs nothing under load. */
   readonly untilLost: Effect.Effect<never, RegionLost>
   /**
-   * The loss, once the server is gone. Asks the operating system, so do not call it for each batch.
+   * The loss, once the log is lost. Asks the operating system, so do not call it for each batch.
    */
   readonly lost: () => RegionLost | undefined
+  /** Whether the server is gone and another process may still continue the log. As expensive as `lost`. */
+  readonly awaitsServer: () => boolean
+  /** Returns once a process serves the log, or is still about to serve it for the first time, or the log is lost. */
+  readonly untilServedOrLost: Effect.Effect<void, RegionLost>
   readonly server: () => Server | undefined
 }

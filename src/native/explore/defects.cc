@@ -26,8 +26,10 @@ constexpr Defect allDefects[] = {
     {"an attachment gives room back in silence", "ring", "attach"},
     {"a ring without a writer never ends", "ring", "open"},
     {"hold of a removed name", "region", "holding"},
-    {"start between epoch and state", "log", "start"},
     {"the slot of a living client is given on", "log", "woken"},
+    {"an old epoch is believed", "takeover", "suspicion"},
+    {"a trim without its fact", "takeover", "gap"},
+    {"a slot that an entry alone names", "takeover", "laps"},
     {"a damaged session ends under its readers", "lanes", "damaged"},
 };
 

@@ -69,9 +69,6 @@ void addHeader() {
   ADD_PART(Header, identity, "Identity", 0, 1);
   ADD_PART(Header, geometry, "Geometry", 0, 1);
   ADD_PART(Header, birth, "BirthLine", 0, 1);
-  ADD_PART(Header, control, "ControlLine", 0, 1);
-  ADD_PART(Header, sequencerBell, "sequencer's BellLine", 0, 1);
-  ADD_PART(Header, sequencerSleep, "sequencer's SleepLine", 0, 1);
   ADD_PART(Header, topicWishes, "TopicWishes", 0, 1);
 }
 
@@ -88,7 +85,6 @@ void addTables(const Layout& at) {
   ADD_ROW(std::declval<R>().topic(0), "TopicSlot", at.topics, g.topics);
   ADD_PART(ClientSlot, claim, "ClientClaim", at.clients, g.clients);
   ADD_PART(ClientSlot, line, "ClientLine", at.clients, g.clients);
-  ADD_ROW(std::declval<R>().grant(0), "GrantLine", at.grants, at.lanes());
   const uint64_t readers = uint64_t{g.topics} * g.readers;
   ADD_PART(ReaderSlot, claim, "ReaderClaim", at.readers, readers);
   ADD_PART(ReaderSlot, line, "ReaderLine", at.readers, readers);
@@ -101,13 +97,24 @@ void addBlock(const Layout& at, uint64_t block) {
   const Geometry& g = at.geometry;
   using R = const Region&;
   const uint64_t base = at.blocks + block * at.blockBytes;
-  ADD_ROW(std::declval<R>().blockHeader(0), "BlockHeader", base, 1);
+  ADD_PART(EpochBlockHead, head, "BlockHead", base, 1);
+  ADD_PART(EpochBlockHead, service, "ServiceLine", base, 1);
+  ADD_PART(EpochBlockHead, bell, "sequencer's BellLine", base, 1);
+  ADD_PART(EpochBlockHead, sleep, "sequencer's SleepLine", base, 1);
   ADD_PART(TopicLine, committed, "TopicLine::Committed", base + at.blockTopics, g.topics);
   ADD_PART(TopicLine, retention, "TopicLine::Retention", base + at.blockTopics, g.topics);
+  ADD_PART(TopicLine, adoption, "TopicLine::Adoption", base + at.blockTopics, g.topics);
+  ADD_PART(TopicLine, committedSpare, "spare TopicLine::Committed", base + at.blockTopics, g.topics);
+  ADD_PART(TopicLine, retentionSpare, "spare TopicLine::Retention", base + at.blockTopics, g.topics);
   ADD_PART(SessionLine, acknowledged, "SessionLine::Acknowledged", base + at.blockSessions, g.clients);
   ADD_PART(SessionLine, pressure, "SessionLine::Pressure", base + at.blockSessions, g.clients);
+  ADD_PART(SessionLine, adoption, "SessionLine::Adoption", base + at.blockSessions, g.clients);
+  ADD_PART(SessionLine, acknowledgedSpare, "spare SessionLine::Acknowledged", base + at.blockSessions, g.clients);
   ADD_PART(LaneLine, frontiers, "LaneLine::Frontiers", base + at.blockLanes, at.lanes());
   ADD_PART(LaneLine, counts, "LaneLine::Counts", base + at.blockLanes, at.lanes());
+  ADD_PART(LaneLine, frontiersSpare, "spare LaneLine::Frontiers", base + at.blockLanes, at.lanes());
+  ADD_ROW(std::declval<R>().grant(0, 0), "GrantLine", base + at.blockGrants, at.lanes());
+  ADD_ROW(std::declval<R>().factLine(0, 0, 0), "FactLine", base + at.blockFacts, g.clients * at.windowPlaces() / factsOfLine);
   ADD_ROW(std::declval<R>().readerEnd(0, 0, 0), "ReaderEnd", base + at.blockReaderEnds, uint64_t{g.topics} * g.readers);
   ADD_ROW(std::declval<R>().entry(0, 0, 0), "IndexEntry", base + at.blockIndex, uint64_t{g.topics} * g.indexEntries);
 }
@@ -184,7 +191,8 @@ std::string nameOfLock(int64_t byte) {
   constexpr int64_t tables = names + (int64_t{1} << 20);
   constexpr const char* slots[] = {"session slot ", "reader slot ", "ring ", "ring reader slot "};
   if (byte == names) return "the names lock";
-  if (byte == names - 1) return "the lease";
+  if (byte == names - 1) return "the election lock";
+  if (byte >= names - 64 && byte < names - 64 + int64_t{epochBlocksMax}) return "the lock of block " + std::to_string(byte - names + 64);
   if (byte == names - 2) return "the hold";
   if (byte > names && byte < tables) return "the life of process slot " + std::to_string(byte - names - 1);
   const int64_t table = (byte - tables) >> 20;

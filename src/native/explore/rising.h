@@ -10,7 +10,8 @@ namespace ringfence::explore {
 
 // How long a value only rises: for ever, or as long as the lane has the same session, the place the same reader.
 // `sealed`: in the line of one session, whose values count with its seal.
-enum class RisesUnder : uint8_t { all, session, reader, both, sealed };
+// `epoch`: as long as the block is the same epoch's.
+enum class RisesUnder : uint8_t { all, session, reader, both, sealed, epoch };
 
 struct Rising {
   const char* structure;

@@ -25,7 +25,7 @@ class Storing {
  public:
   explicit Storing(File& file) : file_(file), layout_(namedLayout()) {}
 
-  bool is(const LinePlace& at, bool atomic) const {
+  bool is(const LinePlace& at, uint64_t offset, bool atomic) const {
     const Geometry& g = layout_.geometry;
     switch (at.writer) {
       case Writer::creator: return holds(processLocks);
@@ -33,12 +33,12 @@ class Storing {
       case Writer::claimant: return holdsSlot(tableOf(at.structure), at.index);
       case Writer::nameGiver: return holds(namesLock);
       case Writer::sequencer:
-      case Writer::broker: return holds(leaseLock);
+      case Writer::broker: return holdsBlock(offset);
       case Writer::laneWriter: return hasSession(laneOf(at));
       case Writer::indexReader: return hasReader(at);
       case Writer::ringWriter: return hasRing(std::strcmp(at.structure, "RingReaderFate") == 0 ? at.index / g.ringReaders : at.index);
       case Writer::ringReader: return isNamedBy<RingReaderClaim>(ringReaderAt(at.index));
-      case Writer::host: return atomic || sleeps(at);
+      case Writer::host: return atomic || sleeps(at, offset);
     }
     return false;
   }
@@ -50,6 +50,11 @@ class Storing {
     const uint64_t shift = 8 * (offset % 8);
     const uint64_t mask = bytes == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * bytes) - 1;
     return Model::now().known({&file_, offset & ~uint64_t{7}, mask << shift}) >> shift & mask;
+  }
+  // The epoch that the head of the block says.
+  uint64_t epochAt(uint64_t offset) const {
+    const uint64_t block = (offset - layout_.blocks) / layout_.blockBytes;
+    return wordAt(layout_.blocks + block * layout_.blockBytes + offsetof(EpochBlockHead, head) + offsetof(BlockHead, word), 8) >> 24;
   }
   uint64_t readerOfCursor(uint64_t cursor) const { return cursor / layout_.cursorLines() / layout_.geometry.clients; }
 
@@ -79,6 +84,7 @@ class Storing {
     }
     return false;
   }
+  bool holdsBlock(uint64_t offset) const { return holds(blockLocks + static_cast<off_t>((offset - layout_.blocks) / layout_.blockBytes)); }
   bool holdsSlot(Table table, uint64_t slot) const {
     return holds(slotLocks + static_cast<off_t>(table) * slotLocksOfTable + static_cast<off_t>(slot));
   }
@@ -101,8 +107,8 @@ class Storing {
            isNamedBy<RingClaim>(layout_.ringSlots + ring * sizeof(RingSlot) + offsetof(RingSlot, claim));
   }
   // A sleep word is set by its sleeper.
-  bool sleeps(const LinePlace& at) const {
-    if (std::strcmp(at.structure, "sequencer's SleepLine") == 0) return holds(leaseLock);
+  bool sleeps(const LinePlace& at, uint64_t offset) const {
+    if (std::strcmp(at.structure, "sequencer's SleepLine") == 0) return holdsBlock(offset);
     return std::strcmp(at.structure, "SleepLine") == 0 && holds(processLocks + static_cast<off_t>(at.index));
   }
 
@@ -115,7 +121,9 @@ uint64_t ownerOf(const Rising& rising, const Storing& storing, const LinePlace& 
     case RisesUnder::all: return 0;
     case RisesUnder::session: return storing.sessionOf(at.index);
     case RisesUnder::reader: return storing.readerOf(at.index);
-    case RisesUnder::sealed: return storing.wordAt(element + offsetof(SessionLine::Acknowledged, generation), 8);
+    case RisesUnder::sealed:
+      return storing.wordAt(element + offsetof(SessionLine::Acknowledged, generation), 8) << 16 ^ storing.epochAt(element);
+    case RisesUnder::epoch: return storing.epochAt(element);
     case RisesUnder::both:
       return storing.sessionOf(at.index / namedLayout().cursorLines()) << 32 ^ storing.readerOf(storing.readerOfCursor(at.index));
   }
@@ -166,7 +174,7 @@ bool concerns(const Word& word) {
 LinePlace own(const Storing& storing, const Word& word, bool atomic) {
   LinePlace at{};
   if (!placeOf(word.offset, at)) refuse("a store where no line is: ", word);
-  if (!storing.is(at, atomic)) refuse("a store by another than the writer of ", word);
+  if (!storing.is(at, word.offset, atomic)) refuse("a store by another than the writer of ", word);
   return at;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "region/epochs.h"
 #include "region/region.h"
 #include "region/waiter.h"
 #include "scheduler.h"
@@ -78,5 +79,18 @@ class Sleeper {
   Actor* sleeping_ = nullptr;
   bool called_ = false;
 };
+
+// The newest epoch of a region's heads, as they lie in memory.
+inline Epoch newestSeen(const Region& region) {
+  Epoch newest;
+  for (uint64_t block = 0; block < region.layout().geometry.epochBlocks; block += 1) {
+    BlockHead head{};
+    head.word = peek<&BlockHead::word>(region.blockHead(block).head);
+    head.again = peek<&BlockHead::again>(region.blockHead(block).head);
+    const Epoch epoch = epochIn(head);
+    if (epoch.number > newest.number) newest = epoch;
+  }
+  return newest;
+}
 
 }  // namespace ringfence::explore

@@ -1,8 +1,10 @@
 #include "claims.h"
 
 #include <cstring>
+#include <tuple>
 
 #include "region/claim_locks.h"
+#include "region/epochs.h"
 #include "region/futex.h"
 #include "region/planted.h"
 #include "region/quantities.h"
@@ -12,7 +14,16 @@ namespace ringfence {
 
 namespace {
 
-uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
+using Acknowledged = SessionLine::Acknowledged;
+
+// Whether the sequencer has ended the reader. A present epoch that is not served yet has ended none: the place stays
+// taken until one serves.
+bool readerEnded(const Region& region, uint32_t topic, uint32_t i, uint64_t generation) {
+  EpochView view(region);
+  if (!view.look() || view.epoch() == 0) return false;
+  const auto& line = region.readerEnd(view.epoch(), topic, i);
+  return region.publication().observe<&ReaderEnd::endedGeneration>(line) == generation && view.believes();
+}
 
 // A topic that was freed meanwhile counts as ordered: its session is refused, its reader turned away.
 bool unordered(const Region& region, TopicPlace place) {
@@ -54,14 +65,22 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
 }
 
 // Decides by the sequencer's lines, and by the client's if the sequencer has not adopted the session: a stopped
-// sequencer must not keep the slots of clients that gave up waiting for it.
+// sequencer must not keep the slots of clients that gave up waiting for it. While one process takes the log over from
+// another nothing is over.
 bool sessionOver(const Region& region, uint32_t client, uint64_t generation) {
-  using Acknowledged = SessionLine::Acknowledged;
   const Publication& p = region.publication();
-  const auto& line = region.sessionLine(epochOf(region), client).acknowledged;
-  const auto [adopted, ended] = p.observe<&Acknowledged::generation, &Acknowledged::endedGeneration>(line);
-  if (generation == 0 || ended == generation) return true;
-  return adopted != generation && p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation;
+  if (generation == 0) return true;
+  EpochView view(region);
+  if (!view.look()) return false;
+  uint64_t adopted = 0;
+  uint64_t ended = 0;
+  if (view.epoch() != 0) {
+    const auto& line = region.sessionLine(view.epoch(), client).acknowledged;
+    std::tie(adopted, ended) = p.observe<&Acknowledged::generation, &Acknowledged::endedGeneration>(line);
+  }
+  const bool over = ended == generation ||
+                    (adopted != generation && p.observe<&ClientLine::closingGeneration>(region.client(client).line) == generation);
+  return over && view.believes();
 }
 
 // SYNC: observes the closing, which a client publishes behind its last store in the lanes (LaneWriter::close). A dead
@@ -90,7 +109,6 @@ uint32_t sessionsEnding(const Region& region) {
 
 uint32_t readersEnding(const Region& region, uint32_t topic) {
   const Publication& p = region.publication();
-  const uint64_t epoch = epochOf(region);
   uint32_t ending = 0;
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     const ReaderSlot& slot = region.reader(topic, i);
@@ -99,7 +117,7 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
     const ReaderClaim claim = p.copy(slot.claim);
     if (generation == 0 || claim.generation != generation) continue;
     if (p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation) continue;
-    if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == generation) continue;
+    if (readerEnded(region, topic, i, generation)) continue;
     if (region.processAlive(claim.process, claim.processGeneration)) continue;
     // A place taken again meanwhile belongs to a living reader.
     if (p.observe<&ReaderClaim::generation>(slot.claim) == generation) ending += 1;
@@ -113,12 +131,11 @@ uint32_t readersEnding(const Region& region, uint32_t topic) {
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim) {
   const Publication& p = region.publication();
   const uint32_t readers = region.layout().geometry.readers;
-  const uint64_t epoch = epochOf(region);
   const auto free = [&](uint32_t i) {
     const ReaderSlot& slot = region.reader(topic.index, i);
     const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
     return generation == 0 || p.observe<&ReaderLine::detachedGeneration>(slot.line) == generation ||
-           p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic.index, i)) == generation;
+           readerEnded(region, topic.index, i, generation);
   };
   const auto take = [&](uint32_t i, role::Claimant claimant) {
     auto& shared = region.reader(topic.index, i).claim;
@@ -133,8 +150,10 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;
   if (claimSlot(region, Table::readers, first, readers, busy, free, take)) {
-    if (topicStays(region, p.fullFence(), topic)) return Status::fine();
+    const TopicStay stay = topicStays(region, p.fullFence(), topic);
+    if (stay == TopicStay::stays) return Status::fine();
     leavePlace(region, topic.index, claim.slot, claim.generation);
+    if (stay == TopicStay::undecided) return recovering();
     return Status::failed("gone", "the topic was freed, because no session and no reader used it");
   }
   if (busy != first + readers) return slotBusy(region, Table::readers, busy);

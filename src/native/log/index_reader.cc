@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "region/epochs.h"
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -21,25 +22,6 @@ constexpr useconds_t pauseMicros = 1000;
 IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses)
     : region_(std::move(region)), topic_(topic), pauses_(pauses), claim_(claim) {}
 
-uint64_t IndexReader::newestEpoch() const {
-  return region_->publication().observe<&ControlLine::epoch>(region_->header().control);
-}
-
-uint64_t IndexReader::epoch() const {
-  if (epoch_ != 0) return epoch_;
-  const uint64_t epoch = newestEpoch();
-  if (epochSound(epoch)) epoch_ = epoch;
-  return epoch_;
-}
-
-// Checks that the epoch's block names the same epoch, or that there is no epoch because the log is not served yet. The
-// wrong block would look like a log without batches.
-bool IndexReader::epochSound(uint64_t epoch) const {
-  const Publication& p = region_->publication();
-  if (epoch != 0) return p.observe<&BlockHeader::epoch>(region_->blockHeader(epoch)) == epoch;
-  return p.observe<&ControlLine::state>(region_->header().control) == servingNone;
-}
-
 // Wakes publishers that wait for readers of their topic. begin() has published and fenced the attachment; a waiting
 // publisher writes its sleep word, fences, and checks the readers once more before it sleeps.
 Status IndexReader::attach(From from, uint64_t position) {
@@ -49,53 +31,56 @@ Status IndexReader::attach(From from, uint64_t position) {
 }
 
 Status IndexReader::begin(From from, uint64_t position) {
-  if (!publishCursor(from)) {
+  Status status = publishCursor(from);
+  if (!status.ok()) {
     detach();
-    return Status::failed("corrupt", "the index contradicts itself");
+    return status;
   }
   if (from != From::position) return Status::fine();
   // The published cursor keeps the batches from here to the committed count during the search.
   const uint64_t oldest = oldestPosition();
   if (position < oldest) {
     detach();
-    Status status = Status::failed("trimmed", "the position has been trimmed");
+    status = Status::failed("trimmed", "the position has been trimmed");
     status.freeBytes = oldest;
     return status;
   }
   if (seek(position)) return Status::fine();
+  const bool behind = behindTheEpoch();
   detach();
-  return Status::failed("corrupt", "an entry of the index was changed from outside");
+  return behind ? recovering() : Status::failed("corrupt", "an entry of the index was changed from outside");
 }
 
 // SYNC: publishes cursor and attachment, fences, and reads the trim frontier and the epoch again; the sequencer
 // publishes the trim frontier, fences, and reads the cursors again before it reuses memory (sequencing::trimTo). So
-// either this reader sees that it was overtaken, or the sequencer sees the reader.
-bool IndexReader::publishCursor(From from) {
+// either this reader sees that it was overtaken, or the sequencer sees the reader. In the same way a successor, which
+// announces its epoch, fences, and reads the cursors, sees the reader, or this one sees its epoch.
+Status IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
-  const auto& control = region_->header().control;
   auto& line = region_->reader(topic_, claim_.slot).line;
+  EpochView view(*region_);
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
-    const uint64_t epoch = epoch_ = newestEpoch();
-    if (!epochSound(epoch)) continue;
-    const TopicLine& topic = region_->topicLine(epoch, topic_);
-    TopicLine::Retention kept;
-    if (!readSealed(p, topic.retention, kept)) continue;
+    if (!view.look()) return recovering();
+    epoch_ = view.epoch();
+    TopicLine::Retention kept{};
+    if (epoch_ != 0 && !readSealed(p, region_->topicLine(epoch_, topic_).retention, kept)) continue;
     const TopicLine::Committed at = lookAtCommitted();
     const uint64_t cursor = from == From::end ? at.entries : kept.trim;
     p.on(role_, line).set<&ReaderLine::cursor>(cursor).publish<&ReaderLine::attachedGeneration>(claim_.generation);
     const Fenced fenced = p.fullFence();
     first_ = kept.firstEntry;
     next_ = released_ = cursor;
-    nextPosition_ = from == From::end ? at.messages : kept.trimMessages;
+    // Where the topic's entries begin, the count of messages may still be the place's former topic's.
+    nextPosition_ = from != From::end ? kept.trimMessages : at.entries == kept.firstEntry ? 0 : at.messages;
     positioned_ = true;
     // Against the epoch of the frontier: lookAtCommitted() may have found that the log is served by now.
-    const bool same =
-        p.observeBehind<&ControlLine::epoch>(fenced, control) == epoch && readSealed(p, fenced, topic.retention, kept);
-    if (same && kept.trim <= cursor) return true;
+    const bool same = epoch_ == view.epoch() && view.believes(fenced) &&
+                      (epoch_ == 0 || readSealed(p, fenced, region_->topicLine(epoch_, topic_).retention, kept));
+    if (same && kept.trim <= cursor) return Status::fine();
   }
-  return false;
+  return Status::failed("corrupt", "the index contradicts itself");
 }
 
 // Position of the first message kept for this reader. The trim frontier's message count cannot tell: the sequencer may
@@ -132,28 +117,22 @@ bool IndexReader::seek(uint64_t position) {
   return true;
 }
 
+// A server that is killed while it writes the line leaves it torn until another one takes over: its spare holds then.
 // SYNC: pairs with the publish of the seal in sequencing::publishCommitted, which follows the entries; the sequencer had
 // observed the payload that the lane's client published before that.
 const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   const Publication& p = region_->publication();
-  const auto& line = region_->topicLine(epoch(), topic_).committed;
+  EpochView view(*region_);
+  if (!view.look() || view.epoch() == 0) return committed_;
+  const TopicLine& topic = region_->topicLine(view.epoch(), topic_);
   TopicLine::Committed now;
-  if (readSealed(p, line, now)) {
-    committed_ = now;
-  } else {
-    countEntries(p.observe<&TopicLine::Committed::entries>(line));
-  }
+  if (!readEither(p, topic.committed, topic.committedSpare, now)) return committed_;
+  const bool moved = now.entries != committed_.entries || now.messages != committed_.messages || epoch_ != view.epoch();
+  if (!moved || !view.believes()) return committed_;
+  epoch_ = view.epoch();
+  committed_ = now;
+  if (positioned_ && now.entries == first_) committed_.messages = 0;
   return committed_;
-}
-
-// A server that is killed while it writes the line leaves it torn for ever, with the count from before or the one after.
-// The entries below either count are whole, and each is sealed: so they count, and no acknowledged batch is missing.
-void IndexReader::countEntries(uint64_t limit) const {
-  BatchView view{};
-  for (uint64_t i = std::max(committed_.entries, next_); i < limit && read(i, view); i += 1) {
-    committed_.entries = i + 1;
-    committed_.messages = view.position + view.messages;
-  }
 }
 
 uint64_t IndexReader::committed() {
@@ -169,8 +148,19 @@ bool IndexReader::ownsItsPlace() const {
   return p.observe<&ReaderClaim::generation>(slot.claim) == claim_.generation &&
          p.own<&ReaderLine::cursor>(role_, slot.line) == released_ &&
          p.own<&ReaderLine::attachedGeneration>(role_, slot.line) == claim_.generation &&
-         p.own<&ReaderLine::detachedGeneration>(role_, slot.line) != claim_.generation &&
-         p.observe<&ReaderEnd::endedGeneration>(region_->readerEnd(epoch(), topic_, claim_.slot)) != claim_.generation;
+         p.own<&ReaderLine::detachedGeneration>(role_, slot.line) != claim_.generation && !ended();
+}
+
+bool IndexReader::ended() const {
+  EpochView view(*region_);
+  if (!view.look() || view.epoch() == 0) return false;
+  const auto& end = region_->readerEnd(view.epoch(), topic_, claim_.slot);
+  return region_->publication().observe<&ReaderEnd::endedGeneration>(end) == claim_.generation && view.believes();
+}
+
+bool IndexReader::behindTheEpoch() const {
+  const Heads heads = headsOf(*region_);
+  return !heads.known || heads.served.number != epoch_;
 }
 
 // Checks every number before using it as an address: the memory is not trusted.
@@ -178,8 +168,9 @@ bool IndexReader::ownsItsPlace() const {
 std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) const {
   const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
-  const auto [entry, seen] = p.snapshotCovering<&IndexEntry::seal>(region_->entry(epoch(), topic_, index));
-  if (!entrySealed(entry, readyToken(region_->mark(), index, epoch()))) return std::nullopt;
+  if (epoch_ == 0) return std::nullopt;
+  const auto [entry, seen] = p.snapshotCovering<&IndexEntry::seal>(region_->entry(epoch_, topic_, index));
+  if (!entrySealed(entry, readyToken(region_->mark(), index, epoch_))) return std::nullopt;
   const uint64_t offset = entry.payloadPosition & (g.lanePayloadBytes - 1);
   const uint64_t bytes = batchBytesOf(entry.payloadBytes, entry.messageCount, entry.uniformBytes);
   if (entry.lane >= region_->layout().lanes() || entry.messageCount == 0) return std::nullopt;
@@ -209,7 +200,7 @@ int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   uint32_t filled = 0;
   for (; filled < max && next_ < count; filled += 1) {
     const auto payload = read(next_, views[filled]);
-    if (!payload) return filled != 0 ? static_cast<int32_t>(filled) : -1;
+    if (!payload) return filled != 0 || behindTheEpoch() ? static_cast<int32_t>(filled) : -1;
     const BatchView& view = views[filled];
     // The order is dense: an entry that does not begin where the one before it ends is damaged.
     if (positioned_ && view.position != nextPosition_) return filled != 0 ? static_cast<int32_t>(filled) : -1;

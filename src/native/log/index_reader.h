@@ -17,8 +17,8 @@ class IndexReader final : public TopicReader {
   ~IndexReader() override { detach(); }
 
   // Publishes the cursor that keeps batches from being reused. `trimmed` when the position has been trimmed (the
-  // status's `freeBytes` is the oldest position kept), `corrupt` when the index contradicts itself. A reader attached
-  // before the log is served begins with its first batch.
+  // status's `freeBytes` is the oldest position kept), `corrupt` when the index contradicts itself, `recovering` while the
+  // log has no server that can be believed. A reader attached before the log is served begins with its first batch.
   Status attach(From from, uint64_t position) override;
 
   int32_t poll(BatchView* views, uint32_t max) override;
@@ -32,15 +32,14 @@ class IndexReader final : public TopicReader {
 
  private:
   Status begin(From from, uint64_t position);
-  bool publishCursor(From from);
+  Status publishCursor(From from);
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);
-  uint64_t newestEpoch() const;
-  uint64_t epoch() const;
-  bool epochSound(uint64_t epoch) const;
   const TopicLine::Committed& lookAtCommitted() const;
-  void countEntries(uint64_t limit) const;
   bool ownsItsPlace() const;
+  bool ended() const;
+  // Whether another epoch serves than that whose entries it reads: then an entry that is not there is no damage.
+  bool behindTheEpoch() const;
   // The right to read the batch's payload. None when the entry is damaged.
   std::optional<Seen<Payload>> read(uint64_t index, BatchView& view) const;
 
@@ -49,7 +48,7 @@ class IndexReader final : public TopicReader {
   uint32_t topic_;
   int pauses_;
   Claim claim_;
-  mutable uint64_t epoch_ = 0;  // 0 until the log is served
+  mutable uint64_t epoch_ = 0;  // whose entries it reads; 0 until the log is served
   mutable TopicLine::Committed committed_{};
   // Entry numbers of the index:
   uint64_t first_ = 0;

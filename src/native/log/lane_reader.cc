@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "descriptor_check.h"
+#include "region/epochs.h"
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -25,19 +26,11 @@ LaneReader::LaneReader(std::shared_ptr<Region> region, uint32_t topic, Claim cla
   lanes_.resize(uint64_t{g.clients} * g.brokers);
 }
 
-// Checks that the epoch's block names the same epoch: the wrong block would look like a log without sessions.
-uint64_t LaneReader::epoch() const {
-  if (epoch_ != 0) return epoch_;
-  const Publication& p = region_->publication();
-  const uint64_t epoch = p.observe<&ControlLine::epoch>(region_->header().control);
-  if (epoch != 0 && p.observe<&BlockHeader::epoch>(region_->blockHeader(epoch)) == epoch) epoch_ = epoch;
-  return epoch_;
-}
-
 // --- attaching
 
 // An attached reader holds every lane in which it has no cursor yet, so one fence is enough for all lanes, those of
 // later sessions too.
+// SYNC: a successor announces its epoch, fences, and reads the attachments; this reader believes no session's line then.
 // SYNC: publishes the attachment, fences, and reads the sessions and the trim frontiers of their lanes; the sequencer
 // publishes a frontier (sequencing::releaseTaken) or that a session leaves (sequencing::letGo), fences, and reads the
 // attachments again. So either this reader begins behind what is given back, or the sequencer takes it back.
@@ -51,7 +44,12 @@ Status LaneReader::attach(From from, uint64_t) {
   const Fenced fenced = p.fullFence();
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
-    if (!follow(fenced)) continue;
+    const Followed followed = follow(fenced);
+    if (followed == Followed::waits) {
+      detach();
+      return recovering();
+    }
+    if (followed == Followed::torn) continue;
     // Wakes publishers that wait for readers of their topic.
     region_->wakeProcesses(sleepsForData);
     return Status::fine();
@@ -77,54 +75,61 @@ bool LaneReader::ownsItsPlace() const {
   const ReaderLine line = p.copy(slot.line);
   if (line.cursor != released_ || line.attachedGeneration != claim_.generation) return false;
   if (line.detachedGeneration == claim_.generation) return false;
-  return p.observe<&ReaderEnd::endedGeneration>(region_->readerEnd(epoch(), topic_, claim_.slot)) != claim_.generation;
+  EpochView view(*region_);
+  if (!view.look() || view.epoch() == 0) return true;
+  const auto& end = region_->readerEnd(view.epoch(), topic_, claim_.slot);
+  return p.observe<&ReaderEnd::endedGeneration>(end) != claim_.generation || !view.believes();
 }
 
 // --- which lanes
 
 // The same behind the fence that follows the attachment.
-bool LaneReader::follow(const Fenced&) { return follow(); }
+LaneReader::Followed LaneReader::follow(const Fenced&) { return follow(); }
 
-// Follows the lanes of sessions that have opened, and leaves those of sessions that have ended. False when a line could
-// not be read: it is just being written, or damaged, and the next call looks at it again.
-bool LaneReader::follow() {
-  bool whole = true;
-  if (epoch() == 0) {
-    const bool none = region_->publication().observe<&ControlLine::state>(region_->header().control) == servingNone;
+// Follows the lanes of sessions that have opened, and leaves those of sessions that have ended. `torn` when a line could
+// not be read: it is just being written, or damaged, and the next call looks at it again. `waits` while another process
+// takes the log over: it reads on in the lanes that it follows.
+LaneReader::Followed LaneReader::follow() {
+  EpochView view(*region_);
+  if (!view.look()) return Followed::waits;
+  if (view.epoch() == 0) {
+    const bool none = view.believes();
     // Those that open later are read from their start, also where the log has begun between the two looks.
     for (Session& session : sessions_) session.looked |= none;
-    return none;
+    return none ? Followed::all : Followed::torn;
   }
-  for (uint32_t i = 0; i < sessions_.size(); i += 1) whole &= lookAt(i, sessions_[i]);
-  return whole;
+  bool whole = true;
+  for (uint32_t i = 0; i < sessions_.size(); i += 1) whole &= lookAt(view, i, sessions_[i]);
+  return whole ? Followed::all : view.believes() ? Followed::torn : Followed::waits;
 }
 
-// SYNC: observes the seal of the session's line, which the sequencer publishes after the lines of the session's lanes
+// SYNC: observes the seal of the session's line, which the sequencer publishes before the lines of the session's lanes
 // (sequencing::adoptSession), when it lets the session go (sequencing::letGo) and when it has ended it
 // (sequencing::endSession).
-bool LaneReader::lookAt(uint32_t client, Session& session) {
+bool LaneReader::lookAt(const EpochView& view, uint32_t client, Session& session) {
   const Publication& p = region_->publication();
-  const auto& shared = region_->sessionLine(epoch_, client).acknowledged;
+  const auto& shared = region_->sessionLine(view.epoch(), client).acknowledged;
   if (session.looked && p.observe<&SessionLine::Acknowledged::seal>(shared) == session.seal) return true;
   SessionLine::Acknowledged line;
-  if (!readSealed(p, shared, line)) return false;
+  if (!readSealed(p, shared, line) || !view.believes()) return false;
   const bool ended = line.endedGeneration == line.generation;
   if (session.generation != 0 && (ended || line.generation != session.generation)) leave(client);
   // A session that leaves is not entered: if the sequencer keeps it for this reader after all, its line changes again.
   const bool open = line.unordered == topic_ + 1 && line.generation != 0 && !ended && line.leavingGeneration != line.generation;
-  if (session.generation == 0 && open && !enter(client, line, atEnd_ && !session.looked)) return false;
+  if (session.generation == 0 && open && !enter(view, client, line, atEnd_ && !session.looked)) return false;
   markDamaged(session, session.generation != 0 && line.endReason == endCorrupt);
   session.seal = line.seal;
   return session.looked = true;
 }
 
-bool LaneReader::enter(uint32_t client, const SessionLine::Acknowledged& line, bool atEnd) {
+bool LaneReader::enter(const EpochView& view, uint32_t client, const SessionLine::Acknowledged& line, bool atEnd) {
   const uint32_t brokers = region_->layout().geometry.brokers;
   std::vector<Lane> entered(brokers);
   for (uint32_t b = 0; b < brokers; b += 1) {
     const auto at = static_cast<uint32_t>(region_->laneOf(b, client));
-    if (!enterLane(at, line, atEnd, entered[b])) return false;
+    if (!enterLane(view.epoch(), at, line, atEnd, entered[b])) return false;
   }
+  if (!view.believes()) return false;
   for (uint32_t b = 0; b < brokers; b += 1) {
     Lane& lane = lanes_[uint64_t{client} * brokers + b];
     lane = entered[b];
@@ -137,10 +142,10 @@ bool LaneReader::enter(uint32_t client, const SessionLine::Acknowledged& line, b
 }
 
 // Begins at the oldest batch that is kept of the session, or behind the last one that is published.
-bool LaneReader::enterLane(uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const {
+bool LaneReader::enterLane(uint64_t epoch, uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const {
   const Publication& p = region_->publication();
   LaneLine::Frontiers frontiers;
-  if (!readSealed(p, region_->laneLine(epoch_, at).frontiers, frontiers)) return false;
+  if (!readSealed(p, region_->laneLine(epoch, at).frontiers, frontiers)) return false;
   if (frontiers.generation != line.generation) return false;
   lane.lane = at;
   lane.generation = line.generation;
@@ -276,10 +281,11 @@ int32_t LaneReader::poll(BatchView* views, uint32_t max) {
 // SYNC: observes how far the sequencer has scanned, which follows its observation of the tokens (sequencing::publishLane).
 bool LaneReader::lanesWhole() const {
   const Publication& p = region_->publication();
+  const uint64_t epoch = headsOf(*region_).served.number;
   return std::none_of(followed_.begin(), followed_.end(), [&](uint32_t place) {
     const Lane& lane = lanes_[place];
     LaneLine::Frontiers frontiers;
-    if (!readSealed(p, region_->laneLine(epoch_, lane.lane).frontiers, frontiers)) return false;
+    if (!readSealed(p, region_->laneLine(epoch, lane.lane).frontiers, frontiers)) return false;
     if (lane.left || frontiers.generation != lane.generation || frontiers.scanned <= lane.next) return false;
     Descriptor ignored{};
     return !peek(lane, ignored);

@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "region/epochs.h"
 #include "topic_reader.h"
 
 namespace ringfence {
@@ -26,7 +27,7 @@ class LaneReader final : public TopicReader {
   LaneReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
   ~LaneReader() override { detach(); }
 
-  // `corrupt` when a line of the sequencer stays torn. `From::position` begins at the start: there are no positions.
+  // `corrupt` when a line of the sequencer stays torn, `recovering` while the log has no server that can be believed. `From::position` begins at the start: there are no positions.
   Status attach(From from, uint64_t position) override;
   int32_t poll(BatchView* views, uint32_t max) override;
   void release(uint64_t released) override;
@@ -61,13 +62,14 @@ class LaneReader final : public TopicReader {
     uint64_t laneIndex;
   };
 
-  uint64_t epoch() const;
+  enum class Followed { all, torn, waits };
+
   bool ownsItsPlace() const;
-  bool follow();
-  bool follow(const Fenced& fenced);
-  bool lookAt(uint32_t client, Session& session);
-  bool enter(uint32_t client, const SessionLine::Acknowledged& line, bool atEnd);
-  bool enterLane(uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const;
+  Followed follow();
+  Followed follow(const Fenced& fenced);
+  bool lookAt(const EpochView& view, uint32_t client, Session& session);
+  bool enter(const EpochView& view, uint32_t client, const SessionLine::Acknowledged& line, bool atEnd);
+  bool enterLane(uint64_t epoch, uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const;
   void leave(uint32_t client);
   void markDamaged(Session& session, bool damaged);
   bool leaveDamaged();
@@ -87,7 +89,6 @@ class LaneReader final : public TopicReader {
   uint32_t topic_;
   int pauses_;
   Claim claim_;
-  mutable uint64_t epoch_ = 0;  // 0 until the log is served
   bool atEnd_ = false;
   bool attached_ = false;
   std::vector<Session> sessions_;   // by client

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "region/epochs.h"
 #include "region/futex.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -9,34 +10,37 @@
 namespace ringfence {
 
 LaneWriter::LaneWriter(std::shared_ptr<Region> region, Claim claim)
-    : region_(std::move(region)), claim_(claim), epoch_(region_->publication().observe<&ControlLine::epoch>(region_->header().control)),
-      lanes_(region_->layout().geometry.brokers) {}
+    : region_(std::move(region)), claim_(claim), lanes_(region_->layout().geometry.brokers) {}
 
-// SYNC: observes the seal of the session's line, which the sequencer publishes after the lanes' lines
-// (sequencing::adoptSession) or when it refuses the session (sequencing::refuseSession), and the generation that each
-// broker publishes in its grant (grantLanes).
+// SYNC: observes the seals of the session's line and of its lanes' lines, which the sequencer publishes when it adopts the
+// session (sequencing::adoptSession), the first also when it refuses it (sequencing::refuseSession), and the generation
+// that each broker publishes in its grant (grantLanes).
 bool LaneWriter::ready() {
   if (ready_) return true;
   const Publication& p = region_->publication();
-  epoch_ = p.observe<&ControlLine::epoch>(region_->header().control);
+  EpochView view(*region_);
   SessionLine::Acknowledged line;
-  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return false;
+  if (!view.look() || view.epoch() == 0) return false;
+  const uint64_t epoch = view.epoch();
+  if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).acknowledged, line)) return false;
   if (line.generation != claim_.generation || line.endReason == endTopicGone) return false;
+  std::vector<LaneLine::Frontiers> at(lanes_.size());
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    if (p.observe<&GrantLine::grantedGeneration>(region_->grant(laneOf(b))) != claim_.generation) return false;
+    if (p.observe<&GrantLine::grantedGeneration>(region_->grant(epoch, laneOf(b))) != claim_.generation) return false;
+    if (!readSealed(p, region_->laneLine(epoch, laneOf(b)).frontiers, at[b])) return false;
+    if (at[b].generation != claim_.generation) return false;
   }
+  if (!view.believes()) return false;
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
-    if (!takeOver(b)) return false;
+    if (!takeOver(b, at[b])) return false;
   }
   return ready_ = true;
 }
 
 // Continues where the lane's former owner ended. Its unreleased batches still occupy their room.
-bool LaneWriter::takeOver(uint32_t broker) {
+bool LaneWriter::takeOver(uint32_t broker, const LaneLine::Frontiers& at) {
   const Publication& p = region_->publication();
   const Geometry& g = region_->layout().geometry;
-  LaneLine::Frontiers at;
-  if (!readSealed(p, region_->laneLine(epoch_, laneOf(broker)).frontiers, at)) return false;
   if (at.scanned - at.released > g.laneSlots || at.payloadEnd % lineBytes != 0) return false;
   if (at.payloadEnd - at.payloadReleased > g.lanePayloadBytes) return false;
   Lane& lane = lanes_[broker];
@@ -55,15 +59,18 @@ bool LaneWriter::takeOver(uint32_t broker) {
 }
 
 // SYNC: pairs with the publication of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
-// cursors pass it, and those before the release. Ignores impossible marks.
+// cursors pass it, and those before the release. Ignores impossible marks. Only marks that have moved need to be believed.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
+  EpochView view(*region_);
   LaneLine::Frontiers line;
-  if (!readSealed(p, region_->laneLine(epoch_, laneOf(broker)).frontiers, line)) return;
-  const uint64_t released = line.released;
-  const uint64_t payload = line.payloadReleased;
-  if (released > lane.released && released <= lane.published) lane.released = released;
-  if (payload > lane.payloadReleased && payload <= lane.position) lane.payloadReleased = payload;
+  if (!view.look() || view.epoch() == 0) return;
+  if (!readSealed(p, region_->laneLine(view.epoch(), laneOf(broker)).frontiers, line)) return;
+  const bool slots = line.released > lane.released && line.released <= lane.published;
+  const bool bytes = line.payloadReleased > lane.payloadReleased && line.payloadReleased <= lane.position;
+  if ((!slots && !bytes) || !view.believes()) return;
+  if (slots) lane.released = line.released;
+  if (bytes) lane.payloadReleased = line.payloadReleased;
 }
 
 // No room is kept in reserve for a batch that the sequencer misses: a session's batches are begun in the order of their
@@ -184,9 +191,13 @@ uint64_t LaneWriter::inFlight(uint32_t broker) {
 // SYNC: pairs with the publishes in sequencing::publishSession, which follow the committed count that they acknowledge.
 void LaneWriter::lookAtCommitted() const {
   const Publication& p = region_->publication();
+  EpochView view(*region_);
   SessionLine::Acknowledged line;
-  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return;
+  if (!view.look() || view.epoch() == 0) return;
+  if (!readSealed(p, region_->sessionLine(view.epoch(), claim_.slot).acknowledged, line)) return;
   if (line.generation != claim_.generation) return;
+  if (line.batches <= committedBatches_ && line.messages <= committedMessages_) return;
+  if (!view.believes()) return;
   if (line.batches > committedBatches_) committedBatches_ = line.batches;
   if (line.messages > committedMessages_) committedMessages_ = line.messages;
 }
@@ -205,10 +216,13 @@ uint64_t LaneWriter::committedMessages() const {
 uint32_t LaneWriter::endReason() const {
   if (endReason_ != endNone) return endReason_;
   const Publication& p = region_->publication();
+  EpochView view(*region_);
   SessionLine::Acknowledged line;
-  if (!readSealed(p, region_->sessionLine(epoch_, claim_.slot).acknowledged, line)) return endNone;
-  if (line.generation == claim_.generation && line.endReason == endCorrupt) return endReason_ = endCorrupt;
-  if (line.endedGeneration < claim_.generation) return endNone;
+  if (!view.look() || view.epoch() == 0) return endNone;
+  if (!readSealed(p, region_->sessionLine(view.epoch(), claim_.slot).acknowledged, line)) return endNone;
+  const bool corrupt = line.generation == claim_.generation && line.endReason == endCorrupt;
+  if ((!corrupt && line.endedGeneration < claim_.generation) || !view.believes()) return endNone;
+  if (corrupt) return endReason_ = endCorrupt;
   // The slot is another session's only once this one was closed and has ended.
   const bool own = line.endReason != endNone && line.generation == claim_.generation;
   return endReason_ = own ? line.endReason : uint32_t{endClosed};
@@ -217,8 +231,9 @@ uint32_t LaneWriter::endReason() const {
 LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
   const Publication& p = region_->publication();
   const Lane& lane = lanes_[broker];
-  const LaneLine::Frontiers frontiers = p.copy(region_->laneLine(epoch_, laneOf(broker)).frontiers);
-  const LaneLine::Counts counts = p.copy(region_->laneLine(epoch_, laneOf(broker)).counts);
+  const uint64_t epoch = headsOf(*region_).served.number;
+  const LaneLine::Frontiers frontiers = p.copy(region_->laneLine(epoch, laneOf(broker)).frontiers);
+  const LaneLine::Counts counts = p.copy(region_->laneLine(epoch, laneOf(broker)).counts);
   LaneFrontiers at{};
   at.written = lane.written - lane.first;
   at.published = lane.published - lane.first;
@@ -236,7 +251,7 @@ LaneFrontiers LaneWriter::frontiers(uint32_t broker) const {
 }
 
 uint64_t LaneWriter::held() const {
-  const SessionLine& line = region_->sessionLine(epoch_, claim_.slot);
+  const SessionLine& line = region_->sessionLine(headsOf(*region_).served.number, claim_.slot);
   const SessionLine::Pressure pressure = region_->publication().copy(line.pressure);
   return pressure.gapSinceNanos == 0 ? 0 : pressure.held;
 }

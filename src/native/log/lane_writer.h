@@ -87,7 +87,7 @@ class LaneWriter {
   };
 
   bool usable() const { return ready_ && !closed_ && !region_->closed() && endReason() == endNone; }
-  bool takeOver(uint32_t broker);
+  bool takeOver(uint32_t broker, const LaneLine::Frontiers& at);
   bool runsShort(uint32_t broker, Lane& lane);
   void lookAtReleased(uint32_t broker, Lane& lane);
   bool roomFor(const Lane& lane, uint64_t start) const;
@@ -98,7 +98,6 @@ class LaneWriter {
   Claim claim_;
   bool ready_ = false;
   bool closed_ = false;
-  uint64_t epoch_ = 0;
   // The last values seen for this session, kept when its line already belongs to another.
   mutable uint64_t committedBatches_ = 0;
   mutable uint64_t committedMessages_ = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "region/claim_locks.h"
+#include "region/epochs.h"
 #include "region/quantities.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
@@ -15,17 +16,36 @@ namespace {
 
 constexpr int lookAttempts = 64;  // for a place that changes with each look
 
-uint64_t epochOf(const Region& region) { return region.publication().observe<&ControlLine::epoch>(region.header().control); }
+// The sequencer's mark of a place. While one process takes the log over from another it is that of the former, and not
+// believed. Before an epoch has served, no place was freed.
+struct Mark {
+  uint64_t value = 0;
+  bool believed = false;
+};
 
-uint64_t markAt(const Region& region, uint32_t index) {
-  const TopicLine& line = region.topicLine(epochOf(region), index);
-  return region.publication().observe<&TopicLine::Retention::freedMark>(line.retention);
+// Looks again where an epoch has begun to serve meanwhile.
+template <class Read>
+Mark markAt(const Region& region, uint32_t index, Read read) {
+  EpochView view(region);
+  for (int attempt = 0;; attempt += 1) {
+    const bool looked = view.look();
+    const uint64_t epoch = looked ? view.epoch() : headsOf(region).served.number;
+    Mark mark;
+    if (epoch != 0) mark.value = read(region.topicLine(epoch, index).retention);
+    mark.believed = looked && view.believes();
+    if (!looked || mark.believed || attempt == lookAttempts) return mark;
+  }
+}
+
+Mark markAt(const Region& region, uint32_t index) {
+  return markAt(region, index, [&](const auto& line) { return region.publication().template observe<&TopicLine::Retention::freedMark>(line); });
 }
 
 // The same behind the fence that follows a claim: a sequencer that does not see the claim has published its mark before.
-uint64_t markAt(const Region& region, const Fenced& fenced, uint32_t index) {
-  const TopicLine& line = region.topicLine(epochOf(region), index);
-  return region.publication().observeBehind<&TopicLine::Retention::freedMark>(fenced, line.retention);
+Mark markAt(const Region& region, const Fenced& fenced, uint32_t index) {
+  return markAt(region, index, [&](const auto& line) {
+    return region.publication().template observeBehind<&TopicLine::Retention::freedMark>(fenced, line);
+  });
 }
 
 // The state of a place by its slot and mark. A valid seal makes the declaration, even if its process died before it
@@ -61,10 +81,11 @@ TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
   TopicSlot before{};
   uint64_t markBefore = 0;
   for (int attempt = 0; attempt < lookAttempts; attempt += 1) {
-    const uint64_t mark = markAt(region, index);
+    const auto [mark, believed] = markAt(region, index);
     const TopicSlot slot = p.snapshot<&TopicSlot::generation>(shared);
     p.loadFence();
     const TopicState state = stateOf(slot, mark, topic.generation);
+    if (state == TopicState::free && !believed) return TopicState::undecided;
     if (state == TopicState::declared) {
       topic.order = slot.order;
       topic.ack = slot.ack;
@@ -87,8 +108,14 @@ std::vector<TopicView> topicsOf(const Region& region) {
   return views;
 }
 
-bool topicStays(const Region& region, const Fenced& fenced, TopicPlace place) {
-  return markAt(region, fenced, place.index) == freedMarkOf(place.generation - 1);
+TopicStay topicStays(const Region& region, const Fenced& fenced, TopicPlace place) {
+  const Mark mark = markAt(region, fenced, place.index);
+  if (!mark.believed) return TopicStay::undecided;
+  return mark.value == freedMarkOf(place.generation - 1) ? TopicStay::stays : TopicStay::gone;
+}
+
+Status recovering() {
+  return Status::failed("recovering", "its log has no server now, and another process may take it over");
 }
 
 namespace {
@@ -110,6 +137,7 @@ Status findFree(const Region& region, TopicView& topic) {
   bool found = false;
   for (uint32_t index = 0; index < topics; index += 1) {
     const TopicState state = topicAt(region, index, view);
+    if (state == TopicState::undecided) return recovering();
     if (state == TopicState::damaged) {
       return Status::failed("corrupt", "topic " + std::to_string(index) + " was damaged from outside, so no new topic can be declared");
     }
@@ -126,15 +154,18 @@ Status findFree(const Region& region, TopicView& topic) {
 Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish, const Status& full) {
   const Publication& p = region.publication();
   auto& shared = region.header().topicWishes;
-  const auto& block = region.blockHeader(epochOf(region));
-  if (serverState(region) != serverServing) return full;
+  EpochView view(region);
+  if (serverState(region) != serverServing || !view.look() || view.epoch() == 0) return full;
+  const auto& block = region.blockHead(view.epoch()).service;
   const Status wished = Status::failed("wished", full.detail);
   TopicWishes local;
   const bool whole = readSealed(p, shared, local);
-  const uint64_t answered = p.observe<&BlockHeader::wishesAnswered>(block);
+  const uint64_t answered = p.observe<&ServiceLine::wishesAnswered>(block);
   if (whole && wish.made) {
     if (local.wanted != answered) return wished;
-    if (p.observe<&BlockHeader::wishesRefused>(block) == answered) return full;
+    const bool refused = p.observe<&ServiceLine::wishesRefused>(block) == answered;
+    if (!view.believes()) return wished;
+    if (refused) return full;
   }
   // A process that died while it wrote a wish may have left any number that is not below the answered one.
   const uint64_t last = whole ? local.wanted : std::max(local.wanted, answered);

@@ -33,16 +33,21 @@ struct TopicView {
 };
 
 // The state of a place: `damaged` when it differs from what was declared, so that its name is unknown. The `generation`
-// of a free place is that of the next topic declared there.
-enum class TopicState { free, declared, damaged };
+// of a free place is that of the next topic declared there. `undecided`: it was free, and another process takes the log
+// over, which may say otherwise.
+enum class TopicState { free, declared, damaged, undecided };
 TopicState topicAt(const Region& region, uint32_t index, TopicView& topic);
 
 // All declared topics, without damaged ones.
 std::vector<TopicView> topicsOf(const Region& region);
 
-// False once the sequencer has begun to free that topic, or has freed it.
-// To be asked behind the fence that follows a claim of the reader.
-bool topicStays(const Region& region, const Fenced& fenced, TopicPlace place);
+// `gone` once the sequencer has begun to free that topic, or has freed it; `undecided` while another process takes the log
+// over. To be asked behind the fence that follows a claim of the reader.
+enum class TopicStay { stays, gone, undecided };
+TopicStay topicStays(const Region& region, const Fenced& fenced, TopicPlace place);
+
+// The fault of what has to wait until a process serves the log again.
+Status recovering();
 
 // A process keeps it across its attempts to declare one topic: whether it has asked for a place.
 struct TopicWish {
@@ -50,7 +55,7 @@ struct TopicWish {
 };
 
 // `full` when every place is taken and none can be freed; `busy`, naming the process, while another process gives a new
-// name: try again soon. With a `wish` it asks the sequencer to free a place, and fails with `wished` until the
+// name, and `recovering` while no process serves the log: try again soon. With a `wish` it asks the sequencer to free a place, and fails with `wished` until the
 // sequencer has answered.
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic,
                     TopicWish* wish = nullptr);

@@ -210,9 +210,19 @@ Napi::Object topicObject(Napi::Env env, const TopicView& topic) {
   return out;
 }
 
+Napi::Object epochObject(Napi::Env env, const EpochProcess& process) {
+  auto out = Napi::Object::New(env);
+  out.Set("epoch", number(env, process.epoch.number));
+  out.Set("state", number(env, static_cast<uint64_t>(process.epoch.state)));
+  out.Set("held", Napi::Boolean::New(env, process.held));
+  setPid(out, process.pid);
+  out.Set("name", process.name);
+  return out;
+}
+
 Napi::Object logSnapshot(Napi::Env env, const Region& region) {
   const Publication& p = region.publication();
-  const uint64_t epoch = p.observe<&ControlLine::epoch>(region.header().control);
+  const uint64_t epoch = headsOf(region).served.number;
   auto sessions = Napi::Array::New(env);
   for (uint32_t i = 0; i < region.layout().geometry.clients; i += 1) {
     const ClientClaim claim = p.snapshot<&ClientClaim::generation>(region.client(i).claim);

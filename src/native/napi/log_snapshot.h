@@ -4,10 +4,14 @@
 #include <napi.h>
 
 #include "log/topics.h"
+#include "region/server.h"
 
 namespace ringfence::binding {
 
 Napi::Object topicObject(Napi::Env env, const TopicView& topic);
+
+// The process of an epoch.
+Napi::Object epochObject(Napi::Env env, const EpochProcess& process);
 
 Napi::Object logSnapshot(Napi::Env env, const Region& region);
 

@@ -29,6 +29,9 @@ Napi::Value inspectRegion(const Napi::CallbackInfo& info) {
   setPid(out, found.creator);
   out.Set("createdMillis", number(env, found.createdMillis));
   out.Set("served", Napi::Boolean::New(env, found.served));
+  out.Set("recoverable", Napi::Boolean::New(env, found.recoverable));
+  out.Set("serverPid", number(env, found.server.pid));
+  if (found.server.foreign) out.Set("foreignServerPid", Napi::Boolean::New(env, true));
   out.Set("held", Napi::Boolean::New(env, found.held));
   out.Set("attached", number(env, found.attached));
   out.Set("temporary", Napi::Boolean::New(env, found.temporary));
@@ -45,8 +48,9 @@ Napi::Value inspectLog(const Napi::CallbackInfo& info) {
   return status.ok() ? logSnapshot(info.Env(), *region) : throwFault(info.Env(), status);
 }
 
+// removeDeadRegion(path, discard)
 void removeDeadRegion(const Napi::CallbackInfo& info) {
-  const Status status = removeDead(text(info[0]));
+  const Status status = removeDead(text(info[0]), info[1].IsBoolean() && info[1].As<Napi::Boolean>());
   if (!status.ok()) throwFault(info.Env(), status);
 }
 

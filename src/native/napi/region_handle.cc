@@ -4,6 +4,7 @@
 
 #include "constructors.h"
 #include "fault.h"
+#include "log_snapshot.h"
 #include "region/server.h"
 #include "task.h"
 #include "values.h"
@@ -78,6 +79,7 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::wakeProcess>("wakeProcess"),
                       InstanceMethod<&RegionHandle::serverState>("serverState"),
                       InstanceMethod<&RegionHandle::server>("server"),
+                      InstanceMethod<&RegionHandle::epochs>("epochs"),
                       InstanceMethod<&RegionHandle::laneBuffer>("laneBuffer"),
                       InstanceMethod<&RegionHandle::rings>("rings"),
                       InstanceMethod<&RegionHandle::ringOpenings>("ringOpenings"),
@@ -289,9 +291,17 @@ Napi::Value RegionHandle::server(const Napi::CallbackInfo& info) {
   out.Set("state", number(env, view.state));
   out.Set("alive", Napi::Boolean::New(env, view.alive));
   out.Set("own", Napi::Boolean::New(env, view.own));
+  out.Set("epoch", number(env, view.epoch));
+  out.Set("pulse", number(env, view.pulse));
+  out.Set("recoverable", Napi::Boolean::New(env, view.recoverable));
   setPid(out, view.pid);
   out.Set("name", view.name);
   return out;
+}
+
+Napi::Value RegionHandle::epochs(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  return region == nullptr ? Napi::Value() : listOf(info.Env(), epochsOf(*region), epochObject);
 }
 
 // --- memory ------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   void wakeProcess(const Napi::CallbackInfo& info);
   Napi::Value serverState(const Napi::CallbackInfo& info);
   Napi::Value server(const Napi::CallbackInfo& info);
+  Napi::Value epochs(const Napi::CallbackInfo& info);
   Napi::Value laneBuffer(const Napi::CallbackInfo& info);
   Napi::Value rings(const Napi::CallbackInfo& info);
   Napi::Value ringOpenings(const Napi::CallbackInfo& info);

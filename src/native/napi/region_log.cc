@@ -8,6 +8,7 @@
 #include "region_handle.h"
 #include "sequencer_handle.h"
 #include "session_handle.h"
+#include "task.h"
 #include "values.h"
 
 namespace ringfence::binding {
@@ -92,19 +93,23 @@ Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
 
 // --- serving -----------------------------------------------------------------------------------------------------
 
-// startSequencer(epochMicros, manual, ignoreSessionOrder): once for each handle
+// startSequencer(epochMicros, manual, ignoreSessionOrder, suspected): a promise; one sequencer for each handle
 Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
-  if (sequencer_ != nullptr) return throwFault(info.Env(), Status::failed("busy", "its sequencer runs here already"));
+  if (sequencer_ != nullptr && !sequencer_->failed()) {
+    return throwFault(info.Env(), Status::failed("busy", "its sequencer runs here already"));
+  }
   SequencerOptions options;
   options.epochMicros = natural(info[0]);
   options.manual = info[1].As<Napi::Boolean>();
   options.ignoreSessionOrder = info[2].As<Napi::Boolean>();
-  auto sequencer = std::make_shared<Sequencer>(region_, options);
-  const Status status = sequencer->start();
-  if (!status.ok()) return throwFault(info.Env(), status);
-  sequencer_ = sequencer;
-  return SequencerHandle::make(info.Env(), std::move(sequencer));
+  const uint64_t suspected = natural(info[3]);
+  sequencer_ = std::make_shared<Sequencer>(region_, options);
+  return Task::start(
+      info.Env(), [sequencer = sequencer_, suspected] { return sequencer->start(suspected); },
+      [region = region_, sequencer = sequencer_](Napi::Env env) -> Napi::Value {
+        return SequencerHandle::make(env, region, sequencer);
+      });
 }
 
 // grantLanes(broker): grants lanes to adopted sessions, and returns their number

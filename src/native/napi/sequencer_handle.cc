@@ -1,6 +1,8 @@
 #include "sequencer_handle.h"
 
 #include "constructors.h"
+#include "log_snapshot.h"
+#include "region/server.h"
 #include "values.h"
 
 namespace ringfence::binding {
@@ -11,18 +13,24 @@ Napi::Function SequencerHandle::define(Napi::Env env) {
                       InstanceMethod<&SequencerHandle::pause>("pause"),
                       InstanceMethod<&SequencerHandle::resume>("resume"),
                       InstanceMethod<&SequencerHandle::stop>("stop"),
+                      InstanceMethod<&SequencerHandle::recovery>("recovery"),
+                      InstanceMethod<&SequencerHandle::deposed>("deposed"),
                       InstanceMethod<&SequencerHandle::counters>("counters"),
                       InstanceMethod<&SequencerHandle::sessions>("sessions"),
                       InstanceMethod<&SequencerHandle::gates>("gates"),
                       InstanceMethod<&SequencerHandle::endDead>("endDead")});
 }
 
-Napi::Value SequencerHandle::make(Napi::Env env, std::shared_ptr<Sequencer> sequencer) {
-  return HandedOver<std::shared_ptr<Sequencer>>::make(constructorsOf(env).sequencer, sequencer);
+Napi::Value SequencerHandle::make(Napi::Env env, std::shared_ptr<Region> region, std::shared_ptr<Sequencer> sequencer) {
+  Parts parts{std::move(region), std::move(sequencer)};
+  return HandedOver<Parts>::make(constructorsOf(env).sequencer, parts);
 }
 
 SequencerHandle::SequencerHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (auto* sequencer = HandedOver<std::shared_ptr<Sequencer>>::of(info)) sequencer_ = std::move(*sequencer);
+  if (auto* parts = HandedOver<Parts>::of(info)) {
+    region_ = std::move(parts->region);
+    sequencer_ = std::move(parts->sequencer);
+  }
 }
 
 Napi::Value SequencerHandle::step(const Napi::CallbackInfo& info) {
@@ -33,7 +41,28 @@ void SequencerHandle::pause(const Napi::CallbackInfo&) { sequencer_->pause(); }
 
 void SequencerHandle::resume(const Napi::CallbackInfo&) { sequencer_->resume(); }
 
-void SequencerHandle::stop(const Napi::CallbackInfo&) { sequencer_->stop(); }
+// stop(keep)
+void SequencerHandle::stop(const Napi::CallbackInfo& info) { sequencer_->stop(info[0].IsBoolean() && info[0].As<Napi::Boolean>()); }
+
+Napi::Value SequencerHandle::recovery(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const RecoveryReport found = sequencer_->recovery();
+  auto out = Napi::Object::New(env);
+  out.Set("epoch", number(env, found.epoch));
+  setPid(out, found.pid);
+  out.Set("name", found.name);
+  out.Set("batches", number(env, found.batches));
+  out.Set("messages", number(env, found.messages));
+  out.Set("sessions", number(env, found.sessions));
+  out.Set("micros", number(env, found.micros));
+  return out;
+}
+
+// The epoch that has replaced this one, or undefined.
+Napi::Value SequencerHandle::deposed(const Napi::CallbackInfo& info) {
+  const uint64_t by = sequencer_->deposedBy();
+  return by == 0 ? Napi::Value() : epochObject(info.Env(), processOf(*region_, by % region_->layout().geometry.epochBlocks));
+}
 
 Napi::Value SequencerHandle::counters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -49,6 +78,7 @@ Napi::Value SequencerHandle::counters(const Napi::CallbackInfo& info) {
   out.Set("held", number(env, at.held));
   out.Set("paused", Napi::Boolean::New(env, at.paused));
   out.Set("stopped", Napi::Boolean::New(env, at.stopped));
+  out.Set("deposed", Napi::Boolean::New(env, at.deposed));
   return out;
 }
 

@@ -12,7 +12,7 @@ namespace ringfence::binding {
 class SequencerHandle : public Napi::ObjectWrap<SequencerHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Value make(Napi::Env env, std::shared_ptr<Sequencer> sequencer);
+  static Napi::Value make(Napi::Env env, std::shared_ptr<Region> region, std::shared_ptr<Sequencer> sequencer);
   explicit SequencerHandle(const Napi::CallbackInfo& info);
 
  private:
@@ -20,11 +20,19 @@ class SequencerHandle : public Napi::ObjectWrap<SequencerHandle> {
   void pause(const Napi::CallbackInfo& info);
   void resume(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
+  Napi::Value recovery(const Napi::CallbackInfo& info);
+  Napi::Value deposed(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value sessions(const Napi::CallbackInfo& info);
   Napi::Value gates(const Napi::CallbackInfo& info);
   Napi::Value endDead(const Napi::CallbackInfo& info);
 
+  struct Parts {
+    std::shared_ptr<Region> region;
+    std::shared_ptr<Sequencer> sequencer;
+  };
+
+  std::shared_ptr<Region> region_;
   std::shared_ptr<Sequencer> sequencer_;
 };
 

@@ -14,10 +14,13 @@ namespace ringfence {
 
 constexpr off_t namesLock = off_t{1} << 40;
 constexpr off_t processLocks = namesLock + 1;
-constexpr off_t leaseLock = namesLock - 1;
+// Held by the process that takes a log over, while it does so.
+constexpr off_t electionLock = namesLock - 1;
 // Shared by the processes that keep the region in use: its creator and those that hold it. The process that removes the
 // name takes it exclusively.
 constexpr off_t holdLock = namesLock - 2;
+// One lock for each block: a process writes the block only while it holds this lock.
+constexpr off_t blockLocks = namesLock - 64;
 // One lock for each slot of a table, one range for each table.
 constexpr off_t slotLocks = namesLock + (off_t{1} << 20);
 constexpr off_t slotLocksOfTable = off_t{1} << 20;

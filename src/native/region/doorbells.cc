@@ -1,5 +1,6 @@
 #include "doorbells.h"
 
+#include "epochs.h"
 #include "futex.h"
 #include "region.h"
 
@@ -27,9 +28,14 @@ uint32_t ringBell(const Publication& p, HostLine<BellLine>& bell) {
 
 // SYNC: the full fence orders the publication before it against the read of the sleep word; the sleeper writes that
 // word, fences, and checks again before it sleeps (waiter.cc, sequencer.cc). One of the two sees the other.
+// Rings the sequencer of the newest epoch that serves. A successor that this look missed has not scanned yet: it scans
+// behind its publication, so it finds what was published before.
 void Region::wakeSequencer(uint32_t reasons) const {
   const Fenced fenced = publication_.fullFence();
-  ringIf(publication_, fenced, header().sequencerSleep, header().sequencerBell, reasons);
+  const Epoch epoch = headsOf(*this, fenced).served;
+  if (epoch.state != EpochState::serving) return;
+  EpochBlockHead& block = blockHead(epoch.number);
+  ringIf(publication_, fenced, block.sleep, block.bell, reasons);
 }
 
 void Region::wakeProcesses(uint32_t reasons) const { wakeProcesses(publication_.fullFence(), reasons); }

@@ -6,8 +6,10 @@
 #include <cstring>
 
 #include "byte_lock.h"
+#include "epochs.h"
 #include "ownership.h"
 #include "region_file.h"
+#include "server.h"
 
 namespace ringfence {
 
@@ -18,6 +20,21 @@ bool hasMagic(int fd, const Backing& backing) {
   if (!backing.isDevice()) return pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic)) && magic == regionMagic;
   const DeviceHeader header(fd, backing);
   return header.get() != nullptr && ofAnyRegion().observe<&Identity::magic>(header.get()->identity) == regionMagic;
+}
+
+// Whether the region has a log that another process can continue.
+bool logToContinue(const std::string& path) {
+  std::shared_ptr<Region> region;
+  return Region::look(path, region).ok() && logRecoverable(headsOf(*region));
+}
+
+void lookAtLog(const std::string& path, Inspection& found) {
+  std::shared_ptr<Region> region;
+  if (!Region::look(path, region).ok()) return;
+  const ServerView server = serverOf(*region);
+  found.served = server.state == serverServing || server.state == serverRecovering;
+  found.recoverable = server.recoverable && !found.served;
+  if (server.epoch != 0) found.server = server.pid;
 }
 
 }  // namespace
@@ -46,7 +63,7 @@ Inspection inspect(const std::string& path) {
     for (uint32_t i = 0; i < header.geometry.processes; i += 1) {
       if (lockHeld(fd, processLocks + i)) found.attached += 1;
     }
-    found.served = header.control.state == servingActive && lockHeld(fd, leaseLock);
+    lookAtLog(path, found);
     found.held = lockHeld(fd, holdLock);
   } else if (fd >= 0 && lockHeld(fd, processLocks)) {
     found.attached = 1;
@@ -55,7 +72,7 @@ Inspection inspect(const std::string& path) {
   return found;
 }
 
-Status removeDead(const std::string& path) {
+Status removeDead(const std::string& path, bool discard) {
   const int fd = openRegionFile(path);
   if (fd < 0) {
     const Status status = openFailed(path);
@@ -77,11 +94,13 @@ Status removeDead(const std::string& path) {
   } else if (backing.isDevice() && inUse(fd)) {
     // Attached clients keep a file after its name is removed. On a device they would write into the next region.
     status = Status::failed("busy", "processes are attached to it");
-  } else if (lockHeld(fd, leaseLock)) {
+  } else if (serves(fd)) {
     // A server other than the creator. Clients do not count: those of a dead server are about to learn of its death.
     status = Status::failed("busy", "the process that serves it is alive");
   } else if (!tryLock(fd, holdLock)) {
     status = Status::failed("busy", "a process that keeps it in use is alive");
+  } else if (!discard && logToContinue(path)) {
+    status = Status::failed("recoverable", "its log can be continued");
   } else {
     struct stat now{};
     const bool same = stat(path.c_str(), &now) == 0 && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino;

@@ -18,6 +18,8 @@ struct Inspection {
   ProcessPid creator;
   uint64_t createdMillis = 0;
   bool served = false;
+  bool recoverable = false;  // its log was served, has not ended in good order, and no process serves it
+  ProcessPid server;         // that served it last, or is about to
   bool held = false;        // its creator lives, or another process keeps it in use
   uint32_t attached = 0;    // living processes
   bool temporary = false;   // not published: it is being created, or its creator died
@@ -26,7 +28,8 @@ struct Inspection {
 
 Inspection inspect(const std::string& path);
 
-// Removes a region whose creator, server and holders are all dead. Fails with the reason while one of them lives.
-Status removeDead(const std::string& path);
+// Removes a region whose creator, server and holders are all dead. Fails with the reason while one of them lives, and
+// with `recoverable` where its log can be continued, unless that is to be discarded.
+Status removeDead(const std::string& path, bool discard = false);
 
 }  // namespace ringfence

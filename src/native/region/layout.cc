@@ -16,7 +16,7 @@ bool geometryValid(const Geometry& g) {
   if (g.topics < 1 || g.topics > topicsMax) return false;
   if (g.readers < 1 || g.readers > readersMax) return false;
   if (g.processes < 2 || g.processes > processesMax) return false;
-  if (g.epochBlocks < 1 || g.epochBlocks > 8) return false;
+  if (g.epochBlocks < 1 || g.epochBlocks > epochBlocksMax) return false;
   if (!powerOfTwo(g.laneSlots) || g.laneSlots < 8 || g.laneSlots > (1U << 20)) return false;
   if (!powerOfTwo(g.indexEntries) || g.indexEntries < 64 || g.indexEntries > (1U << 24)) return false;
   if (!powerOfTwo(g.batchBytes) || g.batchBytes < 4096 || g.batchBytes > (1ULL << 28)) return false;
@@ -42,7 +42,6 @@ Layout layoutOf(const Geometry& g) {
   at.processes = take(g.processes, sizeof(ProcessSlot));
   at.topics = take(g.topics, sizeof(TopicSlot));
   at.clients = take(g.clients, sizeof(ClientSlot));
-  at.grants = take(lanes, sizeof(GrantLine));
   at.readers = take(readers, sizeof(ReaderSlot));
   at.producers = take(lanes, sizeof(ProducerLine));
   at.laneCursors = take(readers * g.clients * at.cursorLines(), sizeof(LaneCursor));
@@ -50,11 +49,13 @@ Layout layoutOf(const Geometry& g) {
   end = roundUp(end, pageBytes);
   at.blocks = end;
 
-  end = sizeof(BlockHeader);
+  end = sizeof(EpochBlockHead);
   at.blockTopics = take(g.topics, sizeof(TopicLine));
   at.blockSessions = take(g.clients, sizeof(SessionLine));
   at.blockLanes = take(lanes, sizeof(LaneLine));
+  at.blockGrants = take(lanes, sizeof(GrantLine));
   at.blockReaderEnds = take(readers, sizeof(ReaderEnd));
+  at.blockFacts = take(g.clients * at.factLines(), sizeof(FactLine));
   at.blockIndex = take(uint64_t{g.topics} * g.indexEntries, sizeof(IndexEntry));
   at.blockBytes = roundUp(end, pageBytes);
 
@@ -76,14 +77,15 @@ uint64_t layoutHash() {
       layoutVersion,          sizeof(Header),         sizeof(ProcessSlot),
       sizeof(TopicSlot),      sizeof(ClientSlot),     sizeof(GrantLine),
       sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),     sizeof(LaneCursor),
-      sizeof(BlockHeader),    sizeof(TopicLine),      sizeof(SessionLine),
-      sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),
+      sizeof(EpochBlockHead), sizeof(TopicLine),      sizeof(SessionLine),
+      sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),     sizeof(FactLine),
       sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),
       offsetof(LaneLine::Frontiers, trim),            offsetof(SessionLine::Acknowledged, leavingGeneration),
-      offsetof(LaneCursor, taken)};
+      offsetof(LaneCursor, taken),                    offsetof(TopicLine, committedSpare),
+      offsetof(IndexEntry, laneIndex)};
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
   for (const uint64_t word : shape) {
     for (int byte = 0; byte < 8; byte += 1) {

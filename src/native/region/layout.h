@@ -2,12 +2,11 @@
 // docs/memory-layout.md from here: a field's comment is its meaning there, and a structure's says who reads it.
 //
 //   0          ┌──────────────────────────────┐
-//              │ Header            (4 KiB)    │ identity, geometry, control, sequencer's doorbell
+//              │ Header            (4 KiB)    │ identity, geometry, wishes for topics
 //              ├──────────────────────────────┤
 //              │ ProcessSlot  × processes     │ attached processes; liveness is the byte lock, not these bytes
 //              │ TopicSlot    × topics        │ declared topics
 //              │ ClientSlot   × clients       │ sessions claimed and closed
-//              │ GrantLine    × brokers·clients │ a broker's admission of a client
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
 //              │ LaneCursor   × topics·readers·clients·⌈brokers/4⌉ │ cursors in lanes whose topic has no order
@@ -22,14 +21,17 @@
 //              │ ring data    × rings         │
 //   regionBytes└──────────────────────────────┘
 //
-//   EpochBlock  ┌ BlockHeader
+//   EpochBlock  ┌ EpochBlockHead                epoch, state, process; the sequencer's doorbell
 //               │ TopicLine   × topics          committed count, trim frontier
 //               │ SessionLine × clients         acknowledgements
 //               │ LaneLine    × brokers·clients scanned, released
+//               │ GrantLine   × brokers·clients a broker's admission of a client
 //               │ ReaderEnd   × topics·readers  readers found dead
+//               │ FactLine    × clients·⌈window/8⌉ committed ahead of a gap, under order `total`
 //               └ IndexEntry  × topics·indexEntries
 //
-// Rules: one writer a line; positions are absolute counts; a token is never zero and names its owner's generation.
+// Rules: one writer a line; positions are absolute counts; a token is never zero and names its owner's generation. Lines
+// that a successor reads exist twice: see sealed_line.h.
 #pragma once
 
 #include <cstddef>
@@ -42,11 +44,9 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 8;
-
+constexpr uint32_t layoutVersion = 9;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
-
 constexpr uint32_t brokersMax = 32;
 constexpr uint32_t clientsMax = 256;
 constexpr uint32_t topicsMax = 64;
@@ -54,6 +54,7 @@ constexpr uint32_t readersMax = 64;
 constexpr uint32_t processesMax = 512;
 constexpr uint32_t topicNameBytes = 64;
 constexpr uint32_t nameBytes = 32;
+constexpr uint32_t epochBlocksMax = 8;
 
 // Chosen when the region is created, fixed for its life.
 // Read by each process that attaches; from then on it uses its own copy.
@@ -72,9 +73,6 @@ struct Geometry {
   uint32_t ringReaders;       // reader slots of each ring
   uint64_t ringBytes;         // data of a ring, a power of two, at least a page
 };
-
-// Words that no likely damage turns into each other: a client that reads "stopped" waits for nothing more.
-enum ServingState : uint32_t { servingNone = 0, servingActive = 0x56524553, servingStopped = 0x504f5453 };
 
 // Read by each process that attaches, and by `ringfence doctor`.
 struct Identity {
@@ -95,15 +93,6 @@ struct BirthLine {
   uint64_t creatorPidNamespace;  // inode of the pid namespace that `creatorPid` counts in
   uint64_t reserved[4];
   uint64_t seal;                 // of `Identity`, `Geometry`, and the words before it
-};
-
-// Read by all.
-struct ControlLine {
-  uint64_t epoch;                // of the sequencer, 0 before the first; says which block is read
-  uint32_t state;                // 0 none, "SERV" serving, "STOP" stopped in good order; published last
-  uint32_t sequencerProcess;     // process slot
-  uint64_t sequencerGeneration;  // of that slot
-  uint64_t reserved[5];
 };
 
 // Written by any process that wakes the sleeper, with an atomic increment. Read by its sleeper, as the futex it sleeps
@@ -135,10 +124,9 @@ struct SleepLine {
   uint32_t reserved[15];
 };
 
-template <>
-struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
+template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
 
-// Read by the sequencer, which answers in its `BlockHeader`.
+// Read by the sequencer, which answers in its `ServiceLine`.
 struct TopicWishes {
   uint64_t wanted;  // counted up by each that asks for a place
   uint64_t reserved[6];
@@ -149,10 +137,7 @@ struct alignas(pageBytes) Header {
   Line<Identity, role::Creator> identity;          //   0
   Line<Geometry, role::Creator> geometry;          //  64
   Line<BirthLine, role::Creator> birth;            // 128
-  Line<ControlLine, role::Sequencer> control;      // 192
-  HostLine<BellLine> sequencerBell;                // 256  rings the sequencer
-  HostLine<SleepLine> sequencerSleep;              // 320  what the sequencer sleeps for
-  Line<TopicWishes, role::NameGiver> topicWishes;  // 384
+  Line<TopicWishes, role::NameGiver> topicWishes;  // 192
 };
 
 // A process's progress with a claim's lock: a process that finds the lock held looks up its holder here.
@@ -249,7 +234,6 @@ struct alignas(lineBytes) ProducerLine {
 };
 
 constexpr uint32_t lanesOfCursor = 4;
-
 // Read by the sequencer and diagnostics. It counts only while both generations are those of the present: otherwise the
 // subscriber has not looked at the session yet, and holds all of it.
 struct alignas(lineBytes) LaneCursor {
@@ -279,15 +263,36 @@ struct Payload { using Maker = Region; using Role = role::LaneWriter; using Pass
 template <>
 struct Covers<Descriptor> : Token<&Descriptor::token, Payload> {};
 
-struct alignas(lineBytes) BlockHeader {
-  uint64_t epoch;
-  uint64_t process;         // of the sequencer
-  uint64_t processGeneration;
+// `unknown` is in no block: the head was damaged.
+enum class EpochState : uint32_t { free = 0, announced = 1, serving = 2, stopped = 3, unknown = 4 };
+
+// Read by all: the largest epoch of all heads is the present one.
+struct alignas(lineBytes) BlockHead {
+  uint64_t word;               // epoch × 2^24, state × 2^16, and a checksum of these; published after the fields below
+  uint64_t again;              // the same: where `word` is damaged, this one holds
+  uint64_t processGeneration;  // of the slot
+  uint32_t process;            // slot of the epoch's process
+  uint32_t pid;                // for people; no decision depends on it
+  uint64_t pidNamespace;       // inode of the one `pid` counts in
+  uint64_t source;             // the epoch that it continues; 0 none
+  uint64_t reserved[2];
+};
+
+// Read by processes that wait for a topic's place, by standbys and by diagnostics.
+struct alignas(lineBytes) ServiceLine {
+  uint64_t pulse;           // counts up while the epoch's process runs, also while its sequencer sleeps
   uint64_t passes;          // over the lanes
   uint64_t commits;
   uint64_t wishesAnswered;  // `wanted` as it was answered last
   uint64_t wishesRefused;   // the same, where no topic could be freed
-  uint64_t reserved[1];
+  uint64_t reserved[3];
+};
+
+struct EpochBlockHead {
+  Line<BlockHead, role::Sequencer> head;        //   0
+  Line<ServiceLine, role::Sequencer> service;   //  64
+  HostLine<BellLine> bell;                      // 128  rings the sequencer
+  HostLine<SleepLine> sleep;                    // 192  what the sequencer sleeps for
 };
 
 struct TopicLine {
@@ -306,11 +311,24 @@ struct TopicLine {
     uint64_t gatingReader;  // reader slot + 1 that holds the trim frontier back, 0 none
     uint64_t firstEntry;    // where this topic's entries begin, after those of the former topics
     uint64_t freedMark;     // `freedMarkOf` the generation whose place is free, or was; or `freeingMarkOf`
-    uint64_t reserved[2];
+    uint64_t firmTrim;      // no attached reader needs what lies below: never taken back
+    uint64_t reserved[1];
     uint64_t seal;          // of the others; published last
   };
-  Line<TopicLine::Committed, role::Sequencer> committed;  //   0
-  Line<TopicLine::Retention, role::Sequencer> retention;  //  64
+  // Read by a successor.
+  struct alignas(lineBytes) Adoption {
+    uint64_t generation;  // of the topic that the sequencer knows there
+    uint64_t slotSeal;    // of the topic's slot
+    uint32_t order;       // 0 `none`, 2 `total`, 5 `session`
+    uint32_t named;       // 1 it was declared by the server, and is never freed
+    uint64_t reserved[4];
+    uint64_t seal;        // of the others; published last
+  };
+  Line<TopicLine::Committed, role::Sequencer> committed;       //   0
+  Line<TopicLine::Retention, role::Sequencer> retention;       //  64
+  Line<TopicLine::Adoption, role::Sequencer> adoption;         // 128
+  Line<TopicLine::Committed, role::Sequencer> committedSpare;  // 192
+  Line<TopicLine::Retention, role::Sequencer> retentionSpare;  // 256
 };
 
 // `endTopicGone`: the session's topic was freed before the sequencer adopted the session.
@@ -322,7 +340,7 @@ struct SessionLine {
     uint64_t generation;       // that was adopted; the other fields belong to it
     uint64_t batches;          // committed prefix; the next is expected
     uint64_t messages;         // of that prefix: what is acknowledged
-    uint64_t endedGeneration;  // published after the lanes' lines: its slot and lanes may be taken
+    uint64_t endedGeneration;  // its slot may be taken
     uint32_t endReason;        // 1 closed, 2 died, 3 corrupt, 4 refused: its topic was freed; 3 may stand there ahead of the end
     uint32_t unordered;        // place of its topic + 1 if that has order `none`, otherwise 0
     uint64_t leavingGeneration;  // under order `none`: no attached reader needs it; taken back when one attached meanwhile
@@ -338,8 +356,29 @@ struct SessionLine {
     uint64_t gapSinceNanos;  // monotonic clock, 0 while there is no gap
     uint64_t reserved[3];
   };
-  Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;  //   0
-  Line<SessionLine::Pressure, role::Sequencer> pressure;          //  64
+  // Read by a successor.
+  struct alignas(lineBytes) Adoption {
+    uint64_t generation;        // that was adopted; as in the claim, which may have been damaged since
+    uint64_t topicGeneration;
+    uint64_t processGeneration;
+    uint32_t process;
+    uint32_t topic;             // its place
+    uint32_t order;             // 0 `none`, 2 `total`, 5 `session`
+    uint32_t reserved0;
+    uint64_t reserved[2];
+    uint64_t seal;              // of the others; published last
+  };
+  Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;       //   0
+  Line<SessionLine::Pressure, role::Sequencer> pressure;               //  64
+  Line<SessionLine::Adoption, role::Sequencer> adoption;               // 128
+  Line<SessionLine::Acknowledged, role::Sequencer> acknowledgedSpare;  // 192
+};
+
+constexpr uint32_t factsOfLine = 8;
+// Read by a successor. A word for each place of the session's window, of a batch that is committed while an earlier one
+// is missing: the low half of its sequence number × 2^32, and its messages. It stays until the place's next batch.
+struct alignas(lineBytes) FactLine {
+  uint64_t facts[factsOfLine];
 };
 
 struct LaneLine {
@@ -352,7 +391,7 @@ struct LaneLine {
     uint64_t payloadEnd;       // payload position after the last scanned batch
     uint64_t payloadReleased;  // payload position below which all room may be used again
     uint64_t trim;             // under order `none`: not to be read below; taken back when a reader attached meanwhile
-    uint64_t reserved[1];
+    uint64_t firstIndex;       // scanned count when this generation began
     uint64_t seal;             // of the others; published last
   };
   // Read by diagnostics.
@@ -366,8 +405,9 @@ struct LaneLine {
     uint64_t purged;
     uint64_t firstIndex;  // scanned count when this generation began
   };
-  Line<LaneLine::Frontiers, role::Sequencer> frontiers;  //   0
-  Line<LaneLine::Counts, role::Sequencer> counts;        //  64
+  Line<LaneLine::Frontiers, role::Sequencer> frontiers;       //   0
+  Line<LaneLine::Counts, role::Sequencer> counts;             //  64
+  Line<LaneLine::Frontiers, role::Sequencer> frontiersSpare;  // 128
 };
 
 // Read by the sequencer, by subscribers that look for a free slot, and by diagnostics.
@@ -391,56 +431,46 @@ struct alignas(lineBytes) IndexEntry {
   uint64_t seal;             // `token` xor the checksums of both lines; published last
   uint64_t publishedNanos;   // of the descriptor
   uint64_t orderedNanos;     // wall clock when its epoch was committed
-  uint64_t reserved[5];
+  uint64_t laneIndex;        // of its descriptor in the lane
+  uint64_t reserved[4];
 };
 
 // The sequencer has seen the payload, and passes it on.
 template <>
 struct Covers<IndexEntry> : Token<&IndexEntry::seal, Payload> {};
 
-static_assert(sizeof(Geometry) == 64);
-static_assert(sizeof(Identity) == 64 && sizeof(BirthLine) == 64 && sizeof(ControlLine) == 64);
-static_assert(sizeof(Header) == pageBytes);
-static_assert(offsetof(Header, control) == 192 && offsetof(Header, sequencerBell) == 256);
-static_assert(offsetof(Header, sequencerSleep) == 320 && offsetof(Header, topicWishes) == 384);
-static_assert(sizeof(ProcessOwner) == 64 && sizeof(ProcessSlot) == 192);
-static_assert(sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
-static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128);
-static_assert(sizeof(GrantLine) == 64);
-static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128);
-static_assert(sizeof(ProducerLine) == 64);
-static_assert(sizeof(LaneCursor) == 64);
-static_assert(sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
-static_assert(sizeof(BlockHeader) == 64);
-static_assert(sizeof(TopicLine) == 128 && sizeof(SessionLine) == 128 && sizeof(LaneLine) == 128);
-static_assert(sizeof(ReaderEnd) == 64);
-static_assert(sizeof(IndexEntry) == 128 && offsetof(IndexEntry, seal) == 64);
+static_assert(sizeof(Geometry) == 64 && sizeof(Identity) == 64 && sizeof(BirthLine) == 64);
+static_assert(sizeof(Header) == pageBytes && offsetof(Header, topicWishes) == 192 && sizeof(ProcessOwner) == 64);
+static_assert(sizeof(ProcessSlot) == 192 && sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
+static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128 && sizeof(GrantLine) == 64);
+static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128 && sizeof(ProducerLine) == 64);
+static_assert(sizeof(LaneCursor) == 64 && sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
+static_assert(sizeof(BlockHead) == 64 && sizeof(ServiceLine) == 64 && sizeof(EpochBlockHead) == 256);
+static_assert(sizeof(TopicLine) == 320 && sizeof(SessionLine) == 256 && sizeof(LaneLine) == 192);
+static_assert(sizeof(FactLine) == 64 && sizeof(ReaderEnd) == 64 && sizeof(IndexEntry) == 128);
+static_assert(offsetof(IndexEntry, seal) == 64);
 
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {
   Geometry geometry;
-  uint64_t processes, topics, clients, grants, readers, producers, laneCursors, descriptors;
+  uint64_t processes, topics, clients, readers, producers, laneCursors, descriptors;
   uint64_t blocks, blockBytes;
-  uint64_t blockTopics, blockSessions, blockLanes, blockReaderEnds, blockIndex;  // relative to a block
+  uint64_t blockTopics, blockSessions, blockLanes, blockGrants, blockReaderEnds, blockFacts, blockIndex;  // relative to a block
   uint64_t ringSlots, ringReaderSlots;
   uint64_t payload, ringData, regionBytes;
 
+  // Places of a session's window: as many as its lanes hold batches, rounded up to a power of two.
+  uint64_t windowPlaces() const {
+    uint64_t places = factsOfLine;
+    while (places < uint64_t{geometry.brokers} * geometry.laneSlots) places <<= 1;
+    return places;
+  }
+  uint64_t factLines() const { return windowPlaces() / factsOfLine; }  // of a session
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
   // The lines of a subscriber's cursors in the lanes of a session, and where a lane's is in its line.
   uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }
   uint64_t cursorAt(uint64_t lane) const { return lane / geometry.clients % lanesOfCursor; }
 };
-
-// What an attaching process reads of a header.
-struct HeaderCopy {
-  Identity identity;
-  Geometry geometry;
-  BirthLine birth;
-  ControlLine control;
-};
-static_assert(offsetof(HeaderCopy, geometry) == offsetof(Header, geometry));
-static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
-static_assert(offsetof(HeaderCopy, control) == offsetof(Header, control));
 
 // The whole region as its creator laid it out: what a process that observes the magic number may map and read.
 struct Whole {

@@ -1,4 +1,4 @@
-// What keeps a region in use: its holders and the sequencer's lease. The last owner removes its name.
+// What keeps a region in use: its holders, and the process that serves its log. The last owner removes its name.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +9,16 @@
 
 namespace ringfence {
 
+bool serves(int fd) {
+  if (lockHeld(fd, electionLock)) return true;
+  for (uint32_t block = 0; block < epochBlocksMax; block += 1) {
+    if (lockHeld(fd, blockLocks + block)) return true;
+  }
+  return false;
+}
+
 bool inUse(int fd) {
-  if (lockHeld(fd, leaseLock) || lockHeld(fd, holdLock)) return true;
+  if (serves(fd) || lockHeld(fd, holdLock)) return true;
   for (uint32_t slot = creatorSlot; slot < processesMax; slot += 1) {
     if (lockHeld(fd, processLocks + slot)) return true;
   }
@@ -51,29 +59,54 @@ Status Region::hold() {
   return Status::fine();
 }
 
-// The last holder removes the name. Each releases its shared lock before it tries the exclusive one, so that one of two
-// that leave together gets it. Leave the name to a process that has just taken the lease: it holds the region next, and
-// needs the name then (Sequencer::start). If it dies before that, removeDead() removes what is left.
-void Region::removeName() {
+// The last holder removes the name, unless the log can be continued. Each releases its shared lock before it tries the
+// exclusive one, so that one of two that leave together gets it. Leave the name to a process that takes a log over or has
+// a block: it holds the region next, and needs the name then (Sequencer::start). If it dies before that, removeDead()
+// removes what is left.
+void Region::removeName(bool recoverable) {
   unlock(fd_, holdLock, publication_.settle());
-  if (tryLock(fd_, holdLock) && !lockHeld(fd_, leaseLock) && named()) removeRegion(fd_, backing_, path_);
+  if (recoverable) return;
+  if (tryLock(fd_, holdLock) && !othersServe() && named()) removeRegion(fd_, backing_, path_);
   unlock(fd_, holdLock, publication_.settle());
 }
 
 bool Region::kept() const {
   if (fd_ < 0) return false;
-  if (owner_ || leased_ || slot_ == creatorSlot) return true;
-  return lockHeld(fd_, processLocks + creatorSlot) || lockHeld(fd_, holdLock) || lockHeld(fd_, leaseLock);
+  if (owner_ || lockedBlock_ >= 0 || elected_ || slot_ == creatorSlot) return true;
+  return lockHeld(fd_, processLocks + creatorSlot) || lockHeld(fd_, holdLock) || othersServe();
 }
 
-bool Region::tryLockLease() {
-  leased_ = leased_ || (fd_ >= 0 && tryLock(fd_, leaseLock));
-  return leased_;
+bool Region::tryLockBlock(uint64_t block) {
+  if (fd_ < 0 || lockedBlock_ >= 0 || !tryLock(fd_, blockLocks + static_cast<off_t>(block))) return false;
+  lockedBlock_ = static_cast<int64_t>(block);
+  return true;
 }
 
-void Region::unlockLease() {
-  if (fd_ >= 0) unlock(fd_, leaseLock, publication_.settle());
-  leased_ = false;
+void Region::unlockBlock() {
+  if (fd_ >= 0 && lockedBlock_ >= 0) unlock(fd_, blockLocks + lockedBlock_, publication_.settle());
+  lockedBlock_ = -1;
+}
+
+bool Region::blockHeld(uint64_t block) const {
+  return fd_ >= 0 && (lockedBlock_ == static_cast<int64_t>(block) || lockHeld(fd_, blockLocks + static_cast<off_t>(block)));
+}
+
+bool Region::tryLockElection() {
+  elected_ = elected_ || (fd_ >= 0 && tryLock(fd_, electionLock));
+  return elected_;
+}
+
+void Region::unlockElection() {
+  if (fd_ >= 0 && elected_) unlock(fd_, electionLock, publication_.settle());
+  elected_ = false;
+}
+
+bool Region::othersServe() const {
+  if (lockHeld(fd_, electionLock)) return true;
+  for (uint32_t block = 0; block < layout_.geometry.epochBlocks; block += 1) {
+    if (lockHeld(fd_, blockLocks + block)) return true;
+  }
+  return false;
 }
 
 }  // namespace ringfence

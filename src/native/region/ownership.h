@@ -10,6 +10,9 @@ namespace ringfence {
 // Whether a process other than the holder of `fd` is attached to the region, serves the log in it or keeps it in use.
 bool inUse(int fd);
 
+// Whether a process other than the holder of `fd` serves the log, or takes it over.
+bool serves(int fd);
+
 // Removes the file's name, or clears the magic number of a region on a device.
 void removeRegion(int fd, const Backing& backing, const std::string& path);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "byte_lock.h"
+#include "epochs.h"
 #include "region_file.h"
 #include "token.h"
 
@@ -95,13 +96,15 @@ void Region::setId(const uint64_t id[2]) {
 
 void Region::close() {
   if (fd_ < 0) return;
-  // First of all, so that this process can no longer reach what another process takes over from here on.
+  const bool recoverable = owner_ && mark_ != 0 && logRecoverable(headsOf(*this));
+  // Before all else, so that this process can no longer reach what another process takes over from here on.
   vacate();
   if (pid_ == getpid()) {
-    if (owner_ && !path_.empty()) removeName();
+    if (owner_ && !path_.empty()) removeName(recoverable);
     // Do not leave the unlocking to close(): a forked copy of this process may keep the file description open.
     const Settled settled = publication_.settle();
-    unlock(fd_, leaseLock, settled);
+    if (lockedBlock_ >= 0) unlock(fd_, blockLocks + lockedBlock_, settled);
+    if (elected_) unlock(fd_, electionLock, settled);
     if (slot_ != noSlot) unlock(fd_, processLocks + slot_, settled);
   }
   ::close(fd_);

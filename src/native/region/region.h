@@ -89,9 +89,6 @@ class Region {
     return at<Line<TopicSlot, role::NameGiver>>(layout_.topics)[i];
   }
   ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
-  Line<GrantLine, role::Broker>& grant(uint64_t lane) const {
-    return at<Line<GrantLine, role::Broker>>(layout_.grants)[lane];
-  }
   ReaderSlot& reader(uint64_t topic, uint64_t i) const {
     return at<ReaderSlot>(layout_.readers)[topic * layout_.geometry.readers + i];
   }
@@ -120,9 +117,7 @@ class Region {
   uint64_t block(uint64_t epoch) const {
     return layout_.blocks + (epoch % layout_.geometry.epochBlocks) * layout_.blockBytes;
   }
-  Line<BlockHeader, role::Sequencer>& blockHeader(uint64_t epoch) const {
-    return *at<Line<BlockHeader, role::Sequencer>>(block(epoch));
-  }
+  EpochBlockHead& blockHead(uint64_t epoch) const { return *at<EpochBlockHead>(block(epoch)); }
   TopicLine& topicLine(uint64_t epoch, uint64_t i) const {
     return at<TopicLine>(block(epoch) + layout_.blockTopics)[i];
   }
@@ -131,6 +126,14 @@ class Region {
   }
   LaneLine& laneLine(uint64_t epoch, uint64_t lane) const {
     return at<LaneLine>(block(epoch) + layout_.blockLanes)[lane];
+  }
+  Line<GrantLine, role::Broker>& grant(uint64_t epoch, uint64_t lane) const {
+    return at<Line<GrantLine, role::Broker>>(block(epoch) + layout_.blockGrants)[lane];
+  }
+  // The line of facts with that place of the session's window.
+  Line<FactLine, role::Sequencer>& factLine(uint64_t epoch, uint64_t client, uint64_t place) const {
+    const uint64_t facts = client * layout_.windowPlaces() + (place & (layout_.windowPlaces() - 1));
+    return at<Line<FactLine, role::Sequencer>>(block(epoch) + layout_.blockFacts)[facts / factsOfLine];
   }
   Line<ReaderEnd, role::Sequencer>& readerEnd(uint64_t epoch, uint64_t topic, uint64_t i) const {
     return at<Line<ReaderEnd, role::Sequencer>>(block(epoch) + layout_.blockReaderEnds)[topic * layout_.geometry.readers + i];
@@ -177,9 +180,19 @@ class Region {
   // The open file that carries the byte locks (byte_lock.h); negative once it is closed.
   int file() const { return fd_; }
 
-  // The lease: a lock that the sequencer's process holds, and that the system frees when it dies.
-  bool tryLockLease();
-  void unlockLease();
+  // The lock of a block, which the epoch's process holds, and which the system frees when it dies. One at a time.
+  bool tryLockBlock(uint64_t block);
+  void unlockBlock();
+  // Whether a living process, this one too, holds it.
+  bool blockHeld(uint64_t block) const;
+  bool tryLockElection();
+  void unlockElection();
+  // Whether another process serves a log here, or takes it over.
+  bool othersServe() const;
+
+  // The epoch that this attachment serves, whose block it may write; 0 none. On the thread that starts and stops it.
+  uint64_t servedEpoch() const { return servedEpoch_.load(std::memory_order_seq_cst); }
+  void serve(uint64_t epoch) { servedEpoch_.store(epoch, std::memory_order_seq_cst); }
 
   // The ring's bytes, vacated with the region. Null when the address space or the mapping is refused.
   std::shared_ptr<RingMemory> mapRing(uint32_t ring);
@@ -203,7 +216,7 @@ class Region {
   bool named() const;
   Written<Whole> writeBackAll(const CreateProgress* progress) const;
   void writeIdentity(Written<Whole>&& whole);
-  void removeName();
+  void removeName(bool recoverable);
   void vacate();
   bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }
   void setId(const uint64_t id[2]);
@@ -222,7 +235,9 @@ class Region {
   uint32_t slot_ = noSlot;
   uint64_t generation_ = 0;
   bool owner_ = false;
-  bool leased_ = false;
+  int64_t lockedBlock_ = -1;
+  bool elected_ = false;
+  std::atomic<uint64_t> servedEpoch_{0};  // private
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

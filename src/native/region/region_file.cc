@@ -170,7 +170,6 @@ Status copyMappedHeader(int fd, const Backing& backing, HeaderCopy& header) {
   if (header.identity.magic != regionMagic) return Status::failed("notRegion", "it is not a ringfence region");
   header.geometry = p.copy(there.geometry);
   header.birth = p.copy(there.birth);
-  header.control = p.copy(there.control);
   return Status::fine();
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "backing.h"
-#include "layout.h"
 #include "status.h"
+#include "token.h"
 
 namespace ringfence {
 

@@ -54,7 +54,7 @@ class NameGiver : Unforged {
   NameGiver() {}
 };
 
-// The sequencer: holds the lease. It writes the line of control, and the block of its epoch.
+// The sequencer: holds the lock of its epoch's block, and writes that block.
 class Sequencer : Unforged {
   friend class ringfence::Sequencer;
   Sequencer() {}
@@ -86,8 +86,10 @@ class IndexReader : Unforged {
   IndexReader() {}
 };
 
-// The broker: admits sessions to its lanes.
+// The broker: admits sessions to its lanes, in the process that serves the log. A successor withdraws all grants of the
+// block's former epoch.
 class Broker : Unforged {
+  friend class ringfence::Sequencer;
   friend uint32_t ringfence::grantLanes(const Region& region, uint32_t broker);
   Broker() {}
 };

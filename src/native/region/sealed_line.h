@@ -1,6 +1,10 @@
 // Lines whose last word is a checksum of the others, because other processes rely on them. If the two disagree, the
 // line is being written or was damaged, and its reader keeps the values that it read before. The sequencer rewrites its
 // lines ten times a second, so that damage does not last.
+//
+// A line that a successor of the sequencer reads exists twice. Its spare is written first: so a process that has seen any
+// word of a new value, and not only the value under its seal, has seen what the spare holds, and a sequencer that is
+// killed between two stores leaves one of the two whole.
 #pragma once
 
 #include "publication.h"
@@ -35,6 +39,30 @@ bool readSealed(const Publication& p, const Fenced& fenced, const Line<Fields, R
 template <class Fields, class Role>
 void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, const Fields& fields) {
   p.on(role, shared).template allBut<&Fields::seal>(fields).template publish<&Fields::seal>(sealOf(fields));
+}
+
+// Writes the spare. The caller writes the line itself next, which other processes read.
+// SYNC: fences ahead of the spare and behind it, so that no process sees words of the two in part: it reads the line, fences,
+// and reads the spare (readEither).
+template <class Fields, class Role>
+void publishSpare(const Publication& p, Role role, Line<Fields, Role>& spare, const Fields& fields) {
+  static_cast<void>(p.storeFence());
+  publishSealed(p, role, spare, fields);
+  static_cast<void>(p.storeFence());
+}
+
+template <class Fields, class Role>
+void publishTwice(const Publication& p, Role role, Line<Fields, Role>& shared, Line<Fields, Role>& spare, const Fields& fields) {
+  publishSpare(p, role, spare, fields);
+  publishSealed(p, role, shared, fields);
+}
+
+// What the line says, or its spare where the line is torn. False where both are: then the region was damaged.
+template <class Fields, class Role>
+bool readEither(const Publication& p, const Line<Fields, Role>& shared, const Line<Fields, Role>& spare, Fields& local) {
+  if (readSealed(p, shared, local)) return true;
+  p.loadFence();
+  return readSealed(p, spare, local);
 }
 
 }  // namespace ringfence

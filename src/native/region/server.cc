@@ -6,39 +6,62 @@ namespace ringfence {
 
 namespace {
 
-struct Process {
-  uint32_t slot;
-  uint64_t generation;
-};
+void nameAs(const ProcessOwner& owner, uint64_t generation, ProcessPid& pid, std::string& name) {
+  if (owner.generation != generation) return;
+  pid = seenFromHere(owner.pid, owner.pidNamespace);
+  name.assign(owner.name, strnlen(owner.name, nameBytes));
+}
 
-// Once `state` says that a process serves or has served, the fields that name it are written. Before that, the region's
-// creator stands in for the server.
-Process servingProcess(const Region& region) {
-  const Publication& p = region.publication();
-  const ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
-  if (control.state != servingNone) return {control.sequencerProcess, control.sequencerGeneration};
-  return {creatorSlot, p.observe<&ProcessOwner::generation>(region.process(creatorSlot).owner)};
+// Stands in for the server before there is one.
+void nameCreator(const Region& region, ServerView& view) {
+  const ProcessOwner owner = region.publication().snapshot<&ProcessOwner::generation>(region.process(creatorSlot).owner);
+  view.alive = region.processAlive(creatorSlot, owner.generation);
+  view.own = region.slot() == creatorSlot && region.generation() == owner.generation;
+  nameAs(owner, owner.generation, view.pid, view.name);
 }
 
 }  // namespace
 
-// Looks again when that process is gone: a creator may go as soon as another process serves.
+EpochProcess processOf(const Region& region, uint64_t block) {
+  const Publication p = region.publication();
+  const BlockHead head = p.snapshot<&BlockHead::word>(region.blockHead(block).head);
+  EpochProcess at;
+  at.epoch = epochIn(head);
+  at.held = region.blockHeld(block);
+  if (at.epoch.number == 0) return at;
+  at.own = at.held && head.process == region.slot() && head.processGeneration == region.generation();
+  at.pid = seenFromHere(head.pid, head.pidNamespace);
+  if (head.process >= region.layout().geometry.processes) return at;
+  nameAs(p.snapshot<&ProcessOwner::generation>(region.process(head.process).owner), head.processGeneration, at.pid, at.name);
+  return at;
+}
+
+std::vector<EpochProcess> epochsOf(const Region& region) {
+  std::vector<EpochProcess> all;
+  for (uint64_t block = 0; block < region.layout().geometry.epochBlocks; block += 1) all.push_back(processOf(region, block));
+  return all;
+}
+
+// Looks again when that process is gone: a creator may go as soon as another process serves, and a server as soon as
+// another takes over.
 ServerView serverOf(const Region& region) {
-  const Publication& p = region.publication();
-  ServerView view{serverState(region), false, false, {}, {}};
-  Process server = servingProcess(region);
-  view.alive = region.processAlive(server.slot, server.generation);
-  if (!view.alive) {
-    server = servingProcess(region);
-    view.alive = region.processAlive(server.slot, server.generation);
+  ServerView view{serverState(region), false, false, {}, {}, 0, 0, false};
+  for (int look = 0; look < 2; look += 1) {
+    const Heads heads = headsOf(region);
+    view.recoverable = logRecoverable(heads);
+    if (heads.newest.number == 0) {
+      nameCreator(region, view);
+    } else {
+      const EpochProcess process = processOf(region, heads.newest.number % region.layout().geometry.epochBlocks);
+      view.epoch = heads.newest.number;
+      view.pulse = region.publication().observe<&ServiceLine::pulse>(region.blockHead(view.epoch).service);
+      view.alive = process.held && heads.newest.state != EpochState::stopped;
+      view.own = process.own;
+      view.pid = process.pid;
+      view.name = process.name;
+    }
+    if (view.alive) break;
   }
-  const auto [slot, generation] = server;
-  if (slot >= region.layout().geometry.processes) return view;
-  view.own = slot == region.slot() && generation == region.generation();
-  const ProcessOwner owner = p.snapshot<&ProcessOwner::generation>(region.process(slot).owner);
-  if (owner.generation != generation) return view;
-  view.pid = seenFromHere(owner.pid, owner.pidNamespace);
-  view.name.assign(owner.name, strnlen(owner.name, nameBytes));
   return view;
 }
 

@@ -35,6 +35,11 @@ inline uint64_t freedMarkOf(uint64_t topicGeneration) {
 }
 inline uint64_t freeingMarkOf(uint64_t topicGeneration) { return mix64(topicGeneration ^ 0x66726565696e6700ULL); }
 
+// Says of a batch that it is committed, and how many messages it has. Never zero, which says nothing: a batch has messages.
+inline uint64_t factOf(uint64_t sequence, uint32_t messages) { return sequence << 32 | messages; }
+inline bool factNames(uint64_t fact, uint64_t sequence) { return fact != 0 && fact >> 32 == (sequence & 0xffffffff); }
+inline uint32_t messagesOf(uint64_t fact) { return static_cast<uint32_t>(fact); }
+
 // Seals who a ring's writer is: the ring's generation, and the process that writes it.
 inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t processGeneration) {
   return mix64(mix64(generation) ^ mix64(processGeneration + 0x9e3779b97f4a7c15ULL) ^ process);
@@ -44,6 +49,15 @@ inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t pro
 uint32_t crc32c(const void* bytes, size_t count);
 
 uint32_t descriptorCrc(const Descriptor& descriptor);
+
+// What an attaching process reads of a header.
+struct HeaderCopy {
+  Identity identity;
+  Geometry geometry;
+  BirthLine birth;
+};
+static_assert(offsetof(HeaderCopy, geometry) == offsetof(Header, geometry));
+static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
 
 // Seals what the creator writes into a header.
 uint64_t headerSealOf(const HeaderCopy& header);

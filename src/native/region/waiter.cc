@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "epochs.h"
 #include "futex.h"
 
 namespace ringfence {
@@ -13,21 +14,33 @@ constexpr std::chrono::milliseconds liveness{100};
 
 }  // namespace
 
+namespace {
+
+// Of an epoch whose block no process holds, or of none.
+ServerState withoutServer(const Region& region, const Heads& heads) {
+  if (heads.served.number != 0) return serverDied;
+  return region.kept() ? serverUnknown : serverDied;
+}
+
+}  // namespace
+
 // Before the log is served, the server counts as dead once no living process could still serve it.
-// SYNC: observe the state again after checking the locks: the log may have been served, and stopped, in between, and a
-// server that has stopped may have left. It pairs with the publish of `state` in Sequencer::begin, which follows the
-// fields that name the server, and with that in Sequencer::stop, which comes before the server leaves.
+// SYNC: observe the heads again after checking the locks: another epoch may have begun, or the log may have been served,
+// and stopped, in between, and a server that has stopped may have left. It pairs with the publishes in
+// Sequencer::publishHead.
 ServerState serverState(const Region& region) {
-  const Publication& p = region.publication();
-  ControlLine control = p.snapshot<&ControlLine::state>(region.header().control);
-  if (control.state == servingNone) {
-    if (region.kept()) return serverUnknown;
-    control = p.snapshot<&ControlLine::state>(region.header().control);
-    if (control.state == servingNone) return serverDied;
+  Heads heads = headsOf(region);
+  for (;;) {
+    const Epoch newest = heads.newest;
+    if (newest.state == EpochState::stopped) return serverStopped;
+    if (newest.number != 0 && region.blockHeld(newest.number % region.layout().geometry.epochBlocks)) {
+      if (newest.state == EpochState::serving) return serverServing;
+      return heads.served.number == 0 ? serverUnknown : serverRecovering;
+    }
+    const ServerState state = withoutServer(region, heads);
+    heads = headsOf(region);
+    if (heads.newest.number == newest.number && heads.newest.state == newest.state) return state;
   }
-  if (control.state == servingStopped) return serverStopped;
-  if (region.processAlive(control.sequencerProcess, control.sequencerGeneration)) return serverServing;
-  return p.observe<&ControlLine::state>(region.header().control) == servingStopped ? serverStopped : serverDied;
 }
 
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)

@@ -16,7 +16,8 @@
 
 namespace ringfence {
 
-enum ServerState : int { serverUnknown = 0, serverServing = 1, serverDied = 2, serverStopped = 3 };
+// `serverRecovering`: a living process takes the log over from another one.
+enum ServerState : int { serverUnknown = 0, serverServing = 1, serverDied = 2, serverStopped = 3, serverRecovering = 4 };
 
 ServerState serverState(const Region& region);
 

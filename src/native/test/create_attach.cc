@@ -86,12 +86,12 @@ TEST("a region is never created over another, and the attempt leaves nothing") {
   std::shared_ptr<Region> first;
   std::shared_ptr<Region> second;
   CHECK_EQUAL(create(path, first).fault, "none");
-  RawLine::of(first->header().control).reserved[0] = 77;
+  RawLine::of(first->header().topicWishes).reserved[0] = 77;
   CHECK_EQUAL(create(path, second).fault, "exists");
   CHECK(second == nullptr);
   CHECK_EQUAL(filesLeft(), 1);
   CHECK_EQUAL(attach(path, second).fault, "none");
-  CHECK_EQUAL(RawLine::of(second->header().control).reserved[0], 77);
+  CHECK_EQUAL(RawLine::of(second->header().topicWishes).reserved[0], 77);
 }
 
 TEST("of many that create one name at a time, exactly one does and no temporary file stays") {
@@ -275,7 +275,7 @@ TEST("attaching to a file with any header gives a typed fault or a sound region"
     std::vector<uint32_t> words = good;
     const uint64_t changes = 1 + random.below(3);
     for (uint64_t i = 0; i < changes; i += 1) {
-      uint32_t& word = words[random.below((offsetof(Header, sequencerSleep) + sizeof(SleepLine)) / sizeof(uint32_t))];
+      uint32_t& word = words[random.below((offsetof(Header, topicWishes) + sizeof(TopicWishes)) / sizeof(uint32_t))];
       word = random.oneIn(2) ? static_cast<uint32_t>(random.next()) : word ^ (1U << random.below(32));
     }
     CHECK_EQUAL(pwrite(fd, words.data(), sizeof(Header), 0), sizeof(Header));

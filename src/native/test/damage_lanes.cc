@@ -94,7 +94,7 @@ uint8_t* placeOf(const LanesScene& scene, const std::string& structure) {
       {"ReaderClaim", &region.reader(scene.topic.index, 0).claim},
       {"ReaderLine", &region.reader(scene.topic.index, 0).line},
       {"ReaderEnd", &region.readerEnd(1, scene.topic.index, 0)},
-      {"BlockHeader", &region.blockHeader(1)},
+      {"BlockHead", &region.blockHead(1).head},
       {"SessionLine::Acknowledged", &region.sessionLine(1, scene.claim.slot).acknowledged},
       {"LaneLine::Frontiers", &region.laneLine(1, lane).frontiers},
   };

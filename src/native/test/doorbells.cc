@@ -144,10 +144,10 @@ TEST("those who live are rung on among the dead, and so is a process that comes 
 TEST("a killed server is rung once, however much is published") {
   const auto region = crowdRegion();
   Process server("sleeping server", region->path(), 0);
-  const auto& sleep = region->header().sequencerSleep;
+  const auto& sleep = region->blockHead(1).sleep;
   until("it sleeps", [&] { return region->publication().observe<&SleepLine::sleeps>(sleep) != awake; });
   server.kill();
-  const auto& bell = region->header().sequencerBell;
+  const auto& bell = region->blockHead(1).bell;
   const uint32_t before = region->publication().observe<&BellLine::bell>(bell);
   for (int i = 0; i < 1000; i += 1) region->wakeSequencer(sleepsForData | sleepsForRoom);
   CHECK(region->publication().observe<&BellLine::bell>(bell) - before <= 1);  // none, if it was just about to sleep again
@@ -222,7 +222,7 @@ TEST("a process that is stopped on its way to a bell keeps no other asleep for l
   TestLog log(tinyGeometry(), TestLog::threaded());
   const uint32_t topic = log.declare("t", orderSession);
   Publishing publishing(log.open(topic));
-  auto& sleep = log.region()->header().sequencerSleep;
+  auto& sleep = log.region()->blockHead(1).sleep;
   for (uint64_t sequence = 0; sequence < 5; sequence += 1) {
     until("the sequencer sleeps", [&] { return log.region()->publication().observe<&SleepLine::sleeps>(sleep) != awake; });
     take(sleep);

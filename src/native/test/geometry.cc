@@ -21,7 +21,7 @@ struct Limits {
 const Limits limits[] = {
     LIMITS(brokers, 1, brokersMax),      LIMITS(clients, 1, clientsMax),
     LIMITS(topics, 1, topicsMax),        LIMITS(readers, 1, readersMax),
-    LIMITS(processes, 2, processesMax),  LIMITS(epochBlocks, 1, 8),
+    LIMITS(processes, 2, processesMax),  LIMITS(epochBlocks, 1, epochBlocksMax),
     LIMITS(laneSlots, 8, 1U << 20),      LIMITS(indexEntries, 64, 1U << 24),
     LIMITS(batchBytes, 4096, 1U << 28),  LIMITS(lanePayloadBytes, 8 * 4096, 1ULL << 32),
 };
@@ -70,18 +70,19 @@ void checkLayout(const Geometry& g) {
                {at.processes, g.processes * sizeof(ProcessSlot)},
                {at.topics, g.topics * sizeof(TopicSlot)},
                {at.clients, g.clients * sizeof(ClientSlot)},
-               {at.grants, lanes * sizeof(GrantLine)},
                {at.readers, readers * sizeof(ReaderSlot)},
                {at.producers, lanes * sizeof(ProducerLine)},
                {at.descriptors, lanes * g.laneSlots * sizeof(Descriptor)},
                {at.blocks, static_cast<Wide>(at.blockBytes) * g.epochBlocks},
                {at.payload, lanes * g.lanePayloadBytes}},
               at.regionBytes);
-  checkFollow({{0, sizeof(BlockHeader)},
+  checkFollow({{0, sizeof(EpochBlockHead)},
                {at.blockTopics, g.topics * sizeof(TopicLine)},
                {at.blockSessions, g.clients * sizeof(SessionLine)},
                {at.blockLanes, lanes * sizeof(LaneLine)},
+               {at.blockGrants, lanes * sizeof(GrantLine)},
                {at.blockReaderEnds, readers * sizeof(ReaderEnd)},
+               {at.blockFacts, static_cast<Wide>(at.windowPlaces()) * g.clients / factsOfLine * sizeof(FactLine)},
                {at.blockIndex, static_cast<Wide>(g.indexEntries) * g.topics * sizeof(IndexEntry)}},
               at.blockBytes);
   CHECK_EQUAL(at.blocks % pageBytes + at.blockBytes % pageBytes + at.payload % pageBytes, 0);
@@ -141,6 +142,8 @@ TEST("accessors stay within the region for every index, however large") {
     inside(&region->entry(epoch, random.below(g.topics), index), sizeof(IndexEntry));
     inside(&region->topicLine(epoch, g.topics - 1), sizeof(TopicLine));
     inside(&region->laneLine(epoch, region->layout().lanes() - 1), sizeof(LaneLine));
+    inside(&region->blockHead(epoch), sizeof(EpochBlockHead));
+    inside(&region->factLine(epoch, g.clients - 1, index), sizeof(FactLine));
     inside(&region->readerEnd(epoch, g.topics - 1, g.readers - 1), sizeof(ReaderEnd));
   }
 }

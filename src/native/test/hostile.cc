@@ -259,7 +259,7 @@ std::vector<Target> targetsOf(const Region& region, uint32_t client, uint32_t to
   for (uint32_t b = 0; b < g.brokers; b += 1) {
     const uint64_t lane = region.laneOf(b, client);
     targets.push_back(target(region.producer(lane)));
-    targets.push_back(target(region.grant(lane)));
+    targets.push_back(target(region.grant(1, lane)));
     targets.push_back(target(region.laneLine(1, lane)));
     for (uint64_t slot = 0; slot < g.laneSlots; slot += 1) targets.push_back(target(region.descriptor(lane, slot)));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "region/epochs.h"
 #include "region/futex.h"
 
 namespace ringfence::test {
@@ -17,7 +18,7 @@ Geometry tinyGeometry() {
   g.readers = 4;
   g.laneSlots = 8;
   g.indexEntries = 64;
-  g.epochBlocks = 2;
+  g.epochBlocks = 3;
   g.processes = 8;
   g.batchBytes = 4096;
   g.lanePayloadBytes = 8 * g.batchBytes;
@@ -145,11 +146,11 @@ std::unique_ptr<IndexReader> TestLog::reader(uint32_t topic, From from, uint64_t
 }
 
 LaneLine& TestLog::laneLine(const LaneWriter& writer, uint32_t broker) {
-  return region_->laneLine(RawLine::of(region_->header().control).epoch, writer.laneOf(broker));
+  return region_->laneLine(headsOf(*region_).served.number, writer.laneOf(broker));
 }
 
 SessionLine& TestLog::sessionLine(const Claim& claim) {
-  return region_->sessionLine(RawLine::of(region_->header().control).epoch, claim.slot);
+  return region_->sessionLine(headsOf(*region_).served.number, claim.slot);
 }
 
 // --- its ends ---

@@ -42,7 +42,7 @@ TEST("a region whose name is gone cannot be held any more, so that never two bea
   CHECK(!there());
 }
 
-TEST("a region that lost its name is not served any more, and its lease stays free") {
+TEST("a region that lost its name is not served any more, and its election lock stays free") {
   auto creator = create();
   const auto client = attach();
   const auto other = attach();
@@ -50,7 +50,7 @@ TEST("a region that lost its name is not served any more, and its lease stays fr
   Sequencer sequencer(client, TestLog::manual());
   CHECK_EQUAL(sequencer.start().fault, "missing");
   CHECK_EQUAL(serverState(*other), serverDied);
-  CHECK(other->tryLockLease());
+  CHECK(other->tryLockElection());
 }
 
 TEST("a process that serves the log keeps its name when the creator closes, and removes it when it closes itself") {
@@ -70,10 +70,10 @@ TEST("a process that serves the log keeps its name when the creator closes, and 
   CHECK(!there());
 }
 
-TEST("the creator leaves the name to a process that has just taken the lease") {
+TEST("the creator leaves the name to a process that is taking its log over") {
   auto creator = create();
   auto server = attach();
-  CHECK(server->tryLockLease());
+  CHECK(server->tryLockElection());
   creator->close();
   CHECK(there());
   CHECK_EQUAL(server->hold().fault, "none");
@@ -98,7 +98,7 @@ int attachedWhile(const std::function<void()>& opened) {
     std::shared_ptr<Region> region;
     const Status status = Region::attach({path(), "client", false}, region);
     if (!status.ok()) _exit(std::string(status.fault) == "missing" ? 1 : 2);
-    _exit(RawLine::of(region->header().control).reserved[0] == 77 ? 3 : 4);
+    _exit(RawLine::of(region->header().topicWishes).reserved[0] == 77 ? 3 : 4);
   });
   child.untilPaused();
   const int before = child.timesOpen(path());
@@ -118,7 +118,7 @@ TEST("a region whose name becomes another's while it is attached to gives way to
   const int code = attachedWhile([&] {
     creator->close();
     next = create();
-    RawLine::of(next->header().control).reserved[0] = 77;
+    RawLine::of(next->header().topicWishes).reserved[0] = 77;
   });
   CHECK_EQUAL(code, 3);
 }

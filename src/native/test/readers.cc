@@ -276,7 +276,7 @@ TEST("a reader that has left and died before it rang holds no publisher back") {
   until("the sequencer sleeps until a reader gives room back", [&] {
     while (publishes()) sequence += 1;
     publishing.lanes().wantRoom();
-    return (log.region()->publication().observe<&SleepLine::sleeps>(log.region()->header().sequencerSleep) & sleepsForRoom) != 0;
+    return (log.region()->publication().observe<&SleepLine::sleeps>(log.region()->blockHead(1).sleep) & sleepsForRoom) != 0;
   });
   leavePlace(*log.region(), topic, 0, 1);
   until("there is room", [&] {

@@ -6,6 +6,7 @@
 #include "log_fixture.h"
 #include "measure/machine.h"
 #include "measure/round_trips.h"
+#include "region/epochs.h"
 #include "region/waiter.h"
 
 namespace ringfence::test {
@@ -47,7 +48,7 @@ TEST("where no thread can be had a server is refused, and nothing of it is begun
     expectRefused(sequencer.start());
   }
   CHECK_EQUAL(serverState(*region), serverUnknown);
-  CHECK_EQUAL(RawLine::of(region->header().control).epoch, 0);
+  CHECK_EQUAL(headsOf(*region).newest.number, 0);
   // A sequencer without a thread can still serve it.
   Sequencer sequencer(region, TestLog::manual());
   CHECK_EQUAL(sequencer.start().fault, "none");

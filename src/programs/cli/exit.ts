@@ -142,6 +142,7 @@ const codes = {
   Backpressure: exitCode.timeout,
   AckTimeout: exitCode.timeout,
   RegionLost: exitCode.regionLost,
+  Deposed: exitCode.regionLost,
   JoinRefused: exitCode.unavailable,
   SwarmUnavailable: exitCode.unavailable,
   SpawnFailed: exitCode.usage,
@@ -222,6 +223,8 @@ const regionHint = ({ fault, hint, region, sizes = [] }: RegionError): string =>
       return "--allow-foreign uses it, if you trust that user and the group; a server needs another name"
     case "noSpace":
       return spaceHint(flagsOfSizes(sizes))
+    case "recoverable":
+      return `\`ringfence serve${at}\` continues its log; \`ringfence doctor${at} --repair --fresh\` discards it`
     case "notServing":
       return `start \`ringfence serve${at}\` again`
     case "full":

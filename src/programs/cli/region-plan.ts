@@ -37,7 +37,7 @@ export const removeLeftovers = (prefix: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (const region of yield* Regions.list) {
       if (region.name.startsWith(prefix) && !region.served && region.attached === 0) {
-        yield* Regions.removeDead(region.path)
+        yield* Regions.removeDead(region.path, { discard: true })
       }
     }
   }).pipe(Effect.ignore)

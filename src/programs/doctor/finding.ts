@@ -9,7 +9,9 @@ export type RegionStatus =
   /** Its creator lives but does not serve it (yet), or a swarm uses it without its creator. */
   | "in use"
   | "being created"
-  /** Its creator is dead. */
+  /** Its server is dead, and the next server or a standby continues its log. */
+  | "recoverable"
+  /** Its creator is dead, and it has no log to continue. */
   | "left over"
   /** Its creator died before it was complete. */
   | "half created"
@@ -36,6 +38,9 @@ export const findingOf = (region: RegionSummary): Finding => ({ ...region, statu
 /** True for a file that `--repair` tries to remove. */
 export const isLeftover = ({ status }: Finding): boolean => leftovers.has(status)
 
+/** True for a log without a server, which only `--repair --fresh` removes. */
+export const isRecoverable = ({ status }: Finding): boolean => status === "recoverable"
+
 // --- internal ---
 
 const outOfReach = new Set<RegionStatus>(["missing", "no region", "not accessible"])
@@ -49,5 +54,6 @@ const statusOf = (region: RegionSummary): RegionStatus => {
   if (region.temporary) return region.attached > 0 ? "being created" : "half created"
   if (region.fault === "notRegion") return "no region"
   if (!region.isRegion) return region.attached > 0 ? "in use" : "unusable"
+  if (region.recoverable) return "recoverable"
   return region.held ? "in use" : "left over"
 }

@@ -5,12 +5,13 @@ import type { LogSummary } from "../../layers/Regions.ts"
 import type { ReaderState } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"
+import { flagsTo, pathOf } from "../cli/target.ts"
 import { formatBytes, formatCount, plural } from "../cli/units.ts"
-import type { Finding } from "./finding.ts"
+import { type Finding, isLeftover, isRecoverable } from "./finding.ts"
 
 export interface DoctorReport {
   readonly program: "doctor"
-  /** True if there are no leftovers. */
+  /** True if there are no leftovers, and no logs without a server. */
   readonly healthy: boolean
   readonly repair: boolean
   readonly regions: ReadonlyArray<Finding>
@@ -18,11 +19,15 @@ export interface DoctorReport {
 
 export const describeDoctor = ({ healthy, regions }: DoctorReport): string => {
   if (regions.length === 0) return "no regions"
-  const verdict = healthy ? "nothing is left over" : "something is left over"
+  const verdict = healthy
+    ? "nothing is left over"
+    : regions.some(isLeftover)
+    ? "something is left over"
+    : "a log has no server"
   const found = regions.filter(({ status }) => status !== "missing").length
   const counted = found === 0 ? "no regions" : plural(found, "region")
   const summary = `${table([heading, ...regions.map(row)])}\n${counted}, ${verdict}`
-  return [summary, ...regions.flatMap(describeLog)].join("\n")
+  return [summary, ...regions.flatMap((region) => [...describeRecoverable(region), ...describeLog(region)])].join("\n")
 }
 
 // --- internal ---
@@ -39,6 +44,16 @@ const row = (region: Finding): ReadonlyArray<string> => [
   region.path,
   region.detail
 ]
+
+const describeRecoverable = (region: Finding): ReadonlyArray<string> => {
+  if (!isRecoverable(region)) return []
+  const at = flagsTo(region.path === pathOf({ region: region.name }) ? { region: region.name } : { path: region.path })
+  const who = region.server === undefined ? "" : ` (${showPid(region.server)})`
+  return [
+    `${region.name}: its server${who} is dead, and its log is recoverable: \`ringfence serve${at}\` continues it, `
+    + `\`ringfence doctor${at} --repair --fresh\` discards it`
+  ]
+}
 
 const describeLog = ({ log, name }: Finding): ReadonlyArray<string> =>
   log === undefined ? [] : [...log.topics.flatMap(describeTopic), ...log.quarantined.map(describeQuarantined)]

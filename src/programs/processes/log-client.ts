@@ -21,7 +21,7 @@ export class LogEnded extends Schema.TaggedError<LogEnded>()("LogEnded", { recor
 /** Runs the child's work as a client of the region. */
 export const attached = (job: { readonly region: string; readonly name: string }) =>
   Effect.provide(
-    Log.layerClient.pipe(
+    Log.layerClient().pipe(
       Layer.provideMerge(CxlMemory.layerAttach({ region: job.region, processName: job.name }))
     )
   )

@@ -2,7 +2,14 @@
  * The events of `ringfence serve`, as lines.
  */
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
-import { type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
+import {
+  type NamedProcess,
+  type ProcessId,
+  processIdOf,
+  showPid,
+  showProcess
+} from "../../services/schema/ProcessId.ts"
+import type { Server } from "../../services/schema/Server.ts"
 import type { SequencerEvent } from "../../services/Sequencer.ts"
 import { flagsTo, type Target } from "../cli/target.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
@@ -46,12 +53,47 @@ export const describeServing = (event: ServingEvent): string =>
     formatBytes(event.batchBytes)
   }; publish: ${event.publish}; subscribe: ${event.subscribe}`
 
+/** Another process serves the log: this one takes over when that dies. */
+export interface StandingByEvent {
+  readonly _tag: "StandingBy"
+  readonly region: string
+  readonly server: NamedProcess
+}
+
+export const standingByEvent = (target: Target, { name, ...server }: Server): StandingByEvent => ({
+  _tag: "StandingBy",
+  region: "region" in target ? target.region : target.path,
+  server: { name, ...processIdOf(server) }
+})
+
+export const describeStandingBy = ({ region, server }: StandingByEvent): string =>
+  `standing by for region "${region}", which ${showProcess(server)} serves`
+
+/** The log ended in good order while this process stood by. */
+export interface LogEndedEvent {
+  readonly _tag: "LogEnded"
+  readonly region: string
+}
+
+export const logEndedEvent = (region: string): LogEndedEvent => ({ _tag: "LogEnded", region })
+
+export const describeLogEnded = ({ region }: LogEndedEvent): string =>
+  `the log of region "${region}" has ended in good order: nothing is left to stand by for`
+
 /** True for processes that hold up others or died, but not for the opening and closing of sessions. */
 export const isNotable = (event: SequencerEvent): boolean =>
   event._tag !== "SessionOpened" && !(event._tag === "SessionEnded" && event.reason === "closed")
 
 export const describeEvent = (event: SequencerEvent): string => {
   switch (event._tag) {
+    case "TakenOver":
+      return `took over from ${event.former === undefined ? "the former server" : showProcess(event.former)} in ${
+        formatMillis(event.recoveryMillis)
+      }: ${plural(event.records, "record")} in the order, ${batches(event.keptBatches)} kept, ${
+        plural(event.openSessions, "open session")
+      }`
+    case "Deposed":
+      return `deposed: ${event.by === undefined ? "another process" : showProcess(event.by)} has taken over the log`
     case "SessionOpened":
       return `${who(event)} opened`
     case "SessionEnded":

@@ -22,5 +22,6 @@ export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
 export const showPid = ({ foreignPid, pid }: ProcessId): string =>
   foreignPid === true ? `pid ${pid} of another pid namespace` : `pid ${pid}`
 
-/** `"audit" (pid 4711)`. */
-export const showProcess = (named: NamedProcess): string => `${JSON.stringify(named.name)} (${showPid(named)})`
+/** `"audit" (pid 4711)`, or only the pid when the name is lost. */
+export const showProcess = (named: NamedProcess): string =>
+  named.name === "" ? showPid(named) : `${JSON.stringify(named.name)} (${showPid(named)})`

@@ -6,7 +6,11 @@ import { formatCount } from "../text/quantities.ts"
 import { type Geometry, placesMax, wrongSize } from "./Geometry.ts"
 import { ProcessId, showPid } from "./ProcessId.ts"
 
-/** The kinds of {@link RegionError}. */
+/**
+ * The kinds of {@link RegionError}. Of a log whose server is gone: `recovering` while no process has taken it over,
+ * `recoverable` where a call would discard it, `blocked` when stopped processes hold all places of servers, `ended` when
+ * its last server ended it in good order.
+ */
 export const RegionFault = Schema.Literals([
   "missing",
   "exists",
@@ -20,6 +24,10 @@ export const RegionFault = Schema.Literals([
   "noSpace",
   "notServing",
   "notAnswering",
+  "recovering",
+  "recoverable",
+  "blocked",
+  "ended",
   "full",
   "invalid",
   "busy",

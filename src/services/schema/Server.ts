@@ -10,7 +10,9 @@ export const Server = Schema.Struct({
   serving: Schema.Boolean,
   name: Schema.String,
   /** True in that process itself. */
-  own: Schema.Boolean
+  own: Schema.Boolean,
+  /** The process is dead, and no other has continued its log yet. */
+  gone: Schema.optionalKey(Schema.Literal(true))
 })
 export type Server = typeof Server.Type
 
@@ -23,6 +25,12 @@ export const unanswered = (server: Server | undefined): { readonly detail: strin
     }
   }
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
+  if (server?.gone === true) {
+    return {
+      detail: `the process that served the log${who} is gone, and no other has continued it yet`,
+      hint: "start a server or a standby of the region: it continues the log"
+    }
+  }
   // A pid of another namespace names another process here: do not suggest a signal.
   const go = server === undefined || server.foreignPid === true
     ? "continue it, or end it"

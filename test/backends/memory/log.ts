@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Log from "../../../src/layers/Log.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
@@ -11,11 +12,15 @@ import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
-import type { Backend } from "../log.ts"
+import { type Backend, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
   embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  relay: (options) =>
+    Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
+      Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
+    ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
       const log = yield* HeapLog

@@ -2,22 +2,25 @@
  * The native backend over anonymous shared memory.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
 import * as Log from "../../../src/layers/Log.ts"
+import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
 import { claimSession } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
-import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
+import * as Regions from "../../../src/layers/Regions.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
-import type { Backend } from "../log.ts"
+import { type Backend, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
@@ -25,9 +28,10 @@ const over = (coherence: Coherence): Backend => ({
     Log.layerEmbedded(options?.serve).pipe(
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
+  relay: (options = {}) => relay(coherence, options),
   manual: (geometry, run) =>
     Effect.gen(function*() {
-      const region = yield* NativeRegion
+      const region = yield* clientRegion()
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
@@ -56,9 +60,33 @@ export const nativeFlushed = over("flushed")
 
 // --- internal ---
 
+let relays = 0
+
+// Each server is an attachment of its own, as if it were a process; the last leaves the log to nobody.
+const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const region = `test-relay-${process.pid}-${relays += 1}`
+    const scope = yield* Effect.scope
+    yield* Effect.addFinalizer(() => Effect.ignore(Regions.removeDead(CxlMemory.regionPath(region), { discard: true })))
+    const memory = (processName: string) =>
+      CxlMemory.layerShm({ region, geometry, coherence, processName, share: true })
+    const server = Log.layerServe({ ...serve, keep: true }).pipe(Layer.provide(Layer.fresh(memory("server"))))
+    let serving = yield* Scope.fork(scope)
+    const start = Effect.suspend(() => Layer.build(Layer.fresh(server)).pipe(Scope.provide(serving), Effect.asVoid))
+    const end = Effect.gen(function*() {
+      yield* Scope.close(serving, Exit.void)
+      serving = yield* Scope.fork(scope)
+    })
+    yield* start
+    return Log.layerClient(client).pipe(
+      Layer.provide(Layer.fresh(memory("client"))),
+      Layer.merge(Layer.succeed(Relay, Relay.of({ end, start })))
+    )
+  }))
+
 // Does by hand what the layers wait for: one step adopts the session, then every broker grants its lane.
 const openLanes = Effect.fnUntraced(function*(
-  region: NativeRegion["Service"],
+  region: ClientRegion,
   sequencer: Sequencer["Service"],
   topic: Topic
 ) {

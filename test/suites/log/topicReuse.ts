@@ -163,9 +163,9 @@ export const topicReuseSuite = (backend: Backend): void => {
         const sessions = yield* Effect.forEach(rounds, (name) => publish(name, 2))
         const told = yield* Fiber.join(watching)
         const tag = (wanted: "SessionOpened" | "SessionEnded") =>
-          told.filter(({ _tag }) => _tag === wanted).map((
-            event
-          ) => [event.topic, "sessionId" in event ? event.sessionId : undefined])
+          told.filter((event) => event._tag === "SessionOpened" || event._tag === "SessionEnded")
+            .filter(({ _tag }) => _tag === wanted)
+            .map((event) => [event.topic, event.sessionId])
         const expected = rounds.map((name, round) => [name, sessions[round]])
         assert.deepStrictEqual(tag("SessionOpened"), expected)
         assert.deepStrictEqual(tag("SessionEnded"), expected)

@@ -21,8 +21,9 @@ export const layer: Layer.Layer<Diagnostics, never, HeapLog> = Layer.effect(
 
 const snapshotOf = (heap: Heap): LogSnapshot => ({
   region: infoOf(heap),
-  epoch: 1,
-  serving: !heap.stopped,
+  epoch: heap.epoch,
+  serving: !heap.stopped && heap.unservedMicros === undefined,
+  ended: heap.stopped,
   topics: heap.topics.map((topic) => topicOf(heap, topic)),
   brokers: brokersOf(heap),
   sessions: sessionsOf(heap).map(sessionOf)

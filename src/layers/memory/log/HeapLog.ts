@@ -11,6 +11,7 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../../services/Sequencer.ts"
 import { sequencerTimes } from "../../log/checkOptions.ts"
+import { type ClientOptions, serverMillisOf } from "../../log/serverDeadline.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { resolveGeometry } from "../region/HeapGeometry.ts"
 import { makeLogWaiter } from "../region/RegionWaiter.ts"
@@ -18,7 +19,7 @@ import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
 import { nameTopic } from "./Topics.ts"
 
-export interface Options extends SequencerOptions {
+export interface Options extends SequencerOptions, ClientOptions {
   /** Topics that are declared before any is opened, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /**
@@ -27,6 +28,8 @@ export interface Options extends SequencerOptions {
   readonly stallAfter?: Duration.Input | undefined
   /** Sizes that differ from the small ones of this backend: 1 MiB lanes, 64 KiB batches. */
   readonly geometry?: Partial<Geometry> | undefined
+  /** Processes that stand by to continue the log when `MemoryServers` kills its server. Default 0. */
+  readonly standbys?: number | undefined
   /** Its name in reports and errors. Default `memory`. */
   readonly region?: string | undefined
   /** Lends copies and fills them with 0xDB on release, to expose a view that is kept too long. Default false. */
@@ -38,6 +41,7 @@ export class HeapLog extends Context.Service<HeapLog, {
   readonly order: SequencerState
   readonly waiter: LogWaiter
   readonly stallMillis: number
+  readonly standbys: number
   readonly poisonReleased: boolean
 }>()("ringfence/layers/HeapLog") {}
 
@@ -55,7 +59,14 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
         manual: options.drive === "manual",
         ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
       })
-      const waiter = makeLogWaiter(heap.members, region, () => heap.stopped)
-      return HeapLog.of({ heap, order, waiter, stallMillis, poisonReleased: options.poisonReleased === true })
+      const waiter = makeLogWaiter(heap.members, {
+        region,
+        clock: heap.clock,
+        stopped: () => heap.stopped,
+        unservedMicros: () => heap.unservedMicros,
+        deadlineMillis: yield* serverMillisOf(region, options)
+      })
+      const { poisonReleased = false, standbys = 0 } = options
+      return HeapLog.of({ heap, order, waiter, stallMillis, standbys, poisonReleased })
     })
   )

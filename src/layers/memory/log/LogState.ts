@@ -257,6 +257,10 @@ export class Heap {
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
   stopped = false
+  /** Since when the server is dead and no other has continued the log, in monotonic microseconds. */
+  unservedMicros: number | undefined
+  /** Counts the servers of the log. */
+  epoch = 1
   #left = 0
   /** Rung on each change that clients may wait for. */
   readonly members = new ChangeSignal()

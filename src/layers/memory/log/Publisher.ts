@@ -50,6 +50,7 @@ export const openLanes = (
 const openingLanes = (log: HeapLog["Service"], topic: Topic<any>, opening: SessionOpening) =>
   Effect.gen(function*() {
     const { heap, waiter } = log
+    yield* waiter.untilServedOrLost
     const lost = waiter.lost()
     if (lost !== undefined) return yield* Effect.fail(lost)
     const session = yield* Effect.uninterruptibleMask((restore) =>

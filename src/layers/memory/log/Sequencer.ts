@@ -17,21 +17,26 @@ export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
   Sequencer,
   Effect.gen(function*() {
     const { order, stallMillis } = yield* HeapLog
+    const { heap } = order
     const drive = yield* makeDrive(order, stallMillis)
     yield* Effect.addFinalizer(() => drive.stop)
     if (!order.options.manual) yield* Effect.forkScoped(drive.ordering)
     yield* Effect.forkScoped(drive.watching)
     return Sequencer.of({
-      epoch,
+      // The service is that of the log's present server.
+      get epoch() {
+        return heap.epoch
+      },
       status: Effect.sync(() => statusOf(order)),
-      step: Effect.suspend(() => order.heap.stopped ? Effect.succeed(false) : drive.run(true)),
+      step: Effect.suspend(() => heap.stopped ? Effect.succeed(false) : drive.run(true)),
       pause: Effect.sync(() => {
         order.paused = true
       }),
       resume: Effect.sync(() => {
         order.paused = false
-        order.heap.wakeSequencer()
+        heap.wakeSequencer()
       }),
+      lost: Effect.never,
       events: drive.events
     })
   })
@@ -39,8 +44,6 @@ export const layer: Layer.Layer<Sequencer, never, HeapLog> = Layer.effect(
 
 // --- internal ---
 
-/** A heap has one sequencer. */
-const epoch = 1
 const eventsKept = 1024
 
 /** Ends the streams of events. */
@@ -55,6 +58,7 @@ const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis
   heap.wakeSequencer = () => work.openUnsafe()
 
   const run = Effect.fnUntraced(function*(commitNow: boolean) {
+    if (heap.unservedMicros !== undefined) return false
     const moved = pass(order, commitNow)
     if (watch.nextMicros() !== undefined) stalling.openUnsafe()
     yield* PubSub.publishAll(events, order.takeEvents())
@@ -73,7 +77,12 @@ const makeDrive = Effect.fnUntraced(function*(order: SequencerState, stallMillis
     run,
     stop,
     ordering: ordering(order, work, run),
-    watching: watching(watch, stalling, (told) => PubSub.publishAll(events, told)),
+    watching: watching(
+      watch,
+      stalling,
+      () => heap.unservedMicros !== undefined,
+      (told) => PubSub.publishAll(events, told)
+    ),
     events: Stream.fromPubSub(events).pipe(Stream.takeWhile(isEvent))
   }
 })
@@ -94,7 +103,7 @@ const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boo
 // Commit an epoch that is open while batches are held in time, even if no more batches arrive.
 const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<void> =>
   Effect.suspend(() =>
-    order.ready.length === 0 || order.paused
+    order.ready.length === 0 || order.paused || order.heap.unservedMicros !== undefined
       ? work.await
       : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, epochMicrosLeft(order)) / 1000))
   )
@@ -103,6 +112,7 @@ const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<vo
 const watching = (
   watch: StallEvents,
   stalling: Latch.Latch,
+  isDead: () => boolean,
   tell: (events: ReadonlyArray<SequencerEvent>) => Effect.Effect<unknown>
 ) =>
   Effect.gen(function*() {
@@ -111,13 +121,14 @@ const watching = (
       stalling.closeUnsafe()
       for (let left = watch.nextMicros(); left !== undefined; left = watch.nextMicros()) {
         yield* Effect.sleep(left / 1000)
-        yield* tell(watch.due())
+        const due = watch.due()
+        if (!isDead()) yield* tell(due)
       }
     }
   })
 
 const statusOf = (order: SequencerState): SequencerStatus => ({
-  epoch,
+  epoch: order.heap.epoch,
   state: order.heap.stopped ? "stopped" : order.paused ? "paused" : "serving",
   passes: order.passes,
   commits: order.commits,

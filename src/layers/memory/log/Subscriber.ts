@@ -33,6 +33,7 @@ export const layer = Layer.effect(
     Subscriber.of({
       open: (topic, options) =>
         checkSubscriberOptions(log.heap.region, topic, options).pipe(
+          Effect.andThen(readable(log)),
           Effect.flatMap(() => openReader(log, topic, options)),
           Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
         ),
@@ -73,15 +74,27 @@ export const openReader = (
 
 // --- internal ---
 
-const boundsOf = ({ heap }: HeapLog["Service"], topic: Topic<any>) =>
+// A log that has ended can still be read; one whose server is dead only once another continues it.
+const readable = ({ waiter }: HeapLog["Service"]): Effect.Effect<void, RegionLost> =>
   Effect.andThen(
-    checkBounds(heap.region, topic),
+    waiter.untilServedOrLost,
+    Effect.suspend(() => {
+      const lost = waiter.lost()
+      return lost?.reason === "died" ? Effect.fail(lost) : Effect.void
+    })
+  )
+
+const boundsOf = (log: HeapLog["Service"], topic: Topic<any>) => {
+  const { heap } = log
+  return Effect.andThen(
+    Effect.andThen(checkBounds(heap.region, topic), readable(log)),
     inOnePiece(topic, () =>
       Result.map(placeOf(heap, topic, true), ({ committedMessages, trimmedMessages }) => ({
         start: trimmedMessages,
         end: committedMessages
       })))
   )
+}
 
 /** How long a reader waits for a place that is about to be freed; the same as over shared memory. */
 const freedMillis = 3000

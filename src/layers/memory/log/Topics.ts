@@ -62,7 +62,7 @@ const declare = (heap: Heap, topic: Topic.Topic<any>): Result.Result<HeapTopic, 
 // Over shared memory the sequencer frees places, so here a stopped one frees none either.
 const freePlace = (heap: Heap): number | undefined => {
   const [topic] = heap.topics.filter((topic) => !topic.named && !isInUse(heap, topic)).toSorted(goesFirst)
-  if (topic === undefined || heap.stopped) return undefined
+  if (topic === undefined || heap.stopped || heap.unservedMicros !== undefined) return undefined
   discard(topic)
   // Its records freed room in lanes that publishers may wait for.
   heap.members.ring()

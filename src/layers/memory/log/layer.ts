@@ -19,6 +19,7 @@ import { layer as layerBroker } from "./Broker.ts"
 import { layer as layerDiagnostics } from "./Diagnostics.ts"
 import { type HeapLog, layer as layerHeapLog, type Options } from "./HeapLog.ts"
 import { layer as layerCxlMemory } from "./LogRegion.ts"
+import { layer as layerServers, type MemoryServers } from "./MemoryServers.ts"
 import { layer as layerPublisher } from "./Publisher.ts"
 import { layer as layerSequencer } from "./Sequencer.ts"
 import { layer as layerSubscriber } from "./Subscriber.ts"
@@ -26,7 +27,15 @@ import { layer as layerSubscriber } from "./Subscriber.ts"
 export type MemoryOptions = Options
 
 /** The services that the layer provides. */
-export type Provided = CxlMemory | Sequencer | Broker | AckTracker | Diagnostics | Publisher | Subscriber
+export type Provided =
+  | CxlMemory
+  | Sequencer
+  | Broker
+  | AckTracker
+  | Diagnostics
+  | Publisher
+  | Subscriber
+  | MemoryServers
 
 export const layer = (options: MemoryOptions = {}): Layer.Layer<Provided, RegionError | TopicError> =>
   layerServices.pipe(Layer.provide(layerHeapLog(options)))
@@ -46,5 +55,6 @@ const layerServices: Layer.Layer<Provided, never, HeapLog> = Layer.mergeAll(
   layerAckTracker,
   layerDiagnostics,
   layerPublisher,
-  layerSubscriber
+  layerSubscriber,
+  layerServers
 )

@@ -62,5 +62,5 @@ const admitting = ({ handle, waiter }: Region, brokers: number) => {
     for (let broker = 0; broker < brokers; broker += 1) granted += handle.grantLanes(broker)
     return granted > 0 ? granted : undefined
   }
-  return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit, true)))
+  return Effect.ignore(Effect.forever(waiter.untilRungFor(sleepsFor.admission, admit)))
 }

@@ -63,7 +63,7 @@ export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingRea
 }
 
 /** The sessions of a topic of order `none` that have closed or died, and do not end before a reader has taken them. */
-export const untakenSessions = ({ handle, info }: Region): UntakenSessions | undefined => {
+export const untakenSessions = ({ handle, info }: Pick<Region, "handle" | "info">): UntakenSessions | undefined => {
   const snapshot = handle.snapshot()
   for (const topic of snapshot.topics) {
     const reader = orderNameOf(topic.order) === "none" ? gateOf(topic) : undefined
@@ -78,10 +78,12 @@ export const untakenSessions = ({ handle, info }: Region): UntakenSessions | und
 
 const logSnapshot = (region: Region): LogSnapshot => {
   const snapshot = region.handle.snapshot()
+  const state = region.handle.serverState()
   return {
     region: region.info,
     epoch: snapshot.epoch,
-    serving: region.handle.serverState() === serverState.serving,
+    serving: state === serverState.serving,
+    ended: state === serverState.stopped,
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
     sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session)))

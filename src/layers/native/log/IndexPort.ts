@@ -4,8 +4,8 @@
 import { batchFields, type ReaderHandle, readFrom, type RegionHandle, serverState } from "../../../native/binding.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
-import type { NativeRegion } from "../region/NativeRegion.ts"
-import type { RegionWaiter } from "../region/RegionWaiter.ts"
+import type { ServerWaiter } from "../region/ServerWaiter.ts"
+import type { ClientRegion } from "./ClientRegion.ts"
 
 /** Where a reader begins, as the two numbers that the native module takes. */
 export const beginning = (from: From): readonly [kind: number, position: number] => {
@@ -14,7 +14,7 @@ export const beginning = (from: From): readonly [kind: number, position: number]
 }
 
 export class NativeIndexPort implements IndexPort {
-  readonly waiter: RegionWaiter
+  readonly waiter: ServerWaiter
   readonly #region: RegionHandle
   readonly #reader: ReaderHandle
   readonly #clients: number
@@ -22,7 +22,7 @@ export class NativeIndexPort implements IndexPort {
   #fields = new Float64Array(batchFields)
   #damage: string | undefined
 
-  constructor(region: NativeRegion["Service"], reader: ReaderHandle) {
+  constructor(region: ClientRegion, reader: ReaderHandle) {
     const { brokers, clients } = region.info.geometry
     this.waiter = region.waiter
     this.#region = region.handle

@@ -6,7 +6,7 @@ import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import type { LanePort, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
-import type { NativeRegion } from "../region/NativeRegion.ts"
+import type { ClientRegion } from "./ClientRegion.ts"
 import { gateOf, readersBeside } from "./Diagnostics.ts"
 
 export class NativeLanePort implements LanePort {
@@ -23,7 +23,7 @@ export class NativeLanePort implements LanePort {
   #committedMessages = 0
   readonly #frontiers = new Float64Array(frontierFields)
 
-  constructor(region: NativeRegion["Service"], session: SessionHandle) {
+  constructor(region: ClientRegion, session: SessionHandle) {
     const { geometry } = region.info
     const { ordered, sessionId, slot } = session.info()
     this.sessionId = sessionId

@@ -13,33 +13,36 @@ import { type RegionError, sessionsFull } from "../../../services/schema/RegionE
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/makePublisher.ts"
+import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
 import { claimed } from "../region/Claiming.ts"
-import { NativeRegion } from "../region/NativeRegion.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
 import { untakenSessions } from "./Diagnostics.ts"
 import { NativeLanePort } from "./LanePort.ts"
 import { openTopicOfLog } from "./Topics.ts"
 
-export const layer: Layer.Layer<Publisher, never, NativeRegion> = Layer.effect(
-  Publisher,
-  Effect.map(NativeRegion, (region) =>
-    Publisher.of({
-      open: (topic, options) =>
-        Effect.gen(function*() {
-          yield* checkPublisherOptions(region.info.name, options)
-          const lanes = yield* admittedInTime(
-            region.info.name,
-            region.waiter,
-            options,
-            () => untakenSessions(region),
-            (opening) => openLanes(region, topic, opening)
-          )
-          return yield* makePublisher(topic, lanes, options)
-        })
-    }))
-)
+export const layer = (options?: ClientOptions): Layer.Layer<Publisher, RegionError, NativeRegion> =>
+  Layer.effect(
+    Publisher,
+    Effect.map(clientRegion(options), (region) =>
+      Publisher.of({
+        open: (topic, options) =>
+          Effect.gen(function*() {
+            yield* checkPublisherOptions(region.info.name, options)
+            const lanes = yield* admittedInTime(
+              region.info.name,
+              region.waiter,
+              options,
+              () => untakenSessions(region),
+              (opening) => openLanes(region, topic, opening)
+            )
+            return yield* makePublisher(topic, lanes, options)
+          })
+      }))
+  )
 
-type Region = NativeRegion["Service"]
+type Region = ClientRegion
 
 /**
  * Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted its lane.
@@ -68,7 +71,7 @@ const openLanes = (
   opening: SessionOpening
 ): Effect.Effect<NativeLanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* failWhenLost(region)
+    yield* untilServed(region)
     const place = yield* openTopicOfLog(region, topic, false)
     opening.hasSlot = false
     const session = yield* claimFreed(region, place, false)
@@ -85,12 +88,15 @@ const admission = (session: SessionHandle): boolean | undefined => {
   return session.endReason() === endReason.topicGone ? false : undefined
 }
 
-/** Claim nothing in a log whose server is gone: no sequencer would free the place again. */
-const failWhenLost = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
-  Effect.suspend(() => {
-    const lost = waiter.lost()
-    return lost === undefined ? Effect.void : Effect.fail(lost)
-  })
+// Claim nothing in a log without a server: no sequencer would free the place again.
+const untilServed = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
+  Effect.andThen(
+    waiter.untilServedOrLost,
+    Effect.suspend(() => {
+      const lost = waiter.lost()
+      return lost === undefined ? Effect.void : Effect.fail(lost)
+    })
+  )
 
 const retryMillis = 2
 
@@ -106,7 +112,7 @@ const claimFreed = (
     ({ fault }) => fault === "full",
     (full) =>
       Effect.gen(function*() {
-        yield* failWhenLost(region)
+        yield* untilServed(region)
         const isNoneEnding = region.handle.sessionsEnding() === 0
         if (isNoneEnding && isLast) return yield* Effect.fail(full)
         if (!isNoneEnding) yield* Effect.sleep(retryMillis)

@@ -16,35 +16,39 @@ import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from
 import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
+import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
-import { NativeRegion } from "../region/NativeRegion.ts"
+import type { NativeRegion } from "../region/NativeRegion.ts"
+import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
 import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
 import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
 
-export const layer: Layer.Layer<Subscriber, never, NativeRegion> = Layer.effect(
-  Subscriber,
-  Effect.map(NativeRegion, (region) =>
-    Subscriber.of({
-      open: (topic, options) =>
-        Effect.gen(function*() {
-          yield* checkSubscriberOptions(region.info.name, topic, options)
-          const lost = region.waiter.lost()
-          if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
-          const mustExist = options?.mustExist === true || lost !== undefined
-          const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
-            Effect.flatMap(
-              openTopicOfLog(region, topic, mustExist),
-              (place) => openFreed(region, place.index, openReader(region, place, options))
-            ))
-          return yield* makeSubscriber(topic, reader, options)
-        }),
-      bounds: (topic) => boundsOf(region, topic)
-    }))
-)
+export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionError, NativeRegion> =>
+  Layer.effect(
+    Subscriber,
+    Effect.map(clientRegion(options), (region) =>
+      Subscriber.of({
+        open: (topic, options) =>
+          Effect.gen(function*() {
+            yield* checkSubscriberOptions(region.info.name, topic, options)
+            yield* region.waiter.untilServedOrLost
+            const lost = region.waiter.lost()
+            if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
+            const mustExist = options?.mustExist === true || lost !== undefined
+            const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
+              Effect.flatMap(
+                openTopicOfLog(region, topic, mustExist),
+                (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options)))
+              ))
+            return yield* makeSubscriber(topic, reader, options)
+          }),
+        bounds: (topic) => boundsOf(region, topic)
+      }))
+  )
 
-type Region = NativeRegion["Service"]
+type Region = ClientRegion
 
 /** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
 export const openReader = (
@@ -82,6 +86,7 @@ const isUnreadable = ({ waiter }: Region, lost: RegionLost | undefined): lost is
 
 const boundsOf = Effect.fnUntraced(function*(region: Region, topic: Topic<any>) {
   yield* checkBounds(region.info.name, topic)
+  yield* region.waiter.untilServedOrLost
   const lost = region.waiter.lost()
   if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
   const place = yield* openTopic(region, topic, true)
@@ -115,6 +120,7 @@ const openFreed = <A, E, R>(
     const trial = (isLast: boolean): Effect.Effect<A, E | RegionError | RegionLost, R> =>
       Effect.catchIf(opening, isFull, (full) =>
         Effect.gen(function*() {
+          yield* region.waiter.untilServedOrLost
           const lost = region.waiter.lost()
           if (lost !== undefined) return yield* Effect.fail(lost)
           const dead = region.handle.readersEnding(topic)
@@ -125,6 +131,15 @@ const openFreed = <A, E, R>(
         }))
     return trial(false)
   })
+
+// `undefined`: the log's server is gone, and so the attachment has to be tried again when another serves it.
+const unlessRecovering = <A, E, R>(
+  opening: Effect.Effect<A, E | RegionError, R>
+): Effect.Effect<A | undefined, E | RegionError, R> =>
+  Effect.catchIf(opening, isRecovering, () => Effect.succeed(undefined))
+
+const isRecovering = (error: unknown): error is RegionError =>
+  error instanceof RegionError && error.fault === "recovering"
 
 const isFull = (error: unknown): error is RegionError => error instanceof RegionError && error.fault === "full"
 

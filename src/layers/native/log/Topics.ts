@@ -12,16 +12,16 @@ import { formatMillis } from "../../../services/text/quantities.ts"
 import { topicMismatch } from "../../log/topicMismatch.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
-import type { NativeRegion } from "../region/NativeRegion.ts"
+import type { ClientRegion } from "./ClientRegion.ts"
 
-type Region = NativeRegion["Service"]
+type Region = ClientRegion
 
 /** The topic's place in the region. Declares the topic if it does not exist, unless `mustExist`. */
 export const openTopic = (
   region: Region,
   topic: Topic<any>,
   mustExist: boolean
-): Effect.Effect<NativeTopic, TopicError | RegionError> =>
+): Effect.Effect<NativeTopic, TopicError | RegionError | RegionLost> =>
   Effect.gen(function*() {
     yield* validate(topic)
     const known = yield* attempt(region.info.name, () => region.handle.topics())
@@ -34,7 +34,7 @@ export const openTopic = (
     return mismatch === undefined ? found : yield* mismatch
   })
 
-/** {@link openTopic} for clients. When all places are taken and the log's server is gone, fails with that loss. */
+/** {@link openTopic} for clients. When all places are taken and the log is lost, fails with that loss. */
 export const openTopicOfLog = (
   region: Region,
   topic: Topic<any>,
@@ -48,7 +48,7 @@ export const openTopicOfLog = (
 
 /** Declares the topic if it does not exist, and tells this process's sequencer to keep it even while it is unused. */
 export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void, TopicError | RegionError> =>
-  Effect.asVoid(
+  Effect.catchTag(
     whileFreeing(
       region,
       `topic "${topic.name}" is being freed`,
@@ -58,27 +58,46 @@ export const keepTopic = (region: Region, topic: Topic<any>): Effect.Effect<void
             region.info.name,
             () => region.handle.keepTopic(index, generation) ? true : undefined
           ))
-    )
+    ).pipe(Effect.asVoid),
+    "RegionLost",
+    (lost) => {
+      const failed = { region: region.info.name, detail: lost.message, hint: "start the server again" }
+      return Effect.fail(new RegionError({ ...failed, fault: "notServing" }))
+    }
   )
 
 /**
- * Retries while the sequencer frees the place of a topic. If it does not in time, the error names the process that runs
- * it.
+ * Retries while the sequencer frees the place of a topic, and waits while there is no sequencer. If the place is not freed
+ * in time, the error names the process that runs it.
  */
 export const whileFreeing = <A, E, R>(
   region: Region,
   what: string,
   trial: (isAgain: boolean) => Effect.Effect<A | undefined, E, R>
-): Effect.Effect<A, E | RegionError, R> =>
+): Effect.Effect<A, E | RegionError | RegionLost, R> =>
   Effect.gen(function*() {
-    const begun = yield* Clock.currentTimeMillis
+    let begun = yield* Clock.currentTimeMillis
     for (let isAgain = false;; isAgain = true) {
+      if (region.waiter.awaitsServer()) {
+        yield* untilReadable(region)
+        begun = yield* Clock.currentTimeMillis
+      }
       const found = yield* trial(isAgain)
       if (found !== undefined) return found
       if ((yield* Clock.currentTimeMillis) - begun > freeingMillis) return yield* notFreed(region, what)
       yield* Effect.sleep(retryMillis)
     }
   })
+
+/** Waits while the log has no server. A log that has ended in good order can still be read. */
+const untilReadable = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
+  Effect.andThen(
+    waiter.untilServedOrLost,
+    Effect.suspend(() => {
+      const lost = waiter.lost()
+      return lost?.reason === "died" ? Effect.fail(lost) : Effect.void
+    })
+  )
 
 /**
  * A level that this version does not know is named by its number, which matches no topic that this version declares.
@@ -99,7 +118,7 @@ const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level 
 const freeingMillis = 3000
 const retryMillis = 2
 
-const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, RegionError> => {
+const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, RegionError | RegionLost> => {
   const { topics } = region.info.geometry
   const what = `all ${topics} topics of the region are declared, and the sequencer was asked to free one`
   return whileFreeing(region, what, (hasWished) =>

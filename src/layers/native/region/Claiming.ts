@@ -10,7 +10,7 @@ import { formatMillis } from "../../../services/text/quantities.ts"
 import { attempt } from "./NativeError.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
 
-type Region = NativeRegion["Service"]
+type Region = Pick<NativeRegion["Service"], "info">
 
 /** A claim that needs no release. */
 export const claiming = <A>(region: Region, call: () => A): Effect.Effect<A, RegionError> =>
@@ -34,8 +34,14 @@ export const claimed = <A>(
   )
 
 /** Names, for a full table, the region's size that limits it, and the next step. */
-export const whenFull = (size: Parameters<typeof fullTable>[2]) =>
-  Effect.mapError((error: RegionError) => error.fault === "full" ? fullTable(error.region, error.detail, size) : error)
+export const whenFull =
+  (size: Parameters<typeof fullTable>[2]) =>
+  <A, E, R>(claim: Effect.Effect<A, E | RegionError, R>): Effect.Effect<A, E | RegionError, R> =>
+    Effect.mapError(
+      claim,
+      (error) =>
+        error instanceof RegionError && error.fault === "full" ? fullTable(error.region, error.detail, size) : error
+    )
 
 // --- internal ---
 

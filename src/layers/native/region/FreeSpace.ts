@@ -70,8 +70,8 @@ const freeOfFileSystem = (region: string, path: string): Effect.Effect<number, R
     catch: (error) => folderError(region, dirname(path), error as NodeJS.ErrnoException)
   }).pipe(Effect.map(({ bavail, blocks, bsize }) => blocks === 0 ? Infinity : bavail * bsize))
 
-// The sequencer's epoch writes one block. The other is for the next epoch, after a takeover.
-const epochBlocks = 2
+// The epoch that serves writes one block. The others are for its successor, and for one that dies or is stopped meanwhile.
+const epochBlocks = 3
 
 const bytesOf = (native: Native) => (geometry: Geometry): number => native.layoutBytes(geometryArray(geometry))
 

@@ -2,23 +2,27 @@
  * Waits on a region from the event loop: registers, arms the doorbell, checks once more, and only then sleeps.
  */
 import * as Effect from "effect/Effect"
-import { type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
+import { type RegionHandle, serverState } from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
-import { processIdOf } from "../../../services/schema/ProcessId.ts"
-import type { Server } from "../../../services/schema/Server.ts"
-import type { LogWaiter, Waiter } from "../../ports/Waiter.ts"
+import type { Waiter } from "../../ports/Waiter.ts"
+
+/**
+ * Whether a wait is in vain: the loss with which it fails, or the milliseconds after which to ask again, while it is not
+ * known whether another process continues the log.
+ */
+export type LossOf = () => RegionLost | number | undefined
 
 interface Wait {
   /** The changes that it must be woken for, of `sleepsFor`. */
   readonly reasons: number
-  /** Whether it fails when the log's server is gone. Rings have no server: they live as long as the region. */
-  readonly ofLog: boolean
+  /** For waits of the log. Rings have no server: they live as long as the region. */
+  readonly lossOf: LossOf | undefined
   /** Runs the check again; true when it succeeded and the fiber was resumed. */
   readonly recheck: () => boolean
   readonly lose: (lost: RegionLost) => void
 }
 
-export class RegionWaiter implements LogWaiter {
+export class RegionWaiter {
   readonly #handle: RegionHandle
   readonly #region: string
   readonly #waits = new Set<Wait>()
@@ -28,6 +32,8 @@ export class RegionWaiter implements LogWaiter {
   readonly #readers = new Map<number, number>()
   #isNudged = false
   #isWaking = false
+  /** Asks the waits of the log again whether they are in vain. */
+  #asking: { readonly timer: NodeJS.Timeout; readonly dueMillis: number } | undefined
   #closed = false
 
   constructor(handle: RegionHandle, region: string) {
@@ -36,18 +42,15 @@ export class RegionWaiter implements LogWaiter {
     handle.startWaiter(() => this.#woken())
   }
 
-  readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
-    this.untilRungFor(sleepsFor.data, check, true)
-
-  /** `until` for changes of given kinds: no other change rings the doorbell. */
-  untilRungFor<A>(reasons: number, check: () => A | undefined, ofLog: boolean): Effect.Effect<A, RegionLost> {
+  /** Waits for changes of given kinds, of `sleepsFor`: no other change rings the doorbell. */
+  untilRungFor<A>(reasons: number, check: () => A | undefined, lossOf?: LossOf): Effect.Effect<A, RegionLost> {
     return Effect.callback<A, RegionLost>((resume) => {
-      if (this.#closed) return resume(Effect.fail(this.#lost("stopped")))
+      if (this.#closed) return resume(Effect.fail(this.#ended))
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
       const wait: Wait = {
         reasons,
-        ofLog,
+        lossOf,
         recheck: () => {
           const found = check()
           if (found === undefined) return false
@@ -70,32 +73,9 @@ export class RegionWaiter implements LogWaiter {
     })
   }
 
-  readonly untilLost: Effect.Effect<never, RegionLost> = Effect.suspend(() => {
-    const lost = this.lost()
-    return lost === undefined ? this.untilRungFor<never>(sleepsFor.end, () => undefined, true) : Effect.fail(lost)
-  })
-
-  // Before the log has a server, the death of its creator counts as the server's.
-  lost(): RegionLost | undefined {
-    if (this.#closed) return this.#lost("stopped")
-    const found = this.#handle.server()
-    const { alive, name, pid, state } = found
-    if (state === serverState.stopped) return this.#lost("stopped")
-    if (state === serverState.serving || (state === serverState.unknown && alive)) return undefined
-    const server = pid === 0 ? {} : { server: { ...processIdOf(found), name } }
-    return new RegionLost({ region: this.#region, reason: "died", ...server })
-  }
-
-  server(): Server | undefined {
-    if (this.#closed) return undefined
-    const found = this.#handle.server()
-    const { name, own, pid, state } = found
-    return pid === 0 ? undefined : { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
-  }
-
   /** A waiter for changes of rings, which does not depend on the log's server. */
   forRings(reasons: number): Waiter {
-    return { until: (check) => this.untilRungFor(reasons, check, false) }
+    return { until: (check) => this.untilRungFor(reasons, check) }
   }
 
   /** Notes that a reader of that ring has opened in this process. */
@@ -132,7 +112,8 @@ export class RegionWaiter implements LogWaiter {
   /** Ends every wait: nothing is called back afterwards. */
   close(): void {
     this.#closed = true
-    for (const wait of this.#waits) wait.lose(this.#lost("stopped"))
+    clearTimeout(this.#asking?.timer)
+    for (const wait of this.#waits) wait.lose(this.#ended)
   }
 
   // A change before the doorbell was armed did not ring it, so run all checks again after arming.
@@ -167,13 +148,30 @@ export class RegionWaiter implements LogWaiter {
   }
 
   #loseLog(): void {
-    const ofLog = [...this.#waits].filter((wait) => wait.ofLog)
-    if (ofLog.length === 0 || this.#handle.serverState() === serverState.serving) return
-    const lost = this.lost()
-    if (lost !== undefined) { for (const wait of ofLog) wait.lose(lost) }
+    const ofLog = [...this.#waits].filter((wait) => wait.lossOf !== undefined)
+    if (this.#closed || ofLog.length === 0) return
+    if (this.#handle.serverState() === serverState.serving) return
+    for (const wait of ofLog) {
+      const found = wait.lossOf?.()
+      if (found instanceof RegionLost) wait.lose(found)
+      else if (found !== undefined) this.#askAgain(found)
+    }
   }
 
-  #lost(reason: "died" | "stopped"): RegionLost {
-    return new RegionLost({ region: this.#region, reason })
+  #askAgain(inMillis: number): void {
+    const dueMillis = performance.now() + inMillis
+    if (this.#asking !== undefined && this.#asking.dueMillis <= dueMillis) return
+    clearTimeout(this.#asking?.timer)
+    const timer = setTimeout(() => {
+      this.#asking = undefined
+      this.#loseLog()
+    }, Math.ceil(inMillis))
+    // The waits themselves keep the process alive.
+    timer.unref()
+    this.#asking = { timer, dueMillis }
+  }
+
+  get #ended(): RegionLost {
+    return new RegionLost({ region: this.#region, reason: "stopped" })
   }
 }

@@ -84,7 +84,7 @@ void early() {
   TopicView topic;
   reader.program.ahead([&] { expectOk(declareTopic(*region, "t", orderNone, 0, topic), "declaring the topic"); });
   reader.program.runs([=, at = reader.region] {
-    const bool ahead = peek<&ControlLine::epoch>(at->header().control) == 0;
+    const bool ahead = newestSeen(*at).number == 0;
     const auto taking = claims(at, topic.place(), From::end);
     for (int i = 0; taking->of(1).empty(); i += 1) {
       expect(i < pausesMax, "what is published behind a reader's attachment is not taken");

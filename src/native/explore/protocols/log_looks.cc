@@ -334,7 +334,7 @@ void admitted() {
   });
   log.serves();
   watcher.program.runs([=, at = watcher.region] {
-    const auto& grant = at->grant(at->laneOf(0, 0));
+    const auto& grant = at->grant(1, at->laneOf(0, 0));
     await("a session is not granted", [&] { return at->publication().observe<&GrantLine::grantedGeneration>(grant) != 0; });
     *told = true;
   });

@@ -57,13 +57,11 @@ void expectTopic(const Region& region, uint32_t t, uint64_t gating) {
 
 void expectSequencerLines(const Region& region, Sequencer& sequencer, const std::vector<SessionReport>& reports) {
   const Geometry& g = region.layout().geometry;
-  const auto block = whole(region.blockHeader(1));
+  const auto block = whole(region.blockHead(1).service);
+  const auto head = whole(region.blockHead(1).head);
   const SequencerCounters counters = sequencer.counters();
   expect(block.commits == counters.commits && block.passes >= block.commits && block.passes <= counters.passes, "the sequencer's passes are not counted");
-  const auto& control = region.header().control;
-  const bool named = block.process == peek<&ControlLine::sequencerProcess>(control) &&
-                     block.processGeneration == peek<&ControlLine::sequencerGeneration>(control);
-  expect(named, "the block of an epoch names another process than serves it");
+  expect(head.process == region.slot() && head.processGeneration == region.generation(), "the block of an epoch names another process than serves it");
   for (const SessionReport& report : reports) expectSession(region, report);
   for (uint32_t i = 0; i < g.clients; i += 1) {
     const bool unordered = peek<&SessionLine::Acknowledged::unordered>(region.sessionLine(1, i).acknowledged) != 0;

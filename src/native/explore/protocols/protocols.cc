@@ -3,11 +3,12 @@
 #include "log.h"
 #include "regions.h"
 #include "ring.h"
+#include "takeover.h"
 
 namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol()};
+  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol(), takeoverProtocol()};
   return all;
 }
 

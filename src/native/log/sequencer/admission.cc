@@ -10,26 +10,27 @@ namespace ringfence::sequencing {
 
 namespace {
 
-uint64_t powerOfTwoAtLeast(uint64_t n) {
-  uint64_t power = 1;
-  while (power < n) power <<= 1;
-  return power;
-}
-
 bool stale(const SequencerState& order, const ClientClaim& claim) {
   if (claim.topic >= order.topics.size()) return true;
   return order.topics[claim.topic].free || order.topics[claim.topic].generation != claim.topicGeneration;
 }
 
-// Positions of the slot's lanes continue from their former owner's: they never restart, so no batch of the former owner
-// can look new under the new generation.
-void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
-  const Geometry& g = order.geometry;
-  giveSlot(order, client);
+// Of a lane that the session takes over from the slot's former one.
+void beginLane(SequencerState& order, uint32_t at, uint64_t generation) {
+  Lane& lane = order.lanes[at];
+  lane.generation = generation;
+  lane.firstIndex = lane.trim = lane.deliveredTo = lane.scanned;
+  lane.held = lane.ordered = lane.orderedMessages = lane.delivered = lane.deliveredMessages = 0;
+  lane.duplicates = lane.purged = 0;
+  publishLane(order, at);
+}
+
+void beginSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
   Session& session = order.sessions[client];
   session.generation = claim.generation;
-  session.id = sessionIdOf(g, client, claim.generation);
+  session.id = sessionIdOf(order.geometry, client, claim.generation);
   session.topic = claim.topic;
+  session.topicGeneration = claim.topicGeneration;
   session.process = claim.process;
   session.processGeneration = claim.processGeneration;
   session.active = true;
@@ -41,16 +42,16 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.leaving = session.untaken = false;
   session.order = orderSession;
   session.held = session.heldTotal = session.duplicates = session.purged = session.gapSinceNanos = 0;
-  session.window.assign(powerOfTwoAtLeast(uint64_t{g.brokers} * g.laneSlots), Pending{});
-  for (uint32_t b = 0; b < g.brokers; b += 1) {
-    const uint32_t at = laneOf(order, b, client);
-    Lane& lane = order.lanes[at];
-    lane.generation = claim.generation;
-    lane.firstIndex = lane.trim = lane.deliveredTo = lane.scanned;
-    lane.held = lane.ordered = lane.orderedMessages = lane.delivered = lane.deliveredMessages = 0;
-    lane.duplicates = lane.purged = 0;
-    publishLane(order, at);
-  }
+  session.window.assign(order.region.layout().windowPlaces(), Pending{});
+}
+
+// Positions of the slot's lanes continue from their former owner's: they never restart, so no batch of the former owner
+// can look new under the new generation. Publishes the session's line and then its lanes: a successor that finds a lane of
+// another generation knows that the adoption was cut short.
+void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+  giveSlot(order, client);
+  beginSession(order, client, claim);
+  Session& session = order.sessions[client];
   if (session.topic >= order.topics.size()) {
     endAsCorrupt(order, client);
     session.topic = 0;
@@ -59,8 +60,18 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
     session.order = order.topics[session.topic].order;
     session.topicName = order.topics[session.topic].name;
   }
+  clearFacts(order, client);
+  publishSessionAdoption(order, client);
   publishAcknowledged(order, client);
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) beginLane(order, laneOf(order, b, client), claim.generation);
   session.dirty = true;
+}
+
+bool anyBroken(const SequencerState& order, uint32_t client) {
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+    if (order.lanes[laneOf(order, b, client)].broken) return true;
+  }
+  return false;
 }
 
 // Refuses a session whose topic was freed before its adoption: it ends as it begins, and its lanes stay as they are.
@@ -91,7 +102,7 @@ bool adoptSessions(SequencerState& order) {
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
     Session& session = order.sessions[i];
     const uint64_t generation = p.observe<&ClientClaim::generation>(order.region.client(i).claim);
-    if (generation != 0 && generation != session.generation && !session.active) {
+    if (generation != 0 && generation != session.generation && !session.active && !anyBroken(order, i)) {
       const ClientClaim claim = p.copy(order.region.client(i).claim);
       p.loadFence();
       // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.

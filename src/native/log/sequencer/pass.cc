@@ -17,6 +17,7 @@ bool pass(SequencerState& order, bool commitNow) {
   moved |= adopted;
   moved |= scanLanes(order);
   if (!order.ready.empty() && (commitNow || epochDue(order))) moved |= commit(order);
+  publishSessions(order);
   moved |= endSessions(order);
   moved |= answerWish(order);
   moved |= followReaders(order);

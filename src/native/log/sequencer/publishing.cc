@@ -1,7 +1,10 @@
 // Publishes the sequencer's state in the block of its epoch: the lines of topics, lanes and sessions.
 #include "publishing.h"
 
+#include <cstring>
+
 #include "region/sealed_line.h"
+#include "region/token.h"
 
 namespace ringfence::sequencing {
 
@@ -31,11 +34,15 @@ void publishRetention(SequencerState& order, uint32_t t) {
   local.gatingReader = topic.gating;
   local.firstEntry = topic.firstEntry;
   local.freedMark = topic.mark;
-  order.publication.on(order.role, order.region.topicLine(order.epoch, t).retention)
+  local.firmTrim = topic.firmTrim;
+  TopicLine& line = order.region.topicLine(order.epoch, t);
+  publishSpare(order.publication, order.role, line.retentionSpare, local);
+  order.publication.on(order.role, line.retention)
       .set<&Retention::trim>(local.trim)
       .set<&Retention::trimMessages>(local.trimMessages)
       .set<&Retention::gatingReader>(local.gatingReader)
       .set<&Retention::firstEntry>(local.firstEntry)
+      .set<&Retention::firmTrim>(local.firmTrim)
       .copy<&Retention::reserved>(local.reserved)
       .publish<&Retention::freedMark>(local.freedMark)
       .publish<&Retention::seal>(sealOf(local));
@@ -48,7 +55,18 @@ void publishCommitted(const SequencerState& order, uint32_t t) {
   local.entries = topic.committed;
   local.messages = topic.messages;
   local.bytes = topic.bytes;
-  publishSealed(order.publication, order.role, order.region.topicLine(order.epoch, t).committed, local);
+  TopicLine& line = order.region.topicLine(order.epoch, t);
+  publishTwice(order.publication, order.role, line.committed, line.committedSpare, local);
+}
+
+void publishTopicAdoption(const SequencerState& order, uint32_t t) {
+  const Topic& topic = order.topics[t];
+  TopicLine::Adoption local{};
+  local.generation = topic.generation;
+  local.slotSeal = topic.seal;
+  local.order = topic.order;
+  local.named = topic.named ? 1 : 0;
+  publishSealed(order.publication, order.role, order.region.topicLine(order.epoch, t).adoption, local);
 }
 
 // SYNC: publishes what is released, with the seal; pairs with the readSealed in LaneWriter::lookAtReleased.
@@ -68,7 +86,8 @@ void publishLane(SequencerState& order, uint32_t at) {
   local.payloadEnd = lane.payloadEnd;
   local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (order.geometry.laneSlots - 1)];
   local.trim = lane.trim;
-  publishSealed(p, order.role, line.frontiers, local);
+  local.firstIndex = lane.firstIndex;
+  publishTwice(p, order.role, line.frontiers, line.frontiersSpare, local);
 }
 
 void publishSession(SequencerState& order, uint32_t client) {
@@ -99,7 +118,9 @@ void publishAcknowledged(const SequencerState& order, uint32_t client) {
   local.endReason = endReasonToTell(session);
   local.unordered = unorderedTopic(session);
   local.leavingGeneration = session.leaving ? session.generation : 0;
-  order.publication.on(order.role, order.region.sessionLine(order.epoch, client).acknowledged)
+  SessionLine& line = order.region.sessionLine(order.epoch, client);
+  publishSpare(order.publication, order.role, line.acknowledgedSpare, local);
+  order.publication.on(order.role, line.acknowledged)
       .set<&Acknowledged::batches>(local.batches)
       .set<&Acknowledged::messages>(local.messages)
       .set<&Acknowledged::endReason>(local.endReason)
@@ -111,11 +132,47 @@ void publishAcknowledged(const SequencerState& order, uint32_t client) {
       .publish<&Acknowledged::seal>(sealOf(local));
 }
 
+void publishSessionAdoption(const SequencerState& order, uint32_t client) {
+  const Session& session = order.sessions[client];
+  SessionLine::Adoption local{};
+  local.generation = session.generation;
+  local.topicGeneration = session.topicGeneration;
+  local.processGeneration = session.processGeneration;
+  local.process = session.process;
+  local.topic = session.topic;
+  local.order = session.order;
+  publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, local);
+}
+
+// One word, so that no kill leaves half a fact.
+void publishFact(const SequencerState& order, uint32_t client, uint64_t sequence, uint32_t messages) {
+  const Publication p = order.publication;
+  auto& line = order.region.factLine(order.epoch, client, sequence);
+  FactLine local = p.copy(line);
+  local.facts[sequence % factsOfLine] = factOf(sequence, messages);
+  p.on(order.role, line).copy<&FactLine::facts>(local.facts);
+}
+
+void clearFacts(const SequencerState& order, uint32_t client) {
+  const Publication p = order.publication;
+  const FactLine none{};
+  for (uint64_t place = 0; place < order.region.layout().windowPlaces(); place += factsOfLine) {
+    auto& line = order.region.factLine(order.epoch, client, place);
+    const FactLine local = p.copy(line);
+    if (std::memcmp(&local, &none, sizeof(none)) != 0) p.on(order.role, line).copy<&FactLine::facts>(none.facts);
+  }
+}
+
+void publishPulse(SequencerState& order) {
+  order.pulse += 1;
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service).set<&ServiceLine::pulse>(order.pulse);
+}
+
 // SYNC: publishes a refusal before the answer; pairs with the observes in wishForPlace.
 void publishAnswers(const SequencerState& order) {
-  order.publication.on(order.role, order.region.blockHeader(order.epoch))
-      .publish<&BlockHeader::wishesRefused>(order.places.wishRefused)
-      .publish<&BlockHeader::wishesAnswered>(order.places.wishAnswered);
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
+      .publish<&ServiceLine::wishesRefused>(order.places.wishRefused)
+      .publish<&ServiceLine::wishesAnswered>(order.places.wishAnswered);
 }
 
 // Repairs damage from outside. While an epoch is open it leaves the lines of sessions alone, because emitted batches
@@ -125,27 +182,33 @@ void publishAgain(SequencerState& order) {
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     publishRetention(order, t);
     publishCommitted(order, t);
+    publishTopicAdoption(order, t);
+  }
+  for (uint32_t i = 0; i < order.geometry.clients && order.ready.empty(); i += 1) {
+    if (order.sessions[i].generation == 0) continue;
+    publishSession(order, i);
+    publishSessionAdoption(order, i);
   }
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) publishLane(order, at);
-  for (uint32_t i = 0; i < order.geometry.clients && order.ready.empty(); i += 1) {
-    if (order.sessions[i].generation != 0) publishSession(order, i);
+}
+
+// Not while an epoch is open: emitted batches are acknowledged once they are committed, not before.
+void publishSessions(SequencerState& order) {
+  if (!order.ready.empty()) return;
+  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
+    if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);
   }
 }
 
+// Sessions before lanes: what is released is explained by the prefix that is acknowledged.
 void publishAll(SequencerState& order) {
-  const Publication p = order.publication;
+  publishSessions(order);
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }
-  // Not while an epoch is open: emitted batches are acknowledged once they are committed, not before.
-  if (order.ready.empty()) {
-    for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
-      if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);
-    }
-  }
-  p.on(order.role, order.region.blockHeader(order.epoch))
-      .set<&BlockHeader::passes>(order.totals.passes)
-      .set<&BlockHeader::commits>(order.totals.commits);
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
+      .set<&ServiceLine::passes>(order.totals.passes)
+      .set<&ServiceLine::commits>(order.totals.commits);
 }
 
 }  // namespace ringfence::sequencing

@@ -11,7 +11,18 @@ namespace ringfence {
 
 struct SequencerCounters {
   uint64_t epoch, passes, commits, batches, messages, duplicates, purged, held;
-  bool paused, stopped;
+  bool paused, stopped, deposed;
+};
+
+// What a sequencer found when it started.
+struct RecoveryReport {
+  uint64_t epoch = 0;  // whose order it continues; 0 none
+  ProcessPid pid;
+  std::string name;
+  uint64_t batches = 0;   // kept in the order
+  uint64_t messages = 0;  // in the order, kept or trimmed
+  uint64_t sessions = 0;  // that go on
+  uint64_t micros = 0;
 };
 
 struct SessionReport {

@@ -35,7 +35,8 @@ uint64_t attachedMinimum(const SequencerState& order, const Fenced&, uint32_t to
   return attachedMinimum(order, topic, reader);
 }
 
-// SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor).
+// SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor). Then it publishes that
+// the frontier is firm, before any release.
 bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   const Geometry& g = order.geometry;
   Topic& topic = order.topics[t];
@@ -64,8 +65,11 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
     order.roomWanted = true;
     return false;
   }
+  topic.firmTrim = target;
+  publishRetention(order, t);
   for (uint64_t i = before; i < target; i += 1) {
     const Kept& kept = topic.kept[i & (g.indexEntries - 1)];
+    if (kept.lane == noLane) continue;
     Lane& lane = order.lanes[kept.lane];
     lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
     lane.dirty = true;
@@ -87,6 +91,7 @@ bool followReaders(SequencerState& order) {
     if (reader == 0 || minimum <= topic.delivered) continue;
     for (uint64_t i = topic.delivered; i < minimum; i += 1) {
       const Kept& kept = topic.kept[i & (order.geometry.indexEntries - 1)];
+      if (kept.lane == noLane) continue;
       Lane& lane = order.lanes[kept.lane];
       if (lane.generation != kept.generation) continue;
       lane.delivered += 1;

@@ -106,6 +106,18 @@ bool accept(SequencerState& order, uint32_t client, uint32_t at, const Descripto
   return true;
 }
 
+// Passes the slot if a former epoch has ordered it, or was done with it.
+bool passFound(SequencerState& order, Lane& lane) {
+  if (lane.scanned >= lane.found.end) return false;
+  const Slot state = lane.state[lane.scanned & (order.geometry.laneSlots - 1)];
+  if (state != Slot::ordered && state != Slot::done) return false;
+  lane.payloadEnd = lane.found.payloadEnds[lane.scanned - lane.found.first];
+  lane.scanned += 1;
+  lane.dirty = true;
+  releaseSlots(order, lane);
+  return true;
+}
+
 // SYNC: observes the token; pairs with the publish in LaneWriter::publish.
 bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
   const uint32_t at = laneOf(order, broker, client);
@@ -119,6 +131,10 @@ bool scanLane(SequencerState& order, uint32_t client, uint32_t broker) {
     if (endsAtOnce(order, client) || lane.scanned - lane.released >= order.geometry.laneSlots) {
       lane.tail = true;
       break;
+    }
+    if (passFound(order, lane)) {
+      moved = true;
+      continue;
     }
     const auto payload = descriptorReady(order, at, lane.scanned);
     if (!payload) {

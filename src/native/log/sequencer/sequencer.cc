@@ -1,4 +1,4 @@
-// Runs the total order: takes the lease, makes pass after pass on a thread of its own, and stops.
+// Runs the total order: makes pass after pass on a thread of its own, and stops. Its start is in takeover.cc.
 #include "sequencer.h"
 
 #include <algorithm>
@@ -29,67 +29,67 @@ Sequencer::Sequencer(std::shared_ptr<Region> region, SequencerOptions options)
 
 Sequencer::~Sequencer() { stop(); }
 
-Status Sequencer::start() {
-  if (serverState(*region_) == serverServing || !region_->tryLockLease()) {
-    return Status::failed("busy", "its sequencer runs already");
-  }
-  const Status status = begin();
-  if (!status.ok()) region_->unlockLease();
-  return status;
-}
-
-// Taking over a predecessor's order is not built yet: a region serves one epoch. If a dead process began the epoch but
-// never served it, begin the same epoch again: its block is still empty, and clients may have read its number.
-// SYNC: publishes `state` last, after all fields that name the server.
-Status Sequencer::begin() {
-  const Publication& p = region_->publication();
-  auto& control = region_->header().control;
-  if (p.observe<&ControlLine::state>(control) != servingNone) {
-    return Status::failed("busy", "its order was served by a process that is gone, and cannot be continued");
-  }
-  // Hold the region, so that its name stays when its creator closes: clients attach by it.
-  const Status held = region_->hold();
-  if (!held.ok()) return held;
-  // Start the thread first, which waits for the lock: an epoch must not begin without a thread to serve it.
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const Status status = order_.options.manual ? Status::fine() : thread_.start([this] { run(); });
-  if (!status.ok()) return status;
-  const uint64_t begun = p.observe<&ControlLine::epoch>(control);
-  if (begun != 0 && planted("start between epoch and state")) return Status::failed("busy", "its order was begun");
-  order_.epoch = begun == 0 ? 1 : begun;
-  p.on(order_.role, region_->blockHeader(order_.epoch))
-      .set<&BlockHeader::process>(region_->slot())
-      .set<&BlockHeader::processGeneration>(region_->generation())
-      .publish<&BlockHeader::epoch>(order_.epoch);
-  p.on(order_.role, control)
-      .set<&ControlLine::sequencerProcess>(region_->slot())
-      .set<&ControlLine::sequencerGeneration>(region_->generation())
-      .publish<&ControlLine::epoch>(order_.epoch)
-      .publish<&ControlLine::state>(servingActive);
-  stopped_ = false;
-  return Status::fine();
-}
-
-void Sequencer::stop() {
+void Sequencer::stop(bool keep) {
   stopping_.store(true, std::memory_order_seq_cst);
+  const std::lock_guard<std::mutex> starting(starting_);
   if (thread_.running()) {
     ringOwnBell();
     thread_.join();
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (stopped_) return;
-  stopped_ = true;
   // Order what was published before the stop.
-  for (int i = 0; i < stopPasses && pass(order_, true); i += 1) continue;
+  for (int i = 0; i < stopPasses && passOnce(true); i += 1) continue;
+  if (stopped_) return giveBack();
+  stopped_ = true;
   publishAgain(order_);
-  region_->publication().on(order_.role, region_->header().control).publish<&ControlLine::state>(servingStopped);
-  region_->unlockLease();
+  if (!keep) publishHead(EpochState::stopped);
+  giveBack();
   region_->wakeProcesses(sleepsForAll);
+}
+
+// Gives the block back: from here on another process may write it.
+void Sequencer::giveBack() {
+  if (!hasBlock_) return;
+  hasBlock_ = false;
+  region_->serve(0);
+  region_->unlockBlock();
+}
+
+RecoveryReport Sequencer::recovery() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return recovery_;
+}
+
+// --- passes ---
+
+// Whether this epoch is the largest still. A head of its own that was damaged is written again.
+// SYNC: looks behind a full fence, which follows all stores of the last pass: a successor, which announces its epoch, fences,
+// and reads this block, reads all of them, or is seen here before the next entry is overwritten.
+bool Sequencer::newest(const Fenced& fenced) {
+  const Publication p = region_->publication();
+  const uint64_t word = headWordOf({order_.epoch, headState_});
+  const auto [first, again] = p.observe<&BlockHead::word, &BlockHead::again>(region_->blockHead(order_.epoch).head);
+  if (first != word || again != word) publishHead(headState_);
+  const uint64_t largest = headsOf(*region_, fenced).newest.number;
+  if (largest > order_.epoch) depose(largest);
+  return largest <= order_.epoch;
+}
+
+// From here on this process publishes nothing, and grants nothing.
+void Sequencer::depose(uint64_t by) {
+  deposedBy_.store(by, std::memory_order_seq_cst);
+  stopped_ = true;
+  region_->serve(0);
+  region_->wakeProcess(region_->publication().fullFence(), region_->slot(), sleepsForAll);
+}
+
+bool Sequencer::passOnce(bool commitNow) {
+  return !stopped_ && newest(region_->publication().fullFence()) && pass(order_, commitNow);
 }
 
 bool Sequencer::step() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return !stopped_ && pass(order_, true);
+  return passOnce(true);
 }
 
 void Sequencer::pause() {
@@ -104,18 +104,24 @@ void Sequencer::resume() {
 }
 
 void Sequencer::ringOwnBell() const {
-  ringBell(region_->publication(), region_->header().sequencerBell);
+  const uint64_t epoch = region_->servedEpoch();
+  if (epoch != 0) ringBell(region_->publication(), region_->blockHead(epoch).bell);
 }
 
 // --- requests between two passes ---
 
+// A sequencer that was deposed gives its block back here at the latest, once its thread has ended.
 std::vector<DeadReader> Sequencer::endDead() {
   std::vector<DeadReader> readers;
+  if (deposedBy() != 0) {
+    stop();
+    return readers;
+  }
   bool changed = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (stopped_) return readers;
-    publishAgain(order_);
+    if (stopped_ || !newest(region_->publication().fullFence())) return readers;
+    if (!paused_) publishAgain(order_);
     // A reader that releases batches wakes a sleeping sequencer only if room is wanted, so follow the readers here.
     if (!paused_ && !order_.options.manual && followReaders(order_)) publishAll(order_);
     changed = endDeadSessions(order_);
@@ -136,6 +142,7 @@ std::vector<DeadReader> Sequencer::endDead() {
 
 bool Sequencer::keepTopic(TopicPlace place) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopped_ || !newest(region_->publication().fullFence())) return false;
   return sequencing::keepTopic(order_, place);
 }
 
@@ -144,7 +151,7 @@ SequencerCounters Sequencer::counters() {
   const sequencing::Totals& totals = order_.totals;
   return {order_.epoch,     totals.passes,     totals.commits, totals.batches,
           totals.messages,  totals.duplicates, totals.purged,  heldBatches(order_),
-          paused_,          stopped_};
+          paused_,          stopped_,          deposedBy() != 0};
 }
 
 std::vector<SessionReport> Sequencer::sessions() {
@@ -167,34 +174,48 @@ int64_t Sequencer::sleepNanos() const {
 }
 
 // Sleeps until the bell rings or the limit has passed. A publisher that took the sleep word may have been killed or
-// stopped before it rang, so check the word now and then, and nothing else.
-void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) const {
+// stopped before it rang, so check the word now and then, and whether this epoch is the largest; and count the pulse, so that
+// an idle sequencer is not suspect.
+void Sequencer::sleep(uint32_t heard, uint32_t reasons, int64_t limitNanos) {
   const Publication& p = region_->publication();
-  const Header& head = region_->header();
+  const EpochBlockHead& head = region_->blockHead(order_.epoch);
   const uint64_t since = monotonicNanos();
   int64_t left = limitNanos;
   do {
-    futexWait(p.futexWord<&BellLine::bell>(head.sequencerBell), heard, left < 0 ? lookNanos : std::min(left, lookNanos));
+    futexWait(p.futexWord<&BellLine::bell>(head.bell), heard, left < 0 ? lookNanos : std::min(left, lookNanos));
     if (limitNanos >= 0) left = limitNanos - static_cast<int64_t>(monotonicNanos() - since);
-  } while (p.observe<&BellLine::bell>(head.sequencerBell) == heard &&
-           p.observe<&SleepLine::sleeps>(head.sequencerSleep) == reasons && (limitNanos < 0 || left > 0));
+  } while (looksNewest() && p.observe<&BellLine::bell>(head.bell) == heard &&
+           p.observe<&SleepLine::sleeps>(head.sleep) == reasons && (limitNanos < 0 || left > 0));
+}
+
+bool Sequencer::looksNewest() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopped_) return false;
+  publishPulse(order_);
+  return newest(region_->publication().fullFence());
 }
 
 // SYNC: writes the sleep word, fences, and scans the lanes once more; a publisher publishes, fences, and reads the word
 // (Region::wakeSequencer).
 void Sequencer::run() {
   const Publication& p = region_->publication();
-  Header& head = region_->header();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopped_) return;
+  }
+  EpochBlockHead& head = region_->blockHead(order_.epoch);
   const role::Sleeper sleeper;
   uint64_t idleSince = 0;
   while (!stopping_.load(std::memory_order_seq_cst)) {
-    const uint32_t heard = p.observe<&BellLine::bell>(head.sequencerBell);
+    const uint32_t heard = p.observe<&BellLine::bell>(head.bell);
     bool moved;
     bool wantsRoom;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      moved = !paused_ && pass(order_, false);
+      if (!stopped_) publishPulse(order_);
+      moved = !paused_ && passOnce(false);
       wantsRoom = order_.roomWanted;
+      if (stopped_) return;
     }
     if (moved) {
       idleSince = 0;
@@ -204,17 +225,18 @@ void Sequencer::run() {
     if (idleSince == 0) idleSince = now;
     if (now - idleSince < static_cast<uint64_t>(spinNanos)) continue;
     const uint32_t reasons = sleepsForData | (wantsRoom ? uint32_t{sleepsForRoom} : 0U);
-    p.set<&SleepLine::sleeps>(sleeper, head.sequencerSleep, reasons);
+    p.set<&SleepLine::sleeps>(sleeper, head.sleep, reasons);
     const Fenced fenced = p.fullFence();
     int64_t limit;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      moved = !paused_ && pass(order_, fenced, false);
+      moved = !stopped_ && newest(fenced) && !paused_ && pass(order_, fenced, false);
       moved |= order_.roomWanted && !wantsRoom;  // the word must include every reason to wake: pass again
       limit = sleepNanos();
+      if (stopped_) return;
     }
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);
-    p.set<&SleepLine::sleeps>(sleeper, head.sequencerSleep, awake);
+    p.set<&SleepLine::sleeps>(sleeper, head.sleep, awake);
     idleSince = 0;
   }
 }

@@ -4,8 +4,10 @@
 //   in the block of the epoch          here
 //   TopicLine, index entries           Topic: the counts, and the batch of each kept entry
 //   LaneLine, descriptors in lanes     Lane: the frontiers, and the state of each slot
-//   SessionLine                        Session: the acknowledged prefix
-//   nowhere                            a session's window, the open epoch, the totals
+//   SessionLine, FactLine              Session: the acknowledged prefix, and what is committed ahead of a gap
+//   nowhere                            held batches, the open epoch, the totals
+//
+// A successor recovers it from what is in the block (recovery.h).
 #pragma once
 
 #include <optional>
@@ -54,6 +56,15 @@ struct Pending {  // a descriptor, copied and checked
   bool emitted = false;
 };
 
+// Slots that a former epoch left behind the first one that is to be scanned again, from `Lane::scanned` on. Those that it
+// ordered, or was done with, are passed as they are.
+struct FoundSlots {
+  uint64_t end = 0;                    // index behind the last of them
+  uint64_t payloadEnd = 0;             // behind the last of them: where the slot's next owner begins
+  uint64_t first = 0;
+  std::vector<uint64_t> payloadEnds{};  // of each, from `first` on
+};
+
 struct Lane {
   uint64_t generation = 0;
   uint64_t scanned = 0;
@@ -67,6 +78,8 @@ struct Lane {
   bool tail = false;  // the last scan ended at a slot that is not ready
   uint64_t trim = 0;         // under order `none`, as published
   uint64_t deliveredTo = 0;  // the same: counted as delivered up to here
+  FoundSlots found{};
+  bool broken = false;  // its line was damaged before a takeover: it is given to no other session
   uint64_t waitsFor = 0;  // sequence of a batch that the last scan left behind, too far ahead of its session; 0 = none
   // By slot:
   std::vector<Slot> state;
@@ -80,6 +93,7 @@ struct Session {
   uint64_t generation = 0;
   uint64_t id = 0;
   uint32_t topic = 0;
+  uint64_t topicGeneration = 0;
   std::string topicName;
   uint32_t order = orderSession;
   uint32_t process = 0;
@@ -100,8 +114,10 @@ struct Session {
   std::vector<Pending> window;
 };
 
+constexpr uint32_t noLane = ~0U;
+
 struct Kept {  // the batch of an index entry
-  uint32_t lane = 0;
+  uint32_t lane = 0;  // `noLane`: the entry was damaged before a takeover
   uint32_t messages = 0;
   uint64_t laneIndex = 0;
   uint64_t generation = 0;
@@ -123,6 +139,7 @@ struct Topic {
   uint64_t pending = 0;  // emitted, not yet committed
   uint64_t trim = 0;
   uint64_t trimMessages = 0;
+  uint64_t firmTrim = 0;  // as `trim`, once no reader needs what lies below
   uint64_t delivered = 0;
   uint64_t gating = 0;  // reader slot + 1
   uint64_t publishedGating = 0;
@@ -152,6 +169,7 @@ struct SequencerState {
   const Geometry geometry;
   const SequencerOptions options;
   uint64_t epoch = 0;
+  uint64_t pulse = 0;
 
   std::vector<Topic> topics{};
   TopicPlaces places{};

@@ -1,6 +1,8 @@
 // Ends sessions at their committed prefix, and purges the batches that were held for them.
 #include "sessions.h"
 
+#include <algorithm>
+
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -30,7 +32,7 @@ bool allSeen(const SequencerState& order, uint32_t client) {
 void purgeUnscanned(SequencerState& order, uint32_t at, Session& session) {
   Lane& lane = order.lanes[at];
   const uint64_t slots = order.geometry.laneSlots;
-  for (uint64_t i = lane.scanned; i - lane.released < slots && descriptorReady(order, at, i); i += 1) {
+  for (uint64_t i = std::max(lane.scanned, lane.found.end); i - lane.released < slots && descriptorReady(order, at, i); i += 1) {
     lane.purged += 1;
     session.purged += 1;
     order.totals.purged += 1;
@@ -57,8 +59,26 @@ void purge(SequencerState& order, uint32_t client) {
   session.gapSinceNanos = 0;
 }
 
-// SYNC: publishes the end behind the lanes; pairs with the observes in sessionOver and LaneWriter::endReason. From there
-// on another session may take the slot.
+// What a former epoch left unscanned in the lane is done with: the slot's next owner begins behind it.
+void passFound(SequencerState& order, uint32_t at, Session& session) {
+  Lane& lane = order.lanes[at];
+  if (lane.scanned >= lane.found.end) return;
+  for (; lane.scanned < lane.found.end; lane.scanned += 1) {
+    Slot& state = lane.state[lane.scanned & (order.geometry.laneSlots - 1)];
+    if (state == Slot::ordered || state == Slot::done) continue;
+    state = Slot::done;
+    lane.purged += 1;
+    session.purged += 1;
+    order.totals.purged += 1;
+  }
+  lane.payloadEnd = lane.found.payloadEnd;
+  lane.found = {};
+  releaseSlots(order, lane);
+}
+
+// SYNC: publishes the end; pairs with the observes in sessionOver and LaneWriter::endReason. From there on another session
+// may take the slot. The lanes' lines follow, because what is released is explained by the end; the slot's next session
+// writes to no lane before its adoption has published these lines again.
 void endSession(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
   purge(order, client);
@@ -66,9 +86,10 @@ void endSession(SequencerState& order, uint32_t client) {
   session.active = false;
   session.ending = false;
   if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
-  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) passFound(order, laneOf(order, b, client), session);
   session.endedGeneration = session.generation;
   publishSession(order, client);
+  for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));
   session.window.clear();
   session.window.shrink_to_fit();
 }

@@ -22,6 +22,7 @@ void addTopic(SequencerState& order) {
   Topic& topic = order.topics.emplace_back();
   topic.kept.assign(order.geometry.indexEntries, Kept{});
   topic.committed = topic.trim = topic.delivered = first.entries;
+  topic.firmTrim = first.entries;
   topic.messages = topic.trimMessages = first.messages;
 }
 
@@ -41,6 +42,8 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
   topic.usedNanos = monotonicNanos();
   const bool inSessions = view.order == orderSession && !order.options.ignoreSessionOrder;
   topic.order = view.order == orderNone ? orderNone : inSessions ? orderSession : orderTotal;
+  topic.named = false;
+  publishTopicAdoption(order, t);
   return true;
 }
 
@@ -90,21 +93,26 @@ bool comesFree(const SequencerState& order) {
   return false;
 }
 
-// Discards the topic's kept batches. Entry numbers continue, so that no token of this topic is valid for the next one;
-// the next topic's counts begin anew.
+// Discards the topic's kept batches, and marks its place as free. Entry numbers continue, so that no token of this topic
+// is valid for the next one; the next topic's counts begin anew. One publication of the retention line says all of it: a
+// successor that finds its first entry at the committed count knows that the counts of the former topic hold no more.
 void discard(SequencerState& order, uint32_t t) {
   const Geometry& g = order.geometry;
   Topic& topic = order.topics[t];
   for (uint64_t i = topic.trim; i < topic.committed; i += 1) {
     const Kept& kept = topic.kept[i & (g.indexEntries - 1)];
+    if (kept.lane == noLane) continue;
     Lane& lane = order.lanes[kept.lane];
     lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
     lane.dirty = true;
     releaseSlots(order, lane);
   }
-  topic.trim = topic.delivered = topic.firstEntry = topic.committed;
+  topic.trim = topic.firmTrim = topic.delivered = topic.firstEntry = topic.committed;
   topic.trimMessages = topic.messages = topic.bytes = 0;
   topic.gating = topic.gatingSinceNanos = 0;
+  topic.mark = freedMarkOf(topic.generation);
+  topic.free = true;
+  order.places.free += 1;
   publishRetention(order, t);
   publishCommitted(order, t);
 }
@@ -123,10 +131,6 @@ bool freeTopic(SequencerState& order, uint32_t t) {
     return false;
   }
   discard(order, t);
-  topic.mark = freedMarkOf(topic.generation);
-  topic.free = true;
-  order.places.free += 1;
-  publishRetention(order, t);
   return true;
 }
 
@@ -171,7 +175,9 @@ bool keepTopic(SequencerState& order, TopicPlace place) {
   if (place.index >= order.topics.size()) return false;
   Topic& topic = order.topics[place.index];
   if (topic.free || topic.generation != place.generation) return false;
-  return topic.named = true;
+  topic.named = true;
+  publishTopicAdoption(order, place.index);
+  return true;
 }
 
 // Answers all wishes made so far with one place: of two processes that wish at once, one gets it, and the other wishes

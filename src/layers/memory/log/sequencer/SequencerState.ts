@@ -22,6 +22,11 @@ export class SequencerState {
   /** The batches of the open epoch, in the order of their commit. */
   readonly ready: Array<{ readonly session: Session; readonly batch: Pending }> = []
   readySinceMicros = 0
+  /**
+   * The batches that the prefixes of their sessions have passed since the last commit. They stand for the facts that the
+   * native sequencer keeps in the region, for a successor that goes back to the committed prefixes.
+   */
+  readonly passed: Array<{ readonly session: Session; readonly batch: Pending }> = []
   /** The client slot at which the next pass begins its round robin. */
   firstClient = 0
   paused = false

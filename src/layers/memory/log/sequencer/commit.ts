@@ -22,6 +22,7 @@ export const commit = (order: SequencerState): boolean => {
     order.messages += batch.descriptor.messageCount
   }
   order.ready.length = 0
+  order.passed.length = 0
   order.commits += 1
   return true
 }

@@ -34,6 +34,16 @@ export const scanLanes = (order: SequencerState): boolean => {
   return moved
 }
 
+/** Emits a batch of the window into the open epoch. */
+export const emit = (order: SequencerState, session: Session, pending: Pending): void => {
+  if (order.ready.length === 0) order.readySinceMicros = order.heap.monotonicMicros()
+  pending.emitted = true
+  order.ready.push({ session, batch: pending })
+  session.topic.pending += 1
+  session.held -= 1
+  pending.lane.held -= 1
+}
+
 // --- internal ---
 
 const scanLane = (order: SequencerState, session: Session, at: SessionLane): boolean => {
@@ -126,21 +136,13 @@ const emitReady = (order: SequencerState, session: Session): boolean => {
     if (pending === undefined || (!pending.emitted && !hasRoomInIndex(session.topic))) break
     if (!pending.emitted) emit(order, session, pending)
     session.window.delete(session.expected)
+    if (order.ready.length > 0) order.passed.push({ session, batch: pending })
     session.expected += 1
     session.expectedMessages += pending.descriptor.messageCount
     session.dirty = moved = true
   }
   noteGap(order, session, moved)
   return moved
-}
-
-const emit = (order: SequencerState, session: Session, pending: Pending): void => {
-  if (order.ready.length === 0) order.readySinceMicros = order.heap.monotonicMicros()
-  pending.emitted = true
-  order.ready.push({ session, batch: pending })
-  session.topic.pending += 1
-  session.held -= 1
-  pending.lane.held -= 1
 }
 
 // A gap begins anew whenever the prefix grows. Batches that only wait for room in the index are not a gap.

@@ -1,0 +1,123 @@
+/**
+ * Waits of one client for changes of a log, also while no process serves it: until a deadline another process may continue
+ * it.
+ */
+import * as Effect from "effect/Effect"
+import { epochState, type NativeServer, type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
+import { RegionLost } from "../../../services/CxlMemory.ts"
+import { type NamedProcess, processIdOf } from "../../../services/schema/ProcessId.ts"
+import type { Server } from "../../../services/schema/Server.ts"
+import { awaitingServerLine, quietMillis } from "../../log/serverDeadline.ts"
+import type { LogWaiter } from "../../ports/Waiter.ts"
+import type { RegionWaiter } from "./RegionWaiter.ts"
+
+export interface Patience {
+  /** How long it waits for a process that continues the log of a dead server. */
+  readonly deadlineMillis: number
+  /** Told once for each server that is gone, in case no other process continues its log soon. */
+  readonly tell: (line: string) => void
+}
+
+/** The time since this client has noticed that no process serves the log. */
+interface Absence {
+  /** The newest epoch that was served: a client that slept through a whole epoch begins a new absence. */
+  readonly epoch: number
+  readonly sinceMillis: number
+  told: boolean
+}
+
+export class ServerWaiter implements LogWaiter {
+  readonly #waiter: RegionWaiter
+  readonly #handle: RegionHandle
+  readonly #region: string
+  readonly #patience: Patience
+  #absence: Absence | undefined
+
+  constructor(handle: RegionHandle, region: string, waiter: RegionWaiter, patience: Patience) {
+    this.#handle = handle
+    this.#region = region
+    this.#waiter = waiter
+    this.#patience = patience
+  }
+
+  readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
+    this.#waiter.untilRungFor(sleepsFor.data, check, this.#lossOf)
+
+  readonly untilLost: Effect.Effect<never, RegionLost> = Effect.suspend(() => {
+    const lost = this.lost()
+    if (lost !== undefined) return Effect.fail(lost)
+    return this.#waiter.untilRungFor<never>(sleepsFor.end, () => undefined, this.#lossOf)
+  })
+
+  readonly untilServedOrLost: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
+    if (!this.awaitsServer()) return Effect.void
+    const check = (): true | undefined => this.awaitsServer() ? undefined : true
+    return Effect.asVoid(this.#waiter.untilRungFor(sleepsFor.end | sleepsFor.data, check, this.#lossOf))
+  })
+
+  lost(): RegionLost | undefined {
+    const found = this.#lossOf()
+    return found instanceof RegionLost ? found : undefined
+  }
+
+  awaitsServer(): boolean {
+    return typeof this.#lossOf() === "number"
+  }
+
+  server(): Server | undefined {
+    if (this.#waiter.isClosed) return undefined
+    const found = this.#handle.server()
+    const { name, own, pid, state } = found
+    if (pid === 0) return undefined
+    const server = { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
+    return isServed(found) ? server : { ...server, gone: true }
+  }
+
+  /** True once the attachment has ended, and every wait with it. */
+  get isClosed(): boolean {
+    return this.#waiter.isClosed
+  }
+
+  readonly #lossOf = (): RegionLost | number | undefined => {
+    if (this.#waiter.isClosed) return this.#ended
+    const found = this.#handle.server()
+    if (found.state === serverState.stopped) return this.#ended
+    if (isServed(found)) {
+      this.#absence = undefined
+      return undefined
+    }
+    const { deadlineMillis } = this.#patience
+    const absence = this.#absent()
+    const waitedMillis = performance.now() - absence.sinceMillis
+    if (waitedMillis >= deadlineMillis) return this.#died(found)
+    if (waitedMillis < quietMillis) return Math.min(quietMillis, deadlineMillis) - waitedMillis
+    if (!absence.told) this.#patience.tell(awaitingServerLine(this.#region, namedServer(found), deadlineMillis))
+    absence.told = true
+    return deadlineMillis - waitedMillis
+  }
+
+  #absent(): Absence {
+    const served = this.#handle.epochs().filter(({ state }) => state === epochState.serving)
+    const epoch = Math.max(0, ...served.map(({ epoch }) => epoch))
+    if (this.#absence?.epoch === epoch) return this.#absence
+    return this.#absence = { epoch, sinceMillis: performance.now(), told: false }
+  }
+
+  #died(found: NativeServer): RegionLost {
+    const server = namedServer(found)
+    return new RegionLost({ region: this.#region, reason: "died", ...server === undefined ? {} : { server } })
+  }
+
+  get #ended(): RegionLost {
+    return new RegionLost({ region: this.#region, reason: "stopped" })
+  }
+}
+
+// --- internal ---
+
+// Before the log is served for the first time, its creator counts as its server.
+const isServed = ({ alive, state }: NativeServer): boolean =>
+  state === serverState.serving || (state === serverState.unknown && alive)
+
+const namedServer = (found: NativeServer): NamedProcess | undefined =>
+  found.pid === 0 ? undefined : { ...processIdOf(found), name: found.name }

@@ -1,0 +1,324 @@
+#include "takeover.h"
+
+#include <cstring>
+#include <set>
+
+#include "attached.h"
+#include "log_ends.h"
+#include "explore/trace.h"
+#include "region/server.h"
+#include "served.h"
+
+namespace ringfence::explore {
+
+namespace {
+
+using std::make_shared;
+using std::shared_ptr;
+
+constexpr uint64_t pause = 1'000'000;
+
+Geometry geometryOf(uint32_t brokers) {
+  Geometry g = logGeometry(1, brokers);
+  g.epochBlocks = 3;
+  g.processes = 8;
+  return g;
+}
+
+SequencerOptions manual() {
+  SequencerOptions options;
+  options.manual = true;
+  return options;
+}
+
+// Reads a topic, and checks that the order is dense, that no batch comes twice, and what order `session` promises.
+class Taking {
+ public:
+  Taking(shared_ptr<Region> region, Claim claim, Order order)
+      : region_(std::move(region)), reader_(region_, 0, claim, 4), order_(order) {}
+
+  bool attach() { return reader_.attach(From::start, 0).ok(); }
+  uint64_t count() const { return seen_.size(); }
+
+  bool take() {
+    BatchView views[16];
+    const int32_t filled = reader_.poll(views, 16);
+    expect(filled >= 0, "the index contradicts itself");
+    for (int32_t i = 0; i < filled; i += 1) check(views[i]);
+    reader_.release(reader_.next());
+    return filled > 0;
+  }
+
+ private:
+  void check(const BatchView& view) {
+    expect(view.position == position_, "the order is not dense");
+    position_ += view.messages;
+    expect(order_ == orderTotal || view.batchSequence == seen_.size(), "a session's batches are not in order");
+    expect(seen_.insert(view.batchSequence).second, "a batch comes twice");
+    checkContents(*region_, view);
+    Trace::say("has batch " + std::to_string(view.batchSequence));
+  }
+
+  shared_ptr<Region> region_;
+  IndexReader reader_;
+  Order order_;
+  uint64_t position_ = 0;
+  std::set<uint64_t> seen_;
+};
+
+// A log with a publisher and a reader, and what they believe. Servers come and go.
+struct Log {
+  shared_ptr<Region> region;
+  Attached first;
+  Attached publisher;
+  Attached reader;
+  shared_ptr<Sequencer> serving;  // of the first server
+  TopicPlace topic{};
+  shared_ptr<Publishing> publishing;
+  shared_ptr<Taking> taking;
+  shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
+  shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
+  shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
+
+  Log(bool mortal, Order order, uint32_t brokers = 1)
+      : region(made(geometryOf(brokers))), first(*region, "first server", false, mortal),
+        publisher(*region, "publisher", false, false), reader(*region, "reader", false, false) {
+    first.program.ahead([&] {
+      serving = make_shared<Sequencer>(first.region, manual());
+      expectOk(serving->start(), "starting the first server");
+      TopicView declared;
+      expectOk(declareTopic(*first.region, "t", order, 1, declared), "declaring the topic");
+      topic = declared.place();
+      settle();
+    });
+    atEnd([kept = serving] {});
+    Claim claim;
+    publisher.program.ahead([&] { expectOk(claimClient(*publisher.region, topic, claim), "claiming a session"); });
+    first.program.ahead([&] { settle(); });
+    publisher.program.ahead([&] {
+      publishing = Publishing::of(publisher.region, claim);
+      expect(publishing->ready(), "the session is not admitted");
+    });
+    reader.program.ahead([&] {
+      Claim place;
+      expectOk(claimReader(*reader.region, topic, "reader", place), "claiming a reader's place");
+      taking = make_shared<Taking>(reader.region, place, order);
+      expect(taking->attach(), "the reader is not attached");
+    });
+    atEnd([kept = taking] {});
+  }
+
+  void settle() {
+    for (bool moved = true; moved;) {
+      moved = serving->step();
+      for (uint32_t b = 0; b < first.region->layout().geometry.brokers; b += 1) moved = grantLanes(*first.region, b) != 0 || moved;
+    }
+  }
+
+  // Ahead of the schedule.
+  void publishes(uint64_t batches) {
+    publisher.program.ahead([&] {
+      for (uint64_t i = 0; i < batches; i += 1) expect(publishing->publish((*published)++, nullptr), "there is no room");
+    });
+  }
+  void settles() {
+    first.program.ahead([&] { settle(); });
+  }
+  void reads() {
+    reader.program.ahead([&] {
+      while (taking->take()) continue;
+    });
+  }
+  // The first server is gone, and its log is kept.
+  void leavesAhead() {
+    first.program.ahead([&] { serving->stop(true); });
+  }
+
+  // The first server makes passes until everything is done.
+  void serves() {
+    first.program.runs([serving = serving, done = done, at = first.region] {
+      while (!*done && serving->deposedBy() == 0) {
+        serving->step();
+        Scheduler::now().giveWay(pause);
+      }
+    });
+  }
+
+  // The publisher publishes so many more, and waits until all is acknowledged; the reader reads all of it. `late`: not before
+  // the publisher waits for its room.
+  void ends(uint64_t more, bool late = false) {
+    const uint64_t all = *published + more;
+    publisher.program.runs([=, publishing = publishing, published = published, acknowledged = acknowledged] {
+      while (*published < all || publishing->lanes().committedBatches() < all) {
+        if (*published < all && publishing->seal(*published)) {
+          publishing->lanes().publish(publishing->brokerOf(*published));
+          *published += 1;
+        }
+        const uint64_t now = publishing->lanes().committedBatches();
+        expect(now >= *acknowledged, "an acknowledgement was taken back");
+        expect(publishing->lanes().endReason() == endNone, "the session was ended");
+        *acknowledged = now;
+        Scheduler::now().giveWay(pause);
+      }
+      *acknowledged = all;
+    });
+    reader.program.runs([=, taking = taking, done = done, published = published, acknowledged = acknowledged] {
+      for (int i = 0; late && *published < all && i < pausesMax; i += 1) Scheduler::now().giveWay(pause);
+      while (taking->count() < all) {
+        taking->take();
+        Scheduler::now().giveWay(pause);
+      }
+      while (*acknowledged < all) Scheduler::now().giveWay(pause);
+      *done = true;
+    });
+    atEnd([=, taking = taking, acknowledged = acknowledged] {
+      expect(taking->count() == all && *acknowledged == all, "what was published is not read and acknowledged");
+    });
+  }
+
+  // A process that takes the log over once its server is dead, or is suspected, and then serves it.
+  void standsBy(Attached& place, bool suspicious) {
+    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged] {
+      auto sequencer = make_shared<Sequencer>(at, manual());
+      while (!*done) {
+        const ServerView server = serverOf(*at);
+        if (server.state == serverDied || (suspicious && !server.own)) {
+          const Status status = sequencer->start(suspicious ? server.epoch : 0);
+          if (status.ok()) {
+            expect(*acknowledged <= sequencer->recovery().batches, "more was acknowledged than is recovered");
+            break;
+          }
+          const bool later = std::strcmp(status.fault, "busy") == 0 || std::strcmp(status.fault, "blocked") == 0;
+          expect(later, std::string("no server: ") + status.fault);
+          sequencer = make_shared<Sequencer>(at, manual());
+        }
+        Scheduler::now().giveWay(pause);
+      }
+      atEnd([sequencer] {});
+      while (!*done && sequencer->deposedBy() == 0) {
+        sequencer->step();
+        Scheduler::now().giveWay(pause);
+      }
+      if (sequencer->deposedBy() != 0) sequencer->endDead();
+    });
+  }
+};
+
+// The server may die ahead of any store of its passes, and a standby takes over.
+void succession() {
+  Log log(true, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(1);
+}
+
+// Two standbys want the log of a server that is gone.
+void standbys() {
+  Log log(false, orderSession);
+  log.publishes(2);
+  log.settles();
+  log.publishes(1);
+  log.leavesAhead();
+  Attached one(*log.region, "one standby", false, false);
+  Attached other(*log.region, "other standby", false, false);
+  log.standsBy(one, false);
+  log.standsBy(other, false);
+  log.ends(0);
+}
+
+// The first standby may die at any store of its recovery; the second recovers.
+void heir() {
+  Log log(false, orderSession);
+  log.publishes(2);
+  log.settles();
+  log.publishes(1);
+  log.leavesAhead();
+  Attached one(*log.region, "standby", false, true);
+  Attached heir(*log.region, "heir", false, false);
+  log.standsBy(one, false);
+  log.standsBy(heir, false);
+  log.ends(0);
+}
+
+// A standby suspects a server that runs: it is deposed in the midst of its passes.
+void suspicion() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.publishes(1);
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, true);
+  log.ends(0);
+}
+
+// A standby suspects another one in the midst of its recovery.
+void usurpation() {
+  Log log(false, orderSession);
+  log.publishes(2);
+  log.settles();
+  log.leavesAhead();
+  Attached one(*log.region, "one standby", false, false);
+  Attached other(*log.region, "other standby", false, false);
+  log.standsBy(one, false);
+  log.standsBy(other, true);
+  log.ends(0);
+}
+
+// Under order `total` batches are committed and trimmed while the session's first one is missing; then the server dies.
+void gap() {
+  Log log(true, orderTotal, 2);
+  // Batches of even numbers stay in the first broker's lane, unpublished.
+  log.publisher.program.ahead([&] {
+    for (; *log.published < 12; *log.published += 1) {
+      if (!log.publishing->seal(*log.published)) break;
+      if (*log.published % 2 == 1) log.publishing->lanes().publish(1);
+    }
+  });
+  log.settles();
+  log.reads();
+  log.settles();
+  log.leavesAhead();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
+  log.ends(0);
+}
+
+// Of several epochs in a row the last one has the first one's block, and a reader still looks for its entries there.
+void laps() {
+  Log log(false, orderSession);
+  log.publishes(3);
+  log.settles();
+  log.leavesAhead();
+  Attached next(*log.region, "next servers", false, false);
+  next.program.ahead([&] {
+    for (int i = 0; i < 2; i += 1) {
+      Sequencer sequencer(next.region, manual());
+      expectOk(sequencer.start(), "starting the next server");
+      sequencer.stop(true);
+    }
+  });
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(6, true);
+}
+
+}  // namespace
+
+Protocol takeoverProtocol() {
+  return {"takeover", "a log outlives its server", {
+    {"succession", "a server dies at any moment, and a standby continues its log", &succession},
+    {"standbys", "two standbys want the log of a server that is gone", &standbys},
+    {"suspicion", "a server that runs is suspected, and deposed in the midst of its passes", &suspicion},
+    {"usurpation", "a standby is suspected in the midst of its recovery", &usurpation},
+    {"heir", "a standby dies at any moment of its recovery, and the next one recovers", &heir},
+    {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
+    {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
+  }};
+}
+
+}  // namespace ringfence::explore
