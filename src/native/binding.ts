@@ -106,6 +106,8 @@ export interface RegionHandle {
    * Counts the attachments and departures of processes that this process has noticed; it asks the system every 100 ms.
    */
   lives(): number
+  /** Whether the region's name is gone or names another one: its log was discarded, or it was removed. */
+  replaced(): boolean
   /** Rings that process's doorbell if it sleeps. */
   wakeProcess(slot: number): void
 

@@ -14,19 +14,25 @@ import type { RegionError } from "./schema/RegionError.ts"
 
 /**
  * The log has ended in good order (`stopped`), or the process that served it is dead and no other continued it within the
- * client's `serverDeadline` (`died`). Acknowledgements stay valid: after `died`, the next server of the region continues
- * the log with all that was acknowledged. `server` names the process that served it last, if it is known.
+ * client's `serverDeadline` (`died`), or the log of a dead server was discarded (`replaced`). Acknowledgements stay valid:
+ * after `died`, the next server of the region continues the log with all that was acknowledged. `server` names the process
+ * that served it last, if it is known.
  */
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
-  reason: Schema.Literals(["died", "stopped"]),
+  reason: Schema.Literals(["died", "stopped", "replaced"]),
   server: Schema.optionalKey(Schema.Struct({ ...ProcessId.fields, name: Schema.String }))
 }) {
   override get message(): string {
     const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
-    return this.reason === "died"
-      ? `the process that served region "${this.region}"${who} died (start a server of the region: it continues the log)`
-      : `region "${this.region}" is no longer served (it was shut down)`
+    switch (this.reason) {
+      case "died":
+        return `the process that served region "${this.region}"${who} died (start a server of the region: it continues the log)`
+      case "stopped":
+        return `region "${this.region}" is no longer served (it was shut down)`
+      case "replaced":
+        return `the log of region "${this.region}" was discarded after its server${who} died (attach again: the name is free or another region's)`
+    }
   }
 }
 

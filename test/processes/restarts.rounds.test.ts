@@ -39,7 +39,10 @@ const opened = (pid: number, path: string): number =>
 
 const inShm = (region: string) => readdirSync(CxlMemory.shmFolder).filter((name) => name.includes(region))
 
-/** Serves for a while, in a process that is killed or in this one, which closes it. */
+/**
+ * Serves for a while, in a process that is killed or in this one, which discards what that one has left, and closes its own
+ * log: so each server has a region of its own, and its clients attach again.
+ */
 const oneServer = (life: number, region: string, whileServing: Effect.Effect<void, ActorEnded>) => {
   if (life % 2 === 0) {
     return Effect.scoped(Effect.gen(function*() {
@@ -51,7 +54,7 @@ const oneServer = (life: number, region: string, whileServing: Effect.Effect<voi
     }))
   }
   const Served = Log.layerServe({ topics: [Stamped.topic] }).pipe(
-    Layer.provideMerge(CxlMemory.layerShm({ region, geometry }))
+    Layer.provideMerge(CxlMemory.layerShm({ region, geometry, leftLog: "discard" }))
   )
   return Effect.provide(whileServing, Served)
 }

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
+import * as Regions from "../../src/layers/Regions.ts"
 import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
@@ -117,6 +118,24 @@ describe.skipIf(process.platform !== "linux")("servers", () => {
         const error = yield* Effect.flip(subscriber.pull)
         assert.isTrue(error._tag === "RegionLost" && error.reason === "died")
       }))))
+
+  it.live("a client that waits for the next server fails at once when the log is discarded", () =>
+    served("replaced", (server) =>
+      Effect.scoped(Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Declared)
+        const subscriber = yield* Subscriber.open(Declared)
+        const waiting = yield* Effect.forEach([publisher.lost, subscriber.pull], (wait) =>
+          Effect.forkChild(Effect.flip(wait), { startImmediately: true }))
+        const { path } = yield* CxlMemory.CxlMemory.use(({ info }) =>
+          Effect.succeed(info)
+        )
+        yield* kill(server)
+        yield* Regions.removeDead(path, { discard: true })
+        for (const each of waiting) {
+          const error = yield* Effect.timeout(Fiber.join(each), "2 seconds")
+          assert.isTrue(error._tag === "RegionLost" && error.reason === "replaced", error.message)
+        }
+      })), { serverDeadline: "60 seconds" }))
 
   it.live("idle handles learn within a second that their server was killed", () =>
     served("idle", (server) =>

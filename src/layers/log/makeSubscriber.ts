@@ -62,7 +62,7 @@ const none: ReadonlyArray<never> = []
 
 const died = ({ waiter }: IndexPort): RegionLost | undefined => {
   const lost = waiter.lost()
-  return lost?.reason === "died" ? lost : undefined
+  return lost !== undefined && lost.reason !== "stopped" ? lost : undefined
 }
 
 // Waiting only polls: the next pull delivers what an interrupted pull has polled.

@@ -76,6 +76,7 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::armWaiter>("armWaiter"),
                       InstanceMethod<&RegionHandle::disarmWaiter>("disarmWaiter"),
                       InstanceMethod<&RegionHandle::lives>("lives"),
+                      InstanceMethod<&RegionHandle::replaced>("replaced"),
                       InstanceMethod<&RegionHandle::wakeProcess>("wakeProcess"),
                       InstanceMethod<&RegionHandle::serverState>("serverState"),
                       InstanceMethod<&RegionHandle::server>("server"),
@@ -267,6 +268,11 @@ Napi::Value RegionHandle::processAlive(const Napi::CallbackInfo& info) {
 Napi::Value RegionHandle::lives(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
   return number(info.Env(), waiter_ == nullptr ? 0 : waiter_->lives());
+}
+
+Napi::Value RegionHandle::replaced(const Napi::CallbackInfo& info) {
+  if (open(info.Env()) == nullptr) return {};
+  return Napi::Boolean::New(info.Env(), region_->replaced());
 }
 
 // wakeProcess(slot): rings that process's doorbell if it sleeps, for any reason.

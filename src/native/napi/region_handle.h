@@ -58,6 +58,7 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   void armWaiter(const Napi::CallbackInfo& info);
   void disarmWaiter(const Napi::CallbackInfo& info);
   Napi::Value lives(const Napi::CallbackInfo& info);
+  Napi::Value replaced(const Napi::CallbackInfo& info);
   void wakeProcess(const Napi::CallbackInfo& info);
   Napi::Value serverState(const Napi::CallbackInfo& info);
   Napi::Value server(const Napi::CallbackInfo& info);

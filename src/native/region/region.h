@@ -65,6 +65,8 @@ class Region {
   Status hold();
   // Whether a living process owns the region or serves its log. Without one the log will never be served.
   bool kept() const;
+  // Whether its name is gone, or leads to another region: no process that comes later finds this one.
+  bool replaced() const { return fd_ >= 0 && !path_.empty() && !named(); }
 
   // Gives up the memory, the process slot and, as the last owner, the name. Later accesses through this object read
   // zeros and write to no region. A forked copy of the process leaves locks and name to its parent.

@@ -80,7 +80,7 @@ const readable = ({ waiter }: HeapLog["Service"]): Effect.Effect<void, RegionLos
     waiter.untilServedOrLost,
     Effect.suspend(() => {
       const lost = waiter.lost()
-      return lost?.reason === "died" ? Effect.fail(lost) : Effect.void
+      return lost !== undefined && lost.reason !== "stopped" ? Effect.fail(lost) : Effect.void
     })
   )
 

@@ -82,7 +82,7 @@ export const openReader = (
 
 // A server that was shut down has committed everything: its log can still be read to the end.
 const isUnreadable = ({ waiter }: Region, lost: RegionLost | undefined): lost is RegionLost =>
-  lost !== undefined && (lost.reason === "died" || waiter.isClosed)
+  lost !== undefined && (lost.reason !== "stopped" || waiter.isClosed)
 
 const boundsOf = Effect.fnUntraced(function*(region: Region, topic: Topic<any>) {
   yield* checkBounds(region.info.name, topic)

@@ -95,7 +95,7 @@ const untilReadable = ({ waiter }: Region): Effect.Effect<void, RegionLost> =>
     waiter.untilServedOrLost,
     Effect.suspend(() => {
       const lost = waiter.lost()
-      return lost?.reason === "died" ? Effect.fail(lost) : Effect.void
+      return lost !== undefined && lost.reason !== "stopped" ? Effect.fail(lost) : Effect.void
     })
   )
 

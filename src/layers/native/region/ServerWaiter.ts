@@ -86,14 +86,16 @@ export class ServerWaiter implements LogWaiter {
       this.#absence = undefined
       return undefined
     }
+    if (this.#handle.replaced()) return this.#lostWith(found, "replaced")
     const { deadlineMillis } = this.#patience
     const absence = this.#absent()
     const waitedMillis = performance.now() - absence.sinceMillis
-    if (waitedMillis >= deadlineMillis) return this.#died(found)
-    if (waitedMillis < quietMillis) return Math.min(quietMillis, deadlineMillis) - waitedMillis
-    if (!absence.told) this.#patience.tell(awaitingServerLine(this.#region, namedServer(found), deadlineMillis))
-    absence.told = true
-    return deadlineMillis - waitedMillis
+    if (waitedMillis >= deadlineMillis) return this.#lostWith(found, "died")
+    if (waitedMillis >= quietMillis && !absence.told) {
+      this.#patience.tell(awaitingServerLine(this.#region, namedServer(found), deadlineMillis))
+      absence.told = true
+    }
+    return Math.min(lookMillis, deadlineMillis - waitedMillis)
   }
 
   #absent(): Absence {
@@ -103,9 +105,9 @@ export class ServerWaiter implements LogWaiter {
     return this.#absence = { epoch, sinceMillis: performance.now(), told: false }
   }
 
-  #died(found: NativeServer): RegionLost {
+  #lostWith(found: NativeServer, reason: "died" | "replaced"): RegionLost {
     const server = namedServer(found)
-    return new RegionLost({ region: this.#region, reason: "died", ...server === undefined ? {} : { server } })
+    return new RegionLost({ region: this.#region, reason, ...server === undefined ? {} : { server } })
   }
 
   get #ended(): RegionLost {
@@ -114,6 +116,9 @@ export class ServerWaiter implements LogWaiter {
 }
 
 // --- internal ---
+
+/** How often a client without a server looks whether the region has been discarded meanwhile: nothing rings it then. */
+const lookMillis = 100
 
 // Before the log is served for the first time, its creator counts as its server.
 const isServed = ({ alive, state }: NativeServer): boolean =>
