@@ -1,6 +1,7 @@
 /**
  * Runs a few lines against modules of `src/programs` in a process of their own: tests import no programs.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
@@ -25,11 +26,14 @@ export const inModule = (name: string, body: string): unknown => {
 /** Runs an entry program that is not a `ringfence` command to its end. `name`: its path, without the extension. */
 export const runEntry = (
   name: string,
-  args: ReadonlyArray<string>
+  args: ReadonlyArray<string>,
+  patience?: Duration.Input
 ): Effect.Effect<{ readonly code: number | null; readonly text: string; readonly stderr: string }, NotSeen> =>
   Effect.scoped(Effect.gen(function*() {
     const program = yield* Effect.acquireRelease(
-      Effect.sync(() => new Program(spawn(node, [programPath(name), ...args], { stdio: ["ignore", "pipe", "pipe"] }))),
+      Effect.sync(() =>
+        new Program(spawn(node, [programPath(name), ...args], { stdio: ["ignore", "pipe", "pipe"] }), patience)
+      ),
       (program) => {
         program.signal("SIGKILL")
         return Effect.ignore(program.ended)

@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+/**
+ * The torture: `npm run torture -- --minutes 5 --seed S` kills, stops and restarts servers, standbys, publishers and
+ * subscribers of a log under load, and gives a verdict on what all of them wrote down.
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import * as Regions from "../../src/layers/Regions.ts"
+import { ChecksFailed, codeOfChecks, namesOfFailed } from "../../src/programs/cli/checks.ts"
+import { removeLeftovers } from "../../src/programs/cli/region-plan.ts"
+import { printReport } from "../../src/programs/cli/report.ts"
+import { runCommand } from "../../src/programs/cli/run-command.ts"
+import { writeNotice } from "../../src/programs/cli/streams.ts"
+import { countFlag } from "../../src/programs/cli/units.ts"
+import { Cast } from "./cast.ts"
+import { faults } from "./faults.ts"
+import { TortureTopic } from "./jobs.ts"
+import { until } from "./processes.ts"
+import { type Choose, chooser } from "./random.ts"
+import * as Report from "./report.ts"
+import { verdictOf } from "./verdict.ts"
+
+const seedMost = 2 ** 31
+
+const flags = {
+  minutes: countFlag("minutes", 24 * 60).pipe(Flag.withDescription("How long to go on"), Flag.withDefault(5)),
+  seconds: countFlag("seconds", 3600).pipe(Flag.withDescription("The same, in seconds"), Flag.optional),
+  seed: countFlag("seed", seedMost).pipe(
+    Flag.withDescription("Determines the faults and their order; default: random, and printed"),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
+}
+
+/** All kinds once in an order of their own, then again. */
+const nextKind = (choose: Choose) => {
+  let left: Array<string> = []
+  return (): string => {
+    if (left.length === 0) left = Object.keys(faults)
+    return left.splice(choose(left.length), 1)[0] as string
+  }
+}
+
+// Each kind is inflicted at least once, however short the time is. Ends at the first fault that the log does not survive.
+const inflict = Effect.fnUntraced(function*(cast: Cast, choose: Choose, millis: number) {
+  const next = nextKind(choose)
+  const inflicted: Array<Report.Inflicted> = []
+  const began = performance.now()
+  while (inflicted.length < Object.keys(faults).length || performance.now() - began < millis) {
+    const kind = next()
+    const recovery = yield* Effect.result(faults[kind]!(cast, choose))
+    if (Result.isFailure(recovery)) return { inflicted, stuck: `${kind}: ${recovery.failure.message}` }
+    inflicted.push({ kind, recoveryMillis: recovery.success })
+    const ended = cast.endedEarly()
+    if (ended !== undefined) return { inflicted, stuck: `${kind}: ${ended}` }
+  }
+  return { inflicted, stuck: undefined }
+})
+
+// Publishers end first; then the subscribers read what they left.
+const finish = Effect.fnUntraced(function*(cast: Cast) {
+  for (const publisher of cast.publishers) publisher.end(0)
+  yield* until("the end of all publishers", () => cast.publishers.every(({ ended }) => ended !== undefined))
+  const { topics } = yield* Regions.inspectLog(CxlMemory.regionPath(cast.region))
+  const end = topics.find(({ name }) => name === TortureTopic.name)?.bounds?.end ?? 0
+  for (const subscriber of cast.subscribers) subscriber.end(end)
+  yield* until("the end of all subscribers", () => cast.subscribers.every(({ ended }) => ended !== undefined))
+  return end
+})
+
+const run = (seed: number, millis: number, folder: string) =>
+  Effect.gen(function*() {
+    const choose = chooser(seed)
+    const cast = new Cast(`torture-${process.pid}`, folder, choose)
+    // Runs when all processes are gone: what they leave is a recoverable log.
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(Regions.removeDead(CxlMemory.regionPath(cast.region), { discard: true }))
+    )
+    return yield* Effect.scoped(Effect.gen(function*() {
+      const began = performance.now()
+      const started = yield* Effect.result(cast.start)
+      const { inflicted, stuck } = Result.isSuccess(started)
+        ? yield* inflict(cast, choose, millis)
+        : { inflicted: [], stuck: `the start: ${started.failure.message}` }
+      const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(cast.lastRead())
+      const end = Result.isSuccess(ended) ? ended.success : cast.lastRead()
+      return Report.report({
+        seed,
+        millis: performance.now() - began,
+        inflicted,
+        delayed: cast.delayed,
+        stuck: stuck ?? (Result.isFailure(ended) ? ended.failure.message : undefined),
+        verdict: verdictOf(cast.journals(), end)
+      })
+    }))
+  })
+
+const torture = Command.make(
+  "torture",
+  flags,
+  Effect.fnUntraced(function*({ json, minutes, seconds, seed }) {
+    const chosen = Option.getOrElse(seed, () => Math.trunc(performance.timeOrigin) % seedMost)
+    yield* removeLeftovers("torture-")
+    yield* writeNotice(`seed ${chosen}`)
+    const folder = mkdtempSync(join(tmpdir(), "ringfence-torture-"))
+    const millis = 1000 * Option.getOrElse(seconds, () => 60 * minutes)
+    const report = yield* Effect.scoped(run(chosen, millis, folder))
+    yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
+    if (report.passed) return rmSync(folder, { recursive: true })
+    yield* writeNotice(`what the processes wrote down and said is in ${folder}`)
+    return yield* new ChecksFailed({ program: "torture", failed: namesOfFailed(report.checks) })
+  })
+).pipe(
+  Command.withDescription(
+    "Kills, stops and restarts the processes of a log under load, and judges what each of them saw"
+  )
+)
+
+runCommand(torture)

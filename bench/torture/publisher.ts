@@ -1,0 +1,56 @@
+/**
+ * A publisher of the torture: sends records in bursts, and writes down what was acknowledged.
+ */
+import * as Effect from "effect/Effect"
+import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
+import { PublisherJob, TortureTopic } from "./jobs.ts"
+import type { Write } from "./journal.ts"
+import { type Conductor, runPart } from "./part.ts"
+import { type Choose, chooser } from "./random.ts"
+import { recordOf } from "./records.ts"
+
+const burstMost = 200
+const pauseMost = 10
+
+/** Writes down what may be sent, and what was acknowledged before the topic ended there. */
+const progress = (job: PublisherJob, handle: PublisherHandle<Uint8Array>, write: Write, committed: number) => {
+  const { life, publisher } = job
+  return Effect.fnUntraced(function*(accepted: number) {
+    const acknowledged = committed + handle.acknowledged()
+    const { end } = yield* Subscriber.bounds(TortureTopic)
+    write({ _tag: "Progressed", publisher, life, accepted, acknowledged, end })
+    return acknowledged
+  })
+}
+
+const publish = Effect.fnUntraced(function*(
+  job: PublisherJob,
+  handle: PublisherHandle<Uint8Array>,
+  { end, reached, write }: Conductor,
+  choose: Choose
+) {
+  const { life, publisher } = job
+  const committed = 0
+  write({ _tag: "Opened", publisher, life, sessionId: handle.sessionId, committed })
+  const noteProgress = progress(job, handle, write, committed)
+  let sent: number = committed
+  while (end() === undefined) {
+    const burst = 1 + choose(burstMost)
+    reached(yield* noteProgress(sent + burst))
+    for (const last = sent + burst; sent < last; sent += 1) {
+      const record = recordOf({ publisher, life, number: sent })
+      if (!handle.offer(record)) yield* handle.send(record)
+    }
+    yield* Effect.sleep(choose(pauseMost))
+  }
+  yield* handle.flush
+  reached(yield* noteProgress(sent))
+  write({ _tag: "Closed", publisher, life, accepted: sent, fenced: false })
+})
+
+runPart(PublisherJob, (job, conductor) =>
+  Effect.gen(function*() {
+    const handle = yield* Publisher.open(TortureTopic, { skew: job.skewMillis, openDeadline: "60 seconds" })
+    yield* publish(job, handle, conductor, chooser(job.seed))
+  }))
