@@ -2,6 +2,7 @@
 
 #include "log/topics.h"
 #include "log_ends.h"
+#include "region/epochs.h"
 
 namespace ringfence::explore {
 
@@ -77,13 +78,14 @@ void expectSequencerLines(const Region& region, Sequencer& sequencer, const std:
 
 void expectProducerLines(const Region& region, const LaneWriter& lanes, const std::vector<uint64_t>& records) {
   const uint64_t generation = lanes.claim().generation;
-  const auto& session = region.sessionLine(1, lanes.claim().slot).acknowledged;
+  const uint64_t epoch = headsOf(region).served.number;
+  const auto& session = region.sessionLine(epoch, lanes.claim().slot).acknowledged;
   if (peek<&SessionLine::Acknowledged::generation>(session) != generation) return;
   uint64_t fullEvents = 0;
   for (uint32_t b = 0; b < records.size(); b += 1) {
     const auto line = whole(region.producer(lanes.laneOf(b)));
     const LaneFrontiers known = lanes.frontiers(b);
-    const uint64_t first = peek<&LaneLine::Counts::firstIndex>(region.laneLine(1, lanes.laneOf(b)).counts);
+    const uint64_t first = peek<&LaneLine::Counts::firstIndex>(region.laneLine(epoch, lanes.laneOf(b)).counts);
     expect(line.generation == generation, "a lane's line names another session than has it");
     const bool batches = line.writtenBatches - first == known.written && line.publishedBatches - first == known.published;
     expect(batches, "a session's line counts other batches than it has written and published");

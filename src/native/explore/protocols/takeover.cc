@@ -54,7 +54,7 @@ class Taking {
     expect(view.position == position_, "the order is not dense");
     position_ += view.messages;
     expect(order_ == orderTotal || view.batchSequence == seen_.size(), "a session's batches are not in order");
-    expect(seen_.insert(view.batchSequence).second, "a batch comes twice");
+    expect(seen_.insert({view.sessionId, view.batchSequence}).second, "a batch comes twice");
     checkContents(*region_, view);
     Trace::say("has batch " + std::to_string(view.batchSequence));
   }
@@ -63,7 +63,7 @@ class Taking {
   IndexReader reader_;
   Order order_;
   uint64_t position_ = 0;
-  std::set<uint64_t> seen_;
+  std::set<std::pair<uint64_t, uint64_t>> seen_;  // by session and sequence
 };
 
 // A log with a publisher and a reader, and what they believe. Servers come and go.
@@ -79,6 +79,7 @@ struct Log {
   shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
   shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
   shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
+  uint64_t former = 0;  // batches of the publisher's former session, all read
 
   Log(bool mortal, Order order, uint32_t brokers = 1)
       : region(made(geometryOf(brokers))), first(*region, "first server", false, mortal),
@@ -134,21 +135,42 @@ struct Log {
     first.program.ahead([&] { serving->stop(true); });
   }
 
-  // The first server makes passes until everything is done.
+  // The publisher closes its session, whose batches are all read, and claims the slot again.
+  void reclaims() {
+    Claim claim;
+    publisher.program.ahead([&] { publishing->lanes().close(); });
+    settles();
+    publisher.program.ahead([&] {
+      expectOk(claimClient(*publisher.region, topic, claim), "claiming the slot again");
+      publishing = Publishing::of(publisher.region, claim);
+    });
+    former = *published;
+    *published = 0;
+  }
+
+  // A server makes passes until everything is done, or it was replaced. It grants lanes if a session waits for them.
+  static void serve(Sequencer& sequencer, const Region& at, const bool& done, bool grants) {
+    while (!done && sequencer.deposedBy() == 0) {
+      sequencer.step();
+      for (uint32_t b = 0; grants && b < at.layout().geometry.brokers; b += 1) grantLanes(at, b);
+      Scheduler::now().giveWay(pause);
+    }
+  }
   void serves() {
-    first.program.runs([serving = serving, done = done, at = first.region] {
-      while (!*done && serving->deposedBy() == 0) {
-        serving->step();
-        Scheduler::now().giveWay(pause);
-      }
+    first.program.runs([serving = serving, done = done, at = first.region, grants = former != 0, topic = topic] {
+      if (grants) expect(serving->keepTopic(topic) || serving->deposedBy() != 0, "the topic is not kept");
+      serve(*serving, *at, *done, grants);
     });
   }
 
-  // The publisher publishes so many more, and waits until all is acknowledged; the reader reads all of it. `late`: not before
-  // the publisher waits for its room.
-  void ends(uint64_t more, bool late = false) {
+  // The publisher publishes what it has sealed once the reader has so many batches, then so many more, and waits until all
+  // is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its room.
+  void ends(uint64_t more, bool late = false, uint64_t behind = 0) {
     const uint64_t all = *published + more;
-    publisher.program.runs([=, publishing = publishing, published = published, acknowledged = acknowledged] {
+    publisher.program.runs([=, former = former, publishing = publishing, published = published, taking = taking,
+                            acknowledged = acknowledged] {
+      while (taking->count() < former + behind || !publishing->ready()) Scheduler::now().giveWay(pause);
+      if (behind != 0) publishing->lanes().publish(0);
       while (*published < all || publishing->lanes().committedBatches() < all) {
         if (*published < all && publishing->seal(*published)) {
           publishing->lanes().publish(publishing->brokerOf(*published));
@@ -162,23 +184,24 @@ struct Log {
       }
       *acknowledged = all;
     });
-    reader.program.runs([=, taking = taking, done = done, published = published, acknowledged = acknowledged] {
+    reader.program.runs([=, former = former, taking = taking, done = done, published = published,
+                         acknowledged = acknowledged] {
       for (int i = 0; late && *published < all && i < pausesMax; i += 1) Scheduler::now().giveWay(pause);
-      while (taking->count() < all) {
+      while (taking->count() < former + all) {
         taking->take();
         Scheduler::now().giveWay(pause);
       }
       while (*acknowledged < all) Scheduler::now().giveWay(pause);
       *done = true;
     });
-    atEnd([=, taking = taking, acknowledged = acknowledged] {
-      expect(taking->count() == all && *acknowledged == all, "what was published is not read and acknowledged");
+    atEnd([=, former = former, taking = taking, acknowledged = acknowledged] {
+      expect(taking->count() == former + all && *acknowledged == all, "what was published is not read and acknowledged");
     });
   }
 
   // A process that takes the log over once its server is dead, or is suspected, and then serves it.
   void standsBy(Attached& place, bool suspicious) {
-    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged] {
+    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged, grants = former != 0] {
       auto sequencer = make_shared<Sequencer>(at, manual());
       while (!*done) {
         const ServerView server = serverOf(*at);
@@ -195,10 +218,7 @@ struct Log {
         Scheduler::now().giveWay(pause);
       }
       atEnd([sequencer] {});
-      while (!*done && sequencer->deposedBy() == 0) {
-        sequencer->step();
-        Scheduler::now().giveWay(pause);
-      }
+      serve(*sequencer, *at, *done, grants);
       if (sequencer->deposedBy() != 0) sequencer->endDead();
     });
   }
@@ -288,6 +308,40 @@ void gap() {
   log.ends(0);
 }
 
+// Seals the session's first two batches, and publishes the second.
+void sealTwo(Log& log) {
+  log.publisher.program.ahead([&] {
+    for (; *log.published < 2; *log.published += 1) expect(log.publishing->seal(*log.published), "there is no room");
+    log.publishing->lanes().publish(1);
+  });
+}
+
+// Under order `total` a batch is committed ahead of the missing one; the server may die at any moment, also behind the one
+// that was missing.
+void facts() {
+  Log log(true, orderTotal, 2);
+  sealTwo(log);
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(0, false, 1);
+}
+
+// A session's facts must not be taken for those of the slot's next session, at whatever moment the server dies.
+void reclaimed() {
+  Log log(true, orderTotal, 2);
+  sealTwo(log);
+  log.settles();
+  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
+  log.settles();
+  log.reads();
+  log.reclaims();
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(2);
+}
+
 // Of several epochs in a row the last one has the first one's block, and a reader still looks for its entries there.
 void laps() {
   Log log(false, orderSession);
@@ -317,6 +371,8 @@ Protocol takeoverProtocol() {
     {"usurpation", "a standby is suspected in the midst of its recovery", &usurpation},
     {"heir", "a standby dies at any moment of its recovery, and the next one recovers", &heir},
     {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
+    {"facts", "under order total a batch is committed ahead of a missing one, and the server dies at any moment", &facts},
+    {"reclaimed", "a session closes that had such a batch, its slot is claimed again, and the server dies", &reclaimed},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
 }
