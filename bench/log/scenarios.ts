@@ -10,6 +10,7 @@ import * as LogRun from "../../src/programs/log-trial/run.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import type { ChildError } from "../../src/programs/processes/spawn.ts"
 import type { Coherence } from "../../src/services/CxlMemory.ts"
+import type { RegionLost } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { TopicError } from "../../src/services/schema/Topic.ts"
 import type { Fold } from "../harness/checksum.ts"
@@ -35,7 +36,7 @@ export interface Scenario {
 }
 
 /** The log could not be measured. */
-export type LogError = RegionError | TopicError | ChildError | RunStalled
+export type LogError = RegionError | RegionLost | TopicError | ChildError | RunStalled
 
 /** The result of one measurement. Rates are decimal: of acknowledged bytes, or of delivered ones under order `none`. */
 export interface Figure {

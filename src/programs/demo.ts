@@ -6,6 +6,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { ChecksFailed, codeOfChecks, namesOfFailed } from "./cli/checks.ts"
 import { coherenceSetting } from "./cli/coherence-flag.ts"
 import { printReport } from "./cli/report.ts"
@@ -25,8 +26,26 @@ import { demoBarrier } from "./demo-barrier.ts"
 import * as DemoPlan from "./demo/plan.ts"
 import * as DemoReport from "./demo/report.ts"
 import { run } from "./demo/run.ts"
+import { killableRoles, type KillPlan } from "./log-trial/kill.ts"
 
 const tooSmall = () => "a record has at least one byte"
+
+const killFlag = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("role@percent"),
+    Flag.filterMap(
+      parseKill,
+      (text) => `"${text}" is not ${killableRoles.join(", ")} and a percentage below 100: write sequencer@30%`
+    )
+  )
+
+const parseKill = (text: string): Option.Option<KillPlan> => {
+  const [, name, percent] = /^(\w+)@(\d+(?:\.\d+)?)%$/.exec(text) ?? []
+  const role = killableRoles.find((role) => role === name)
+  return role === undefined || Number(percent) >= 100
+    ? Option.none()
+    : Option.some({ role, fraction: Number(percent) / 100 })
+}
 
 const settings = {
   brokers: setting("brokers", (name) => countFlag(name, 32), {
@@ -55,6 +74,11 @@ const settings = {
     show: writtenMillis
   }),
   coherence: coherenceSetting,
+  kill: openSetting("kill", killFlag, {
+    description: "Kill a process at a percentage of the acknowledgements: sequencer@30% (a standby takes over), or "
+      + "subscriber@30% (it is started again)",
+    shown: "none"
+  }),
   json: jsonSetting
 }
 
@@ -82,7 +106,8 @@ export const demo = Command.make(
   Command.withShortDescription("See the log at work, with every byte checked"),
   Command.withExamples([
     { command: "ringfence demo", description: "256 MiB of source files" },
-    { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" }
+    { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" },
+    { command: "ringfence demo --kill sequencer@30%", description: "A standby goes on when the server is killed" }
   ]),
   Command.withSubcommands([demoBarrier])
 )

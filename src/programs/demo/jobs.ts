@@ -15,7 +15,9 @@ export const PublisherJob = Schema.Struct({
   ...clientFields,
   range: InputRange,
   recordBytes: Schema.Int,
-  skewMillis: Schema.Finite
+  skewMillis: Schema.Finite,
+  /** Whether it sends its last record only after the word `finish`, so that the log has work after a kill. */
+  keepsLast: Schema.Boolean
 })
 export type PublisherJob = typeof PublisherJob.Type
 

@@ -4,9 +4,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Coherence } from "../../services/CxlMemory.ts"
+import { defaultGeometry, type Geometry } from "../../services/schema/Geometry.ts"
 import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
+import type { KillPlan } from "../log-trial/kill.ts"
 
 /** An option that the other options or this machine do not allow. */
 export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoImpossible", {
@@ -29,6 +31,7 @@ export interface DemoOptions {
   readonly skewMillis: number
   readonly coherence: Coherence
   readonly unsafeIgnoreSessionOrder: boolean
+  readonly kill: KillPlan | undefined
 }
 
 export interface DemoPlan {
@@ -46,6 +49,7 @@ export interface DemoPlan {
 export const defaultMinBytes = 256 * 1024 * 1024
 
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
+  if (options.kill?.role === "publisher") return yield* withoutIdentity
   const paths = options.paths.length > 0 ? options.paths : [yield* defaultInput]
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -56,13 +60,15 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   const region = yield* planRegion(`demo-${process.pid}`, {
     brokers: options.brokers,
     clients: options.publishers,
-    readers: options.subscribers,
-    topics: 1
+    readers: options.subscribers + keepersOf(options),
+    topics: 1,
+    ...lanesFor(options, totalBytes)
   })
   if (options.recordBytes > region.geometry.batchBytes) {
     const detail = `a record has at most ${formatBytes(region.geometry.batchBytes)} in a region of this size`
     return yield* new DemoImpossible({ option: "--record-bytes", detail })
   }
+  yield* checkRoom(options, totalBytes, region.geometry)
   const records = Math.ceil(totalBytes / options.recordBytes)
   return { options, region, paths, files, inputBytes, totalBytes, records } satisfies DemoPlan
 })
@@ -81,6 +87,54 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
     `run      ${plural(options.publishers, "publisher")} and ${plural(options.subscribers, "subscriber")}, `
     + `one process each${
       options.skewMillis > 0 ? `; brokers publish up to ${formatMillis(options.skewMillis)} late` : ""
-    }`
+    }`,
+    ...options.kill === undefined ? [] : [`kill     ${describeKill(options.kill)}`]
   ].join("\n")
+}
+
+// --- internal ---
+
+const withoutIdentity = Effect.fail(
+  new DemoImpossible({
+    option: "--kill",
+    detail:
+      "a publisher that is started again does not know yet which of its records are committed; kill the sequencer "
+      + "or a subscriber"
+  })
+)
+
+const describeKill = ({ fraction, role }: KillPlan): string =>
+  role === "sequencer"
+    ? `the serving process, once ${percentOf(fraction)} is acknowledged; another stands by`
+    : `${role}-0, once ${percentOf(fraction)} is acknowledged; it is started again, from the first record`
+
+const percentOf = (fraction: number): string => `${formatCount(100 * fraction)} %`
+
+/** Keeps records for the subscriber that is started again. */
+const keepersOf = ({ kill }: DemoOptions): number => kill?.role === "subscriber" ? 1 : 0
+
+/** What is kept until a killed subscriber has been started again. */
+const keptBytes = ({ kill }: DemoOptions, totalBytes: number): number =>
+  kill?.role === "subscriber" ? kill.fraction * totalBytes : 0
+
+const lanesOf = ({ brokers, publishers }: DemoOptions): number => brokers * publishers
+
+/** Batches do not fill lanes to the last byte, nor lanes alike. */
+const roomFactor = 1.5
+const laneBytesMax = 2 ** 32
+
+const lanesFor = (options: DemoOptions, totalBytes: number): Partial<Geometry> => {
+  const needed = roomFactor * keptBytes(options, totalBytes) / lanesOf(options)
+  if (needed <= defaultGeometry.laneBytes) return {}
+  return { laneBytes: Math.min(laneBytesMax, 2 ** Math.ceil(Math.log2(needed))) }
+}
+
+const checkRoom = (options: DemoOptions, totalBytes: number, { laneBytes }: Geometry) => {
+  const kept = keptBytes(options, totalBytes)
+  const room = lanesOf(options) * laneBytes / roomFactor
+  if (kept <= room) return Effect.void
+  const detail = `the log would keep ${formatBytes(kept)} for the subscriber that is started again, and has room for ${
+    formatBytes(Math.floor(room))
+  }: kill it earlier, or publish less`
+  return Effect.fail(new DemoImpossible({ option: "--kill", detail }))
 }

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto"
 import { Publisher, type PublisherHandle } from "../../services/Publisher.ts"
 import * as AckSampler from "../measure/ack-latency.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
-import { type Parent, runChild } from "../processes/child.ts"
+import { type Parent, type ParentGone, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { InputChanged, InputReader } from "./input-share.ts"
 import { DemoPublisher, DemoTopic, type PublisherJob, type PublisherResult } from "./jobs.ts"
@@ -35,15 +35,28 @@ const recordsOf = (chunk: Uint8Array, filled: number, recordBytes: number): Read
 const offerAll = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
   sampler: AckSampler.AckSampler,
-  records: ReadonlyArray<Uint8Array>
+  records: ReadonlyArray<Uint8Array>,
+  beforeLast: BeforeLast
 ) {
   for (const record of records) {
+    if (publisher.accepted() === beforeLast.at) yield* beforeLast.awaited
     if (!publisher.offer(record)) yield* publisher.send(record)
     if (publisher.accepted() % recordsPerSample === 1) {
       sampler.mark()
       sampler.sweep()
     }
   }
+})
+
+/** What is awaited before the record of this number is sent. */
+interface BeforeLast {
+  readonly at: number
+  readonly awaited: Effect.Effect<void, ParentGone>
+}
+
+const beforeLastOf = ({ keepsLast, range, recordBytes }: PublisherJob, parent: Parent<never>): BeforeLast => ({
+  at: keepsLast ? Math.ceil((range.to - range.from) / recordBytes) - 1 : Infinity,
+  awaited: parent.finish
 })
 
 const publishShare = Effect.fnUntraced(function*(
@@ -56,12 +69,14 @@ const publishShare = Effect.fnUntraced(function*(
   const chunk = new Uint8Array(Math.max(1, Math.floor(chunkBytes / job.recordBytes)) * job.recordBytes)
   const whole = recordsOf(chunk, chunk.length, job.recordBytes)
   const hash = createHash("sha256")
+  const beforeLast = beforeLastOf(job, parent)
   const firstOfferMillis = monotonicMillis()
   let bytes = 0
   for (let filled = yield* fill(reader, chunk); filled > 0; filled = yield* fill(reader, chunk)) {
     hash.update(filled === chunk.length ? chunk : chunk.subarray(0, filled))
     bytes += filled
-    yield* offerAll(publisher, sampler, filled === chunk.length ? whole : recordsOf(chunk, filled, job.recordBytes))
+    const records = filled === chunk.length ? whole : recordsOf(chunk, filled, job.recordBytes)
+    yield* offerAll(publisher, sampler, records, beforeLast)
     parent.progress(publisher.acknowledged(), bytes)
     yield* Effect.yieldNow
   }

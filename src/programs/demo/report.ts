@@ -3,8 +3,9 @@
  */
 import { createHash } from "node:crypto"
 import { type Check, check, checkLine } from "../cli/checks.ts"
-import { formatCount, plural } from "../cli/units.ts"
+import { formatCount, formatMillis, plural } from "../cli/units.ts"
 import { checksOf, type Figures, figuresOf } from "../log-trial/checks.ts"
+import type { Killed } from "../log-trial/kill.ts"
 import { brokerTable, figureLines } from "../log-trial/report.ts"
 import type { DemoPlan } from "./plan.ts"
 import type { DemoOutcome } from "./run.ts"
@@ -21,6 +22,8 @@ export interface DemoReport extends Figures {
     readonly passes: number
   }
   readonly skewMillis: number
+  /** Under `--kill`. */
+  readonly killed?: Killed
   readonly sessions: ReadonlyArray<SessionRow>
   readonly wholeOrder: ReadonlyArray<{ readonly subscriber: string; readonly sha256: string }>
 }
@@ -37,7 +40,12 @@ export interface SessionRow {
 
 export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
   const amount = { records: plan.records, bytes: plan.totalBytes }
-  const checks = [...checksOf(amount, outcome), contentEqual(outcome), orderEqual(outcome)]
+  const checks = [
+    ...checksOf(amount, outcome),
+    contentEqual(outcome),
+    orderEqual(outcome),
+    ...outcome.killed === undefined ? [] : [wentOn(amount.records, outcome.killed)]
+  ]
   return {
     program: "demo",
     passed: checks.every(({ holds }) => holds),
@@ -50,6 +58,7 @@ export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
       passes: plan.totalBytes / plan.inputBytes
     },
     skewMillis: plan.options.skewMillis,
+    ...outcome.killed === undefined ? {} : { killed: outcome.killed },
     ...figuresOf(amount, outcome),
     sessions: sessionRows(outcome),
     wholeOrder: outcome.subscribers.map(({ name, result }) => ({ subscriber: name, sha256: result.orderSha256 }))
@@ -107,6 +116,14 @@ const orderEqual = ({ subscribers }: DemoOutcome): Check => {
     ? `one hash at ${plural(subscribers.length, "subscriber")}`
     : plural(hashes.size, "hash", "hashes")
   return check("every subscriber sees the same order", hashes.size === 1, detail)
+}
+
+const wentOn = (records: number, { acknowledged, name, pauseMillis, pid }: Killed): Check => {
+  const percent = formatCount(Math.round(1000 * acknowledged / records) / 10)
+  const detail =
+    `${name} (pid ${pid}) was killed with ${percent} % acknowledged, and the next acknowledgement came after `
+    + formatMillis(pauseMillis)
+  return check("the log goes on after the kill", acknowledged < records, detail)
 }
 
 const sessionLines = ({ publisher, sha256, subscribers }: SessionRow): ReadonlyArray<string> => [

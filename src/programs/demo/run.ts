@@ -9,7 +9,7 @@ import type { DemoPlan } from "./plan.ts"
 export type DemoOutcome = LogRun.LogOutcome<PublisherResult, SubscriberResult>
 
 export const run = ({ files, options, records, region, totalBytes }: DemoPlan) => {
-  const { coherence, publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
+  const { coherence, kill, publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
   return LogRun.run({
     label: "demo",
     region,
@@ -22,13 +22,15 @@ export const run = ({ files, options, records, region, totalBytes }: DemoPlan) =
       name: `publisher-${share}`,
       range,
       recordBytes,
-      skewMillis
+      skewMillis,
+      keepsLast: kill !== undefined
     })),
     subscriber: DemoSubscriber,
     subscribers: Array.from({ length: subscribers }, (_, i) => ({
       region: region.name,
       name: `subscriber-${i}`,
       records
-    }))
+    })),
+    kill
   })
 }

@@ -1,14 +1,14 @@
 /**
- * Runs a log trial over real processes: this process serves, children publish and subscribe, and each child reports its
- * observations at the end.
+ * Runs a log trial over real processes: children publish and subscribe, and each reports its observations at the end. This
+ * process serves, or children do if one of them is to be killed.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
 import type { Coherence } from "../../services/CxlMemory.ts"
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
-import { Sequencer } from "../../services/Sequencer.ts"
 import { endPrefault, showPrefault } from "../cli/prefault-progress.ts"
 import * as Progress from "../cli/progress.ts"
 import type { RegionPlan } from "../cli/region-plan.ts"
@@ -16,7 +16,9 @@ import { formatCount } from "../cli/units.ts"
 import { coresSince } from "../measure/cpu-usage.ts"
 import type { ChildProgram } from "../processes/protocol.ts"
 import * as Children from "../processes/spawn.ts"
+import { keepAll, type Killed, killOnTheWay, type KillPlan } from "./kill.ts"
 import * as LogMonitor from "./monitor.ts"
+import { type Servers, startServers } from "./servers.ts"
 
 interface NamedJob {
   readonly name: string
@@ -35,6 +37,8 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   readonly publishers: ReadonlyArray<PublisherJob>
   readonly subscriber: ChildProgram<SubscriberJob, Seen>
   readonly subscribers: ReadonlyArray<SubscriberJob>
+  /** Kills a process on the way. Then each publisher keeps its last record back until the word `finish`. */
+  readonly kill?: KillPlan | undefined
 }
 
 export interface Named<Result> {
@@ -51,33 +55,55 @@ export interface LogOutcome<Published, Seen> {
   readonly heldPeak: number
   /** Batches that the sequencer dropped as duplicates. */
   readonly duplicates: number
-  /** Cores that serving used, from the first record to the last. */
+  /** Cores that this process used, from the first record to the last. */
   readonly serverCores: number
+  readonly killed: Killed | undefined
 }
 
 export const run = <PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
   options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
-) => {
-  const { geometry, name } = options.region
-  const serving = Log.layerServe(options.serve).pipe(
-    Layer.provideMerge(
-      CxlMemory.layerShm({
-        region: name,
-        geometry,
-        coherence: options.coherence,
-        processName: options.label ?? "serve",
-        ...(options.label === undefined ? {} : { onProgress: showPrefault })
-      })
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    if (options.kill?.role !== "sequencer") {
+      return yield* Effect.provide(Effect.scoped(runServed(options, undefined)), servingHere(options))
+    }
+    const servers = yield* startServers(serverJobOf(options))
+    const client = Log.layerClient().pipe(
+      Layer.provideMerge(CxlMemory.layerAttach({ region: options.region.name, processName: options.label ?? "trial" }))
     )
-  )
-  return runServed(options).pipe(Effect.scoped, Effect.provide(serving))
-}
+    const outcome = yield* Effect.provide(Effect.scoped(runServed(options, servers)), client)
+    yield* servers.end
+    return outcome
+  }))
 
 // --- internal ---
 
 /** Often enough to see held batches; a silent run only has to notice a stall. */
 const observeMillis = 20
 const silentObserveMillis = 500
+
+type AnyRun = LogRun<any, any, any, any>
+
+const servingHere = ({ coherence, label, region, serve }: AnyRun) =>
+  Log.layerEmbedded(serve).pipe(
+    Layer.provideMerge(
+      CxlMemory.layerShm({
+        region: region.name,
+        geometry: region.geometry,
+        coherence,
+        processName: label ?? "serve",
+        ...(label === undefined ? {} : { onProgress: showPrefault })
+      })
+    )
+  )
+
+const serverJobOf = ({ coherence, region, serve }: AnyRun) => ({
+  region: region.name,
+  geometry: region.geometry,
+  coherence: coherence ?? "coherent",
+  topics: serve.topics ?? [],
+  unsafeIgnoreSessionOrder: serve.unsafeIgnoreSessionOrder === true
+})
 
 // Attach the subscribers before the first publisher starts, so that `start` is the first record.
 const startChildren = Effect.fnUntraced(
@@ -103,28 +129,77 @@ const named = <Result>(children: ReadonlyArray<Children.Child<Result>>) =>
 
 const runServed = Effect.fnUntraced(
   function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
-    options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
+    options: LogRun<PublisherJob, Published, SubscriberJob, Seen>,
+    servers: Servers | undefined
   ) {
     if (options.label !== undefined) endPrefault()
+    const letGo = yield* keepAll(options.kill?.role === "subscriber" ? options.serve.topics ?? [] : [])
     const { publishers, subscribers } = yield* startChildren(options)
-    const everyChild: ReadonlyArray<Children.Child<unknown>> = [...publishers, ...subscribers]
     const monitor = yield* LogMonitor.watch(
       () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
       options.label === undefined ? silentObserveMillis : observeMillis
     )
     const cores = coresSince()
-    yield* Children.all(everyChild, ({ tell }) => tell("begin"))
-    const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 }).pipe(
+    yield* Children.all<void, unknown>([...publishers, ...subscribers], ({ tell }) => tell("begin"))
+    const scope = yield* Effect.scope
+    const working = Effect.gen(function*() {
+      const killed = yield* killing(options, { publishers, subscribers, servers, letGo, scope })
+      const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 })
+      return { killed, published, seen }
+    })
+    const { killed, published, seen } = yield* working.pipe(
       Effect.raceFirst(monitor.stalled),
       showing(options.label, options.records, subscribers, monitor)
     )
     const serverCores = cores()
-    const { duplicates } = yield* Sequencer.use(({ status }) => status)
     const snapshot = yield* monitor.observe
-    yield* Children.all(everyChild, ({ tell }) => tell("end"))
-    yield* Children.all(everyChild, ({ finished }) => finished)
-    const heldPeak = monitor.heldPeak()
-    return { publishers: published, subscribers: seen, snapshot, heldPeak, duplicates, serverCores }
+    yield* Children.end([...publishers, ...subscribers])
+    return {
+      publishers: published,
+      subscribers: seen,
+      snapshot,
+      heldPeak: monitor.heldPeak(),
+      duplicates: snapshot.sessions.reduce((sum, { duplicates }) => sum + duplicates, 0),
+      serverCores,
+      killed
+    }
+  }
+)
+
+interface Cast<Seen> {
+  readonly publishers: ReadonlyArray<Children.Child<unknown>>
+  /** One that is killed gives its place to the one that is started again. */
+  readonly subscribers: Array<Children.Child<Seen>>
+  readonly servers: Servers | undefined
+  /** Ends the keeping of all records. */
+  readonly letGo: Effect.Effect<void>
+  /** Ends all of them. */
+  readonly scope: Scope.Scope
+}
+
+// A killed server is replaced by its standby, and a killed subscriber by one that begins again at the first record.
+const killing = Effect.fnUntraced(
+  function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
+    options: LogRun<PublisherJob, Published, SubscriberJob, Seen>,
+    { letGo, publishers, scope, servers, subscribers }: Cast<Seen>
+  ) {
+    const { kill, records } = options
+    if (kill === undefined) return undefined
+    if (servers !== undefined) {
+      const victim = servers.serving()
+      const standby = servers.promote()
+      const others = [...publishers, ...subscribers, standby]
+      return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace: Effect.void })
+    }
+    const [job, victim] = [options.subscribers[0], subscribers[0]]
+    if (job === undefined || victim === undefined) return undefined
+    const replace = Effect.gen(function*() {
+      subscribers[0] = yield* Scope.provide(Children.started(options.subscriber, job.name, job), scope)
+      yield* letGo
+      yield* subscribers[0].tell("begin")
+    })
+    const others = [...publishers, ...subscribers.slice(1)]
+    return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace })
   }
 )
 

@@ -13,10 +13,10 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { ChildProgram, Progress, Report } from "./protocol.ts"
 
-/** The parent ended before it sent a job or the command to begin. */
+/** The parent ended before it sent a job, or the command to begin or to finish. */
 export class ParentGone extends Schema.TaggedError<ParentGone>()("ParentGone", {}) {
   override get message(): string {
-    return "the program that started this one ended before the work began"
+    return "the program that started this one ended before the work was done"
   }
 }
 
@@ -27,6 +27,8 @@ export interface Parent<Result> {
   readonly progress: (records: number, bytes: number) => void
   readonly result: (result: Result) => Effect.Effect<void, Schema.SchemaError>
   readonly begin: Effect.Effect<void, ParentGone>
+  /** Returns when the work that was kept back may be finished. */
+  readonly finish: Effect.Effect<void, ParentGone>
   readonly end: Effect.Effect<void>
 }
 
@@ -51,6 +53,7 @@ export const runChild = <Job, Result, E>(
           say({ _tag: "Result", result: encoded })
         }),
       begin: Deferred.await(words.begin),
+      finish: Deferred.await(words.finish),
       end: Deferred.await(words.end)
     })
   })
@@ -101,9 +104,11 @@ const listen = Effect.gen(function*() {
   const { stdin } = yield* Stdio.Stdio
   const job = yield* Deferred.make<string, ParentGone>()
   const begin = yield* Deferred.make<void, ParentGone>()
+  const finish = yield* Deferred.make<void, ParentGone>()
   const end = yield* Deferred.make<void>()
   const hear = (line: string) => {
     if (line === "begin") return Deferred.succeed(begin, undefined)
+    if (line === "finish") return Deferred.succeed(finish, undefined)
     if (line === "end") return Deferred.succeed(end, undefined)
     return Deferred.succeed(job, line)
   }
@@ -114,9 +119,14 @@ const listen = Effect.gen(function*() {
     Effect.ignore,
     Effect.andThen(Effect.suspend(() => {
       const gone = new ParentGone()
-      return Effect.all([Deferred.fail(job, gone), Deferred.fail(begin, gone), Deferred.succeed(end, undefined)])
+      return Effect.all([
+        Deferred.fail(job, gone),
+        Deferred.fail(begin, gone),
+        Deferred.fail(finish, gone),
+        Deferred.succeed(end, undefined)
+      ])
     })),
     Effect.forkScoped
   )
-  return { job, begin, end }
+  return { job, begin, finish, end }
 })

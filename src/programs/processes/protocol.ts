@@ -1,5 +1,5 @@
 /**
- * The protocol between a program and its children: a job and two commands on the child's standard input, reports on its
+ * The protocol between a program and its children: a job and commands on the child's standard input, reports on its
  * standard output, one line each.
  */
 import * as Schema from "effect/Schema"
@@ -18,8 +18,11 @@ export const Report = Schema.Union([
 ])
 export type Report = typeof Report.Type
 
-/** A parent's commands. `begin`: all children are ready. `end`, or the end of the input: the child may end. */
-export type Word = "begin" | "end"
+/**
+ * A parent's commands. `begin`: all children are ready. `finish`: a child that kept work back for this word may finish it.
+ * `end`, or the end of the input: the child may end.
+ */
+export type Word = "begin" | "finish" | "end"
 
 /**
  * A child program: the path of its entry (see `programBeside`), and the schemas of its job and its result.

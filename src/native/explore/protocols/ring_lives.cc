@@ -248,6 +248,31 @@ void parting() {
   visitor.program.runs([at = visitor.region] { readerOf(at); });
 }
 
+// While a reader attaches the writer fills the ring, and a while later wants room. A reader that was overtaken begins
+// behind all frames, stays, and has to say so; any other one leaves.
+void overtaken() {
+  Geometry geometry = ringGeometry();
+  geometry.ringReaders = 1;
+  const auto region = made(geometry);
+  Attached writer(*region, "writer");
+  Attached reader(*region, "reader", false);
+  const auto sending = writing(writer);
+  ReaderRole role;
+  reader.program.ahead([&] { expectOk(claimRingReader(*reader.region, "ring", "reader", role), "claiming a reader's place"); });
+  writer.program.ahead([&] {
+    for (uint64_t i = 0; i < 4; i += 1) sending->append(large + i);
+  });
+  reader.program.runs([=, at = reader.region] {
+    const auto own = make_shared<RingReader>(at, at->mapRing(role.ring), role);
+    if (own->baseline() != 0) atEnd([own] {});
+  });
+  writer.program.runs([=, sleeper = writer.sleeper] {
+    sending->writer().publish();
+    Scheduler::now().giveWay(1'000'000);
+    sending->send(large + 4, sleeper.get());
+  });
+}
+
 // A process waits until a reader has handled a frame, as a fence does: by then it sees what the handler did.
 void handled() {
   const auto region = made(ringGeometry(2));
@@ -322,6 +347,7 @@ std::vector<Configuration> ringLives() {
     {"back", "an evicted reader comes back while the writer looks for the slowest one", &comesBack},
     {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
     {"parting", "a reader leaves while another one comes and leaves", &parting},
+    {"overtaken", "a reader is overtaken by the writer while it attaches, and stays, or leaves", &overtaken},
     {"handled", "a process waits until a reader has handled a frame", &handled},
     {"forsaken", "a process waits for a reader's cursor, and the reader is evicted", &forsaken},
   };
