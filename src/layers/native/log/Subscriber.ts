@@ -2,7 +2,6 @@
  * Subscribers over shared memory: a reader publishes its cursor, and from then on no memory is reused that it has not
  * released.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -20,6 +19,7 @@ import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
+import { ownTime } from "../region/OwnTime.ts"
 import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
 import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
@@ -116,7 +116,7 @@ const openFreed = <A, E, R>(
   topic: number,
   opening: Effect.Effect<A, E | RegionError, R>
 ): Effect.Effect<A, E | RegionError | RegionLost, R> =>
-  Effect.flatMap(Clock.currentTimeMillis, (begun) => {
+  Effect.flatMap(ownTime, ({ look }) => {
     const trial = (isLast: boolean): Effect.Effect<A, E | RegionError | RegionLost, R> =>
       Effect.catchIf(opening, isFull, (full) =>
         Effect.gen(function*() {
@@ -125,7 +125,7 @@ const openFreed = <A, E, R>(
           if (lost !== undefined) return yield* Effect.fail(lost)
           const dead = region.handle.readersEnding(topic)
           if (dead === 0 && isLast) return yield* Effect.fail(full)
-          if ((yield* Clock.currentTimeMillis) - begun > freedMillis) return yield* notFreed(region, full, dead)
+          if ((yield* look) > freedMillis) return yield* notFreed(region, full, dead)
           if (dead > 0) yield* Effect.sleep(retryMillis)
           return yield* trial(dead === 0)
         }))

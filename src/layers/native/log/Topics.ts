@@ -1,7 +1,6 @@
 /**
  * Finds or declares the topics of a region, and refuses to open one under another declaration.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type NativeTopic, orderLevel } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
@@ -12,6 +11,7 @@ import { formatMillis } from "../../../services/text/quantities.ts"
 import { topicMismatch } from "../../log/topicMismatch.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
+import { ownTime } from "../region/OwnTime.ts"
 import type { ClientRegion } from "./ClientRegion.ts"
 
 type Region = ClientRegion
@@ -76,15 +76,15 @@ export const whileFreeing = <A, E, R>(
   trial: (isAgain: boolean) => Effect.Effect<A | undefined, E, R>
 ): Effect.Effect<A, E | RegionError | RegionLost, R> =>
   Effect.gen(function*() {
-    let begun = yield* Clock.currentTimeMillis
+    let waited = yield* ownTime
     for (let isAgain = false;; isAgain = true) {
       if (region.waiter.awaitsServer()) {
         yield* untilReadable(region)
-        begun = yield* Clock.currentTimeMillis
+        waited = yield* ownTime
       }
       const found = yield* trial(isAgain)
       if (found !== undefined) return found
-      if ((yield* Clock.currentTimeMillis) - begun > freeingMillis) return yield* notFreed(region, what)
+      if ((yield* waited.look) > freeingMillis) return yield* notFreed(region, what)
       yield* Effect.sleep(retryMillis)
     }
   })

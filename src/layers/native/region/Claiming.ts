@@ -2,13 +2,13 @@
  * Claims places in the tables of a region. Each slot has its own lock, and so has the giving of new names. A claim
  * retries a lock that a stopped process holds for three seconds.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { fullTable, RegionError } from "../../../services/schema/RegionError.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
 import { attempt } from "./NativeError.ts"
 import type { NativeRegion } from "./NativeRegion.ts"
+import { ownTime } from "./OwnTime.ts"
 
 type Region = Pick<NativeRegion["Service"], "info">
 
@@ -49,14 +49,14 @@ const pause = Effect.sleep("2 millis")
 const deadlineMillis = 3000
 
 const patiently = <A>(region: Region, call: () => A, wait: Effect.Effect<void>): Effect.Effect<A, RegionError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (begun) => {
+  Effect.flatMap(ownTime, ({ look }) => {
     const trial: Effect.Effect<A, RegionError> = Effect.catchIf(
       attempt(region.info.name, call),
       isBusy,
       (error) =>
         Effect.flatMap(
-          Clock.currentTimeMillis,
-          (now) => now - begun < deadlineMillis ? Effect.andThen(wait, trial) : Effect.fail(tooLong(error))
+          look,
+          (waited) => waited < deadlineMillis ? Effect.andThen(wait, trial) : Effect.fail(tooLong(error))
         )
     )
     return trial
