@@ -16,7 +16,7 @@ const minute = 60_000
 
 describe.skipIf(process.platform !== "linux")("bench takeover", () => {
   it.live(
-    "kills servers under load: nothing is lost or doubled, and the pauses are reported",
+    "E14 kills servers under load: nothing is lost or doubled, and the pauses are reported",
     () =>
       Effect.gen(function*() {
         const program = yield* start(["bench", "takeover", "--kills", "4", "--recoveries", "0", "--json"], {
