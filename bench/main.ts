@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
  * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and with rivals.
- * `node bench/main.ts log|ring|rpc|barrier|verbs`.
+ * `node bench/main.ts log|ring|rpc|barrier|takeover|verbs`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import { benchTakeover } from "../src/programs/bench/takeover/command.ts"
 import { ChecksFailed, codeOfChecks } from "../src/programs/cli/checks.ts"
 import { removeLeftovers } from "../src/programs/cli/region-plan.ts"
 import { printReport } from "../src/programs/cli/report.ts"
@@ -74,7 +75,7 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Measures the log, rings, calls and barriers on this machine"),
-  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier, benchVerbs])
+  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier, benchTakeover, benchVerbs])
 )
 
 runCommand(bench)

@@ -100,6 +100,7 @@ export {
   PositionTrimmed,
   type Record,
   RecordInvalid,
+  type SessionRange,
   type SubscribeError,
   Subscriber,
   type SubscriberHandle,

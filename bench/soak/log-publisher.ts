@@ -2,13 +2,13 @@
  * A child of the log soak: publishes one session of records whose every byte can be checked.
  */
 import * as Effect from "effect/Effect"
+import { recordBytes, SessionContent } from "../../src/programs/log-trial/session-content.ts"
 import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
 import { peakResidentBytes } from "../../src/programs/measure/cpu-usage.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { type Parent, runChild } from "../../src/programs/processes/child.ts"
 import { attached } from "../../src/programs/processes/log-client.ts"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
-import { recordBytes, SessionContent } from "./log-content.ts"
 import { type Published, type SoakJob, SoakPublisher, SoakTopic } from "./log-jobs.ts"
 
 /** Records between two turns of the event loop. */

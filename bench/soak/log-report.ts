@@ -7,8 +7,8 @@ import { formatBytes, formatCount } from "../../src/programs/cli/units.ts"
 import { checksOf, type Figures, figuresOf } from "../../src/programs/log-trial/checks.ts"
 import { brokerTable, figureLines } from "../../src/programs/log-trial/report.ts"
 import type { LogOutcome } from "../../src/programs/log-trial/run.ts"
+import { recordBytes } from "../../src/programs/log-trial/session-content.ts"
 import { peakResidentBytes } from "../../src/programs/measure/cpu-usage.ts"
-import { recordBytes } from "./log-content.ts"
 import type { Published, Seen } from "./log-jobs.ts"
 
 export type LogSoakOutcome = LogOutcome<Published, Seen>

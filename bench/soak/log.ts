@@ -14,7 +14,7 @@ import { runCommand } from "../../src/programs/cli/run-command.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag, formatBytes, formatCount, plural } from "../../src/programs/cli/units.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
-import { recordBytes } from "./log-content.ts"
+import { recordBytes } from "../../src/programs/log-trial/session-content.ts"
 import { SoakPublisher, SoakSubscriber, SoakTopic } from "./log-jobs.ts"
 import * as LogSoakReport from "./log-report.ts"
 

@@ -1,11 +1,12 @@
 /**
- * `ringfence bench`: measures log, rings, calls and barriers on this machine, in seconds.
+ * `ringfence bench`: measures log, rings, calls and barriers on this machine, in seconds. `bench takeover` takes minutes.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { type MeasurementName, measurements } from "./bench/measurements.ts"
 import { describe, reportOf } from "./bench/report.ts"
+import { benchTakeover } from "./bench/takeover/command.ts"
 import { removeLeftovers } from "./cli/region-plan.ts"
 import { printReport } from "./cli/report.ts"
 import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting } from "./cli/settings.ts"
@@ -47,7 +48,8 @@ export const bench = Command.make(
   Command.withExamples([
     { command: "ringfence bench", description: "All measurements" },
     { command: "ringfence bench --only barrier --json", description: "One measurement, as JSON" }
-  ])
+  ]),
+  Command.withSubcommands([benchTakeover])
 )
 
 // --- internal ---

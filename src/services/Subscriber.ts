@@ -6,10 +6,10 @@
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
@@ -45,6 +45,13 @@ export type OnInvalid =
 export interface TopicBounds {
   readonly start: number
   readonly end: number
+}
+
+/** Record `sequence + i` of a session stands at `position + i` of the topic, for each `i` below `count`. */
+export interface SessionRange {
+  readonly sequence: number
+  readonly position: number
+  readonly count: number
 }
 
 export interface SubscriberOptions {
@@ -239,5 +246,48 @@ export class Subscriber extends Context.Service<Subscriber, {
    */
   static bounds<A>(topic: Topic<A>): Effect.Effect<TopicBounds, TopicError | RegionError | RegionLost, Subscriber> {
     return Subscriber.use((subscriber) => subscriber.bounds(topic))
+  }
+
+  /**
+   * Where a session's records stand in the order, as they are committed; first, those that are kept already. It attaches
+   * a subscriber for as long as it runs, which reads no payload: a consumer that stands still holds publishers up, as
+   * every subscriber does. Refused under order `none`.
+   *
+   * @example
+   * ```ts
+   * import { Publisher, Subscriber, Topic } from "ringfence"
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   *
+   * const Lines = Topic.make("lines")
+   * const program = Effect.gen(function*() {
+   *   const publisher = yield* Publisher.open(Lines)
+   *   yield* publisher.send(new TextEncoder().encode("hello"))
+   *   yield* Subscriber.positionsOf(Lines, publisher).pipe(
+   *     Stream.take(1),
+   *     Stream.runForEach(({ position, sequence }) => Effect.log(`record ${sequence} is at ${position}`))
+   *   )
+   * })
+   * ```
+   */
+  static positionsOf<A>(
+    topic: Topic<A>,
+    { sessionId }: { readonly sessionId: number }
+  ): Stream.Stream<SessionRange, OpenSubscriberError | SubscribeError, Subscriber> {
+    return Stream.unwrap(Effect.gen(function*() {
+      // Also refuses a topic without positions.
+      yield* Subscriber.bounds(topic)
+      const { batches, release } = yield* Subscriber.open(topic, { from: "start", mustExist: true })
+      return batches.pipe(
+        // Nothing is read of a batch's bytes: their room comes free at once.
+        Stream.tap(() => Effect.sync(release)),
+        Stream.filter((batch) => batch.sessionId === sessionId),
+        Stream.map(({ firstMessage, messageCount, position }): SessionRange => ({
+          sequence: firstMessage,
+          position,
+          count: messageCount
+        }))
+      )
+    }))
   }
 }

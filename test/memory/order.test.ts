@@ -92,7 +92,7 @@ describe("the order of a heap log", () => {
       assert.deepStrictEqual({ duplicates, held }, { duplicates: 2, held: 0 })
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
-  it.effect("does not delay a session for the gap of another", () =>
+  it.effect("E07 does not delay a session for the gap of another", () =>
     Effect.gen(function*() {
       const late = yield* open(Held)
       const other = yield* open(Held)
@@ -199,7 +199,7 @@ describe("the order of a heap log", () => {
       assert.strictEqual(lanes.committedBatches(), 1)
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
-  it.effect("is right beyond 2^32 records and a million laps of the index", () =>
+  it.effect("E18 is right beyond 2^32 records and a million laps of the index", () =>
     Effect.gen(function*() {
       const { heap } = yield* HeapLog
       const topic = yield* Effect.fromResult(placeOf(heap, Held, false))

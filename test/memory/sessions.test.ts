@@ -100,7 +100,7 @@ describe("sessions of a heap log", () => {
       assert.deepStrictEqual(drain(reader).map(({ sessionId }) => sessionId), [former.lanes.sessionId, lanes.sessionId])
     }).pipe(Effect.scoped, Effect.provide(Manual)))
 
-  it.effect("never touches its lanes again once it closes", () =>
+  it.effect("E12 never touches its lanes again once it closes", () =>
     Effect.gen(function*() {
       const former = yield* openApart(Held)
       write(former.lanes, 0, 0)

@@ -18,6 +18,7 @@ import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
 import { readingMixesSuite } from "../suites/log/readingMixes.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
+import { scenariosSuite } from "../suites/log/scenarios.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
 import { topicReuseSuite } from "../suites/log/topicReuse.ts"
@@ -57,6 +58,7 @@ readingMixesSuite(nativeFlushed)
 unorderedSuite(nativeFlushed)
 lapsSuite(nativeFlushed)
 timesSuite(nativeFlushed)
+scenariosSuite(nativeFlushed)
 ringDeliverySuite(nativeRingsFlushed)
 ringLapsSuite(nativeRingsFlushed)
 ringFragmentsSuite(nativeRingsFlushed)

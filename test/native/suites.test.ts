@@ -6,6 +6,7 @@ import { lateSuite } from "../suites/log/late.ts"
 import { losingSuite } from "../suites/log/losing.ts"
 import { publishingSuite } from "../suites/log/publishing.ts"
 import { readingOnSuite } from "../suites/log/readingOn.ts"
+import { scenariosSuite } from "../suites/log/scenarios.ts"
 import { slotsSuite } from "../suites/log/slots.ts"
 import { subscribingSuite } from "../suites/log/subscribing.ts"
 import { timesSuite } from "../suites/log/times.ts"
@@ -24,3 +25,4 @@ slotsSuite(native)
 lateSuite(native)
 duplicatesSuite(native)
 boundsSuite(native)
+scenariosSuite(native)

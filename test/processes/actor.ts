@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
+import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import type { ActorMessage, ActorOptions } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
@@ -29,7 +30,7 @@ const publish = Effect.gen(function*() {
     Stamped.write(record, publisher.sessionId, sequence)
     if (!publisher.offer(record)) yield* publisher.send(record)
     if (sequence % 64 !== 63) continue
-    yield* Effect.yieldNow
+    yield* options.pauseMillis === undefined ? Effect.yieldNow : Effect.sleep(options.pauseMillis)
     const acknowledged = options.order === "none" ? publisher.accepted() : publisher.acknowledged()
     if (acknowledged - told < 256) continue
     told = acknowledged
@@ -65,15 +66,27 @@ const untilKilled = Effect.callback<never>(() => {
 
 const serve = Effect.andThen(tell({ _tag: "ready", sessionId: 0 }), untilKilled)
 
+const serveUntilDeposed = Effect.raceFirst(serve, Sequencer.use(({ lost }) => lost))
+
 const Attached = Log.layerClient().pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
 )
 
 const Created = CxlMemory.layerShm({ region, geometry: options.geometry })
 
-const server = serve.pipe(
+const server = serveUntilDeposed.pipe(
   Effect.scoped,
   Effect.provide(Log.layerServe({ topics: [Stamped.topic] }).pipe(Layer.provideMerge(Created)))
+)
+
+/** Ready once it stands by. */
+const standby = untilKilled.pipe(
+  Effect.provide(
+    Log.layerStandby({
+      takeoverSuspect: options.suspectMillis,
+      onWaiting: () => tell({ _tag: "ready", sessionId: 0 })
+    }).pipe(Layer.provideMerge(CxlMemory.layerShm({ region, geometry: options.geometry, share: true })))
+  )
 )
 
 /** A server before it serves. */
@@ -88,6 +101,8 @@ const failed = (error: { readonly _tag?: string; readonly message: string }) =>
 await Effect.runPromise(
   part === "serve"
     ? Effect.catch(server, failed)
+    : part === "standby"
+    ? Effect.catch(standby, failed)
     : part === "create"
     ? Effect.catch(creator, failed)
     : part === "publish"

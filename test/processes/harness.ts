@@ -19,6 +19,10 @@ export interface ActorOptions {
   /** Of the topic; default `session`. */
   readonly order?: "none" | undefined
   readonly geometry?: Partial<Geometry>
+  /** Of a publisher: how long it pauses behind each 64 records. Default: not at all. */
+  readonly pauseMillis?: number
+  /** Of a standby: how long the server may stand still. */
+  readonly suspectMillis?: number
 }
 
 export type ActorMessage =
@@ -32,7 +36,7 @@ export class ActorEnded
   extends Schema.TaggedError<ActorEnded>()("ActorEnded", { lastTold: Schema.UndefinedOr(Schema.String) })
 {}
 
-export type Part = "publish" | "subscribe" | "serve" | "create"
+export type Part = "publish" | "subscribe" | "serve" | "standby" | "create"
 
 export class Actor {
   readonly pid: number

@@ -48,7 +48,7 @@ describe("order check", () => {
 describe("content check", () => {
   it("tells every changed byte, another place and another session", () => {
     const wrong = inModule(
-      "bench/soak/log-content",
+      "src/programs/log-trial/session-content",
       `const content = new module.SessionContent(3)
        const record = Buffer.alloc(module.recordBytes)
        const view = new DataView(record.buffer, record.byteOffset, record.byteLength)
@@ -66,5 +66,43 @@ describe("content check", () => {
        return { right, elsewhere, unnoticed }`
     )
     assert.deepStrictEqual(wrong, { right: true, elsewhere: false, unnoticed: 0 })
+  })
+})
+
+describe("checks of bench takeover", () => {
+  it("tell every record that is lost, doubled, out of order or damaged", () => {
+    const failed = inModule(
+      "src/programs/bench/takeover/report",
+      `const session = { sessionId: 1, records: 10, bytes: 10, disordered: 0, duplicates: 0, missing: 0 }
+       const whole = { records: 10, bytes: 10, batches: 5, sparse: 0, lastMillis: 0, wrong: 0 }
+       const failedOf = (seen, counts = {}, published = {}) =>
+         module.reportOf({
+           takeovers: [{ pauseMillis: 60, recoveryMillis: 1, keptBatches: 5 }],
+           published: { records: 10, acknowledged: 10, ...published },
+           seen: { ...whole, ...seen, sessions: [{ ...session, ...counts }] }
+         }, []).checks.filter(({ holds }) => !holds).map(({ name }) => name)
+       return [
+         failedOf({}),
+         failedOf({}, {}, { acknowledged: 9 }),
+         failedOf({ records: 9 }),
+         failedOf({}, { missing: 1 }),
+         failedOf({ records: 11 }),
+         failedOf({}, { duplicates: 1 }),
+         failedOf({ sparse: 1 }),
+         failedOf({}, { disordered: 1 }),
+         failedOf({ wrong: 1 })
+       ].map((names) => names.join())`
+    )
+    assert.deepStrictEqual(failed, [
+      "",
+      "everything is acknowledged",
+      "no record is lost",
+      "no record is lost",
+      "no record is doubled",
+      "no record is doubled",
+      "the order is dense, and the session's own",
+      "the order is dense, and the session's own",
+      "every byte is right"
+    ])
   })
 })

@@ -64,7 +64,7 @@ const doctor = (region: string, ...args: ReadonlyArray<string>) =>
 
 describe.skipIf(process.platform !== "linux")("takeover", () => {
   it.live(
-    "a server that is killed and started again: publish and subscribe go on, byte for byte",
+    "E14 a server that is killed and started again: publish and subscribe go on, byte for byte",
     () =>
       Effect.gen(function*() {
         const region = freshRegion("again")
@@ -87,7 +87,7 @@ describe.skipIf(process.platform !== "linux")("takeover", () => {
   )
 
   it.live(
-    "of two standbys one takes over from a killed server, and then the other: byte for byte",
+    "E14 of two standbys one takes over from a killed server, and then the other: byte for byte",
     () =>
       Effect.gen(function*() {
         const region = freshRegion("standbys")
@@ -114,7 +114,7 @@ describe.skipIf(process.platform !== "linux")("takeover", () => {
   )
 
   it.live(
-    "a stopped server is replaced by a suspicious standby, does no harm, and ends as deposed",
+    "E15 a stopped server is replaced by a suspicious standby, does no harm, and ends as deposed",
     () =>
       Effect.gen(function*() {
         const region = freshRegion("suspect")

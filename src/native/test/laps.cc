@@ -267,6 +267,38 @@ TEST("beyond 2^32 records of a topic, of a session and of a lane, and a million 
   }
 }
 
+TEST("beyond 2^32 records and a million laps of the index each server takes the log over where it is") {
+  for (const uint32_t order : {orderSession, orderTotal}) {
+    const SequencerOptions options = afterLongLife();
+    const FirstCounts& first = options.first;
+    TestLog log(tinyGeometry(), options);
+    const uint32_t topic = log.declare("old", order);
+    log.sequencer().endDead();
+    Publishing publishing(log.open(topic));
+    Following following(log, log.reader(topic, From::start), order);
+    std::unique_ptr<Sequencer> next;
+    uint64_t sequence = first.batches;
+    for (int servers = 0; servers < 24; servers += 1) {
+      Sequencer& server = next == nullptr ? log.sequencer() : *next;
+      // The next server finds the last four unseen.
+      for (int i = 0; i < 13; i += 1, sequence += 1) {
+        CHECK(publishing.publish(sequence % 2, sequence));
+        while (i < 9 && server.step()) continue;
+        following.take(64);
+      }
+      server.stop(true);
+      next = std::make_unique<Sequencer>(log.region(), TestLog::manual());
+      CHECK_EQUAL(next->start().fault, "none");
+      while (next->step()) continue;
+      following.take(64);
+      CHECK_EQUAL(following.index(), first.entries + sequence - first.batches);
+      CHECK_EQUAL(publishing.lanes().committedBatches(), sequence);
+      CHECK_EQUAL(publishing.lanes().committedMessages(), firstMessageOf(sequence));
+    }
+    CHECK_EQUAL(following.batchesOf(publishing.session()), sequence - first.batches);
+  }
+}
+
 TEST("under order none the readers of a lane go on beyond 2^32 descriptors and bytes") {
   TestLog log(tinyGeometry(), afterLongLife());
   const uint32_t topic = log.declare("old", orderNone);

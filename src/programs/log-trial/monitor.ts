@@ -1,5 +1,5 @@
 /**
- * Watches a running log from the process that serves it: for the progress line, for the report, and to fail a run that
+ * Watches a running log from the process that started it: for the progress line, for the report, and to fail a run that
  * makes no progress, with the reason.
  */
 import * as Effect from "effect/Effect"

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { Geometry } from "../../services/schema/Geometry.ts"
 import { clientFields } from "../processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../processes/protocol.ts"
@@ -41,12 +41,12 @@ export interface Servers {
   /** Counts on the standby to serve from now on. The caller kills the process that served. */
   readonly promote: () => Children.Child<TakeoverResult>
   /** Starts another standby, and returns once it stands by. */
-  readonly standBy: Effect.Effect<void, Children.ChildError, Scope.Scope | ChildProcessSpawner>
+  readonly standBy: Effect.Effect<void, Children.ChildError, ChildProcessSpawner>
   /** Ends the standby, and then the log. */
   readonly end: Effect.Effect<void, Children.ChildError>
 }
 
-/** Starts a process that serves and one that stands by for it. */
+/** Starts a process that serves and one that stands by for it. All end with the scope. */
 export const startServers = Effect.fnUntraced(
   function*(job: Omit<ServerJob, "name">): Effect.fn.Return<
     Servers,
@@ -54,10 +54,11 @@ export const startServers = Effect.fnUntraced(
     Scope.Scope | ChildProcessSpawner
   > {
     let count = 0
+    const scope = yield* Effect.scope
     const start = Effect.suspend(() => {
       const name = `server-${count}`
       count += 1
-      return Children.started(TrialServer, name, { ...job, name })
+      return Scope.provide(Children.started(TrialServer, name, { ...job, name }), scope)
     })
     let serving = yield* start
     let standby: Children.Child<TakeoverResult> | undefined = yield* start

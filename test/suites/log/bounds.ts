@@ -3,6 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { Publisher } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Subscriber } from "../../../src/services/Subscriber.ts"
@@ -51,6 +53,59 @@ export const boundsSuite = (backend: Backend): void => {
         const error = yield* Effect.flip(Subscriber.bounds(Unordered))
         assert.isTrue(error._tag === "RegionError" && error.fault === "invalid", error.message)
         assert.include(error.message, "no positions that two subscribers share")
+      }).pipe(Effect.scoped, provide))
+
+    for (const order of ["session", "total"] as const) {
+      it.live(`order ${order}: a publisher learns the position of each of its acknowledged records`, () =>
+        Effect.gen(function*() {
+          const topic = Topic.make(`positions-${order}`, { order })
+          const publishers = [yield* Publisher.open(topic), yield* Publisher.open(topic)]
+          const send = (rounds: number) =>
+            Effect.forEach(
+              Array.from({ length: rounds }),
+              (_, round) =>
+                Effect.forEach(publishers, (publisher, i) =>
+                  Effect.andThen(
+                    publisher.sendAll(Array.from({ length: 1 + (round + i) % 3 }, () => new Uint8Array(9))),
+                    round % 4 === 0 ? publisher.flush : Effect.sync(publisher.seal)
+                  ))
+            )
+          // Some are kept already when it is asked, the others come while it is followed.
+          yield* send(9)
+          const reader = yield* Subscriber.open(topic, { from: "start" })
+          const following = yield* Effect.forEach(publishers, (publisher) =>
+            Effect.forkChild(
+              Subscriber.positionsOf(topic, publisher).pipe(
+                Stream.flatMap(({ count, position, sequence }) =>
+                  Stream.fromIterable(Array.from({ length: count }, (_, i) => [sequence + i, position + i] as const))
+                ),
+                Stream.take(36),
+                Stream.runCollect
+              ),
+              { startImmediately: true }
+            ))
+          yield* send(9)
+          for (const publisher of publishers) yield* publisher.flush
+          const records = yield* reader.records.pipe(Stream.take(publishers.length * 36), Stream.runCollect)
+          for (const [i, publisher] of publishers.entries()) {
+            assert.deepStrictEqual(
+              yield* Fiber.join(following[i]!),
+              records.filter(({ sessionId }) => sessionId === publisher.sessionId)
+                .map(({ position, sequence }) => [sequence, position] as const)
+            )
+          }
+        }).pipe(Effect.scoped, provide))
+    }
+
+    it.live("a topic without an order has no positions of records, and an unknown one none either", () =>
+      Effect.gen(function*() {
+        const positionsOf = (topic: Topic.Topic) =>
+          Effect.flip(Stream.runDrain(Subscriber.positionsOf(topic, { sessionId: 1 })))
+        assert.strictEqual((yield* positionsOf(Bounded))._tag, "TopicUnknown")
+        const publisher = yield* Publisher.open(Unordered)
+        const error = yield* positionsOf(Unordered)
+        assert.isTrue(error._tag === "RegionError" && error.fault === "invalid", error.message)
+        assert.deepStrictEqual(publisher.readers(), [])
       }).pipe(Effect.scoped, provide))
 
     for (const topic of [Bounded, Unordered]) {

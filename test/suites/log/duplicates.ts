@@ -17,7 +17,7 @@ export const duplicatesSuite = (backend: Backend): void => {
     for (const order of orders) {
       const topic = Topic.make("twice", { order })
       const twice = (name: string, run: (log: ManualLog, lanes: LanePort) => Effect.Effect<void>) =>
-        it.live(`order ${order}, ${name}: one commit, one acknowledgement, room freed`, () =>
+        it.live(`E10 order ${order}, ${name}: one commit, one acknowledgement, room freed`, () =>
           backend.manual(smallestLog, (log) =>
             Effect.gen(function*() {
               const { port: reader } = yield* log.attach(topic, "start")
@@ -51,7 +51,7 @@ export const duplicatesSuite = (backend: Backend): void => {
           publish(lanes, 1, 0)
         }))
 
-      it.live(`order ${order}, held, by two brokers: one commit when the gap closes`, () =>
+      it.live(`E10 order ${order}, held, by two brokers: one commit when the gap closes`, () =>
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")
@@ -68,7 +68,7 @@ export const duplicatesSuite = (backend: Backend): void => {
             yield* assertRoom(log, lanes, reader, 2)
           })))
 
-      it.live(`order ${order}, behind the end of its session: no commit, and the next session has all the room`, () =>
+      it.live(`E10 order ${order}, behind the end of its session: no commit, and the next session has all the room`, () =>
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")

@@ -28,7 +28,7 @@ export const lapsSuite = (backend: Backend): void => {
     for (const slots of [8, 64]) {
       for (const [phase, pauses] of Object.entries(phases)) {
         it.live(
-          `${slots} slots, paused at ${phase}: no stall, nothing dropped, never above capacity`,
+          `E02 ${slots} slots, paused at ${phase}: no stall, nothing dropped, never above capacity`,
           () =>
             backend.manual(geometryOf(slots), (log) =>
               Effect.gen(function*() {

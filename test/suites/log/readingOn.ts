@@ -54,7 +54,7 @@ export const readingOnSuite = (backend: Backend): void => {
     Effect.provide(backend.embedded({ geometry: smallGeometry, ...options }))
 
   describe(`reading on (${backend.name})`, () => {
-    it.live("goes on at the first record that was not delivered, in the middle of a batch", () =>
+    it.live("E18 goes on at the first record that was not delivered, in the middle of a batch", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Lines)
         const subscriber = yield* Subscriber.open(Lines, { from: "start", untilEnd: true })

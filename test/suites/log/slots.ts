@@ -16,7 +16,7 @@ const Slots = Topic.make("slots")
 
 export const slotsSuite = (backend: Backend): void => {
   describe(`slots of living sessions (${backend.name})`, () => {
-    it.live("an ended session keeps its slot until its client leaves it; the error and the diagnostics name its process", () =>
+    it.live("E12 an ended session keeps its slot until its client leaves it; the error and the diagnostics name its process", () =>
       backend.manual(smallestLog, (log) =>
         Effect.gen(function*() {
           const { port } = yield* log.open(Slots)
@@ -35,7 +35,7 @@ export const slotsSuite = (backend: Backend): void => {
           assert.notStrictEqual(next.port.sessionId, port.sessionId)
         })))
 
-    it.live("a publisher that learns of its session's end leaves the slot, and writes nothing behind that", () =>
+    it.live("E12 a publisher that learns of its session's end leaves the slot, and writes nothing behind that", () =>
       backend.manual(smallestLog, (log) =>
         Effect.gen(function*() {
           const { port: reader } = yield* log.attach(Slots, "start")
@@ -56,7 +56,7 @@ export const slotsSuite = (backend: Backend): void => {
           assert.deepStrictEqual(textsOf(reader), ["next"])
         })))
 
-    it.live("a claim that is open when its session ends keeps the slot until it is committed or dropped", () =>
+    it.live("E12 a claim that is open when its session ends keeps the slot until it is committed or dropped", () =>
       Effect.forEach([true, false], (commits) =>
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {

@@ -48,7 +48,7 @@ export const takingOverSuite = (backend: Backend): void => {
 
   describe(`taking over the log (${backend.name})`, () => {
     for (const order of orders) {
-      it.live(`sessions and subscribers go on where they are (order ${order})`, () =>
+      it.live(`E14 sessions and subscribers go on where they are (order ${order})`, () =>
         Effect.gen(function*() {
           const topic = topicOf(order)
           const subscriber = yield* Subscriber.open(topic, { from: "start" })
@@ -71,7 +71,7 @@ export const takingOverSuite = (backend: Backend): void => {
         }).pipe(Effect.scoped, provide()))
 
       it.live(
-        `publishers at work lose and double nothing while servers come and go (order ${order})`,
+        `E14 publishers at work lose and double nothing while servers come and go (order ${order})`,
         () =>
           Effect.gen(function*() {
             const topic = topicOf(order)

@@ -2,6 +2,8 @@
  * Records whose bytes are determined by their session and sequence number, so that a reader can check each without
  * other data.
  */
+import type { IndexedBatch } from "../../services/Subscriber.ts"
+
 export const recordBytes = 1024
 
 /** The header: sequence number (8 bytes, low word first), session, and the inverted sequence number. */
@@ -39,6 +41,34 @@ export class SessionContent {
       && view.getUint32(offset + 8, littleEndian) === this.#sessionId
       && view.getUint32(offset + 12, littleEndian) === ~sequence >>> 0
       && bytes.compare(this.#pattern, at, at + bodyBytes, offset + headerBytes, offset + recordBytes) === 0
+  }
+}
+
+/** Counts the records that have a wrong byte. */
+export class ContentCheck {
+  wrong = 0
+  readonly #sessions = new Map<number, SessionContent>()
+
+  see(batch: IndexedBatch): void {
+    if (batch.uniformBytes !== recordBytes) {
+      this.wrong += batch.messageCount
+      return
+    }
+    const { buffer, byteLength, byteOffset } = batch.payload
+    const bytes = Buffer.from(buffer, byteOffset, byteLength)
+    const view = new DataView(buffer, byteOffset, byteLength)
+    const content = this.#contentOf(batch.sessionId)
+    for (let i = 0; i < batch.messageCount; i += 1) {
+      if (!content.matches(bytes, view, i * recordBytes, batch.firstMessage + i)) this.wrong += 1
+    }
+  }
+
+  #contentOf(sessionId: number): SessionContent {
+    const known = this.#sessions.get(sessionId)
+    if (known !== undefined) return known
+    const content = new SessionContent(sessionId)
+    this.#sessions.set(sessionId, content)
+    return content
   }
 }
 
