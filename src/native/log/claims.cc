@@ -36,7 +36,7 @@ bool unordered(const Region& region, TopicPlace place) {
 }  // namespace
 
 // SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
-Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
+Status claimClient(Region& region, TopicPlace topic, Claim& claim, const IdentityClaim& identity) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
   const auto free = [&](uint32_t i) { return slotState(region, i) == SlotState::free; };
@@ -48,11 +48,16 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
     taken.processGeneration = region.generation();
     taken.topic = topic.index;
     taken.topicGeneration = topic.generation;
+    if (identity.slot >= 0) {
+      taken.identity = static_cast<uint32_t>(identity.slot) + 1;
+      taken.identityGeneration = identity.generation;
+      taken.continues = identity.continues;
+    }
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
     // sees that the former claim was closed (sequencing::adoptSessions).
     static_cast<void>(p.fullFence());
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
-    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic)};
+    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic), identity.slot >= 0};
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
@@ -145,7 +150,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
-    claim = {i, taken.generation, 0, unordered(region, topic)};
+    claim = {i, taken.generation, 0, unordered(region, topic), false};
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;

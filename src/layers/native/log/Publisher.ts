@@ -53,7 +53,7 @@ export const claimSession = (
 ): Effect.Effect<SessionHandle, RegionError, Scope.Scope> =>
   claimed(
     region,
-    () => region.handle.openSession(index, generation),
+    () => region.handle.openSession(index, generation, -1, 0, 0),
     (session) => session.close()
   ).pipe(Effect.mapError((error) => error.fault === "full" ? fullOfSessions(region) : error))
 

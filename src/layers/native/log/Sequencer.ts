@@ -57,7 +57,7 @@ export const startSequencer = (
     const isManual = options.drive === "manual"
     const ignoresOrder = options.unsafeIgnoreSessionOrder === true
     return Effect.acquireRelease(
-      attemptPromise(info.name, () => handle.startSequencer(epochMicros, isManual, ignoresOrder, suspected)),
+      attemptPromise(info.name, () => handle.startSequencer(epochMicros, isManual, ignoresOrder, 0, suspected)),
       (started) => Effect.sync(() => started.stop(options.keep === true))
     )
   })

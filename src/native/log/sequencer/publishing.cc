@@ -140,7 +140,7 @@ void publishSessionAdoption(const SequencerState& order, uint32_t client) {
   local.processGeneration = session.processGeneration;
   local.process = session.process;
   local.topic = session.topic;
-  local.order = session.order;
+  local.order = static_cast<uint16_t>(session.order);
   publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, local);
 }
 

@@ -31,6 +31,7 @@ struct SequencerOptions {
   uint64_t epochMicros = 500;
   bool manual = false;
   bool ignoreSessionOrder = false;
+  uint64_t leaseMillis = 0;  // how long a gap of a session may last; 0: for ever
   FirstCounts first{};
 };
 
