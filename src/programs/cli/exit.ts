@@ -153,6 +153,7 @@ const codes = {
   RingFull: exitCode.timeout,
   CoordinatorLost: exitCode.regionLost,
   PublisherClosed: exitCode.regionLost,
+  PublisherFenced: exitCode.regionLost,
   MemberGone: exitCode.regionLost,
   RangeLost: exitCode.regionLost,
   ShuttingDown: exitCode.regionLost,

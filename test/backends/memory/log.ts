@@ -27,9 +27,12 @@ export const memory: Backend = {
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
-        open: (topic) =>
+        open: (topic, claim) =>
           scopedPart(Effect.gen(function*() {
-            const opening = yield* Effect.forkChild(openLanes(log, topic), { startImmediately: true })
+            const opening = yield* Effect.forkChild(
+              openLanes(log, topic, { identity: claim?.identity }, claim?.continues),
+              { startImmediately: true }
+            )
             if (opening.pollUnsafe() === undefined) yield* sequencer.step
             return yield* Fiber.join(opening)
           })),

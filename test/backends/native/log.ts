@@ -15,11 +15,13 @@ import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
+import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
+import { PublisherFenced } from "../../../src/services/Publisher.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
-import { scopedPart } from "../../faults/manual.ts"
+import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
 import { type Backend, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
@@ -35,7 +37,7 @@ const over = (coherence: Coherence): Backend => ({
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
-        open: (topic) => scopedPart(openLanes(region, sequencer, topic)),
+        open: (topic, claim) => scopedPart(openLanes(region, sequencer, topic, claim)),
         attach: (topic, from) =>
           scopedPart(Effect.gen(function*() {
             const place = yield* openTopic(region, topic, false)
@@ -88,13 +90,19 @@ const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) 
 const openLanes = Effect.fnUntraced(function*(
   region: ClientRegion,
   sequencer: Sequencer["Service"],
-  topic: Topic
+  topic: Topic,
+  claim: IdentityClaim | undefined
 ) {
-  const session = yield* claimSession(region, yield* openTopic(region, topic, false))
+  const place = yield* openTopic(region, topic, false)
+  const identity = claim && region.handle.declareIdentity(place.index, place.generation, claim.identity)
+  const session = yield* claimSession(region, place, identity, claim?.continues)
   yield* sequencer.step
   for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
     region.handle.grantLanes(broker)
   }
+  if (session.endReason() === endReason.fenced) {
+    return yield* new PublisherFenced({ topic: topic.name, identity: claim?.identity ?? "", acknowledged: 0 })
+  }
   if (!session.ready()) return yield* Effect.die("the session was not adopted by one step")
-  return new NativeLanePort(region, session)
+  return new NativeLanePort(region, session, claim?.identity)
 })

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
+  type NativeIdentity,
   type NativeSessionState,
   type NativeSnapshot,
   type NativeTopicState,
@@ -12,6 +13,7 @@ import {
 } from "../../../native/binding.ts"
 import {
   Diagnostics,
+  type IdentityState,
   type LogSnapshot,
   type ReaderState,
   type SessionState,
@@ -86,7 +88,8 @@ const logSnapshot = (region: Region): LogSnapshot => {
     ended: state === serverState.stopped,
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
-    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session)))
+    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session))),
+    identities: snapshot.identities.map((identity) => identityOf(snapshot, identity))
   }
 }
 
@@ -102,6 +105,17 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,
   readers: readersOf(topic)
+})
+
+const identityOf = (
+  { topics }: NativeSnapshot,
+  { committed, incarnation, name, sessionId, topic }: NativeIdentity
+): IdentityState => ({
+  name,
+  topic: topics.find(({ index }) => index === topic)?.name ?? `#${topic}`,
+  incarnation,
+  committed,
+  sessionId: sessionId === 0 ? undefined : sessionId
 })
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({
