@@ -57,7 +57,7 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim, const Identit
     // sees that the former claim was closed (sequencing::adoptSessions).
     static_cast<void>(p.fullFence());
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
-    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic), identity.slot >= 0};
+    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic)};
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
@@ -150,7 +150,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
-    claim = {i, taken.generation, 0, unordered(region, topic), false};
+    claim = {i, taken.generation, 0, unordered(region, topic)};
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;

@@ -14,7 +14,6 @@ struct Claim {
   uint64_t generation = 0;
   uint64_t clientId = 0;  // of a session: its id
   bool unordered = false;  // its topic has order `none`
-  bool named = false;      // of a session: it claims an identity
 };
 
 // The identity that a session claims: a newer claim fences whatever session has it, and one that continues the incarnation

@@ -29,6 +29,7 @@ bool LaneWriter::ready() {
   if (line.endReason == endTopicGone || line.endReason == endOutlived || line.endReason == endFenced) return false;
   SessionLine::Adoption adoption;
   if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).adoption, adoption)) return false;
+  if (adoption.generation != claim_.generation) return false;
   std::vector<LaneLine::Frontiers> at(lanes_.size());
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (p.observe<&GrantLine::grantedGeneration>(region_->grant(epoch, laneOf(b))) != claim_.generation) return false;
