@@ -33,7 +33,11 @@ export const memory: Backend = {
               openLanes(log, topic, { identity: claim?.identity }, claim?.continues),
               { startImmediately: true }
             )
-            if (opening.pollUnsafe() === undefined) yield* sequencer.step
+            // An older session of the identity ends with the first step.
+            for (let steps = claim === undefined ? 1 : 3; steps > 0 && opening.pollUnsafe() === undefined; steps -= 1) {
+              yield* sequencer.step
+              yield* Effect.yieldNow
+            }
             return yield* Fiber.join(opening)
           })),
         attach: (topic, from) => scopedPart(openReader(log, topic, { from, name: "reader" })),

@@ -96,9 +96,10 @@ const openLanes = Effect.fnUntraced(function*(
   const place = yield* openTopic(region, topic, false)
   const identity = claim && region.handle.declareIdentity(place.index, place.generation, claim.identity)
   const session = yield* claimSession(region, place, identity, claim?.continues)
-  yield* sequencer.step
-  for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
-    region.handle.grantLanes(broker)
+  // An older session of the identity ends with the first step.
+  for (let steps = claim === undefined ? 1 : 3; steps > 0 && !session.ready(); steps -= 1) {
+    yield* sequencer.step
+    for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) region.handle.grantLanes(broker)
   }
   if (session.endReason() === endReason.fenced) {
     return yield* new PublisherFenced({ topic: topic.name, identity: claim?.identity ?? "", acknowledged: 0 })
