@@ -164,6 +164,7 @@ const codes = {
   ChildFailed: exitCode.checkFailed,
   DemoImpossible: exitCode.usage,
   InputEmpty: exitCode.usage,
+  InputTooShort: exitCode.usage,
   DurationInvalid: exitCode.usage,
   // Errors of the log and the swarm that only a wrong request of the program itself can cause.
   ArgumentInvalid: exitCode.internal,

@@ -12,11 +12,17 @@ import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
-import { type Backend, Relay } from "../log.ts"
+import { type Backend, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
   embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  withLanes: (options) =>
+    Layer.effect(
+      OpenLanes,
+      Effect.map(HeapLog, (log) =>
+        OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
+    ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
       Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))

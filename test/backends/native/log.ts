@@ -10,7 +10,7 @@ import * as Log from "../../../src/layers/Log.ts"
 import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
-import { claimSession } from "../../../src/layers/native/log/Publisher.ts"
+import { claimSession, openLanes as openAdmitted } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
@@ -22,12 +22,21 @@ import { PublisherFenced } from "../../../src/services/Publisher.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
-import { type Backend, Relay, type RelayOptions } from "../log.ts"
+import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
   embedded: (options) =>
     Log.layerEmbedded(options?.serve).pipe(
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
+    ),
+  withLanes: (options) =>
+    Layer.effect(
+      OpenLanes,
+      Effect.map(clientRegion(), (region) =>
+        OpenLanes.of({ open: (topic, options, continues) => openAdmitted(region, topic, options, continues) }))
+    ).pipe(
+      Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
   relay: (options = {}) => relay(coherence, options),

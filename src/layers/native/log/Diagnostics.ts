@@ -4,7 +4,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
-  type NativeIdentity,
   type NativeSessionState,
   type NativeSnapshot,
   type NativeTopicState,
@@ -57,6 +56,15 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     behindRecords: reader.behindMessages
   }))
 
+export const identitiesOf = ({ identities, topics }: NativeSnapshot): ReadonlyArray<IdentityState> =>
+  identities.map(({ committed, incarnation, name, sessionId, topic }) => ({
+    name,
+    topic: topics.find(({ index }) => index === topic)?.name ?? `#${topic}`,
+    incarnation,
+    committed,
+    sessionId: sessionId === 0 ? undefined : sessionId
+  }))
+
 /** The reader that holds the topic's room. */
 export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingReader | undefined => {
   const reader = readers.find(({ reader }) => reader + 1 === gatingReader)
@@ -89,7 +97,7 @@ const logSnapshot = (region: Region): LogSnapshot => {
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
     sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session))),
-    identities: snapshot.identities.map((identity) => identityOf(snapshot, identity))
+    identities: identitiesOf(snapshot)
   }
 }
 
@@ -105,17 +113,6 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,
   readers: readersOf(topic)
-})
-
-const identityOf = (
-  { topics }: NativeSnapshot,
-  { committed, incarnation, name, sessionId, topic }: NativeIdentity
-): IdentityState => ({
-  name,
-  topic: topics.find(({ index }) => index === topic)?.name ?? `#${topic}`,
-  incarnation,
-  committed,
-  sessionId: sessionId === 0 ? undefined : sessionId
 })
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({

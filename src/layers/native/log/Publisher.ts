@@ -13,7 +13,12 @@ import {
   type SessionHandle
 } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
-import { type OpenPublisherError, Publisher, PublisherFenced } from "../../../services/Publisher.ts"
+import {
+  type OpenPublisherError,
+  Publisher,
+  PublisherFenced,
+  type PublisherOptions
+} from "../../../services/Publisher.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import { type RegionError, sessionsFull } from "../../../services/schema/RegionError.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
@@ -36,23 +41,30 @@ export const layer = (options?: ClientOptions): Layer.Layer<Publisher, RegionErr
         open: (topic, options) =>
           Effect.andThen(
             checkPublisherOptions(region.info.name, topic, options),
-            makePublisher(
-              topic,
-              (continues) =>
-                admittedInTime(
-                  region.info.name,
-                  region.waiter,
-                  options,
-                  () => untakenSessions(region),
-                  (opening) => openLanes(region, topic, { identity: options?.identity, continues }, opening)
-                ),
-              options
-            )
+            makePublisher(topic, (continues) => openLanes(region, topic, options, continues), options)
           )
       }))
   )
 
 type Region = ClientRegion
+
+/**
+ * A session's lanes, once the sequencer has adopted it. The session ends with the scope. With an identity it takes that
+ * from any other session, or `continues` an incarnation of it; then it fails if a newer session has had it meanwhile.
+ */
+export const openLanes = (
+  region: Region,
+  topic: Topic<any>,
+  options?: PublisherOptions,
+  continues = 0
+): Effect.Effect<NativeLanePort, OpenPublisherError, Scope.Scope> =>
+  admittedInTime(
+    region.info.name,
+    region.waiter,
+    options,
+    () => untakenSessions(region),
+    (opening) => openingLanes(region, topic, { identity: options?.identity, continues }, opening)
+  )
 
 /**
  * Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted its lane.
@@ -85,7 +97,7 @@ interface Claim {
   readonly continues: number
 }
 
-const openLanes = (
+const openingLanes = (
   region: Region,
   topic: Topic<any>,
   claim: Claim,
@@ -97,7 +109,7 @@ const openLanes = (
     opening.hasSlot = false
     const identity = yield* identityPlace(region, place, claim.identity)
     const session = identity === undefined ? undefined : yield* claimFreed(region, place, identity, claim, false)
-    if (session === undefined) return yield* openLanes(region, topic, claim, opening)
+    if (session === undefined) return yield* openingLanes(region, topic, claim, opening)
     opening.hasSlot = true
     const admitted = yield* region.waiter.until(() => admission(session))
     if (admitted === "ready") return new NativeLanePort(region, session, claim.identity)
@@ -105,7 +117,7 @@ const openLanes = (
     if (admitted === "fenced") {
       return yield* new PublisherFenced({ topic: topic.name, identity: claim.identity ?? "", acknowledged: 0 })
     }
-    return yield* openLanes(region, topic, claim, opening)
+    return yield* openingLanes(region, topic, claim, opening)
   })
 
 /**
