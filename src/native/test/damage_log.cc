@@ -125,10 +125,10 @@ struct LogScene {
   }
 
   void checkAcknowledged() {
-    const SessionReport report = log.sequencer().sessions()[claim.slot];
-    if (report.generation != claim.generation) return;
-    if (publishing->lanes().committedBatches() > report.batches) wrong = "it was acknowledged and is not committed";
-    if (publishing->lanes().committedMessages() > report.messages) wrong = "records were acknowledged and are not committed";
+    noteCommitted();
+    if (!known) return;
+    if (publishing->lanes().committedBatches() > batches) wrong = "it was acknowledged and is not committed";
+    if (publishing->lanes().committedMessages() > committed) wrong = "records were acknowledged and are not committed";
   }
 
   // A newer session of the publisher's identity: fences it, and begins where it ended.
@@ -145,12 +145,17 @@ struct LogScene {
     return unharmed;
   }
 
-  // What the session has committed, as long as it has its slot. Whether it has ended.
+  // What the session has committed, while it is known to the sequencer. Whether it has ended.
   bool noteCommitted() {
-    const SessionReport report = log.sequencer().sessions()[claim.slot];
-    if (report.generation != claim.generation) return true;
-    committed = report.messages;
-    return report.ended;
+    known = false;
+    for (const SessionReport& report : log.sequencer().sessions()) {
+      if (report.client != claim.slot || report.generation != claim.generation) continue;
+      known = true;
+      ended = report.ended;
+      batches = report.batches;
+      committed = report.messages;
+    }
+    return ended || !known;
   }
 
   std::unique_ptr<Suspicious> attach(From from, uint64_t position) {
@@ -171,7 +176,8 @@ struct LogScene {
   std::unique_ptr<Publishing> publishing;
   std::unique_ptr<Suspicious> reader;
   uint64_t sequence = 0;
-  uint64_t committed = 0;
+  uint64_t batches = 0, committed = 0;
+  bool known = false, ended = false;
   int turn = 0;
   bool advanced = true;
   bool paused = false;
