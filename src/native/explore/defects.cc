@@ -33,7 +33,7 @@ constexpr Defect allDefects[] = {
     {"a damaged session ends under its readers", "lanes", "damaged"},
     {"a claim is adopted ahead of its predecessor's end", "identity", "fence"},
     {"a release behind an end is believed", "identity", "outlived"},
-    {"a session that its identity's line does not name", "identity", "suspicion"},
+    {"a session that its identity's line does not name", "identity", "adoption"},
 };
 
 // A fault at one site, named by what it means.

@@ -26,7 +26,7 @@ bool LaneWriter::ready() {
   const uint64_t epoch = view.epoch();
   if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).acknowledged, line)) return false;
   if (line.generation != claim_.generation) return false;
-  if (line.endReason == endTopicGone || line.endReason == endOutlived || line.endReason == endFenced) return false;
+  if (line.endedGeneration == claim_.generation && line.endReason != endCorrupt) return false;
   SessionLine::Adoption adoption;
   if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).adoption, adoption)) return false;
   if (adoption.generation != claim_.generation) return false;

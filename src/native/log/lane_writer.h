@@ -52,8 +52,8 @@ class LaneWriter {
   LaneWriter(std::shared_ptr<Region> region, Claim claim);
 
   // True once the sequencer has adopted the session and every broker has granted its lane; sets up the lanes then.
-  // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session or has fenced it already:
-  // then endReason() says so.
+  // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session or has ended it already:
+  // then endReason() says so. (Of one that is corrupt it may be true.)
   bool ready();
   // Once it is ready.
   Incarnation incarnation() const { return incarnation_; }

@@ -91,9 +91,8 @@ struct Naming {
     return true;
   }
 
-  // Opens a session as a publisher does. Null when it is fenced before it is admitted.
-  shared_ptr<Publishing> opens(const shared_ptr<Region>& region, uint64_t continues) const {
-    const auto publishing = claims(region, continues);
+  // Waits as a publisher does. Null when the session is fenced before it is admitted.
+  shared_ptr<Publishing> admitted(const shared_ptr<Publishing>& publishing) const {
     while (!publishing->ready()) {
       const uint32_t reason = publishing->lanes().endReason();
       if (reason != endNone) {
@@ -130,7 +129,7 @@ struct Naming {
     lanes.close();
     if (reason == endFenced) return;
     expect(reason == endOutlived, "a session that lives was ended");
-    const auto again = opens(region, lanes.incarnation().number);
+    const auto again = admitted(claims(region, lanes.incarnation().number));
     if (again == nullptr) return;
     const uint64_t committed = lanes.incarnation().base + lanes.committedMessages();
     expect(again->lanes().incarnation().base == committed, "the session does not go on where the one before it ended");
@@ -202,11 +201,13 @@ struct Named {
     });
   }
 
-  // A newer session publishes so many batches.
-  void comes(Attached& place, uint64_t batches) {
+  // A newer session publishes so many batches. It may have claimed its slot ahead.
+  void comes(Attached& place, uint64_t batches, bool ahead = false) {
     *naming.working += 1;
+    shared_ptr<Publishing> claimed;
+    if (ahead) place.program.ahead([&] { claimed = naming.claims(place.region, 0); });
     place.program.runs([=, naming = naming, region = place.region] {
-      if (const auto publishing = naming.opens(region, 0)) {
+      if (const auto publishing = naming.admitted(claimed ? claimed : naming.claims(region, 0))) {
         uint64_t next = 0;
         const uint32_t reason = Naming::publishes(*publishing, next, batches);
         expect(reason == endNone || reason == endFenced, "a session that lives was ended");
@@ -351,6 +352,14 @@ void takenOver(bool suspicious) {
   log.standsBy(standby, suspicious);
   log.ends(reader);
 }
+// The same of the adoption alone, in a log that does nothing else.
+void adoption() {
+  Named log(false);
+  Attached one(*log.region, "one", false, false), standby(*log.region, "standby", false, false);
+  log.serves();
+  log.standsBy(standby, true);
+  log.comes(one, 0, true);
+}
 void succession() { takenOver(false); }
 void suspicion() { takenOver(true); }
 
@@ -366,6 +375,7 @@ Protocol identityProtocol() {
     {"too late", "a session goes on anew while a newer one comes", &tooLate},
     {"succession", "the server dies in the midst of a fence", &succession},
     {"suspicion", "the server is deposed in the midst of a fence, and goes on", &suspicion},
+    {"adoption", "the server is deposed in the midst of an adoption, and goes on", &adoption},
   }};
 }
 
