@@ -8,7 +8,7 @@
  */
 import { adoptSessions, adoptTopics } from "./admission.ts"
 import { commit, epochDue } from "./commit.ts"
-import { endOutlived } from "./leases.ts"
+import { endOutlived } from "./lease.ts"
 import { followReaders, makeRoom } from "./retention.ts"
 import { scanLanes } from "./scan.ts"
 import type { SequencerState } from "./SequencerState.ts"
