@@ -92,6 +92,72 @@ TEST("an identity goes on over the restart of its client, of the server, and of 
   }
 }
 
+std::shared_ptr<Region> attached(const std::string& path, const char* name) {
+  std::shared_ptr<Region> region;
+  CHECK_EQUAL(Region::attach({path, name, false}, region).fault, "none");
+  return region;
+}
+
+void makePasses(Sequencer& server, const Region& region) {
+  for (int i = 0; i < 6; i += 1) {
+    server.step();
+    server.endDead();
+    for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) grantLanes(region, b);
+  }
+}
+
+// Takes the log over, fences the old session, and adopts the newer one.
+bool serve(const std::shared_ptr<Region>& region) {
+  static Sequencer* server = nullptr;
+  server = new Sequencer(region, TestLog::manual());
+  if (!server->start().ok()) return false;
+  makePasses(*server, *region);
+  return true;
+}
+
+// For many stores of a server that takes the log over, fences a session and adopts the newer one: it gets the signal ahead
+// of the store, and another server goes on.
+void atManySteps(int signal) {
+  uint64_t step = 0;
+  for (bool met = true; met; step += 1 + mix64(step) % (7 * slowness)) {
+    const std::string path = scratchFolder() + "/region" + std::to_string(step);
+    TestLog log(namedRegion(path), TestLog::manual());
+    const IdentityView identity = declaredIdentity(log.region(), log.placeOf(log.declare("t", orderSession)), "p");
+    Author old(log, identity, 0, attached(path, "old"));
+    old.admitted().publishes(2);
+    CHECK(old.publishing->publish(1, 3));  // behind a gap
+    log.sequencer().stop(true);
+    Author newer(log, identity, 0, attached(path, "newer"));
+    Victim victim(path, step, signal, &serve);
+    met = victim.met();
+    const bool admitted = newer.lanes().ready();
+    if (signal == SIGKILL) victim.kill();
+    const auto next = attached(path, "next");
+    Sequencer server(next, TestLog::manual());
+    CHECK_EQUAL(server.start(signal == SIGKILL ? 0 : headsOf(*next).newest.number).fault, "none");
+    if (signal != SIGKILL && met) victim.goOn();
+    until("the newer session is admitted", [&] { return makePasses(server, *next), newer.lanes().ready(); });
+    CHECK(!admitted || old.lanes().endReason() == endFenced);
+    CHECK_EQUAL(newer.lanes().incarnation().number, 2);
+    CHECK_EQUAL(newer.lanes().incarnation().base, firstMessageOf(2));
+    CHECK_EQUAL(old.lanes().endReason(), endFenced);
+    CHECK_EQUAL(old.lanes().committedBatches(), 2);
+    CHECK_EQUAL(old.lanes().uncommitted().size(), 1);
+    for (const uint64_t sequence : {0, 1}) CHECK(newer.publishing->publish(static_cast<uint32_t>(sequence), sequence));
+    until("its records are acknowledged", [&] { return makePasses(server, *next), newer.lanes().committedBatches() == 2; });
+    CHECK_EQUAL(next->publication().observe<&TopicLine::Committed::messages>(next->topicLine(next->servedEpoch(), 0).committed), 2 * firstMessageOf(2));
+  }
+  CHECK(step > 300);
+}
+
+TEST("a server is killed before any store of a fence and of the adoption behind it: the next one fences and adopts once") {
+  atManySteps(SIGKILL);
+}
+
+TEST("a server is stopped before any store of a fence and of the adoption behind it, is taken for stuck, and goes on: it harms nothing") {
+  atManySteps(SIGSTOP);
+}
+
 TEST("of sessions that come at once one stays, and the others are fenced") {
   NamedLog at;
   Author one(at.log, at.identity), other(at.log, at.identity), third(at.log, at.identity);

@@ -23,8 +23,9 @@ inline IdentityView declaredIdentity(const std::shared_ptr<Region>& region, Topi
 // One session of an identity, by an attachment of its own: it is dead once that is closed.
 class Author {
  public:
-  Author(TestLog& log, const IdentityView& identity, uint64_t continues = 0) : log_(log) {
-    CHECK_EQUAL(Region::reattach(*log.region(), "author", region).fault, "none");
+  Author(TestLog& log, const IdentityView& identity, uint64_t continues = 0, std::shared_ptr<Region> own = nullptr)
+      : region(std::move(own)), log_(log) {
+    if (!region) CHECK_EQUAL(Region::reattach(*log.region(), "author", region).fault, "none");
     const IdentityClaim wanted{identity.index, identity.generation, continues};
     until("a session slot is free", [&] { return log.settle(), claimClient(*region, identity.topic, claim, wanted).ok(); });
     publishing = std::make_unique<Publishing>(std::make_unique<LaneWriter>(region, claim));

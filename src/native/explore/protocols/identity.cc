@@ -140,6 +140,16 @@ struct Naming {
   }
 };
 
+// Names the identity within the schedule, which both do at once.
+IdentityView namedAtOnce(const shared_ptr<Region>& region, TopicPlace topic) {
+  IdentityView found{};
+  Patience patience;
+  while (!declareIdentity(*region, topic, "p", found).ok()) {
+    if (!patience.lasts()) expect(false, "the identity does not get its name");
+  }
+  return found;
+}
+
 // A log with an identity, whose sessions come and go, as do servers.
 struct Named {
   shared_ptr<Region> region;
@@ -148,7 +158,7 @@ struct Named {
   Naming naming{};
   SequencerOptions options{};
 
-  explicit Named(bool mortal, uint32_t brokers = 1, uint64_t lease = 0)
+  explicit Named(bool mortal, uint32_t brokers = 1, uint64_t lease = 0, bool isNamed = true)
       : region(made(geometryOf(brokers))), first(*region, "first server", false, mortal) {
     options.manual = true;
     options.leaseMillis = lease;
@@ -158,7 +168,7 @@ struct Named {
       TopicView declared;
       expectOk(declareTopic(*first.region, "t", orderSession, 1, declared), "declaring the topic");
       naming.topic = declared.place();
-      expectOk(declareIdentity(*first.region, naming.topic, "p", naming.identity), "naming the identity");
+      if (isNamed) expectOk(declareIdentity(*first.region, naming.topic, "p", naming.identity), "naming the identity");
       pass(*serving, *first.region);
     });
     atEnd([kept = serving] {});
@@ -312,6 +322,26 @@ void heirOfDead() {
   log.serves();
 }
 
+// Two processes name the identity at once, and one may die; a session of the other comes.
+void naming() {
+  Named log(false, 1, 0, false);
+  Attached one(*log.region, "one", false, true), other(*log.region, "other", false, false), reader(*log.region, "reader", false, false);
+  const auto places = make_shared<std::map<uint32_t, uint64_t>>();
+  for (Attached* place : {&one, &other}) {
+    if (place == &other) *log.naming.working += 1;
+    place->program.runs([=, opens = place == &other, naming = log.naming, region = place->region]() mutable {
+      naming.identity = namedAtOnce(region, naming.topic);
+      places->emplace(naming.identity.index, naming.identity.generation);
+      expect(places->size() == 1, "an identity has two places");
+      if (!opens) return;
+      if (const auto publishing = naming.admitted(naming.claims(region, 0))) publishing->lanes().close();
+      *naming.working -= 1;
+    });
+  }
+  log.ends(reader);
+  log.serves();
+}
+
 // Two sessions come at once.
 void rivals() {
   Named log(false);
@@ -369,6 +399,7 @@ Protocol identityProtocol() {
   return {"identity", "identities: a newer session fences the one before it", {
     {"fence", "a newer session comes while the one before it goes on publishing", &fence},
     {"heir", "a session's process dies at any moment, and the next one comes", &heirOfDead},
+    {"naming", "two processes name the identity at once", &naming},
     {"rivals", "two sessions come at once", &rivals},
     {"outlived", "a session outlives its lease, and goes on anew", &outlived},
     {"late", "the missing batch comes as the lease ends", &lateBatch},

@@ -28,7 +28,7 @@ bool adoptIdentity(SequencerState& order, const ClientClaim& claim) {
   return true;
 }
 
-void clear(const SequencerState& order, Line<IdentityLine::Standing, role::Sequencer>& line) {
+void clearIdentity(const SequencerState& order, Line<IdentityLine::Standing, role::Sequencer>& line) {
   const IdentityLine::Standing none{};
   const IdentityLine::Standing local = order.publication.copy(line);
   if (std::memcmp(&local, &none, sizeof(none)) != 0) order.publication.on(order.role, line).all(none);
@@ -102,8 +102,8 @@ void writeIdentities(const SequencerState& order) {
       continue;
     }
     IdentityLine& line = order.region.identityLine(order.epoch, i);
-    clear(order, line.standingSpare);
-    clear(order, line.standing);
+    clearIdentity(order, line.standingSpare);
+    clearIdentity(order, line.standing);
   }
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "region/futex.h"
-#include "region/planted.h"
 
 namespace ringfence::sequencing {
 
@@ -32,8 +31,7 @@ void count(const SequencerState& order, uint32_t client, Session& session, uint6
   if (first) session.gapNanos = 0;
   session.gapCountedNanos = now;
   session.gapExpected = session.expected;
-  const bool whole = planted("a lease counts the time of a stopped sequencer");
-  if (scannedToTails(order, client)) session.gapNanos += whole ? passed : std::min(passed, leaseStepNanos(order));
+  if (scannedToTails(order, client)) session.gapNanos += std::min(passed, leaseStepNanos(order));
 }
 
 }  // namespace
