@@ -31,17 +31,23 @@ interface Stopping {
   readonly brokers: Set<number>
   /** Whether they are held. Ends with each session that is opened. */
   holds: boolean
+  /** Batches for which the lanes of later sessions have room. */
+  room: number
   /** Sessions opened. */
   opened: number
 }
 
 const stopping = (lanes: LanePort, stop: Stopping): LanePort => {
   stop.opened += 1
+  const number = stop.opened
   if (stop.opened > 1) stop.holds = false
   return new Proxy(lanes, {
     get: (target, key) => {
       if (key === "publish") {
         return (broker: number) => stop.holds && stop.brokers.has(broker) ? undefined : target.publish(broker)
+      }
+      if (key === "begin" && number > 1) {
+        return (broker: number, batch: number) => batch < stop.room ? target.begin(broker, batch) : undefined
       }
       const value = Reflect.get(target, key, target)
       return typeof value === "function" ? value.bind(target) : value
@@ -52,7 +58,7 @@ const stopping = (lanes: LanePort, stop: Stopping): LanePort => {
 const openStopping = (options: PublisherOptions = {}, brokers: ReadonlyArray<number> = [0]) =>
   Effect.gen(function*() {
     const { open } = yield* OpenLanes
-    const stop: Stopping = { brokers: new Set(brokers), holds: true, opened: 0 }
+    const stop: Stopping = { brokers: new Set(brokers), holds: true, room: Infinity, opened: 0 }
     const openLanes = (continues: number) =>
       Effect.map(open(Lines, options, continues), (lanes) => stopping(lanes, stop))
     const publisher = yield* makePublisher(Lines, openLanes, { batchBytes: 64, ...options })
@@ -165,6 +171,36 @@ export const leasesSuite = (backend: Backend): void => {
         while (found.length < sent + 50) yield* Effect.sleep(1)
         assert.deepStrictEqual(found, numbered(0, sent + 50))
       }).pipe(Effect.scoped, provide()))
+
+    it.live("nothing newer comes between what is appended again", () =>
+      Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Lines)
+        const { open } = yield* OpenLanes
+        const { publisher, stop } = yield* openStopping()
+        stop.room = 3
+        yield* send(publisher, 0, 100)
+        while (stop.opened < 2) yield* Effect.sleep(1)
+        yield* Effect.sleep(50)
+        assert.strictEqual(publisher.accepted(), 100)
+        // The room is there, and the publisher has not yet noticed.
+        stop.room = Infinity
+        assert.isFalse(publisher.offer(bytesOf("too early")))
+        // A change of the log, of which it is told.
+        yield* Effect.scoped(open(Lines, {}, 0))
+        yield* send(publisher, 100, 120)
+        yield* publisher.flush
+        assert.deepStrictEqual(yield* read(subscriber, 120), inOrder(120))
+      }).pipe(Effect.scoped, provide()))
+
+    it.live("what was late is not late again: batches that are later than the lease are committed by the next session", () =>
+      Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Lines)
+        const { publisher, stop } = yield* openStopping({ skew: "2 seconds" }, [])
+        yield* send(publisher, 0, 200)
+        yield* publisher.flush
+        assert.strictEqual(stop.opened, 2)
+        assert.deepStrictEqual(yield* read(subscriber, 200), inOrder(200))
+      }).pipe(Effect.scoped, provide("50 millis")))
 
     it.live("an open claim is waited for, and its record goes along", () =>
       Effect.gen(function*() {

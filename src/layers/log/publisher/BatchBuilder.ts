@@ -231,9 +231,9 @@ export class BatchBuilder {
 
   /** Accepts new records: all that were not committed are appended again. */
   resumed(): void {
+    this.seal()
     this.#isResuming = false
     this.#accepts = !this.#closed
-    this.seal()
   }
 
   // Ensures that `bytes` more fit into the open batch: seals it and begins another if they do not. A record that may
