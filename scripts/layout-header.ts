@@ -1,5 +1,5 @@
 /**
- * The structures of `src/native/region/layout.h` and `ring_layout.h` as data: names, sizes and offsets by the rules of
+ * The structures of `src/native/region/layout.h` and the headers beside it as data: names, sizes and offsets by the rules of
  * the language, which the headers' own static assertions confirm; what their comments say; and who writes each, by the
  * role of its line.
  */
@@ -118,7 +118,7 @@ export const ofHost = "any process of the host, each word in one atomic step"
 
 // --- internal ---
 
-const headers = ["layout.h", "ring_layout.h"]
+const headers = ["doorbell_layout.h", "identity_layout.h", "layout.h", "ring_layout.h"]
 
 /** A header of the region's room. */
 const read = (file: string): string => readFileSync(new URL(`../src/native/region/${file}`, import.meta.url), "utf8")

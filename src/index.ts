@@ -19,7 +19,7 @@ export {
   NameRefused
 } from "./services/Coordinator.ts"
 export { RegionLost } from "./services/CxlMemory.ts"
-export { Diagnostics, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
+export { Diagnostics, type IdentityState, type LogSnapshot, type ReaderState } from "./services/Diagnostics.ts"
 export { ArgumentInvalid } from "./services/input/ArgumentInvalid.ts"
 export { DurationInvalid } from "./services/input/DurationInput.ts"
 export {
@@ -39,6 +39,7 @@ export {
   type Claim,
   Publisher,
   PublisherClosed,
+  PublisherFenced,
   type PublisherHandle,
   type PublisherOptions,
   type PublishError,
@@ -76,7 +77,14 @@ export {
 } from "./services/schema/Member.ts"
 export * as Topic from "./services/schema/Topic.ts"
 export { ValueInvalid } from "./services/schema/ValueInvalid.ts"
-export { Deposed, Sequencer, type SequencerEvent, type SequencerOptions, type TakenOver } from "./services/Sequencer.ts"
+export {
+  Deposed,
+  Sequencer,
+  type SequencerEvent,
+  type SequencerOptions,
+  type SessionEnd,
+  type TakenOver
+} from "./services/Sequencer.ts"
 export {
   type ChildExit,
   type ChildHandle,

@@ -7,10 +7,12 @@
 import { createRequire } from "node:module"
 import { findModule, howToBuild } from "./prebuilds.ts"
 import type {
+  NativeBatch,
   NativeCounters,
   NativeDeadReader,
   NativeEpoch,
   NativeGate,
+  NativeIdentityPlace,
   NativeInspection,
   NativeProcess,
   NativeRecovery,
@@ -75,8 +77,11 @@ export const sleepsFor = { data: 1, room: 2, admission: 4, cursor: 8, frames: 16
 /** Why a writer may no longer write its ring. */
 export const writerEnd = { none: 0, closed: 1, superseded: 2 } as const
 
-/** How a session ended. `topicGone`: its topic was freed before the sequencer adopted it. */
-export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4 } as const
+/**
+ * How a session ended. `topicGone`: its topic was freed before the sequencer adopted it; `outlived`: a gap lasted longer
+ * than the lease; `fenced`: a newer session has its identity, also of one that was refused because it came too late.
+ */
+export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4, outlived: 5, fenced: 6 } as const
 
 /** Order levels, as stored in the layout. */
 export const orderLevel = { none: 0, total: 2, session: 5 } as const
@@ -136,7 +141,23 @@ export interface RegionHandle {
    * Exempts the topic from being freed. False when it has been freed already. Only in the process that runs the sequencer.
    */
   keepTopic(topic: number, topicGeneration: number): boolean
-  openSession(topic: number, topicGeneration: number): SessionHandle
+  /**
+   * The identity of that name in the topic: an existing one, or a new one. Fails with the fault `full` when the region has
+   * no room for another identity, `gone` when the topic has been freed, and as {@link declareTopic} with `busy` and
+   * `recovering`: try again soon.
+   */
+  declareIdentity(topic: number, topicGeneration: number, name: string): NativeIdentityPlace
+  /**
+   * With an `identity`, -1 for none, a newer session: it fences the session that has the identity. With the incarnation
+   * that it `continues`, 0 for none, it ends as `fenced` instead if a newer session had the identity meanwhile.
+   */
+  openSession(
+    topic: number,
+    topicGeneration: number,
+    identity: number,
+    identityGeneration: number,
+    continues: number
+  ): SessionHandle
   /** Session slots that the sequencer will free with its next look: their clients have closed them or are dead. */
   sessionsEnding(): number
   /**
@@ -149,7 +170,8 @@ export interface RegionHandle {
   /**
    * Starts the sequencer, which runs until it is stopped, is deposed, or the region closes. It continues the log of a
    * server that is dead or, with its epoch as `suspected`, of one that lives; 0 suspects none. `suspected` may also be the
-   * epoch of a process that recovers. The work is done off the event loop.
+   * epoch of a process that recovers. A gap of a session that lasts for `leaseMillis` ends it as `outlived`; with 0 never.
+   * The work is done off the event loop.
    *
    * Rejects with the fault
    * - `busy` when another process serves the log or takes it over, or has begun to do so meanwhile: wait, and try again,
@@ -161,6 +183,7 @@ export interface RegionHandle {
     epochMicros: number,
     manual: boolean,
     ignoreSessionOrder: boolean,
+    leaseMillis: number,
     suspected: number
   ): Promise<SequencerHandle>
   /**
@@ -180,8 +203,13 @@ export interface SessionHandle {
     readonly generation: number
     readonly ordered: boolean
   }
-  /** Whether the session is adopted, and every broker has granted its lane. */
+  /**
+   * Whether the session is adopted, and every broker has granted its lane. Never true of a session that was refused, fenced
+   * or outlived before: {@link endReason} says so.
+   */
   ready(): boolean
+  /** Once it is ready: the session's number among those of its identity, from 1; zeros without an identity. */
+  identity(): { readonly incarnation: number; readonly base: number }
   /** Offset in the lane's buffer, -1 when the lane is full. */
   begin(broker: number, batchSequence: number): number
   seal(
@@ -204,6 +232,8 @@ export interface SessionHandle {
   held(): number
   /** The broker whose lane holds that batch unpublished, or -1. */
   brokerHolding(batchSequence: number): number
+  /** Once the session has ended, before `close`: copies, in sequence order, from the committed prefix on. */
+  uncommitted(): ReadonlyArray<NativeBatch>
   frontiers(broker: number, out: Float64Array): void
   wantRoom(): void
   /** Declares that all batches are published, so that the session may end. */

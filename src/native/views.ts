@@ -34,6 +34,36 @@ export interface NativeTopic extends NativeTopicPlace {
   readonly name: string
 }
 
+/** The slot of an identity in the region's table, and the generation of that slot. */
+export interface NativeIdentityPlace {
+  readonly index: number
+  readonly generation: number
+}
+
+/** An identity of a topic that is not over. */
+export interface NativeIdentity {
+  readonly name: string
+  /** The place of its topic. */
+  readonly topic: number
+  /** How many sessions had it. */
+  readonly incarnation: number
+  /** Records that its sessions committed. */
+  readonly committed: number
+  /** The session that has it now; 0 none. */
+  readonly sessionId: number
+}
+
+/** A batch that a session's end has left uncommitted, copied out of its lane. */
+export interface NativeBatch {
+  readonly batchSequence: number
+  readonly firstMessage: number
+  readonly messages: number
+  readonly payload: Uint8Array
+  /** The length of every record; 0 when `lengths` tells them. */
+  readonly uniformBytes: number
+  readonly lengths: Uint32Array
+}
+
 export interface NativeInspection {
   readonly region: boolean
   readonly detail: string
@@ -235,6 +265,7 @@ export interface NativeSnapshot {
   readonly epoch: number
   readonly topics: ReadonlyArray<NativeTopicState>
   readonly sessions: ReadonlyArray<NativeSessionState>
+  readonly identities: ReadonlyArray<NativeIdentity>
 }
 
 /**

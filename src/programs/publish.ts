@@ -25,7 +25,7 @@ import {
 import { writeNotice } from "./cli/streams.ts"
 import { type Target, targetOf, targetSettings } from "./cli/target.ts"
 import { declaredTopic, levelSettings } from "./cli/topic-flags.ts"
-import { bytesFlag, millisFlag, writtenMillis } from "./cli/units.ts"
+import { bytesFlag, millisFlag, plural, writtenMillis } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
 import { type Input, openInputs } from "./publish/input.ts"
 import { lineCutter, pieceCutter } from "./publish/record-splitter.ts"
@@ -36,9 +36,15 @@ import {
   publishedSoFar,
   type PublishTally
 } from "./publish/report.ts"
-import { sendRecords } from "./publish/send.ts"
+import { InputTooShort, sendRecords } from "./publish/send.ts"
 
 const tooSmall = () => "a record has at least one byte"
+
+const identityFlag = (name: string): Flag.Flag<string> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("name"),
+    Flag.filter(Topic.isName, () => `the name is not usable: ${Topic.namesText}`)
+  )
 
 const settings = {
   ...targetSettings,
@@ -57,6 +63,10 @@ const settings = {
     description: "How long to wait for the server, for room, and for acknowledgements",
     fallback: 30_000,
     show: writtenMillis
+  }),
+  identity: openSetting("identity", identityFlag, {
+    description: "A name with which a publish that was killed is continued: give it the same name and input again",
+    shown: "none"
   }),
   serverMillis: serverDeadlineSetting,
   json: jsonSetting
@@ -84,13 +94,18 @@ export const publish = Command.make(
     lines(
       "Publishes files or standard input as records of a topic and waits until they are acknowledged, unless the topic",
       "has no acknowledgements. Each line is a record, without its newline, unless --record-bytes cuts the input into",
-      "pieces."
+      "pieces. With --identity a publish that was killed goes on where its committed records end, when it is started",
+      "again with the same input: no record is lost, and none is in the log twice."
     )
   ),
   Command.withShortDescription("Publish files or standard input"),
   Command.withExamples([
     { command: "ringfence publish lines access.log", description: "Each line of a file is a record" },
     { command: "ringfence publish blobs --record-bytes 64KiB disk.img", description: "A binary file, byte for byte" },
+    {
+      command: "ringfence publish lines --identity import access.log",
+      description: "Can be killed and started again: continues"
+    },
     { command: "tail -f access.log | ringfence publish lines -", description: "Lines as they are written" }
   ])
 )
@@ -129,16 +144,19 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
   }
   const topic = yield* topicToPublish(name, values)
   const publisher = yield* Publisher.open(topic, {
+    identity: values.identity,
     linger: values.lingerMillis,
     openDeadline: values.deadlineMillis,
     roomDeadline: values.deadlineMillis,
     ackDeadline: values.deadlineMillis
   })
-  const tally: PublishTally = { bytes: 0, beganMillis: performance.now() }
+  const tally: PublishTally = { bytes: 0, skipped: 0, beganMillis: performance.now() }
   const newCutter = recordBytes === undefined ? lineCutter : () => pieceCutter(recordBytes)
   const send = ({ chunks }: Input) => sendRecords(publisher, chunks, newCutter(), { limitBytes, tally })
+  if (publisher.committed > 0 && !values.json) yield* saySkipped(values.identity, publisher.committed)
   yield* Effect.forEach(inputs, send, { discard: true }).pipe(
     Effect.andThen(publisher.flush),
+    Effect.andThen(Effect.suspend(() => refuseTooShort(publisher, values.identity, tally))),
     // Flush before each wait: the next line may take long or never arrive.
     Effect.raceFirst(publisher.lost),
     // Wait for acknowledgements even after an input error: the records before it are valid.
@@ -146,8 +164,18 @@ const publishInputs = Effect.fnUntraced(function*(inputs: ReadonlyArray<Input>, 
     Effect.onError(() => sayHowFar(values.json, publisher))
   )
   if (topic.order === "none" && publisher.readers().length === 0 && !values.json) yield* sayUnread(name)
-  yield* printReport(values.json, publishedReport(info.name, topic, publisher, tally), describePublished)
+  yield* printReport(
+    values.json,
+    publishedReport(info.name, topic, publisher, tally, values.identity),
+    describePublished
+  )
 })
+
+const saySkipped = (identity = "", committed: number) =>
+  writeNotice(`skips ${plural(committed, "record")} of the input, which "${identity}" has committed before`)
+
+const refuseTooShort = ({ committed }: PublisherHandle<Uint8Array>, identity = "", { skipped }: PublishTally) =>
+  skipped < committed ? Effect.fail(new InputTooShort({ identity, records: skipped, committed })) : Effect.void
 
 const sayUnread = (topic: string) =>
   writeNotice(

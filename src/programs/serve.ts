@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
-import { epochMicrosMax } from "../layers/log/checkOptions.ts"
+import { defaultLeaseMillis, epochMicrosMax } from "../layers/log/checkOptions.ts"
 import { defaultServerMillis } from "../layers/log/serverDeadline.ts"
 import { suspectMillisMin } from "../layers/log/Suspicion.ts"
 import type { RegionLost } from "../services/CxlMemory.ts"
@@ -68,6 +68,11 @@ const settings = {
   epochMicros: setting("epoch-micros", (name) => countFlag(name, epochMicrosMax, 0), {
     description: "The longest time in microseconds that an ordered batch waits to be committed with others",
     fallback: 500
+  }),
+  leaseMillis: setting("lease", millisFlag, {
+    description: "How long a batch of a publisher may be missing before its session is fenced; 0ms waits for ever",
+    fallback: defaultLeaseMillis,
+    show: writtenMillis
   }),
   standby: setting("standby", (name) => Flag.Boolean(name), {
     description: "If another process serves the region, wait attached to it and take over when that process dies",
@@ -159,11 +164,17 @@ const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
 })
 
 const logOf = (
-  { epochMicros, keep, serverMillis, standby, takeoverSuspect }: Values,
+  { epochMicros, keep, leaseMillis, serverMillis, standby, takeoverSuspect }: Values,
   topics: ReadonlyArray<Topic.Topic>,
   onWaiting: (server: Server) => Effect.Effect<void>
 ): Layer.Layer<Log.Served, CxlMemory.RegionError | Topic.TopicError | RegionLost, CxlMemory.Provided> => {
-  const options: Log.ServeOptions = { topics, epochLinger: `${epochMicros} micros`, keep, serverDeadline: serverMillis }
+  const options: Log.ServeOptions = {
+    topics,
+    epochLinger: `${epochMicros} micros`,
+    lease: leaseMillis,
+    keep,
+    serverDeadline: serverMillis
+  }
   return standby ? Log.layerStandby({ ...options, takeoverSuspect, onWaiting }) : Log.layerServe(options)
 }
 

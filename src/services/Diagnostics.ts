@@ -57,6 +57,18 @@ export interface SessionState extends ProcessId {
   readonly lanes: ReadonlyArray<Frontiers>
 }
 
+/** An identity that publishers have in a topic, as long as the region keeps that topic. */
+export interface IdentityState {
+  readonly name: string
+  readonly topic: string
+  /** How many sessions have had it. */
+  readonly incarnation: number
+  /** Records of all these sessions that are committed. */
+  readonly committed: number
+  /** The session that has it now. */
+  readonly sessionId: number | undefined
+}
+
 export interface LogSnapshot {
   readonly region: RegionInfo
   readonly epoch: number
@@ -66,6 +78,7 @@ export interface LogSnapshot {
   readonly topics: ReadonlyArray<TopicState>
   readonly brokers: ReadonlyArray<BrokerState>
   readonly sessions: ReadonlyArray<SessionState>
+  readonly identities: ReadonlyArray<IdentityState>
 }
 
 /**

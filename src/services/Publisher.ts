@@ -19,6 +19,13 @@ import { formatCount, formatMillis, plural } from "./text/quantities.ts"
 export interface PublisherOptions {
   /** How long `open` waits to be admitted by the log's server. Default 10 seconds. */
   readonly openDeadline?: Duration.Input | undefined
+  /**
+   * A name that survives this process and the log's server. The publisher goes on where its records end: they are
+   * {@link PublisherHandle.committed} when it opens, and none of a former publisher of that identity commits later. A
+   * newer publisher of the identity takes it away: this one then fails with {@link PublisherFenced}. For topics of order
+   * `session`, which keep the identity as long as the region keeps the topic; named like a topic. Default: none.
+   */
+  readonly identity?: string | undefined
   /** How long an unfilled batch may wait for more records. 0 (default) seals it at the end of the event-loop turn. */
   readonly linger?: Duration.Input | undefined
   /** How long `send` waits for room before it fails with {@link Backpressure}. Default 30 seconds. */
@@ -46,7 +53,14 @@ export interface Claim {
  */
 export interface PublisherHandle<in A> {
   readonly topic: string
+  /**
+   * The present session's number, which its records bear. It changes when the publisher resumes: when a gap of its session
+   * has outlived the server's lease, because this process stood still, it opens another and publishes there what was not
+   * committed, by itself. Meanwhile `send` waits and `offer` returns false; `accepted` and `acknowledged` count on.
+   */
   readonly sessionId: number
+  /** Records of its identity that were committed before it was opened: the first one to send. 0 without an identity. */
+  readonly committed: number
   /**
    * Accepts the record if there is room, and returns whether it did. Synchronous; copies the bytes and allocates
    * nothing. Also `false` when the record can never fit, when its schema cannot encode it, or when the session has
@@ -93,7 +107,7 @@ export interface PublisherHandle<in A> {
   readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost | ArgumentInvalid>
   /** Records accepted. */
   readonly accepted: () => number
-  /** Records acknowledged: the committed prefix of this session. Always 0 under order `none`. */
+  /** Records acknowledged: the committed prefix of those accepted. Always 0 under order `none`. */
   readonly acknowledged: () => number
   readonly acks: () => SessionAcks
   /** Times that this publisher found a lane full. */
@@ -159,9 +173,34 @@ export class PublisherClosed extends Schema.TaggedError<PublisherClosed>()("Publ
   }
 }
 
-export type PublishError = ValueInvalid | RecordTooLarge | Backpressure | PublisherClosed | RegionLost
+/**
+ * A newer publisher has its identity. The first `acknowledged` records of this one are committed, the rest never will be:
+ * the newer one has counted them when it was opened.
+ */
+export class PublisherFenced extends Schema.TaggedError<PublisherFenced>()("PublisherFenced", {
+  topic: Schema.String,
+  identity: Schema.String,
+  acknowledged: Schema.Number
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": a newer publisher has the identity "${this.identity}"; ${
+      plural(this.acknowledged, "record")
+    } of this one ${
+      this.acknowledged === 1 ? "is" : "are"
+    } committed and no other will be (end one of the two, or give `
+      + `each an identity of its own)`
+  }
+}
 
-export type OpenPublisherError = TopicError | RegionError | RegionLost
+export type PublishError =
+  | ValueInvalid
+  | RecordTooLarge
+  | Backpressure
+  | PublisherClosed
+  | PublisherFenced
+  | RegionLost
+
+export type OpenPublisherError = TopicError | RegionError | RegionLost | PublisherFenced
 
 /**
  * Opens sessions for writing. Closing the scope flushes the accepted records, ends the session and frees its lanes.
@@ -177,6 +216,21 @@ export type OpenPublisherError = TopicError | RegionError | RegionLost
  *   yield* publisher.send(new TextEncoder().encode("hello"))
  *   yield* publisher.flush
  * })
+ * ```
+ *
+ * With an identity a restarted process continues its input, without a record that is lost or in the order twice:
+ *
+ * @example
+ * ```ts
+ * import { Publisher, Topic } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const continueWith = (input: ReadonlyArray<Uint8Array>) =>
+ *   Effect.gen(function*() {
+ *     const publisher = yield* Publisher.open(Topic.make("lines"), { identity: "importer" })
+ *     yield* publisher.sendAll(input.slice(publisher.committed))
+ *     yield* publisher.flush
+ *   })
  * ```
  */
 export class Publisher extends Context.Service<Publisher, {

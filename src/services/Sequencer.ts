@@ -12,6 +12,13 @@ import type { Order } from "./schema/Topic.ts"
 export interface SequencerOptions {
   /** How long an ordered batch may wait for its commit while other batches are held. Default 500 µs, at most 1 s. */
   readonly epochLinger?: Duration.Input | undefined
+  /**
+   * How long a batch of a session may be missing while later ones wait for it, before the session is fenced: it ends at its
+   * committed prefix, and its publisher resumes with the rest in another session as soon as it runs. Only time counts in
+   * which the sequencer itself could have taken the batch. Order `session` only: no other has such gaps. Default 30
+   * seconds; 0 waits for ever.
+   */
+  readonly lease?: Duration.Input | undefined
   /** `thread` (default) runs on its own; `manual` advances only by {@link Sequencer.step}, for tests. */
   readonly drive?: "thread" | "manual"
   /**
@@ -72,17 +79,31 @@ export class Deposed extends Schema.TaggedError<Deposed>()("Deposed", {
   }
 }
 
+/**
+ * Why a session ended. `closed` by its client; `died`: with its process; `corrupt`: its lane held an invalid batch;
+ * `outlived`: a gap lasted longer than the lease, and its publisher resumes when it runs again; `fenced`: a newer session
+ * has its identity.
+ */
+export type SessionEnd = "closed" | "died" | "corrupt" | "outlived" | "fenced"
+
 /** Events of the order and its sessions, as they happen. */
 export type SequencerEvent =
   | TakenOver
   | { readonly _tag: "Deposed"; readonly epoch: number; readonly by: NamedProcess | undefined }
-  | ({ readonly _tag: "SessionOpened"; readonly sessionId: number; readonly topic: string } & ProcessId)
+  | ({
+    readonly _tag: "SessionOpened"
+    readonly sessionId: number
+    readonly topic: string
+    /** Its identity, if it has one, and the session's number among those of the identity, from 1. */
+    readonly identity?: string
+    readonly incarnation?: number
+  } & ProcessId)
   | {
     readonly _tag: "SessionEnded"
     readonly sessionId: number
     readonly topic: string
     readonly order: Order
-    readonly reason: "closed" | "died" | "corrupt"
+    readonly reason: SessionEnd
     /** Of order `none`, which commits nothing: the batches and messages that were published. */
     readonly committedBatches: number
     readonly committedMessages: number

@@ -6,10 +6,12 @@ import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Log from "../../src/layers/Log.ts"
+import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
+import type { OpenPublisherError, PublisherOptions } from "../../src/services/Publisher.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
-import type { TopicError } from "../../src/services/schema/Topic.ts"
+import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
 import type { ManualLog } from "../faults/manual.ts"
 
 export interface BackendOptions {
@@ -25,6 +27,15 @@ export class Relay extends Context.Service<Relay, {
   readonly start: Effect.Effect<void, RegionError | TopicError>
 }>()("test/Relay") {}
 
+/** Opens the lanes of sessions, which a test may then obstruct before it makes publishers over them. */
+export class OpenLanes extends Context.Service<OpenLanes, {
+  readonly open: (
+    topic: Topic,
+    options: PublisherOptions,
+    continues: number
+  ) => Effect.Effect<LanePort, OpenPublisherError, Scope.Scope>
+}>()("test/OpenLanes") {}
+
 export interface RelayOptions extends BackendOptions {
   readonly client?: Log.ClientOptions
 }
@@ -35,6 +46,10 @@ export interface Backend {
   readonly embedded: (
     options?: BackendOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory, RegionError | TopicError>
+  /** The same, with the port under its publishers. */
+  readonly withLanes: (
+    options?: BackendOptions
+  ) => Layer.Layer<Log.Served | Log.Client | CxlMemory | OpenLanes, RegionError | TopicError>
   /** A client of a log, and its servers, one after the other. The first one serves. */
   readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | Relay, RegionError | TopicError>
   /** Runs over a log that advances only by steps. */

@@ -94,6 +94,7 @@ const takenIn = (code: string): Array<Array<string | undefined>> =>
       .replaceAll("g.", "")
       .replace("lanes", "brokers * clients")
       .replace(/^readers\b/, "topics * readers")
+      .replace("at.identities()", "4 × clients")
       .replace("at.cursorLines()", "⌈brokers / 4⌉")
       .replace("at.factLines()", "⌈window / 8⌉")
       .replaceAll(" * ", " × ")
@@ -203,7 +204,7 @@ describe("the tables of pairs", () => {
   const text = document.slice(document.indexOf("## What pairs with what"))
   const named = [
     ...text.matchAll(
-      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|declareTopic|topicAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors|copy\w+)`/g
+      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors|copy\w+)`/g
     )
   ]
     .map(([, name = ""]) => name)

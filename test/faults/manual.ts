@@ -8,6 +8,7 @@ import type { IndexPort } from "../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type { RegionLost } from "../../src/services/CxlMemory.ts"
 import type { LogSnapshot } from "../../src/services/Diagnostics.ts"
+import type { PublisherFenced } from "../../src/services/Publisher.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../src/services/schema/Topic.ts"
 import type { From, PositionTrimmed } from "../../src/services/Subscriber.ts"
@@ -18,11 +19,17 @@ export interface Part<P> {
   readonly close: Effect.Effect<void>
 }
 
-export type OpenError = TopicError | RegionError | RegionLost | PositionTrimmed
+export type OpenError = TopicError | RegionError | RegionLost | PositionTrimmed | PublisherFenced
+
+export interface IdentityClaim {
+  readonly identity: string
+  /** The incarnation that it continues; 0, the default, takes the identity. */
+  readonly continues?: number
+}
 
 export interface ManualLog {
   /** Opens a session; takes one step of the sequencer, which adopts it. */
-  readonly open: (topic: Topic) => Effect.Effect<Part<LanePort>, OpenError, Scope.Scope>
+  readonly open: (topic: Topic, claim?: IdentityClaim) => Effect.Effect<Part<LanePort>, OpenError, Scope.Scope>
   readonly attach: (topic: Topic, from: From) => Effect.Effect<Part<IndexPort>, OpenError, Scope.Scope>
   readonly step: Effect.Effect<boolean>
   readonly snapshot: Effect.Effect<LogSnapshot>

@@ -59,7 +59,7 @@ const declared = (region: RegionHandle) => {
 /** A session with one batch written, and a view of its memory. */
 const written = (region: RegionHandle, sequencer: SequencerHandle) => {
   const topic = declared(region)
-  const session = region.openSession(topic.index, topic.generation)
+  const session = region.openSession(topic.index, topic.generation, -1, 0, 0)
   sequencer.step()
   for (const broker of [0, 1]) region.grantLanes(broker)
   assert(session.ready())
@@ -85,7 +85,7 @@ const path = `/dev/shm/ringfence-scenario-${process.pid}`
 const scenarios: Record<string, () => Promise<void>> = {
   "view-after-close": async () => {
     const region = await create("")
-    const sequencer = await region.startSequencer(500, true, false, 0)
+    const sequencer = await region.startSequencer(500, true, false, 0, 0)
     const { session, view } = written(region, sequencer)
     const buffer = view.buffer
     region.close()
@@ -130,7 +130,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "pages-after-close": async () => {
     const owner = await createWithRings(path)
-    const sequencer = await owner.startSequencer(500, true, false, 0)
+    const sequencer = await owner.startSequencer(500, true, false, 0, 0)
     const { session, topic } = written(owner, sequencer)
     const handles: Array<unknown> = [session]
     for (let i = 0; i < 20; i += 1) {
@@ -156,10 +156,10 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "handles-after-close": async () => {
     const region = await createWithRings("")
-    const sequencer = await region.startSequencer(500, false, false, 0)
+    const sequencer = await region.startSequencer(500, false, false, 0, 0)
     region.startWaiter(() => {})
     const topic = declared(region)
-    const session = region.openSession(topic.index, topic.generation)
+    const session = region.openSession(topic.index, topic.generation, -1, 0, 0)
     const reader = region.openReader(topic.index, topic.generation, "reader", 0, 0)
     const writer = region.openRingWriter("ring")
     const ringReader = region.openRingReader("ring", "reader")
@@ -266,7 +266,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.laneBuffer(0),
       () => region.topics(),
       () => region.declareTopic("u", orderLevel.session, 1, false),
-      () => region.openSession(0, 1),
+      () => region.openSession(0, 1, -1, 0, 0),
       () => region.openReader(0, 1, "again", 0, 0),
       () => region.grantLanes(0),
       () => region.snapshot(),
@@ -326,7 +326,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-with-views": async () => {
     const region = await create(path)
-    await region.startSequencer(500, false, false, 0)
+    await region.startSequencer(500, false, false, 0, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     const buffer = region.laneBuffer(0)
@@ -339,7 +339,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-while-serving": async () => {
     const region = await create("")
-    await region.startSequencer(500, false, false, 0)
+    await region.startSequencer(500, false, false, 0, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     survived()
@@ -347,7 +347,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   worker: async () => {
     const region = await create(path)
-    await region.startSequencer(500, true, false, 0)
+    await region.startSequencer(500, true, false, 0, 0)
     for (let i = 0; i < 3; i += 1) {
       const worker = new Worker(new URL(import.meta.url), { workerData: { path } })
       await new Promise((resolve) => worker.once("message", resolve))
@@ -380,7 +380,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   collect: async () => {
     for (let i = 0; i < 20; i += 1) {
       const region = await create("")
-      const sequencer = await region.startSequencer(500, true, false, 0)
+      const sequencer = await region.startSequencer(500, true, false, 0, 0)
       const { view } = written(region, sequencer)
       assert.strictEqual(view[99], 7)
       if (i % 2 === 0) region.close()

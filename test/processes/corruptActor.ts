@@ -15,7 +15,7 @@ const [region = ""] = process.argv.slice(2)
 
 const lying = Effect.gen(function*() {
   const { handle } = yield* NativeRegion
-  const session = handle.openSession(0, 1)
+  const session = handle.openSession(0, 1, -1, 0, 0)
   while (!session.ready()) yield* Effect.yieldNow
   const sequence = 2 ** 40
   session.begin(0, sequence)

@@ -7,12 +7,13 @@ import { millisOf } from "../../services/input/DurationInput.ts"
 import { readOptions, refuseUnless, refuseUnlessBytes } from "../../services/input/OptionInvalid.ts"
 import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
-import type { Topic } from "../../services/schema/Topic.ts"
+import { isName, namesText, type Topic } from "../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
 import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
 
 export const checkPublisherOptions = (
   region: string,
+  topic: Topic<any>,
   options: PublisherOptions = {}
 ): Effect.Effect<void, RegionError> =>
   readOptions(region, () => {
@@ -20,6 +21,7 @@ export const checkPublisherOptions = (
       millisOf(option, options[option] ?? 0)
     }
     refuseUnlessBytes("batchBytes", options.batchBytes ?? 1, 1)
+    refuseUnlessIdentity(topic, options.identity)
   })
 
 export const checkSubscriberOptions = (
@@ -53,18 +55,35 @@ export const checkBounds = (region: string, topic: Topic<any>): Effect.Effect<vo
       "a topic with an order: under order \"none\" there are no positions that two subscribers share"
     ))
 
+/** Longer than a process is stopped by accident, shorter than an operator waits for a gap. */
+export const defaultLeaseMillis = 30_000
+
 /** Above a second, acknowledgements would take longer than most deadlines. */
 export const epochMicrosMax = 1_000_000
 
 /** The times of a sequencer, in its own units. */
 export const sequencerTimes = (
   region: string,
-  { epochLinger = "500 micros", stallAfter = "1 second" }: SequencerOptions & {
+  { epochLinger = "500 micros", lease = defaultLeaseMillis, stallAfter = "1 second" }: SequencerOptions & {
     readonly stallAfter?: Duration.Input | undefined
   }
-): Effect.Effect<{ readonly epochMicros: number; readonly stallMillis: number }, RegionError> =>
+): Effect.Effect<
+  { readonly epochMicros: number; readonly leaseMillis: number; readonly stallMillis: number },
+  RegionError
+> =>
   readOptions(region, () => {
     const epochMicros = Math.round(millisOf("epochLinger", epochLinger) * 1000)
     refuseUnless(epochMicros <= epochMicrosMax, "epochLinger", epochLinger, "at most 1 second")
-    return { epochMicros, stallMillis: millisOf("stallAfter", stallAfter) }
+    const leaseMillis = Math.ceil(millisOf("lease", lease))
+    return { epochMicros, leaseMillis, stallMillis: millisOf("stallAfter", stallAfter) }
   })
+
+// --- internal ---
+
+// An order that lets a session's records overtake each other has no prefix that a restarted process could continue.
+const refuseUnlessIdentity = (topic: Topic<any>, identity: string | undefined): void => {
+  if (identity === undefined) return
+  refuseUnless(isName(identity), "identity", JSON.stringify(identity), namesText)
+  const topics = `given for a topic of order "session" only: topic "${topic.name}" has order "${topic.order}"`
+  refuseUnless(topic.order === "session", "identity", JSON.stringify(identity), topics)
+}

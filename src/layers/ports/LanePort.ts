@@ -7,6 +7,7 @@
 import type { ReaderState } from "../../services/Diagnostics.ts"
 import type { Frontiers } from "../../services/schema/Frontiers.ts"
 import type { ProcessId } from "../../services/schema/ProcessId.ts"
+import type { SessionEnd } from "../../services/Sequencer.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
 /** What keeps a lane from taking another batch. */
@@ -15,12 +16,19 @@ export type RoomHolder =
   | { readonly kind: "gap"; readonly broker: number; readonly batch: number }
   | { readonly kind: "sequencer" }
 
-/** Why a session ended. Only `closed` was asked for by its client. */
-export type SessionEnd = "closed" | "died" | "corrupt"
+/** A session's place among those of its identity. */
+export interface Incarnation {
+  readonly name: string
+  /** Counts the sessions of the identity, from 1. */
+  readonly incarnation: number
+  /** Records of the identity that were committed before this session. */
+  readonly base: number
+}
 
 /** A session's writing end: one lane on each broker, batches numbered densely from 0 over all of them. */
 export interface LanePort {
   readonly sessionId: number
+  readonly identity: Incarnation | undefined
   readonly brokers: number
   /** Whether its batches are put into an order. Under order `none` none is ever committed. */
   readonly isOrdered: boolean
@@ -40,9 +48,9 @@ export interface LanePort {
   /**
    * Writes the descriptor of the batch whose records lie in the bytes returned by `begin`. `uniformBytes` is the length
    * of every record, or 0 when they differ: then `lengths` holds `messageCount` lengths. The batch is then written, but
-   * not yet published.
+   * not yet published. False when the session has ended: then it is not written.
    */
-  readonly seal: (broker: number, batch: SealedBatch) => void
+  readonly seal: (broker: number, batch: SealedBatch) => boolean
   /** Tells the sequencer that this session waits for room, so that it trims even when nothing else changes. */
   readonly wantRoom: () => void
   /** Publishes all batches written on the broker's lane, in lane order. */
@@ -56,6 +64,11 @@ export interface LanePort {
   readonly committedMessages: () => number
   /** Set once the session has ended, by its client or by the sequencer. */
   readonly ended: () => SessionEnd | undefined
+  /**
+   * Of a session that has ended, before it is left: copies of the batches that were sealed and are not committed, published
+   * or not, in the order of their sequence.
+   */
+  readonly uncommitted: () => ReadonlyArray<UncommittedBatch>
   /**
    * The last act of a session that has ended: its slot and its lanes go to the next session, so its client writes
    * nothing in them from here on. Its process keeps them until then.
@@ -72,6 +85,15 @@ export interface LanePort {
     | undefined
   /** Frontiers of the session's lane on one broker. */
   readonly frontiers: (broker: number) => Frontiers
+}
+
+/** The records of a batch, back to back. They are all `uniformBytes` long, or, where that is 0, as `lengths` tells. */
+export interface UncommittedBatch {
+  readonly firstMessage: number
+  readonly messages: number
+  readonly payload: Uint8Array
+  readonly uniformBytes: number
+  readonly lengths: Uint32Array
 }
 
 export interface SealedBatch {

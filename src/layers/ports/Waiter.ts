@@ -22,6 +22,11 @@ export interface LogWaiter extends Waiter {
   /** Fails once the log is lost. Publishing does not wake it, so it costs nothing under load. */
   readonly untilLost: Effect.Effect<never, RegionLost>
   /**
+   * Like `until`, for a check that changes only when the session of this client ends before its time, or the log does.
+   * Publishing does not wake it either.
+   */
+  readonly untilEnded: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
+  /**
    * The loss, once the log is lost. Asks the operating system, so do not call it for each batch.
    */
   readonly lost: () => RegionLost | undefined

@@ -31,6 +31,9 @@ constexpr Defect allDefects[] = {
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},
     {"a damaged session ends under its readers", "lanes", "damaged"},
+    {"a claim is adopted ahead of its predecessor's end", "identity", "fence"},
+    {"a release behind an end is believed", "identity", "outlived"},
+    {"a session that its identity's line does not name", "identity", "adoption"},
 };
 
 // A fault at one site, named by what it means.

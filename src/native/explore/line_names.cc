@@ -83,6 +83,7 @@ void addTables(const Layout& at) {
   ADD_PART(ProcessSlot, bell, "BellLine", at.processes, g.processes);
   ADD_PART(ProcessSlot, sleep, "SleepLine", at.processes, g.processes);
   ADD_ROW(std::declval<R>().topic(0), "TopicSlot", at.topics, g.topics);
+  ADD_ROW(std::declval<R>().identity(0), "IdentitySlot", at.identitySlots, at.identities());
   ADD_PART(ClientSlot, claim, "ClientClaim", at.clients, g.clients);
   ADD_PART(ClientSlot, line, "ClientLine", at.clients, g.clients);
   const uint64_t readers = uint64_t{g.topics} * g.readers;
@@ -110,6 +111,8 @@ void addBlock(const Layout& at, uint64_t block) {
   ADD_PART(SessionLine, pressure, "SessionLine::Pressure", base + at.blockSessions, g.clients);
   ADD_PART(SessionLine, adoption, "SessionLine::Adoption", base + at.blockSessions, g.clients);
   ADD_PART(SessionLine, acknowledgedSpare, "spare SessionLine::Acknowledged", base + at.blockSessions, g.clients);
+  ADD_PART(IdentityLine, standing, "IdentityLine::Standing", base + at.blockIdentities, at.identities());
+  ADD_PART(IdentityLine, standingSpare, "spare IdentityLine::Standing", base + at.blockIdentities, at.identities());
   ADD_PART(LaneLine, frontiers, "LaneLine::Frontiers", base + at.blockLanes, at.lanes());
   ADD_PART(LaneLine, counts, "LaneLine::Counts", base + at.blockLanes, at.lanes());
   ADD_PART(LaneLine, frontiersSpare, "spare LaneLine::Frontiers", base + at.blockLanes, at.lanes());

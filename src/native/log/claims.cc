@@ -36,7 +36,7 @@ bool unordered(const Region& region, TopicPlace place) {
 }  // namespace
 
 // SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
-Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
+Status claimClient(Region& region, TopicPlace topic, Claim& claim, const IdentityClaim& identity) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
   const auto free = [&](uint32_t i) { return slotState(region, i) == SlotState::free; };
@@ -48,6 +48,11 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim) {
     taken.processGeneration = region.generation();
     taken.topic = topic.index;
     taken.topicGeneration = topic.generation;
+    if (identity.slot >= 0) {
+      taken.identity = static_cast<uint32_t>(identity.slot) + 1;
+      taken.identityGeneration = identity.generation;
+      taken.continues = identity.continues;
+    }
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
     // sees that the former claim was closed (sequencing::adoptSessions).
     static_cast<void>(p.fullFence());

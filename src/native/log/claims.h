@@ -16,9 +16,17 @@ struct Claim {
   bool unordered = false;  // its topic has order `none`
 };
 
+// The identity that a session claims: a newer claim fences whatever session has it, and one that continues the incarnation
+// of a former session of this publisher gets it only while no newer one had it.
+struct IdentityClaim {
+  int64_t slot = -1;  // negative: none
+  uint64_t generation = 0;
+  uint64_t continues = 0;
+};
+
 // `full` when every slot is taken; `busy`, naming the process, when other processes are just taking all remaining
 // slots: try again soon. claimReader fails with `gone` when the topic has been freed; a session learns that by its end.
-Status claimClient(Region& region, TopicPlace topic, Claim& claim);
+Status claimClient(Region& region, TopicPlace topic, Claim& claim, const IdentityClaim& identity = {});
 Status claimReader(Region& region, TopicPlace topic, const std::string& name, Claim& claim);
 // Gives a reader's place back: from here on its cursor holds nothing.
 void leavePlace(const Region& region, uint32_t topic, uint32_t reader, uint64_t generation);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "descriptor_check.h"
 #include "region/epochs.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -23,7 +25,11 @@ bool LaneWriter::ready() {
   if (!view.look() || view.epoch() == 0) return false;
   const uint64_t epoch = view.epoch();
   if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).acknowledged, line)) return false;
-  if (line.generation != claim_.generation || line.endReason == endTopicGone) return false;
+  if (line.generation != claim_.generation) return false;
+  if (line.endedGeneration == claim_.generation && line.endReason != endCorrupt) return false;
+  SessionLine::Adoption adoption;
+  if (!readSealed(p, region_->sessionLine(epoch, claim_.slot).adoption, adoption)) return false;
+  if (adoption.generation != claim_.generation) return false;
   std::vector<LaneLine::Frontiers> at(lanes_.size());
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (p.observe<&GrantLine::grantedGeneration>(region_->grant(epoch, laneOf(b))) != claim_.generation) return false;
@@ -34,6 +40,7 @@ bool LaneWriter::ready() {
   for (uint32_t b = 0; b < lanes_.size(); b += 1) {
     if (!takeOver(b, at[b])) return false;
   }
+  if (adoption.identity != 0) incarnation_ = {adoption.incarnation, adoption.base};
   return ready_ = true;
 }
 
@@ -60,6 +67,7 @@ bool LaneWriter::takeOver(uint32_t broker, const LaneLine::Frontiers& at) {
 
 // SYNC: pairs with the publication of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
 // cursors pass it, and those before the release. Ignores impossible marks. Only marks that have moved need to be believed.
+// It looks at the session's line behind them: an end releases what was not committed, and the client still needs that.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
   EpochView view(*region_);
@@ -68,9 +76,18 @@ void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   if (!readSealed(p, region_->laneLine(view.epoch(), laneOf(broker)).frontiers, line)) return;
   const bool slots = line.released > lane.released && line.released <= lane.published;
   const bool bytes = line.payloadReleased > lane.payloadReleased && line.payloadReleased <= lane.position;
-  if ((!slots && !bytes) || !view.believes()) return;
+  if ((!slots && !bytes) || endedIn(view.epoch()) || !view.believes()) return;
   if (slots) lane.released = line.released;
   if (bytes) lane.payloadReleased = line.payloadReleased;
+}
+
+// Whether the session has ended, or its line does not say.
+// SYNC: pairs with the publication in sequencing::endSession, which comes ahead of the lanes' lines.
+bool LaneWriter::endedIn(uint64_t epoch) const {
+  if (planted("a release behind an end is believed")) return false;
+  SessionLine::Acknowledged line;
+  if (!readSealed(region_->publication(), region_->sessionLine(epoch, claim_.slot).acknowledged, line)) return true;
+  return line.generation != claim_.generation || line.endedGeneration == claim_.generation;
 }
 
 // No room is kept in reserve for a batch that the sequencer misses: a session's batches are begun in the order of their
@@ -225,6 +242,9 @@ uint32_t LaneWriter::endReason() const {
   if (corrupt) return endReason_ = endCorrupt;
   // The slot is another session's only once this one was closed and has ended.
   const bool own = line.endReason != endNone && line.generation == claim_.generation;
+  // The end names the prefix that is committed for good, which uncommitted() relies on.
+  if (own && line.batches > committedBatches_) committedBatches_ = line.batches;
+  if (own && line.messages > committedMessages_) committedMessages_ = line.messages;
   return endReason_ = own ? line.endReason : uint32_t{endClosed};
 }
 
@@ -266,6 +286,40 @@ int32_t LaneWriter::brokerHolding(uint64_t sequence) const {
     if (lane.began && lane.beganSequence == sequence) return static_cast<int32_t>(b);
   }
   return -1;
+}
+
+// A batch may lie in two lanes: a copy of each sequence is enough.
+std::vector<UncommittedBatch> LaneWriter::uncommitted() const {
+  std::vector<UncommittedBatch> batches;
+  if (!ready_ || closed_ || region_->closed() || endReason() == endNone) return batches;
+  for (uint32_t b = 0; b < lanes_.size(); b += 1) copyUncommitted(b, batches);
+  const auto before = [](const auto& one, const auto& other) { return one.sequence < other.sequence; };
+  const auto same = [](const auto& one, const auto& other) { return one.sequence == other.sequence; };
+  std::stable_sort(batches.begin(), batches.end(), before);
+  batches.erase(std::unique(batches.begin(), batches.end(), same), batches.end());
+  return batches;
+}
+
+// No release behind the end was believed, so nothing that is not committed was overwritten.
+void LaneWriter::copyUncommitted(uint32_t broker, std::vector<UncommittedBatch>& out) const {
+  const Publication& p = region_->publication();
+  const uint64_t at = laneOf(broker);
+  const Lane& lane = lanes_[broker];
+  const uint64_t mask = region_->layout().geometry.lanePayloadBytes - 1;
+  for (uint64_t i = std::max(lane.first, lane.released); i < lane.written; i += 1) {
+    const Descriptor d = p.copy(region_->descriptor(at, i));
+    if (d.batchSequence < committedBatches_ || !descriptorSound(region_->layout().geometry, d, claim_.clientId)) continue;
+    UncommittedBatch& batch = out.emplace_back();
+    batch = {d.batchSequence, d.firstMessage, d.messageCount, d.uniformBytes, {}, {}};
+    batch.payload.resize(d.payloadBytes);
+    const uint64_t bytes = batchBytesOf(d.payloadBytes, d.messageCount, d.uniformBytes);
+    const Bytes<Payload> payload = region_->payload(at).part(d.payloadPosition & mask, bytes);
+    p.own(role_, batch.payload.data(), payload.part(0, d.payloadBytes));
+    if (d.uniformBytes != 0) continue;
+    const uint64_t table = uint64_t{d.messageCount} * sizeof(uint32_t);
+    batch.lengths.resize(d.messageCount);
+    p.own(role_, batch.lengths.data(), payload.part(bytes - table, table));
+  }
 }
 
 void LaneWriter::wantRoom() const {

@@ -26,6 +26,22 @@ struct BatchToSeal {
   const uint32_t* lengths;  // `messages` of them, when uniformBytes is 0
 };
 
+// A batch that its session's end has left uncommitted, copied out of its lane.
+struct UncommittedBatch {
+  uint64_t sequence;
+  uint64_t firstMessage;
+  uint32_t messages;
+  uint32_t uniformBytes;
+  std::vector<uint8_t> payload;
+  std::vector<uint32_t> lengths;  // when uniformBytes is 0
+};
+
+// Of the identity that the session has: which of its sessions it is, and the records that those before it committed.
+struct Incarnation {
+  uint64_t number = 0;  // 0: it has no identity
+  uint64_t base = 0;
+};
+
 struct LaneFrontiers {
   uint64_t written, published, scanned, released;
   uint64_t held, ordered, orderedMessages, delivered, deliveredMessages, duplicates, purged;
@@ -36,8 +52,11 @@ class LaneWriter {
   LaneWriter(std::shared_ptr<Region> region, Claim claim);
 
   // True once the sequencer has adopted the session and every broker has granted its lane; sets up the lanes then.
-  // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session (`endTopicGone`).
+  // Never true if the lanes' lines contradict each other, or if the sequencer refuses the session or has ended it already:
+  // then endReason() says so. (Of one that is corrupt it may be true.)
   bool ready();
+  // Once it is ready.
+  Incarnation incarnation() const { return incarnation_; }
 
   // Offset of the batch's room in the lane's payload, or -1 when the lane is full. Over all lanes of the session batches
   // are begun in the order of their sequence: so a late batch has its room before any that waits for it.
@@ -54,6 +73,9 @@ class LaneWriter {
   uint64_t held() const;  // behind a gap; 0 while nothing is missing
   // The broker whose lane holds that batch unpublished, or -1.
   int32_t brokerHolding(uint64_t sequence) const;
+  // Once the session has ended, before close(): the sealed batches above the committed prefix, in the order of their
+  // sequence.
+  std::vector<UncommittedBatch> uncommitted() const;
   // Lets the sequencer trim for this session, even when nothing else changes.
   void wantRoom() const;
   // Declares that all batches are published, so that the session may end.
@@ -90,6 +112,8 @@ class LaneWriter {
   bool takeOver(uint32_t broker, const LaneLine::Frontiers& at);
   bool runsShort(uint32_t broker, Lane& lane);
   void lookAtReleased(uint32_t broker, Lane& lane);
+  bool endedIn(uint64_t epoch) const;
+  void copyUncommitted(uint32_t broker, std::vector<UncommittedBatch>& out) const;
   bool roomFor(const Lane& lane, uint64_t start) const;
   void lookAtCommitted() const;
 
@@ -98,6 +122,7 @@ class LaneWriter {
   Claim claim_;
   bool ready_ = false;
   bool closed_ = false;
+  Incarnation incarnation_{};
   // The last values seen for this session, kept when its line already belongs to another.
   mutable uint64_t committedBatches_ = 0;
   mutable uint64_t committedMessages_ = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "log/claims.h"
+#include "log/identities.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "values.h"
@@ -192,10 +193,36 @@ Napi::Object sessionState(Napi::Env env, const Region& region, uint64_t epoch, u
   return out;
 }
 
-// Whether the session was refused because its topic was freed before its adoption.
+// Whether the session was refused: its topic was freed before its adoption, or a newer one has its identity.
 bool refused(const Region& region, uint64_t epoch, uint32_t client, uint64_t generation) {
-  const SessionLine::Acknowledged acks = region.publication().copy(region.sessionLine(epoch, client).acknowledged);
-  return acks.endedGeneration == generation && acks.endReason == endTopicGone;
+  const SessionLine& line = region.sessionLine(epoch, client);
+  const SessionLine::Acknowledged acks = region.publication().copy(line.acknowledged);
+  if (acks.endedGeneration != generation) return false;
+  if (acks.endReason == endTopicGone) return true;
+  return acks.endReason == endFenced && wholeOf(region.publication(), line.adoption).generation != generation;
+}
+
+// The line of its identity names a session from ahead of its adoption until behind its end.
+Napi::Object identityState(Napi::Env env, const Region& region, uint64_t epoch, const IdentityView& view) {
+  const Publication& p = region.publication();
+  const Geometry& g = region.layout().geometry;
+  auto at = wholeOf(p, region.identityLine(epoch, view.index).standing);
+  if (at.generation != view.generation) at = {};
+  uint64_t committed = at.base;
+  uint64_t sessionId = 0;
+  if (at.client != 0 && at.client <= g.clients) {
+    const auto acks = wholeOf(p, region.sessionLine(epoch, at.client - 1).acknowledged);
+    const bool adopted = acks.generation == at.sessionGeneration;
+    if (adopted) committed += acks.messages;
+    if (adopted && acks.endedGeneration != acks.generation) sessionId = sessionIdOf(g, at.client - 1, at.sessionGeneration);
+  }
+  auto out = Napi::Object::New(env);
+  out.Set("name", view.name);
+  out.Set("topic", number(env, view.topic.index));
+  out.Set("incarnation", number(env, at.incarnation));
+  out.Set("committed", number(env, committed));
+  out.Set("sessionId", number(env, sessionId));
+  return out;
 }
 
 }  // namespace
@@ -235,6 +262,9 @@ Napi::Object logSnapshot(Napi::Env env, const Region& region) {
             return topicState(at, region, epoch, view);
           }));
   out.Set("sessions", sessions);
+  out.Set("identities", listOf(env, identitiesOf(region), [&](Napi::Env at, const IdentityView& view) {
+            return identityState(at, region, epoch, view);
+          }));
   return out;
 }
 

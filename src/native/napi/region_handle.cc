@@ -91,6 +91,7 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::topics>("topics"),
                       InstanceMethod<&RegionHandle::declareTopic>("declareTopic"),
                       InstanceMethod<&RegionHandle::keepTopic>("keepTopic"),
+                      InstanceMethod<&RegionHandle::declareIdentity>("declareIdentity"),
                       InstanceMethod<&RegionHandle::openSession>("openSession"),
                       InstanceMethod<&RegionHandle::sessionsEnding>("sessionsEnding"),
                       InstanceMethod<&RegionHandle::openReader>("openReader"),

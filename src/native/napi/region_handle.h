@@ -74,6 +74,7 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value topics(const Napi::CallbackInfo& info);
   Napi::Value declareTopic(const Napi::CallbackInfo& info);
   Napi::Value keepTopic(const Napi::CallbackInfo& info);
+  Napi::Value declareIdentity(const Napi::CallbackInfo& info);
   Napi::Value openSession(const Napi::CallbackInfo& info);
   Napi::Value sessionsEnding(const Napi::CallbackInfo& info);
   Napi::Value openReader(const Napi::CallbackInfo& info);

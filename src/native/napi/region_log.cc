@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "fault.h"
+#include "log/identities.h"
 #include "log/sequencer/broker_grants.h"
 #include "log_snapshot.h"
 #include "reader_handle.h"
@@ -53,13 +54,31 @@ Napi::Value RegionHandle::keepTopic(const Napi::CallbackInfo& info) {
 
 // --- sessions and readers ----------------------------------------------------------------------------------------
 
-// openSession(topic, topicGeneration)
+// declareIdentity(topic, topicGeneration, name): its place in the table
+Napi::Value RegionHandle::declareIdentity(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  TopicPlace topic{};
+  if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
+  IdentityView identity;
+  const Status status = ringfence::declareIdentity(*region, topic, text(info[2]), identity);
+  if (!status.ok()) return throwFault(info.Env(), status);
+  auto out = Napi::Object::New(info.Env());
+  out.Set("index", number(info.Env(), identity.index));
+  out.Set("generation", number(info.Env(), identity.generation));
+  return out;
+}
+
+// openSession(topic, topicGeneration, identity, identityGeneration, continues): identity -1 claims none
 Napi::Value RegionHandle::openSession(const Napi::CallbackInfo& info) {
   Region* region = open(info.Env());
   TopicPlace topic{};
   if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
+  const IdentityClaim identity{info[2].As<Napi::Number>().Int64Value(), natural(info[3]), natural(info[4])};
+  if (identity.slot >= int64_t{region->layout().identities()}) {
+    return throwFault(info.Env(), Status::failed("invalid", "there is no such identity"));
+  }
   Claim claim;
-  const Status status = claimClient(*region, topic, claim);
+  const Status status = claimClient(*region, topic, claim, identity);
   if (!status.ok()) return throwFault(info.Env(), status);
   return SessionHandle::make(info.Env(), std::make_unique<LaneWriter>(region_, claim));
 }
@@ -93,7 +112,7 @@ Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
 
 // --- serving -----------------------------------------------------------------------------------------------------
 
-// startSequencer(epochMicros, manual, ignoreSessionOrder, suspected): a promise; one sequencer for each handle
+// startSequencer(epochMicros, manual, ignoreSessionOrder, leaseMillis, suspected): a promise; one sequencer for each handle
 Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
   if (sequencer_ != nullptr && !sequencer_->failed()) {
@@ -103,7 +122,8 @@ Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   options.epochMicros = natural(info[0]);
   options.manual = info[1].As<Napi::Boolean>();
   options.ignoreSessionOrder = info[2].As<Napi::Boolean>();
-  const uint64_t suspected = natural(info[3]);
+  options.leaseMillis = natural(info[3]);
+  const uint64_t suspected = natural(info[4]);
   sequencer_ = std::make_shared<Sequencer>(region_, options);
   return Task::start(
       info.Env(), [sequencer = sequencer_, suspected] { return sequencer->start(suspected); },

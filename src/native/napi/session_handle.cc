@@ -1,5 +1,7 @@
 #include "session_handle.h"
 
+#include <cstring>
+
 #include "constructors.h"
 #include "fault.h"
 #include "hot_method.h"
@@ -17,6 +19,7 @@ Napi::Function SessionHandle::define(Napi::Env env) {
   return DefineClass(env, "Session",
                      {InstanceMethod<&SessionHandle::info>("info"),
                       InstanceMethod<&SessionHandle::ready>("ready"),
+                      InstanceMethod<&SessionHandle::identity>("identity"),
                       InstanceMethod<&SessionHandle::begin>("begin"),
                       hotMethod<SessionHandle, 7, &SessionHandle::seal>("seal"),
                       InstanceMethod<&SessionHandle::publish>("publish"),
@@ -27,6 +30,7 @@ Napi::Function SessionHandle::define(Napi::Env env) {
                       InstanceMethod<&SessionHandle::fullEvents>("fullEvents"),
                       InstanceMethod<&SessionHandle::held>("held"),
                       InstanceMethod<&SessionHandle::brokerHolding>("brokerHolding"),
+                      InstanceMethod<&SessionHandle::uncommitted>("uncommitted"),
                       InstanceMethod<&SessionHandle::frontiers>("frontiers"),
                       InstanceMethod<&SessionHandle::wantRoom>("wantRoom"),
                       InstanceMethod<&SessionHandle::close>("close")});
@@ -58,6 +62,15 @@ Napi::Value SessionHandle::info(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionHandle::ready(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), lanes_->ready());
+}
+
+// identity(): once it is ready; zeros without an identity
+Napi::Value SessionHandle::identity(const Napi::CallbackInfo& info) {
+  const Incarnation at = lanes_->incarnation();
+  auto out = Napi::Object::New(info.Env());
+  out.Set("incarnation", number(info.Env(), at.number));
+  out.Set("base", number(info.Env(), at.base));
+  return out;
 }
 
 // --- batches -----------------------------------------------------------------------------------------------------
@@ -117,6 +130,24 @@ Napi::Value SessionHandle::held(const Napi::CallbackInfo& info) { return number(
 // brokerHolding(batchSequence): -1 when no lane holds that batch unpublished
 Napi::Value SessionHandle::brokerHolding(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), lanes_->brokerHolding(natural(info[0])));
+}
+
+// uncommitted(): once it has ended, before close
+Napi::Value SessionHandle::uncommitted(const Napi::CallbackInfo& info) {
+  return listOf(info.Env(), lanes_->uncommitted(), [](Napi::Env env, const UncommittedBatch& batch) {
+    auto payload = Napi::Uint8Array::New(env, batch.payload.size());
+    if (!batch.payload.empty()) std::memcpy(payload.Data(), batch.payload.data(), batch.payload.size());
+    auto lengths = Napi::Uint32Array::New(env, batch.lengths.size());
+    if (!batch.lengths.empty()) std::memcpy(lengths.Data(), batch.lengths.data(), batch.lengths.size() * sizeof(uint32_t));
+    auto out = Napi::Object::New(env);
+    out.Set("batchSequence", number(env, batch.sequence));
+    out.Set("firstMessage", number(env, batch.firstMessage));
+    out.Set("messages", number(env, batch.messages));
+    out.Set("payload", payload);
+    out.Set("uniformBytes", number(env, batch.uniformBytes));
+    out.Set("lengths", lengths);
+    return out;
+  });
 }
 
 // frontiers(broker, out: Float64Array): writes 11 numbers

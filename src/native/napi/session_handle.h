@@ -21,6 +21,7 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
 
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value ready(const Napi::CallbackInfo& info);
+  Napi::Value identity(const Napi::CallbackInfo& info);
   Napi::Value begin(const Napi::CallbackInfo& info);
   napi_value seal(napi_env env, const napi_value* arguments);
   void publish(const Napi::CallbackInfo& info);
@@ -31,6 +32,7 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
   Napi::Value fullEvents(const Napi::CallbackInfo& info);
   Napi::Value held(const Napi::CallbackInfo& info);
   Napi::Value brokerHolding(const Napi::CallbackInfo& info);
+  Napi::Value uncommitted(const Napi::CallbackInfo& info);
   void frontiers(const Napi::CallbackInfo& info);
   void wantRoom(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

@@ -41,6 +41,7 @@ Layout layoutOf(const Geometry& g) {
   };
   at.processes = take(g.processes, sizeof(ProcessSlot));
   at.topics = take(g.topics, sizeof(TopicSlot));
+  at.identitySlots = take(at.identities(), sizeof(IdentitySlot));
   at.clients = take(g.clients, sizeof(ClientSlot));
   at.readers = take(readers, sizeof(ReaderSlot));
   at.producers = take(lanes, sizeof(ProducerLine));
@@ -52,6 +53,7 @@ Layout layoutOf(const Geometry& g) {
   end = sizeof(EpochBlockHead);
   at.blockTopics = take(g.topics, sizeof(TopicLine));
   at.blockSessions = take(g.clients, sizeof(SessionLine));
+  at.blockIdentities = take(at.identities(), sizeof(IdentityLine));
   at.blockLanes = take(lanes, sizeof(LaneLine));
   at.blockGrants = take(lanes, sizeof(GrantLine));
   at.blockReaderEnds = take(readers, sizeof(ReaderEnd));
@@ -79,7 +81,8 @@ uint64_t layoutHash() {
       sizeof(ReaderSlot),     sizeof(ProducerLine),   sizeof(Descriptor),     sizeof(LaneCursor),
       sizeof(EpochBlockHead), sizeof(TopicLine),      sizeof(SessionLine),
       sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),     sizeof(FactLine),
-      sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),
+      sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),    sizeof(IdentitySlot),
+      sizeof(IdentityLine),   offsetof(ClientClaim, identity),                offsetof(SessionLine::Adoption, base),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),

@@ -6,6 +6,7 @@
 //              ├──────────────────────────────┤
 //              │ ProcessSlot  × processes     │ attached processes; liveness is the byte lock, not these bytes
 //              │ TopicSlot    × topics        │ declared topics
+//              │ IdentitySlot × 4·clients     │ names that publishers gave themselves
 //              │ ClientSlot   × clients       │ sessions claimed and closed
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
@@ -24,6 +25,7 @@
 //   EpochBlock  ┌ EpochBlockHead                epoch, state, process; the sequencer's doorbell
 //               │ TopicLine   × topics          committed count, trim frontier
 //               │ SessionLine × clients         acknowledgements
+//               │ IdentityLine × 4·clients      the sessions of identities, and what they committed
 //               │ LaneLine    × brokers·clients scanned, released
 //               │ GrantLine   × brokers·clients a broker's admission of a client
 //               │ ReaderEnd   × topics·readers  readers found dead
@@ -37,6 +39,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "doorbell_layout.h"
+#include "identity_layout.h"
 #include "line.h"
 #include "roles.h"
 
@@ -44,7 +48,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 9;
+constexpr uint32_t layoutVersion = 10;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -94,37 +98,6 @@ struct BirthLine {
   uint64_t reserved[4];
   uint64_t seal;                 // of `Identity`, `Geometry`, and the words before it
 };
-
-// Written by any process that wakes the sleeper, with an atomic increment. Read by its sleeper, as the futex it sleeps
-// on.
-struct BellLine {
-  uint32_t bell;  // counts rings, may wrap
-  uint32_t reserved[15];
-};
-
-// What a sleeper is to be rung for. So commits wake neither a server that only admits clients nor a process that waits
-// for a ring.
-enum SleepBits : uint32_t {
-  awake = 0,
-  sleepsForData = 1,  // the log's
-  sleepsForRoom = 2,
-  sleepsForAdmission = 4,
-  sleepsForCursor = 8,
-  sleepsForFrames = 16,  // of a ring
-  sleepsForEnd = 32,     // of the log, with no other wait
-  sleepsForAll = 63
-};
-
-// Written by the sleeper, which sets what it sleeps for, and by a ringing process, which takes the word: exchanges it
-// for 0, all bits at once, before it increments the bell. Read by each process after it has published.
-struct SleepLine {
-  // 0 awake; bits 1, 2, 4, 8, 16, 32: sleeps until there is data of the log, room, an admission, progress of a ring's
-  // reader, a ring's frame, the end of the log
-  uint32_t sleeps;
-  uint32_t reserved[15];
-};
-
-template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
 
 // Read by the sequencer, which answers in its `ServiceLine`.
 struct TopicWishes {
@@ -178,7 +151,11 @@ struct alignas(lineBytes) ClientClaim {
   uint64_t processGeneration;
   uint32_t process;          // with its generation: the process whose death ends it
   uint32_t topic;            // its place
-  uint64_t reserved[4];
+  uint64_t identityGeneration;
+  uint64_t continues;        // the incarnation that it continues; 0: it is a newer one, and fences the present one
+  uint32_t identity;         // the identity's slot + 1, 0 none
+  uint32_t reserved0;
+  uint64_t reserved[1];
 };
 
 // Read by the sequencer, and by processes that claim a slot.
@@ -331,8 +308,11 @@ struct TopicLine {
   Line<TopicLine::Retention, role::Sequencer> retentionSpare;  // 256
 };
 
-// `endTopicGone`: the session's topic was freed before the sequencer adopted the session.
-enum EndReason : uint32_t { endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3, endTopicGone = 4 };
+// `endTopicGone`: its topic was freed before the sequencer adopted the session. `endOutlived`: a gap lasted longer than the
+// lease. `endFenced`: a newer session has its identity; also of one that was not adopted, because it came too late.
+enum EndReason : uint32_t {
+  endNone = 0, endClosed = 1, endDied = 2, endCorrupt = 3, endTopicGone = 4, endOutlived = 5, endFenced = 6
+};
 
 struct SessionLine {
   // Read by the session's client, by the brokers, by clients that look for a free slot, and by diagnostics.
@@ -341,7 +321,7 @@ struct SessionLine {
     uint64_t batches;          // committed prefix; the next is expected
     uint64_t messages;         // of that prefix: what is acknowledged
     uint64_t endedGeneration;  // its slot may be taken
-    uint32_t endReason;        // 1 closed, 2 died, 3 corrupt, 4 refused: its topic was freed; 3 may stand there ahead of the end
+    uint32_t endReason;        // 1 closed, 2 died, 3 corrupt (also ahead of the end), 4 its topic was freed, 5 outlived, 6 fenced
     uint32_t unordered;        // place of its topic + 1 if that has order `none`, otherwise 0
     uint64_t leavingGeneration;  // under order `none`: no attached reader needs it; taken back when one attached meanwhile
     uint64_t reserved[1];
@@ -356,16 +336,18 @@ struct SessionLine {
     uint64_t gapSinceNanos;  // monotonic clock, 0 while there is no gap
     uint64_t reserved[3];
   };
-  // Read by a successor.
+  // Read by a successor; of its identity by the session's client.
   struct alignas(lineBytes) Adoption {
     uint64_t generation;        // that was adopted; as in the claim, which may have been damaged since
     uint64_t topicGeneration;
     uint64_t processGeneration;
     uint32_t process;
     uint32_t topic;             // its place
-    uint32_t order;             // 0 `none`, 2 `total`, 5 `session`
-    uint32_t reserved0;
-    uint64_t reserved[2];
+    uint16_t order;             // 0 `none`, 2 `total`, 5 `session`
+    uint16_t identity;          // the identity's slot + 1, 0 none
+    uint32_t incarnation;       // of the identity
+    uint64_t identityGeneration;
+    uint64_t base;              // records of the identity that were committed before the session
     uint64_t seal;              // of the others; published last
   };
   Line<SessionLine::Acknowledged, role::Sequencer> acknowledged;       //   0
@@ -453,9 +435,9 @@ static_assert(offsetof(IndexEntry, seal) == 64);
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {
   Geometry geometry;
-  uint64_t processes, topics, clients, readers, producers, laneCursors, descriptors;
+  uint64_t processes, topics, identitySlots, clients, readers, producers, laneCursors, descriptors;
   uint64_t blocks, blockBytes;
-  uint64_t blockTopics, blockSessions, blockLanes, blockGrants, blockReaderEnds, blockFacts, blockIndex;  // relative to a block
+  uint64_t blockTopics, blockSessions, blockIdentities, blockLanes, blockGrants, blockReaderEnds, blockFacts, blockIndex;  // relative to a block
   uint64_t ringSlots, ringReaderSlots;
   uint64_t payload, ringData, regionBytes;
 
@@ -466,6 +448,7 @@ struct Layout {
     return places;
   }
   uint64_t factLines() const { return windowPlaces() / factsOfLine; }  // of a session
+  uint32_t identities() const { return identitiesOfClient * geometry.clients; }
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
   // The lines of a subscriber's cursors in the lanes of a session, and where a lane's is in its line.
   uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }

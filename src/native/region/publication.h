@@ -270,6 +270,12 @@ class Publication {
     memory::copyOut(to, from.at_, from.count_, site);
   }
 
+  // What the writer of the bytes wrote there itself.
+  template <class Cover>
+  void own(typename Cover::Role, void* to, Bytes<Cover> from, Site site = {}) const {
+    memory::copyOut(to, from.at_, from.count_, site);
+  }
+
   // For JavaScript, which loads from them itself.
   template <class Cover>
   const uint8_t* lend(Bytes<Cover> bytes, const Seen<Cover>&, Site site = {}) const {

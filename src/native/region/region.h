@@ -90,6 +90,9 @@ class Region {
   Line<TopicSlot, role::NameGiver>& topic(uint64_t i) const {
     return at<Line<TopicSlot, role::NameGiver>>(layout_.topics)[i];
   }
+  Line<IdentitySlot, role::NameGiver>& identity(uint64_t i) const {
+    return at<Line<IdentitySlot, role::NameGiver>>(layout_.identitySlots)[i];
+  }
   ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
   ReaderSlot& reader(uint64_t topic, uint64_t i) const {
     return at<ReaderSlot>(layout_.readers)[topic * layout_.geometry.readers + i];
@@ -125,6 +128,9 @@ class Region {
   }
   SessionLine& sessionLine(uint64_t epoch, uint64_t client) const {
     return at<SessionLine>(block(epoch) + layout_.blockSessions)[client];
+  }
+  IdentityLine& identityLine(uint64_t epoch, uint64_t i) const {
+    return at<IdentityLine>(block(epoch) + layout_.blockIdentities)[i];
   }
   LaneLine& laneLine(uint64_t epoch, uint64_t lane) const {
     return at<LaneLine>(block(epoch) + layout_.blockLanes)[lane];

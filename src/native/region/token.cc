@@ -43,6 +43,15 @@ uint32_t mixed(uint32_t hash, uint32_t word) {
   return product ^ (product >> 15);
 }
 
+// Of a slot that its declarer names under that generation.
+template <class Slot>
+uint64_t slotSealOf(const Slot& slot, uint64_t generation) {
+  Slot sealed = slot;
+  sealed.generation = generation;
+  sealed.seal = 0;
+  return mix64(uint64_t{crc32c(&sealed, sizeof(sealed))} + 1);
+}
+
 // The checksums of both lines, each without its first word.
 uint64_t entryCrcs(const IndexEntry& entry) {
   static_assert(offsetof(IndexEntry, token) == 0 && offsetof(IndexEntry, seal) == lineBytes);
@@ -73,12 +82,9 @@ uint64_t headerSealOf(const HeaderCopy& header) {
   return mix64(crc32c(&header, bytes));
 }
 
-uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation) {
-  TopicSlot sealed = topic;
-  sealed.generation = generation;
-  sealed.seal = 0;
-  return mix64(uint64_t{crc32c(&sealed, sizeof(sealed))} + 1);
-}
+uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation) { return slotSealOf(topic, generation); }
+
+uint64_t identitySealOf(const IdentitySlot& identity, uint64_t generation) { return slotSealOf(identity, generation); }
 
 uint32_t nameSealOf(const RingName& name) {
   const uint32_t seal = crc32c(name.name, sizeof(name.name));

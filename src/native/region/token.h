@@ -35,6 +35,11 @@ inline uint64_t freedMarkOf(uint64_t topicGeneration) {
 }
 inline uint64_t freeingMarkOf(uint64_t topicGeneration) { return mix64(topicGeneration ^ 0x66726565696e6700ULL); }
 
+// In the place of an identity's seal: the slot of that generation is free or being named anew. 0 for generation 0.
+inline uint64_t unnamedMarkOf(uint64_t generation) {
+  return generation == 0 ? 0 : mix64(generation ^ 0x756e6e616d656400ULL);
+}
+
 // Says of a batch that it is committed, and how many messages it has. Never zero, which says nothing: a batch has messages.
 inline uint64_t factOf(uint64_t sequence, uint32_t messages) { return sequence << 32 | messages; }
 inline bool factNames(uint64_t fact, uint64_t sequence) { return fact != 0 && fact >> 32 == (sequence & 0xffffffff); }
@@ -62,8 +67,9 @@ static_assert(offsetof(HeaderCopy, birth) == offsetof(Header, birth));
 // Seals what the creator writes into a header.
 uint64_t headerSealOf(const HeaderCopy& header);
 
-// Seal a topic declared under that generation, and a ring's name. Never zero, which means that there is none.
+// Seal a topic or an identity declared under that generation, and a ring's name. Never zero, which means that there is none.
 uint64_t topicSealOf(const TopicSlot& topic, uint64_t generation);
+uint64_t identitySealOf(const IdentitySlot& identity, uint64_t generation);
 uint32_t nameSealOf(const RingName& name);
 
 // The seal of an index entry is its token, mixed with a checksum of each of its lines, so that it exposes a change of

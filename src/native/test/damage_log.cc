@@ -4,6 +4,7 @@
 #include <map>
 
 #include "damage_fields.h"
+#include "log/identities.h"
 #include "log_fixture.h"
 #include "ring_fixture.h"
 #include "region/waiter.h"
@@ -75,7 +76,8 @@ class Suspicious {
 struct LogScene {
   LogScene() : server(anonymousRegion(ringGeometry())), log(server, TestLog::manual()), client(attachedAgain(*server)) {
     topic = log.declare("t", orderSession);
-    CHECK_EQUAL(claimClient(*client, {topic, 1}, claim).fault, "none");
+    CHECK_EQUAL(declareIdentity(*client, {topic, 1}, "p", identity).fault, "none");
+    CHECK_EQUAL(claimClient(*client, {topic, 1}, claim, {identity.index, identity.generation, 0}).fault, "none");
     auto lanes = std::make_unique<LaneWriter>(client, claim);
     until("the session is admitted", [&] { return grant(), lanes->ready(); });
     publishing = std::make_unique<Publishing>(std::move(lanes));
@@ -123,10 +125,37 @@ struct LogScene {
   }
 
   void checkAcknowledged() {
-    const SessionReport report = log.sequencer().sessions()[claim.slot];
-    if (report.generation != claim.generation) return;
-    if (publishing->lanes().committedBatches() > report.batches) wrong = "it was acknowledged and is not committed";
-    if (publishing->lanes().committedMessages() > report.messages) wrong = "records were acknowledged and are not committed";
+    noteCommitted();
+    if (!known) return;
+    if (publishing->lanes().committedBatches() > batches) wrong = "it was acknowledged and is not committed";
+    if (publishing->lanes().committedMessages() > committed) wrong = "records were acknowledged and are not committed";
+  }
+
+  // A newer session of the publisher's identity: fences it, and begins where it ended.
+  unsigned claimAnew() {
+    Claim newer;
+    noteCommitted();
+    const IdentityClaim wanted{identity.index, identity.generation, 0};
+    if (!claimClient(*client, {topic, 1}, newer, wanted).ok()) return told;
+    LaneWriter lanes(client, newer);
+    for (int i = 0; i < stepsAfter && !lanes.ready() && lanes.endReason() == endNone; i += 1) grant();
+    if (!lanes.ready()) return lanes.endReason() == endNone ? delayed : told;
+    if (!noteCommitted()) wrong = "a session lives beside a newer one of its identity";
+    if (lanes.incarnation().base != committed) wrong = "a session begins where its identity has not ended";
+    return unharmed;
+  }
+
+  // What the session has committed, while it is known to the sequencer. Whether it has ended.
+  bool noteCommitted() {
+    known = false;
+    for (const SessionReport& report : log.sequencer().sessions()) {
+      if (report.client != claim.slot || report.generation != claim.generation) continue;
+      known = true;
+      ended = report.ended;
+      batches = report.batches;
+      committed = report.messages;
+    }
+    return ended || !known;
   }
 
   std::unique_ptr<Suspicious> attach(From from, uint64_t position) {
@@ -142,10 +171,13 @@ struct LogScene {
   std::shared_ptr<Region> client;
   TopicWish wish;
   uint32_t topic = 0;
+  IdentityView identity;
   Claim claim;
   std::unique_ptr<Publishing> publishing;
   std::unique_ptr<Suspicious> reader;
   uint64_t sequence = 0;
+  uint64_t batches = 0, committed = 0;
+  bool known = false, ended = false;
   int turn = 0;
   bool advanced = true;
   bool paused = false;
@@ -163,6 +195,8 @@ uint8_t* placeOf(const LogScene& scene, const std::string& structure) {
       {"TopicWishes", &region.header().topicWishes},
       {"ProcessOwner", &region.process(scene.client->slot()).owner},
       {"TopicSlot", &region.topic(scene.topic)},
+      {"IdentitySlot", &region.identity(scene.identity.index)},
+      {"IdentityLine::Standing", &region.identityLine(1, scene.identity.index).standing},
       {"ClientClaim", &region.client(scene.claim.slot).claim},
       {"ClientLine", &region.client(scene.claim.slot).line},
       {"GrantLine", &region.grant(1, lane)},
@@ -209,6 +243,10 @@ Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   if (!declared.ok()) seen.outcome |= told;
   if (declared.ok() && again.index != scene.topic) seen.wrong = "a second topic of one name";
   if (declared.ok() && (again.order != orderSession || again.ack != 1)) seen.wrong = "another topic under its name";
+  IdentityView named{};
+  const Status known = declareIdentity(*scene.client, {scene.topic, 1}, "p", named);
+  if (!known.ok()) seen.outcome |= told;
+  if (known.ok() && named.index != scene.identity.index) seen.wrong = "a second identity of one name";
   for (int i = 0; i < 4; i += 1) scene.step();
   scene.paused = false;
   scene.reader->take();
@@ -232,7 +270,7 @@ Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   if (state == serverStopped) seen.wrong = "it is said to have stopped in good order";
   if (state != serverServing || scene.publishing->lanes().endReason() != endNone) seen.outcome |= told;
   if (!scene.advanced && scene.publishing->lanes().endReason() == endNone) seen.outcome |= delayed;
-  scene.log.sequencer().sessions();
+  seen.outcome |= scene.claimAnew();
   scene.log.sequencer().gates();
   topicsOf(*scene.client);
   scene.log.sequencer().stop();

@@ -101,6 +101,14 @@ TestLog::TestLog(std::shared_ptr<Region> region, SequencerOptions options)
   CHECK_EQUAL(sequencer_->start().fault, "none");
 }
 
+void TestLog::restart(SequencerOptions options, const std::function<void()>& between) {
+  sequencer_->stop(true);
+  between();
+  options_ = options;
+  sequencer_ = std::make_unique<Sequencer>(region_, options);
+  CHECK_EQUAL(sequencer_->start().fault, "none");
+}
+
 TestLog::~TestLog() { sequencer_->stop(); }
 
 uint32_t TestLog::declare(const std::string& name, uint32_t order) {

@@ -2,6 +2,7 @@
 // sequence determine the contents of a batch.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -54,6 +55,8 @@ class TestLog {
   Sequencer& sequencer() { return *sequencer_; }
   const Geometry& geometry() const { return region_->layout().geometry; }
   uint32_t declare(const std::string& name, uint32_t order);
+  // Another sequencer continues the log, once `between` is done.
+  void restart(SequencerOptions options, const std::function<void()>& between = [] {});
   // The topic that has the place now.
   TopicPlace placeOf(uint32_t topic) const;
   // Steps the sequencer until nothing moves. Does nothing for a sequencer with a thread of its own.

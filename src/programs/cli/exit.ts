@@ -153,6 +153,7 @@ const codes = {
   RingFull: exitCode.timeout,
   CoordinatorLost: exitCode.regionLost,
   PublisherClosed: exitCode.regionLost,
+  PublisherFenced: exitCode.regionLost,
   MemberGone: exitCode.regionLost,
   RangeLost: exitCode.regionLost,
   ShuttingDown: exitCode.regionLost,
@@ -163,6 +164,7 @@ const codes = {
   ChildFailed: exitCode.checkFailed,
   DemoImpossible: exitCode.usage,
   InputEmpty: exitCode.usage,
+  InputTooShort: exitCode.usage,
   DurationInvalid: exitCode.usage,
   // Errors of the log and the swarm that only a wrong request of the program itself can cause.
   ArgumentInvalid: exitCode.internal,

@@ -2,7 +2,7 @@
  * The report of `ringfence doctor`.
  */
 import type { LogSummary } from "../../layers/Regions.ts"
-import type { ReaderState } from "../../services/Diagnostics.ts"
+import type { IdentityState, ReaderState } from "../../services/Diagnostics.ts"
 import { showPid } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"
 import { flagsTo, pathOf } from "../cli/target.ts"
@@ -56,7 +56,11 @@ const describeRecoverable = (region: Finding): ReadonlyArray<string> => {
 }
 
 const describeLog = ({ log, name }: Finding): ReadonlyArray<string> =>
-  log === undefined ? [] : [...log.topics.flatMap(describeTopic), ...log.quarantined.map(describeQuarantined)]
+  log === undefined ? [] : [
+    ...log.topics.flatMap(describeTopic),
+    ...log.identities.map(describeIdentity),
+    ...log.quarantined.map(describeQuarantined)
+  ]
     .map((line) => `${name}: ${line}`)
 
 const describeTopic = ({ bounds, name, order, readers }: LogSummary["topics"][number]): ReadonlyArray<string> => {
@@ -71,6 +75,13 @@ const describeLag = (reader: ReaderState): string => {
   const { behindBatches, behindRecords, name } = reader
   const behind = `${plural(behindRecords, "record")} behind, in ${plural(behindBatches, "batch", "batches")}`
   return `subscriber "${name}" (${showPid(reader)}) is ${behind}`
+}
+
+const describeIdentity = ({ committed, incarnation, name, sessionId, topic }: IdentityState): string => {
+  const who = sessionId === undefined ? "no session has it" : `session ${sessionId} has it`
+  return `identity "${name}" of topic "${topic}": ${plural(committed, "record")} committed in ${
+    plural(incarnation, "session")
+  }; ${who}`
 }
 
 const describeQuarantined = (session: LogSummary["quarantined"][number]): string =>

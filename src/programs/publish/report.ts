@@ -8,6 +8,8 @@ import { formatBytes, formatCount, formatRate, formatSeconds, plural } from "../
 /** Counts so far. */
 export interface PublishTally {
   bytes: number
+  /** Records of the input that the identity had committed before. */
+  skipped: number
   readonly beganMillis: number
 }
 
@@ -18,6 +20,9 @@ export interface PublishReport {
   readonly order: string
   readonly ack: string
   readonly sessionId: number
+  readonly identity?: string
+  /** With an identity: records of the input that it had committed before. They are not published again. */
+  readonly skipped?: number
   readonly records: number
   readonly acknowledged: number
   readonly bytes: number
@@ -47,7 +52,8 @@ export const publishedReport = (
   region: string,
   { ack, name, order }: Topic,
   publisher: PublisherHandle<Uint8Array>,
-  { beganMillis, bytes }: PublishTally
+  { beganMillis, bytes, skipped }: PublishTally,
+  identity: string | undefined
 ): PublishReport => {
   const seconds = Math.max(performance.now() - beganMillis, 1e-3) / 1000
   const records = publisher.accepted()
@@ -58,6 +64,7 @@ export const publishedReport = (
     order,
     ack,
     sessionId: publisher.sessionId,
+    ...(identity === undefined ? {} : { identity, skipped }),
     records,
     acknowledged: publisher.acknowledged(),
     bytes,
@@ -76,5 +83,10 @@ export const describePublished = (report: PublishReport): string => {
     formatSeconds(report.seconds)
   }, ${formatCount(Math.round(report.recordsPerSecond))} records/s, ${
     formatRate(report.gigabytesPerSecond)
-  }; ${acknowledged}`
+  }; ${acknowledged}${describeSkipped(report)}`
 }
+
+// --- internal ---
+
+const describeSkipped = ({ identity, skipped = 0 }: PublishReport): string =>
+  identity === undefined ? "" : `; skipped ${plural(skipped, "record")} that "${identity}" had committed before`

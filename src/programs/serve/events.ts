@@ -95,7 +95,9 @@ export const describeEvent = (event: SequencerEvent): string => {
     case "Deposed":
       return `deposed: ${event.by === undefined ? "another process" : showProcess(event.by)} has taken over the log`
     case "SessionOpened":
-      return `${who(event)} opened`
+      return `${who(event)} opened${
+        event.identity === undefined ? "" : `: session ${event.incarnation} of identity "${event.identity}"`
+      }`
     case "SessionEnded":
       return `${who(event)} ended (${ends[event.reason]}): ${plural(event.committedMessages, "record")} ${
         event.order === "none" ? "published" : `committed, ${batches(event.purgedBatches)} dropped`
@@ -119,7 +121,13 @@ export const describeEvent = (event: SequencerEvent): string => {
 
 const batches = (count: number): string => plural(count, "batch", "batches")
 
-const ends = { closed: "closed", died: "its process died", corrupt: "its lane held an invalid batch" } as const
+const ends = {
+  closed: "closed",
+  died: "its process died",
+  corrupt: "its lane held an invalid batch",
+  outlived: "fenced: a batch of it was missing for longer than the lease; its publisher resumes when it runs again",
+  fenced: "fenced: a newer session has its identity"
+} as const
 
 const who = (event: { readonly sessionId: number; readonly topic: string } & Partial<ProcessId>): string => {
   const { foreignPid, pid, sessionId, topic } = event

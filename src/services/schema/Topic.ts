@@ -83,6 +83,12 @@ export const defaultOrder: Order = "session"
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
+/** Whether a topic, or an identity in it, can have that name; and which it can have. */
+export const isName = (name: string): boolean =>
+  name.length > 0 && name.length <= nameBytesMax && namePattern.test(name)
+
+export const namesText = `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", starting with a letter or digit`
+
 /**
  * Declares a topic. With a `schema`, publishers and subscribers exchange values in Effect's binary encoding; without
  * one, records are bytes. Nothing is checked here: {@link validate} runs when the topic is opened.
@@ -111,12 +117,7 @@ export const make: {
  */
 export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> => {
   const refuse = (reason: string, hint: string) => Effect.fail(new TopicInvalid({ topic: topic.name, reason, hint }))
-  if (topic.name.length === 0 || topic.name.length > nameBytesMax || !namePattern.test(topic.name)) {
-    return refuse(
-      "the name is not usable",
-      `1 to ${nameBytesMax} letters, digits, ".", "_" or "-", starting with a letter or digit`
-    )
-  }
+  if (!isName(topic.name)) return refuse("the name is not usable", namesText)
   if (topic.order !== "total" && topic.order !== "session" && topic.order !== "none") {
     return refuse(`order "${String(topic.order)}" is not served`, `use "session", "total" or "none"`)
   }

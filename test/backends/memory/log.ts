@@ -12,11 +12,17 @@ import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
-import { type Backend, Relay } from "../log.ts"
+import { type Backend, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
   embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  withLanes: (options) =>
+    Layer.effect(
+      OpenLanes,
+      Effect.map(HeapLog, (log) =>
+        OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
+    ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
       Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
@@ -27,10 +33,17 @@ export const memory: Backend = {
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
-        open: (topic) =>
+        open: (topic, claim) =>
           scopedPart(Effect.gen(function*() {
-            const opening = yield* Effect.forkChild(openLanes(log, topic), { startImmediately: true })
-            if (opening.pollUnsafe() === undefined) yield* sequencer.step
+            const opening = yield* Effect.forkChild(
+              openLanes(log, topic, { identity: claim?.identity }, claim?.continues),
+              { startImmediately: true }
+            )
+            // An older session of the identity ends with the first step.
+            for (let steps = claim === undefined ? 1 : 3; steps > 0 && opening.pollUnsafe() === undefined; steps -= 1) {
+              yield* sequencer.step
+              yield* Effect.yieldNow
+            }
             return yield* Fiber.join(opening)
           })),
         attach: (topic, from) => scopedPart(openReader(log, topic, { from, name: "reader" })),

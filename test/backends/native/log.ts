@@ -10,22 +10,33 @@ import * as Log from "../../../src/layers/Log.ts"
 import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
-import { claimSession } from "../../../src/layers/native/log/Publisher.ts"
+import { claimSession, openLanes as openAdmitted } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
+import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
+import { PublisherFenced } from "../../../src/services/Publisher.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
-import { scopedPart } from "../../faults/manual.ts"
-import { type Backend, Relay, type RelayOptions } from "../log.ts"
+import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
+import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
   embedded: (options) =>
     Log.layerEmbedded(options?.serve).pipe(
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
+    ),
+  withLanes: (options) =>
+    Layer.effect(
+      OpenLanes,
+      Effect.map(clientRegion(), (region) =>
+        OpenLanes.of({ open: (topic, options, continues) => openAdmitted(region, topic, options, continues) }))
+    ).pipe(
+      Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
   relay: (options = {}) => relay(coherence, options),
@@ -35,7 +46,7 @@ const over = (coherence: Coherence): Backend => ({
       const sequencer = yield* Sequencer
       const { snapshot } = yield* Diagnostics
       return yield* run({
-        open: (topic) => scopedPart(openLanes(region, sequencer, topic)),
+        open: (topic, claim) => scopedPart(openLanes(region, sequencer, topic, claim)),
         attach: (topic, from) =>
           scopedPart(Effect.gen(function*() {
             const place = yield* openTopic(region, topic, false)
@@ -88,13 +99,20 @@ const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) 
 const openLanes = Effect.fnUntraced(function*(
   region: ClientRegion,
   sequencer: Sequencer["Service"],
-  topic: Topic
+  topic: Topic,
+  claim: IdentityClaim | undefined
 ) {
-  const session = yield* claimSession(region, yield* openTopic(region, topic, false))
-  yield* sequencer.step
-  for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) {
-    region.handle.grantLanes(broker)
+  const place = yield* openTopic(region, topic, false)
+  const identity = claim && region.handle.declareIdentity(place.index, place.generation, claim.identity)
+  const session = yield* claimSession(region, place, identity, claim?.continues)
+  // An older session of the identity ends with the first step.
+  for (let steps = claim === undefined ? 1 : 3; steps > 0 && !session.ready(); steps -= 1) {
+    yield* sequencer.step
+    for (let broker = 0; broker < region.info.geometry.brokers; broker += 1) region.handle.grantLanes(broker)
+  }
+  if (session.endReason() === endReason.fenced) {
+    return yield* new PublisherFenced({ topic: topic.name, identity: claim?.identity ?? "", acknowledged: 0 })
   }
   if (!session.ready()) return yield* Effect.die("the session was not adopted by one step")
-  return new NativeLanePort(region, session)
+  return new NativeLanePort(region, session, claim?.identity)
 })

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { makePublisher } from "../../../src/layers/log/makePublisher.ts"
+import { makePublisher } from "../../../src/layers/log/publisher/makePublisher.ts"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
@@ -40,14 +40,14 @@ export const slotsSuite = (backend: Backend): void => {
         Effect.gen(function*() {
           const { port: reader } = yield* log.attach(Slots, "start")
           const { port } = yield* log.open(Slots)
-          const former = yield* makePublisher(Slots, port, { linger: "1 hour" })
+          const former = yield* makePublisher(Slots, () => Effect.succeed(port), { linger: "1 hour" })
           assert.isTrue(former.offer(bytesOf("former")))
           yield* spoiled(log, port)
           assert.isTrue((yield* log.snapshot).sessions[0]?.quarantined)
           const error = yield* Effect.flip(former.flush)
           assert.isTrue(error._tag === "PublisherClosed" && error.reason === "corrupt", error.message)
           const { port: lanes } = yield* log.open(Slots)
-          const next = yield* makePublisher(Slots, lanes)
+          const next = yield* makePublisher(Slots, () => Effect.succeed(lanes))
           assert.isTrue(next.offer(bytesOf("next")))
           assert.isFalse(former.offer(bytesOf("behind")))
           former.seal()
@@ -61,7 +61,7 @@ export const slotsSuite = (backend: Backend): void => {
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port } = yield* log.open(Slots)
-            const former = yield* makePublisher(Slots, port)
+            const former = yield* makePublisher(Slots, () => Effect.succeed(port))
             const slot = Effect.map(log.snapshot, ({ sessions }) => sessions[0]?.quarantined)
             yield* Effect.scoped(Effect.gen(function*() {
               const claim = yield* former.claim(64)

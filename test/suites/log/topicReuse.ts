@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { AckTracker } from "../../../src/services/AckTracker.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
-import { Publisher } from "../../../src/services/Publisher.ts"
+import { type OpenPublisherError, Publisher } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type OpenSubscriberError, Subscriber } from "../../../src/services/Subscriber.ts"
@@ -80,7 +80,7 @@ export const topicReuseSuite = (backend: Backend): void => {
         yield* Subscriber.open(Topic.make("subscribed"))
         const New = Topic.make("new")
         const openings: ReadonlyArray<
-          Effect.Effect<unknown, OpenSubscriberError, Publisher | Subscriber | Scope.Scope>
+          Effect.Effect<unknown, OpenSubscriberError | OpenPublisherError, Publisher | Subscriber | Scope.Scope>
         > = [Publisher.open(New), Subscriber.open(New)]
         for (const opening of openings) {
           const error = yield* Effect.flip(opening)

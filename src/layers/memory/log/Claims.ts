@@ -9,6 +9,7 @@ import { type RegionError, sessionsFull } from "../../../services/schema/RegionE
 import type * as Topic from "../../../services/schema/Topic.ts"
 import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
+import { declareIdentity } from "./Identities.ts"
 import { cursorAt } from "./IndexPort.ts"
 import { type Heap, type HeapTopic, isQuarantined, type Reader, Session, sessionsOf } from "./LogState.ts"
 import { full, inOnePiece, placeOf } from "./Topics.ts"
@@ -19,15 +20,20 @@ import { full, inOnePiece, placeOf } from "./Topics.ts"
  */
 export const claimSession = (
   heap: Heap,
-  topic: Topic.Topic<any>
+  topic: Topic.Topic<any>,
+  { continues = 0, identity }: { readonly identity?: string | undefined; readonly continues?: number } = {}
 ): Effect.Effect<Session, Topic.TopicError | RegionError> =>
   inOnePiece(topic, () =>
     Result.gen(function*() {
       const declared = yield* placeOf(heap, topic, false)
       const slot = heap.sessions.findIndex(isFree)
       if (slot < 0) return yield* Result.fail(fullOfSessions(heap))
+      const claim = identity === undefined
+        ? undefined
+        : { identity: yield* declareIdentity(heap, declared, identity), continues }
       const generation = (heap.sessions[slot]?.generation ?? 0) + 1
-      const session = new Session((generation - 1) * heap.geometry.clients + slot + 1, generation, declared)
+      const id = (generation - 1) * heap.geometry.clients + slot + 1
+      const session = new Session(id, generation, declared, claim)
       heap.sessions[slot] = session
       heap.wakeSequencer()
       return session

@@ -8,6 +8,7 @@ import { processTitle } from "../../node/ProcessTitle.ts"
 import { acksOf } from "./AckTracker.ts"
 import { brokersOf } from "./Broker.ts"
 import { HeapLog } from "./HeapLog.ts"
+import { identityStates } from "./Identities.ts"
 import { frontiersOf, readersOf } from "./LanePort.ts"
 import { infoOf } from "./LogRegion.ts"
 import { type Heap, type HeapTopic, isQuarantined, type Session, sessionsOf } from "./LogState.ts"
@@ -26,7 +27,8 @@ const snapshotOf = (heap: Heap): LogSnapshot => ({
   ended: heap.stopped,
   topics: heap.topics.map((topic) => topicOf(heap, topic)),
   brokers: brokersOf(heap),
-  sessions: sessionsOf(heap).map(sessionOf)
+  sessions: sessionsOf(heap).map(sessionOf),
+  identities: identityStates(heap)
 })
 
 const topicOf = (heap: Heap, topic: HeapTopic): TopicState => ({

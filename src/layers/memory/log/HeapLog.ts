@@ -50,12 +50,13 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
     HeapLog,
     Effect.gen(function*() {
       const region = options.region ?? "memory"
-      const { epochMicros, stallMillis } = yield* sequencerTimes(region, options)
+      const { epochMicros, leaseMillis, stallMillis } = yield* sequencerTimes(region, options)
       const geometry = yield* resolveGeometry(region, options.geometry)
       const heap = new Heap(region, geometry, yield* Clock.Clock)
       for (const topic of options.topics ?? []) yield* nameTopic(heap, topic)
       const order = new SequencerState(heap, {
         epochMicros,
+        leaseMicros: 1000 * leaseMillis,
         manual: options.drive === "manual",
         ignoreSessionOrder: options.unsafeIgnoreSessionOrder === true
       })

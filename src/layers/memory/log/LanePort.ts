@@ -4,7 +4,7 @@
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { plural } from "../../../services/text/quantities.ts"
-import type { LanePort, RoomHolder, SealedBatch } from "../../ports/LanePort.ts"
+import type { LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import {
   activeSessionsOf,
@@ -32,13 +32,14 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
   const mayWrite = (): boolean => !session.closing && session.state === "active"
   return {
     sessionId: session.id,
+    identity: session.incarnation,
     brokers: heap.geometry.brokers,
     isOrdered: session.topic.isOrdered,
     batchBytes: heap.geometry.batchBytes,
     readersMax: heap.geometry.readers,
     waiter,
     begin: (broker, batchSequence) => mayWrite() ? begin(heap, laneOf(broker), batchSequence) : undefined,
-    seal: (broker, batch) => mayWrite() ? seal(heap, session, laneOf(broker), batch) : undefined,
+    seal: (broker, batch) => mayWrite() && seal(heap, session, laneOf(broker), batch),
     wantRoom: () => heap.wakeSequencer(),
     publish: (broker) => mayWrite() ? publish(heap, session, laneOf(broker)) : undefined,
     inFlight: (broker) => inFlight(laneOf(broker)),
@@ -48,6 +49,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     committedMessages: () => session.acknowledgedMessages,
     // A client whose lane holds an invalid batch is told at once: its session may have to wait for readers first.
     ended: () => session.state === "ended" || session.endReason === "corrupt" ? session.endReason : undefined,
+    uncommitted: () => uncommittedOf(session),
     leave: () => closeSession(heap, session),
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
@@ -153,7 +155,7 @@ const hasRoom = ({ batchBytes, laneBytes, laneSlots }: Heap["geometry"], at: Ses
 const releasedPosition = (at: SessionLane): number =>
   inFlight(at) === 0 ? at.position : at.lane.descriptor(at.lane.released)!.payloadPosition
 
-const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch): void => {
+const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch): true => {
   const { batchSequence, firstMessage, messageCount, payloadBytes, uniformBytes } = batch
   const { begun, lane } = at
   const bytes = batchBytesOf(payloadBytes, messageCount, uniformBytes)
@@ -178,6 +180,35 @@ const seal = (heap: Heap, session: Session, at: SessionLane, batch: SealedBatch)
   at.written += 1
   at.position = roundUp(begun.position + bytes, lineBytes)
   at.begun = undefined
+  return true
+}
+
+// They lie in the lanes until the session is left: nothing is begun over them, because no room comes free after its end.
+const uncommittedOf = ({ acknowledgedBatches, lanes }: Session): ReadonlyArray<UncommittedBatch> => {
+  const found = new Map<number, UncommittedBatch>()
+  for (const { first, lane, written } of lanes) {
+    for (let laneIndex = Math.max(first, written - lane.descriptors.length); laneIndex < written; laneIndex += 1) {
+      const descriptor = lane.descriptor(laneIndex)!
+      if (descriptor.batchSequence < acknowledgedBatches) continue
+      found.set(descriptor.batchSequence, copyOf(descriptor, lane.payload))
+    }
+  }
+  return [...found].toSorted(([a], [b]) => a - b).map(([, batch]) => batch)
+}
+
+const copyOf = (
+  { firstMessage, messageCount, payloadBytes, payloadPosition, uniformBytes }: Descriptor,
+  lane: Uint8Array<ArrayBuffer>
+): UncommittedBatch => {
+  const offset = payloadPosition % lane.length
+  const payload = lane.subarray(offset)
+  return {
+    firstMessage,
+    messages: messageCount,
+    payload: payload.slice(0, payloadBytes),
+    uniformBytes,
+    lengths: uniformBytes === 0 ? tableIn(payload, payloadBytes, messageCount).slice() : new Uint32Array(0)
+  }
 }
 
 const tableIn = (room: Uint8Array, payloadBytes: number, messageCount: number): Uint32Array =>

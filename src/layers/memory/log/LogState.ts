@@ -7,7 +7,8 @@
 import type * as Clock from "effect/Clock"
 import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
-import type { SessionEnd } from "../../ports/LanePort.ts"
+import type { SessionEnd } from "../../../services/Sequencer.ts"
+import type { Incarnation } from "../../ports/LanePort.ts"
 import { ChangeSignal } from "../region/ChangeSignal.ts"
 
 /** Batches of a lane begin on multiples of this. */
@@ -127,12 +128,38 @@ export interface Pending {
   emitted: boolean
 }
 
+/** A name of publishers in one topic, which outlives their sessions. */
+export class Identity {
+  readonly topic: HeapTopic
+  readonly name: string
+
+  // Written by the sequencer.
+  /** Counts its adopted sessions. */
+  incarnation = 0
+  /** Records that its former sessions committed. */
+  base = 0
+  /** The session that has it. */
+  session: Session | undefined
+
+  constructor(topic: HeapTopic, name: string) {
+    this.topic = topic
+    this.name = name
+  }
+}
+
+/** What a claim asks for: the identity, and the incarnation that it continues; 0 takes it from any session. */
+export interface IdentityClaim {
+  readonly identity: Identity
+  readonly continues: number
+}
+
 /** One session of a publisher. */
 export class Session {
   readonly id: number
   /** Counts the sessions of its slot. */
   readonly generation: number
   readonly topic: HeapTopic
+  readonly claim: IdentityClaim | undefined
   /** Granted by the brokers when the sequencer adopts the session. */
   lanes: ReadonlyArray<SessionLane> = []
   /** Set by the client when it has published all batches and the session may end. */
@@ -142,6 +169,8 @@ export class Session {
   state: "claimed" | "active" | "ended" = "claimed"
   /** Why it ends or has ended, as soon as that is decided. */
   endReason: SessionEnd | undefined
+  /** Set when it is adopted with an identity. */
+  incarnation: Incarnation | undefined
   /** The next batch sequence to emit: all below it are emitted. */
   expected = 0
   expectedMessages = 0
@@ -153,15 +182,18 @@ export class Session {
   purged = 0
   /** When the expected batch began to be missing while others are held, in monotonic microseconds. */
   gapSinceMicros: number | undefined
+  /** How much of that time counts against the lease. */
+  gapMicros = 0
   /** The committed prefix, as acknowledged: it lags behind `expected` while an epoch is open. */
   acknowledgedBatches = 0
   acknowledgedMessages = 0
   dirty = false
 
-  constructor(id: number, generation: number, topic: HeapTopic) {
+  constructor(id: number, generation: number, topic: HeapTopic, claim: IdentityClaim | undefined) {
     this.id = id
     this.generation = generation
     this.topic = topic
+    this.claim = claim
   }
 
   /** Makes the prefix visible to the client. */
@@ -254,6 +286,8 @@ export class Heap {
   readonly topics: Array<HeapTopic> = []
   /** By client slot: its present session, or its last one. */
   readonly sessions: Array<Session | undefined>
+  /** In the order of their declaration. Those of freed topics go when another is declared. */
+  identities: ReadonlyArray<Identity> = []
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
   stopped = false
@@ -317,6 +351,10 @@ export const closeSession = (heap: Heap, session: Session): void => {
   heap.wakeSequencer()
   heap.members.ring()
 }
+
+/** Whether the session ends at its committed prefix, and nothing more of its lanes is scanned. */
+export const endsAtOnce = ({ endReason }: Session): boolean =>
+  endReason === "corrupt" || endReason === "outlived" || endReason === "fenced"
 
 /** Whether the session has ended, and its client may still write in its lanes. */
 export const isQuarantined = ({ closing, state }: Session): boolean => state === "ended" && !closing

@@ -4,12 +4,15 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { RegionLost } from "../../../services/CxlMemory.ts"
-import { Publisher, type PublisherOptions } from "../../../services/Publisher.ts"
-import type { RegionError } from "../../../services/schema/RegionError.ts"
-import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
+import {
+  type OpenPublisherError,
+  Publisher,
+  PublisherFenced,
+  type PublisherOptions
+} from "../../../services/Publisher.ts"
+import type { Topic } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
-import { makePublisher } from "../../log/makePublisher.ts"
+import { makePublisher } from "../../log/publisher/makePublisher.ts"
 import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
 import type { LanePort } from "../../ports/LanePort.ts"
 import { claimSession } from "./Claims.ts"
@@ -24,30 +27,39 @@ export const layer = Layer.effect(
   Effect.map(HeapLog, (log) =>
     Publisher.of({
       open: (topic, options) =>
-        checkPublisherOptions(log.heap.region, options).pipe(
-          Effect.flatMap(() => openLanes(log, topic, options)),
-          Effect.flatMap((lanes) => makePublisher(topic, lanes, options))
+        Effect.andThen(
+          checkPublisherOptions(log.heap.region, topic, options),
+          makePublisher(topic, (continues) => openLanes(log, topic, options, continues), options)
         )
     }))
 )
 
-/** A session's lanes, once the sequencer has adopted it. The session ends with the scope. */
+/**
+ * A session's lanes, once the sequencer has adopted it. The session ends with the scope. With an identity it takes that
+ * from any other session, or `continues` an incarnation of it; then it fails if a newer session has had it meanwhile.
+ */
 export const openLanes = (
   log: HeapLog["Service"],
   topic: Topic<any>,
-  options?: PublisherOptions
-): Effect.Effect<LanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
+  options?: PublisherOptions,
+  continues = 0
+): Effect.Effect<LanePort, OpenPublisherError, Scope.Scope> =>
   admittedInTime(
     log.heap.region,
     log.waiter,
     options,
     () => untakenSessions(log.heap),
-    (opening) => openingLanes(log, topic, opening)
+    (opening) => openingLanes(log, topic, { identity: options?.identity, continues }, opening)
   )
 
 // --- internal ---
 
-const openingLanes = (log: HeapLog["Service"], topic: Topic<any>, opening: SessionOpening) =>
+const openingLanes = (
+  log: HeapLog["Service"],
+  topic: Topic<any>,
+  claim: { readonly identity: string | undefined; readonly continues: number },
+  opening: SessionOpening
+) =>
   Effect.gen(function*() {
     const { heap, waiter } = log
     yield* waiter.untilServedOrLost
@@ -55,11 +67,14 @@ const openingLanes = (log: HeapLog["Service"], topic: Topic<any>, opening: Sessi
     if (lost !== undefined) return yield* Effect.fail(lost)
     const session = yield* Effect.uninterruptibleMask((restore) =>
       Effect.acquireRelease(
-        whenFreed(log, claimSession(heap, topic), restore),
+        whenFreed(log, claimSession(heap, topic, claim), restore),
         (session) => Effect.sync(() => closeSession(heap, session))
       )
     )
     opening.hasSlot = true
     yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
+    if (session.state === "ended" && session.endReason === "fenced") {
+      return yield* new PublisherFenced({ topic: topic.name, identity: claim.identity ?? "", acknowledged: 0 })
+    }
     return makeLanePort(heap, session, waiter)
   })

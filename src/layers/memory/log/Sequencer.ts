@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { Sequencer, type SequencerEvent, type SequencerStatus } from "../../../services/Sequencer.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { epochMicrosLeft } from "./sequencer/commit.ts"
+import { leaseMicrosLeft } from "./sequencer/lease.ts"
 import { pass } from "./sequencer/pass.ts"
 import type { SequencerState } from "./sequencer/SequencerState.ts"
 import { StallEvents } from "./sequencer/stalls.ts"
@@ -93,20 +94,26 @@ const isEvent = (event: SequencerEvent | typeof noMoreEvents): event is Sequence
 const ordering = (order: SequencerState, work: Latch.Latch, run: (commitNow: boolean) => Effect.Effect<boolean>) =>
   Effect.gen(function*() {
     while (true) {
-      yield* workOrEpoch(order, work)
+      yield* workOrTime(order, work)
       work.closeUnsafe()
       yield* Effect.yieldNow
       while (!order.paused && (yield* run(false))) yield* Effect.yieldNow
     }
   })
 
-// Commit an epoch that is open while batches are held in time, even if no more batches arrive.
-const workOrEpoch = (order: SequencerState, work: Latch.Latch): Effect.Effect<void> =>
-  Effect.suspend(() =>
-    order.ready.length === 0 || order.paused || order.heap.unservedMicros !== undefined
-      ? work.await
-      : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, epochMicrosLeft(order)) / 1000))
-  )
+// Commit an epoch that is open while batches are held in time, even if no more batches arrive, and count gaps.
+const workOrTime = (order: SequencerState, work: Latch.Latch): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const left = microsLeft(order)
+    return left === undefined ? work.await : Effect.raceFirst(work.await, Effect.sleep(Math.max(0, left) / 1000))
+  })
+
+const microsLeft = (order: SequencerState): number | undefined => {
+  if (order.paused || order.heap.unservedMicros !== undefined) return undefined
+  const lease = leaseMicrosLeft(order)
+  if (order.ready.length === 0) return lease
+  return Math.min(epochMicrosLeft(order), lease ?? Infinity)
+}
 
 // Sleeps with a timeout only while a stall may have to be reported.
 const watching = (

@@ -66,6 +66,7 @@ export const makeLogWaiter = (signal: ChangeSignal, watch: ServerWatch): LogWait
   }
   return {
     until,
+    untilEnded: until,
     untilLost: until<never>(() => undefined),
     lost,
     awaitsServer,

@@ -12,6 +12,7 @@ import {
 } from "../../../native/binding.ts"
 import {
   Diagnostics,
+  type IdentityState,
   type LogSnapshot,
   type ReaderState,
   type SessionState,
@@ -55,6 +56,15 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     behindRecords: reader.behindMessages
   }))
 
+export const identitiesOf = ({ identities, topics }: NativeSnapshot): ReadonlyArray<IdentityState> =>
+  identities.map(({ committed, incarnation, name, sessionId, topic }) => ({
+    name,
+    topic: topics.find(({ index }) => index === topic)?.name ?? `#${topic}`,
+    incarnation,
+    committed,
+    sessionId: sessionId === 0 ? undefined : sessionId
+  }))
+
 /** The reader that holds the topic's room. */
 export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingReader | undefined => {
   const reader = readers.find(({ reader }) => reader + 1 === gatingReader)
@@ -86,7 +96,8 @@ const logSnapshot = (region: Region): LogSnapshot => {
     ended: state === serverState.stopped,
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
-    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session)))
+    sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session))),
+    identities: identitiesOf(snapshot)
   }
 }
 

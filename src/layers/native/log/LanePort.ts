@@ -4,13 +4,15 @@
 import { endReason, frontierFields, type RegionHandle, type SessionHandle } from "../../../native/binding.ts"
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
-import type { LanePort, RoomHolder, SealedBatch, SessionEnd } from "../../ports/LanePort.ts"
+import type { SessionEnd } from "../../../services/Sequencer.ts"
+import type { Incarnation, LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { ClientRegion } from "./ClientRegion.ts"
 import { gateOf, readersBeside } from "./Diagnostics.ts"
 
 export class NativeLanePort implements LanePort {
   readonly sessionId: number
+  readonly identity: Incarnation | undefined
   readonly brokers: number
   readonly isOrdered: boolean
   readonly batchBytes: number
@@ -23,10 +25,12 @@ export class NativeLanePort implements LanePort {
   #committedMessages = 0
   readonly #frontiers = new Float64Array(frontierFields)
 
-  constructor(region: ClientRegion, session: SessionHandle) {
+  /** `identity`: the name with which the session was claimed. */
+  constructor(region: ClientRegion, session: SessionHandle, identity?: string) {
     const { geometry } = region.info
     const { ordered, sessionId, slot } = session.info()
     this.sessionId = sessionId
+    this.identity = identity === undefined ? undefined : { name: identity, ...session.identity() }
     this.brokers = geometry.brokers
     this.isOrdered = ordered
     this.batchBytes = geometry.batchBytes
@@ -45,7 +49,7 @@ export class NativeLanePort implements LanePort {
     return offset < 0 ? undefined : new Uint8Array(this.#payload[broker] as ArrayBuffer, offset, this.batchBytes)
   }
 
-  seal(broker: number, batch: SealedBatch): void {
+  seal(broker: number, batch: SealedBatch): boolean {
     const sealed = this.#session.seal(
       broker,
       batch.batchSequence,
@@ -57,6 +61,7 @@ export class NativeLanePort implements LanePort {
     )
     // An ended session accepts no batches; any other refusal means that the batch was never begun.
     if (!sealed && this.ended() === undefined) throw new RangeError(`batch ${batch.batchSequence} was not begun`)
+    return sealed
   }
 
   readers(): ReadonlyArray<ReaderState> {
@@ -93,16 +98,11 @@ export class NativeLanePort implements LanePort {
   }
 
   ended(): SessionEnd | undefined {
-    switch (this.#session.endReason()) {
-      case endReason.none:
-        return undefined
-      case endReason.closed:
-        return "closed"
-      case endReason.died:
-        return "died"
-      default:
-        return "corrupt"
-    }
+    return sessionEndOf(this.#session.endReason())
+  }
+
+  uncommitted(): ReadonlyArray<UncommittedBatch> {
+    return this.#session.uncommitted()
   }
 
   leave(): void {
@@ -150,5 +150,23 @@ export class NativeLanePort implements LanePort {
       duplicates: at[9] as number,
       purged: at[10] as number
     }
+  }
+}
+
+/** Why a session has ended; `undefined` while it has not. */
+export const sessionEndOf = (reason: number): SessionEnd | undefined => {
+  switch (reason) {
+    case endReason.none:
+      return undefined
+    case endReason.closed:
+      return "closed"
+    case endReason.died:
+      return "died"
+    case endReason.outlived:
+      return "outlived"
+    case endReason.fenced:
+      return "fenced"
+    default:
+      return "corrupt"
   }
 }

@@ -5,17 +5,28 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { endReason, type NativeTopicPlace, type SessionHandle } from "../../../native/binding.ts"
+import {
+  endReason,
+  isFault,
+  type NativeIdentityPlace,
+  type NativeTopicPlace,
+  type SessionHandle
+} from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
-import { Publisher } from "../../../services/Publisher.ts"
+import {
+  type OpenPublisherError,
+  Publisher,
+  PublisherFenced,
+  type PublisherOptions
+} from "../../../services/Publisher.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import { type RegionError, sessionsFull } from "../../../services/schema/RegionError.ts"
-import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
+import type { Topic } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
-import { makePublisher } from "../../log/makePublisher.ts"
+import { makePublisher } from "../../log/publisher/makePublisher.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
-import { claimed } from "../region/Claiming.ts"
+import { claimed, claiming, whenFull } from "../region/Claiming.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
 import { untakenSessions } from "./Diagnostics.ts"
@@ -28,32 +39,45 @@ export const layer = (options?: ClientOptions): Layer.Layer<Publisher, RegionErr
     Effect.map(clientRegion(options), (region) =>
       Publisher.of({
         open: (topic, options) =>
-          Effect.gen(function*() {
-            yield* checkPublisherOptions(region.info.name, options)
-            const lanes = yield* admittedInTime(
-              region.info.name,
-              region.waiter,
-              options,
-              () => untakenSessions(region),
-              (opening) => openLanes(region, topic, opening)
-            )
-            return yield* makePublisher(topic, lanes, options)
-          })
+          Effect.andThen(
+            checkPublisherOptions(region.info.name, topic, options),
+            makePublisher(topic, (continues) => openLanes(region, topic, options, continues), options)
+          )
       }))
   )
 
 type Region = ClientRegion
 
 /**
+ * A session's lanes, once the sequencer has adopted it. The session ends with the scope. With an identity it takes that
+ * from any other session, or `continues` an incarnation of it; then it fails if a newer session has had it meanwhile.
+ */
+export const openLanes = (
+  region: Region,
+  topic: Topic<any>,
+  options?: PublisherOptions,
+  continues = 0
+): Effect.Effect<NativeLanePort, OpenPublisherError, Scope.Scope> =>
+  admittedInTime(
+    region.info.name,
+    region.waiter,
+    options,
+    () => untakenSessions(region),
+    (opening) => openingLanes(region, topic, { identity: options?.identity, continues }, opening)
+  )
+
+/**
  * Claims a session slot. Its lanes are usable once the sequencer has adopted it and every broker has granted its lane.
  */
 export const claimSession = (
   region: Region,
-  { generation, index }: NativeTopicPlace
+  { generation, index }: NativeTopicPlace,
+  identity: NativeIdentityPlace = noIdentity,
+  continues = 0
 ): Effect.Effect<SessionHandle, RegionError, Scope.Scope> =>
   claimed(
     region,
-    () => region.handle.openSession(index, generation),
+    () => region.handle.openSession(index, generation, identity.index, identity.generation, continues),
     (session) => session.close()
   ).pipe(Effect.mapError((error) => error.fault === "full" ? fullOfSessions(region) : error))
 
@@ -65,27 +89,73 @@ const fullOfSessions = ({ handle, info }: Region): RegionError => {
   return sessionsFull(info.name, info.geometry.clients, holders)
 }
 
-const openLanes = (
+const noIdentity: NativeIdentityPlace = { index: -1, generation: 0 }
+
+/** What a session is claimed with: it takes the identity from any other, or `continues` an incarnation of it. */
+interface Claim {
+  readonly identity: string | undefined
+  readonly continues: number
+}
+
+const openingLanes = (
   region: Region,
   topic: Topic<any>,
+  claim: Claim,
   opening: SessionOpening
-): Effect.Effect<NativeLanePort, TopicError | RegionError | RegionLost, Scope.Scope> =>
+): Effect.Effect<NativeLanePort, OpenPublisherError, Scope.Scope> =>
   Effect.gen(function*() {
     yield* untilServed(region)
     const place = yield* openTopicOfLog(region, topic, false)
     opening.hasSlot = false
-    const session = yield* claimFreed(region, place, false)
+    const identity = yield* identityPlace(region, place, claim.identity)
+    const session = identity === undefined ? undefined : yield* claimFreed(region, place, identity, claim, false)
+    if (session === undefined) return yield* openingLanes(region, topic, claim, opening)
     opening.hasSlot = true
-    const isAdmitted = yield* region.waiter.until(() => admission(session))
-    if (isAdmitted) return new NativeLanePort(region, session)
+    const admitted = yield* region.waiter.until(() => admission(session))
+    if (admitted === "ready") return new NativeLanePort(region, session, claim.identity)
     session.close()
-    return yield* openLanes(region, topic, opening)
+    if (admitted === "fenced") {
+      return yield* new PublisherFenced({ topic: topic.name, identity: claim.identity ?? "", acknowledged: 0 })
+    }
+    return yield* openingLanes(region, topic, claim, opening)
   })
 
-/** False when the topic was freed before the sequencer adopted the session: declare it anew then. */
-const admission = (session: SessionHandle): boolean | undefined => {
-  if (session.ready()) return true
-  return session.endReason() === endReason.topicGone ? false : undefined
+/**
+ * `again` when the topic was freed before the sequencer adopted the session, or the session has ended before it was
+ * ready: begin anew then.
+ */
+const admission = (session: SessionHandle): "ready" | "fenced" | "again" | undefined => {
+  if (session.ready()) return "ready"
+  const end = session.endReason()
+  if (end === endReason.none) return undefined
+  return end === endReason.fenced ? "fenced" : "again"
+}
+
+/** `undefined` when the topic has been freed. Waits while the log has no server. */
+const identityPlace = (
+  region: Region,
+  { generation, index }: NativeTopicPlace,
+  name: string | undefined
+): Effect.Effect<NativeIdentityPlace | undefined, RegionError | RegionLost> => {
+  if (name === undefined) return Effect.succeed(noIdentity)
+  const declare = () => {
+    try {
+      return region.handle.declareIdentity(index, generation, name)
+    } catch (error) {
+      if (isFault(error) && error.fault === "gone") return "gone" as const
+      if (isFault(error) && error.fault === "recovering") return "recovering" as const
+      throw error
+    }
+  }
+  return claiming(region, declare).pipe(
+    whenFull("clients"),
+    Effect.flatMap((found): Effect.Effect<NativeIdentityPlace | undefined, RegionError | RegionLost> => {
+      if (found === "gone") return Effect.succeed(undefined)
+      if (found !== "recovering") return Effect.succeed(found)
+      const again = identityPlace(region, { generation, index }, name)
+      return Effect.andThen(untilServed(region), Effect.andThen(Effect.sleep(retryMillis), again))
+    })
+  )
 }
 
 // Claim nothing in a log without a server: no sequencer would free the place again.
@@ -105,10 +175,12 @@ const retryMillis = 2
 const claimFreed = (
   region: Region,
   topic: NativeTopicPlace,
+  identity: NativeIdentityPlace,
+  claim: Claim,
   isLast: boolean
 ): Effect.Effect<SessionHandle, RegionError | RegionLost, Scope.Scope> =>
   Effect.catchIf(
-    claimSession(region, topic),
+    claimSession(region, topic, identity, claim.continues),
     ({ fault }) => fault === "full",
     (full) =>
       Effect.gen(function*() {
@@ -116,6 +188,6 @@ const claimFreed = (
         const isNoneEnding = region.handle.sessionsEnding() === 0
         if (isNoneEnding && isLast) return yield* Effect.fail(full)
         if (!isNoneEnding) yield* Effect.sleep(retryMillis)
-        return yield* claimFreed(region, topic, isNoneEnding)
+        return yield* claimFreed(region, topic, identity, claim, isNoneEnding)
       })
   )

@@ -53,11 +53,14 @@ export const startSequencer = (
   options: Options,
   suspected: number
 ): Effect.Effect<SequencerHandle, RegionError, Scope.Scope> =>
-  Effect.flatMap(sequencerTimes(info.name, options), ({ epochMicros }) => {
+  Effect.flatMap(sequencerTimes(info.name, options), ({ epochMicros, leaseMillis }) => {
     const isManual = options.drive === "manual"
     const ignoresOrder = options.unsafeIgnoreSessionOrder === true
     return Effect.acquireRelease(
-      attemptPromise(info.name, () => handle.startSequencer(epochMicros, isManual, ignoresOrder, suspected)),
+      attemptPromise(
+        info.name,
+        () => handle.startSequencer(epochMicros, isManual, ignoresOrder, leaseMillis, suspected)
+      ),
       (started) => Effect.sync(() => started.stop(options.keep === true))
     )
   })

@@ -1,16 +1,11 @@
 /**
  * Turns the sequencer's reports into events by comparing each report with the previous one.
  */
-import {
-  endReason,
-  type NativeGate,
-  type NativeSessionReport,
-  type RegionHandle,
-  type SequencerHandle
-} from "../../../native/binding.ts"
+import type { NativeGate, NativeSessionReport, RegionHandle, SequencerHandle } from "../../../native/binding.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Order } from "../../../services/schema/Topic.ts"
 import type { SequencerEvent } from "../../../services/Sequencer.ts"
+import { sessionEndOf } from "./LanePort.ts"
 import { orderNameOf } from "./Topics.ts"
 
 export class SequencerEvents {
@@ -44,14 +39,14 @@ export class SequencerEvents {
     const { sessionId, topic } = session
     if (!this.#opened.has(sessionId)) {
       this.#opened.add(sessionId)
-      events.push({ _tag: "SessionOpened", sessionId, topic, ...processIdOf(session) })
+      events.push({ _tag: "SessionOpened", sessionId, topic, ...this.#identityOf(sessionId), ...processIdOf(session) })
     }
     if (session.ended) {
       if (this.#ended.has(sessionId)) return
       this.#ended.add(sessionId)
       const { batches, messages, purged } = session
       const order = orderOf(session.order)
-      const reason = reasonOf(session.endReason)
+      const reason = sessionEndOf(session.endReason) ?? "closed"
       const committed = { committedBatches: batches, committedMessages: messages, purgedBatches: purged }
       events.push({ _tag: "SessionEnded", sessionId, topic, order, reason, ...committed })
       return
@@ -84,6 +79,11 @@ export class SequencerEvents {
     return true
   }
 
+  #identityOf(sessionId: number): { readonly identity?: string; readonly incarnation?: number } {
+    const found = this.#region.snapshot().identities.find((identity) => identity.sessionId === sessionId)
+    return found === undefined ? {} : { identity: found.name, incarnation: found.incarnation }
+  }
+
   #brokerOfGap(sessionId: number): number | undefined {
     const { sessions } = this.#region.snapshot()
     const broker = sessions.find((session) => session.sessionId === sessionId)?.gapBroker ?? -1
@@ -95,8 +95,3 @@ export class SequencerEvents {
 
 // The orders of a region's topics are those of its layout's version.
 const orderOf = (level: number): Order => orderNameOf(level) as Order
-
-const reasonOf = (reason: number): "closed" | "died" | "corrupt" => {
-  if (reason === endReason.died) return "died"
-  return reason === endReason.corrupt ? "corrupt" : "closed"
-}

@@ -43,6 +43,9 @@ export class ServerWaiter implements LogWaiter {
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
     this.#waiter.untilRungFor(sleepsFor.data, check, this.#lossOf)
 
+  readonly untilEnded = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
+    this.#waiter.untilRungFor(sleepsFor.end, check, this.#lossOf)
+
   readonly untilLost: Effect.Effect<never, RegionLost> = Effect.suspend(() => {
     const lost = this.lost()
     if (lost !== undefined) return Effect.fail(lost)

@@ -229,6 +229,19 @@ void checkContents(const Region& region, const BatchView& view) {
   }
 }
 
+uint64_t recordsAhead(uint64_t sequence) { return firstRecordOf(sequence); }
+
+void checkCopy(uint64_t session, const UncommittedBatch& batch) {
+  const bool whole = batch.messages == recordsOf(batch.sequence) && batch.firstMessage == firstRecordOf(batch.sequence) &&
+                     batch.payload.size() == payloadBytes && batch.lengths.size() == (batch.messages == 1 ? 0 : 2);
+  expect(whole, "the copy of a batch has other records");
+  expect(batch.lengths.empty() || (batch.lengths[0] == lengths[0] && batch.lengths[1] == lengths[1]), "the copy has other lengths");
+  for (const uint32_t from : {0U, tailAt}) {
+    const End written = endOf(session, batch.sequence, from);
+    expect(std::memcmp(batch.payload.data() + from, written.bytes, endBytes) == 0, "the copy of a batch holds what was not written in it");
+  }
+}
+
 bool Subscribing::attach(From from) {
   const Status status = reader_.attach(from, 0);
   if (!status.ok()) Trace::say(std::string("is not attached: ") + status.fault);

@@ -89,6 +89,11 @@ class Publishing {
 // Whether a batch holds what its session wrote as that sequence.
 void checkContents(const Region& region, const BatchView& view);
 
+// The records of all batches ahead of that one.
+uint64_t recordsAhead(uint64_t sequence);
+// Whether a copy that was taken out of a lane holds what its session wrote as that sequence.
+void checkCopy(uint64_t session, const UncommittedBatch& batch);
+
 // A subscriber, and what it got.
 class Subscribing {
  public:

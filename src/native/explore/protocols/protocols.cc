@@ -1,4 +1,5 @@
 #include "explore/world.h"
+#include "identity.h"
 #include "lanes.h"
 #include "log.h"
 #include "regions.h"
@@ -8,7 +9,8 @@
 namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol(), takeoverProtocol()};
+  static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol(), takeoverProtocol(),
+                                            identityProtocol()};
   return all;
 }
 

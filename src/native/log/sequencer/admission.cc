@@ -1,6 +1,7 @@
 // Adopts the sessions that clients claimed, and marks those that they closed.
 #include "admission.h"
 
+#include "identities.h"
 #include "publishing.h"
 #include "reports.h"
 #include "sessions.h"
@@ -42,13 +43,17 @@ void beginSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.leaving = session.untaken = false;
   session.order = orderSession;
   session.held = session.heldTotal = session.duplicates = session.purged = session.gapSinceNanos = 0;
+  session.gapNanos = session.gapCountedNanos = session.gapExpected = 0;
+  session.fenced = session.refused = false;
+  session.identity = session.incarnation = 0;
+  session.identityGeneration = session.base = 0;
   session.window.assign(order.region.layout().windowPlaces(), Pending{});
 }
 
 // Positions of the slot's lanes continue from their former owner's: they never restart, so no batch of the former owner
 // can look new under the new generation. Publishes the session's line and then its lanes: a successor that finds a lane of
 // another generation knows that the adoption was cut short.
-void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& claim, IdentityClaimed identity) {
   giveSlot(order, client);
   beginSession(order, client, claim);
   Session& session = order.sessions[client];
@@ -60,7 +65,9 @@ void adoptSession(SequencerState& order, uint32_t client, const ClientClaim& cla
     session.order = order.topics[session.topic].order;
     session.topicName = order.topics[session.topic].name;
   }
+  if (identity == IdentityClaimed::damaged) endAsCorrupt(order, client);
   clearFacts(order, client);
+  if (identity == IdentityClaimed::given) beginIncarnation(order, client, claim);
   publishSessionAdoption(order, client);
   publishAcknowledged(order, client);
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) beginLane(order, laneOf(order, b, client), claim.generation);
@@ -74,14 +81,17 @@ bool anyBroken(const SequencerState& order, uint32_t client) {
   return false;
 }
 
-// Refuses a session whose topic was freed before its adoption: it ends as it begins, and its lanes stay as they are.
+// Refuses a session whose topic was freed before its adoption, or that comes too late for its identity: it ends as it
+// begins, and its lanes stay as they are.
 // SYNC: publishes the seal last; pairs with the reads in LaneWriter::ready and LaneWriter::endReason.
-void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& claim, EndReason reason) {
   giveSlot(order, client);
   Session& session = order.sessions[client];
   session.generation = session.endedGeneration = claim.generation;
   session.id = sessionIdOf(order.geometry, client, claim.generation);
-  session.endReason = endTopicGone;
+  session.endReason = reason;
+  session.refused = true;
+  session.identity = 0;
   session.order = orderSession;
   session.leaving = false;
   session.expected = session.expectedMessages = 0;
@@ -93,6 +103,27 @@ void refuseSession(SequencerState& order, uint32_t client, const ClientClaim& cl
 uint64_t closingOf(const SequencerState& order, uint32_t client) {
   return order.publication.observe<&ClientLine::closingGeneration>(order.region.client(client).line);
 }
+
+namespace {
+
+// False while the claim waits for the end of the session that has its identity.
+bool adoptClaim(SequencerState& order, uint32_t client, const ClientClaim& claim) {
+  if (stale(order, claim)) adoptTopics(order);  // the topic may have just been declared
+  if (claim.topic < order.topics.size() && stale(order, claim)) {
+    refuseSession(order, client, claim, endTopicGone);
+    return true;
+  }
+  const IdentityClaimed identity = claimIdentity(order, claim);
+  if (identity == IdentityClaimed::waits) return false;
+  if (identity == IdentityClaimed::late) {
+    refuseSession(order, client, claim, endFenced);
+  } else {
+    adoptSession(order, client, claim, identity);
+  }
+  return true;
+}
+
+}  // namespace
 
 // SYNC: observes the generation that a client publishes last in its claim, and the one that it publishes at its close,
 // after all its batches.
@@ -107,12 +138,7 @@ bool adoptSessions(SequencerState& order) {
       p.loadFence();
       // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.
       if (closingOf(order, i) == generation || claim.generation != generation) continue;
-      if (stale(order, claim)) adoptTopics(order);  // the topic may have just been declared
-      if (claim.topic < order.topics.size() && stale(order, claim)) {
-        refuseSession(order, i, claim);
-      } else {
-        adoptSession(order, i, claim);
-      }
+      if (!adoptClaim(order, i, claim)) continue;
       moved = true;
     }
     // A session closed during its adoption may have lost its slot already, even to a session that has closed too: then

@@ -47,6 +47,16 @@ class Reading {
     return topic;
   }
 
+  // Ahead of the sessions: a session that ends is published before its identity goes on without it, and one that an adoption
+  // has given an identity to names it itself.
+  FormerIdentity identity(uint32_t i) {
+    FormerIdentity identity;
+    const IdentityLine& line = order_.region.identityLine(epoch_, i);
+    identity.whole = readEither(p_, line.standing, line.standingSpare, identity.standing);
+    identity.slotGeneration = p_.observe<&IdentitySlot::generation>(order_.region.identity(i));
+    return identity;
+  }
+
   FormerSession session(uint32_t client) {
     FormerSession session;
     SessionLine& line = order_.region.sessionLine(epoch_, client);
@@ -137,6 +147,7 @@ Former readFormer(SequencerState& order, uint64_t epoch) {
     if (former.lanes[at].whole) reading.slots(at, former.lanes[at]);
   }
   for (uint32_t t = 0; t < g.topics; t += 1) former.topics.push_back(reading.retention(t));
+  for (uint32_t i = 0; i < order.identities.size(); i += 1) former.identities.push_back(reading.identity(i));
   for (uint32_t i = 0; i < g.clients; i += 1) former.sessions.push_back(reading.session(i));
   for (uint32_t t = 0; t < g.topics; t += 1) reading.counts(t, former.topics[t]);
   for (uint32_t t = 0; t < g.topics; t += 1) {

@@ -49,12 +49,19 @@ struct FormerSession {
   std::vector<uint64_t> facts{};
 };
 
+struct FormerIdentity {
+  bool whole = false;
+  IdentityLine::Standing standing{};
+  uint64_t slotGeneration = 0;
+};
+
 struct Former {
   uint64_t epoch = 0;  // 0: there is none
   ServiceLine service{};
   std::vector<FormerLane> lanes{};
   std::vector<FormerTopic> topics{};
   std::vector<FormerSession> sessions{};
+  std::vector<FormerIdentity> identities{};
   std::vector<uint64_t> readerEnds{};  // by topic and reader
 };
 

@@ -2,6 +2,7 @@
 
 #include "admission.h"
 #include "commit.h"
+#include "lease.h"
 #include "publishing.h"
 #include "retention.h"
 #include "scan.h"
@@ -16,6 +17,7 @@ bool pass(SequencerState& order, bool commitNow) {
   const bool adopted = adoptSessions(order);
   moved |= adopted;
   moved |= scanLanes(order);
+  moved |= endOutlivedSessions(order);
   if (!order.ready.empty() && (commitNow || epochDue(order))) moved |= commit(order);
   publishSessions(order);
   moved |= endSessions(order);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "identities.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -140,7 +141,11 @@ void publishSessionAdoption(const SequencerState& order, uint32_t client) {
   local.processGeneration = session.processGeneration;
   local.process = session.process;
   local.topic = session.topic;
-  local.order = session.order;
+  local.order = static_cast<uint16_t>(session.order);
+  local.identity = static_cast<uint16_t>(session.identity);
+  local.incarnation = session.incarnation;
+  local.identityGeneration = session.identityGeneration;
+  local.base = session.base;
   publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, local);
 }
 
@@ -188,6 +193,9 @@ void publishAgain(SequencerState& order) {
     if (order.sessions[i].generation == 0) continue;
     publishSession(order, i);
     publishSessionAdoption(order, i);
+  }
+  for (uint32_t i = 0; i < order.identities.size(); i += 1) {
+    if (order.identities[i].generation != 0) publishIdentity(order, i);
   }
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) publishLane(order, at);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "log/descriptor_check.h"
+#include "identities.h"
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -27,6 +28,7 @@ class Recovery {
     for (uint32_t at = 0; at < order_.lanes.size(); at += 1) beginLane(at);
     for (uint32_t t = 0; t < topicsKnown(); t += 1) topic(t);
     for (uint32_t i = 0; i < g_.clients; i += 1) session(i);
+    recoverIdentities(order_, former_);
     for (uint32_t at = 0; at < order_.lanes.size(); at += 1) finishLane(at);
     order_.places.wishAnswered = former_.service.wishesAnswered;
     order_.places.wishRefused = former_.service.wishesRefused;
@@ -145,8 +147,11 @@ class Recovery {
     session.expected = f.whole ? a.batches : order_.options.first.batches;
     session.expectedMessages = f.whole ? a.messages : order_.options.first.sessionMessages;
     session.told = !session.active;
+    session.refused = !session.active && (session.endReason == endTopicGone || (session.endReason == endFenced && !adopted(f)));
     if (session.active) resume(i, f, session);
   }
+
+  static bool adopted(const FormerSession& f) { return f.adopted && f.adoption.generation == f.acknowledged.generation; }
 
   // Who it is stands in the block, because its claim may have been damaged since, or be another session's.
   void identify(const FormerSession& f, Session& session) {
@@ -413,6 +418,7 @@ void writeBlock(SequencerState& order, const Former& former, role::Broker broker
     publishLane(order, at);
     p.on(broker, region.grant(order.epoch, at)).publish<&GrantLine::grantedGeneration>(0);
   }
+  writeIdentities(order);
   publishAnswers(order);
 }
 

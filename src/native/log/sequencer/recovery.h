@@ -3,6 +3,7 @@
 //   counts, entries    as they were promised; entries above the count were promised to no process
 //   trim               max(firm trim, min(trim, cursors of attached readers))
 //   a session's prefix its line, on through kept entries, and under order `total` through facts without a gap
+//   an identity        its line, or a later session's own word (identities.h)
 //   a lane's slots     ordered by a kept entry; done below the prefix, by a fact, or as the session has ended; otherwise
 //                      scanned again
 #pragma once

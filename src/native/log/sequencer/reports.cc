@@ -12,7 +12,7 @@ namespace {
 constexpr size_t endedLimit = 1024;  // ended sessions kept until they are reported
 
 bool isReported(const SequencerState& order, uint32_t client) {
-  return order.sessions[client].generation != 0 && order.sessions[client].endReason != endTopicGone;
+  return order.sessions[client].generation != 0 && !order.sessions[client].refused;
 }
 
 SessionReport reportOf(const SequencerState& order, uint32_t client) {

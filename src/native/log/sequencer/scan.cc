@@ -40,7 +40,7 @@ void emit(SequencerState& order, uint32_t client, Pending& pending) {
 }
 
 // Emits the contiguous batches from the expected one on. Under `total` they may be emitted already, and are only
-// counted into the prefix.
+// counted into the prefix. Under `session` a batch says itself how many records came before it: an identity goes on there.
 bool emitReady(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
   bool moved = false;
@@ -48,6 +48,10 @@ bool emitReady(SequencerState& order, uint32_t client) {
     Pending& pending = session.window[session.expected & (session.window.size() - 1)];
     if (pending.tag != session.expected + 1) break;
     if (!pending.emitted) {
+      if (session.order == orderSession && pending.firstMessage != session.expectedMessages) {
+        endAsCorrupt(order, client);
+        break;
+      }
       if (!roomInIndex(order, session.topic)) break;
       emit(order, client, pending);
     }

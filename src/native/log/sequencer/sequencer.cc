@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dead_processes.h"
+#include "lease.h"
 #include "pass.h"
 #include "publishing.h"
 #include "region/futex.h"
@@ -167,10 +168,14 @@ std::vector<GateReport> Sequencer::gates() {
 // --- the thread ---
 
 int64_t Sequencer::sleepNanos() const {
-  if (order_.ready.empty() || paused_) return -1;
+  if (paused_) return -1;
+  const int64_t lease = order_.leaseRuns ? static_cast<int64_t>(leaseStepNanos(order_)) : -1;
+  if (order_.ready.empty()) return lease;
   const uint64_t age = monotonicNanos() - order_.readySinceNanos;
   const uint64_t limit = order_.options.epochMicros * 1000;
-  return age >= limit ? 0 : static_cast<int64_t>(limit - age);
+  if (age >= limit) return 0;
+  const auto left = static_cast<int64_t>(limit - age);
+  return lease < 0 ? left : std::min(left, lease);
 }
 
 // Sleeps until the bell rings or the limit has passed. A publisher that took the sleep word may have been killed or

@@ -18,6 +18,7 @@ SequencerState emptyState(const Region& region, const SequencerOptions& options,
           .geometry = g,
           .options = options,
           .sessions = std::vector<Session>(g.clients),
+          .identities = std::vector<IdentityRecord>(region.layout().identities()),
           .lanes = std::vector<Lane>(region.layout().lanes(), lane)};
 }
 

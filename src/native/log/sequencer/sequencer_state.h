@@ -5,6 +5,7 @@
 //   TopicLine, index entries           Topic: the counts, and the batch of each kept entry
 //   LaneLine, descriptors in lanes     Lane: the frontiers, and the state of each slot
 //   SessionLine, FactLine              Session: the acknowledged prefix, and what is committed ahead of a gap
+//   IdentityLine                       IdentityRecord: the identity's session, and what was committed before it
 //   nowhere                            held batches, the open epoch, the totals
 //
 // A successor recovers it from what is in the block (recovery.h).
@@ -31,6 +32,7 @@ struct SequencerOptions {
   uint64_t epochMicros = 500;
   bool manual = false;
   bool ignoreSessionOrder = false;
+  uint64_t leaseMillis = 0;  // how long a gap of a session may last; 0: for ever
   FirstCounts first{};
 };
 
@@ -103,15 +105,34 @@ struct Session {
   bool told = false;  // its end has been reported
   bool leaving = false;  // under order `none`: no reader needs it
   bool untaken = false;  // the same: it would end, but for a reader that has not taken its batches
+  bool fenced = false;   // a newer session waits for its identity: it ends at once
+  bool refused = false;  // it ended as it began, and was never adopted
   uint32_t endReason = endNone;
   uint64_t endedGeneration = 0;   // of the last ended session of this slot
   uint64_t expected = 0;          // next sequence to emit; all below it are emitted
   uint64_t expectedMessages = 0;
   uint64_t held = 0, heldTotal = 0, duplicates = 0, purged = 0;
   uint64_t gapSinceNanos = 0;
+  uint64_t gapNanos = 0;         // counted towards the lease
+  uint64_t gapCountedNanos = 0;  // monotonic clock of the pass that counted last; 0: none since the prefix moved
+  uint64_t gapExpected = 0;      // the batch that was missing then
+  uint32_t identity = 0;         // slot + 1, 0 none
+  uint32_t incarnation = 0;      // of the identity, as the two below
+  uint64_t identityGeneration = 0;
+  uint64_t base = 0;             // records of the identity that were committed before the session
   uint64_t seen = 0, seenMessages = 0;  // under order `none`, which has no committed prefix
   bool dirty = false;
   std::vector<Pending> window;
+};
+
+// An identity: its session, or what its sessions have committed.
+struct IdentityRecord {
+  uint64_t generation = 0;   // of the slot; 0: no session has had it yet
+  uint32_t incarnation = 0;  // how many sessions had it
+  uint32_t client = 0;       // slot + 1 of the session that has it, 0 none
+  uint64_t sessionGeneration = 0;
+  uint64_t base = 0;         // records committed before that session, or in all
+  bool damaged = false;      // what it committed was lost to damage from outside
 };
 
 constexpr uint32_t noLane = ~0U;
@@ -174,6 +195,7 @@ struct SequencerState {
   std::vector<Topic> topics{};
   TopicPlaces places{};
   std::vector<Session> sessions{};  // by client slot
+  std::vector<IdentityRecord> identities{};
   std::vector<Lane> lanes{};
 
   // The open epoch: emitted batches that are not committed yet.
@@ -182,6 +204,7 @@ struct SequencerState {
 
   uint32_t firstClient = 0;  // where the round robin begins
   bool roomWanted = false;
+  bool leaseRuns = false;  // a gap counts towards the lease
   std::vector<SessionReport> untold{};  // unreported ended sessions that have lost their slots
   Totals totals{};
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "identities.h"
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -17,12 +18,13 @@ namespace {
 // True when no further scan can take a batch: each lane's last scan ended at its tail, or at a batch too far ahead of a
 // prefix that cannot grow any more.
 bool allSeen(const SequencerState& order, uint32_t client) {
+  if (endsAtOnce(order, client)) return true;
   const Session& session = order.sessions[client];
   const uint64_t window = session.window.size();
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
     const Lane& lane = order.lanes[laneOf(order, b, client)];
     const bool stuck = lane.waitsFor > session.expected && lane.waitsFor - session.expected >= window;
-    if (!lane.tail && !stuck && !endsAtOnce(order, client)) return false;
+    if (!lane.tail && !stuck) return false;
   }
   const Pending& next = session.window[session.expected & (window - 1)];
   return next.tag != session.expected + 1 || session.endReason == endCorrupt;
@@ -89,6 +91,7 @@ void endSession(SequencerState& order, uint32_t client) {
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) passFound(order, laneOf(order, b, client), session);
   session.endedGeneration = session.generation;
   publishSession(order, client);
+  endIncarnation(order, client);
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));
   session.window.clear();
   session.window.shrink_to_fit();
@@ -104,10 +107,13 @@ void endAsCorrupt(SequencerState& order, uint32_t client) {
 }
 
 bool endsAtOnce(const SequencerState& order, uint32_t client) {
-  return order.sessions[client].endReason == endCorrupt && (!unordered(order, client) || planted("a damaged session ends under its readers"));
+  const Session& session = order.sessions[client];
+  if (session.fenced || session.endReason == endOutlived) return true;
+  return session.endReason == endCorrupt && (!unordered(order, client) || planted("a damaged session ends under its readers"));
 }
 
-// Ends a session that has closed, died or lied at its committed prefix, once all batches that it published are scanned.
+// Ends a session at its committed prefix: one that has closed or died once all batches that it published are scanned, and
+// one that has lied, has outlived its lease or is fenced as soon as the open epoch is committed.
 bool endSessions(SequencerState& order) {
   bool moved = false;
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {

@@ -6,6 +6,8 @@ import type { Heap, Pending, Session } from "../LogState.ts"
 
 export interface OrderOptions {
   readonly epochMicros: number
+  /** How long a gap of a session may last; 0: for ever. */
+  readonly leaseMicros: number
   readonly manual: boolean
   readonly ignoreSessionOrder: boolean
 }
@@ -30,6 +32,8 @@ export class SequencerState {
   /** The client slot at which the next pass begins its round robin. */
   firstClient = 0
   paused = false
+  /** When gaps were counted last, in monotonic microseconds. */
+  leasesCountedMicros = 0
   /** Events not yet published to the streams of events. */
   events: Array<SequencerEvent> = []
   passes = 0

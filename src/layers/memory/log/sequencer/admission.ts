@@ -2,6 +2,7 @@
  * Adopts declared topics and claimed sessions.
  */
 import { type Lane, type Session, SessionLane } from "../LogState.ts"
+import { admittanceOf, giveIdentity } from "./identities.ts"
 import type { SequencerState } from "./SequencerState.ts"
 
 export const adoptTopics = ({ heap, options }: SequencerState): boolean => {
@@ -19,13 +20,23 @@ export const adoptTopics = ({ heap, options }: SequencerState): boolean => {
 export const adoptSessions = (order: SequencerState): boolean => {
   let moved = false
   for (const [slot, session] of order.heap.sessions.entries()) {
-    if (session?.state === "claimed") {
-      adopt(order, slot, session)
-      moved = true
-    }
+    if (session?.state === "claimed") moved = admit(order, slot, session) || moved
     if (session?.state === "active" && session.endReason === undefined && session.closing) session.endReason = "closed"
   }
   return moved
+}
+
+// A refused session ends as it begins: it has published nothing.
+const admit = (order: SequencerState, slot: number, session: Session): boolean => {
+  const admittance = admittanceOf(session)
+  if (admittance === "wait") return false
+  if (admittance === "adopt") adopt(order, slot, session)
+  else {
+    session.endReason = "fenced"
+    session.state = "ended"
+    order.heap.leave(session.topic)
+  }
+  return true
 }
 
 // Every broker grants its lane at once. Positions of a lane continue from its former owner's: they never restart, so no
@@ -34,7 +45,10 @@ const adopt = ({ events, heap }: SequencerState, slot: number, session: Session)
   session.lanes = heap.lanes[slot]!.map((lane) => new SessionLane(granted(lane, heap.geometry.laneBytes)))
   session.state = "active"
   session.dirty = true
-  events.push({ _tag: "SessionOpened", sessionId: session.id, topic: session.topic.name, pid: process.pid })
+  giveIdentity(session)
+  const { id: sessionId, incarnation: own, topic } = session
+  const identity = own === undefined ? {} : { identity: own.name, incarnation: own.incarnation }
+  events.push({ _tag: "SessionOpened", sessionId, topic: topic.name, ...identity, pid: process.pid })
 }
 
 const granted = (lane: Lane, laneBytes: number): Lane => {

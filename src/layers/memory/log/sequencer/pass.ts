@@ -1,12 +1,14 @@
 /**
  * The total order. One pass does, in this order:
  *
- *     adopt topics and sessions ─► scan lanes ─► commit the epoch ─► end sessions ─► follow readers ─► make room
+ *     adopt topics and sessions ─► scan lanes ─► count leases ─► commit the epoch ─► end sessions ─► follow readers
+ *       ─► make room
  *
  * The passes of this backend and of the native one agree batch for batch: change a rule in both.
  */
 import { adoptSessions, adoptTopics } from "./admission.ts"
 import { commit, epochDue } from "./commit.ts"
+import { endOutlived } from "./lease.ts"
 import { followReaders, makeRoom } from "./retention.ts"
 import { scanLanes } from "./scan.ts"
 import type { SequencerState } from "./SequencerState.ts"
@@ -18,6 +20,7 @@ export const pass = (order: SequencerState, commitNow: boolean): boolean => {
   let moved = adoptTopics(order)
   moved = adoptSessions(order) || moved
   moved = scanLanes(order) || moved
+  moved = endOutlived(order) || moved
   if (order.ready.length > 0 && (commitNow || epochDue(order))) moved = commit(order) || moved
   moved = endSessions(order) || moved
   moved = followReaders(order) || moved

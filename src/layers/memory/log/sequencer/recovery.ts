@@ -27,6 +27,8 @@ export const recover = (order: SequencerState): void => {
   for (const session of order.active) {
     session.dirty = true
     session.gapSinceMicros = undefined
+    // A lease begins anew, and a claim that is still there fences anew.
+    if (session.endReason === "outlived" || session.endReason === "fenced") session.endReason = undefined
   }
   // Under `session` the next pass emits them once their turn has come.
   for (const { batch, session } of uncommitted) if (!session.topic.holds) emit(order, session, batch)

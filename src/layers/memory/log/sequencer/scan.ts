@@ -26,7 +26,7 @@ export const scanLanes = (order: SequencerState): boolean => {
   let moved = false
   for (let turn = 0; turn < clients; turn += 1) {
     const session = heap.sessions[(order.firstClient + turn) % clients]
-    if (session?.state !== "active") continue
+    if (session?.state !== "active" || isFenced(session)) continue
     moved = emitReady(order, session) || moved
     for (const lane of session.lanes) moved = scanLane(order, session, lane) || moved
   }
@@ -45,6 +45,9 @@ export const emit = (order: SequencerState, session: Session, pending: Pending):
 }
 
 // --- internal ---
+
+// Nothing of a session that is fenced is emitted any more, not even what is scanned: its window is purged.
+const isFenced = ({ endReason }: Session): boolean => endReason === "outlived" || endReason === "fenced"
 
 const scanLane = (order: SequencerState, session: Session, at: SessionLane): boolean => {
   at.drained = false
@@ -151,5 +154,6 @@ const noteGap = ({ heap }: SequencerState, session: Session, moved: boolean): vo
     session.gapSinceMicros = undefined
   } else if (session.gapSinceMicros === undefined || moved) {
     session.gapSinceMicros = heap.monotonicMicros()
+    session.gapMicros = 0
   }
 }

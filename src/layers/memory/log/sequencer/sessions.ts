@@ -2,7 +2,8 @@
  * Ends a session at its committed prefix, once all batches that it published are scanned. Under order `none` it ends
  * once all attached readers have taken them: the slot's next session may use the same lanes for another topic.
  */
-import type { Session } from "../LogState.ts"
+import { endsAtOnce, type Session } from "../LogState.ts"
+import { takeIdentity } from "./identities.ts"
 import { releaseSlots } from "./retention.ts"
 import type { SequencerState } from "./SequencerState.ts"
 import { deliver, isTaken, seenBatches, seenMessages } from "./unordered.ts"
@@ -15,6 +16,7 @@ export const endSessions = (order: SequencerState): boolean => {
     drop(session)
     session.acknowledge()
     session.state = "ended"
+    takeIdentity(session)
     order.heap.leave(session.topic)
     order.events.push({
       _tag: "SessionEnded",
@@ -33,7 +35,7 @@ export const endSessions = (order: SequencerState): boolean => {
 
 const isSeen = ({ ready }: SequencerState, session: Session): boolean => {
   if (ready.length > 0) return false
-  if (session.endReason === "corrupt") return true
+  if (endsAtOnce(session)) return true
   return session.lanes.every(({ drained }) => drained) && !session.window.has(session.expected)
 }
 

@@ -2,7 +2,7 @@
  * Records which broker carries which batch of one session, so that acknowledgements can be counted by broker without
  * reading a broker's frontier. Under order `none` it records nothing: no acknowledgement would ever take a batch off.
  */
-import type { LanePort } from "../ports/LanePort.ts"
+import type { LanePort } from "../../ports/LanePort.ts"
 
 const initialBatches = 1024
 
@@ -38,6 +38,13 @@ export class InFlightBatches {
       const broker = this.#brokers[slot] as number
       this.byBroker[broker] = (this.byBroker[broker] as number) + (this.#messages[slot] as number)
     }
+  }
+
+  /** Forgets the batches of a session that has ended, once it has counted those acknowledged. */
+  restart(lanes: LanePort): void {
+    this.count(lanes)
+    this.#counted = 0
+    this.#sealed = 0
   }
 
   /** The first unacknowledged batch and its broker; `undefined` when all are acknowledged. */

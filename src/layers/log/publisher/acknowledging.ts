@@ -1,0 +1,98 @@
+/**
+ * Waits for acknowledgements, with a deadline whose error names what they wait for.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type SessionAcks, waitingLine } from "../../../services/AckTracker.ts"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
+import { AckTimeout, type PublishError } from "../../../services/Publisher.ts"
+import { unanswered } from "../../../services/schema/Server.ts"
+import { endedError, type OpenPublisher, untilResumed } from "./OpenPublisher.ts"
+
+export const awaitAcknowledged = (
+  publisher: OpenPublisher,
+  count: number
+): Effect.Effect<void, PublishError | AckTimeout> => {
+  const { builder, topic } = publisher
+  if (topic.ack === "none") return Effect.void
+  const check = () => builder.acknowledged >= count ? true : builder.ended()
+  return awaiting(publisher, check).pipe(
+    Effect.flatMap((found) => found === true ? Effect.void : Effect.fail(endedError(publisher, found)))
+  )
+}
+
+export const flush = (publisher: OpenPublisher): Effect.Effect<void, PublishError | AckTimeout> => {
+  const { ackMillis, builder, unclaimed } = publisher
+  if (!builder.claimed) {
+    builder.seal()
+    return awaitAcknowledged(publisher, builder.accepted)
+  }
+  // Records accepted before an open claim are in its batch: they can only be sealed together.
+  return Effect.raceFirst(unclaimed.await, builder.lanes.waiter.untilLost).pipe(
+    Effect.andThen(Effect.suspend(() => flush(publisher))),
+    Effect.timeoutOrElse({ duration: ackMillis, orElse: () => Effect.fail(ackTimeout(publisher)) })
+  )
+}
+
+export const acksOf = ({ builder, topic }: OpenPublisher): SessionAcks => {
+  const { inFlight, lanes } = builder
+  // The lanes of a session that was left may be another's by now.
+  if (!builder.isResuming) inFlight.count(lanes)
+  const waitingOn = builder.isResuming ? undefined : inFlight.waitingOn()
+  return {
+    sessionId: lanes.sessionId,
+    topic: topic.name,
+    published: builder.accepted,
+    acknowledged: builder.acknowledged,
+    byBroker: [...inFlight.byBroker],
+    waitingOn: waitingOn === undefined ? undefined : { ...waitingOn, heldBehind: lanes.gap()?.heldBehind ?? 0 }
+  }
+}
+
+/** Why the sequencer does not answer. */
+export const describeUnanswered = ({ builder }: OpenPublisher): string => {
+  const { detail, hint } = unanswered(builder.lanes.waiter.server())
+  return `${detail} (${hint})`
+}
+
+// --- internal ---
+
+/** How often a wait for acknowledgements logs what it waits for. */
+const waitingLineMillis = 5000
+
+// Logs every few seconds which broker and which batch it waits for.
+const awaiting = <R>(
+  publisher: OpenPublisher,
+  check: () => R | undefined
+): Effect.Effect<R, RegionLost | AckTimeout> =>
+  Effect.gen(function*() {
+    let waitedMillis = 0
+    while (true) {
+      const turnMillis = Math.min(waitingLineMillis, publisher.ackMillis - waitedMillis)
+      const found = yield* Effect.timeoutOption(untilResumed(publisher, check), turnMillis)
+      if (Option.isSome(found)) return found.value
+      waitedMillis += turnMillis
+      if (waitedMillis >= publisher.ackMillis) return yield* Effect.fail(ackTimeout(publisher))
+      yield* Effect.logInfo(waitingLine(acksOf(publisher)))
+    }
+  })
+
+const ackTimeout = (publisher: OpenPublisher): AckTimeout | RegionLost => {
+  const lost = publisher.builder.lanes.waiter.lost()
+  if (lost !== undefined) return lost
+  const acks = acksOf(publisher)
+  return new AckTimeout({
+    topic: publisher.topic.name,
+    waitedMillis: publisher.ackMillis,
+    acknowledged: acks.acknowledged,
+    published: acks.published,
+    waiting: isUnanswered(publisher) ? `${waitingLine(acks)}; ${describeUnanswered(publisher)}` : waitingLine(acks)
+  })
+}
+
+/** Whether the sequencer leaves published batches unscanned although neither a gap nor a reader holds it up. */
+const isUnanswered = ({ builder: { isResuming, lanes } }: OpenPublisher): boolean =>
+  !isResuming && Array.from({ length: lanes.brokers }, (_, broker) => broker).some((broker) => {
+    const { published, scanned } = lanes.frontiers(broker)
+    return published > scanned && lanes.roomHolder(broker).kind === "sequencer"
+  })

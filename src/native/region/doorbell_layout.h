@@ -1,0 +1,42 @@
+// The words by which processes wake each other: a bell, which the sleeper sleeps on, and what it sleeps for.
+#pragma once
+
+#include <cstdint>
+
+#include "line.h"
+#include "roles.h"
+
+namespace ringfence {
+
+// Written by any process that wakes the sleeper, with an atomic increment. Read by its sleeper, as the futex it sleeps
+// on.
+struct BellLine {
+  uint32_t bell;  // counts rings, may wrap
+  uint32_t reserved[15];
+};
+
+// What a sleeper is to be rung for. So commits wake neither a server that only admits clients nor a process that waits
+// for a ring.
+enum SleepBits : uint32_t {
+  awake = 0,
+  sleepsForData = 1,  // the log's
+  sleepsForRoom = 2,
+  sleepsForAdmission = 4,
+  sleepsForCursor = 8,
+  sleepsForFrames = 16,  // of a ring
+  sleepsForEnd = 32,     // of the log, with no other wait
+  sleepsForAll = 63
+};
+
+// Written by the sleeper, which sets what it sleeps for, and by a ringing process, which takes the word: exchanges it
+// for 0, all bits at once, before it increments the bell. Read by each process after it has published.
+struct SleepLine {
+  // 0 awake; bits 1, 2, 4, 8, 16, 32: sleeps until there is data of the log, room, an admission, progress of a ring's
+  // reader, a ring's frame, the end of the log
+  uint32_t sleeps;
+  uint32_t reserved[15];
+};
+
+template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
+
+}  // namespace ringfence
