@@ -13,6 +13,7 @@ import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Server } from "../../../services/schema/Server.ts"
 import { Sequencer } from "../../../services/Sequencer.ts"
+import { formatMillis } from "../../../services/text/quantities.ts"
 import { lookMillis, suspectMillisMin, Suspicion } from "../../log/Suspicion.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { type Options, runSequencer, startSequencer } from "./Sequencer.ts"
@@ -51,7 +52,12 @@ const suspicionOf = ({ info }: Region, { takeoverSuspect }: StandbyOptions) =>
   readOptions(info.name, () => {
     if (takeoverSuspect === undefined) return undefined
     const millis = millisOf("takeoverSuspect", takeoverSuspect)
-    refuseUnless(millis >= suspectMillisMin, "takeoverSuspect", takeoverSuspect, `at least ${suspectMillisMin} ms`)
+    refuseUnless(
+      millis >= suspectMillisMin,
+      "takeoverSuspect",
+      takeoverSuspect,
+      `at least ${formatMillis(suspectMillisMin)}`
+    )
     return new Suspicion(millis)
   })
 
