@@ -66,7 +66,7 @@ const untilKilled = Effect.callback<never>(() => {
 
 const serve = Effect.andThen(tell({ _tag: "ready", sessionId: 0 }), untilKilled)
 
-const serveUntilDeposed = Effect.raceFirst(serve, Sequencer.use(({ lost }) => lost))
+const untilDeposed = Sequencer.use(({ lost }) => lost)
 
 const Attached = Log.layerClient().pipe(
   Layer.provideMerge(CxlMemory.layerAttach({ region, processName: options.name }))
@@ -74,13 +74,13 @@ const Attached = Log.layerClient().pipe(
 
 const Created = CxlMemory.layerShm({ region, geometry: options.geometry })
 
-const server = serveUntilDeposed.pipe(
+const server = Effect.raceFirst(serve, untilDeposed).pipe(
   Effect.scoped,
   Effect.provide(Log.layerServe({ topics: [Stamped.topic] }).pipe(Layer.provideMerge(Created)))
 )
 
 /** Ready once it stands by. */
-const standby = untilKilled.pipe(
+const standby = Effect.raceFirst(untilKilled, untilDeposed).pipe(
   Effect.provide(
     Log.layerStandby({
       takeoverSuspect: options.suspectMillis,

@@ -169,6 +169,9 @@ describe.skipIf(process.platform !== "linux")("scenarios of processes", () => {
           serving.signal("SIGSTOP")
           yield* untilServedAfter(epoch)
           serving.signal("SIGCONT")
+          yield* serving.told((message): message is typeof message & { readonly _tag: "failed" } =>
+            message._tag === "failed" && message.error === "Deposed"
+          )
           return standby
         }))
     },
