@@ -69,6 +69,19 @@ TEST("a newer session fences one whose process is dead, before the server has no
   CHECK_EQUAL(at.committed(), 2);
 }
 
+TEST("a session that its client has closed is not fenced: all that it published is committed ahead of the newer one") {
+  NamedLog at;
+  Author old(at.log, at.identity);
+  old.admitted();
+  for (uint64_t i = 0; i < 6; i += 1) CHECK(old.publishing->publish(i % 2, i));
+  old.lanes().close();
+  Claim claim;  // both are seen by one pass
+  CHECK_EQUAL(claimClient(*at.log.region(), at.identity.topic, claim, {at.identity.index, at.identity.generation, 0}).fault, "none");
+  CHECK_EQUAL(at.log.admit(claim)->incarnation().base, firstMessageOf(6));
+  CHECK_EQUAL(old.lanes().endReason(), endClosed);
+  CHECK_EQUAL(at.committed(), firstMessageOf(6));
+}
+
 TEST("an identity goes on over the restart of its client, of the server, and of both") {
   NamedLog at;
   uint64_t before = 0;
