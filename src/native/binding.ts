@@ -230,7 +230,10 @@ export interface SessionHandle {
   held(): number
   /** The broker whose lane holds that batch unpublished, or -1. */
   brokerHolding(batchSequence: number): number
-  /** Once the session has ended, before `close`: copies, in sequence order, from the committed prefix on. */
+  /**
+   * Once the session has ended as `outlived` or `fenced`, before `close`: copies, in sequence order, from the committed
+   * prefix on.
+   */
   uncommitted(): ReadonlyArray<NativeBatch>
   frontiers(broker: number, out: Float64Array): void
   wantRoom(): void

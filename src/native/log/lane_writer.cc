@@ -67,7 +67,7 @@ bool LaneWriter::takeOver(uint32_t broker, const LaneLine::Frontiers& at) {
 
 // SYNC: pairs with the publication of `released` in sequencing::publishLane: subscribers' loads of a batch come before their
 // cursors pass it, and those before the release. Ignores impossible marks. Only marks that have moved need to be believed.
-// It looks at the session's line behind them: an end releases what was not committed, and the client still needs that.
+// It looks at the session's line behind them: a fence releases what was not committed, and the client still needs that.
 void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   const Publication& p = region_->publication();
   EpochView view(*region_);
@@ -76,18 +76,19 @@ void LaneWriter::lookAtReleased(uint32_t broker, Lane& lane) {
   if (!readSealed(p, region_->laneLine(view.epoch(), laneOf(broker)).frontiers, line)) return;
   const bool slots = line.released > lane.released && line.released <= lane.published;
   const bool bytes = line.payloadReleased > lane.payloadReleased && line.payloadReleased <= lane.position;
-  if ((!slots && !bytes) || endedIn(view.epoch()) || !view.believes()) return;
+  if ((!slots && !bytes) || fencedIn(view.epoch()) || !view.believes()) return;
   if (slots) lane.released = line.released;
   if (bytes) lane.payloadReleased = line.payloadReleased;
 }
 
-// Whether the session has ended, or its line does not say.
+// Whether the session was fenced or has outlived its lease, or its line does not say.
 // SYNC: pairs with the publication in sequencing::endSession, which comes ahead of the lanes' lines.
-bool LaneWriter::endedIn(uint64_t epoch) const {
+bool LaneWriter::fencedIn(uint64_t epoch) const {
   if (planted("a release behind an end is believed")) return false;
   SessionLine::Acknowledged line;
   if (!readSealed(region_->publication(), region_->sessionLine(epoch, claim_.slot).acknowledged, line)) return true;
-  return line.generation != claim_.generation || line.endedGeneration == claim_.generation;
+  if (line.endedGeneration != claim_.generation) return false;
+  return line.endReason == endOutlived || line.endReason == endFenced;
 }
 
 // No room is kept in reserve for a batch that the sequencer misses: a session's batches are begun in the order of their

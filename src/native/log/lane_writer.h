@@ -73,8 +73,8 @@ class LaneWriter {
   uint64_t held() const;  // behind a gap; 0 while nothing is missing
   // The broker whose lane holds that batch unpublished, or -1.
   int32_t brokerHolding(uint64_t sequence) const;
-  // Once the session has ended, before close(): the sealed batches above the committed prefix, in the order of their
-  // sequence.
+  // Once the session was fenced or has outlived its lease, before close(): the sealed batches above the committed prefix, in
+  // the order of their sequence.
   std::vector<UncommittedBatch> uncommitted() const;
   // Lets the sequencer trim for this session, even when nothing else changes.
   void wantRoom() const;
@@ -112,7 +112,7 @@ class LaneWriter {
   bool takeOver(uint32_t broker, const LaneLine::Frontiers& at);
   bool runsShort(uint32_t broker, Lane& lane);
   void lookAtReleased(uint32_t broker, Lane& lane);
-  bool endedIn(uint64_t epoch) const;
+  bool fencedIn(uint64_t epoch) const;
   void copyUncommitted(uint32_t broker, std::vector<UncommittedBatch>& out) const;
   bool roomFor(const Lane& lane, uint64_t start) const;
   void lookAtCommitted() const;

@@ -69,6 +69,18 @@ TEST("a newer session fences one whose process is dead, before the server has no
   CHECK_EQUAL(at.committed(), 2);
 }
 
+TEST("a session that its client has closed is not fenced: all that it published is committed ahead of the newer one") {
+  NamedLog at;
+  Author old(at.log, at.identity);
+  old.admitted();
+  for (uint64_t i = 0; i < 6; i += 1) CHECK(old.publishing->publish(i % 2, i));
+  old.lanes().close();
+  Author newer(at.log, at.identity);
+  CHECK_EQUAL(newer.admitted().lanes().incarnation().base, firstMessageOf(6));
+  CHECK_EQUAL(old.lanes().endReason(), endClosed);
+  CHECK_EQUAL(at.committed(), firstMessageOf(6));
+}
+
 TEST("an identity goes on over the restart of its client, of the server, and of both") {
   NamedLog at;
   uint64_t before = 0;

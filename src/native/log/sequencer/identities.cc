@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "admission.h"
 #include "log/identities.h"
 #include "region/planted.h"
 #include "region/sealed_line.h"
@@ -34,8 +35,12 @@ void clearIdentity(const SequencerState& order, Line<IdentityLine::Standing, rol
   if (std::memcmp(&local, &none, sizeof(none)) != 0) order.publication.on(order.role, line).all(none);
 }
 
-// Ends the session at its committed prefix, whether its process lives or not. It keeps its reason if it was ending.
-void fence(Session& session) {
+// Ends the session at its committed prefix, whether its process lives or not. One that its client has closed ends in its own
+// time: all that it published is scanned first.
+void fence(SequencerState& order, uint32_t client) {
+  Session& session = order.sessions[client];
+  const bool closed = session.endReason == endClosed || (!session.ending && closingOf(order, client) == session.generation);
+  if (closed && !session.fenced) return;
   session.fenced = true;
   if (session.ending) return;
   session.ending = true;
@@ -53,7 +58,7 @@ IdentityClaimed claimIdentity(SequencerState& order, const ClientClaim& claim) {
   if (record.damaged) return IdentityClaimed::damaged;
   if (claim.continues != 0 && claim.continues != record.incarnation) return IdentityClaimed::late;
   if (record.client == 0) return IdentityClaimed::given;
-  fence(order.sessions[record.client - 1]);
+  fence(order, record.client - 1);
   return planted("a claim is adopted ahead of its predecessor's end") ? IdentityClaimed::given : IdentityClaimed::waits;
 }
 

@@ -1,5 +1,5 @@
-// Gives identities to sessions, one at a time: a newer claim fences the session that has the identity, and is adopted once
-// that one has ended.
+// Gives identities to sessions, one at a time: a newer claim fences the session that has the identity, unless its client has
+// closed it, and is adopted once that one has ended.
 //
 //   idle ── claim ──► held by session p ── newer claim ──► fenced ── ended at its committed prefix ──► idle, base + its records
 //                            └── closed, died, corrupt, outlived ──────────────────────────────────────┘

@@ -11,6 +11,18 @@
 
 namespace ringfence::sequencing {
 
+namespace {
+
+// A publisher that is idle waits for the end alone, and one that waits for its admission may be fenced meanwhile.
+uint32_t reasonsToWake(const SequencerState& order, bool adopted) {
+  uint32_t reasons = sleepsForData;
+  if (adopted) reasons |= sleepsForAdmission;
+  if (order.endsToTell) reasons |= sleepsForAdmission | sleepsForEnd;
+  return reasons;
+}
+
+}  // namespace
+
 bool pass(SequencerState& order, bool commitNow) {
   order.totals.passes += 1;
   bool moved = adoptTopics(order);
@@ -26,7 +38,8 @@ bool pass(SequencerState& order, bool commitNow) {
   moved |= makeRoom(order);
   if (moved) {
     publishAll(order);
-    order.region.wakeProcesses(adopted ? sleepsForData | sleepsForAdmission : uint32_t{sleepsForData});
+    order.region.wakeProcesses(reasonsToWake(order, adopted));
+    order.endsToTell = false;
   }
   return moved;
 }

@@ -191,7 +191,9 @@ bool scanLanes(SequencerState& order) {
   bool moved = false;
   for (uint32_t turn = 0; turn < g.clients; turn += 1) {
     const uint32_t client = (order.firstClient + turn) % g.clients;
-    if (!order.sessions[client].active) continue;
+    const Session& session = order.sessions[client];
+    // Nothing of a session that is fenced is emitted any more, not even what is scanned.
+    if (!session.active || session.fenced || session.endReason == endOutlived) continue;
     moved |= emitReady(order, client);
     for (uint32_t b = 0; b < g.brokers; b += 1) moved |= scanLane(order, client, b);
   }

@@ -205,6 +205,7 @@ struct SequencerState {
   uint32_t firstClient = 0;  // where the round robin begins
   bool roomWanted = false;
   bool leaseRuns = false;  // a gap counts towards the lease
+  bool endsToTell = false;  // a session was fenced, or has outlived its lease
   std::vector<SessionReport> untold{};  // unreported ended sessions that have lost their slots
   Totals totals{};
 };

@@ -90,6 +90,7 @@ void endSession(SequencerState& order, uint32_t client) {
   if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) passFound(order, laneOf(order, b, client), session);
   session.endedGeneration = session.generation;
+  order.endsToTell |= session.endReason == endFenced || session.endReason == endOutlived;
   publishSession(order, client);
   endIncarnation(order, client);
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) publishLane(order, laneOf(order, b, client));

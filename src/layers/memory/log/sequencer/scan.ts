@@ -136,8 +136,16 @@ const emitReady = (order: SequencerState, session: Session): boolean => {
   let moved = false
   for (;;) {
     const pending = session.window.get(session.expected)
-    if (pending === undefined || (!pending.emitted && !hasRoomInIndex(session.topic))) break
-    if (!pending.emitted) emit(order, session, pending)
+    if (pending === undefined) break
+    if (!pending.emitted) {
+      // A batch says itself how many records came before it: an identity goes on there.
+      if (session.topic.holds && pending.descriptor.firstMessage !== session.expectedMessages) {
+        session.endReason = "corrupt"
+        break
+      }
+      if (!hasRoomInIndex(session.topic)) break
+      emit(order, session, pending)
+    }
     session.window.delete(session.expected)
     if (order.ready.length > 0) order.passed.push({ session, batch: pending })
     session.expected += 1
