@@ -150,7 +150,9 @@ export const leasesSuite = (backend: Backend): void => {
           ({ value }) => Effect.sync(() => found.push(textOf(value)))
         )
         yield* Effect.forkChild(reading, { startImmediately: true })
-        const { publisher } = yield* openStopping()
+        const { open } = yield* OpenLanes
+        const { publisher, stop } = yield* openStopping()
+        stop.room = 0
         yield* send(publisher, 0, 100)
         let sent = 100
         let refused = 0
@@ -163,10 +165,17 @@ export const leasesSuite = (backend: Backend): void => {
           assert.strictEqual(publisher.accepted(), sent)
           yield* Effect.sleep(1)
         }
+        assert.strictEqual(stop.opened, 2)
         assert.isAbove(refused, 0)
+        const sending = yield* Effect.forkChild(send(publisher, sent, sent + 50), { startImmediately: true })
+        yield* Effect.sleep(20)
+        assert.strictEqual(sending.pollUnsafe(), undefined)
+        stop.room = Infinity
+        // A change of the log, of which it is told.
+        yield* Effect.scoped(open(Lines, {}, 0))
+        yield* Fiber.join(sending)
         const acknowledged = counts.filter((_, i) => i % 2 === 1)
         assert.deepStrictEqual(acknowledged, acknowledged.toSorted((a, b) => a - b))
-        yield* send(publisher, sent, sent + 50)
         yield* publisher.awaitAcknowledged(sent + 50)
         while (found.length < sent + 50) yield* Effect.sleep(1)
         assert.deepStrictEqual(found, numbered(0, sent + 50))
