@@ -71,14 +71,13 @@ TEST("a gap of one to eight missing batches ends the session at the lease, and e
 TEST("a gap that closes within the lease ends no session, and each gap has a lease of its own") {
   TestLog log(tinyGeometry(), leased(false));
   Publishing publishing(log.open(log.declare("t", orderSession)));
-  for (uint64_t i = 0; i < 8; i += 2) {
-    CHECK(publishing.write(0, i));
-    CHECK(publishing.publish(1, i + 1));
-    for (int part = 0; part < 10; part += 1) {
+  for (uint64_t i = 1; i < 8; i += 2) CHECK(publishing.publish(1, i));
+  for (uint64_t i = 0; i < 8; i += 2) {  // each closes one gap, and leaves the next
+    for (int part = 0; part < 6; part += 1) {  // counts at most three quarters of a lease, however slow the machine is
       sleepMillis(leaseMillis / 20);
       log.settle();
     }
-    publishing.lanes().publish(0);
+    CHECK(publishing.publish(0, i));
     log.settle();
   }
   CHECK_EQUAL(publishing.lanes().endReason(), endNone);
@@ -109,18 +108,20 @@ TEST("a batch that is missing only because the index has no room for it ends no 
   const uint32_t topic = log.declare("t", orderSession);
   auto reader = log.reader(topic, From::start);
   Publishing publishing(log.open(topic));
-  for (uint64_t i = 0; i < 64; i += 1) CHECK(publishing.publish(i % 2, i));
+  CHECK(publishing.publish(1, 1));
   log.settle();
-  CHECK_EQUAL(publishing.lanes().committedBatches(), 64);
-  CHECK(publishing.publish(1, 65));
-  CHECK(publishing.publish(0, 64));
+  Publishing other(log.open(topic));
+  for (uint64_t i = 0; i < 64; i += 1) CHECK(other.publish(i % 2, i));
+  log.settle();
+  CHECK_EQUAL(other.lanes().committedBatches(), 64);
+  CHECK(publishing.publish(0, 0));
   passes(log, 3);
   CHECK_EQUAL(publishing.lanes().endReason(), endNone);
   BatchView views[64];
   CHECK(reader->poll(views, 64) > 0);
   reader->release(reader->next());
   log.settle();
-  CHECK_EQUAL(publishing.lanes().committedBatches(), 66);
+  CHECK_EQUAL(publishing.lanes().committedBatches(), 2);
 }
 
 TEST("the time in which the sequencer was paused or stopped counts one step") {
@@ -195,13 +196,13 @@ TEST("no release that an end explains is believed: all that is not committed lie
   TestLog log(tinyGeometry(), leased(false));
   const uint32_t topic = log.declare("t", orderSession);
   Publishing publishing(log.open(topic));
-  CHECK(publishing.publish(0, 0));
+  CHECK(publishing.publish(1, 0));
   log.settle();
   for (uint64_t i = 1; i < 5; i += 1) CHECK(publishing.write(1, i));
   for (uint64_t i = 5; i < 9; i += 1) CHECK(publishing.publish(0, i));
   passes(log, 2);
   const uint64_t before = publishing.lanes().inFlight(0);
-  CHECK_EQUAL(before, 5);
+  CHECK_EQUAL(before, 4);
   for (int i = 0; i < 3; i += 1) log.settle();
   CHECK_EQUAL(publishing.lanes().inFlight(0), before);
   CHECK_EQUAL(publishing.lanes().begin(0, 9), -1);
