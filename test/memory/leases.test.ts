@@ -3,12 +3,17 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Log from "../../src/layers/Log.ts"
 import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
+import { makeLanePort } from "../../src/layers/memory/log/LanePort.ts"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
 import { openLanes } from "../../src/layers/memory/log/Publisher.ts"
+import { Publisher } from "../../src/services/Publisher.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
+import { bytesOf } from "../backends/log.ts"
 import { memory } from "../backends/memory/log.ts"
 import { attach, consume, Held, publish, tight, Total, write } from "../backends/memory/ports.ts"
 import { leasesSuite } from "../suites/log/leases.ts"
@@ -17,6 +22,8 @@ leasesSuite(memory)
 
 const Running = layerWithPorts({ geometry: tight })
 const openNow = (topic = Held) => Effect.flatMap(HeapLog, (log) => openLanes(log, topic))
+
+const Lossy = layerWithPorts({ lease: "50 millis", serverDeadline: "200 millis" })
 
 /** Advances the clock in steps in which the sequencer gets its turns. */
 const pass = (seconds: number) =>
@@ -98,6 +105,36 @@ describe("leases in the heap", () => {
       yield* pass(1)
       assert.deepStrictEqual([lanes.ended(), lanes.committedBatches()], [undefined, 2])
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry: { ...tight, laneSlots: 64 } }))))
+
+  it.live("a publisher that cannot resume without a server fails with the loss, and resumes when there is one", () =>
+    Effect.gen(function*() {
+      const { kill, start } = yield* Log.MemoryServers
+      const { events } = yield* Sequencer
+      const ended = yield* Effect.forkChild(
+        events.pipe(Stream.filter(({ _tag }) => _tag === "SessionEnded"), Stream.take(1), Stream.runDrain),
+        { startImmediately: true }
+      )
+      const publisher = yield* Publisher.open(Held, { skew: "1 hour", batchBytes: 64, roomDeadline: "2 seconds" })
+      const texts = Array.from({ length: 100 }, (_, i) => bytesOf(`r${i}`))
+      yield* publisher.sendAll(texts)
+      yield* Effect.scoped(Effect.gen(function*() {
+        // It resumes behind its open claim: by then the server is dead.
+        yield* publisher.claim(2)
+        // The gap: of its lanes only the second one publishes.
+        const { heap } = yield* HeapLog
+        const session = heap.sessions.find((session) => session !== undefined)!
+        makeLanePort(heap, session, (yield* HeapLog).waiter).publish(1)
+        yield* Fiber.join(ended)
+        yield* kill
+      }))
+      const lost = yield* Effect.flip(publisher.flush)
+      assert.isTrue(lost._tag === "RegionLost" && lost.reason === "died", lost.message)
+      assert.isFalse(publisher.offer(bytesOf("later")))
+      yield* start
+      yield* publisher.flush
+      assert.deepStrictEqual([publisher.accepted(), publisher.acknowledged()], [100, 100])
+      assert.isTrue(publisher.offer(bytesOf("later")))
+    }).pipe(Effect.scoped, Effect.provide(Lossy)))
 
   it.effect("order total has no gaps", () =>
     Effect.gen(function*() {
