@@ -8,6 +8,7 @@ import { type Journal, journalFrom } from "./journal.ts"
 import { type NotRecovered, type Part, startPart, startServer, until } from "./processes.ts"
 import type { Choose } from "./random.ts"
 
+/** The first of them has an identity. */
 const publishers = 3
 const subscribers = 2
 const standbys = 2
@@ -15,6 +16,9 @@ const skewMillis = 25
 
 /** How long a server that is stopped is tolerated. */
 const suspect = "500ms"
+
+/** Publishers are stopped for longer than that: so some of them have to resume. */
+const lease = "300ms"
 
 export class Cast {
   readonly region: string
@@ -56,10 +60,12 @@ export class Cast {
 
   startPublisher(publisher: number): Effect.Effect<Part, NotRecovered, Scope.Scope> {
     this.#started += 1
-    const [life, name] = [this.#started, `publisher-${publisher}.${this.#started}`]
+    const name = `publisher-${publisher}.${this.#started}`
+    // Of the one with an identity all processes number their records together.
+    const numbering = publisher === 0 ? { life: 0, identity: "torture" } : { life: this.#started }
     const isDelayed = this.#choose(2) === 0
     if (isDelayed) this.delayed += 1
-    const job = { ...this.#job(name), publisher, life, skewMillis: isDelayed ? skewMillis : 0 }
+    const job = { ...this.#job(name), publisher, ...numbering, skewMillis: isDelayed ? skewMillis : 0 }
     return Effect.tap(startPart(this.folder, "publisher", job), (part) => {
       this.publishers[publisher] = part
       return until(`the first acknowledgement of ${name}`, () => part.reached > 0 || part.ended !== undefined)
@@ -118,7 +124,18 @@ export class Cast {
   #startServer() {
     this.#started += 1
     const sizes = ["--brokers", "4", "--clients", "8", "--lane-bytes", "256KiB", "--batch-bytes", "16KiB"]
-    const args = ["serve", "--region", this.region, "--standby", "--keep", "--takeover-suspect", suspect, "--json"]
+    const args = [
+      "serve",
+      "--region",
+      this.region,
+      "--standby",
+      "--keep",
+      "--takeover-suspect",
+      suspect,
+      "--lease",
+      lease,
+      "--json"
+    ]
     const all = [...args, ...sizes, "--topic", "torture:session:ordered"]
     return Effect.tap(
       startServer(this.folder, `server-${this.#started}`, all),

@@ -31,7 +31,7 @@ const publish = Effect.fnUntraced(function*(
   choose: Choose
 ) {
   const { life, publisher } = job
-  const committed = 0
+  const { committed } = handle
   write({ _tag: "Opened", publisher, life, sessionId: handle.sessionId, committed })
   const noteProgress = progress(job, handle, write, committed)
   let sent: number = committed
@@ -51,6 +51,10 @@ const publish = Effect.fnUntraced(function*(
 
 runPart(PublisherJob, (job, conductor) =>
   Effect.gen(function*() {
-    const handle = yield* Publisher.open(TortureTopic, { skew: job.skewMillis, openDeadline: "60 seconds" })
+    const handle = yield* Publisher.open(TortureTopic, {
+      skew: job.skewMillis,
+      identity: job.identity,
+      openDeadline: "60 seconds"
+    })
     yield* publish(job, handle, conductor, chooser(job.seed))
   }))

@@ -75,8 +75,8 @@ const settings = {
   }),
   coherence: coherenceSetting,
   kill: openSetting("kill", killFlag, {
-    description: "Kill a process at a percentage of the acknowledgements: sequencer@30% (a standby takes over), or "
-      + "subscriber@30% (it is started again)",
+    description: "Kill a process at a percentage of the acknowledgements: sequencer@30% (a standby takes over), "
+      + "publisher@30% or subscriber@30% (it is started again)",
     shown: "none"
   }),
   json: jsonSetting

@@ -26,7 +26,7 @@ const killing = (what: string, ...args: ReadonlyArray<string>) =>
 const minute = 60_000
 
 describe.skipIf(process.platform !== "linux")("demo --kill", () => {
-  it.live.each(["sequencer@30%", "sequencer@0%", "sequencer@99.9%", "subscriber@30%"])(
+  it.live.each(["sequencer@30%", "sequencer@0%", "sequencer@99.9%", "publisher@30%", "publisher@0%", "subscriber@30%"])(
     "%s: every byte is verified, and the pause is reported",
     (what) =>
       Effect.gen(function*() {
@@ -36,9 +36,10 @@ describe.skipIf(process.platform !== "linux")("demo --kill", () => {
         assert.include(stderr, `once ${percent.replace("%", " %")} is acknowledged`)
         const { drops, duplicates, killed, passed, records, sessions } = JSON.parse(text) as Report
         assert.deepStrictEqual({ passed, drops, duplicates }, { passed: true, drops: 0, duplicates: 0 })
-        assert.strictEqual(killed.name, role === "sequencer" ? "server-0" : "subscriber-0")
+        assert.strictEqual(killed.name, role === "sequencer" ? "server-0" : `${role}-0`)
         assert.isAtLeast(killed.acknowledged, Math.min(records * Number.parseFloat(percent) / 100, records - 2))
         assert.isBelow(killed.acknowledged, records)
+        assert.isAtMost(killed.acknowledged, records * (Number.parseFloat(percent) / 100 + 0.06))
         assert.isAbove(killed.pauseMillis, 0)
         for (const { sha256, subscribers } of sessions) {
           assert.deepStrictEqual(subscribers.map((seen) => [seen.subscriber, seen.sha256]), [
@@ -68,8 +69,6 @@ describe.skipIf(process.platform !== "linux")("demo --kill", () => {
 
   it.live("refuses what it cannot kill before anything starts", () =>
     Effect.gen(function*() {
-      const publisher = yield* run(["demo", "--kill", "publisher@30%"])
-      assert.match(publisher.stderr, /--kill: a publisher that is started again does not know yet/)
       for (const what of ["sequencer@100%", "sequencer@30", "broker@30%", "sequencer"]) {
         const wrong = yield* run(["demo", "--kill", what])
         assert.match(wrong.stderr, /is not sequencer, publisher, subscriber and a percentage below 100/)
@@ -80,7 +79,7 @@ describe.skipIf(process.platform !== "linux")("demo --kill", () => {
         much.stderr,
         /--kill: the log would keep .* for the subscriber that is started again, and has room for/
       )
-      assert.deepStrictEqual([publisher.code, much.code], [2, 2])
+      assert.strictEqual(much.code, 2)
     }))
 
   it.live("ends cleanly when it is interrupted, and takes server and standby with it", () =>

@@ -16,18 +16,22 @@ export const PublisherJob = Schema.Struct({
   range: InputRange,
   recordBytes: Schema.Int,
   skewMillis: Schema.Finite,
-  /** Whether it sends its last record only after the word `finish`, so that the log has work after a kill. */
-  keepsLast: Schema.Boolean
+  /** Goes on where the records of that identity end. */
+  identity: Schema.optionalKey(Schema.String),
+  /** The record of its share that it sends only after the word `finish`, so that the log has work after a kill. */
+  holdsAt: Schema.optionalKey(Schema.Int)
 })
 export type PublisherJob = typeof PublisherJob.Type
+
+/** A part of the input, with the hash of its bytes as read from the files. */
+const content = { records: Schema.Int, bytes: Schema.Int, sha256: Schema.String }
 
 export const PublisherResult = Schema.Struct({
   ...PublishedCounts.fields,
   sessionId: Schema.Int,
-  records: Schema.Int,
-  bytes: Schema.Int,
-  /** Hash of the bytes as read from the files. */
-  sha256: Schema.String
+  ...content,
+  /** What a killed publisher of the same identity had committed: the input up to there. */
+  former: Schema.optionalKey(Schema.Struct(content))
 })
 export type PublisherResult = typeof PublisherResult.Type
 

@@ -49,7 +49,6 @@ export interface DemoPlan {
 export const defaultMinBytes = 256 * 1024 * 1024
 
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
-  if (options.kill?.role === "publisher") return yield* withoutIdentity
   const paths = options.paths.length > 0 ? options.paths : [yield* defaultInput]
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -94,19 +93,17 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
 
 // --- internal ---
 
-const withoutIdentity = Effect.fail(
-  new DemoImpossible({
-    option: "--kill",
-    detail:
-      "a publisher that is started again does not know yet which of its records are committed; kill the sequencer "
-      + "or a subscriber"
-  })
-)
-
-const describeKill = ({ fraction, role }: KillPlan): string =>
-  role === "sequencer"
-    ? `the serving process, once ${percentOf(fraction)} is acknowledged; another stands by`
-    : `${role}-0, once ${percentOf(fraction)} is acknowledged; it is started again, from the first record`
+const describeKill = ({ fraction, role }: KillPlan): string => {
+  const at = `once ${percentOf(fraction)} is acknowledged`
+  switch (role) {
+    case "sequencer":
+      return `the serving process, ${at}; another stands by`
+    case "subscriber":
+      return `subscriber-0, ${at}; it is started again, from the first record`
+    case "publisher":
+      return `publisher-0, ${at}; it is started again, and goes on where its identity is committed`
+  }
+}
 
 const percentOf = (fraction: number): string => `${formatCount(100 * fraction)} %`
 

@@ -36,10 +36,10 @@ const offerAll = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
   sampler: AckSampler.AckSampler,
   records: ReadonlyArray<Uint8Array>,
-  beforeLast: BeforeLast
+  hold: Hold
 ) {
   for (const record of records) {
-    if (publisher.accepted() === beforeLast.at) yield* beforeLast.awaited
+    if (publisher.accepted() === hold.at) yield* hold.over
     if (!publisher.offer(record)) yield* publisher.send(record)
     if (publisher.accepted() % recordsPerSample === 1) {
       sampler.mark()
@@ -49,35 +49,49 @@ const offerAll = Effect.fnUntraced(function*(
 })
 
 /** What is awaited before the record of this number is sent. */
-interface BeforeLast {
+interface Hold {
   readonly at: number
-  readonly awaited: Effect.Effect<void, ParentGone>
+  readonly over: Effect.Effect<void, ParentGone>
 }
 
-const beforeLastOf = ({ keepsLast, range, recordBytes }: PublisherJob, parent: Parent<never>): BeforeLast => ({
-  at: keepsLast ? Math.ceil((range.to - range.from) / recordBytes) - 1 : Infinity,
-  awaited: parent.finish
-})
+/** Bytes that were read, with their hash. */
+class Content {
+  records = 0
+  bytes = 0
+  readonly #hash = createHash("sha256")
 
+  add(bytes: Uint8Array, records: number): void {
+    this.#hash.update(bytes)
+    this.bytes += bytes.length
+    this.records += records
+  }
+
+  done() {
+    return { records: this.records, bytes: this.bytes, sha256: this.#hash.digest("hex") }
+  }
+}
+
+// Reads what a killed publisher of the identity had committed too, for its hash, and sends what lies behind it.
 const publishShare = Effect.fnUntraced(function*(
   job: PublisherJob,
   publisher: PublisherHandle<Uint8Array>,
   parent: Parent<PublisherResult>
 ) {
+  const { recordBytes } = job
   const reader = yield* openReader(job)
   const sampler = yield* AckSampler.make(publisher)
-  const chunk = new Uint8Array(Math.max(1, Math.floor(chunkBytes / job.recordBytes)) * job.recordBytes)
-  const whole = recordsOf(chunk, chunk.length, job.recordBytes)
-  const hash = createHash("sha256")
-  const beforeLast = beforeLastOf(job, parent)
+  const chunk = new Uint8Array(Math.max(1, Math.floor(chunkBytes / recordBytes)) * recordBytes)
+  const [former, own] = [new Content(), new Content()]
+  const hold: Hold = { at: job.holdsAt ?? Infinity, over: parent.finish }
   const firstOfferMillis = monotonicMillis()
-  let bytes = 0
   for (let filled = yield* fill(reader, chunk); filled > 0; filled = yield* fill(reader, chunk)) {
-    hash.update(filled === chunk.length ? chunk : chunk.subarray(0, filled))
-    bytes += filled
-    const records = filled === chunk.length ? whole : recordsOf(chunk, filled, job.recordBytes)
-    yield* offerAll(publisher, sampler, records, beforeLast)
-    parent.progress(publisher.acknowledged(), bytes)
+    const records = recordsOf(chunk, filled, recordBytes)
+    const committed = Math.min(records.length, publisher.committed - former.records)
+    const split = Math.min(filled, committed * recordBytes)
+    former.add(chunk.subarray(0, split), committed)
+    own.add(chunk.subarray(split, filled), records.length - committed)
+    yield* offerAll(publisher, sampler, records.slice(committed), hold)
+    parent.progress(publisher.acknowledged(), own.bytes)
     yield* Effect.yieldNow
   }
   yield* publisher.flush
@@ -85,20 +99,19 @@ const publishShare = Effect.fnUntraced(function*(
   sampler.sweep()
   yield* parent.result({
     sessionId: publisher.sessionId,
-    records: publisher.accepted(),
-    bytes,
-    sha256: hash.digest("hex"),
+    ...own.done(),
     acknowledged: publisher.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
     latency: sampler.counts(),
-    fullEvents: publisher.fullEvents()
+    fullEvents: publisher.fullEvents(),
+    ...former.records === 0 ? {} : { former: former.done() }
   })
 })
 
 runChild(DemoPublisher, (job, parent) =>
   Effect.gen(function*() {
-    const publisher = yield* Publisher.open(DemoTopic, { skew: job.skewMillis })
+    const publisher = yield* Publisher.open(DemoTopic, { skew: job.skewMillis, identity: job.identity })
     yield* parent.ready
     yield* parent.begin
     yield* publishShare(job, publisher, parent)

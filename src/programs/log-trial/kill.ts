@@ -27,12 +27,14 @@ export interface Killed {
   readonly acknowledged: number
   /** From the kill to the first acknowledgement after the process had ended. */
   readonly pauseMillis: number
+  /** Its session, if it was a publisher. */
+  readonly sessionId?: number
 }
 
 /** The processes of a run that kills one of them. */
 export interface Cast<E, R> {
   readonly victim: Children.Child<unknown>
-  /** Each keeps its last record back until the word `finish`. */
+  /** Each keeps records back until the word `finish`. */
   readonly publishers: ReadonlyArray<Children.Child<unknown>>
   /** A failure of any of these ends the run. */
   readonly others: ReadonlyArray<Children.Child<unknown>>
@@ -60,6 +62,7 @@ export const killAndMeasure = <E, R>(
 ): Effect.Effect<Killed, E, R | Diagnostics> =>
   Effect.gen(function*() {
     const { snapshot } = yield* Diagnostics
+    const session = (yield* snapshot).sessions.find(({ pid }) => pid === child.pid)
     const begun = monotonicMillis()
     process.kill(child.pid, "SIGKILL")
     yield* Effect.ignore(child.finished)
@@ -67,7 +70,8 @@ export const killAndMeasure = <E, R>(
     const acknowledged = acknowledgedIn(yield* snapshot)
     const pause = Effect.map(untilAcks((now) => now > acknowledged), () => monotonicMillis() - begun)
     const [pauseMillis] = yield* Effect.all([pause, ended], { concurrency: 2 })
-    return { name: child.name, pid: child.pid, acknowledged, pauseMillis }
+    const { name, pid } = child
+    return { name, pid, acknowledged, pauseMillis, ...session === undefined ? {} : { sessionId: session.sessionId } }
   })
 
 /** Keeps all records of the topics for a subscriber that will begin again at the first. Returns the end of it. */
@@ -90,8 +94,10 @@ export const keepAll = Effect.fnUntraced(function*(topics: ReadonlyArray<Topic<a
 /** As often as a timer of the event loop allows. */
 const lookMillis = 1
 
-const acknowledgedIn = ({ sessions }: LogSnapshot): number =>
-  sessions.reduce((sum, { acks }) => sum + acks.acknowledged, 0)
+// What is committed: a batch is acknowledged in the pass that commits it, and the sum does not lose what ended sessions
+// had.
+const acknowledgedIn = ({ topics }: LogSnapshot): number =>
+  topics.reduce((sum, { committedMessages }) => sum + committedMessages, 0)
 
 const untilAcks = (isEnough: (acknowledged: number) => boolean): Effect.Effect<void, never, Diagnostics> =>
   Effect.gen(function*() {

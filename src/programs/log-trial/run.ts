@@ -37,8 +37,15 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   readonly publishers: ReadonlyArray<PublisherJob>
   readonly subscriber: ChildProgram<SubscriberJob, Seen>
   readonly subscribers: ReadonlyArray<SubscriberJob>
-  /** Kills a process on the way. Then each publisher keeps its last record back until the word `finish`. */
-  readonly kill?: KillPlan | undefined
+  /** Kills a process on the way. Then each publisher keeps records back until the word `finish`. */
+  readonly kill?: Kill<PublisherJob, Published> | undefined
+}
+
+export interface Kill<PublisherJob, Published> extends KillPlan {
+  /** The job of the publisher that goes on for the killed one, which is the first: it keeps nothing back. */
+  readonly publisherAgain: PublisherJob | undefined
+  /** What the killed one had published in that session, if its successor found anything. */
+  readonly formerOf: (result: Published, sessionId: number) => Published | undefined
 }
 
 export interface Named<Result> {
@@ -145,7 +152,7 @@ const runServed = Effect.fnUntraced(
     const working = Effect.gen(function*() {
       const killed = yield* killing(options, { publishers, subscribers, servers, letGo, scope })
       const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 })
-      return { killed, published, seen }
+      return { killed, published: withFormer(options, killed, published), seen }
     })
     const { killed, published, seen } = yield* working.pipe(
       Effect.raceFirst(monitor.stalled),
@@ -166,8 +173,21 @@ const runServed = Effect.fnUntraced(
   }
 )
 
-interface Cast<Seen> {
-  readonly publishers: ReadonlyArray<Children.Child<unknown>>
+// A killed publisher counts by what its successor has found of it.
+const withFormer = <PublisherJob extends NamedJob, Published>(
+  { kill }: LogRun<PublisherJob, Published, any, any>,
+  killed: Killed | undefined,
+  published: ReadonlyArray<Named<Published>>
+): ReadonlyArray<Named<Published>> => {
+  const [again] = published
+  if (killed?.sessionId === undefined || again === undefined) return published
+  const result = kill?.formerOf(again.result, killed.sessionId)
+  return result === undefined ? published : [{ name: `${again.name} (killed)`, result }, ...published]
+}
+
+interface Cast<Published, Seen> {
+  /** As those of the subscribers. */
+  readonly publishers: Array<Children.Child<Published>>
   /** One that is killed gives its place to the one that is started again. */
   readonly subscribers: Array<Children.Child<Seen>>
   readonly servers: Servers | undefined
@@ -177,11 +197,12 @@ interface Cast<Seen> {
   readonly scope: Scope.Scope
 }
 
-// A killed server is replaced by its standby, and a killed subscriber by one that begins again at the first record.
+// A killed server is replaced by its standby, a killed subscriber by one that begins again at the first record, and a
+// killed publisher by one of its identity.
 const killing = Effect.fnUntraced(
   function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
     options: LogRun<PublisherJob, Published, SubscriberJob, Seen>,
-    { letGo, publishers, scope, servers, subscribers }: Cast<Seen>
+    { letGo, publishers, scope, servers, subscribers }: Cast<Published, Seen>
   ) {
     const { kill, records } = options
     if (kill === undefined) return undefined
@@ -190,6 +211,16 @@ const killing = Effect.fnUntraced(
       const standby = servers.promote()
       const others = [...publishers, ...subscribers, standby]
       return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace: Effect.void })
+    }
+    if (kill.role === "publisher") {
+      const [again, victim] = [kill.publisherAgain, publishers[0]]
+      if (again === undefined || victim === undefined) return undefined
+      const replace = Effect.gen(function*() {
+        publishers[0] = yield* Scope.provide(Children.started(options.publisher, again.name, again), scope)
+        yield* publishers[0].tell("begin")
+      })
+      const others = [...publishers.slice(1), ...subscribers]
+      return yield* killOnTheWay(kill.fraction, records, { victim, publishers: publishers.slice(1), others, replace })
     }
     const [job, victim] = [options.subscribers[0], subscribers[0]]
     if (job === undefined || victim === undefined) return undefined

@@ -96,7 +96,7 @@ export const leasesSuite = (backend: Backend): void => {
   describe(`leases of sessions (${backend.name})`, () => {
     for (const identity of [undefined, "a"]) {
       const who = identity === undefined ? "without an identity" : "with an identity"
-      it.live(`a gap that outlives the lease: the publisher resumes with exactly the rest (${who})`, () => {
+      it.live(`E06 a gap that outlives the lease: the publisher resumes with exactly the rest (${who})`, () => {
         const { layer, lines } = listened()
         return Effect.gen(function*() {
           const subscriber = yield* Subscriber.open(Lines)
@@ -127,6 +127,19 @@ export const leasesSuite = (backend: Backend): void => {
         }).pipe(Effect.scoped, provide(), Effect.provide(layer))
       })
     }
+
+    it.live("E08 a gap ahead of the first batch: nothing was committed, and everything comes once", () =>
+      Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Lines)
+        const ends = yield* following("SessionEnded", 1)
+        const { publisher, stop } = yield* openStopping({}, [0])
+        yield* send(publisher, 0, 200)
+        yield* publisher.flush
+        assert.strictEqual(stop.opened, 2)
+        const [ended] = yield* Fiber.join(ends)
+        assert.deepInclude(ended, { reason: "outlived", committedMessages: 0 })
+        assert.deepStrictEqual(yield* read(subscriber, 200), inOrder(200))
+      }).pipe(Effect.scoped, provide()))
 
     it.live("an idle publisher resumes too; records of all lengths and the open batch go along", () =>
       Effect.gen(function*() {
@@ -313,7 +326,7 @@ export const leasesSuite = (backend: Backend): void => {
       }).pipe(Effect.scoped))
 
     it.live(
-      "fifty fences in a row: each session commits its part, and nothing is left of them",
+      "E09 fifty fences in a row: each session commits its part, and nothing is left of them",
       () =>
         Effect.gen(function*() {
           const subscriber = yield* Subscriber.open(Lines)
