@@ -142,6 +142,33 @@ describe.skipIf(process.platform !== "linux")("takeover", () => {
     60_000
   )
 
+  it.live(
+    "stopped servers that hold all places are named, and one that is ended lets a standby take over",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("blocked")
+        const servers = [yield* serve(region, "--topic", "files")]
+        const copy = yield* copying(region, "--server-deadline", "60s")
+        for (const last of [false, false, true]) {
+          yield* copy.send(5)
+          const next = yield* standby(region, "--takeover-suspect", "500ms")
+          const former = servers.at(-1)!
+          former.signal("SIGSTOP")
+          yield* untilStopped(former.pid)
+          servers.push(next)
+          if (!last) yield* next.told(/serving region/)
+        }
+        const [first, second, , blocked] = servers as [Program, Program, Program, Program]
+        for (const { pid } of [first, second]) yield* blocked.noticed(new RegExp(`held by .*pid ${pid}\\b`, "s"))
+        assert.notInclude(blocked.text, "serving region")
+        yield* kill(first)
+        yield* blocked.told(/serving region/)
+        yield* copy.send(5)
+        yield* copy.finish(blocked)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
   it.live("a standby leaves an idle server alone, and ends with the log", () =>
     Effect.gen(function*() {
       const region = freshRegion("idle")
