@@ -197,6 +197,7 @@ describe.skipIf(process.platform !== "linux")("signals", () => {
       assert.match(late.stderr, /no process serves the log .*\(start `ringfence serve --region .*` again\)/)
       yield* serve(region)
       assert.strictEqual((yield* run(["publish", "--region", region, "lines"], { input: "again\n" })).code, 0)
-      assert.strictEqual((yield* run(["subscribe", "--region", region, "lines"])).text, "go\nagain\n")
+      // What was not acknowledged is undecided: the next server may have found it published.
+      assert.match((yield* run(["subscribe", "--region", region, "lines"])).text, /^go\n(?:more\n)?again\n$/)
     }))
 })

@@ -27,6 +27,8 @@ constexpr Defect allDefects[] = {
     {"a ring without a writer never ends", "ring", "open"},
     {"hold of a removed name", "region", "holding"},
     {"the slot of a living client is given on", "log", "woken"},
+    {"a trim ahead of a reader", "log", "trim"},
+    {"a release ahead of its trim", "log", "trim"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},

@@ -3,6 +3,7 @@
 
 #include "publishing.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "unordered.h"
 
 namespace ringfence::sequencing {
@@ -35,6 +36,19 @@ uint64_t attachedMinimum(const SequencerState& order, const Fenced&, uint32_t to
   return attachedMinimum(order, topic, reader);
 }
 
+// What lies from `before` to the trim is done with.
+void releaseTrimmed(SequencerState& order, const Topic& topic, uint64_t before) {
+  const Geometry& g = order.geometry;
+  for (uint64_t i = before; i < topic.trim; i += 1) {
+    const Kept& kept = topic.kept[i & (g.indexEntries - 1)];
+    if (kept.lane == noLane) continue;
+    Lane& lane = order.lanes[kept.lane];
+    lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
+    lane.dirty = true;
+    releaseSlots(order, lane);
+  }
+}
+
 // SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor). Then it publishes that
 // the frontier is firm, before any release.
 bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
@@ -54,10 +68,14 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
     topic.trimMessages += topic.kept[i & (g.indexEntries - 1)].messages;
   }
   topic.trim = target;
+  if (planted("a release ahead of its trim")) {
+    releaseTrimmed(order, topic, before);
+    publishAll(order);
+  }
   publishRetention(order, t);
   const Fenced fenced = order.publication.fullFence();
   minimum = attachedMinimum(order, fenced, t, reader);
-  if (minimum < target) {  // a reader attached meanwhile: keep what it needs
+  if (minimum < target && !planted("a trim ahead of a reader")) {  // one attached meanwhile: keep what it needs
     topic.trim = before;
     topic.trimMessages = messagesBefore;
     publishRetention(order, t);
@@ -67,14 +85,7 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   }
   topic.firmTrim = target;
   publishRetention(order, t);
-  for (uint64_t i = before; i < target; i += 1) {
-    const Kept& kept = topic.kept[i & (g.indexEntries - 1)];
-    if (kept.lane == noLane) continue;
-    Lane& lane = order.lanes[kept.lane];
-    lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
-    lane.dirty = true;
-    releaseSlots(order, lane);
-  }
+  releaseTrimmed(order, topic, before);
   if (topic.delivered < topic.trim) topic.delivered = topic.trim;
   return true;
 }
