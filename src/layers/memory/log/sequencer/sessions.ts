@@ -2,7 +2,8 @@
  * Ends a session at its committed prefix, once all batches that it published are scanned. Under order `none` it ends
  * once all attached readers have taken them: the slot's next session may use the same lanes for another topic.
  */
-import { endsAtOnce, type Session } from "../LogState.ts"
+import { publishedAt } from "../descriptors.ts"
+import { endsAtOnce, type Session, type SessionLane } from "../LogState.ts"
 import { takeIdentity } from "./identities.ts"
 import { releaseSlots } from "./retention.ts"
 import type { SequencerState } from "./SequencerState.ts"
@@ -52,7 +53,22 @@ const purge = (order: SequencerState, session: Session): void => {
     releaseSlots(lane.lane)
   }
   session.window.clear()
+  for (const lane of session.lanes) purgeUnscanned(order, session, lane)
   session.gapSinceMicros = undefined
+}
+
+// Counts what stays in the lane unscanned, as a session's lanes are not scanned once it ends at once.
+const purgeUnscanned = (order: SequencerState, session: Session, at: SessionLane): void => {
+  const { lane } = at
+  for (
+    let i = lane.scanned;
+    i - lane.released < lane.slots.length && publishedAt(session, lane, i) !== undefined;
+    i += 1
+  ) {
+    at.purged += 1
+    session.purged += 1
+    order.purged += 1
+  }
 }
 
 // Frees the slots of batches that no reader needs any more, because they were not put into an order.
