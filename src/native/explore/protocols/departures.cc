@@ -180,10 +180,12 @@ void tenant() {
   shared_ptr<Receiving> receiving;
   reader.program.ahead([&] { receiving = make_shared<Receiving>(reader.region); });
   const auto writes = make_shared<bool>(false);
-  reader.program.runs([=] {
+  reader.program.runs([=, at = reader.region] {
     for (int i = 0; i < 6; i += 1) {
       receiving->take();
       const bool wrote = *writes;
+      // What tells it of the next writer orders, too.
+      if (wrote) static_cast<void>(at->publication().fullFence());
       const bool hasEnded = receiving->ended();
       expect(!wrote || !*writes || !hasEnded, "a ring has ended whose writer lives");
       Scheduler::now().giveWay(1'000'000);

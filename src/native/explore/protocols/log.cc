@@ -176,6 +176,36 @@ void told() {
   });
 }
 
+// The server pauses its sequencer and lets it go on, again and again, while a publisher rings: of all the rings the last
+// one is heard.
+void resumed() {
+  Served log(logGeometry());
+  Attached publisher(*log.server.region, "publisher", false);
+  const auto publishing = log.publishes(publisher);
+  const auto serving = log.serving;
+  log.server.program.ahead([&] { serving->sequencer().pause(); });
+  const auto published = make_shared<bool>(false);
+  const auto waiting = make_shared<Actor*>(nullptr);
+  publisher.program.runs([=] {
+    publishing->publish(0, nullptr);
+    *published = true;
+    if (*waiting != nullptr) Scheduler::wake(**waiting);
+  });
+  log.server.program.runs([=, at = log.server.region] {
+    Sequencer& sequencer = serving->sequencer();
+    for (int i = 0; i < 2; i += 1) {
+      sequencer.resume();
+      sequencer.pause();
+      Scheduler::now().giveWay(1'000'000);
+    }
+    *waiting = Scheduler::now().current();
+    while (!*published && !Scheduler::now().deaths()) Scheduler::now().giveWay(1'000'000);
+    sequencer.resume();
+    const auto committed = [&] { return peek<&TopicLine::Committed::entries>(at->topicLine(1, 0).committed) != 0; };
+    retry("the sequencer goes on, and a batch stays where it is", [&] { return committed() || !*published; }, 1'000'000);
+  });
+}
+
 // A topic's counts and a session's were damaged from outside when the server stops, which writes them once more: from then
 // on they stay as they are, so who sees that the server has stopped sees all that was committed.
 void mended() {
@@ -269,6 +299,7 @@ Protocol logProtocol() {
     {"looks", "the place of a freed topic is declared anew while another process looks at it", &looks},
     {"half declared", "the same, and the freed topic's declarer died ahead of its last store", &halfDeclared},
     {"told", "a publisher looks at its acknowledgements while the server may be stopped", &told},
+    {"resumed", "the server pauses its sequencer and lets it go on while a publisher rings", &resumed},
     {"mended", "a topic's and a session's counts were damaged when the server stops", &mended},
     {"reuse", "a session ends or dies, and the next has its slot and its lanes", &reuse},
     {"start", "two want to serve, and the first may die at any moment of its start", &start},

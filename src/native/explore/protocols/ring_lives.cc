@@ -248,9 +248,9 @@ void parting() {
   visitor.program.runs([at = visitor.region] { readerOf(at); });
 }
 
-// While a reader attaches the writer fills the ring, and a while later wants room. A reader that was overtaken begins
+// While a reader attaches the writer fills the ring, and a while later wants room. A reader that was outpaced begins
 // behind all frames, stays, and has to say so; any other one leaves.
-void overtaken() {
+void outpaced() {
   Geometry geometry = ringGeometry();
   geometry.ringReaders = 1;
   const auto region = made(geometry);
@@ -347,7 +347,7 @@ std::vector<Configuration> ringLives() {
     {"back", "an evicted reader comes back while the writer looks for the slowest one", &comesBack},
     {"guests", "a reader comes, leaves and comes back while another one comes", &guests},
     {"parting", "a reader leaves while another one comes and leaves", &parting},
-    {"overtaken", "a reader is overtaken by the writer while it attaches, and stays, or leaves", &overtaken},
+    {"outpaced", "a reader is outpaced by the writer while it attaches, and stays, or leaves", &outpaced},
     {"handled", "a process waits until a reader has handled a frame", &handled},
     {"forsaken", "a process waits for a reader's cursor, and the reader is evicted", &forsaken},
   };
