@@ -44,11 +44,12 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
   // Of each verb and fault at least one; npm run explore -- --mutants has all.
   for (
     const [model, count, sites] of [
-      ["weak", 16, [
+      ["weak", 17, [
         "takeReader, write RingReaderClaim",
         "claimRingReader, fullFence",
         "named, observe RingName.naming",
         "giveName, publish RingName.naming (3)",
+        "ringBell, ring BellLine.bell",
         "RingReader::attach, ring RingTable",
         "RingReader::evicted, loadFence",
         "RingWriter::evict, write RingReaderFate",
