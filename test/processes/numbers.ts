@@ -1,5 +1,5 @@
 /**
- * Records that number themselves and carry a checksum, whichever session they come from.
+ * Records that number themselves and carry a checksum, independent of the session that they come from.
  */
 import { assert } from "@effect/vitest"
 import * as Topic from "../../src/services/schema/Topic.ts"

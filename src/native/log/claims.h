@@ -16,7 +16,7 @@ struct Claim {
   bool unordered = false;  // its topic has order `none`
 };
 
-// The identity that a session claims: a newer claim fences whatever session has it, and one that continues the incarnation
+// The identity that a session claims: a newer claim fences the session that has it, and one that continues the incarnation
 // of a former session of this publisher gets it only while no newer one had it.
 struct IdentityClaim {
   int64_t slot = -1;  // negative: none

@@ -49,7 +49,7 @@ export const killOnTheWay = <E, R>(fraction: number, records: number, cast: Cast
   const finish = Children.all(publishers, ({ tell }) => tell("finish"))
   // At least one acknowledgement must be left to come behind the kill.
   const at = Math.min(Math.ceil(fraction * records), records - publishers.length)
-  return untilAcks((acknowledged) => acknowledged >= at).pipe(
+  return until((found) => acknowledgedIn(found) >= at).pipe(
     Effect.andThen(killAndMeasure(victim, Effect.andThen(finish, replace))),
     Effect.raceFirst(failing)
   )
@@ -66,12 +66,21 @@ export const killAndMeasure = <E, R>(
     const begun = monotonicMillis()
     process.kill(child.pid, "SIGKILL")
     yield* Effect.ignore(child.finished)
-    // What the killed process had acknowledged does not count as new.
-    const acknowledged = acknowledgedIn(yield* snapshot)
-    const pause = Effect.map(untilAcks((now) => now > acknowledged), () => monotonicMillis() - begun)
+    // What was acknowledged while the process ended does not count as new. A killed publisher's session ends meanwhile, so
+    // the others' sessions tell.
+    const atEnd = yield* snapshot
+    const before = acknowledgedIn(atEnd, child.pid)
+    const isNew = (found: LogSnapshot) => acknowledgedIn(found, child.pid) > before
+    const pause = Effect.map(until(isNew), () => monotonicMillis() - begun)
     const [pauseMillis] = yield* Effect.all([pause, ended], { concurrency: 2 })
     const { name, pid } = child
-    return { name, pid, acknowledged, pauseMillis, ...session === undefined ? {} : { sessionId: session.sessionId } }
+    return {
+      name,
+      pid,
+      acknowledged: committedIn(atEnd),
+      pauseMillis,
+      ...session === undefined ? {} : { sessionId: session.sessionId }
+    }
   })
 
 /** Keeps all records of the topics for a subscriber that will begin again at the first. Returns the end of it. */
@@ -94,13 +103,16 @@ export const keepAll = Effect.fnUntraced(function*(topics: ReadonlyArray<Topic<a
 /** As often as a timer of the event loop allows. */
 const lookMillis = 1
 
-// What is committed: a batch is acknowledged in the pass that commits it, and the sum does not lose what ended sessions
-// had.
-const acknowledgedIn = ({ topics }: LogSnapshot): number =>
+/** Over all sessions but those of one process. */
+const acknowledgedIn = ({ sessions }: LogSnapshot, exceptPid?: number): number =>
+  sessions.reduce((sum, { acks, pid }) => pid === exceptPid ? sum : sum + acks.acknowledged, 0)
+
+/** What is committed is acknowledged in the same pass, and does not go with the session of a killed publisher. */
+const committedIn = ({ topics }: LogSnapshot): number =>
   topics.reduce((sum, { committedMessages }) => sum + committedMessages, 0)
 
-const untilAcks = (isEnough: (acknowledged: number) => boolean): Effect.Effect<void, never, Diagnostics> =>
+const until = (isEnough: (snapshot: LogSnapshot) => boolean): Effect.Effect<void, never, Diagnostics> =>
   Effect.gen(function*() {
     const { snapshot } = yield* Diagnostics
-    while (!isEnough(acknowledgedIn(yield* snapshot))) yield* Effect.sleep(lookMillis)
+    while (!isEnough(yield* snapshot)) yield* Effect.sleep(lookMillis)
   })

@@ -73,7 +73,7 @@ export const nativeFlushed = over("flushed")
 
 let relays = 0
 
-// Each server is an attachment of its own, as if it were a process; the last leaves the log to nobody.
+// Each server is an attachment of its own, as if it were a process; the last one ends the log.
 const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const region = `test-relay-${process.pid}-${relays += 1}`

@@ -276,7 +276,7 @@ export const leasesSuite = (backend: Backend): void => {
         assert.isFalse(publisher.offer(bytesOf("late")))
       }).pipe(Effect.scoped, provide()))
 
-    it.live("back-pressure, idleness, a paused sequencer and other sessions' fences fence nobody", () =>
+    it.live("back-pressure, idleness, a paused sequencer and other sessions' fences fence no session", () =>
       Effect.gen(function*() {
         const sequencer = yield* Sequencer
         const subscriber = yield* Subscriber.open(Lines)

@@ -225,7 +225,7 @@ export const scenariosSuite = (backend: Backend): void => {
 const histories = 6
 let crashed = 0
 
-/** Plays a random history. The model is what each session has sent: the order has all of it, once, whatever ended. */
+/** Plays a random history. The model is what each session has sent: the order has all of it, once, also when servers or publishers ended. */
 const crashing = (random: (below: number) => number) =>
   Effect.scoped(Effect.gen(function*() {
     const { end, start } = yield* Relay

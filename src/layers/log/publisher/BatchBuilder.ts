@@ -286,8 +286,12 @@ export class BatchBuilder {
     return align4(this.#bytes + bytes) + 4 * (this.#records + 1) <= this.#limitBytes
   }
 
+  // Looks at the session once: this is asked for each batch.
   #begin(): boolean {
-    if (this.ended() !== undefined || this.hasOutlived) return false
+    if (this.#end !== undefined || (!this.#hasLeft && this.#lanes.ended() !== undefined)) {
+      this.ended()
+      return false
+    }
     for (let turn = 0; turn < this.#lanes.brokers; turn += 1) {
       const broker = (this.#nextBroker + turn) % this.#lanes.brokers
       const room = this.#lanes.begin(broker, this.sequence)

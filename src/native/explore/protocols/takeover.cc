@@ -327,7 +327,7 @@ void facts() {
   log.ends(0, false, 1);
 }
 
-// A session's facts must not be taken for those of the slot's next session, at whatever moment the server dies.
+// Recovery must not take a session's facts for those of the slot's next session. The server may die at each moment.
 void reclaimed() {
   Log log(true, orderTotal, 2);
   sealTwo(log);

@@ -97,8 +97,8 @@ Status Sequencer::blocked() const {
   return Status::failed("blocked", "no block for another epoch is free: they are held by " + holders);
 }
 
-// SYNC: publishes that the epoch is announced, fences, and reads the heads again, and behind that the former epoch; who reads
-// a promise fences behind it and looks for an announcement (EpochView::believes).
+// SYNC: publishes that the epoch is announced, fences, and reads the heads again, and behind that the former epoch; a process
+// that reads a promise fences behind it and looks for an announcement (EpochView::believes).
 Status Sequencer::announce(uint64_t& former) {
   const Publication p = region_->publication();
   p.on(order_.role, region_->blockHead(order_.epoch).head)

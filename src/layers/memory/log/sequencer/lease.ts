@@ -2,7 +2,7 @@
  * Ends the sessions of which a batch was missing for longer than the lease.
  *
  * Only time counts in which the sequencer would have found the batch: with each lane scanned to its tail, and of the time
- * between two passes a fraction of the lease at most. So neither a full index nor a pause of the sequencer fences anybody.
+ * between two passes a fraction of the lease at most. So neither a full index nor a pause of the sequencer fences a session.
  */
 import { endsAtOnce, type Session } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
