@@ -62,7 +62,11 @@ const settings = {
   }),
   minBytes: openSetting("min-bytes", bytesFlag, {
     description: "Repeat the input up to at least this size",
-    shown: `${formatBytes(DemoPlan.defaultMinBytes)}, or once when paths are given`
+    shown:
+      `${formatBytes(DemoPlan.defaultMinBytes)} (${
+        formatBytes(DemoPlan.defaultKillMinBytes)
+      } with --kill), or once when `
+      + "paths are given"
   }),
   recordBytes: setting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
     description: "Size of a record",
@@ -105,7 +109,7 @@ export const demo = Command.make(
   ),
   Command.withShortDescription("See the log at work, with every byte checked"),
   Command.withExamples([
-    { command: "ringfence demo", description: "256 MiB of source files" },
+    { command: "ringfence demo", description: "1 GiB of source files" },
     { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" },
     { command: "ringfence demo --kill sequencer@30%", description: "A standby goes on when the server is killed" }
   ]),

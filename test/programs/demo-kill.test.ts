@@ -14,8 +14,8 @@ interface Report {
   readonly killed: { readonly name: string; readonly acknowledged: number; readonly pauseMillis: number }
   readonly sessions: ReadonlyArray<
     {
-      readonly sha256: string
-      readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly sha256: string }>
+      readonly mac: string
+      readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly mac: string }>
     }
   >
 }
@@ -41,10 +41,10 @@ describe.skipIf(process.platform !== "linux")("demo --kill", () => {
         assert.isBelow(killed.acknowledged, records)
         assert.isAtMost(killed.acknowledged, records * (Number.parseFloat(percent) / 100 + 0.06))
         assert.isAbove(killed.pauseMillis, 0)
-        for (const { sha256, subscribers } of sessions) {
-          assert.deepStrictEqual(subscribers.map((seen) => [seen.subscriber, seen.sha256]), [
-            ["subscriber-0", sha256],
-            ["subscriber-1", sha256]
+        for (const { mac, subscribers } of sessions) {
+          assert.deepStrictEqual(subscribers.map((seen) => [seen.subscriber, seen.mac]), [
+            ["subscriber-0", mac],
+            ["subscriber-1", mac]
           ])
         }
       }),

@@ -11,8 +11,12 @@ import { InputRange } from "./input-share.ts"
 
 export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
 
+/** Of the run: all checksums are made with it. */
+const macKey = Schema.String
+
 export const PublisherJob = Schema.Struct({
   ...clientFields,
+  macKey,
   range: InputRange,
   recordBytes: Schema.Int,
   skewMillis: Schema.Finite,
@@ -23,8 +27,8 @@ export const PublisherJob = Schema.Struct({
 })
 export type PublisherJob = typeof PublisherJob.Type
 
-/** A part of the input, with the hash of its bytes as read from the files. */
-const content = { records: Schema.Int, bytes: Schema.Int, sha256: Schema.String }
+/** A part of the input, with the checksum of its bytes as read from the files. */
+const content = { records: Schema.Int, bytes: Schema.Int, mac: Schema.String }
 
 export const PublisherResult = Schema.Struct({
   ...PublishedCounts.fields,
@@ -35,14 +39,14 @@ export const PublisherResult = Schema.Struct({
 })
 export type PublisherResult = typeof PublisherResult.Type
 
-export const SubscriberJob = Schema.Struct({ ...clientFields, records: Schema.Int })
+export const SubscriberJob = Schema.Struct({ ...clientFields, macKey, records: Schema.Int })
 export type SubscriberJob = typeof SubscriberJob.Type
 
 export const SubscriberResult = Schema.Struct({
   ...SeenCounts.fields,
-  /** Hash of all records in the order seen: position, session, sequence and bytes. */
-  orderSha256: Schema.String,
-  sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, sha256: Schema.String }))
+  /** Checksum of all batches in the order seen: position, session and sequence, and of each session's bytes. */
+  orderMac: Schema.String,
+  sessions: Schema.Array(Schema.Struct({ ...SessionCheck.fields, mac: Schema.String }))
 })
 export type SubscriberResult = typeof SubscriberResult.Type
 

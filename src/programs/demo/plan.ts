@@ -9,6 +9,7 @@ import { collect, defaultInput, type InputFile } from "../cli/input-files.ts"
 import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan.ts"
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
 import type { KillPlan } from "../log-trial/kill.ts"
+import { newMacKey } from "../measure/mac.ts"
 
 /** An option that the other options or this machine do not allow. */
 export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoImpossible", {
@@ -25,7 +26,7 @@ export interface DemoOptions {
   readonly brokers: number
   readonly publishers: number
   readonly subscribers: number
-  /** Default: {@link defaultMinBytes}, or once the given files. */
+  /** Default: {@link defaultMinBytes} or {@link defaultKillMinBytes}, or once the given files. */
   readonly minBytes: number | undefined
   readonly recordBytes: number
   readonly skewMillis: number
@@ -43,16 +44,21 @@ export interface DemoPlan {
   readonly inputBytes: number
   readonly totalBytes: number
   readonly records: number
+  /** Of all checksums of this run. */
+  readonly macKey: string
 }
 
 /** The size up to which the default input is repeated. Given files are published once unless a size is given too. */
-export const defaultMinBytes = 256 * 1024 * 1024
+export const defaultMinBytes = 1024 * 1024 * 1024
+
+/** The same under `--kill`, where the log keeps a part of it for the process that is started again. */
+export const defaultKillMinBytes = 256 * 1024 * 1024
 
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   const paths = options.paths.length > 0 ? options.paths : [yield* defaultInput]
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  const minBytes = options.minBytes ?? (options.paths.length > 0 ? 0 : defaultMinBytes)
+  const minBytes = options.minBytes ?? (options.paths.length > 0 ? 0 : defaultBytes(options))
   // Make whole passes, so that the input ends at the end of the last file.
   const totalBytes = inputBytes * Math.max(1, Math.ceil(minBytes / inputBytes))
   yield* removeLeftovers("demo-")
@@ -69,7 +75,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   }
   yield* checkRoom(options, totalBytes, region.geometry)
   const records = Math.ceil(totalBytes / options.recordBytes)
-  return { options, region, paths, files, inputBytes, totalBytes, records } satisfies DemoPlan
+  return { options, region, paths, files, inputBytes, totalBytes, records, macKey: newMacKey() } satisfies DemoPlan
 })
 
 /** The plan in a few lines of text. */
@@ -92,6 +98,8 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
 }
 
 // --- internal ---
+
+const defaultBytes = ({ kill }: DemoOptions): number => kill === undefined ? defaultMinBytes : defaultKillMinBytes
 
 const describeKill = ({ fraction, role }: KillPlan): string => {
   const at = `once ${percentOf(fraction)} is acknowledged`

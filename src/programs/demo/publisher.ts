@@ -3,16 +3,16 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { createHash } from "node:crypto"
 import { Publisher, type PublisherHandle } from "../../services/Publisher.ts"
 import * as AckSampler from "../measure/ack-latency.ts"
+import { StreamMac } from "../measure/mac.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import { type Parent, type ParentGone, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { InputChanged, InputReader } from "./input-share.ts"
 import { DemoPublisher, DemoTopic, type PublisherJob, type PublisherResult } from "./jobs.ts"
 
-/** Bytes read, hashed and published at a time. */
+/** Bytes read, checksummed and published at a time. */
 const chunkBytes = 1024 * 1024
 /** One record in this many samples the latency of acknowledgements. */
 const recordsPerSample = 256
@@ -54,34 +54,38 @@ interface Hold {
   readonly over: Effect.Effect<void, ParentGone>
 }
 
-/** Bytes that were read, with their hash. */
+/** Bytes that were read, with their checksum. */
 class Content {
   records = 0
   bytes = 0
-  readonly #hash = createHash("sha256")
+  readonly #mac: StreamMac
+
+  constructor(macKey: string) {
+    this.#mac = new StreamMac(macKey)
+  }
 
   add(bytes: Uint8Array, records: number): void {
-    this.#hash.update(bytes)
+    this.#mac.update(bytes)
     this.bytes += bytes.length
     this.records += records
   }
 
   done() {
-    return { records: this.records, bytes: this.bytes, sha256: this.#hash.digest("hex") }
+    return { records: this.records, bytes: this.bytes, mac: this.#mac.digest() }
   }
 }
 
-// Reads what a killed publisher of the identity had committed too, for its hash, and sends what lies behind it.
+// Reads what a killed publisher of the identity had committed too, for its checksum, and sends what lies behind it.
 const publishShare = Effect.fnUntraced(function*(
   job: PublisherJob,
   publisher: PublisherHandle<Uint8Array>,
   parent: Parent<PublisherResult>
 ) {
-  const { recordBytes } = job
+  const { macKey, recordBytes } = job
   const reader = yield* openReader(job)
   const sampler = yield* AckSampler.make(publisher)
   const chunk = new Uint8Array(Math.max(1, Math.floor(chunkBytes / recordBytes)) * recordBytes)
-  const [former, own] = [new Content(), new Content()]
+  const [former, own] = [new Content(macKey), new Content(macKey)]
   const hold: Hold = { at: job.holdsAt ?? Infinity, over: parent.finish }
   const firstOfferMillis = monotonicMillis()
   for (let filled = yield* fill(reader, chunk); filled > 0; filled = yield* fill(reader, chunk)) {

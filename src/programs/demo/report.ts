@@ -1,12 +1,13 @@
 /**
  * The report of a demonstration: its checks, its figures, and both as text.
  */
-import { createHash } from "node:crypto"
 import { type Check, check, checkLine } from "../cli/checks.ts"
-import { formatCount, formatMillis, plural } from "../cli/units.ts"
+import { formatCount, formatMillis, formatRate, plural } from "../cli/units.ts"
 import { checksOf, type Figures, figuresOf } from "../log-trial/checks.ts"
 import type { Killed } from "../log-trial/kill.ts"
 import { brokerTable, figureLines } from "../log-trial/report.ts"
+import { copyGigabytesPerSecond } from "../measure/copy-rate.ts"
+import { macOf } from "../measure/mac.ts"
 import type { DemoPlan } from "./plan.ts"
 import type { DemoOutcome } from "./run.ts"
 
@@ -25,7 +26,11 @@ export interface DemoReport extends Figures {
   /** Under `--kill`. */
   readonly killed?: Killed
   readonly sessions: ReadonlyArray<SessionRow>
-  readonly wholeOrder: ReadonlyArray<{ readonly subscriber: string; readonly sha256: string }>
+  readonly wholeOrder: ReadonlyArray<{ readonly subscriber: string; readonly mac: string }>
+  /** Of all checksums above: AES-128-GMAC, nonce 0. */
+  readonly macKey: string
+  /** How fast one thread of this machine copies memory, in decimal gigabytes a second. */
+  readonly copyGigabytesPerSecond: number
 }
 
 export interface SessionRow {
@@ -33,16 +38,16 @@ export interface SessionRow {
   readonly sessionId: number
   readonly records: number
   readonly bytes: number
-  /** Hash of the bytes as read from the files. */
-  readonly sha256: string
-  readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly sha256: string }>
+  /** Checksum of the bytes as read from the files. */
+  readonly mac: string
+  readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly mac: string }>
 }
 
 export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
   const amount = { records: plan.records, bytes: plan.totalBytes }
   const checks = [
     ...checksOf(amount, outcome),
-    contentEqual(outcome),
+    contentEqual(plan, outcome),
     orderEqual(outcome),
     ...outcome.killed === undefined ? [] : [wentOn(amount.records, outcome.killed)]
   ]
@@ -60,8 +65,10 @@ export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
     skewMillis: plan.options.skewMillis,
     ...outcome.killed === undefined ? {} : { killed: outcome.killed },
     ...figuresOf(amount, outcome),
-    sessions: sessionRows(outcome),
-    wholeOrder: outcome.subscribers.map(({ name, result }) => ({ subscriber: name, sha256: result.orderSha256 }))
+    sessions: sessionRows(plan, outcome),
+    wholeOrder: outcome.subscribers.map(({ name, result }) => ({ subscriber: name, mac: result.orderMac })),
+    macKey: plan.macKey,
+    copyGigabytesPerSecond: copyGigabytesPerSecond()
   }
 }
 
@@ -70,52 +77,55 @@ export const describe = (report: DemoReport): string =>
   [
     "",
     ...figureLines(report),
-    "(the publishers also read and hash the files, the subscribers hash everything twice)",
+    `copy limit    ${
+      formatRate(report.copyGigabytesPerSecond)
+    }: what one thread of this machine copies, doing nothing else`,
+    "(the publishers also read the files, and all of them make checksums of every byte)",
     "",
     ...brokerTable(report.brokers),
     "",
     ...report.sessions.flatMap(sessionLines),
-    ...report.wholeOrder.map(({ sha256, subscriber }) => `whole order at ${subscriber}  ${sha256}`),
+    ...report.wholeOrder.map(({ mac, subscriber }) => `whole order at ${subscriber}  ${mac}`),
     "",
     ...report.checks.map(checkLine)
   ].join("\n")
 
 // --- internal ---
 
-/** The hash of a session of which a subscriber saw no record. */
-const emptySha256 = createHash("sha256").digest("hex")
-
-const sessionRows = ({ publishers, subscribers }: DemoOutcome): ReadonlyArray<SessionRow> =>
-  publishers.map(({ name, result: { bytes, records, sessionId, sha256 } }) => ({
+const sessionRows = ({ macKey }: DemoPlan, { publishers, subscribers }: DemoOutcome): ReadonlyArray<SessionRow> => {
+  // Of a session of which a subscriber saw no record.
+  const empty = macOf(macKey, new Uint8Array())
+  return publishers.map(({ name, result: { bytes, mac, records, sessionId } }) => ({
     publisher: name,
     sessionId,
     records,
     bytes,
-    sha256,
+    mac,
     subscribers: subscribers.map(({ name, result }) => ({
       subscriber: name,
-      sha256: result.sessions.find((session) => session.sessionId === sessionId)?.sha256 ?? emptySha256
+      mac: result.sessions.find((session) => session.sessionId === sessionId)?.mac ?? empty
     }))
   }))
+}
 
-const contentEqual = (outcome: DemoOutcome): Check => {
-  const compared = sessionRows(outcome).flatMap(({ sha256, subscribers }) =>
-    subscribers.map((seen) => seen.sha256 === sha256)
+const contentEqual = (plan: DemoPlan, outcome: DemoOutcome): Check => {
+  const compared = sessionRows(plan, outcome).flatMap(({ mac, subscribers }) =>
+    subscribers.map((seen) => seen.mac === mac)
   )
   const equal = compared.filter(Boolean).length
   return check(
     "each session's content equals its input",
     equal === compared.length,
-    `${formatCount(equal)} of ${formatCount(compared.length)} hashes are equal`
+    `${formatCount(equal)} of ${formatCount(compared.length)} checksums are equal`
   )
 }
 
 const orderEqual = ({ subscribers }: DemoOutcome): Check => {
-  const hashes = new Set(subscribers.map(({ result }) => result.orderSha256))
-  const detail = hashes.size === 1
-    ? `one hash at ${plural(subscribers.length, "subscriber")}`
-    : plural(hashes.size, "hash", "hashes")
-  return check("every subscriber sees the same order", hashes.size === 1, detail)
+  const orders = new Set(subscribers.map(({ result }) => result.orderMac))
+  const detail = orders.size === 1
+    ? `one checksum at ${plural(subscribers.length, "subscriber")}`
+    : plural(orders.size, "checksum")
+  return check("every subscriber sees the same order", orders.size === 1, detail)
 }
 
 const wentOn = (records: number, { acknowledged, name, pauseMillis, pid }: Killed): Check => {
@@ -126,9 +136,7 @@ const wentOn = (records: number, { acknowledged, name, pauseMillis, pid }: Kille
   return check("the log goes on after the kill", acknowledged < records, detail)
 }
 
-const sessionLines = ({ publisher, sha256, subscribers }: SessionRow): ReadonlyArray<string> => [
-  `content of ${publisher}, as read  ${sha256}`,
-  ...subscribers.map((seen) =>
-    `  at ${seen.subscriber} ${seen.sha256 === sha256 ? "equal" : `not equal: ${seen.sha256}`}`
-  )
+const sessionLines = ({ mac, publisher, subscribers }: SessionRow): ReadonlyArray<string> => [
+  `content of ${publisher}, as read  ${mac}`,
+  ...subscribers.map((seen) => `  at ${seen.subscriber} ${seen.mac === mac ? "equal" : `not equal: ${seen.mac}`}`)
 ]

@@ -16,11 +16,11 @@ import type { DemoPlan } from "./plan.ts"
 
 export type DemoOutcome = LogRun.LogOutcome<PublisherResult, SubscriberResult>
 
-export const run = ({ files, options, records, region, totalBytes }: DemoPlan) => {
+export const run = ({ files, macKey, options, records, region, totalBytes }: DemoPlan) => {
   const { coherence, kill, publishers, recordBytes, skewMillis, subscribers, unsafeIgnoreSessionOrder } = options
   const jobs = split(files, totalBytes, recordBytes, publishers).map((range, share) => {
     const name = `publisher-${share}`
-    return { region: region.name, name, range, recordBytes, skewMillis, identity: name }
+    return { region: region.name, name, macKey, range, recordBytes, skewMillis, identity: name }
   })
   return LogRun.run({
     label: "demo",
@@ -34,6 +34,7 @@ export const run = ({ files, options, records, region, totalBytes }: DemoPlan) =
     subscribers: Array.from({ length: subscribers }, (_, i) => ({
       region: region.name,
       name: `subscriber-${i}`,
+      macKey,
       records
     })),
     kill: kill === undefined ? undefined : { ...kill, publisherAgain: jobs[0], formerOf }

@@ -1,25 +1,35 @@
 /**
- * A child of the demonstration: reads the whole topic and reports hashes and counts of what it saw.
+ * A child of the demonstration: reads the whole topic and reports checksums and counts of what it saw.
  */
 import * as Effect from "effect/Effect"
-import { createHash, type Hash } from "node:crypto"
 import { type IndexedBatch, Subscriber, type SubscriberHandle } from "../../services/Subscriber.ts"
 import { readTopic } from "../log-trial/read-topic.ts"
+import { StreamMac } from "../measure/mac.ts"
 import { type Parent, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { DemoSubscriber, DemoTopic, type SubscriberJob, type SubscriberResult } from "./jobs.ts"
 
-/** Hashes whole batches in the order seen: each session's bytes, and all records with their positions. */
-class OrderHash {
-  readonly #order = createHash("sha256")
-  readonly #sessions = new Map<number, Hash>()
+/**
+ * Checksums of what was seen: of each session's bytes, and of the order. The order's covers each batch's place, and at the
+ * end every session's checksum; as the places say whose batch is next, that covers all bytes in their order, and each byte
+ * is looked at once.
+ */
+class SeenMacs {
+  readonly #key: string
+  readonly #order: StreamMac
+  readonly #sessions = new Map<number, StreamMac>()
   readonly #place = new Float64Array(5)
   readonly #placeBytes = new Uint8Array(this.#place.buffer)
+
+  constructor(key: string) {
+    this.#key = key
+    this.#order = new StreamMac(key)
+  }
 
   see(batch: IndexedBatch): void {
     let session = this.#sessions.get(batch.sessionId)
     if (session === undefined) {
-      session = createHash("sha256")
+      session = new StreamMac(this.#key)
       this.#sessions.set(batch.sessionId, session)
     }
     session.update(batch.payload)
@@ -29,16 +39,17 @@ class OrderHash {
     this.#place[3] = batch.firstMessage
     this.#place[4] = batch.uniformBytes
     this.#order.update(this.#placeBytes)
-    if (batch.lengths !== undefined) this.#order.update(batch.lengths)
-    this.#order.update(batch.payload)
+    const { lengths } = batch
+    if (lengths !== undefined) {
+      this.#order.update(new Uint8Array(lengths.buffer, lengths.byteOffset, lengths.byteLength))
+    }
   }
 
-  ofOrder(): string {
-    return this.#order.digest("hex")
-  }
-
-  ofSession(sessionId: number): string {
-    return this.#sessions.get(sessionId)?.digest("hex") ?? ""
+  /** The last call. */
+  done() {
+    const sessions = new Map([...this.#sessions].map(([sessionId, mac]) => [sessionId, mac.digest()]))
+    for (const mac of sessions.values()) this.#order.update(Buffer.from(mac, "hex"))
+    return { order: this.#order.digest(), ofSession: (sessionId: number) => sessions.get(sessionId) ?? "" }
   }
 }
 
@@ -47,12 +58,13 @@ const readAll = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
   parent: Parent<SubscriberResult>
 ) {
-  const hash = new OrderHash()
-  const seen = yield* readTopic(job.records, subscriber, parent, (batch) => hash.see(batch))
+  const macs = new SeenMacs(job.macKey)
+  const seen = yield* readTopic(job.records, subscriber, parent, (batch) => macs.see(batch))
+  const { ofSession, order } = macs.done()
   return yield* parent.result({
     ...seen,
-    orderSha256: hash.ofOrder(),
-    sessions: seen.sessions.map((session) => ({ ...session, sha256: hash.ofSession(session.sessionId) }))
+    orderMac: order,
+    sessions: seen.sessions.map((session) => ({ ...session, mac: ofSession(session.sessionId) }))
   })
 })
 
