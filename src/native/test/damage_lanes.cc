@@ -152,7 +152,7 @@ Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   return seen;
 }
 
-TEST("every field that readers of lanes rely on, one at a time: what they take is right, and what follows is what is listed") {
+TEST_OF_ONE_THREAD("every field that readers of lanes rely on, one at a time: what they take is right, and what follows is what is listed") {
   Random random(92);
   Findings findings;
   std::vector<DamagedField> fields = laneFields();

@@ -290,7 +290,7 @@ Seen afterDamage(Moment moment, const char* structure, const Damage& damage) {
   return seen;
 }
 
-TEST("every field of the log, one at a time: what is delivered is right, and what follows is what is listed") {
+TEST_OF_ONE_THREAD("every field of the log, one at a time: what is delivered is right, and what follows is what is listed") {
   Random random(91);
   Findings findings;
   for (const DamagedField& field : logFields()) {

@@ -180,7 +180,7 @@ TEST("counts that contradict each other are no frontier: a reader stops, it neit
   }
 }
 
-TEST("marks of a lane that cannot be true give no room, and never room outside the lane") {
+TEST_OF_ONE_THREAD("marks of a lane that cannot be true give no room, and never room outside the lane") {
   Random random(8);
   for (int round = 0; round < 3000; round += 1) {
     TestLog log(tinyGeometry());

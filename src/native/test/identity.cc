@@ -163,11 +163,11 @@ void atManySteps(int signal) {
   CHECK(step > 300);
 }
 
-TEST("a server is killed before any store of a fence and of the adoption behind it: the next one fences and adopts once") {
+TEST_OF_ONE_THREAD("a server is killed before any store of a fence and of the adoption behind it: the next one fences and adopts once") {
   atManySteps(SIGKILL);
 }
 
-TEST("a server is stopped before any store of a fence and of the adoption behind it, is taken for stuck, and goes on: it harms nothing") {
+TEST_OF_ONE_THREAD("a server is stopped before any store of a fence and of the adoption behind it, is taken for stuck, and goes on: it harms nothing") {
   atManySteps(SIGSTOP);
 }
 

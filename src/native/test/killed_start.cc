@@ -61,7 +61,7 @@ void expectServed(const std::shared_ptr<Region>& server, IndexReader& reader) {
   CHECK_EQUAL(view.sessionId, publishing.session());
 }
 
-TEST("a server killed between any two writes of its start is told to its clients as dead, and another can serve") {
+TEST_OF_ONE_THREAD("a server killed between any two writes of its start is told to its clients as dead, and another can serve") {
   uint32_t writes = 0;
   for (bool served = false; !served; writes += 1) {
     const std::string path = scratchFolder() + "/region" + std::to_string(writes);

@@ -130,19 +130,19 @@ void lapWith(PauseAt pauseAt) {
   }
 }
 
-TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are empty") {
+TEST_OF_ONE_THREAD("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are empty") {
   lapWith(PauseAt::empty);
 }
 
-TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are half full") {
+TEST_OF_ONE_THREAD("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are half full") {
   lapWith(PauseAt::half);
 }
 
-TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are full") {
+TEST_OF_ONE_THREAD("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are full") {
   lapWith(PauseAt::full);
 }
 
-TEST("lanes of 8 and 64 slots are lapped 150 times with the consumer paused at the wrap") {
+TEST_OF_ONE_THREAD("lanes of 8 and 64 slots are lapped 150 times with the consumer paused at the wrap") {
   lapWith(PauseAt::wrap);
 }
 

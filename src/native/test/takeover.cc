@@ -131,7 +131,7 @@ void atManySteps(int signal, uint64_t stride, Look look) {
   }
 }
 
-TEST("a server is killed before any store of its takeover and its passes: the next one loses nothing and doubles nothing") {
+TEST_OF_ONE_THREAD("a server is killed before any store of its takeover and its passes: the next one loses nothing and doubles nothing") {
   atManySteps(SIGKILL, 5 * slowness, [](Scene& scene, Victim& victim) {
     scene.believe();
     victim.kill();
@@ -145,7 +145,7 @@ TEST("a server is killed before any store of its takeover and its passes: the ne
   });
 }
 
-TEST("a server is stopped before any store, is taken for stuck, and goes on: it is deposed, and harms nothing") {
+TEST_OF_ONE_THREAD("a server is stopped before any store, is taken for stuck, and goes on: it is deposed, and harms nothing") {
   atManySteps(SIGSTOP, 11 * slowness, [](Scene& scene, Victim& victim) {
     if (!victim.met()) return;
     scene.believe();

@@ -88,6 +88,14 @@ constexpr uint64_t slowness = 1;
       promise, &RINGFENCE_JOIN(test_, __LINE__));                                                  \
   static void RINGFENCE_JOIN(test_, __LINE__)()
 
+// A test in which each process has a single thread: it takes the thread sanitizer minutes, and there is nothing in it for it
+// to find. Compiled there, and not run.
+#if defined(__SANITIZE_THREAD__)
+#define TEST_OF_ONE_THREAD(promise) [[maybe_unused]] static void RINGFENCE_JOIN(test_, __LINE__)()
+#else
+#define TEST_OF_ONE_THREAD(promise) TEST(promise)
+#endif
+
 #define ACTOR(name)                                                                                \
   static int RINGFENCE_JOIN(actor_, __LINE__)(const std::vector<std::string>&);                    \
   static const ::ringfence::test::Registration RINGFENCE_JOIN(registration_, __LINE__)(            \
