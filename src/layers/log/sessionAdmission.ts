@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import type { RegionLost } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import type { OpenPublisherError, PublisherOptions } from "../../services/Publisher.ts"
-import { type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
+import { continueOrEnd, type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
 import { fullTable, RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import { formatCount, formatMillis } from "../../services/text/quantities.ts"
@@ -120,9 +120,5 @@ const noSlot = (
   return new RegionError({ ...full, hint: `${nextStep(reader)}; or ${full.hint}` })
 }
 
-// A pid of another namespace names another process here: do not suggest a signal.
-const nextStep = ({ foreignPid, own, pid }: UntakingReader): string => {
-  if (own) return "take and release them, or close that subscriber"
-  if (foreignPid === true) return "continue that process, if it is stopped, or end it"
-  return `\`kill -CONT ${pid}\` continues it, if it is stopped; or end it`
-}
+const nextStep = (reader: UntakingReader): string =>
+  reader.own ? "take and release them, or close that subscriber" : continueOrEnd(reader)
