@@ -90,7 +90,8 @@ export const until = Effect.fnUntraced(function*(what: string, check: () => bool
 
 // --- internal ---
 
-const patienceMillis = 30_000
+/** Far more than any recovery takes: a loaded machine may need many seconds to start a process. */
+const patienceMillis = 120_000
 
 const ringfence = fileURLToPath(new URL("../../src/programs/ringfence.ts", import.meta.url))
 

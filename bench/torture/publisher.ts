@@ -5,24 +5,13 @@ import * as Effect from "effect/Effect"
 import { Publisher, type PublisherHandle } from "../../src/services/Publisher.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
 import { PublisherJob, TortureTopic } from "./jobs.ts"
-import type { Write } from "./journal.ts"
 import { type Conductor, runPart } from "./part.ts"
+import { makeProgress } from "./progress.ts"
 import { type Choose, chooser } from "./random.ts"
 import { recordOf } from "./records.ts"
 
 const burstMost = 200
 const pauseMost = 10
-
-/** Writes down what may be sent, and what was acknowledged before the topic ended there. */
-const progress = (job: PublisherJob, handle: PublisherHandle<Uint8Array>, write: Write, committed: number) => {
-  const { life, publisher } = job
-  return Effect.fnUntraced(function*(accepted: number) {
-    const acknowledged = committed + handle.acknowledged()
-    const { end } = yield* Subscriber.bounds(TortureTopic)
-    write({ _tag: "Progressed", publisher, life, accepted, acknowledged, end })
-    return acknowledged
-  })
-}
 
 const publish = Effect.fnUntraced(function*(
   job: PublisherJob,
@@ -33,7 +22,10 @@ const publish = Effect.fnUntraced(function*(
   const { life, publisher } = job
   const { committed } = handle
   write({ _tag: "Opened", publisher, life, sessionId: handle.sessionId, committed })
-  const noteProgress = progress(job, handle, write, committed)
+  const noteProgress = makeProgress(job, write, {
+    acknowledged: () => committed + handle.acknowledged(),
+    end: Effect.map(Subscriber.bounds(TortureTopic), ({ end }) => end)
+  })
   let sent: number = committed
   while (end() === undefined) {
     const burst = 1 + choose(burstMost)

@@ -5,14 +5,17 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
 import { defaultLeaseMillis, epochMicrosMax } from "../layers/log/checkOptions.ts"
 import { defaultServerMillis } from "../layers/log/serverDeadline.ts"
 import { suspectMillisMin } from "../layers/log/Suspicion.ts"
+import * as Regions from "../layers/Regions.ts"
 import type { RegionLost } from "../services/CxlMemory.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
+import { showPid } from "../services/schema/ProcessId.ts"
 import type { Server } from "../services/schema/Server.ts"
 import * as Topic from "../services/schema/Topic.ts"
 import { Sequencer } from "../services/Sequencer.ts"
@@ -31,7 +34,7 @@ import {
   type ValuesOf
 } from "./cli/settings.ts"
 import { sizeSettings } from "./cli/size-settings.ts"
-import { type Target, targetOf, targetSettings } from "./cli/target.ts"
+import { pathOf, type Target, targetOf, targetSettings } from "./cli/target.ts"
 import { topicsFlag } from "./cli/topic-flags.ts"
 import { countFlag, millisFlag, writtenMillis } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
@@ -140,9 +143,21 @@ const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, 
   const log = logOf(values, topics, onWaiting)
   return yield* serving(target, values.json).pipe(
     Effect.provide(Layer.provideMerge(log, memory)),
+    Effect.catchIf(isTaken, (error) => Effect.flatMap(namingServer(target, error), Effect.fail)),
     Effect.catchTag("RegionLost", (lost) => logEnded(values.json, lost))
   )
 })
+
+const isTaken = (error: unknown): error is CxlMemory.RegionError =>
+  error instanceof CxlMemory.RegionError && error.fault === "exists"
+
+// It may be stopped: then the name comes free only once that process is continued or ended.
+const namingServer = (target: Target, error: CxlMemory.RegionError) =>
+  Effect.map(Effect.option(Regions.inspect(pathOf(target))), (found) => {
+    const server = Option.getOrUndefined(found)?.server
+    if (server === undefined || error.detail.includes(showPid(server))) return error
+    return new CxlMemory.RegionError({ ...error, detail: `${error.detail}, and ${showPid(server)} serves it` })
+  })
 
 const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
   const { coherence, fresh, mode, numaNode, prefault, standby } = values

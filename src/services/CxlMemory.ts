@@ -9,25 +9,32 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Geometry } from "./schema/Geometry.ts"
-import { ProcessId, showPid } from "./schema/ProcessId.ts"
+import { continueOrEnd, NamedProcess, ProcessId, showPid } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
+import { unfinished } from "./schema/Server.ts"
 
 /**
  * The log has ended in good order (`stopped`), or the process that served it is dead and no other continued it within the
  * client's `serverDeadline` (`died`), or the log of a dead server was discarded (`replaced`). Acknowledgements stay valid:
  * after `died`, the next server of the region continues the log with all that was acknowledged. `server` names the process
- * that served it last, if it is known.
+ * that served it last, if it is known, and `successor` one that has begun to continue the log and had not finished then: it
+ * may be stopped.
  */
 export class RegionLost extends Schema.TaggedError<RegionLost>()("RegionLost", {
   region: Schema.String,
   reason: Schema.Literals(["died", "stopped", "replaced"]),
-  server: Schema.optionalKey(Schema.Struct({ ...ProcessId.fields, name: Schema.String }))
+  server: Schema.optionalKey(Schema.Struct({ ...ProcessId.fields, name: Schema.String })),
+  successor: Schema.optionalKey(NamedProcess)
 }) {
   override get message(): string {
     const who = this.server === undefined ? "" : ` (${showPid(this.server)}, "${this.server.name}")`
     switch (this.reason) {
       case "died":
-        return `the process that served region "${this.region}"${who} died (start a server of the region: it continues the log)`
+        return this.successor === undefined
+          ? `the process that served region "${this.region}"${who} died (start a server of the region: it continues the log)`
+          : `the process that served region "${this.region}"${who} died, and ${unfinished(this.successor)} (${
+            continueOrEnd(this.successor)
+          })`
       case "stopped":
         return `region "${this.region}" is no longer served (it was shut down)`
       case "replaced":

@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Log from "../../src/layers/Log.ts"
+import type { Admission } from "../../src/layers/log/sessionAdmission.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
 import type { OpenPublisherError, PublisherOptions } from "../../src/services/Publisher.ts"
@@ -34,6 +35,12 @@ export class OpenLanes extends Context.Service<OpenLanes, {
     options: PublisherOptions,
     continues: number
   ) => Effect.Effect<LanePort, OpenPublisherError, Scope.Scope>
+  /** The same as an opening that goes on when nobody waits for it any more. */
+  readonly admit: (topic: Topic, options: PublisherOptions, continues: number) => Effect.Effect<
+    Admission,
+    never,
+    Scope.Scope
+  >
 }>()("test/OpenLanes") {}
 
 export interface RelayOptions extends BackendOptions {

@@ -285,3 +285,32 @@ describe("the verdict of the torture", () => {
     }
   })
 })
+
+describe("a publisher of the torture", () => {
+  it("writes its notes in the order of its looks, even if one is held between its look and its writing", () => {
+    const notes = inModule(
+      "bench/torture/progress",
+      `const Effect = await import("effect/Effect")
+       const Fiber = await import("effect/Fiber")
+       const Latch = await import("effect/Latch")
+       const held = Latch.makeUnsafe(false)
+       const notes = []
+       let acknowledged = 10
+       let looks = 0
+       const note = module.makeProgress({ publisher: 1, life: 1 }, (entry) => notes.push(entry.acknowledged), {
+         acknowledged: () => acknowledged,
+         end: Effect.suspend(() => (looks += 1) === 1 ? Effect.as(held.await, 10) : Effect.succeed(20))
+       })
+       await Effect.runPromise(Effect.gen(function*() {
+         const first = yield* Effect.forkChild(note(10), { startImmediately: true })
+         acknowledged = 20
+         const second = yield* Effect.forkChild(note(20), { startImmediately: true })
+         yield* held.open
+         yield* Fiber.join(first)
+         yield* Fiber.join(second)
+       }))
+       return notes`
+    )
+    assert.deepStrictEqual(notes, [10, 20])
+  })
+})

@@ -8,11 +8,11 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../src/layers/memory/log/layer.ts"
-import { openLanes } from "../../src/layers/memory/log/Publisher.ts"
 import { openReader } from "../../src/layers/memory/log/Subscriber.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../src/services/Sequencer.ts"
+import { openLanes } from "../backends/lanes.ts"
 import { attach, drain, fill, Held, publish, settle, step, tight, Total } from "../backends/memory/ports.ts"
 
 const Running = layerWithPorts({ geometry: tight })

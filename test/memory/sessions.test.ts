@@ -8,7 +8,6 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { HeapLog } from "../../src/layers/memory/log/HeapLog.ts"
 import { layer, layerWithPorts } from "../../src/layers/memory/log/layer.ts"
-import { openLanes } from "../../src/layers/memory/log/Publisher.ts"
 import { openReader } from "../../src/layers/memory/log/Subscriber.ts"
 import { AckTracker, waitingLine } from "../../src/services/AckTracker.ts"
 import { Broker } from "../../src/services/Broker.ts"
@@ -17,6 +16,7 @@ import { Diagnostics } from "../../src/services/Diagnostics.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
 import * as Topic from "../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
+import { openLanes } from "../backends/lanes.ts"
 import {
   attach,
   drain,

@@ -15,11 +15,11 @@ const node = existsSync(own) ? own : process.execPath
 
 const programPath = (name: string): string => join(root, `${name}.ts`)
 
-/** The value that `body` returns; the module's exports are in scope as `module`. Values travel as JSON. */
+/** The value that `body` returns, or promises; the module's exports are in scope as `module`. Values travel as JSON. */
 export const inModule = (name: string, body: string): unknown => {
   const url = JSON.stringify(pathToFileURL(programPath(name)).href)
   const code =
-    `const module = await import(${url}); const f = () => { ${body} }; process.stdout.write(JSON.stringify(f()))`
+    `const module = await import(${url}); const f = async () => { ${body} }; process.stdout.write(JSON.stringify(await f()))`
   return JSON.parse(execFileSync(node, ["--input-type=module", "-e", code], { encoding: "utf8" }))
 }
 

@@ -3,8 +3,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { Publisher } from "../../src/services/Publisher.ts"
+import { Subscriber } from "../../src/services/Subscriber.ts"
 import { untilStopped } from "../faults/stopped.ts"
 import { filesOf, freshRegion, type Program, removeRegion, run, serve, small, start, untilTrue } from "./harness.ts"
+import { clientOf, Kept, keptBatches, numberOf, recordOf, serveKept, stopRecovering } from "./recovering.ts"
 
 const bytesPerPiece = 64 * 1024
 
@@ -61,6 +65,35 @@ const doctor = (region: string, ...args: ReadonlyArray<string>) =>
     const [found] = JSON.parse(text).regions
     return [code, found.status] as const
   })
+
+/** A standby that was stopped in the midst of its takeover. One that was too fast serves, and is the next to be killed. */
+const stoppedRecovering = Effect.fnUntraced(function*(region: string, server: Program) {
+  for (let serving = server;;) {
+    const successor = yield* standby(region)
+    if (yield* stopRecovering(region, serving, successor)) return successor
+    successor.signal("SIGCONT")
+    yield* successor.told(/serving region/)
+    serving = successor
+  }
+})
+
+/** Reads the log from its start: every kept record is there, once and in order, and one that is published now. */
+const everyRecordOnce = (region: string) =>
+  Effect.gen(function*() {
+    const publisher = yield* Publisher.open(Kept)
+    yield* publisher.send(recordOf(keptBatches))
+    yield* publisher.flush
+    const reader = yield* Subscriber.open(Kept, { from: "start" })
+    const found = yield* reader.records.pipe(
+      Stream.take(keptBatches + 1),
+      Stream.map(({ position, value }) => position === numberOf(value) ? 0 : 1),
+      Stream.runFold(() => ({ records: 0, wrong: 0 }), ({ records, wrong }, isWrong) => ({
+        records: records + 1,
+        wrong: wrong + isWrong
+      }))
+    )
+    assert.deepStrictEqual(found, { records: keptBatches + 1, wrong: 0 })
+  }).pipe(Effect.scoped, Effect.provide(clientOf(region)))
 
 describe.skipIf(process.platform !== "linux")("takeover", () => {
   it.live(
@@ -165,6 +198,82 @@ describe.skipIf(process.platform !== "linux")("takeover", () => {
         yield* blocked.told(/serving region/)
         yield* copy.send(5)
         yield* copy.finish(blocked)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "E15 a standby that is stopped in the midst of its recovery: the next one recovers, and the stopped one is deposed",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("recovering")
+        const server = yield* serveKept(region)
+        const stopped = yield* stoppedRecovering(region, server)
+        const named = new RegExp(`"serve" \\(pid ${stopped.pid}\\)`)
+        // Without suspicion it is waited for, and named; a suspicious one does not wait.
+        const waiting = yield* standby(region)
+        const [line] = yield* waiting.noticed(/.*continues the log and has not run for.*/)
+        assert.match(line, named)
+        assert.include(line, `\`kill -CONT ${stopped.pid}\``)
+        const late = yield* run(["publish", "--region", region, Kept.name, "--server-deadline", "700ms"], { input: "" })
+        assert.strictEqual(late.code, 4, late.stderr)
+        assert.match(late.stderr, /which continues its log, has not finished/)
+        assert.match(late.stderr, named)
+        const next = yield* standby(region, "--takeover-suspect", "500ms")
+        yield* next.told(/serving region/)
+        stopped.signal("SIGCONT")
+        assert.strictEqual(yield* stopped.code, 5, stopped.stderr)
+        assert.match(
+          stopped.stderr,
+          new RegExp(`"serve" \\(pid ${next.pid}\\) has taken over the log of region "${region}"`)
+        )
+        yield* everyRecordOnce(region)
+        waiting.signal("SIGTERM")
+        yield* waiting.ended
+        next.signal("SIGTERM")
+        assert.strictEqual(yield* next.code, 0, next.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "a server that is killed in the midst of its recovery: the next `serve` recovers",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("recovering")
+        const server = yield* serveKept(region)
+        yield* kill(yield* stoppedRecovering(region, server))
+        const next = yield* serveAgain(region)
+        yield* everyRecordOnce(region)
+        next.signal("SIGTERM")
+        assert.strictEqual(yield* next.code, 0, next.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "a standby without suspicion names the stopped server that it waits for, and takes over once it is ended",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("standing")
+        const server = yield* serve(region, "--topic", "files")
+        const other = yield* standby(region)
+        server.signal("SIGSTOP")
+        yield* untilStopped(server.pid)
+        const [line] = yield* other.noticed(/.*serves the log and has not run for.*/)
+        assert.match(line, new RegExp(`"serve" \\(pid ${server.pid}\\)`))
+        assert.include(line, `\`kill -CONT ${server.pid}\` continues it, if it is stopped; or end it`)
+        const again = yield* run(["serve", "--region", region, ...small])
+        assert.strictEqual(again.code, 3, again.stderr)
+        assert.match(again.stderr, new RegExp(`pid ${server.pid}\\b`))
+        assert.notInclude(other.text, "serving region")
+        yield* kill(server)
+        yield* other.told(/serving region/)
+        other.signal("SIGTERM")
+        assert.strictEqual(yield* other.code, 0, other.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
       }).pipe(Effect.scoped),
     60_000
   )

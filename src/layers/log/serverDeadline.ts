@@ -5,8 +5,9 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { millisOf } from "../../services/input/DurationInput.ts"
 import { readOptions } from "../../services/input/OptionInvalid.ts"
-import { type NamedProcess, showPid } from "../../services/schema/ProcessId.ts"
+import { continueOrEnd, type NamedProcess, showPid } from "../../services/schema/ProcessId.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
+import { unfinished } from "../../services/schema/Server.ts"
 import { formatMillis } from "../../services/text/quantities.ts"
 
 export interface ClientOptions {
@@ -26,14 +27,17 @@ export const quietMillis = 500
 export const serverMillisOf = (region: string, { serverDeadline }: ClientOptions): Effect.Effect<number, RegionError> =>
   readOptions(region, () => millisOf("serverDeadline", serverDeadline ?? defaultServerMillis))
 
-/** `server`: the process that served it last, if it is known. */
+/** `server`: the process that served it last, if it is known. `successor`: one that has begun to continue the log. */
 export const awaitingServerLine = (
   region: string,
   server: NamedProcess | undefined,
-  deadlineMillis: number
+  deadlineMillis: number,
+  successor?: NamedProcess
 ): string => {
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
-  return `region "${region}": the process that served the log${who} is gone; waiting at most ${
-    formatMillis(deadlineMillis)
-  } for another that continues it: a standby, or the next \`ringfence serve\``
+  const gone = `region "${region}": the process that served the log${who} is gone`
+  const most = formatMillis(deadlineMillis)
+  return successor === undefined
+    ? `${gone}; waiting at most ${most} for another that continues it: a standby, or the next \`ringfence serve\``
+    : `${gone}, and ${unfinished(successor)}; waiting at most ${most} for it: ${continueOrEnd(successor)}`
 }

@@ -1,19 +1,21 @@
 /**
- * Bounds the opening of a session: the server admits it within a deadline, or the opening fails and leaves nothing
- * behind.
+ * Bounds the opening of a session: who waits for the server to admit it gives up at a deadline. The opening itself goes on
+ * until its scope closes, so that a session that the server adopts behind the deadline still has its owner.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import type { RegionLost } from "../../services/CxlMemory.ts"
 import { millisOf } from "../../services/input/DurationInput.ts"
-import type { PublisherOptions } from "../../services/Publisher.ts"
-import { type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
+import type { OpenPublisherError, PublisherOptions } from "../../services/Publisher.ts"
+import { continueOrEnd, type ProcessId, showPid } from "../../services/schema/ProcessId.ts"
 import { fullTable, RegionError } from "../../services/schema/RegionError.ts"
 import { unanswered } from "../../services/schema/Server.ts"
 import { formatCount, formatMillis } from "../../services/text/quantities.ts"
+import type { LanePort } from "../ports/LanePort.ts"
 import type { LogWaiter } from "../ports/Waiter.ts"
-import { keptWhenOpened } from "./keptWhenOpened.ts"
 
 const defaultDeadline: Duration.Input = "10 seconds"
 
@@ -38,19 +40,29 @@ export interface SessionOpening {
   hasSlot: boolean
 }
 
+/** An opening that was begun. */
+export interface Admission {
+  /**
+   * Waits for the session's lanes, for `openDeadline` at most. Fails at once when the log's server is gone. Can be run
+   * again: what it fails with does not end an opening that is not over.
+   */
+  readonly lanes: Effect.Effect<LanePort, OpenPublisherError>
+  /** Whether the opening itself has failed, so that another must be begun. */
+  readonly hasFailed: () => boolean
+}
+
 /**
- * Runs the opening of a session within `openDeadline`. Resources that it acquired live as long as the scope; if it
- * fails, they are released at once. It fails at once when the log's server is gone. An opening that gets no slot in time
- * is refused for the sessions that are `untaken` then, if there are any.
+ * Begins the opening of a session. It goes on, and what it acquires lives, until the scope closes. Whoever waits for one
+ * that gets no slot in time is refused for the sessions that are `untaken` then, if there are any.
  */
-export const admittedInTime = <A, E, R>(
+export const admitting = (
   region: string,
   waiter: LogWaiter,
   options: PublisherOptions | undefined,
   untaken: () => UntakenSessions | undefined,
-  open: (opening: SessionOpening) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | RegionError | RegionLost, R | Scope.Scope> =>
-  Effect.suspend(() => {
+  open: (opening: SessionOpening) => Effect.Effect<LanePort, OpenPublisherError, Scope.Scope>
+): Effect.Effect<Admission, never, Scope.Scope> =>
+  Effect.gen(function*() {
     const deadlineMillis = millisOf("openDeadline", options?.openDeadline ?? defaultDeadline)
     const opening: SessionOpening = { hasSlot: false }
     const tooLate = () => {
@@ -58,14 +70,37 @@ export const admittedInTime = <A, E, R>(
       return waiter.lost() ??
         (held ? noSlot(region, deadlineMillis, held) : notAdmitted(region, deadlineMillis, waiter))
     }
-    return keptWhenOpened(
-      Effect.raceFirst(open(opening), waiter.untilLost).pipe(
-        Effect.timeoutOrElse({ duration: deadlineMillis, orElse: () => Effect.fail(tooLate()) })
-      )
+    // Below the fiber's own: a scope closes in the opposite order, and the fiber must not claim again what is released.
+    const acquired = yield* Scope.fork(yield* Effect.scope)
+    const fiber = yield* open(opening).pipe(
+      Scope.provide(acquired),
+      Effect.interruptible,
+      Effect.forkScoped({ startImmediately: true })
     )
+    const failed = () => {
+      const exit = fiber.pollUnsafe()
+      return exit !== undefined && Exit.isFailure(exit)
+    }
+    const lanes = Effect.raceFirst(Fiber.join(fiber), waiter.untilLost).pipe(
+      Effect.timeoutOrElse({ duration: deadlineMillis, orElse: () => Effect.fail(tooLate()) })
+    )
+    return { lanes, hasFailed: failed }
   })
 
+/**
+ * Waits for what the server answers to a claim. A claim outlives its server, whose successor answers it: so only a log that
+ * has ended fails it.
+ */
+export const answered = <A>(waiter: LogWaiter, check: () => A | undefined): Effect.Effect<A, RegionLost> =>
+  Effect.catchIf(
+    waiter.until(check),
+    ({ reason }) => reason !== "stopped",
+    () => Effect.andThen(Effect.sleep(retryMillis), answered(waiter, check))
+  )
+
 // --- internal ---
+
+const retryMillis = 100
 
 const notAdmitted = (region: string, deadlineMillis: number, waiter: LogWaiter): RegionError => {
   const { detail, hint } = unanswered(waiter.server())
@@ -85,9 +120,5 @@ const noSlot = (
   return new RegionError({ ...full, hint: `${nextStep(reader)}; or ${full.hint}` })
 }
 
-// A pid of another namespace names another process here: do not suggest a signal.
-const nextStep = ({ foreignPid, own, pid }: UntakingReader): string => {
-  if (own) return "take and release them, or close that subscriber"
-  if (foreignPid === true) return "continue that process, if it is stopped, or end it"
-  return `\`kill -CONT ${pid}\` continues it, if it is stopped; or end it`
-}
+const nextStep = (reader: UntakingReader): string =>
+  reader.own ? "take and release them, or close that subscriber" : continueOrEnd(reader)

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
 import { awaitingServerLine, quietMillis } from "../../layers/log/serverDeadline.ts"
+import { serverOf } from "../../layers/native/region/ServerWaiter.ts"
 import { useOf } from "../../layers/Regions.ts"
 import { Diagnostics } from "../../services/Diagnostics.ts"
 import { unanswered } from "../../services/schema/Server.ts"
@@ -48,6 +49,7 @@ const startMillis = 2000
 // by another process; its creator may be long gone while another serves.
 const served = Effect.fnUntraced(function*(target: Target, startMillis: number, serverMillis: number) {
   const { info, processes } = yield* CxlMemory.CxlMemory
+  const { handle } = yield* CxlMemory.NativeRegion
   const { snapshot } = yield* Diagnostics
   const creator = Effect.map(processes, (all) => all.find(({ alive, slot }) => slot === 0 && alive))
   const refusal = (detail: string, hint: string, fault: CxlMemory.RegionFault) =>
@@ -66,6 +68,11 @@ const served = Effect.fnUntraced(function*(target: Target, startMillis: number, 
         "invalid"
       )
     }
+    const successor = serverOf(handle)?.successor
+    if (successor !== undefined && waitedMillis >= serverMillis) {
+      const { detail, hint } = unanswered(serverOf(handle))
+      return yield* refusal(detail, hint, "notAnswering")
+    }
     if (ended || (found === undefined && waitedMillis >= serverMillis)) {
       return yield* refusal(
         `no process serves the log in ${pathOf(target)}`,
@@ -79,7 +86,7 @@ const served = Effect.fnUntraced(function*(target: Target, startMillis: number, 
     }
     if (found === undefined && waitedMillis >= quietMillis && !isTold) {
       isTold = true
-      yield* Effect.logWarning(awaitingServerLine(info.name, undefined, serverMillis))
+      yield* Effect.logWarning(awaitingServerLine(info.name, undefined, serverMillis, successor))
     }
     yield* Effect.sleep(lookMillis)
   }

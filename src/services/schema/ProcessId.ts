@@ -22,6 +22,12 @@ export const processIdOf = ({ foreignPid, pid }: ProcessId): ProcessId =>
 export const showPid = ({ foreignPid, pid }: ProcessId): string =>
   foreignPid === true ? `pid ${pid} of another pid namespace` : `pid ${pid}`
 
+/** What to do about a process that may be stopped. A pid of another namespace names another process here: no signal then. */
+export const continueOrEnd = ({ foreignPid, pid }: ProcessId): string =>
+  foreignPid === true
+    ? "continue that process, if it is stopped, or end it"
+    : `\`kill -CONT ${pid}\` continues it, if it is stopped; or end it`
+
 /** `"audit" (pid 4711)`, or only the pid when the name is lost. */
 export const showProcess = (named: NamedProcess): string =>
   named.name === "" ? showPid(named) : `${JSON.stringify(named.name)} (${showPid(named)})`

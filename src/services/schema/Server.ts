@@ -2,7 +2,7 @@
  * The process that serves a log, and how an error names it.
  */
 import * as Schema from "effect/Schema"
-import { ProcessId, showPid } from "./ProcessId.ts"
+import { continueOrEnd, NamedProcess, ProcessId, showPid, showProcess } from "./ProcessId.ts"
 
 export const Server = Schema.Struct({
   ...ProcessId.fields,
@@ -12,9 +12,15 @@ export const Server = Schema.Struct({
   /** True in that process itself. */
   own: Schema.Boolean,
   /** The process is dead, and no other has continued its log yet. */
-  gone: Schema.optionalKey(Schema.Literal(true))
+  gone: Schema.optionalKey(Schema.Literal(true)),
+  /** The process that has begun to continue the log of one that is gone, and has not finished. */
+  successor: Schema.optionalKey(NamedProcess)
 })
 export type Server = typeof Server.Type
+
+/** Of the process that has begun to continue a log. */
+export const unfinished = (successor: NamedProcess): string =>
+  `${showProcess(successor)}, which continues its log, has not finished`
 
 /** Why an attached server does not answer, and the user's next step. */
 export const unanswered = (server: Server | undefined): { readonly detail: string; readonly hint: string } => {
@@ -25,6 +31,12 @@ export const unanswered = (server: Server | undefined): { readonly detail: strin
     }
   }
   const who = server === undefined ? "" : ` (${showPid(server)}, "${server.name}")`
+  if (server?.successor !== undefined) {
+    return {
+      detail: `the process that served the log${who} is gone, and ${unfinished(server.successor)}`,
+      hint: continueOrEnd(server.successor)
+    }
+  }
   if (server?.gone === true) {
     return {
       detail: `the process that served the log${who} is gone, and no other has continued it yet`,

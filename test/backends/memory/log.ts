@@ -7,11 +7,12 @@ import * as Layer from "effect/Layer"
 import * as Log from "../../../src/layers/Log.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
-import { openLanes } from "../../../src/layers/memory/log/Publisher.ts"
+import { admitLanes } from "../../../src/layers/memory/log/Publisher.ts"
 import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
+import { openLanes } from "../lanes.ts"
 import { type Backend, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
@@ -21,7 +22,10 @@ export const memory: Backend = {
     Layer.effect(
       OpenLanes,
       Effect.map(HeapLog, (log) =>
-        OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
+        OpenLanes.of({
+          open: (topic, options, continues) => openLanes(log, topic, options, continues),
+          admit: (topic, options, continues) => admitLanes(log, topic, options, continues)
+        }))
     ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(

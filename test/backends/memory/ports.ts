@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
-import { openLanes } from "../../../src/layers/memory/log/Publisher.ts"
 import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
@@ -10,6 +9,7 @@ import type { Geometry } from "../../../src/services/schema/Geometry.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import type { From, IndexedBatch } from "../../../src/services/Subscriber.ts"
+import { openLanes } from "../lanes.ts"
 
 /** Lanes of 8 slots and eight batches of 4 KiB, an index of 64 entries: every limit is near. */
 export const tight: Partial<Geometry> = {

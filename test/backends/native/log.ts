@@ -10,7 +10,7 @@ import * as Log from "../../../src/layers/Log.ts"
 import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
-import { claimSession, openLanes as openAdmitted } from "../../../src/layers/native/log/Publisher.ts"
+import { admitLanes, claimSession } from "../../../src/layers/native/log/Publisher.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
@@ -22,6 +22,7 @@ import { PublisherFenced } from "../../../src/services/Publisher.ts"
 import type { Topic } from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
+import { lanesOf } from "../lanes.ts"
 import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
@@ -34,7 +35,10 @@ const over = (coherence: Coherence): Backend => ({
     Layer.effect(
       OpenLanes,
       Effect.map(clientRegion(), (region) =>
-        OpenLanes.of({ open: (topic, options, continues) => openAdmitted(region, topic, options, continues) }))
+        OpenLanes.of({
+          open: (topic, options, continues) => lanesOf(admitLanes(region, topic, options, continues)),
+          admit: (topic, options, continues) => admitLanes(region, topic, options, continues)
+        }))
     ).pipe(
       Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))

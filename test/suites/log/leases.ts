@@ -15,6 +15,7 @@ import { makePublisher } from "../../../src/layers/log/publisher/makePublisher.t
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import type { PublisherHandle, PublisherOptions } from "../../../src/services/Publisher.ts"
+import { RegionError } from "../../../src/services/schema/RegionError.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../../src/services/Sequencer.ts"
 import { Subscriber, type SubscriberHandle } from "../../../src/services/Subscriber.ts"
@@ -35,6 +36,10 @@ interface Stopping {
   room: number
   /** Sessions opened. */
   opened: number
+  /** Openings begun. */
+  begun: number
+  /** How many waits for later sessions fail although these are adopted: their deadline passes before they are told. */
+  tooLate: number
 }
 
 const stopping = (lanes: LanePort, stop: Stopping): LanePort => {
@@ -57,11 +62,20 @@ const stopping = (lanes: LanePort, stop: Stopping): LanePort => {
 
 const openStopping = (options: PublisherOptions = {}, brokers: ReadonlyArray<number> = [0]) =>
   Effect.gen(function*() {
-    const { open } = yield* OpenLanes
-    const stop: Stopping = { brokers: new Set(brokers), holds: true, room: Infinity, opened: 0 }
-    const openLanes = (continues: number) =>
-      Effect.map(open(Lines, options, continues), (lanes) => stopping(lanes, stop))
-    const publisher = yield* makePublisher(Lines, openLanes, { batchBytes: 64, ...options })
+    const { admit } = yield* OpenLanes
+    const stop: Stopping = { brokers: new Set(brokers), holds: true, room: Infinity, opened: 0, begun: 0, tooLate: 0 }
+    const told = (lanes: LanePort) =>
+      Effect.suspend(() => {
+        if (stop.begun === 1 || stop.tooLate === 0) return Effect.succeed(stopping(lanes, stop))
+        stop.tooLate -= 1
+        return Effect.fail(new RegionError({ fault: "notAnswering", region: "test", detail: "too late", hint: "wait" }))
+      })
+    const admitLanes = (continues: number) =>
+      Effect.map(admit(Lines, options, continues), (admission) => {
+        stop.begun += 1
+        return { ...admission, lanes: Effect.flatMap(admission.lanes, told) }
+      })
+    const publisher = yield* makePublisher(Lines, admitLanes, { batchBytes: 64, ...options })
     return { publisher, stop }
   })
 
@@ -274,6 +288,42 @@ export const leasesSuite = (backend: Backend): void => {
           fenced.message
         )
         assert.isFalse(publisher.offer(bytesOf("late")))
+      }).pipe(Effect.scoped, provide()))
+
+    it.live("a session that is adopted as its opening's deadline passes is not given up: it fences nobody", () =>
+      Effect.gen(function*() {
+        const subscriber = yield* Subscriber.open(Lines)
+        const { publisher, stop } = yield* openStopping({ identity: "a" })
+        stop.tooLate = 2
+        yield* send(publisher, 0, 200)
+        yield* publisher.flush
+        assert.deepStrictEqual([stop.tooLate, stop.begun, stop.opened], [0, 2, 2])
+        assert.deepStrictEqual(yield* read(subscriber, 200), inOrder(200))
+        const { identities } = yield* Diagnostics.use(({ snapshot }) => snapshot)
+        assert.deepStrictEqual(identities.map(({ committed, incarnation }) => [incarnation, committed]), [[2, 200]])
+      }).pipe(Effect.scoped, provide()))
+
+    it.live("a claim that nobody adopts before its deadline is kept, and adopted when the sequencer goes on", () =>
+      Effect.gen(function*() {
+        const sequencer = yield* Sequencer
+        const subscriber = yield* Subscriber.open(Lines)
+        const ends = yield* following("SessionEnded", 1)
+        const { publisher, stop } = yield* openStopping({ identity: "a", openDeadline: "20 millis" })
+        // The open claim keeps it from resuming until the sequencer stands still.
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* send(publisher, 0, 100)
+          yield* publisher.claim(4)
+          yield* Fiber.join(ends)
+          yield* sequencer.pause
+        }))
+        while (stop.begun < 2) yield* Effect.sleep(1)
+        // Several deadlines pass.
+        yield* Effect.sleep(400)
+        assert.deepStrictEqual([stop.begun, stop.opened], [2, 1])
+        yield* sequencer.resume
+        yield* publisher.flush
+        assert.deepStrictEqual([stop.begun, stop.opened], [2, 2])
+        assert.deepStrictEqual(yield* read(subscriber, 100), inOrder(100))
       }).pipe(Effect.scoped, provide()))
 
     it.live("back-pressure, idleness, a paused sequencer and other sessions' fences fence no session", () =>

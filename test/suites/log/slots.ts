@@ -14,6 +14,9 @@ import type { ManualLog } from "../../faults/manual.ts"
 
 const Slots = Topic.make("slots")
 
+/** An opening that is over. */
+const admitted = (lanes: LanePort) => Effect.succeed({ lanes: Effect.succeed(lanes), hasFailed: () => false })
+
 export const slotsSuite = (backend: Backend): void => {
   describe(`slots of living sessions (${backend.name})`, () => {
     it.live("E12 an ended session keeps its slot until its client leaves it; the error and the diagnostics name its process", () =>
@@ -40,14 +43,14 @@ export const slotsSuite = (backend: Backend): void => {
         Effect.gen(function*() {
           const { port: reader } = yield* log.attach(Slots, "start")
           const { port } = yield* log.open(Slots)
-          const former = yield* makePublisher(Slots, () => Effect.succeed(port), { linger: "1 hour" })
+          const former = yield* makePublisher(Slots, () => admitted(port), { linger: "1 hour" })
           assert.isTrue(former.offer(bytesOf("former")))
           yield* spoiled(log, port)
           assert.isTrue((yield* log.snapshot).sessions[0]?.quarantined)
           const error = yield* Effect.flip(former.flush)
           assert.isTrue(error._tag === "PublisherClosed" && error.reason === "corrupt", error.message)
           const { port: lanes } = yield* log.open(Slots)
-          const next = yield* makePublisher(Slots, () => Effect.succeed(lanes))
+          const next = yield* makePublisher(Slots, () => admitted(lanes))
           assert.isTrue(next.offer(bytesOf("next")))
           assert.isFalse(former.offer(bytesOf("behind")))
           former.seal()
@@ -61,7 +64,7 @@ export const slotsSuite = (backend: Backend): void => {
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port } = yield* log.open(Slots)
-            const former = yield* makePublisher(Slots, () => Effect.succeed(port))
+            const former = yield* makePublisher(Slots, () => admitted(port))
             const slot = Effect.map(log.snapshot, ({ sessions }) => sessions[0]?.quarantined)
             yield* Effect.scoped(Effect.gen(function*() {
               const claim = yield* former.claim(64)

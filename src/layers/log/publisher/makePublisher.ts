@@ -16,7 +16,7 @@ import { acksOf, awaitAcknowledged, flush } from "./acknowledging.ts"
 import { BatchBuilder } from "./BatchBuilder.ts"
 import { makeLingering } from "./lingering.ts"
 import type { OpenPublisher } from "./OpenPublisher.ts"
-import { makeResuming, type OpenLanes, openOwned, resumingAlways } from "./resuming.ts"
+import { type AdmitLanes, makeResuming, openOwned, resumingAlways } from "./resuming.ts"
 import { claimRecord, sendEach, waitToSend } from "./sending.ts"
 import { publishingLate } from "./skew.ts"
 
@@ -26,12 +26,12 @@ import { publishingLate } from "./skew.ts"
  */
 export const makePublisher = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
-  openLanes: OpenLanes,
+  admitLanes: AdmitLanes,
   options?: PublisherOptions
 ): Effect.fn.Return<PublisherHandle<A>, OpenPublisherError, Scope.Scope> {
   // Before all else of the publisher, because scopes close in the opposite order.
   const sessions = yield* Scope.fork(yield* Effect.scope)
-  const first = yield* openOwned(sessions, openLanes(0))
+  const first = yield* openOwned(sessions, admitLanes(0))
   const { brokers } = first.lanes
   const lingering = yield* makeLingering(millisOf("linger", options?.linger ?? 0))
   const skewMillis = millisOf("skew", options?.skew ?? 0)
@@ -57,7 +57,7 @@ export const makePublisher = Effect.fnUntraced(function*<A>(
     roomMillis: millisOf("roomDeadline", options?.roomDeadline ?? "30 seconds"),
     ackMillis: millisOf("ackDeadline", options?.ackDeadline ?? "60 seconds")
   }
-  const resume = makeResuming(publisher, sessions, openLanes, first)
+  const resume = makeResuming(publisher, sessions, admitLanes, first)
   yield* Effect.addFinalizer(() => close(publisher, resume))
   yield* Effect.forkScoped(lingering.sealing(builder))
   yield* Effect.forkScoped(resumingAlways(publisher, outlived, resume))

@@ -4,7 +4,7 @@
  *     wait for the open claim ─► copy what is not committed ─► leave the lanes ─► open another session ─► append it again
  *
  * Until the last record is appended the publisher accepts nothing, so the records keep their order. An attempt that is cut
- * short goes on where it was: the copies and the open session are kept.
+ * short goes on where it was: the copies, the claim of the next session and the open session are kept.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,14 +14,15 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { type OpenPublisherError, PublisherFenced } from "../../../services/Publisher.ts"
 import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort } from "../../ports/LanePort.ts"
+import type { Admission } from "../sessionAdmission.ts"
 import type { OpenPublisher } from "./OpenPublisher.ts"
 import { UncommittedRecords } from "./UncommittedRecords.ts"
 
 /**
- * Opens a session, which ends with the scope. `continues`: the incarnation of the identity that this publisher has had, so
- * that it does not take the identity from a newer publisher; 0 takes it.
+ * Begins to open a session, which ends with the scope. `continues`: the incarnation of the identity that this publisher has
+ * had, so that it does not take the identity from a newer publisher; 0 takes it.
  */
-export type OpenLanes = (continues: number) => Effect.Effect<LanePort, OpenPublisherError, Scope.Scope>
+export type AdmitLanes = (continues: number) => Effect.Effect<Admission, never, Scope.Scope>
 
 /** A session in a scope of its own: it ends long before its publisher, when another takes its place. */
 export interface OwnedLanes {
@@ -29,20 +30,30 @@ export interface OwnedLanes {
   readonly close: Effect.Effect<void>
 }
 
-/** Only the opening can be interrupted: lanes that are open are kept. */
+/** An opening in a scope of its own. */
+interface OwnedAdmission extends Admission {
+  readonly close: Effect.Effect<void>
+}
+
+const admitOwned = (
+  parent: Scope.Scope,
+  admitting: Effect.Effect<Admission, never, Scope.Scope>
+): Effect.Effect<OwnedAdmission> =>
+  Effect.gen(function*() {
+    const own = yield* Scope.fork(parent)
+    const admission = yield* Scope.provide(admitting, own)
+    return { ...admission, close: Scope.close(own, Exit.void) }
+  })
+
+/** Opens a session or leaves nothing behind. Only the wait for it can be interrupted: lanes that are open are kept. */
 export const openOwned = (
   parent: Scope.Scope,
-  opening: Effect.Effect<LanePort, OpenPublisherError, Scope.Scope>,
-  keep: (owned: OwnedLanes) => void = () => {}
+  admitting: Effect.Effect<Admission, never, Scope.Scope>
 ): Effect.Effect<OwnedLanes, OpenPublisherError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const own = yield* Scope.fork(parent)
-      const close = Scope.close(own, Exit.void)
-      const lanes = yield* restore(Scope.provide(opening, own)).pipe(Effect.onError(() => close))
-      const owned = { lanes, close }
-      keep(owned)
-      return owned
+      const { close, lanes } = yield* admitOwned(parent, admitting)
+      return { lanes: yield* Effect.onError(restore(lanes), () => close), close }
     })
   )
 
@@ -50,12 +61,14 @@ export const openOwned = (
 export const makeResuming = (
   publisher: OpenPublisher,
   parent: Scope.Scope,
-  openLanes: OpenLanes,
+  admitLanes: AdmitLanes,
   first: OwnedLanes
 ) => {
   const { builder, topic } = publisher
   const rest = new UncommittedRecords()
   let session: OwnedLanes | undefined = first
+  /** The session that is to take its place, over all attempts that wait for it. */
+  let next: OwnedAdmission | undefined
   /** The session from which it resumes. */
   let former = first.lanes
   let moved = 0
@@ -71,10 +84,21 @@ export const makeResuming = (
     yield* left?.close ?? Effect.void
   })
 
-  const reopen = Effect.suspend(() =>
-    openOwned(parent, openLanes(builder.lanes.identity?.incarnation ?? 0), (owned) => {
-      session = owned
-      builder.continueOn(owned.lanes)
+  // An attempt that is given up leaves its claim in place for the next one: the sequencer may be about to adopt it, and
+  // another claim would then come too late for the identity, and be fenced by a session that nobody has.
+  const reopen = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      next ??= yield* admitOwned(parent, admitLanes(builder.lanes.identity?.incarnation ?? 0))
+      const { close, hasFailed, lanes } = next
+      const drop = Effect.suspend(() => {
+        if (!hasFailed()) return Effect.void
+        next = undefined
+        return close
+      })
+      const opened = yield* Effect.onError(restore(lanes), () => drop)
+      next = undefined
+      session = { lanes: opened, close }
+      builder.continueOn(opened)
     })
   ).pipe(
     Effect.catchIf(isFenced, () => Effect.sync(() => builder.endAs("fenced")))

@@ -4,17 +4,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import {
-  type OpenPublisherError,
-  Publisher,
-  PublisherFenced,
-  type PublisherOptions
-} from "../../../services/Publisher.ts"
+import { Publisher, PublisherFenced, type PublisherOptions } from "../../../services/Publisher.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/publisher/makePublisher.ts"
-import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
-import type { LanePort } from "../../ports/LanePort.ts"
+import { type Admission, admitting, answered, type SessionOpening } from "../../log/sessionAdmission.ts"
 import { claimSession } from "./Claims.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { makeLanePort } from "./LanePort.ts"
@@ -29,22 +23,23 @@ export const layer = Layer.effect(
       open: (topic, options) =>
         Effect.andThen(
           checkPublisherOptions(log.heap.region, topic, options),
-          makePublisher(topic, (continues) => openLanes(log, topic, options, continues), options)
+          makePublisher(topic, (continues) => admitLanes(log, topic, options, continues), options)
         )
     }))
 )
 
 /**
- * A session's lanes, once the sequencer has adopted it. The session ends with the scope. With an identity it takes that
- * from any other session, or `continues` an incarnation of it; then it fails if a newer session has had it meanwhile.
+ * Begins to open a session, whose lanes are there once the sequencer has adopted it. It ends with the scope. With an
+ * identity it takes that from any other session, or `continues` an incarnation of it; then it fails if a newer session has
+ * had it meanwhile.
  */
-export const openLanes = (
+export const admitLanes = (
   log: HeapLog["Service"],
   topic: Topic<any>,
   options?: PublisherOptions,
   continues = 0
-): Effect.Effect<LanePort, OpenPublisherError, Scope.Scope> =>
-  admittedInTime(
+): Effect.Effect<Admission, never, Scope.Scope> =>
+  admitting(
     log.heap.region,
     log.waiter,
     options,
@@ -72,7 +67,7 @@ const openingLanes = (
       )
     )
     opening.hasSlot = true
-    yield* waiter.until((): true | undefined => session.state === "claimed" ? undefined : true)
+    yield* answered(waiter, (): true | undefined => session.state === "claimed" ? undefined : true)
     if (session.state === "ended" && session.endReason === "fenced") {
       return yield* new PublisherFenced({ topic: topic.name, identity: claim.identity ?? "", acknowledged: 0 })
     }

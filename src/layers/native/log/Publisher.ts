@@ -25,7 +25,7 @@ import type { Topic } from "../../../services/schema/Topic.ts"
 import { checkPublisherOptions } from "../../log/checkOptions.ts"
 import { makePublisher } from "../../log/publisher/makePublisher.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
-import { admittedInTime, type SessionOpening } from "../../log/sessionAdmission.ts"
+import { type Admission, admitting, answered, type SessionOpening } from "../../log/sessionAdmission.ts"
 import { claimed, claiming, whenFull } from "../region/Claiming.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
@@ -41,7 +41,7 @@ export const layer = (options?: ClientOptions): Layer.Layer<Publisher, RegionErr
         open: (topic, options) =>
           Effect.andThen(
             checkPublisherOptions(region.info.name, topic, options),
-            makePublisher(topic, (continues) => openLanes(region, topic, options, continues), options)
+            makePublisher(topic, (continues) => admitLanes(region, topic, options, continues), options)
           )
       }))
   )
@@ -49,16 +49,17 @@ export const layer = (options?: ClientOptions): Layer.Layer<Publisher, RegionErr
 type Region = ClientRegion
 
 /**
- * A session's lanes, once the sequencer has adopted it. The session ends with the scope. With an identity it takes that
- * from any other session, or `continues` an incarnation of it; then it fails if a newer session has had it meanwhile.
+ * Begins to open a session, whose lanes are there once the sequencer has adopted it. It ends with the scope. With an
+ * identity it takes that from any other session, or `continues` an incarnation of it; then it fails if a newer session has
+ * had it meanwhile.
  */
-export const openLanes = (
+export const admitLanes = (
   region: Region,
   topic: Topic<any>,
   options?: PublisherOptions,
   continues = 0
-): Effect.Effect<NativeLanePort, OpenPublisherError, Scope.Scope> =>
-  admittedInTime(
+): Effect.Effect<Admission, never, Scope.Scope> =>
+  admitting(
     region.info.name,
     region.waiter,
     options,
@@ -111,7 +112,7 @@ const openingLanes = (
     const session = identity === undefined ? undefined : yield* claimFreed(region, place, identity, claim, false)
     if (session === undefined) return yield* openingLanes(region, topic, claim, opening)
     opening.hasSlot = true
-    const admitted = yield* region.waiter.until(() => admission(session))
+    const admitted = yield* answered(region.waiter, () => admission(session))
     if (admitted === "ready") return new NativeLanePort(region, session, claim.identity)
     session.close()
     if (admitted === "fenced") {

@@ -12,10 +12,10 @@ export class SequencerEvents {
   readonly #region: RegionHandle
   readonly #sequencer: SequencerHandle
   readonly #stallNanos: number
-  readonly #opened = new Set<number>()
-  readonly #ended = new Set<number>()
-  /** When each reported gate and gap began. */
-  readonly #told = new Map<string, number>()
+  /** The sessions of the last report, by id: whether they had ended. One that left the report never comes back. */
+  #sessions = new Map<number, boolean>()
+  /** When each gate and gap began that was told, as long as it is reported. */
+  #told = new Map<string, number>()
 
   constructor(region: RegionHandle, sequencer: SequencerHandle, stallMillis: number) {
     this.#region = region
@@ -30,20 +30,37 @@ export class SequencerEvents {
       events.push({ _tag: "ReaderEnded", topic: dead.topic, reader: dead.name, ...processIdOf(dead) })
     }
     const nowNanos = Number(process.hrtime.bigint())
-    for (const session of this.#sequencer.sessions()) this.#session(session, nowNanos, events)
-    for (const gate of this.#sequencer.gates()) this.#gate(gate, nowNanos, events)
+    const sessions = this.#sequencer.sessions()
+    const gates = this.#sequencer.gates()
+    for (const session of sessions) this.#session(session, nowNanos, events)
+    for (const gate of gates) this.#gate(gate, nowNanos, events)
+    this.#forget(sessions, gates)
     return events
+  }
+
+  /** How many sessions, gaps and gates it remembers: no more than were in the last report. */
+  get remembered(): number {
+    return this.#sessions.size + this.#told.size
+  }
+
+  // Sessions and readers come and go as long as the server runs.
+  #forget(sessions: ReadonlyArray<NativeSessionReport>, gates: ReadonlyArray<NativeGate>): void {
+    this.#sessions = new Map(sessions.map(({ ended, sessionId }) => [sessionId, ended]))
+    const stalls = [...sessions.filter(({ ended }) => !ended).map(gapOf), ...gates.map(gateOf)]
+    this.#told = new Map(stalls.flatMap((stall) => {
+      const since = this.#told.get(stall)
+      return since === undefined ? [] : [[stall, since]]
+    }))
   }
 
   #session(session: NativeSessionReport, nowNanos: number, events: Array<SequencerEvent>): void {
     const { sessionId, topic } = session
-    if (!this.#opened.has(sessionId)) {
-      this.#opened.add(sessionId)
+    const hadEnded = this.#sessions.get(sessionId)
+    if (hadEnded === undefined) {
       events.push({ _tag: "SessionOpened", sessionId, topic, ...this.#identityOf(sessionId), ...processIdOf(session) })
     }
     if (session.ended) {
-      if (this.#ended.has(sessionId)) return
-      this.#ended.add(sessionId)
+      if (hadEnded === true) return
       const { batches, messages, purged } = session
       const order = orderOf(session.order)
       const reason = sessionEndOf(session.endReason) ?? "closed"
@@ -51,7 +68,7 @@ export class SequencerEvents {
       events.push({ _tag: "SessionEnded", sessionId, topic, order, reason, ...committed })
       return
     }
-    if (!this.#lasts(`gap ${sessionId}`, session.gapSinceNanos, nowNanos)) return
+    if (!this.#lasts(gapOf(session), session.gapSinceNanos, nowNanos)) return
     const sinceMillis = Math.round((nowNanos - session.gapSinceNanos) / 1e6)
     const broker = this.#brokerOfGap(sessionId)
     events.push({
@@ -66,7 +83,7 @@ export class SequencerEvents {
   }
 
   #gate(gate: NativeGate, nowNanos: number, events: Array<SequencerEvent>): void {
-    if (!this.#lasts(`gate ${gate.topic}/${gate.reader}`, gate.sinceNanos, nowNanos)) return
+    if (!this.#lasts(gateOf(gate), gate.sinceNanos, nowNanos)) return
     const { behind: behindBatches, name: reader, topic } = gate
     events.push({ _tag: "ReaderStalled", topic, reader, ...processIdOf(gate), behindBatches })
   }
@@ -92,6 +109,10 @@ export class SequencerEvents {
 }
 
 // --- internal ---
+
+const gapOf = ({ sessionId }: NativeSessionReport): string => `gap ${sessionId}`
+
+const gateOf = ({ reader, topic }: NativeGate): string => `gate ${topic}/${reader}`
 
 // The orders of a region's topics are those of its layout's version.
 const orderOf = (level: number): Order => orderNameOf(level) as Order

@@ -5,8 +5,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type SequencerHandle, serverState } from "../../../native/binding.ts"
-import { processIdOf, showProcess } from "../../../services/schema/ProcessId.ts"
+import { continueOrEnd, processIdOf, showProcess } from "../../../services/schema/ProcessId.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
+import { unfinished } from "../../../services/schema/Server.ts"
 import { type ClientOptions, serverMillisOf } from "../../log/serverDeadline.ts"
 import { lookMillis } from "../../log/Suspicion.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -30,8 +31,9 @@ export const startedInTime = (
         Effect.gen(function*() {
           const served = error.fault === "busy" ? servedByOther(region) : undefined
           if (served !== undefined) return yield* served
-          if ((yield* Clock.currentTimeMillis) - begun >= deadlineMillis) return yield* Effect.fail(error)
-          if (!isTold) yield* Effect.logWarning(error.message)
+          const held = heldBySuccessor(region) ?? error
+          if ((yield* Clock.currentTimeMillis) - begun >= deadlineMillis) return yield* Effect.fail(held)
+          if (!isTold) yield* Effect.logWarning(held.message)
           yield* Effect.sleep(lookMillis)
           return yield* trial(true)
         }))
@@ -41,6 +43,19 @@ export const startedInTime = (
 // --- internal ---
 
 const isPassing = ({ fault }: RegionError): boolean => fault === "busy" || fault === "blocked"
+
+// Another process has begun to continue the log, and holds this one up as long as it is stopped.
+const heldBySuccessor = ({ handle, info }: Region): RegionError | undefined => {
+  const found = handle.server()
+  if (found.state !== serverState.recovering || found.own) return undefined
+  const who = { ...processIdOf(found), name: found.name }
+  return new RegionError({
+    fault: "busy",
+    region: info.name,
+    detail: unfinished(who),
+    hint: continueOrEnd(who)
+  })
+}
 
 const servedByOther = ({ handle, info }: Region): RegionError | undefined => {
   const found = handle.server()

@@ -9,7 +9,7 @@ import { type NativeServer, type SequencerHandle, serverState } from "../../../n
 import { RegionLost } from "../../../services/CxlMemory.ts"
 import { millisOf } from "../../../services/input/DurationInput.ts"
 import { readOptions, refuseUnless } from "../../../services/input/OptionInvalid.ts"
-import { processIdOf } from "../../../services/schema/ProcessId.ts"
+import { continueOrEnd, processIdOf, showProcess } from "../../../services/schema/ProcessId.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Server } from "../../../services/schema/Server.ts"
 import { Sequencer } from "../../../services/Sequencer.ts"
@@ -68,6 +68,8 @@ const untilTakenOver = (
 ): Effect.Effect<SequencerHandle, RegionError | RegionLost, Scope.Scope> =>
   Effect.gen(function*() {
     const blocked = { told: "" }
+    const standing = new Suspicion(holdupMillis)
+    let isHoldupTold = false
     for (let isTold = false;;) {
       const found = region.handle.server()
       if (found.state === serverState.stopped) return yield* logEnded(region)
@@ -79,6 +81,9 @@ const untilTakenOver = (
         isTold = true
         yield* options.onWaiting?.(serverOf(found)) ?? Effect.void
       }
+      const isStanding = standing.look(found.epoch, found.pulse, performance.now()) && isRun(found)
+      if (isStanding && !isHoldupTold && suspicion === undefined) yield* Effect.logWarning(standingLine(region, found))
+      isHoldupTold = isStanding
       yield* Effect.sleep(lookMillis)
     }
   })
@@ -105,6 +110,20 @@ const startUnlessTaken = (
       return Effect.as(Effect.logWarning(error.message), undefined)
     }
   )
+
+/** Far longer than a server's pulse rests, also on a busy machine. */
+const holdupMillis = 2000
+
+const isRun = ({ state }: NativeServer): boolean => state === serverState.serving || state === serverState.recovering
+
+// This process waits in vain for the end of a server, or of a process that takes over from one, as long as it is stopped.
+const standingLine = ({ info }: Region, found: NativeServer): string => {
+  const who = { ...processIdOf(found), name: found.name }
+  const what = found.state === serverState.recovering ? "continues the log" : "serves the log"
+  return `region "${info.name}": ${showProcess(who)} ${what} and has not run for ${formatMillis(holdupMillis)}: ${
+    continueOrEnd(who)
+  } and this process takes over; with --takeover-suspect (takeoverSuspect) it does so by itself`
+}
 
 const logEnded = ({ info }: Region) => Effect.fail(new RegionLost({ region: info.name, reason: "stopped" }))
 

@@ -3,7 +3,14 @@
  * it.
  */
 import * as Effect from "effect/Effect"
-import { epochState, type NativeServer, type RegionHandle, serverState, sleepsFor } from "../../../native/binding.ts"
+import {
+  epochState,
+  type NativeEpoch,
+  type NativeServer,
+  type RegionHandle,
+  serverState,
+  sleepsFor
+} from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
 import { type NamedProcess, processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { Server } from "../../../services/schema/Server.ts"
@@ -68,12 +75,7 @@ export class ServerWaiter implements LogWaiter {
   }
 
   server(): Server | undefined {
-    if (this.#waiter.isClosed) return undefined
-    const found = this.#handle.server()
-    const { name, own, pid, state } = found
-    if (pid === 0) return undefined
-    const server = { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
-    return isServed(found) ? server : { ...server, gone: true }
+    return this.#waiter.isClosed ? undefined : serverOf(this.#handle)
   }
 
   /** True once the attachment has ended, and every wait with it. */
@@ -95,22 +97,28 @@ export class ServerWaiter implements LogWaiter {
     const waitedMillis = performance.now() - absence.sinceMillis
     if (waitedMillis >= deadlineMillis) return this.#lostWith(found, "died")
     if (waitedMillis >= quietMillis && !absence.told) {
-      this.#patience.tell(awaitingServerLine(this.#region, namedServer(found), deadlineMillis))
+      const { successor } = successorOf(found)
+      const server = servedLast(this.#handle) ?? namedServer(found)
+      this.#patience.tell(awaitingServerLine(this.#region, server, deadlineMillis, successor))
       absence.told = true
     }
     return Math.min(lookMillis, deadlineMillis - waitedMillis)
   }
 
   #absent(): Absence {
-    const served = this.#handle.epochs().filter(({ state }) => state === epochState.serving)
-    const epoch = Math.max(0, ...served.map(({ epoch }) => epoch))
+    const epoch = newestServed(this.#handle)?.epoch ?? 0
     if (this.#absence?.epoch === epoch) return this.#absence
     return this.#absence = { epoch, sinceMillis: performance.now(), told: false }
   }
 
   #lostWith(found: NativeServer, reason: "died" | "replaced"): RegionLost {
-    const server = namedServer(found)
-    return new RegionLost({ region: this.#region, reason, ...server === undefined ? {} : { server } })
+    const server = servedLast(this.#handle) ?? namedServer(found)
+    return new RegionLost({
+      region: this.#region,
+      reason,
+      ...server === undefined ? {} : { server },
+      ...reason === "died" ? successorOf(found) : {}
+    })
   }
 
   get #ended(): RegionLost {
@@ -118,7 +126,30 @@ export class ServerWaiter implements LogWaiter {
   }
 }
 
+/** The process that serves the log; of a log without a server the last one, and the one that is about to continue it. */
+export const serverOf = (handle: RegionHandle): Server | undefined => {
+  const found = handle.server()
+  const { name, own, pid, state } = found
+  if (pid === 0) return undefined
+  const server = { serving: state !== serverState.unknown, ...processIdOf(found), name, own }
+  if (isServed(found)) return server
+  const former = servedLast(handle)
+  if (former === undefined) return { ...server, gone: true }
+  return { serving: true, ...former, own: false, gone: true, ...successorOf(found) }
+}
+
 // --- internal ---
+
+// The newest epoch of all may be of a process that has only begun to continue the log.
+const newestServed = (handle: RegionHandle): NativeEpoch | undefined => {
+  const served = handle.epochs().filter(({ state }) => state === epochState.serving)
+  return served.toSorted((a, b) => b.epoch - a.epoch)[0]
+}
+
+const servedLast = (handle: RegionHandle): NamedProcess | undefined => {
+  const found = newestServed(handle)
+  return found === undefined || found.pid === 0 ? undefined : { ...processIdOf(found), name: found.name }
+}
 
 /** How often a client without a server looks whether the region has been discarded meanwhile: nothing rings it then. */
 const lookMillis = 100
@@ -126,6 +157,12 @@ const lookMillis = 100
 // Before the log is served for the first time, its creator counts as its server.
 const isServed = ({ alive, state }: NativeServer): boolean =>
   state === serverState.serving || (state === serverState.unknown && alive)
+
+/** The process that continues the log of one that is gone, and has not finished. */
+const successorOf = (found: NativeServer): { readonly successor?: NamedProcess } => {
+  const successor = found.state === serverState.recovering && !found.own ? namedServer(found) : undefined
+  return successor === undefined ? {} : { successor }
+}
 
 const namedServer = (found: NativeServer): NamedProcess | undefined =>
   found.pid === 0 ? undefined : { ...processIdOf(found), name: found.name }
