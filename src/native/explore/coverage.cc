@@ -29,9 +29,10 @@ struct Entry {
   std::string word;  // " RingLead.position"; of several words only their structure
   bool followsStore = false;
   bool acts = false;
-  // A bit for each process that could have been killed here, that was killed, that was stopped.
+  // A bit for each process that could have been killed here, that was killed; that could have been stopped, that was.
   uint32_t mortal = 0;
   uint32_t killed = 0;
+  uint32_t stoppable = 0;
   uint32_t stopped = 0;
 };
 
@@ -148,6 +149,7 @@ void Coverage::call(const char* name) {
 void Coverage::killed(const Process& process) { last->killed |= bitOf(process); }
 void Coverage::stopped(const Process& process) { last->stopped |= bitOf(process); }
 void Coverage::mortal(const Process& process) { last->mortal |= bitOf(process); }
+void Coverage::stoppable(const Process& process) { last->stoppable |= bitOf(process); }
 
 void Coverage::plant(const SiteSeen& site, Fault of) {
   plantedKey = (site.place.key() ^ static_cast<uint64_t>(site.verb) << 56) | 1;
@@ -206,11 +208,14 @@ std::vector<SiteSeen> Coverage::sites() {
 size_t Coverage::kills() {
   return pairs([](const Entry& entry) { return entry.killed; });
 }
+size_t Coverage::mortals() {
+  return pairs([](const Entry& entry) { return entry.mortal; });
+}
 size_t Coverage::stops() {
   return pairs([](const Entry& entry) { return entry.stopped; });
 }
-size_t Coverage::mortals() {
-  return pairs([](const Entry& entry) { return entry.mortal; });
+size_t Coverage::stoppables() {
+  return pairs([](const Entry& entry) { return entry.stoppable; });
 }
 
 void Coverage::forget() {

@@ -56,8 +56,9 @@ class Coverage {
   static void call(const char* name);
   static void killed(const Process& process);
   static void stopped(const Process& process);
-  // Called ahead of a step at which a schedule could kill the process.
+  // Called ahead of a step at which a schedule could kill the process, or stop it.
   static void mortal(const Process& process);
+  static void stoppable(const Process& process);
 
   static void plant(const SiteSeen& site, Fault fault);
   static void plantNone();
@@ -77,10 +78,12 @@ class Coverage {
   static void plantDefect(const char* defect);
 
   static std::vector<SiteSeen> sites();
-  // The number of pairs of process and site at which the process was killed, was stopped, could have been killed.
+  // The number of pairs of process and site at which the process was killed, could have been killed, was stopped, could
+  // have been stopped.
   static size_t kills();
-  static size_t stops();
   static size_t mortals();
+  static size_t stops();
+  static size_t stoppables();
   static void forget();
 };
 

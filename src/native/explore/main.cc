@@ -109,10 +109,10 @@ bool explore(const Protocol& protocol, const Configuration& configuration, const
   Coverage::forget();
   const Found found = search(configuration, wanted.limits);
   const double rate = found.seconds > 0 ? static_cast<double>(found.schedules) / found.seconds : 0;
-  std::printf("%-8s %-16s %-6s %6u steps  all of %u%s  %9llu schedules  %6.0f/s  %4zu of %4zu kills  %4zu stops\n",
+  std::printf("%-8s %-16s %-6s %6u steps  all of %u%s  %9llu schedules  %6.0f/s  %4zu of %4zu kills  %4zu of %4zu stops\n",
               protocol.name, configuration.name, wanted.model.c_str(), found.points, found.exhausted,
               found.whole ? "" : " (cut short)", static_cast<unsigned long long>(found.schedules), rate,
-              Coverage::kills(), Coverage::mortals(), Coverage::stops());
+              Coverage::kills(), Coverage::mortals(), Coverage::stops(), Coverage::stoppables());
   std::fflush(stdout);
   if (found.failure.empty()) return true;
   const Schedule schedule = shrunk(configuration, found.schedule);

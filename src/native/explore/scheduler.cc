@@ -206,10 +206,12 @@ void Scheduler::step(const Step& step) {
   if (recording_) {
     const bool acts = step.what != Step::load;
     const bool mortal = acts && actor.process->mortal;
+    const bool stoppable = actor.process->mortal && step.shared;
     if (mortal) Coverage::mortal(*actor.process);
+    if (stoppable) Coverage::stoppable(*actor.process);
     const OutsideArena outside;
     seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0, 0, 0,
-                     mortal, actor.process->mortal && step.shared, false});
+                     mortal, stoppable, false});
     last_ = &seen_.back();
     if (order_ == nullptr) return;
     decide(*last_, step);

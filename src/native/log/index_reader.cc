@@ -6,6 +6,7 @@
 
 #include "region/epochs.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -54,7 +55,8 @@ Status IndexReader::begin(From from, uint64_t position) {
 // SYNC: publishes cursor and attachment, fences, and reads the trim frontier and the epoch again; the sequencer
 // publishes the trim frontier, fences, and reads the cursors again before it reuses memory (sequencing::trimTo). So
 // either this reader sees that it was overtaken, or the sequencer sees the reader. In the same way a successor, which
-// announces its epoch, fences, and reads the cursors, sees the reader, or this one sees its epoch.
+// announces its epoch, fences, and reads the cursors, sees the reader, or this one sees its epoch. A server that was killed
+// in the midst of the frontier's line leaves it torn: its spare, which is written ahead of it, holds then.
 Status IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
   auto& line = region_->reader(topic_, claim_.slot).line;
@@ -65,7 +67,9 @@ Status IndexReader::publishCursor(From from) {
     if (!view.look()) return recovering();
     epoch_ = view.epoch();
     TopicLine::Retention kept{};
-    if (epoch_ != 0 && !readSealed(p, region_->topicLine(epoch_, topic_).retention, kept)) continue;
+    const TopicLine& topic = region_->topicLine(epoch_, topic_);
+    const bool torn = planted("a torn frontier refuses a reader") && !readSealed(p, topic.retention, kept);
+    if (epoch_ != 0 && (torn || !readEither(p, topic.retention, topic.retentionSpare, kept))) continue;
     const TopicLine::Committed at = lookAtCommitted();
     const uint64_t cursor = from == From::end ? at.entries : kept.trim;
     p.on(role_, line).set<&ReaderLine::cursor>(cursor).publish<&ReaderLine::attachedGeneration>(claim_.generation);
@@ -77,7 +81,7 @@ Status IndexReader::publishCursor(From from) {
     positioned_ = true;
     // Against the epoch of the frontier: lookAtCommitted() may have found that the log is served by now.
     const bool same = epoch_ == view.epoch() && view.believes(fenced) &&
-                      (epoch_ == 0 || readSealed(p, fenced, region_->topicLine(epoch_, topic_).retention, kept));
+                      (epoch_ == 0 || readEither(p, fenced, topic.retention, topic.retentionSpare, kept));
     if (same && kept.trim <= cursor) return Status::fine();
   }
   return Status::failed("corrupt", "the index contradicts itself");

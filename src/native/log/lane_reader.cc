@@ -108,10 +108,10 @@ LaneReader::Followed LaneReader::follow() {
 // (sequencing::endSession).
 bool LaneReader::lookAt(const EpochView& view, uint32_t client, Session& session) {
   const Publication& p = region_->publication();
-  const auto& shared = region_->sessionLine(view.epoch(), client).acknowledged;
-  if (session.looked && p.observe<&SessionLine::Acknowledged::seal>(shared) == session.seal) return true;
+  const SessionLine& shared = region_->sessionLine(view.epoch(), client);
+  if (session.looked && p.observe<&SessionLine::Acknowledged::seal>(shared.acknowledged) == session.seal) return true;
   SessionLine::Acknowledged line;
-  if (!readSealed(p, shared, line) || !view.believes()) return false;
+  if (!readEither(p, shared.acknowledged, shared.acknowledgedSpare, line) || !view.believes()) return false;
   const bool ended = line.endedGeneration == line.generation;
   if (session.generation != 0 && (ended || line.generation != session.generation)) leave(client);
   // A session that leaves is not entered: if the sequencer keeps it for this reader after all, its line changes again.
@@ -145,7 +145,8 @@ bool LaneReader::enter(const EpochView& view, uint32_t client, const SessionLine
 bool LaneReader::enterLane(uint64_t epoch, uint32_t at, const SessionLine::Acknowledged& line, bool atEnd, Lane& lane) const {
   const Publication& p = region_->publication();
   LaneLine::Frontiers frontiers;
-  if (!readSealed(p, region_->laneLine(epoch, at).frontiers, frontiers)) return false;
+  const LaneLine& shared = region_->laneLine(epoch, at);
+  if (!readEither(p, shared.frontiers, shared.frontiersSpare, frontiers)) return false;
   if (frontiers.generation != line.generation) return false;
   lane.lane = at;
   lane.generation = line.generation;

@@ -65,4 +65,13 @@ bool readEither(const Publication& p, const Line<Fields, Role>& shared, const Li
   return readSealed(p, spare, local);
 }
 
+// The same behind the fence that this process made after a publication of its own.
+template <class Fields, class Role>
+bool readEither(const Publication& p, const Fenced& fenced, const Line<Fields, Role>& shared, const Line<Fields, Role>& spare,
+                Fields& local) {
+  if (readSealed(p, fenced, shared, local)) return true;
+  p.loadFence();
+  return readSealed(p, spare, local);
+}
+
 }  // namespace ringfence

@@ -132,8 +132,7 @@ void Publishing::checkAtRest() {
   if (Scheduler::rests(process_) && isReady_) expectProducerLines(*region_, lanes_, records_);
 }
 
-bool Publishing::seal(uint64_t sequence, uint64_t pauseNanos) {
-  const uint32_t broker = brokerOf(sequence);
+bool Publishing::sealIn(uint32_t broker, uint64_t sequence, uint64_t pauseNanos) {
   const int64_t offset = lanes_.begin(broker, sequence);
   if (offset < 0) return false;
   if (pauseNanos != 0) Scheduler::now().giveWay(pauseNanos);

@@ -64,7 +64,8 @@ class Publishing {
   // False when the session has ended.
   bool publish(uint64_t sequence, Sleeper* sleeper);
   // `pauseNanos`: how long it lets others run when it has its room, ahead of the payload.
-  bool seal(uint64_t sequence, uint64_t pauseNanos = 0);
+  bool seal(uint64_t sequence, uint64_t pauseNanos = 0) { return sealIn(brokerOf(sequence), sequence, pauseNanos); }
+  bool sealIn(uint32_t broker, uint64_t sequence, uint64_t pauseNanos = 0);
   // Publishes a sequence that it cannot have reached, for which its session ends.
   void lie(uint32_t broker);
   // Publishes a batch whose descriptor is damaged, for which its session ends.

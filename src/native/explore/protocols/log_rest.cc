@@ -19,8 +19,8 @@ typename L::Fields whole(const L& line) {
   return fields;
 }
 
-void expectLane(const Region& region, uint64_t at, bool unordered) {
-  const LaneLine& line = region.laneLine(1, at);
+void expectLane(const Region& region, uint64_t epoch, uint64_t at, bool unordered) {
+  const LaneLine& line = region.laneLine(epoch, at);
   const auto frontiers = whole(line.frontiers);
   const auto counts = whole(line.counts);
   const uint64_t scanned = frontiers.scanned - counts.firstIndex;
@@ -32,8 +32,8 @@ void expectLane(const Region& region, uint64_t at, bool unordered) {
   expect(counts.deliveredMessages >= counts.delivered && counts.deliveredMessages <= 2 * counts.delivered, "the records that are delivered are not counted");
 }
 
-void expectSession(const Region& region, const SessionReport& report) {
-  const SessionLine& line = region.sessionLine(1, report.client);
+void expectSession(const Region& region, uint64_t epoch, const SessionReport& report) {
+  const SessionLine& line = region.sessionLine(epoch, report.client);
   if (peek<&SessionLine::Acknowledged::generation>(line.acknowledged) != report.generation) return;
   const auto pressure = whole(line.pressure);
   expect(pressure.held == report.held && pressure.purged == report.purged, "a session's line counts other batches as held or purged");
@@ -41,14 +41,14 @@ void expectSession(const Region& region, const SessionReport& report) {
   expect(pressure.gapSinceNanos == report.gapSinceNanos, "a session's line tells another gap");
   uint64_t duplicates = 0;
   for (uint32_t b = 0; b < region.layout().geometry.brokers; b += 1) {
-    duplicates += peek<&LaneLine::Counts::duplicates>(region.laneLine(1, region.laneOf(b, report.client)).counts);
+    duplicates += peek<&LaneLine::Counts::duplicates>(region.laneLine(epoch, region.laneOf(b, report.client)).counts);
   }
   expect(pressure.duplicates == duplicates, "a session's line counts other duplicates than its lanes");
 }
 
-void expectTopic(const Region& region, uint32_t t, uint64_t gating) {
-  const auto committed = whole(region.topicLine(1, t).committed);
-  const auto retention = whole(region.topicLine(1, t).retention);
+void expectTopic(const Region& region, uint64_t epoch, uint32_t t, uint64_t gating) {
+  const auto committed = whole(region.topicLine(epoch, t).committed);
+  const auto retention = whole(region.topicLine(epoch, t).retention);
   const uint64_t batches = committed.entries - retention.firstEntry;
   expect(committed.bytes == batches * payloadBytes, "a topic's bytes are not counted");
   expect(retention.gatingReader == gating, "a topic's line names another reader that holds room");
@@ -58,21 +58,23 @@ void expectTopic(const Region& region, uint32_t t, uint64_t gating) {
 
 void expectSequencerLines(const Region& region, Sequencer& sequencer, const std::vector<SessionReport>& reports) {
   const Geometry& g = region.layout().geometry;
-  const auto block = whole(region.blockHead(1).service);
-  const auto head = whole(region.blockHead(1).head);
   const SequencerCounters counters = sequencer.counters();
+  const uint64_t epoch = counters.epoch;
+  const auto block = whole(region.blockHead(epoch).service);
+  const auto head = whole(region.blockHead(epoch).head);
   expect(block.commits == counters.commits && block.passes >= block.commits && block.passes <= counters.passes, "the sequencer's passes are not counted");
   expect(head.process == region.slot() && head.processGeneration == region.generation(), "the block of an epoch names another process than serves it");
-  for (const SessionReport& report : reports) expectSession(region, report);
-  for (uint32_t i = 0; i < g.clients; i += 1) {
-    const bool unordered = peek<&SessionLine::Acknowledged::unordered>(region.sessionLine(1, i).acknowledged) != 0;
-    for (uint32_t b = 0; b < g.brokers; b += 1) expectLane(region, region.laneOf(b, i), unordered);
+  for (const SessionReport& report : reports) expectSession(region, epoch, report);
+  // A successor goes on from counts that the one before it may have died ahead of.
+  for (uint32_t i = 0; epoch == 1 && i < g.clients; i += 1) {
+    const bool unordered = peek<&SessionLine::Acknowledged::unordered>(region.sessionLine(epoch, i).acknowledged) != 0;
+    for (uint32_t b = 0; b < g.brokers; b += 1) expectLane(region, epoch, region.laneOf(b, i), unordered);
   }
   const std::vector<GateReport> gates = sequencer.gates();
   for (const TopicView& topic : topicsOf(region)) {
     uint64_t gating = 0;
     for (const GateReport& gate : gates) gating = gate.topic == topic.name ? gate.reader + 1 : gating;
-    expectTopic(region, topic.index, gating);
+    expectTopic(region, epoch, topic.index, gating);
   }
 }
 

@@ -20,6 +20,7 @@ constexpr uint64_t pause = 1'000'000;
 
 Geometry geometryOf(uint32_t brokers) {
   Geometry g = logGeometry(1, brokers);
+  g.readers = 2;
   g.epochBlocks = 3;
   g.processes = 8;
   return g;
@@ -64,6 +65,12 @@ class Taking {
   Order order_;
   uint64_t position_ = 0;
   std::set<std::pair<uint64_t, uint64_t>> seen_;  // by session and sequence
+};
+
+// Batches that the publisher has sealed in that broker's lane, to publish once the reader has so many.
+struct SealedIn {
+  uint32_t broker;
+  uint64_t behind;
 };
 
 // A log with a publisher and a reader, and what they believe. Servers come and go.
@@ -163,14 +170,18 @@ struct Log {
     });
   }
 
-  // The publisher publishes what it has sealed once the reader has so many batches, then so many more, and waits until all
-  // is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its room.
-  void ends(uint64_t more, bool late = false, uint64_t behind = 0) {
+  // The publisher publishes what it has sealed in each of these lanes once the reader has so many batches, then so many
+  // more, and waits until all is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its
+  // room.
+  void ends(uint64_t more, bool late = false, const std::vector<SealedIn>& sealed = {}) {
     const uint64_t all = *published + more;
     publisher.program.runs([=, former = former, publishing = publishing, published = published, taking = taking,
                             acknowledged = acknowledged] {
-      while (taking->count() < former + behind || !publishing->ready()) Scheduler::now().giveWay(pause);
-      if (behind != 0) publishing->lanes().publish(0);
+      while (!publishing->ready()) Scheduler::now().giveWay(pause);
+      for (const SealedIn& each : sealed) {
+        while (taking->count() < former + each.behind) Scheduler::now().giveWay(pause);
+        publishing->lanes().publish(each.broker);
+      }
       while (*published < all || publishing->lanes().committedBatches() < all) {
         if (*published < all && publishing->seal(*published)) {
           publishing->lanes().publish(publishing->brokerOf(*published));
@@ -201,14 +212,18 @@ struct Log {
 
   // A process that takes the log over once its server is dead, or is suspected, and then serves it.
   void standsBy(Attached& place, bool suspicious) {
-    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged, grants = former != 0] {
+    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged, taking = taking, grants = former != 0] {
       auto sequencer = make_shared<Sequencer>(at, manual());
       while (!*done) {
         const ServerView server = serverOf(*at);
         if (server.state == serverDied || (suspicious && !server.own)) {
           const Status status = sequencer->start(suspicious ? server.epoch : 0);
           if (status.ok()) {
-            expect(*acknowledged <= sequencer->recovery().batches, "more was acknowledged than is recovered");
+            const uint64_t epoch = sequencer->counters().epoch;
+            const uint64_t prefix = peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged);
+            const uint64_t entries = peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed);
+            expect(*acknowledged <= prefix, "T1: more was acknowledged than is recovered");
+            expect(taking->count() <= entries, "T1: more was read than is recovered");
             break;
           }
           const bool later = std::strcmp(status.fault, "busy") == 0 || std::strcmp(status.fault, "blocked") == 0;
@@ -217,12 +232,29 @@ struct Log {
         }
         Scheduler::now().giveWay(pause);
       }
-      atEnd([sequencer] {});
+      atEnd([at, sequencer, process = Scheduler::now().currentProcess()] {
+        if (!Scheduler::rests(*process)) return;
+        const SequencerCounters counters = sequencer->counters();
+        if (counters.epoch == 0 || counters.deposed) return;
+        expectSequencerLines(*at, *sequencer, sequencer->sessions());
+      });
       serve(*sequencer, *at, *done, grants);
       if (sequencer->deposedBy() != 0) sequencer->endDead();
     });
   }
 };
+
+// Attaches, reads what there is, and leaves.
+void visit(const shared_ptr<Region>& at, Claim place) {
+  IndexReader reader(at, 0, place, 4);
+  const Status status = reader.attach(From::start, 0);
+  if (!status.ok()) return expect(std::strcmp(status.fault, "recovering") == 0, "T4: a reader is not attached: " + status.detail);
+  BatchView views[16];
+  const int32_t filled = reader.poll(views, 16);
+  expect(filled >= 0, "T4: what an attached reader holds contradicts itself");
+  for (int32_t i = 0; i < filled; i += 1) checkContents(*at, views[i]);
+  reader.detach();
+}
 
 // The server may die ahead of any store of its passes, and a standby takes over.
 void succession() {
@@ -324,7 +356,7 @@ void facts() {
   log.serves();
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
-  log.ends(0, false, 1);
+  log.ends(0, false, {{0, 1}});
 }
 
 // Recovery must not take a session's facts for those of the slot's next session. The server may die at each moment.
@@ -339,6 +371,66 @@ void reclaimed() {
   log.serves();
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
+  log.ends(2);
+}
+
+// The same where the server is not dead, but suspected while it adopts the slot's next session.
+void regained() {
+  Log log(false, orderTotal, 2);
+  sealTwo(log);
+  log.settles();
+  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
+  log.settles();
+  log.reads();
+  log.reclaims();
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, true);
+  log.ends(2);
+}
+
+// A session has gone round its window behind a missing batch. When that one comes, the place of a fact is another batch's at
+// once. The server may die at each moment.
+void wrapped() {
+  Log log(true, orderTotal, 3);
+  const uint64_t window = log.region->layout().windowPlaces();
+  // The first one is missing, and the one that is missing next lies in a third lane.
+  const auto laneFor = [&](uint64_t sequence) { return sequence == 0 ? 0U : sequence == window ? 2U : 1U; };
+  for (; *log.published < window + 2; *log.published += 1) {
+    const uint32_t lane = laneFor(*log.published);
+    log.publisher.program.ahead([&] {
+      expect(log.publishing->sealIn(lane, *log.published), "there is no room");
+      if (lane == 1) log.publishing->lanes().publish(lane);
+    });
+    log.settles();
+    log.reads();
+    log.settles();
+  }
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(0, false, {{0, window - 1}, {2, window + 1}});
+}
+
+// The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
+// has left, to what the successor recovers, and to what it then trims.
+void watched() {
+  Log log(true, orderSession);
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.publishes(1);
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  Attached visitor(*log.region, "visitor", false, false);
+  visitor.program.runs([at = visitor.region, topic = log.topic, done = log.done] {
+    while (!*done) {
+      Claim place;
+      if (claimReader(*at, topic, "visitor", place).ok()) visit(at, place);
+      Scheduler::now().giveWay(pause);
+    }
+  });
   log.ends(2);
 }
 
@@ -373,6 +465,9 @@ Protocol takeoverProtocol() {
     {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
     {"facts", "under order total a batch is committed ahead of a missing one, and the server dies at any moment", &facts},
     {"reclaimed", "a session closes that had such a batch, its slot is claimed again, and the server dies", &reclaimed},
+    {"regained", "the same while the server is deposed and goes on", &regained},
+    {"wrapped", "the place of a fact is another batch's as the missing one comes, and the server dies at any moment", &wrapped},
+    {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
 }

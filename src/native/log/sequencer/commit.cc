@@ -12,11 +12,17 @@ namespace {
 
 // Of what the acknowledged prefix does not cover, because an earlier batch of the session is missing: only under order
 // `total`. A trim may forget the entry before the gap closes.
+// SYNC: fences behind the prefixes, because a fact may take the place of one that such a prefix covers since; pairs with
+// Reading::session, which reads the facts ahead of the prefix.
 void stateFacts(const SequencerState& order) {
   if (planted("a trim without its fact")) return;
+  bool fenced = false;
   for (const Ready& ready : order.ready) {
     const uint64_t sequence = ready.batch.tag - 1;
-    if (sequence >= order.sessions[ready.client].expected) publishFact(order, ready.client, sequence, ready.batch.messages);
+    if (sequence < order.sessions[ready.client].expected) continue;
+    if (!fenced) static_cast<void>(order.publication.storeFence());
+    fenced = true;
+    publishFact(order, ready.client, sequence, ready.batch.messages);
   }
 }
 
@@ -35,8 +41,8 @@ bool epochDue(const SequencerState& order) {
   return true;
 }
 
-// In this order for any number of batches: entries, then counts, then facts, then acknowledgements (publishSessions).
-// Each is a publication, which shows what was published before it.
+// In this order for any number of batches: entries, then counts, then acknowledgements, then facts. Each is a publication,
+// which shows what was published before it.
 // SYNC: publishes the seal of each entry, which covers the payload that the client published before; pairs with the
 // observe in IndexReader::read.
 bool commit(SequencerState& order) {
@@ -88,6 +94,8 @@ bool commit(SequencerState& order) {
     order.topics[t].dirty = false;
     publishCommitted(order, t);
   }
+  if (planted("a fact ahead of the prefix")) stateFacts(order);
+  publishPrefixes(order);
   stateFacts(order);
   order.ready.clear();
   return true;

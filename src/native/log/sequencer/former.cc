@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "publishing.h"
+#include "region/planted.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -57,15 +58,21 @@ class Reading {
     return identity;
   }
 
+  // The facts ahead of the prefix: a fact that has lost its place to another batch's is below the prefix by then. Meanwhile a
+  // deposed sequencer may adopt the slot's next session, which has no facts: no client believes its adoption.
   FormerSession session(uint32_t client) {
     FormerSession session;
     SessionLine& line = order_.region.sessionLine(epoch_, client);
+    SessionLine::Acknowledged before{};
+    static_cast<void>(readEither(p_, line.acknowledged, line.acknowledgedSpare, before));
     for (uint64_t place = 0; place < order_.region.layout().windowPlaces(); place += factsOfLine) {
       const FactLine facts = p_.copy(order_.region.factLine(epoch_, client, place));
       session.facts.insert(session.facts.end(), std::begin(facts.facts), std::end(facts.facts));
     }
     p_.loadFence();
     session.whole = readEither(p_, line.acknowledged, line.acknowledgedSpare, session.acknowledged);
+    const bool another = before.generation != session.acknowledged.generation;
+    if (another && !planted("facts of the slot's former session")) std::fill(session.facts.begin(), session.facts.end(), 0);
     session.pressure = p_.copy(line.pressure);
     session.adopted = readSealed(p_, line.adoption, session.adoption);
     session.claim = p_.snapshot<&ClientClaim::generation>(order_.region.client(client).claim);

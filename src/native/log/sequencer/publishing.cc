@@ -200,12 +200,15 @@ void publishAgain(SequencerState& order) {
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) publishLane(order, at);
 }
 
-// Not while an epoch is open: emitted batches are acknowledged once they are committed, not before.
-void publishSessions(SequencerState& order) {
-  if (!order.ready.empty()) return;
+void publishPrefixes(SequencerState& order) {
   for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
     if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);
   }
+}
+
+// Not while an epoch is open: emitted batches are acknowledged once they are committed, not before.
+void publishSessions(SequencerState& order) {
+  if (order.ready.empty()) publishPrefixes(order);
 }
 
 // Sessions before lanes: what is released is explained by the prefix that is acknowledged.

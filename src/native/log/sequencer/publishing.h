@@ -19,7 +19,9 @@ void publishFact(const SequencerState& order, uint32_t client, uint64_t sequence
 void clearFacts(const SequencerState& order, uint32_t client);
 // Says that this process runs.
 void publishPulse(SequencerState& order);
-// The changed lines of sessions, unless an epoch is open.
+// The changed lines of sessions: what was emitted is committed.
+void publishPrefixes(SequencerState& order);
+// The same, unless an epoch is open.
 void publishSessions(SequencerState& order);
 // Publishes the answers to the wishes for a topic's place.
 void publishAnswers(const SequencerState& order);

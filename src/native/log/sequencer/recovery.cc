@@ -177,9 +177,17 @@ class Recovery {
       for (const uint64_t fact : f.facts) commitAhead(session, fact);
     }
     const FormerTopic& topic = former_.topics[session.topic];
-    for (const FormerEntry& each : topic.entries) {
-      if (each.payload && each.entry.sessionKey >> 16 == session.id) commitAhead(session, each.entry);
-    }
+    do {
+      for (const FormerEntry& each : topic.entries) {
+        if (each.payload && each.entry.sessionKey >> 16 == session.id) commitAhead(session, each.entry);
+      }
+    } while (moveOn(session) && !planted("entries behind the window"));
+  }
+
+  // Moves the prefix on through what is committed. If it has moved the window reaches further, also over entries that the
+  // former sequencer had committed and not acknowledged yet.
+  static bool moveOn(Session& session) {
+    const uint64_t before = session.expected;
     for (;;) {
       Pending& next = session.window[session.expected & (session.window.size() - 1)];
       if (next.tag != session.expected + 1) break;
@@ -187,6 +195,7 @@ class Recovery {
       session.expectedMessages += next.messages;
       session.expected += 1;
     }
+    return session.expected != before;
   }
 
   // A batch at or above the prefix that is committed.
