@@ -1,0 +1,110 @@
+/**
+ * Opens a replica's directory and the files of its topics, and refuses those of another log.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { TopicState } from "../../../services/Diagnostics.ts"
+import type { Disk } from "../../ports/Disk.ts"
+import type { Manifest } from "../Manifest.ts"
+import { openReplicaFiles, readReplicaFiles } from "../openReplicaFiles.ts"
+import {
+  ReplicaDamaged,
+  ReplicaForeign,
+  type ReplicaOpenError,
+  type ReplicaReadError
+} from "../ReplicaError.ts"
+import type { ReplicaFiles, TopicFiles } from "../ReplicaFiles.ts"
+import type { Place, StoredTopic } from "../StoredTopic.ts"
+import type { Member, ReplicaWork } from "./Member.ts"
+
+/** The manifest of a directory; `undefined` while it holds no replica. */
+export const manifestIn = (disk: Disk, dir: string): Effect.Effect<Manifest | undefined, ReplicaReadError> =>
+  Effect.catchTag(
+    Effect.map(readReplicaFiles(disk, dir), ({ manifest }): Manifest | undefined => manifest),
+    "ReplicaMissing",
+    () => Effect.succeed(undefined)
+  )
+
+/** Takes the directory's lock, and opens its files for writing; a new directory joins the log of the others. */
+export const openMember = (
+  { disk, lock, regionId }: ReplicaWork,
+  { options: { dir, retention, segmentBytes, syncBytes }, peers }: Member
+): Effect.Effect<ReplicaFiles, ReplicaOpenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const found = yield* manifestIn(disk, dir)
+    const joined = found ?? (yield* manifestOfPeers(disk, peers, regionId))
+    const files = yield* openReplicaFiles(disk, lock, dir, {
+      logId: joined?.logId ?? regionId,
+      segmentBytes,
+      retention,
+      stagingBytes: 2 * syncBytes
+    })
+    const { term } = files.manifest()
+    if (term.region === regionId) return files
+    if (found !== undefined) return yield* new ReplicaForeign({ dir, wanted: regionId, found: term.region })
+    const { from, number } = joined?.term ?? term
+    yield* files.setTerm(number, from, regionId)
+    return files
+  })
+
+/** Opens the files of a topic: a new one's begin where the oldest records are that can still be had. */
+export const openTopicFiles = (
+  { disk }: ReplicaWork,
+  { peers }: Member,
+  files: ReplicaFiles,
+  { ack, name, order, trimmedBatches, trimmedMessages }: TopicState
+): Effect.Effect<TopicFiles, ReplicaReadError> =>
+  Effect.gen(function*() {
+    const stored = yield* storedByPeers(disk, peers, name)
+    const starts = yield* Effect.forEach(stored, ({ bounds }) => Effect.option(bounds))
+    const memory: Place = { index: trimmedBatches, position: trimmedMessages }
+    const base = starts.reduce(
+      (least, found) => found._tag === "Some" && found.value.start.index < least.index ? found.value.start : least,
+      memory
+    )
+    const opening = files.topic(name, { order, ack }, base)
+    return yield* Effect.catchTag(opening, "ReplicaDamaged", (damage) =>
+      Effect.andThen(repair(files, name, stored, damage), opening))
+  })
+
+/** A topic as the other replicas have it, of those that can be read. */
+export const storedByPeers = (
+  disk: Disk,
+  peers: ReadonlyArray<string>,
+  topic: string
+): Effect.Effect<ReadonlyArray<StoredTopic>> =>
+  Effect.map(
+    Effect.forEach(peers, (dir) =>
+      Effect.option(Effect.flatMap(readReplicaFiles(disk, dir), (stored) => stored.topic(topic)))),
+    (found) => found.flatMap((stored) =>
+      stored._tag === "Some" && stored.value !== undefined ? [stored.value] : []
+    )
+  )
+
+// --- internal ---
+
+const manifestOfPeers = (disk: Disk, peers: ReadonlyArray<string>, regionId: string) =>
+  Effect.map(
+    Effect.forEach(peers, (dir) => Effect.option(manifestIn(disk, dir))),
+    (found) =>
+      found.flatMap((manifest) => manifest._tag === "Some" && manifest.value !== undefined ? [manifest.value] : [])
+        .find(({ term }) => term.region === regionId)
+  )
+
+// The first replica that has the damaged batches gives them; without one the damage stands.
+const repair = (
+  files: ReplicaFiles,
+  topic: string,
+  stored: ReadonlyArray<StoredTopic>,
+  damage: ReplicaDamaged
+): Effect.Effect<void, ReplicaReadError> => {
+  const [peer, ...others] = stored
+  if (peer === undefined) return Effect.fail(damage)
+  return files.repairFrom(topic, peer).pipe(
+    Effect.tap(({ records, segments }) =>
+      Effect.logWarning(`${damage.file} was damaged: ${segments} segments with ${records} records are repaired from another replica`)
+    ),
+    Effect.asVoid,
+    Effect.catchTag("ReplicaDamaged", () => repair(files, topic, others, damage))
+  )
+}
