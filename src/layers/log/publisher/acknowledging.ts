@@ -55,6 +55,8 @@ export const describeUnanswered = ({ builder }: OpenPublisher): string => {
   return `${detail} (${hint})`
 }
 
+export const noReplica = "no replica is attached (start the server with --replica DIR)"
+
 // --- internal ---
 
 /** How often a wait for acknowledgements logs what it waits for. */

@@ -20,7 +20,9 @@ import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { claimReader } from "./Claims.ts"
+import { boundsIn } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
 import { HeapLaneReader } from "./LaneReader.ts"
@@ -45,13 +47,15 @@ export const layer = Layer.effect(
 export const openReader = (
   log: HeapLog["Service"],
   topic: Topic<any>,
-  options?: SubscriberOptions
+  options?: SubscriberOptions,
+  replica?: ReplicaRole
 ): Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope> => {
   const { heap, poisonReleased, waiter } = log
   const claim = claimReader(heap, topic, {
     name: options?.name ?? processTitle(),
     from: options?.from ?? defaultFrom,
-    mustExist: options?.mustExist === true
+    mustExist: options?.mustExist === true,
+    replica
   })
   return Effect.uninterruptibleMask((restore) =>
     Effect.acquireRelease(
@@ -60,7 +64,10 @@ export const openReader = (
         ({ declared, reader }) => {
           // Wake publishers that wait for readers of their topic.
           heap.members.ring()
-          if (declared.isOrdered) return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
+          if (declared.isOrdered) {
+            const isDurable = options?.isolation === "durable"
+            return new HeapIndexPort(heap, declared, reader, waiter, { poisons: poisonReleased, isDurable })
+          }
           return new HeapLaneReader(heap, declared, reader, waiter, {
             atEnd: options?.from === "end",
             poisons: poisonReleased
@@ -88,11 +95,7 @@ const boundsOf = (log: HeapLog["Service"], topic: Topic<any>) => {
   const { heap } = log
   return Effect.andThen(
     Effect.andThen(checkBounds(heap.region, topic), readable(log)),
-    inOnePiece(topic, () =>
-      Result.map(placeOf(heap, topic, true), ({ committedMessages, trimmedMessages }) => ({
-        start: trimmedMessages,
-        end: committedMessages
-      })))
+    inOnePiece(topic, () => Result.map(placeOf(heap, topic, true), boundsIn))
   )
 }
 

@@ -53,7 +53,8 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     ...processIdOf(reader),
     cursor: reader.cursor,
     behindBatches: reader.behind,
-    behindRecords: reader.behindMessages
+    behindRecords: reader.behindMessages,
+    replica: 0
   }))
 
 export const identitiesOf = ({ identities, topics }: NativeSnapshot): ReadonlyArray<IdentityState> =>
@@ -112,7 +113,8 @@ const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): Topic
   trimmedBatches: topic.trimmedBatches,
   trimmedMessages: topic.trimmedMessages,
   indexEntries: region.info.geometry.indexEntries,
-  readers: readersOf(topic)
+  readers: readersOf(topic),
+  durability: undefined
 })
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({

@@ -15,6 +15,7 @@ export class NativeLanePort implements LanePort {
   readonly identity: Incarnation | undefined
   readonly brokers: number
   readonly isOrdered: boolean
+  readonly isDurable = false
   readonly batchBytes: number
   readonly readersMax: number
   readonly waiter: LogWaiter
@@ -97,6 +98,14 @@ export class NativeLanePort implements LanePort {
     return this.#committedMessages = Math.max(this.#committedMessages, this.#session.committedMessages())
   }
 
+  commitPoint(): number | undefined {
+    return undefined
+  }
+
+  durableIndex(): number {
+    return -1
+  }
+
   ended(): SessionEnd | undefined {
     return sessionEndOf(this.#session.endReason())
   }
@@ -120,7 +129,7 @@ export class NativeLanePort implements LanePort {
     const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
     for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
       const reader = gateOf(topic)
-      if (reader !== undefined) return { kind: "reader", ...reader }
+      if (reader !== undefined) return { kind: "reader", ...reader, replica: false }
     }
     return { kind: "sequencer" }
   }

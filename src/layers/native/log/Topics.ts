@@ -108,7 +108,7 @@ export const ackNameOf = (level: number): string => ackNames.get(level) ?? `leve
 
 // --- internal ---
 
-const ackLevel = { none: 0, ordered: 1 } as const
+const ackLevel = { none: 0, ordered: 1, durable: 2 } as const
 const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [level as number, name]))
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
 
