@@ -13,6 +13,7 @@ import { defaultServerMillis } from "../layers/log/serverDeadline.ts"
 import { suspectMillisMin } from "../layers/log/Suspicion.ts"
 import type { RegionLost } from "../services/CxlMemory.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
+import { Replica } from "../services/Replica.ts"
 import type { Server } from "../services/schema/Server.ts"
 import * as Topic from "../services/schema/Topic.ts"
 import { Sequencer } from "../services/Sequencer.ts"
@@ -45,6 +46,7 @@ import {
   servingEvent,
   standingByEvent
 } from "./serve/events.ts"
+import { describeReplica, replicaSettings, replicasFlag, replicasOf } from "./serve/replicas.ts"
 
 const suspectFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(millisFlag(name), (millis) => millis >= suspectMillisMin, () => `at least ${suspectMillisMin}ms`)
@@ -56,6 +58,7 @@ const settings = {
   ...targetSettings,
   ...sizeSettings,
   ...accessSettings,
+  ...replicaSettings,
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
     description: "Fault in all memory at the start, so that no record pays for it; --no-prefault starts at once",
     fallback: true
@@ -101,12 +104,12 @@ const settings = {
 
 export const serve = Command.make(
   "serve",
-  { ...flagsOf(settings), declared: topicsFlag, printConfig: printConfigFlag },
+  { ...flagsOf(settings), declared: topicsFlag, replicas: replicasFlag, printConfig: printConfigFlag },
   (input) =>
     configured(
       settings,
       input,
-      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input.declared))
+      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input))
     )
 ).pipe(
   Command.withDescription(
@@ -124,7 +127,11 @@ export const serve = Command.make(
       command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB",
       description: "A small region with a name"
     },
-    { command: "ringfence serve --standby --keep", description: "Serve, or stand by while another process serves" }
+    { command: "ringfence serve --standby --keep", description: "Serve, or stand by while another process serves" },
+    {
+      command: "ringfence serve --topic orders:session:durable --replica /var/lib/orders",
+      description: "Acknowledge orders once they are on the disk"
+    }
   ])
 )
 
@@ -132,12 +139,17 @@ export const serve = Command.make(
 
 type Values = ValuesOf<typeof settings>
 
-const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
-  yield* Effect.forEach(topics, Topic.validate, { discard: true })
+interface Inputs {
+  readonly declared: ReadonlyArray<Topic.Topic>
+  readonly replicas: ReadonlyArray<string>
+}
+
+const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, inputs: Inputs) {
+  yield* Effect.forEach(inputs.declared, Topic.validate, { discard: true })
   const memory = yield* memoryOf(target, values)
   const { untilTerminated } = yield* Termination
   const onWaiting = (server: Server) => Effect.andThen(untilTerminated, standingBy(target, values.json, server))
-  const log = logOf(values, topics, onWaiting)
+  const log = logOf(values, inputs, onWaiting)
   return yield* serving(target, values.json).pipe(
     Effect.provide(Layer.provideMerge(log, memory)),
     Effect.catchTag("RegionLost", (lost) => logEnded(values.json, lost))
@@ -164,12 +176,14 @@ const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
 })
 
 const logOf = (
-  { epochMicros, keep, leaseMillis, serverMillis, standby, takeoverSuspect }: Values,
-  topics: ReadonlyArray<Topic.Topic>,
+  values: Values,
+  { declared, replicas }: Inputs,
   onWaiting: (server: Server) => Effect.Effect<void>
 ): Layer.Layer<Log.Served, CxlMemory.RegionError | Topic.TopicError | RegionLost, CxlMemory.Provided> => {
+  const { epochMicros, keep, leaseMillis, serverMillis, standby, takeoverSuspect } = values
   const options: Log.ServeOptions = {
-    topics,
+    ...replicasOf(replicas, values),
+    topics: declared,
     epochLinger: `${epochMicros} micros`,
     lease: leaseMillis,
     keep,
@@ -207,10 +221,24 @@ const serving = (target: Target, json: boolean) =>
     const { events, lost } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
+    yield* Effect.forkScoped(tellingReplicas(json))
     return yield* events.pipe(
       Stream.filter((event) => json || isNotable(event)),
       Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent))),
       Effect.andThen(Effect.never),
       Effect.raceFirst(lost)
+    )
+  }).pipe(Effect.scoped)
+
+// Their conditions now, and each change.
+const tellingReplicas = (json: boolean) =>
+  Effect.gen(function*() {
+    const { events, states } = yield* Replica
+    const now = Effect.map(states, (all) =>
+      all.map(({ condition, detail, dir }) => ({ _tag: "ReplicaChanged" as const, dir, condition, detail })))
+    yield* Stream.merge(Stream.fromIterableEffect(now), events).pipe(
+      Stream.runForEach((event) =>
+        Effect.ignore(printEvent(json, "serve", event, describeReplica))
+      )
     )
   })

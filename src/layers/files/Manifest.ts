@@ -11,8 +11,15 @@ export const Manifest = Schema.Struct({
   logId: Schema.String,
   /** This directory, among the replicas of the log. */
   replicaId: Schema.String,
-  /** Counts the restores of the log, and where the topics stood at the last one. */
-  term: Schema.Struct({ number: Schema.Number, from: Schema.Record(Schema.String, Schema.Number) }),
+  /**
+   * Counts the restores of the log; where the topics stood at the last one; and the region, which no other region ever is,
+   * whose log it is since: until the first restore that has the log's id.
+   */
+  term: Schema.Struct({
+    number: Schema.Number,
+    from: Schema.Record(Schema.String, Schema.Number),
+    region: Schema.String
+  }),
   /** Whether the files held all that was durable here when this was written. Only such files restore a log. */
   inSync: Schema.Boolean,
   topics: Schema.Record(Schema.String, Schema.Struct({ order: Schema.String, ack: Schema.String }))

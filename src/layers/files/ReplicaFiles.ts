@@ -71,8 +71,12 @@ export interface ReplicaFiles {
   readonly manifest: () => Manifest
   /** Says in the manifest whether the files hold all that is durable here. Writes only a change. */
   readonly setInSync: (inSync: boolean) => Effect.Effect<void, DiskError>
-  /** Says in the manifest that the log was restored, with these ends of its topics. */
-  readonly setTerm: (number: number, from: Readonly<Record<string, number>>) => Effect.Effect<void, DiskError>
+  /** Says in the manifest that the log was restored, with these ends of its topics, and which region holds it now. */
+  readonly setTerm: (
+    number: number,
+    from: Readonly<Record<string, number>>,
+    region: string
+  ) => Effect.Effect<void, DiskError>
   /**
    * Opens a topic's files, once; a new topic's begin at `base`, by default at 0. Reads the last segment. `ReplicaDamaged`
    * leaves the files as they are: see `repairFrom`.

@@ -2,8 +2,8 @@
  * One replica of this server: what its writer shares with the other replicas and with reports.
  */
 import * as Latch from "effect/Latch"
-import type { ReplicaEvent, ReplicaProgress, ReplicaState } from "../../../services/Replica.ts"
 import type { TopicState } from "../../../services/Diagnostics.ts"
+import type { ReplicaEvent, ReplicaProgress, ReplicaState } from "../../../services/Replica.ts"
 import type { Disk } from "../../ports/Disk.ts"
 import type { FileLock } from "../../ports/FileLock.ts"
 import type { ReplicatedLog } from "../../ports/ReplicatedLog.ts"

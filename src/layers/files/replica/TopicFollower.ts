@@ -31,6 +31,10 @@ export class TopicFollower {
   #at = 0
   /** Why it cannot catch up, if it cannot. */
   stuck: string | undefined
+  /** Whether it was detached because it held up publishers, and has not come back. */
+  isLapped = false
+  /** Whether it has taken all that another replica has. */
+  isAtPeersEnd = false
 
   /** `parent`: the scope of all that it opens. */
   constructor(topic: Topic, files: TopicFiles, parent: Scope.Scope) {
@@ -99,16 +103,24 @@ export class TopicFollower {
     return "full"
   }
 
-  /** Takes the next batches from the peer's files and appends them, unless a commit must be first. False at their end. */
-  readonly appendFromPeer = Effect.gen({ self: this }, function*() {
+  /**
+   * Takes the next batches from the peer's files and appends them. At their end, and when they cannot be read, it gives
+   * them up.
+   */
+  readonly appendFromPeer: Effect.Effect<"full" | "more" | "all"> = Effect.gen({ self: this }, function*() {
     const source = this.#source
-    if (source === undefined || "live" in source) return false
-    if (!this.#append()) return true
-    this.#taken = yield* source.peer.pull
+    if (source === undefined || "live" in source) return "all"
+    if (!this.#append()) return "full"
+    const pulled = yield* Effect.result(source.peer.pull)
+    if (pulled._tag === "Failure" || pulled.success.length === 0) {
+      this.isAtPeersEnd = pulled._tag === "Success"
+      this.stuck = pulled._tag === "Failure" ? pulled.failure.message : undefined
+      yield* this.leave
+      return "all"
+    }
+    this.#taken = pulled.success
     this.#at = 0
-    if (this.#taken.length === 0) return false
-    this.#append()
-    return true
+    return this.#append() ? "more" : "full"
   })
 
   /** Makes what was appended durable, and tells the log. Returns the bytes. */

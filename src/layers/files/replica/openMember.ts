@@ -7,22 +7,16 @@ import type { TopicState } from "../../../services/Diagnostics.ts"
 import type { Disk } from "../../ports/Disk.ts"
 import type { Manifest } from "../Manifest.ts"
 import { openReplicaFiles, readReplicaFiles } from "../openReplicaFiles.ts"
-import {
-  ReplicaDamaged,
-  ReplicaForeign,
-  type ReplicaOpenError,
-  type ReplicaReadError
-} from "../ReplicaError.ts"
+import { type ReplicaDamaged, ReplicaForeign, type ReplicaOpenError, type ReplicaReadError } from "../ReplicaError.ts"
 import type { ReplicaFiles, TopicFiles } from "../ReplicaFiles.ts"
 import type { Place, StoredTopic } from "../StoredTopic.ts"
 import type { Member, ReplicaWork } from "./Member.ts"
 
 /** The manifest of a directory; `undefined` while it holds no replica. */
 export const manifestIn = (disk: Disk, dir: string): Effect.Effect<Manifest | undefined, ReplicaReadError> =>
-  Effect.catchTag(
-    Effect.map(readReplicaFiles(disk, dir), ({ manifest }): Manifest | undefined => manifest),
-    "ReplicaMissing",
-    () => Effect.succeed(undefined)
+  readReplicaFiles(disk, dir).pipe(
+    Effect.map(({ manifest }): Manifest | undefined => manifest),
+    Effect.catchTag("ReplicaMissing", () => Effect.succeed<Manifest | undefined>(undefined))
   )
 
 /** Takes the directory's lock, and opens its files for writing; a new directory joins the log of the others. */
@@ -62,10 +56,24 @@ export const openTopicFiles = (
       (least, found) => found._tag === "Some" && found.value.start.index < least.index ? found.value.start : least,
       memory
     )
-    const opening = files.topic(name, { order, ack }, base)
-    return yield* Effect.catchTag(opening, "ReplicaDamaged", (damage) =>
-      Effect.andThen(repair(files, name, stored, damage), opening))
+    return yield* openRepaired(files, name, { order, ack }, stored, base)
   })
+
+/** Opens the files of a topic. What is damaged of them is repaired from those of another replica, if one has it. */
+export const openRepaired = (
+  files: ReplicaFiles,
+  name: string,
+  declared: { readonly order: string; readonly ack: string },
+  stored: ReadonlyArray<StoredTopic>,
+  base?: Place
+): Effect.Effect<TopicFiles, ReplicaReadError> => {
+  const opening = files.topic(name, declared, base)
+  return Effect.catchTag(
+    opening,
+    "ReplicaDamaged",
+    (damage) => Effect.andThen(repair(files, name, stored, damage), opening)
+  )
+}
 
 /** A topic as the other replicas have it, of those that can be read. */
 export const storedByPeers = (
@@ -76,9 +84,8 @@ export const storedByPeers = (
   Effect.map(
     Effect.forEach(peers, (dir) =>
       Effect.option(Effect.flatMap(readReplicaFiles(disk, dir), (stored) => stored.topic(topic)))),
-    (found) => found.flatMap((stored) =>
-      stored._tag === "Some" && stored.value !== undefined ? [stored.value] : []
-    )
+    (found) =>
+      found.flatMap((stored) => stored._tag === "Some" && stored.value !== undefined ? [stored.value] : [])
   )
 
 // --- internal ---
@@ -102,7 +109,9 @@ const repair = (
   if (peer === undefined) return Effect.fail(damage)
   return files.repairFrom(topic, peer).pipe(
     Effect.tap(({ records, segments }) =>
-      Effect.logWarning(`${damage.file} was damaged: ${segments} segments with ${records} records are repaired from another replica`)
+      Effect.logWarning(
+        `${damage.file} was damaged: ${segments} segments with ${records} records are repaired from another replica`
+      )
     ),
     Effect.asVoid,
     Effect.catchTag("ReplicaDamaged", () => repair(files, topic, others, damage))

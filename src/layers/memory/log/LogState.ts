@@ -300,9 +300,13 @@ export class HeapTopic {
   }
 }
 
+let heaps = 0
+
 /** The memory itself, shared by the clients, the brokers and the sequencer of this heap. */
 export class Heap {
   readonly region: string
+  /** No other heap has it. */
+  readonly id = `heap ${heaps += 1}`
   readonly geometry: Geometry
   readonly clock: Clock.Clock
   /** By place, at most as many as the geometry has. A freed place goes to the next topic at once. */
