@@ -64,6 +64,15 @@ export {
   type RingWriterOptions,
   type WaitStrategy
 } from "./services/Ring.ts"
+export { Replica } from "./services/Replica.ts"
+export type {
+  ReplicaCondition,
+  ReplicaEvent,
+  ReplicaOptions,
+  ReplicaProgress,
+  ReplicaRetention,
+  ReplicaState
+} from "./services/Replica.ts"
 export { BarrierMode, Exemption } from "./services/schema/BarrierArrival.ts"
 export { DrainTarget } from "./services/schema/DrainTarget.ts"
 export type { Frontiers } from "./services/schema/Frontiers.ts"
@@ -102,6 +111,7 @@ export {
 export {
   defaultFrom,
   type From,
+  HistoryUnreadable,
   type IndexedBatch,
   LogCorrupt,
   type OnInvalid,

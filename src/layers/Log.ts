@@ -15,6 +15,7 @@ import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
 import { ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
+import { historyOf } from "./files/History.ts"
 import { layerHost, layerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
 import type { ReplicasOptions } from "./files/replica/replicaOptions.ts"
 import type { ClientOptions } from "./log/serverDeadline.ts"
@@ -40,6 +41,14 @@ export type { ClientOptions } from "./log/serverDeadline.ts"
 export interface ServeOptions extends NativeSequencer.Options, ReplicasOptions {
   /** Topics that are declared before any process attaches, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
+}
+
+export interface LogClientOptions extends ClientOptions {
+  /**
+   * Directories of replicas on this host: a subscriber that asks for what memory no longer has reads it there, and then
+   * joins memory, without a gap or a duplicate. The process must be allowed to read them. Default: none.
+   */
+  readonly history?: ReadonlyArray<string> | undefined
 }
 
 export interface StandbyOptions extends ServeOptions, NativeStandby.StandbyOptions {}
@@ -86,8 +95,10 @@ export const layerStandby = (
  * what waits goes on waiting until another process continues the log, at most for `serverDeadline`. A layer graph builds
  * it anew for each region that it is provided with.
  */
-export const layerClient = (options: ClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
-  Layer.fresh(Layer.mergeAll(NativePublisher.layer(options), NativeSubscriber.layer(options), layerViews))
+export const layerClient = (options: LogClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
+  Layer.fresh(
+    Layer.mergeAll(NativePublisher.layer(options), NativeSubscriber.layer(options, historyIn(options)), layerViews)
+  )
 
 /** Serves the log and uses it, in one process. Other processes may attach too. */
 export const layerEmbedded = (
@@ -133,6 +144,9 @@ const layerReplicaDisk = Layer.succeed(ReplicaDisk, {
   disk: nodeDisk,
   lock: { lock: () => Effect.void }
 })
+
+const historyIn = ({ history = [] }: LogClientOptions) =>
+  history.length === 0 ? undefined : (regionId: string) => historyOf(nodeDisk, history, regionId)
 
 const declareTopics = (topics: ReadonlyArray<Topic<any>>): Effect.Effect<void, RegionError | TopicError, Provided> =>
   Effect.gen(function*() {

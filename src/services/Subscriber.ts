@@ -182,7 +182,7 @@ export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("Posi
 }) {
   override get message(): string {
     return `topic "${this.topic}": position ${this.requested} is trimmed away (the oldest kept is ${this.start}; `
-      + `attach before it is published, or read from "start")`
+      + `attach before it is published, read from "start", or give the directories of replicas as history)`
   }
 }
 
@@ -207,9 +207,24 @@ export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   }
 }
 
-export type SubscribeError = RegionLost | LogCorrupt
+/** Older records could not be read from the files of replicas. What was delivered before is valid. */
+export class HistoryUnreadable extends Schema.TaggedError<HistoryUnreadable>()("HistoryUnreadable", {
+  topic: Schema.String,
+  position: Schema.Number,
+  detail: Schema.String,
+  nextStep: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": the records from ${this.position} on cannot be read from files: ${this.detail} (${this.nextStep})`
+  }
+}
 
-export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
+export type SubscribeError = RegionLost | LogCorrupt | HistoryUnreadable
+
+/** What attaching to memory can fail with. */
+export type OpenReaderError = TopicError | RegionError | PositionTrimmed | RegionLost
+
+export type OpenSubscriberError = OpenReaderError | HistoryUnreadable
 
 /**
  * Attaches readers. From the return of `open` until its scope closes, no memory is reused that the reader has not

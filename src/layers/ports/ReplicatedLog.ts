@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { TopicState } from "../../services/Diagnostics.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../services/schema/Topic.ts"
-import type { OpenSubscriberError } from "../../services/Subscriber.ts"
+import type { OpenReaderError } from "../../services/Subscriber.ts"
 import type { IndexPort } from "./IndexPort.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
@@ -45,7 +45,7 @@ export class ReplicatedLog extends Context.Service<ReplicatedLog, {
   readonly attach: (
     topic: Topic<any>,
     options: { readonly name: string; readonly position: number; readonly role: ReplicaRole }
-  ) => Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope>
+  ) => Effect.Effect<IndexPort, OpenReaderError, Scope.Scope>
   /** Declares a topic whose counts go on at a base. Fails with `RegionError` (`invalid`) if it is declared already. */
   readonly restoreTopic: (topic: Topic<any>, base: TopicBase) => Effect.Effect<void, TopicError | RegionError>
   /**

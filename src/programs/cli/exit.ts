@@ -139,6 +139,7 @@ const codes = {
   PositionTrimmed: exitCode.usage,
   RegionError: exitCode.unavailable,
   DiskError: exitCode.unavailable,
+  HistoryUnreadable: exitCode.unavailable,
   ReplicaBusy: exitCode.unavailable,
   ReplicaDamaged: exitCode.unavailable,
   ReplicaForeign: exitCode.usage,

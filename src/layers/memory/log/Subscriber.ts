@@ -11,12 +11,13 @@ import { unanswered } from "../../../services/schema/Server.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
 import {
   defaultFrom,
-  type OpenSubscriberError,
+  type OpenReaderError,
   Subscriber,
   type SubscriberOptions
 } from "../../../services/Subscriber.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
@@ -36,7 +37,13 @@ export const layer = Layer.effect(
       open: (topic, options) =>
         checkSubscriberOptions(log.heap.region, topic, options).pipe(
           Effect.andThen(readable(log)),
-          Effect.flatMap(() => openReader(log, topic, options)),
+          Effect.andThen(Effect.suspend(() =>
+            openWithHistory(topic, options, log.history, {
+              open: (from) => openReader(log, topic, { ...options, from }),
+              bounds: boundsOf(log, topic),
+              waiter: log.waiter
+            })
+          )),
           Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
         ),
       bounds: (topic) => boundsOf(log, topic)
@@ -49,7 +56,7 @@ export const openReader = (
   topic: Topic<any>,
   options?: SubscriberOptions,
   replica?: ReplicaRole
-): Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope> => {
+): Effect.Effect<IndexPort, OpenReaderError, Scope.Scope> => {
   const { heap, poisonReleased, waiter } = log
   const claim = claimReader(heap, topic, {
     name: options?.name ?? processTitle(),

@@ -28,10 +28,7 @@ import { layer as layerReplica, layerReplicaHost } from "./Replicas.ts"
 import { layer as layerSequencer } from "./Sequencer.ts"
 import { layer as layerSubscriber } from "./Subscriber.ts"
 
-export interface MemoryOptions extends Options, ReplicasOptions {
-  /** The disk of its replicas. Default: a disk of its own, which loses nothing. */
-  readonly disk?: ReplicaDisk["Service"] | undefined
-}
+export interface MemoryOptions extends Options, ReplicasOptions {}
 
 /** The services that the layer provides. */
 export type Provided =

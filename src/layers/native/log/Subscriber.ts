@@ -11,11 +11,19 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { type Topic, TopicUnknown } from "../../../services/schema/Topic.ts"
-import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
+import {
+  defaultFrom,
+  type OpenReaderError,
+  PositionTrimmed,
+  Subscriber,
+  type SubscriberOptions
+} from "../../../services/Subscriber.ts"
 import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
+import type { History } from "../../ports/History.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -25,7 +33,11 @@ import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
 import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
 
-export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionError, NativeRegion> =>
+/** `history`: where it finds what memory no longer has. */
+export const layer = (
+  options?: ClientOptions,
+  history?: (regionId: string) => History
+): Layer.Layer<Subscriber, RegionError, NativeRegion> =>
   Layer.effect(
     Subscriber,
     Effect.map(clientRegion(options), (region) =>
@@ -37,11 +49,11 @@ export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionEr
             const lost = region.waiter.lost()
             if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
             const mustExist = options?.mustExist === true || lost !== undefined
-            const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
-              Effect.flatMap(
-                openTopicOfLog(region, topic, mustExist),
-                (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options)))
-              ))
+            const reader = yield* openWithHistory(topic, options, history?.(region.info.regionId), {
+              open: (from) => openLive(region, topic, mustExist, { ...options, from }),
+              bounds: boundsOf(region, topic),
+              waiter: region.waiter
+            })
             return yield* makeSubscriber(topic, reader, options)
           }),
         bounds: (topic) => boundsOf(region, topic)
@@ -49,6 +61,18 @@ export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionEr
   )
 
 type Region = ClientRegion
+
+const openLive = (
+  region: Region,
+  topic: Topic<any>,
+  mustExist: boolean,
+  options: SubscriberOptions
+): Effect.Effect<NativeIndexPort, OpenReaderError, Scope.Scope> =>
+  whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
+    Effect.flatMap(
+      openTopicOfLog(region, topic, mustExist),
+      (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options)))
+    ))
 
 /** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
 export const openReader = (
