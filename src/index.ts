@@ -45,6 +45,15 @@ export {
   type PublishError,
   RecordTooLarge
 } from "./services/Publisher.ts"
+export { Replica } from "./services/Replica.ts"
+export type {
+  ReplicaCondition,
+  ReplicaEvent,
+  ReplicaOptions,
+  ReplicaProgress,
+  ReplicaRetention,
+  ReplicaState
+} from "./services/Replica.ts"
 export {
   type FullPolicy,
   MessageTooLarge,
@@ -64,15 +73,6 @@ export {
   type RingWriterOptions,
   type WaitStrategy
 } from "./services/Ring.ts"
-export { Replica } from "./services/Replica.ts"
-export type {
-  ReplicaCondition,
-  ReplicaEvent,
-  ReplicaOptions,
-  ReplicaProgress,
-  ReplicaRetention,
-  ReplicaState
-} from "./services/Replica.ts"
 export { BarrierMode, Exemption } from "./services/schema/BarrierArrival.ts"
 export { DrainTarget } from "./services/schema/DrainTarget.ts"
 export type { Frontiers } from "./services/schema/Frontiers.ts"

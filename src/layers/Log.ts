@@ -14,10 +14,10 @@ import type { Topic, TopicError } from "../services/schema/Topic.ts"
 import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
-import { ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
 import { historyOf } from "./files/History.ts"
+import { ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
 import { layerHost, layerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
-import type { ReplicasOptions } from "./files/replica/replicaOptions.ts"
+import type { ReplicasOptions, RestoreOptions } from "./files/replica/replicaOptions.ts"
 import type { ClientOptions } from "./log/serverDeadline.ts"
 import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
 import * as NativeAckTracker from "./native/log/AckTracker.ts"
@@ -32,13 +32,14 @@ import * as NativeSubscriber from "./native/log/Subscriber.ts"
 import { keepTopic } from "./native/log/Topics.ts"
 import { nodeDisk } from "./node/NodeDisk.ts"
 
+export type { ReplicasOptions, Restored, RestoredTopic, RestoreOptions } from "./files/replica/replicaOptions.ts"
 export type { ClientOptions } from "./log/serverDeadline.ts"
 
 /**
  * `serverDeadline` of a server: how long its start waits while another process takes the log over, or stopped processes
  * hold all places of servers.
  */
-export interface ServeOptions extends NativeSequencer.Options, ReplicasOptions {
+export interface ServeOptions extends NativeSequencer.Options, ReplicasOptions, RestoreOptions {
   /** Topics that are declared before any process attaches, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
 }
@@ -132,7 +133,9 @@ const servedBy = <E>(
     Layer.tap(() => declareTopics(options.topics ?? []))
   )
 
-const replicasOf = (options: ReplicasOptions): Layer.Layer<ReplicaHost, RegionError, Provided> =>
+const replicasOf = (
+  options: ReplicasOptions & RestoreOptions
+): Layer.Layer<ReplicaHost, RegionError | TopicError, Provided> =>
   Layer.unwrap(
     Effect.map(CxlMemory, ({ info }) => layerHost({ ...options, regionId: info.regionId, lookMillis: 20 }))
   ).pipe(

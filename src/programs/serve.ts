@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
@@ -46,7 +47,7 @@ import {
   servingEvent,
   standingByEvent
 } from "./serve/events.ts"
-import { describeReplica, replicaSettings, replicasFlag, replicasOf } from "./serve/replicas.ts"
+import { describeReplica, describeRestored, replicaSettings, replicasFlag, replicasOf } from "./serve/replicas.ts"
 
 const suspectFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(millisFlag(name), (millis) => millis >= suspectMillisMin, () => `at least ${suspectMillisMin}ms`)
@@ -102,6 +103,13 @@ const settings = {
   json: jsonSetting
 }
 
+/** A standby was told to restore. */
+export class RestoreAmbiguous extends Schema.TaggedError<RestoreAmbiguous>()("RestoreAmbiguous", {}) {
+  override get message(): string {
+    return "--restore and --standby exclude each other: a log is restored into a new region (start the standby afterwards)"
+  }
+}
+
 export const serve = Command.make(
   "serve",
   { ...flagsOf(settings), declared: topicsFlag, replicas: replicasFlag, printConfig: printConfigFlag },
@@ -146,6 +154,7 @@ interface Inputs {
 
 const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, inputs: Inputs) {
   yield* Effect.forEach(inputs.declared, Topic.validate, { discard: true })
+  if (values.standby && values.restore !== undefined) return yield* new RestoreAmbiguous()
   const memory = yield* memoryOf(target, values)
   const { untilTerminated } = yield* Termination
   const onWaiting = (server: Server) => Effect.andThen(untilTerminated, standingBy(target, values.json, server))
@@ -157,7 +166,7 @@ const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, 
 })
 
 const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
-  const { coherence, fresh, mode, numaNode, prefault, standby } = values
+  const { coherence, fresh, mode, numaNode, prefault, restore, standby } = values
   const options: CxlMemory.CreateOptions = {
     geometry: sizesAsked(values),
     mode,
@@ -165,7 +174,7 @@ const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
     numaNode,
     coherence,
     prefault,
-    leftLog: fresh ? "discard" : "continue",
+    leftLog: fresh ? "discard" : restore === undefined ? "continue" : "refuse",
     share: standby,
     processName: "serve",
     onProgress: showPrefault
@@ -180,9 +189,14 @@ const logOf = (
   { declared, replicas }: Inputs,
   onWaiting: (server: Server) => Effect.Effect<void>
 ): Layer.Layer<Log.Served, CxlMemory.RegionError | Topic.TopicError | RegionLost, CxlMemory.Provided> => {
-  const { epochMicros, keep, leaseMillis, serverMillis, standby, takeoverSuspect } = values
+  const { epochMicros, json, keep, leaseMillis, serverMillis, standby, takeoverSuspect } = values
   const options: Log.ServeOptions = {
     ...replicasOf(replicas, values),
+    onRestored: (restored) =>
+      Effect.andThen(
+        Effect.sync(endPrefault),
+        Effect.ignore(printEvent(json, "serve", { _tag: "Restored" as const, ...restored }, describeRestored))
+      ),
     topics: declared,
     epochLinger: `${epochMicros} micros`,
     lease: leaseMillis,

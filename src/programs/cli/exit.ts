@@ -131,6 +131,7 @@ const codes = {
   ConfigError: exitCode.usage,
   SettingInvalid: exitCode.usage,
   TargetAmbiguous: exitCode.usage,
+  RestoreAmbiguous: exitCode.usage,
   InputUnreadable: exitCode.usage,
   TopicUnknown: exitCode.usage,
   TopicMismatch: exitCode.usage,

@@ -5,7 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import type * as Log from "../../layers/Log.ts"
 import type { ReplicaEvent, ReplicaOptions } from "../../services/Replica.ts"
 import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
-import { bytesFlag, countFlag, formatBytes, millisFlag, writtenMillis } from "../cli/units.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
 
 const defaults = { syncBytes: 4 * 1024 * 1024, syncMillis: 10, segmentBytes: 64 * 1024 * 1024 }
 
@@ -32,6 +32,10 @@ export const replicaSettings = {
     description: "What a replica keeps of each topic, in whole segments: the oldest go first",
     shown: "all"
   }),
+  restore: openSetting("restore", (name) => Flag.withMetavar(Flag.String(name), "directory"), {
+    description: "Restore a log whose memory is lost from this replica, which goes on with it",
+    shown: "none"
+  }),
   durableCopies: openSetting("durable-copies", (name) => countFlag(name, 255), {
     description: "How many replicas must have synced a record of a durable topic before it is acknowledged",
     shown: "all of them"
@@ -48,9 +52,10 @@ export const replicasFlag: Flag.Flag<ReadonlyArray<string>> = Flag.String("repli
 
 export const replicasOf = (
   dirs: ReadonlyArray<string>,
-  { durableCopies, keepBytes, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof replicaSettings>
-): Pick<Log.ServeOptions, "replicas" | "durableCopies"> => ({
-  replicas: dirs.map((dir): ReplicaOptions => ({
+  { durableCopies, keepBytes, restore, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof replicaSettings>
+): Pick<Log.ServeOptions, "replicas" | "durableCopies" | "restore"> => ({
+  restore,
+  replicas: [...new Set(restore === undefined ? dirs : [restore, ...dirs])].map((dir): ReplicaOptions => ({
     dir,
     syncBytes,
     syncInterval: syncMillis,
@@ -62,3 +67,15 @@ export const replicasOf = (
 
 export const describeReplica = ({ condition, detail, dir }: ReplicaEvent): string =>
   `replica ${dir}: ${condition}${detail === "" ? "" : `: ${detail}`}`
+
+/** A lost log is restored, and about to be served. */
+export interface RestoredEvent extends Log.Restored {
+  readonly _tag: "Restored"
+}
+
+export const describeRestored = ({ dir, term, topics }: RestoredEvent): string => {
+  const each = topics.map(({ identities, records, topic }) =>
+    `"${topic}" with ${plural(records, "record")}, ${plural(identities, "identity", "identities")}`
+  )
+  return `restored from ${dir}, term ${term}: ${each.length === 0 ? "no topics" : each.join("; ")}`
+}

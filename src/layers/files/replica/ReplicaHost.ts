@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Replica, type ReplicaEvent } from "../../../services/Replica.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
+import type { TopicError } from "../../../services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../../services/Sequencer.ts"
 import type { Disk } from "../../ports/Disk.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
@@ -22,10 +23,11 @@ import { ReplicaForeign } from "../ReplicaError.ts"
 import { Member, type ReplicaWork } from "./Member.ts"
 import { manifestIn } from "./openMember.ts"
 import { ReplicaDisk } from "./ReplicaDisk.ts"
-import { type ReplicasOptions, resolveReplicas } from "./replicaOptions.ts"
+import { type ReplicasOptions, resolveReplicas, type RestoreOptions } from "./replicaOptions.ts"
+import { restore } from "./restore.ts"
 import { runReplica } from "./runReplica.ts"
 
-export interface HostOptions extends ReplicasOptions {
+export interface HostOptions extends ReplicasOptions, RestoreOptions {
   /** The region whose log is replicated, which no other region ever is. */
   readonly regionId: string
   /** How often a replica may look for new topics. */
@@ -44,14 +46,19 @@ export class ReplicaHost extends Context.Service<ReplicaHost, {
 
 export const layerHost = (
   options: HostOptions
-): Layer.Layer<ReplicaHost, RegionError, ReplicatedLog | ReplicaDisk> =>
+): Layer.Layer<ReplicaHost, RegionError | TopicError, ReplicatedLog | ReplicaDisk> =>
   Layer.effect(
     ReplicaHost,
     Effect.gen(function*() {
       const log = yield* ReplicatedLog
       const { disk, lock } = yield* ReplicaDisk
       const { replicas, required } = yield* resolveReplicas(log.region, options)
-      const { lookMillis, regionId } = options
+      const { lookMillis, onRestored, regionId, restore: dir } = options
+      if (dir !== undefined) {
+        const others = replicas.map((replica) => replica.dir).filter((other) => other !== dir)
+        const restored = yield* restore({ log, regionId, disk, lock, dir, others })
+        yield* onRestored?.(restored) ?? Effect.void
+      }
       yield* Effect.forEach(replicas, ({ dir }) => refuseForeign(disk, dir, log.region, regionId), { discard: true })
       const events = yield* PubSub.sliding<ReplicaEvent>(eventsKept)
       const tell = (event: ReplicaEvent) => void PubSub.publishUnsafe(events, event)

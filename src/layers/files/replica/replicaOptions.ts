@@ -19,6 +19,33 @@ export interface ReplicasOptions {
   readonly durableCopies?: number | undefined
 }
 
+/** The options of a server that restores a log. */
+export interface RestoreOptions {
+  /**
+   * A replica's directory, from which the log is restored: for a new region, when the former one is lost. It is refused if
+   * it was not in sync. The other `replicas` go on with the log unless they are further: then restore from the furthest.
+   * To be named among `replicas` too, if it shall go on.
+   */
+  readonly restore?: string | undefined
+  /** Runs once the log is restored, before it is served. */
+  readonly onRestored?: ((restored: Restored) => Effect.Effect<void>) | undefined
+}
+
+/** What was restored of a topic. */
+export interface RestoredTopic {
+  readonly topic: string
+  readonly records: number
+  readonly identities: number
+}
+
+/** What was restored. */
+export interface Restored {
+  readonly dir: string
+  /** Counts the restores of the log. */
+  readonly term: number
+  readonly topics: ReadonlyArray<RestoredTopic>
+}
+
 export interface ResolvedReplica {
   readonly dir: string
   /** The name of its readers. */

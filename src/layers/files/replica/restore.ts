@@ -20,6 +20,7 @@ import { openReplicaFiles } from "../openReplicaFiles.ts"
 import type { ReplicaOpenError, ReplicaReadError } from "../ReplicaError.ts"
 import type { ReplicaFiles, TopicFiles } from "../ReplicaFiles.ts"
 import { manifestIn, openRepaired, storedByPeers } from "./openMember.ts"
+import type { Restored, RestoredTopic } from "./replicaOptions.ts"
 
 export interface Restoring {
   readonly log: ReplicatedLog["Service"]
@@ -31,19 +32,6 @@ export interface Restoring {
   readonly dir: string
   /** The other replicas of the server: those of the same log that are not further go on with it. */
   readonly others: ReadonlyArray<string>
-}
-
-export interface RestoredTopic {
-  readonly topic: string
-  readonly records: number
-  readonly identities: number
-}
-
-export interface Restored {
-  readonly dir: string
-  /** Counts the restores of the log. */
-  readonly term: number
-  readonly topics: ReadonlyArray<RestoredTopic>
 }
 
 /** For a region in which no topic of the files is declared. */

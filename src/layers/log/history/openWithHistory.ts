@@ -119,7 +119,12 @@ const join = (topic: string, joined: JoinedReader, reader: HistoryReader, live: 
       return true
     }
     const detail = `memory has batch ${opened.next()} at position ${position}, where the files have batch ${index}`
-    return yield* new HistoryUnreadable({ topic, position, detail, nextStep: "name the directory of a replica of this log" })
+    return yield* new HistoryUnreadable({
+      topic,
+      position,
+      detail,
+      nextStep: "name the directory of a replica of this log"
+    })
   })
 
 const ended = (topic: string, position: number, start: number): HistoryUnreadable =>

@@ -5,17 +5,18 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Replica } from "../../../services/Replica.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
+import type { TopicError } from "../../../services/schema/Topic.ts"
 import type { Sequencer } from "../../../services/Sequencer.ts"
 import { type ReplicaDisk } from "../../files/replica/ReplicaDisk.ts"
 import { layerHost, layerReplica, ReplicaHost } from "../../files/replica/ReplicaHost.ts"
-import type { ReplicasOptions } from "../../files/replica/replicaOptions.ts"
+import type { ReplicasOptions, RestoreOptions } from "../../files/replica/replicaOptions.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { layer as layerReplicatedLog } from "./ReplicatedLog.ts"
 
 /** To be provided below the sequencer: what it orders at its end is written, too. */
 export const layerReplicaHost = (
-  options: ReplicasOptions
-): Layer.Layer<ReplicaHost, RegionError, HeapLog | ReplicaDisk> =>
+  options: ReplicasOptions & RestoreOptions
+): Layer.Layer<ReplicaHost, RegionError | TopicError, HeapLog | ReplicaDisk> =>
   Layer.unwrap(
     // A look costs little here, and tests under `TestClock` must not wait for the next.
     Effect.map(HeapLog, ({ heap }) => layerHost({ ...options, regionId: heap.id, lookMillis: 0 }))

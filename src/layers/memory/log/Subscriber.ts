@@ -9,12 +9,7 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
-import {
-  defaultFrom,
-  type OpenReaderError,
-  Subscriber,
-  type SubscriberOptions
-} from "../../../services/Subscriber.ts"
+import { defaultFrom, type OpenReaderError, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
 import { openWithHistory } from "../../log/history/openWithHistory.ts"

@@ -16,7 +16,7 @@ import type { TopicError } from "../../../services/schema/Topic.ts"
 import type { Sequencer } from "../../../services/Sequencer.ts"
 import { type Subscriber } from "../../../services/Subscriber.ts"
 import { ReplicaDisk } from "../../files/replica/ReplicaDisk.ts"
-import type { ReplicasOptions } from "../../files/replica/replicaOptions.ts"
+import type { ReplicasOptions, RestoreOptions } from "../../files/replica/replicaOptions.ts"
 import { layer as layerAckTracker } from "./AckTracker.ts"
 import { layer as layerBroker } from "./Broker.ts"
 import { layer as layerDiagnostics } from "./Diagnostics.ts"
@@ -28,7 +28,7 @@ import { layer as layerReplica, layerReplicaHost } from "./Replicas.ts"
 import { layer as layerSequencer } from "./Sequencer.ts"
 import { layer as layerSubscriber } from "./Subscriber.ts"
 
-export interface MemoryOptions extends Options, ReplicasOptions {}
+export interface MemoryOptions extends Options, ReplicasOptions, RestoreOptions {}
 
 /** The services that the layer provides. */
 export type Provided =
@@ -53,7 +53,7 @@ export const layerWithPorts = (
 
 // --- internal ---
 
-const layerServices = (options: MemoryOptions): Layer.Layer<Provided, RegionError, HeapLog> =>
+const layerServices = (options: MemoryOptions): Layer.Layer<Provided, RegionError | TopicError, HeapLog> =>
   Layer.mergeAll(
     layerBroker,
     layerCxlMemory,
