@@ -15,7 +15,7 @@ import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
 import { historyOf } from "./files/History.ts"
-import { ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
+import { GivenDisk, ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
 import { layerHost, layerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
 import type { ReplicasOptions, RestoreOptions } from "./files/replica/replicaOptions.ts"
 import type { ClientOptions } from "./log/serverDeadline.ts"
@@ -98,7 +98,7 @@ export const layerStandby = (
  */
 export const layerClient = (options: LogClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
   Layer.fresh(
-    Layer.mergeAll(NativePublisher.layer(options), NativeSubscriber.layer(options, historyIn(options)), layerViews)
+    Layer.mergeAll(NativePublisher.layer(options), subscriberOf(options), layerViews)
   )
 
 /** Serves the log and uses it, in one process. Other processes may attach too. */
@@ -143,13 +143,17 @@ const replicasOf = (
     Layer.provide(layerReplicaDisk)
   )
 
-const layerReplicaDisk = Layer.succeed(ReplicaDisk, {
-  disk: nodeDisk,
-  lock: { lock: () => Effect.void }
-})
+const ownDisk: ReplicaDisk["Service"] = { disk: nodeDisk, lock: { lock: () => Effect.void } }
 
-const historyIn = ({ history = [] }: LogClientOptions) =>
-  history.length === 0 ? undefined : (regionId: string) => historyOf(nodeDisk, history, regionId)
+const layerReplicaDisk = Layer.effect(ReplicaDisk, Effect.map(GivenDisk, (given) => given ?? ownDisk))
+
+const subscriberOf = (options: LogClientOptions) =>
+  Layer.unwrap(Effect.map(GivenDisk, (given) => {
+    const { history = [] } = options
+    const { disk } = given ?? ownDisk
+    const older = history.length === 0 ? undefined : (regionId: string) => historyOf(disk, history, regionId)
+    return NativeSubscriber.layer(options, older)
+  }))
 
 const declareTopics = (topics: ReadonlyArray<Topic<any>>): Effect.Effect<void, RegionError | TopicError, Provided> =>
   Effect.gen(function*() {

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { ReplicaDisk } from "../../src/layers/files/replica/ReplicaDisk.ts"
 import type * as Log from "../../src/layers/Log.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
@@ -17,6 +18,10 @@ import type { ManualLog } from "../faults/manual.ts"
 export interface BackendOptions {
   readonly geometry?: Partial<Geometry>
   readonly serve?: Log.ServeOptions
+  /** The disk of replicas and of history. */
+  readonly disk?: ReplicaDisk["Service"]
+  /** Directories of replicas that subscribers read. */
+  readonly history?: ReadonlyArray<string>
 }
 
 /** The servers of a log that outlives them. */
@@ -42,6 +47,8 @@ export interface RelayOptions extends BackendOptions {
 
 export interface Backend {
   readonly name: string
+  /** A disk that begins empty, and a directory on it for all that a test writes. */
+  readonly disk: Effect.Effect<{ readonly disk: ReplicaDisk["Service"]; readonly root: string }, never, Scope.Scope>
   /** The whole log in one process. */
   readonly embedded: (
     options?: BackendOptions

@@ -12,20 +12,21 @@ import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
-import { type Backend, OpenLanes, Relay } from "../log.ts"
+import { type Backend, type BackendOptions, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
-  embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  disk: Effect.sync(() => ({ root: "/disk", disk: memoryDisk() })),
+  embedded: (options) => Log.layerMemory(optionsOf(options)),
   withLanes: (options) =>
     Layer.effect(
       OpenLanes,
       Effect.map(HeapLog, (log) =>
         OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
-    ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
+    ).pipe(Layer.provideMerge(layerWithPorts(optionsOf(options)))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
-      Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
+      Layer.provideMerge(Log.layerMemory({ ...options?.client, ...optionsOf(options) }))
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
@@ -52,3 +53,12 @@ export const memory: Backend = {
       })
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry, drive: "manual" })))
 }
+
+// --- internal ---
+
+const optionsOf = ({ disk, geometry, history, serve }: BackendOptions = {}): Log.MemoryOptions => ({
+  ...serve,
+  disk,
+  geometry,
+  history
+})

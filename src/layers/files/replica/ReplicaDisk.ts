@@ -9,3 +9,9 @@ export class ReplicaDisk extends Context.Service<ReplicaDisk, {
   readonly disk: Disk
   readonly lock: FileLock
 }>()("ringfence/layers/ReplicaDisk") {}
+
+/** A disk in place of this machine's, for tests that let it fail. */
+export const GivenDisk: Context.Reference<ReplicaDisk["Service"] | undefined> = Context.Reference(
+  "ringfence/layers/GivenDisk",
+  { defaultValue: (): ReplicaDisk["Service"] | undefined => undefined }
+)
