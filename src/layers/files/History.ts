@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { HistoryUnreadable, PositionTrimmed } from "../../services/Subscriber.ts"
 import type { Disk } from "../ports/Disk.ts"
 import type { History, HistoryReader } from "../ports/History.ts"
-import { readReplicaFiles } from "./openReplicaFiles.ts"
+import { readReplicaFiles } from "./readReplicaFiles.ts"
 import { ReplicaForeign } from "./ReplicaError.ts"
 import type { StoredTopic } from "./StoredTopic.ts"
 
@@ -37,7 +37,7 @@ const storedTopic = (disk: Disk, dir: string, topic: string, regionId: string) =
     const files = yield* readReplicaFiles(disk, dir)
     const { region } = files.manifest.term
     if (region !== regionId) return yield* new ReplicaForeign({ dir, wanted: regionId, found: region })
-    return yield* files.topic(topic)
+    return files.topics.get(topic)
   }).pipe(Effect.mapError(unreadable(topic, 0)))
 
 const openFirst = (

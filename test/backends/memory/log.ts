@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { memoryDisk } from "../../../src/layers/memory/files/memoryDisk.ts"
 import * as Log from "../../../src/layers/Log.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"

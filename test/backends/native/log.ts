@@ -31,7 +31,7 @@ import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
-  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: nativeLock } })),
+  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: { lock: () => Effect.void } } })),
   embedded: (options) =>
     Log.layerClient({ history: options?.history }).pipe(
       Layer.provideMerge(Log.layerServe(options?.serve)),

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { readReplicaFiles } from "../../../src/layers/files/openReplicaFiles.ts"
+import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
 import type { ReplicaDisk } from "../../../src/layers/files/replica/ReplicaDisk.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import { Replica, type ReplicaCondition } from "../../../src/services/Replica.ts"
@@ -22,7 +22,7 @@ const numbered = (from: number, to: number) => Array.from({ length: to - from },
 const storedRecords = ({ disk }: ReplicaDisk["Service"], dir: string, topic = Orders.name) =>
   Effect.scoped(Effect.gen(function*() {
     const files = yield* readReplicaFiles(disk, dir)
-    const stored = yield* files.topic(topic)
+    const stored = files.topics.get(topic)
     if (stored === undefined) return []
     const { start } = yield* stored.bounds
     const reader = yield* stored.read(start.position)

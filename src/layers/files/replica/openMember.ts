@@ -5,11 +5,12 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TopicState } from "../../../services/Diagnostics.ts"
 import type { Disk } from "../../ports/Disk.ts"
-import type { Manifest } from "../Manifest.ts"
-import { openReplicaFiles, readReplicaFiles } from "../openReplicaFiles.ts"
+import { openReplicaFiles } from "../openReplicaFiles.ts"
+import { readReplicaFiles } from "../readReplicaFiles.ts"
 import { type ReplicaDamaged, ReplicaForeign, type ReplicaOpenError, type ReplicaReadError } from "../ReplicaError.ts"
-import type { ReplicaFiles, TopicFiles } from "../ReplicaFiles.ts"
-import type { Place, StoredTopic } from "../StoredTopic.ts"
+import type { ReplicaFiles, TopicBase, TopicFiles } from "../ReplicaFiles.ts"
+import type { Manifest } from "../ReplicaManifest.ts"
+import type { StoredTopic } from "../StoredTopic.ts"
 import type { Member, ReplicaWork } from "./Member.ts"
 
 /** The manifest of a directory; `undefined` while it holds no replica. */
@@ -50,12 +51,10 @@ export const openTopicFiles = (
 ): Effect.Effect<TopicFiles, ReplicaReadError> =>
   Effect.gen(function*() {
     const stored = yield* storedByPeers(disk, peers, name)
-    const starts = yield* Effect.forEach(stored, ({ bounds }) => Effect.option(bounds))
-    const memory: Place = { index: trimmedBatches, position: trimmedMessages }
-    const base = starts.reduce(
-      (least, found) => found._tag === "Some" && found.value.start.index < least.index ? found.value.start : least,
-      memory
-    )
+    const memory: TopicBase = { index: trimmedBatches, position: trimmedMessages }
+    const bases = yield* Effect.forEach(stored, (peer) => Effect.option(baseOf(peer, memory)))
+    const oldest = bases.flatMap((base) => base._tag === "Some" ? [base.value] : [])
+    const base = oldest.reduce((least, found) => found.index < least.index ? found : least, memory)
     return yield* openRepaired(files, name, { order, ack }, stored, base)
   })
 
@@ -65,7 +64,7 @@ export const openRepaired = (
   name: string,
   declared: { readonly order: string; readonly ack: string },
   stored: ReadonlyArray<StoredTopic>,
-  base?: Place
+  base?: TopicBase
 ): Effect.Effect<TopicFiles, ReplicaReadError> => {
   const opening = files.topic(name, declared, base)
   return Effect.catchTag(
@@ -82,13 +81,22 @@ export const storedByPeers = (
   topic: string
 ): Effect.Effect<ReadonlyArray<StoredTopic>> =>
   Effect.map(
-    Effect.forEach(peers, (dir) =>
-      Effect.option(Effect.flatMap(readReplicaFiles(disk, dir), (stored) => stored.topic(topic)))),
+    Effect.forEach(peers, (dir) => Effect.option(readReplicaFiles(disk, dir))),
     (found) =>
-      found.flatMap((stored) => stored._tag === "Some" && stored.value !== undefined ? [stored.value] : [])
+      found.flatMap((stored) => {
+        const has = stored._tag === "Some" ? stored.value.topics.get(topic) : undefined
+        return has === undefined ? [] : [has]
+      })
   )
 
 // --- internal ---
+
+/** Where a copy of a peer's files begins; memory, where these have a gap to memory. */
+const baseOf = (peer: StoredTopic, memory: TopicBase): Effect.Effect<TopicBase, ReplicaReadError> =>
+  Effect.gen(function*() {
+    const { end, start } = yield* peer.bounds
+    return end.index < memory.index ? memory : { ...start, identities: yield* peer.startIdentities }
+  })
 
 const manifestOfPeers = (disk: Disk, peers: ReadonlyArray<string>, regionId: string) =>
   Effect.map(

@@ -17,6 +17,7 @@ import type { Sequencer } from "../../../services/Sequencer.ts"
 import { type Subscriber } from "../../../services/Subscriber.ts"
 import { ReplicaDisk } from "../../files/replica/ReplicaDisk.ts"
 import type { ReplicasOptions, RestoreOptions } from "../../files/replica/replicaOptions.ts"
+import { memoryDisk } from "../files/memoryDisk.ts"
 import { layer as layerAckTracker } from "./AckTracker.ts"
 import { layer as layerBroker } from "./Broker.ts"
 import { layer as layerDiagnostics } from "./Diagnostics.ts"
@@ -66,5 +67,5 @@ const layerServices = (options: MemoryOptions): Layer.Layer<Provided, RegionErro
   ).pipe(
     Layer.provideMerge(layerSequencer),
     Layer.provide(layerReplicaHost(options)),
-    Layer.provide(Layer.succeed(ReplicaDisk, options.disk as ReplicaDisk["Service"]))
+    Layer.provide(Layer.sync(ReplicaDisk, () => options.disk ?? memoryDisk()))
   )
