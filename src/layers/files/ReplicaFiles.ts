@@ -2,10 +2,16 @@
  * The files of one replica, for the one process that writes them.
  */
 import type * as Effect from "effect/Effect"
-import type { Disk, DiskError } from "../ports/Disk.ts"
-import type { Manifest } from "./Manifest.ts"
-import type { ReplicaDamaged, ReplicaReadError } from "./ReplicaError.ts"
+import type { DiskError } from "../ports/Disk.ts"
+import type { Manifest } from "./ReplicaManifest.ts"
+import type { ReplicaReadError } from "./ReplicaError.ts"
 import type { Place, StoredBatch, StoredIdentity, StoredTopic } from "./StoredTopic.ts"
+
+/** Where a topic's files begin when there are none yet. */
+export interface TopicBase extends Place {
+  /** What is committed of identities below it. */
+  readonly identities?: ReadonlyMap<string, StoredIdentity> | undefined
+}
 
 /** What is kept: whole segments go, the oldest first, while either bound is passed; the last segment of a topic stays. */
 export interface Retention {
@@ -18,7 +24,7 @@ export interface Retention {
 export interface ReplicaFilesOptions {
   /** The log to be replicated. `undefined` takes what the directory holds, and fails if it holds nothing. */
   readonly logId: string | undefined
-  /** A segment grows up to this, and by one group of batches beyond. Default 64 MiB. */
+  /** A segment grows up to this, unless a single group of batches is larger. Default 64 MiB. */
   readonly segmentBytes?: number | undefined
   readonly retention?: Retention | undefined
   /** Most bytes that `append` takes before the next `commit`; a larger batch is taken alone. Default 8 MiB. */
@@ -84,7 +90,7 @@ export interface ReplicaFiles {
   readonly topic: (
     name: string,
     declared: { readonly order: string; readonly ack: string },
-    base?: Place
+    base?: TopicBase
   ) => Effect.Effect<TopicFiles, ReplicaReadError>
   /**
    * Writes the damaged and missing segments of a topic again, from another replica of the log. For a topic that is not
@@ -92,8 +98,7 @@ export interface ReplicaFiles {
    */
   readonly repairFrom: (topic: string, peer: StoredTopic) => Effect.Effect<Repaired, ReplicaReadError>
   /**
-   * Moves a topic's files into a directory `topics/<name>.aside-<n>`, so that they begin again. For a topic that is not
-   * open.
+   * Moves a topic's files to `aside/<name>-<n>`, so that they begin again. For a topic that is not open.
    */
   readonly setAside: (topic: string) => Effect.Effect<void, DiskError>
 }
@@ -101,8 +106,6 @@ export interface ReplicaFiles {
 /** The files of a replica, for reading, with or without a process that writes them. */
 export interface StoredFiles {
   readonly dir: string
-  readonly disk: Disk
   readonly manifest: Manifest
-  /** `undefined` when the files have no such topic. */
-  readonly topic: (name: string) => Effect.Effect<StoredTopic | undefined, ReplicaDamaged | DiskError>
+  readonly topics: ReadonlyMap<string, StoredTopic>
 }

@@ -50,6 +50,8 @@ export interface StoredTopic {
   readonly bounds: Effect.Effect<{ readonly start: Place; readonly end: Place }, ReplicaReadError>
   /** Identities of the topic as of the place behind the last batch. */
   readonly identities: Effect.Effect<ReadonlyMap<string, StoredIdentity>, ReplicaReadError>
+  /** Identities as of the oldest batch: with these a copy of the files begins. */
+  readonly startIdentities: Effect.Effect<ReadonlyMap<string, StoredIdentity>, ReplicaReadError>
   /** Reads from the batch that holds the position. Fails when retention has removed it. */
   readonly read: (
     position: number
