@@ -8,6 +8,7 @@ import * as Log from "../../../src/layers/Log.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
 import { openLanes } from "../../../src/layers/memory/log/Publisher.ts"
+import { layer as layerReplicated } from "../../../src/layers/memory/log/ReplicatedLog.ts"
 import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
@@ -23,9 +24,12 @@ export const memory: Backend = {
       Effect.map(HeapLog, (log) =>
         OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
     ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
+  replicated: (options) =>
+    layerReplicated.pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
-      Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
+      Layer.merge(layerReplicated),
+      Layer.provideMerge(layerWithPorts({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
