@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { ReplicaDisk } from "../../src/layers/files/replica/ReplicaDisk.ts"
 import type * as Log from "../../src/layers/Log.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
+import type { ReplicatedLog } from "../../src/layers/ports/ReplicatedLog.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
 import type { OpenPublisherError, PublisherOptions } from "../../src/services/Publisher.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
@@ -57,8 +58,12 @@ export interface Backend {
   readonly withLanes: (
     options?: BackendOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory | OpenLanes, RegionError | TopicError>
+  /** The same, with the port under its replicas. */
+  readonly replicated: (
+    options?: BackendOptions
+  ) => Layer.Layer<Log.Served | Log.Client | CxlMemory | ReplicatedLog, RegionError | TopicError>
   /** A client of a log, and its servers, one after the other. The first one serves. */
-  readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | Relay, RegionError | TopicError>
+  readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | ReplicatedLog | Relay, RegionError | TopicError>
   /** Runs over a log that advances only by steps. */
   readonly manual: <A, E>(
     geometry: Partial<Geometry>,

@@ -94,7 +94,7 @@ const newManifest = (disk: Disk, dir: string, logId: string): Effect.Effect<Mani
       format: manifestFormat,
       logId,
       replicaId: randomUUID(),
-      term: { number: 0, from: {} },
+      term: { number: 0, from: {}, region: logId },
       inSync: false,
       topics: {}
     }
@@ -127,8 +127,12 @@ class OpenFiles implements ReplicaFiles {
       this.#manifest.inSync === inSync ? Effect.void : this.#change({ ...this.#manifest, inSync })
     ))
 
-  readonly setTerm = (number: number, from: Readonly<Record<string, number>>): Effect.Effect<void, DiskError> =>
-    this.#alone(Effect.suspend(() => this.#change({ ...this.#manifest, term: { number, from: { ...from } } })))
+  readonly setTerm = (
+    number: number,
+    from: Readonly<Record<string, number>>,
+    region: string
+  ): Effect.Effect<void, DiskError> =>
+    this.#alone(Effect.suspend(() => this.#change({ ...this.#manifest, term: { number, from: { ...from }, region } })))
 
   readonly topic = (
     name: string,

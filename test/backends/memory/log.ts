@@ -9,6 +9,7 @@ import * as Log from "../../../src/layers/Log.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
 import { openLanes } from "../../../src/layers/memory/log/Publisher.ts"
+import { layer as layerReplicated } from "../../../src/layers/memory/log/ReplicatedLog.ts"
 import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
@@ -25,9 +26,11 @@ export const memory: Backend = {
       Effect.map(HeapLog, (log) =>
         OpenLanes.of({ open: (topic, options, continues) => openLanes(log, topic, options, continues) }))
     ).pipe(Layer.provideMerge(layerWithPorts(optionsOf(options)))),
+  replicated: (options) => layerReplicated.pipe(Layer.provideMerge(layerWithPorts(optionsOf(options)))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
-      Layer.provideMerge(Log.layerMemory({ ...options?.client, ...optionsOf(options) }))
+      Layer.merge(layerReplicated),
+      Layer.provideMerge(layerWithPorts({ ...options?.client, ...optionsOf(options) }))
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {

@@ -15,6 +15,7 @@ import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
 import { claimSession, openLanes as openAdmitted } from "../../../src/layers/native/log/Publisher.ts"
+import { layer as layerReplicated } from "../../../src/layers/native/log/ReplicatedLog.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
@@ -44,6 +45,11 @@ const over = (coherence: Coherence): Backend => ({
       Effect.map(clientRegion(), (region) =>
         OpenLanes.of({ open: (topic, options, continues) => openAdmitted(region, topic, options, continues) }))
     ).pipe(
+      Layer.provideMerge(Log.layerEmbedded(options?.serve)),
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
+    ),
+  replicated: (options) =>
+    layerReplicated.pipe(
       Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
@@ -107,7 +113,7 @@ const relay = (coherence: Coherence, { client, disk, geometry, history, serve }:
       serving = yield* Scope.fork(scope)
     })
     yield* start
-    return Log.layerClient({ ...client, history }).pipe(
+    return Layer.merge(Log.layerClient({ ...client, history }), layerReplicated).pipe(
       Layer.provide(Layer.fresh(memory("client"))),
       onDisk(disk),
       Layer.merge(Layer.succeed(Relay, Relay.of({ end, start })))

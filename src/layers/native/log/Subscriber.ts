@@ -24,6 +24,7 @@ import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
 import type { History } from "../../ports/History.ts"
+import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -50,7 +51,7 @@ export const layer = (
             if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
             const mustExist = options?.mustExist === true || lost !== undefined
             const reader = yield* openWithHistory(topic, options, history?.(region.info.regionId), {
-              open: (from) => openLive(region, topic, mustExist, { ...options, from }),
+              open: (from) => attached(region, topic, { ...options, from, mustExist }),
               bounds: boundsOf(region, topic),
               waiter: region.waiter
             })
@@ -62,23 +63,25 @@ export const layer = (
 
 type Region = ClientRegion
 
-const openLive = (
+/** Declares the topic, unless it must exist, and attaches a reader until the scope closes. */
+export const attached = (
   region: Region,
   topic: Topic<any>,
-  mustExist: boolean,
-  options: SubscriberOptions
+  options: SubscriberOptions,
+  replica?: ReplicaRole
 ): Effect.Effect<NativeIndexPort, OpenReaderError, Scope.Scope> =>
   whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
     Effect.flatMap(
-      openTopicOfLog(region, topic, mustExist),
-      (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options)))
+      openTopicOfLog(region, topic, options.mustExist === true),
+      (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options, replica)))
     ))
 
 /** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
 export const openReader = (
   region: Region,
   topic: NativeTopic,
-  options: SubscriberOptions | undefined
+  options: SubscriberOptions | undefined,
+  replica?: ReplicaRole
 ): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
@@ -86,7 +89,9 @@ export const openReader = (
   // A trimmed position and a freed topic are results, not faults of the memory.
   const open = () => {
     try {
-      return handle.openReader(topic.index, topic.generation, name, kind, position)
+      const isDurable = options?.isolation === "durable"
+      const { key, required } = replica ?? subscriber
+      return handle.openReader(topic.index, topic.generation, name, kind, position, isDurable, key, required)
     } catch (error) {
       if (isFault(error) && error.fault === "gone") return undefined
       if (!isFault(error) || error.fault !== "trimmed") throw error
@@ -103,6 +108,8 @@ export const openReader = (
 }
 
 // --- internal ---
+
+const subscriber: ReplicaRole = { key: 0, required: 0 }
 
 // A server that was shut down has committed everything: its log can still be read to the end.
 const isUnreadable = ({ waiter }: Region, lost: RegionLost | undefined): lost is RegionLost =>

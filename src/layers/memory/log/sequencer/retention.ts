@@ -121,8 +121,12 @@ const trimTo = (topic: HeapTopic, wanted: number): boolean => {
   const { cursor, slot } = slowest(topic)
   // A replica may have the only copy on a disk, and be gone: what none ever had is kept for the next one.
   const released = topic.isDurable ? Math.min(cursor, topic.synced) : cursor
-  if (wanted > cursor) topic.gatingSlot = slot
-  if (released < Math.min(wanted, cursor)) topic.gatesUnreplicated = true
+  if (released < Math.min(wanted, cursor)) {
+    topic.gatingSlot = undefined
+    topic.gatesUnreplicated = true
+  } else if (wanted > cursor) {
+    topic.gatingSlot = slot
+  }
   const target = Math.min(wanted, released)
   if (target <= topic.trimmed) return false
   for (; topic.trimmed < target; topic.trimmed += 1) {
