@@ -45,6 +45,15 @@ export {
   type PublishError,
   RecordTooLarge
 } from "./services/Publisher.ts"
+export { Replica } from "./services/Replica.ts"
+export type {
+  ReplicaCondition,
+  ReplicaEvent,
+  ReplicaOptions,
+  ReplicaProgress,
+  ReplicaRetention,
+  ReplicaState
+} from "./services/Replica.ts"
 export {
   type FullPolicy,
   MessageTooLarge,
@@ -102,6 +111,7 @@ export {
 export {
   defaultFrom,
   type From,
+  HistoryUnreadable,
   type IndexedBatch,
   LogCorrupt,
   type OnInvalid,

@@ -13,6 +13,7 @@ import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionLost } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import type { TopicError } from "../../src/services/schema/Topic.ts"
+import type { HistoryUnreadable } from "../../src/services/Subscriber.ts"
 import type { Fold } from "../harness/checksum.ts"
 import * as Machine from "../machine/Machine.ts"
 import { type BenchOrder, BenchPublisher, BenchSubscriber, benchTopic } from "./jobs.ts"
@@ -36,7 +37,7 @@ export interface Scenario {
 }
 
 /** The log could not be measured. */
-export type LogError = RegionError | RegionLost | TopicError | ChildError | RunStalled
+export type LogError = RegionError | RegionLost | TopicError | HistoryUnreadable | ChildError | RunStalled
 
 /** The result of one measurement. Rates are decimal: of acknowledged bytes, or of delivered ones under order `none`. */
 export interface Figure {

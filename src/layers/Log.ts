@@ -5,14 +5,19 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AckTracker } from "../services/AckTracker.ts"
 import type { Broker } from "../services/Broker.ts"
-import type { RegionLost } from "../services/CxlMemory.ts"
+import { CxlMemory, type RegionLost } from "../services/CxlMemory.ts"
 import type { Diagnostics } from "../services/Diagnostics.ts"
 import type { Publisher } from "../services/Publisher.ts"
+import type { Replica } from "../services/Replica.ts"
 import type { RegionError } from "../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../services/schema/Topic.ts"
 import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
+import { historyOf } from "./files/History.ts"
+import { GivenDisk, ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
+import { layerHost, layerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
+import type { ReplicasOptions, RestoreOptions } from "./files/replica/replicaOptions.ts"
 import type { ClientOptions } from "./log/serverDeadline.ts"
 import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
 import * as NativeAckTracker from "./native/log/AckTracker.ts"
@@ -20,20 +25,31 @@ import * as NativeBroker from "./native/log/Broker.ts"
 import { clientRegion } from "./native/log/ClientRegion.ts"
 import * as NativeDiagnostics from "./native/log/Diagnostics.ts"
 import * as NativePublisher from "./native/log/Publisher.ts"
+import { layer as layerReplicatedLog } from "./native/log/ReplicatedLog.ts"
 import * as NativeSequencer from "./native/log/Sequencer.ts"
 import * as NativeStandby from "./native/log/Standby.ts"
 import * as NativeSubscriber from "./native/log/Subscriber.ts"
 import { keepTopic } from "./native/log/Topics.ts"
+import { nodeDisk } from "./node/NodeDisk.ts"
 
+export type { ReplicasOptions, Restored, RestoredTopic, RestoreOptions } from "./files/replica/replicaOptions.ts"
 export type { ClientOptions } from "./log/serverDeadline.ts"
 
 /**
  * `serverDeadline` of a server: how long its start waits while another process takes the log over, or stopped processes
  * hold all places of servers.
  */
-export interface ServeOptions extends NativeSequencer.Options {
+export interface ServeOptions extends NativeSequencer.Options, ReplicasOptions, RestoreOptions {
   /** Topics that are declared before any process attaches, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
+}
+
+export interface LogClientOptions extends ClientOptions {
+  /**
+   * Directories of replicas on this host: a subscriber that asks for what memory no longer has reads it there, and then
+   * joins memory, without a gap or a duplicate. The process must be allowed to read them. Default: none.
+   */
+  readonly history?: ReadonlyArray<string> | undefined
 }
 
 export interface StandbyOptions extends ServeOptions, NativeStandby.StandbyOptions {}
@@ -42,13 +58,13 @@ export interface StandbyOptions extends ServeOptions, NativeStandby.StandbyOptio
 const layerViews = Layer.fresh(Layer.mergeAll(NativeAckTracker.layer, NativeDiagnostics.layer))
 
 /** The services of a server. */
-export type Served = Sequencer | Broker | AckTracker | Diagnostics
+export type Served = Sequencer | Broker | AckTracker | Diagnostics | Replica
 
 /** The services of a client. */
 export type Client = Publisher | Subscriber | AckTracker | Diagnostics
 
 /**
- * Serves the log of the region: sequencer and brokers. Continues the log that a killed server left in the region, with its
+ * Serves the log of the region: sequencer, brokers and replicas. Continues the log that a killed server left in the region, with its
  * living clients. At the end of the scope the log ends, unless `keep` is set.
  */
 export const layerServe = (
@@ -72,7 +88,7 @@ export const layerServe = (
  */
 export const layerStandby = (
   options: StandbyOptions = {}
-): Layer.Layer<Served, RegionError | RegionLost | TopicError, Provided> =>
+): Layer.Layer<Served, RegionError | TopicError | RegionLost, Provided> =>
   servedBy(NativeStandby.layer(options), options)
 
 /**
@@ -80,8 +96,10 @@ export const layerStandby = (
  * what waits goes on waiting until another process continues the log, at most for `serverDeadline`. A layer graph builds
  * it anew for each region that it is provided with.
  */
-export const layerClient = (options: ClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
-  Layer.fresh(Layer.mergeAll(NativePublisher.layer(options), NativeSubscriber.layer(options), layerViews))
+export const layerClient = (options: LogClientOptions = {}): Layer.Layer<Client, RegionError, Provided> =>
+  Layer.fresh(
+    Layer.mergeAll(NativePublisher.layer(options), subscriberOf(options), layerViews)
+  )
 
 /** Serves the log and uses it, in one process. Other processes may attach too. */
 export const layerEmbedded = (
@@ -104,15 +122,38 @@ export { MemoryServers } from "./memory/log/MemoryServers.ts"
 
 // --- internal ---
 
-// The brokers grant lanes in the block of a sequencer that runs.
+// The brokers grant lanes in the block of a sequencer that runs. Replicas end after it, when all is ordered.
 const servedBy = <E>(
   sequencer: Layer.Layer<Sequencer, E, Provided>,
-  { topics = [] }: ServeOptions
+  options: ServeOptions
 ): Layer.Layer<Served, E | RegionError | TopicError, Provided> =>
-  Layer.merge(Layer.fresh(NativeBroker.layer), layerViews).pipe(
+  Layer.mergeAll(Layer.fresh(NativeBroker.layer), layerViews, Layer.fresh(layerReplica)).pipe(
     Layer.provideMerge(sequencer),
-    Layer.tap(() => declareTopics(topics))
+    Layer.provide(replicasOf(options)),
+    Layer.tap(() => declareTopics(options.topics ?? []))
   )
+
+const replicasOf = (
+  options: ReplicasOptions & RestoreOptions
+): Layer.Layer<ReplicaHost, RegionError | TopicError, Provided> =>
+  Layer.unwrap(
+    Effect.map(CxlMemory, ({ info }) => layerHost({ ...options, regionId: info.regionId, lookMillis: 20 }))
+  ).pipe(
+    Layer.provide(Layer.fresh(layerReplicatedLog)),
+    Layer.provide(layerReplicaDisk)
+  )
+
+const ownDisk: ReplicaDisk["Service"] = { disk: nodeDisk, lock: { lock: () => Effect.void } }
+
+const layerReplicaDisk = Layer.effect(ReplicaDisk, Effect.map(GivenDisk, (given) => given ?? ownDisk))
+
+const subscriberOf = (options: LogClientOptions) =>
+  Layer.unwrap(Effect.map(GivenDisk, (given) => {
+    const { history = [] } = options
+    const { disk } = given ?? ownDisk
+    const older = history.length === 0 ? undefined : (regionId: string) => historyOf(disk, history, regionId)
+    return NativeSubscriber.layer(options, older)
+  }))
 
 const declareTopics = (topics: ReadonlyArray<Topic<any>>): Effect.Effect<void, RegionError | TopicError, Provided> =>
   Effect.gen(function*() {

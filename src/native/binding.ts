@@ -54,7 +54,7 @@ export const geometryFields = [
 ] as const
 
 /** Numbers that {@link ReaderHandle.poll} writes for each batch. */
-export const batchFields = 12
+export const batchFields = 16
 
 /** Numbers that {@link SessionHandle.frontiers} writes. */
 export const frontierFields = 11
@@ -85,6 +85,9 @@ export const endReason = { none: 0, closed: 1, died: 2, corrupt: 3, topicGone: 4
 
 /** Order levels, as stored in the layout. */
 export const orderLevel = { none: 0, total: 2, session: 5 } as const
+
+/** Levels of acknowledgement, as stored in the layout. */
+export const ackLevel = { none: 0, ordered: 1, durable: 2 } as const
 
 /** Where a reader begins. */
 export const readFrom = { start: 0, end: 1, position: 2 } as const
@@ -138,6 +141,16 @@ export interface RegionHandle {
    */
   declareTopic(name: string, order: number, ack: number, wished: boolean): NativeTopic | undefined
   /**
+   * Declares a topic whose counts go on behind so many entries and messages, the last of which was committed at `millis`.
+   * Fails with the fault `invalid` when the region has one of that name, and as {@link declareTopic} with `full`, `busy` and
+   * `recovering`.
+   */
+  restoreTopic(name: string, order: number, ack: number, entries: number, messages: number, millis: number): NativeTopic
+  /** Names an identity of which so many records were committed before. Fails with `invalid` when the topic has it already. */
+  restoreIdentity(topic: number, topicGeneration: number, name: string, committed: number): true
+  /** Empty when another identity has its slot. */
+  identityName(identity: number, identityGeneration: number): string
+  /**
    * Exempts the topic from being freed. False when it has been freed already. Only in the process that runs the sequencer.
    */
   keepTopic(topic: number, topicGeneration: number): boolean
@@ -162,9 +175,20 @@ export interface RegionHandle {
   sessionsEnding(): number
   /**
    * Fails with the fault `gone` when the topic has been freed, and with `recovering` while the log has been served and no
-   * process serves it: try again when one does.
+   * process serves it: try again when one does. `durable`: it sees only what is on the disks of the required replicas. Of a
+   * replica's reader `replica` is its key and `required` the number of replicas that its server requires; both are 0 for a
+   * subscriber.
    */
-  openReader(topic: number, topicGeneration: number, name: string, from: number, position: number): ReaderHandle
+  openReader(
+    topic: number,
+    topicGeneration: number,
+    name: string,
+    from: number,
+    position: number,
+    durable: boolean,
+    replica: number,
+    required: number
+  ): ReaderHandle
   /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
   /**
@@ -196,12 +220,13 @@ export interface RegionHandle {
 
 /** A session's writing end: its lanes. */
 export interface SessionHandle {
-  /** `ordered`: whether its batches are put into an order, false under order `none`. */
+  /** `ordered`: whether its batches are put into an order, false under order `none`. `durable`: its topic's ack is that. */
   info(): {
     readonly sessionId: number
     readonly slot: number
     readonly generation: number
     readonly ordered: boolean
+    readonly durable: boolean
   }
   /**
    * Whether the session is adopted, and every broker has granted its lane. Never true of a session that was refused, fenced
@@ -225,6 +250,13 @@ export interface SessionHandle {
   inFlight(broker: number): number
   committedBatches(): number
   committedMessages(): number
+  /**
+   * Of a durable topic: a number of index entries, among which are those of all messages that `committedMessages` has
+   * returned. -1 while it cannot be read afresh, because another process takes the log over.
+   */
+  commitPoint(): number
+  /** The index entries below are on the disks of the required replicas, as far as this session has seen; -1 none yet. */
+  durableEntries(): number
   /** See {@link endReason}. */
   endReason(): number
   fullEvents(): number

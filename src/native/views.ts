@@ -193,12 +193,20 @@ export interface NativeTopicState extends NativeTopic {
   readonly trimmedMessages: number
   /** The slot + 1 of the reader that holds the room; 0 = none. */
   readonly gatingReader: number
+  /** Of a durable topic: no replica has what would have to go for room, and none is attached. */
+  readonly unreplicated: boolean
+  readonly replicasRequired: number
+  /** -1, like the records below, while that is not known. */
+  readonly durableBatches: number
+  readonly durableMessages: number
   readonly readers: ReadonlyArray<{
     readonly reader: number
     readonly cursor: number
     /** Batches that it has not released, and their records. */
     readonly behind: number
     readonly behindMessages: number
+    /** Of a replica: how many its server requires; 0 of a subscriber. */
+    readonly replica: number
     readonly process: number
     readonly pid: number
     readonly foreignPid?: true

@@ -6,6 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as CxlMemory from "../layers/CxlMemory.ts"
 import * as Log from "../layers/Log.ts"
@@ -15,6 +16,7 @@ import { suspectMillisMin } from "../layers/log/Suspicion.ts"
 import * as Regions from "../layers/Regions.ts"
 import type { RegionLost } from "../services/CxlMemory.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
+import { Replica } from "../services/Replica.ts"
 import { showPid } from "../services/schema/ProcessId.ts"
 import type { Server } from "../services/schema/Server.ts"
 import * as Topic from "../services/schema/Topic.ts"
@@ -48,6 +50,7 @@ import {
   servingEvent,
   standingByEvent
 } from "./serve/events.ts"
+import { describeReplica, describeRestored, replicaSettings, replicasFlag, replicasOf } from "./serve/replicas.ts"
 
 const suspectFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(millisFlag(name), (millis) => millis >= suspectMillisMin, () => `at least ${suspectMillisMin}ms`)
@@ -59,6 +62,7 @@ const settings = {
   ...targetSettings,
   ...sizeSettings,
   ...accessSettings,
+  ...replicaSettings,
   prefault: setting("prefault", (name) => Flag.Boolean(name), {
     description: "Fault in all memory at the start, so that no record pays for it; --no-prefault starts at once",
     fallback: true
@@ -102,14 +106,21 @@ const settings = {
   json: jsonSetting
 }
 
+/** A standby was told to restore. */
+export class RestoreAmbiguous extends Schema.TaggedError<RestoreAmbiguous>()("RestoreAmbiguous", {}) {
+  override get message(): string {
+    return "--restore and --standby exclude each other: a log is restored into a new region (start the standby afterwards)"
+  }
+}
+
 export const serve = Command.make(
   "serve",
-  { ...flagsOf(settings), declared: topicsFlag, printConfig: printConfigFlag },
+  { ...flagsOf(settings), declared: topicsFlag, replicas: replicasFlag, printConfig: printConfigFlag },
   (input) =>
     configured(
       settings,
       input,
-      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input.declared))
+      (config) => Effect.flatMap(targetOf(config), (target) => serveRegion(target, config.values, input))
     )
 ).pipe(
   Command.withDescription(
@@ -127,7 +138,11 @@ export const serve = Command.make(
       command: "ringfence serve --region test --brokers 2 --lane-bytes 1MiB",
       description: "A small region with a name"
     },
-    { command: "ringfence serve --standby --keep", description: "Serve, or stand by while another process serves" }
+    { command: "ringfence serve --standby --keep", description: "Serve, or stand by while another process serves" },
+    {
+      command: "ringfence serve --topic orders:session:durable --replica /var/lib/orders",
+      description: "Acknowledge orders once they are on the disk"
+    }
   ])
 )
 
@@ -135,12 +150,18 @@ export const serve = Command.make(
 
 type Values = ValuesOf<typeof settings>
 
-const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, topics: ReadonlyArray<Topic.Topic>) {
-  yield* Effect.forEach(topics, Topic.validate, { discard: true })
+interface Inputs {
+  readonly declared: ReadonlyArray<Topic.Topic>
+  readonly replicas: ReadonlyArray<string>
+}
+
+const serveRegion = Effect.fnUntraced(function*(target: Target, values: Values, inputs: Inputs) {
+  yield* Effect.forEach(inputs.declared, Topic.validate, { discard: true })
+  if (values.standby && values.restore !== undefined) return yield* new RestoreAmbiguous()
   const memory = yield* memoryOf(target, values)
   const { untilTerminated } = yield* Termination
   const onWaiting = (server: Server) => Effect.andThen(untilTerminated, standingBy(target, values.json, server))
-  const log = logOf(values, topics, onWaiting)
+  const log = logOf(values, inputs, onWaiting)
   return yield* serving(target, values.json).pipe(
     Effect.provide(Layer.provideMerge(log, memory)),
     Effect.catchIf(isTaken, (error) => Effect.flatMap(namingServer(target, error), Effect.fail)),
@@ -160,7 +181,7 @@ const namingServer = (target: Target, error: CxlMemory.RegionError) =>
   })
 
 const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
-  const { coherence, fresh, mode, numaNode, prefault, standby } = values
+  const { coherence, fresh, mode, numaNode, prefault, restore, standby } = values
   const options: CxlMemory.CreateOptions = {
     geometry: sizesAsked(values),
     mode,
@@ -168,7 +189,7 @@ const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
     numaNode,
     coherence,
     prefault,
-    leftLog: fresh ? "discard" : "continue",
+    leftLog: fresh ? "discard" : restore === undefined ? "continue" : "refuse",
     share: standby,
     processName: "serve",
     onProgress: showPrefault
@@ -179,12 +200,19 @@ const memoryOf = Effect.fnUntraced(function*(target: Target, values: Values) {
 })
 
 const logOf = (
-  { epochMicros, keep, leaseMillis, serverMillis, standby, takeoverSuspect }: Values,
-  topics: ReadonlyArray<Topic.Topic>,
+  values: Values,
+  { declared, replicas }: Inputs,
   onWaiting: (server: Server) => Effect.Effect<void>
 ): Layer.Layer<Log.Served, CxlMemory.RegionError | Topic.TopicError | RegionLost, CxlMemory.Provided> => {
+  const { epochMicros, json, keep, leaseMillis, serverMillis, standby, takeoverSuspect } = values
   const options: Log.ServeOptions = {
-    topics,
+    ...replicasOf(replicas, values),
+    onRestored: (restored) =>
+      Effect.andThen(
+        Effect.sync(endPrefault),
+        Effect.ignore(printEvent(json, "serve", { _tag: "Restored" as const, ...restored }, describeRestored))
+      ),
+    topics: declared,
     epochLinger: `${epochMicros} micros`,
     lease: leaseMillis,
     keep,
@@ -222,10 +250,24 @@ const serving = (target: Target, json: boolean) =>
     const { events, lost } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
+    yield* Effect.forkScoped(tellingReplicas(json))
     return yield* events.pipe(
       Stream.filter((event) => json || isNotable(event)),
       Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent))),
       Effect.andThen(Effect.never),
       Effect.raceFirst(lost)
+    )
+  }).pipe(Effect.scoped)
+
+// Their conditions now, and each change.
+const tellingReplicas = (json: boolean) =>
+  Effect.gen(function*() {
+    const { events, states } = yield* Replica
+    const now = Effect.map(states, (all) =>
+      all.map(({ condition, detail, dir }) => ({ _tag: "ReplicaChanged" as const, dir, condition, detail })))
+    yield* Stream.merge(Stream.fromIterableEffect(now), events).pipe(
+      Stream.runForEach((event) =>
+        Effect.ignore(printEvent(json, "serve", event, describeReplica))
+      )
     )
   })

@@ -64,10 +64,22 @@ const settings = {
   }),
   allowForeign: foreignSetting,
   serverMillis: serverDeadlineSetting,
+  isolation: setting("isolation", (name) => Flag.Literals(name, ["ordered", "durable"]), {
+    description: "Read what is committed, or only what is on the disks of the required replicas",
+    fallback: "ordered"
+  }),
   json: jsonSetting
 }
 
-const inputs = { topic: Argument.String("topic").pipe(Argument.withDescription("The topic to read")) }
+const inputs = {
+  topic: Argument.String("topic").pipe(Argument.withDescription("The topic to read")),
+  history: Flag.String("history").pipe(
+    Flag.withMetavar("directory"),
+    Flag.withDescription("A replica's directory, to read what memory no longer has; repeatable"),
+    Flag.filter((dir) => dir !== "", () => "no directory is given"),
+    Flag.atLeast(0)
+  )
+}
 
 export const subscribe = Command.make(
   "subscribe",
@@ -82,7 +94,7 @@ export const subscribe = Command.make(
           (target) =>
             asClient(
               target,
-              { ...config.values, processName: "subscribe" },
+              { ...config.values, processName: "subscribe", history: input.history },
               readTopic(input.topic, config.values)
             )
         )
@@ -99,6 +111,10 @@ export const subscribe = Command.make(
   Command.withExamples([
     { command: "ringfence subscribe lines", description: "All records kept" },
     { command: "ringfence subscribe lines --follow --from end", description: "New records only" },
+    {
+      command: "ringfence subscribe orders --history /var/lib/orders",
+      description: "All records that a replica has, and then those in memory"
+    },
     {
       command: "ringfence subscribe blobs --raw --follow > copy.img",
       description: "A binary file, byte for byte; start it before the file is published"
@@ -119,6 +135,7 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
   const subscriber = yield* Subscriber.open(topic, {
     from: values.from,
     untilEnd: !values.follow,
+    isolation: values.isolation,
     mustExist: true
   })
   const written = yield* copyToOutput(subscriber, values)

@@ -9,9 +9,12 @@ export interface SessionAcks {
   readonly sessionId: number
   readonly topic: string
   readonly published: number
-  /** Messages acknowledged: the committed prefix of the session, never a broker's frontier. */
+  /**
+   * Messages acknowledged: the committed prefix of the session, never a broker's frontier. Under ack `durable` only the
+   * session's own publisher knows how much of that prefix is durable: for others this is all of it.
+   */
   readonly acknowledged: number
-  /** The same by the broker that carried them. */
+  /** What is committed, by the broker that carried it. */
   readonly byBroker: ReadonlyArray<number>
   /** The batch that keeps the prefix from growing, while there is one. */
   readonly waitingOn:

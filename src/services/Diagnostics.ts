@@ -18,6 +18,20 @@ export interface ReaderState extends ProcessId {
   readonly behindBatches: number
   /** The records of these batches: its lag. */
   readonly behindRecords: number
+  /** 0 for a subscriber. For a replica: how many replicas the server that writes it requires, at least 1. */
+  readonly replica: number
+}
+
+/** How far the records of a topic with ack `durable` are on disks. */
+export interface TopicDurability {
+  /** How many replicas must have a record before it is acknowledged: the most that any attached one says; 1 without one. */
+  readonly required: number
+  /** The batches below are on the disks of the required replicas. `undefined` while fewer are attached. */
+  readonly batches: number | undefined
+  /** The records of these batches. `undefined`, too, while the oldest kept batch is above them. */
+  readonly records: number | undefined
+  /** The attached replicas: also among the topic's readers. */
+  readonly replicas: ReadonlyArray<ReaderState>
 }
 
 export interface TopicState {
@@ -35,6 +49,8 @@ export interface TopicState {
   readonly trimmedMessages: number
   readonly indexEntries: number
   readonly readers: ReadonlyArray<ReaderState>
+  /** Of a topic with ack `durable`. */
+  readonly durability: TopicDurability | undefined
 }
 
 export interface SessionState extends ProcessId {

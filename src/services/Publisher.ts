@@ -81,7 +81,7 @@ export interface PublisherHandle<in A> {
    * number of bytes.
    */
   readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError | ArgumentInvalid, Scope.Scope>
-  /** Returns once all records accepted so far are published and, under `ack: "ordered"`, acknowledged. */
+  /** Returns once all records accepted so far are published and, under `ack` `ordered` or `durable`, acknowledged. */
   readonly flush: Effect.Effect<void, PublishError | AckTimeout>
   /** Seals and publishes the accepted records without waiting. */
   readonly seal: () => void
@@ -107,7 +107,10 @@ export interface PublisherHandle<in A> {
   readonly awaitReaders: (count: number) => Effect.Effect<void, RegionLost | ArgumentInvalid>
   /** Records accepted. */
   readonly accepted: () => number
-  /** Records acknowledged: the committed prefix of those accepted. Always 0 under order `none`. */
+  /**
+   * Records acknowledged: the committed prefix of those accepted, under ack `durable` as far as the required replicas have
+   * it. Always 0 under order `none`.
+   */
   readonly acknowledged: () => number
   readonly acks: () => SessionAcks
   /** Times that this publisher found a lane full. */

@@ -45,6 +45,11 @@ export type OnInvalid =
 export interface TopicBounds {
   readonly start: number
   readonly end: number
+  /**
+   * Of a topic with ack `durable`: the records below are on the disks of the required replicas. `undefined` for other
+   * topics, and while that is not known: too few replicas are attached, or they are still behind `start`.
+   */
+  readonly durable?: number | undefined
 }
 
 /** Record `sequence + i` of a session stands at `position + i` of the topic, for each `i` below `count`. */
@@ -68,6 +73,11 @@ export interface SubscriberOptions {
   readonly untilEnd?: boolean | undefined
   /** Fails with `TopicUnknown` instead of declaring a topic that does not exist. Default false. */
   readonly mustExist?: boolean | undefined
+  /**
+   * `"ordered"` (default): reads what is committed. `"durable"`: only what is on the disks of the required replicas, so that
+   * no record that was read is lost with the memory. For topics with ack `durable`.
+   */
+  readonly isolation?: "ordered" | "durable" | undefined
 }
 
 /**
@@ -84,6 +94,13 @@ export interface IndexedBatch {
   readonly batchSequence: number
   /** Position of its first record in its session. */
   readonly firstMessage: number
+  /**
+   * The identity of its publisher: `record` is the place of its first record among all records of that identity. Absent
+   * without one, and under order `none`.
+   */
+  readonly identity?:
+    | { readonly name: string; readonly record: number; readonly incarnation: number }
+    | undefined
   readonly broker: number
   /** Length of every record, or 0 when they differ and `lengths` has them. */
   readonly uniformBytes: number
@@ -165,7 +182,7 @@ export class PositionTrimmed extends Schema.TaggedError<PositionTrimmed>()("Posi
 }) {
   override get message(): string {
     return `topic "${this.topic}": position ${this.requested} is trimmed away (the oldest kept is ${this.start}; `
-      + `attach before it is published, or read from "start")`
+      + `attach before it is published, read from "start", or give the directories of replicas as history)`
   }
 }
 
@@ -190,9 +207,24 @@ export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   }
 }
 
-export type SubscribeError = RegionLost | LogCorrupt
+/** Older records could not be read from the files of replicas. What was delivered before is valid. */
+export class HistoryUnreadable extends Schema.TaggedError<HistoryUnreadable>()("HistoryUnreadable", {
+  topic: Schema.String,
+  position: Schema.Number,
+  detail: Schema.String,
+  nextStep: Schema.String
+}) {
+  override get message(): string {
+    return `topic "${this.topic}": the records from ${this.position} on cannot be read from files: ${this.detail} (${this.nextStep})`
+  }
+}
 
-export type OpenSubscriberError = TopicError | RegionError | PositionTrimmed | RegionLost
+export type SubscribeError = RegionLost | LogCorrupt | HistoryUnreadable
+
+/** What attaching to memory can fail with. */
+export type OpenReaderError = TopicError | RegionError | PositionTrimmed | RegionLost
+
+export type OpenSubscriberError = OpenReaderError | HistoryUnreadable
 
 /**
  * Attaches readers. From the return of `open` until its scope closes, no memory is reused that the reader has not

@@ -5,9 +5,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { ReplicaDisk } from "../../src/layers/files/replica/ReplicaDisk.ts"
 import type * as Log from "../../src/layers/Log.ts"
 import type { Admission } from "../../src/layers/log/sessionAdmission.ts"
 import type { LanePort } from "../../src/layers/ports/LanePort.ts"
+import type { ReplicatedLog } from "../../src/layers/ports/ReplicatedLog.ts"
 import type { CxlMemory } from "../../src/services/CxlMemory.ts"
 import type { OpenPublisherError, PublisherOptions } from "../../src/services/Publisher.ts"
 import type { Geometry } from "../../src/services/schema/Geometry.ts"
@@ -18,6 +20,10 @@ import type { ManualLog } from "../faults/manual.ts"
 export interface BackendOptions {
   readonly geometry?: Partial<Geometry>
   readonly serve?: Log.ServeOptions
+  /** The disk of replicas and of history. */
+  readonly disk?: ReplicaDisk["Service"]
+  /** Directories of replicas that subscribers read. */
+  readonly history?: ReadonlyArray<string>
 }
 
 /** The servers of a log that outlives them. */
@@ -49,6 +55,8 @@ export interface RelayOptions extends BackendOptions {
 
 export interface Backend {
   readonly name: string
+  /** A disk that begins empty, and a directory on it for all that a test writes. */
+  readonly disk: Effect.Effect<{ readonly disk: ReplicaDisk["Service"]; readonly root: string }, never, Scope.Scope>
   /** The whole log in one process. */
   readonly embedded: (
     options?: BackendOptions
@@ -57,8 +65,12 @@ export interface Backend {
   readonly withLanes: (
     options?: BackendOptions
   ) => Layer.Layer<Log.Served | Log.Client | CxlMemory | OpenLanes, RegionError | TopicError>
+  /** The same, with the port under its replicas. */
+  readonly replicated: (
+    options?: BackendOptions
+  ) => Layer.Layer<Log.Served | Log.Client | CxlMemory | ReplicatedLog, RegionError | TopicError>
   /** A client of a log, and its servers, one after the other. The first one serves. */
-  readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | Relay, RegionError | TopicError>
+  readonly relay: (options?: RelayOptions) => Layer.Layer<Log.Client | ReplicatedLog | Relay, RegionError | TopicError>
   /** Runs over a log that advances only by steps. */
   readonly manual: <A, E>(
     geometry: Partial<Geometry>,

@@ -51,7 +51,13 @@ describe("the retention of a heap log", () => {
       const reader = yield* attach(Held, "start", "slow")
       const stoppedAt = yield* publishUntil(lanes, 0, 100)
       assert.isBelow(stoppedAt, 17)
-      assert.deepStrictEqual(lanes.roomHolder(0), { kind: "reader", name: "slow", pid: process.pid, own: true })
+      assert.deepStrictEqual(lanes.roomHolder(0), {
+        kind: "reader",
+        name: "slow",
+        pid: process.pid,
+        own: true,
+        replica: false
+      })
       const batches = drain(reader)
       assert.deepStrictEqual(sequences(batches), Array.from({ length: stoppedAt }, (_, i) => i))
       assert.isFalse(publish(lanes, stoppedAt % 2, stoppedAt))

@@ -227,7 +227,7 @@ describe("topics of a heap log", () => {
 
   it.effect("is not built with topics that cannot be served", () =>
     Effect.gen(function*() {
-      const topics = [Topic.make("durable", { ack: "durable" as any })]
+      const topics = [Topic.make("copied", { ack: "copied" as any })]
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer({ topics }))))
       assert.strictEqual(error._tag, "TopicInvalid")
     }))
@@ -287,7 +287,8 @@ describe("reports of a heap log", () => {
         pid: process.pid,
         cursor: 0,
         behindBatches: 1,
-        behindRecords: 2
+        behindRecords: 2,
+        replica: 0
       }])
       const states = yield* Broker.use(({ states }) => states)
       assert.deepStrictEqual(states.map(({ frontiers }) => [frontiers.written, frontiers.held]), [[2, 0], [1, 1]])

@@ -139,7 +139,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       region.armWaiter(sleepsFor.data)
       const ringReader = i === 0 ? undefined : region.openRingReader("ring", "again")
       const ringWriter = region.openRingWriter("ring")
-      const reader = region.openReader(topic.index, topic.generation, "again", 0, 0)
+      const reader = region.openReader(topic.index, topic.generation, "again", 0, 0, false, 0, 0)
       const buffers = [region.laneBuffer(0)]
       if (ringReader !== undefined) buffers.push(ringReader.buffer())
       handles.push(region, ringWriter, ringReader, reader, ...buffers)
@@ -160,7 +160,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     region.startWaiter(() => {})
     const topic = declared(region)
     const session = region.openSession(topic.index, topic.generation, -1, 0, 0)
-    const reader = region.openReader(topic.index, topic.generation, "reader", 0, 0)
+    const reader = region.openReader(topic.index, topic.generation, "reader", 0, 0, false, 0, 0)
     const writer = region.openRingWriter("ring")
     const ringReader = region.openRingReader("ring", "reader")
     send(writer, 1)
@@ -267,7 +267,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.topics(),
       () => region.declareTopic("u", orderLevel.session, 1, false),
       () => region.openSession(0, 1, -1, 0, 0),
-      () => region.openReader(0, 1, "again", 0, 0),
+      () => region.openReader(0, 1, "again", 0, 0, false, 0, 0),
       () => region.grantLanes(0),
       () => region.snapshot(),
       () => region.rings(),

@@ -27,7 +27,7 @@ const perhaps = (claim: () => void) => {
 
 const sessions = ({ handle }: NativeRegion["Service"]) => {
   for (let i = 0; i < turn; i += 1) {
-    perhaps(() => handle.openReader(0, 1, "claimer", readFrom.end, 0).close())
+    perhaps(() => handle.openReader(0, 1, "claimer", readFrom.end, 0, false, 0, 0).close())
     perhaps(() => handle.openSession(0, 1, -1, 0, 0).close())
   }
 }

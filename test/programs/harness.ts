@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -31,6 +31,8 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
+  /** A file for its standard output, which is then not kept here. */
+  readonly output?: string
   /** For programs that start many others. */
   readonly patience?: Duration.Input
   /** Another entry than `ringfence`: its path in the repository. */
@@ -149,7 +151,8 @@ export const start = (
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(node, [options.program === undefined ? ringfence : join(root, options.program), ...args], {
-        env: { ...process.env, ...options.env }
+        env: { ...process.env, ...options.env },
+        stdio: ["pipe", options.output === undefined ? "pipe" : openSync(options.output, "w"), "pipe"]
       })
       const program = new Program(child, options.patience)
       if (options.input !== undefined) program.endInput(options.input)

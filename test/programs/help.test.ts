@@ -51,8 +51,11 @@ describe("help", () => {
     Effect.gen(function*() {
       const { text } = yield* run(["publish", "--help"])
       assert.match(text, /--order choice .*\(choices: session, total, none\)/)
-      assert.match(text, /--ack choice .*\(choices: ordered, none\)/)
-      assert.match((yield* run(["serve", "--help"])).text, /\(order: session, total, none; ack: ordered, none\)/)
+      assert.match(text, /--ack choice .*\(choices: ordered, durable, none\)/)
+      assert.match(
+        (yield* run(["serve", "--help"])).text,
+        /\(order: session, total, none; ack: ordered, durable, none\)/
+      )
       assert.include((yield* run(["subscribe", "--help"])).text, `(default: ${String(defaultFrom)};`)
     }))
 

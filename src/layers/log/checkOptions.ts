@@ -27,9 +27,16 @@ export const checkPublisherOptions = (
 export const checkSubscriberOptions = (
   region: string,
   topic: Topic<any>,
-  { from = defaultFrom }: SubscriberOptions = {}
+  { from = defaultFrom, isolation = "ordered" }: SubscriberOptions = {}
 ): Effect.Effect<void, RegionError> =>
   readOptions(region, () => {
+    refuseUnless(isolation === "ordered" || isolation === "durable", "isolation", isolation, `"ordered" or "durable"`)
+    refuseUnless(
+      isolation === "ordered" || topic.ack === "durable",
+      "isolation",
+      isolation,
+      `"ordered": topic "${topic.name}" has ack "${topic.ack}", and no replicas`
+    )
     if (typeof from !== "object") return
     const { position } = from
     refuseUnless(

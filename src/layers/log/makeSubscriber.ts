@@ -67,12 +67,14 @@ const died = ({ waiter }: IndexPort): RegionLost | undefined => {
 
 // Waiting only polls: the next pull delivers what an interrupted pull has polled.
 const pullingFrom = (topic: string, reader: IndexPort, cursor: ReadingCursor, untilEnd: boolean) => {
-  const readiness = (): "ready" | "end" | LogCorrupt | RegionLost | undefined => {
+  const readiness = (): "ready" | "end" | SubscribeError | undefined => {
     if (cursor.ready()) return "ready"
+    const failure = reader.failure?.()
+    if (failure !== undefined) return failure
     const damage = reader.damage()
     if (damage !== undefined) return new LogCorrupt({ topic, detail: damage })
     if (reader.finished()) return "end"
-    if (!untilEnd) return undefined
+    if (!untilEnd || reader.isReadingHistory?.() === true) return undefined
     // A server that died may have left batches uncommitted, which its successor commits: that is not the end of the topic.
     return reader.waiter.awaitsServer() ? undefined : died(reader) ?? "end"
   }

@@ -2,7 +2,7 @@
  * The port under `Subscriber`, which each backend implements: a reader of one topic, batch by batch. It reads the topic's
  * index or, under order `none`, scans the lanes of its open sessions; then it numbers the batches as it finds them.
  */
-import type { IndexedBatch } from "../../services/Subscriber.ts"
+import type { HistoryUnreadable, IndexedBatch } from "../../services/Subscriber.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
 /** A subscriber's reading end of one topic. */
@@ -25,4 +25,8 @@ export interface IndexPort {
   readonly next: () => number
   /** True once the log was shut down and this reader has polled all committed batches. */
   readonly finished: () => boolean
+  /** Of a reader that begins in files: whether it has not joined memory yet. Then more comes by itself. */
+  readonly isReadingHistory?: () => boolean
+  /** Of a reader that begins in files: why nothing more comes. */
+  readonly failure?: () => HistoryUnreadable | undefined
 }

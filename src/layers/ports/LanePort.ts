@@ -12,8 +12,10 @@ import type { LogWaiter } from "./Waiter.ts"
 
 /** What keeps a lane from taking another batch. */
 export type RoomHolder =
-  | ({ readonly kind: "reader"; readonly name: string; readonly own: boolean } & ProcessId)
+  | ({ readonly kind: "reader"; readonly name: string; readonly own: boolean; readonly replica: boolean } & ProcessId)
   | { readonly kind: "gap"; readonly broker: number; readonly batch: number }
+  /** The topic's records may not go before a replica has them, and none is attached. */
+  | { readonly kind: "unreplicated"; readonly topic: string }
   | { readonly kind: "sequencer" }
 
 /** A session's place among those of its identity. */
@@ -32,6 +34,8 @@ export interface LanePort {
   readonly brokers: number
   /** Whether its batches are put into an order. Under order `none` none is ever committed. */
   readonly isOrdered: boolean
+  /** Whether its records are acknowledged only once replicas have them. */
+  readonly isDurable: boolean
   /** The largest batch in bytes, its table of lengths included. */
   readonly batchBytes: number
   /** The most subscribers that can be attached to the session's topic at once. */
@@ -62,6 +66,17 @@ export interface LanePort {
   /** Committed prefix of this session. */
   readonly committedBatches: () => number
   readonly committedMessages: () => number
+  /**
+   * A number of batches of the topic's index among which are all that {@link committedMessages} has counted: call it after
+   * that. `undefined` while it cannot be read afresh, because another process takes the log over: ask again later. Only of
+   * a durable topic.
+   */
+  readonly commitPoint: () => number | undefined
+  /**
+   * The batches of the topic's index below are on the disks of the required replicas; -1 before that is known. It never
+   * falls. Only of a durable topic.
+   */
+  readonly durableIndex: () => number
   /** Set once the session has ended, by its client or by the sequencer. */
   readonly ended: () => SessionEnd | undefined
   /**

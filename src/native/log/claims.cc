@@ -26,11 +26,14 @@ bool readerEnded(const Region& region, uint32_t topic, uint32_t i, uint64_t gene
 }
 
 // A topic that was freed meanwhile counts as ordered: its session is refused, its reader turned away.
-bool unordered(const Region& region, TopicPlace place) {
+Claim claimOf(const Region& region, TopicPlace place, uint32_t slot, uint64_t generation, uint64_t clientId) {
+  Claim claim{slot, generation, clientId, false, false, place.index};
   TopicView topic{};
-  if (place.index >= region.layout().geometry.topics) return false;
-  return topicAt(region, place.index, topic) == TopicState::declared && topic.generation == place.generation &&
-         topic.order == orderNone;
+  if (place.index >= region.layout().geometry.topics) return claim;
+  if (topicAt(region, place.index, topic) != TopicState::declared || topic.generation != place.generation) return claim;
+  claim.unordered = topic.order == orderNone;
+  claim.durable = topic.ack == ackDurable;
+  return claim;
 }
 
 }  // namespace
@@ -57,7 +60,7 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim, const Identit
     // sees that the former claim was closed (sequencing::adoptSessions).
     static_cast<void>(p.fullFence());
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
-    claim = {i, taken.generation, sessionIdOf(g, i, taken.generation), unordered(region, topic)};
+    claim = claimOf(region, topic, i, taken.generation, sessionIdOf(g, i, taken.generation));
   };
   uint64_t busy = 0;
   const bool claimed = claimSlot(region, Table::sessions, 0, g.clients, busy, free, take);
@@ -150,7 +153,7 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
-    claim = {i, taken.generation, 0, unordered(region, topic)};
+    claim = claimOf(region, topic, i, taken.generation, 0);
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;

@@ -14,6 +14,8 @@ struct Claim {
   uint64_t generation = 0;
   uint64_t clientId = 0;  // of a session: its id
   bool unordered = false;  // its topic has order `none`
+  bool durable = false;    // its topic has ack `durable`
+  uint32_t topic = 0;      // its place
 };
 
 // The identity that a session claims: a newer claim fences the session that has it, and one that continues the incarnation

@@ -90,6 +90,7 @@ void writeIdentity(const Region& region, role::NameGiver giver, const IdentityVi
   slot.topicGeneration = identity.topic.generation;
   slot.topic = identity.topic.index;
   slot.nameLength = static_cast<uint32_t>(identity.name.size());
+  slot.base = identity.base;
   std::memcpy(slot.name, identity.name.data(), identity.name.size());
   p.on(giver, shared).publish<&IdentitySlot::generation>(slot.generation).publish<&IdentitySlot::seal>(slot.seal);
   p.storeFence();
@@ -124,6 +125,7 @@ IdentityState identityAt(const Region& region, uint32_t index, IdentityView& ide
     if (named) {
       identity.topic = {slot.topic, slot.topicGeneration};
       identity.name.assign(slot.name, slot.nameLength);
+      identity.base = slot.base;
     }
     if (named || state == IdentityState::unnamed) return state;
     if (attempt > 0 && std::memcmp(&slot, &before, sizeof(slot)) == 0) break;
@@ -156,6 +158,20 @@ Status declareIdentity(Region& region, TopicPlace topic, const std::string& name
   status = findFree(region, identity);
   if (!status.ok()) return status;
   identity = {identity.index, identity.generation, topic, name};
+  writeIdentity(region, lock.nameGiver(), identity);
+  return Status::fine();
+}
+
+Status restoreIdentity(Region& region, TopicPlace topic, const std::string& name, uint64_t base, IdentityView& identity) {
+  if (name.empty() || name.size() > identityNameBytes) return Status::failed("invalid", "an identity's name has 1 to 64 bytes");
+  Status status = topicThere(region, topic);
+  if (!status.ok()) return status;
+  const ClaimLock lock = ClaimLock::ofNames(region);
+  if (!lock.held()) return namesBusy(region);
+  if (findIdentity(region, topic, name, identity)) return Status::failed("invalid", "the topic has the identity already");
+  status = findFree(region, identity);
+  if (!status.ok()) return status;
+  identity = {identity.index, identity.generation, topic, name, base};
   writeIdentity(region, lock.nameGiver(), identity);
   return Status::fine();
 }

@@ -20,6 +20,7 @@ struct IdentityView {
   uint64_t generation;
   TopicPlace topic;
   std::string name;
+  uint64_t base = 0;  // records that were committed before it was named here
 };
 
 // What a slot says, and not whether its topic is over. `damaged` when it differs from what was declared, so that its name
@@ -33,5 +34,7 @@ std::vector<IdentityView> identitiesOf(const Region& region);
 // `full` when every slot has the identity of a topic that is not over; `gone` when the topic has been freed; `busy`, naming
 // the process, while another process gives a new name, and `recovering` while no process serves the log: try again soon.
 Status declareIdentity(Region& region, TopicPlace topic, const std::string& name, IdentityView& identity);
+// Names an identity of which so many records were committed before. `invalid` when the topic has it already.
+Status restoreIdentity(Region& region, TopicPlace topic, const std::string& name, uint64_t base, IdentityView& identity);
 
 }  // namespace ringfence

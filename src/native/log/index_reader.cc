@@ -20,14 +20,20 @@ constexpr useconds_t pauseMicros = 1000;
 
 }  // namespace
 
-IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses)
-    : region_(std::move(region)), topic_(topic), pauses_(pauses), claim_(claim) {}
+IndexReader::IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses, const ReaderKind& kind)
+    : region_(std::move(region)), topic_(topic), pauses_(pauses), claim_(claim), kind_(kind) {}
 
 // Wakes publishers that wait for readers of their topic. begin() has published and fenced the attachment; a waiting
 // publisher writes its sleep word, fences, and checks the readers once more before it sleeps.
 Status IndexReader::attach(From from, uint64_t position) {
   Status status = begin(from, position);
-  if (status.ok()) region_->wakeProcesses(sleepsForData);
+  if (!status.ok()) return status;
+  if (kind_.replica.required != 0) {
+    synced_ = true;
+    publishReleased();
+    region_->wakeSequencer(sleepsForRoom);
+  }
+  region_->wakeProcesses(sleepsForData);
   return status;
 }
 
@@ -61,27 +67,36 @@ Status IndexReader::publishCursor(From from) {
   const Publication& p = region_->publication();
   auto& line = region_->reader(topic_, claim_.slot).line;
   EpochView view(*region_);
+  TopicView topic{};
+  static_cast<void>(topicAt(*region_, topic_, topic));
   attached_ = true;
   for (int attempt = 0; attempt < attachAttempts + pauses_; attempt += 1) {
     if (attempt >= attachAttempts) usleep(pauseMicros);
     if (!view.look()) return recovering();
     epoch_ = view.epoch();
     TopicLine::Retention kept{};
-    const TopicLine& topic = region_->topicLine(epoch_, topic_);
-    const bool torn = planted("a torn frontier refuses a reader") && !readSealed(p, topic.retention, kept);
-    if (epoch_ != 0 && (torn || !readEither(p, topic.retention, topic.retentionSpare, kept))) continue;
+    const TopicLine& lines = region_->topicLine(epoch_, topic_);
+    const bool torn = planted("a torn frontier refuses a reader") && !readSealed(p, lines.retention, kept);
+    if (epoch_ != 0 && (torn || !readEither(p, lines.retention, lines.retentionSpare, kept))) continue;
     const TopicLine::Committed at = lookAtCommitted();
-    const uint64_t cursor = from == From::end ? at.entries : kept.trim;
-    p.on(role_, line).set<&ReaderLine::cursor>(cursor).publish<&ReaderLine::attachedGeneration>(claim_.generation);
+    // The sequencer may not have adopted a restored topic yet, whose counts begin at its base.
+    const uint64_t begins = kept.firstEntry + topic.base.entries;
+    const uint64_t cursor = std::max(begins, from == From::end ? at.entries : kept.trim);
+    // A former reader of the place may have been a replica's.
+    p.on(role_, line)
+        .set<&ReaderLine::syncedSeal>(0)
+        .set<&ReaderLine::cursor>(cursor)
+        .publish<&ReaderLine::attachedGeneration>(claim_.generation);
     const Fenced fenced = p.fullFence();
     first_ = kept.firstEntry;
     next_ = released_ = cursor;
     // Where the topic's entries begin, the count of messages may still be the place's former topic's.
-    nextPosition_ = from != From::end ? kept.trimMessages : at.entries == kept.firstEntry ? 0 : at.messages;
+    nextPosition_ = from != From::end ? kept.trimMessages : at.messages;
+    if (cursor == begins) nextPosition_ = topic.base.messages;
     positioned_ = true;
     // Against the epoch of the frontier: lookAtCommitted() may have found that the log is served by now.
     const bool same = epoch_ == view.epoch() && view.believes(fenced) &&
-                      (epoch_ == 0 || readEither(p, fenced, topic.retention, topic.retentionSpare, kept));
+                      (epoch_ == 0 || readEither(p, fenced, lines.retention, lines.retentionSpare, kept));
     if (same && kept.trim <= cursor) return Status::fine();
   }
   return Status::failed("corrupt", "the index contradicts itself");
@@ -95,7 +110,7 @@ uint64_t IndexReader::oldestPosition() const {
     const uint64_t count = lookAtCommitted().entries;
     BatchView oldest{};
     if (next_ < count) return read(next_, oldest) ? oldest.position : 0;
-    messages = committedMessages();
+    messages = std::max(lookAtCommitted().messages, nextPosition_);
     if (lookAtCommitted().entries == count) break;
   }
   return messages;
@@ -139,9 +154,24 @@ const TopicLine::Committed& IndexReader::lookAtCommitted() const {
   return committed_;
 }
 
-uint64_t IndexReader::committed() {
+// What was durable at an earlier look is durable still, even if a replica has left meanwhile.
+uint64_t IndexReader::end() const {
   const uint64_t entries = lookAtCommitted().entries;
+  if (!kind_.durable) return entries;
+  durable_ = std::max(durable_, durabilityOf(*region_, topic_).entries.value_or(0));
+  return std::min(entries, std::max(durable_, next_));
+}
+
+uint64_t IndexReader::committed() {
+  const uint64_t entries = end();
   return entries < first_ ? 0 : entries - first_;
+}
+
+uint64_t IndexReader::committedMessages() const {
+  const uint64_t entries = end();
+  if (entries >= committed_.entries) return committed_.messages;
+  BatchView next{};
+  return read(entries, next) ? next.position : nextPosition_;
 }
 
 // Whether its line holds what this reader wrote, and the sequencer has not ended it: only then is no memory reused that
@@ -194,12 +224,16 @@ std::optional<Seen<Payload>> IndexReader::read(uint64_t index, BatchView& view) 
   view.messages = entry.messageCount;
   view.payloadBytes = entry.payloadBytes;
   view.uniformBytes = entry.uniformBytes;
+  view.identity = entry.identity;
+  view.identityGeneration = entry.identityGeneration;
+  view.identityRecord = entry.identityRecord;
+  view.incarnation = entry.incarnation;
   return seen;
 }
 
 int32_t IndexReader::poll(BatchView* views, uint32_t max) {
   if (attached_ && !region_->closed() && !ownsItsPlace()) return -1;
-  const uint64_t count = lookAtCommitted().entries;
+  const uint64_t count = end();
   if (count - next_ > region_->layout().geometry.indexEntries) return count < next_ ? 0 : -1;
   uint32_t filled = 0;
   for (; filled < max && next_ < count; filled += 1) {
@@ -223,8 +257,26 @@ void IndexReader::release(uint64_t released) {
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
   if (!ownsItsPlace()) return;  // never overwrite another's values: the next poll reports them
   released_ = index;
-  region_->publication().on(role_, region_->reader(topic_, claim_.slot).line).publish<&ReaderLine::cursor>(index);
+  publishReleased();
   region_->wakeSequencer(sleepsForRoom);
+  if (synced_) region_->wakeProcesses(sleepsForData);  // publishers wait for a replica, and subscribers
+}
+
+// SYNC: of a replica's reader the seal follows the cursor, and both follow the sync of its file; pairs with the snapshot in
+// syncedAt.
+void IndexReader::publishReleased() {
+  const Publication& p = region_->publication();
+  auto& shared = region_->reader(topic_, claim_.slot).line;
+  if (!synced_) return static_cast<void>(p.on(role_, shared).publish<&ReaderLine::cursor>(released_));
+  ReaderLine line{};
+  line.cursor = released_;
+  line.replicaKey = kind_.replica.key;
+  line.replicasRequired = kind_.replica.required;
+  p.on(role_, shared)
+      .set<&ReaderLine::replicaKey>(line.replicaKey)
+      .set<&ReaderLine::replicasRequired>(line.replicasRequired)
+      .publish<&ReaderLine::cursor>(released_)
+      .publish<&ReaderLine::syncedSeal>(syncedSealOf(line, claim_.generation));
 }
 
 void IndexReader::detach() {

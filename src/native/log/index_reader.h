@@ -13,7 +13,7 @@ class IndexReader final : public TopicReader {
   // `pauses`: for how many milliseconds an attachment retries to read a torn line. The sequencer may have been
   // preempted while writing it; or it was damaged, and the sequencer rewrites it within a tenth of a second. 0 on an
   // event loop's thread, which must not block: its process attaches anew instead.
-  IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250);
+  IndexReader(std::shared_ptr<Region> region, uint32_t topic, Claim claim, int pauses = 250, const ReaderKind& kind = {});
   ~IndexReader() override { detach(); }
 
   // Publishes the cursor that keeps batches from being reused. `trimmed` when the position has been trimmed (the
@@ -28,11 +28,14 @@ class IndexReader final : public TopicReader {
   uint64_t next() const override { return next_ - first_; }
   // The committed counts of the last valid read.
   uint64_t committed() override;
-  uint64_t committedMessages() const override { return lookAtCommitted().messages; }
+  uint64_t committedMessages() const override;
 
  private:
   Status begin(From from, uint64_t position);
   Status publishCursor(From from);
+  // Of the entries that this reader may see: the number of the first that it may not.
+  uint64_t end() const;
+  void publishReleased();
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);
   const TopicLine::Committed& lookAtCommitted() const;
@@ -48,6 +51,8 @@ class IndexReader final : public TopicReader {
   uint32_t topic_;
   int pauses_;
   Claim claim_;
+  ReaderKind kind_;
+  mutable uint64_t durable_ = 0;  // the most that was durable at any look
   mutable uint64_t epoch_ = 0;  // whose entries it reads; 0 until the log is served
   mutable TopicLine::Committed committed_{};
   // Entry numbers of the index:
@@ -57,6 +62,7 @@ class IndexReader final : public TopicReader {
   uint64_t nextPosition_ = 0;  // expected position of the next entry, once one has been read
   bool positioned_ = false;
   bool attached_ = false;
+  bool synced_ = false;  // of a replica's reader: it has found its place, so its cursor counts
 };
 
 }  // namespace ringfence

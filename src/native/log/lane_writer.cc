@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "descriptor_check.h"
+#include "replicas.h"
 #include "region/epochs.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -228,6 +229,25 @@ uint64_t LaneWriter::committedBatches() const {
 uint64_t LaneWriter::committedMessages() const {
   lookAtCommitted();
   return committedMessages_;
+}
+
+// The count follows the prefix that was read before: the sequencer publishes it ahead of that (publishAcknowledged), and a
+// successor recovers no less of it than of the prefix. A count that was read earlier says nothing of it.
+std::optional<uint64_t> LaneWriter::commitPoint() const {
+  const Publication& p = region_->publication();
+  EpochView view(*region_);
+  TopicLine::Committed line;
+  if (!claim_.durable || !view.look() || view.epoch() == 0) return {};
+  const TopicLine& topic = region_->topicLine(view.epoch(), claim_.topic);
+  if (!readEither(p, topic.committed, topic.committedSpare, line) || !view.believes()) return {};
+  return line.entries;
+}
+
+std::optional<uint64_t> LaneWriter::durableEntries() const {
+  if (!claim_.durable) return {};
+  const std::optional<uint64_t> now = durabilityOf(*region_, claim_.topic).entries;
+  if (now > durableEntries_) durableEntries_ = now;
+  return durableEntries_;
 }
 
 // SYNC: pairs with the publishes in sequencing::endSession and sequencing::refuseSession.

@@ -10,6 +10,7 @@
 // All marks are absolute counts; `mod` only computes addresses.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "claims.h"
@@ -67,6 +68,11 @@ class LaneWriter {
   uint64_t inFlight(uint32_t broker);
   uint64_t committedBatches() const;
   uint64_t committedMessages() const;
+  // Of a durable topic: a count of entries of its index, among which are those of all messages that committedMessages() has
+  // returned before. None while it cannot be read afresh, because another process takes the log over.
+  std::optional<uint64_t> commitPoint() const;
+  // The same: the entries below are on the disks of the required replicas. None before that is known; it never falls.
+  std::optional<uint64_t> durableEntries() const;
   uint32_t endReason() const;  // EndReason
   uint64_t fullEvents() const;
   LaneFrontiers frontiers(uint32_t broker) const;
@@ -126,6 +132,7 @@ class LaneWriter {
   // The last values seen for this session, kept when its line already belongs to another.
   mutable uint64_t committedBatches_ = 0;
   mutable uint64_t committedMessages_ = 0;
+  mutable std::optional<uint64_t> durableEntries_{};
   mutable uint32_t endReason_ = endNone;
   std::vector<Lane> lanes_;
 };

@@ -6,9 +6,9 @@
 namespace ringfence {
 
 // It does not pause on a torn line: its thread runs the event loop. The caller retries.
-std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim) {
+std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim, const ReaderKind& kind) {
   if (claim.unordered) return std::make_unique<LaneReader>(std::move(region), topic.index, claim, 0);
-  return std::make_unique<IndexReader>(std::move(region), topic.index, claim, 0);
+  return std::make_unique<IndexReader>(std::move(region), topic.index, claim, 0, kind);
 }
 
 }  // namespace ringfence

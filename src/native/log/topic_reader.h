@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "claims.h"
+#include "replicas.h"
 #include "region/region.h"
 
 namespace ringfence {
@@ -25,6 +26,17 @@ struct BatchView {
   uint32_t messages;
   uint32_t payloadBytes;
   uint32_t uniformBytes;
+  // Of the identity that the session had; zeros without one:
+  uint64_t identityGeneration;
+  uint64_t identityRecord;
+  uint32_t identity;  // slot + 1
+  uint32_t incarnation;
+};
+
+// What a reader of an index is besides a subscriber that sees all that is committed.
+struct ReaderKind {
+  ReplicaRole replica{};
+  bool durable = false;  // it sees only what is on the disks of the required replicas
 };
 
 class TopicReader {
@@ -49,6 +61,6 @@ class TopicReader {
 };
 
 // The reader of that topic for the order it was declared with; not attached yet.
-std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim);
+std::unique_ptr<TopicReader> readerOf(std::shared_ptr<Region> region, TopicPlace topic, Claim claim, const ReaderKind& kind = {});
 
 }  // namespace ringfence

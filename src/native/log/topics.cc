@@ -90,6 +90,7 @@ TopicState topicAt(const Region& region, uint32_t index, TopicView& topic) {
       topic.order = slot.order;
       topic.ack = slot.ack;
       topic.name.assign(slot.name, slot.nameLength);
+      topic.base = {slot.baseEntries, slot.baseMessages, slot.baseNanos};
     }
     if (state != TopicState::damaged) return state;
     if (attempt > 0 && mark == markBefore && std::memcmp(&slot, &before, sizeof(slot)) == 0) break;
@@ -187,6 +188,9 @@ void writeTopic(const Region& region, role::NameGiver giver, const TopicView& to
   slot.order = topic.order;
   slot.ack = topic.ack;
   slot.nameLength = static_cast<uint32_t>(topic.name.size());
+  slot.baseEntries = topic.base.entries;
+  slot.baseMessages = topic.base.messages;
+  slot.baseNanos = topic.base.nanos;
   std::memcpy(slot.name, topic.name.data(), topic.name.size());
   p.on(giver, shared).publish<&TopicSlot::generation>(slot.generation).publish<&TopicSlot::seal>(0);
   p.storeFence();
@@ -214,6 +218,18 @@ Status declareTopic(Region& region, const std::string& name, uint32_t order, uin
     return full && wish != nullptr ? wishForPlace(region, lock.nameGiver(), *wish, status) : status;
   }
   topic = {topic.index, topic.generation, order, ack, name};
+  writeTopic(region, lock.nameGiver(), topic);
+  return Status::fine();
+}
+
+Status restoreTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, const TopicBase& base, TopicView& topic) {
+  if (name.empty() || name.size() > topicNameBytes) return Status::failed("invalid", "a topic's name has 1 to 64 bytes");
+  const ClaimLock lock = ClaimLock::ofNames(region);
+  if (!lock.held()) return namesBusy(region);
+  if (findTopic(region, name, topic)) return Status::failed("invalid", "the topic is declared already");
+  const Status status = findFree(region, topic);
+  if (!status.ok()) return status;
+  topic = {topic.index, topic.generation, order, ack, name, base};
   writeTopic(region, lock.nameGiver(), topic);
   return Status::fine();
 }

@@ -17,6 +17,15 @@ namespace ringfence {
 // As stored in a topic's slot.
 enum Order : uint32_t { orderNone = 0, orderTotal = 2, orderSession = 5 };
 
+// As stored in a topic's slot.
+enum Ack : uint32_t { ackNone = 0, ackOrdered = 1, ackDurable = 2 };
+
+// Where the counts of a restored topic begin; zeros for any other.
+struct TopicBase {
+  uint64_t entries = 0, messages = 0;
+  uint64_t nanos = 0;  // when the last of them was committed
+};
+
 struct TopicPlace {
   uint32_t index;
   uint64_t generation;
@@ -28,6 +37,7 @@ struct TopicView {
   uint32_t order;
   uint32_t ack;
   std::string name;
+  TopicBase base{};
 
   TopicPlace place() const { return {index, generation}; }
 };
@@ -59,5 +69,8 @@ struct TopicWish {
 // sequencer has answered.
 Status declareTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, TopicView& topic,
                     TopicWish* wish = nullptr);
+
+// Declares a topic whose counts go on at a base. `invalid` when the region has one of that name.
+Status restoreTopic(Region& region, const std::string& name, uint32_t order, uint32_t ack, const TopicBase& base, TopicView& topic);
 
 }  // namespace ringfence

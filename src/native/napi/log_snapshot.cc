@@ -5,6 +5,7 @@
 
 #include "log/claims.h"
 #include "log/identities.h"
+#include "log/replicas.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "values.h"
@@ -83,11 +84,39 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const
     reader.Set("behind", number(env, behind.batches));
     reader.Set("behindMessages", number(env, behind.messages));
     reader.Set("process", number(env, claim.process));
+    Synced synced;
+    const bool replica = syncedAt(region, topic, i, synced) == SyncedState::whole && synced.generation == claim.generation;
+    reader.Set("replica", number(env, replica ? synced.replica.required : 0));
     setPid(reader, region.pidOf(claim.process));
     reader.Set("name", std::string(claim.name, strnlen(claim.name, nameBytes)));
     out.Set(out.Length(), reader);
   }
   return out;
+}
+
+// Their records are not known while the oldest kept entry is above them.
+std::optional<uint64_t> recordsBelow(const Region& region, uint64_t epoch, uint32_t topic, const TopicLine::Committed& committed,
+                                     const TopicLine::Retention& retention, uint64_t entries) {
+  if (entries >= committed.entries) return committed.messages;
+  if (entries < retention.trim) return {};
+  const IndexEntry entry = region.publication().copy(region.entry(epoch, topic, entries));
+  if (!entrySealed(entry, readyToken(region.mark(), entries, epoch))) return {};
+  return entry.firstPosition;
+}
+
+void setDurability(Napi::Object out, const Region& region, uint64_t epoch, const TopicView& view,
+                   const TopicLine::Committed& committed, const TopicLine::Retention& retention) {
+  Durability durability;
+  if (view.ack == ackDurable) durability = durabilityOf(region, view.index);
+  std::optional<uint64_t> batches;
+  std::optional<uint64_t> messages;
+  if (durability.entries) {
+    batches = since(retention.firstEntry, *durability.entries);
+    messages = recordsBelow(region, epoch, view.index, committed, retention, *durability.entries);
+  }
+  out.Set("replicasRequired", number(out.Env(), durability.required));
+  out.Set("durableBatches", optional(out.Env(), batches));
+  out.Set("durableMessages", optional(out.Env(), messages));
 }
 
 Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, const TopicView& view) {
@@ -96,12 +125,15 @@ Napi::Object topicState(Napi::Env env, const Region& region, uint64_t epoch, con
   const auto retention = wholeOf(p, region.topicLine(epoch, view.index).retention);
   const auto committed = wholeOf(p, region.topicLine(epoch, view.index).committed);
   auto out = topicObject(env, view);
-  out.Set("committedBatches", number(env, since(retention.firstEntry, committed.entries)));
-  out.Set("committedMessages", number(env, committed.messages));
+  // A restored topic that the sequencer has not adopted yet begins at its base.
+  out.Set("committedBatches", number(env, std::max(view.base.entries, since(retention.firstEntry, committed.entries))));
+  out.Set("committedMessages", number(env, std::max(view.base.messages, committed.messages)));
   out.Set("committedBytes", number(env, committed.bytes));
-  out.Set("trimmedBatches", number(env, since(retention.firstEntry, retention.trim)));
-  out.Set("trimmedMessages", number(env, retention.trimMessages));
+  out.Set("trimmedBatches", number(env, std::max(view.base.entries, since(retention.firstEntry, retention.trim))));
+  out.Set("trimmedMessages", number(env, std::max(view.base.messages, retention.trimMessages)));
   out.Set("gatingReader", number(env, retention.gatingReader));
+  out.Set("unreplicated", Napi::Boolean::New(env, retention.unreplicated == 1));
+  setDurability(out, region, epoch, view, committed, retention);
   out.Set("readers", readersOf(env, region, epoch, view, committed, retention));
   return out;
 }

@@ -10,7 +10,7 @@ namespace ringfence::binding {
 
 namespace {
 
-constexpr uint32_t batchFields = 12;
+constexpr uint32_t batchFields = 16;
 constexpr uint32_t batchesAtOnce = 256;
 
 void writeFields(const BatchView& view, double* fields) {
@@ -26,6 +26,10 @@ void writeFields(const BatchView& view, double* fields) {
   fields[9] = view.payloadBytes;
   fields[10] = static_cast<double>(view.publishedNanos / 1000) / 1000.0;
   fields[11] = static_cast<double>(view.orderedNanos / 1000) / 1000.0;
+  fields[12] = view.identity;
+  fields[13] = static_cast<double>(view.identityGeneration);
+  fields[14] = static_cast<double>(view.identityRecord);
+  fields[15] = view.incarnation;
 }
 
 }  // namespace

@@ -73,6 +73,9 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
 
   Napi::Value topics(const Napi::CallbackInfo& info);
   Napi::Value declareTopic(const Napi::CallbackInfo& info);
+  Napi::Value restoreTopic(const Napi::CallbackInfo& info);
+  Napi::Value restoreIdentity(const Napi::CallbackInfo& info);
+  Napi::Value identityName(const Napi::CallbackInfo& info);
   Napi::Value keepTopic(const Napi::CallbackInfo& info);
   Napi::Value declareIdentity(const Napi::CallbackInfo& info);
   Napi::Value openSession(const Napi::CallbackInfo& info);

@@ -1,4 +1,5 @@
 // A region's log: its topics, and the opening of sessions, readers and the sequencer.
+#include <cmath>
 #include <cstring>
 
 #include "fault.h"
@@ -46,6 +47,37 @@ Napi::Value RegionHandle::declareTopic(const Napi::CallbackInfo& info) {
   return std::strcmp(status.fault, "wished") == 0 ? Napi::Value() : throwFault(info.Env(), status);
 }
 
+// restoreTopic(name, order, ack, entries, messages, millis): declares a topic whose counts go on there
+Napi::Value RegionHandle::restoreTopic(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  if (region == nullptr) return {};
+  TopicView topic;
+  const auto micros = static_cast<uint64_t>(std::ceil(info[5].As<Napi::Number>().DoubleValue() * 1000));
+  const TopicBase base{natural(info[3]), natural(info[4]), micros * 1000};
+  const Status status = ringfence::restoreTopic(*region, text(info[0]), word(info[1]), word(info[2]), base, topic);
+  return status.ok() ? topicObject(info.Env(), topic) : throwFault(info.Env(), status);
+}
+
+// restoreIdentity(topic, topicGeneration, name, committed)
+Napi::Value RegionHandle::restoreIdentity(const Napi::CallbackInfo& info) {
+  Region* region = open(info.Env());
+  TopicPlace topic{};
+  if (region == nullptr || !placeAt(info, *region, 0, topic)) return {};
+  IdentityView identity;
+  const Status status = ringfence::restoreIdentity(*region, topic, text(info[2]), natural(info[3]), identity);
+  return status.ok() ? Napi::Boolean::New(info.Env(), true) : throwFault(info.Env(), status);
+}
+
+// identityName(identity, generation): empty when another has its slot
+Napi::Value RegionHandle::identityName(const Napi::CallbackInfo& info) {
+  const Region* region = open(info.Env());
+  const uint32_t identity = word(info[0]);
+  if (region == nullptr || identity >= region->layout().identities()) return Napi::String::New(info.Env(), "");
+  IdentityView view{};
+  const bool known = identityAt(*region, identity, view) == IdentityState::declared && view.generation == natural(info[1]);
+  return Napi::String::New(info.Env(), known ? view.name : "");
+}
+
 // keepTopic(topic, topicGeneration): false when the topic has been freed
 Napi::Value RegionHandle::keepTopic(const Napi::CallbackInfo& info) {
   if (sequencer_ == nullptr) return throwFault(info.Env(), Status::failed("notServing", "no sequencer runs here"));
@@ -89,7 +121,8 @@ Napi::Value RegionHandle::sessionsEnding(const Napi::CallbackInfo& info) {
   return region == nullptr ? Napi::Value() : number(info.Env(), ringfence::sessionsEnding(*region));
 }
 
-// openReader(topic, topicGeneration, name, from, position)
+// openReader(topic, topicGeneration, name, from, position, durable, replica, required): of a replica's reader the last two
+// are its key, and how many replicas its server requires; 0 of a subscriber
 Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Region* region = open(info.Env());
   TopicPlace topic{};
@@ -97,7 +130,8 @@ Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Claim claim;
   Status status = claimReader(*region, topic, text(info[2]), claim);
   if (!status.ok()) return throwFault(info.Env(), status);
-  std::unique_ptr<TopicReader> reader = readerOf(region_, topic, claim);
+  const ReaderKind kind{{natural(info[6]), natural(info[7])}, info[5].As<Napi::Boolean>()};
+  std::unique_ptr<TopicReader> reader = readerOf(region_, topic, claim, kind);
   status = reader->attach(static_cast<From>(word(info[3])), natural(info[4]));
   return status.ok() ? ReaderHandle::make(info.Env(), std::move(reader)) : throwFault(info.Env(), status);
 }

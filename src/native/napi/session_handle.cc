@@ -26,6 +26,8 @@ Napi::Function SessionHandle::define(Napi::Env env) {
                       InstanceMethod<&SessionHandle::inFlight>("inFlight"),
                       InstanceMethod<&SessionHandle::committedBatches>("committedBatches"),
                       InstanceMethod<&SessionHandle::committedMessages>("committedMessages"),
+                      InstanceMethod<&SessionHandle::commitPoint>("commitPoint"),
+                      InstanceMethod<&SessionHandle::durableEntries>("durableEntries"),
                       InstanceMethod<&SessionHandle::endReason>("endReason"),
                       InstanceMethod<&SessionHandle::fullEvents>("fullEvents"),
                       InstanceMethod<&SessionHandle::held>("held"),
@@ -57,6 +59,7 @@ Napi::Value SessionHandle::info(const Napi::CallbackInfo& info) {
   out.Set("slot", number(env, lanes_->claim().slot));
   out.Set("generation", number(env, lanes_->claim().generation));
   out.Set("ordered", Napi::Boolean::New(env, !lanes_->claim().unordered));
+  out.Set("durable", Napi::Boolean::New(env, lanes_->claim().durable));
   return out;
 }
 
@@ -118,6 +121,13 @@ Napi::Value SessionHandle::committedBatches(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionHandle::committedMessages(const Napi::CallbackInfo& info) {
   return number(info.Env(), lanes_->committedMessages());
+}
+
+// commitPoint(), durableEntries(): -1 while it is not known
+Napi::Value SessionHandle::commitPoint(const Napi::CallbackInfo& info) { return optional(info.Env(), lanes_->commitPoint()); }
+
+Napi::Value SessionHandle::durableEntries(const Napi::CallbackInfo& info) {
+  return optional(info.Env(), lanes_->durableEntries());
 }
 
 // endReason(): an EndReason

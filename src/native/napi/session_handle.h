@@ -28,6 +28,8 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
   Napi::Value inFlight(const Napi::CallbackInfo& info);
   Napi::Value committedBatches(const Napi::CallbackInfo& info);
   Napi::Value committedMessages(const Napi::CallbackInfo& info);
+  Napi::Value commitPoint(const Napi::CallbackInfo& info);
+  Napi::Value durableEntries(const Napi::CallbackInfo& info);
   Napi::Value endReason(const Napi::CallbackInfo& info);
   Napi::Value fullEvents(const Napi::CallbackInfo& info);
   Napi::Value held(const Napi::CallbackInfo& info);

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "region/process_table.h"
@@ -12,6 +13,9 @@ namespace ringfence::binding {
 
 // Counts are exact up to 2^53, which no count reaches.
 inline Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+inline Napi::Number optional(Napi::Env env, const std::optional<uint64_t>& value) {
+  return value ? number(env, *value) : Napi::Number::New(env, -1);
+}
 
 inline uint32_t word(const Napi::Value& value) { return static_cast<uint32_t>(value.As<Napi::Number>().Int64Value()); }
 

@@ -22,7 +22,8 @@ struct IdentitySlot {
   uint64_t topicGeneration;
   uint32_t topic;            // its place
   uint32_t nameLength;
-  uint64_t reserved[4];
+  uint64_t base;             // records that were committed before its first session, of a restored one
+  uint64_t reserved[3];
   char name[identityNameBytes];
 };
 

@@ -48,7 +48,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 10;
+constexpr uint32_t layoutVersion = 11;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -137,10 +137,13 @@ struct TopicSlot {
   uint64_t generation;  // counts the topics that were declared here; published last
   uint64_t seal;        // of the fields below, and of the generation under which they are declared; 0 none
   uint32_t order;       // 0 `none`, 2 `total`, 5 `session`
-  uint32_t ack;         // 0 `none`, 1 `ordered`
+  uint32_t ack;         // 0 `none`, 1 `ordered`, 2 `durable`
   uint32_t nameLength;
   uint32_t reserved0;
-  uint64_t reserved[4];
+  uint64_t baseEntries;   // of a restored topic: entries that its index had before, and its counts begin there
+  uint64_t baseMessages;  // messages of these entries
+  uint64_t baseNanos;     // when the last of them was committed, in wall clock
+  uint64_t reserved[1];
   char name[topicNameBytes];
 };
 
@@ -191,7 +194,10 @@ struct alignas(lineBytes) ReaderLine {
   uint64_t attachedGeneration;  // from here on the cursor of that generation holds
   uint64_t detachedGeneration;  // from here on it does not
   uint64_t leftNanos;           // monotonic clock when the last one detached
-  uint64_t reserved[4];
+  uint64_t replicaKey;          // of a replica's reader: which replica it is
+  uint64_t replicasRequired;    // the same: by its server
+  uint64_t syncedSeal;          // of the two above, the generation and the cursor: what lies below that is on the replica's disk
+  uint64_t reserved[1];
 };
 
 struct ReaderSlot {
@@ -278,7 +284,8 @@ struct TopicLine {
     uint64_t entries;  // index entries below are there
     uint64_t messages;
     uint64_t bytes;
-    uint64_t reserved[4];
+    uint64_t orderedNanos;  // of the newest entry: none gets an older time
+    uint64_t reserved[3];
     uint64_t seal;     // of the others; published last
   };
   // Read by subscribers that attach, and by diagnostics.
@@ -289,7 +296,7 @@ struct TopicLine {
     uint64_t firstEntry;    // where this topic's entries begin, after those of the former topics
     uint64_t freedMark;     // `freedMarkOf` the generation whose place is free, or was; or `freeingMarkOf`
     uint64_t firmTrim;      // no attached reader needs what lies below: never taken back
-    uint64_t reserved[1];
+    uint64_t unreplicated;  // 1: no reader holds the trim frontier back, but no replica has what lies above
     uint64_t seal;          // of the others; published last
   };
   // Read by a successor.
@@ -298,7 +305,8 @@ struct TopicLine {
     uint64_t slotSeal;    // of the topic's slot
     uint32_t order;       // 0 `none`, 2 `total`, 5 `session`
     uint32_t named;       // 1 it was declared by the server, and is never freed
-    uint64_t reserved[4];
+    uint64_t ack;         // 0 `none`, 1 `ordered`, 2 `durable`
+    uint64_t reserved[3];
     uint64_t seal;        // of the others; published last
   };
   Line<TopicLine::Committed, role::Sequencer> committed;       //   0
@@ -412,9 +420,13 @@ struct alignas(lineBytes) IndexEntry {
   uint64_t payloadPosition;  // absolute
   uint64_t seal;             // `token` xor the checksums of both lines; published last
   uint64_t publishedNanos;   // of the descriptor
-  uint64_t orderedNanos;     // wall clock when its epoch was committed
+  uint64_t orderedNanos;     // wall clock when its epoch was committed; never before that of an earlier entry
   uint64_t laneIndex;        // of its descriptor in the lane
-  uint64_t reserved[4];
+  uint64_t identityGeneration;
+  uint64_t identityRecord;   // its first message among all of its identity
+  uint32_t identity;         // the identity's slot + 1, 0 none
+  uint32_t incarnation;      // of the identity
+  uint64_t reserved[1];
 };
 
 // The sequencer has seen the payload, and passes it on.

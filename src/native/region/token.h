@@ -50,6 +50,14 @@ inline uint64_t writerSealOf(uint64_t generation, uint32_t process, uint64_t pro
   return mix64(mix64(generation) ^ mix64(processGeneration + 0x9e3779b97f4a7c15ULL) ^ process);
 }
 
+// Seals what a replica's reader says of its disk: so that neither a half-written line nor one that was damaged from
+// outside makes a record durable. Never zero, which a subscriber has.
+inline uint64_t syncedSealOf(const ReaderLine& line, uint64_t generation) {
+  const uint64_t replica = mix64(line.replicaKey ^ 0x7265706c69636100ULL) ^ line.replicasRequired;
+  const uint64_t seal = mix64(mix64(line.cursor + 1) ^ mix64(replica) ^ mix64(generation + 0x9e3779b97f4a7c15ULL));
+  return seal == 0 ? 1 : seal;
+}
+
 // CRC-32C (Castagnoli), with the processor's instruction if it has one.
 uint32_t crc32c(const void* bytes, size_t count);
 

@@ -18,6 +18,8 @@ export interface ClientFlags {
   readonly allowForeign: boolean
   /** How long it waits for a process that continues the log of a dead server. */
   readonly serverMillis: number
+  /** Directories of replicas, for records that memory no longer has. */
+  readonly history?: ReadonlyArray<string>
 }
 
 /**
@@ -26,7 +28,7 @@ export interface ClientFlags {
  */
 export const asClient = <A, E, R>(
   target: Target,
-  { allowForeign, processName, serverMillis }: ClientFlags,
+  { allowForeign, history, processName, serverMillis }: ClientFlags,
   work: Effect.Effect<A, E, R | Scope.Scope>,
   deadlineMillis = Infinity
 ) => {
@@ -34,7 +36,7 @@ export const asClient = <A, E, R>(
   return served(target, Math.min(deadlineMillis, startMillis), Math.min(deadlineMillis, serverMillis)).pipe(
     Effect.andThen(work),
     Effect.scoped,
-    Effect.provide(Log.layerClient({ serverDeadline: serverMillis }).pipe(Layer.provideMerge(attached)))
+    Effect.provide(Log.layerClient({ serverDeadline: serverMillis, history }).pipe(Layer.provideMerge(attached)))
   )
 }
 

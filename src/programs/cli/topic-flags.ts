@@ -9,7 +9,7 @@ import * as Topic from "../../services/schema/Topic.ts"
 import { openSetting } from "./settings.ts"
 
 export const orders: ReadonlyArray<Topic.Order> = ["session", "total", "none"]
-export const acks: ReadonlyArray<Topic.Ack> = ["ordered", "none"]
+export const acks: ReadonlyArray<Topic.Ack> = ["ordered", "durable", "none"]
 
 export const levelSettings = {
   order: openSetting("order", (name) => Flag.Literals(name, orders), {

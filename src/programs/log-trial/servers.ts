@@ -17,7 +17,7 @@ export const ServerJob = Schema.Struct({
   topics: Schema.Array(Schema.Struct({
     name: Schema.String,
     order: Schema.Literals(["none", "total", "session"]),
-    ack: Schema.Literals(["none", "ordered"])
+    ack: Schema.Literals(["none", "ordered", "durable"])
   })),
   unsafeIgnoreSessionOrder: Schema.Boolean
 })

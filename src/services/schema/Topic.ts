@@ -20,10 +20,11 @@ import { encoderOf, type ValueInvalid } from "./ValueInvalid.ts"
 export type Order = "none" | "total" | "session"
 
 /**
- * `none`: `flush` waits for no acknowledgement. `ordered`: acknowledged means committed and visible to readers. The
- * default is `ordered`, or `none` where the order is `none`, which has no other.
+ * `none`: `flush` waits for no acknowledgement. `ordered`: acknowledged means committed and visible to readers. `durable`:
+ * acknowledged means that as many replicas as the server requires have it on their disks, too; room is freed only for what
+ * at least one replica has. The default is `ordered`, or `none` where the order is `none`, which has no other.
  */
-export type Ack = "none" | "ordered"
+export type Ack = "none" | "ordered" | "durable"
 
 /** The acknowledgement of a topic that is declared without one. */
 export const defaultAck = (order: Order): Ack => order === "none" ? "none" : "ordered"
@@ -121,8 +122,8 @@ export const validate = (topic: Topic<any>): Effect.Effect<void, TopicInvalid> =
   if (topic.order !== "total" && topic.order !== "session" && topic.order !== "none") {
     return refuse(`order "${String(topic.order)}" is not served`, `use "session", "total" or "none"`)
   }
-  if (topic.ack !== "none" && topic.ack !== "ordered") {
-    return refuse(`acknowledgement "${String(topic.ack)}" is not served`, `use "ordered" or "none"`)
+  if (topic.ack !== "none" && topic.ack !== "ordered" && topic.ack !== "durable") {
+    return refuse(`acknowledgement "${String(topic.ack)}" is not served`, `use "ordered", "durable" or "none"`)
   }
   if (topic.order === "none" && topic.ack !== "none") {
     return refuse(

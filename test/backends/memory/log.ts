@@ -5,19 +5,22 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Log from "../../../src/layers/Log.ts"
+import { memoryDisk } from "../../../src/layers/memory/files/memoryDisk.ts"
 import { HeapLog } from "../../../src/layers/memory/log/HeapLog.ts"
 import { layerWithPorts } from "../../../src/layers/memory/log/layer.ts"
 import { admitLanes } from "../../../src/layers/memory/log/Publisher.ts"
+import { layer as layerReplicated } from "../../../src/layers/memory/log/ReplicatedLog.ts"
 import { openReader } from "../../../src/layers/memory/log/Subscriber.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { scopedPart } from "../../faults/manual.ts"
 import { openLanes } from "../lanes.ts"
-import { type Backend, OpenLanes, Relay } from "../log.ts"
+import { type Backend, type BackendOptions, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
-  embedded: (options) => Log.layerMemory({ ...options?.serve, geometry: options?.geometry }),
+  disk: Effect.sync(() => ({ root: "/disk", disk: memoryDisk() })),
+  embedded: (options) => Log.layerMemory(optionsOf(options)),
   withLanes: (options) =>
     Layer.effect(
       OpenLanes,
@@ -26,10 +29,12 @@ export const memory: Backend = {
           open: (topic, options, continues) => openLanes(log, topic, options, continues),
           admit: (topic, options, continues) => admitLanes(log, topic, options, continues)
         }))
-    ).pipe(Layer.provideMerge(layerWithPorts({ ...options?.serve, geometry: options?.geometry }))),
+    ).pipe(Layer.provideMerge(layerWithPorts(optionsOf(options)))),
+  replicated: (options) => layerReplicated.pipe(Layer.provideMerge(layerWithPorts(optionsOf(options)))),
   relay: (options) =>
     Layer.effect(Relay, Effect.map(Log.MemoryServers, ({ kill, start }) => Relay.of({ end: kill, start }))).pipe(
-      Layer.provideMerge(Log.layerMemory({ ...options?.serve, ...options?.client, geometry: options?.geometry }))
+      Layer.merge(layerReplicated),
+      Layer.provideMerge(layerWithPorts({ ...options?.client, ...optionsOf(options) }))
     ),
   manual: (geometry, run) =>
     Effect.gen(function*() {
@@ -56,3 +61,12 @@ export const memory: Backend = {
       })
     }).pipe(Effect.scoped, Effect.provide(layerWithPorts({ geometry, drive: "manual" })))
 }
+
+// --- internal ---
+
+const optionsOf = ({ disk, geometry, history, serve }: BackendOptions = {}): Log.MemoryOptions => ({
+  ...serve,
+  disk,
+  geometry,
+  history
+})

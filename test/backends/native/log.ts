@@ -5,15 +5,21 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
+import { GivenDisk, type ReplicaDisk } from "../../../src/layers/files/replica/ReplicaDisk.ts"
 import * as Log from "../../../src/layers/Log.ts"
 import { type ClientRegion, clientRegion } from "../../../src/layers/native/log/ClientRegion.ts"
 import { layer as layerDiagnostics } from "../../../src/layers/native/log/Diagnostics.ts"
 import { NativeLanePort } from "../../../src/layers/native/log/LanePort.ts"
 import { admitLanes, claimSession } from "../../../src/layers/native/log/Publisher.ts"
+import { layer as layerReplicated } from "../../../src/layers/native/log/ReplicatedLog.ts"
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
+import { nodeDisk } from "../../../src/layers/node/NodeDisk.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
 import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
@@ -27,9 +33,12 @@ import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
+  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: { lock: () => Effect.void } } })),
   embedded: (options) =>
-    Log.layerEmbedded(options?.serve).pipe(
-      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
+    Log.layerClient({ history: options?.history }).pipe(
+      Layer.provideMerge(Log.layerServe(options?.serve)),
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence })),
+      onDisk(options?.disk)
     ),
   withLanes: (options) =>
     Layer.effect(
@@ -40,6 +49,11 @@ const over = (coherence: Coherence): Backend => ({
           admit: (topic, options, continues) => admitLanes(region, topic, options, continues)
         }))
     ).pipe(
+      Layer.provideMerge(Log.layerEmbedded(options?.serve)),
+      Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
+    ),
+  replicated: (options) =>
+    layerReplicated.pipe(
       Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
@@ -77,15 +91,25 @@ export const nativeFlushed = over("flushed")
 
 let relays = 0
 
+const onDisk = (disk: ReplicaDisk["Service"] | undefined) => Layer.provide(Layer.succeed(GivenDisk, disk))
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "ring-replicas-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
 // Each server is an attachment of its own, as if it were a process; the last one ends the log.
-const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) =>
+const relay = (coherence: Coherence, { client, disk, geometry, history, serve }: RelayOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const region = `test-relay-${process.pid}-${relays += 1}`
     const scope = yield* Effect.scope
     yield* Effect.addFinalizer(() => Effect.ignore(Regions.removeDead(CxlMemory.regionPath(region), { discard: true })))
     const memory = (processName: string) =>
       CxlMemory.layerShm({ region, geometry, coherence, processName, share: true })
-    const server = Log.layerServe({ ...serve, keep: true }).pipe(Layer.provide(Layer.fresh(memory("server"))))
+    const server = Log.layerServe({ ...serve, keep: true }).pipe(
+      Layer.provide(Layer.fresh(memory("server"))),
+      onDisk(disk)
+    )
     let serving = yield* Scope.fork(scope)
     const start = Effect.suspend(() => Layer.build(Layer.fresh(server)).pipe(Scope.provide(serving), Effect.asVoid))
     const end = Effect.gen(function*() {
@@ -93,8 +117,9 @@ const relay = (coherence: Coherence, { client, geometry, serve }: RelayOptions) 
       serving = yield* Scope.fork(scope)
     })
     yield* start
-    return Log.layerClient(client).pipe(
+    return Layer.merge(Log.layerClient({ ...client, history }), layerReplicated).pipe(
       Layer.provide(Layer.fresh(memory("client"))),
+      onDisk(disk),
       Layer.merge(Layer.succeed(Relay, Relay.of({ end, start })))
     )
   }))

@@ -181,7 +181,8 @@ export const subscribingSuite = (backend: Backend): void => {
       Effect.gen(function*() {
         const bad = [
           Topic.make("x", { order: "none", ack: "ordered" }),
-          Topic.make("x", { ack: "durable" as any }),
+          Topic.make("x", { ack: "copied" as any }),
+          Topic.make("x", { order: "none", ack: "durable" }),
           Topic.make("x", { order: "sorted" as any }),
           Topic.make(""),
           Topic.make("../x"),

@@ -10,6 +10,7 @@
  */
 import type { SessionEnd } from "../../../services/Sequencer.ts"
 import type { LanePort, UncommittedBatch } from "../../ports/LanePort.ts"
+import { DurableRecords } from "./DurableRecords.ts"
 import { InFlightBatches } from "./InFlightBatches.ts"
 
 const align4 = (bytes: number): number => (bytes + 3) & ~3
@@ -39,6 +40,7 @@ export class BatchBuilder {
   readonly #limitBytes: number
   readonly #events: BuilderEvents
   #lanes: LanePort
+  readonly #durable: DurableRecords | undefined
   /** Whether the lanes were left, and those of another session are not there yet. */
   #hasLeft = false
   /** Records in sealed batches of the session. */
@@ -62,6 +64,7 @@ export class BatchBuilder {
 
   constructor(lanes: LanePort, limitBytes: number, events: BuilderEvents) {
     this.#lanes = lanes
+    this.#durable = lanes.isDurable ? new DurableRecords() : undefined
     this.#limitBytes = Math.max(batchBytesMin, Math.min(limitBytes, lanes.batchBytes))
     this.#events = events
     this.#lengths = new Uint32Array(this.#limitBytes >> 2)
@@ -86,9 +89,15 @@ export class BatchBuilder {
     return this.#lanes
   }
 
-  /** Records acknowledged, over all sessions. */
-  get acknowledged(): number {
+  /** Records committed, over all sessions. */
+  get committed(): number {
     return this.#hasLeft ? this.#committedBefore : this.#committedBefore + this.#lanes.committedMessages()
+  }
+
+  /** Records acknowledged, over all sessions: committed and, under ack `durable`, on the disks of the required replicas. */
+  get acknowledged(): number {
+    const { committed } = this
+    return this.#durable === undefined ? committed : this.#durable.look(committed, this.#lanes)
   }
 
   /** Times that a lane was found full, over all sessions. */

@@ -27,7 +27,8 @@ export const endedError = (
   { builder, identity = "", topic }: OpenPublisher,
   reason: PublisherClosed["reason"] | "fenced"
 ): PublisherClosed | PublisherFenced => {
-  const { acknowledged } = builder
+  // What is committed stays so, also where replicas do not have it yet.
+  const acknowledged = builder.committed
   if (reason === "fenced") return new PublisherFenced({ topic: topic.name, identity, acknowledged })
   return new PublisherClosed({ topic: topic.name, reason, acknowledged })
 }

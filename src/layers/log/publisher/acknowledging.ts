@@ -5,8 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type SessionAcks, waitingLine } from "../../../services/AckTracker.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
+import type { ReaderState } from "../../../services/Diagnostics.ts"
 import { AckTimeout, type PublishError } from "../../../services/Publisher.ts"
+import { showPid } from "../../../services/schema/ProcessId.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
+import { plural } from "../../../services/text/quantities.ts"
 import { endedError, type OpenPublisher, untilResumed } from "./OpenPublisher.ts"
 
 export const awaitAcknowledged = (
@@ -55,6 +58,8 @@ export const describeUnanswered = ({ builder }: OpenPublisher): string => {
   return `${detail} (${hint})`
 }
 
+export const noReplica = "no replica is attached (start the server with --replica DIR)"
+
 // --- internal ---
 
 /** How often a wait for acknowledgements logs what it waits for. */
@@ -86,8 +91,31 @@ const ackTimeout = (publisher: OpenPublisher): AckTimeout | RegionLost => {
     waitedMillis: publisher.ackMillis,
     acknowledged: acks.acknowledged,
     published: acks.published,
-    waiting: isUnanswered(publisher) ? `${waitingLine(acks)}; ${describeUnanswered(publisher)}` : waitingLine(acks)
+    waiting: [waitingLine(acks), ...waitsFor(publisher)].join("; ")
   })
+}
+
+const waitsFor = (publisher: OpenPublisher): ReadonlyArray<string> => {
+  if (isUnanswered(publisher)) return [describeUnanswered(publisher)]
+  const { builder } = publisher
+  const waitsForReplicas = builder.lanes.isDurable && !builder.isResuming && builder.committed > builder.acknowledged
+  return waitsForReplicas ? [describeReplicas(builder.lanes.readers().filter(({ replica }) => replica > 0))] : []
+}
+
+/** Which replica keeps committed records from being durable: the required one that is furthest behind, or one that is missing. */
+const describeReplicas = (readers: ReadonlyArray<ReaderState>): string => {
+  const required = Math.max(1, ...readers.map(({ replica }) => replica))
+  // The former writer of a replica may be dead, and not be detached yet.
+  const ahead = readers.toSorted((a, b) => b.cursor - a.cursor)
+  const replicas = ahead.filter(({ name }, i) => ahead.findIndex((reader) => reader.name === name) === i)
+  if (replicas.length === 0) return noReplica
+  const behind = replicas[required - 1]
+  if (behind === undefined) {
+    const names = replicas.map(({ name }) => `"${name}"`).join(", ")
+    const are = replicas.length === 1 ? "is" : "are"
+    return `${replicas.length} of ${required} required replicas ${are} attached: ${names}`
+  }
+  return `replica "${behind.name}" (${showPid(behind)}) is ${plural(behind.behindBatches, "batch", "batches")} behind`
 }
 
 /** Whether the sequencer leaves published batches unscanned although neither a gap nor a reader holds it up. */

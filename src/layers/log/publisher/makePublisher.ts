@@ -95,11 +95,11 @@ const handleOf = <A>(topic: Topic<A>, publisher: OpenPublisher, committed: numbe
     awaitAcknowledged: (count) =>
       Effect.andThen(countWithin("awaitAcknowledged", "count", count), awaitAcknowledged(publisher, count)),
     lost: waiter.untilLost,
-    readers: () => builder.lanes.readers(),
+    readers: () => subscribersOf(builder),
     awaitReaders: (count) =>
       Effect.andThen(
         countWithin("awaitReaders", "count", count, readersMax),
-        Effect.asVoid(waiter.until(() => builder.lanes.readers().length >= count ? true : undefined))
+        Effect.asVoid(waiter.until(() => subscribersOf(builder).length >= count ? true : undefined))
       ),
     accepted: () => builder.accepted,
     acknowledged: () => builder.acknowledged,
@@ -107,6 +107,8 @@ const handleOf = <A>(topic: Topic<A>, publisher: OpenPublisher, committed: numbe
     fullEvents: () => builder.fullEvents
   }
 }
+
+const subscribersOf = ({ lanes }: BatchBuilder) => lanes.readers().filter(({ replica }) => replica === 0)
 
 /** Publishes the accepted records, of a session that has outlived its lease in another one. */
 const close = (publisher: OpenPublisher, resume: Effect.Effect<void, OpenPublisherError>): Effect.Effect<void> =>
@@ -123,7 +125,7 @@ const close = (publisher: OpenPublisher, resume: Effect.Effect<void, OpenPublish
   })
 
 const cutLine = ({ builder, resumeFailure, topic }: OpenPublisher): string => {
-  const cut = plural(builder.accepted - builder.acknowledged, "record")
+  const cut = plural(builder.accepted - builder.committed, "record")
   const why = resumeFailure === undefined ? "" : `: ${resumeFailure}`
   return `topic "${topic.name}": the publisher was closed while it resumed, and ${cut} of it were not published${why}`
 }

@@ -15,7 +15,7 @@ import {
 } from "../../../services/Publisher.ts"
 import { showPid } from "../../../services/schema/ProcessId.ts"
 import type { RoomHolder } from "../../ports/LanePort.ts"
-import { describeUnanswered } from "./acknowledging.ts"
+import { describeUnanswered, noReplica } from "./acknowledging.ts"
 import { endedError, type OpenPublisher, untilResumed } from "./OpenPublisher.ts"
 
 export const waitToSend = (publisher: OpenPublisher, bytes: Uint8Array): Effect.Effect<void, PublishError> =>
@@ -135,10 +135,14 @@ const describeHolder = (publisher: OpenPublisher, holder: Holder): string => {
   switch (holder.kind) {
     case "reader": {
       const where = holder.own ? `${showPid(holder)}, this process` : showPid(holder)
-      return `subscriber "${holder.name}" (${where}), which has not released the batches lent to it`
+      return `${
+        holder.replica ? "replica" : "subscriber"
+      } "${holder.name}" (${where}), which has not released the batches lent to it`
     }
     case "gap":
       return `batch ${holder.batch} of this session on broker ${holder.broker}, which is not published yet`
+    case "unreplicated":
+      return `a replica of topic "${holder.topic}", whose records may not go before one has them: ${noReplica}`
     case "sequencer":
       return describeUnanswered(publisher)
     case "claim":

@@ -18,6 +18,7 @@ export const viewOf = (descriptor: Descriptor, { broker, payload }: Lane, place:
     sessionId: descriptor.session.id,
     batchSequence: descriptor.batchSequence,
     firstMessage: descriptor.firstMessage,
+    identity: identityOf(descriptor),
     broker,
     uniformBytes,
     lengths: uniformBytes === 0
@@ -28,6 +29,9 @@ export const viewOf = (descriptor: Descriptor, { broker, payload }: Lane, place:
     orderedMillis: place.orderedMillis
   }
 }
+
+const identityOf = ({ firstMessage, session: { incarnation: own } }: Descriptor): IndexedBatch["identity"] =>
+  own && { name: own.name, record: own.base + firstMessage, incarnation: own.incarnation }
 
 /** Whether the lengths of the records make up the batch. */
 export const addsUp = ({ lengths, payload }: IndexedBatch): boolean =>

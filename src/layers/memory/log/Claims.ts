@@ -9,6 +9,7 @@ import { type RegionError, sessionsFull } from "../../../services/schema/RegionE
 import type * as Topic from "../../../services/schema/Topic.ts"
 import { type From, PositionTrimmed } from "../../../services/Subscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
+import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { declareIdentity } from "./Identities.ts"
 import { cursorAt } from "./IndexPort.ts"
 import { type Heap, type HeapTopic, isQuarantined, type Reader, Session, sessionsOf } from "./LogState.ts"
@@ -44,13 +45,14 @@ export interface ReaderOptions {
   readonly from: From
   /** Fails if the topic is not declared. */
   readonly mustExist: boolean
+  readonly replica?: ReplicaRole | undefined
 }
 
 /** Claims the first free reader slot; from then on no memory at or above the cursor is reused. */
 export const claimReader = (
   heap: Heap,
   topic: Topic.Topic<any>,
-  { from, mustExist, name }: ReaderOptions
+  { from, mustExist, name, replica }: ReaderOptions
 ): Effect.Effect<
   { readonly declared: HeapTopic; readonly reader: Reader },
   Topic.TopicError | RegionError | PositionTrimmed
@@ -68,7 +70,8 @@ export const claimReader = (
           new PositionTrimmed({ topic: topic.name, requested, start: declared.trimmedMessages })
         )
       }
-      const reader: Reader = { name, cursor: declared.isOrdered ? cursorAt(declared, from) : 0, lanes: new Map() }
+      const cursor = declared.isOrdered ? cursorAt(declared, from) : 0
+      const reader: Reader = { name, replica, cursor, lanes: new Map() }
       declared.readers[slot] = reader
       return { declared, reader }
     }))

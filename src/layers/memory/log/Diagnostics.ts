@@ -3,10 +3,17 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Diagnostics, type LogSnapshot, type SessionState, type TopicState } from "../../../services/Diagnostics.ts"
+import {
+  Diagnostics,
+  type LogSnapshot,
+  type SessionState,
+  type TopicDurability,
+  type TopicState
+} from "../../../services/Diagnostics.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import { acksOf } from "./AckTracker.ts"
 import { brokersOf } from "./Broker.ts"
+import { boundsIn, durableIndexOf, recordsBelow, requiredOf } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { identityStates } from "./Identities.ts"
 import { frontiersOf, readersOf } from "./LanePort.ts"
@@ -17,6 +24,21 @@ export const layer: Layer.Layer<Diagnostics, never, HeapLog> = Layer.effect(
   Diagnostics,
   Effect.map(HeapLog, ({ heap }) => Diagnostics.of({ snapshot: Effect.sync(() => snapshotOf(heap)) }))
 )
+
+export const topicOf = (heap: Heap, topic: HeapTopic): TopicState => ({
+  name: topic.name,
+  order: topic.declaration.order,
+  ack: topic.declaration.ack,
+  committedBatches: topic.committedBatches,
+  committedMessages: topic.committedMessages,
+  committedBytes: topic.committedBytes,
+  bounds: boundsIn(topic),
+  trimmedBatches: topic.trimmed,
+  trimmedMessages: topic.trimmedMessages,
+  indexEntries: topic.entries.length,
+  readers: readersOf(heap, topic),
+  durability: topic.isDurable ? durabilityOf(heap, topic) : undefined
+})
 
 // --- internal ---
 
@@ -31,19 +53,15 @@ const snapshotOf = (heap: Heap): LogSnapshot => ({
   identities: identityStates(heap)
 })
 
-const topicOf = (heap: Heap, topic: HeapTopic): TopicState => ({
-  name: topic.name,
-  order: topic.declaration.order,
-  ack: topic.declaration.ack,
-  committedBatches: topic.committedBatches,
-  committedMessages: topic.committedMessages,
-  committedBytes: topic.committedBytes,
-  bounds: { start: topic.trimmedMessages, end: topic.committedMessages },
-  trimmedBatches: topic.trimmed,
-  trimmedMessages: topic.trimmedMessages,
-  indexEntries: topic.entries.length,
-  readers: readersOf(heap, topic)
-})
+const durabilityOf = (heap: Heap, topic: HeapTopic): TopicDurability => {
+  const batches = durableIndexOf(topic)
+  return {
+    required: requiredOf(topic),
+    batches: batches < 0 ? undefined : batches,
+    records: batches < 0 ? undefined : recordsBelow(topic, batches),
+    replicas: readersOf(heap, topic).filter(({ replica }) => replica > 0)
+  }
+}
 
 const sessionOf = (session: Session): SessionState => ({
   sessionId: session.id,

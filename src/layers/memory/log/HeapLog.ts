@@ -10,8 +10,11 @@ import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../../services/Sequencer.ts"
+import { historyOf } from "../../files/History.ts"
+import type { ReplicaDisk } from "../../files/replica/ReplicaDisk.ts"
 import { sequencerTimes } from "../../log/checkOptions.ts"
 import { type ClientOptions, serverMillisOf } from "../../log/serverDeadline.ts"
+import type { History } from "../../ports/History.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { resolveGeometry } from "../region/HeapGeometry.ts"
 import { makeLogWaiter } from "../region/RegionWaiter.ts"
@@ -32,6 +35,12 @@ export interface Options extends SequencerOptions, ClientOptions {
   readonly standbys?: number | undefined
   /** Its name in reports and errors. Default `memory`. */
   readonly region?: string | undefined
+  /** The disk of its replicas, and of `history`. Default: a disk of its own, which loses nothing. */
+  readonly disk?: ReplicaDisk["Service"] | undefined
+  /**
+   * Directories of replicas: a subscriber that asks for what memory no longer has reads it there, and then joins memory.
+   */
+  readonly history?: ReadonlyArray<string> | undefined
   /** Lends copies and fills them with 0xDB on release, to expose a view that is kept too long. Default false. */
   readonly poisonReleased?: boolean | undefined
 }
@@ -43,6 +52,8 @@ export class HeapLog extends Context.Service<HeapLog, {
   readonly stallMillis: number
   readonly standbys: number
   readonly poisonReleased: boolean
+  /** Where subscribers find what memory no longer has. */
+  readonly history: History | undefined
 }>()("ringfence/layers/HeapLog") {}
 
 export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError | TopicError> =>
@@ -67,7 +78,8 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
         unservedMicros: () => heap.unservedMicros,
         deadlineMillis: yield* serverMillisOf(region, options)
       })
-      const { poisonReleased = false, standbys = 0 } = options
-      return HeapLog.of({ heap, order, waiter, stallMillis, standbys, poisonReleased })
+      const { disk, history = [], poisonReleased = false, standbys = 0 } = options
+      const older = disk === undefined || history.length === 0 ? undefined : historyOf(disk.disk, history, heap.id)
+      return HeapLog.of({ heap, order, waiter, stallMillis, standbys, poisonReleased, history: older })
     })
   )

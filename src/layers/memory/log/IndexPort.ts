@@ -5,7 +5,13 @@ import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { addsUp, LentCopies, viewOf } from "./BatchViews.ts"
+import { DurableIndex, recordsBelow } from "./Durability.ts"
 import type { Heap, HeapTopic, IndexEntry, Reader } from "./LogState.ts"
+
+export interface HeapIndexOptions {
+  readonly poisons: boolean
+  readonly isDurable: boolean
+}
 
 /** The port of an attached reader. With `poisons` it lends copies and poisons them on release. */
 export class HeapIndexPort implements IndexPort {
@@ -14,22 +20,26 @@ export class HeapIndexPort implements IndexPort {
   readonly #topic: HeapTopic
   readonly #reader: Reader
   readonly #lent: LentCopies | undefined
+  /** Set for a reader that sees only what is durable. */
+  readonly #durable: DurableIndex | undefined
   #next: number
   #damage: string | undefined
   #attached = true
 
-  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: LogWaiter, poisons: boolean) {
+  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: LogWaiter, options: HeapIndexOptions) {
     this.waiter = waiter
     this.#heap = heap
     this.#topic = topic
     this.#reader = reader
-    this.#lent = poisons ? new LentCopies() : undefined
+    this.#lent = options.poisons ? new LentCopies() : undefined
+    this.#durable = options.isDurable ? new DurableIndex(topic) : undefined
     this.#next = reader.cursor
   }
 
   readonly poll = (max: number): ReadonlyArray<IndexedBatch> => {
     const batches: Array<IndexedBatch> = []
-    while (batches.length < max && this.#next < this.#topic.committedBatches && this.#damage === undefined) {
+    const end = this.committed()
+    while (batches.length < max && this.#next < end && this.#damage === undefined) {
       const batch = this.#read(this.#next)
       this.#next += 1
       if (batch !== undefined) batches.push(this.#lent === undefined ? batch : this.#lent.copy(batch))
@@ -44,12 +54,20 @@ export class HeapIndexPort implements IndexPort {
     this.#reader.cursor = index
     this.#lent?.poison(index)
     this.#heap.wakeSequencer()
+    // Publishers and subscribers may wait for a replica.
+    if (this.#reader.replica !== undefined) this.#heap.members.ring()
   }
 
-  readonly committed = (): number => this.#topic.committedBatches
-  readonly committedMessages = (): number => this.#topic.committedMessages
+  readonly committed = (): number => {
+    const { committedBatches } = this.#topic
+    if (this.#durable === undefined) return committedBatches
+    return Math.min(committedBatches, Math.max(this.#durable.look(), this.#next))
+  }
+
+  readonly committedMessages = (): number => recordsBelow(this.#topic, this.committed()) ?? this.#topic.trimmedMessages
+
   readonly next = (): number => this.#next
-  readonly finished = (): boolean => this.#heap.stopped && this.#next >= this.#topic.committedBatches
+  readonly finished = (): boolean => this.#heap.stopped && this.#next >= this.committed()
 
   readonly detach = (): void => {
     if (!this.#attached) return

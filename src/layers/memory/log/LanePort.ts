@@ -6,6 +6,7 @@ import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
+import { DurableIndex } from "./Durability.ts"
 import {
   activeSessionsOf,
   batchBytesOf,
@@ -28,6 +29,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     if (lane === undefined) throw new RangeError(`there is no broker ${broker}`)
     return lane
   }
+  const durable = new DurableIndex(session.topic)
   // A closing session never writes again: its lanes may already belong to another.
   const mayWrite = (): boolean => !session.closing && session.state === "active"
   return {
@@ -35,6 +37,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     identity: session.incarnation,
     brokers: heap.geometry.brokers,
     isOrdered: session.topic.isOrdered,
+    isDurable: session.topic.isDurable,
     batchBytes: heap.geometry.batchBytes,
     readersMax: heap.geometry.readers,
     waiter,
@@ -47,6 +50,8 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     published: (broker) => laneOf(broker).published - laneOf(broker).first,
     committedBatches: () => session.acknowledgedBatches,
     committedMessages: () => session.acknowledgedMessages,
+    commitPoint: () => session.topic.committedBatches,
+    durableIndex: () => durable.look(),
     // A client whose lane holds an invalid batch is told at once: its session may have to wait for readers first.
     ended: () => session.state === "ended" || session.endReason === "corrupt" ? session.endReason : undefined,
     uncommitted: () => uncommittedOf(session),
@@ -66,7 +71,8 @@ export const readersOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<ReaderSta
     pid: process.pid,
     cursor: reader.cursor,
     behindBatches: behindBatches(heap, topic, reader),
-    behindRecords: behindRecords(heap, topic, reader)
+    behindRecords: behindRecords(heap, topic, reader),
+    replica: reader.replica?.required ?? 0
   }))
 
 /** The batches that the reader has not released, as far as the sequencer has seen them. */
@@ -236,7 +242,9 @@ const roomHolder = (heap: Heap, session: Session): RoomHolder => {
   const gap = gapOf(session)
   if (gap?.broker !== undefined) return { kind: "gap", broker: gap.broker, batch: gap.batch }
   const gate = heap.topics.find((topic) => topic.gate !== undefined)?.gate
-  return gate === undefined
-    ? { kind: "sequencer" }
-    : { kind: "reader", name: gate.name, pid: process.pid, own: true }
+  if (gate !== undefined) {
+    return { kind: "reader", name: gate.name, pid: process.pid, own: true, replica: gate.replica !== undefined }
+  }
+  const unreplicated = heap.topics.find(({ gatesUnreplicated }) => gatesUnreplicated)
+  return unreplicated === undefined ? { kind: "sequencer" } : { kind: "unreplicated", topic: unreplicated.name }
 }

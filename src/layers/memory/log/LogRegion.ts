@@ -16,12 +16,12 @@ export const layer: Layer.Layer<CxlMemory, never, HeapLog> = Layer.effect(
   )
 )
 
-export const infoOf = ({ geometry, region }: Heap): RegionInfo => ({
+export const infoOf = ({ geometry, id, region }: Heap): RegionInfo => ({
   name: region,
   path: "",
   backing: "heap",
   coherence: "coherent",
-  regionId: region,
+  regionId: id,
   bytes: geometry.brokers * geometry.clients * geometry.laneBytes,
   geometry,
   owner: true

@@ -9,6 +9,7 @@ import type { Geometry } from "../../../services/schema/Geometry.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
 import type { SessionEnd } from "../../../services/Sequencer.ts"
 import type { Incarnation } from "../../ports/LanePort.ts"
+import type { ReplicaRole, TopicBase } from "../../ports/ReplicatedLog.ts"
 import { ChangeSignal } from "../region/ChangeSignal.ts"
 
 /** Batches of a lane begin on multiples of this. */
@@ -216,11 +217,15 @@ export interface IndexEntry {
 /** An attached subscriber of one topic. */
 export interface Reader {
   readonly name: string
+  /** Set for a reader that writes a replica: what it has released is on a disk. */
+  readonly replica: ReplicaRole | undefined
   /** Index entries that it has released; under order `none`, batches. */
   cursor: number
   /** Under order `none`: for each lane that it follows, the descriptors that it has released. */
   readonly lanes: Map<SessionLane, number>
 }
+
+const noBase: TopicBase = { batches: 0, records: 0 }
 
 /** A declared topic and its index, a ring of entries. */
 export class HeapTopic {
@@ -241,6 +246,8 @@ export class HeapTopic {
   committedBatches = 0
   committedMessages = 0
   committedBytes = 0
+  /** When the newest batch was committed: no batch gets an older time. */
+  orderedMillis = 0
   /** Batches emitted into the open epoch. */
   pending = 0
   /** Entries below this are trimmed and must not be read. */
@@ -250,10 +257,21 @@ export class HeapTopic {
   delivered = 0
   /** The slot of the reader that prevents trimming. */
   gatingSlot: number | undefined
+  /** Of a durable topic: entries below this have been on a replica's disk. */
+  synced = 0
+  /** Of a durable topic: no reader prevents trimming, but no replica has what would go. */
+  gatesUnreplicated = false
   gatingSinceMicros: number | undefined
 
-  constructor(declaration: Topic<any>, { indexEntries, readers }: Geometry) {
+  constructor(declaration: Topic<any>, { indexEntries, readers }: Geometry, base: TopicBase = noBase) {
     this.declaration = declaration
+    this.committedBatches =
+      this.trimmed =
+      this.delivered =
+      this.synced =
+        base.batches
+    this.committedMessages = this.trimmedMessages = base.records
+    this.orderedMillis = base.orderedMillis ?? 0
     this.entries = Array.from({ length: indexEntries }, () => undefined)
     this.readers = Array.from({ length: readers }, () => undefined)
   }
@@ -267,6 +285,11 @@ export class HeapTopic {
     return this.declaration.order !== "none"
   }
 
+  /** Whether its records are acknowledged and trimmed only once replicas have them. */
+  get isDurable(): boolean {
+    return this.declaration.ack === "durable"
+  }
+
   /** The reader that prevents trimming, unless it has left since the last pass. */
   get gate(): Reader | undefined {
     return this.gatingSlot === undefined ? undefined : this.readers[this.gatingSlot]
@@ -277,9 +300,13 @@ export class HeapTopic {
   }
 }
 
+let heaps = 0
+
 /** The memory itself, shared by the clients, the brokers and the sequencer of this heap. */
 export class Heap {
   readonly region: string
+  /** No other heap has it. */
+  readonly id = `heap ${heaps += 1}`
   readonly geometry: Geometry
   readonly clock: Clock.Clock
   /** By place, at most as many as the geometry has. A freed place goes to the next topic at once. */

@@ -9,18 +9,16 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import type { Topic } from "../../../services/schema/Topic.ts"
-import {
-  defaultFrom,
-  type OpenSubscriberError,
-  Subscriber,
-  type SubscriberOptions
-} from "../../../services/Subscriber.ts"
+import { defaultFrom, type OpenReaderError, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { claimReader } from "./Claims.ts"
+import { boundsIn } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
 import { HeapLaneReader } from "./LaneReader.ts"
@@ -34,7 +32,13 @@ export const layer = Layer.effect(
       open: (topic, options) =>
         checkSubscriberOptions(log.heap.region, topic, options).pipe(
           Effect.andThen(readable(log)),
-          Effect.flatMap(() => openReader(log, topic, options)),
+          Effect.andThen(Effect.suspend(() =>
+            openWithHistory(topic, options, log.history, {
+              open: (from) => openReader(log, topic, { ...options, from }),
+              bounds: boundsOf(log, topic),
+              waiter: log.waiter
+            })
+          )),
           Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
         ),
       bounds: (topic) => boundsOf(log, topic)
@@ -45,13 +49,15 @@ export const layer = Layer.effect(
 export const openReader = (
   log: HeapLog["Service"],
   topic: Topic<any>,
-  options?: SubscriberOptions
-): Effect.Effect<IndexPort, OpenSubscriberError, Scope.Scope> => {
+  options?: SubscriberOptions,
+  replica?: ReplicaRole
+): Effect.Effect<IndexPort, OpenReaderError, Scope.Scope> => {
   const { heap, poisonReleased, waiter } = log
   const claim = claimReader(heap, topic, {
     name: options?.name ?? processTitle(),
     from: options?.from ?? defaultFrom,
-    mustExist: options?.mustExist === true
+    mustExist: options?.mustExist === true,
+    replica
   })
   return Effect.uninterruptibleMask((restore) =>
     Effect.acquireRelease(
@@ -60,7 +66,10 @@ export const openReader = (
         ({ declared, reader }) => {
           // Wake publishers that wait for readers of their topic.
           heap.members.ring()
-          if (declared.isOrdered) return new HeapIndexPort(heap, declared, reader, waiter, poisonReleased)
+          if (declared.isOrdered) {
+            const isDurable = options?.isolation === "durable"
+            return new HeapIndexPort(heap, declared, reader, waiter, { poisons: poisonReleased, isDurable })
+          }
           return new HeapLaneReader(heap, declared, reader, waiter, {
             atEnd: options?.from === "end",
             poisons: poisonReleased
@@ -88,11 +97,7 @@ const boundsOf = (log: HeapLog["Service"], topic: Topic<any>) => {
   const { heap } = log
   return Effect.andThen(
     Effect.andThen(checkBounds(heap.region, topic), readable(log)),
-    inOnePiece(topic, () =>
-      Result.map(placeOf(heap, topic, true), ({ committedMessages, trimmedMessages }) => ({
-        start: trimmedMessages,
-        end: committedMessages
-      })))
+    inOnePiece(topic, () => Result.map(placeOf(heap, topic, true), boundsIn))
   )
 }
 

@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { fullTable, type RegionError } from "../../../services/schema/RegionError.ts"
 import * as Topic from "../../../services/schema/Topic.ts"
+import { notRestored } from "../../log/restoring.ts"
 import { topicMismatch } from "../../log/topicMismatch.ts"
+import type { TopicBase } from "../../ports/ReplicatedLog.ts"
 import { type Heap, HeapTopic } from "./LogState.ts"
 import { discard } from "./sequencer/retention.ts"
 
@@ -15,6 +17,17 @@ export const nameTopic = (heap: Heap, topic: Topic.Topic<any>): Effect.Effect<vo
     Result.map(placeOf(heap, topic, false), (declared) => {
       declared.named = true
     }))
+
+/** Declares a topic whose counts go on at the base. */
+export const restoreTopic = (
+  heap: Heap,
+  topic: Topic.Topic<any>,
+  base: TopicBase
+): Effect.Effect<void, Topic.TopicError | RegionError> =>
+  inOnePiece(topic, () =>
+    heap.topics.some(({ name }) => name === topic.name)
+      ? Result.fail(notRestored(heap.region, `topic "${topic.name}"`))
+      : Result.map(declare(heap, topic, base), () => {}))
 
 /** Validates the topic, and runs the claim in one step, so that no other opening can come between its parts. */
 export const inOnePiece = <A, E>(
@@ -46,14 +59,14 @@ const matching = (found: HeapTopic, wanted: Topic.Topic<any>): Result.Result<Hea
   return mismatch === undefined ? Result.succeed(found) : Result.fail(mismatch)
 }
 
-const declare = (heap: Heap, topic: Topic.Topic<any>): Result.Result<HeapTopic, RegionError> => {
+const declare = (heap: Heap, topic: Topic.Topic<any>, base?: TopicBase): Result.Result<HeapTopic, RegionError> => {
   const { topics } = heap.geometry
   const place = heap.topics.length < topics ? heap.topics.length : freePlace(heap)
   if (place === undefined) {
     const why = heap.stopped ? "declared, and its server is gone" : "in use or named by the server"
     return full(heap, `all ${topics} topics of the region are ${why}`, "topics")
   }
-  const declared = new HeapTopic(topic, heap.geometry)
+  const declared = new HeapTopic(topic, heap.geometry, base)
   heap.topics[place] = declared
   heap.leave(declared)
   return Result.succeed(declared)
@@ -61,7 +74,9 @@ const declare = (heap: Heap, topic: Topic.Topic<any>): Result.Result<HeapTopic, 
 
 // Over shared memory the sequencer frees places, so here a stopped one frees none either.
 const freePlace = (heap: Heap): number | undefined => {
-  const [topic] = heap.topics.filter((topic) => !topic.named && !isInUse(heap, topic)).toSorted(goesFirst)
+  const [topic] = heap.topics.filter((topic) => !topic.named && !topic.isDurable && !isInUse(heap, topic)).toSorted(
+    goesFirst
+  )
   if (topic === undefined || heap.stopped || heap.unservedMicros !== undefined) return undefined
   discard(topic)
   // Its records freed room in lanes that publishers may wait for.

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
+  ackLevel,
   type NativeSessionState,
   type NativeSnapshot,
   type NativeTopicState,
@@ -16,6 +17,7 @@ import {
   type LogSnapshot,
   type ReaderState,
   type SessionState,
+  type TopicDurability,
   type TopicState
 } from "../../../services/Diagnostics.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
@@ -42,10 +44,11 @@ export const readersBeside = (handle: RegionHandle, sessionId: number): Readonly
 }
 
 /** The positions of the oldest kept record, and of the next to be committed. */
-export const boundsIn = ({ committedMessages, trimmedMessages }: NativeTopicState): TopicBounds => ({
-  start: trimmedMessages,
-  end: committedMessages
-})
+export const boundsIn = (topic: NativeTopicState): TopicBounds => {
+  const bounds = { start: topic.trimmedMessages, end: topic.committedMessages }
+  const durability = durabilityOf(topic)
+  return durability === undefined ? bounds : { ...bounds, durable: durability.records }
+}
 
 export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =>
   topic.readers.map((reader) => ({
@@ -53,8 +56,17 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     ...processIdOf(reader),
     cursor: reader.cursor,
     behindBatches: reader.behind,
-    behindRecords: reader.behindMessages
+    behindRecords: reader.behindMessages,
+    replica: reader.replica
   }))
+
+const durabilityOf = (topic: NativeTopicState): TopicDurability | undefined =>
+  topic.ack !== ackLevel.durable ? undefined : {
+    required: topic.replicasRequired,
+    batches: topic.durableBatches < 0 ? undefined : topic.durableBatches,
+    records: topic.durableMessages < 0 ? undefined : topic.durableMessages,
+    replicas: readersOf(topic).filter(({ replica }) => replica > 0)
+  }
 
 export const identitiesOf = ({ identities, topics }: NativeSnapshot): ReadonlyArray<IdentityState> =>
   identities.map(({ committed, incarnation, name, sessionId, topic }) => ({
@@ -84,6 +96,21 @@ export const untakenSessions = ({ handle, info }: Pick<Region, "handle" | "info"
   return undefined
 }
 
+export const topicOf = ({ info }: Pick<Region, "info">, topic: NativeSnapshot["topics"][number]): TopicState => ({
+  name: topic.name,
+  order: orderNameOf(topic.order),
+  ack: ackNameOf(topic.ack),
+  committedBatches: topic.committedBatches,
+  committedMessages: topic.committedMessages,
+  committedBytes: topic.committedBytes,
+  bounds: boundsIn(topic),
+  trimmedBatches: topic.trimmedBatches,
+  trimmedMessages: topic.trimmedMessages,
+  indexEntries: info.geometry.indexEntries,
+  readers: readersOf(topic),
+  durability: durabilityOf(topic)
+})
+
 // --- internal ---
 
 const logSnapshot = (region: Region): LogSnapshot => {
@@ -100,20 +127,6 @@ const logSnapshot = (region: Region): LogSnapshot => {
     identities: identitiesOf(snapshot)
   }
 }
-
-const topicOf = (region: Region, topic: NativeSnapshot["topics"][number]): TopicState => ({
-  name: topic.name,
-  order: orderNameOf(topic.order),
-  ack: ackNameOf(topic.ack),
-  committedBatches: topic.committedBatches,
-  committedMessages: topic.committedMessages,
-  committedBytes: topic.committedBytes,
-  bounds: boundsIn(topic),
-  trimmedBatches: topic.trimmedBatches,
-  trimmedMessages: topic.trimmedMessages,
-  indexEntries: region.info.geometry.indexEntries,
-  readers: readersOf(topic)
-})
 
 const sessionOf = (session: NativeSessionState, topic: string): SessionState => ({
   sessionId: session.sessionId,

@@ -20,6 +20,8 @@ export class NativeIndexPort implements IndexPort {
   readonly #clients: number
   readonly #payload: Array<ArrayBuffer | undefined>
   #fields = new Float64Array(batchFields)
+  /** The names of identities, by slot and generation: an identity keeps its name. */
+  readonly #names = new Map<string, string>()
   #damage: string | undefined
 
   constructor(region: ClientRegion, reader: ReaderHandle) {
@@ -75,6 +77,14 @@ export class NativeIndexPort implements IndexPort {
     return this.#payload[lane] ??= this.#region.laneBuffer(lane)
   }
 
+  #identity(slot: number, generation: number, record: number, incarnation: number): IndexedBatch["identity"] {
+    if (slot === 0) return undefined
+    const key = `${slot}:${generation}`
+    const name = this.#names.get(key) ?? this.#region.identityName(slot - 1, generation)
+    this.#names.set(key, name)
+    return { name, record, incarnation }
+  }
+
   #batch(at: number): IndexedBatch | undefined {
     const field = (i: number) => this.#fields[at + i] as number
     const lane = field(6)
@@ -92,6 +102,7 @@ export class NativeIndexPort implements IndexPort {
       sessionId: field(3),
       batchSequence: field(4),
       firstMessage: field(5),
+      identity: this.#identity(field(12), field(13), field(14), field(15)),
       broker: Math.floor(lane / this.#clients),
       uniformBytes,
       lengths,

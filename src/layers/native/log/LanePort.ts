@@ -1,7 +1,13 @@
 /**
  * A session's lanes in shared memory.
  */
-import { endReason, frontierFields, type RegionHandle, type SessionHandle } from "../../../native/binding.ts"
+import {
+  endReason,
+  frontierFields,
+  type NativeTopicState,
+  type RegionHandle,
+  type SessionHandle
+} from "../../../native/binding.ts"
 import type { ReaderState } from "../../../services/Diagnostics.ts"
 import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import type { SessionEnd } from "../../../services/Sequencer.ts"
@@ -15,6 +21,7 @@ export class NativeLanePort implements LanePort {
   readonly identity: Incarnation | undefined
   readonly brokers: number
   readonly isOrdered: boolean
+  readonly isDurable: boolean
   readonly batchBytes: number
   readonly readersMax: number
   readonly waiter: LogWaiter
@@ -28,11 +35,12 @@ export class NativeLanePort implements LanePort {
   /** `identity`: the name with which the session was claimed. */
   constructor(region: ClientRegion, session: SessionHandle, identity?: string) {
     const { geometry } = region.info
-    const { ordered, sessionId, slot } = session.info()
+    const { durable, ordered, sessionId, slot } = session.info()
     this.sessionId = sessionId
     this.identity = identity === undefined ? undefined : { name: identity, ...session.identity() }
     this.brokers = geometry.brokers
     this.isOrdered = ordered
+    this.isDurable = durable
     this.batchBytes = geometry.batchBytes
     this.readersMax = geometry.readers
     this.waiter = region.waiter
@@ -97,6 +105,15 @@ export class NativeLanePort implements LanePort {
     return this.#committedMessages = Math.max(this.#committedMessages, this.#session.committedMessages())
   }
 
+  commitPoint(): number | undefined {
+    const entries = this.#session.commitPoint()
+    return entries < 0 ? undefined : entries
+  }
+
+  durableIndex(): number {
+    return this.#session.durableEntries()
+  }
+
   ended(): SessionEnd | undefined {
     return sessionEndOf(this.#session.endReason())
   }
@@ -119,8 +136,9 @@ export class NativeLanePort implements LanePort {
     const { sessions, topics } = this.#region.snapshot()
     const own = sessions.find(({ sessionId }) => sessionId === this.sessionId)?.topic ?? -1
     for (const topic of topics.toSorted((a, b) => Number(b.index === own) - Number(a.index === own))) {
+      if (topic.unreplicated) return { kind: "unreplicated", topic: topic.name }
       const reader = gateOf(topic)
-      if (reader !== undefined) return { kind: "reader", ...reader }
+      if (reader !== undefined) return { kind: "reader", ...reader, replica: isReplica(topic) }
     }
     return { kind: "sequencer" }
   }
@@ -152,6 +170,10 @@ export class NativeLanePort implements LanePort {
     }
   }
 }
+
+// Of the reader that holds the topic's room.
+const isReplica = ({ gatingReader, readers }: NativeTopicState): boolean =>
+  readers.some(({ reader, replica }) => reader + 1 === gatingReader && replica > 0)
 
 /** Why a session has ended; `undefined` while it has not. */
 export const sessionEndOf = (reason: number): SessionEnd | undefined => {

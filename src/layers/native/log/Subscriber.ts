@@ -11,11 +11,20 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { type Topic, TopicUnknown } from "../../../services/schema/Topic.ts"
-import { defaultFrom, PositionTrimmed, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
+import {
+  defaultFrom,
+  type OpenReaderError,
+  PositionTrimmed,
+  Subscriber,
+  type SubscriberOptions
+} from "../../../services/Subscriber.ts"
 import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
+import type { History } from "../../ports/History.ts"
+import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { claimed, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
@@ -25,7 +34,11 @@ import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
 import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
 
-export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionError, NativeRegion> =>
+/** `history`: where it finds what memory no longer has. */
+export const layer = (
+  options?: ClientOptions,
+  history?: (regionId: string) => History
+): Layer.Layer<Subscriber, RegionError, NativeRegion> =>
   Layer.effect(
     Subscriber,
     Effect.map(clientRegion(options), (region) =>
@@ -37,11 +50,11 @@ export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionEr
             const lost = region.waiter.lost()
             if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
             const mustExist = options?.mustExist === true || lost !== undefined
-            const reader = yield* whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
-              Effect.flatMap(
-                openTopicOfLog(region, topic, mustExist),
-                (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options)))
-              ))
+            const reader = yield* openWithHistory(topic, options, history?.(region.info.regionId), {
+              open: (from) => attached(region, topic, { ...options, from, mustExist }),
+              bounds: boundsOf(region, topic),
+              waiter: region.waiter
+            })
             return yield* makeSubscriber(topic, reader, options)
           }),
         bounds: (topic) => boundsOf(region, topic)
@@ -50,11 +63,25 @@ export const layer = (options?: ClientOptions): Layer.Layer<Subscriber, RegionEr
 
 type Region = ClientRegion
 
+/** Declares the topic, unless it must exist, and attaches a reader until the scope closes. */
+export const attached = (
+  region: Region,
+  topic: Topic<any>,
+  options: SubscriberOptions,
+  replica?: ReplicaRole
+): Effect.Effect<NativeIndexPort, OpenReaderError, Scope.Scope> =>
+  whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
+    Effect.flatMap(
+      openTopicOfLog(region, topic, options.mustExist === true),
+      (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options, replica)))
+    ))
+
 /** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
 export const openReader = (
   region: Region,
   topic: NativeTopic,
-  options: SubscriberOptions | undefined
+  options: SubscriberOptions | undefined,
+  replica?: ReplicaRole
 ): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
@@ -62,7 +89,9 @@ export const openReader = (
   // A trimmed position and a freed topic are results, not faults of the memory.
   const open = () => {
     try {
-      return handle.openReader(topic.index, topic.generation, name, kind, position)
+      const isDurable = options?.isolation === "durable"
+      const { key, required } = replica ?? subscriber
+      return handle.openReader(topic.index, topic.generation, name, kind, position, isDurable, key, required)
     } catch (error) {
       if (isFault(error) && error.fault === "gone") return undefined
       if (!isFault(error) || error.fault !== "trimmed") throw error
@@ -79,6 +108,8 @@ export const openReader = (
 }
 
 // --- internal ---
+
+const subscriber: ReplicaRole = { key: 0, required: 0 }
 
 // A server that was shut down has committed everything: its log can still be read to the end.
 const isUnreadable = ({ waiter }: Region, lost: RegionLost | undefined): lost is RegionLost =>

@@ -2,13 +2,15 @@
  * Finds or declares the topics of a region, and refuses to open one under another declaration.
  */
 import * as Effect from "effect/Effect"
-import { type NativeTopic, orderLevel } from "../../../native/binding.ts"
+import { ackLevel, type NativeTopic, orderLevel } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { type Topic, type TopicError, TopicUnknown, validate } from "../../../services/schema/Topic.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
+import { notRestored } from "../../log/restoring.ts"
 import { topicMismatch } from "../../log/topicMismatch.ts"
+import type { TopicBase } from "../../ports/ReplicatedLog.ts"
 import { claiming, whenFull } from "../region/Claiming.ts"
 import { attempt } from "../region/NativeError.ts"
 import { ownTime } from "../region/OwnTime.ts"
@@ -32,6 +34,43 @@ export const openTopic = (
     const found = there ?? (yield* declare(region, topic))
     const mismatch = topicMismatch(topic, { order: orderNameOf(found.order), ack: ackNameOf(found.ack) })
     return mismatch === undefined ? found : yield* mismatch
+  })
+
+/** Declares a topic whose counts go on at the base. */
+export const restoreTopic = (
+  region: Region,
+  topic: Topic<any>,
+  base: TopicBase
+): Effect.Effect<void, TopicError | RegionError> =>
+  Effect.andThen(
+    validate(topic),
+    restoring(region, `topic "${topic.name}"`, () =>
+      region.handle.restoreTopic(
+        topic.name,
+        orderLevel[topic.order],
+        ackLevel[topic.ack],
+        base.batches,
+        base.records,
+        base.orderedMillis ?? 0
+      )).pipe(whenFull("topics"))
+  )
+
+/** Names an identity of which so many records were committed before. */
+export const restoreIdentity = (
+  region: Region,
+  topic: Topic<any>,
+  name: string,
+  committed: number
+): Effect.Effect<void, TopicError | RegionError> =>
+  Effect.gen(function*() {
+    const known = yield* attempt(region.info.name, () => region.handle.topics())
+    const there = known.find((found) => found.name === topic.name)
+    if (there === undefined) return yield* new TopicUnknown({ topic: topic.name, known: known.map(({ name }) => name) })
+    yield* restoring(
+      region,
+      `identity "${name}" of topic "${topic.name}"`,
+      () => region.handle.restoreIdentity(there.index, there.generation, name, committed)
+    ).pipe(whenFull("clients"))
   })
 
 /** {@link openTopic} for clients. When all places are taken and the log is lost, fails with that loss. */
@@ -108,7 +147,6 @@ export const ackNameOf = (level: number): string => ackNames.get(level) ?? `leve
 
 // --- internal ---
 
-const ackLevel = { none: 0, ordered: 1 } as const
 const orderNames = new Map(Object.entries(orderLevel).map(([name, level]) => [level as number, name]))
 const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level as number, name]))
 
@@ -130,6 +168,11 @@ const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, 
         hasWished
       ))).pipe(whenFull("topics"))
 }
+
+const restoring = <A>(region: Region, what: string, restore: () => A): Effect.Effect<A, RegionError> =>
+  claiming(region, restore).pipe(
+    Effect.mapError((error) => error.fault === "invalid" ? notRestored(region.info.name, what) : error)
+  )
 
 const notFreed = ({ info, waiter }: Region, what: string) =>
   Effect.suspend(() => {

@@ -1,6 +1,8 @@
 // Commits an epoch: gives each emitted batch its place in the index of its topic.
 #include "commit.h"
 
+#include <algorithm>
+
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -66,8 +68,16 @@ bool commit(SequencerState& order) {
     entry.uniformBytes = batch.uniformBytes;
     entry.payloadPosition = batch.payloadPosition;
     entry.publishedNanos = batch.publishedNanos;
-    entry.orderedNanos = now;
+    // The clock may be set back, or that of a former server may have been ahead: the times of a topic never fall.
+    topic.orderedNanos = std::max(topic.orderedNanos, now);
+    entry.orderedNanos = topic.orderedNanos;
     entry.laneIndex = batch.laneIndex;
+    if (session.identity != 0) {
+      entry.identity = session.identity;
+      entry.identityGeneration = session.identityGeneration;
+      entry.identityRecord = session.base + batch.firstMessage - order.options.first.sessionMessages;
+      entry.incarnation = session.incarnation;
+    }
     sealEntry(entry, readyToken(order.region.mark(), index, order.epoch));
     p.on(order.role, order.region.entry(order.epoch, session.topic, index))
         .allBut<&IndexEntry::seal>(entry)

@@ -26,6 +26,7 @@ bool adoptIdentity(SequencerState& order, const ClientClaim& claim) {
   if (view.topic.index != claim.topic || view.topic.generation != claim.topicGeneration) return false;
   record = {};
   record.generation = view.generation;
+  record.base = view.base;
   return true;
 }
 

@@ -29,6 +29,7 @@ void publishRetention(SequencerState& order, uint32_t t) {
   using Retention = TopicLine::Retention;
   Topic& topic = order.topics[t];
   topic.publishedGating = topic.gating;
+  topic.publishedUnreplicated = topic.unreplicated;
   Retention local{};
   local.trim = topic.trim;
   local.trimMessages = topic.trimMessages;
@@ -36,6 +37,7 @@ void publishRetention(SequencerState& order, uint32_t t) {
   local.firstEntry = topic.firstEntry;
   local.freedMark = topic.mark;
   local.firmTrim = topic.firmTrim;
+  local.unreplicated = topic.unreplicated ? 1 : 0;
   TopicLine& line = order.region.topicLine(order.epoch, t);
   publishSpare(order.publication, order.role, line.retentionSpare, local);
   order.publication.on(order.role, line.retention)
@@ -44,7 +46,7 @@ void publishRetention(SequencerState& order, uint32_t t) {
       .set<&Retention::gatingReader>(local.gatingReader)
       .set<&Retention::firstEntry>(local.firstEntry)
       .set<&Retention::firmTrim>(local.firmTrim)
-      .copy<&Retention::reserved>(local.reserved)
+      .set<&Retention::unreplicated>(local.unreplicated)
       .publish<&Retention::freedMark>(local.freedMark)
       .publish<&Retention::seal>(sealOf(local));
 }
@@ -56,6 +58,7 @@ void publishCommitted(const SequencerState& order, uint32_t t) {
   local.entries = topic.committed;
   local.messages = topic.messages;
   local.bytes = topic.bytes;
+  local.orderedNanos = topic.orderedNanos;
   TopicLine& line = order.region.topicLine(order.epoch, t);
   publishTwice(order.publication, order.role, line.committed, line.committedSpare, local);
 }
@@ -67,6 +70,7 @@ void publishTopicAdoption(const SequencerState& order, uint32_t t) {
   local.slotSeal = topic.seal;
   local.order = topic.order;
   local.named = topic.named ? 1 : 0;
+  local.ack = topic.ack;
   publishSealed(order.publication, order.role, order.region.topicLine(order.epoch, t).adoption, local);
 }
 

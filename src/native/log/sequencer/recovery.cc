@@ -73,6 +73,7 @@ class Recovery {
     topic.generation = adopted ? f.adoption.generation : f.view.generation;
     topic.seal = adopted ? f.adoption.slotSeal : f.slotSeal;
     topic.order = adopted ? f.adoption.order : f.view.order == orderNone ? orderNone : orderSession;
+    topic.ack = adopted ? static_cast<uint32_t>(f.adoption.ack) : f.view.ack;
     topic.named = adopted && f.adoption.named == 1;
     if (f.known && f.view.generation == topic.generation) topic.name = f.view.name;
     // A place that was being freed is in use again.
@@ -88,10 +89,13 @@ class Recovery {
     topic.committed = f.committed.entries;
     topic.messages = f.committed.messages;
     topic.bytes = f.committed.bytes;
+    topic.orderedNanos = f.committed.orderedNanos;
     if (!f.counted) {
       topic.committed = f.trim + f.entries.size();
       topic.messages = f.retention.trimMessages;
+      topic.orderedNanos = 0;
       for (const FormerEntry& each : f.entries) topic.messages = each.entry.firstPosition + each.entry.messageCount;
+      for (const FormerEntry& each : f.entries) topic.orderedNanos = std::max(topic.orderedNanos, each.entry.orderedNanos);
     }
     if (f.retained && topic.committed == topic.firstEntry && topic.firstEntry != 0) topic.messages = topic.bytes = 0;
   }
@@ -120,6 +124,7 @@ class Recovery {
   void retain(const FormerTopic& f, Topic& topic) {
     topic.trim = f.trim;
     topic.firmTrim = f.trim;
+    topic.synced = f.trim;  // what was trimmed, a replica had; of the rest, those that are attached say it again
     topic.trimMessages = f.retention.trimMessages;
     if (f.trim == topic.committed) {
       topic.trimMessages = topic.messages;

@@ -1,6 +1,9 @@
 // Keeps committed batches until their room is needed, and then trims the oldest, never past an attached reader.
 #include "retention.h"
 
+#include <algorithm>
+
+#include "log/replicas.h"
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -49,6 +52,17 @@ void releaseTrimmed(SequencerState& order, const Topic& topic, uint64_t before) 
   }
 }
 
+// Notes what replicas have now: it may go, also when they are there no more. A replica of which a process was killed, or
+// that was detached, has it still.
+void noteSynced(SequencerState& order, uint32_t t) {
+  Topic& topic = order.topics[t];
+  for (uint32_t i = 0; i < order.geometry.readers; i += 1) {
+    Synced synced;
+    if (syncedAt(order.region, t, i, synced) != SyncedState::whole) continue;
+    topic.synced = std::max(topic.synced, std::min(synced.entries, topic.committed));
+  }
+}
+
 // SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor). Then it publishes that
 // the frontier is firm, before any release.
 bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
@@ -59,6 +73,12 @@ bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
   if (target > minimum) {
     target = minimum;
     topic.gating = reader;
+    order.roomWanted = true;
+  }
+  if (topic.ack == ackDurable && target > topic.synced) {
+    target = topic.synced;
+    topic.gating = 0;
+    topic.unreplicated = true;
     order.roomWanted = true;
   }
   if (target <= topic.trim) return false;
@@ -96,6 +116,7 @@ bool followReaders(SequencerState& order) {
   bool moved = followLanes(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     Topic& topic = order.topics[t];
+    if (topic.ack == ackDurable) noteSynced(order, t);
     if (topic.delivered == topic.committed) continue;
     uint64_t reader = 0;
     const uint64_t minimum = attachedMinimum(order, t, reader);
@@ -133,7 +154,10 @@ bool makeRoom(SequencerState& order) {
   const Geometry& g = order.geometry;
   bool moved = false;
   order.roomWanted = false;
-  for (Topic& topic : order.topics) topic.gating = 0;
+  for (Topic& topic : order.topics) {
+    topic.gating = 0;
+    topic.unreplicated = false;
+  }
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     const uint64_t spare = g.indexEntries - g.indexEntries / 4;
     const Topic& topic = order.topics[t];
@@ -164,7 +188,7 @@ bool makeRoom(SequencerState& order) {
     } else if (topic.gatingSinceNanos == 0) {
       topic.gatingSinceNanos = monotonicNanos();
     }
-    if (topic.publishedGating != topic.gating) publishRetention(order, t);
+    if (topic.publishedGating != topic.gating || topic.publishedUnreplicated != topic.unreplicated) publishRetention(order, t);
   }
   return moved;
 }

@@ -154,9 +154,11 @@ struct Topic {
   uint64_t usedNanos = 0;   // when its last session or dead reader ended
   uint64_t firstEntry = 0;
   uint32_t order = 0;
+  uint32_t ack = 0;
   uint64_t committed = 0;
   uint64_t messages = 0;
   uint64_t bytes = 0;
+  uint64_t orderedNanos = 0;  // of the newest entry
   uint64_t pending = 0;  // emitted, not yet committed
   uint64_t trim = 0;
   uint64_t trimMessages = 0;
@@ -164,6 +166,9 @@ struct Topic {
   uint64_t delivered = 0;
   uint64_t gating = 0;  // reader slot + 1
   uint64_t publishedGating = 0;
+  uint64_t synced = 0;        // of a durable topic: entries below have been on a replica's disk
+  bool unreplicated = false;  // the same: no reader holds the trim frontier back, but no replica has what would go
+  bool publishedUnreplicated = false;
   uint64_t gatingSinceNanos = 0;
   bool dirty = false;
   std::vector<Kept> kept;

@@ -26,6 +26,20 @@ void addTopic(SequencerState& order) {
   topic.messages = topic.trimMessages = first.messages;
 }
 
+// A restored topic goes on at its base. The frontier is published first: a successor that finds it alone adopts the topic
+// anew, and one that finds the counts without the adoption knows them.
+void beginCounts(SequencerState& order, uint32_t t, const TopicBase& base) {
+  Topic& topic = order.topics[t];
+  topic.orderedNanos = base.nanos;
+  if (base.entries != 0) {
+    topic.committed = topic.trim = topic.firmTrim = topic.delivered = topic.firstEntry + base.entries;
+    topic.messages = topic.trimMessages = base.messages;
+    publishRetention(order, t);
+    publishCommitted(order, t);
+  }
+  topic.synced = topic.trim;
+}
+
 bool adoptTopic(SequencerState& order, uint32_t t) {
   const bool again = t < order.topics.size();
   const uint64_t seal = order.publication.observe<&TopicSlot::seal>(order.region.topic(t));
@@ -42,7 +56,9 @@ bool adoptTopic(SequencerState& order, uint32_t t) {
   topic.usedNanos = monotonicNanos();
   const bool inSessions = view.order == orderSession && !order.options.ignoreSessionOrder;
   topic.order = view.order == orderNone ? orderNone : inSessions ? orderSession : orderTotal;
+  topic.ack = view.ack;
   topic.named = false;
+  beginCounts(order, t, view.base);
   publishTopicAdoption(order, t);
   return true;
 }
@@ -108,7 +124,7 @@ void discard(SequencerState& order, uint32_t t) {
     releaseSlots(order, lane);
   }
   topic.trim = topic.firmTrim = topic.delivered = topic.firstEntry = topic.committed;
-  topic.trimMessages = topic.messages = topic.bytes = 0;
+  topic.trimMessages = topic.messages = topic.bytes = topic.orderedNanos = 0;
   topic.gating = topic.gatingSinceNanos = 0;
   topic.mark = freedMarkOf(topic.generation);
   topic.free = true;
@@ -144,7 +160,8 @@ bool freeUnused(SequencerState& order) {
   std::vector<Unused> unused;
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     const Topic& topic = order.topics[t];
-    if (topic.free || topic.named || topicUsed(order, t)) continue;
+    // What was acknowledged as durable is not dropped for another topic.
+    if (topic.free || topic.named || topic.ack == ackDurable || topicUsed(order, t)) continue;
     unused.push_back({topic.committed != topic.trim, leftNanos(order, t), t});
   }
   std::sort(unused.begin(), unused.end(), [](const Unused& a, const Unused& b) {

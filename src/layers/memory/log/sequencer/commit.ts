@@ -15,9 +15,11 @@ export const epochMicrosLeft = ({ heap, options, readySinceMicros }: SequencerSt
   readySinceMicros + options.epochMicros - heap.monotonicMicros()
 
 export const commit = (order: SequencerState): boolean => {
-  const orderedMillis = order.heap.wallMillis()
+  const wallMillis = order.heap.wallMillis()
   for (const { batch, session } of order.ready) {
-    index(session, batch, orderedMillis)
+    // The clock may be set back: the times of a topic never fall.
+    session.topic.orderedMillis = Math.max(session.topic.orderedMillis, wallMillis)
+    index(session, batch, session.topic.orderedMillis)
     order.batches += 1
     order.messages += batch.descriptor.messageCount
   }

@@ -14,7 +14,10 @@ export const recover = (order: SequencerState): void => {
   for (const { batch, session } of passed.toReversed()) goBack(session, batch)
   const uncommitted = order.ready.splice(0)
   for (const { batch, session } of uncommitted) withdraw(session, batch)
-  for (const topic of order.heap.topics) topic.pending = 0
+  for (const topic of order.heap.topics) {
+    topic.pending = 0
+    topic.synced = topic.trimmed
+  }
   order.firstClient = 0
   order.paused = false
   order.passes =

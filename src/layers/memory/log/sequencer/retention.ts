@@ -2,6 +2,7 @@
  * Retention: batches are kept until their room is needed; then the oldest are trimmed, never past an attached reader.
  */
 import type { Geometry } from "../../../../services/schema/Geometry.ts"
+import { noteSynced } from "../Durability.ts"
 import type { HeapTopic, Lane, SessionLane } from "../LogState.ts"
 import type { SequencerState } from "./SequencerState.ts"
 import { followLanes, noteUntaken, takenUpTo } from "./unordered.ts"
@@ -21,6 +22,7 @@ export const followReaders = ({ heap }: SequencerState): boolean => {
   let moved = followLanes(heap)
   for (const topic of heap.topics) {
     if (!topic.isOrdered) continue
+    if (topic.isDurable) noteSynced(topic)
     const { cursor, slot } = slowest(topic)
     if (slot === undefined || cursor <= topic.delivered) continue
     for (; topic.delivered < cursor; topic.delivered += 1) {
@@ -38,6 +40,7 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
   let moved = false
   for (const topic of heap.topics) {
     topic.gatingSlot = undefined
+    topic.gatesUnreplicated = false
     const kept = topic.entries.length - Math.floor(topic.entries.length / 4)
     if (topic.committedBatches - topic.trimmed > kept) moved = trimTo(topic, topic.committedBatches - kept) || moved
   }
@@ -116,8 +119,15 @@ const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane, first: number,
 // No reader can attach while a pass runs, so there is no need to check the cursors again after trimming.
 const trimTo = (topic: HeapTopic, wanted: number): boolean => {
   const { cursor, slot } = slowest(topic)
-  if (wanted > cursor) topic.gatingSlot = slot
-  const target = Math.min(wanted, cursor)
+  // A replica may have the only copy on a disk, and be gone: what none ever had is kept for the next one.
+  const released = topic.isDurable ? Math.min(cursor, topic.synced) : cursor
+  if (released < Math.min(wanted, cursor)) {
+    topic.gatingSlot = undefined
+    topic.gatesUnreplicated = true
+  } else if (wanted > cursor) {
+    topic.gatingSlot = slot
+  }
+  const target = Math.min(wanted, released)
   if (target <= topic.trimmed) return false
   for (; topic.trimmed < target; topic.trimmed += 1) {
     const { descriptor, lane } = topic.entry(topic.trimmed)!

@@ -1,0 +1,111 @@
+/**
+ * The files of one replica, for the one process that writes them.
+ */
+import type * as Effect from "effect/Effect"
+import type { DiskError } from "../ports/Disk.ts"
+import type { ReplicaReadError } from "./ReplicaError.ts"
+import type { Manifest } from "./ReplicaManifest.ts"
+import type { Place, StoredBatch, StoredIdentity, StoredTopic } from "./StoredTopic.ts"
+
+/** Where a topic's files begin when there are none yet. */
+export interface TopicBase extends Place {
+  /** What is committed of identities below it. */
+  readonly identities?: ReadonlyMap<string, StoredIdentity> | undefined
+}
+
+/** What is kept: whole segments go, the oldest first, while either bound is passed; the last segment of a topic stays. */
+export interface Retention {
+  /** Bytes of one topic. Default: no bound. */
+  readonly bytes?: number | undefined
+  /** Age of a record since it was ordered, in milliseconds. Default: no bound. */
+  readonly millis?: number | undefined
+}
+
+export interface ReplicaFilesOptions {
+  /** The log to be replicated. `undefined` takes what the directory holds, and fails if it holds nothing. */
+  readonly logId: string | undefined
+  /** A segment grows up to this, unless a single group of batches is larger. Default 64 MiB. */
+  readonly segmentBytes?: number | undefined
+  readonly retention?: Retention | undefined
+  /** Most bytes that `append` takes before the next `commit`; a larger batch is taken alone. Default 8 MiB. */
+  readonly stagingBytes?: number | undefined
+}
+
+/** Segments that retention has removed. */
+export interface Retained {
+  readonly segments: number
+  readonly bytes: number
+}
+
+/** A topic's files, for writing. */
+export interface TopicFiles extends StoredTopic {
+  /** Where the oldest batch of the files begins. */
+  readonly start: () => Place
+  /** Behind the last batch that is durable here. Never moves back. */
+  readonly synced: () => Place
+  /** Behind the last batch that was appended: the next one must begin there. */
+  readonly end: () => Place
+  /** Bytes appended and not yet durable. */
+  readonly stagedBytes: () => number
+  /** Identities as of `synced`. */
+  readonly syncedIdentities: () => ReadonlyMap<string, StoredIdentity>
+  /**
+   * Copies the batch, so that its bytes may be released once it is durable or it is needed no more. `false`, and nothing
+   * copied, when there is no room: `commit` first. A batch that does not begin at `end` is a defect of the caller.
+   */
+  readonly append: (batch: StoredBatch) => boolean
+  /**
+   * Makes all batches durable that were appended before this call, and returns `synced`. One runs at a time, and it is
+   * not interrupted; batches may be appended meanwhile. After a failure it may be called again at any time: it keeps
+   * what was appended, and writes it to a new segment.
+   */
+  readonly commit: Effect.Effect<Place, DiskError>
+  /** Removes the segments that retention does not keep, at this time of the wall clock. */
+  readonly retain: (nowMillis: number) => Effect.Effect<Retained, DiskError>
+}
+
+/** What a repair has taken from a peer. */
+export interface Repaired {
+  readonly segments: number
+  readonly batches: number
+  readonly records: number
+}
+
+/** The files of a replica, held by this process. */
+export interface ReplicaFiles {
+  readonly dir: string
+  readonly manifest: () => Manifest
+  /** Says in the manifest whether the files hold all that is durable here. Writes only a change. */
+  readonly setInSync: (inSync: boolean) => Effect.Effect<void, DiskError>
+  /** Says in the manifest that the log was restored, with these ends of its topics, and which region holds it now. */
+  readonly setTerm: (
+    number: number,
+    from: Readonly<Record<string, number>>,
+    region: string
+  ) => Effect.Effect<void, DiskError>
+  /**
+   * Opens a topic's files, once; a new topic's begin at `base`, by default at 0. Reads the last segment. `ReplicaDamaged`
+   * leaves the files as they are: see `repairFrom`.
+   */
+  readonly topic: (
+    name: string,
+    declared: { readonly order: string; readonly ack: string },
+    base?: TopicBase
+  ) => Effect.Effect<TopicFiles, ReplicaReadError>
+  /**
+   * Writes the damaged and missing segments of a topic again, from another replica of the log. For a topic that is not
+   * open. Fails with `ReplicaDamaged` when the peer does not have these batches either.
+   */
+  readonly repairFrom: (topic: string, peer: StoredTopic) => Effect.Effect<Repaired, ReplicaReadError>
+  /**
+   * Moves a topic's files to `aside/<name>-<n>`, so that they begin again. For a topic that is not open.
+   */
+  readonly setAside: (topic: string) => Effect.Effect<void, DiskError>
+}
+
+/** The files of a replica, for reading, with or without a process that writes them. */
+export interface StoredFiles {
+  readonly dir: string
+  readonly manifest: Manifest
+  readonly topics: ReadonlyMap<string, StoredTopic>
+}

@@ -1,0 +1,173 @@
+/**
+ * Runs the replicas of one server: from the time that it serves the log until all that it has ordered is on their disks.
+ *
+ * It is made before the server's sequencer and ends after it, so that the last batches that the sequencer orders are
+ * written too.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Replica, type ReplicaEvent } from "../../../services/Replica.ts"
+import { RegionError } from "../../../services/schema/RegionError.ts"
+import type { TopicError } from "../../../services/schema/Topic.ts"
+import { Sequencer, type SequencerEvent } from "../../../services/Sequencer.ts"
+import type { Disk } from "../../ports/Disk.ts"
+import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
+import { ReplicaForeign } from "../ReplicaError.ts"
+import { Member, type ReplicaWork } from "./Member.ts"
+import { manifestIn } from "./openMember.ts"
+import { ReplicaDisk } from "./ReplicaDisk.ts"
+import { type ReplicasOptions, resolveReplicas, type RestoreOptions } from "./replicaOptions.ts"
+import { restore } from "./restore.ts"
+import { runReplica } from "./runReplica.ts"
+
+export interface HostOptions extends ReplicasOptions, RestoreOptions {
+  /** The region whose log is replicated, which no other region ever is. */
+  readonly regionId: string
+  /** How often a replica may look for new topics. */
+  readonly lookMillis: number
+}
+
+export class ReplicaHost extends Context.Service<ReplicaHost, {
+  readonly replica: Replica["Service"]
+  /** Begins to write. Only a process that serves the log may. */
+  readonly start: Effect.Effect<void>
+  /** Ends at once, as a process does that is killed: nothing more is written, the directories are free. */
+  readonly kill: Effect.Effect<void>
+  /** A reader holds up publishers. If it is a replica's and another replica is ahead, it is detached. */
+  readonly stalled: (topic: string, reader: string) => void
+}>()("ringfence/layers/ReplicaHost") {}
+
+export const layerHost = (
+  options: HostOptions
+): Layer.Layer<ReplicaHost, RegionError | TopicError, ReplicatedLog | ReplicaDisk> =>
+  Layer.effect(
+    ReplicaHost,
+    Effect.gen(function*() {
+      const log = yield* ReplicatedLog
+      const { disk, lock } = yield* ReplicaDisk
+      const { replicas, required } = yield* resolveReplicas(log.region, options)
+      const { lookMillis, onRestored, regionId, restore: dir } = options
+      if (dir !== undefined) {
+        const others = replicas.map((replica) => replica.dir).filter((other) => other !== dir)
+        const restored = yield* restore({ log, regionId, disk, lock, dir, others })
+        yield* onRestored?.(restored) ?? Effect.void
+      }
+      yield* Effect.forEach(replicas, ({ dir }) => refuseForeign(disk, dir, log.region, regionId), { discard: true })
+      const events = yield* PubSub.sliding<ReplicaEvent>(eventsKept)
+      const tell = (event: ReplicaEvent) => void PubSub.publishUnsafe(events, event)
+      const dirs = replicas.map(({ dir }) => dir)
+      const members = replicas.map((replica) => new Member(replica, dirs.filter((dir) => dir !== replica.dir), tell))
+      const share = { log, regionId, disk, lock, required, lookMillis }
+      const running = makeRunning(share, members)
+      yield* Effect.addFinalizer(() => running.end)
+      return ReplicaHost.of({
+        replica: Replica.of({
+          required,
+          states: Effect.sync(() => {
+            const topics = log.topics()
+            return members.map((member) => member.state(topics))
+          }),
+          events: Stream.fromPubSub(events)
+        }),
+        start: running.start,
+        kill: running.kill,
+        stalled: (topic, reader) => lapIfBehind(members, topic, reader)
+      })
+    })
+  )
+
+/** The service, in a process that serves the log. */
+export const layerReplica: Layer.Layer<Replica, never, ReplicaHost | Sequencer> = Layer.effect(
+  Replica,
+  Effect.gen(function*() {
+    const { replica, stalled, start } = yield* ReplicaHost
+    const { events } = yield* Sequencer
+    const follow = (event: SequencerEvent) =>
+      Effect.sync(() => event._tag === "ReaderStalled" && stalled(event.topic, event.reader))
+    yield* Effect.forkScoped(Stream.runForEach(events, follow), { startImmediately: true })
+    yield* start
+    return replica
+  })
+)
+
+// --- internal ---
+
+const eventsKept = 256
+
+/** How long a server that ends waits for the disks of its replicas. */
+const endMillis = 5000
+
+// A server that names the wrong directory is told at once. One that cannot be read is told as the replica's condition, so
+// that a failing disk keeps no log from being served.
+const refuseForeign = (
+  disk: Disk,
+  dir: string,
+  region: string,
+  regionId: string
+): Effect.Effect<void, RegionError> =>
+  Effect.flatMap(Effect.option(manifestIn(disk, dir)), (found) => {
+    const term = found._tag === "Some" ? found.value?.term : undefined
+    if (term === undefined || term.region === regionId) return Effect.void
+    const { message } = new ReplicaForeign({ dir, wanted: regionId, found: term.region })
+    return Effect.fail(new RegionError({ fault: "invalid", region, detail: message, hint: "" }))
+  })
+
+// Only a replica that is not alone may be left behind: the others have what it lacks.
+const lapIfBehind = (members: ReadonlyArray<Member>, topic: string, reader: string): void => {
+  for (const member of members) {
+    if (member.options.name !== reader) continue
+    const own = member.syncedIn(topic)
+    if (members.some((other) => other !== member && other.syncedIn(topic) > own)) member.lap(topic)
+  }
+}
+
+const makeRunning = (share: Omit<ReplicaWork, "ending" | "isEnding">, members: ReadonlyArray<Member>) => {
+  let present: {
+    readonly work: ReplicaWork
+    readonly scope: Scope.Closeable
+    readonly fibers: Array<Fiber.Fiber<void>>
+  } | undefined
+
+  const start = Effect.gen(function*() {
+    if (present !== undefined) return
+    const work: ReplicaWork = { ...share, ending: Latch.makeUnsafe(false), isEnding: false }
+    const scope = yield* Scope.make()
+    const fibers: Array<Fiber.Fiber<void>> = []
+    present = { work, scope, fibers }
+    for (const member of members) fibers.push(yield* Effect.forkIn(runReplica(work, member), scope))
+  })
+
+  const close = Effect.suspend(() => {
+    const ended = present
+    present = undefined
+    return ended === undefined ? Effect.void : Scope.close(ended.scope, Exit.void)
+  })
+
+  const end = Effect.suspend(() => {
+    if (present === undefined) return Effect.void
+    const { fibers, work } = present
+    work.isEnding = true
+    work.ending.openUnsafe()
+    return Fiber.awaitAll(fibers).pipe(
+      Effect.timeoutOrElse({ duration: endMillis, orElse: () => Effect.logWarning(lateLine(members)) }),
+      Effect.andThen(close)
+    )
+  })
+
+  return { start, end, kill: close }
+}
+
+const lateLine = (members: ReadonlyArray<Member>): string => {
+  const late = members.filter(({ condition }) => condition.condition !== "stopped")
+  const who = late.map(({ condition, options }) => `${options.dir} (${condition.condition}: ${condition.detail})`)
+  return `the server ends without the last records in the replicas ${
+    who.join(", ")
+  }: none of them was acknowledged by these`
+}

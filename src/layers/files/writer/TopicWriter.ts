@@ -1,0 +1,225 @@
+/**
+ * Writes one topic: collects batches in a staging buffer, makes each group durable, begins segments, removes old ones.
+ */
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { DiskError } from "../../ports/Disk.ts"
+import type { SegmentHeader } from "../format/header.ts"
+import { sizes } from "../format/layout.ts"
+import type { Retained, Retention } from "../ReplicaFiles.ts"
+import { join, segmentName } from "../segment/names.ts"
+import type { TopicPlace } from "../segment/openSegment.ts"
+import type { SegmentEntry } from "../segment/SegmentEntry.ts"
+import type { Place, StoredBatch, StoredIdentity } from "../StoredTopic.ts"
+import { SegmentWriter } from "./SegmentWriter.ts"
+import type { StagingBuffer, StagingBuffers } from "./StagingBuffer.ts"
+
+export interface TopicWriterOptions extends TopicPlace {
+  readonly declared: { readonly order: string; readonly ack: string }
+  readonly replicaId: string
+  readonly term: () => number
+  readonly segmentBytes: number
+  readonly retention: Retention
+  readonly buffers: StagingBuffers
+}
+
+/** What the files of a topic hold when its writer begins. */
+export interface TopicState {
+  readonly synced: Place
+  readonly orderedMillis: number
+  readonly identities: ReadonlyMap<string, StoredIdentity>
+  readonly segments: ReadonlyArray<SegmentEntry>
+  /** The last segment's bytes behind this offset are not trusted: they are cut once another segment is there. */
+  readonly cut: Cut | undefined
+  /** Batches that the last segment may not hold durably, to be written again first. */
+  readonly again: StagingBuffer | undefined
+}
+
+export interface Cut {
+  readonly path: string
+  readonly offset: number
+}
+
+export class TopicWriter {
+  readonly #options: TopicWriterOptions
+  /** One commit, retention or closing at a time. */
+  readonly #turn = Semaphore.makeUnsafe(1)
+  readonly #identities: Map<string, StoredIdentity>
+  #synced: Place
+  #orderedMillis: number
+  #end: Place
+  #segments: ReadonlyArray<SegmentEntry>
+  #cut: Cut | undefined
+  /** Being filled. */
+  #staged: StagingBuffer | undefined
+  /** Being written, or to be written again after a failure. */
+  #group: StagingBuffer | undefined
+  #active: SegmentWriter | undefined
+  /** A removal that may come back after a crash: its directory was not synced since. */
+  #removalOpen = false
+
+  constructor(options: TopicWriterOptions, state: TopicState) {
+    this.#options = options
+    this.#synced = state.synced
+    this.#orderedMillis = state.orderedMillis
+    this.#identities = new Map(state.identities)
+    this.#segments = state.segments
+    this.#cut = state.cut
+    this.#group = state.again
+    this.#end = state.again?.next ?? state.synced
+  }
+
+  readonly start = (): Place => {
+    const [first] = this.#segments
+    return first === undefined ? this.#synced : { index: first.firstIndex, position: first.firstPosition }
+  }
+
+  readonly synced = (): Place => this.#synced
+  readonly end = (): Place => this.#end
+  readonly stagedBytes = (): number => (this.#staged?.used ?? 0) + (this.#group?.used ?? 0)
+  readonly syncedIdentities = (): ReadonlyMap<string, StoredIdentity> => this.#identities
+  readonly segments = (): ReadonlyArray<SegmentEntry> => this.#segments
+
+  readonly append = (batch: StoredBatch): boolean => {
+    if (batch.index !== this.#end.index || batch.position !== this.#end.position) {
+      throw new Error(
+        `topic "${this.#options.topic}": batch ${batch.index} at position ${batch.position} was appended, but `
+          + `batch ${this.#end.index} at position ${this.#end.position} is next`
+      )
+    }
+    this.#staged ??= this.#options.buffers.take()
+    if (!this.#staged.append(batch)) return false
+    this.#end = this.#staged.next
+    return true
+  }
+
+  readonly commit: Effect.Effect<Place, DiskError> = Effect.suspend(() => {
+    const until = this.#end.index
+    return this.#alone(Effect.gen({ self: this }, function*() {
+      while (this.#synced.index < until) yield* this.#writeGroup()
+      return this.#synced
+    }))
+  })
+
+  readonly retain = (nowMillis: number): Effect.Effect<Retained, DiskError> =>
+    this.#alone(Effect.gen({ self: this }, function*() {
+      let [segments, bytes] = [0, 0]
+      for (;;) {
+        yield* this.#closeRemoval()
+        const oldest = this.#removable(nowMillis)
+        if (oldest === undefined) return { segments, bytes }
+        yield* this.#options.disk.remove(join(this.#options.dir, segmentName(oldest.firstIndex)))
+        this.#removalOpen = true
+        this.#segments = this.#segments.slice(1)
+        segments += 1
+        bytes += oldest.bytes
+      }
+    }))
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => this.#alone(this.#leave(true)))
+
+  /** The system uses the buffers until it has answered: what runs here is not interrupted. */
+  #alone<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.uninterruptible(Semaphore.withPermit(this.#turn, effect))
+  }
+
+  #writeGroup(): Effect.Effect<void, DiskError> {
+    return Effect.suspend(() => {
+      if (this.#group === undefined) {
+        this.#group = this.#staged
+        this.#staged = undefined
+      }
+      const group = this.#group!
+      const active = this.#active
+      const hasRoom = active !== undefined
+        && active.offset + group.used + sizes.commit <= this.#options.segmentBytes
+      return Effect.map(hasRoom ? this.#append(active, group) : this.#begin(group), () => this.#written(group))
+    })
+  }
+
+  #append(active: SegmentWriter, group: StagingBuffer): Effect.Effect<void, DiskError> {
+    return Effect.tapError(active.append(group, this.#before()), () => this.#leave(false))
+  }
+
+  /** Begins another segment, with this group. */
+  #begin(group: StagingBuffer): Effect.Effect<void, DiskError> {
+    return Effect.gen({ self: this }, function*() {
+      const created = yield* SegmentWriter.create(this.#options, this.#header(), group)
+      yield* this.#cutTail()
+      const former = this.#active
+      this.#active = created
+      if (former !== undefined) yield* former.close(false, this.#before())
+      this.#segments = [...this.#segments.filter(({ firstIndex }) => firstIndex < this.#synced.index), {
+        firstIndex: this.#synced.index,
+        firstPosition: this.#synced.position,
+        orderedMillis: this.#orderedMillis,
+        bytes: 0
+      }]
+    })
+  }
+
+  /** Gives up the active segment. What it holds behind its last durable group is not trusted after a failure. */
+  #leave(inGoodOrder: boolean): Effect.Effect<void> {
+    const active = this.#active
+    if (active === undefined) return Effect.void
+    this.#active = undefined
+    if (!inGoodOrder) this.#cut = { path: active.path, offset: active.offset }
+    return active.close(inGoodOrder, this.#before())
+  }
+
+  #written(group: StagingBuffer): void {
+    for (const [name, said] of group.identities) this.#identities.set(name, said)
+    this.#orderedMillis = Math.max(this.#orderedMillis, group.orderedMillis)
+    this.#synced = group.next
+    this.#segments = [...this.#segments.slice(0, -1), { ...this.#segments.at(-1)!, bytes: this.#active!.offset }]
+    this.#group = undefined
+    this.#options.buffers.give(group)
+  }
+
+  /** Readers stop where the next segment begins, so that a tail which cannot be cut does no harm. */
+  #cutTail(): Effect.Effect<void> {
+    const cut = this.#cut
+    this.#cut = undefined
+    if (cut === undefined) return Effect.void
+    return Effect.ignore(
+      Effect.scoped(Effect.flatMap(this.#options.disk.open(cut.path, "write"), (file) => file.truncate(cut.offset)))
+    )
+  }
+
+  /** A removal is durable before the next one, because a missing segment between two others is damage. */
+  #closeRemoval(): Effect.Effect<void, DiskError> {
+    if (!this.#removalOpen) return Effect.void
+    return Effect.map(this.#options.disk.syncDirectory(this.#options.dir), () => {
+      this.#removalOpen = false
+    })
+  }
+
+  /** The oldest segment, if it is not to be kept. What it holds was ordered before its successor begins. */
+  #removable(nowMillis: number): SegmentEntry | undefined {
+    const [oldest, next] = this.#segments
+    if (oldest === undefined || next === undefined) return undefined
+    const { bytes = Infinity, millis = Infinity } = this.#options.retention
+    const held = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    return held > bytes || next.orderedMillis < nowMillis - millis ? oldest : undefined
+  }
+
+  #before() {
+    return { place: this.#synced, orderedMillis: this.#orderedMillis }
+  }
+
+  #header(): SegmentHeader {
+    const { declared: { ack, order }, logId, replicaId, term, topic } = this.#options
+    return {
+      logId,
+      replicaId,
+      topic,
+      order,
+      ack,
+      term: term(),
+      firstIndex: this.#synced.index,
+      firstPosition: this.#synced.position,
+      orderedMillis: this.#orderedMillis,
+      identities: Object.fromEntries(this.#identities)
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Replicas of the log of one heap.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
+import { topicOf } from "./Diagnostics.ts"
+import { HeapLog } from "./HeapLog.ts"
+import { restoreIdentity } from "./Identities.ts"
+import { openReader } from "./Subscriber.ts"
+import { restoreTopic } from "./Topics.ts"
+
+export const layer: Layer.Layer<ReplicatedLog, never, HeapLog> = Layer.effect(
+  ReplicatedLog,
+  Effect.map(HeapLog, (log) => {
+    const { heap, waiter } = log
+    return ReplicatedLog.of({
+      region: heap.region,
+      waiter,
+      topics: () => heap.topics.filter(({ isDurable }) => isDurable).map((topic) => topicOf(heap, topic)),
+      attach: (topic, { name, position, role }) =>
+        openReader(log, topic, { name, from: { position }, mustExist: true }, role),
+      restoreTopic: (topic, base) => restoreTopic(heap, topic, base),
+      restoreIdentity: (topic, name, committed) => restoreIdentity(heap, topic, name, committed)
+    })
+  })
+)

@@ -1,0 +1,68 @@
+#include "replicas.h"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "region/epochs.h"
+#include "region/token.h"
+
+namespace ringfence {
+
+namespace {
+
+constexpr int lookAttempts = 16;  // at a seal that its reader is just writing
+
+void count(std::vector<Synced>& replicas, const Synced& synced) {
+  for (Synced& each : replicas) {
+    if (each.replica.key != synced.replica.key) continue;
+    each.entries = std::max(each.entries, synced.entries);
+    return;
+  }
+  replicas.push_back(synced);
+}
+
+}  // namespace
+
+// SYNC: observes the seal, which IndexReader::release publishes behind the cursor that it seals, and that follows the
+// sync of the replica's file.
+SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Synced& synced) {
+  const Publication& p = region.publication();
+  const ReaderSlot& slot = region.reader(topic, reader);
+  const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
+  if (generation == 0) return SyncedState::none;
+  for (int attempt = 0; attempt < lookAttempts; attempt += 1) {
+    const ReaderLine line = p.snapshot<&ReaderLine::syncedSeal>(slot.line);
+    if (line.attachedGeneration != generation || line.detachedGeneration == generation || line.syncedSeal == 0) return SyncedState::none;
+    if (line.syncedSeal != syncedSealOf(line, generation)) continue;
+    synced = {generation, {line.replicaKey, line.replicasRequired}, line.cursor};
+    return SyncedState::whole;
+  }
+  // The place may be another reader's by now.
+  return p.observeAfterReads<&ReaderClaim::generation>(slot.claim) == generation ? SyncedState::torn : SyncedState::none;
+}
+
+Durability durabilityOf(const Region& region, uint32_t topic) {
+  Durability durability;
+  EpochView view(region);
+  if (!view.look()) return durability;
+  std::vector<Synced> replicas;
+  bool known = true;
+  for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
+    Synced synced;
+    const SyncedState state = syncedAt(region, topic, i, synced);
+    if (state == SyncedState::torn) known = false;
+    if (state != SyncedState::whole) continue;
+    const bool ended = view.epoch() != 0 && region.publication().observe<&ReaderEnd::endedGeneration>(
+                                                region.readerEnd(view.epoch(), topic, i)) == synced.generation;
+    if (ended) continue;
+    durability.required = std::max(durability.required, synced.replica.required);
+    count(replicas, synced);
+  }
+  if (!known || replicas.size() < durability.required || !view.believes()) return durability;
+  std::ranges::sort(replicas, std::greater(), &Synced::entries);
+  durability.entries = replicas[durability.required - 1].entries;
+  return durability;
+}
+
+}  // namespace ringfence

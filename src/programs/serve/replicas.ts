@@ -1,0 +1,81 @@
+/**
+ * The flags of `ringfence serve` for replicas: the log on disk.
+ */
+import * as Flag from "effect/cli/Flag"
+import type * as Log from "../../layers/Log.ts"
+import type { ReplicaEvent, ReplicaOptions } from "../../services/Replica.ts"
+import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
+import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
+
+const defaults = { syncBytes: 4 * 1024 * 1024, syncMillis: 10, segmentBytes: 64 * 1024 * 1024 }
+
+const sizeFlag = (name: string): Flag.Flag<number> =>
+  Flag.filter(bytesFlag(name), (bytes) => bytes >= 4096, () => "at least 4KiB")
+
+export const replicaSettings = {
+  syncBytes: setting("replica-sync-bytes", sizeFlag, {
+    description: "Bytes that wait to be synced at which a replica syncs at once",
+    fallback: defaults.syncBytes,
+    show: formatBytes
+  }),
+  syncMillis: setting("replica-sync-interval", millisFlag, {
+    description: "How long a record may wait for others that a replica syncs with it",
+    fallback: defaults.syncMillis,
+    show: writtenMillis
+  }),
+  segmentBytes: setting("replica-segment-bytes", sizeFlag, {
+    description: "The size of a replica's segment files",
+    fallback: defaults.segmentBytes,
+    show: formatBytes
+  }),
+  keepBytes: openSetting("replica-keep-bytes", sizeFlag, {
+    description: "What a replica keeps of each topic, in whole segments: the oldest go first",
+    shown: "all"
+  }),
+  restore: openSetting("restore", (name) => Flag.withMetavar(Flag.String(name), "directory"), {
+    description: "Restore a log whose memory is lost from this replica, which goes on with it",
+    shown: "none"
+  }),
+  durableCopies: openSetting("durable-copies", (name) => countFlag(name, 255), {
+    description: "How many replicas must have synced a record of a durable topic before it is acknowledged",
+    shown: "all of them"
+  })
+}
+
+/** Any number of directories. */
+export const replicasFlag: Flag.Flag<ReadonlyArray<string>> = Flag.String("replica").pipe(
+  Flag.withMetavar("directory"),
+  Flag.withDescription("Write the topics with ack durable to files in this directory, too; repeatable"),
+  Flag.filter((dir) => dir !== "", () => "no directory is given"),
+  Flag.atLeast(0)
+)
+
+export const replicasOf = (
+  dirs: ReadonlyArray<string>,
+  { durableCopies, keepBytes, restore, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof replicaSettings>
+): Pick<Log.ServeOptions, "replicas" | "durableCopies" | "restore"> => ({
+  restore,
+  replicas: [...new Set(restore === undefined ? dirs : [restore, ...dirs])].map((dir): ReplicaOptions => ({
+    dir,
+    syncBytes,
+    syncInterval: syncMillis,
+    segmentBytes,
+    retention: { bytes: keepBytes }
+  })),
+  durableCopies
+})
+
+export const describeReplica = ({ condition, detail, dir }: ReplicaEvent): string =>
+  `replica ${dir}: ${condition}${detail === "" ? "" : `: ${detail}`}`
+
+/** A lost log is restored, and about to be served. */
+export interface RestoredEvent extends Log.Restored {
+  readonly _tag: "Restored"
+}
+
+export const describeRestored = ({ dir, term, topics }: RestoredEvent): string => {
+  const each = topics.map(({ identities, records, topic }) =>
+    `"${topic}" with ${plural(records, "record")}, ${plural(identities, "identity", "identities")}`
+  )
+  return `restored from ${dir}, term ${term}: ${each.length === 0 ? "no topics" : each.join("; ")}`
+}

@@ -1,0 +1,5 @@
+import { native } from "../backends/native/log.ts"
+import { durableSuite, durableTakeoverSuite } from "../suites/log/durable.ts"
+
+durableSuite(native)
+durableTakeoverSuite(native)

@@ -1,0 +1,295 @@
+/**
+ * Replicas over any backend: they follow the order, sync in groups, tell what is durable, and catch up after failures.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
+import type { ReplicaDisk } from "../../../src/layers/files/replica/ReplicaDisk.ts"
+import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
+import { Replica, type ReplicaCondition } from "../../../src/services/Replica.ts"
+import * as Topic from "../../../src/services/schema/Topic.ts"
+import { Subscriber } from "../../../src/services/Subscriber.ts"
+import { type Backend, type BackendOptions, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
+import { type FaultyDisk, faultyDisk } from "../../faults/disks.ts"
+
+const Orders = Topic.make("orders", { ack: "durable" })
+
+const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `record ${from + i}`)
+
+/** The records of a replica's files, from the first. */
+const storedRecords = ({ disk }: ReplicaDisk["Service"], dir: string, topic = Orders.name) =>
+  Effect.scoped(Effect.gen(function*() {
+    const files = yield* readReplicaFiles(disk, dir)
+    const stored = files.topics.get(topic)
+    if (stored === undefined) return []
+    const { start } = yield* stored.bounds
+    const reader = yield* stored.read(start.position)
+    const records: Array<string> = []
+    for (let batches = yield* reader.pull; batches.length > 0; batches = yield* reader.pull) {
+      for (const { lengths, messageCount, payload, position, uniformBytes } of batches) {
+        assert.strictEqual(position, start.position + records.length)
+        for (let i = 0, at = 0; i < messageCount; i += 1) {
+          const length = lengths?.[i] ?? uniformBytes
+          records.push(textOf(payload.subarray(at, at + length)))
+          at += length
+        }
+      }
+    }
+    return records
+  }))
+
+const stateOf = (dir: string) =>
+  Replica.use(({ states }) => Effect.map(states, (all) => all.find((state) => state.dir === dir)!))
+
+/** Waits for a condition, for as long as a loaded machine may take. */
+const untilCondition = (dir: string, condition: ReplicaCondition) =>
+  Effect.gen(function*() {
+    for (;;) {
+      const state = yield* stateOf(dir)
+      if (state.condition === condition) return state
+      yield* Effect.sleep(2)
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: 30_000,
+      orElse: () =>
+        Effect.flatMap(stateOf(dir), (state) => Effect.die(`${dir} is not ${condition}: ${JSON.stringify(state)}`))
+    })
+  )
+
+const sendAll = (publisher: PublisherHandle<Uint8Array>, records: ReadonlyArray<string>) =>
+  Effect.andThen(publisher.sendAll(records.map(bytesOf)), publisher.flush)
+
+export const replicasSuite = (backend: Backend): void => {
+  interface Disks extends FaultyDisk {
+    readonly dirs: ReadonlyArray<string>
+  }
+
+  const disks = (count: number): Effect.Effect<Disks, never, Scope.Scope> =>
+    Effect.map(backend.disk, ({ disk, root }) => ({
+      ...faultyDisk(disk),
+      dirs: Array.from({ length: count }, (_, i) => `${root}/replica-${i}`)
+    }))
+
+  const served = (
+    { dirs, disk }: Disks,
+    serve: BackendOptions["serve"] = {},
+    used = dirs
+  ): BackendOptions => ({
+    geometry: smallGeometry,
+    disk,
+    serve: { topics: [Orders], replicas: used.map((dir) => ({ dir })), ...serve }
+  })
+
+  /** Runs over a log with replicas; what stands still goes on before the log ends. */
+  const onDisks = <A, E, R>(
+    count: number,
+    run: (disks: Disks) => Effect.Effect<A, E, R>,
+    serve: BackendOptions["serve"] = {}
+  ) =>
+    Effect.scoped(Effect.gen(function*() {
+      const found = yield* disks(count)
+      const healAll = Effect.sync(() => found.dirs.forEach(found.heal))
+      return yield* run(found).pipe(
+        Effect.ensuring(healAll),
+        Effect.scoped,
+        Effect.provide(backend.embedded(served(found, serve)))
+      )
+    }))
+
+  describe(`replicas (${backend.name})`, () => {
+    it.live("what is acknowledged is in the files of every replica, in the order of the log", () =>
+      onDisks(2, ({ dirs, disk }) =>
+        Effect.gen(function*() {
+          const publishers = yield* Effect.all([Publisher.open(Orders), Publisher.open(Orders, { identity: "a" })])
+          const sources = [numbered(0, 300), numbered(1000, 1300)]
+          yield* Effect.forEach(publishers, (publisher, i) => sendAll(publisher, sources[i]!), {
+            concurrency: "unbounded"
+          })
+          const files = yield* Effect.forEach(dirs, (dir) => storedRecords(disk, dir))
+          for (const found of files) {
+            assert.strictEqual(found.length, 600)
+            assert.deepStrictEqual(found.filter((text) => sources[0]!.includes(text)), sources[0])
+            assert.deepStrictEqual(found.filter((text) => sources[1]!.includes(text)), sources[1])
+          }
+          assert.deepStrictEqual(files[0], files[1])
+          for (const dir of dirs) {
+            const { topics } = yield* untilCondition(dir, "in sync")
+            assert.deepStrictEqual(topics.map(({ syncedRecords, topic }) => [topic, syncedRecords]), [["orders", 600]])
+          }
+        })))
+
+    it.live("batches are synced in groups: far fewer syncs than batches", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(1)
+        const [dir = ""] = found.dirs
+        yield* Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Orders, { batchBytes: 64 })
+          yield* sendAll(publisher, numbered(0, 1000))
+          const { topics } = yield* stateOf(dir)
+          const batches = topics[0]!.syncedBatches
+          assert.isAtLeast(batches, 150)
+          assert.isAtMost(found.syncs(dir), batches / 2)
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(backend.embedded(served(found, { replicas: [{ dir, syncInterval: 50 }] })))
+        )
+      })))
+
+    it.live("nothing is acknowledged, and nothing released, before it is synced", () =>
+      onDisks(1, ({ dirs, heal, hold }) =>
+        Effect.gen(function*() {
+          const [dir = ""] = dirs
+          const publisher = yield* Publisher.open(Orders)
+          yield* sendAll(publisher, ["first"])
+          hold(dir)
+          yield* publisher.send(bytesOf("second"))
+          const flushing = yield* Effect.forkChild(publisher.flush, { startImmediately: true })
+          const subscriber = yield* Subscriber.open(Orders)
+          const ordered: Array<number> = []
+          while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
+          const { durable } = yield* Subscriber.bounds(Orders)
+          assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
+          assert.isUndefined(flushing.pollUnsafe())
+          heal(dir)
+          yield* Fiber.join(flushing)
+          assert.deepStrictEqual([publisher.acknowledged(), (yield* Subscriber.bounds(Orders)).durable], [2, 2])
+        })))
+
+    it.live("a server that is started again goes on where the files end", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(2)
+        yield* Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Orders)
+          for (let round = 0; round < 4; round += 1) {
+            yield* sendAll(publisher, numbered(round * 50, round * 50 + 50))
+            const { end, start } = yield* Relay
+            yield* end
+            yield* publisher.sendAll(numbered(1000 + round * 5, 1000 + round * 5 + 5).map(bytesOf))
+            yield* start
+          }
+          yield* publisher.flush
+          const [first, second] = yield* Effect.forEach(found.dirs, (dir) => storedRecords(found.disk, dir))
+          const wanted = [0, 1, 2, 3].flatMap((round) => [
+            ...numbered(round * 50, round * 50 + 50),
+            ...numbered(1000 + round * 5, 1000 + round * 5 + 5)
+          ])
+          assert.deepStrictEqual(first, wanted)
+          assert.deepStrictEqual(second, wanted)
+        }).pipe(Effect.scoped, Effect.provide(backend.relay(served(found))))
+      })), 60_000)
+
+    for (const code of ["EIO", "ENOSPC"]) {
+      it.live(
+        `a disk that fails is named, stops acknowledgements alone, and is caught up (${code})`,
+        () =>
+          onDisks(2, ({ dirs, disk, fail, heal }) =>
+            Effect.gen(function*() {
+              const [, dir = ""] = dirs
+              const others = yield* Publisher.open(Topic.make("others"))
+              const publisher = yield* Publisher.open(Orders, { ackDeadline: 300 })
+              yield* sendAll(publisher, numbered(0, 10))
+              fail(dir, code)
+              yield* publisher.sendAll(numbered(10, 20).map(bytesOf))
+              const late = yield* Effect.flip(publisher.flush)
+              assert.strictEqual(late._tag, "AckTimeout")
+              assert.include(late.message, "replica")
+              const { detail } = yield* untilCondition(dir, "failing")
+              assert.include(detail, code)
+              assert.strictEqual(publisher.acknowledged(), 10)
+              yield* sendAll(others, numbered(0, 10))
+              heal(dir)
+              yield* untilCondition(dir, "in sync")
+              yield* publisher.awaitAcknowledged(20).pipe(Effect.retry({ times: 100 }))
+              for (const each of dirs) assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 20))
+            })),
+        60_000
+      )
+    }
+
+    it.live(
+      "of two replicas the one that holds up publishers is detached, and catches up from the other's files",
+      () =>
+        onDisks(2, ({ dirs, disk, heal, hold }) =>
+          Effect.gen(function*() {
+            const [first = "", second = ""] = dirs
+            const publisher = yield* Publisher.open(Orders)
+            yield* sendAll(publisher, numbered(0, 10))
+            hold(second)
+            // Many times what memory has.
+            yield* sendAll(publisher, numbered(10, 30_000))
+            yield* untilCondition(first, "in sync")
+            heal(second)
+            yield* untilCondition(second, "in sync")
+            yield* sendAll(publisher, numbered(30_000, 30_010))
+            for (const each of dirs) {
+              yield* Effect.gen(function*() {
+                while ((yield* stateOf(each)).topics[0]?.syncedRecords !== 30_010) yield* Effect.sleep(2)
+              }).pipe(Effect.timeout(30_000))
+              assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 30_010))
+            }
+          }), { durableCopies: 1, stallAfter: 50 }),
+      120_000
+    )
+
+    it.live("an empty directory takes all that the other replica has", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(2)
+        const [first = "", second = ""] = found.dirs
+        const log = (used: ReadonlyArray<string>) => served(found, {}, used)
+        // One log, served first with one replica and then with two.
+        const options = log([first])
+        const replicas: Array<{ readonly dir: string }> = [{ dir: first }]
+        yield* Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Orders)
+          yield* sendAll(publisher, numbered(0, 5000))
+          const { end, start } = yield* Relay
+          yield* end
+          replicas.push({ dir: second })
+          yield* start
+          yield* sendAll(publisher, numbered(5000, 5010))
+          if (backend.name === "memory") return
+          for (const dir of found.dirs) {
+            assert.deepStrictEqual(yield* storedRecords(found.disk, dir), numbered(0, 5010))
+          }
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(backend.relay({ ...options, serve: { ...options.serve, replicas } }))
+        )
+      })), 60_000)
+
+    it.live("a directory of another log is refused", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(1)
+        const use = Effect.gen(function*() {
+          yield* sendAll(yield* Publisher.open(Orders), numbered(0, 10))
+        }).pipe(Effect.scoped, Effect.provide(backend.embedded(served(found))))
+        yield* use
+        const refused = yield* Effect.flip(use)
+        assert.strictEqual(refused._tag, "RegionError")
+        assert.include(refused.message, `${found.dirs[0]} holds a replica of log`)
+        assert.deepStrictEqual(yield* storedRecords(found.disk, found.dirs[0]!), numbered(0, 10))
+      })))
+
+    it.live("impossible options are refused, by name", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(1)
+        const [dir = ""] = found.dirs
+        for (
+          const serve of [
+            { replicas: [{ dir }], durableCopies: 2 },
+            { replicas: [{ dir }, { dir }] },
+            { replicas: [{ dir: "" }] },
+            { replicas: [{ dir, syncBytes: 0 }] }
+          ]
+        ) {
+          const refused = yield* Effect.flip(
+            Effect.provide(Effect.void, backend.embedded(served(found, serve)))
+          )
+          assert.strictEqual(refused._tag === "RegionError" && refused.fault, "invalid")
+        }
+      })))
+  })
+}
