@@ -7,7 +7,7 @@ export const smallestLog = {
   brokers: 2,
   clients: 1,
   topics: 1,
-  readers: 1,
+  readers: 3,
   laneSlots: 8,
   laneBytes: 32 * 1024,
   batchBytes: 4096,

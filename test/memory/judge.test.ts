@@ -9,7 +9,7 @@ import { Publisher } from "../../src/services/Publisher.ts"
 import type { IndexedBatch } from "../../src/services/Subscriber.ts"
 import { smallGeometry } from "../backends/log.ts"
 import { memory } from "../backends/memory/log.ts"
-import { Judge, judging, sendStamped } from "../faults/judge.ts"
+import { Judge, judging, sendStamped, textAt } from "../faults/judge.ts"
 import { Stamped } from "../processes/stamped.ts"
 
 const recordBytes = 32
@@ -69,6 +69,24 @@ describe("the judge of the scenarios", () => {
     ["a wrong byte", [damaged(batchOf(0, 1, 0))]]
   ])("finds %s", (_, batches) => {
     assert.throws(() => judged(batches))
+  })
+
+  it("knows that under order total batches come in any order, but each once", () => {
+    const judge = new Judge({ holds: false, bytes: () => undefined })
+    judge.see(batchOf(0, 1, 1))
+    judge.see(batchOf(2, 1, 0))
+    assert.deepStrictEqual([...judge.bySession], [[1, 4]])
+    assert.throws(() => judge.see(batchOf(4, 1, 1)))
+    assert.throws(() => judge.see(batchOf(6, 1, 2)))
+  })
+
+  it("finds a record that is not the text of its position", () => {
+    const judge = new Judge(textAt((position) => `r${position}`))
+    const payload = new TextEncoder().encode("r0r1r3")
+    const batch = { ...batchOf(0, 1, 0), payload: payload.subarray(0, 4), uniformBytes: 2 }
+    judge.see(batch)
+    const wrong = { ...batchOf(2, 1, 1), payload: payload.subarray(4), uniformBytes: 2, messageCount: 1 }
+    assert.throws(() => judge.see(wrong))
   })
 
   it.live("finds the order broken where batches that come early are not held", () =>

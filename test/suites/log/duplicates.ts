@@ -8,6 +8,7 @@ import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { smallestLog } from "../../backends/geometry.ts"
 import type { Backend } from "../../backends/log.ts"
+import { attachJudges } from "../../faults/judge.ts"
 import { type ManualLog, writeBatch } from "../../faults/manual.ts"
 
 const orders = ["session", "total"] as const
@@ -21,6 +22,7 @@ export const duplicatesSuite = (backend: Backend): void => {
           backend.manual(smallestLog, (log) =>
             Effect.gen(function*() {
               const { port: reader } = yield* log.attach(topic, "start")
+              const judges = yield* attachJudges(log, topic, order === "session")
               const { port: lanes } = yield* log.open(topic)
               yield* run(log, lanes)
               yield* settled(log)
@@ -28,7 +30,7 @@ export const duplicatesSuite = (backend: Backend): void => {
               assert.deepStrictEqual([lanes.committedBatches(), lanes.committedMessages()], [1, 2])
               const [session] = (yield* log.snapshot).sessions
               assert.deepStrictEqual([session?.duplicates, session?.held, session?.purged], [1, 0, 0])
-              yield* assertRoom(log, lanes, reader, 1)
+              yield* assertRoom(log, lanes, reader, judges, 1)
             })))
 
       twice("by two brokers", (_, lanes) =>
@@ -55,6 +57,7 @@ export const duplicatesSuite = (backend: Backend): void => {
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")
+            const judges = yield* attachJudges(log, topic, order === "session")
             const { port: lanes } = yield* log.open(topic)
             publish(lanes, 0, 1)
             publish(lanes, 1, 1)
@@ -65,13 +68,14 @@ export const duplicatesSuite = (backend: Backend): void => {
             const read = reader.poll(64).map(({ batchSequence }) => batchSequence)
             assert.deepStrictEqual(read, order === "session" ? [0, 1] : [1, 0])
             assert.strictEqual(lanes.committedBatches(), 2)
-            yield* assertRoom(log, lanes, reader, 2)
+            yield* assertRoom(log, lanes, reader, judges, 2)
           })))
 
       it.live(`E10 order ${order}, behind the end of its session: no commit, and the next session has all the room`, () =>
         backend.manual(smallestLog, (log) =>
           Effect.gen(function*() {
             const { port: reader } = yield* log.attach(topic, "start")
+            const judges = yield* attachJudges(log, topic, order === "session")
             const former = yield* log.open(topic)
             publish(former.port, 0, 0)
             yield* settled(log)
@@ -87,7 +91,7 @@ export const duplicatesSuite = (backend: Backend): void => {
             yield* settled(log)
             assert.strictEqual(reader.poll(64).length, 1)
             assert.strictEqual(former.port.committedBatches(), 1)
-            yield* assertRoom(log, lanes, reader, 0)
+            yield* assertRoom(log, lanes, reader, judges, 0, [[former.port.sessionId, 2]])
           })))
     }
   })
@@ -109,14 +113,24 @@ const settled = (log: ManualLog) =>
   })
 
 /** Laps of each lane go through, one batch each: nothing of what was published twice keeps room. */
-const assertRoom = Effect.fnUntraced(function*(log: ManualLog, lanes: LanePort, reader: IndexPort, next: number) {
+const assertRoom = Effect.fnUntraced(function*(
+  log: ManualLog,
+  lanes: LanePort,
+  reader: IndexPort,
+  judges: Effect.Success<ReturnType<typeof attachJudges>>,
+  next: number,
+  former: ReadonlyArray<readonly [sessionId: number, records: number]> = []
+) {
   const last = next + 3 * smallestLog.brokers * smallestLog.laneSlots
   for (let sequence = next; sequence < last; sequence += 1) {
     reader.release(reader.next())
+    judges.see()
     assert.isTrue(write(lanes, sequence % 2, sequence), `no room for batch ${sequence}`)
     lanes.publish(sequence % 2)
     yield* settled(log)
     assert.strictEqual(reader.poll(64).length, 1)
   }
   assert.strictEqual(lanes.committedBatches(), last)
+  judges.see()
+  judges.agree(new Map([...former, [lanes.sessionId, 2 * last]]))
 })

@@ -7,6 +7,7 @@ import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import type { LanePort } from "../../../src/layers/ports/LanePort.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import type { Backend } from "../../backends/log.ts"
+import { attachJudges } from "../../faults/judge.ts"
 import { stampOf, writeBatch } from "../../faults/manual.ts"
 
 const Laps = Topic.make("laps")
@@ -34,7 +35,8 @@ export const lapsSuite = (backend: Backend): void => {
               Effect.gen(function*() {
                 const { port: lanes } = yield* log.open(Laps)
                 const { port: reader } = yield* log.attach(Laps, "start")
-                const run = new Run(lanes, reader)
+                const judges = yield* attachJudges(log, Laps)
+                const run = new Run(lanes, reader, judges)
                 const enough = () => lanes.written(0) >= lapsWanted * slots && run.read >= lapsWanted * indexEntries
                 let stalled = 0
                 while (!enough()) {
@@ -55,6 +57,8 @@ export const lapsSuite = (backend: Backend): void => {
                   run.poll()
                 }
                 assert.strictEqual(run.read, run.written)
+                run.release()
+                judges.agree(new Map([[lanes.sessionId, run.messages]]))
                 assert.strictEqual(lanes.committedBatches(), run.written)
               })),
           60_000
@@ -70,7 +74,7 @@ const geometryOf = (laneSlots: number) => ({
   brokers,
   clients: 1,
   topics: 1,
-  readers: 1,
+  readers: 3,
   laneSlots,
   laneBytes: 32 * 1024,
   batchBytes: 4096,
@@ -84,12 +88,15 @@ class Run {
   read = 0
   readonly #lanes: LanePort
   readonly #reader: IndexPort
-  #messages = 0
+  messages = 0
   #released = 0
 
-  constructor(lanes: LanePort, reader: IndexPort) {
+  readonly #judges: { readonly see: () => void }
+
+  constructor(lanes: LanePort, reader: IndexPort, judges: { readonly see: () => void }) {
     this.#lanes = lanes
     this.#reader = reader
+    this.#judges = judges
   }
 
   get backlog(): number {
@@ -99,13 +106,13 @@ class Run {
   write(): boolean {
     const sequence = this.written
     const lengths = Array.from({ length: 1 + sequence % 3 }, (_, i) => 40 + (sequence * 97 + i) % 300)
-    const batch = { sequence, firstMessage: this.#messages, lengths }
+    const batch = { sequence, firstMessage: this.messages, lengths }
     const turns = [sequence % brokers, (sequence + 1) % brokers]
     const broker = turns.find((b) => writeBatch(this.#lanes, b, batch))
     if (broker === undefined) return false
     this.#lanes.publish(broker)
     this.written += 1
-    this.#messages += lengths.length
+    this.messages += lengths.length
     return true
   }
 
@@ -120,6 +127,7 @@ class Run {
 
   release(): void {
     this.#reader.release(this.#reader.next())
+    this.#judges.see()
     this.#released = this.read
   }
 }

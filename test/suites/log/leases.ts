@@ -20,6 +20,7 @@ import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer, type SequencerEvent } from "../../../src/services/Sequencer.ts"
 import { Subscriber, type SubscriberHandle } from "../../../src/services/Subscriber.ts"
 import { type Backend, bytesOf, OpenLanes, smallGeometry, textOf } from "../../backends/log.ts"
+import { agreeOn, bothJudging, textAt } from "../../faults/judge.ts"
 
 const Lines = Topic.make("lines")
 
@@ -86,6 +87,9 @@ const read = (subscriber: SubscriberHandle<Uint8Array>, count: number) =>
     Stream.runCollect
   )
 
+/** Two judges of all records of one publisher. */
+const judges = (count: number) => bothJudging(Lines, count, textAt((position) => `r${position}`))
+
 const inOrder = (count: number) => numbered(0, count).map((text, i) => [i, text] as const)
 
 const send = (publisher: PublisherHandle<Uint8Array>, from: number, to: number) =>
@@ -114,6 +118,7 @@ export const leasesSuite = (backend: Backend): void => {
         const { layer, lines } = listened()
         return Effect.gen(function*() {
           const subscriber = yield* Subscriber.open(Lines)
+          const both = yield* judges(230)
           const ends = yield* following("SessionEnded", 1)
           const { publisher, stop } = yield* openStopping({ identity })
           const first = publisher.sessionId
@@ -130,6 +135,7 @@ export const leasesSuite = (backend: Backend): void => {
           yield* send(publisher, 200, 230)
           yield* publisher.flush
           assert.deepStrictEqual(yield* read(subscriber, 230), inOrder(230))
+          yield* agreeOn(both, 230)
           const [ended] = yield* Fiber.join(ends)
           assert.isTrue(ended?._tag === "SessionEnded" && ended.reason === "outlived" && ended.sessionId === first)
           assert.strictEqual(lines.filter((line) => line.includes("outlived its lease")).length, 1)
@@ -145,6 +151,7 @@ export const leasesSuite = (backend: Backend): void => {
     it.live("E08 a gap ahead of the first batch: nothing was committed, and everything comes once", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Lines)
+        const both = yield* judges(200)
         const ends = yield* following("SessionEnded", 1)
         const { publisher, stop } = yield* openStopping({}, [0])
         yield* send(publisher, 0, 200)
@@ -153,6 +160,7 @@ export const leasesSuite = (backend: Backend): void => {
         const [ended] = yield* Fiber.join(ends)
         assert.deepInclude(ended, { reason: "outlived", committedMessages: 0 })
         assert.deepStrictEqual(yield* read(subscriber, 200), inOrder(200))
+        yield* agreeOn(both, 200)
       }).pipe(Effect.scoped, provide()))
 
     it.live("an idle publisher resumes too; records of all lengths and the open batch go along", () =>
@@ -382,6 +390,7 @@ export const leasesSuite = (backend: Backend): void => {
           const subscriber = yield* Subscriber.open(Lines)
           const rounds = 50
           const part = 100
+          const both = yield* judges(rounds * part)
           const reading = yield* Effect.forkChild(read(subscriber, rounds * part), { startImmediately: true })
           const { publisher, stop } = yield* openStopping({ identity: "a" })
           for (let round = 0; round < rounds; round += 1) {
@@ -392,6 +401,7 @@ export const leasesSuite = (backend: Backend): void => {
           assert.strictEqual(publisher.acknowledged(), rounds * part)
           assert.strictEqual(stop.opened, rounds + 1)
           assert.deepStrictEqual(yield* Fiber.join(reading), inOrder(rounds * part))
+          yield* agreeOn(both, rounds * part)
           const { identities, sessions } = yield* Diagnostics.use(({ snapshot }) => snapshot)
           assert.strictEqual(identities.length, 1)
           assert.strictEqual(sessions.filter(({ state }) => state === "open").length, 1)

@@ -9,15 +9,23 @@ import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Sequencer } from "../../../src/services/Sequencer.ts"
-import { Subscriber } from "../../../src/services/Subscriber.ts"
+import { type IndexedBatch, Subscriber } from "../../../src/services/Subscriber.ts"
 import { type Backend, Relay, smallGeometry } from "../../backends/log.ts"
-import { agree, judging, sendStamped } from "../../faults/judge.ts"
+import {
+  agree,
+  agreeOn,
+  attachJudges,
+  bothJudging as bothJudgingOf,
+  type Expected,
+  judging,
+  sendStamped
+} from "../../faults/judge.ts"
 import { type ManualLog, writeBatch } from "../../faults/manual.ts"
 import { seeded } from "../../processes/seeded.ts"
 
 const Judged = Topic.make("judged")
 
-const bothJudging = (wanted: number) => Effect.forEach(["first", "second"], (name) => judging(Judged, wanted, name))
+const bothJudging = (wanted: number, expected?: Expected) => bothJudgingOf(Judged, wanted, expected)
 
 const countsOf = (publishers: ReadonlyArray<PublisherHandle<Uint8Array>>) =>
   new Map(publishers.map((publisher) => [publisher.sessionId, publisher.accepted()]))
@@ -107,6 +115,7 @@ export const scenariosSuite = (backend: Backend): void => {
       backend.manual(smallGeometry, (log) =>
         Effect.gen(function*() {
           const { port: reader } = yield* log.attach(Judged, "start")
+          const judges = yield* attachJudges(log, Judged)
           const { port: gapped } = yield* log.open(Judged)
           const { port: other } = yield* log.open(Judged)
           const lengths = [20]
@@ -123,11 +132,14 @@ export const scenariosSuite = (backend: Backend): void => {
             assert.deepStrictEqual([other.committedBatches(), gapped.committedBatches()], [sequence + 1, 0])
             assert.deepStrictEqual(reader.poll(4).map(({ sessionId }) => sessionId), [other.sessionId])
             reader.release(reader.next())
+            judges.see()
           }
           gapped.publish(0)
           yield* settled(log)
           assert.strictEqual(gapped.committedBatches(), 8)
           assert.deepStrictEqual(reader.poll(9).map(({ batchSequence }) => batchSequence), [0, 1, 2, 3, 4, 5, 6, 7])
+          judges.see()
+          judges.agree(new Map([[gapped.sessionId, 8], [other.sessionId, 500]]))
         })))
 
     it.live("E17 eight publishers at different rates on the same brokers: each is acknowledged exactly its own", () =>
@@ -192,6 +204,7 @@ export const scenariosSuite = (backend: Backend): void => {
     it.live("E18 more than 10,000 tiny records in one batch, read in pieces that end in its middle", () =>
       Effect.gen(function*() {
         const count = 10_001
+        const judges = yield* bothJudging(count, { bytes: tiny })
         const subscriber = yield* Subscriber.open(Judged, { from: "start" })
         const publisher = yield* Publisher.open(Judged)
         for (let i = 0; i < count; i += 1) assert.isTrue(publisher.offer(Uint8Array.of(i, i >> 8)))
@@ -209,6 +222,7 @@ export const scenariosSuite = (backend: Backend): void => {
           )
         }
         assert.deepStrictEqual(read, Array.from({ length: count }, (_, i) => i))
+        yield* agreeOn(judges, count)
         const { topics } = yield* Diagnostics.use(({ snapshot }) => snapshot)
         assert.strictEqual(topics[0]?.committedBatches, 1)
       }).pipe(Effect.scoped, provide({ batchBytes: 32 * 1024, laneBytes: 256 * 1024 })))
@@ -221,6 +235,13 @@ export const scenariosSuite = (backend: Backend): void => {
 }
 
 // --- internal ---
+
+/** Of records that are their position, in two bytes. */
+const tiny = ({ messageCount, payload, position }: IndexedBatch): void => {
+  for (let i = 0; i < messageCount; i += 1) {
+    assert.strictEqual((payload[2 * i] ?? 0) | (payload[2 * i + 1] ?? 0) << 8, position + i)
+  }
+}
 
 const histories = 6
 let crashed = 0

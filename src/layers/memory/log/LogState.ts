@@ -129,6 +129,12 @@ export interface Pending {
   emitted: boolean
 }
 
+/** A batch that was committed ahead of its session's prefix, as its successor knows it: it is only counted into that. */
+export interface Committed {
+  readonly emitted: true
+  readonly messageCount: number
+}
+
 /** A name of publishers in one topic, which outlives their sessions. */
 export class Identity {
   readonly topic: HeapTopic
@@ -176,7 +182,7 @@ export class Session {
   expected = 0
   expectedMessages = 0
   /** By batch sequence: the scanned batches from `expected` on. */
-  readonly window = new Map<number, Pending>()
+  readonly window = new Map<number, Pending | Committed>()
   held = 0
   heldTotal = 0
   duplicates = 0
@@ -188,6 +194,11 @@ export class Session {
   /** The committed prefix, as acknowledged: it lags behind `expected` while an epoch is open. */
   acknowledgedBatches = 0
   acknowledgedMessages = 0
+  /**
+   * What is committed above the acknowledged prefix, with its messages, where batches are not held. With that prefix, all
+   * that a server which continues the log learns of a session's order: the index may have trimmed these batches.
+   */
+  readonly facts = new Map<number, number>()
   dirty = false
 
   constructor(id: number, generation: number, topic: HeapTopic, claim: IdentityClaim | undefined) {
@@ -200,6 +211,9 @@ export class Session {
   /** Makes the prefix visible to the client. */
   acknowledge(): void {
     this.dirty = false
+    if (this.facts.size > 0) {
+      for (let batch = this.acknowledgedBatches; batch < this.expected; batch += 1) this.facts.delete(batch)
+    }
     this.acknowledgedBatches = this.expected
     this.acknowledgedMessages = this.expectedMessages
   }

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { sessionsOf } from "./LogState.ts"
-import { recover } from "./sequencer/recovery.ts"
+import { forget, recover } from "./sequencer/recovery.ts"
 
 /**
  * The servers of the log in this heap. What they did stays; what only a killed one knew is gone: batches that it had not
@@ -62,6 +62,7 @@ export const layer: Layer.Layer<MemoryServers, never, HeapLog> = Layer.effect(
     const kill = Effect.suspend(() => {
       if (heap.stopped || heap.unservedMicros !== undefined) return Effect.succeed(false)
       heap.unservedMicros = heap.monotonicMicros()
+      forget(order)
       heap.members.ring()
       if (left === 0) return Effect.succeed(true)
       left -= 1

@@ -24,11 +24,6 @@ export class SequencerState {
   /** The batches of the open epoch, in the order of their commit. */
   readonly ready: Array<{ readonly session: Session; readonly batch: Pending }> = []
   readySinceMicros = 0
-  /**
-   * The batches that the prefixes of their sessions have passed since the last commit. They stand for the facts that the
-   * native sequencer keeps in the region, for a successor that goes back to the committed prefixes.
-   */
-  readonly passed: Array<{ readonly session: Session; readonly batch: Pending }> = []
   /** The client slot at which the next pass begins its round robin. */
   firstClient = 0
   paused = false
@@ -46,6 +41,22 @@ export class SequencerState {
   constructor(heap: Heap, options: OrderOptions) {
     this.heap = heap
     this.options = options
+  }
+
+  /** Forgets what the server knew that the log has had before: another one begins. */
+  begin(): void {
+    this.ready.length = 0
+    this.firstClient = this.readySinceMicros = 0
+    this.paused = false
+    this.leasesCountedMicros = this.heap.monotonicMicros()
+    this.events = []
+    this.passes =
+      this.commits =
+      this.batches =
+      this.messages =
+      this.duplicates =
+      this.purged =
+        0
   }
 
   /** Whether the sequencer runs passes on its own. */

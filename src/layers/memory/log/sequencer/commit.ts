@@ -24,12 +24,11 @@ export const commit = (order: SequencerState): boolean => {
     order.messages += batch.descriptor.messageCount
   }
   order.ready.length = 0
-  order.passed.length = 0
   order.commits += 1
   return true
 }
 
-const index = ({ topic }: Session, { descriptor, lane }: Pending, orderedMillis: number): void => {
+const index = ({ facts, topic }: Session, { descriptor, lane }: Pending, orderedMillis: number): void => {
   const at = topic.committedBatches
   topic.entries[at % topic.entries.length] = {
     index: at,
@@ -38,6 +37,7 @@ const index = ({ topic }: Session, { descriptor, lane }: Pending, orderedMillis:
     descriptor,
     lane
   }
+  if (!topic.holds) facts.set(descriptor.batchSequence, descriptor.messageCount)
   topic.pending -= 1
   topic.committedBatches += 1
   topic.committedMessages += descriptor.messageCount

@@ -9,6 +9,7 @@
 import { isValid, publishedAt } from "../descriptors.ts"
 import {
   batchBytesOf,
+  type Committed,
   type Descriptor,
   type LaneSlot,
   lineBytes,
@@ -130,6 +131,9 @@ const dropDuplicate = (order: SequencerState, session: Session, at: SessionLane)
   releaseSlots(at.lane)
 }
 
+const messagesOf = (batch: Pending | Committed): number =>
+  "descriptor" in batch ? batch.descriptor.messageCount : batch.messageCount
+
 // Emits the contiguous batches from the expected one on. Under `total` they may be emitted already, and are only
 // counted into the prefix.
 const emitReady = (order: SequencerState, session: Session): boolean => {
@@ -147,9 +151,8 @@ const emitReady = (order: SequencerState, session: Session): boolean => {
       emit(order, session, pending)
     }
     session.window.delete(session.expected)
-    if (order.ready.length > 0) order.passed.push({ session, batch: pending })
     session.expected += 1
-    session.expectedMessages += pending.descriptor.messageCount
+    session.expectedMessages += messagesOf(pending)
     session.dirty = moved = true
   }
   noteGap(order, session, moved)

@@ -42,8 +42,9 @@ const isSeen = ({ ready }: SequencerState, session: Session): boolean => {
 
 // Drops the batches held behind a gap, which can never be ordered now, and frees their lane slots.
 const purge = (order: SequencerState, session: Session): void => {
-  for (const { descriptor, emitted, lane } of session.window.values()) {
-    if (emitted) continue
+  for (const held of session.window.values()) {
+    if (held.emitted) continue
+    const { descriptor, lane } = held
     lane.lane.slot(descriptor.laneIndex).state = "done"
     lane.held -= 1
     lane.purged += 1
