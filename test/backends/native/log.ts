@@ -30,6 +30,13 @@ import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
 import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
+const onDisk = (disk: ReplicaDisk["Service"] | undefined) => Layer.provide(Layer.succeed(GivenDisk, disk))
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "ring-replicas-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
   disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: { lock: () => Effect.void } } })),
@@ -87,12 +94,6 @@ export const nativeFlushed = over("flushed")
 
 let relays = 0
 
-const onDisk = (disk: ReplicaDisk["Service"] | undefined) => Layer.provide(Layer.succeed(GivenDisk, disk))
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "ring-replicas-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 // Each server is an attachment of its own, as if it were a process; the last one ends the log.
 const relay = (coherence: Coherence, { client, disk, geometry, history, serve }: RelayOptions) =>

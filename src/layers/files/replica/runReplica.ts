@@ -149,7 +149,6 @@ const tellCondition = ({ condition, followers }: Member): void => {
 const followTopics = (drive: Drive): Effect.Effect<void, WritingError> =>
   Effect.gen(function*() {
     const { files, member, scope, work } = drive
-    yield* detachLapped(drive)
     if (isLive(member) && !isLookDue(drive)) return
     for (const state of work.log.topics()) {
       let follower = member.followers.get(state.name)
@@ -176,19 +175,6 @@ const hasNewTopic = (drive: Drive): boolean =>
     const isNew = !drive.member.followers.has(name)
     if (isNew) drive.lookedMillis = -Infinity
     return isNew
-  })
-
-// The manifest says so before publishers go on without this replica.
-const detachLapped = ({ files, member }: Drive): Effect.Effect<void, DiskError> =>
-  Effect.gen(function*() {
-    for (const topic of member.laps) {
-      member.laps.delete(topic)
-      const follower = member.followers.get(topic)
-      if (follower === undefined || !follower.isLive) continue
-      yield* Effect.ignore(files.setInSync(false))
-      follower.isLapped = true
-      yield* follower.leave
-    }
   })
 
 const stagedBytes = ({ followers }: Member): number =>
