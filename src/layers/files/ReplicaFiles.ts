@@ -3,8 +3,8 @@
  */
 import type * as Effect from "effect/Effect"
 import type { DiskError } from "../ports/Disk.ts"
-import type { Manifest } from "./ReplicaManifest.ts"
 import type { ReplicaReadError } from "./ReplicaError.ts"
+import type { Manifest } from "./ReplicaManifest.ts"
 import type { Place, StoredBatch, StoredIdentity, StoredTopic } from "./StoredTopic.ts"
 
 /** Where a topic's files begin when there are none yet. */

@@ -101,7 +101,8 @@ const unrepaired = (damage: ReplicaDamaged, why: string): ReplicaDamaged =>
     file: damage.file,
     offset: damage.offset,
     detail: `${damage.detail}; it was not repaired, because ${why}`,
-    nextStep: "name another replica of the log that holds these batches, or set the topic's files aside: they begin again"
+    nextStep:
+      "name another replica of the log that holds these batches, or set the topic's files aside: they begin again"
   })
 
 /** The segment takes its name once all of it is durable: until then the damaged one stays. */
@@ -120,8 +121,7 @@ const rewrite = (
     yield* disk.syncDirectory(dir)
     return end
   }))
-  return Effect.onExit(writing, (exit) =>
-    Exit.isSuccess(exit) ? Effect.void : Effect.ignore(disk.remove(unfinished)))
+  return Effect.onExit(writing, (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(disk.remove(unfinished)))
 }
 
 const copy = (

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { Disk, DiskError } from "../ports/Disk.ts"
 import { readManifest } from "./manifestFile.ts"
-import { ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
+import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import { join, listSegments, segmentName, topicDir } from "./segment/names.ts"
 import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
@@ -104,7 +104,10 @@ const segmentReport = (
       identities: end.identities.size
     }
   })).pipe(
-    Effect.catchTag("ReplicaDamaged", (damage) => Effect.succeed({ segment: unread(place, firstIndex, damage), identities: 0 }))
+    Effect.catchTag(
+      "ReplicaDamaged",
+      (damage) => Effect.succeed({ segment: unread(place, firstIndex, damage), identities: 0 })
+    )
   )
 
 /** A segment whose header cannot be read. */
