@@ -20,6 +20,7 @@ import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
 import { nodeDisk } from "../../../src/layers/node/NodeDisk.ts"
+import { nativeFileLock } from "../../../src/layers/native/region/FileLock.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
 import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
@@ -39,7 +40,7 @@ const temporaryFolder = Effect.acquireRelease(
 
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
-  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: { lock: () => Effect.void } } })),
+  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: nativeFileLock } })),
   embedded: (options) =>
     Log.layerClient({ history: options?.history }).pipe(
       Layer.provideMerge(Log.layerServe(options?.serve)),
