@@ -26,8 +26,11 @@ import { TopicFollower } from "./TopicFollower.ts"
 export const runReplica = (work: ReplicaWork, member: Member): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (let pause = pauseMillis;;) {
-      const exit = yield* Effect.exit(Effect.scoped(writing(work, member, () => pause = pauseMillis)))
-      member.followers.clear()
+      // Also after an interruption: the next writer of this replica must not find readers that are detached.
+      const forget = Effect.sync(() => member.followers.clear())
+      const exit = yield* Effect.exit(
+        Effect.scoped(writing(work, member, () => pause = pauseMillis)).pipe(Effect.ensuring(forget))
+      )
       if (Exit.isSuccess(exit)) break
       const error = Exit.findErrorOption(exit)
       // A defect, or the end of a server that is not waited for.
