@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { openReplicaFiles } from "../../../src/layers/files/openReplicaFiles.ts"
 import type { Restored } from "../../../src/layers/Log.ts"
-import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Publisher } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import { Subscriber } from "../../../src/services/Subscriber.ts"
@@ -71,8 +70,6 @@ export const restoringSuite = (backend: Backend): void => {
             const end = 500 * term
             const before = yield* Subscriber.bounds(Orders)
             assert.deepStrictEqual([before.start, before.end], [end, end])
-            const { identities } = yield* Diagnostics.use(({ snapshot }) => snapshot)
-            assert.deepStrictEqual(identities.map(({ committed, name }) => [name, committed]), [["importer", end]])
             assert.strictEqual(yield* publishNext("importer", end + 500), end)
             const found = yield* readAll(Orders, 0, end + 500)
             assert.deepStrictEqual(found, numbered(0, end + 500).map((bytes, i) => [i, textOf(bytes)] as const))
