@@ -1,7 +1,6 @@
 /**
  * The disks that the suites of a replica's files run over: one in this heap, and the real one.
  */
-import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { openReplicaFiles } from "../../../src/layers/files/openReplicaFiles.ts"
@@ -19,11 +18,6 @@ export interface TestDisk {
 export interface DiskBackend {
   readonly name: string
   readonly make: Effect.Effect<TestDisk, never, Scope.Scope>
-}
-
-/** A test that is an effect. */
-export const runs = <E>(name: string, test: Effect.Effect<void, E, Scope.Scope>): void => {
-  it(name, () => Effect.runPromise(Effect.scoped(test)))
 }
 
 export const small: ReplicaFilesOptions = { logId: "log", segmentBytes: 3000, stagingBytes: 4000 }
