@@ -11,5 +11,5 @@ const [path = ""] = process.argv.slice(2)
 await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
   yield* nativeFileLock.lock(path)
   process.stdout.write("locked\n")
-  yield* Effect.never
+  return yield* Effect.never
 })))

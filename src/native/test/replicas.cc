@@ -1,6 +1,6 @@
 // Readers of replicas: what counts as durable, what damage and half-written lines cannot make so, and what is kept for them.
+#include "log/identities.h"
 #include "log/replicas.h"
-
 #include "log_fixture.h"
 #include "raw_line.h"
 #include "region/token.h"
