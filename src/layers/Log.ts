@@ -29,6 +29,7 @@ import { layer as layerReplicatedLog } from "./native/log/ReplicatedLog.ts"
 import * as NativeSequencer from "./native/log/Sequencer.ts"
 import * as NativeStandby from "./native/log/Standby.ts"
 import * as NativeSubscriber from "./native/log/Subscriber.ts"
+import { nativeFileLock } from "./native/region/FileLock.ts"
 import { keepTopic } from "./native/log/Topics.ts"
 import { nodeDisk } from "./node/NodeDisk.ts"
 
@@ -143,7 +144,7 @@ const replicasOf = (
     Layer.provide(layerReplicaDisk)
   )
 
-const ownDisk: ReplicaDisk["Service"] = { disk: nodeDisk, lock: { lock: () => Effect.void } }
+const ownDisk: ReplicaDisk["Service"] = { disk: nodeDisk, lock: nativeFileLock }
 
 const layerReplicaDisk = Layer.effect(ReplicaDisk, Effect.map(GivenDisk, (given) => given ?? ownDisk))
 

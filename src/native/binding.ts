@@ -396,6 +396,11 @@ export interface Native {
   /** Bytes of a region with these sizes, -1 if they are impossible. */
   layoutBytes(geometry: Float64Array): number
 
+  /**
+   * Takes the exclusive lock of a file, which it creates if it is missing: returns what releases it. The number of a
+   * failure is negative (`-errno`); 0 and above say that another has the lock: its pid, 0 if that is unknown.
+   */
+  lockFile(path: string): (() => void) | number
   /** Ends this process when the other end of that pipe closes. False when the pipe is not the lifeline. */
   holdLifeline(descriptor: number, proof: string, exitCode: number): boolean
 }

@@ -8,7 +8,7 @@ import { readManifest } from "./manifestFile.ts"
 import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import { join, listSegments, segmentName, topicDir } from "./segment/names.ts"
-import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
+import { openSegment, orNone, type TopicPlace } from "./segment/openSegment.ts"
 import { scan } from "./segment/scan.ts"
 import type { Place } from "./StoredTopic.ts"
 import { reaches } from "./writer/recover.ts"
@@ -63,12 +63,7 @@ const topicReport = (
   declared: { readonly order: string; readonly ack: string }
 ): Effect.Effect<TopicReport, DiskError> =>
   Effect.gen(function*() {
-    const { firstIndexes } = yield* Effect.catchIf(
-      listSegments(place.disk, place.dir),
-      ({ code }) => code === "ENOENT",
-      // It is declared, and nothing was written yet.
-      () => Effect.succeed({ firstIndexes: [], unfinished: [] })
-    )
+    const { firstIndexes } = yield* orNone({ firstIndexes: [] })(listSegments(place.disk, place.dir))
     let identities = 0
     const segments = yield* Effect.forEach(firstIndexes, (firstIndex, at) =>
       Effect.map(segmentReport(place, firstIndex, firstIndexes[at + 1]), (report) => {

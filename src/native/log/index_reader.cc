@@ -30,7 +30,7 @@ Status IndexReader::attach(From from, uint64_t position) {
   if (!status.ok()) return status;
   if (kind_.replica.required != 0) {
     synced_ = true;
-    publishReleased();
+    publishSynced();
     region_->wakeSequencer(sleepsForRoom);
   }
   region_->wakeProcesses(sleepsForData);
@@ -257,25 +257,28 @@ void IndexReader::release(uint64_t released) {
   if (!attached_ || region_->closed() || index <= released_ || index > next_) return;
   if (!ownsItsPlace()) return;  // never overwrite another's values: the next poll reports them
   released_ = index;
-  publishReleased();
+  if (synced_) {
+    publishSynced();
+  } else {
+    region_->publication().on(role_, region_->reader(topic_, claim_.slot).line).publish<&ReaderLine::cursor>(index);
+  }
   region_->wakeSequencer(sleepsForRoom);
   if (synced_) region_->wakeProcesses(sleepsForData);  // publishers wait for a replica, and subscribers
 }
 
 // SYNC: of a replica's reader the seal follows the cursor, and both follow the sync of its file; pairs with the snapshot in
 // syncedAt.
-void IndexReader::publishReleased() {
-  const Publication& p = region_->publication();
+void IndexReader::publishSynced() {
   auto& shared = region_->reader(topic_, claim_.slot).line;
-  if (!synced_) return static_cast<void>(p.on(role_, shared).publish<&ReaderLine::cursor>(released_));
   ReaderLine line{};
   line.cursor = released_;
   line.replicaKey = kind_.replica.key;
   line.replicasRequired = kind_.replica.required;
-  p.on(role_, shared)
+  region_->publication()
+      .on(role_, shared)
       .set<&ReaderLine::replicaKey>(line.replicaKey)
       .set<&ReaderLine::replicasRequired>(line.replicasRequired)
-      .publish<&ReaderLine::cursor>(released_)
+      .publish<&ReaderLine::cursor>(line.cursor)
       .publish<&ReaderLine::syncedSeal>(syncedSealOf(line, claim_.generation));
 }
 

@@ -35,7 +35,7 @@ class IndexReader final : public TopicReader {
   Status publishCursor(From from);
   // Of the entries that this reader may see: the number of the first that it may not.
   uint64_t end() const;
-  void publishReleased();
+  void publishSynced();
   uint64_t oldestPosition() const;
   bool seek(uint64_t position);
   const TopicLine::Committed& lookAtCommitted() const;

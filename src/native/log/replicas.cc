@@ -24,7 +24,7 @@ void count(std::vector<Synced>& replicas, const Synced& synced) {
 
 }  // namespace
 
-// SYNC: observes the seal, which IndexReader::release publishes behind the cursor that it seals, and that follows the
+// SYNC: observes the seal, which IndexReader::publishSynced publishes behind the cursor that it seals, and that follows the
 // sync of the replica's file.
 SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Synced& synced) {
   const Publication& p = region.publication();

@@ -1,9 +1,13 @@
 // The native memory module as Node.js loads it.
 #include <napi.h>
 
+#include <cerrno>
+#include <memory>
+
 #include "constructors.h"
 #include "fault.h"
 #include "log_snapshot.h"
+#include "region/file_lock.h"
 #include "region/inspection.h"
 #include "region/lifeline.h"
 #include "reader_handle.h"
@@ -71,6 +75,16 @@ Napi::Value holdLifelineOf(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), !missing);
 }
 
+// lockFile(path): a function that releases the lock, an errno below 0, or the pid of its holder, 0 if unknown
+Napi::Value lockFile(const Napi::CallbackInfo& info) {
+  std::unique_ptr<FileLock> taken;
+  int holder = 0;
+  const int error = FileLock::take(text(info[0]), taken, holder);
+  if (error != 0) return Napi::Number::New(info.Env(), error == EAGAIN ? holder : -error);
+  std::shared_ptr<FileLock> lock = std::move(taken);
+  return Napi::Function::New(info.Env(), [lock](const Napi::CallbackInfo&) { lock->release(); }, "release");
+}
+
 Napi::Object define(Napi::Env env, Napi::Object exports) {
   auto* classes = new Constructors;  // the environment owns it
   env.SetInstanceData(classes);
@@ -89,6 +103,7 @@ Napi::Object define(Napi::Env env, Napi::Object exports) {
   exports.Set("removeDeadRegion", Napi::Function::New<removeDeadRegion>(env, "removeDeadRegion"));
   exports.Set("freeBytes", Napi::Function::New<freeBytes>(env, "freeBytes"));
   exports.Set("layoutBytes", Napi::Function::New<layoutBytes>(env, "layoutBytes"));
+  exports.Set("lockFile", Napi::Function::New<lockFile>(env, "lockFile"));
   exports.Set("holdLifeline", Napi::Function::New<holdLifelineOf>(env, "holdLifeline"));
   return exports;
 }

@@ -19,7 +19,7 @@ import { type Backend, type BackendOptions, OpenLanes, Relay } from "../log.ts"
 
 export const memory: Backend = {
   name: "memory",
-  disk: Effect.sync(() => ({ root: "/disk", disk: memoryDisk() })),
+  disk: Effect.sync(() => ({ root: "", disk: memoryDisk() })),
   embedded: (options) => Log.layerMemory(optionsOf(options)),
   withLanes: (options) =>
     Layer.effect(

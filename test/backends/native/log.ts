@@ -20,6 +20,7 @@ import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
 import { nodeDisk } from "../../../src/layers/node/NodeDisk.ts"
+import { nativeFileLock } from "../../../src/layers/native/region/FileLock.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
 import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
@@ -31,9 +32,16 @@ import { type IdentityClaim, scopedPart } from "../../faults/manual.ts"
 import { lanesOf } from "../lanes.ts"
 import { type Backend, OpenLanes, Relay, type RelayOptions } from "../log.ts"
 
+const onDisk = (disk: ReplicaDisk["Service"] | undefined) => Layer.provide(Layer.succeed(GivenDisk, disk))
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "ring-replicas-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
 const over = (coherence: Coherence): Backend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
-  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: { lock: () => Effect.void } } })),
+  disk: Effect.map(temporaryFolder, (root) => ({ root, disk: { disk: nodeDisk, lock: nativeFileLock } })),
   embedded: (options) =>
     Log.layerClient({ history: options?.history }).pipe(
       Layer.provideMerge(Log.layerServe(options?.serve)),
@@ -91,12 +99,6 @@ export const nativeFlushed = over("flushed")
 
 let relays = 0
 
-const onDisk = (disk: ReplicaDisk["Service"] | undefined) => Layer.provide(Layer.succeed(GivenDisk, disk))
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "ring-replicas-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 // Each server is an attachment of its own, as if it were a process; the last one ends the log.
 const relay = (coherence: Coherence, { client, disk, geometry, history, serve }: RelayOptions) =>

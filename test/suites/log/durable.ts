@@ -221,6 +221,21 @@ export const durableSuite = (backend: Backend): void => {
         assert.isTrue(refused._tag === "RegionError" && refused.fault === "invalid", refused.message)
       }).pipe(Effect.scoped, provide))
 
+    it.live("what a subscriber has seen durable stays so when the replica leaves", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Orders)
+        const subscriber = yield* Subscriber.open(Orders, { isolation: "durable", untilEnd: true })
+        yield* Effect.scoped(Effect.gen(function*() {
+          const replica = yield* attach("disk")
+          yield* sendBatches(publisher, replica, 3)
+          yield* sync(replica, 2)
+          assert.strictEqual(subscriber.committedMessages(), 2)
+        }))
+        assert.strictEqual(subscriber.committedMessages(), 2)
+        assert.deepStrictEqual((yield* subscriber.pull).map(({ payload }) => textOf(payload)), ["r0", "r1"])
+        assert.deepStrictEqual(yield* subscriber.pull, [])
+      }).pipe(Effect.scoped, provide))
+
     it.live("a batch names its publisher's identity, and where it stands among that identity's records", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Orders)

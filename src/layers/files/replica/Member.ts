@@ -1,6 +1,7 @@
 /**
  * One replica of this server: what its writer shares with the other replicas and with reports.
  */
+import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { TopicState } from "../../../services/Diagnostics.ts"
 import type { ReplicaEvent, ReplicaProgress, ReplicaState } from "../../../services/Replica.ts"
@@ -32,8 +33,6 @@ export class Member {
   readonly peers: ReadonlyArray<string>
   readonly condition: Condition
   readonly followers = new Map<string, TopicFollower>()
-  /** Topics whose readers are to be detached, because they hold up publishers while another replica is ahead. */
-  readonly laps = new Set<string>()
   /** Wakes its writer. */
   readonly woken = Latch.makeUnsafe(false)
   syncs = 0
@@ -50,9 +49,18 @@ export class Member {
     return this.followers.get(topic)?.files.synced().index ?? 0
   }
 
-  lap(topic: string): void {
-    this.laps.add(topic)
-    this.woken.openUnsafe()
+  /**
+   * Detaches its reader of the topic, which holds up publishers while another replica is ahead. Its writer need not run for
+   * that: its disk may stand still.
+   */
+  lap(topic: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const follower = this.followers.get(topic)
+      if (follower === undefined || !follower.isLive) return Effect.void
+      follower.isLapped = true
+      follower.isAtPeersEnd = false
+      return Effect.andThen(follower.leave, Effect.sync(() => this.woken.openUnsafe()))
+    })
   }
 
   state(topics: ReadonlyArray<TopicState>): ReplicaState {

@@ -41,7 +41,7 @@ export class ReplicaHost extends Context.Service<ReplicaHost, {
   /** Ends at once, as a process does that is killed: nothing more is written, the directories are free. */
   readonly kill: Effect.Effect<void>
   /** A reader holds up publishers. If it is a replica's and another replica is ahead, it is detached. */
-  readonly stalled: (topic: string, reader: string) => void
+  readonly stalled: (topic: string, reader: string) => Effect.Effect<void>
 }>()("ringfence/layers/ReplicaHost") {}
 
 export const layerHost = (
@@ -90,7 +90,7 @@ export const layerReplica: Layer.Layer<Replica, never, ReplicaHost | Sequencer> 
     const { replica, stalled, start } = yield* ReplicaHost
     const { events } = yield* Sequencer
     const follow = (event: SequencerEvent) =>
-      Effect.sync(() => event._tag === "ReaderStalled" && stalled(event.topic, event.reader))
+      event._tag === "ReaderStalled" ? stalled(event.topic, event.reader) : Effect.void
     yield* Effect.forkScoped(Stream.runForEach(events, follow), { startImmediately: true })
     yield* start
     return replica
@@ -120,13 +120,13 @@ const refuseForeign = (
   })
 
 // Only a replica that is not alone may be left behind: the others have what it lacks.
-const lapIfBehind = (members: ReadonlyArray<Member>, topic: string, reader: string): void => {
-  for (const member of members) {
-    if (member.options.name !== reader) continue
+const lapIfBehind = (members: ReadonlyArray<Member>, topic: string, reader: string): Effect.Effect<void> =>
+  Effect.forEach(members, (member) => {
     const own = member.syncedIn(topic)
-    if (members.some((other) => other !== member && other.syncedIn(topic) > own)) member.lap(topic)
-  }
-}
+    const isBehind = member.options.name === reader &&
+      members.some((other) => other !== member && other.syncedIn(topic) > own)
+    return isBehind ? member.lap(topic) : Effect.void
+  }, { discard: true })
 
 const makeRunning = (share: Omit<ReplicaWork, "ending" | "isEnding">, members: ReadonlyArray<Member>) => {
   let present: {

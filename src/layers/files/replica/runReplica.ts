@@ -26,8 +26,11 @@ import { TopicFollower } from "./TopicFollower.ts"
 export const runReplica = (work: ReplicaWork, member: Member): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (let pause = pauseMillis;;) {
-      const exit = yield* Effect.exit(Effect.scoped(writing(work, member, () => pause = pauseMillis)))
-      member.followers.clear()
+      // Also after an interruption: the next writer of this replica must not find readers that are detached.
+      const forget = Effect.sync(() => member.followers.clear())
+      const exit = yield* Effect.exit(
+        Effect.scoped(writing(work, member, () => pause = pauseMillis)).pipe(Effect.ensuring(forget))
+      )
       if (Exit.isSuccess(exit)) break
       const error = Exit.findErrorOption(exit)
       // A defect, or the end of a server that is not waited for.
@@ -149,7 +152,6 @@ const tellCondition = ({ condition, followers }: Member): void => {
 const followTopics = (drive: Drive): Effect.Effect<void, WritingError> =>
   Effect.gen(function*() {
     const { files, member, scope, work } = drive
-    yield* detachLapped(drive)
     if (isLive(member) && !isLookDue(drive)) return
     for (const state of work.log.topics()) {
       let follower = member.followers.get(state.name)
@@ -176,19 +178,6 @@ const hasNewTopic = (drive: Drive): boolean =>
     const isNew = !drive.member.followers.has(name)
     if (isNew) drive.lookedMillis = -Infinity
     return isNew
-  })
-
-// The manifest says so before publishers go on without this replica.
-const detachLapped = ({ files, member }: Drive): Effect.Effect<void, DiskError> =>
-  Effect.gen(function*() {
-    for (const topic of member.laps) {
-      member.laps.delete(topic)
-      const follower = member.followers.get(topic)
-      if (follower === undefined || !follower.isLive) continue
-      yield* Effect.ignore(files.setInSync(false))
-      follower.isLapped = true
-      yield* follower.leave
-    }
   })
 
 const stagedBytes = ({ followers }: Member): number =>

@@ -9,7 +9,7 @@ import { identitiesOf } from "../segment/scan.ts"
 import { behind } from "../segment/SegmentWalker.ts"
 import type { Place, StoredBatch, StoredIdentity } from "../StoredTopic.ts"
 
-const firstBytes = 64 * 1024
+const firstBytes = 16 * 1024
 
 export class StagingBuffer {
   readonly most: number

@@ -35,17 +35,20 @@ export const layer: Layer.Layer<Replica, never, HeapLog | ReplicaHost | Sequence
 
 // --- internal ---
 
-// They end when the server is killed, without a last word, and another begins where their files end.
+// They end when the server is killed, without a last word, and the next server's begin where the files end: also when this
+// fiber runs only after both.
 const withServer = (heap: HeapLog["Service"]["heap"], { kill, start }: ReplicaHost["Service"]) =>
   Effect.gen(function*() {
-    for (let isServed = true;;) {
+    let served: number | undefined = heap.epoch
+    while (true) {
       const { round } = heap.members
-      const isNow = heap.unservedMicros === undefined
-      if (isNow !== isServed) {
-        isServed = isNow
-        yield* isNow ? start : kill
+      const present = heap.unservedMicros === undefined ? heap.epoch : undefined
+      if (present === served) {
+        yield* round.await
         continue
       }
-      yield* round.await
+      served = present
+      yield* kill
+      if (present !== undefined) yield* start
     }
   })

@@ -1,0 +1,287 @@
+/**
+ * Failures of the disk, damage of the files, and directories that cannot be used.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { sizes } from "../../../src/layers/files/format/layout.ts"
+import { openReplicaFiles } from "../../../src/layers/files/openReplicaFiles.ts"
+import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
+import { damageOf, verify } from "../../../src/layers/files/verify.ts"
+import { SimulatedDisk } from "../../../src/layers/memory/files/SimulatedDisk.ts"
+import type { FileLock } from "../../../src/layers/ports/FileLock.ts"
+import { FileLockBusy } from "../../../src/layers/ports/FileLock.ts"
+import { declared, freeLock, KnownLog, readKnown } from "../../model/filesLog.ts"
+import { fill, openFiles, segmentsOf, small, withTopic } from "./disks.ts"
+
+const make = (bytes?: number) =>
+  Effect.gen(function*() {
+    const disk = new SimulatedDisk({ random: () => 0.5, bytes })
+    yield* disk.makeDirectory("/data")
+    yield* disk.syncDirectory("/")
+    return { disk, dir: "/data" }
+  })
+
+const folder = "/data/replica/topics/orders"
+
+const end = 46
+
+/** Files of some segments, closed in good order, and what they consist of. */
+const filled = Effect.gen(function*() {
+  const disk = yield* make()
+  const log = new KnownLog()
+  yield* withTopic(disk, (topic) => fill(topic, log, end, 2), { segmentBytes: 1500 })
+  const names = yield* segmentsOf(disk)
+  assert.isAbove(names.length, 5)
+  return { ...disk, log, names }
+})
+
+const bytesOf = (disk: SimulatedDisk, path: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* disk.open(path, "read")
+    const bytes = new Uint8Array(yield* file.size)
+    yield* file.read(0, bytes)
+    return bytes
+  }))
+
+export const failing = (): void => {
+  describe("files of a replica: failures of the disk", () => {
+    for (const op of ["write", "sync", "rename", "sync directory"] as const) {
+      it.live(`after a failed ${op} the same batches are written to another segment`, () =>
+        Effect.gen(function*() {
+          const { dir, disk } = yield* make()
+          const log = new KnownLog()
+          yield* withTopic({ dir, disk }, (topic) =>
+            Effect.gen(function*() {
+              // Without a segment the first group creates one; with one that has room it is appended.
+              for (const [until, next] of [[0, 5], [5, 8]] as const) {
+                yield* fill(topic, log, until)
+                while (topic.end().index < next) topic.append(log.at(topic.end().index))
+                let failed = 0
+                disk.fate = (at) => at === op && (failed += 1) === 1 ? "EIO" : undefined
+                const error = yield* Effect.flip(topic.commit).pipe(Effect.catch(() => Effect.succeed(undefined)))
+                disk.fate = () => undefined
+                if (error !== undefined) {
+                  assert.deepInclude({ ...error }, { op, code: "EIO" })
+                  assert.strictEqual(topic.synced().index, until)
+                }
+                assert.strictEqual((yield* topic.commit).index, next)
+                disk.losePower()
+                return
+              }
+            }), { segmentBytes: 100_000 }).pipe(Effect.exit)
+          yield* withTopic({ dir, disk }, (topic) =>
+            Effect.map(readKnown(topic, log, 0), (end) => assert.isAtLeast(end, 5)))
+        }))
+    }
+
+    it.live("a full disk deletes nothing, takes no more, and goes on when there is room", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* make(6000)
+        const log = new KnownLog()
+        yield* withTopic({ dir, disk }, (topic) =>
+          Effect.gen(function*() {
+            const error = yield* Effect.flip(fill(topic, log, 100))
+            assert.strictEqual(error.code, "ENOSPC")
+            const { index } = topic.synced()
+            assert.isAbove(index, 10)
+            while (topic.append(log.at(topic.end().index))) assert.isAtMost(topic.stagedBytes(), 8000)
+            for (let i = 0; i < 5; i += 1) assert.strictEqual((yield* Effect.flip(topic.commit)).code, "ENOSPC")
+            assert.strictEqual(topic.synced().index, index)
+            assert.strictEqual(topic.start().index, 0)
+            assert.strictEqual(yield* readKnown(topic, log, 0), index)
+            disk.enlarge(100_000)
+            assert.isAbove((yield* topic.commit).index, index)
+            assert.strictEqual(yield* readKnown(topic, log, 0), topic.end().index)
+          }))
+      }))
+
+    it.live("a disk that hangs holds up the commit and nothing else", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* make()
+        const log = new KnownLog()
+        yield* withTopic({ dir, disk }, (topic) =>
+          Effect.gen(function*() {
+            yield* fill(topic, log, 4)
+            topic.append(log.at(4))
+            yield* disk.hold
+            const commit = yield* Effect.forkChild(topic.commit)
+            yield* Effect.yieldNow
+            assert.isTrue(topic.append(log.at(5)))
+            assert.strictEqual(topic.synced().index, 4)
+            yield* disk.resume
+            assert.strictEqual((yield* Fiber.join(commit)).index, 5)
+            assert.strictEqual((yield* topic.commit).index, 6)
+          }))
+      }))
+
+    it.live("a process that was killed leaves a last group that is written again, one closed in good order none", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* make()
+        const log = new KnownLog()
+        yield* withTopic({ dir, disk }, (topic) => fill(topic, log, 6, 2), { segmentBytes: 100_000 })
+        yield* withTopic({ dir, disk }, () => Effect.void)
+        assert.lengthOf(yield* segmentsOf({ dir, disk }), 1)
+        yield* withTopic(
+          { dir, disk },
+          (topic) => Effect.andThen(fill(topic, log, 12, 2), Effect.sync(() => disk.endProcess())),
+          { segmentBytes: 100_000 }
+        ).pipe(
+          Effect.exit
+        )
+        const before = yield* segmentsOf({ dir, disk })
+        assert.lengthOf(before, 2)
+        for (let opened = 0; opened < 3; opened += 1) {
+          yield* withTopic({ dir, disk }, (topic) => readKnown(topic, log, 0))
+          assert.lengthOf(yield* segmentsOf({ dir, disk }), 3)
+        }
+      }))
+  })
+
+  describe("files of a replica: damage", () => {
+    it.live("no byte can change unnoticed", () =>
+      Effect.gen(function*() {
+        const { dir, disk, log, names } = yield* filled
+        for (const name of [names[0], names.at(-1)!]) {
+          const path = `${folder}/${name}`
+          const bytes = yield* bytesOf(disk, path)
+          // The closing commit block says nothing that is not known without it.
+          const until = name === names.at(-1) ? bytes.length - sizes.commit : bytes.length
+          for (let at = 0; at < until; at += 1) {
+            disk.damage(path, at, Uint8Array.of(bytes[at]! ^ 0x10))
+            const found = damageOf(yield* verify(disk, `${dir}/replica`))
+            assert.lengthOf(found, 1, `byte ${at} of ${name}`)
+            assert.strictEqual(found[0]!.file, path)
+            assert.isAtMost(found[0]!.offset, at)
+            disk.damage(path, at, bytes.subarray(at, at + 1))
+          }
+        }
+        yield* withTopic({ dir, disk }, (topic) => readKnown(topic, log, 0))
+      }))
+
+    it.live("neither opening nor reading passes over damage, and neither changes anything", () =>
+      Effect.gen(function*() {
+        const { dir, disk, log, names } = yield* filled
+        for (const name of [names[1]!, names.at(-1)!]) {
+          const path = `${folder}/${name}`
+          const bytes = yield* bytesOf(disk, path)
+          const at = bytes.length - 200
+          disk.damage(path, at, Uint8Array.of(bytes[at]! ^ 1))
+          const outside = (yield* readReplicaFiles(disk, `${dir}/replica`)).topics.get("orders")!
+          const error = yield* Effect.flip(readKnown(outside, log, 0))
+          assert.strictEqual(error._tag, "ReplicaDamaged")
+          const opened = yield* Effect.exit(withTopic({ dir, disk }, (topic) => readKnown(topic, log, 0)))
+          assert.strictEqual(opened._tag, "Failure")
+          disk.damage(path, at, bytes.subarray(at, at + 1))
+          assert.deepStrictEqual(yield* bytesOf(disk, path), bytes)
+        }
+        yield* withTopic({ dir, disk }, (topic) => readKnown(topic, log, 0))
+      }))
+
+    it.live("a missing segment between two others is damage", () =>
+      Effect.gen(function*() {
+        const { dir, disk, names } = yield* filled
+        yield* disk.remove(`${folder}/${names[1]!}`)
+        const [damage] = damageOf(yield* verify(disk, `${dir}/replica`))
+        assert.strictEqual(damage?.file, `${folder}/${names[0]!}`)
+        assert.strictEqual((yield* Effect.flip(withTopic({ dir, disk }, () => Effect.void)))._tag, "ReplicaDamaged")
+      }))
+
+    it.live("damaged and missing segments are written again from a peer", () =>
+      Effect.gen(function*() {
+        const peer = yield* filled
+        const from = (yield* readReplicaFiles(peer.disk, `${peer.dir}/replica`)).topics.get("orders")!
+        for (const at of [3, 150, 1200]) {
+          const { dir, disk, log, names } = yield* filled
+          for (const name of [names[1]!, names[2]!, names.at(-1)!]) {
+            const path = `${folder}/${name}`
+            const bytes = yield* bytesOf(disk, path)
+            const place = Math.min(at, bytes.length - 100)
+            disk.damage(path, place, Uint8Array.of(bytes[place]! ^ 1))
+          }
+          yield* disk.remove(`${folder}/${names[3]!}`)
+          yield* Effect.scoped(Effect.gen(function*() {
+            const files = yield* openFiles({ dir, disk })
+            // The segment before the missing one takes its batches too.
+            assert.strictEqual((yield* files.repairFrom("orders", from)).segments, 3)
+            const topic = yield* files.topic("orders", declared)
+            assert.strictEqual(yield* readKnown(topic, log, 0), end)
+            assert.deepStrictEqual(new Map(topic.syncedIdentities()), log.identitiesAt(end))
+          }))
+          assert.deepStrictEqual(damageOf(yield* verify(disk, `${dir}/replica`)), [])
+        }
+      }))
+
+    it.live("a peer that lacks the batches repairs nothing", () =>
+      Effect.gen(function*() {
+        const peer = yield* make()
+        const { dir, disk, log, names } = yield* filled
+        yield* withTopic(peer, (topic) => fill(topic, log, end - 1, 2))
+        const from = (yield* readReplicaFiles(peer.disk, `${peer.dir}/replica`)).topics.get("orders")!
+        const path = `${folder}/${names.at(-1)!}`
+        const bytes = yield* bytesOf(disk, path)
+        disk.damage(path, bytes.length - 200, Uint8Array.of(bytes[bytes.length - 200]! ^ 1))
+        const changed = yield* bytesOf(disk, path)
+        const error = yield* Effect.flip(
+          Effect.scoped(Effect.flatMap(openFiles({ dir, disk }), (files) => files.repairFrom("orders", from)))
+        )
+        assert.include(error.message, "it was not repaired, because the other replica ends before batch")
+        assert.deepStrictEqual(yield* bytesOf(disk, path), changed)
+      }))
+  })
+
+  describe("files of a replica: directories", () => {
+    it.live("a directory that another process holds, of another log, or without a replica", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* filled
+        const replica = `${dir}/replica`
+        const held: FileLock = { lock: (path) => Effect.fail(new FileLockBusy({ path, pid: 4711 })) }
+        const open = (lock: FileLock, path: string, logId: string | undefined) =>
+          Effect.flip(Effect.scoped(openReplicaFiles(disk, lock, path, { ...small, logId })))
+        assert.deepInclude({ ...(yield* open(held, replica, "log")) }, { _tag: "ReplicaBusy", pid: 4711 })
+        assert.deepInclude({ ...(yield* open(freeLock, replica, "other")) }, { _tag: "ReplicaForeign", found: "log" })
+        assert.strictEqual((yield* open(freeLock, "/data/none", undefined))._tag, "ReplicaMissing")
+        assert.strictEqual((yield* Effect.flip(readReplicaFiles(disk, "/data/none")))._tag, "ReplicaMissing")
+        assert.strictEqual((yield* Effect.flip(verify(disk, "/data")))._tag, "ReplicaMissing")
+        yield* disk.remove(`${replica}/manifest.json`)
+        assert.strictEqual((yield* open(freeLock, replica, "log"))._tag, "ReplicaDamaged")
+      }))
+
+    it.live("the manifest keeps what it is told, over openings", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* filled
+        yield* Effect.scoped(Effect.gen(function*() {
+          const files = yield* openFiles({ dir, disk })
+          assert.isFalse(files.manifest().inSync)
+          yield* files.setInSync(true)
+          yield* files.setTerm(3, { orders: 17 }, "other")
+        }))
+        disk.losePower()
+        yield* Effect.scoped(Effect.gen(function*() {
+          const files = yield* openFiles({ dir, disk }, { logId: undefined })
+          assert.deepInclude(files.manifest(), {
+            inSync: true,
+            logId: "log",
+            term: { number: 3, from: { orders: 17 }, region: "other" }
+          })
+          assert.deepStrictEqual(files.manifest().topics, { orders: declared })
+        }))
+      }))
+
+    it.live("files that were set aside begin again, and those of another declaration are refused", () =>
+      Effect.gen(function*() {
+        const { dir, disk, log } = yield* filled
+        yield* Effect.scoped(Effect.gen(function*() {
+          const files = yield* openFiles({ dir, disk })
+          const refused = yield* Effect.flip(files.topic("orders", { ...declared, order: "total" }))
+          assert.include(refused.message, "declared there with order session")
+          yield* files.setAside("orders")
+          const topic = yield* files.topic("orders", { ...declared, order: "total" })
+          assert.deepStrictEqual(topic.synced(), { index: 0, position: 0 })
+          yield* fill(topic, log, 3)
+        }))
+        assert.deepStrictEqual(yield* disk.list(`${dir}/replica/aside`), ["orders-1"])
+        assert.isAbove((yield* disk.list(`${dir}/replica/aside/orders-1`)).length, 3)
+      }))
+  })
+}
