@@ -26,6 +26,9 @@ const Lines = Topic.make("lines")
 
 const lease = "100 millis"
 
+/** For tests that open a claim before it passes. */
+const slowLease = "1 second"
+
 const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `r${from + i}`)
 
 /** Lanes that publish nothing on some brokers, as if their process stood still between two: the session has a gap. */
@@ -122,8 +125,9 @@ export const leasesSuite = (backend: Backend): void => {
           const ends = yield* following("SessionEnded", 1)
           const { publisher, stop } = yield* openStopping({ identity })
           const first = publisher.sessionId
-          yield* send(publisher, 0, 200)
+          // The gap begins behind the first batches, and lasts until the lease has passed.
           const begun = performance.now()
+          yield* send(publisher, 0, 200)
           yield* publisher.flush
           assert.isAtLeast(performance.now() - begun, 90)
           assert.strictEqual(stop.opened, 2)
@@ -275,7 +279,7 @@ export const leasesSuite = (backend: Backend): void => {
         yield* Fiber.join(ends)
         yield* Scope.close(scope, Exit.void)
         assert.deepStrictEqual(yield* read(subscriber, 100), inOrder(100))
-      }).pipe(Effect.scoped, provide()))
+      }).pipe(Effect.scoped, provide(slowLease)))
 
     it.live("a publisher whose identity was taken meanwhile does not resume: PublisherFenced", () =>
       Effect.gen(function*() {
@@ -296,7 +300,7 @@ export const leasesSuite = (backend: Backend): void => {
           fenced.message
         )
         assert.isFalse(publisher.offer(bytesOf("late")))
-      }).pipe(Effect.scoped, provide()))
+      }).pipe(Effect.scoped, provide(slowLease)))
 
     it.live("a session that is adopted as its opening's deadline passes is not given up: it fences nobody", () =>
       Effect.gen(function*() {
@@ -332,7 +336,7 @@ export const leasesSuite = (backend: Backend): void => {
         yield* publisher.flush
         assert.deepStrictEqual([stop.begun, stop.opened], [2, 2])
         assert.deepStrictEqual(yield* read(subscriber, 100), inOrder(100))
-      }).pipe(Effect.scoped, provide()))
+      }).pipe(Effect.scoped, provide(slowLease)))
 
     it.live("back-pressure, idleness, a paused sequencer and other sessions' fences fence no session", () =>
       Effect.gen(function*() {
