@@ -10,6 +10,7 @@ import { runCommand } from "./cli/run-command.ts"
 import { lines } from "./cli/usage.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
+import { files } from "./files.ts"
 import { publish } from "./publish.ts"
 import { serve } from "./serve.ts"
 import { subscribe } from "./subscribe.ts"
@@ -30,7 +31,7 @@ const ringfence = Command.make("ringfence").pipe(
       `Exit codes: ${exitCodesText}.`
     )
   ),
-  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, demo, bench])
+  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, files, demo, bench])
 )
 
 runCommand(ringfence)

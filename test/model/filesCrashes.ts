@@ -91,7 +91,7 @@ class CrashWorld {
   /** Decides which operation ends the process, and which fail. Returns whether one failed. */
   #plan(isFailing: boolean): () => boolean {
     // Short lives crash while they open the files, long ones while they write.
-    let left = this.#random(this.#random(3) === 0 ? 60 : 400)
+    let left = this.#random(this.#random(2) === 0 ? 50 : 200)
     let failed = false
     this.#disk.fate = (op) => {
       left -= 1
@@ -111,7 +111,8 @@ class CrashWorld {
     return Effect.gen({ self: this }, function*() {
       const topic = yield* files.topic(topicName, declared)
       yield* this.#check(topic)
-      for (let step = this.#random(40); step > 0; step -= 1) yield* this.#step(topic)
+      // Some lives only read: what they report must be durable too.
+      for (let step = this.#random(4) === 0 ? 0 : this.#random(40); step > 0; step -= 1) yield* this.#step(topic)
     })
   }
 
@@ -143,7 +144,7 @@ class CrashWorld {
         this.counts.commits += 1
       } else if (Cause.hasDies(committed.cause)) yield* committed
       if (this.#random(8) === 0) yield* Effect.ignore(topic.retain(0))
-      if (this.#random(10) === 0) yield* this.#lookFromOutside(topic)
+      if (this.#random(20) === 0) yield* this.#lookFromOutside(topic)
     })
   }
 
@@ -171,8 +172,8 @@ const openFiles = (disk: () => Disk) =>
   Effect.suspend(() =>
     openReplicaFiles(disk(), freeLock, dir, {
       logId: "log",
-      segmentBytes: 3000,
+      segmentBytes: 2500,
       stagingBytes: 1500,
-      retention: { bytes: 12_000 }
+      retention: { bytes: 7_000 }
     })
   )

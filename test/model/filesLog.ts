@@ -4,10 +4,10 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { PositionTrimmed } from "../../src/services/Subscriber.ts"
 import type { ReplicaReadError } from "../../src/layers/files/ReplicaError.ts"
 import type { StoredBatch, StoredIdentity, StoredTopic } from "../../src/layers/files/StoredTopic.ts"
 import type { FileLock } from "../../src/layers/ports/FileLock.ts"
+import type { PositionTrimmed } from "../../src/services/Subscriber.ts"
 
 export const declared = { order: "session", ack: "durable" } as const
 
@@ -48,7 +48,10 @@ export class KnownLog {
     const last = this.#batches.at(-1)
     const messageCount = 1 + index % 4
     const isUniform = index % 3 !== 0
-    const lengths = Uint32Array.from({ length: messageCount }, (_, i) => isUniform ? 8 : (index * 7 + i) % this.#payloadMost)
+    const lengths = Uint32Array.from(
+      { length: messageCount },
+      (_, i) => isUniform ? 8 : (index * 7 + i) % this.#payloadMost
+    )
     const payload = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
     payload.forEach((_, i) => payload[i] = (index * 31 + i) & 0xff)
     return {

@@ -13,7 +13,7 @@ describe("help", () => {
         const { code, stderr, text } = yield* run(args)
         assert.strictEqual(code, 0)
         assert.strictEqual(stderr, "")
-        for (const command of ["serve", "publish", "subscribe", "swarm", "doctor", "demo", "bench"]) {
+        for (const command of ["serve", "publish", "subscribe", "swarm", "doctor", "files", "demo", "bench"]) {
           assert.match(text, new RegExp(`^  ${command} {2,}\\S`, "m"))
         }
         assert.match(text, /ringfence serve --topic lines/)

@@ -2,8 +2,8 @@
  * Builds the reading side of a topic, for the process that writes it and for others.
  */
 import * as Effect from "effect/Effect"
-import { segmentsIn, type SegmentSource } from "./reader/SegmentSource.ts"
 import { seek } from "./reader/seek.ts"
+import { segmentsIn, type SegmentSource } from "./reader/SegmentSource.ts"
 import { openReader } from "./reader/TopicReader.ts"
 import type { ReplicaReadError } from "./ReplicaError.ts"
 import { openSegment, type TopicPlace } from "./segment/openSegment.ts"

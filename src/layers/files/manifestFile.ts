@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Disk, DiskError } from "../ports/Disk.ts"
-import { Manifest } from "./ReplicaManifest.ts"
 import { ReplicaDamaged, type ReplicaReadError } from "./ReplicaError.ts"
+import { Manifest } from "./ReplicaManifest.ts"
 import { join, manifestName } from "./segment/names.ts"
 
 /** `undefined` when the directory has none, or does not exist. */

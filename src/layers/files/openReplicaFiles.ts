@@ -7,6 +7,7 @@ import * as Semaphore from "effect/Semaphore"
 import { randomUUID } from "node:crypto"
 import type { Disk, DiskError } from "../ports/Disk.ts"
 import type { FileLock } from "../ports/FileLock.ts"
+import { type DeclaredTopic, storedTopic } from "./makeStoredTopic.ts"
 import { readManifest, writeManifest } from "./manifestFile.ts"
 import { repairTopic } from "./repair.ts"
 import {
@@ -20,7 +21,6 @@ import {
 import type { ReplicaFiles, ReplicaFilesOptions, TopicBase, TopicFiles } from "./ReplicaFiles.ts"
 import { type Manifest, manifestFormat } from "./ReplicaManifest.ts"
 import { asideDir, asideName, join, lockName, manifestName, topicDir, topicsName } from "./segment/names.ts"
-import { type DeclaredTopic, storedTopic } from "./makeStoredTopic.ts"
 import { recover } from "./writer/recover.ts"
 import { StagingBuffers } from "./writer/StagingBuffer.ts"
 import { TopicWriter } from "./writer/TopicWriter.ts"
@@ -123,9 +123,9 @@ class OpenFiles implements ReplicaFiles {
   readonly manifest = (): Manifest => this.#manifest
 
   readonly setInSync = (inSync: boolean): Effect.Effect<void, DiskError> =>
-    this.#alone(Effect.suspend(() =>
-      this.#manifest.inSync === inSync ? Effect.void : this.#change({ ...this.#manifest, inSync })
-    ))
+    this.#alone(
+      Effect.suspend(() => this.#manifest.inSync === inSync ? Effect.void : this.#change({ ...this.#manifest, inSync }))
+    )
 
   readonly setTerm = (number: number, from: Readonly<Record<string, number>>): Effect.Effect<void, DiskError> =>
     this.#alone(Effect.suspend(() => this.#change({ ...this.#manifest, term: { number, from: { ...from } } })))
@@ -170,8 +170,11 @@ class OpenFiles implements ReplicaFiles {
     return Effect.uninterruptible(Semaphore.withPermit(this.#turn, effect))
   }
 
+  /** Runs what changes a topic's files behind the back of its writer, which is closed first. */
   #closed<A, E>(topic: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return this.#open.has(topic) ? Effect.die(new Error(`topic "${topic}" is open: open ${this.dir} again`)) : effect
+    const open = this.#open.get(topic)
+    this.#open.delete(topic)
+    return open === undefined ? effect : Effect.andThen(open.writer.close, effect)
   }
 
   #change(manifest: Manifest): Effect.Effect<void, DiskError> {
@@ -195,7 +198,8 @@ class OpenFiles implements ReplicaFiles {
         return yield* new ReplicaDamaged({
           file: join(this.dir, manifestName),
           offset: 0,
-          detail: `topic "${name}" is declared there with order ${known.order} and ack ${known.ack}, and in the log with `
+          detail:
+            `topic "${name}" is declared there with order ${known.order} and ack ${known.ack}, and in the log with `
             + `order ${order} and ack ${ack}`,
           nextStep: "the log has another topic of that name by now: set the files of the former one aside"
         })

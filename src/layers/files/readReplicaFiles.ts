@@ -20,9 +20,11 @@ export const readReplicaFiles = (
   Effect.gen(function*() {
     const manifest = yield* readManifest(disk, dir)
     if (manifest === undefined) return yield* new ReplicaMissing({ dir })
-    const topics = new Map(Object.entries(manifest.topics).map(([topic, declared]) => {
-      const place = { disk, dir: topicDir(dir, topic), logId: manifest.logId, topic }
-      return [topic, storedTopic({ ...place, ...declared }, viewOfFiles(place))]
-    }))
+    const topics = new Map(
+      Object.entries(manifest.topics).map(([topic, declared]) => {
+        const place = { disk, dir: topicDir(dir, topic), logId: manifest.logId, topic }
+        return [topic, storedTopic({ ...place, ...declared }, viewOfFiles(place))]
+      })
+    )
     return { dir, manifest, topics }
   })

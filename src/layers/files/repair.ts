@@ -13,10 +13,9 @@ import type { Repaired } from "./ReplicaFiles.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import { creatingName, join, listSegments, segmentName } from "./segment/names.ts"
 import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
-import { scan } from "./segment/scan.ts"
+import { reaches, scan } from "./segment/scan.ts"
 import { lastClaim } from "./segment/tail.ts"
 import type { Place, StoredBatch, StoredTopic } from "./StoredTopic.ts"
-import { reaches } from "./writer/recover.ts"
 import { StagingBuffer } from "./writer/StagingBuffer.ts"
 
 /** A segment that cannot be trusted, and what is to stand in its place. */
@@ -101,7 +100,8 @@ const unrepaired = (damage: ReplicaDamaged, why: string): ReplicaDamaged =>
     file: damage.file,
     offset: damage.offset,
     detail: `${damage.detail}; it was not repaired, because ${why}`,
-    nextStep: "name another replica of the log that holds these batches, or set the topic's files aside: they begin again"
+    nextStep:
+      "name another replica of the log that holds these batches, or set the topic's files aside: they begin again"
   })
 
 /** The segment takes its name once all of it is durable: until then the damaged one stays. */
@@ -120,8 +120,7 @@ const rewrite = (
     yield* disk.syncDirectory(dir)
     return end
   }))
-  return Effect.onExit(writing, (exit) =>
-    Exit.isSuccess(exit) ? Effect.void : Effect.ignore(disk.remove(unfinished)))
+  return Effect.onExit(writing, (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(disk.remove(unfinished)))
 }
 
 const copy = (

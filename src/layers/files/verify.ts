@@ -5,13 +5,12 @@
 import * as Effect from "effect/Effect"
 import type { Disk, DiskError } from "../ports/Disk.ts"
 import { readManifest } from "./manifestFile.ts"
-import { ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
+import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import { join, listSegments, segmentName, topicDir } from "./segment/names.ts"
-import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
-import { scan } from "./segment/scan.ts"
+import { openSegment, orNone, type TopicPlace } from "./segment/openSegment.ts"
+import { reaches, scan } from "./segment/scan.ts"
 import type { Place } from "./StoredTopic.ts"
-import { reaches } from "./writer/recover.ts"
 
 export interface SegmentReport {
   readonly file: string
@@ -63,12 +62,7 @@ const topicReport = (
   declared: { readonly order: string; readonly ack: string }
 ): Effect.Effect<TopicReport, DiskError> =>
   Effect.gen(function*() {
-    const { firstIndexes } = yield* Effect.catchIf(
-      listSegments(place.disk, place.dir),
-      ({ code }) => code === "ENOENT",
-      // It is declared, and nothing was written yet.
-      () => Effect.succeed({ firstIndexes: [], unfinished: [] })
-    )
+    const { firstIndexes } = yield* orNone({ firstIndexes: [] })(listSegments(place.disk, place.dir))
     let identities = 0
     const segments = yield* Effect.forEach(firstIndexes, (firstIndex, at) =>
       Effect.map(segmentReport(place, firstIndex, firstIndexes[at + 1]), (report) => {
@@ -104,7 +98,10 @@ const segmentReport = (
       identities: end.identities.size
     }
   })).pipe(
-    Effect.catchTag("ReplicaDamaged", (damage) => Effect.succeed({ segment: unread(place, firstIndex, damage), identities: 0 }))
+    Effect.catchTag(
+      "ReplicaDamaged",
+      (damage) => Effect.succeed({ segment: unread(place, firstIndex, damage), identities: 0 })
+    )
   )
 
 /** A segment whose header cannot be read. */

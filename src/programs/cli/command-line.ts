@@ -33,5 +33,6 @@ export const reportsAs = (args: ReadonlyArray<string>): { readonly program: stri
 
 const subcommands: Readonly<Record<string, ReadonlySet<string>>> = {
   demo: new Set(["barrier"]),
+  files: new Set(["ls", "verify"]),
   bench: new Set(["log", "ring", "rpc", "barrier"])
 }

@@ -76,7 +76,11 @@ export const commitBlock = {
   end: { at: 24, type: "u64", says: "where this block ends, in the file" },
   nextIndex: { at: 32, type: "u64", says: "index of the batch that follows" },
   nextPosition: { at: 40, type: "u64", says: "position of the record that follows" },
-  orderedMillis: { at: 48, type: "f64", says: "the largest `orderedMillis` up to here, those of earlier segments included" },
+  orderedMillis: {
+    at: 48,
+    type: "f64",
+    says: "the largest `orderedMillis` up to here, those of earlier segments included"
+  },
   batches: { at: 56, type: "u32", says: "batch blocks in the group; 0 in the closing commit block" },
   reserved: { at: 60, type: "u32", says: "0" }
 } as const satisfies Record<string, Field>

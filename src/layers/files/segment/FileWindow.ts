@@ -5,8 +5,11 @@ import * as Effect from "effect/Effect"
 import type { DiskError, DiskFile } from "../../ports/Disk.ts"
 import { type Bytes, makeBytes } from "../format/bytes.ts"
 
-/** What is read at once, unless more is needed in one piece. */
-export const chunkBytes = 1024 * 1024
+/** What is read at first: most looks at a file end there. */
+const firstBytes = 4096
+
+/** What is read at once later, unless more is needed in one piece. */
+const chunkBytes = 1024 * 1024
 
 /** Kept from one use to the next: a larger buffer was for one group and goes with it. */
 const keptBytes = 16 * chunkBytes
@@ -15,13 +18,12 @@ export class FileWindow {
   readonly #file: DiskFile
   #from: number
   #filled = 0
-  #held: Bytes
+  #held = makeBytes(firstBytes)
 
   /** A window that begins at a multiple of 8 in the file. */
-  constructor(file: DiskFile, from: number, capacity = chunkBytes) {
+  constructor(file: DiskFile, from: number) {
     this.#file = file
     this.#from = from
-    this.#held = makeBytes(capacity)
   }
 
   get bytes(): Bytes {
@@ -61,12 +63,17 @@ export class FileWindow {
   }
 
   #move(from: number, wanted: number): void {
-    const kept = this.#held.bytes.subarray(from - this.#from, this.#filled)
-    if (wanted > this.#held.bytes.length) {
-      const larger = makeBytes(Math.max(wanted, Math.min(2 * this.#held.bytes.length, keptBytes)))
+    const { bytes } = this.#held
+    const kept = bytes.subarray(from - this.#from, this.#filled)
+    // A window that was read to its end is one of a file that is being read through.
+    const capacity = this.#filled < bytes.length
+      ? bytes.length
+      : Math.max(bytes.length, Math.min(4 * bytes.length, chunkBytes))
+    if (wanted > capacity || capacity > bytes.length) {
+      const larger = makeBytes(wanted > capacity ? Math.max(wanted, Math.min(2 * capacity, keptBytes)) : capacity)
       larger.bytes.set(kept)
       this.#held = larger
-    } else if (from > this.#from) this.#held.bytes.set(kept)
+    } else if (from > this.#from) bytes.set(kept)
     this.#filled = kept.length
     this.#from = from
   }

@@ -9,7 +9,7 @@ import { crcOf } from "../format/bytes.ts"
 import { type Commit, readCommit } from "../format/commit.ts"
 import { alignment, block, kinds, sizes } from "../format/layout.ts"
 import type { Place, StoredBatch } from "../StoredTopic.ts"
-import { chunkBytes, FileWindow } from "./FileWindow.ts"
+import { FileWindow } from "./FileWindow.ts"
 
 /** A valid group. Its batches are lent until the walker's next step. */
 export interface Group {
@@ -39,10 +39,10 @@ export class SegmentWalker {
   #groupCrc = 0
 
   /** Begins at a group: place `offset` of the file, where the batch at `place` begins. */
-  constructor(file: DiskFile, salt: number, offset: number, place: Place, capacity = chunkBytes) {
+  constructor(file: DiskFile, salt: number, offset: number, place: Place) {
     this.#file = file
     this.#salt = salt
-    this.#window = new FileWindow(file, offset, capacity)
+    this.#window = new FileWindow(file, offset)
     this.#offset = offset
     this.#place = place
   }
@@ -69,8 +69,10 @@ export class SegmentWalker {
     )
     if (wanted <= this.#window.bytes.bytes.length) return reading
     // Ask first: a damaged length must not make the window grow beyond the file.
-    return Effect.flatMap(this.#file.size, (size) =>
-      this.#offset + wanted <= size ? reading : Effect.succeed(this.#cut(size - this.#offset)))
+    return Effect.flatMap(
+      this.#file.size,
+      (size) => this.#offset + wanted <= size ? reading : Effect.succeed(this.#cut(size - this.#offset))
+    )
   }
 
   #cut(left: number): Tail {

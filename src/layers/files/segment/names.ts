@@ -1,8 +1,8 @@
 /**
  * Names in a replica's directory.
  */
-import type { Disk, DiskError } from "../../ports/Disk.ts"
 import * as Effect from "effect/Effect"
+import type { Disk, DiskError } from "../../ports/Disk.ts"
 
 export const manifestName = "manifest.json"
 export const lockName = "lock"
@@ -32,7 +32,10 @@ export const firstIndexOf = (name: string): number | undefined => {
 export const listSegments = (
   disk: Disk,
   dir: string
-): Effect.Effect<{ readonly firstIndexes: ReadonlyArray<number>; readonly unfinished: ReadonlyArray<string> }, DiskError> =>
+): Effect.Effect<
+  { readonly firstIndexes: ReadonlyArray<number>; readonly unfinished: ReadonlyArray<string> },
+  DiskError
+> =>
   Effect.map(disk.list(dir), (names) => ({
     firstIndexes: names.flatMap((name) => firstIndexOf(name) ?? []).toSorted((a, b) => a - b),
     unfinished: names.filter((name) => name.endsWith(creatingEnding))

@@ -54,7 +54,17 @@ export const walk = ({ end, file, first, salt }: OpenedSegment): SegmentWalker =
 export const damaged = (file: string, offset: number, detail: string): ReplicaDamaged =>
   new ReplicaDamaged({ file, offset, detail, nextStep: repairStep })
 
+/** For a topic that is declared, and of which nothing was written yet: its directory may be missing. */
+export const orNone = <N>(none: N) =>
+<A, E extends { readonly _tag: string }, R>(
+  effect: Effect.Effect<A, E | DiskError, R>
+): Effect.Effect<A | N, E | DiskError, R> =>
+  Effect.catchIf(effect, isMissing, () => Effect.succeed(none)) as Effect.Effect<A | N, E | DiskError, R>
+
 // --- internal ---
+
+const isMissing = (error: { readonly _tag: string }): boolean =>
+  error._tag === "DiskError" && (error as DiskError).op === "list" && (error as DiskError).code === "ENOENT"
 
 const repairStep = "nothing was changed; repair it from another replica of the log, or restore a copy of the file: "
   + "ringfence files verify lists all damage"

@@ -9,7 +9,7 @@ import { identitiesOf } from "../segment/scan.ts"
 import { behind } from "../segment/SegmentWalker.ts"
 import type { Place, StoredBatch, StoredIdentity } from "../StoredTopic.ts"
 
-const firstBytes = 64 * 1024
+const firstBytes = 16 * 1024
 
 export class StagingBuffer {
   readonly most: number
@@ -67,7 +67,9 @@ export class StagingBuffer {
     this.#batches += 1
     this.#next = behind(batch)
     this.#orderedMillis = Math.max(this.#orderedMillis, batch.orderedMillis)
-    if (batch.identity !== undefined) for (const [name, said] of identitiesOf([batch])) this.#identities.set(name, said)
+    if (batch.identity !== undefined) {
+      for (const [name, said] of identitiesOf([batch])) this.#identities.set(name, said)
+    }
     return true
   }
 

@@ -26,7 +26,7 @@ export interface SimulatedDiskOptions {
 
 export class SimulatedDisk implements Disk {
   readonly #random: Random
-  readonly #bytes: number
+  #bytes: number
   #seen = new Map<string, Entry>([["", "directory"]])
   #durable = new Map<string, Entry>([["", "directory"]])
   #pending: Array<{ readonly dirs: ReadonlySet<string>; readonly renaming: Renaming }> = []
@@ -45,6 +45,11 @@ export class SimulatedDisk implements Disk {
   /** All operations wait from now on, as on a disk that hangs. */
   readonly hold: Effect.Effect<void> = Effect.suspend(() => this.#gate.close)
   readonly resume: Effect.Effect<void> = Effect.suspend(() => this.#gate.open)
+
+  /** Gives a full disk more room. */
+  enlarge(bytes: number): void {
+    this.#bytes += bytes
+  }
 
   /** The process that uses the disk ends. Everything that it wrote is still there for the next one. */
   endProcess(): void {

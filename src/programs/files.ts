@@ -1,0 +1,84 @@
+/**
+ * `ringfence files`: what the directory of a replica holds, and whether it is undamaged. Reads only, beside the process
+ * that writes there or without one.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { list } from "../layers/files/list.ts"
+import { damageOf, verify } from "../layers/files/verify.ts"
+import { nodeDisk } from "../layers/node/NodeDisk.ts"
+import { exitCode } from "./cli/exit.ts"
+import { printReport } from "./cli/report.ts"
+import { configured, flagsOf, jsonSetting, printConfigFlag } from "./cli/settings.ts"
+import { lines } from "./cli/usage.ts"
+import { describeList, describeVerify, type ListReport, type VerifyReport } from "./files/report.ts"
+
+/** Files of a replica are damaged. */
+export class DamageFound extends Schema.TaggedError<DamageFound>()("DamageFound", {
+  dir: Schema.String,
+  damaged: Schema.Int
+}) {
+  override get message(): string {
+    return `${this.dir}: ${this.damaged === 1 ? "1 segment is" : `${this.damaged} segments are`} damaged (${this.hint})`
+  }
+
+  get hint(): string {
+    return "see the list for where; restore these files from a copy, or let the replica begin again in another directory"
+  }
+}
+
+const settings = { json: jsonSetting }
+
+const dir = Argument.String("dir").pipe(
+  Argument.withDescription("The directory that serve --replica was given"),
+  Argument.filter((path) => path !== "", () => "no directory is given")
+)
+
+const input = { ...flagsOf(settings), dir, printConfig: printConfigFlag }
+
+const ls = Command.make(
+  "ls",
+  input,
+  (input) =>
+    configured(settings, input, ({ values }) =>
+      Effect.flatMap(list(nodeDisk, input.dir), (listing) => {
+        const report: ListReport = { program: "files ls", ...listing }
+        return printReport(values.json, report, describeList)
+      }))
+).pipe(
+  Command.withDescription("Lists the topics in a replica's directory: their records, segments and sizes."),
+  Command.withShortDescription("List topics, records and sizes"),
+  Command.withExamples([{ command: "ringfence files ls /var/lib/ringfence/orders", description: "Look" }])
+)
+
+const verifyCommand = Command.make(
+  "verify",
+  input,
+  (input) =>
+    configured(settings, input, ({ values }) =>
+      Effect.gen(function*() {
+        const found = yield* verify(nodeDisk, input.dir)
+        const damaged = damageOf(found).length
+        const report: VerifyReport = { program: "files verify", damaged, ...found }
+        yield* printReport(values.json, report, describeVerify, damaged === 0 ? exitCode.ok : exitCode.checkFailed)
+        if (damaged > 0) return yield* new DamageFound({ dir: input.dir, damaged })
+      }))
+).pipe(
+  Command.withDescription(
+    lines(
+      "Reads every byte in a replica's directory and checks it. A process may write there meanwhile. A torn end of a",
+      "topic's last segment is no damage: a crash leaves it, and it was never acknowledged. Ends with exit code 1 when",
+      "anything is damaged."
+    )
+  ),
+  Command.withShortDescription("Check every byte"),
+  Command.withExamples([{ command: "ringfence files verify /var/lib/ringfence/orders", description: "Check a backup" }])
+)
+
+export const files = Command.make("files").pipe(
+  Command.withDescription("Inspects the directory of a replica: the log on disk, as docs/file-format.md describes it."),
+  Command.withShortDescription("Inspect the log on disk"),
+  Command.withSubcommands([ls, verifyCommand])
+)
