@@ -30,13 +30,13 @@ describe(`the files of a replica, crashed at random (seed ${seed})`, () => {
 
   // The test sees what it is there for: each of these faults is planted between the files and the disk.
   it.each([
-    ["a group that is reported as durable without a sync", ofFiles(syncedOnce), "are lost|is damaged"],
-    ["a name that is reported as durable without a sync", unsynced, "are lost"],
-    ["a cut before the last commit block", ofFiles(cutShort), "is damaged"]
-  ])("finds %s", (_, fault, found) => {
+    ["a group that is reported as durable without a sync", ofFiles(syncedOnce)],
+    ["a name that is reported as durable without a sync", unsynced],
+    ["a cut before the last commit block", ofFiles(cutShort)]
+  ])("finds %s", (_, fault) => {
     assert.throws(() => {
       for (let i = 0; i < 20; i += 1) runCrashes(seed + i, crashesOfRun, fault)
-    }, new RegExp(found))
+    }, /are lost|is damaged/)
   })
 })
 
