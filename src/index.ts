@@ -19,7 +19,13 @@ export {
   NameRefused
 } from "./services/Coordinator.ts"
 export { RegionLost } from "./services/CxlMemory.ts"
-export { Diagnostics, type IdentityState, type LogSnapshot, type ReaderState, type TopicDurability } from "./services/Diagnostics.ts"
+export {
+  Diagnostics,
+  type IdentityState,
+  type LogSnapshot,
+  type ReaderState,
+  type TopicDurability
+} from "./services/Diagnostics.ts"
 export { ArgumentInvalid } from "./services/input/ArgumentInvalid.ts"
 export { DurationInvalid } from "./services/input/DurationInput.ts"
 export {

@@ -50,41 +50,45 @@ const sizeOf = (path: string): number => {
 }
 
 describe.skipIf(process.platform !== "linux")("history", () => {
-  it.live("a log ten times its memory is read from the start, byte for byte, in bounded memory", () =>
-    Effect.gen(function*() {
-      const region = freshRegion("history")
-      const place = yield* folder
-      const [replica, input, output] = [join(place, "replica"), join(place, "input"), join(place, "output")]
-      const sizes = ["--topics", "4", "--index-entries", "1024", "--lane-slots", "256"]
-      const server = yield* serve(region, "--topic", "files:session:durable", "--replica", replica, ...sizes)
-      const bytes = Math.max(
-        256 * mebibyte,
-        10 * Math.ceil(statSync(`/dev/shm/ringfence-${region}`).size / mebibyte) * mebibyte
-      )
-      const digest = writeInput(input, bytes)
-      const publisher = yield* start(
-        ["publish", "--region", region, "files", "--record-bytes", "16000", "--deadline", "100s", input],
-        { patience, input: "" }
-      )
-      assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
-      const reader = yield* start(
-        ["subscribe", "--region", region, "files", "--raw", "--from", "start", "--history", replica],
-        { patience, input: "", output }
-      )
-      yield* untilTrue("a tenth of the output", () => sizeOf(output) >= bytes / 10)
-      const atFirst = ownBytes(reader.pid)
-      let most = 0
-      const watching = yield* Effect.forkChild(Effect.forever(Effect.gen(function*() {
-        most = Math.max(most, ownBytes(reader.pid))
-        yield* Effect.sleep(20)
-      })))
-      assert.strictEqual(yield* reader.code, 0, reader.stderr)
-      watching.interruptUnsafe()
-      assert.strictEqual(sizeOf(output), bytes)
-      assert.strictEqual(yield* digestOf(output), digest)
-      assert.isBelow(most - atFirst, bytes / 2, `${most} bytes of own memory, ${atFirst} after a tenth of the log`)
-      server.signal("SIGTERM")
-      assert.strictEqual(yield* server.code, 0, server.stderr)
-      assert.deepStrictEqual(filesOf(region), [])
-    }).pipe(Effect.scoped), 300_000)
+  it.live(
+    "a log ten times its memory is read from the start, byte for byte, in bounded memory",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("history")
+        const place = yield* folder
+        const [replica, input, output] = [join(place, "replica"), join(place, "input"), join(place, "output")]
+        const sizes = ["--topics", "4", "--index-entries", "1024", "--lane-slots", "256"]
+        const server = yield* serve(region, "--topic", "files:session:durable", "--replica", replica, ...sizes)
+        const bytes = Math.max(
+          256 * mebibyte,
+          10 * Math.ceil(statSync(`/dev/shm/ringfence-${region}`).size / mebibyte) * mebibyte
+        )
+        const digest = writeInput(input, bytes)
+        const publisher = yield* start(
+          ["publish", "--region", region, "files", "--record-bytes", "16000", "--deadline", "100s", input],
+          { patience, input: "" }
+        )
+        assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
+        const reader = yield* start(
+          ["subscribe", "--region", region, "files", "--raw", "--from", "start", "--history", replica],
+          { patience, input: "", output }
+        )
+        yield* untilTrue("a tenth of the output", () => sizeOf(output) >= bytes / 10)
+        const atFirst = ownBytes(reader.pid)
+        let most = 0
+        const watching = yield* Effect.forkChild(Effect.forever(Effect.gen(function*() {
+          most = Math.max(most, ownBytes(reader.pid))
+          yield* Effect.sleep(20)
+        })))
+        assert.strictEqual(yield* reader.code, 0, reader.stderr)
+        watching.interruptUnsafe()
+        assert.strictEqual(sizeOf(output), bytes)
+        assert.strictEqual(yield* digestOf(output), digest)
+        assert.isBelow(most - atFirst, bytes / 2, `${most} bytes of own memory, ${atFirst} after a tenth of the log`)
+        server.signal("SIGTERM")
+        assert.strictEqual(yield* server.code, 0, server.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
+      }).pipe(Effect.scoped),
+    300_000
+  )
 })

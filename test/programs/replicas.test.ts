@@ -76,94 +76,106 @@ const toldBy = (publisher: Program): { readonly records: number; readonly acknow
 }
 
 describe.skipIf(process.platform !== "linux")("the log on disk", () => {
-  it.live("a killed server and a standby with the same directories: every record is acknowledged and in both files", () =>
-    Effect.gen(function*() {
-      const region = freshRegion("standby-disk")
-      const place = yield* folder
-      const [first, second, file] = [join(place, "first"), join(place, "second"), join(place, "input")]
-      const replicas = ["--replica", first, "--replica", second]
-      const input = inputOf(20_000)
-      writeFileSync(file, input)
-      let server = yield* serve(region, ...topic, ...replicas)
-      const publisher = yield* start(publishArgs(region, file), { patience })
-      publisher.endInput()
-      for (const records of [3000, 8000, 13_000]) {
-        const standby = yield* start(["serve", "--region", region, "--standby", ...replicas], { patience })
-        yield* standby.told(/standing by for region/)
-        yield* untilCommitted(region, records)
-        yield* kill(server)
-        yield* standby.told(/took over from/)
-        yield* standby.told(/replica .*first: in sync/)
-        yield* standby.told(/replica .*second: in sync/)
-        server = standby
-      }
-      assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
-      assert.strictEqual(JSON.parse(publisher.text).acknowledged, 20_000)
-      assert.strictEqual(digest(yield* readAll(region, first)), digest(input))
-      assert.strictEqual(digest(yield* readAll(region, second)), digest(input))
-      const { text } = yield* run(["doctor", "--region", region])
-      assert.match(text, /topic "orders": 20,000 records durable, by 2 of 2 required replicas/)
-      server.signal("SIGTERM")
-      assert.strictEqual(yield* server.code, 0, server.stderr)
-      assert.deepStrictEqual(filesOf(region), [])
-    }).pipe(Effect.scoped), 180_000)
-
-  it.live("a server killed with its memory: what was acknowledged is restored, and the publisher goes on", () =>
-    Effect.gen(function*() {
-      const region = freshRegion("restored")
-      const place = yield* folder
-      const [replica, file] = [join(place, "replica"), join(place, "input")]
-      const input = inputOf(30_000)
-      writeFileSync(file, input)
-      let server = yield* serve(region, ...topic, "--replica", replica)
-      for (const records of [4000, 12_000]) {
-        const publisher = yield* start(publishArgs(region, file, "--server-deadline", "200ms"), { patience })
+  it.live(
+    "a killed server and a standby with the same directories: every record is acknowledged and in both files",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("standby-disk")
+        const place = yield* folder
+        const [first, second, file] = [join(place, "first"), join(place, "second"), join(place, "input")]
+        const replicas = ["--replica", first, "--replica", second]
+        const input = inputOf(20_000)
+        writeFileSync(file, input)
+        let server = yield* serve(region, ...topic, ...replicas)
+        const publisher = yield* start(publishArgs(region, file), { patience })
         publisher.endInput()
-        yield* untilCommitted(region, records)
-        yield* kill(server)
-        assert.strictEqual(yield* publisher.code, 5, publisher.stderr)
-        removeRegion(region)
-        server = yield* serveAgain(region, "--restore", replica)
-        const [, restored = ""] = yield* server.told(/restored from .*"orders" with ([\d,]+) records, 1 identity/)
-        const count = Number(restored.replaceAll(",", ""))
-        const found = yield* readAll(region, replica)
-        assert.strictEqual(found.length, count * recordBytes)
-        assert.isTrue(found.equals(input.subarray(0, found.length)), "not the records that were published")
-        assert.strictEqual(yield* committed(region), count)
-        // Its own count begins where its predecessor's ended.
-        assert.isAtLeast(count, toldBy(publisher).acknowledged)
-        assert.isAbove(count, 0)
-      }
-      const last = yield* start(publishArgs(region, file), { patience })
-      last.endInput()
-      assert.strictEqual(yield* last.code, 0, last.stderr)
-      assert.strictEqual(digest(yield* readAll(region, replica)), digest(input))
-      server.signal("SIGTERM")
-      assert.strictEqual(yield* server.code, 0, server.stderr)
-      assert.deepStrictEqual(filesOf(region), [])
-    }).pipe(Effect.scoped), 180_000)
+        for (const records of [3000, 8000, 13_000]) {
+          const standby = yield* start(["serve", "--region", region, "--standby", ...replicas], { patience })
+          yield* standby.told(/standing by for region/)
+          yield* untilCommitted(region, records)
+          yield* kill(server)
+          yield* standby.told(/took over from/)
+          yield* standby.told(/replica .*first: in sync/)
+          yield* standby.told(/replica .*second: in sync/)
+          server = standby
+        }
+        assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
+        assert.strictEqual(JSON.parse(publisher.text).acknowledged, 20_000)
+        assert.strictEqual(digest(yield* readAll(region, first)), digest(input))
+        assert.strictEqual(digest(yield* readAll(region, second)), digest(input))
+        const { text } = yield* run(["doctor", "--region", region])
+        assert.match(text, /topic "orders": 20,000 records durable, by 2 of 2 required replicas/)
+        server.signal("SIGTERM")
+        assert.strictEqual(yield* server.code, 0, server.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
+      }).pipe(Effect.scoped),
+    180_000
+  )
 
-  it.live("a region that exists is not restored, and the files of a lost one are no replica of a new one", () =>
-    Effect.gen(function*() {
-      const region = freshRegion("kept")
-      const place = yield* folder
-      const [replica, file] = [join(place, "replica"), join(place, "input")]
-      writeFileSync(file, inputOf(100))
-      const server = yield* serve(region, ...topic, "--replica", replica)
-      assert.strictEqual((yield* run(publishArgs(region, file))).code, 0)
-      const used = yield* run(["serve", "--region", region, ...small, "--restore", replica])
-      assert.strictEqual(used.code, 3)
-      yield* kill(server)
-      const left = yield* run(["serve", "--region", region, ...small, "--restore", replica])
-      assert.strictEqual(left.code, 3)
-      assert.include(left.stderr, `\`ringfence serve --region ${region}\` continues its log`)
-      removeRegion(region)
-      const foreign = yield* run(["serve", "--region", region, ...small, "--replica", replica])
-      assert.strictEqual(foreign.code, 2, foreign.stderr)
-      assert.include(foreign.stderr, `${replica} holds a replica of log`)
-      const both = yield* run(["serve", "--region", region, ...small, "--restore", replica, "--standby"])
-      assert.strictEqual(both.code, 2)
-    }).pipe(Effect.scoped), 60_000)
+  it.live(
+    "a server killed with its memory: what was acknowledged is restored, and the publisher goes on",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("restored")
+        const place = yield* folder
+        const [replica, file] = [join(place, "replica"), join(place, "input")]
+        const input = inputOf(30_000)
+        writeFileSync(file, input)
+        let server = yield* serve(region, ...topic, "--replica", replica)
+        for (const records of [4000, 12_000]) {
+          const publisher = yield* start(publishArgs(region, file, "--server-deadline", "200ms"), { patience })
+          publisher.endInput()
+          yield* untilCommitted(region, records)
+          yield* kill(server)
+          assert.strictEqual(yield* publisher.code, 5, publisher.stderr)
+          removeRegion(region)
+          server = yield* serveAgain(region, "--restore", replica)
+          const [, restored = ""] = yield* server.told(/restored from .*"orders" with ([\d,]+) records, 1 identity/)
+          const count = Number(restored.replaceAll(",", ""))
+          const found = yield* readAll(region, replica)
+          assert.strictEqual(found.length, count * recordBytes)
+          assert.isTrue(found.equals(input.subarray(0, found.length)), "not the records that were published")
+          assert.strictEqual(yield* committed(region), count)
+          // Its own count begins where its predecessor's ended.
+          assert.isAtLeast(count, toldBy(publisher).acknowledged)
+          assert.isAbove(count, 0)
+        }
+        const last = yield* start(publishArgs(region, file), { patience })
+        last.endInput()
+        assert.strictEqual(yield* last.code, 0, last.stderr)
+        assert.strictEqual(digest(yield* readAll(region, replica)), digest(input))
+        server.signal("SIGTERM")
+        assert.strictEqual(yield* server.code, 0, server.stderr)
+        assert.deepStrictEqual(filesOf(region), [])
+      }).pipe(Effect.scoped),
+    180_000
+  )
+
+  it.live(
+    "a region that exists is not restored, and the files of a lost one are no replica of a new one",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("kept")
+        const place = yield* folder
+        const [replica, file] = [join(place, "replica"), join(place, "input")]
+        writeFileSync(file, inputOf(100))
+        const server = yield* serve(region, ...topic, "--replica", replica)
+        assert.strictEqual((yield* run(publishArgs(region, file))).code, 0)
+        const used = yield* run(["serve", "--region", region, ...small, "--restore", replica])
+        assert.strictEqual(used.code, 3)
+        yield* kill(server)
+        const left = yield* run(["serve", "--region", region, ...small, "--restore", replica])
+        assert.strictEqual(left.code, 3)
+        assert.include(left.stderr, `\`ringfence serve --region ${region}\` continues its log`)
+        removeRegion(region)
+        const foreign = yield* run(["serve", "--region", region, ...small, "--replica", replica])
+        assert.strictEqual(foreign.code, 2, foreign.stderr)
+        assert.include(foreign.stderr, `${replica} holds a replica of log`)
+        const both = yield* run(["serve", "--region", region, ...small, "--restore", replica, "--standby"])
+        assert.strictEqual(both.code, 2)
+      }).pipe(Effect.scoped),
+    60_000
+  )
 
   it.live("without a replica nothing is acknowledged as durable, and publish says why", () =>
     Effect.gen(function*() {

@@ -19,8 +19,8 @@ import { layer as layerReplicated } from "../../../src/layers/native/log/Replica
 import * as NativeSequencer from "../../../src/layers/native/log/Sequencer.ts"
 import { openReader } from "../../../src/layers/native/log/Subscriber.ts"
 import { openTopic } from "../../../src/layers/native/log/Topics.ts"
-import { nodeDisk } from "../../../src/layers/node/NodeDisk.ts"
 import { nativeFileLock } from "../../../src/layers/native/region/FileLock.ts"
+import { nodeDisk } from "../../../src/layers/node/NodeDisk.ts"
 import * as Regions from "../../../src/layers/Regions.ts"
 import { endReason } from "../../../src/native/binding.ts"
 import type { Coherence } from "../../../src/services/CxlMemory.ts"
@@ -94,7 +94,6 @@ export const nativeFlushed = over("flushed")
 // --- internal ---
 
 let relays = 0
-
 
 // Each server is an attachment of its own, as if it were a process; the last one ends the log.
 const relay = (coherence: Coherence, { client, disk, geometry, history, serve }: RelayOptions) =>

@@ -12,7 +12,8 @@ import { type Backend, bytesOf, smallGeometry, textOf } from "../../backends/log
 
 const Orders = Topic.make("orders", { ack: "durable" })
 
-const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => bytesOf(`record ${from + i}`))
+const numbered = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => bytesOf(`record ${from + i}`))
 
 export const historySuite = (backend: Backend): void => {
   /** Runs over a log whose subscribers find in its one replica what memory has not. */
@@ -45,34 +46,41 @@ export const historySuite = (backend: Backend): void => {
       )
     }))
 
-  const wanted = (from: number, to: number) =>
-    numbered(from, to).map((bytes, i) => [from + i, textOf(bytes)] as const)
+  const wanted = (from: number, to: number) => numbered(from, to).map((bytes, i) => [from + i, textOf(bytes)] as const)
 
   describe(`history (${backend.name})`, () => {
-    it.live("a log many times its memory is read from the start, while it grows", () =>
-      withHistory(Effect.gen(function*() {
-        yield* publish(0, 30_000)
-        assert.isAbove((yield* Subscriber.bounds(Orders)).start, 10_000)
-        const reading = yield* Effect.forkChild(take(45_000, { from: "start" }), { startImmediately: true })
-        yield* publish(30_000, 45_000)
-        assert.deepStrictEqual(yield* Fiber.join(reading), wanted(0, 45_000))
-      })), 120_000)
+    it.live(
+      "a log many times its memory is read from the start, while it grows",
+      () =>
+        withHistory(Effect.gen(function*() {
+          yield* publish(0, 30_000)
+          assert.isAbove((yield* Subscriber.bounds(Orders)).start, 10_000)
+          const reading = yield* Effect.forkChild(take(45_000, { from: "start" }), { startImmediately: true })
+          yield* publish(30_000, 45_000)
+          assert.deepStrictEqual(yield* Fiber.join(reading), wanted(0, 45_000))
+        })),
+      120_000
+    )
 
-    it.live("a trimmed position begins within a batch of the files; the end is the end of the log", () =>
-      withHistory(Effect.gen(function*() {
-        yield* publish(0, 40_000)
-        assert.isAbove((yield* Subscriber.bounds(Orders)).start, 10_000)
-        const read = yield* Effect.scoped(Effect.gen(function*() {
-          const subscriber = yield* Subscriber.open(Orders, { from: { position: 1234 }, untilEnd: true })
-          assert.strictEqual(subscriber.position(), 1234)
-          return yield* subscriber.records.pipe(
-            Stream.map(({ position, value }) => [position, textOf(value)] as const),
-            Stream.runCollect
-          )
-        }))
-        assert.deepStrictEqual(read, wanted(1234, 40_000))
-        assert.deepStrictEqual(yield* take(10, { from: { position: 5 }, isolation: "durable" }), wanted(5, 15))
-      })), 140_000)
+    it.live(
+      "a trimmed position begins within a batch of the files; the end is the end of the log",
+      () =>
+        withHistory(Effect.gen(function*() {
+          yield* publish(0, 40_000)
+          assert.isAbove((yield* Subscriber.bounds(Orders)).start, 10_000)
+          const read = yield* Effect.scoped(Effect.gen(function*() {
+            const subscriber = yield* Subscriber.open(Orders, { from: { position: 1234 }, untilEnd: true })
+            assert.strictEqual(subscriber.position(), 1234)
+            return yield* subscriber.records.pipe(
+              Stream.map(({ position, value }) => [position, textOf(value)] as const),
+              Stream.runCollect
+            )
+          }))
+          assert.deepStrictEqual(read, wanted(1234, 40_000))
+          assert.deepStrictEqual(yield* take(10, { from: { position: 5 }, isolation: "durable" }), wanted(5, 15))
+        })),
+      140_000
+    )
 
     it.live("while it reads files it holds up no publisher", () =>
       withHistory(Effect.gen(function*() {
@@ -82,33 +90,37 @@ export const historySuite = (backend: Backend): void => {
         const first = yield* subscriber.pull
         assert.strictEqual(first[0]?.position, 0)
         yield* publish(40_000, 60_000)
-        let next = 0
-        const seen = (batches: typeof first) => {
+        let [batches, next] = [first, 0]
+        for (;;) {
           for (const { messageCount, position } of batches) {
             assert.strictEqual(position, next)
             next += messageCount
           }
+          if (next >= 60_000) break
+          batches = yield* subscriber.pull
         }
-        seen(first)
-        while (next < 60_000) seen(yield* subscriber.pull)
         assert.strictEqual(next, 60_000)
       })), 140_000)
 
-    it.live("without history a trimmed position is refused, and start is the oldest kept", () =>
-      Effect.scoped(Effect.gen(function*() {
-        const { disk, root } = yield* backend.disk
-        yield* Effect.gen(function*() {
-          yield* publish(0, 40_000)
-          const { start } = yield* Subscriber.bounds(Orders)
-          assert.isAbove(start, 10_000)
-          const refused = yield* Effect.flip(take(1, { from: { position: 0 } }))
-          assert.strictEqual(refused._tag, "PositionTrimmed")
-          assert.deepStrictEqual(yield* take(1, { from: "start" }), wanted(start, start + 1))
-        }).pipe(
-          Effect.provide(
-            backend.embedded({ geometry: smallGeometry, disk, serve: { replicas: [{ dir: `${root}/replica` }] } })
+    it.live(
+      "without history a trimmed position is refused, and start is the oldest kept",
+      () =>
+        Effect.scoped(Effect.gen(function*() {
+          const { disk, root } = yield* backend.disk
+          yield* Effect.gen(function*() {
+            yield* publish(0, 40_000)
+            const { start } = yield* Subscriber.bounds(Orders)
+            assert.isAbove(start, 10_000)
+            const refused = yield* Effect.flip(take(1, { from: { position: 0 } }))
+            assert.strictEqual(refused._tag, "PositionTrimmed")
+            assert.deepStrictEqual(yield* take(1, { from: "start" }), wanted(start, start + 1))
+          }).pipe(
+            Effect.provide(
+              backend.embedded({ geometry: smallGeometry, disk, serve: { replicas: [{ dir: `${root}/replica` }] } })
+            )
           )
-        )
-      })), 60_000)
+        })),
+      60_000
+    )
   })
 }

@@ -182,49 +182,57 @@ export const replicasSuite = (backend: Backend): void => {
       })), 60_000)
 
     for (const code of ["EIO", "ENOSPC"]) {
-      it.live(`a disk that fails is named, stops acknowledgements alone, and is caught up (${code})`, () =>
-        onDisks(2, ({ dirs, disk, fail, heal }) =>
-          Effect.gen(function*() {
-            const [, dir = ""] = dirs
-            const others = yield* Publisher.open(Topic.make("others"))
-            const publisher = yield* Publisher.open(Orders, { ackDeadline: 300 })
-            yield* sendAll(publisher, numbered(0, 10))
-            fail(dir, code)
-            yield* publisher.sendAll(numbered(10, 20).map(bytesOf))
-            const late = yield* Effect.flip(publisher.flush)
-            assert.strictEqual(late._tag, "AckTimeout")
-            assert.include(late.message, "replica")
-            const { detail } = yield* untilCondition(dir, "failing")
-            assert.include(detail, code)
-            assert.strictEqual(publisher.acknowledged(), 10)
-            yield* sendAll(others, numbered(0, 10))
-            heal(dir)
-            yield* untilCondition(dir, "in sync")
-            yield* publisher.awaitAcknowledged(20).pipe(Effect.retry({ times: 100 }))
-            for (const each of dirs) assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 20))
-          })), 60_000)
+      it.live(
+        `a disk that fails is named, stops acknowledgements alone, and is caught up (${code})`,
+        () =>
+          onDisks(2, ({ dirs, disk, fail, heal }) =>
+            Effect.gen(function*() {
+              const [, dir = ""] = dirs
+              const others = yield* Publisher.open(Topic.make("others"))
+              const publisher = yield* Publisher.open(Orders, { ackDeadline: 300 })
+              yield* sendAll(publisher, numbered(0, 10))
+              fail(dir, code)
+              yield* publisher.sendAll(numbered(10, 20).map(bytesOf))
+              const late = yield* Effect.flip(publisher.flush)
+              assert.strictEqual(late._tag, "AckTimeout")
+              assert.include(late.message, "replica")
+              const { detail } = yield* untilCondition(dir, "failing")
+              assert.include(detail, code)
+              assert.strictEqual(publisher.acknowledged(), 10)
+              yield* sendAll(others, numbered(0, 10))
+              heal(dir)
+              yield* untilCondition(dir, "in sync")
+              yield* publisher.awaitAcknowledged(20).pipe(Effect.retry({ times: 100 }))
+              for (const each of dirs) assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 20))
+            })),
+        60_000
+      )
     }
 
-    it.live("of two replicas the one that holds up publishers is detached, and catches up from the other's files", () =>
-      onDisks(2, ({ dirs, disk, heal, hold }) =>
-        Effect.gen(function*() {
-          const [first = "", second = ""] = dirs
-          const publisher = yield* Publisher.open(Orders)
-          yield* sendAll(publisher, numbered(0, 10))
-          hold(second)
-          // Many times what memory has.
-          yield* sendAll(publisher, numbered(10, 30_000))
-          yield* untilCondition(first, "in sync")
-          heal(second)
-          yield* untilCondition(second, "in sync")
-          yield* sendAll(publisher, numbered(30_000, 30_010))
-          for (const each of dirs) {
-            yield* Effect.gen(function*() {
-              while ((yield* stateOf(each)).topics[0]?.syncedRecords !== 30_010) yield* Effect.sleep(2)
-            }).pipe(Effect.timeout(30_000))
-            assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 30_010))
-          }
-        }), { durableCopies: 1, stallAfter: 50 }), 120_000)
+    it.live(
+      "of two replicas the one that holds up publishers is detached, and catches up from the other's files",
+      () =>
+        onDisks(2, ({ dirs, disk, heal, hold }) =>
+          Effect.gen(function*() {
+            const [first = "", second = ""] = dirs
+            const publisher = yield* Publisher.open(Orders)
+            yield* sendAll(publisher, numbered(0, 10))
+            hold(second)
+            // Many times what memory has.
+            yield* sendAll(publisher, numbered(10, 30_000))
+            yield* untilCondition(first, "in sync")
+            heal(second)
+            yield* untilCondition(second, "in sync")
+            yield* sendAll(publisher, numbered(30_000, 30_010))
+            for (const each of dirs) {
+              yield* Effect.gen(function*() {
+                while ((yield* stateOf(each)).topics[0]?.syncedRecords !== 30_010) yield* Effect.sleep(2)
+              }).pipe(Effect.timeout(30_000))
+              assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 30_010))
+            }
+          }), { durableCopies: 1, stallAfter: 50 }),
+      120_000
+    )
 
     it.live("an empty directory takes all that the other replica has", () =>
       Effect.scoped(Effect.gen(function*() {
