@@ -13,10 +13,9 @@ import type { Repaired } from "./ReplicaFiles.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import { creatingName, join, listSegments, segmentName } from "./segment/names.ts"
 import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
-import { scan } from "./segment/scan.ts"
+import { reaches, scan } from "./segment/scan.ts"
 import { lastClaim } from "./segment/tail.ts"
 import type { Place, StoredBatch, StoredTopic } from "./StoredTopic.ts"
-import { reaches } from "./writer/recover.ts"
 import { StagingBuffer } from "./writer/StagingBuffer.ts"
 
 /** A segment that cannot be trusted, and what is to stand in its place. */

@@ -9,9 +9,8 @@ import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./Re
 import type { Manifest } from "./ReplicaManifest.ts"
 import { join, listSegments, segmentName, topicDir } from "./segment/names.ts"
 import { openSegment, orNone, type TopicPlace } from "./segment/openSegment.ts"
-import { scan } from "./segment/scan.ts"
+import { reaches, scan } from "./segment/scan.ts"
 import type { Place } from "./StoredTopic.ts"
-import { reaches } from "./writer/recover.ts"
 
 export interface SegmentReport {
   readonly file: string

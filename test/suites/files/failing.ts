@@ -4,11 +4,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { batchBytes, writeBatch } from "../../../src/layers/files/format/batch.ts"
+import { makeBytes } from "../../../src/layers/files/format/bytes.ts"
 import { sizes } from "../../../src/layers/files/format/layout.ts"
 import { openReplicaFiles } from "../../../src/layers/files/openReplicaFiles.ts"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
+import type { TopicFiles } from "../../../src/layers/files/ReplicaFiles.ts"
 import { damageOf, verify } from "../../../src/layers/files/verify.ts"
 import { SimulatedDisk } from "../../../src/layers/memory/files/SimulatedDisk.ts"
+import type { DiskOperation } from "../../../src/layers/ports/Disk.ts"
 import type { FileLock } from "../../../src/layers/ports/FileLock.ts"
 import { FileLockBusy } from "../../../src/layers/ports/FileLock.ts"
 import { declared, freeLock, KnownLog, readKnown } from "../../model/filesLog.ts"
@@ -27,14 +31,16 @@ const folder = "/data/replica/topics/orders"
 const end = 46
 
 /** Files of some segments, closed in good order, and what they consist of. */
-const filled = Effect.gen(function*() {
-  const disk = yield* make()
-  const log = new KnownLog()
-  yield* withTopic(disk, (topic) => fill(topic, log, end, 2), { segmentBytes: 1500 })
-  const names = yield* segmentsOf(disk)
-  assert.isAbove(names.length, 5)
-  return { ...disk, log, names }
-})
+const filledUpTo = (until: number) =>
+  Effect.gen(function*() {
+    const disk = yield* make()
+    const log = new KnownLog()
+    yield* withTopic(disk, (topic) => fill(topic, log, until, 2), { segmentBytes: 1500 })
+    const names = yield* segmentsOf(disk)
+    return { ...disk, log, names }
+  })
+
+const filled = filledUpTo(end)
 
 const bytesOf = (disk: SimulatedDisk, path: string) =>
   Effect.scoped(Effect.gen(function*() {
@@ -44,34 +50,55 @@ const bytesOf = (disk: SimulatedDisk, path: string) =>
     return bytes
   }))
 
+/** Appends up to an index, and lets the commit fail once at an operation. */
+const failOnce = (disk: SimulatedDisk, op: DiskOperation, topic: TopicFiles, log: KnownLog, until: number) =>
+  Effect.gen(function*() {
+    const synced = topic.synced()
+    while (topic.end().index < until) topic.append(log.at(topic.end().index))
+    disk.fate = (at) => at === op ? "EIO" : undefined
+    const error = yield* Effect.flip(topic.commit)
+    disk.fate = () => undefined
+    assert.deepInclude({ ...error }, { op, code: "EIO" })
+    assert.deepStrictEqual(topic.synced(), synced)
+  })
+
 export const failing = (): void => {
   describe("files of a replica: failures of the disk", () => {
-    for (const op of ["write", "sync", "rename", "sync directory"] as const) {
-      it.live(`after a failed ${op} the same batches are written to another segment`, () =>
+    for (const op of ["write", "sync"] as const) {
+      it.live(`after a failed ${op} the same batches are written, to another segment`, () =>
         Effect.gen(function*() {
           const { dir, disk } = yield* make()
           const log = new KnownLog()
           yield* withTopic({ dir, disk }, (topic) =>
             Effect.gen(function*() {
-              // Without a segment the first group creates one; with one that has room it is appended.
-              for (const [until, next] of [[0, 5], [5, 8]] as const) {
-                yield* fill(topic, log, until)
-                while (topic.end().index < next) topic.append(log.at(topic.end().index))
-                let failed = 0
-                disk.fate = (at) => at === op && (failed += 1) === 1 ? "EIO" : undefined
-                const error = yield* Effect.flip(topic.commit).pipe(Effect.catch(() => Effect.succeed(undefined)))
-                disk.fate = () => undefined
-                if (error !== undefined) {
-                  assert.deepInclude({ ...error }, { op, code: "EIO" })
-                  assert.strictEqual(topic.synced().index, until)
-                }
-                assert.strictEqual((yield* topic.commit).index, next)
-                disk.losePower()
-                return
-              }
-            }), { segmentBytes: 100_000 }).pipe(Effect.exit)
+              yield* fill(topic, log, 5)
+              yield* fill(topic, log, 9)
+              assert.lengthOf(yield* segmentsOf({ dir, disk }), 1)
+              yield* failOnce(disk, op, topic, log, 12)
+              assert.strictEqual((yield* topic.commit).index, 12)
+              assert.lengthOf(yield* segmentsOf({ dir, disk }), 2)
+              assert.strictEqual(yield* readKnown(topic, log, 0), 12)
+            }), { segmentBytes: 100_000 })
+          disk.losePower()
           yield* withTopic({ dir, disk }, (topic) =>
-            Effect.map(readKnown(topic, log, 0), (end) => assert.isAtLeast(end, 5)))
+            Effect.map(readKnown(topic, log, 0), (end) => assert.strictEqual(end, 12)))
+        }))
+    }
+
+    for (const op of ["open", "write", "sync", "rename", "sync directory"] as const) {
+      it.live(`after a failed ${op} a segment is created again`, () =>
+        Effect.gen(function*() {
+          const { dir, disk } = yield* make()
+          const log = new KnownLog()
+          yield* withTopic({ dir, disk }, (topic) =>
+            Effect.gen(function*() {
+              yield* failOnce(disk, op, topic, log, 4)
+              assert.strictEqual((yield* topic.commit).index, 4)
+              assert.lengthOf(yield* segmentsOf({ dir, disk }), 1)
+            }))
+          disk.losePower()
+          yield* withTopic({ dir, disk }, (topic) =>
+            Effect.map(readKnown(topic, log, 0), (end) => assert.strictEqual(end, 4)))
         }))
     }
 
@@ -141,7 +168,7 @@ export const failing = (): void => {
   describe("files of a replica: damage", () => {
     it.live("no byte can change unnoticed", () =>
       Effect.gen(function*() {
-        const { dir, disk, log, names } = yield* filled
+        const { dir, disk, log, names } = yield* filledUpTo(14)
         for (const name of [names[0], names.at(-1)!]) {
           const path = `${folder}/${name}`
           const bytes = yield* bytesOf(disk, path)
@@ -157,6 +184,21 @@ export const failing = (): void => {
           }
         }
         yield* withTopic({ dir, disk }, (topic) => readKnown(topic, log, 0))
+      }))
+
+    it.live("a valid block in the place of another is damage: its commit block knows which blocks it covers", () =>
+      Effect.gen(function*() {
+        const { dir, disk, log, names } = yield* filled
+        const path = `${folder}/${names[0]!}`
+        const bytes = yield* bytesOf(disk, path)
+        const batch = log.at(1)
+        const block = makeBytes(batchBytes(batch))
+        writeBatch(block, 0, batch)
+        const at = Buffer.from(bytes).indexOf(block.bytes)
+        assert.isAbove(at, 0)
+        writeBatch(block, 0, { ...batch, payload: batch.payload.map((byte) => byte ^ 1) })
+        disk.damage(path, at, block.bytes)
+        assert.include(damageOf(yield* verify(disk, `${dir}/replica`))[0]?.message, "it covers other blocks")
       }))
 
     it.live("neither opening nor reading passes over damage, and neither changes anything", () =>

@@ -72,6 +72,21 @@ export const scan = (segment: OpenedSegment): Effect.Effect<Scan, DiskError> =>
     return { end: end.boundary(), proven: proven.boundary(), batches, records, commits, tail: step, damage }
   })
 
+/** The damage of a segment whose groups do not reach the beginning of its successor. */
+export const reaches = (
+  segment: OpenedSegment,
+  nextIndex: number,
+  { damage, end, tail }: Scan
+): ReplicaDamaged | undefined => {
+  if (end.place.index >= nextIndex) return undefined
+  const detail = tail.fault === undefined ? "the file ends there" : `the block there is invalid: ${tail.fault.detail}`
+  return damage ?? damaged(
+    segment.path,
+    tail.fault?.offset ?? tail.offset,
+    `${detail}, and the next segment begins with batch ${nextIndex}`
+  )
+}
+
 /** Whether a segment ends with a commit block that says so, and the next one begins there. Reads that block alone. */
 export const endsWith = ({ file, salt }: OpenedSegment, next: Place): Effect.Effect<boolean, DiskError> =>
   Effect.gen(function*() {

@@ -57,6 +57,7 @@ export class TopicWriter {
   #active: SegmentWriter | undefined
   /** A removal that may come back after a crash: its directory was not synced since. */
   #removalOpen = false
+  #isClosed = false
 
   constructor(options: TopicWriterOptions, state: TopicState) {
     this.#options = options
@@ -116,11 +117,22 @@ export class TopicWriter {
       }
     }))
 
-  readonly close: Effect.Effect<void> = Effect.suspend(() => this.#alone(this.#leave(true)))
+  readonly close: Effect.Effect<void> = Effect.suspend(() =>
+    this.#alone(Effect.suspend(() => {
+      this.#isClosed = true
+      return this.#leave(true)
+    }))
+  )
 
-  /** The system uses the buffers until it has answered: what runs here is not interrupted. */
+  /**
+   * The system uses the buffers until it has answered: what runs here is not interrupted. Nothing runs once the files are
+   * closed, because another process may have their lock by then.
+   */
   #alone<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.uninterruptible(Semaphore.withPermit(this.#turn, effect))
+    const running = Effect.suspend(() =>
+      this.#isClosed ? Effect.die(new Error(`the files of topic "${this.#options.topic}" are closed`)) : effect
+    )
+    return Effect.uninterruptible(Semaphore.withPermit(this.#turn, running))
   }
 
   #writeGroup(): Effect.Effect<void, DiskError> {

@@ -3,11 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { DiskError } from "../../ports/Disk.ts"
-import type { ReplicaDamaged, ReplicaReadError } from "../ReplicaError.ts"
+import type { ReplicaReadError } from "../ReplicaError.ts"
 import type { TopicBase } from "../ReplicaFiles.ts"
 import { join, listSegments } from "../segment/names.ts"
-import { damaged, type OpenedSegment, openSegment, type TopicPlace } from "../segment/openSegment.ts"
-import { type Boundary, endsWith, type Scan, scan } from "../segment/scan.ts"
+import { type OpenedSegment, openSegment, type TopicPlace } from "../segment/openSegment.ts"
+import { type Boundary, endsWith, reaches, scan } from "../segment/scan.ts"
 import type { SegmentEntry } from "../segment/SegmentEntry.ts"
 import { SegmentWalker } from "../segment/SegmentWalker.ts"
 import { StagingBuffer } from "./StagingBuffer.ts"
@@ -27,21 +27,6 @@ export const recover = (place: TopicPlace, base: TopicBase): Effect.Effect<Topic
     const last = firstIndexes.at(-1)
     return last === undefined ? fresh(base) : yield* stateOf(yield* openSegment(place, last), segments)
   }))
-
-/** Whether a segment reaches the beginning of its successor; the damage if it does not. */
-export const reaches = (
-  segment: OpenedSegment,
-  nextIndex: number,
-  { damage, end, tail }: Scan
-): ReplicaDamaged | undefined => {
-  if (end.place.index >= nextIndex) return undefined
-  const detail = tail.fault === undefined ? "the file ends there" : `the block there is invalid: ${tail.fault.detail}`
-  return damage ?? damaged(
-    segment.path,
-    tail.fault?.offset ?? tail.offset,
-    `${detail}, and the next segment begins with batch ${nextIndex}`
-  )
-}
 
 // --- internal ---
 
