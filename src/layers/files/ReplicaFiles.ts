@@ -50,8 +50,8 @@ export interface TopicFiles extends StoredTopic {
   /** Identities as of `synced`. */
   readonly syncedIdentities: () => ReadonlyMap<string, StoredIdentity>
   /**
-   * Copies the batch, so that its bytes may be released once it is durable or it is needed no more. `false`, and nothing
-   * copied, when there is no room: `commit` first. A batch that does not begin at `end` is a defect of the caller.
+   * Copies the batch; writes nothing. `false`, and nothing copied, when there is no room: `commit` first. A batch that does
+   * not begin at `end` is a defect of the caller.
    */
   readonly append: (batch: StoredBatch) => boolean
   /**
@@ -84,8 +84,9 @@ export interface ReplicaFiles {
     region: string
   ) => Effect.Effect<void, DiskError>
   /**
-   * Opens a topic's files, once; a new topic's begin at `base`, by default at 0. Reads the last segment. `ReplicaDamaged`
-   * leaves the files as they are: see `repairFrom`.
+   * Opens a topic's files; the same ones when they are open. Where there are none yet, they begin at `base`, by default
+   * at 0: compare `synced` with what you need next. Reads the last segment, and writes its last group again when nothing
+   * proves that it is durable. `ReplicaDamaged` leaves the files as they are: see `repairFrom`.
    */
   readonly topic: (
     name: string,
@@ -93,12 +94,13 @@ export interface ReplicaFiles {
     base?: TopicBase
   ) => Effect.Effect<TopicFiles, ReplicaReadError>
   /**
-   * Writes the damaged and missing segments of a topic again, from another replica of the log. For a topic that is not
-   * open. Fails with `ReplicaDamaged` when the peer does not have these batches either.
+   * Writes the damaged and missing segments of a topic again, from another replica of the log. Fails with `ReplicaDamaged`
+   * when the peer does not have these batches either. A topic that is open is closed first: open it again.
    */
   readonly repairFrom: (topic: string, peer: StoredTopic) => Effect.Effect<Repaired, ReplicaReadError>
   /**
-   * Moves a topic's files to `aside/<name>-<n>`, so that they begin again. For a topic that is not open.
+   * Moves a topic's files to `aside/<name>-<n>`, so that they begin again. A topic that is open is closed first: open it
+   * again.
    */
   readonly setAside: (topic: string) => Effect.Effect<void, DiskError>
 }

@@ -174,8 +174,11 @@ class OpenFiles implements ReplicaFiles {
     return Effect.uninterruptible(Semaphore.withPermit(this.#turn, effect))
   }
 
+  /** Runs what changes a topic's files behind the back of its writer, which is closed first. */
   #closed<A, E>(topic: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return this.#open.has(topic) ? Effect.die(new Error(`topic "${topic}" is open: open ${this.dir} again`)) : effect
+    const open = this.#open.get(topic)
+    this.#open.delete(topic)
+    return open === undefined ? effect : Effect.andThen(open.writer.close, effect)
   }
 
   #change(manifest: Manifest): Effect.Effect<void, DiskError> {

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { batchBytes, writeBatch } from "../../../src/layers/files/format/batch.ts"
 import { makeBytes } from "../../../src/layers/files/format/bytes.ts"
@@ -307,6 +308,33 @@ export const failing = (): void => {
             term: { number: 3, from: { orders: 17 }, region: "other" }
           })
           assert.deepStrictEqual(files.manifest().topics, { orders: declared })
+        }))
+      }))
+
+    it.live("files that are closed write nothing any more: another process may hold them", () =>
+      Effect.gen(function*() {
+        const { dir, disk } = yield* make()
+        const log = new KnownLog()
+        const topic = yield* withTopic({ dir, disk }, (topic) => Effect.as(fill(topic, log, 3), topic))
+        topic.append(log.at(3))
+        const names = yield* segmentsOf({ dir, disk })
+        const exit = yield* Effect.exit(topic.commit)
+        assert.isTrue(Exit.hasDies(exit))
+        assert.deepStrictEqual(yield* segmentsOf({ dir, disk }), names)
+      }))
+
+    it.live("a topic that is open is closed before its files are set aside", () =>
+      Effect.gen(function*() {
+        const { dir, disk, log } = yield* filled
+        yield* Effect.scoped(Effect.gen(function*() {
+          const files = yield* openFiles({ dir, disk })
+          const former = yield* files.topic("orders", declared)
+          yield* files.setAside("orders")
+          former.append(log.at(end))
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(former.commit)))
+          const topic = yield* files.topic("orders", declared)
+          yield* fill(topic, log, 4)
+          assert.strictEqual(yield* readKnown(topic, log, 0), 4)
         }))
       }))
 

@@ -118,7 +118,7 @@ export class TopicWriter {
     }))
 
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
-    this.#alone(Effect.suspend(() => {
+    this.#isClosed ? Effect.void : this.#alone(Effect.suspend(() => {
       this.#isClosed = true
       return this.#leave(true)
     }))
