@@ -142,6 +142,7 @@ TEST("a reader that is refused its position was never a replica, and neither is 
   CHECK_EQUAL(scene.durable(), 100);
   std::unique_ptr<IndexReader> lapped;
   CHECK_EQUAL(scene.attach({2, 2}, firstMessageOf(10), lapped).fault, "trimmed");
+  CHECK_EQUAL(scene.line().syncedSeal, 0);  // not even for a moment: its cursor was the trim frontier
   CHECK_EQUAL(scene.durable(), 100);
   const uint32_t place = scene.slot;
   {
