@@ -9,7 +9,7 @@ import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
 import { RegionError, type RegionFault } from "../services/schema/RegionError.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
 import { topicName } from "./native/log/AckTracker.ts"
-import { boundsIn, identitiesOf, readersOf } from "./native/log/Diagnostics.ts"
+import { boundsIn, durabilityOf, identitiesOf, readersOf } from "./native/log/Diagnostics.ts"
 import { orderNameOf } from "./native/log/Topics.ts"
 import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 
@@ -66,7 +66,7 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
   )
 
 export interface LogSummary {
-  readonly topics: ReadonlyArray<Pick<TopicState, "name" | "order" | "bounds" | "readers">>
+  readonly topics: ReadonlyArray<Pick<TopicState, "name" | "order" | "bounds" | "readers" | "durability">>
   readonly identities: ReadonlyArray<IdentityState>
   /** Ended sessions that keep their slots, because their processes live and may still write there. */
   readonly quarantined: ReadonlyArray<Pick<SessionState, "sessionId" | "topic" | "process"> & ProcessId>
@@ -81,7 +81,8 @@ export const inspectLog = (path: string): Effect.Effect<LogSummary, RegionError>
         name: topic.name,
         order: orderNameOf(topic.order),
         bounds: boundsIn(topic),
-        readers: readersOf(topic)
+        readers: readersOf(topic),
+        durability: durabilityOf(topic)
       })),
       identities: identitiesOf(snapshot),
       quarantined: snapshot.sessions.filter(({ quarantined }) => quarantined).map((session) => ({

@@ -239,14 +239,16 @@ Napi::Object identityState(Napi::Env env, const Region& region, uint64_t epoch, 
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
   auto at = wholeOf(p, region.identityLine(epoch, view.index).standing);
-  if (at.generation != view.generation) at = {};
-  uint64_t committed = at.base;
+  // A restored identity that no session has had yet has no line: its slot says what was committed before.
+  const bool adopted = at.generation == view.generation;
+  if (!adopted) at = {};
+  uint64_t committed = adopted ? at.base : view.base;
   uint64_t sessionId = 0;
   if (at.client != 0 && at.client <= g.clients) {
     const auto acks = wholeOf(p, region.sessionLine(epoch, at.client - 1).acknowledged);
-    const bool adopted = acks.generation == at.sessionGeneration;
-    if (adopted) committed += acks.messages;
-    if (adopted && acks.endedGeneration != acks.generation) sessionId = sessionIdOf(g, at.client - 1, at.sessionGeneration);
+    const bool known = acks.generation == at.sessionGeneration;
+    if (known) committed += acks.messages;
+    if (known && acks.endedGeneration != acks.generation) sessionId = sessionIdOf(g, at.client - 1, at.sessionGeneration);
   }
   auto out = Napi::Object::New(env);
   out.Set("name", view.name);

@@ -63,18 +63,37 @@ const describeLog = ({ log, name }: Finding): ReadonlyArray<string> =>
   ]
     .map((line) => `${name}: ${line}`)
 
-const describeTopic = ({ bounds, name, order, readers }: LogSummary["topics"][number]): ReadonlyArray<string> => {
+const describeTopic = (topic: LogSummary["topics"][number]): ReadonlyArray<string> => {
+  const { bounds, name, order, readers } = topic
   const from = formatCount(bounds.start)
   const kept = order === "none"
     ? "order none"
     : `${plural(bounds.end - bounds.start, "record")} kept, from ${from} to ${formatCount(bounds.end)}`
-  return [`topic "${name}": ${kept}`, ...readers.map((reader) => `topic "${name}": ${describeLag(reader)}`)]
+  return [
+    `topic "${name}": ${kept}`,
+    ...describeDurability(topic),
+    ...readers.map((reader) => `topic "${name}": ${describeLag(reader)}`)
+  ]
+}
+
+const describeDurability = ({ durability, name }: LogSummary["topics"][number]): ReadonlyArray<string> => {
+  if (durability === undefined) return []
+  const { records, replicas, required } = durability
+  const attached = `${formatCount(Math.min(replicas.length, required))} of ${formatCount(required)} required replicas`
+  if (replicas.length < required) {
+    return [`topic "${name}": nothing more becomes durable, because only ${attached} are attached`]
+  }
+  return [
+    `topic "${name}": ${
+      records === undefined ? "too far behind to tell what is" : plural(records, "record")
+    } durable, by ${attached}`
+  ]
 }
 
 const describeLag = (reader: ReaderState): string => {
   const { behindBatches, behindRecords, name } = reader
   const behind = `${plural(behindRecords, "record")} behind, in ${plural(behindBatches, "batch", "batches")}`
-  return `subscriber "${name}" (${showPid(reader)}) is ${behind}`
+  return `${reader.replica > 0 ? "replica" : "subscriber"} "${name}" (${showPid(reader)}) is ${behind}`
 }
 
 const describeIdentity = ({ committed, incarnation, name, sessionId, topic }: IdentityState): string => {

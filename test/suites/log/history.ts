@@ -90,13 +90,16 @@ export const historySuite = (backend: Backend): void => {
         const first = yield* subscriber.pull
         assert.strictEqual(first[0]?.position, 0)
         yield* publish(40_000, 60_000)
-        for (let batches = first, next = 0; next < 60_000;) {
+        let [batches, next] = [first, 0]
+        for (;;) {
           for (const { messageCount, position } of batches) {
             assert.strictEqual(position, next)
             next += messageCount
           }
-          if (next < 60_000) batches = yield* subscriber.pull
+          if (next >= 60_000) break
+          batches = yield* subscriber.pull
         }
+        assert.strictEqual(next, 60_000)
       })), 140_000)
 
     it.live(

@@ -108,8 +108,9 @@ const resolved = (options: ReplicaOptions): ResolvedReplica => {
 const nameBytesMax = 31
 
 const nameOf = (dir: string): string => {
-  const name = `replica ${dir}`
-  if (new TextEncoder().encode(name).length <= nameBytesMax) return name
   const bytes = new TextEncoder().encode(dir)
-  return `replica …${new TextDecoder().decode(bytes.slice(-(nameBytesMax - 12))).replace(/^\uFFFD+/, "")}`
+  if (bytes.length <= nameBytesMax) return dir
+  // The cut may have hit the middle of a character.
+  const end = new TextDecoder().decode(bytes.slice(3 - nameBytesMax)).replace(/^\uFFFD+/, "")
+  return `…${end}`
 }

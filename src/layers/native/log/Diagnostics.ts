@@ -60,7 +60,8 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     replica: reader.replica
   }))
 
-const durabilityOf = (topic: NativeTopicState): TopicDurability | undefined =>
+/** How far the records of a durable topic are on disks. */
+export const durabilityOf = (topic: NativeTopicState): TopicDurability | undefined =>
   topic.ack !== ackLevel.durable ? undefined : {
     required: topic.replicasRequired,
     batches: topic.durableBatches < 0 ? undefined : topic.durableBatches,
