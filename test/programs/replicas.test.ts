@@ -120,31 +120,31 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
         const place = yield* folder
         const [replica, file] = [join(place, "replica"), join(place, "input")]
         const input = inputOf(20_000)
-      writeFileSync(file, input)
-      let server = yield* serve(region, ...topic, "--replica", replica)
-      let before = 0
-      for (const records of [4000, 12_000]) {
-        // Its input has no end: it cannot finish before the server is killed.
-        const publisher = yield* start(publishArgs(region, "-", "--server-deadline", "200ms"), { patience })
-        publisher.write(input.subarray(0, records * recordBytes).toString("latin1"))
-        yield* untilCommitted(region, records)
-        publisher.write(input.subarray(records * recordBytes, (records + 4000) * recordBytes).toString("latin1"))
-        yield* kill(server)
-        publisher.endInput()
-        assert.strictEqual(yield* publisher.code, 5, publisher.stderr)
-        removeRegion(region)
-        server = yield* serveAgain(region, "--restore", replica)
-        const [, restored = ""] = yield* server.told(/restored from .*"orders" with ([\d,]+) records, 1 identity/)
-        const count = Number(restored.replaceAll(",", ""))
-        const found = yield* readAll(region, replica)
-        assert.strictEqual(found.length, count * recordBytes)
-        assert.isTrue(found.equals(input.subarray(0, found.length)), "not the records that were published")
-        assert.strictEqual(yield* committed(region), count)
-        // The publisher counts from where its predecessor's records ended.
-        assert.isAtLeast(count, before + toldBy(publisher).acknowledged)
-        before = count
-      }
-      const last = yield* start(publishArgs(region, file), { patience })
+        writeFileSync(file, input)
+        let server = yield* serve(region, ...topic, "--replica", replica)
+        let before = 0
+        for (const records of [4000, 12_000]) {
+          // Its input has no end: it cannot finish before the server is killed.
+          const publisher = yield* start(publishArgs(region, "-", "--server-deadline", "200ms"), { patience })
+          publisher.write(input.subarray(0, records * recordBytes).toString("latin1"))
+          yield* untilCommitted(region, records)
+          publisher.write(input.subarray(records * recordBytes, (records + 4000) * recordBytes).toString("latin1"))
+          yield* kill(server)
+          publisher.endInput()
+          assert.strictEqual(yield* publisher.code, 5, publisher.stderr)
+          removeRegion(region)
+          server = yield* serveAgain(region, "--restore", replica)
+          const [, restored = ""] = yield* server.told(/restored from .*"orders" with ([\d,]+) records, 1 identity/)
+          const count = Number(restored.replaceAll(",", ""))
+          const found = yield* readAll(region, replica)
+          assert.strictEqual(found.length, count * recordBytes)
+          assert.isTrue(found.equals(input.subarray(0, found.length)), "not the records that were published")
+          assert.strictEqual(yield* committed(region), count)
+          // The publisher counts from where its predecessor's records ended.
+          assert.isAtLeast(count, before + toldBy(publisher).acknowledged)
+          before = count
+        }
+        const last = yield* start(publishArgs(region, file), { patience })
         last.endInput()
         assert.strictEqual(yield* last.code, 0, last.stderr)
         assert.strictEqual(digest(yield* readAll(region, replica)), digest(input))
