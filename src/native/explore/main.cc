@@ -1,4 +1,5 @@
 // The explorer: runs ringfence's protocols under schedules that it chooses. See docs/memory-model.md.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -104,11 +105,36 @@ void show(const Configuration& configuration, const Schedule& schedule) {
   std::printf("  => %s\n", failure.empty() ? "nothing fails" : failure.c_str());
 }
 
+// What was explored of a protocol: a row of docs/memory-model.md.
+struct Explored {
+  size_t configurations = 0, kills = 0, mortals = 0, stops = 0, stoppables = 0;
+  uint64_t schedules = 0;
+  uint32_t exhausted = ~0U;  // the least of all configurations
+  double slowest = 1e9, fastest = 0;
+
+  void add(const Found& found, double rate) {
+    configurations += 1;
+    schedules += found.schedules;
+    exhausted = std::min(exhausted, found.exhausted);
+    slowest = std::min(slowest, rate);
+    fastest = std::max(fastest, rate);
+    kills += Coverage::kills();
+    mortals += Coverage::mortals();
+    stops += Coverage::stops();
+    stoppables += Coverage::stoppables();
+  }
+  void say(const char* protocol, const std::string& model) const {
+    std::printf("| `%s` | %zu | `%s` | %u | %llu | %.0f–%.0f | %zu of %zu | %zu of %zu |\n", protocol, configurations,
+                model.c_str(), exhausted, static_cast<unsigned long long>(schedules), slowest, fastest, kills, mortals, stops, stoppables);
+  }
+};
+
 // Prints the failure and returns false when it finds one.
-bool explore(const Protocol& protocol, const Configuration& configuration, const Wanted& wanted) {
+bool explore(const Protocol& protocol, const Configuration& configuration, const Wanted& wanted, Explored& explored) {
   Coverage::forget();
   const Found found = search(configuration, wanted.limits);
   const double rate = found.seconds > 0 ? static_cast<double>(found.schedules) / found.seconds : 0;
+  explored.add(found, rate);
   std::printf("%-8s %-16s %-6s %6u steps  all of %u%s  %9llu schedules  %6.0f/s  %4zu of %4zu kills  %4zu of %4zu stops\n",
               protocol.name, configuration.name, wanted.model.c_str(), found.points, found.exhausted,
               found.whole ? "" : " (cut short)", static_cast<unsigned long long>(found.schedules), rate,
@@ -127,6 +153,7 @@ int run(const Wanted& wanted) {
   bool sound = true;
   for (const Protocol& protocol : protocols()) {
     if (!wanted.protocol.empty() && wanted.protocol != protocol.name) continue;
+    Explored explored;
     for (const Configuration& configuration : protocol.configurations) {
       if (!wanted.configuration.empty() && wanted.configuration != configuration.name) continue;
       known = true;
@@ -135,9 +162,10 @@ int run(const Wanted& wanted) {
         if (!scheduleOf(wanted.schedule, schedule)) return 2;
         show(configuration, schedule);
       } else {
-        sound = explore(protocol, configuration, wanted) && sound;
+        sound = explore(protocol, configuration, wanted, explored) && sound;
       }
     }
+    if (explored.configurations > 1) explored.say(protocol.name, wanted.model);
   }
   if (!known) std::fputs("there is no such protocol, or configuration\n", stderr);
   return !known ? 2 : sound ? 0 : 1;

@@ -52,6 +52,21 @@ std::string placeOf(const Place& place) {
   return std::string(name == nullptr ? place.file : name + 1) + ":" + std::to_string(place.line);
 }
 
+// Whether one of the texts, which bars separate, is so.
+template <class Is>
+bool anyOf(const std::string& texts, Is is) {
+  for (size_t at = 0; at <= texts.size();) {
+    const size_t end = std::min(texts.find('|', at), texts.size());
+    if (is(texts.substr(at, end - at))) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+bool wants(const Mutants& wanted, const Configuration& configuration) {
+  return wanted.configuration.empty() || anyOf(wanted.configuration, [&](const std::string& name) { return name == configuration.name; });
+}
+
 struct Site {
   SiteSeen seen;
   // The configurations that execute it, cheapest first; those that need a deviation come after all others.
@@ -76,7 +91,7 @@ class Sites {
       const double seconds = wanted.site.empty() ? 3 : 1;
       const Limits limits = {.deviations = helps ? 0U : 1U, .randomSchedules = 300, .seconds = seconds, .seed = wanted.limits.seed};
       for (const Configuration& configuration : protocol.configurations) {
-        if (!wanted.configuration.empty() && wanted.configuration != configuration.name) continue;
+        if (!wants(wanted, configuration)) continue;
         sound = execute(protocol, configuration, limits) && sound;
       }
     }
@@ -213,20 +228,14 @@ class Table {
     bool wanted = wanted_.protocol.empty();
     for (const Site::By& by : site.by) {
       wanted = wanted || wanted_.protocol == by.protocol->name;
-      if (wanted_.configuration.empty() || wanted_.configuration == by.configuration->name) tried.push_back(by.configuration);
+      if (wants(wanted_, *by.configuration)) tried.push_back(by.configuration);
     }
     return wanted && named(site.seen.name) ? tried : Tried{};
   }
 
   // Whether it has one of the wanted texts.
   bool named(const std::string& name) const {
-    const std::string& texts = wanted_.site;
-    for (size_t at = 0; at <= texts.size();) {
-      const size_t end = std::min(texts.find('|', at), texts.size());
-      if (name.find(texts.substr(at, end - at)) != std::string::npos) return true;
-      at = end + 1;
-    }
-    return false;
+    return anyOf(wanted_.site, [&](const std::string& text) { return name.find(text) != std::string::npos; });
   }
 
   Listed* listed(const Mutant& mutant) const {

@@ -40,10 +40,10 @@ struct Truth {
   void opened(const shared_ptr<Publishing>& by) {
     const Incarnation at = by->lanes().incarnation();
     expect(at.number != 0, "a session does not have the identity that it claimed");
-    expect(sessions.emplace(at.number, Told{by->session(), at.base, by, Scheduler::now().currentProcess()}).second, "two sessions have one incarnation");
+    expect(sessions.emplace(at.number, Told{by->session(), at.base, by, Scheduler::now().currentProcess()}).second, "I1: two sessions have one incarnation");
     uint64_t base = 0;
     for (const auto& [number, told] : sessions) {
-      expect(told.base >= base, "what the identity has committed falls");
+      expect(told.base >= base, "I4: what the identity has committed falls");
       base = told.base;
     }
   }
@@ -51,7 +51,7 @@ struct Truth {
   void check(const BatchView& view) const {
     for (const auto& [number, told] : sessions) {
       if (told.session != view.sessionId) continue;
-      return expect(told.base + view.firstMessage == view.position, "a record of the identity is missing, or comes twice");
+      return expect(told.base + view.firstMessage == view.position, "I2: a record of the identity is missing, or comes twice");
     }
     expect(false, "a session that was not opened has committed");
   }
@@ -62,7 +62,7 @@ struct Truth {
     for (auto told = sessions.rbegin(); told != sessions.rend(); ++told) {
       const bool lives = Scheduler::rests(*told->second.process);
       const uint64_t acknowledged = lives ? told->second.by->lanes().committedMessages() : 0;
-      expect(told->second.base + acknowledged <= limit, "a fenced session was acknowledged too much");
+      expect(told->second.base + acknowledged <= limit, "I5: a fenced session was acknowledged too much");
       limit = told->second.base;
     }
   }
@@ -182,6 +182,17 @@ struct Named {
     first.program.ahead([&] {
       for (int i = 0; i < 4; i += 1) pass(*serving, *first.region);
     });
+  }
+
+  // Another topic takes the only place, so that the slot of the identity comes free.
+  void resettles(Attached& declarer) {
+    TopicView topic;
+    TopicWish wish;
+    declarer.program.ahead([&] { expect(!declareTopic(*declarer.region, "u", orderSession, 1, topic, &wish).ok(), "a place is free that a topic has"); });
+    settles();
+    declarer.program.ahead([&] { expectOk(declareTopic(*declarer.region, "u", orderSession, 1, topic, &wish), "declaring another topic"); });
+    settles();
+    naming.topic = topic.place();
   }
 
   // A session that is adopted ahead of the schedule, and has so many batches committed.
@@ -322,10 +333,12 @@ void heirOfDead() {
   log.serves();
 }
 
-// Two processes name the identity at once, and one may die; a session of the other comes.
-void naming() {
-  Named log(false, 1, 0, false);
+// Two processes name the identity at once, and one may die; a session of the other comes. `again`: an identity of a topic that
+// is over had the slot.
+void nameAtOnce(bool again) {
+  Named log(false, 1, 0, again);
   Attached one(*log.region, "one", false, true), other(*log.region, "other", false, false), reader(*log.region, "reader", false, false);
+  if (again) log.resettles(other);
   const auto places = make_shared<std::map<uint32_t, uint64_t>>();
   for (Attached* place : {&one, &other}) {
     if (place == &other) *log.naming.working += 1;
@@ -341,6 +354,8 @@ void naming() {
   log.ends(reader);
   log.serves();
 }
+void naming() { nameAtOnce(false); }
+void renaming() { nameAtOnce(true); }
 
 // Two sessions come at once.
 void rivals() {
@@ -400,6 +415,7 @@ Protocol identityProtocol() {
     {"fence", "a newer session comes while the one before it goes on publishing", &fence},
     {"heir", "a session's process dies at any moment, and the next one comes", &heirOfDead},
     {"naming", "two processes name the identity at once", &naming},
+    {"renaming", "the same in the slot of an identity whose topic is over", &renaming},
     {"rivals", "two sessions come at once", &rivals},
     {"outlived", "a session outlives its lease, and goes on anew", &outlived},
     {"late", "the missing batch comes as the lease ends", &lateBatch},

@@ -52,10 +52,10 @@ class Taking {
 
  private:
   void check(const BatchView& view) {
-    expect(view.position == position_, "the order is not dense");
+    expect(view.position == position_, "T1: the order is not dense");
     position_ += view.messages;
     expect(order_ == orderTotal || view.batchSequence == seen_.size(), "a session's batches are not in order");
-    expect(seen_.insert({view.sessionId, view.batchSequence}).second, "a batch comes twice");
+    expect(seen_.insert({view.sessionId, view.batchSequence}).second, "T1: a batch comes twice");
     checkContents(*region_, view);
     Trace::say("has batch " + std::to_string(view.batchSequence));
   }
@@ -188,7 +188,7 @@ struct Log {
           *published += 1;
         }
         const uint64_t now = publishing->lanes().committedBatches();
-        expect(now >= *acknowledged, "an acknowledgement was taken back");
+        expect(now >= *acknowledged, "T1: an acknowledgement was taken back");
         expect(publishing->lanes().endReason() == endNone, "the session was ended");
         *acknowledged = now;
         Scheduler::now().giveWay(pause);
@@ -320,8 +320,20 @@ void usurpation() {
   log.ends(0);
 }
 
+// Servers that take the log over in turn, ahead of the schedule.
+void takeInTurn(Attached& next, int servers) {
+  next.program.ahead([&] {
+    for (int i = 0; i < servers; i += 1) {
+      Sequencer sequencer(next.region, manual());
+      expectOk(sequencer.start(), "starting the next server");
+      sequencer.stop(true);
+    }
+  });
+}
+
 // Under order `total` batches are committed and trimmed while the session's first one is missing; then the server dies.
-void gap() {
+// `servers`: how many take the log over, one after the other, ahead of the one that goes on with it.
+void gapUnder(int servers) {
   Log log(true, orderTotal, 2);
   // Batches of even numbers stay in the first broker's lane, unpublished.
   log.publisher.program.ahead([&] {
@@ -334,11 +346,15 @@ void gap() {
   log.reads();
   log.settles();
   log.leavesAhead();
+  Attached next(*log.region, "next servers", false, false);
+  takeInTurn(next, servers);
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
   log.ends(0);
 }
+void gap() { gapUnder(0); }
+void handedDown() { gapUnder(1); }
 
 // Seals the session's first two batches, and publishes the second.
 void sealTwo(Log& log) {
@@ -390,9 +406,9 @@ void regained() {
 }
 
 // A session has gone round its window behind a missing batch. When that one comes, the place of a fact is another batch's at
-// once. The server may die at each moment.
-void wrapped() {
-  Log log(true, orderTotal, 3);
+// once. The server dies, or it is suspected then.
+void goneRound(bool suspicious) {
+  Log log(!suspicious, orderTotal, 3);
   const uint64_t window = log.region->layout().windowPlaces();
   // The first one is missing, and the one that is missing next lies in a third lane.
   const auto laneFor = [&](uint64_t sequence) { return sequence == 0 ? 0U : sequence == window ? 2U : 1U; };
@@ -406,11 +422,15 @@ void wrapped() {
     log.reads();
     log.settles();
   }
+  // A server that is suspected finds the missing one in its first pass.
+  if (suspicious) log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
   log.serves();
   Attached standby(*log.region, "standby", false, false);
-  log.standsBy(standby, false);
+  log.standsBy(standby, suspicious);
   log.ends(0, false, {{0, window - 1}, {2, window + 1}});
 }
+void wrapped() { goneRound(false); }
+void overtaken() { goneRound(true); }
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
@@ -441,13 +461,7 @@ void laps() {
   log.settles();
   log.leavesAhead();
   Attached next(*log.region, "next servers", false, false);
-  next.program.ahead([&] {
-    for (int i = 0; i < 2; i += 1) {
-      Sequencer sequencer(next.region, manual());
-      expectOk(sequencer.start(), "starting the next server");
-      sequencer.stop(true);
-    }
-  });
+  takeInTurn(next, 2);
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.ends(6, true);
@@ -463,10 +477,12 @@ Protocol takeoverProtocol() {
     {"usurpation", "a standby is suspected in the midst of its recovery", &usurpation},
     {"heir", "a standby dies at any moment of its recovery, and the next one recovers", &heir},
     {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
+    {"handed down", "the same, and another server has had the log meanwhile", &handedDown},
     {"facts", "under order total a batch is committed ahead of a missing one, and the server dies at any moment", &facts},
     {"reclaimed", "a session closes that had such a batch, its slot is claimed again, and the server dies", &reclaimed},
     {"regained", "the same while the server is deposed and goes on", &regained},
     {"wrapped", "the place of a fact is another batch's as the missing one comes, and the server dies at any moment", &wrapped},
+    {"overtaken", "the same while the server is deposed and goes on", &overtaken},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
