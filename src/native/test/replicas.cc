@@ -149,9 +149,9 @@ TEST("a reader that is refused its position was never a replica, and neither is 
     const auto joined = scene.replica({2, 1}, firstMessageOf(100));
     CHECK_EQUAL(scene.slot, place);
   }
-  ahead->detach();
-  CHECK_EQUAL(scene.durable(), -1);
   const auto subscriber = scene.log.reader(0, From::end);
+  CHECK_EQUAL(scene.durable(), 100);
+  ahead->detach();
   CHECK_EQUAL(scene.durable(), -1);
 }
 
