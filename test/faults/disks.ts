@@ -12,6 +12,8 @@ export interface FaultyDisk {
   readonly fail: (dir: string, code: string) => void
   /** Syncs below the directory stand still, until {@link FaultyDisk.heal}. */
   readonly hold: (dir: string) => void
+  /** Whether a sync below the directory stands still. */
+  readonly isHeld: (dir: string) => boolean
   readonly heal: (dir: string) => void
   /** Syncs of segments below the directory that have succeeded. */
   readonly syncs: (dir: string) => number
@@ -20,6 +22,7 @@ export interface FaultyDisk {
 export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk => {
   const failing = new Map<string, string>()
   const held = new Map<string, Latch.Latch>()
+  const standing = new Set<string>()
   const syncs = new Map<string, number>()
   const under = <A>(map: ReadonlyMap<string, A>, path: string): A | undefined =>
     [...map].find(([dir]) => path.startsWith(`${dir}/`))?.[1]
@@ -36,7 +39,12 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     read: file.read,
     truncate: file.truncate,
     write: (at, parts) => Effect.andThen(refusing("write", file.path), file.write(at, parts)),
-    sync: Effect.suspend(() => under(held, file.path)?.await ?? Effect.void).pipe(
+    sync: Effect.suspend(() => {
+      const latch = under(held, file.path)
+      if (latch === undefined) return Effect.void
+      standing.add(file.path)
+      return Effect.andThen(latch.await, Effect.sync(() => standing.delete(file.path)))
+    }).pipe(
       Effect.andThen(refusing("sync", file.path)),
       Effect.andThen(file.sync),
       Effect.tap(() =>
@@ -54,6 +62,7 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     },
     fail: (dir, code) => void failing.set(dir, code),
     hold: (dir) => void held.set(dir, Latch.makeUnsafe(false)),
+    isHeld: (dir) => [...standing].some((path) => path.startsWith(`${dir}/`)),
     heal: (dir) => {
       failing.delete(dir)
       held.get(dir)?.openUnsafe()

@@ -139,7 +139,7 @@ export const replicasSuite = (backend: Backend): void => {
       })))
 
     it.live("nothing is acknowledged, and nothing released, before it is synced", () =>
-      onDisks(1, ({ dirs, heal, hold }) =>
+      onDisks(1, ({ dirs, heal, hold, isHeld }) =>
         Effect.gen(function*() {
           const [dir = ""] = dirs
           const publisher = yield* Publisher.open(Orders)
@@ -150,6 +150,7 @@ export const replicasSuite = (backend: Backend): void => {
           const subscriber = yield* Subscriber.open(Orders)
           const ordered: Array<number> = []
           while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
+          while (!isHeld(dir)) yield* Effect.sleep(2)
           const { durable } = yield* Subscriber.bounds(Orders)
           assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
           assert.isUndefined(flushing.pollUnsafe())
