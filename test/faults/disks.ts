@@ -74,4 +74,4 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
 
 // --- internal ---
 
-const isSegment = (path: string): boolean => path.endsWith(".segment")
+const isSegment = (path: string): boolean => path.includes(".segment")
