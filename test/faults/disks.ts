@@ -10,9 +10,9 @@ export interface FaultyDisk {
   readonly disk: ReplicaDisk["Service"]
   /** Writes and syncs below the directory fail with this code, until {@link FaultyDisk.heal}. */
   readonly fail: (dir: string, code: string) => void
-  /** Syncs below the directory stand still, until {@link FaultyDisk.heal}. */
+  /** Syncs of segments below the directory stand still, until {@link FaultyDisk.heal}. */
   readonly hold: (dir: string) => void
-  /** Whether a sync below the directory stands still. */
+  /** Whether a sync of a segment below the directory stands still. */
   readonly isHeld: (dir: string) => boolean
   readonly heal: (dir: string) => void
   /** Syncs of segments below the directory that have succeeded. */
@@ -40,7 +40,7 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     truncate: file.truncate,
     write: (at, parts) => Effect.andThen(refusing("write", file.path), file.write(at, parts)),
     sync: Effect.suspend(() => {
-      const latch = under(held, file.path)
+      const latch = isSegment(file.path) ? under(held, file.path) : undefined
       if (latch === undefined) return Effect.void
       standing.add(file.path)
       return Effect.andThen(latch.await, Effect.sync(() => standing.delete(file.path)))
@@ -49,7 +49,7 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
       Effect.andThen(file.sync),
       Effect.tap(() =>
         Effect.sync(() => {
-          if (file.path.endsWith(".segment")) syncs.set(file.path, (syncs.get(file.path) ?? 0) + 1)
+          if (isSegment(file.path)) syncs.set(file.path, (syncs.get(file.path) ?? 0) + 1)
         })
       )
     )
@@ -71,3 +71,7 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     syncs: (dir) => [...syncs].reduce((sum, [path, count]) => path.startsWith(`${dir}/`) ? sum + count : sum, 0)
   }
 }
+
+// --- internal ---
+
+const isSegment = (path: string): boolean => path.includes(".segment")

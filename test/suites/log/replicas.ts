@@ -191,7 +191,10 @@ export const replicasSuite = (backend: Backend): void => {
               const [, dir = ""] = dirs
               const others = yield* Publisher.open(Topic.make("others"))
               const publisher = yield* Publisher.open(Orders, { ackDeadline: 300 })
-              yield* sendAll(publisher, numbered(0, 10))
+              const acknowledged = (count: number) =>
+                publisher.awaitAcknowledged(count).pipe(Effect.retry({ times: 200 }))
+              yield* publisher.sendAll(numbered(0, 10).map(bytesOf))
+              yield* acknowledged(10)
               fail(dir, code)
               yield* publisher.sendAll(numbered(10, 20).map(bytesOf))
               const late = yield* Effect.flip(publisher.flush)
@@ -203,7 +206,7 @@ export const replicasSuite = (backend: Backend): void => {
               yield* sendAll(others, numbered(0, 10))
               heal(dir)
               yield* untilCondition(dir, "in sync")
-              yield* publisher.awaitAcknowledged(20).pipe(Effect.retry({ times: 100 }))
+              yield* acknowledged(20)
               for (const each of dirs) assert.deepStrictEqual(yield* storedRecords(disk, each), numbered(0, 20))
             })),
         60_000
