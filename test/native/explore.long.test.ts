@@ -12,8 +12,8 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
   for (
     const [protocol, seconds] of [["ring", 2], ["claims", 20], ["region", 20], ["log", 2], ["lanes", 2], [
       "takeover",
-      3
-    ], ["identity", 3]] as const
+      2
+    ], ["identity", 2]] as const
   ) {
     it(`finds no schedule of up to two deviations that breaks the protocol: ${protocol}`, { timeout: 900_000 }, () => {
       const parameters = ["--deviations", "2", "--random", "2000", "--seconds", `${seconds}`]
