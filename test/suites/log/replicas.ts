@@ -152,7 +152,8 @@ export const replicasSuite = (backend: Backend): void => {
           while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
           while (!isHeld(dir)) yield* Effect.sleep(2)
           const { durable } = yield* Subscriber.bounds(Orders)
-          assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
+          const synced = (yield* stateOf(dir)).topics[0]?.syncedRecords
+          assert.deepStrictEqual([publisher.acknowledged(), durable, synced], [1, 1, 1])
           assert.isUndefined(flushing.pollUnsafe())
           heal(dir)
           yield* Fiber.join(flushing)
