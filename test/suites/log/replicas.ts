@@ -59,6 +59,15 @@ const untilCondition = (dir: string, condition: ReplicaCondition) =>
     })
   )
 
+/** Changes bytes in the middle of the topic's first segment. */
+const damage = ({ disk }: ReplicaDisk["Service"], dir: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const [segment = ""] = (yield* disk.list(dir)).toSorted()
+    const file = yield* disk.open(`${dir}/${segment}`, "write")
+    yield* file.write(Math.floor((yield* file.size) / 2), [new Uint8Array(64).fill(0xff)])
+    yield* file.sync
+  }))
+
 const sendAll = (publisher: PublisherHandle<Uint8Array>, records: ReadonlyArray<string>) =>
   Effect.andThen(publisher.sendAll(records.map(bytesOf)), publisher.flush)
 
@@ -152,7 +161,8 @@ export const replicasSuite = (backend: Backend): void => {
           while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
           while (!isHeld(dir)) yield* Effect.sleep(2)
           const { durable } = yield* Subscriber.bounds(Orders)
-          assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
+          const synced = (yield* stateOf(dir)).topics[0]?.syncedRecords
+          assert.deepStrictEqual([publisher.acknowledged(), durable, synced], [1, 1, 1])
           assert.isUndefined(flushing.pollUnsafe())
           heal(dir)
           yield* Fiber.join(flushing)
@@ -262,6 +272,24 @@ export const replicasSuite = (backend: Backend): void => {
           Effect.scoped,
           Effect.provide(backend.relay({ ...options, serve: { ...options.serve, replicas } }))
         )
+      })), 60_000)
+
+    it.live("files that are damaged are repaired from the other replica", () =>
+      Effect.scoped(Effect.gen(function*() {
+        const found = yield* disks(2)
+        const [first = ""] = found.dirs
+        yield* Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Orders)
+          for (let i = 0; i < 10; i += 1) yield* sendAll(publisher, numbered(i * 10, i * 10 + 10))
+          const { end, start } = yield* Relay
+          yield* end
+          yield* damage(found.disk, `${first}/topics/${Orders.name}`)
+          yield* start
+          yield* sendAll(publisher, numbered(100, 110))
+          for (const dir of found.dirs) {
+            assert.deepStrictEqual(yield* storedRecords(found.disk, dir), numbered(0, 110))
+          }
+        }).pipe(Effect.scoped, Effect.provide(backend.relay(served(found))))
       })), 60_000)
 
     it.live("a directory of another log is refused", () =>
