@@ -19,18 +19,21 @@ const Lines = Topic.make("lines")
 /** The two words at the beginning of the head of an epoch block: epoch 1, which serves. */
 const headWords = Buffer.from("5f120201000000005f12020100000000", "hex")
 
-/** The offset of the seal of the first topic's `TopicLine.Retention` in its block, by docs/memory-layout.md. */
-const sealInBlock = 256 + 64 + 56
+/**
+ * The offsets of the seals of the first topic's `TopicLine.retention` and of its spare in their block, by
+ * docs/memory-layout.md: what attaches reads the spare when the line does not hold.
+ */
+const sealsInBlock = [256 + 64 + 56, 256 + 256 + 56]
 
-const sealAt = (path: string): number => {
+const sealsAt = (path: string): ReadonlyArray<number> => {
   const head = readFileSync(path).indexOf(headWords)
   assert.isAtLeast(head, 4096)
-  return head + sealInBlock
+  return sealsInBlock.map((seal) => head + seal)
 }
 
-const damage = (path: string): void => {
+const damage = (path: string, seals: ReadonlyArray<number>): void => {
   const file = openSync(path, "r+")
-  writeSync(file, Uint8Array.of(77), 0, 1, sealAt(path))
+  for (const seal of seals) writeSync(file, Uint8Array.of(77), 0, 1, seal)
   closeSync(file)
 }
 
@@ -50,7 +53,7 @@ describe.skipIf(process.platform !== "linux")("attaching to a damaged log (nativ
       Effect.gen(function*() {
         // A paused sequencer does not write the line again, as it does otherwise ten times a second.
         yield* Effect.flatMap(Sequencer, (sequencer) => sequencer.pause)
-        damage(path)
+        damage(path, sealsAt(path))
         let turns = 0
         const turning = setInterval(() => turns += 1, 5)
         const began = performance.now()
@@ -62,10 +65,20 @@ describe.skipIf(process.platform !== "linux")("attaching to a damaged log (nativ
       })
     ))
 
+  it.live("it attaches by the spare of a line that a killed server left in halves", () =>
+    withLog((path) =>
+      Effect.gen(function*() {
+        yield* Effect.flatMap(Sequencer, (sequencer) => sequencer.pause)
+        damage(path, sealsAt(path).slice(0, 1))
+        const position = yield* Effect.scoped(Effect.map(Subscriber.open(Lines), (subscriber) => subscriber.position()))
+        assert.strictEqual(position, 0)
+      })
+    ))
+
   it.live("it attaches when the line is whole again", () =>
     withLog((path) =>
       Effect.gen(function*() {
-        damage(path)
+        damage(path, sealsAt(path))
         const position = yield* Effect.scoped(Effect.map(Subscriber.open(Lines), (subscriber) => subscriber.position()))
         assert.strictEqual(position, 0)
       })

@@ -14,7 +14,7 @@ describe("stored topics", () => {
     Effect.gen(function*() {
       const region = yield* clientRegion()
       const stored = (order: number, ack: number): NativeTopic => ({ index: 0, generation: 1, name: "old", order, ack })
-      for (const [topic, said] of [[stored(1, 1), "order \"level 1\""], [stored(5, 2), "ack \"level 2\""]] as const) {
+      for (const [topic, said] of [[stored(1, 1), "order \"level 1\""], [stored(5, 3), "ack \"level 3\""]] as const) {
         const handle = Object.create(region.handle, { topics: { value: () => [topic] } })
         const error = yield* Effect.flip(openTopic({ ...region, handle }, Topic.make("old"), false))
         assert.strictEqual(error._tag, "TopicMismatch")
