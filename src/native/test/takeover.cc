@@ -132,7 +132,7 @@ void atManySteps(int signal, uint64_t stride, Look look) {
 }
 
 TEST_OF_ONE_THREAD("a server is killed before any store of its takeover and its passes: the next one loses nothing and doubles nothing") {
-  atManySteps(SIGKILL, 5 * slowness, [](Scene& scene, Victim& victim) {
+  atManySteps(SIGKILL, 7 * slowness, [](Scene& scene, Victim& victim) {
     scene.believe();
     victim.kill();
     CHECK_EQUAL(serverState(*scene.region()), serverDied);
