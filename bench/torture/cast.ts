@@ -63,7 +63,7 @@ export class Cast {
     const name = `publisher-${publisher}.${this.#started}`
     // Of the one with an identity all processes number their records together.
     const numbering = publisher === 0 ? { life: 0, identity: "torture" } : { life: this.#started }
-    // The first one is, whatever the seed: so each run has late publication.
+    // Every seed makes the first publisher late: so each run has late publication.
     const isDelayed = this.#choose(2) === 0 || this.delayed === 0
     if (isDelayed) this.delayed += 1
     const job = { ...this.#job(name), publisher, ...numbering, skewMillis: isDelayed ? skewMillis : 0 }

@@ -159,7 +159,7 @@ const copy = (
     return groups.next
   }))
 
-/** Writes groups behind each other into a file that nobody reads yet. */
+/** Writes groups behind each other into a file that has no segment's name yet, so that no reader opens it. */
 class Groups {
   readonly #file: DiskFile
   readonly #header: SegmentHeader

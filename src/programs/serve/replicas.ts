@@ -2,12 +2,11 @@
  * The flags of `ringfence serve` for replicas: the log on disk.
  */
 import * as Flag from "effect/cli/Flag"
+import { defaultSegmentBytes, defaultSyncBytes, defaultSyncMillis } from "../../layers/files/replica/replicaOptions.ts"
 import type * as Log from "../../layers/Log.ts"
 import type { ReplicaEvent, ReplicaOptions } from "../../services/Replica.ts"
 import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
-
-const defaults = { syncBytes: 4 * 1024 * 1024, syncMillis: 10, segmentBytes: 64 * 1024 * 1024 }
 
 const sizeFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(bytesFlag(name), (bytes) => bytes >= 4096, () => "at least 4KiB")
@@ -15,17 +14,17 @@ const sizeFlag = (name: string): Flag.Flag<number> =>
 export const replicaSettings = {
   syncBytes: setting("replica-sync-bytes", sizeFlag, {
     description: "Bytes that wait to be synced at which a replica syncs at once",
-    fallback: defaults.syncBytes,
+    fallback: defaultSyncBytes,
     show: formatBytes
   }),
   syncMillis: setting("replica-sync-interval", millisFlag, {
     description: "How long a record may wait for others that a replica syncs with it",
-    fallback: defaults.syncMillis,
+    fallback: defaultSyncMillis,
     show: writtenMillis
   }),
   segmentBytes: setting("replica-segment-bytes", sizeFlag, {
     description: "The size of a replica's segment files",
-    fallback: defaults.segmentBytes,
+    fallback: defaultSegmentBytes,
     show: formatBytes
   }),
   keepBytes: openSetting("replica-keep-bytes", sizeFlag, {

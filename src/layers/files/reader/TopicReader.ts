@@ -40,7 +40,7 @@ const trimmed = (
   segments: ReadonlyArray<SegmentEntry>
 ): PositionTrimmed => new PositionTrimmed({ topic, requested, start: segments[0]?.firstPosition ?? 0 })
 
-/** Without a segment the next batch is the first, whatever its index. */
+/** Without a segment the reader begins at the first batch that the writer writes, of any index. */
 const finite = (limit: number): number => limit === Infinity ? 0 : limit
 
 type ReadError = ReplicaReadError | PositionTrimmed

@@ -375,9 +375,10 @@ void facts() {
   log.ends(0, false, {{0, 1}});
 }
 
-// Recovery must not take a session's facts for those of the slot's next session. The server may die at each moment.
-void reclaimed() {
-  Log log(true, orderTotal, 2);
+// Recovery must not take a session's facts for those of the slot's next session. The server dies at each moment, or is
+// suspected while it adopts that session.
+void changesHands(bool dies) {
+  Log log(dies, orderTotal, 2);
   sealTwo(log);
   log.settles();
   log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
@@ -386,24 +387,12 @@ void reclaimed() {
   log.reclaims();
   log.serves();
   Attached standby(*log.region, "standby", false, false);
-  log.standsBy(standby, false);
+  log.standsBy(standby, !dies);
   log.ends(2);
 }
 
-// The same where the server is not dead, but suspected while it adopts the slot's next session.
-void regained() {
-  Log log(false, orderTotal, 2);
-  sealTwo(log);
-  log.settles();
-  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
-  log.settles();
-  log.reads();
-  log.reclaims();
-  log.serves();
-  Attached standby(*log.region, "standby", false, false);
-  log.standsBy(standby, true);
-  log.ends(2);
-}
+void reclaimed() { changesHands(true); }
+void regained() { changesHands(false); }
 
 // A session has gone round its window behind a missing batch. When that one comes, the place of a fact is another batch's at
 // once. The server dies, or it is suspected then.
