@@ -340,7 +340,7 @@ LaneCursor LaneReader::cursorAt(uint32_t first) const {
 }
 
 void LaneReader::publishCursor(uint32_t first) const {
-  publishSealed(region_->publication(), role_, region_->laneCursor(topic_, claim_.slot, lanes_[first].lane), cursorAt(first));
+  publishSealed(region_->publication(), role_, region_->laneCursor(topic_, claim_.slot, lanes_[first].lane), Sealed(cursorAt(first)));
 }
 
 // Rewrites damaged cursors before this reader sleeps. Otherwise the sequencer would hold the lane for ever, and so block

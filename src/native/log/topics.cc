@@ -172,7 +172,7 @@ Status wishForPlace(const Region& region, role::NameGiver giver, TopicWish& wish
   const uint64_t last = whole ? local.wanted : std::max(local.wanted, answered);
   local = {};
   local.wanted = std::max<uint64_t>(last + 1, 1);  // 0 counts as refused
-  publishSealed(p, giver, shared, local);
+  publishSealed(p, giver, shared, Sealed(local));
   wish.made = true;
   region.wakeSequencer(sleepsForData);
   return wished;

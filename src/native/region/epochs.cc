@@ -10,10 +10,10 @@ namespace {
 constexpr int epochShift = 24;
 constexpr int stateShift = 16;
 
+// With the checksum in its lowest bits. Each look at the log asks for it, of the head of each block.
 uint64_t checked(uint64_t word) {
   const uint64_t rest = word >> stateShift;
-  const uint32_t sum = crc32c(&rest, sizeof(rest));
-  return rest == 0 ? 0 : rest << stateShift | ((sum ^ sum >> 16) & 0xffff);
+  return rest == 0 ? 0 : rest << stateShift | (mix64(rest) & 0xffff);
 }
 
 Epoch epochOf(uint64_t word) {

@@ -21,6 +21,17 @@ uint64_t sealOf(const Line& line) {
   return (crc32c(&line, offsetof(Line, seal)) ^ none) * 0x9e3779b97f4a7c15ULL;
 }
 
+// Fields with their seal: made once, though a line is written twice.
+template <class Fields>
+class Sealed {
+ public:
+  explicit Sealed(const Fields& fields) : fields_(fields) { fields_.seal = sealOf(fields_); }
+  const Fields& fields() const { return fields_; }
+
+ private:
+  Fields fields_;
+};
+
 // SYNC: observes the seal before the fields that were published with it. False when they disagree.
 template <class Fields, class Role>
 bool readSealed(const Publication& p, const Line<Fields, Role>& shared, Fields& local) {
@@ -37,24 +48,26 @@ bool readSealed(const Publication& p, const Fenced& fenced, const Line<Fields, R
 
 // SYNC: writes the fields, and publishes the seal last; pairs with the observe in readSealed.
 template <class Fields, class Role>
-void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, const Fields& fields) {
-  p.on(role, shared).template allBut<&Fields::seal>(fields).template publish<&Fields::seal>(sealOf(fields));
+void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, const Sealed<Fields>& sealed) {
+  const Fields& fields = sealed.fields();
+  p.on(role, shared).template allBut<&Fields::seal>(fields).template publish<&Fields::seal>(fields.seal);
 }
 
 // Writes the spare. The caller writes the line itself next, which other processes read.
 // SYNC: fences ahead of the spare and behind it, so that no process sees words of the two in part: it reads the line, fences,
 // and reads the spare (readEither).
 template <class Fields, class Role>
-void publishSpare(const Publication& p, Role role, Line<Fields, Role>& spare, const Fields& fields) {
+void publishSpare(const Publication& p, Role role, Line<Fields, Role>& spare, const Sealed<Fields>& sealed) {
   static_cast<void>(p.storeFence());
-  publishSealed(p, role, spare, fields);
+  publishSealed(p, role, spare, sealed);
   static_cast<void>(p.storeFence());
 }
 
 template <class Fields, class Role>
-void publishTwice(const Publication& p, Role role, Line<Fields, Role>& shared, Line<Fields, Role>& spare, const Fields& fields) {
-  publishSpare(p, role, spare, fields);
-  publishSealed(p, role, shared, fields);
+void publishTwice(const Publication& p, Role role, Line<Fields, Role>& shared, Line<Fields, Role>& spare,
+                  const Sealed<Fields>& sealed) {
+  publishSpare(p, role, spare, sealed);
+  publishSealed(p, role, shared, sealed);
 }
 
 // What the line says, or its spare where the line is torn. False where both are: then the region was damaged.

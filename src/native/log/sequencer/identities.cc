@@ -98,7 +98,7 @@ void publishIdentity(const SequencerState& order, uint32_t identity) {
   local.incarnation = record.incarnation;
   local.damaged = record.damaged ? 1 : 0;
   IdentityLine& line = order.region.identityLine(order.epoch, identity);
-  publishTwice(order.publication, order.role, line.standing, line.standingSpare, local);
+  publishTwice(order.publication, order.role, line.standing, line.standingSpare, Sealed(local));
 }
 
 void writeIdentities(const SequencerState& order) {

@@ -39,7 +39,8 @@ void publishRetention(SequencerState& order, uint32_t t) {
   local.firmTrim = topic.firmTrim;
   local.unreplicated = topic.unreplicated ? 1 : 0;
   TopicLine& line = order.region.topicLine(order.epoch, t);
-  publishSpare(order.publication, order.role, line.retentionSpare, local);
+  const Sealed<Retention> sealed(local);
+  publishSpare(order.publication, order.role, line.retentionSpare, sealed);
   order.publication.on(order.role, line.retention)
       .set<&Retention::trim>(local.trim)
       .set<&Retention::trimMessages>(local.trimMessages)
@@ -48,7 +49,7 @@ void publishRetention(SequencerState& order, uint32_t t) {
       .set<&Retention::firmTrim>(local.firmTrim)
       .set<&Retention::unreplicated>(local.unreplicated)
       .publish<&Retention::freedMark>(local.freedMark)
-      .publish<&Retention::seal>(sealOf(local));
+      .publish<&Retention::seal>(sealed.fields().seal);
 }
 
 // SYNC: pairs with the readSealed in IndexReader::lookAtCommitted.
@@ -60,7 +61,7 @@ void publishCommitted(const SequencerState& order, uint32_t t) {
   local.bytes = topic.bytes;
   local.orderedNanos = topic.orderedNanos;
   TopicLine& line = order.region.topicLine(order.epoch, t);
-  publishTwice(order.publication, order.role, line.committed, line.committedSpare, local);
+  publishTwice(order.publication, order.role, line.committed, line.committedSpare, Sealed(local));
 }
 
 void publishTopicAdoption(const SequencerState& order, uint32_t t) {
@@ -71,7 +72,7 @@ void publishTopicAdoption(const SequencerState& order, uint32_t t) {
   local.order = topic.order;
   local.named = topic.named ? 1 : 0;
   local.ack = topic.ack;
-  publishSealed(order.publication, order.role, order.region.topicLine(order.epoch, t).adoption, local);
+  publishSealed(order.publication, order.role, order.region.topicLine(order.epoch, t).adoption, Sealed(local));
 }
 
 // SYNC: publishes what is released, with the seal; pairs with the readSealed in LaneWriter::lookAtReleased.
@@ -92,7 +93,7 @@ void publishLane(SequencerState& order, uint32_t at) {
   local.payloadReleased = empty ? lane.payloadEnd : lane.start[lane.released & (order.geometry.laneSlots - 1)];
   local.trim = lane.trim;
   local.firstIndex = lane.firstIndex;
-  publishTwice(p, order.role, line.frontiers, line.frontiersSpare, local);
+  publishTwice(p, order.role, line.frontiers, line.frontiersSpare, Sealed(local));
 }
 
 void publishSession(SequencerState& order, uint32_t client) {
@@ -124,7 +125,8 @@ void publishAcknowledged(const SequencerState& order, uint32_t client) {
   local.unordered = unorderedTopic(session);
   local.leavingGeneration = session.leaving ? session.generation : 0;
   SessionLine& line = order.region.sessionLine(order.epoch, client);
-  publishSpare(order.publication, order.role, line.acknowledgedSpare, local);
+  const Sealed<Acknowledged> sealed(local);
+  publishSpare(order.publication, order.role, line.acknowledgedSpare, sealed);
   order.publication.on(order.role, line.acknowledged)
       .set<&Acknowledged::batches>(local.batches)
       .set<&Acknowledged::messages>(local.messages)
@@ -134,7 +136,7 @@ void publishAcknowledged(const SequencerState& order, uint32_t client) {
       .copy<&Acknowledged::reserved>(local.reserved)
       .publish<&Acknowledged::endedGeneration>(local.endedGeneration)
       .publish<&Acknowledged::generation>(local.generation)
-      .publish<&Acknowledged::seal>(sealOf(local));
+      .publish<&Acknowledged::seal>(sealed.fields().seal);
 }
 
 void publishSessionAdoption(const SequencerState& order, uint32_t client) {
@@ -150,7 +152,7 @@ void publishSessionAdoption(const SequencerState& order, uint32_t client) {
   local.incarnation = session.incarnation;
   local.identityGeneration = session.identityGeneration;
   local.base = session.base;
-  publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, local);
+  publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, Sealed(local));
 }
 
 // One word, so that no kill leaves half a fact.

@@ -63,23 +63,31 @@ void noteSynced(SequencerState& order, uint32_t t) {
   }
 }
 
+// Up to which entry a topic is to be trimmed: what lacks room needs the one, and takes up to the other where it may.
+struct TrimTarget {
+  uint64_t needed;
+  uint64_t wanted;
+};
+
 // SYNC: publishes the frontier, fences, and reads the cursors again (see IndexReader::publishCursor). Then it publishes that
 // the frontier is firm, before any release.
-bool trimTo(SequencerState& order, uint32_t t, uint64_t target) {
+bool trimTo(SequencerState& order, uint32_t t, TrimTarget room) {
   const Geometry& g = order.geometry;
   Topic& topic = order.topics[t];
   uint64_t reader = 0;
   uint64_t minimum = attachedMinimum(order, t, reader);
-  if (target > minimum) {
-    target = minimum;
+  if (room.needed > minimum) {
     topic.gating = reader;
     order.roomWanted = true;
   }
+  uint64_t target = std::min(room.wanted, minimum);
   if (topic.ack == ackDurable && target > topic.synced) {
     target = topic.synced;
-    topic.gating = 0;
-    topic.unreplicated = true;
-    order.roomWanted = true;
+    if (room.needed > topic.synced) {
+      topic.gating = 0;
+      topic.unreplicated = true;
+      order.roomWanted = true;
+    }
   }
   if (target <= topic.trim) return false;
   const uint64_t before = topic.trim;
@@ -141,13 +149,34 @@ bool laneShort(const SequencerState& order, uint32_t at, uint64_t first, uint32_
   const Geometry& g = order.geometry;
   const Lane& lane = order.lanes[at];
   if (lane.scanned == first) return false;
-  const uint64_t spareSlots = g.laneSlots / 4 + spare * (g.laneSlots / 4);
+  const uint64_t spareSlots = g.laneSlots / 4 + spare * g.laneSlots / spareParts;
   const uint64_t leastBytes = g.lanePayloadBytes / 4 > 4 * g.batchBytes ? g.lanePayloadBytes / 4 : 4 * g.batchBytes;
-  const uint64_t spareBytes = leastBytes + spare * (g.lanePayloadBytes / 4);
+  const uint64_t spareBytes = leastBytes + spare * g.lanePayloadBytes / spareParts;
   const uint64_t usedBytes = lane.payloadEnd - lane.start[first & (g.laneSlots - 1)];
   if (lane.scanned - first > g.laneSlots - spareSlots) return true;
   return usedBytes > g.lanePayloadBytes - spareBytes;
 }
+
+namespace {
+
+// Of a lane that is short, and whose first batch is committed: a trim costs as much for one batch as for many, so it makes
+// a stride more room than is needed. What is not committed, or belongs to another topic, ends the look.
+TrimTarget targetOf(const SequencerState& order, uint32_t at) {
+  const Lane& lane = order.lanes[at];
+  const uint64_t mask = order.geometry.laneSlots - 1;
+  const uint32_t topic = lane.topic[lane.released & mask];
+  TrimTarget target{0, 0};
+  for (uint64_t i = lane.released; laneShort(order, at, i, spareStride); i += 1) {
+    const uint64_t slot = i & mask;
+    if (lane.state[slot] == Slot::done) continue;
+    if (lane.state[slot] != Slot::ordered || lane.topic[slot] != topic) break;
+    target.wanted = std::max(target.wanted, lane.entry[slot] + 1);
+    if (laneShort(order, at, i, spareNothing)) target.needed = target.wanted;
+  }
+  return target;
+}
+
+}  // namespace
 
 // Trims for lanes and indexes that run short.
 bool makeRoom(SequencerState& order) {
@@ -161,7 +190,8 @@ bool makeRoom(SequencerState& order) {
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     const uint64_t spare = g.indexEntries - g.indexEntries / 4;
     const Topic& topic = order.topics[t];
-    if (topic.committed - topic.trim > spare) moved |= trimTo(order, t, topic.committed - spare);
+    const uint64_t target = topic.committed - spare;
+    if (topic.committed - topic.trim > spare) moved |= trimTo(order, t, {target, target});
   }
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     Lane& lane = order.lanes[at];
@@ -176,7 +206,7 @@ bool makeRoom(SequencerState& order) {
         order.roomWanted = true;
         break;
       }
-      if (!trimTo(order, lane.topic[slot], lane.entry[slot] + 1)) break;
+      if (!trimTo(order, lane.topic[slot], targetOf(order, at))) break;
       moved = true;
     }
   }

@@ -43,6 +43,7 @@ void beginCounts(SequencerState& order, uint32_t t, const TopicBase& base) {
 bool adoptTopic(SequencerState& order, uint32_t t) {
   const bool again = t < order.topics.size();
   const uint64_t seal = order.publication.observe<&TopicSlot::seal>(order.region.topic(t));
+  if (seal == 0) return false;  // not declared, which is asked in each pass
   if (again && seal == order.topics[t].seal) return false;  // still the freed topic
   TopicView view{};
   if (topicAt(order.region, t, view) != TopicState::declared) return false;
