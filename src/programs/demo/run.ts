@@ -45,9 +45,13 @@ const replicasIn = (folder: string, { options, region }: DemoPlan): ReadonlyArra
     name: `replica-${i}`,
     dir,
     peers: dirs.filter((other) => other !== dir),
-    durableCopies: dirs.length
+    durableCopies: dirs.length,
+    syncBytes
   }))
 }
+
+/** Small beside the input, so that a replica is killed with some of it on disk and some on the way there. */
+const syncBytes = 1024 * 1024
 
 const runLog = (
   { files, macKey, options, records, region, totalBytes }: DemoPlan,

@@ -36,8 +36,8 @@ const writing = (parent: Parent<ReplicaResult>) =>
     for (const { syncedBytes, syncs } of yield* states) yield* parent.result({ syncs, syncedBytes })
   })
 
-const layerOf = ({ dir, durableCopies, name, peers, region }: ReplicaJob) =>
-  Log.layerReplica({ dir, peers, durableCopies }).pipe(
+const layerOf = ({ name, region, ...options }: ReplicaJob) =>
+  Log.layerReplica(options).pipe(
     Layer.provide(CxlMemory.layerAttach({ region, processName: name }))
   )
 

@@ -11,7 +11,8 @@ export const ReplicaJob = Schema.Struct({
   ...clientFields,
   dir: Schema.String,
   peers: Schema.Array(Schema.String),
-  durableCopies: Schema.Int
+  durableCopies: Schema.Int,
+  syncBytes: Schema.Int
 })
 export type ReplicaJob = typeof ReplicaJob.Type
 

@@ -10,6 +10,7 @@ import { Replica, type ReplicaEvent } from "../../../services/Replica.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import { endOf } from "./ending.ts"
+import { lapping } from "./lapping.ts"
 import { Member } from "./Member.ts"
 import { ReplicaDisk } from "./ReplicaDisk.ts"
 import { type ReplicaClientOptions, resolveReplicaClient } from "./replicaOptions.ts"
@@ -39,6 +40,7 @@ export const layerClientReplica = (
       const running = makeRunning({ log, regionId, disk, lock, required, lookMillis }, [member])
       yield* Effect.addFinalizer(() => running.end)
       yield* running.startOpened
+      yield* Effect.forkScoped(lapping({ disk, log }, member))
       return Replica.of({
         required,
         states: Effect.sync(() => [member.state(log.topics())]),

@@ -9,7 +9,7 @@ import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { clientRegion } from "./ClientRegion.ts"
-import { topicOf } from "./Diagnostics.ts"
+import { gateOf, topicOf } from "./Diagnostics.ts"
 import { attached } from "./Subscriber.ts"
 import { restoreIdentity, restoreTopic } from "./Topics.ts"
 
@@ -24,6 +24,11 @@ export const layer = (options: ClientOptions = {}): Layer.Layer<ReplicatedLog, R
           region.handle.snapshot().topics
             .filter(({ ack }) => ack === ackLevel.durable)
             .map((topic) => topicOf(region, topic)),
+        gate: (name) => {
+          const topic = region.handle.snapshot().topics.find((topic) => topic.name === name)
+          const gate = topic === undefined ? undefined : gateOf(topic)
+          return gate?.own === true ? gate.name : undefined
+        },
         attach: (topic, { name, position, role }) =>
           attached(region, topic, { name, from: { position }, mustExist: true }, role),
         restoreTopic: (topic, base) => restoreTopic(region, topic, base),
