@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { filesOf, folder, freshRegion, type Program, run, serve, start } from "./harness.ts"
+import { filesOf, folder, freshRegion, type Program, removeRegion, run, serve, small, start } from "./harness.ts"
 
 const patience = "60 seconds"
 
@@ -164,6 +164,27 @@ describe.skipIf(process.platform !== "linux")("replicas in processes of their ow
         assert.strictEqual(yield* replica.code, 0, replica.stderr)
         const third = yield* replicaOf(region, dir)
         yield* inSync(third, "replica")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "ends when the log is lost with its server, and the log is restored from its directory",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("own-lost")
+        const place = yield* folder
+        const [dir, file] = [join(place, "replica"), join(place, "input")]
+        writeFileSync(file, inputOf(500))
+        const server = yield* serve(region, ...topic)
+        const replica = yield* replicaOf(region, dir, "--server-deadline", "300ms")
+        yield* inSync(replica, "replica")
+        assert.strictEqual((yield* run(publishing(region, file))).code, 0)
+        yield* kill(server)
+        assert.strictEqual(yield* replica.code, 5, replica.stderr)
+        removeRegion(region)
+        const restored = yield* start(["serve", "--region", region, ...small, "--restore", dir], { patience })
+        yield* restored.told(/restored from .*"orders" with 500 records, 1 identity/)
       }).pipe(Effect.scoped),
     60_000
   )
