@@ -2,7 +2,10 @@
  * The public surface of ringfence.
  */
 export * as CxlMemory from "./layers/CxlMemory.ts"
+export { ReplicaDiverged } from "./layers/files/replica/connecting.ts"
+export { ReplicaBusy, ReplicaDamaged, ReplicaForeign, ReplicaMissing } from "./layers/files/ReplicaError.ts"
 export * as Log from "./layers/Log.ts"
+export { DiskError } from "./layers/ports/Disk.ts"
 export * as Regions from "./layers/Regions.ts"
 export * as RingRpc from "./layers/RingRpc.ts"
 export * as Rings from "./layers/Rings.ts"

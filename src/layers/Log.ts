@@ -15,9 +15,15 @@ import type { Sequencer } from "../services/Sequencer.ts"
 import type { Subscriber } from "../services/Subscriber.ts"
 import type { Provided } from "./CxlMemory.ts"
 import { historyOf } from "./files/History.ts"
+import { layerClientReplica } from "./files/replica/clientReplica.ts"
 import { GivenDisk, ReplicaDisk } from "./files/replica/ReplicaDisk.ts"
-import { layerHost, layerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
-import type { ReplicasOptions, RestoreOptions } from "./files/replica/replicaOptions.ts"
+import { layerHost, layerReplica as layerServerReplica, type ReplicaHost } from "./files/replica/ReplicaHost.ts"
+import type {
+  ReplicaClientOptions as ReplicaOfClient,
+  ReplicasOptions,
+  RestoreOptions
+} from "./files/replica/replicaOptions.ts"
+import type { WritingError } from "./files/replica/runReplica.ts"
 import type { ClientOptions } from "./log/serverDeadline.ts"
 import { layer as memory, type MemoryOptions, type Provided as MemoryProvided } from "./memory/log/layer.ts"
 import * as NativeAckTracker from "./native/log/AckTracker.ts"
@@ -52,6 +58,11 @@ export interface LogClientOptions extends ClientOptions {
    */
   readonly history?: ReadonlyArray<string> | undefined
 }
+
+export interface ReplicaClientOptions extends ReplicaOfClient, ClientOptions {}
+
+/** What keeps {@link layerReplica} from opening its directory. */
+export type ReplicaClientError = RegionError | WritingError
 
 export interface StandbyOptions extends ServeOptions, NativeStandby.StandbyOptions {}
 
@@ -102,6 +113,37 @@ export const layerClient = (options: LogClientOptions = {}): Layer.Layer<Client,
     Layer.mergeAll(NativePublisher.layer(options), subscriberOf(options), layerViews)
   )
 
+/**
+ * Writes a replica of the log's durable topics in this process, as a client of the log: ready once its directory is open.
+ * Fails with `ReplicaBusy`, which names the process, if another one writes the directory, and with `ReplicaForeign` if it
+ * holds another log. The replica goes on over a takeover of the server, and ends with the scope or after the log, which
+ * `Replica.ended` tells.
+ *
+ * @example
+ * ```ts
+ * import { CxlMemory, Log, Replica } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * // Two processes do this, each with the other's directory as its peer: a record is acknowledged once both have it.
+ * const Disk = Log.layerReplica({ dir: "/var/lib/shop/a", peers: ["/mnt/other/shop"] }).pipe(
+ *   Layer.provide(CxlMemory.layerAttach({ region: "shop" }))
+ * )
+ * const program = Replica.use(({ ended }) => ended).pipe(Effect.provide(Disk))
+ * ```
+ */
+export const layerReplica = (
+  options: ReplicaClientOptions
+): Layer.Layer<Replica, ReplicaClientError, Provided> =>
+  Layer.fresh(
+    Layer.unwrap(
+      Effect.map(CxlMemory, ({ info }) => layerClientReplica({ ...options, regionId: info.regionId, lookMillis }))
+    )
+  ).pipe(
+    Layer.provide(Layer.fresh(layerReplicatedLog(options))),
+    Layer.provide(layerReplicaDisk)
+  )
+
 /** Serves the log and uses it, in one process. Other processes may attach too. */
 export const layerEmbedded = (
   options: ServeOptions = {}
@@ -128,7 +170,7 @@ const servedBy = <E>(
   sequencer: Layer.Layer<Sequencer, E, Provided>,
   options: ServeOptions
 ): Layer.Layer<Served, E | RegionError | TopicError, Provided> =>
-  Layer.mergeAll(Layer.fresh(NativeBroker.layer), layerViews, Layer.fresh(layerReplica)).pipe(
+  Layer.mergeAll(Layer.fresh(NativeBroker.layer), layerViews, Layer.fresh(layerServerReplica)).pipe(
     Layer.provideMerge(sequencer),
     Layer.provide(replicasOf(options)),
     Layer.tap(() => declareTopics(options.topics ?? []))
@@ -138,11 +180,14 @@ const replicasOf = (
   options: ReplicasOptions & RestoreOptions
 ): Layer.Layer<ReplicaHost, RegionError | TopicError, Provided> =>
   Layer.unwrap(
-    Effect.map(CxlMemory, ({ info }) => layerHost({ ...options, regionId: info.regionId, lookMillis: 20 }))
+    Effect.map(CxlMemory, ({ info }) => layerHost({ ...options, regionId: info.regionId, lookMillis }))
   ).pipe(
-    Layer.provide(Layer.fresh(layerReplicatedLog)),
+    Layer.provide(Layer.fresh(layerReplicatedLog())),
     Layer.provide(layerReplicaDisk)
   )
+
+/** How often replicas may look for new topics: each look inspects the whole log. */
+const lookMillis = 20
 
 const ownDisk: ReplicaDisk["Service"] = { disk: nodeDisk, lock: nativeFileLock }
 

@@ -23,6 +23,7 @@ import { writeNotice } from "./cli/streams.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag, writtenMillis } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
 import { demoBarrier } from "./demo-barrier.ts"
+import { demoAcks } from "./demo/jobs.ts"
 import * as DemoPlan from "./demo/plan.ts"
 import * as DemoReport from "./demo/report.ts"
 import { run } from "./demo/run.ts"
@@ -63,9 +64,9 @@ const settings = {
   minBytes: openSetting("min-bytes", bytesFlag, {
     description: "Repeat the input up to at least this size",
     shown:
-      `${formatBytes(DemoPlan.defaultMinBytes)} (${
-        formatBytes(DemoPlan.defaultKillMinBytes)
-      } with --kill), or once when `
+      `${formatBytes(DemoPlan.defaultMinBytes)} (${formatBytes(DemoPlan.defaultKillMinBytes)} with --kill, ${
+        formatBytes(DemoPlan.defaultReplicatedMinBytes)
+      } with --replicas), or once when `
       + "paths are given"
   }),
   recordBytes: setting("record-bytes", (name) => Flag.filter(bytesFlag(name), (bytes) => bytes >= 1, tooSmall), {
@@ -80,8 +81,17 @@ const settings = {
   coherence: coherenceSetting,
   kill: openSetting("kill", killFlag, {
     description: "Kill a process at a percentage of the acknowledgements: sequencer@30% (a standby takes over), "
-      + "publisher@30% or subscriber@30% (it is started again)",
+      + "publisher@30%, subscriber@30% or replica@30% (it is started again)",
     shown: "none"
+  }),
+  replicas: setting("replicas", (name) => countFlag(name, 16, 0), {
+    description: "Processes that each write all records to files of their own, which are verified in the end",
+    fallback: 0
+  }),
+  ack: setting("ack", (name) => Flag.Literals(name, demoAcks), {
+    description:
+      "When a record is acknowledged: in the order, or on the disks of all replicas (durable, with --replicas)",
+    fallback: "ordered"
   }),
   json: jsonSetting
 }
@@ -111,7 +121,11 @@ export const demo = Command.make(
   Command.withExamples([
     { command: "ringfence demo", description: "1 GiB of source files" },
     { command: "ringfence demo ~/Pictures --skew 5ms", description: "Your files, arriving out of order" },
-    { command: "ringfence demo --kill sequencer@30%", description: "A standby goes on when the server is killed" }
+    { command: "ringfence demo --kill sequencer@30%", description: "A standby goes on when the server is killed" },
+    {
+      command: "ringfence demo --replicas 2 --ack durable --kill replica@30%",
+      description: "On two disks, one of which is lost on the way and catches up"
+    }
   ]),
   Command.withSubcommands([demoBarrier])
 )

@@ -12,6 +12,7 @@ import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
 import { files } from "./files.ts"
 import { publish } from "./publish.ts"
+import { replica } from "./replica.ts"
 import { serve } from "./serve.ts"
 import { subscribe } from "./subscribe.ts"
 import { swarm } from "./swarm.ts"
@@ -31,7 +32,7 @@ const ringfence = Command.make("ringfence").pipe(
       `Exit codes: ${exitCodesText}.`
     )
   ),
-  Command.withSubcommands([serve, publish, subscribe, swarm, doctor, files, demo, bench])
+  Command.withSubcommands([serve, publish, subscribe, replica, swarm, doctor, files, demo, bench])
 )
 
 runCommand(ringfence)

@@ -16,7 +16,6 @@ import { suspectMillisMin } from "../layers/log/Suspicion.ts"
 import * as Regions from "../layers/Regions.ts"
 import type { RegionLost } from "../services/CxlMemory.ts"
 import { Diagnostics } from "../services/Diagnostics.ts"
-import { Replica } from "../services/Replica.ts"
 import { showPid } from "../services/schema/ProcessId.ts"
 import type { Server } from "../services/schema/Server.ts"
 import * as Topic from "../services/schema/Topic.ts"
@@ -50,7 +49,7 @@ import {
   servingEvent,
   standingByEvent
 } from "./serve/events.ts"
-import { describeReplica, describeRestored, replicaSettings, replicasFlag, replicasOf } from "./serve/replicas.ts"
+import { describeRestored, replicaSettings, replicasFlag, replicasOf, tellingReplicas } from "./serve/replicas.ts"
 
 const suspectFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(millisFlag(name), (millis) => millis >= suspectMillisMin, () => `at least ${suspectMillisMin}ms`)
@@ -250,7 +249,7 @@ const serving = (target: Target, json: boolean) =>
     const { events, lost } = yield* Sequencer
     const { snapshot } = yield* Diagnostics
     yield* printEvent(json, "serve", servingEvent(target, yield* snapshot), describeServing).pipe(Effect.ignore)
-    yield* Effect.forkScoped(tellingReplicas(json))
+    yield* Effect.forkScoped(tellingReplicas(json, "serve"))
     return yield* events.pipe(
       Stream.filter((event) => json || isNotable(event)),
       Stream.runForEach((event) => Effect.ignore(printEvent(json, "serve", event, describeEvent))),
@@ -258,16 +257,3 @@ const serving = (target: Target, json: boolean) =>
       Effect.raceFirst(lost)
     )
   }).pipe(Effect.scoped)
-
-// Their conditions now, and each change.
-const tellingReplicas = (json: boolean) =>
-  Effect.gen(function*() {
-    const { events, states } = yield* Replica
-    const now = Effect.map(states, (all) =>
-      all.map(({ condition, detail, dir }) => ({ _tag: "ReplicaChanged" as const, dir, condition, detail })))
-    yield* Stream.merge(Stream.fromIterableEffect(now), events).pipe(
-      Stream.runForEach((event) =>
-        Effect.ignore(printEvent(json, "serve", event, describeReplica))
-      )
-    )
-  })

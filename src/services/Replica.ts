@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { RegionLost } from "./CxlMemory.ts"
 
 export interface ReplicaOptions {
   /** The directory of its files. It is created if it is missing, its parent must exist. */
@@ -78,8 +79,8 @@ export interface ReplicaEvent {
 }
 
 /**
- * The replicas that this process writes, beside the log's memory. A record of a topic with ack `durable` is acknowledged
- * once as many of them as the server requires have synced it. A replica that is stuck, slow or failing is named here, in
+ * The replicas that this process writes: beside the log's memory if it serves the log, or as a client of it. A record of a topic with ack `durable` is acknowledged
+ * once as many replicas as are required have synced it. A replica that is stuck, slow or failing is named here, in
  * its events, and in the errors of publishers that wait for it; it holds up no topic of another ack.
  *
  * @example
@@ -98,9 +99,14 @@ export interface ReplicaEvent {
  * ```
  */
 export class Replica extends Context.Service<Replica, {
-  /** How many replicas must have a record before it is acknowledged; 0 without replicas. */
+  /** How many replicas must have a record before it is acknowledged, those of other processes too; 0 without replicas. */
   readonly required: number
   readonly states: Effect.Effect<ReadonlyArray<ReplicaState>>
   /** Changes of conditions, as they happen; at most the last 256 of a slow reader. */
   readonly events: Stream.Stream<ReplicaEvent>
+  /**
+   * Returns once the log has ended in good order and what it had ordered is on the disks. Fails when the log is lost: its
+   * server is gone, and no other process went on with it in time.
+   */
+  readonly ended: Effect.Effect<void, RegionLost>
 }>()("ringfence/Replica") {}

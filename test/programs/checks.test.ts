@@ -69,6 +69,51 @@ describe("content check", () => {
   })
 })
 
+describe("checks of a replica's files", () => {
+  it("tell damage, every record that is missing, doubled or out of order, and other bytes", () => {
+    const failed = inModule(
+      "src/programs/demo/stored-checks",
+      `const session = { sessionId: 1, records: 10, bytes: 10, disordered: 0, duplicates: 0, missing: 0, mac: "s" }
+       const whole = { records: 10, bytes: 10, batches: 5, sparse: 0, orderMac: "o", segments: 1, fileBytes: 20, damage: [] }
+       const outcome = {
+         publishers: [{ name: "p", result: { sessionId: 1, records: 10, mac: "s" } }],
+         subscribers: [{ name: "s", result: { orderMac: "o" } }]
+       }
+       const failedOf = (stored, counts = {}, more = []) =>
+         module.storedChecks({ records: 10, bytes: 10 }, outcome, {
+           name: "r",
+           result: { ...whole, ...stored, sessions: [{ ...session, ...counts }, ...more] }
+         }).filter(({ holds }) => !holds).map(({ name }) => name.replace("the files of r ", ""))
+       return [
+         failedOf({}),
+         failedOf({ damage: ["a byte"] }),
+         failedOf({ segments: 0 }),
+         failedOf({ records: 9 }),
+         failedOf({ bytes: 9 }),
+         failedOf({ sparse: 1 }),
+         failedOf({}, { duplicates: 1 }),
+         failedOf({}, { missing: 1 }),
+         failedOf({}, { disordered: 1 }),
+         failedOf({ orderMac: "x" }),
+         failedOf({}, { mac: "x" }),
+         failedOf({}, {}, [{ ...session, sessionId: 2 }])
+       ].map((names) => names.join())`
+    )
+    const [undamaged, whole, equal] = [
+      "are undamaged",
+      "hold every record once, in order",
+      "equal the input and what memory held"
+    ]
+    assert.deepStrictEqual(failed, [
+      "",
+      undamaged,
+      undamaged,
+      ...Array.from({ length: 6 }, () => whole),
+      ...Array.from({ length: 3 }, () => equal)
+    ])
+  })
+})
+
 describe("checks of bench takeover", () => {
   it("tell every record that is lost, doubled, out of order or damaged", () => {
     const failed = inModule(

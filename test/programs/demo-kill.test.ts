@@ -71,7 +71,7 @@ describe.skipIf(process.platform !== "linux")("demo --kill", () => {
     Effect.gen(function*() {
       for (const what of ["sequencer@100%", "sequencer@30", "broker@30%", "sequencer"]) {
         const wrong = yield* run(["demo", "--kill", what])
-        assert.match(wrong.stderr, /is not sequencer, publisher, subscriber and a percentage below 100/)
+        assert.match(wrong.stderr, /is not sequencer, publisher, subscriber, replica and a percentage below 100/)
         assert.strictEqual(wrong.code, 2)
       }
       const much = yield* run(["demo", "--kill", "subscriber@50%", "--min-bytes", "1TiB"])

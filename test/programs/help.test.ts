@@ -13,7 +13,9 @@ describe("help", () => {
         const { code, stderr, text } = yield* run(args)
         assert.strictEqual(code, 0)
         assert.strictEqual(stderr, "")
-        for (const command of ["serve", "publish", "subscribe", "swarm", "doctor", "files", "demo", "bench"]) {
+        for (
+          const command of ["serve", "publish", "subscribe", "replica", "swarm", "doctor", "files", "demo", "bench"]
+        ) {
           assert.match(text, new RegExp(`^  ${command} {2,}\\S`, "m"))
         }
         assert.match(text, /ringfence serve --topic lines/)
@@ -35,6 +37,7 @@ describe("help", () => {
           "--deadline time"
         ],
         subscribe: ["<topic>", "--from start|end|position", "--follow, -f", "--record-separator", "--count", "--raw"],
+        replica: ["<dir>", "--peer directory", "--durable-copies", "--server-deadline time"],
         swarm: ["--region name", "--name name", "--coordinator", "--standby", "--spawn count", "--invited-only"],
         doctor: ["--repair", "--json", "--path file"]
       }

@@ -37,6 +37,8 @@ export class ReplicatedLog extends Context.Service<ReplicatedLog, {
   readonly waiter: LogWaiter
   /** The topics with ack `durable` that are declared now. */
   readonly topics: () => ReadonlyArray<TopicState>
+  /** The name of the reader of this process that holds up publishers of the topic now, if one does. */
+  readonly gate: (topic: string) => string | undefined
   /**
    * Attaches a replica at a position of the topic, of which its files hold everything below: its `release` declares that
    * the batches below are on its disk. It gates publishers like a subscriber until the scope closes. Fails with

@@ -47,7 +47,7 @@ export const exitCode = {
 /** The exit codes as the help shows them. */
 export const exitCodesText = "0 ok, 1 a check failed, 2 usage or input, 3 region unavailable, 4 timeout, 5 log or "
   + "swarm lost, 6 output failed, 70 internal error, 99 owner gone, 129 hung up, 130 interrupted, 143 terminated "
-  + "(serve and swarm, which run until then, end with 0 when they are hung up or terminated)"
+  + "(serve, replica and swarm, which run until then, end with 0 when they are hung up or terminated)"
 
 /** The signals on which a program releases its resources and ends. */
 export const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
@@ -56,7 +56,7 @@ export type EndingSignal = typeof endingSignals[number]
 /** The signal that told the program to end, if any. */
 export interface ToldToEnd {
   readonly signal: EndingSignal | undefined
-  /** True for `serve` and `swarm`, which run until then: a service manager that stops one must see success. */
+  /** True for `serve`, `replica` and `swarm`, which run until then: a service manager that stops one must see success. */
   readonly untilTerminated: boolean
 }
 
@@ -146,6 +146,7 @@ const codes = {
   HistoryUnreadable: exitCode.unavailable,
   ReplicaBusy: exitCode.unavailable,
   ReplicaForeign: exitCode.usage,
+  ReplicaDiverged: exitCode.unavailable,
   LogCorrupt: exitCode.unavailable,
   Backpressure: exitCode.timeout,
   AckTimeout: exitCode.timeout,

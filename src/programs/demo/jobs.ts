@@ -9,7 +9,15 @@ import { clientFields } from "../processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 import { InputRange } from "./input-share.ts"
 
-export const DemoTopic = Topic.make("demo", { order: "session", ack: "ordered" })
+/** Under `durable` the topic is written to the replicas' files. */
+export const demoAcks = ["ordered", "durable"] as const
+export type DemoAck = typeof demoAcks[number]
+
+export const demoTopicName = "demo"
+
+export const demoTopic = (ack: DemoAck) => Topic.make(demoTopicName, { order: "session", ack })
+
+const ack = Schema.Literals(demoAcks)
 
 /** Of the run: all checksums are made with it. */
 const macKey = Schema.String
@@ -17,6 +25,7 @@ const macKey = Schema.String
 export const PublisherJob = Schema.Struct({
   ...clientFields,
   macKey,
+  ack,
   range: InputRange,
   recordBytes: Schema.Int,
   skewMillis: Schema.Finite,
@@ -39,7 +48,7 @@ export const PublisherResult = Schema.Struct({
 })
 export type PublisherResult = typeof PublisherResult.Type
 
-export const SubscriberJob = Schema.Struct({ ...clientFields, macKey, records: Schema.Int })
+export const SubscriberJob = Schema.Struct({ ...clientFields, macKey, ack, records: Schema.Int })
 export type SubscriberJob = typeof SubscriberJob.Type
 
 export const SubscriberResult = Schema.Struct({

@@ -10,6 +10,8 @@ import { planRegion, type RegionPlan, removeLeftovers } from "../cli/region-plan
 import { formatBytes, formatCount, formatMillis, plural } from "../cli/units.ts"
 import type { KillPlan } from "../log-trial/kill.ts"
 import { newMacKey } from "../measure/mac.ts"
+import type { DemoAck } from "./jobs.ts"
+import { removeLeftFolders, replicaParent, replicaRoom } from "./replica-folder.ts"
 
 /** An option that the other options or this machine do not allow. */
 export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoImpossible", {
@@ -26,13 +28,16 @@ export interface DemoOptions {
   readonly brokers: number
   readonly publishers: number
   readonly subscribers: number
-  /** Default: {@link defaultMinBytes} or {@link defaultKillMinBytes}, or once the given files. */
+  /** Default: {@link defaultMinBytes}, less under `--kill` or with replicas, or once the given files. */
   readonly minBytes: number | undefined
   readonly recordBytes: number
   readonly skewMillis: number
   readonly coherence: Coherence
   readonly unsafeIgnoreSessionOrder: boolean
   readonly kill: KillPlan | undefined
+  /** Processes that write a replica each. */
+  readonly replicas: number
+  readonly ack: DemoAck
 }
 
 export interface DemoPlan {
@@ -54,7 +59,11 @@ export const defaultMinBytes = 1024 * 1024 * 1024
 /** The same under `--kill`, where the log keeps a part of it for the process that is started again. */
 export const defaultKillMinBytes = 256 * 1024 * 1024
 
+/** The same with replicas, which write each byte to disk: seconds on a slow one. */
+export const defaultReplicatedMinBytes = 64 * 1024 * 1024
+
 export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
+  yield* checkReplicas(options)
   const paths = options.paths.length > 0 ? options.paths : [yield* defaultInput]
   const files = yield* collect(paths)
   const inputBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -62,10 +71,11 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
   // Make whole passes, so that the input ends at the end of the last file.
   const totalBytes = inputBytes * Math.max(1, Math.ceil(minBytes / inputBytes))
   yield* removeLeftovers("demo-")
+  yield* removeLeftFolders
   const region = yield* planRegion(`demo-${process.pid}`, {
     brokers: options.brokers,
     clients: options.publishers,
-    readers: options.subscribers + keepersOf(options),
+    readers: options.subscribers + keepersOf(options) + replicaReadersOf(options),
     topics: 1,
     ...lanesFor(options, totalBytes)
   })
@@ -74,6 +84,7 @@ export const plan = Effect.fnUntraced(function*(options: DemoOptions) {
     return yield* new DemoImpossible({ option: "--record-bytes", detail })
   }
   yield* checkRoom(options, totalBytes, region.geometry)
+  yield* checkDisk(options, totalBytes)
   const records = Math.ceil(totalBytes / options.recordBytes)
   return { options, region, paths, files, inputBytes, totalBytes, records, macKey: newMacKey() } satisfies DemoPlan
 })
@@ -93,13 +104,21 @@ export const describe = ({ files, inputBytes, options, paths, records, region, t
     + `one process each${
       options.skewMillis > 0 ? `; brokers publish up to ${formatMillis(options.skewMillis)} late` : ""
     }`,
+    ...options.replicas === 0 ? [] : [`replicas ${describeReplicas(options)}`],
     ...options.kill === undefined ? [] : [`kill     ${describeKill(options.kill)}`]
   ].join("\n")
 }
 
 // --- internal ---
 
-const defaultBytes = ({ kill }: DemoOptions): number => kill === undefined ? defaultMinBytes : defaultKillMinBytes
+const defaultBytes = ({ kill, replicas }: DemoOptions): number =>
+  replicas > 0 ? defaultReplicatedMinBytes : kill === undefined ? defaultMinBytes : defaultKillMinBytes
+
+const describeReplicas = ({ replicas }: DemoOptions): string =>
+  `${
+    plural(replicas, "process", "processes")
+  } in a folder of ${replicaParent()} that is removed at the end; a record is `
+  + `acknowledged once ${replicas === 1 ? "it has" : `all ${formatCount(replicas)} have`} it on disk`
 
 const describeKill = ({ fraction, role }: KillPlan): string => {
   const at = `once ${percentOf(fraction)} is acknowledged`
@@ -110,6 +129,8 @@ const describeKill = ({ fraction, role }: KillPlan): string => {
       return `subscriber-0, ${at}; it is started again, from the first record`
     case "publisher":
       return `publisher-0, ${at}; it is started again, and goes on where its identity is committed`
+    case "replica":
+      return `replica-0, ${at}; it is started again, and goes on where its files end; until then nothing is acknowledged`
   }
 }
 
@@ -117,6 +138,9 @@ const percentOf = (fraction: number): string => `${formatCount(100 * fraction)} 
 
 /** Keeps records for the subscriber that is started again. */
 const keepersOf = ({ kill }: DemoOptions): number => kill?.role === "subscriber" ? 1 : 0
+
+/** The place of a killed one comes free only once the server has noticed its death. */
+const replicaReadersOf = ({ kill, replicas }: DemoOptions): number => replicas + (kill?.role === "replica" ? 1 : 0)
 
 /** What is kept until a killed subscriber has been started again. */
 const keptBytes = ({ kill }: DemoOptions, totalBytes: number): number =>
@@ -143,3 +167,31 @@ const checkRoom = (options: DemoOptions, totalBytes: number, { laneBytes }: Geom
   }: kill it earlier, or publish less`
   return Effect.fail(new DemoImpossible({ option: "--kill", detail }))
 }
+
+const checkReplicas = ({ ack, kill, replicas }: DemoOptions): Effect.Effect<void, DemoImpossible> => {
+  const refuse = (option: string, detail: string) => Effect.fail(new DemoImpossible({ option, detail }))
+  if (replicas > 0) {
+    return ack === "durable"
+      ? Effect.void
+      : refuse("--replicas", "replicas write only what is acknowledged when it is on disk: add --ack durable")
+  }
+  if (ack === "durable") {
+    return refuse("--ack durable", "nothing would be acknowledged without replicas: add --replicas 2")
+  }
+  if (kill?.role === "replica") return refuse("--kill replica", "there is none: add --replicas 2 --ack durable")
+  return Effect.void
+}
+
+/** Batches' headers, commit blocks and the rest of a segment. */
+const fileFactor = 1.1
+
+const checkDisk = Effect.fnUntraced(function*({ replicas }: DemoOptions, totalBytes: number) {
+  if (replicas === 0) return
+  const needed = Math.ceil(fileFactor * replicas * totalBytes)
+  const free = yield* replicaRoom
+  if (needed <= free) return
+  const detail =
+    `the files take ${formatBytes(needed)}, and ${replicaParent()} has ${formatBytes(free)} left: publish less`
+    + " with --min-bytes, or set TMPDIR to a folder with more room"
+  return yield* new DemoImpossible({ option: "--replicas", detail })
+})

@@ -10,7 +10,7 @@ import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import { type Parent, type ParentGone, runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { InputChanged, InputReader } from "./input-share.ts"
-import { DemoPublisher, DemoTopic, type PublisherJob, type PublisherResult } from "./jobs.ts"
+import { DemoPublisher, demoTopic, type PublisherJob, type PublisherResult } from "./jobs.ts"
 
 /** Bytes read, checksummed and published at a time. */
 const chunkBytes = 1024 * 1024
@@ -115,7 +115,7 @@ const publishShare = Effect.fnUntraced(function*(
 
 runChild(DemoPublisher, (job, parent) =>
   Effect.gen(function*() {
-    const publisher = yield* Publisher.open(DemoTopic, { skew: job.skewMillis, identity: job.identity })
+    const publisher = yield* Publisher.open(demoTopic(job.ack), { skew: job.skewMillis, identity: job.identity })
     yield* parent.ready
     yield* parent.begin
     yield* publishShare(job, publisher, parent)

@@ -2,14 +2,16 @@
  * The report of a demonstration: its checks, its figures, and both as text.
  */
 import { type Check, check, checkLine } from "../cli/checks.ts"
-import { formatCount, formatMillis, formatRate, plural } from "../cli/units.ts"
+import { formatBytes, formatCount, formatMillis, formatRate, plural } from "../cli/units.ts"
 import { checksOf, type Figures, figuresOf } from "../log-trial/checks.ts"
 import type { Killed } from "../log-trial/kill.ts"
 import { brokerTable, figureLines } from "../log-trial/report.ts"
 import { copyGigabytesPerSecond } from "../measure/copy-rate.ts"
 import { macOf } from "../measure/mac.ts"
+import type { DemoAck } from "./jobs.ts"
 import type { DemoPlan } from "./plan.ts"
 import type { DemoOutcome } from "./run.ts"
+import { onAllDisks, storedChecks } from "./stored-checks.ts"
 
 export interface DemoReport extends Figures {
   readonly program: "demo"
@@ -23,6 +25,9 @@ export interface DemoReport extends Figures {
     readonly passes: number
   }
   readonly skewMillis: number
+  readonly ack: DemoAck
+  /** What the files of each replica hold. */
+  readonly replicas: ReadonlyArray<ReplicaRow>
   /** Under `--kill`. */
   readonly killed?: Killed
   readonly sessions: ReadonlyArray<SessionRow>
@@ -43,12 +48,28 @@ export interface SessionRow {
   readonly subscribers: ReadonlyArray<{ readonly subscriber: string; readonly mac: string }>
 }
 
+/** What one replica's files hold. */
+export interface ReplicaRow {
+  readonly replica: string
+  readonly records: number
+  readonly bytes: number
+  readonly fileBytes: number
+  readonly segments: number
+  readonly damaged: number
+  /** Of the process that wrote them last. */
+  readonly syncs: number
+  readonly mac: string
+  readonly sessions: ReadonlyArray<{ readonly sessionId: number; readonly mac: string }>
+}
+
 export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
   const amount = { records: plan.records, bytes: plan.totalBytes }
   const checks = [
     ...checksOf(amount, outcome),
     contentEqual(plan, outcome),
     orderEqual(outcome),
+    ...plan.options.ack === "durable" ? [onAllDisks(plan, outcome)] : [],
+    ...outcome.stored.flatMap((stored) => storedChecks(amount, outcome, stored)),
     ...outcome.killed === undefined ? [] : [wentOn(amount.records, outcome.killed)]
   ]
   return {
@@ -63,6 +84,8 @@ export const report = (plan: DemoPlan, outcome: DemoOutcome): DemoReport => {
       passes: plan.totalBytes / plan.inputBytes
     },
     skewMillis: plan.options.skewMillis,
+    ack: plan.options.ack,
+    replicas: replicaRows(outcome),
     ...outcome.killed === undefined ? {} : { killed: outcome.killed },
     ...figuresOf(amount, outcome),
     sessions: sessionRows(plan, outcome),
@@ -86,6 +109,7 @@ export const describe = (report: DemoReport): string =>
     "",
     ...report.sessions.flatMap(sessionLines),
     ...report.wholeOrder.map(({ mac, subscriber }) => `whole order at ${subscriber}  ${mac}`),
+    ...report.replicas.flatMap(replicaLines),
     "",
     ...report.checks.map(checkLine)
   ].join("\n")
@@ -108,6 +132,26 @@ const sessionRows = ({ macKey }: DemoPlan, { publishers, subscribers }: DemoOutc
   }))
 }
 
+const replicaRows = ({ replicas, stored }: DemoOutcome): ReadonlyArray<ReplicaRow> =>
+  stored.map(({ name, result }) => ({
+    replica: name,
+    records: result.records,
+    bytes: result.bytes,
+    fileBytes: result.fileBytes,
+    segments: result.segments,
+    damaged: result.damage.length,
+    syncs: replicas.find((replica) => replica.name === name)?.result.syncs ?? 0,
+    mac: result.orderMac,
+    sessions: result.sessions.map(({ mac, sessionId }) => ({ sessionId, mac }))
+  }))
+
+const replicaLines = ({ fileBytes, mac, records, replica, segments, syncs }: ReplicaRow): ReadonlyArray<string> => [
+  `whole order in the files of ${replica}  ${mac}`,
+  `  ${plural(records, "record")} in ${plural(segments, "segment")} of ${formatBytes(fileBytes)}, ${
+    plural(syncs, "sync")
+  } by the process that ended last`
+]
+
 const contentEqual = (plan: DemoPlan, outcome: DemoOutcome): Check => {
   const compared = sessionRows(plan, outcome).flatMap(({ mac, subscribers }) =>
     subscribers.map((seen) => seen.mac === mac)
@@ -128,11 +172,14 @@ const orderEqual = ({ subscribers }: DemoOutcome): Check => {
   return check("every subscriber sees the same order", orders.size === 1, detail)
 }
 
-const wentOn = (records: number, { acknowledged, name, pauseMillis, pid }: Killed): Check => {
+const wentOn = (records: number, { acknowledged, name, orderedMeanwhile, pauseMillis, pid }: Killed): Check => {
   const percent = formatCount(Math.round(1000 * acknowledged / records) / 10)
+  const meanwhile = orderedMeanwhile === undefined
+    ? ""
+    : `; ${plural(orderedMeanwhile, "record")} came into the order meanwhile`
   const detail =
     `${name} (pid ${pid}) was killed with ${percent} % acknowledged, and the next acknowledgement came after `
-    + formatMillis(pauseMillis)
+    + formatMillis(pauseMillis) + meanwhile
   return check("the log goes on after the kill", acknowledged < records, detail)
 }
 

@@ -10,7 +10,7 @@ import { Subscriber } from "../../services/Subscriber.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
 import * as Children from "../processes/spawn.ts"
 
-export const killableRoles = ["sequencer", "publisher", "subscriber"] as const
+export const killableRoles = ["sequencer", "publisher", "subscriber", "replica"] as const
 export type KillableRole = typeof killableRoles[number]
 
 /** Which process a run kills, and at which fraction of its records, by the acknowledgements. */
@@ -25,8 +25,10 @@ export interface Killed {
   readonly pid: number
   /** Records acknowledged when its end was noticed. */
   readonly acknowledged: number
-  /** From the kill to the first acknowledgement after the process had ended. */
+  /** From the kill to the first acknowledgement after the process had ended; of a durable topic, of a later record. */
   readonly pauseMillis: number
+  /** Of a durable topic: records that came into the order during the pause. */
+  readonly orderedMeanwhile?: number
   /** Its session, if it was a publisher. */
   readonly sessionId?: number
 }
@@ -62,23 +64,27 @@ export const killAndMeasure = <E, R>(
 ): Effect.Effect<Killed, E, R | Diagnostics> =>
   Effect.gen(function*() {
     const { snapshot } = yield* Diagnostics
-    const session = (yield* snapshot).sessions.find(({ pid }) => pid === child.pid)
+    const atKill = yield* snapshot
+    const session = atKill.sessions.find(({ pid }) => pid === child.pid)
     const begun = monotonicMillis()
     process.kill(child.pid, "SIGKILL")
     yield* Effect.ignore(child.finished)
     // What was acknowledged while the process ended does not count as new. A killed publisher's session ends meanwhile, so
     // the others' sessions tell.
     const atEnd = yield* snapshot
-    const before = acknowledgedIn(atEnd, child.pid)
+    const isDurable = isDurableIn(atEnd)
+    // What replicas have is acknowledged late: of a record that came behind the end it is new.
+    const before = isDurable ? committedIn(atEnd) : acknowledgedIn(atEnd, child.pid)
     const isNew = (found: LogSnapshot) => acknowledgedIn(found, child.pid) > before
-    const pause = Effect.map(until(isNew), () => monotonicMillis() - begun)
-    const [pauseMillis] = yield* Effect.all([pause, ended], { concurrency: 2 })
+    const pause = Effect.map(until(isNew), (found) => ({ found, pauseMillis: monotonicMillis() - begun }))
+    const [{ found, pauseMillis }] = yield* Effect.all([pause, ended], { concurrency: 2 })
     const { name, pid } = child
     return {
       name,
       pid,
-      acknowledged: committedIn(atEnd),
+      acknowledged: isDurable ? Math.max(acknowledgedIn(atKill), acknowledgedIn(atEnd)) : committedIn(atEnd),
       pauseMillis,
+      ...isDurable ? { orderedMeanwhile: committedIn(found) - before } : {},
       ...session === undefined ? {} : { sessionId: session.sessionId }
     }
   })
@@ -103,16 +109,28 @@ export const keepAll = Effect.fnUntraced(function*(topics: ReadonlyArray<Topic<a
 /** As often as a timer of the event loop allows. */
 const lookMillis = 1
 
-/** Over all sessions but those of one process. */
-const acknowledgedIn = ({ sessions }: LogSnapshot, exceptPid?: number): number =>
+const isDurableIn = ({ topics }: LogSnapshot): boolean => topics.some(({ durability }) => durability !== undefined)
+
+/** Over all sessions but those of one process; of a durable topic what the required replicas have of all sessions. */
+const acknowledgedIn = (snapshot: LogSnapshot, exceptPid?: number): number =>
+  isDurableIn(snapshot) ? durableIn(snapshot) : acknowledgedOf(snapshot, exceptPid)
+
+const durableIn = ({ topics }: LogSnapshot): number =>
+  topics.reduce((sum, { durability }) => sum + (durability?.records ?? 0), 0)
+
+const acknowledgedOf = ({ sessions }: LogSnapshot, exceptPid?: number): number =>
   sessions.reduce((sum, { acks, pid }) => pid === exceptPid ? sum : sum + acks.acknowledged, 0)
 
 /** What is committed is acknowledged in the same pass, and does not go with the session of a killed publisher. */
 const committedIn = ({ topics }: LogSnapshot): number =>
   topics.reduce((sum, { committedMessages }) => sum + committedMessages, 0)
 
-const until = (isEnough: (snapshot: LogSnapshot) => boolean): Effect.Effect<void, never, Diagnostics> =>
+const until = (isEnough: (snapshot: LogSnapshot) => boolean): Effect.Effect<LogSnapshot, never, Diagnostics> =>
   Effect.gen(function*() {
     const { snapshot } = yield* Diagnostics
-    while (!isEnough(yield* snapshot)) yield* Effect.sleep(lookMillis)
+    for (;;) {
+      const found = yield* snapshot
+      if (isEnough(found)) return found
+      yield* Effect.sleep(lookMillis)
+    }
   })

@@ -18,6 +18,7 @@ import type { ChildProgram } from "../processes/protocol.ts"
 import * as Children from "../processes/spawn.ts"
 import { keepAll, type Killed, killOnTheWay, type KillPlan } from "./kill.ts"
 import * as LogMonitor from "./monitor.ts"
+import { type ReplicaJob, type ReplicaResult, startReplicas, TrialReplica } from "./replicas.ts"
 import { type Servers, startServers } from "./servers.ts"
 
 interface NamedJob {
@@ -37,6 +38,8 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   readonly publishers: ReadonlyArray<PublisherJob>
   readonly subscriber: ChildProgram<SubscriberJob, Seen>
   readonly subscribers: ReadonlyArray<SubscriberJob>
+  /** Replicas of the durable topics. Default: none. */
+  readonly replicas?: ReadonlyArray<ReplicaJob> | undefined
   /** Kills a process on the way. Then each publisher keeps records back until the word `finish`. */
   readonly kill?: Kill<PublisherJob, Published> | undefined
 }
@@ -58,6 +61,8 @@ export interface LogOutcome<Published, Seen> {
   readonly publishers: ReadonlyArray<Named<Published>>
   readonly subscribers: ReadonlyArray<Named<Seen>>
   readonly snapshot: LogSnapshot
+  /** Of those that ran to the end. */
+  readonly replicas: ReadonlyArray<Named<ReplicaResult>>
   /** The largest number of batches seen held at one time. */
   readonly heldPeak: number
   /** Batches that the sequencer dropped as duplicates. */
@@ -112,7 +117,8 @@ const serverJobOf = ({ coherence, region, serve }: AnyRun) => ({
   unsafeIgnoreSessionOrder: serve.unsafeIgnoreSessionOrder === true
 })
 
-// Attach the subscribers before the first publisher starts, so that `start` is the first record.
+// Attach the subscribers before the first publisher starts, so that `start` is the first record, and the replicas, so that
+// nothing waits for them.
 const startChildren = Effect.fnUntraced(
   function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
     options: LogRun<PublisherJob, Published, SubscriberJob, Seen>
@@ -122,14 +128,19 @@ const startChildren = Effect.fnUntraced(
       (job) => Children.spawn(options.subscriber, job.name, job)
     )
     yield* Children.all(subscribers, ({ ready }) => ready)
+    const replicas = yield* startReplicas(options.replicas ?? [])
     const publishers = yield* Effect.forEach(
       options.publishers,
       (job) => Children.spawn(options.publisher, job.name, job)
     )
     yield* Children.all(publishers, ({ ready }) => ready)
-    return { publishers, subscribers }
+    return { publishers, replicas, subscribers }
   }
 )
+
+/** Fails as soon as one of them does. */
+const failingOf = (children: ReadonlyArray<Children.Child<unknown>>): Effect.Effect<never, Children.ChildError> =>
+  Effect.andThen(Children.all(children, ({ result }) => result), Effect.never)
 
 const named = <Result>(children: ReadonlyArray<Children.Child<Result>>) =>
   Children.all(children, ({ name, result }) => Effect.map(result, (result): Named<Result> => ({ name, result })))
@@ -141,7 +152,7 @@ const runServed = Effect.fnUntraced(
   ) {
     if (options.label !== undefined) endPrefault()
     const letGo = yield* keepAll(options.kill?.role === "subscriber" ? options.serve.topics ?? [] : [])
-    const { publishers, subscribers } = yield* startChildren(options)
+    const { publishers, replicas, subscribers } = yield* startChildren(options)
     const monitor = yield* LogMonitor.watch(
       () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
       options.label === undefined ? silentObserveMillis : observeMillis
@@ -150,8 +161,10 @@ const runServed = Effect.fnUntraced(
     yield* Children.all<void, unknown>([...publishers, ...subscribers], ({ tell }) => tell("begin"))
     const scope = yield* Effect.scope
     const working = Effect.gen(function*() {
-      const killed = yield* killing(options, { publishers, subscribers, servers, letGo, scope })
-      const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 })
+      const killed = yield* killing(options, { publishers, subscribers, replicas, servers, letGo, scope })
+      const [published, seen] = yield* Effect.all([named(publishers), named(subscribers)], { concurrency: 2 }).pipe(
+        Effect.raceFirst(failingOf(replicas))
+      )
       return { killed, published: withFormer(options, killed, published), seen }
     })
     const { killed, published, seen } = yield* working.pipe(
@@ -161,9 +174,11 @@ const runServed = Effect.fnUntraced(
     const serverCores = cores()
     const snapshot = yield* monitor.observe
     yield* Children.end([...publishers, ...subscribers])
+    yield* Children.end(replicas)
     return {
       publishers: published,
       subscribers: seen,
+      replicas: yield* named(replicas),
       snapshot,
       heldPeak: monitor.heldPeak(),
       duplicates: snapshot.sessions.reduce((sum, { duplicates }) => sum + duplicates, 0),
@@ -190,6 +205,8 @@ interface Cast<Published, Seen> {
   readonly publishers: Array<Children.Child<Published>>
   /** One that is killed gives its place to the one that is started again. */
   readonly subscribers: Array<Children.Child<Seen>>
+  /** The same. */
+  readonly replicas: Array<Children.Child<ReplicaResult>>
   readonly servers: Servers | undefined
   /** Ends the keeping of all records. */
   readonly letGo: Effect.Effect<void>
@@ -197,19 +214,19 @@ interface Cast<Published, Seen> {
   readonly scope: Scope.Scope
 }
 
-// A killed server is replaced by its standby, a killed subscriber by one that begins again at the first record, and a
-// killed publisher by one of its identity.
+// A killed server is replaced by its standby, a killed subscriber by one that begins again at the first record, a killed
+// publisher by one of its identity, and a killed replica by one of its directory.
 const killing = Effect.fnUntraced(
   function*<PublisherJob extends NamedJob, Published, SubscriberJob extends NamedJob, Seen>(
     options: LogRun<PublisherJob, Published, SubscriberJob, Seen>,
-    { letGo, publishers, scope, servers, subscribers }: Cast<Published, Seen>
+    { letGo, publishers, replicas, scope, servers, subscribers }: Cast<Published, Seen>
   ) {
     const { kill, records } = options
     if (kill === undefined) return undefined
     if (servers !== undefined) {
       const victim = servers.serving()
       const standby = servers.promote()
-      const others = [...publishers, ...subscribers, standby]
+      const others = [...publishers, ...subscribers, ...replicas, standby]
       return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace: Effect.void })
     }
     if (kill.role === "publisher") {
@@ -219,8 +236,17 @@ const killing = Effect.fnUntraced(
         publishers[0] = yield* Scope.provide(Children.started(options.publisher, again.name, again), scope)
         yield* publishers[0].tell("begin")
       })
-      const others = [...publishers.slice(1), ...subscribers]
+      const others = [...publishers.slice(1), ...subscribers, ...replicas]
       return yield* killOnTheWay(kill.fraction, records, { victim, publishers: publishers.slice(1), others, replace })
+    }
+    if (kill.role === "replica") {
+      const [job, victim] = [options.replicas?.[0], replicas[0]]
+      if (job === undefined || victim === undefined) return undefined
+      const replace = Effect.gen(function*() {
+        replicas[0] = yield* Scope.provide(Children.started(TrialReplica, job.name, job), scope)
+      })
+      const others = [...publishers, ...subscribers, ...replicas.slice(1)]
+      return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace })
     }
     const [job, victim] = [options.subscribers[0], subscribers[0]]
     if (job === undefined || victim === undefined) return undefined
@@ -229,7 +255,7 @@ const killing = Effect.fnUntraced(
       yield* letGo
       yield* subscribers[0].tell("begin")
     })
-    const others = [...publishers, ...subscribers.slice(1)]
+    const others = [...publishers, ...subscribers.slice(1), ...replicas]
     return yield* killOnTheWay(kill.fraction, records, { victim, publishers, others, replace })
   }
 )

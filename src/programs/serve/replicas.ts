@@ -1,17 +1,21 @@
 /**
- * The flags of `ringfence serve` for replicas: the log on disk.
+ * The flags for replicas, and their events as lines: the log on disk.
  */
 import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { defaultSegmentBytes, defaultSyncBytes, defaultSyncMillis } from "../../layers/files/replica/replicaOptions.ts"
 import type * as Log from "../../layers/Log.ts"
-import type { ReplicaEvent, ReplicaOptions } from "../../services/Replica.ts"
+import { Replica, type ReplicaEvent, type ReplicaOptions } from "../../services/Replica.ts"
+import { printEvent } from "../cli/report.ts"
 import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
 
 const sizeFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(bytesFlag(name), (bytes) => bytes >= 4096, () => "at least 4KiB")
 
-export const replicaSettings = {
+/** How a replica writes its files. */
+export const fileSettings = {
   syncBytes: setting("replica-sync-bytes", sizeFlag, {
     description: "Bytes that wait to be synced at which a replica syncs at once",
     fallback: defaultSyncBytes,
@@ -30,14 +34,20 @@ export const replicaSettings = {
   keepBytes: openSetting("replica-keep-bytes", sizeFlag, {
     description: "What a replica keeps of each topic, in whole segments: the oldest go first",
     shown: "all"
-  }),
+  })
+}
+
+export const replicaSettings = {
+  ...fileSettings,
   restore: openSetting("restore", (name) => Flag.withMetavar(Flag.String(name), "directory"), {
     description: "Restore a log whose memory is lost from this replica, which goes on with it",
     shown: "none"
   }),
   durableCopies: openSetting("durable-copies", (name) => countFlag(name, 255), {
-    description: "How many replicas must have synced a record of a durable topic before it is acknowledged",
-    shown: "all of them"
+    description:
+      "How many replicas must have synced a record before it is acknowledged; more than these counts those of "
+      + "`ringfence replica`",
+    shown: "all of these"
   })
 }
 
@@ -51,18 +61,30 @@ export const replicasFlag: Flag.Flag<ReadonlyArray<string>> = Flag.String("repli
 
 export const replicasOf = (
   dirs: ReadonlyArray<string>,
-  { durableCopies, keepBytes, restore, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof replicaSettings>
+  { durableCopies, restore, ...files }: ValuesOf<typeof replicaSettings>
 ): Pick<Log.ServeOptions, "replicas" | "durableCopies" | "restore"> => ({
   restore,
-  replicas: [...new Set(restore === undefined ? dirs : [restore, ...dirs])].map((dir): ReplicaOptions => ({
-    dir,
-    syncBytes,
-    syncInterval: syncMillis,
-    segmentBytes,
-    retention: { bytes: keepBytes }
-  })),
+  replicas: [...new Set(restore === undefined ? dirs : [restore, ...dirs])].map((dir) => replicaOf(dir, files)),
   durableCopies
 })
+
+export const replicaOf = (
+  dir: string,
+  { keepBytes, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof fileSettings>
+): ReplicaOptions => ({ dir, syncBytes, syncInterval: syncMillis, segmentBytes, retention: { bytes: keepBytes } })
+
+/** Prints the conditions of this process's replicas now, and each change. */
+export const tellingReplicas = (json: boolean, program: string): Effect.Effect<void, never, Replica> =>
+  Effect.gen(function*() {
+    const { events, states } = yield* Replica
+    const now = Effect.map(
+      states,
+      (all) => all.map(({ condition, detail, dir }) => ({ _tag: "ReplicaChanged" as const, dir, condition, detail }))
+    )
+    yield* Stream.merge(Stream.fromIterableEffect(now), events).pipe(
+      Stream.runForEach((event) => Effect.ignore(printEvent(json, program, event, describeReplica)))
+    )
+  })
 
 export const describeReplica = ({ condition, detail, dir }: ReplicaEvent): string =>
   `replica ${dir}: ${condition}${detail === "" ? "" : `: ${detail}`}`

@@ -61,7 +61,7 @@ const over = (coherence: Coherence): Backend => ({
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
   replicated: (options) =>
-    layerReplicated.pipe(
+    layerReplicated().pipe(
       Layer.provideMerge(Log.layerEmbedded(options?.serve)),
       Layer.provideMerge(CxlMemory.layerAnonymous({ geometry: options?.geometry, coherence }))
     ),
@@ -118,7 +118,7 @@ const relay = (coherence: Coherence, { client, disk, geometry, history, serve }:
       serving = yield* Scope.fork(scope)
     })
     yield* start
-    return Layer.merge(Log.layerClient({ ...client, history }), layerReplicated).pipe(
+    return Layer.merge(Log.layerClient({ ...client, history }), layerReplicated()).pipe(
       Layer.provide(Layer.fresh(memory("client"))),
       onDisk(disk),
       Layer.merge(Layer.succeed(Relay, Relay.of({ end, start })))

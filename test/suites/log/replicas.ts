@@ -311,7 +311,8 @@ export const replicasSuite = (backend: Backend): void => {
         const [dir = ""] = found.dirs
         for (
           const serve of [
-            { replicas: [{ dir }], durableCopies: 2 },
+            { replicas: [{ dir }], durableCopies: 256 },
+            { replicas: [], durableCopies: 1 },
             { replicas: [{ dir }, { dir }] },
             { replicas: [{ dir: "" }] },
             { replicas: [{ dir, syncBytes: 0 }] }

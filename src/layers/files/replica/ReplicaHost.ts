@@ -6,12 +6,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Replica, type ReplicaEvent } from "../../../services/Replica.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
@@ -20,12 +16,13 @@ import { Sequencer, type SequencerEvent } from "../../../services/Sequencer.ts"
 import type { Disk } from "../../ports/Disk.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import { ReplicaForeign } from "../ReplicaError.ts"
-import { Member, type ReplicaWork } from "./Member.ts"
+import { endOf } from "./ending.ts"
+import { Member } from "./Member.ts"
 import { manifestIn } from "./openMember.ts"
 import { ReplicaDisk } from "./ReplicaDisk.ts"
 import { type ReplicasOptions, resolveReplicas, type RestoreOptions } from "./replicaOptions.ts"
 import { restore } from "./restore.ts"
-import { runReplica } from "./runReplica.ts"
+import { makeRunning } from "./running.ts"
 
 export interface HostOptions extends ReplicasOptions, RestoreOptions {
   /** The region whose log is replicated, which no other region ever is. */
@@ -74,7 +71,8 @@ export const layerHost = (
             const topics = log.topics()
             return members.map((member) => member.state(topics))
           }),
-          events: Stream.fromPubSub(events)
+          events: Stream.fromPubSub(events),
+          ended: endOf(log, running.end)
         }),
         start: running.start,
         kill: running.kill,
@@ -101,9 +99,6 @@ export const layerReplica: Layer.Layer<Replica, never, ReplicaHost | Sequencer> 
 
 const eventsKept = 256
 
-/** How long a server that ends waits for the disks of its replicas. */
-const endMillis = 5000
-
 // A server that names the wrong directory is told at once. One that cannot be read is told as the replica's condition, so
 // that a failing disk keeps no log from being served.
 const refuseForeign = (
@@ -127,47 +122,3 @@ const lapIfBehind = (members: ReadonlyArray<Member>, topic: string, reader: stri
       members.some((other) => other !== member && other.syncedIn(topic) > own)
     return isBehind ? member.lap(topic) : Effect.void
   }, { discard: true })
-
-const makeRunning = (share: Omit<ReplicaWork, "ending" | "isEnding">, members: ReadonlyArray<Member>) => {
-  let present: {
-    readonly work: ReplicaWork
-    readonly scope: Scope.Closeable
-    readonly fibers: Array<Fiber.Fiber<void>>
-  } | undefined
-
-  const start = Effect.gen(function*() {
-    if (present !== undefined) return
-    const work: ReplicaWork = { ...share, ending: Latch.makeUnsafe(false), isEnding: false }
-    const scope = yield* Scope.make()
-    const fibers: Array<Fiber.Fiber<void>> = []
-    present = { work, scope, fibers }
-    for (const member of members) fibers.push(yield* Effect.forkIn(runReplica(work, member), scope))
-  })
-
-  const close = Effect.suspend(() => {
-    const ended = present
-    present = undefined
-    return ended === undefined ? Effect.void : Scope.close(ended.scope, Exit.void)
-  })
-
-  const end = Effect.suspend(() => {
-    if (present === undefined) return Effect.void
-    const { fibers, work } = present
-    work.isEnding = true
-    work.ending.openUnsafe()
-    return Fiber.awaitAll(fibers).pipe(
-      Effect.timeoutOrElse({ duration: endMillis, orElse: () => Effect.logWarning(lateLine(members)) }),
-      Effect.andThen(close)
-    )
-  })
-
-  return { start, end, kill: close }
-}
-
-const lateLine = (members: ReadonlyArray<Member>): string => {
-  const late = members.filter(({ condition }) => condition.condition !== "stopped")
-  const who = late.map(({ condition, options }) => `${options.dir} (${condition.condition}: ${condition.detail})`)
-  return `the server ends without the last records in the replicas ${
-    who.join(", ")
-  }: none of them was acknowledged by these`
-}

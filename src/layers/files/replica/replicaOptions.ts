@@ -13,8 +13,23 @@ export interface ReplicasOptions {
   /** Replicas of all topics with ack `durable`, which this process writes while it serves the log. Default: none. */
   readonly replicas?: ReadonlyArray<ReplicaOptions> | undefined
   /**
-   * How many of them must have synced a record before it is acknowledged. Default: all. With fewer than all, a log is
-   * restored from the replica that is furthest.
+   * How many replicas must have synced a record before it is acknowledged. Default: all of these. With fewer than all, a
+   * log is restored from the replica that is furthest. More than these counts replicas of other processes in
+   * (`layerReplica`), which then must be told the same number.
+   */
+  readonly durableCopies?: number | undefined
+}
+
+/** The options of a replica that a process of its own writes. */
+export interface ReplicaClientOptions extends ReplicaOptions {
+  /**
+   * Directories of the log's other replicas on this host, which the process must be allowed to read: what memory no longer
+   * has is read there. Default: none.
+   */
+  readonly peers?: ReadonlyArray<string> | undefined
+  /**
+   * How many replicas must have synced a record before it is acknowledged. The largest number that an attached replica says
+   * counts, so all must be told the same one. Default: this one and all its peers.
    */
   readonly durableCopies?: number | undefined
 }
@@ -65,7 +80,13 @@ export const defaultSyncBytes = 4 * 1024 * 1024
 export const defaultSyncMillis = 10
 export const defaultSegmentBytes = 64 * 1024 * 1024
 
-/** As many as a reader can say that its server requires. */
+export interface ResolvedReplicaClient {
+  readonly replica: ResolvedReplica
+  readonly peers: ReadonlyArray<string>
+  readonly required: number
+}
+
+/** As many as a reader can say that are required. */
 export const replicasMax = 255
 
 export const resolveReplicas = (
@@ -78,28 +99,47 @@ export const resolveReplicas = (
     refuseUnless(dirs.size === replicas.length, "replicas", [...dirs].join(", "), "different directories")
     const most = replicas.length
     const required = durableCopies ?? most
-    const isPossible = Number.isSafeInteger(required) && required >= Math.min(1, most) && required <= most
-    refuseUnless(isPossible, "durableCopies", required, `1 to the number of replicas, ${most}`)
-    return { required, replicas: replicas.map(resolved) }
+    // A server without replicas could tell no one.
+    if (most === 0) refuseUnless(required === 0, "durableCopies", required, "given with replicas of this process")
+    else refuseUnlessCopies(required)
+    return { required, replicas: replicas.map((replica) => resolved(replica, "replicas.")) }
+  })
+
+export const resolveReplicaClient = (
+  region: string,
+  { durableCopies, peers = [], ...options }: ReplicaClientOptions
+): Effect.Effect<ResolvedReplicaClient, RegionError> =>
+  readOptions(region, () => {
+    const dirs = new Set([options.dir, ...peers])
+    refuseUnless(dirs.size === peers.length + 1, "peers", peers.join(", "), "different directories, without its own")
+    const required = durableCopies ?? peers.length + 1
+    refuseUnlessCopies(required)
+    return { required, peers, replica: resolved(options, "") }
   })
 
 // --- internal ---
 
-const resolved = (options: ReplicaOptions): ResolvedReplica => {
+const refuseUnlessCopies = (required: number): void => {
+  const isPossible = Number.isSafeInteger(required) && required >= 1 && required <= replicasMax
+  refuseUnless(isPossible, "durableCopies", required, `1 to ${replicasMax}`)
+}
+
+/** `of`: what precedes the options' names. */
+const resolved = (options: ReplicaOptions, of: "" | "replicas."): ResolvedReplica => {
   const { dir, retention, segmentBytes = defaultSegmentBytes, syncBytes = defaultSyncBytes } = options
-  refuseUnless(dir !== "" && !dir.includes("\0"), "replicas.dir", JSON.stringify(dir), "the path of a directory")
-  refuseUnlessBytes("replicas.syncBytes", syncBytes, 1)
-  refuseUnlessBytes("replicas.segmentBytes", segmentBytes, 4096)
-  if (retention?.bytes !== undefined) refuseUnlessBytes("replicas.retention.bytes", retention.bytes, 1)
+  refuseUnless(dir !== "" && !dir.includes("\0"), `${of}dir`, JSON.stringify(dir), "the path of a directory")
+  refuseUnlessBytes(`${of}syncBytes`, syncBytes, 1)
+  refuseUnlessBytes(`${of}segmentBytes`, segmentBytes, 4096)
+  if (retention?.bytes !== undefined) refuseUnlessBytes(`${of}retention.bytes`, retention.bytes, 1)
   return {
     dir,
     name: nameOf(dir),
     syncBytes,
-    syncMillis: millisOf("replicas.syncInterval", options.syncInterval ?? defaultSyncMillis),
+    syncMillis: millisOf(`${of}syncInterval`, options.syncInterval ?? defaultSyncMillis),
     segmentBytes,
     retention: {
       bytes: retention?.bytes,
-      millis: retention?.age === undefined ? undefined : millisOf("replicas.retention.age", retention.age)
+      millis: retention?.age === undefined ? undefined : millisOf(`${of}retention.age`, retention.age)
     }
   }
 }

@@ -7,6 +7,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -22,16 +23,26 @@ import type { Member, ReplicaWork } from "./Member.ts"
 import { openMember, openTopicFiles } from "./openMember.ts"
 import { TopicFollower } from "./TopicFollower.ts"
 
-/** Ends once the server has ended and all that is committed is on the disk. Tries again whatever fails. */
-export const runReplica = (work: ReplicaWork, member: Member): Effect.Effect<void> =>
+/**
+ * Ends once the log has ended and all that is committed is on the disk. Tries again whatever fails; with `opened` only once
+ * the directory was opened: what keeps it from that is told there, and ends it.
+ */
+export const runReplica = (
+  work: ReplicaWork,
+  member: Member,
+  opened?: Deferred.Deferred<void, WritingError>
+): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (let pause = pauseMillis;;) {
       // Also after an interruption: the next writer of this replica must not find readers that are detached.
       const forget = Effect.sync(() => member.followers.clear())
-      const exit = yield* Effect.exit(
-        Effect.scoped(writing(work, member, () => pause = pauseMillis)).pipe(Effect.ensuring(forget))
-      )
+      const onOpen = Effect.suspend(() => {
+        pause = pauseMillis
+        return opened === undefined ? Effect.void : Deferred.succeed(opened, undefined)
+      })
+      const exit = yield* Effect.exit(Effect.scoped(writing(work, member, onOpen)).pipe(Effect.ensuring(forget)))
       if (Exit.isSuccess(exit)) break
+      if (opened !== undefined && (yield* Deferred.failCause(opened, exit.cause))) break
       const error = Exit.findErrorOption(exit)
       // A defect, or the end of a server that is not waited for.
       if (error._tag === "None") return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
@@ -43,9 +54,10 @@ export const runReplica = (work: ReplicaWork, member: Member): Effect.Effect<voi
     member.condition.set("stopped")
   })
 
-// --- internal ---
+/** What keeps a replica from following the log. */
+export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | TopicError | RegionLost
 
-type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | TopicError | RegionLost
+// --- internal ---
 
 /** How long it waits before it tries again what failed: longer each time. */
 const pauseMillis = 100
@@ -88,11 +100,11 @@ interface Drive {
 const writing = (
   work: ReplicaWork,
   member: Member,
-  onOpen: () => void
+  onOpen: Effect.Effect<unknown>
 ): Effect.Effect<void, WritingError, Scope.Scope> =>
   Effect.gen(function*() {
     const files = yield* openMember(work, member)
-    onOpen()
+    yield* onOpen
     const drive: Drive = {
       work,
       member,
