@@ -88,7 +88,7 @@ class Sites {
     bool sound = true;
     for (const Protocol& protocol : protocols()) {
       const bool helps = !wanted.protocol.empty() && wanted.protocol != protocol.name;
-      const double seconds = wanted.site.empty() ? 3 : 1;
+      const double seconds = wanted.site.empty() ? 3 : 0.2;
       const Limits limits = {.deviations = helps ? 0U : 1U, .randomSchedules = 300, .seconds = seconds, .seed = wanted.limits.seed};
       for (const Configuration& configuration : protocol.configurations) {
         if (!wants(wanted, configuration)) continue;
@@ -303,19 +303,23 @@ class Table {
   double began_ = seconds();
 };
 
-// Adds the places that are executed when each configuration has so much time. Over coherent memory a verb that only writes
-// back or invalidates does nothing: so both models execute.
-void execute(std::set<uint64_t>& executed, double seconds, uint64_t seed) {
+using Executed = std::set<uint64_t>;
+
+// Adds the places that are executed when each configuration has so much time, and ends once nothing is missing. Over
+// coherent memory a verb that only writes back or invalidates does nothing: so both models execute.
+template <class Missing>
+void execute(Executed& executed, double seconds, uint64_t seed, Missing missing) {
   Model& chosen = Model::now();
   for (Model* model : Model::all()) {
     Model::choose(*model);
     Coverage::forget();
     for (const Protocol& protocol : protocols()) {
       for (const Configuration& one : protocol.configurations) {
+        if (!missing()) break;
         search(one, {.deviations = 1, .randomSchedules = 1000, .seconds = seconds, .seed = seed});
+        for (const SiteSeen& seen : Coverage::sites()) executed.insert(seen.place.key());
       }
     }
-    for (const SiteSeen& seen : Coverage::sites()) executed.insert(seen.place.key());
   }
   Model::choose(chosen);
   Coverage::forget();
@@ -324,14 +328,16 @@ void execute(std::set<uint64_t>& executed, double seconds, uint64_t seed) {
 // Each place in the sources where a verb stands is executed, or listed with a reason. Only what a short search does not
 // reach is searched for at length.
 bool allExecuted(Verdicts& verdicts, uint64_t seed) {
-  std::set<uint64_t> executed;
+  Executed executed;
+  const std::vector<Place> places = compiledPlaces();
   const auto explained = [&](const Place& place) {
     return executed.contains(place.key()) || listedOf(verdicts.notExecuted, functionOf(place), "") != nullptr;
   };
-  execute(executed, 1, seed);
-  if (!std::ranges::all_of(compiledPlaces(), explained)) execute(executed, 10, seed);
+  for (const double seconds : {0.1, 1.0, 10.0}) {
+    execute(executed, seconds, seed, [&] { return !std::ranges::all_of(places, explained); });
+  }
   bool sound = true;
-  for (const Place& place : compiledPlaces()) {
+  for (const Place& place : places) {
     if (executed.contains(place.key())) continue;
     Listed* known = listedOf(verdicts.notExecuted, functionOf(place), "");
     if (known != nullptr) known->met = true;

@@ -132,7 +132,7 @@ void atManySteps(int signal, uint64_t stride, Look look) {
 }
 
 TEST_OF_ONE_THREAD("a server is killed before any store of its takeover and its passes: the next one loses nothing and doubles nothing") {
-  atManySteps(SIGKILL, 7 * slowness, [](Scene& scene, Victim& victim) {
+  atManySteps(SIGKILL, 7 * slowness * slowness, [](Scene& scene, Victim& victim) {
     scene.believe();
     victim.kill();
     CHECK_EQUAL(serverState(*scene.region()), serverDied);
@@ -146,7 +146,7 @@ TEST_OF_ONE_THREAD("a server is killed before any store of its takeover and its 
 }
 
 TEST_OF_ONE_THREAD("a server is stopped before any store, is taken for stuck, and goes on: it is deposed, and harms nothing") {
-  atManySteps(SIGSTOP, 11 * slowness, [](Scene& scene, Victim& victim) {
+  atManySteps(SIGSTOP, 11 * slowness * slowness, [](Scene& scene, Victim& victim) {
     if (!victim.met()) return;
     scene.believe();
     const auto next = attached(scene.path, "next");
