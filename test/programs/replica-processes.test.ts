@@ -84,7 +84,7 @@ const historyOf = (region: string, dir: string) =>
 
 describe.skipIf(process.platform !== "linux")("replicas in processes of their own", () => {
   it.live(
-    "a killed one delays acknowledgements, and catches up from the other's files when it is back",
+    "E16 a killed one delays acknowledgements, and catches up from the other's files when it is back",
     () =>
       Effect.gen(function*() {
         const region = freshRegion("own-process")

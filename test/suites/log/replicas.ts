@@ -147,7 +147,7 @@ export const replicasSuite = (backend: Backend): void => {
         )
       })))
 
-    it.live("nothing is acknowledged, and nothing released, before it is synced", () =>
+    it.live("E16 nothing is acknowledged, and nothing released, before it is synced", () =>
       onDisks(1, ({ dirs, heal, hold, isHeld }) =>
         Effect.gen(function*() {
           const [dir = ""] = dirs
@@ -194,7 +194,7 @@ export const replicasSuite = (backend: Backend): void => {
 
     for (const code of ["EIO", "ENOSPC"]) {
       it.live(
-        `a disk that fails is named, stops acknowledgements alone, and is caught up (${code})`,
+        `E16 a disk that fails is named, stops acknowledgements alone, and is caught up (${code})`,
         () =>
           onDisks(2, ({ dirs, disk, fail, heal }) =>
             Effect.gen(function*() {
