@@ -8,6 +8,7 @@ import type { RegionError } from "../../../services/schema/RegionError.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { clientRegion } from "./ClientRegion.ts"
+import { cursorsIn, restoreCursor } from "./Cursors.ts"
 import { topicOf } from "./Diagnostics.ts"
 import { attached } from "./Subscriber.ts"
 import { restoreIdentity, restoreTopic } from "./Topics.ts"
@@ -24,6 +25,8 @@ export const layer: Layer.Layer<ReplicatedLog, RegionError, NativeRegion> = Laye
           .map((topic) => topicOf(region, topic)),
       attach: (topic, { name, position, role }) =>
         attached(region, topic, { name, from: { position }, mustExist: true }, role),
+      cursors: (topic) => cursorsIn(region, topic),
+      restoreCursor: (topic, cursor, nowMillis) => restoreCursor(region, topic, cursor, nowMillis),
       restoreTopic: (topic, base) => restoreTopic(region, topic, base),
       restoreIdentity: (topic, name, committed) => restoreIdentity(region, topic, name, committed)
     }))
