@@ -20,6 +20,7 @@ export {
 } from "./services/Coordinator.ts"
 export { RegionLost } from "./services/CxlMemory.ts"
 export {
+  type CursorState,
   Diagnostics,
   type IdentityState,
   type LogSnapshot,
@@ -115,6 +116,8 @@ export {
   SpawnFailed
 } from "./services/Spawner.ts"
 export {
+  CursorTaken,
+  defaultCursorExpiry,
   defaultFrom,
   type From,
   HistoryUnreadable,
