@@ -19,7 +19,7 @@ using Cursor = CursorSlot::Cursor;
 constexpr int lookAttempts = 64;  // at a slot that is written meanwhile
 constexpr int openAttempts = 16;  // at a name that others take and free meanwhile
 
-// SYNC: pairs with publishTwice in write(), which writes the spare first: so whoever finds the line torn finds the spare
+// SYNC: pairs with publishTwice in writeCursor(), which writes the spare first: so whoever finds the line torn finds the spare
 // whole, unless the next write has begun meanwhile.
 bool readCursor(const Region& region, uint32_t index, Cursor& cursor) {
   const CursorSlot& slot = region.cursor(index);
@@ -31,7 +31,7 @@ bool readCursor(const Region& region, uint32_t index, Cursor& cursor) {
 
 // Under the slot's lock.
 // SYNC: pairs with readCursor, and by the lock with the next process that writes the slot.
-void write(const Region& region, const ClaimLock& lock, uint32_t index, Cursor cursor) {
+void writeCursor(const Region& region, const ClaimLock& lock, uint32_t index, Cursor& cursor) {
   CursorSlot& slot = region.cursor(index);
   cursor.changes += 1;
   publishTwice(region.publication(), lock.claimant(), slot.cursor, slot.spare, cursor);
@@ -141,7 +141,7 @@ Taken takeExisting(Region& region, uint32_t index, TopicPlace topic, const Curso
     return Taken::failed;
   }
   give(region, request, cursor);
-  write(region, lock, index, cursor);
+  writeCursor(region, lock, index, cursor);
   return Taken::done;
 }
 
@@ -157,7 +157,7 @@ Taken takeFree(Region& region, uint32_t index, TopicPlace topic, const CursorReq
   if (useOf(region, TopicLives(region), index, request.nowMillis, former) != Use::none) return Taken::retry;
   cursor = named(former, topic, request);
   fill(cursor);
-  write(region, lock, index, cursor);
+  writeCursor(region, lock, index, cursor);
   return Taken::done;
 }
 
@@ -182,23 +182,25 @@ Status changeHeld(Region& region, const CursorHold& hold, auto change) {
   if (!readCursor(region, hold.index, cursor)) return damaged(hold.index);
   if (cursor.holding != hold.holding) return Status::failed("fenced", "another has taken the cursor");
   const Status status = change(cursor);
-  if (status.ok()) write(region, lock, hold.index, cursor);
+  if (status.ok()) writeCursor(region, lock, hold.index, cursor);
   return status;
 }
 
 }  // namespace
 
-// A slot without a name needs no checksum: most have none.
+// Most slots were never used: they need no checksum. Damage to one of the two words does not make a slot one of them.
 std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged) {
   std::vector<CursorView> views;
   const TopicLives topics(region);
   Cursor cursor{};
   for (uint32_t i = 0; i < region.layout().cursors(); i += 1) {
-    if (region.publication().observe<&Cursor::nameLength>(region.cursor(i).cursor) == 0) continue;
+    const auto [length, seal] = region.publication().observe<&Cursor::nameLength, &Cursor::seal>(region.cursor(i).cursor);
+    if (length == 0 && seal == 0) continue;
     if (!readCursor(region, i, cursor)) {
       if (damaged != nullptr) *damaged += 1;
       continue;
     }
+    if (cursor.nameLength == 0) continue;
     if (!topics.over({cursor.topic, cursor.topicGeneration})) views.push_back(viewOf(region, i, cursor));
   }
   return views;

@@ -204,7 +204,7 @@ struct alignas(lineBytes) ReaderLine {
 
 struct ReaderSlot {
   Line<ReaderClaim, role::Claimant> claim;   //   0
-  Line<ReaderLine, role::IndexReader> line;  //  64
+  Line<ReaderLine, role::IndexReader> line;    //  64
   Line<StoredLine, role::IndexReader> stored;  // 128
 };
 
