@@ -118,7 +118,7 @@ export const ofHost = "any process of the host, each word in one atomic step"
 
 // --- internal ---
 
-const headers = ["doorbell_layout.h", "identity_layout.h", "layout.h", "ring_layout.h"]
+const headers = ["doorbell_layout.h", "cursor_layout.h", "identity_layout.h", "layout.h", "ring_layout.h"]
 
 /** A header of the region's room. */
 const read = (file: string): string => readFileSync(new URL(`../src/native/region/${file}`, import.meta.url), "utf8")

@@ -23,6 +23,7 @@ export {
 } from "./services/Coordinator.ts"
 export { RegionLost } from "./services/CxlMemory.ts"
 export {
+  type CursorState,
   Diagnostics,
   type IdentityState,
   type LogSnapshot,
@@ -118,6 +119,8 @@ export {
   SpawnFailed
 } from "./services/Spawner.ts"
 export {
+  CursorTaken,
+  defaultCursorExpiry,
   defaultFrom,
   type From,
   HistoryUnreadable,

@@ -3,13 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
-import type { IdentityState, SessionState, TopicState } from "../services/Diagnostics.ts"
+import type { CursorState, IdentityState, SessionState, TopicState } from "../services/Diagnostics.ts"
 import type { Geometry } from "../services/schema/Geometry.ts"
 import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
 import { RegionError, type RegionFault } from "../services/schema/RegionError.ts"
 import { regionPrefix, shmFolder } from "./CxlMemory.ts"
 import { topicName } from "./native/log/AckTracker.ts"
-import { boundsIn, durabilityOf, identitiesOf, readersOf } from "./native/log/Diagnostics.ts"
+import { boundsIn, cursorsOf, durabilityOf, identitiesOf, readersOf } from "./native/log/Diagnostics.ts"
 import { orderNameOf } from "./native/log/Topics.ts"
 import { attempt, faultOf, nativeModule } from "./native/region/NativeError.ts"
 
@@ -68,11 +68,12 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
 export interface LogSummary {
   readonly topics: ReadonlyArray<Pick<TopicState, "name" | "order" | "bounds" | "readers" | "durability">>
   readonly identities: ReadonlyArray<IdentityState>
+  readonly cursors: ReadonlyArray<CursorState>
   /** Ended sessions that keep their slots, because their processes live and may still write there. */
   readonly quarantined: ReadonlyArray<Pick<SessionState, "sessionId" | "topic" | "process"> & ProcessId>
 }
 
-/** The topics of a region's log, their subscribers and identities, and what keeps session slots. Reads without attaching. */
+/** The topics of a region's log, their subscribers, identities and cursors, and what keeps session slots. Reads without attaching. */
 export const inspectLog = (path: string): Effect.Effect<LogSummary, RegionError> =>
   Effect.map(
     Effect.flatMap(nativeModule, (native) => attempt(path, () => native.inspectLog(path))),
@@ -85,6 +86,7 @@ export const inspectLog = (path: string): Effect.Effect<LogSummary, RegionError>
         durability: durabilityOf(topic)
       })),
       identities: identitiesOf(snapshot),
+      cursors: cursorsOf(snapshot.cursors, snapshot),
       quarantined: snapshot.sessions.filter(({ quarantined }) => quarantined).map((session) => ({
         sessionId: session.sessionId,
         topic: topicName(snapshot, session),

@@ -9,6 +9,7 @@ import { findModule, howToBuild } from "./prebuilds.ts"
 import type {
   NativeBatch,
   NativeCounters,
+  NativeCursor,
   NativeDeadReader,
   NativeEpoch,
   NativeGate,
@@ -191,6 +192,46 @@ export interface RegionHandle {
   ): ReaderHandle
   /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
+  /** All named cursors but the damaged ones, and the monotonic clock in microseconds ahead of the look. */
+  cursors(): {
+    readonly micros: number
+    readonly cursors: ReadonlyArray<NativeCursor>
+    readonly damaged: number
+  }
+  /**
+   * Takes the cursor of that name, an existing one or a new one. Fails with the fault `held` while a living process has it,
+   * unless it is to be taken over; `full` when every slot has a cursor that has not expired; `corrupt`, `gone`, and `busy`
+   * and `recovering`: try again soon.
+   */
+  holdCursor(
+    topic: number,
+    topicGeneration: number,
+    name: string,
+    expiresMillis: number,
+    nowMillis: number,
+    takeOver: boolean
+  ): NativeCursor
+  /**
+   * Returns the monotonic clock in microseconds behind the commit. Fails with `fenced` when another has taken the cursor,
+   * and as {@link holdCursor} with `gone`, `busy` and `recovering`. `wanted`: the holder waits until it is on disks.
+   */
+  commitCursor(index: number, holding: number, position: number, nowMillis: number, wanted: boolean): number
+  /** Says that the holder is still there. Fails with `fenced` and `busy`. */
+  touchCursor(index: number, holding: number, nowMillis: number): true
+  /** Fails with `fenced` and `busy`. */
+  leaveCursor(index: number, holding: number, nowMillis: number): true
+  /** Names a cursor that nobody holds. Fails with `invalid` when the topic has it already, and as {@link holdCursor}. */
+  restoreCursor(
+    topic: number,
+    topicGeneration: number,
+    name: string,
+    expiresMillis: number,
+    nowMillis: number,
+    position: number,
+    touchedMillis: number
+  ): true
+  /** Whether the files of the required replicas have what the topic's cursors said until that time. */
+  cursorsStored(topic: number, micros: number): boolean
   /**
    * Starts the sequencer, which runs until it is stopped, is deposed, or the region closes. It continues the log of a
    * server that is dead or, with its epoch as `suspected`, of one that lives; 0 suspects none. `suspected` may also be the
@@ -281,6 +322,8 @@ export interface ReaderHandle {
   poll(out: Float64Array, max: number): number
   /** Releases the batches below that number. */
   release(index: number): void
+  /** Of a replica's reader: its files have what the topic's cursors said until that time. */
+  storedCursors(micros: number): void
   next(): number
   /** Of lanes: one more than `next` while another batch can be polled. */
   committed(): number

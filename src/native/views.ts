@@ -53,6 +53,31 @@ export interface NativeIdentity {
   readonly sessionId: number
 }
 
+/** A named cursor of a topic that is not over. */
+export interface NativeCursor {
+  /** Its slot, and how many had a cursor of that slot. */
+  readonly index: number
+  readonly holding: number
+  /** The place of its topic. */
+  readonly topic: number
+  readonly topicGeneration: number
+  readonly name: string
+  /** Counts what was written to its slot. */
+  readonly changes: number
+  /** The records below are handled; -1 nothing was committed. */
+  readonly position: number
+  /** Wall clock of its last opening, commit or leaving, and how long behind that it is forgotten, unless it is held. */
+  readonly touchedMillis: number
+  readonly expiresMillis: number
+  /** Its holder waits until the last commit is on disks. */
+  readonly wanted: boolean
+  /** By a living process, which the fields below name. */
+  readonly held: boolean
+  readonly process: string
+  readonly pid: number
+  readonly foreignPid?: true
+}
+
 /** A batch that a session's end has left uncommitted, copied out of its lane. */
 export interface NativeBatch {
   readonly batchSequence: number
@@ -274,6 +299,7 @@ export interface NativeSnapshot {
   readonly topics: ReadonlyArray<NativeTopicState>
   readonly sessions: ReadonlyArray<NativeSessionState>
   readonly identities: ReadonlyArray<NativeIdentity>
+  readonly cursors: ReadonlyArray<NativeCursor>
 }
 
 /**

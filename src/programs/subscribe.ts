@@ -4,10 +4,19 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { TopicUnknown } from "../services/schema/Topic.ts"
-import { defaultFrom, type From, type IndexedBatch, Subscriber, type SubscriberHandle } from "../services/Subscriber.ts"
+import {
+  defaultCursorExpiry,
+  defaultFrom,
+  type From,
+  type IndexedBatch,
+  Subscriber,
+  type SubscriberHandle,
+  type SubscriberOptions
+} from "../services/Subscriber.ts"
 import { asClient } from "./cli/log-client.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printReportAside } from "./cli/report.ts"
@@ -24,7 +33,7 @@ import {
 import { writeNotice, writeOutput } from "./cli/streams.ts"
 import { targetOf, targetSettings } from "./cli/target.ts"
 import { declaredTopic, knownTopics } from "./cli/topic-flags.ts"
-import { plural } from "./cli/units.ts"
+import { millisFlag, plural, writtenMillis } from "./cli/units.ts"
 import { lines } from "./cli/usage.ts"
 import { type BatchPart, contiguousBytes, partFrom, recordsIn, separatedBytes } from "./subscribe/record-bytes.ts"
 
@@ -67,6 +76,21 @@ const settings = {
   isolation: setting("isolation", (name) => Flag.Literals(name, ["ordered", "durable"]), {
     description: "Read what is committed, or only what is on the disks of the required replicas",
     fallback: "ordered"
+  }),
+  cursor: openSetting("cursor", (name) => Flag.withMetavar(Flag.String(name), "name"), {
+    description:
+      "Go on behind what was written under this name, and commit what is written now; --from counts only for a "
+      + "new one. Waits while another process holds it",
+    shown: "none"
+  }),
+  takeOver: setting("take-over", (name) => Flag.Boolean(name), {
+    description: "Take the cursor from a process that holds it and lives: it commits nothing more",
+    fallback: false
+  }),
+  cursorExpiry: setting("cursor-expiry", millisFlag, {
+    description: "How long a cursor that nobody holds is remembered",
+    fallback: Duration.toMillis(Duration.fromInputUnsafe(defaultCursorExpiry)),
+    show: writtenMillis
   }),
   json: jsonSetting
 }
@@ -116,6 +140,10 @@ export const subscribe = Command.make(
       description: "All records that a replica has, and then those in memory"
     },
     {
+      command: "ringfence subscribe orders --follow --cursor billing",
+      description: "Go on where the last subscriber with this cursor was, also after it was killed"
+    },
+    {
       command: "ringfence subscribe blobs --raw --follow > copy.img",
       description: "A binary file, byte for byte; start it before the file is published"
     }
@@ -125,6 +153,14 @@ export const subscribe = Command.make(
 // --- internal ---
 
 type Values = ValuesOf<typeof settings>
+
+interface Written {
+  records: number
+  bytes: number
+  trimmed: number
+  /** What was committed. */
+  end?: number
+}
 
 const newline = 0x0a
 
@@ -136,34 +172,64 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
     from: values.from,
     untilEnd: !values.follow,
     isolation: values.isolation,
-    mustExist: true
+    mustExist: true,
+    ...cursorOptions(values)
   })
   const written = yield* copyToOutput(subscriber, values)
+  if (values.cursor !== undefined && topic.ack === "durable") yield* commitDurably(subscriber, written.end)
   if (!values.json) return
   const seconds = (performance.now() - beganMillis) / 1000
-  const report = { program: "subscribe", topic: name, ...written, position: subscriber.position(), seconds }
+  const { bytes, end, records, trimmed } = written
+  const report = {
+    program: "subscribe",
+    topic: name,
+    records,
+    bytes,
+    trimmed,
+    position: subscriber.position(),
+    ...values.cursor === undefined ? {} : { cursor: values.cursor, committed: end },
+    seconds
+  }
   yield* printReportAside(report)
 })
+
+const cursorOptions = ({ cursor, cursorExpiry, takeOver }: Values): SubscriberOptions =>
+  cursor === undefined ? { takeOver } : { cursor, cursorExpiry, takeOver }
+
+// The commits of a durable topic are on disks soon; only the last one is waited for. A log that has ended takes no more.
+const commitDurably = (subscriber: SubscriberHandle<Uint8Array>, end: number | undefined) =>
+  end === undefined ? Effect.void : subscriber.commit({ durable: true, position: end }).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "RegionLost" && error.reason === "stopped",
+      () => writeNotice(`the log has ended: whether replicas have position ${end} of the cursor is not known`)
+    )
+  )
 
 // Batches are lent until the next pull, so they stay valid while they are written. An interruption may release them
 // while the output's reader has taken only half; the process then ends before a publisher's bytes could be written
 // instead.
 const copyToOutput = Effect.fnUntraced(function*(
   subscriber: SubscriberHandle<Uint8Array>,
-  { count = Infinity, from, json, raw, separator }: Values
+  { count = Infinity, cursor, from, json, raw, separator }: Values
 ) {
   const bytesOf = raw || separator === "none" ? contiguousBytes : (part: BatchPart) => separatedBytes(part, newline)
-  const position = typeof from === "object" ? from.position : 0
-  const written = { records: 0, bytes: 0, trimmed: 0 }
+  // A cursor may be ahead of it, or behind.
+  const position = typeof from === "object" && cursor === undefined ? from.position : 0
+  const written: Written = { records: 0, bytes: 0, trimmed: 0 }
   while (written.records < count) {
     const batches = yield* subscriber.pull
     if (batches.length === 0) break
-    if (written.records === 0 && from === "start") written.trimmed = yield* trimmedBefore(batches, json)
+    if (written.records === 0 && from === "start" && cursor === undefined) {
+      written.trimmed = yield* trimmedBefore(batches, json)
+    }
     const parts = partsOf(batches, position, count - written.records)
     const bytes = parts.map(bytesOf)
     yield* writeOutput(bytes)
     written.records += parts.reduce((sum, part) => sum + recordsIn(part), 0)
     written.bytes += bytes.reduce((sum, { length }) => sum + length, 0)
+    const last = parts.at(-1)
+    if (cursor === undefined || last === undefined) continue
+    written.end = yield* subscriber.commit({ position: last.batch.position + last.end })
   }
   return written
 })

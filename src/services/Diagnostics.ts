@@ -7,7 +7,7 @@ import type { SessionAcks } from "./AckTracker.ts"
 import type { BrokerState } from "./Broker.ts"
 import type { RegionInfo } from "./CxlMemory.ts"
 import type { Frontiers } from "./schema/Frontiers.ts"
-import type { ProcessId } from "./schema/ProcessId.ts"
+import type { NamedProcess, ProcessId } from "./schema/ProcessId.ts"
 import type { TopicBounds } from "./Subscriber.ts"
 
 export interface ReaderState extends ProcessId {
@@ -85,6 +85,22 @@ export interface IdentityState {
   readonly sessionId: number | undefined
 }
 
+/** A named cursor of a topic, as long as the region keeps that topic and the cursor has not been replaced after its time. */
+export interface CursorState {
+  readonly topic: string
+  readonly cursor: string
+  /** The records below are handled. `undefined` while nothing was committed. */
+  readonly position: number | undefined
+  /** The living process that holds it. */
+  readonly holder: NamedProcess | undefined
+  /** Wall clock of its last opening, commit or leaving, in milliseconds. */
+  readonly touchedMillis: number
+  /** So long behind that it is forgotten, unless it is held. */
+  readonly expiresMillis: number
+  /** Whether it is: the next one of that name begins anew. */
+  readonly isExpired: boolean
+}
+
 export interface LogSnapshot {
   readonly region: RegionInfo
   readonly epoch: number
@@ -95,6 +111,7 @@ export interface LogSnapshot {
   readonly brokers: ReadonlyArray<BrokerState>
   readonly sessions: ReadonlyArray<SessionState>
   readonly identities: ReadonlyArray<IdentityState>
+  readonly cursors: ReadonlyArray<CursorState>
 }
 
 /**

@@ -6,11 +6,14 @@
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RegionLost } from "./CxlMemory.ts"
+import type { ArgumentInvalid } from "./input/ArgumentInvalid.ts"
+import { NamedProcess, showProcess } from "./schema/ProcessId.ts"
 import type { RegionError } from "./schema/RegionError.ts"
 import type { Topic, TopicError } from "./schema/Topic.ts"
 
@@ -23,6 +26,9 @@ export type From = "start" | "end" | { readonly position: number }
 
 /** Where a subscriber begins by default. */
 export const defaultFrom: From = "start"
+
+/** So long behind its last opening, commit or leaving a cursor that nobody holds is forgotten, by default. */
+export const defaultCursorExpiry: Duration.Input = "7 days"
 
 /**
  * What happens to a record that does not match its topic's schema. All records before it are delivered first.
@@ -78,6 +84,34 @@ export interface SubscriberOptions {
    * no record that was read is lost with the memory. For topics with ack `durable`.
    */
   readonly isolation?: "ordered" | "durable" | undefined
+  /**
+   * The name of a cursor of the topic, of 1 to 64 characters: the subscriber begins where the last
+   * {@link SubscriberHandle.commit} under this name was, at `from` if there was none. One subscriber holds it at a time: `open`
+   * waits while a living process holds it, and takes it over at once when that one closes its subscriber or dies. Not under
+   * order `none`.
+   */
+  readonly cursor?: string | undefined
+  /**
+   * Takes the cursor from its holder even if that lives, as a process does that was stopped: its commits then fail with
+   * {@link CursorTaken}. Default false.
+   */
+  readonly takeOver?: boolean | undefined
+  /**
+   * So long after its last opening, commit or leaving the cursor is forgotten, unless a living process holds it; the next
+   * one of that name begins at `from`. The last opening decides. Default {@link defaultCursorExpiry}.
+   */
+  readonly cursorExpiry?: Duration.Input | undefined
+}
+
+export interface CommitOptions {
+  /**
+   * Returns only when the required replicas have the commit on their disks, together with the records below it: a log that
+   * is restored goes on there. For topics with ack `durable`. Default false: the commit outlives this process and the
+   * server's, not the region; replicas write it soon.
+   */
+  readonly durable?: boolean | undefined
+  /** Commits up to here instead: at most {@link SubscriberHandle.position}, and not below what is committed. */
+  readonly position?: number | undefined
 }
 
 /**
@@ -170,6 +204,12 @@ export interface SubscriberHandle<out A> {
   readonly lost: Effect.Effect<never, RegionLost>
   /** Position of the first undelivered record. */
   readonly position: () => number
+  /**
+   * Commits under the name of the cursor that all records delivered so far are handled, and returns the position behind
+   * them: there the cursor's next holder begins. Fails with {@link CursorTaken} once another holds the cursor, and with
+   * `ArgumentInvalid` without a cursor. Batches that are lent count as delivered.
+   */
+  readonly commit: (options?: CommitOptions) => Effect.Effect<number, CommitError>
   /** Records committed in the topic; under order `none`, which commits nothing, those that this handle has found. */
   readonly committedMessages: () => number
 }
@@ -219,6 +259,30 @@ export class HistoryUnreadable extends Schema.TaggedError<HistoryUnreadable>()("
   }
 }
 
+/**
+ * Another subscriber has taken the cursor: `holder`, unless that has left it again. Nothing was committed; the cursor is at
+ * `committed`, if anything ever was.
+ */
+export class CursorTaken extends Schema.TaggedError<CursorTaken>()("CursorTaken", {
+  topic: Schema.String,
+  cursor: Schema.String,
+  /** What was to be committed. */
+  position: Schema.Number,
+  committed: Schema.optionalKey(Schema.Number),
+  holder: Schema.optionalKey(NamedProcess)
+}) {
+  override get message(): string {
+    const by = this.holder === undefined
+      ? "another subscriber, which has left it since,"
+      : `process ${showProcess(this.holder)}`
+    const at = this.committed === undefined ? "nothing is committed" : `the cursor is at ${this.committed}`
+    return `topic "${this.topic}": ${by} has taken cursor "${this.cursor}", so position ${this.position} was not committed; `
+      + `${at} (end this subscriber: what it handled behind that, the other one handles again)`
+  }
+}
+
+export type CommitError = CursorTaken | ArgumentInvalid | RegionError | RegionLost
+
 export type SubscribeError = RegionLost | LogCorrupt | HistoryUnreadable
 
 /** What attaching to memory can fail with. */
@@ -227,7 +291,23 @@ export type OpenReaderError = TopicError | RegionError | PositionTrimmed | Regio
 export type OpenSubscriberError = OpenReaderError | HistoryUnreadable
 
 /**
- * Attaches readers. From the return of `open` until its scope closes, no memory is reused that the reader has not
+ * Attaches readers. With a named cursor a restarted process goes on where it committed last:
+ *
+ * @example
+ * ```ts
+ * import { Subscriber, Topic } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ *
+ * const billing = Effect.gen(function*() {
+ *   const subscriber = yield* Subscriber.open(Topic.make("orders"), { cursor: "billing" })
+ *   yield* subscriber.recordBatches.pipe(
+ *     Stream.runForEach((records) => Effect.andThen(Effect.log(records.length), subscriber.commit()))
+ *   )
+ * })
+ * ```
+ *
+ * From the return of `open` until its scope closes, no memory is reused that the reader has not
  * released.
  *
  * @example

@@ -95,6 +95,7 @@ const takenIn = (code: string): Array<Array<string | undefined>> =>
       .replace("lanes", "brokers * clients")
       .replace(/^readers\b/, "topics * readers")
       .replace("at.identities()", "4 × clients")
+      .replace("at.cursors()", "4 × clients")
       .replace("at.cursorLines()", "⌈brokers / 4⌉")
       .replace("at.factLines()", "⌈window / 8⌉")
       .replaceAll(" * ", " × ")
@@ -204,7 +205,7 @@ describe("the tables of pairs", () => {
   const text = document.slice(document.indexOf("## What pairs with what"))
   const named = [
     ...text.matchAll(
-      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors|copy\w+)`/g
+      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors?|writeCursor|commitCursor|readStored|copy\w+)`/g
     )
   ]
     .map(([, name = ""]) => name)

@@ -3,6 +3,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { DiskError } from "../ports/Disk.ts"
+import type { StoredCursor } from "../ports/ReplicatedLog.ts"
 import type { ReplicaReadError } from "./ReplicaError.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
 import type { Place, StoredBatch, StoredIdentity, StoredTopic } from "./StoredTopic.ts"
@@ -60,8 +61,15 @@ export interface TopicFiles extends StoredTopic {
    * what was appended, and writes it to a new segment.
    */
   readonly commit: Effect.Effect<Place, DiskError>
-  /** Removes the segments that retention does not keep, at this time of the wall clock. */
-  readonly retain: (nowMillis: number) => Effect.Effect<Retained, DiskError>
+  /** Named cursors of the topic, as they were written last. */
+  readonly cursors: () => ReadonlyArray<StoredCursor>
+  /** Writes the cursors durably, all at once. */
+  readonly setCursors: (cursors: ReadonlyArray<StoredCursor>) => Effect.Effect<void, DiskError>
+  /**
+   * Removes the segments that retention does not keep, at this time of the wall clock, but none with records at or above
+   * `needed`. Default: retention alone decides.
+   */
+  readonly retain: (nowMillis: number, needed?: number) => Effect.Effect<Retained, DiskError>
 }
 
 /** What a repair has taken from a peer. */

@@ -258,5 +258,7 @@ const filesOf = (
   syncedIdentities: writer.syncedIdentities,
   append: writer.append,
   commit: writer.commit,
+  cursors: writer.cursors,
+  setCursors: writer.setCursors,
   retain: writer.retain
 })

@@ -44,6 +44,15 @@ export class ReadingCursor {
     return this.#position ?? 0
   }
 
+  /**
+   * The same, but `undefined` while a reader of files has not said where it begins: nothing was delivered then, and the
+   * first record may come at any position.
+   */
+  get delivered(): number | undefined {
+    const { position } = this
+    return this.#position === undefined && this.#reader.isReadingHistory?.() === true ? undefined : position
+  }
+
   /** Whether there is a record to deliver. Call {@link release} first: this ends what is lent. */
   ready(): boolean {
     while (this.#at === this.#polled.length) {

@@ -27,9 +27,11 @@ export const checkPublisherOptions = (
 export const checkSubscriberOptions = (
   region: string,
   topic: Topic<any>,
-  { from = defaultFrom, isolation = "ordered" }: SubscriberOptions = {}
+  options: SubscriberOptions = {}
 ): Effect.Effect<void, RegionError> =>
   readOptions(region, () => {
+    const { from = defaultFrom, isolation = "ordered" } = options
+    refuseUnlessCursor(topic, options)
     refuseUnless(isolation === "ordered" || isolation === "durable", "isolation", isolation, `"ordered" or "durable"`)
     refuseUnless(
       isolation === "ordered" || topic.ack === "durable",
@@ -86,6 +88,17 @@ export const sequencerTimes = (
   })
 
 // --- internal ---
+
+const refuseUnlessCursor = (topic: Topic<any>, { cursor, cursorExpiry, takeOver }: SubscriberOptions): void => {
+  millisOf("cursorExpiry", cursorExpiry ?? 0)
+  if (cursor === undefined) {
+    refuseUnless(takeOver !== true, "takeOver", true, "given with a cursor")
+    return
+  }
+  refuseUnless(isName(cursor), "cursor", JSON.stringify(cursor), namesText)
+  const topics = `given for a topic with an order: under order "none" there are no positions that two subscribers share`
+  refuseUnless(topic.order !== "none", "cursor", JSON.stringify(cursor), topics)
+}
 
 // An order that lets a session's records overtake each other has no prefix that a restarted process could continue.
 const refuseUnlessIdentity = (topic: Topic<any>, identity: string | undefined): void => {

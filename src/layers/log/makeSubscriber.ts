@@ -17,16 +17,19 @@ import {
   type SubscriberOptions
 } from "../../services/Subscriber.ts"
 import type { IndexPort } from "../ports/IndexPort.ts"
+import { committing } from "./cursor/committing.ts"
+import type { Holding } from "./cursor/openWithCursor.ts"
 import { ReadingCursor } from "./ReadingCursor.ts"
 import { RecordDecoding } from "./RecordDecoding.ts"
 
 /**
- * A subscriber over a reader of the index. The backend that attached the reader detaches it.
+ * A subscriber over a reader of the index, and with a cursor that it holds. The backend that attached the reader detaches it.
  */
 export const makeSubscriber = Effect.fnUntraced(function*<A>(
   topic: Topic<A>,
   reader: IndexPort,
-  options?: SubscriberOptions
+  options?: SubscriberOptions,
+  holding?: Holding
 ): Effect.fn.Return<SubscriberHandle<A>, never, Scope.Scope> {
   const cursor = new ReadingCursor(reader, options?.from ?? defaultFrom)
   yield* Effect.addFinalizer(() => Effect.sync(() => cursor.close()))
@@ -52,6 +55,7 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
     release: () => cursor.release(),
     lost: reader.waiter.untilLost,
     position: () => cursor.position,
+    commit: committing(topic, holding, () => cursor.delivered),
     committedMessages: () => reader.committedMessages()
   }
 })

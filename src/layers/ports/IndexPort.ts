@@ -25,6 +25,8 @@ export interface IndexPort {
   readonly next: () => number
   /** True once the log was shut down and this reader has polled all committed batches. */
   readonly finished: () => boolean
+  /** Of a replica's reader: declares that the replica's files have what cursors said up to that stamp. */
+  readonly storedCursors?: (stamp: number) => void
   /** Of a reader that begins in files: whether it has not joined memory yet. Then more comes by itself. */
   readonly isReadingHistory?: () => boolean
   /** Of a reader that begins in files: why nothing more comes. */

@@ -9,6 +9,7 @@ import type { TopicState } from "../../services/Diagnostics.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
 import type { Topic, TopicError } from "../../services/schema/Topic.ts"
 import type { OpenReaderError } from "../../services/Subscriber.ts"
+import type { CursorLook } from "./CursorPort.ts"
 import type { IndexPort } from "./IndexPort.ts"
 import type { LogWaiter } from "./Waiter.ts"
 
@@ -30,6 +31,14 @@ export interface TopicBase {
   readonly records: number
   /** When the last of them was committed: no batch gets an older time. Default 0. */
   readonly orderedMillis?: number | undefined
+}
+
+/** A cursor as the files of a replica keep it. */
+export interface StoredCursor {
+  readonly name: string
+  readonly position: number
+  readonly touchedMillis: number
+  readonly expiresMillis: number
 }
 
 export class ReplicatedLog extends Context.Service<ReplicatedLog, {
@@ -58,5 +67,13 @@ export class ReplicatedLog extends Context.Service<ReplicatedLog, {
     topic: Topic<any>,
     name: string,
     committed: number
+  ) => Effect.Effect<void, TopicError | RegionError>
+  /** The cursors of a topic, expired ones too, without those that were damaged. */
+  readonly cursors: (topic: string) => CursorLook
+  /** Names a cursor that nobody holds. Fails with `RegionError` (`invalid`) if the topic has it already. */
+  readonly restoreCursor: (
+    topic: Topic<any>,
+    cursor: StoredCursor,
+    nowMillis: number
   ) => Effect.Effect<void, TopicError | RegionError>
 }>()("ringfence/layers/ReplicatedLog") {}

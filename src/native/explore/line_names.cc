@@ -84,11 +84,14 @@ void addTables(const Layout& at) {
   ADD_PART(ProcessSlot, sleep, "SleepLine", at.processes, g.processes);
   ADD_ROW(std::declval<R>().topic(0), "TopicSlot", at.topics, g.topics);
   ADD_ROW(std::declval<R>().identity(0), "IdentitySlot", at.identitySlots, at.identities());
+  ADD_PART(CursorSlot, cursor, "CursorSlot::Cursor", at.cursorSlots, at.cursors());
+  ADD_PART(CursorSlot, spare, "spare CursorSlot::Cursor", at.cursorSlots, at.cursors());
   ADD_PART(ClientSlot, claim, "ClientClaim", at.clients, g.clients);
   ADD_PART(ClientSlot, line, "ClientLine", at.clients, g.clients);
   const uint64_t readers = uint64_t{g.topics} * g.readers;
   ADD_PART(ReaderSlot, claim, "ReaderClaim", at.readers, readers);
   ADD_PART(ReaderSlot, line, "ReaderLine", at.readers, readers);
+  ADD_PART(ReaderSlot, stored, "StoredLine", at.readers, readers);
   ADD_ROW(std::declval<R>().producer(0), "ProducerLine", at.producers, at.lanes());
   ADD_ROW(std::declval<R>().laneCursor(0, 0, 0), "LaneCursor", at.laneCursors, readers * g.clients * at.cursorLines());
   ADD_ROW(std::declval<R>().descriptor(0, 0), "Descriptor", at.descriptors, at.lanes() * g.laneSlots);

@@ -18,6 +18,7 @@ constexpr Rising rising[] = {
     RISES(TopicWishes, wanted, all),
     RISES(TopicSlot, generation, all),
     RISES(IdentitySlot, generation, all),
+    RISES(CursorSlot::Cursor, holding, all),
     RISES(ClientClaim, generation, all),
     RISES(ClientLine, closingGeneration, all),
     RISES(GrantLine, grantedGeneration, epoch),

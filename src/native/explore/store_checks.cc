@@ -62,6 +62,7 @@ class Storing {
   static Table tableOf(const char* structure) {
     if (std::strcmp(structure, "ClientClaim") == 0) return Table::sessions;
     if (std::strcmp(structure, "ReaderClaim") == 0) return Table::readers;
+    if (std::strstr(structure, "CursorSlot::Cursor") != nullptr) return Table::cursors;
     return std::strcmp(structure, "RingClaim") == 0 ? Table::rings : Table::ringReaders;
   }
 

@@ -5,6 +5,7 @@
 #include "region/claim_locks.h"
 #include "region/quantities.h"
 #include "region/token.h"
+#include "topic_life.h"
 
 namespace ringfence {
 
@@ -22,32 +23,6 @@ IdentityState stateOf(const IdentitySlot& slot, uint64_t& generation) {
   return slot.seal == identitySealOf(slot, generation) ? IdentityState::declared : IdentityState::damaged;
 }
 
-// The topics that are not over, as they were when this was made. A place whose topic is not known counts as in use by any.
-class Topics {
- public:
-  explicit Topics(const Region& region) {
-    for (uint32_t i = 0; i < region.layout().geometry.topics; i += 1) {
-      Place& place = places_.emplace_back();
-      place.state = topicAt(region, i, place.view);
-    }
-  }
-
-  // A later topic has the place, or it is free for one.
-  bool over(TopicPlace topic) const {
-    if (topic.index >= places_.size()) return false;
-    const Place& place = places_[topic.index];
-    const bool known = place.state == TopicState::declared || place.state == TopicState::free;
-    return known && place.view.generation > topic.generation;
-  }
-
- private:
-  struct Place {
-    TopicState state;
-    TopicView view{};
-  };
-  std::vector<Place> places_;
-};
-
 bool findIdentity(const Region& region, TopicPlace topic, const std::string& name, IdentityView& identity) {
   IdentityView view{};
   for (uint32_t i = 0; i < region.layout().identities(); i += 1) {
@@ -61,7 +36,7 @@ bool findIdentity(const Region& region, TopicPlace topic, const std::string& nam
 
 // The slot for the next identity, under the names lock. Fails while any slot is damaged: its unknown name may be this one.
 Status findFree(const Region& region, IdentityView& identity) {
-  const Topics topics(region);
+  const TopicLives topics(region);
   const uint32_t identities = region.layout().identities();
   IdentityView view{};
   bool found = false;
@@ -100,14 +75,6 @@ void writeIdentity(const Region& region, role::NameGiver giver, const IdentityVi
       .publish<&IdentitySlot::generation>(identity.generation);
 }
 
-Status topicThere(const Region& region, TopicPlace place) {
-  TopicView topic{};
-  const TopicState state = topicAt(region, place.index, topic);
-  if (state == TopicState::undecided) return recovering();
-  if (state == TopicState::declared && topic.generation == place.generation) return Status::fine();
-  return Status::failed("gone", "the topic was freed, because no session and no reader used it");
-}
-
 }  // namespace
 
 // SYNC: a declarer takes the seal back, and fences before it writes the fields: a look that sees a new field under the old
@@ -135,7 +102,7 @@ IdentityState identityAt(const Region& region, uint32_t index, IdentityView& ide
 }
 
 std::vector<IdentityView> identitiesOf(const Region& region) {
-  const Topics topics(region);
+  const TopicLives topics(region);
   std::vector<IdentityView> views;
   IdentityView view{};
   for (uint32_t i = 0; i < region.layout().identities(); i += 1) {

@@ -282,6 +282,18 @@ void IndexReader::publishSynced() {
       .publish<&ReaderLine::syncedSeal>(syncedSealOf(line, claim_.generation));
 }
 
+// SYNC: follows the sync of the replica's files; pairs with readStored in cursors.cc.
+void IndexReader::storedCursors(uint64_t micros) {
+  if (!synced_ || !attached_ || region_->closed() || !ownsItsPlace()) return;
+  StoredLine line{};
+  line.generation = claim_.generation;
+  line.replicaKey = kind_.replica.key;
+  line.replicasRequired = kind_.replica.required;
+  line.storedMicros = micros;
+  publishSealed(region_->publication(), role_, region_->reader(topic_, claim_.slot).stored, Sealed(line));
+  region_->wakeProcesses(sleepsForData);
+}
+
 void IndexReader::detach() {
   if (!attached_) return;
   attached_ = false;

@@ -24,6 +24,7 @@ class IndexReader final : public TopicReader {
   int32_t poll(BatchView* views, uint32_t max) override;
   void release(uint64_t released) override;
   void detach() override;
+  void storedCursors(uint64_t micros) override;
 
   uint64_t next() const override { return next_ - first_; }
   // The committed counts of the last valid read.

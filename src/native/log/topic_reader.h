@@ -53,6 +53,9 @@ class TopicReader {
   // Releases the batches below that number.
   virtual void release(uint64_t released) = 0;
   virtual void detach() = 0;
+  // Of a replica's reader: its files have what the topic's cursors said until that moment, in microseconds of the
+  // monotonic clock.
+  virtual void storedCursors(uint64_t) {}
 
   // Number of the batch that is polled next, and of batches that there are so far.
   virtual uint64_t next() const = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "log/claims.h"
+#include "log/cursors.h"
 #include "log/identities.h"
 #include "log/replicas.h"
 #include "region/sealed_line.h"
@@ -281,6 +282,24 @@ Napi::Object epochObject(Napi::Env env, const EpochProcess& process) {
   return out;
 }
 
+Napi::Object cursorObject(Napi::Env env, const CursorView& view) {
+  auto out = Napi::Object::New(env);
+  out.Set("index", number(env, view.index));
+  out.Set("topic", number(env, view.topic.index));
+  out.Set("topicGeneration", number(env, view.topic.generation));
+  out.Set("name", view.name);
+  out.Set("holding", number(env, view.holding));
+  out.Set("changes", number(env, view.changes));
+  out.Set("position", view.committed ? number(env, view.position) : Napi::Number::New(env, -1));
+  out.Set("touchedMillis", number(env, view.touchedMillis));
+  out.Set("expiresMillis", number(env, view.expiresMillis));
+  out.Set("wanted", Napi::Boolean::New(env, view.wanted));
+  out.Set("held", Napi::Boolean::New(env, view.held));
+  out.Set("process", view.process);
+  setPid(out, view.pid);
+  return out;
+}
+
 Napi::Object logSnapshot(Napi::Env env, const Region& region) {
   const Publication& p = region.publication();
   const uint64_t epoch = headsOf(region).served.number;
@@ -299,6 +318,7 @@ Napi::Object logSnapshot(Napi::Env env, const Region& region) {
   out.Set("identities", listOf(env, identitiesOf(region), [&](Napi::Env at, const IdentityView& view) {
             return identityState(at, region, epoch, view);
           }));
+  out.Set("cursors", listOf(env, cursorsOf(region), cursorObject));
   return out;
 }
 

@@ -41,6 +41,7 @@ Napi::Function ReaderHandle::define(Napi::Env env) {
                       InstanceMethod<&ReaderHandle::next>("next"),
                       InstanceMethod<&ReaderHandle::committed>("committed"),
                       InstanceMethod<&ReaderHandle::committedMessages>("committedMessages"),
+                      InstanceMethod<&ReaderHandle::storedCursors>("storedCursors"),
                       InstanceMethod<&ReaderHandle::close>("close")});
 }
 
@@ -72,6 +73,8 @@ Napi::Value ReaderHandle::committed(const Napi::CallbackInfo& info) { return num
 Napi::Value ReaderHandle::committedMessages(const Napi::CallbackInfo& info) {
   return number(info.Env(), reader_->committedMessages());
 }
+
+void ReaderHandle::storedCursors(const Napi::CallbackInfo& info) { reader_->storedCursors(natural(info[0])); }
 
 void ReaderHandle::close(const Napi::CallbackInfo&) { reader_->detach(); }
 

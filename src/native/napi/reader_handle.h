@@ -21,6 +21,7 @@ class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
   Napi::Value next(const Napi::CallbackInfo& info);
   Napi::Value committed(const Napi::CallbackInfo& info);
   Napi::Value committedMessages(const Napi::CallbackInfo& info);
+  void storedCursors(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   std::unique_ptr<TopicReader> reader_;

@@ -99,6 +99,13 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::sessionsEnding>("sessionsEnding"),
                       InstanceMethod<&RegionHandle::openReader>("openReader"),
                       InstanceMethod<&RegionHandle::readersEnding>("readersEnding"),
+                      InstanceMethod<&RegionHandle::cursors>("cursors"),
+                      InstanceMethod<&RegionHandle::holdCursor>("holdCursor"),
+                      InstanceMethod<&RegionHandle::commitCursor>("commitCursor"),
+                      InstanceMethod<&RegionHandle::touchCursor>("touchCursor"),
+                      InstanceMethod<&RegionHandle::leaveCursor>("leaveCursor"),
+                      InstanceMethod<&RegionHandle::restoreCursor>("restoreCursor"),
+                      InstanceMethod<&RegionHandle::cursorsStored>("cursorsStored"),
                       InstanceMethod<&RegionHandle::startSequencer>("startSequencer"),
                       InstanceMethod<&RegionHandle::grantLanes>("grantLanes"),
                       InstanceMethod<&RegionHandle::snapshot>("snapshot")});

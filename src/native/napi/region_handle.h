@@ -82,6 +82,13 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value sessionsEnding(const Napi::CallbackInfo& info);
   Napi::Value openReader(const Napi::CallbackInfo& info);
   Napi::Value readersEnding(const Napi::CallbackInfo& info);
+  Napi::Value cursors(const Napi::CallbackInfo& info);
+  Napi::Value holdCursor(const Napi::CallbackInfo& info);
+  Napi::Value commitCursor(const Napi::CallbackInfo& info);
+  Napi::Value touchCursor(const Napi::CallbackInfo& info);
+  Napi::Value leaveCursor(const Napi::CallbackInfo& info);
+  Napi::Value restoreCursor(const Napi::CallbackInfo& info);
+  Napi::Value cursorsStored(const Napi::CallbackInfo& info);
   Napi::Value startSequencer(const Napi::CallbackInfo& info);
   Napi::Value grantLanes(const Napi::CallbackInfo& info);
   Napi::Value snapshot(const Napi::CallbackInfo& info);

@@ -11,20 +11,13 @@
 #include "sequencer_handle.h"
 #include "session_handle.h"
 #include "task.h"
+#include "topic_argument.h"
 #include "values.h"
 
 namespace ringfence::binding {
 
 namespace {
 
-// The place named by the two arguments from `at` on. False, with a pending `invalid` fault, when there is no such
-// place.
-bool placeAt(const Napi::CallbackInfo& info, const Region& region, size_t at, TopicPlace& place) {
-  place = {word(info[at]), natural(info[at + 1])};
-  if (place.index < region.layout().geometry.topics) return true;
-  throwFault(info.Env(), Status::failed("invalid", "there is no such topic"));
-  return false;
-}
 
 }  // namespace
 

@@ -24,6 +24,8 @@ const char* nameOf(Table table) {
       return "reader slot ";
     case Table::rings:
       return "ring ";
+    case Table::cursors:
+      return "cursor ";
     default:
       return "ring reader slot ";
   }
@@ -95,7 +97,7 @@ bool slotLocked(const Region& region, Table table, uint64_t slot) {
 }
 
 Status namesBusy(const Region& region) {
-  return Status::failed("busy", holderOf(region, namesLock) + " is giving a new name to a topic or a ring");
+  return Status::failed("busy", holderOf(region, namesLock) + " is giving a new name to a topic, a cursor or a ring");
 }
 
 Status slotBusy(const Region& region, Table table, uint64_t slot) {

@@ -8,7 +8,7 @@
 
 namespace ringfence {
 
-enum class Table : uint32_t { sessions = 0, readers = 1, rings = 2, ringReaders = 3 };
+enum class Table : uint32_t { sessions = 0, readers = 1, rings = 2, ringReaders = 3, cursors = 4 };
 
 class ClaimLock {
  public:

@@ -42,6 +42,7 @@ Layout layoutOf(const Geometry& g) {
   at.processes = take(g.processes, sizeof(ProcessSlot));
   at.topics = take(g.topics, sizeof(TopicSlot));
   at.identitySlots = take(at.identities(), sizeof(IdentitySlot));
+  at.cursorSlots = take(at.cursors(), sizeof(CursorSlot));
   at.clients = take(g.clients, sizeof(ClientSlot));
   at.readers = take(readers, sizeof(ReaderSlot));
   at.producers = take(lanes, sizeof(ProducerLine));
@@ -82,7 +83,7 @@ uint64_t layoutHash() {
       sizeof(EpochBlockHead), sizeof(TopicLine),      sizeof(SessionLine),
       sizeof(LaneLine),       sizeof(ReaderEnd),      sizeof(IndexEntry),     sizeof(FactLine),
       sizeof(RingSlot),       sizeof(RingReaderSlot), sizeof(FrameHeader),    sizeof(IdentitySlot),
-      sizeof(IdentityLine),   offsetof(ClientClaim, identity),                offsetof(SessionLine::Adoption, base),
+      sizeof(IdentityLine),   sizeof(CursorSlot),     sizeof(StoredLine),     offsetof(ClientClaim, identity),                offsetof(SessionLine::Adoption, base),
       offsetof(Descriptor, payloadPosition),          offsetof(Descriptor, crc),
       offsetof(IndexEntry, seal),                     offsetof(SessionLine, pressure),
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),

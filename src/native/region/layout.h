@@ -7,6 +7,7 @@
 //              │ ProcessSlot  × processes     │ attached processes; liveness is the byte lock, not these bytes
 //              │ TopicSlot    × topics        │ declared topics
 //              │ IdentitySlot × 4·clients     │ names that publishers gave themselves
+//              │ CursorSlot   × 4·clients     │ named cursors
 //              │ ClientSlot   × clients       │ sessions claimed and closed
 //              │ ReaderSlot   × topics·readers │ subscribers and their cursors
 //              │ ProducerLine × brokers·clients │ a client's frontiers in its lane
@@ -39,6 +40,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cursor_layout.h"
 #include "doorbell_layout.h"
 #include "identity_layout.h"
 #include "line.h"
@@ -48,7 +50,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 11;
+constexpr uint32_t layoutVersion = 12;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -202,7 +204,8 @@ struct alignas(lineBytes) ReaderLine {
 
 struct ReaderSlot {
   Line<ReaderClaim, role::Claimant> claim;   //   0
-  Line<ReaderLine, role::IndexReader> line;  //  64
+  Line<ReaderLine, role::IndexReader> line;    //  64
+  Line<StoredLine, role::IndexReader> stored;  // 128
 };
 
 // Read by diagnostics; no decision depends on it.
@@ -437,7 +440,7 @@ static_assert(sizeof(Geometry) == 64 && sizeof(Identity) == 64 && sizeof(BirthLi
 static_assert(sizeof(Header) == pageBytes && offsetof(Header, topicWishes) == 192 && sizeof(ProcessOwner) == 64);
 static_assert(sizeof(ProcessSlot) == 192 && sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
 static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128 && sizeof(GrantLine) == 64);
-static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 128 && sizeof(ProducerLine) == 64);
+static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 192 && sizeof(ProducerLine) == 64);
 static_assert(sizeof(LaneCursor) == 64 && sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
 static_assert(sizeof(BlockHead) == 64 && sizeof(ServiceLine) == 64 && sizeof(EpochBlockHead) == 256);
 static_assert(sizeof(TopicLine) == 320 && sizeof(SessionLine) == 256 && sizeof(LaneLine) == 192);
@@ -447,7 +450,7 @@ static_assert(offsetof(IndexEntry, seal) == 64);
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {
   Geometry geometry;
-  uint64_t processes, topics, identitySlots, clients, readers, producers, laneCursors, descriptors;
+  uint64_t processes, topics, identitySlots, cursorSlots, clients, readers, producers, laneCursors, descriptors;
   uint64_t blocks, blockBytes;
   uint64_t blockTopics, blockSessions, blockIdentities, blockLanes, blockGrants, blockReaderEnds, blockFacts, blockIndex;  // relative to a block
   uint64_t ringSlots, ringReaderSlots;
@@ -461,6 +464,7 @@ struct Layout {
   }
   uint64_t factLines() const { return windowPlaces() / factsOfLine; }  // of a session
   uint32_t identities() const { return identitiesOfClient * geometry.clients; }
+  uint32_t cursors() const { return cursorsOfClient * geometry.clients; }
   uint64_t lanes() const { return uint64_t{geometry.brokers} * geometry.clients; }
   // The lines of a subscriber's cursors in the lanes of a session, and where a lane's is in its line.
   uint64_t cursorLines() const { return (geometry.brokers + lanesOfCursor - 1) / lanesOfCursor; }

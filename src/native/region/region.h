@@ -93,6 +93,7 @@ class Region {
   Line<IdentitySlot, role::NameGiver>& identity(uint64_t i) const {
     return at<Line<IdentitySlot, role::NameGiver>>(layout_.identitySlots)[i];
   }
+  CursorSlot& cursor(uint64_t i) const { return at<CursorSlot>(layout_.cursorSlots)[i]; }
   ClientSlot& client(uint64_t i) const { return at<ClientSlot>(layout_.clients)[i]; }
   ReaderSlot& reader(uint64_t topic, uint64_t i) const {
     return at<ReaderSlot>(layout_.readers)[topic * layout_.geometry.readers + i];

@@ -40,6 +40,28 @@ const std::vector<DamagedField> inHeader = {
     FIELD(BirthLine, seal, told),
 };
 
+const std::vector<DamagedField> inCursors = {
+    FIELD(CursorSlot::Cursor, topicGeneration, unharmed),
+    FIELD(CursorSlot::Cursor, topic, unharmed),
+    FIELD(CursorSlot::Cursor, nameLength, unharmed),
+    FIELD(CursorSlot::Cursor, committed, unharmed),
+    FIELD(CursorSlot::Cursor, holding, unharmed),
+    FIELD(CursorSlot::Cursor, changes, unharmed),
+    FIELD(CursorSlot::Cursor, processGeneration, unharmed),
+    FIELD(CursorSlot::Cursor, process, unharmed),
+    FIELD(CursorSlot::Cursor, held, unharmed),
+    FIELD(CursorSlot::Cursor, touchedMillis, unharmed),
+    FIELD(CursorSlot::Cursor, expiresMillis, unharmed),
+    FIELD(CursorSlot::Cursor, wanted, unharmed),
+    FIELD(CursorSlot::Cursor, name, unharmed),
+    FIELD(CursorSlot::Cursor, seal, unharmed),
+    FIELD(StoredLine, generation, delayed),
+    FIELD(StoredLine, replicaKey, delayed),
+    FIELD(StoredLine, replicasRequired, delayed),
+    FIELD(StoredLine, storedMicros, delayed),
+    FIELD(StoredLine, seal, delayed),
+};
+
 const std::vector<DamagedField> inLog = {
     // the sequencer
     FIELD(BellLine, bell, unharmed),
@@ -296,6 +318,10 @@ const std::vector<DamagedField>& logFields() {
 }
 const std::vector<DamagedField>& laneFields() {
   static const std::vector<DamagedField> all = withUnnamedWords(inLanes);
+  return all;
+}
+const std::vector<DamagedField>& cursorFields() {
+  static const std::vector<DamagedField> all = withUnnamedWords(inCursors);
   return all;
 }
 const std::vector<DamagedField>& ringFields() {

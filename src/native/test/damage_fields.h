@@ -32,10 +32,11 @@ struct DamagedField {
 };
 
 // The fields that the creator writes and an attachment relies on; then those of the log, those that it has only for
-// topics of order `none`, and those of the rings.
+// topics of order `none`, those of named cursors, and those of the rings.
 const std::vector<DamagedField>& headerFields();
 const std::vector<DamagedField>& logFields();
 const std::vector<DamagedField>& laneFields();
+const std::vector<DamagedField>& cursorFields();
 const std::vector<DamagedField>& ringFields();
 
 // The outcomes of one damage, and a forbidden one if it occurred.

@@ -163,6 +163,7 @@ const codes = {
   CoordinatorLost: exitCode.regionLost,
   PublisherClosed: exitCode.regionLost,
   PublisherFenced: exitCode.regionLost,
+  CursorTaken: exitCode.regionLost,
   MemberGone: exitCode.regionLost,
   RangeLost: exitCode.regionLost,
   ShuttingDown: exitCode.regionLost,

@@ -2,8 +2,8 @@
  * The report of `ringfence doctor`.
  */
 import type { LogSummary } from "../../layers/Regions.ts"
-import type { IdentityState, ReaderState } from "../../services/Diagnostics.ts"
-import { showPid } from "../../services/schema/ProcessId.ts"
+import type { CursorState, IdentityState, ReaderState } from "../../services/Diagnostics.ts"
+import { showPid, showProcess } from "../../services/schema/ProcessId.ts"
 import { table } from "../cli/report.ts"
 import { flagsTo, pathOf } from "../cli/target.ts"
 import { formatBytes, formatCount, plural } from "../cli/units.ts"
@@ -59,6 +59,7 @@ const describeLog = ({ log, name }: Finding): ReadonlyArray<string> =>
   log === undefined ? [] : [
     ...log.topics.flatMap(describeTopic),
     ...log.identities.map(describeIdentity),
+    ...log.cursors.map(describeCursor),
     ...log.quarantined.map(describeQuarantined)
   ]
     .map((line) => `${name}: ${line}`)
@@ -101,6 +102,12 @@ const describeIdentity = ({ committed, incarnation, name, sessionId, topic }: Id
   return `identity "${name}" of topic "${topic}": ${plural(committed, "record")} committed in ${
     plural(incarnation, "session")
   }; ${who}`
+}
+
+const describeCursor = ({ cursor, holder, isExpired, position, topic }: CursorState): string => {
+  const at = position === undefined ? "has committed nothing" : `is at ${formatCount(position)}`
+  const who = holder === undefined ? (isExpired ? "expired" : "nobody holds it") : `${showProcess(holder)} holds it`
+  return `cursor "${cursor}" of topic "${topic}" ${at}; ${who}`
 }
 
 const describeQuarantined = (session: LogSummary["quarantined"][number]): string =>

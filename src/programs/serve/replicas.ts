@@ -95,8 +95,10 @@ export interface RestoredEvent extends Log.Restored {
 }
 
 export const describeRestored = ({ dir, term, topics }: RestoredEvent): string => {
-  const each = topics.map(({ identities, records, topic }) =>
-    `"${topic}" with ${plural(records, "record")}, ${plural(identities, "identity", "identities")}`
+  const each = topics.map(({ cursors, identities, records, topic }) =>
+    `"${topic}" with ${plural(records, "record")}, ${plural(identities, "identity", "identities")}, ${
+      plural(cursors, "cursor")
+    }`
   )
   return `restored from ${dir}, term ${term}: ${each.length === 0 ? "no topics" : each.join("; ")}`
 }

@@ -80,6 +80,17 @@ export const fullTable = (region: string, detail: string, size: keyof typeof hel
     sizes: [size]
   })
 
+/** The error `full` of the named cursors, of which a region has four for each of its clients. */
+export const cursorsFull = (region: string, detail: string): RegionError =>
+  new RegionError({
+    fault: "full",
+    region,
+    detail,
+    hint:
+      `give cursors that are no longer used a shorter expiry, or create the region with more clients, at most ${placesMax.clients}`,
+    sizes: ["clients"]
+  })
+
 /** A process that holds something, by its name. */
 export interface Holder extends ProcessId {
   readonly name: string

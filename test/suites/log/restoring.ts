@@ -81,7 +81,10 @@ export const restoringSuite = (backend: Backend): void => {
             assert.deepStrictEqual(told.map(({ dir }) => dir), [restore])
             assert.deepStrictEqual(
               told[0]?.topics.toSorted((a, b) => a.topic.localeCompare(b.topic)),
-              [{ topic: "any", records: 7, identities: 0 }, { topic: "orders", records: 500 * term, identities: 1 }]
+              [
+                { topic: "any", records: 7, identities: 0, cursors: 0 },
+                { topic: "orders", records: 500 * term, identities: 1, cursors: 0 }
+              ]
             )
           }
         })),

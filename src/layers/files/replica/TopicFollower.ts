@@ -12,10 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Topic } from "../../../services/schema/Topic.ts"
+import type { CursorLook } from "../../ports/CursorPort.ts"
 import type { DiskError } from "../../ports/Disk.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { TopicFiles } from "../ReplicaFiles.ts"
 import type { StoredBatch, StoredReader } from "../StoredTopic.ts"
+import { CursorStore } from "./CursorStore.ts"
 
 /** Few, so that a poll of one topic does not delay the others. */
 const batchesPolledMax = 64
@@ -29,6 +31,7 @@ export class TopicFollower {
   /** Batches that were taken and are not appended yet, from `#at` on. */
   #taken: ReadonlyArray<StoredBatch> = []
   #at = 0
+  readonly #cursors: CursorStore
   /** Why it cannot catch up, if it cannot. */
   stuck: string | undefined
   /** Whether it was detached because it held up publishers, and has not come back. */
@@ -40,6 +43,7 @@ export class TopicFollower {
   constructor(topic: Topic, files: TopicFiles, parent: Scope.Scope) {
     this.topic = topic
     this.files = files
+    this.#cursors = new CursorStore(files)
     this.#parent = parent
   }
 
@@ -85,6 +89,7 @@ export class TopicFollower {
     this.#source = undefined
     this.#taken = []
     this.#at = 0
+    this.#cursors.forget()
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
 
@@ -132,6 +137,21 @@ export class TopicFollower {
       return bytes
     })
   })
+
+  /** Whether a holder waits until the commit of its cursor is on the disk, and it can be written now. */
+  hasCursors(look: () => CursorLook): boolean {
+    return this.isLive && this.#cursors.hasWanted(look())
+  }
+
+  /** Makes what cursors say durable, and tells the log. Only of the live log: other files are not waited for. */
+  readonly storeCursors = (
+    look: CursorLook,
+    now: { readonly isLast: boolean; readonly nowMillis: number }
+  ): Effect.Effect<void, DiskError> =>
+    Effect.suspend(() => {
+      const live = this.#live
+      return live === undefined ? Effect.void : this.#cursors.store(look, (stamp) => live.storedCursors?.(stamp), now)
+    })
 
   get #live(): IndexPort | undefined {
     return this.#source !== undefined && "live" in this.#source ? this.#source.live : undefined

@@ -51,6 +51,7 @@ export interface RestoredTopic {
   readonly topic: string
   readonly records: number
   readonly identities: number
+  readonly cursors: number
 }
 
 /** What was restored. */

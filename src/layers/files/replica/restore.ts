@@ -7,6 +7,7 @@
  * Until the manifest names the new region it is still a replica of the lost one, so that a restore which is cut short is
  * begun again.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { RegionError } from "../../../services/schema/RegionError.ts"
@@ -15,7 +16,7 @@ import * as Topic from "../../../services/schema/Topic.ts"
 import { formatCount } from "../../../services/text/quantities.ts"
 import type { Disk } from "../../ports/Disk.ts"
 import type { FileLock } from "../../ports/FileLock.ts"
-import type { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
+import type { ReplicatedLog, StoredCursor } from "../../ports/ReplicatedLog.ts"
 import { openReplicaFiles } from "../openReplicaFiles.ts"
 import type { ReplicaOpenError, ReplicaReadError } from "../ReplicaError.ts"
 import type { ReplicaFiles, TopicFiles } from "../ReplicaFiles.ts"
@@ -80,7 +81,11 @@ const restoringOpen = (
       ))
     const joining = yield* Effect.forEach(others, (other) => openJoining(restoring, files, other))
     for (const other of joining.flat()) yield* refuseFurther(other, opened, refuse)
-    const restored = yield* Effect.forEach(opened, ({ files, topic }) => restoreTopic(log, topic, files))
+    const restored = yield* Effect.forEach(opened, (topic) =>
+      Effect.flatMap(
+        storedCursors(topic, joining.flat()),
+        (cursors) => restoreTopic(log, topic.topic, topic.files, cursors)
+      ))
     const from = Object.fromEntries(restored.map(({ records, topic }) => [topic, records]))
     for (const { files: other } of joining.flat()) yield* other.setTerm(term.number + 1, from, regionId)
     yield* files.setTerm(term.number + 1, from, regionId)
@@ -120,10 +125,34 @@ const refuseFurther = (
     }
   })
 
+/**
+ * The cursors of a topic. A durable commit may be in the files of another replica alone, if not all of them are required:
+ * of each cursor the one that is furthest. It counts no records as handled that the restored topic does not have.
+ */
+const storedCursors = (
+  { files, topic }: Opened,
+  joining: ReadonlyArray<{ readonly files: ReplicaFiles }>
+): Effect.Effect<ReadonlyArray<StoredCursor>, ReplicaReadError> =>
+  Effect.gen(function*() {
+    const end = files.synced().position
+    const found = new Map<string, StoredCursor>()
+    const add = (cursor: StoredCursor): void => {
+      const other = found.get(cursor.name)
+      if (other === undefined || other.position < cursor.position) found.set(cursor.name, cursor)
+    }
+    files.cursors().forEach(add)
+    for (const { files: other } of joining) {
+      const declared = other.manifest().topics[topic.name]
+      if (declared !== undefined) (yield* other.topic(topic.name, declared)).cursors().forEach(add)
+    }
+    return [...found.values()].map((cursor) => ({ ...cursor, position: Math.min(cursor.position, end) }))
+  })
+
 const restoreTopic = (
   log: ReplicatedLog["Service"],
   topic: Topic.Topic,
-  files: TopicFiles
+  files: TopicFiles,
+  cursors: ReadonlyArray<StoredCursor>
 ): Effect.Effect<RestoredTopic, RegionError | TopicError | ReplicaReadError> =>
   Effect.gen(function*() {
     const { index, position } = files.synced()
@@ -131,7 +160,10 @@ const restoreTopic = (
     yield* log.restoreTopic(topic, { batches: index, records: position, orderedMillis })
     const identities = files.syncedIdentities()
     for (const [name, { committed }] of identities) yield* log.restoreIdentity(topic, name, committed)
-    return { topic: topic.name, records: position, identities: identities.size }
+    const nowMillis = yield* Clock.currentTimeMillis
+    const present = cursors.filter(({ expiresMillis, touchedMillis }) => nowMillis <= touchedMillis + expiresMillis)
+    for (const cursor of present) yield* log.restoreCursor(topic, cursor, nowMillis)
+    return { topic: topic.name, records: position, identities: identities.size, cursors: present.length }
   })
 
 /** When the last record of the files was ordered. */

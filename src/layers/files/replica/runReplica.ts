@@ -19,6 +19,7 @@ import type { DiskError } from "../../ports/Disk.ts"
 import type { ReplicaOpenError } from "../ReplicaError.ts"
 import type { ReplicaFiles } from "../ReplicaFiles.ts"
 import { connect, refuseDiverged, type ReplicaDiverged } from "./connecting.ts"
+import { CursorStore } from "./CursorStore.ts"
 import type { Member, ReplicaWork } from "./Member.ts"
 import { openMember, openTopicFiles } from "./openMember.ts"
 import { TopicFollower } from "./TopicFollower.ts"
@@ -142,7 +143,9 @@ const turn = (drive: Drive): Effect.Effect<boolean, WritingError> =>
     const committed = yield* commitDue(drive, isFull)
     if (drive.failure === undefined) {
       yield* files.setInSync(isLive(member))
-      tellCondition(member)
+      const failure = yield* storeCursors(drive)
+      if (failure === undefined) tellCondition(member)
+      else member.condition.set("failing", failure.message)
     }
     return drive.failure === undefined && (moved || isFull || (committed && work.isEnding))
   })
@@ -213,6 +216,23 @@ const commitDue = (drive: Drive, isFull: boolean): Effect.Effect<boolean> =>
     return true
   })
 
+/** What cursors say, in each topic. What failed is tried again with the next turn. */
+const storeCursors = ({ member, work }: Drive): Effect.Effect<DiskError | undefined> =>
+  Effect.gen(function*() {
+    const nowMillis = yield* Clock.currentTimeMillis
+    let failure: DiskError | undefined
+    for (const { storeCursors, topic } of member.followers.values()) {
+      const stored = yield* Effect.result(
+        storeCursors(work.log.cursors(topic.name), { isLast: work.isEnding, nowMillis })
+      )
+      if (stored._tag === "Failure") failure = stored.failure
+    }
+    return failure
+  })
+
+const hasCursors = ({ member, work }: Drive): boolean =>
+  [...member.followers.values()].some((follower) => follower.hasCursors(() => work.log.cursors(follower.topic.name)))
+
 const commitAll = (drive: Drive): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { member } = drive
@@ -239,7 +259,9 @@ const retainDue = (drive: Drive): Effect.Effect<void> =>
     const now = yield* Clock.currentTimeMillis
     if (now - drive.retainedMillis < retainMillis) return
     drive.retainedMillis = now
-    for (const { files } of drive.member.followers.values()) yield* Effect.ignore(files.retain(now))
+    for (const { files, topic } of drive.member.followers.values()) {
+      yield* Effect.ignore(files.retain(now, CursorStore.needed(drive.work.log.cursors(topic.name), now)))
+    }
   })
 
 const waiting = (drive: Drive): Effect.Effect<void> =>
@@ -255,7 +277,9 @@ const waiting = (drive: Drive): Effect.Effect<void> =>
       ? idleMillis
       : Math.max(0, drive.stagedMillis + member.options.syncMillis - now)
     const hasMore = (): true | undefined =>
-      [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) ? true : undefined
+      [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || hasCursors(drive)
+        ? true :
+        undefined
     // The log's end is told by `ending`: until then a lost log is only waited for.
     const changed = Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
     const woken = Effect.andThen(member.woken.await, Effect.sync(() => member.woken.closeUnsafe()))

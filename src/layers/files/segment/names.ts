@@ -5,8 +5,12 @@ import * as Effect from "effect/Effect"
 import type { Disk, DiskError } from "../../ports/Disk.ts"
 
 export const manifestName = "manifest.json"
+export const cursorsName = "cursors.json"
 export const lockName = "lock"
 export const topicsName = "topics"
+
+/** Of a file that is being written for the first time: it counts only under its own name. */
+export const creatingEnding = ".creating"
 
 export const join = (...parts: ReadonlyArray<string>): string => parts.join("/")
 
@@ -45,5 +49,4 @@ export const listSegments = (
 
 const digits = 20
 const ending = ".segment"
-const creatingEnding = ".creating"
 const pattern = /^(\d{20})\.segment$/

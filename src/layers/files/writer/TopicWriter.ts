@@ -4,6 +4,8 @@
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { DiskError } from "../../ports/Disk.ts"
+import type { StoredCursor } from "../../ports/ReplicatedLog.ts"
+import { writeCursors } from "../cursorsFile.ts"
 import type { SegmentHeader } from "../format/header.ts"
 import { sizes } from "../format/layout.ts"
 import type { Retained, Retention } from "../ReplicaFiles.ts"
@@ -28,6 +30,7 @@ export interface TopicState {
   readonly synced: Place
   readonly orderedMillis: number
   readonly identities: ReadonlyMap<string, StoredIdentity>
+  readonly cursors: ReadonlyArray<StoredCursor>
   readonly segments: ReadonlyArray<SegmentEntry>
   /** The last segment's bytes behind this offset are not trusted: they are cut once another segment is there. */
   readonly cut: Cut | undefined
@@ -45,6 +48,7 @@ export class TopicWriter {
   /** One commit, retention or closing at a time. */
   readonly #turn = Semaphore.makeUnsafe(1)
   readonly #identities: Map<string, StoredIdentity>
+  #cursors: ReadonlyArray<StoredCursor>
   #synced: Place
   #orderedMillis: number
   #end: Place
@@ -64,6 +68,7 @@ export class TopicWriter {
     this.#synced = state.synced
     this.#orderedMillis = state.orderedMillis
     this.#identities = new Map(state.identities)
+    this.#cursors = state.cursors
     this.#segments = state.segments
     this.#cut = state.cut
     this.#group = state.again
@@ -79,6 +84,7 @@ export class TopicWriter {
   readonly end = (): Place => this.#end
   readonly stagedBytes = (): number => (this.#staged?.used ?? 0) + (this.#group?.used ?? 0)
   readonly syncedIdentities = (): ReadonlyMap<string, StoredIdentity> => this.#identities
+  readonly cursors = (): ReadonlyArray<StoredCursor> => this.#cursors
   readonly segments = (): ReadonlyArray<SegmentEntry> => this.#segments
 
   readonly append = (batch: StoredBatch): boolean => {
@@ -102,12 +108,12 @@ export class TopicWriter {
     }))
   })
 
-  readonly retain = (nowMillis: number): Effect.Effect<Retained, DiskError> =>
+  readonly retain = (nowMillis: number, needed = Infinity): Effect.Effect<Retained, DiskError> =>
     this.#alone(Effect.gen({ self: this }, function*() {
       let [segments, bytes] = [0, 0]
       for (;;) {
         yield* this.#closeRemoval()
-        const oldest = this.#removable(nowMillis)
+        const oldest = this.#removable(nowMillis, needed)
         if (oldest === undefined) return { segments, bytes }
         yield* this.#options.disk.remove(join(this.#options.dir, segmentName(oldest.firstIndex)))
         this.#removalOpen = true
@@ -115,6 +121,12 @@ export class TopicWriter {
         segments += 1
         bytes += oldest.bytes
       }
+    }))
+
+  /** Written by the same process as the batches, one change at a time. */
+  readonly setCursors = (cursors: ReadonlyArray<StoredCursor>): Effect.Effect<void, DiskError> =>
+    this.#alone(Effect.map(writeCursors(this.#options.disk, this.#options.dir, cursors), () => {
+      this.#cursors = cursors
     }))
 
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
@@ -207,9 +219,9 @@ export class TopicWriter {
   }
 
   /** The oldest segment, if it is not to be kept. What it holds was ordered before its successor begins. */
-  #removable(nowMillis: number): SegmentEntry | undefined {
+  #removable(nowMillis: number, needed: number): SegmentEntry | undefined {
     const [oldest, next] = this.#segments
-    if (oldest === undefined || next === undefined) return undefined
+    if (oldest === undefined || next === undefined || next.firstPosition > needed) return undefined
     const { bytes = Infinity, millis = Infinity } = this.#options.retention
     const held = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
     return held > bytes || next.orderedMillis < nowMillis - millis ? oldest : undefined

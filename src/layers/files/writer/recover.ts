@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { DiskError } from "../../ports/Disk.ts"
+import { readCursors } from "../cursorsFile.ts"
 import type { ReplicaReadError } from "../ReplicaError.ts"
 import type { TopicBase } from "../ReplicaFiles.ts"
 import { join, listSegments } from "../segment/names.ts"
@@ -25,12 +26,16 @@ export const recover = (place: TopicPlace, base: TopicBase): Effect.Effect<Topic
       segments.push(yield* checked(place, firstIndex, firstIndexes[at + 1]))
     }
     const last = firstIndexes.at(-1)
-    return last === undefined ? fresh(base) : yield* stateOf(yield* openSegment(place, last), segments)
+    const cursors = yield* readCursors(place.disk, place.dir)
+    const state = last === undefined ? fresh(base) : yield* stateOf(yield* openSegment(place, last), segments)
+    return { ...state, cursors }
   }))
 
 // --- internal ---
 
-const fresh = ({ identities = new Map(), index, position }: TopicBase): TopicState => ({
+type Batches = Omit<TopicState, "cursors">
+
+const fresh = ({ identities = new Map(), index, position }: TopicBase): Batches => ({
   synced: { index, position },
   orderedMillis: 0,
   identities,
@@ -66,7 +71,7 @@ const checked = (
 const stateOf = (
   segment: OpenedSegment,
   segments: ReadonlyArray<SegmentEntry>
-): Effect.Effect<TopicState, ReplicaReadError> =>
+): Effect.Effect<Batches, ReplicaReadError> =>
   Effect.gen(function*() {
     const { damage, end, proven } = yield* scan(segment)
     if (damage !== undefined) return yield* damage

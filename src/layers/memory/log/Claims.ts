@@ -71,7 +71,7 @@ export const claimReader = (
         )
       }
       const cursor = declared.isOrdered ? cursorAt(declared, from) : 0
-      const reader: Reader = { name, replica, cursor, lanes: new Map() }
+      const reader: Reader = { name, replica, cursor, storedCursors: 0, lanes: new Map() }
       declared.readers[slot] = reader
       return { declared, reader }
     }))

@@ -13,6 +13,7 @@ import {
 import { processTitle } from "../../node/ProcessTitle.ts"
 import { acksOf } from "./AckTracker.ts"
 import { brokersOf } from "./Broker.ts"
+import { cursorStates } from "./Cursors.ts"
 import { boundsIn, durableIndexOf, recordsBelow, requiredOf } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { identityStates } from "./Identities.ts"
@@ -50,7 +51,8 @@ const snapshotOf = (heap: Heap): LogSnapshot => ({
   topics: heap.topics.map((topic) => topicOf(heap, topic)),
   brokers: brokersOf(heap),
   sessions: sessionsOf(heap).map(sessionOf),
-  identities: identityStates(heap)
+  identities: identityStates(heap),
+  cursors: cursorStates(heap)
 })
 
 const durabilityOf = (heap: Heap, topic: HeapTopic): TopicDurability => {

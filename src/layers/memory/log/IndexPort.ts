@@ -58,6 +58,12 @@ export class HeapIndexPort implements IndexPort {
     if (this.#reader.replica !== undefined) this.#heap.members.ring()
   }
 
+  readonly storedCursors = (stamp: number): void => {
+    if (!this.#attached) return
+    this.#reader.storedCursors = stamp
+    this.#heap.members.ring()
+  }
+
   readonly committed = (): number => {
     const { committedBatches } = this.#topic
     if (this.#durable === undefined) return committedBatches

@@ -154,6 +154,25 @@ export class Identity {
   }
 }
 
+/** A named cursor of a topic. Written by its holder. */
+export class HeapCursor {
+  readonly topic: HeapTopic
+  readonly name: string
+  committed: number | undefined
+  /** Counts its holders: of one that has it no more the count is lower. */
+  holding = 0
+  isHeld = false
+  isWanted = false
+  changes = 0
+  touchedMillis = 0
+  expiresMillis = 0
+
+  constructor(topic: HeapTopic, name: string) {
+    this.topic = topic
+    this.name = name
+  }
+}
+
 /** What a claim asks for: the identity, and the incarnation that it continues; 0 takes it from any session. */
 export interface IdentityClaim {
   readonly identity: Identity
@@ -235,6 +254,8 @@ export interface Reader {
   readonly replica: ReplicaRole | undefined
   /** Index entries that it has released; under order `none`, batches. */
   cursor: number
+  /** Of a replica's reader: its files have what cursors said up to that stamp. */
+  storedCursors: number
   /** Under order `none`: for each lane that it follows, the descriptors that it has released. */
   readonly lanes: Map<SessionLane, number>
 }
@@ -329,6 +350,10 @@ export class Heap {
   readonly sessions: Array<Session | undefined>
   /** In the order of their declaration. Those of freed topics go when another is declared. */
   identities: ReadonlyArray<Identity> = []
+  /** Those of freed topics, and expired ones, go when another is named. */
+  cursors: ReadonlyArray<HeapCursor> = []
+  /** Counts their commits. */
+  cursorCommits = 0
   /** By client slot and broker. */
   readonly lanes: ReadonlyArray<ReadonlyArray<Lane>>
   stopped = false

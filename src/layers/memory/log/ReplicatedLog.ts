@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
+import { cursorsIn, restoreCursor } from "./Cursors.ts"
 import { topicOf } from "./Diagnostics.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { restoreIdentity } from "./Identities.ts"
@@ -22,7 +23,9 @@ export const layer: Layer.Layer<ReplicatedLog, never, HeapLog> = Layer.effect(
       attach: (topic, { name, position, role }) =>
         openReader(log, topic, { name, from: { position }, mustExist: true }, role),
       restoreTopic: (topic, base) => restoreTopic(heap, topic, base),
-      restoreIdentity: (topic, name, committed) => restoreIdentity(heap, topic, name, committed)
+      restoreIdentity: (topic, name, committed) => restoreIdentity(heap, topic, name, committed),
+      cursors: (topic) => cursorsIn(heap, topic),
+      restoreCursor: (topic, cursor, nowMillis) => restoreCursor(heap, topic, cursor, nowMillis)
     })
   })
 )

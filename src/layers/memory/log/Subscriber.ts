@@ -12,12 +12,14 @@ import type { Topic } from "../../../services/schema/Topic.ts"
 import { defaultFrom, type OpenReaderError, Subscriber, type SubscriberOptions } from "../../../services/Subscriber.ts"
 import { formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithCursor } from "../../log/cursor/openWithCursor.ts"
 import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { ReplicaRole } from "../../ports/ReplicatedLog.ts"
 import { claimReader } from "./Claims.ts"
+import { takeCursor } from "./Cursors.ts"
 import { boundsIn } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
 import { HeapIndexPort } from "./IndexPort.ts"
@@ -32,14 +34,16 @@ export const layer = Layer.effect(
       open: (topic, options) =>
         checkSubscriberOptions(log.heap.region, topic, options).pipe(
           Effect.andThen(readable(log)),
-          Effect.andThen(Effect.suspend(() =>
-            openWithHistory(topic, options, log.history, {
-              open: (from) => openReader(log, topic, { ...options, from }),
-              bounds: boundsOf(log, topic),
-              waiter: log.waiter
-            })
-          )),
-          Effect.flatMap((reader) => makeSubscriber(topic, reader, options))
+          Effect.andThen(
+            openWithCursor(topic, options, { take: takeCursor(log.heap), waiter: log.waiter }, (options, holding) =>
+              openWithHistory(topic, options, log.history, {
+                open: (from) => openReader(log, topic, { ...options, from }),
+                bounds: boundsOf(log, topic),
+                waiter: log.waiter
+              }).pipe(Effect.flatMap((reader) =>
+                makeSubscriber(topic, reader, options, holding)
+              )))
+          )
         ),
       bounds: (topic) => boundsOf(log, topic)
     }))

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
   ackLevel,
+  type NativeCursor,
   type NativeSessionState,
   type NativeSnapshot,
   type NativeTopicState,
@@ -12,6 +13,7 @@ import {
   serverState
 } from "../../../native/binding.ts"
 import {
+  type CursorState,
   Diagnostics,
   type IdentityState,
   type LogSnapshot,
@@ -22,10 +24,12 @@ import {
 } from "../../../services/Diagnostics.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { TopicBounds } from "../../../services/Subscriber.ts"
+import { cursorState } from "../../log/cursor/cursorState.ts"
 import type { UntakenSessions, UntakingReader } from "../../log/sessionAdmission.ts"
 import { NativeRegion } from "../region/NativeRegion.ts"
 import { acksOf, topicName, topicUsedBy } from "./AckTracker.ts"
 import { brokersOf, frontiersOf } from "./Broker.ts"
+import { viewOf } from "./Cursors.ts"
 import { ackNameOf, orderNameOf } from "./Topics.ts"
 
 type Region = NativeRegion["Service"]
@@ -78,6 +82,14 @@ export const identitiesOf = ({ identities, topics }: NativeSnapshot): ReadonlyAr
     sessionId: sessionId === 0 ? undefined : sessionId
   }))
 
+export const cursorsOf = (
+  cursors: ReadonlyArray<NativeCursor>,
+  { topics }: Pick<NativeSnapshot, "topics">
+): ReadonlyArray<CursorState> =>
+  cursors.map((cursor) =>
+    cursorState(topics.find(({ index }) => index === cursor.topic)?.name ?? `#${cursor.topic}`, viewOf(cursor))
+  )
+
 /** The reader that holds the topic's room. */
 export const gateOf = ({ gatingReader, readers }: NativeTopicState): UntakingReader | undefined => {
   const reader = readers.find(({ reader }) => reader + 1 === gatingReader)
@@ -125,7 +137,8 @@ const logSnapshot = (region: Region): LogSnapshot => {
     topics: snapshot.topics.map((topic) => topicOf(region, topic)),
     brokers: brokersOf(region, snapshot),
     sessions: snapshot.sessions.map((session) => sessionOf(session, topicName(snapshot, session))),
-    identities: identitiesOf(snapshot)
+    identities: identitiesOf(snapshot),
+    cursors: cursorsOf(snapshot.cursors, snapshot)
   }
 }
 

@@ -55,6 +55,10 @@ export class NativeIndexPort implements IndexPort {
     this.#reader.release(index)
   }
 
+  storedCursors(stamp: number): void {
+    this.#reader.storedCursors(stamp)
+  }
+
   committed(): number {
     return this.#reader.committed()
   }

@@ -9,6 +9,7 @@ import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { clientRegion } from "./ClientRegion.ts"
+import { cursorsIn, restoreCursor } from "./Cursors.ts"
 import { gateOf, topicOf } from "./Diagnostics.ts"
 import { attached } from "./Subscriber.ts"
 import { restoreIdentity, restoreTopic } from "./Topics.ts"
@@ -31,6 +32,8 @@ export const layer = (options: ClientOptions = {}): Layer.Layer<ReplicatedLog, R
         },
         attach: (topic, { name, position, role }) =>
           attached(region, topic, { name, from: { position }, mustExist: true }, role),
+        cursors: (topic) => cursorsIn(region, topic),
+        restoreCursor: (topic, cursor, nowMillis) => restoreCursor(region, topic, cursor, nowMillis),
         restoreTopic: (topic, base) => restoreTopic(region, topic, base),
         restoreIdentity: (topic, name, committed) => restoreIdentity(region, topic, name, committed)
       }))

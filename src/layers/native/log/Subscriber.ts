@@ -20,6 +20,7 @@ import {
 } from "../../../services/Subscriber.ts"
 import { formatCount, formatMillis } from "../../../services/text/quantities.ts"
 import { checkBounds, checkSubscriberOptions } from "../../log/checkOptions.ts"
+import { openWithCursor } from "../../log/cursor/openWithCursor.ts"
 import { openWithHistory } from "../../log/history/openWithHistory.ts"
 import { makeSubscriber } from "../../log/makeSubscriber.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
@@ -30,6 +31,7 @@ import { attempt } from "../region/NativeError.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { ownTime } from "../region/OwnTime.ts"
 import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
+import { takeCursor } from "./Cursors.ts"
 import { boundsIn } from "./Diagnostics.ts"
 import { beginning, NativeIndexPort } from "./IndexPort.ts"
 import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
@@ -50,14 +52,17 @@ export const layer = (
             const lost = region.waiter.lost()
             if (isUnreadable(region, lost)) return yield* Effect.fail(lost)
             const mustExist = options?.mustExist === true || lost !== undefined
-            const reader = yield* openWithHistory(topic, options, history?.(region.info.regionId), {
-              open: (from) => attached(region, topic, { ...options, from, mustExist }),
-              bounds: boundsOf(region, topic),
-              waiter: region.waiter
-            })
-            return yield* makeSubscriber(topic, reader, options)
+            const take = takeCursor(region)
+            const cursors = { take, waiter: region.waiter }
+            return yield* openWithCursor(topic, { ...options, mustExist }, cursors, (options, holding) =>
+              openWithHistory(topic, options, history?.(region.info.regionId), {
+                open: (from) => attached(region, topic, { ...options, from, mustExist }),
+                bounds: boundsOf(region, topic),
+                waiter: region.waiter
+              }).pipe(Effect.flatMap((reader) => makeSubscriber(topic, reader, options, holding))))
           }),
-        bounds: (topic) => boundsOf(region, topic)
+        bounds: (topic) =>
+          boundsOf(region, topic)
       }))
   )
 
