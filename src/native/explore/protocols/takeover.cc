@@ -170,6 +170,21 @@ struct Log {
     });
   }
 
+  // The first server makes one pass, its last, while a standby that suspects it takes over. The session must then be as its
+  // publisher has left it.
+  void lastPass(Attached& standby, uint32_t reason) {
+    first.program.runs([serving = serving] { serving->step(); });
+    standby.program.runs([at = standby.region, published = published, reason] {
+      auto sequencer = make_shared<Sequencer>(at, manual());
+      atEnd([sequencer] {});
+      expectOk(sequencer->start(1), "taking the log over from a server that is suspected");
+      while (sequencer->step()) continue;
+      const auto& line = at->sessionLine(sequencer->counters().epoch, 0).acknowledged;
+      expect(peek<&SessionLine::Acknowledged::batches>(line) == *published, "T1: not all that was published is committed");
+      expect(peek<&SessionLine::Acknowledged::endReason>(line) == reason, "T1: the session was ended for another reason");
+    });
+  }
+
   // The publisher publishes what it has sealed in each of these lanes once the reader has so many batches, then so many
   // more, and waits until all is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its
   // room.
@@ -394,10 +409,8 @@ void changesHands(bool dies) {
 void reclaimed() { changesHands(true); }
 void regained() { changesHands(false); }
 
-// A session has gone round its window behind a missing batch. When that one comes, the place of a fact is another batch's at
-// once. The server dies, or it is suspected then.
-void goneRound(bool suspicious) {
-  Log log(!suspicious, orderTotal, 3);
+// A session goes round its window behind a missing batch. When that one comes, the place of a fact is another batch's at once.
+void goRound(Log& log) {
   const uint64_t window = log.region->layout().windowPlaces();
   // The first one is missing, and the one that is missing next lies in a third lane.
   const auto laneFor = [&](uint64_t sequence) { return sequence == 0 ? 0U : sequence == window ? 2U : 1U; };
@@ -411,6 +424,13 @@ void goneRound(bool suspicious) {
     log.reads();
     log.settles();
   }
+}
+
+// The server dies, or it is suspected then.
+void goneRound(bool suspicious) {
+  Log log(!suspicious, orderTotal, 3);
+  const uint64_t window = log.region->layout().windowPlaces();
+  goRound(log);
   // A server that is suspected finds the missing one in its first pass.
   if (suspicious) log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
   log.serves();
@@ -420,6 +440,26 @@ void goneRound(bool suspicious) {
 }
 void wrapped() { goneRound(false); }
 void overtaken() { goneRound(true); }
+
+// The same in the last pass of the server, when all batches are published and read.
+void inItsLastPass() {
+  Log log(false, orderTotal, 3);
+  goRound(log);
+  log.publisher.program.ahead([&] {
+    for (uint32_t lane : {0U, 2U}) log.publishing->lanes().publish(lane);
+  });
+  Attached standby(*log.region, "standby", false, false);
+  log.lastPass(standby, endNone);
+}
+
+// In the last pass of the server a session's batch is committed, and the session ends.
+void endedLast() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  log.publisher.program.ahead([&] { log.publishing->lanes().close(); });
+  Attached standby(*log.region, "standby", false, false);
+  log.lastPass(standby, endClosed);
+}
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
@@ -472,6 +512,8 @@ Protocol takeoverProtocol() {
     {"regained", "the same while the server is deposed and goes on", &regained},
     {"wrapped", "the place of a fact is another batch's as the missing one comes, and the server dies at any moment", &wrapped},
     {"overtaken", "the same while the server is deposed and goes on", &overtaken},
+    {"last pass", "the same in the last pass of a server that is suspected", &inItsLastPass},
+    {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
