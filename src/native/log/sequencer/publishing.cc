@@ -215,15 +215,19 @@ void publishSessions(SequencerState& order) {
   if (order.ready.empty()) publishPrefixes(order);
 }
 
+void publishTotals(const SequencerState& order) {
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
+      .set<&ServiceLine::passes>(order.totals.passes)
+      .set<&ServiceLine::commits>(order.totals.commits);
+}
+
 // Sessions before lanes: what is released is explained by the prefix that is acknowledged.
 void publishAll(SequencerState& order) {
   publishSessions(order);
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }
-  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
-      .set<&ServiceLine::passes>(order.totals.passes)
-      .set<&ServiceLine::commits>(order.totals.commits);
+  publishTotals(order);
 }
 
 }  // namespace ringfence::sequencing

@@ -434,6 +434,7 @@ void writeBlock(SequencerState& order, const Former& former, role::Broker broker
   }
   writeIdentities(order);
   publishAnswers(order);
+  publishTotals(order);
 }
 
 }  // namespace ringfence::sequencing
