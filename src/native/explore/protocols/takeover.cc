@@ -1,5 +1,6 @@
 #include "takeover.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -66,6 +67,18 @@ class Taking {
   uint64_t position_ = 0;
   std::set<std::pair<uint64_t, uint64_t>> seen_;  // by session and sequence
 };
+
+// The room of each entry that is kept is kept, too.
+void expectRoomKept(const Region& region, uint64_t epoch) {
+  const TopicLine& topic = region.topicLine(epoch, 0);
+  const uint64_t entries = peek<&TopicLine::Committed::entries>(topic.committed);
+  for (uint64_t i = peek<&TopicLine::Retention::trim>(topic.retention); i < entries; i += 1) {
+    const auto& entry = region.entry(epoch, 0, i);
+    const LaneLine& lane = region.laneLine(epoch, peek<&IndexEntry::lane>(entry));
+    const uint64_t released = peek<&LaneLine::Frontiers::released>(lane.frontiers);
+    expect(peek<&IndexEntry::laneIndex>(entry) >= released, "the room of a batch is released that is kept");
+  }
+}
 
 // Batches that the publisher has sealed in that broker's lane, to publish once the reader has so many.
 struct SealedIn {
@@ -140,6 +153,16 @@ struct Log {
   // The first server is gone, and its log is kept.
   void leavesAhead() {
     first.program.ahead([&] { serving->stop(true); });
+  }
+  // The first server takes its own log over. Its successor has the first block then, whose head each look begins with.
+  void goesOnAhead() {
+    leavesAhead();
+    first.program.ahead([&] {
+      serving = make_shared<Sequencer>(first.region, manual());
+      expectOk(serving->start(), "taking its own log over");
+      settle();
+    });
+    atEnd([kept = serving] {});
   }
 
   // The publisher closes its session, whose batches are all read, and claims the slot again.
@@ -251,6 +274,11 @@ struct Log {
         if (!Scheduler::rests(*process)) return;
         const SequencerCounters counters = sequencer->counters();
         if (counters.epoch == 0 || counters.deposed) return;
+        const auto& head = at->blockHead(counters.epoch).head;
+        const bool own = peek<&BlockHead::process>(head) == at->slot() && peek<&BlockHead::processGeneration>(head) == at->generation();
+        expect(own, "the head of an epoch names another process than its server");
+        expectRoomKept(*at, counters.epoch);
+        expect(counters.duplicates == 0, "a batch is dropped as one that came twice");
         expectSequencerLines(*at, *sequencer, sequencer->sessions());
       });
       serve(*sequencer, *at, *done, grants);
@@ -313,6 +341,7 @@ void heir() {
 // A standby suspects a server that runs: it is deposed in the midst of its passes.
 void suspicion() {
   Log log(false, orderSession);
+  log.goesOnAhead();
   log.publishes(1);
   log.settles();
   log.publishes(1);
@@ -325,6 +354,7 @@ void suspicion() {
 // A standby suspects another one in the midst of its recovery.
 void usurpation() {
   Log log(false, orderSession);
+  log.goesOnAhead();
   log.publishes(2);
   log.settles();
   log.leavesAhead();
@@ -335,20 +365,26 @@ void usurpation() {
   log.ends(0);
 }
 
-// Servers that take the log over in turn, ahead of the schedule.
-void takeInTurn(Attached& next, int servers) {
-  next.program.ahead([&] {
-    for (int i = 0; i < servers; i += 1) {
-      Sequencer sequencer(next.region, manual());
-      expectOk(sequencer.start(), "starting the next server");
-      sequencer.stop(true);
-    }
-  });
+// A batch is published while the standby reads the log, and the server that it deposes commits the batch in its last pass.
+void belated() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, true);
+  log.ends(1);
+}
+
+// A server that takes the log over, and leaves it.
+void passBy(const shared_ptr<Region>& at) {
+  Sequencer sequencer(at, manual());
+  if (sequencer.start().ok()) sequencer.stop(true);
 }
 
 // Under order `total` batches are committed and trimmed while the session's first one is missing; then the server dies.
-// `servers`: how many take the log over, one after the other, ahead of the one that goes on with it.
-void gapUnder(int servers) {
+// `handed`: another server takes it over ahead of the one that goes on with it.
+void gapUnder(bool handed) {
   Log log(true, orderTotal, 2);
   // Batches of even numbers stay in the first broker's lane, unpublished.
   log.publisher.program.ahead([&] {
@@ -361,15 +397,15 @@ void gapUnder(int servers) {
   log.reads();
   log.settles();
   log.leavesAhead();
-  Attached next(*log.region, "next servers", false, false);
-  takeInTurn(next, servers);
+  Attached next(*log.region, "next server", false, false);
+  if (handed) next.program.runs([at = next.region] { passBy(at); });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
   log.ends(0);
 }
-void gap() { gapUnder(0); }
-void handedDown() { gapUnder(1); }
+void gap() { gapUnder(false); }
+void handedDown() { gapUnder(true); }
 
 // Seals the session's first two batches, and publishes the second.
 void sealTwo(Log& log) {
@@ -388,6 +424,23 @@ void facts() {
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.ends(0, false, {{0, 1}});
+}
+
+// The same, and its entry is trimmed, so that the fact alone tells of it: another lane runs short behind it.
+void forgotten() {
+  constexpr uint64_t batches = 7;
+  Log log(true, orderTotal, 3);
+  log.publisher.program.ahead([&] {
+    for (; *log.published < batches; *log.published += 1) {
+      const uint32_t lane = static_cast<uint32_t>(std::min<uint64_t>(*log.published, 2));
+      expect(log.publishing->sealIn(lane, *log.published), "there is no room");
+      if (lane != 0) log.publishing->lanes().publish(lane);
+    }
+  });
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(0, false, {{0, batches - 1}});
 }
 
 // Recovery must not take a session's facts for those of the slot's next session. The server dies at each moment, or is
@@ -505,6 +558,33 @@ void watched() {
   log.ends(2);
 }
 
+// A reader's process has died, and the server ends it and leaves. Behind the next server's takeover another one has its place.
+void inherited() {
+  Log log(false, orderSession);
+  Attached gone(*log.region, "gone", false, false);
+  gone.program.ahead([&] {
+    Claim place;
+    expectOk(claimReader(*gone.region, log.topic, "gone", place), "claiming a reader's place");
+    IndexReader reader(gone.region, 0, place, 4);
+    expectOk(reader.attach(From::start, 0), "attaching a reader");
+    gone.region->close();
+  });
+  log.first.program.runs([serving = log.serving] {
+    serving->endDead();
+    serving->stop(true);
+  });
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  Attached visitor(*log.region, "visitor", false, false);
+  visitor.program.runs([at = visitor.region, topic = log.topic] {
+    while (newestSeen(*at).number == 1 || serverState(*at) != serverServing) Scheduler::now().giveWay(pause);
+    Claim place;
+    retry("the place of a dead reader does not come free", [&] { return claimReader(*at, topic, "visitor", place).ok(); }, pause);
+    visit(at, place);
+  });
+  log.ends(1);
+}
+
 // Of several epochs in a row the last one has the first one's block, and a reader still looks for its entries there.
 void laps() {
   Log log(false, orderSession);
@@ -512,7 +592,9 @@ void laps() {
   log.settles();
   log.leavesAhead();
   Attached next(*log.region, "next servers", false, false);
-  takeInTurn(next, 2);
+  next.program.ahead([&] {
+    for (int i = 0; i < 2; i += 1) passBy(next.region);
+  });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.ends(6, true);
@@ -525,11 +607,13 @@ Protocol takeoverProtocol() {
     {"succession", "a server dies at any moment, and a standby continues its log", &succession},
     {"standbys", "two standbys want the log of a server that is gone", &standbys},
     {"suspicion", "a server that runs is suspected, and deposed in the midst of its passes", &suspicion},
+    {"belated", "the same, and a batch is published while the standby reads the log", &belated},
     {"usurpation", "a standby is suspected in the midst of its recovery", &usurpation},
     {"heir", "a standby dies at any moment of its recovery, and the next one recovers", &heir},
     {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
     {"handed down", "the same, and another server has had the log meanwhile", &handedDown},
     {"facts", "under order total a batch is committed ahead of a missing one, and the server dies at any moment", &facts},
+    {"forgotten", "the same, and the batch is trimmed before", &forgotten},
     {"reclaimed", "a session closes that had such a batch, its slot is claimed again, and the server dies", &reclaimed},
     {"regained", "the same while the server is deposed and goes on", &regained},
     {"wrapped", "the place of a fact is another batch's as the missing one comes, and the server dies at any moment", &wrapped},
@@ -538,6 +622,7 @@ Protocol takeoverProtocol() {
     {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
+    {"inherited", "a reader was found dead, and behind a takeover its place is another's", &inherited},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
 }
