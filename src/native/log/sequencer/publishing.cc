@@ -153,11 +153,11 @@ void publishSessionAdoption(const SequencerState& order, uint32_t client) {
   publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, local);
 }
 
-// One word, so that no kill leaves half a fact.
+// One word, so that no kill leaves half a fact. The line has been written by this sequencer since its epoch began.
 void publishFact(const SequencerState& order, uint32_t client, uint64_t sequence, uint32_t messages) {
   const Publication p = order.publication;
   auto& line = order.region.factLine(order.epoch, client, sequence);
-  FactLine local = p.copy(line);
+  FactLine local = p.own(order.role, line);
   local.facts[sequence % factsOfLine] = factOf(sequence, messages);
   p.on(order.role, line).copy<&FactLine::facts>(local.facts);
 }
