@@ -401,8 +401,8 @@ void gapUnder(bool handed) {
   if (handed) next.program.runs([at = next.region] { passBy(at); });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
-  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
-  log.ends(0);
+  // Behind the server that hands the log on.
+  log.ends(0, false, {{0, 0}});
 }
 void gap() { gapUnder(false); }
 void handedDown() { gapUnder(true); }
