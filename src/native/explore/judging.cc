@@ -30,6 +30,7 @@ constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 6, .seed = 3, .nearSchedules = 2000}},
     {10, {.deviations = 1, .seconds = 3, .seed = 4}},
     {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}, 0.5},
+    {100, {.deviations = 0, .seconds = 6, .seed = 10, .heldLines = 1000}, 0.3},
     {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 6}},
 };
 

@@ -16,7 +16,8 @@ std::string textOf(const Schedule& schedule) {
   for (const Deviation& d : schedule) {
     if (!text.empty()) text += ' ';
     text += std::to_string(d.actor) + ":" + std::to_string(d.step) + ":" + names[static_cast<uint8_t>(d.kind)];
-    if (d.kind != Kind::kill && d.kind != Kind::stop && d.kind != Kind::hold) text += "=" + std::to_string(d.to);
+    const bool without = d.kind == Kind::kill || d.kind == Kind::stop || (d.kind == Kind::hold && d.to == 0);
+    if (!without) text += "=" + std::to_string(d.to);
   }
   return text;
 }

@@ -17,12 +17,14 @@ enum class Kind : uint8_t {
   kill,     // ahead of the step its process is killed
   stop,     // ahead of the step its process is stopped, until no other can run
   next,     // when the step blocks, `to` runs next, out of turn
-  hold,     // what the step stores is held back, until a fence or a call lets it out
+  hold,     // what the step stores is held back, until a fence or a call lets it out; `holdLine`: so is what the actor stores
+            // in the same line from then on
   stale,    // the step's load sees an older value: the `to`-th before the newest; + `staleLine`: so do those of a snapshot,
             // + `staleAll`: so do all that follow, of all memory as it was then
   leak,     // the line that the step fetches has leaked out of the cache where it is dirty
 };
 constexpr uint32_t kinds = 7;
+constexpr uint8_t holdLine = 1;
 constexpr uint8_t staleLine = 16;
 constexpr uint8_t staleAll = 32;
 

@@ -38,6 +38,7 @@ class Search {
     learn();
     for (uint64_t i = 0; i < limits_.around && going(); i += 1) meet(i);
     for (uint64_t i = 0; i < limits_.directed && going(); i += 1) direct(i);
+    for (uint64_t i = 0; i < limits_.heldLines && !Model::now().hasLines() && going(); i += 1) holdLines(i);
     for (uint64_t i = 0; i < limits_.nearSchedules && going(); i += 1) {
       if (i % 2 == 0) {
         wander(true);
@@ -276,7 +277,7 @@ class Search {
     for (int look = 0; look < 2 && !marks.empty() && going(); look += 1) {
       const uint32_t mark = marks[random() % marks.size()];
       holdAhead(base, seen, mark);
-      if (look == 0 && Coverage::plantedIsWriteBack() && mark < seen.size() && going()) dieBehind(base, seen, mark);
+      if (look == 0 && leavesHalf() && mark < seen.size() && going()) dieBehind(base, seen, mark);
       if (Model::now().lags() && mark < seen.size()) lagAhead(base, seen, mark);
     }
   }
@@ -365,6 +366,35 @@ class Search {
     runBehind(base, seen, mark);
   }
 
+  // What was stored in a line ahead of the fault is held, and another actor runs somewhere behind the fault.
+  void holdLines(uint64_t i) {
+    constexpr size_t tries = 32;
+    constexpr size_t aheadMost = 64;
+    constexpr size_t behindMost = 48;
+    Priorities order(random(), found_.points);
+    order.straightens();
+    if (!once({}, i == 0 ? nullptr : &order) || Scheduler::now().marks().empty()) return;
+    const Schedule base = Scheduler::now().schedule();
+    const std::vector<Chances> seen = Scheduler::now().seen();
+    const std::vector<uint32_t> marks = Scheduler::now().marks();
+    for (size_t look = 0; look < tries && going(); look += 1) {
+      const uint32_t mark = marks[random() % marks.size()];
+      const size_t at = mark - std::min<size_t>(mark, random() % aheadMost);
+      if (mark >= seen.size() || seen[at].actor != seen[mark].actor || !seen[at].hold) continue;
+      Schedule held = upTo(base, seen, at);
+      held.push_back({seen[at].actor, Kind::hold, holdLine, seen[at].step});
+      if (!once(held) || Scheduler::now().marks().empty()) continue;
+      const std::vector<Chances> behind = Scheduler::now().seen();
+      const size_t run = Scheduler::now().marks()[0] + 1 + random() % behindMost;
+      if (run >= behind.size() || behind[run].actor != seen[at].actor || behind[run].others == 0) continue;
+      std::vector<uint8_t> others;
+      for (uint8_t to = 0; to < actorsMax; to += 1) {
+        if ((behind[run].others >> to & 1) != 0) others.push_back(to);
+      }
+      with(held, {seen[at].actor, Kind::preempt, others[random() % others.size()], behind[run].step});
+    }
+  }
+
   void runBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     constexpr size_t most = 4;
     if (mark >= seen.size()) return;
@@ -379,7 +409,13 @@ class Search {
     }
   }
 
-  // Its process dies behind a write-back that is left out, and what it has left dirty leaks.
+  // Whether a process that dies behind the fault leaves less in memory, where its dirty lines leak, than without it.
+  static bool leavesHalf() {
+    return Coverage::plantedIsWriteBack() || (Model::now().hasLines() && Coverage::planted() == Fault::swapped);
+  }
+
+  // Its process dies behind a write-back that is left out, or between two stores that are swapped, and what it has left dirty
+  // leaks.
   void dieBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     constexpr size_t most = 6;
     size_t deaths = 0;

@@ -18,6 +18,7 @@ struct Limits {
   // run shortly ahead of it.
   uint64_t around = 0;
   uint64_t directed = 0;  // before all others: what the planted fault alone lets happen, around this many random ones
+  uint64_t heldLines = 0;  // before all others, around this many random ones: lines that are held ahead of the planted fault
   uint64_t nearSchedules = 0;  // before all others: this many random ones, with deviations near the planted fault
 };
 

@@ -85,6 +85,7 @@ void WeakMemory::drain(View& view) {
 }
 
 void WeakMemory::drainAll(View& view) {
+  view.heldLine = nullptr;
   for (Buffered& entry : view.buffer) entry.held = false;
   drain(view);
 }
@@ -189,9 +190,15 @@ uint64_t WeakMemory::loadBytes(const Word& word) {
 
 void WeakMemory::store(const Word& word, uint64_t value, bool release) {
   uint8_t to = 0;
-  const bool held = Scheduler::now().deviates(Kind::hold, to);
+  bool held = Scheduler::now().deviates(Kind::hold, to);
   if (Chances* chances = Scheduler::now().chances()) chances->hold = Meetings::shared(word);
-  buffer(cell(word), value, word.mask, release, held);
+  Cell& at = cell(word);
+  if (View* own = view()) {
+    const void* line = word.file->lines[word.offset / 64];
+    if (held && to == holdLine) own->heldLine = line;
+    held = held || own->heldLine == line;
+  }
+  buffer(at, value, word.mask, release, held);
 }
 
 void WeakMemory::storeBytes(const Word& word, uint64_t value) { store(word, value, false); }

@@ -86,6 +86,7 @@ class WeakMemory : public Model {
     uint32_t actor = 0;
     Moment moment;
     std::vector<Buffered> buffer;
+    const void* heldLine = nullptr;  // whose stores are all held
     std::vector<Lent> lent;
     Time floor = 0;  // the actor sees no value that was replaced before
     Time latest = 0; // of the newest value that it has seen

@@ -167,6 +167,12 @@ class Publication {
     return memory::load(line.shared_.*Field, site);
   }
 
+  // All fields of such a line.
+  template <class L>
+  typename L::Fields own(typename L::Role, const L& line, Site site = {}) const {
+    return words(line.shared_, site);
+  }
+
   // Reads one field as it is now. Reads after this see everything that was written before that value was published.
   template <auto Field, class L>
     requires FieldOf<Field, L>

@@ -7,6 +7,8 @@
 // killed between two stores leaves one of the two whole.
 #pragma once
 
+#include <cstring>
+
 #include "publication.h"
 #include "token.h"
 
@@ -54,8 +56,7 @@ void publishSealed(const Publication& p, Role role, Line<Fields, Role>& shared, 
 }
 
 // Writes the spare. The caller writes the line itself next, which other processes read.
-// SYNC: fences ahead of the spare and behind it, so that no process sees words of the two in part: it reads the line, fences,
-// and reads the spare (readEither).
+// SYNC: fences ahead of the spare and behind it, so that the two are never torn at once; pairs with readEither.
 template <class Fields, class Role>
 void publishSpare(const Publication& p, Role role, Line<Fields, Role>& spare, const Sealed<Fields>& sealed) {
   static_cast<void>(p.storeFence());
@@ -70,21 +71,39 @@ void publishTwice(const Publication& p, Role role, Line<Fields, Role>& shared, L
   publishSealed(p, role, shared, sealed);
 }
 
-// What the line says, or its spare where the line is torn. False where both are: then the region was damaged.
+// What the line says, or its spare where the line is torn. Both may be torn where the writer has overtaken this look: it has
+// written the line to its end by then, and its spare anew. So both were damaged if two looks in a row find them torn, and
+// the same. `readLine` and `readSpare` read one each, and tell whether it is whole.
+// SYNC: fences between two looks: the second one sees what was written ahead of each word that the first has read.
+template <class Fields, class ReadLine, class ReadSpare>
+bool eitherWhole(const Publication& p, Fields& local, ReadLine readLine, ReadSpare readSpare) {
+  constexpr int looks = 64;  // at lines that change with each look
+  Fields line{}, spare{};
+  for (int look = 0; look < looks; look += 1) {
+    if (readLine(local)) return true;
+    const bool sameLine = look != 0 && std::memcmp(&line, &local, sizeof(local)) == 0;
+    line = local;
+    if (readSpare(local)) return true;
+    if (sameLine && std::memcmp(&spare, &local, sizeof(local)) == 0) return false;
+    spare = local;
+    p.loadFence();
+  }
+  return false;
+}
+
 template <class Fields, class Role>
 bool readEither(const Publication& p, const Line<Fields, Role>& shared, const Line<Fields, Role>& spare, Fields& local) {
-  if (readSealed(p, shared, local)) return true;
-  p.loadFence();
-  return readSealed(p, spare, local);
+  return eitherWhole(
+      p, local, [&](Fields& to) { return readSealed(p, shared, to); }, [&](Fields& to) { return readSealed(p, spare, to); });
 }
 
 // The same behind the fence that this process made after a publication of its own.
 template <class Fields, class Role>
 bool readEither(const Publication& p, const Fenced& fenced, const Line<Fields, Role>& shared, const Line<Fields, Role>& spare,
                 Fields& local) {
-  if (readSealed(p, fenced, shared, local)) return true;
-  p.loadFence();
-  return readSealed(p, spare, local);
+  return eitherWhole(
+      p, local, [&](Fields& to) { return readSealed(p, fenced, shared, to); },
+      [&](Fields& to) { return readSealed(p, spare, to); });
 }
 
 }  // namespace ringfence

@@ -29,12 +29,18 @@ shared_ptr<Sequencer> sequencerOf(const shared_ptr<Region>& region) {
 }
 
 // A server stops and leaves the region while a client asks for it: it has stopped, and never counts as dead.
-void leaves() {
+// `again`: it has taken its own log over, so that the head of its epoch is the first one that is looked at.
+void leavesAt(bool again) {
   const auto region = made(logGeometry());
   Attached client(*region, "client", false);
   Attached server(*region, "server", false, false);
   shared_ptr<Sequencer> sequencer;
-  server.program.ahead([&] { sequencer = sequencerOf(server.region); });
+  server.program.ahead([&] {
+    sequencer = sequencerOf(server.region);
+    if (!again) return;
+    sequencer->stop(true);
+    sequencer = sequencerOf(server.region);
+  });
   atEnd([sequencer] {});
   client.program.runs([=, at = client.region] {
     for (int i = 0; i < 3; i += 1) {
@@ -48,6 +54,9 @@ void leaves() {
     at->close();
   });
 }
+
+void leaves() { leavesAt(false); }
+void leavesAgain() { leavesAt(true); }
 
 // The server orders what is there and stops while a reader asks for it: behind the stop the reader has all of it.
 void last() {
@@ -395,6 +404,7 @@ void visitor() {
 std::vector<Configuration> logDepartures() {
   return {
     {"leaves", "the server stops and leaves the region while a client asks for it", &leaves},
+    {"leaves again", "the same when it has taken its own log over", &leavesAgain},
     {"last", "the server stops while a reader, which then has all that was ordered, asks for it", &last},
     {"found", "a process attaches and serves while a client asks for the server", &found},
     {"handed", "the creator goes when another process serves, while a client asks for the server", &handed},

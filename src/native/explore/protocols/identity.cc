@@ -140,11 +140,11 @@ struct Naming {
   }
 };
 
-// Names the identity within the schedule, which both do at once.
+// Names the identity within the schedule, which both do at once. Its name takes the whole of the slot.
 IdentityView namedAtOnce(const shared_ptr<Region>& region, TopicPlace topic) {
   IdentityView found{};
   Patience patience;
-  while (!declareIdentity(*region, topic, "p", found).ok()) {
+  while (!declareIdentity(*region, topic, std::string(identityNameBytes, 'p'), found).ok()) {
     if (!patience.lasts()) expect(false, "the identity does not get its name");
   }
   return found;
@@ -158,7 +158,8 @@ struct Named {
   Naming naming{};
   SequencerOptions options{};
 
-  explicit Named(bool mortal, uint32_t brokers = 1, uint64_t lease = 0, bool isNamed = true)
+  // `name`: of the identity that the topic has; none where it is null.
+  explicit Named(bool mortal, uint32_t brokers = 1, uint64_t lease = 0, const char* name = "p")
       : region(made(geometryOf(brokers))), first(*region, "first server", false, mortal) {
     options.manual = true;
     options.leaseMillis = lease;
@@ -168,7 +169,7 @@ struct Named {
       TopicView declared;
       expectOk(declareTopic(*first.region, "t", orderSession, 1, declared), "declaring the topic");
       naming.topic = declared.place();
-      if (isNamed) expectOk(declareIdentity(*first.region, naming.topic, "p", naming.identity), "naming the identity");
+      if (name != nullptr) expectOk(declareIdentity(*first.region, naming.topic, name, naming.identity), "naming the identity");
       pass(*serving, *first.region);
     });
     atEnd([kept = serving] {});
@@ -334,11 +335,17 @@ void heirOfDead() {
 }
 
 // Two processes name the identity at once, and one may die; a session of the other comes. `again`: an identity of a topic that
-// is over had the slot.
-void nameAtOnce(bool again) {
-  Named log(false, 1, 0, again);
+// is over had the slot, under another name. `half`: its namer died ahead of its last store.
+void nameAtOnce(bool again, bool half) {
+  Named log(false, 1, 0, again ? "former" : nullptr);
   Attached one(*log.region, "one", false, true), other(*log.region, "other", false, false), reader(*log.region, "reader", false, false);
   if (again) log.resettles(other);
+  if (half) {
+    other.program.ahead([&] {
+      const uint64_t none = 0;
+      memory::copyIn(&RawLine::of(other.region->identity(0)).generation, &none, sizeof(none), {});
+    });
+  }
   const auto places = make_shared<std::map<uint32_t, uint64_t>>();
   for (Attached* place : {&one, &other}) {
     if (place == &other) *log.naming.working += 1;
@@ -354,8 +361,9 @@ void nameAtOnce(bool again) {
   log.ends(reader);
   log.serves();
 }
-void naming() { nameAtOnce(false); }
-void renaming() { nameAtOnce(true); }
+void naming() { nameAtOnce(false, false); }
+void renaming() { nameAtOnce(true, false); }
+void halfNamed() { nameAtOnce(true, true); }
 
 // Two sessions come at once.
 void rivals() {
@@ -416,6 +424,7 @@ Protocol identityProtocol() {
     {"heir", "a session's process dies at any moment, and the next one comes", &heirOfDead},
     {"naming", "two processes name the identity at once", &naming},
     {"renaming", "the same in the slot of an identity whose topic is over", &renaming},
+    {"half named", "the same, and the process that named that identity died ahead of its last store", &halfNamed},
     {"rivals", "two sessions come at once", &rivals},
     {"outlived", "a session outlives its lease, and goes on anew", &outlived},
     {"late", "the missing batch comes as the lease ends", &lateBatch},

@@ -1,5 +1,6 @@
 #include "takeover.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -66,6 +67,18 @@ class Taking {
   uint64_t position_ = 0;
   std::set<std::pair<uint64_t, uint64_t>> seen_;  // by session and sequence
 };
+
+// The room of each entry that is kept is kept, too.
+void expectRoomKept(const Region& region, uint64_t epoch) {
+  const TopicLine& topic = region.topicLine(epoch, 0);
+  const uint64_t entries = peek<&TopicLine::Committed::entries>(topic.committed);
+  for (uint64_t i = peek<&TopicLine::Retention::trim>(topic.retention); i < entries; i += 1) {
+    const auto& entry = region.entry(epoch, 0, i);
+    const LaneLine& lane = region.laneLine(epoch, peek<&IndexEntry::lane>(entry));
+    const uint64_t released = peek<&LaneLine::Frontiers::released>(lane.frontiers);
+    expect(peek<&IndexEntry::laneIndex>(entry) >= released, "the room of a batch is released that is kept");
+  }
+}
 
 // Batches that the publisher has sealed in that broker's lane, to publish once the reader has so many.
 struct SealedIn {
@@ -141,6 +154,16 @@ struct Log {
   void leavesAhead() {
     first.program.ahead([&] { serving->stop(true); });
   }
+  // The first server takes its own log over. Its successor has the first block then, whose head each look begins with.
+  void goesOnAhead() {
+    leavesAhead();
+    first.program.ahead([&] {
+      serving = make_shared<Sequencer>(first.region, manual());
+      expectOk(serving->start(), "taking its own log over");
+      settle();
+    });
+    atEnd([kept = serving] {});
+  }
 
   // The publisher closes its session, whose batches are all read, and claims the slot again.
   void reclaims() {
@@ -167,6 +190,21 @@ struct Log {
     first.program.runs([serving = serving, done = done, at = first.region, grants = former != 0, topic = topic] {
       if (grants) expect(serving->keepTopic(topic) || serving->deposedBy() != 0, "the topic is not kept");
       serve(*serving, *at, *done, grants);
+    });
+  }
+
+  // The first server makes one pass, its last, while a standby that suspects it takes over. Of the session so many batches must
+  // then be committed without a gap.
+  void lastPass(Attached& standby, uint64_t prefix, uint32_t reason) {
+    first.program.runs([serving = serving] { serving->step(); });
+    standby.program.runs([at = standby.region, prefix, reason] {
+      auto sequencer = make_shared<Sequencer>(at, manual());
+      atEnd([sequencer] {});
+      expectOk(sequencer->start(1), "taking the log over from a server that is suspected");
+      while (sequencer->step()) continue;
+      const auto& line = at->sessionLine(sequencer->counters().epoch, 0).acknowledged;
+      expect(peek<&SessionLine::Acknowledged::batches>(line) == prefix, "T1: what was published is not committed without a gap");
+      expect(peek<&SessionLine::Acknowledged::endReason>(line) == reason, "T1: the session was ended for another reason");
     });
   }
 
@@ -236,6 +274,11 @@ struct Log {
         if (!Scheduler::rests(*process)) return;
         const SequencerCounters counters = sequencer->counters();
         if (counters.epoch == 0 || counters.deposed) return;
+        const auto& head = at->blockHead(counters.epoch).head;
+        const bool own = peek<&BlockHead::process>(head) == at->slot() && peek<&BlockHead::processGeneration>(head) == at->generation();
+        expect(own, "the head of an epoch names another process than its server");
+        expectRoomKept(*at, counters.epoch);
+        expect(counters.duplicates == 0, "a batch is dropped as one that came twice");
         expectSequencerLines(*at, *sequencer, sequencer->sessions());
       });
       serve(*sequencer, *at, *done, grants);
@@ -298,6 +341,7 @@ void heir() {
 // A standby suspects a server that runs: it is deposed in the midst of its passes.
 void suspicion() {
   Log log(false, orderSession);
+  log.goesOnAhead();
   log.publishes(1);
   log.settles();
   log.publishes(1);
@@ -310,6 +354,7 @@ void suspicion() {
 // A standby suspects another one in the midst of its recovery.
 void usurpation() {
   Log log(false, orderSession);
+  log.goesOnAhead();
   log.publishes(2);
   log.settles();
   log.leavesAhead();
@@ -320,20 +365,26 @@ void usurpation() {
   log.ends(0);
 }
 
-// Servers that take the log over in turn, ahead of the schedule.
-void takeInTurn(Attached& next, int servers) {
-  next.program.ahead([&] {
-    for (int i = 0; i < servers; i += 1) {
-      Sequencer sequencer(next.region, manual());
-      expectOk(sequencer.start(), "starting the next server");
-      sequencer.stop(true);
-    }
-  });
+// A batch is published while the standby reads the log, and the server that it deposes commits the batch in its last pass.
+void belated() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, true);
+  log.ends(1);
+}
+
+// A server that takes the log over, and leaves it.
+void passBy(const shared_ptr<Region>& at) {
+  Sequencer sequencer(at, manual());
+  if (sequencer.start().ok()) sequencer.stop(true);
 }
 
 // Under order `total` batches are committed and trimmed while the session's first one is missing; then the server dies.
-// `servers`: how many take the log over, one after the other, ahead of the one that goes on with it.
-void gapUnder(int servers) {
+// `handed`: another server takes it over ahead of the one that goes on with it.
+void gapUnder(bool handed) {
   Log log(true, orderTotal, 2);
   // Batches of even numbers stay in the first broker's lane, unpublished.
   log.publisher.program.ahead([&] {
@@ -346,15 +397,15 @@ void gapUnder(int servers) {
   log.reads();
   log.settles();
   log.leavesAhead();
-  Attached next(*log.region, "next servers", false, false);
-  takeInTurn(next, servers);
+  Attached next(*log.region, "next server", false, false);
+  if (handed) next.program.runs([at = next.region] { passBy(at); });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
-  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
-  log.ends(0);
+  // Behind the server that hands the log on.
+  log.ends(0, false, {{0, 0}});
 }
-void gap() { gapUnder(0); }
-void handedDown() { gapUnder(1); }
+void gap() { gapUnder(false); }
+void handedDown() { gapUnder(true); }
 
 // Seals the session's first two batches, and publishes the second.
 void sealTwo(Log& log) {
@@ -373,6 +424,23 @@ void facts() {
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.ends(0, false, {{0, 1}});
+}
+
+// The same, and its entry is trimmed, so that the fact alone tells of it: another lane runs short behind it.
+void forgotten() {
+  constexpr uint64_t batches = 7;
+  Log log(true, orderTotal, 3);
+  log.publisher.program.ahead([&] {
+    for (; *log.published < batches; *log.published += 1) {
+      const uint32_t lane = static_cast<uint32_t>(std::min<uint64_t>(*log.published, 2));
+      expect(log.publishing->sealIn(lane, *log.published), "there is no room");
+      if (lane != 0) log.publishing->lanes().publish(lane);
+    }
+  });
+  log.serves();
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  log.ends(0, false, {{0, batches - 1}});
 }
 
 // Recovery must not take a session's facts for those of the slot's next session. The server dies at each moment, or is
@@ -394,10 +462,8 @@ void changesHands(bool dies) {
 void reclaimed() { changesHands(true); }
 void regained() { changesHands(false); }
 
-// A session has gone round its window behind a missing batch. When that one comes, the place of a fact is another batch's at
-// once. The server dies, or it is suspected then.
-void goneRound(bool suspicious) {
-  Log log(!suspicious, orderTotal, 3);
+// A session goes round its window behind a missing batch. When that one comes, the place of a fact is another batch's at once.
+void goRound(Log& log) {
   const uint64_t window = log.region->layout().windowPlaces();
   // The first one is missing, and the one that is missing next lies in a third lane.
   const auto laneFor = [&](uint64_t sequence) { return sequence == 0 ? 0U : sequence == window ? 2U : 1U; };
@@ -411,6 +477,13 @@ void goneRound(bool suspicious) {
     log.reads();
     log.settles();
   }
+}
+
+// The server dies, or it is suspected then.
+void goneRound(bool suspicious) {
+  Log log(!suspicious, orderTotal, 3);
+  const uint64_t window = log.region->layout().windowPlaces();
+  goRound(log);
   // A server that is suspected finds the missing one in its first pass.
   if (suspicious) log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
   log.serves();
@@ -420,6 +493,48 @@ void goneRound(bool suspicious) {
 }
 void wrapped() { goneRound(false); }
 void overtaken() { goneRound(true); }
+
+// The same in the last pass of the server.
+void inItsLastPass() {
+  Log log(false, orderTotal, 3);
+  const uint64_t window = log.region->layout().windowPlaces();
+  goRound(log);
+  log.publisher.program.ahead([&] { log.publishing->lanes().publish(0); });
+  Attached standby(*log.region, "standby", false, false);
+  log.lastPass(standby, window, endNone);
+}
+
+// In the last pass of the server a session's batch is committed, and the session ends.
+void endedLast() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  log.publisher.program.ahead([&] { log.publishing->lanes().close(); });
+  Attached standby(*log.region, "standby", false, false);
+  log.lastPass(standby, 1, endClosed);
+}
+
+// A server that is suspected makes its last pass, and only then its publisher and its reader look, once each: the successor
+// recovers what they believe. It begins first, and makes no pass.
+void unheard() {
+  Log log(false, orderSession);
+  log.publishes(1);
+  Attached standby(*log.region, "standby", false, false);
+  const auto sequencer = make_shared<Sequencer>(standby.region, manual());
+  atEnd([sequencer] {});
+  standby.program.runs([sequencer] { expectOk(sequencer->start(1), "taking the log over from a server that is suspected"); });
+  log.first.program.runs([serving = log.serving] { serving->step(); });
+  log.publisher.program.runs([publishing = log.publishing, acknowledged = log.acknowledged] {
+    *acknowledged = publishing->lanes().committedBatches();
+  });
+  log.reader.program.runs([taking = log.taking] { taking->take(); });
+  atEnd([at = log.region, acknowledged = log.acknowledged, taking = log.taking] {
+    const uint64_t epoch = newestSeen(*at).number;
+    const uint64_t prefix = peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged);
+    const uint64_t entries = peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed);
+    expect(*acknowledged <= prefix, "T1: more was acknowledged than is recovered");
+    expect(taking->count() <= entries, "T1: more was read than is recovered");
+  });
+}
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
@@ -443,6 +558,33 @@ void watched() {
   log.ends(2);
 }
 
+// A reader's process has died, and the server ends it and leaves. Behind the next server's takeover another one has its place.
+void inherited() {
+  Log log(false, orderSession);
+  Attached gone(*log.region, "gone", false, false);
+  gone.program.ahead([&] {
+    Claim place;
+    expectOk(claimReader(*gone.region, log.topic, "gone", place), "claiming a reader's place");
+    IndexReader reader(gone.region, 0, place, 4);
+    expectOk(reader.attach(From::start, 0), "attaching a reader");
+    gone.region->close();
+  });
+  log.first.program.runs([serving = log.serving] {
+    serving->endDead();
+    serving->stop(true);
+  });
+  Attached standby(*log.region, "standby", false, false);
+  log.standsBy(standby, false);
+  Attached visitor(*log.region, "visitor", false, false);
+  visitor.program.runs([at = visitor.region, topic = log.topic] {
+    while (newestSeen(*at).number == 1 || serverState(*at) != serverServing) Scheduler::now().giveWay(pause);
+    Claim place;
+    retry("the place of a dead reader does not come free", [&] { return claimReader(*at, topic, "visitor", place).ok(); }, pause);
+    visit(at, place);
+  });
+  log.ends(1);
+}
+
 // Of several epochs in a row the last one has the first one's block, and a reader still looks for its entries there.
 void laps() {
   Log log(false, orderSession);
@@ -450,7 +592,9 @@ void laps() {
   log.settles();
   log.leavesAhead();
   Attached next(*log.region, "next servers", false, false);
-  takeInTurn(next, 2);
+  next.program.ahead([&] {
+    for (int i = 0; i < 2; i += 1) passBy(next.region);
+  });
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   log.ends(6, true);
@@ -463,16 +607,22 @@ Protocol takeoverProtocol() {
     {"succession", "a server dies at any moment, and a standby continues its log", &succession},
     {"standbys", "two standbys want the log of a server that is gone", &standbys},
     {"suspicion", "a server that runs is suspected, and deposed in the midst of its passes", &suspicion},
+    {"belated", "the same, and a batch is published while the standby reads the log", &belated},
     {"usurpation", "a standby is suspected in the midst of its recovery", &usurpation},
     {"heir", "a standby dies at any moment of its recovery, and the next one recovers", &heir},
     {"gap", "under order total batches were trimmed while an earlier one of their session is missing", &gap},
     {"handed down", "the same, and another server has had the log meanwhile", &handedDown},
     {"facts", "under order total a batch is committed ahead of a missing one, and the server dies at any moment", &facts},
+    {"forgotten", "the same, and the batch is trimmed before", &forgotten},
     {"reclaimed", "a session closes that had such a batch, its slot is claimed again, and the server dies", &reclaimed},
     {"regained", "the same while the server is deposed and goes on", &regained},
     {"wrapped", "the place of a fact is another batch's as the missing one comes, and the server dies at any moment", &wrapped},
     {"overtaken", "the same while the server is deposed and goes on", &overtaken},
+    {"last pass", "the same in the last pass of a server that is suspected", &inItsLastPass},
+    {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
+    {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
+    {"inherited", "a reader was found dead, and behind a takeover its place is another's", &inherited},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
 }

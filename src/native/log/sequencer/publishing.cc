@@ -155,11 +155,11 @@ void publishSessionAdoption(const SequencerState& order, uint32_t client) {
   publishSealed(order.publication, order.role, order.region.sessionLine(order.epoch, client).adoption, Sealed(local));
 }
 
-// One word, so that no kill leaves half a fact.
+// One word, so that no kill leaves half a fact. The line has been written by this sequencer since its epoch began.
 void publishFact(const SequencerState& order, uint32_t client, uint64_t sequence, uint32_t messages) {
   const Publication p = order.publication;
   auto& line = order.region.factLine(order.epoch, client, sequence);
-  FactLine local = p.copy(line);
+  FactLine local = p.own(order.role, line);
   local.facts[sequence % factsOfLine] = factOf(sequence, messages);
   p.on(order.role, line).copy<&FactLine::facts>(local.facts);
 }
@@ -217,15 +217,19 @@ void publishSessions(SequencerState& order) {
   if (order.ready.empty()) publishPrefixes(order);
 }
 
+void publishTotals(const SequencerState& order) {
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
+      .set<&ServiceLine::passes>(order.totals.passes)
+      .set<&ServiceLine::commits>(order.totals.commits);
+}
+
 // Sessions before lanes: what is released is explained by the prefix that is acknowledged.
 void publishAll(SequencerState& order) {
   publishSessions(order);
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }
-  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
-      .set<&ServiceLine::passes>(order.totals.passes)
-      .set<&ServiceLine::commits>(order.totals.commits);
+  publishTotals(order);
 }
 
 }  // namespace ringfence::sequencing

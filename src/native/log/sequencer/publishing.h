@@ -26,6 +26,9 @@ void publishSessions(SequencerState& order);
 // Publishes the answers to the wishes for a topic's place.
 void publishAnswers(const SequencerState& order);
 
+// The counts of this epoch's passes, for reports.
+void publishTotals(const SequencerState& order);
+
 // Publishes all changed lines.
 void publishAll(SequencerState& order);
 

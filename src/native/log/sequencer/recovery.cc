@@ -263,7 +263,7 @@ class Recovery {
     const uint64_t end = endOfLane(at);
     uint64_t again = end;  // the first slot that is to be scanned again
     for (uint64_t i = lane.released; i < end; i += 1) {
-      const FormerSlot& found = f.slots[i - lane.released];
+      const FormerSlot found = i - lane.released < f.slots.size() ? f.slots[i - lane.released] : FormerSlot{};
       Slot& state = lane.state[i & (g_.laneSlots - 1)];
       const bool own = i >= lane.firstIndex && found.ready;
       if (own && endOf(at, i) == 0) endOf(at, i) = ringfence::payloadEndOf(found.descriptor);
@@ -281,9 +281,15 @@ class Recovery {
     if (cutShort) beginAnew(lane, session);
   }
 
-  // Behind the last slot that was scanned, or was published since and may have been ordered or ended.
-  uint64_t endOfLane(uint32_t at) const {
-    return former_.lanes[at].frontiers.released + former_.lanes[at].slots.size();
+  // Behind the last slot that was scanned, or was published since and may have been ordered or ended. A deposed sequencer may
+  // have ordered slots that were published behind the look at the slots: entries alone name them.
+  uint64_t endOfLane(uint32_t at) {
+    const uint64_t released = former_.lanes[at].frontiers.released;
+    uint64_t end = released + former_.lanes[at].slots.size();
+    for (uint64_t i = end; i - released < g_.laneSlots; i += 1) {
+      if (endOf(at, i) != 0) end = i + 1;
+    }
+    return end;
   }
 
   static bool isDone(const Session& session, const Descriptor& d) {
@@ -434,6 +440,7 @@ void writeBlock(SequencerState& order, const Former& former, role::Broker broker
   }
   writeIdentities(order);
   publishAnswers(order);
+  publishTotals(order);
 }
 
 }  // namespace ringfence::sequencing
