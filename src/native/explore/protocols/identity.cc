@@ -334,11 +334,17 @@ void heirOfDead() {
 }
 
 // Two processes name the identity at once, and one may die; a session of the other comes. `again`: an identity of a topic that
-// is over had the slot.
-void nameAtOnce(bool again) {
+// is over had the slot. `half`: its namer died ahead of its last store.
+void nameAtOnce(bool again, bool half) {
   Named log(false, 1, 0, again);
   Attached one(*log.region, "one", false, true), other(*log.region, "other", false, false), reader(*log.region, "reader", false, false);
   if (again) log.resettles(other);
+  if (half) {
+    other.program.ahead([&] {
+      const uint64_t none = 0;
+      memory::copyIn(&RawLine::of(other.region->identity(0)).generation, &none, sizeof(none), {});
+    });
+  }
   const auto places = make_shared<std::map<uint32_t, uint64_t>>();
   for (Attached* place : {&one, &other}) {
     if (place == &other) *log.naming.working += 1;
@@ -354,8 +360,9 @@ void nameAtOnce(bool again) {
   log.ends(reader);
   log.serves();
 }
-void naming() { nameAtOnce(false); }
-void renaming() { nameAtOnce(true); }
+void naming() { nameAtOnce(false, false); }
+void renaming() { nameAtOnce(true, false); }
+void halfNamed() { nameAtOnce(true, true); }
 
 // Two sessions come at once.
 void rivals() {
@@ -416,6 +423,7 @@ Protocol identityProtocol() {
     {"heir", "a session's process dies at any moment, and the next one comes", &heirOfDead},
     {"naming", "two processes name the identity at once", &naming},
     {"renaming", "the same in the slot of an identity whose topic is over", &renaming},
+    {"half named", "the same, and the process that named that identity died ahead of its last store", &halfNamed},
     {"rivals", "two sessions come at once", &rivals},
     {"outlived", "a session outlives its lease, and goes on anew", &outlived},
     {"late", "the missing batch comes as the lease ends", &lateBatch},

@@ -8,6 +8,7 @@
 #include "explore/trace.h"
 #include "region/server.h"
 #include "served.h"
+#include "takeover_blocks.h"
 
 namespace ringfence::explore {
 
@@ -521,7 +522,7 @@ void laps() {
 }  // namespace
 
 Protocol takeoverProtocol() {
-  return {"takeover", "a log outlives its server", {
+  Protocol protocol{"takeover", "a log outlives its server", {
     {"succession", "a server dies at any moment, and a standby continues its log", &succession},
     {"standbys", "two standbys want the log of a server that is gone", &standbys},
     {"suspicion", "a server that runs is suspected, and deposed in the midst of its passes", &suspicion},
@@ -540,6 +541,8 @@ Protocol takeoverProtocol() {
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
+  for (const Configuration& each : takeoverBlocks()) protocol.configurations.push_back(each);
+  return protocol;
 }
 
 }  // namespace ringfence::explore
