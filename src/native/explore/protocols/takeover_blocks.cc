@@ -40,7 +40,7 @@ void expectNothingLeft(const Region& region, uint64_t epoch) {
   expect(session || saysNothing(region.sessionLine(epoch, 0)), "the block says what an earlier epoch left of a session");
 }
 
-// In its last pass a server adopts a session and a topic, and frees the topic's place for another. Its successor has read that
+// In its last pass a server adopts a session and a restored topic, and frees the topic's place for another. Its successor has read that
 // part of its block before, and is replaced ahead of a pass of its own, as is the next one; the epoch behind that has the
 // first one's block.
 void leftBehind() {
@@ -64,7 +64,7 @@ void leftBehind() {
       TopicView topic;
       TopicWish wish;
       expectOk(claimClient(*client.region, kept.place(), claim), "claiming a session");
-      expectOk(declareTopic(*client.region, "u", orderSession, 1, topic), "declaring another topic");
+      expectOk(restoreTopic(*client.region, "u", orderSession, 1, {2, 3, 0}, topic), "restoring another topic");
       const Status status = declareTopic(*client.region, "v", orderSession, 1, topic, &wish);
       expect(std::strcmp(status.fault, "wished") == 0, "a place is free that a topic has");
     });
@@ -84,7 +84,7 @@ void leftBehind() {
 }  // namespace
 
 std::vector<Configuration> takeoverBlocks() {
-  return {{"left behind", "an epoch has the block of one that adopted a session and a topic in its last pass", &leftBehind}};
+  return {{"left behind", "an epoch has the block of one that adopted a session and a restored topic in its last pass", &leftBehind}};
 }
 
 }  // namespace ringfence::explore
