@@ -369,7 +369,7 @@ class Search {
   // What was stored in a line ahead of the fault is held, and another actor runs somewhere behind the fault.
   void holdLines(uint64_t i) {
     constexpr size_t tries = 32;
-    constexpr size_t aheadMost = 64;
+    constexpr size_t aheadMost = 96;
     constexpr size_t behindMost = 48;
     Priorities order(random(), found_.points);
     order.straightens();

@@ -484,6 +484,34 @@ void unheard() {
   });
 }
 
+// A standby is suspected as it begins to serve: the other one recovers from what it has written, or from what was there before.
+void halfServed() {
+  Log log(false, orderSession);
+  log.publishes(2);
+  log.settles();
+  log.leavesAhead();
+  Attached one(*log.region, "one standby", false, false);
+  Attached other(*log.region, "other standby", false, false);
+  const auto sequencer = make_shared<Sequencer>(one.region, manual());
+  const auto kept = make_shared<std::vector<shared_ptr<Sequencer>>>();
+  atEnd([sequencer, kept] {});
+  one.program.runs([sequencer] { static_cast<void>(sequencer->start()); });
+  other.program.runs([kept, at = other.region] {
+    while (newestSeen(*at).number < 2) Scheduler::now().giveWay(pause);
+    for (bool serves = false; !serves;) {
+      kept->push_back(make_shared<Sequencer>(at, manual()));
+      serves = kept->back()->start(2).ok();
+      if (!serves) Scheduler::now().giveWay(pause);
+    }
+  });
+  atEnd([at = log.region] {
+    const uint64_t epoch = newestSeen(*at).number;
+    expect(peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged) == 2, "not all that was committed is recovered");
+    expect(peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed) == 2, "not each entry is recovered");
+    expect(peek<&LaneLine::Frontiers::scanned>(at->laneLine(epoch, 0).frontiers) == 2, "not all that was scanned is recovered");
+  });
+}
+
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
 void watched() {
@@ -538,6 +566,7 @@ Protocol takeoverProtocol() {
     {"last pass", "the same in the last pass of a server that is suspected", &inItsLastPass},
     {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
+    {"half served", "a standby is suspected as it begins to serve", &halfServed},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
