@@ -238,6 +238,10 @@ class Search {
       left -= 1;
       meetAt(upTo(base, seen, i), at);
     }
+    if (Model::now().hasLines() || !going()) return;
+    constexpr size_t further = 64;
+    const size_t i = mark - std::min<size_t>(mark, random() % further);
+    if (seen[i].actor == seen[mark].actor && seen[i].others != 0) meetAt(upTo(base, seen, i), seen[i]);
   }
 
   void meetAt(Schedule met, const Chances& at) {
@@ -370,7 +374,6 @@ class Search {
   void holdLines(uint64_t i) {
     constexpr size_t tries = 32;
     constexpr size_t aheadMost = 96;
-    constexpr size_t behindMost = 48;
     Priorities order(random(), found_.points);
     order.straightens();
     if (!once({}, i == 0 ? nullptr : &order) || Scheduler::now().marks().empty()) return;
@@ -384,15 +387,20 @@ class Search {
       Schedule held = upTo(base, seen, at);
       held.push_back({seen[at].actor, Kind::hold, holdLine, seen[at].step});
       if (!once(held) || Scheduler::now().marks().empty()) continue;
-      const std::vector<Chances> behind = Scheduler::now().seen();
-      const size_t run = Scheduler::now().marks()[0] + 1 + random() % behindMost;
-      if (run >= behind.size() || behind[run].actor != seen[at].actor || behind[run].others == 0) continue;
-      std::vector<uint8_t> others;
-      for (uint8_t to = 0; to < actorsMax; to += 1) {
-        if ((behind[run].others >> to & 1) != 0) others.push_back(to);
-      }
-      with(held, {seen[at].actor, Kind::preempt, others[random() % others.size()], behind[run].step});
+      runAnyBehind(held, seen[at].actor, std::vector<Chances>(Scheduler::now().seen()), Scheduler::now().marks()[0]);
     }
+  }
+
+  // Another actor runs at the first step behind the mark at which it can, or at any of the next ones.
+  void runAnyBehind(const Schedule& base, uint8_t actor, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t behindMost = 48;
+    std::vector<Deviation> runs;
+    for (size_t i = mark + 1; i < seen.size() && i <= mark + behindMost; i += 1) {
+      for (uint8_t to = 0; to < actorsMax && seen[i].actor == actor; to += 1) {
+        if ((seen[i].others >> to & 1) != 0) runs.push_back({actor, Kind::preempt, to, seen[i].step});
+      }
+    }
+    if (!runs.empty()) with(base, runs[random() % 2 == 0 ? 0 : random() % runs.size()]);
   }
 
   void runBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
