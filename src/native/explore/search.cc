@@ -239,8 +239,7 @@ class Search {
       meetAt(upTo(base, seen, i), at);
     }
     if (Model::now().hasLines() || !going()) return;
-    constexpr size_t further = 64;
-    const size_t i = mark - std::min<size_t>(mark, random() % further);
+    const size_t i = mark - std::min<size_t>(mark, random() % 64);
     if (seen[i].actor == seen[mark].actor && seen[i].others != 0) meetAt(upTo(base, seen, i), seen[i]);
   }
 
