@@ -16,8 +16,6 @@
 
 namespace ringfence::explore {
 
-void forgetLooks();
-
 namespace {
 
 double now() {
@@ -26,8 +24,6 @@ double now() {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
   return static_cast<double>(at.tv_sec) + static_cast<double>(at.tv_nsec) * 1e-9;
 }
-
-void freeOfDead(Process& process) { Files::closeAllOf(process); }
 
 class Search {
  public:
@@ -238,6 +234,9 @@ class Search {
       left -= 1;
       meetAt(upTo(base, seen, i), at);
     }
+    if (Model::now().hasLines() || !going()) return;
+    const size_t i = mark - std::min<size_t>(mark, random() % 64);
+    if (seen[i].actor == seen[mark].actor && seen[i].others != 0) meetAt(upTo(base, seen, i), seen[i]);
   }
 
   void meetAt(Schedule met, const Chances& at) {
@@ -369,8 +368,7 @@ class Search {
   // What was stored in a line ahead of the fault is held, and another actor runs somewhere behind the fault.
   void holdLines(uint64_t i) {
     constexpr size_t tries = 32;
-    constexpr size_t aheadMost = 64;
-    constexpr size_t behindMost = 48;
+    constexpr size_t aheadMost = 96;
     Priorities order(random(), found_.points);
     order.straightens();
     if (!once({}, i == 0 ? nullptr : &order) || Scheduler::now().marks().empty()) return;
@@ -384,15 +382,20 @@ class Search {
       Schedule held = upTo(base, seen, at);
       held.push_back({seen[at].actor, Kind::hold, holdLine, seen[at].step});
       if (!once(held) || Scheduler::now().marks().empty()) continue;
-      const std::vector<Chances> behind = Scheduler::now().seen();
-      const size_t run = Scheduler::now().marks()[0] + 1 + random() % behindMost;
-      if (run >= behind.size() || behind[run].actor != seen[at].actor || behind[run].others == 0) continue;
-      std::vector<uint8_t> others;
-      for (uint8_t to = 0; to < actorsMax; to += 1) {
-        if ((behind[run].others >> to & 1) != 0) others.push_back(to);
-      }
-      with(held, {seen[at].actor, Kind::preempt, others[random() % others.size()], behind[run].step});
+      runAnyBehind(held, seen[at].actor, std::vector<Chances>(Scheduler::now().seen()), Scheduler::now().marks()[0]);
     }
+  }
+
+  // Another actor runs at the first step behind the mark at which it can, or at any of the next ones.
+  void runAnyBehind(const Schedule& base, uint8_t actor, const std::vector<Chances>& seen, uint32_t mark) {
+    constexpr size_t behindMost = 48;
+    std::vector<Deviation> runs;
+    for (size_t i = mark + 1; i < seen.size() && i <= mark + behindMost; i += 1) {
+      for (uint8_t to = 0; to < actorsMax && seen[i].actor == actor; to += 1) {
+        if ((seen[i].others >> to & 1) != 0) runs.push_back({actor, Kind::preempt, to, seen[i].step});
+      }
+    }
+    if (!runs.empty()) with(base, runs[random() % 2 == 0 ? 0 : random() % runs.size()]);
   }
 
   void runBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
@@ -451,34 +454,6 @@ class Search {
 };
 
 }  // namespace
-
-std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing, Priorities* order) {
-  Scheduler& scheduler = Scheduler::now();
-  Arena::open();
-  AddressSpace::begin();
-  Files::begin();
-  Sleepers::begin();
-  StoreChecks::begin();
-  forgetDelayed();
-  forgetLooks();
-  Model::now().begin();
-  scheduler.begin(schedule, tracing, order);
-  scheduler.onDeath = &freeOfDead;
-  scheduler.onRest = [](Actor& actor) {
-    makeDelayedStoresOf(actor);
-    Model::now().rest(actor);
-  };
-  Trace::show(tracing);
-  configuration.build();
-  scheduler.run();
-  scheduler.over();
-  if (scheduler.failure().empty()) lookAtEnd();
-  Trace::show(false);
-  forgetLooks();
-  Arena::reset();
-  scheduler.ended();
-  return scheduler.failure();
-}
 
 Found search(const Configuration& configuration, const Limits& limits) { return Search(configuration, limits).run(); }
 

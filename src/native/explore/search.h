@@ -2,9 +2,7 @@
 // shortens what it finds.
 #pragma once
 
-#include <functional>
-
-#include "world.h"
+#include "run_once.h"
 
 namespace ringfence::explore {
 
@@ -33,9 +31,6 @@ struct Found {
   uint32_t points = 0;     // steps of the schedule without deviations
 };
 
-// Runs one schedule. Returns its failure, or an empty text.
-std::string runOnce(const Configuration& configuration, const Schedule& schedule, bool tracing = false,
-                    Priorities* order = nullptr);
 Found search(const Configuration& configuration, const Limits& limits);
 // Shortens a schedule that fails: it fails still, in the same way or another, with as few deviations as possible.
 Schedule shrunk(const Configuration& configuration, Schedule schedule);

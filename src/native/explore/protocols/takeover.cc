@@ -2,290 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
-#include "attached.h"
-#include "log_ends.h"
-#include "explore/trace.h"
-#include "region/server.h"
-#include "served.h"
+#include "takeover_blocks.h"
+#include "takeover_log.h"
 
 namespace ringfence::explore {
 
 namespace {
 
-using std::make_shared;
-using std::shared_ptr;
-
-constexpr uint64_t pause = 1'000'000;
-
-Geometry geometryOf(uint32_t brokers) {
-  Geometry g = logGeometry(1, brokers);
-  g.readers = 2;
-  g.epochBlocks = 3;
-  g.processes = 8;
-  return g;
-}
-
-SequencerOptions manual() {
-  SequencerOptions options;
-  options.manual = true;
-  return options;
-}
-
-// Reads a topic, and checks that the order is dense, that no batch comes twice, and what order `session` promises.
-class Taking {
- public:
-  Taking(shared_ptr<Region> region, Claim claim, Order order)
-      : region_(std::move(region)), reader_(region_, 0, claim, 4), order_(order) {}
-
-  bool attach() { return reader_.attach(From::start, 0).ok(); }
-  uint64_t count() const { return seen_.size(); }
-
-  bool take() {
-    BatchView views[16];
-    const int32_t filled = reader_.poll(views, 16);
-    expect(filled >= 0, "the index contradicts itself");
-    for (int32_t i = 0; i < filled; i += 1) check(views[i]);
-    reader_.release(reader_.next());
-    return filled > 0;
-  }
-
- private:
-  void check(const BatchView& view) {
-    expect(view.position == position_, "T1: the order is not dense");
-    position_ += view.messages;
-    expect(order_ == orderTotal || view.batchSequence == seen_.size(), "a session's batches are not in order");
-    expect(seen_.insert({view.sessionId, view.batchSequence}).second, "T1: a batch comes twice");
-    checkContents(*region_, view);
-    Trace::say("has batch " + std::to_string(view.batchSequence));
-  }
-
-  shared_ptr<Region> region_;
-  IndexReader reader_;
-  Order order_;
-  uint64_t position_ = 0;
-  std::set<std::pair<uint64_t, uint64_t>> seen_;  // by session and sequence
-};
-
-// The room of each entry that is kept is kept, too.
-void expectRoomKept(const Region& region, uint64_t epoch) {
-  const TopicLine& topic = region.topicLine(epoch, 0);
-  const uint64_t entries = peek<&TopicLine::Committed::entries>(topic.committed);
-  for (uint64_t i = peek<&TopicLine::Retention::trim>(topic.retention); i < entries; i += 1) {
-    const auto& entry = region.entry(epoch, 0, i);
-    const LaneLine& lane = region.laneLine(epoch, peek<&IndexEntry::lane>(entry));
-    const uint64_t released = peek<&LaneLine::Frontiers::released>(lane.frontiers);
-    expect(peek<&IndexEntry::laneIndex>(entry) >= released, "the room of a batch is released that is kept");
-  }
-}
-
-// Batches that the publisher has sealed in that broker's lane, to publish once the reader has so many.
-struct SealedIn {
-  uint32_t broker;
-  uint64_t behind;
-};
-
-// A log with a publisher and a reader, and what they believe. Servers come and go.
-struct Log {
-  shared_ptr<Region> region;
-  Attached first;
-  Attached publisher;
-  Attached reader;
-  shared_ptr<Sequencer> serving;  // of the first server
-  TopicPlace topic{};
-  shared_ptr<Publishing> publishing;
-  shared_ptr<Taking> taking;
-  shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
-  shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
-  shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
-  uint64_t former = 0;  // batches of the publisher's former session, all read
-
-  Log(bool mortal, Order order, uint32_t brokers = 1)
-      : region(made(geometryOf(brokers))), first(*region, "first server", false, mortal),
-        publisher(*region, "publisher", false, false), reader(*region, "reader", false, false) {
-    first.program.ahead([&] {
-      serving = make_shared<Sequencer>(first.region, manual());
-      expectOk(serving->start(), "starting the first server");
-      TopicView declared;
-      expectOk(declareTopic(*first.region, "t", order, 1, declared), "declaring the topic");
-      topic = declared.place();
-      settle();
-    });
-    atEnd([kept = serving] {});
-    Claim claim;
-    publisher.program.ahead([&] { expectOk(claimClient(*publisher.region, topic, claim), "claiming a session"); });
-    first.program.ahead([&] { settle(); });
-    publisher.program.ahead([&] {
-      publishing = Publishing::of(publisher.region, claim);
-      expect(publishing->ready(), "the session is not admitted");
-    });
-    reader.program.ahead([&] {
-      Claim place;
-      expectOk(claimReader(*reader.region, topic, "reader", place), "claiming a reader's place");
-      taking = make_shared<Taking>(reader.region, place, order);
-      expect(taking->attach(), "the reader is not attached");
-    });
-    atEnd([kept = taking] {});
-  }
-
-  void settle() {
-    for (bool moved = true; moved;) {
-      moved = serving->step();
-      for (uint32_t b = 0; b < first.region->layout().geometry.brokers; b += 1) moved = grantLanes(*first.region, b) != 0 || moved;
-    }
-  }
-
-  // Ahead of the schedule.
-  void publishes(uint64_t batches) {
-    publisher.program.ahead([&] {
-      for (uint64_t i = 0; i < batches; i += 1) expect(publishing->publish((*published)++, nullptr), "there is no room");
-    });
-  }
-  void settles() {
-    first.program.ahead([&] { settle(); });
-  }
-  void reads() {
-    reader.program.ahead([&] {
-      while (taking->take()) continue;
-    });
-  }
-  // The first server is gone, and its log is kept.
-  void leavesAhead() {
-    first.program.ahead([&] { serving->stop(true); });
-  }
-  // The first server takes its own log over. Its successor has the first block then, whose head each look begins with.
-  void goesOnAhead() {
-    leavesAhead();
-    first.program.ahead([&] {
-      serving = make_shared<Sequencer>(first.region, manual());
-      expectOk(serving->start(), "taking its own log over");
-      settle();
-    });
-    atEnd([kept = serving] {});
-  }
-
-  // The publisher closes its session, whose batches are all read, and claims the slot again.
-  void reclaims() {
-    Claim claim;
-    publisher.program.ahead([&] { publishing->lanes().close(); });
-    settles();
-    publisher.program.ahead([&] {
-      expectOk(claimClient(*publisher.region, topic, claim), "claiming the slot again");
-      publishing = Publishing::of(publisher.region, claim);
-    });
-    former = *published;
-    *published = 0;
-  }
-
-  // A server makes passes until everything is done, or it was replaced. It grants lanes if a session waits for them.
-  static void serve(Sequencer& sequencer, const Region& at, const bool& done, bool grants) {
-    while (!done && sequencer.deposedBy() == 0) {
-      sequencer.step();
-      for (uint32_t b = 0; grants && b < at.layout().geometry.brokers; b += 1) grantLanes(at, b);
-      Scheduler::now().giveWay(pause);
-    }
-  }
-  void serves() {
-    first.program.runs([serving = serving, done = done, at = first.region, grants = former != 0, topic = topic] {
-      if (grants) expect(serving->keepTopic(topic) || serving->deposedBy() != 0, "the topic is not kept");
-      serve(*serving, *at, *done, grants);
-    });
-  }
-
-  // The first server makes one pass, its last, while a standby that suspects it takes over. Of the session so many batches must
-  // then be committed without a gap.
-  void lastPass(Attached& standby, uint64_t prefix, uint32_t reason) {
-    first.program.runs([serving = serving] { serving->step(); });
-    standby.program.runs([at = standby.region, prefix, reason] {
-      auto sequencer = make_shared<Sequencer>(at, manual());
-      atEnd([sequencer] {});
-      expectOk(sequencer->start(1), "taking the log over from a server that is suspected");
-      while (sequencer->step()) continue;
-      const auto& line = at->sessionLine(sequencer->counters().epoch, 0).acknowledged;
-      expect(peek<&SessionLine::Acknowledged::batches>(line) == prefix, "T1: what was published is not committed without a gap");
-      expect(peek<&SessionLine::Acknowledged::endReason>(line) == reason, "T1: the session was ended for another reason");
-    });
-  }
-
-  // The publisher publishes what it has sealed in each of these lanes once the reader has so many batches, then so many
-  // more, and waits until all is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its
-  // room.
-  void ends(uint64_t more, bool late = false, const std::vector<SealedIn>& sealed = {}) {
-    const uint64_t all = *published + more;
-    publisher.program.runs([=, former = former, publishing = publishing, published = published, taking = taking,
-                            acknowledged = acknowledged] {
-      while (!publishing->ready()) Scheduler::now().giveWay(pause);
-      for (const SealedIn& each : sealed) {
-        while (taking->count() < former + each.behind) Scheduler::now().giveWay(pause);
-        publishing->lanes().publish(each.broker);
-      }
-      while (*published < all || publishing->lanes().committedBatches() < all) {
-        if (*published < all && publishing->seal(*published)) {
-          publishing->lanes().publish(publishing->brokerOf(*published));
-          *published += 1;
-        }
-        const uint64_t now = publishing->lanes().committedBatches();
-        expect(now >= *acknowledged, "T1: an acknowledgement was taken back");
-        expect(publishing->lanes().endReason() == endNone, "the session was ended");
-        *acknowledged = now;
-        Scheduler::now().giveWay(pause);
-      }
-      *acknowledged = all;
-    });
-    reader.program.runs([=, former = former, taking = taking, done = done, published = published,
-                         acknowledged = acknowledged] {
-      for (int i = 0; late && *published < all && i < pausesMax; i += 1) Scheduler::now().giveWay(pause);
-      while (taking->count() < former + all) {
-        taking->take();
-        Scheduler::now().giveWay(pause);
-      }
-      while (*acknowledged < all) Scheduler::now().giveWay(pause);
-      *done = true;
-    });
-    atEnd([=, former = former, taking = taking, acknowledged = acknowledged] {
-      expect(taking->count() == former + all && *acknowledged == all, "what was published is not read and acknowledged");
-    });
-  }
-
-  // A process that takes the log over once its server is dead, or is suspected, and then serves it.
-  void standsBy(Attached& place, bool suspicious) {
-    place.program.runs([=, at = place.region, done = done, acknowledged = acknowledged, taking = taking, grants = former != 0] {
-      auto sequencer = make_shared<Sequencer>(at, manual());
-      while (!*done) {
-        const ServerView server = serverOf(*at);
-        if (server.state == serverDied || (suspicious && !server.own)) {
-          const Status status = sequencer->start(suspicious ? server.epoch : 0);
-          if (status.ok()) {
-            const uint64_t epoch = sequencer->counters().epoch;
-            const uint64_t prefix = peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged);
-            const uint64_t entries = peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed);
-            expect(*acknowledged <= prefix, "T1: more was acknowledged than is recovered");
-            expect(taking->count() <= entries, "T1: more was read than is recovered");
-            break;
-          }
-          const bool later = std::strcmp(status.fault, "busy") == 0 || std::strcmp(status.fault, "blocked") == 0;
-          expect(later, std::string("no server: ") + status.fault);
-          sequencer = make_shared<Sequencer>(at, manual());
-        }
-        Scheduler::now().giveWay(pause);
-      }
-      atEnd([at, sequencer, process = Scheduler::now().currentProcess()] {
-        if (!Scheduler::rests(*process)) return;
-        const SequencerCounters counters = sequencer->counters();
-        if (counters.epoch == 0 || counters.deposed) return;
-        const auto& head = at->blockHead(counters.epoch).head;
-        const bool own = peek<&BlockHead::process>(head) == at->slot() && peek<&BlockHead::processGeneration>(head) == at->generation();
-        expect(own, "the head of an epoch names another process than its server");
-        expectRoomKept(*at, counters.epoch);
-        expect(counters.duplicates == 0, "a batch is dropped as one that came twice");
-        expectSequencerLines(*at, *sequencer, sequencer->sessions());
-      });
-      serve(*sequencer, *at, *done, grants);
-      if (sequencer->deposedBy() != 0) sequencer->endDead();
-    });
-  }
-};
+using namespace takeover;
 
 // Attaches, reads what there is, and leaves.
 void visit(const shared_ptr<Region>& at, Claim place) {
@@ -536,6 +261,34 @@ void unheard() {
   });
 }
 
+// A standby is suspected as it begins to serve: the other one recovers from what it has written, or from what was there before.
+void halfServed() {
+  Log log(false, orderSession);
+  log.publishes(2);
+  log.settles();
+  log.leavesAhead();
+  Attached one(*log.region, "one standby", false, false);
+  Attached other(*log.region, "other standby", false, false);
+  const auto sequencer = make_shared<Sequencer>(one.region, manual());
+  const auto kept = make_shared<std::vector<shared_ptr<Sequencer>>>();
+  atEnd([sequencer, kept] {});
+  one.program.runs([sequencer] { static_cast<void>(sequencer->start()); });
+  other.program.runs([kept, at = other.region] {
+    while (newestSeen(*at).number < 2) Scheduler::now().giveWay(pause);
+    for (bool serves = false; !serves;) {
+      kept->push_back(make_shared<Sequencer>(at, manual()));
+      serves = kept->back()->start(2).ok();
+      if (!serves) Scheduler::now().giveWay(pause);
+    }
+  });
+  atEnd([at = log.region] {
+    const uint64_t epoch = newestSeen(*at).number;
+    expect(peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged) == 2, "not all that was committed is recovered");
+    expect(peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed) == 2, "not each entry is recovered");
+    expect(peek<&LaneLine::Frontiers::scanned>(at->laneLine(epoch, 0).frontiers) == 2, "not all that was scanned is recovered");
+  });
+}
+
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
 void watched() {
@@ -603,7 +356,7 @@ void laps() {
 }  // namespace
 
 Protocol takeoverProtocol() {
-  return {"takeover", "a log outlives its server", {
+  Protocol protocol{"takeover", "a log outlives its server", {
     {"succession", "a server dies at any moment, and a standby continues its log", &succession},
     {"standbys", "two standbys want the log of a server that is gone", &standbys},
     {"suspicion", "a server that runs is suspected, and deposed in the midst of its passes", &suspicion},
@@ -621,10 +374,13 @@ Protocol takeoverProtocol() {
     {"last pass", "the same in the last pass of a server that is suspected", &inItsLastPass},
     {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
+    {"half served", "a standby is suspected as it begins to serve", &halfServed},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
     {"inherited", "a reader was found dead, and behind a takeover its place is another's", &inherited},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
+  for (const Configuration& each : takeoverBlocks()) protocol.configurations.push_back(each);
+  return protocol;
 }
 
 }  // namespace ringfence::explore
