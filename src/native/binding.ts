@@ -220,7 +220,7 @@ export interface RegionHandle {
   touchCursor(index: number, holding: number, nowMillis: number): true
   /** Fails with `fenced` and `busy`. */
   leaveCursor(index: number, holding: number, nowMillis: number): true
-  /** Names a cursor that nobody holds. Fails with `invalid` when the topic has it already, and as {@link holdCursor}. */
+  /** Names a cursor without a holder. Fails with `invalid` when the topic has it already, and as {@link holdCursor}. */
   restoreCursor(
     topic: number,
     topicGeneration: number,

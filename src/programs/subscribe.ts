@@ -88,7 +88,7 @@ const settings = {
     fallback: false
   }),
   cursorExpiry: setting("cursor-expiry", millisFlag, {
-    description: "How long a cursor that nobody holds is remembered",
+    description: "How long a cursor without a holder is remembered",
     fallback: Duration.toMillis(Duration.fromInputUnsafe(defaultCursorExpiry)),
     show: writtenMillis
   }),

@@ -27,7 +27,7 @@ export type From = "start" | "end" | { readonly position: number }
 /** Where a subscriber begins by default. */
 export const defaultFrom: From = "start"
 
-/** So long behind its last opening, commit or leaving a cursor that nobody holds is forgotten, by default. */
+/** So long behind its last opening, commit or leaving a cursor without a holder is forgotten, by default. */
 export const defaultCursorExpiry: Duration.Input = "7 days"
 
 /**

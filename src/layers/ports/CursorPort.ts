@@ -75,6 +75,6 @@ export type TakeCursor = (
   options: { readonly mustExist: boolean }
 ) => Effect.Effect<HeldCursor | { readonly heldBy: string }, TopicError | RegionError | RegionLost>
 
-/** Whether nobody holds it and its time is over. */
+/** Whether it has no holder and its time is over. */
 export const isExpired = ({ expiresMillis, holder, touchedMillis }: CursorView, nowMillis: number): boolean =>
   holder === undefined && nowMillis > touchedMillis + expiresMillis

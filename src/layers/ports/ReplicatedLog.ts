@@ -70,7 +70,7 @@ export class ReplicatedLog extends Context.Service<ReplicatedLog, {
   ) => Effect.Effect<void, TopicError | RegionError>
   /** The cursors of a topic, expired ones too, without those that were damaged. */
   readonly cursors: (topic: string) => CursorLook
-  /** Names a cursor that nobody holds. Fails with `RegionError` (`invalid`) if the topic has it already. */
+  /** Names a cursor without a holder. Fails with `RegionError` (`invalid`) if the topic has it already. */
   readonly restoreCursor: (
     topic: Topic<any>,
     cursor: StoredCursor,

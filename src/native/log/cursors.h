@@ -3,7 +3,7 @@
 //   any process, under the slot's lock   looks at the cursor │ spare │ line
 //   a new name                           under the names lock first
 //
-// Whoever writes a cursor holds its slot's lock, which the system frees when a process dies: so a holder that was stopped
+// The process that writes a cursor holds its slot's lock, which the system frees when a process dies: so a holder that was stopped
 // and has lost the cursor meanwhile finds that out ahead of its first store, and a death at any store leaves the line or
 // its spare whole. No server takes part. Docs: protocols.md, "Cursors".
 #pragma once
@@ -65,7 +65,7 @@ Status commitCursor(Region& region, const CursorHold& hold, const CursorCommit& 
 // Says that the holder is still there, so that the cursor does not expire as soon as it dies.
 Status touchCursor(Region& region, const CursorHold& hold, uint64_t nowMillis);
 Status leaveCursor(Region& region, const CursorHold& hold, uint64_t nowMillis);
-// Names a cursor that nobody holds. `invalid` when the topic has it already.
+// Names a cursor without a holder. `invalid` when the topic has it already.
 Status restoreCursor(Region& region, TopicPlace topic, const CursorRequest& request, uint64_t position, uint64_t touchedMillis);
 
 // Whether the files of the required replicas have what the topic's cursors said until that moment.

@@ -91,7 +91,7 @@ TEST("a holder stopped at any store commits nothing more once another has taken 
     CursorView view;
     const Status taken = holdCursor(scene.region(), topic, request("billing", true), hold, view);
     if (!taken.ok()) {
-      // It has the lock of the slot, or that of names: it is named, and nobody is let in.
+      // It has the lock of the slot, or that of names: it is named, and no process is let in.
       CHECK_EQUAL(taken.fault, "busy");
       CHECK(taken.detail.find("\"victim\"") != std::string::npos);
       CHECK(victim.goOn());

@@ -196,7 +196,7 @@ export const cursorsSuite = (backend: Backend): void => {
         yield* holding({ cursor: "c3" })
       }).pipe(Effect.scoped, embedded()))
 
-    it.live("a cursor that nobody holds is forgotten once its time is over, and one that is held is not", () =>
+    it.live("a cursor without a holder is forgotten once its time is over, and one that is held is not", () =>
       Effect.gen(function*() {
         yield* Subscriber.open(Lines)
         yield* publish(0, 10)
@@ -231,7 +231,7 @@ export const cursorsSuite = (backend: Backend): void => {
         assert.strictEqual(yield* next.subscriber.commit(), 1)
       }).pipe(Effect.scoped, embedded()))
 
-    it.live("a cursor that nobody holds keeps no memory: what it missed meanwhile is named", () =>
+    it.live("a cursor without a holder keeps no memory: what it missed meanwhile is named", () =>
       Effect.gen(function*() {
         yield* publish(0, 10)
         const first = yield* holding()

@@ -134,7 +134,7 @@ export const durableCursorsSuite = (backend: Backend): void => {
         )
       }))
 
-    it.live("commits that nobody waits for are in the files soon, and when the server ends", () =>
+    it.live("commits that no process waits for are in the files soon, and when the server ends", () =>
       withDirs(({ disk, dirs: [dir = ""] }) =>
         Effect.gen(function*() {
           yield* publish(0, 20)

@@ -11,7 +11,7 @@ import type { DiskError } from "../../ports/Disk.ts"
 import type { StoredCursor } from "../../ports/ReplicatedLog.ts"
 import type { TopicFiles } from "../ReplicaFiles.ts"
 
-/** How often commits are written that nobody waits for. */
+/** How often commits are written that no process waits for. */
 const storeMillis = 100
 
 export class CursorStore {

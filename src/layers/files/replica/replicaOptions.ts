@@ -100,7 +100,7 @@ export const resolveReplicas = (
     refuseUnless(dirs.size === replicas.length, "replicas", [...dirs].join(", "), "different directories")
     const most = replicas.length
     const required = durableCopies ?? most
-    // A server without replicas could tell no one.
+    // A server without replicas has no reader to say it.
     if (most === 0) refuseUnless(required === 0, "durableCopies", required, "given with replicas of this process")
     else refuseUnlessCopies(required)
     return { required, replicas: replicas.map((replica) => resolved(replica, "replicas.")) }

@@ -64,7 +64,7 @@ export const cursorStates = (heap: Heap): ReadonlyArray<CursorState> =>
   heap.cursors.filter(({ topic }) => heap.topics.includes(topic))
     .map((cursor) => cursorState(cursor.topic.name, viewOf(cursor)))
 
-/** Names a cursor that nobody holds. */
+/** Names a cursor without a holder. */
 export const restoreCursor = (
   heap: Heap,
   topic: Topic.Topic<any>,
@@ -89,7 +89,7 @@ export const restoreCursor = (
 const cursorNamed = (heap: Heap, topic: HeapTopic, { name, nowMillis }: CursorRequest): HeapCursor | undefined =>
   heap.cursors.find((cursor) => cursor.topic === topic && cursor.name === name && !isExpired(viewOf(cursor), nowMillis))
 
-/** A new cursor, which nobody holds yet. */
+/** A new cursor, still without a holder. */
 const nameCursor = (
   heap: Heap,
   topic: HeapTopic,

@@ -51,7 +51,7 @@ export const viewOf = (cursor: NativeCursor): CursorView => ({
   change: `${cursor.index}:${cursor.holding}:${cursor.changes}`
 })
 
-/** Names a cursor that nobody holds. */
+/** Names a cursor without a holder. */
 export const restoreCursor = (
   region: Region,
   topic: Topic<any>,
