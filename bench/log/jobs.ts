@@ -12,11 +12,22 @@ import { Fold } from "../harness/checksum.ts"
 const Order = Schema.Literals(["session", "total", "none"])
 export type BenchOrder = typeof Order.Type
 
-export const benchTopic = (order: BenchOrder): Topic.Topic => make(`bench-${order}`, { order })
+/** When a record counts as acknowledged; without meaning under order `none`. */
+const Ack = Schema.Literals(["ordered", "durable"])
+export type BenchAck = typeof Ack.Type
+
+interface TopicJob {
+  readonly order: BenchOrder
+  readonly ack: BenchAck
+}
+
+export const benchTopic = ({ ack, order }: TopicJob): Topic.Topic =>
+  make(`bench-${order}`, order === "none" ? { order } : { order, ack })
 
 export const PublisherJob = Schema.Struct({
   ...clientFields,
   order: Order,
+  ack: Ack,
   recordBytes: Schema.Int,
   sessions: Schema.Int,
   /** Published before the clock starts, until compilers and caches have settled. */
@@ -41,6 +52,7 @@ export type Published = typeof Published.Type
 export const SubscriberJob = Schema.Struct({
   ...clientFields,
   order: Order,
+  ack: Ack,
   warmupRecords: Schema.Int,
   records: Schema.Int,
   fold: Fold

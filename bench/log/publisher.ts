@@ -145,7 +145,7 @@ const measure = Effect.fnUntraced(function*(
 runChild(BenchPublisher, (job, parent) =>
   Effect.gen(function*() {
     const handles: Array<Handle> = []
-    for (let i = 0; i < job.sessions; i += 1) handles.push(yield* Publisher.open(benchTopic(job.order)))
+    for (let i = 0; i < job.sessions; i += 1) handles.push(yield* Publisher.open(benchTopic(job)))
     yield* parent.ready
     yield* parent.begin
     yield* parent.result(yield* measure(job, handles))

@@ -1,6 +1,7 @@
 /**
  * The report of the log benchmark: the machine, the figures, and both as text.
  */
+import { defaultSyncMillis } from "../../src/layers/files/replica/replicaOptions.ts"
 import { formatBytes, formatCount, formatMicros, plural } from "../../src/programs/cli/units.ts"
 import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
@@ -105,6 +106,21 @@ const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyAr
   return [row(`ack latency, ${keys.load(load)} ${rate}`, percentiles)]
 }
 
+const syncRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>
+  figure?.syncMicros === undefined ? [] : [row(name, ranged(figure.syncMicros, formatMicros))]
+
+const durableRow = (figure: FigureSummary | undefined): ReadonlyArray<string> => {
+  if (figure?.log === undefined) return []
+  const { p50, p99 } = figure.log.latencyMicros
+  const goal = `goal: ${formatMicros(defaultSyncMillis * 1000)} + 2 syncs`
+  return [
+    row(
+      "durable latency at half the rate",
+      `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}  (${goal})`
+    )
+  ]
+}
+
 const summaryLines = (summary: Summary): ReadonlyArray<string> => {
   const at = (key: string): FigureSummary | undefined => summary.figures[key]
   const log = at(keys.log)
@@ -131,6 +147,12 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...rateRow("order none, delivered", at(keys.none)),
     ...ratioRow("order session / order total", summary.sessionOfTotal, "goal: above 0.9"),
     ...ratioRow("order none / order session, delivered", summary.noneOfSession, "for comparison"),
+    ...rateRow("plain writers of two files, before", at(keys.plainBefore)),
+    ...rateRow("log, durable on two replicas", at(keys.durable)),
+    ...rateRow("plain writers of two files, after", at(keys.plainAfter)),
+    ...ratioRow("durable / plain writers", summary.ofPlainFiles, "goal: 0.8"),
+    ...syncRow("p99 of a sync of plain files, after", at(keys.plainAfter)),
+    ...durableRow(at(keys.durableLoad)),
     ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
     ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
     ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),

@@ -6,7 +6,15 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
 import { type Measurement, type Placed, together } from "../machine/placement.ts"
-import { copyLimit, type Figure, type LogError, logFigure, mainScenario, type Scenario } from "./scenarios.ts"
+import {
+  copyLimit,
+  type Figure,
+  type LogError,
+  logFigure,
+  mainScenario,
+  plainFiles,
+  type Scenario
+} from "./scenarios.ts"
 
 export interface Group extends Placed<Figure> {
   readonly name: GroupName
@@ -33,6 +41,10 @@ export const keys = {
   total: "order total",
   session: "order session",
   none: "order none",
+  plainBefore: "plain files, before",
+  plainAfter: "plain files, after",
+  durable: "log, durable",
+  durableLoad: "log, durable, half the rate",
   smallCopy: "copy, small",
   smallLog: "log, small",
   brokers: (count: number) => `brokers ${count}`,
@@ -47,6 +59,7 @@ export const groupNames = [
   "flushed",
   "javascript",
   "order",
+  "durable",
   "small",
   "brokers",
   "sessions",
@@ -96,6 +109,13 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
       const none = log(keys.none, { order: "none" })
       return [total, session, none, none, session, total]
     }
+    // Two replicas in processes of their own, beside as many plain writers.
+    case "durable": {
+      const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 4 } as const
+      const plain = (key: string): Measuring => () => plainFiles(key, durable)
+      const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad)
+      return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half]
+    }
     case "small": {
       const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }
       return [copy(keys.smallCopy, small), log(keys.smallLog, small)]
@@ -105,18 +125,19 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
     case "sessions":
       return sessionCounts.map((sessions) => log(keys.sessions(sessions), { sessions }))
     case "latency":
-      return [log(keys.top), ...loads.map((load) => openLoop(main, load))]
+      return [log(keys.top), ...loads.map((load) => openLoop(main, load, keys.top, keys.load(load)))]
   }
 }
 
 /** How long records are offered at a given rate. */
 const latencySeconds = 1.5
 
-const openLoop = (main: Scenario, load: number): Measuring => (before) => {
-  const topRate = before.find(({ key }) => key === keys.top)?.recordsPerSecond ?? 0
+/** At that part of the rate that was measured under the key `top`. */
+const openLoop = (main: Scenario, load: number, top: string, key: string): Measuring => (before) => {
+  const topRate = before.find((figure) => figure.key === top)?.recordsPerSecond ?? 0
   const recordsPerSecond = load * topRate
   const totalBytes = Math.ceil(recordsPerSecond * latencySeconds) * main.recordBytes
-  return logFigure({ ...main, key: keys.load(load), recordsPerSecond, totalBytes })
+  return logFigure({ ...main, key, recordsPerSecond, totalBytes })
 }
 
 const describeFigure = ({ gigabytesPerSecond, key, log }: Figure): string => {

@@ -3,9 +3,14 @@
  */
 import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Scope from "effect/Scope"
+import { join } from "node:path"
 import { defaultGeometry } from "../../src/layers/CxlMemory.ts"
+import { defaultSyncBytes } from "../../src/layers/files/replica/replicaOptions.ts"
+import type { DiskError } from "../../src/layers/ports/Disk.ts"
 import { planRegion } from "../../src/programs/cli/region-plan.ts"
 import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
+import type { ReplicaJob } from "../../src/programs/log-trial/replicas.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import type { ChildError } from "../../src/programs/processes/spawn.ts"
@@ -16,7 +21,8 @@ import type { TopicError } from "../../src/services/schema/Topic.ts"
 import type { HistoryUnreadable } from "../../src/services/Subscriber.ts"
 import type { Fold } from "../harness/checksum.ts"
 import * as Machine from "../machine/Machine.ts"
-import { type BenchOrder, BenchPublisher, BenchSubscriber, benchTopic } from "./jobs.ts"
+import * as PlainFiles from "../machine/PlainFiles.ts"
+import { type BenchAck, type BenchOrder, BenchPublisher, BenchSubscriber, benchTopic } from "./jobs.ts"
 
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
@@ -26,6 +32,8 @@ export interface Scenario {
   readonly totalBytes: number
   readonly recordBytes: number
   readonly order: BenchOrder
+  /** `durable`: each record is on the disks of two replicas, which are processes of their own. */
+  readonly ack: BenchAck
   readonly brokers: number
   readonly laneBytes: number
   readonly batchBytes: number
@@ -37,7 +45,14 @@ export interface Scenario {
 }
 
 /** The log could not be measured. */
-export type LogError = RegionError | RegionLost | TopicError | HistoryUnreadable | ChildError | RunStalled
+export type LogError =
+  | DiskError
+  | RegionError
+  | RegionLost
+  | TopicError
+  | HistoryUnreadable
+  | ChildError
+  | RunStalled
 
 /** The result of one measurement. Rates are decimal: of acknowledged bytes, or of delivered ones under order `none`. */
 export interface Figure {
@@ -47,6 +62,8 @@ export interface Figure {
   /** The reader's sum equals the writer's, and no batch was out of order. */
   readonly agrees: boolean
   readonly log: LogFigure | undefined
+  /** Of plain files: how long a sync of one group took. */
+  readonly syncMicros?: Histogram.Percentiles
 }
 
 export interface LogFigure {
@@ -66,6 +83,7 @@ export const mainScenario = (totalBytes: number): Scenario => ({
   totalBytes,
   recordBytes: kibibyte,
   order: "session",
+  ack: "ordered",
   brokers: 4,
   laneBytes: defaultGeometry.laneBytes,
   batchBytes: defaultGeometry.batchBytes,
@@ -101,12 +119,12 @@ export const copyLimit = Effect.fnUntraced(function*(key: string, scenario: Scen
 
 export const logFigure = Effect.fnUntraced(function*(
   scenario: Scenario
-): Effect.fn.Return<Figure, LogError, ChildProcessSpawner> {
-  const { order, recordBytes, sessions } = scenario
+): Effect.fn.Return<Figure, LogError, ChildProcessSpawner | Scope.Scope> {
+  const { ack, order, recordBytes, sessions } = scenario
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
     clients: sessions,
-    readers: 1,
+    readers: 1 + (ack === "durable" ? replicaCount : 0),
     topics: 1,
     laneBytes: scenario.laneBytes,
     batchBytes: scenario.batchBytes
@@ -114,25 +132,58 @@ export const logFigure = Effect.fnUntraced(function*(
   const perSession = (bytes: number) => Math.floor(bytes / recordBytes / sessions) * sessions
   const records = perSession(scenario.totalBytes)
   const warmupRecords = perSession(warmupBytes)
-  const common = { region: region.name, order, warmupRecords, records }
+  const common = { region: region.name, order, ack, warmupRecords, records }
   const { recordsPerSecond } = scenario
   const outcome = yield* LogRun.run({
     label: undefined,
     region,
     coherence: scenario.coherence,
-    serve: { topics: [benchTopic(order)] },
+    serve: { topics: [benchTopic(scenario)] },
     records: warmupRecords + records,
     publisher: BenchPublisher,
     publishers: [{ ...common, name: "publisher", recordBytes, sessions, recordsPerSecond }],
     subscriber: BenchSubscriber,
-    subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }]
+    subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }],
+    replicas: ack === "durable" ? replicaJobs(region.name, yield* benchFolders(replicaCount)) : undefined
   })
   return figureOf(scenario, records, outcome)
-})
+}, Effect.scoped)
+
+/**
+ * The machine's own limit for durable records: as many plain writers as there are replicas append as many bytes to files of
+ * the same device, in groups as large as those that a replica syncs at the latest, and sync each group.
+ */
+export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes, totalBytes }: Scenario) {
+  const dirs = yield* benchFolders(replicaCount)
+  const { seconds, syncMicros } = yield* PlainFiles.write({ dirs, totalBytes, groupBytes: defaultSyncBytes })
+  const figure: Figure = {
+    key,
+    gigabytesPerSecond: totalBytes / 1e9 / seconds,
+    recordsPerSecond: totalBytes / recordBytes / seconds,
+    agrees: true,
+    log: undefined,
+    syncMicros
+  }
+  return figure
+}, Effect.scoped)
 
 // --- internal ---
 
 const copiesMeasured = 3
+const replicaCount = 2
+
+const benchFolders = (count: number) =>
+  Effect.map(PlainFiles.folder, (folder) => Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`)))
+
+const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray<ReplicaJob> =>
+  dirs.map((dir, i) => ({
+    region,
+    name: `replica-${i}`,
+    dir,
+    peers: dirs.filter((other) => other !== dir),
+    durableCopies: dirs.length,
+    syncBytes: defaultSyncBytes
+  }))
 
 type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof BenchSubscriber.result.Type>
 

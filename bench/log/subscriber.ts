@@ -35,7 +35,7 @@ const readAll = Effect.fnUntraced(function*(job: SubscriberJob, subscriber: Subs
 
 runChild(BenchSubscriber, (job, parent) =>
   Effect.gen(function*() {
-    const subscriber = yield* Subscriber.open(benchTopic(job.order), { from: "start", name: job.name })
+    const subscriber = yield* Subscriber.open(benchTopic(job), { from: "start", name: job.name })
     yield* parent.ready
     yield* parent.result(yield* readAll(job, subscriber))
     yield* parent.end

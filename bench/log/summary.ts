@@ -10,6 +10,8 @@ export interface FigureSummary {
   readonly gigabytesPerSecond: Spread
   readonly recordsPerSecond: Spread
   readonly log: LogSummary | undefined
+  /** 99th percentile of the syncs of plain files. */
+  readonly syncMicros: Spread | undefined
 }
 
 export interface LogSummary {
@@ -30,6 +32,8 @@ export interface Summary {
   readonly ofPackedCopy: Spread | undefined
   /** The rate of the log over flushed memory divided by that of a copy over it, which signals its reader once a batch. */
   readonly ofFlushedCopy: Spread | undefined
+  /** The rate of durable acknowledgements divided by that of plain writers of as many files. */
+  readonly ofPlainFiles: Spread | undefined
   /** `ofCopyLimit` for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
   /** The rate of order `session` divided by that of order `total`. */
@@ -60,6 +64,7 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
     ofCopyLimit: ratio(groups, "limit", [keys.log], [keys.copyBefore, keys.copyAfter]),
     ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
     ofFlushedCopy: ratio(groups, "flushed", [keys.flushed], [keys.flushedCopyBefore, keys.flushedCopyAfter]),
+    ofPlainFiles: ratio(groups, "durable", [keys.durable], [keys.plainBefore, keys.plainAfter]),
     smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
     sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total]),
     noneOfSession: ratio(groups, "order", [keys.none], [keys.session], deliveredRate)
@@ -88,7 +93,12 @@ const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefine
   const gigabytesPerSecond = spreadOf(figures.map((figure) => figure.gigabytesPerSecond))
   const recordsPerSecond = spreadOf(figures.map((figure) => figure.recordsPerSecond))
   if (gigabytesPerSecond === undefined || recordsPerSecond === undefined) return undefined
-  return { gigabytesPerSecond, recordsPerSecond, log: logSummary(figures.flatMap(({ log }) => log ?? [])) }
+  return {
+    gigabytesPerSecond,
+    recordsPerSecond,
+    log: logSummary(figures.flatMap(({ log }) => log ?? [])),
+    syncMicros: spreadOf(figures.flatMap(({ syncMicros }) => syncMicros?.p99 ?? []))
+  }
 }
 
 const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {

@@ -17,7 +17,7 @@ import { freshRegion } from "../processes/harness.ts"
 const Lines = Topic.make("lines")
 
 /** The two words at the beginning of the head of an epoch block: epoch 1, which serves. */
-const headWords = Buffer.from("5f120201000000005f12020100000000", "hex")
+const headWords = Buffer.from("0a240201000000000a24020100000000", "hex")
 
 /**
  * The offsets of the seals of the first topic's `TopicLine.retention` and of its spare in their block, by
