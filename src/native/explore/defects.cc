@@ -36,7 +36,7 @@ constexpr Defect allDefects[] = {
     {"facts of the slot's former session", "takeover", "regained", 4},
     {"a fact ahead of the prefix", "takeover", "wrapped"},
     {"entries behind the window", "takeover", "wrapped"},
-    {"a torn frontier refuses a reader", "takeover", "watched"},
+    {"a torn frontier refuses a reader", "takeover", "watched", 4},
     {"a damaged session ends under its readers", "lanes", "damaged"},
     {"a claim is adopted ahead of its predecessor's end", "identity", "fence"},
     {"a release behind an end is believed", "identity", "outlived"},

@@ -113,7 +113,12 @@ export const historySuite = (backend: Backend): void => {
             assert.isAbove(start, 10_000)
             const refused = yield* Effect.flip(take(1, { from: { position: 0 } }))
             assert.strictEqual(refused._tag, "PositionTrimmed")
-            assert.deepStrictEqual(yield* take(1, { from: "start" }), wanted(start, start + 1))
+            // The sequencer may trim on: the replica has just released the last of what was short of room.
+            const [first] = yield* take(1, { from: "start" })
+            const oldest = first?.[0] ?? 0
+            const { start: after } = yield* Subscriber.bounds(Orders)
+            assert.isTrue(start <= oldest && oldest <= after, `${start} ${oldest} ${after}`)
+            assert.deepStrictEqual([first], wanted(oldest, oldest + 1))
           }).pipe(
             Effect.provide(
               backend.embedded({ geometry: smallGeometry, disk, serve: { replicas: [{ dir: `${root}/replica` }] } })
