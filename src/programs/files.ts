@@ -2,13 +2,13 @@
  * `ringfence files`: what the directory of a replica holds, and whether it is undamaged. Reads only, beside the process
  * that writes there or without one.
  */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { list } from "../layers/files/list.ts"
 import { damageOf, verify } from "../layers/files/verify.ts"
 import { nodeDisk } from "../layers/node/NodeDisk.ts"
+import { directoryArgument } from "./cli/directories.ts"
 import { exitCode } from "./cli/exit.ts"
 import { printReport } from "./cli/report.ts"
 import { configured, flagsOf, jsonSetting, printConfigFlag } from "./cli/settings.ts"
@@ -31,10 +31,7 @@ export class DamageFound extends Schema.TaggedError<DamageFound>()("DamageFound"
 
 const settings = { json: jsonSetting }
 
-const dir = Argument.String("dir").pipe(
-  Argument.withDescription("The directory that serve --replica was given"),
-  Argument.filter((path) => path !== "", () => "no directory is given")
-)
+const dir = directoryArgument("dir", "The directory that serve --replica was given")
 
 const input = { ...flagsOf(settings), dir, printConfig: printConfigFlag }
 

@@ -1,12 +1,11 @@
 /**
  * `ringfence replica`: writes a replica of a log that another process serves, until the log ends.
  */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Log from "../layers/Log.ts"
 import { Replica } from "../services/Replica.ts"
+import { directoriesFlag, directoryArgument } from "./cli/directories.ts"
 import { asClient } from "./cli/log-client.ts"
 import { Termination } from "./cli/main.ts"
 import { foreignSetting } from "./cli/region-access.ts"
@@ -32,16 +31,8 @@ const settings = {
 }
 
 const inputs = {
-  dir: Argument.String("dir").pipe(
-    Argument.withDescription("The directory of its files; it is created if it is missing"),
-    Argument.filter((path) => path !== "", () => "no directory is given")
-  ),
-  peers: Flag.String("peer").pipe(
-    Flag.withMetavar("directory"),
-    Flag.withDescription("The directory of another replica of the log: it catches up from there; repeatable"),
-    Flag.filter((dir) => dir !== "", () => "no directory is given"),
-    Flag.atLeast(0)
-  )
+  dir: directoryArgument("dir", "The directory of its files; it is created if it is missing"),
+  peers: directoriesFlag("peer", "The directory of another replica of the log: it catches up from there")
 }
 
 export const replica = Command.make(

@@ -17,6 +17,7 @@ import {
   type SubscriberHandle,
   type SubscriberOptions
 } from "../services/Subscriber.ts"
+import { directoriesFlag } from "./cli/directories.ts"
 import { asClient } from "./cli/log-client.ts"
 import { foreignSetting } from "./cli/region-access.ts"
 import { printReportAside } from "./cli/report.ts"
@@ -97,12 +98,7 @@ const settings = {
 
 const inputs = {
   topic: Argument.String("topic").pipe(Argument.withDescription("The topic to read")),
-  history: Flag.String("history").pipe(
-    Flag.withMetavar("directory"),
-    Flag.withDescription("A replica's directory, to read what memory no longer has; repeatable"),
-    Flag.filter((dir) => dir !== "", () => "no directory is given"),
-    Flag.atLeast(0)
-  )
+  history: directoriesFlag("history", "A replica's directory, to read what memory no longer has")
 }
 
 export const subscribe = Command.make(

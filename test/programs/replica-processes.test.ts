@@ -4,49 +4,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { filesOf, folder, freshRegion, type Program, removeRegion, run, serve, small, start } from "./harness.ts"
-
-const patience = "60 seconds"
-
-const recordBytes = 1000
-
-/** A file of records that differ, cut by `--record-bytes`. */
-const inputOf = (records: number): Buffer =>
-  Buffer.concat(Array.from({ length: records }, (_, i) => Buffer.alloc(recordBytes, `record ${i} of the input;`)))
-
-const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
-
-const topic = ["--topic", "orders:session:durable"]
-
-const publishing = (region: string, file: string, ...flags: ReadonlyArray<string>) => [
-  "publish",
-  "--region",
-  region,
-  "orders",
-  "--ack",
-  "durable",
-  "--identity",
-  "importer",
-  "--record-bytes",
-  `${recordBytes}`,
-  "--json",
-  ...flags,
-  file
-]
+import { digest, historyOf, inputOf, kill, patience, publishing, recordBytes, topic } from "./onDisk.ts"
 
 const replicaOf = (region: string, dir: string, ...flags: ReadonlyArray<string>) =>
   start(["replica", "--region", region, dir, ...flags], { patience })
 
 const inSync = (replica: Program, dir: string) => replica.told(new RegExp(`replica .*${dir}: in sync`))
-
-const kill = (program: Program) =>
-  Effect.suspend(() => {
-    program.signal("SIGKILL")
-    return program.ended
-  })
 
 /** The positions of the oldest record that memory has, and of the next to be committed. */
 interface Bounds {
@@ -72,14 +38,6 @@ const verified = (dir: string) =>
     const report = JSON.parse(text)
     const [found] = report.topics
     return found.segments.reduce((sum: number, { records }: { readonly records: number }) => sum + records, 0)
-  })
-
-const historyOf = (region: string, dir: string) =>
-  Effect.gen(function*() {
-    const args = ["subscribe", "--region", region, "orders", "--raw", "--from", "start", "--history", dir]
-    const read = yield* run(args, { patience })
-    assert.strictEqual(read.code, 0, read.stderr)
-    return read.stdout
   })
 
 describe.skipIf(process.platform !== "linux")("replicas in processes of their own", () => {

@@ -3,53 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { filesOf, folder, freshRegion, type Program, removeRegion, run, serve, small, start } from "./harness.ts"
-
-const patience = "60 seconds"
-
-const recordBytes = 1000
-
-/** A file of records that differ, cut by `--record-bytes`. */
-const inputOf = (records: number): Buffer =>
-  Buffer.concat(Array.from({ length: records }, (_, i) => Buffer.alloc(recordBytes, `record ${i} of the input;`)))
-
-const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
-
-const topic = ["--topic", "orders:session:durable"]
-
-const publishArgs = (region: string, file: string, ...flags: ReadonlyArray<string>) => [
-  "publish",
-  "--region",
-  region,
-  "orders",
-  "--ack",
-  "durable",
-  "--identity",
-  "importer",
-  "--record-bytes",
-  `${recordBytes}`,
-  "--json",
-  ...flags,
-  file
-]
-
-/** All that the log has, from files and memory. */
-const readAll = (region: string, history: string) =>
-  Effect.gen(function*() {
-    const args = ["subscribe", "--region", region, "orders", "--raw", "--from", "start", "--history", history]
-    const read = yield* run(args, { patience })
-    assert.strictEqual(read.code, 0, read.stderr)
-    return read.stdout
-  })
-
-const kill = (server: Program) =>
-  Effect.suspend(() => {
-    server.signal("SIGKILL")
-    return server.ended
-  })
+import { digest, historyOf, inputOf, kill, patience, publishing, recordBytes, topic } from "./onDisk.ts"
 
 /** Committed records of the identity, as `doctor` lists them. */
 const committed = (region: string) =>
@@ -87,7 +44,7 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
         const input = inputOf(20_000)
         writeFileSync(file, input)
         let server = yield* serve(region, ...topic, ...replicas)
-        const publisher = yield* start(publishArgs(region, file), { patience })
+        const publisher = yield* start(publishing(region, file), { patience })
         publisher.endInput()
         for (const records of [3000, 9000]) {
           const standby = yield* start(["serve", "--region", region, "--standby", ...replicas], { patience })
@@ -101,8 +58,8 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
         }
         assert.strictEqual(yield* publisher.code, 0, publisher.stderr)
         assert.strictEqual(JSON.parse(publisher.text).acknowledged, 20_000)
-        assert.strictEqual(digest(yield* readAll(region, first)), digest(input))
-        assert.strictEqual(digest(yield* readAll(region, second)), digest(input))
+        assert.strictEqual(digest(yield* historyOf(region, first)), digest(input))
+        assert.strictEqual(digest(yield* historyOf(region, second)), digest(input))
         const { text } = yield* run(["doctor", "--region", region])
         assert.match(text, /topic "orders": 20,000 records durable, by 2 of 2 required replicas/)
         server.signal("SIGTERM")
@@ -125,7 +82,7 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
         let before = 0
         for (const records of [4000, 12_000]) {
           // Its input has no end: it cannot finish before the server is killed.
-          const publisher = yield* start(publishArgs(region, "-", "--server-deadline", "200ms"), { patience })
+          const publisher = yield* start(publishing(region, "-", "--server-deadline", "200ms"), { patience })
           publisher.write(input.subarray(0, records * recordBytes).toString("latin1"))
           yield* untilCommitted(region, records)
           publisher.write(input.subarray(records * recordBytes, (records + 4000) * recordBytes).toString("latin1"))
@@ -136,7 +93,7 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
           server = yield* serveAgain(region, "--restore", replica)
           const [, restored = ""] = yield* server.told(/restored from .*"orders" with ([\d,]+) records, 1 identity/)
           const count = Number(restored.replaceAll(",", ""))
-          const found = yield* readAll(region, replica)
+          const found = yield* historyOf(region, replica)
           assert.strictEqual(found.length, count * recordBytes)
           assert.isTrue(found.equals(input.subarray(0, found.length)), "not the records that were published")
           assert.strictEqual(yield* committed(region), count)
@@ -144,10 +101,10 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
           assert.isAtLeast(count, before + toldBy(publisher).acknowledged)
           before = count
         }
-        const last = yield* start(publishArgs(region, file), { patience })
+        const last = yield* start(publishing(region, file), { patience })
         last.endInput()
         assert.strictEqual(yield* last.code, 0, last.stderr)
-        assert.strictEqual(digest(yield* readAll(region, replica)), digest(input))
+        assert.strictEqual(digest(yield* historyOf(region, replica)), digest(input))
         server.signal("SIGTERM")
         assert.strictEqual(yield* server.code, 0, server.stderr)
         assert.deepStrictEqual(filesOf(region), [])
@@ -164,7 +121,7 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
         const [replica, file] = [join(place, "replica"), join(place, "input")]
         writeFileSync(file, inputOf(100))
         const server = yield* serve(region, ...topic, "--replica", replica)
-        assert.strictEqual((yield* run(publishArgs(region, file))).code, 0)
+        assert.strictEqual((yield* run(publishing(region, file))).code, 0)
         const used = yield* run(["serve", "--region", region, ...small, "--restore", replica])
         assert.strictEqual(used.code, 3)
         yield* kill(server)
@@ -188,7 +145,7 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
       const file = join(place, "input")
       writeFileSync(file, inputOf(10))
       yield* serve(region, ...topic)
-      const late = yield* run(publishArgs(region, file, "--deadline", "300ms"))
+      const late = yield* run(publishing(region, file, "--deadline", "300ms"))
       assert.strictEqual(late.code, 4, late.stderr)
       assert.match(late.stderr, /no replica is attached/)
     }).pipe(Effect.scoped), 60_000)

@@ -106,7 +106,7 @@ const describeIdentity = ({ committed, incarnation, name, sessionId, topic }: Id
 
 const describeCursor = ({ cursor, holder, isExpired, position, topic }: CursorState): string => {
   const at = position === undefined ? "has committed nothing" : `is at ${formatCount(position)}`
-  const who = holder === undefined ? (isExpired ? "expired" : "nobody holds it") : `${showProcess(holder)} holds it`
+  const who = holder === undefined ? (isExpired ? "expired" : "no process holds it") : `${showProcess(holder)} holds it`
   return `cursor "${cursor}" of topic "${topic}" ${at}; ${who}`
 }
 

@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import { defaultSegmentBytes, defaultSyncBytes, defaultSyncMillis } from "../../layers/files/replica/replicaOptions.ts"
 import type * as Log from "../../layers/Log.ts"
 import { Replica, type ReplicaEvent, type ReplicaOptions } from "../../services/Replica.ts"
+import { directoriesFlag } from "../cli/directories.ts"
 import { printEvent } from "../cli/report.ts"
 import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
 import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
@@ -52,11 +53,9 @@ export const replicaSettings = {
 }
 
 /** Any number of directories. */
-export const replicasFlag: Flag.Flag<ReadonlyArray<string>> = Flag.String("replica").pipe(
-  Flag.withMetavar("directory"),
-  Flag.withDescription("Write the topics with ack durable to files in this directory, too; repeatable"),
-  Flag.filter((dir) => dir !== "", () => "no directory is given"),
-  Flag.atLeast(0)
+export const replicasFlag = directoriesFlag(
+  "replica",
+  "Write the topics with ack durable to files in this directory, too"
 )
 
 export const replicasOf = (

@@ -25,8 +25,8 @@ import { openMember, openTopicFiles } from "./openMember.ts"
 import { TopicFollower } from "./TopicFollower.ts"
 
 /**
- * Ends once the log has ended and all that is committed is on the disk. Tries again whatever fails; with `opened` only once
- * the directory was opened: what keeps it from that is told there, and ends it.
+ * The replica ends once the log has ended and all that is committed is on its disk. Until then it tries again whatever
+ * fails. Given `opened`, it does so only once it has opened its directory: a failure of that completes `opened`, and ends it.
  */
 export const runReplica = (
   work: ReplicaWork,
