@@ -73,6 +73,7 @@ export {
   RingCorrupt,
   type RingCursors,
   RingFull,
+  type RingBatch,
   type RingMessage,
   type RingReaderHandle,
   type RingReaderOptions,
