@@ -54,10 +54,9 @@ export class MessageBatch implements RingBatch {
     const first = from - headerBytes
     let end = port.frame.end
     while (port.next()) {
-      if (port.frame.flags !== 0 || first + port.frame.end - begin > ring.length) {
-        this.#isFrameKept = true
-        break
-      }
+      // A frame behind the ring's end lies at its beginning.
+      this.#isFrameKept = port.frame.flags !== 0 || port.frame.from - headerBytes !== first + port.frame.begin - begin
+      if (this.#isFrameKept) break
       end = port.frame.end
     }
     return ring.subarray(first, first + end - begin)

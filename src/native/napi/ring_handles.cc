@@ -69,9 +69,7 @@ Napi::Value RingWriterHandle::buffer(const Napi::CallbackInfo& info) {
 // presentGeneration(): the word in which the ring's present writer stands, for a look between two calls
 Napi::Value RingWriterHandle::presentGeneration(const Napi::CallbackInfo& info) {
   if (writer_->region()->closed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
-  const uint64_t* word = writer_->presentGeneration();
-  auto* at = reinterpret_cast<uint8_t*>(const_cast<uint64_t*>(word));
-  return buffers_->over(at, sizeof(*word), writer_->region());
+  return buffers_->over(writer_->presentGeneration(), sizeof(RingClaim::generation), writer_->region());
 }
 
 // room(end, frames, payloadBytes): takes the frames that were written up to `end`; then the end of the room for more, -1

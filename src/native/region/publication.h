@@ -299,8 +299,8 @@ class Publication {
   // flushed memory the line is as this host fetched it last.
   template <auto Field, class L>
     requires FieldOf<Field, L>
-  const ValueOf<Field>* window(const L& line) const {
-    return &(line.shared_.*Field);
+  uint8_t* window(L& line) const {
+    return reinterpret_cast<uint8_t*>(&(line.shared_.*Field));
   }
 
   // --- Words of the host (HostLine)

@@ -142,11 +142,8 @@ static_assert(sizeof(RingName) == 64 && sizeof(RingLead) == 64);
 static_assert(sizeof(RingSlot) == 256 && sizeof(RingReaderSlot) == 192);
 static_assert(sizeof(FrameHeader) == 32);
 
-// Frames begin at multiples of this.
-constexpr uint64_t frameUnitBytes = 8;
-
 constexpr uint64_t frameBytesOf(uint64_t payloadBytes) {
-  return roundUp(sizeof(FrameHeader) + payloadBytes, frameUnitBytes);
+  return roundUp(sizeof(FrameHeader) + payloadBytes, 8);
 }
 
 }  // namespace ringfence

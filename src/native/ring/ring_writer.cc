@@ -149,7 +149,7 @@ int64_t RingWriter::room(uint64_t payloadBytes) {
 }
 
 bool RingWriter::wrote(uint64_t end, uint64_t frames) {
-  const bool isRoom = end >= position_ && end <= released_ + memory_->bytes() && end % frameUnitBytes == 0;
+  const bool isRoom = end >= position_ && end <= released_ + memory_->bytes() && roundUp(end, 8) == end;
   if (!isRoom || this->end() != WriterEnd::none) return false;
   if (end == position_) return true;
   written_ += region_->publication().wrote(own(), memory_->frames(position_, end - position_));

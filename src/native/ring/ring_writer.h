@@ -57,7 +57,7 @@ class RingWriter {
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
   const std::shared_ptr<Region>& region() const { return region_; }
   // The generation of the ring's present writer, for JavaScript: another than this writer's ends its writing.
-  const uint64_t* presentGeneration() const {
+  uint8_t* presentGeneration() const {
     return region_->publication().window<&RingClaim::generation>(slot().claim);
   }
 

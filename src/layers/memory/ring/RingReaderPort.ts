@@ -68,7 +68,7 @@ export class HeapRingReaderPort implements RingReaderPort {
 
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
-    if (this.look()) while (frames.length < max && this.next()) frames.push(this.#of.bytes.frameOf(this.frame))
+    if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#of.bytes.frameOf(this.frame)) }
     return frames
   }
 

@@ -100,7 +100,7 @@ export class NativeRingReaderPort implements RingReaderPort {
 
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
-    if (this.look()) while (frames.length < max && this.next()) frames.push(this.#bytes.frameOf(this.frame))
+    if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#bytes.frameOf(this.frame)) }
     return frames
   }
 

@@ -28,6 +28,7 @@ export class NativeRingWriterPort implements RingWriterPort {
   #roomEnd: number
   /** Frames that the native module does not know of yet. */
   #frames = 0
+  #isClosed = false
 
   constructor(region: Region, writer: RingWriterHandle) {
     const info = writer.info()
@@ -83,7 +84,7 @@ export class NativeRingWriterPort implements RingWriterPort {
   // Another process may write the ring by now, if it took this one for dead, and a closed region is no memory: both show
   // in this word, whose array is empty then.
   #mayWrite(payloadBytes: number): boolean {
-    if (this.#present[0] !== this.#own || payloadBytes > this.payloadBytesMax) return false
+    if (this.#isClosed || this.#present[0] !== this.#own || payloadBytes > this.payloadBytesMax) return false
     return this.#position + frameBytesOf(payloadBytes) <= this.#roomEnd || this.hasRoom(payloadBytes)
   }
 
@@ -120,6 +121,7 @@ export class NativeRingWriterPort implements RingWriterPort {
   /** Closes the ring, which wakes all that wait for it, a send of this process included. */
   close(): void {
     this.publish()
+    this.#isClosed = true
     this.#writer.close()
   }
 }
