@@ -69,6 +69,7 @@ export {
   MessageTooLarge,
   ReaderEvicted,
   Ring,
+  type RingBatch,
   RingClosed,
   RingCorrupt,
   type RingCursors,

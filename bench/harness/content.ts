@@ -47,22 +47,22 @@ export class JavaScriptSum {
   /** The buffer that contains the bytes, usually the same as in the previous call. */
   #words: Uint32Array = new Uint32Array(0)
 
-  add(bytes: Uint8Array): void {
+  add(bytes: Uint8Array, from = 0, to = bytes.length): void {
     if (bytes.buffer !== this.#words.buffer) {
       this.#words = new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2)
     }
     const words = this.#words
-    const end = (bytes.byteOffset + bytes.byteLength) >>> 2
+    const end = (bytes.byteOffset + to) >>> 2
     let low = 0
     let high = 0
-    for (let i = bytes.byteOffset >>> 2; i + 1 < end; i += 2) {
+    for (let i = (bytes.byteOffset + from) >>> 2; i + 1 < end; i += 2) {
       low += words[i] as number
       high += words[i + 1] as number
     }
     // Exact: a batch has far fewer than 2^21 words.
     low += this.#low
-    this.#low = low % 2 ** 32
-    this.#high = (this.#high + high + Math.floor(low / 2 ** 32)) % 2 ** 32
+    this.#low = low >>> 0
+    this.#high = (this.#high + high + Math.floor(low / 2 ** 32)) >>> 0
   }
 
   value(): bigint {

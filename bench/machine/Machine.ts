@@ -94,3 +94,9 @@ export const fold: Effect.Effect<(bytes: Uint8Array, sum: Uint32Array) => void, 
   measuring,
   (addon) => (bytes, sum) => addon.foldInto(bytes, sum)
 )
+
+/** The same of a span of frames (`RingBatch.span`) whose payloads are numbered; returns their number, -1 out of order. */
+export const foldFrames: Effect.Effect<
+  (bytes: Uint8Array, first: number, sum: Uint32Array) => number,
+  RegionError
+> = Effect.map(measuring, (addon) => (bytes, first, sum) => addon.foldFrames(bytes, first, sum))

@@ -35,6 +35,11 @@ export interface PublishCost {
 export interface Measuring {
   /** Adds every byte, as 64-bit words, to the number in `sum` (low word first). */
   foldInto(bytes: Uint8Array, sum: Uint32Array): void
+  /**
+   * The same of the payloads of frames that lie one behind the other and are numbered from `first` on, in their first
+   * words. Returns how many there are, -1 when one is out of order.
+   */
+  foldFrames(bytes: Uint8Array, first: number, sum: Uint32Array): number
   measureCopyLimit(
     totalBytes: number,
     ringBytes: number,

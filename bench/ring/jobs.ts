@@ -4,7 +4,6 @@
 import * as Schema from "effect/Schema"
 import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
-import { Fold } from "../harness/checksum.ts"
 
 const fields = { region: Schema.String, name: Schema.String }
 
@@ -31,7 +30,10 @@ export const Written = Schema.Struct({
   waits: Schema.Int
 })
 
-export const ReaderJob = Schema.Struct({ ...fields, warmup: Schema.Int, messages: Schema.Int, fold: Fold })
+/** How every byte is read: message by message in JavaScript or natively, or natively a span of messages at a time. */
+export const ReaderFold = Schema.Literals(["javascript", "native", "span"])
+
+export const ReaderJob = Schema.Struct({ ...fields, warmup: Schema.Int, messages: Schema.Int, fold: ReaderFold })
 export type ReaderJob = typeof ReaderJob.Type
 
 export const Read = Schema.Struct({

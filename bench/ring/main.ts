@@ -60,6 +60,7 @@ export const benchRing = Command.make(
 const keys = {
   copy: (size: string) => `copy limit, ${size}`,
   batched: (size: string) => `ring ${size}, batched`,
+  bySpan: (size: string) => `ring ${size}, batched, by span`,
   oneByOne: (size: string) => `ring ${size}, one by one`,
   line: "cache line, native, spinning",
   nativeSpin: "ring, native, spinning",
@@ -135,6 +136,7 @@ const measurementsOf = (
 const streams = (size: string, stream: Stream): ReadonlyArray<Measuring> => [
   Scenarios.copyLimitFigure(keys.copy(size), stream),
   Scenarios.streamFigure(keys.batched(size), stream),
+  Scenarios.streamFigure(keys.bySpan(size), { ...stream, bySpan: true }),
   Scenarios.streamFigure(keys.oneByOne(size), { ...stream, batched: false })
 ]
 

@@ -33,13 +33,15 @@ export interface Stream {
   readonly messages: number
   readonly readers: number
   readonly batched: boolean
+  /** The readers hand what a look has shown to native code at once. */
+  readonly bySpan?: boolean
 }
 
 /** One writer process, and reader processes that read every byte. */
 export const streamFigure = (key: string, stream: Stream): Measuring =>
   inNewRegion((region) =>
     Effect.gen(function*() {
-      const { batched, messageBytes, messages, readers } = stream
+      const { batched, bySpan = false, messageBytes, messages, readers } = stream
       const warmup = Math.ceil(messages / 4)
       const common = { region, warmup, messages }
       const messagesPerPublish = batched ? batchMessages : 1
@@ -53,7 +55,11 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
         Array.from({ length: readers }, (_, i) => `reader-${i}`),
         // Sum small messages in JavaScript: a native call would cost more than the sum.
         (name) =>
-          Children.started(RingReader, name, { ...common, name, fold: messageBytes < 512 ? "javascript" : "native" })
+          Children.started(RingReader, name, {
+            ...common,
+            name,
+            fold: bySpan ? "span" : messageBytes < 512 ? "javascript" : "native"
+          })
       )
       yield* writer.tell("begin")
       const written = yield* writer.result

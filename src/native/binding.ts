@@ -360,19 +360,18 @@ export interface SequencerHandle {
 /** The writing end of a ring. */
 export interface RingWriterHandle {
   info(): NativeRingWriter
-  /** Position after the frame, -1 when there is no room, -2 when it is too large. */
-  append(
-    kindAndFlags: number,
-    type: number,
-    sender: number,
-    senderGeneration: number,
-    correlation: number,
-    payload: Uint8Array,
-    publish: boolean
-  ): number
-  publish(): void
+  /** The ring's bytes, twice in a row. Detached when the region closes. */
+  buffer(): ArrayBuffer
+  /** The word that holds the generation of the ring's present writer. Detached when the region closes. */
+  presentGeneration(): ArrayBuffer
+  /**
+   * Takes the frames that were written up to `end`, so many of them. Returns the position up to which more may be written
+   * once there is room for that payload; -1 when there is none, -2 when it is too large or the writer has ended.
+   */
+  room(end: number, frames: number, payloadBytes: number): number
+  /** Takes the frames that were written up to `end`, and publishes all. False when the writer has ended. */
+  publish(end: number, frames: number): boolean
   published(): number
-  hasRoom(payloadBytes: number): boolean
   wantRoom(wants: boolean): void
   /** Reader slot, -1 when no reader holds any room. */
   slowestReader(): number

@@ -188,6 +188,16 @@ export interface RingWriterHandle {
   readonly offer: (message: Uint8Array) => boolean
   /** Writes the message without publishing it: `publish` makes all written messages visible at once. */
   readonly append: (message: Uint8Array) => boolean
+  /** Writes and publishes as many of the messages as there is room for, together, and returns their number. */
+  readonly appendAll: (messages: Iterable<Uint8Array>) => number
+  /**
+   * Room in the ring for one message of that size, for the caller to write it where it will lie. `commit` publishes it.
+   * `undefined` when there is no room, or a message of that size needs more than one frame. Any other write takes the room
+   * back.
+   */
+  readonly claim: (messageBytes: number) => Uint8Array | undefined
+  /** Publishes what was written to the claimed room. False when nothing is claimed any more. */
+  readonly commit: () => boolean
   readonly publish: () => void
   /** Writes and publishes the message, and treats a full ring as `whenFull` says. */
   readonly send: (message: Uint8Array) => Effect.Effect<void, SendError>
@@ -205,12 +215,52 @@ export interface RingMessage {
   readonly end: number
 }
 
+/**
+ * The messages that one look at the ring has shown, lent until the next pull: `next` moves to the next one and shows it in
+ * the other fields, which are the same object's for all messages. What is not moved to is left for the next pull.
+ *
+ * @example
+ * ```ts
+ * import { type RingReaderHandle } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ *
+ * const bytesOf = (reader: RingReaderHandle) =>
+ *   Effect.map(reader.pullBatch, (batch) => {
+ *     let bytes = 0
+ *     while (batch?.next() === true) bytes += batch.to - batch.from
+ *     return bytes
+ *   })
+ * ```
+ */
+export interface RingBatch {
+  /** Moves to the next message. False when this batch has no more. */
+  readonly next: () => boolean
+  /** The kind of the message's frame: 16 on rings outside a swarm. */
+  readonly kind: number
+  /** Holds the message from `from` to `to`: the ring itself, or a copy of a message that came in parts. */
+  readonly bytes: Uint8Array
+  readonly from: number
+  readonly to: number
+  /** Position after the message. */
+  readonly end: number
+  /** The message's bytes, as a view of its own. */
+  readonly payload: () => Uint8Array
+  /**
+   * Moves past all further messages that are frames in one piece of memory, and returns them as they lie in the ring: each
+   * a header of 32 bytes, the payload, and padding to eight bytes (`docs/memory-layout.md`), for consumers in native code.
+   * `undefined` when no message is left, or the next one came in parts, which `next` shows.
+   */
+  readonly span: () => Uint8Array | undefined
+}
+
 export type ReceiveError = ReaderEvicted | RingCorrupt | RingClosed | RegionLost
 
 export interface RingReaderHandle {
   readonly ring: number
   /** The next messages, lent until the next pull. Waits for one; empty once the writer is gone and all are read. */
   readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError>
+  /** The next messages as a batch, which has at least one. Waits for it; `undefined` once the writer is gone and all are read. */
+  readonly pullBatch: Effect.Effect<RingBatch | undefined, ReceiveError>
   /** `pull` without waiting. Also empty where `pull` would fail: call `pull` to learn why. */
   readonly poll: () => ReadonlyArray<RingMessage>
   /**

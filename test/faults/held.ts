@@ -21,6 +21,7 @@ const held = (port: RingReaderPort, hold: Hold): RingReaderPort =>
     ready: () => !hold.held && port.ready(),
     // Hide the writer's end too: a stopped process would not notice it either.
     ended: () => !hold.held && port.ended(),
+    look: () => !hold.held && port.look(),
     poll: (max) => hold.held ? [] : port.poll(max)
   })
 
@@ -47,6 +48,7 @@ export const losing = (isLost: () => boolean) => (ring: RingPorts["Service"]): R
 
 const spoilt = (port: RingReaderPort, isLost: () => boolean): RingReaderPort =>
   overriding(port, {
+    look: () => !isLost() && port.look(),
     poll: (max) => isLost() ? [] : port.poll(max),
     evicted: () => {
       const from = port.cursors().read

@@ -1,4 +1,5 @@
 import { memoryRings } from "../backends/memory/ring.ts"
+import { ringBatchesSuite } from "../suites/ring/batches.ts"
 import { ringCursorsSuite } from "../suites/ring/cursors.ts"
 import { ringDamageSuite } from "../suites/ring/damage.ts"
 import { ringDeathsSuite } from "../suites/ring/deaths.ts"
@@ -10,6 +11,7 @@ import { ringPlacesSuite } from "../suites/ring/places.ts"
 import { ringPoliciesSuite } from "../suites/ring/policies.ts"
 
 ringDeliverySuite(memoryRings)
+ringBatchesSuite(memoryRings)
 ringLapsSuite(memoryRings)
 ringFragmentsSuite(memoryRings)
 ringPoliciesSuite(memoryRings)

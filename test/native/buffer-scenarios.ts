@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { isMainThread, Worker, workerData } from "node:worker_threads"
+import { RingBytes } from "../../src/layers/ring/FrameCodec.ts"
 import {
   load,
   type Native,
@@ -25,7 +26,9 @@ const geometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 0
 const create = (path: string) =>
   native.createRegion(path, "scenario", geometry, 0o600, -1, true, -1, false, new native.Progress())
 
-const ringGeometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 2, 3, 64 * 1024])
+const ringBytes = 64 * 1024
+
+const ringGeometry = Float64Array.from([2, 2, 1, 2, 16, 64, 2, 8, 64 * 1024, 4096, 2, 3, ringBytes])
 
 const createWithRings = (path: string) =>
   native.createRegion(path, "scenario", ringGeometry, 0o600, -1, true, -1, false, new native.Progress())
@@ -43,8 +46,15 @@ const opened = (path: string) =>
     }
   })
 
-const send = (writer: RingWriterHandle, byte: number) =>
-  writer.append(16, 1, 0, 0, 0, new Uint8Array(8).fill(byte), true)
+/** Sends a message of eight bytes; -2 when the writer has ended. */
+const send = (writer: RingWriterHandle, byte: number) => {
+  const position = writer.published()
+  if (writer.room(position, 0, 8) < 0) return -2
+  const end = new RingBytes(writer.buffer(), ringBytes).write(position, message, new Uint8Array(8).fill(byte))
+  return writer.publish(end, 1) ? end : -2
+}
+
+const message = { kind: 16, type: 1, flags: 0, sender: 0, senderGeneration: 0, correlation: 0 }
 
 const gc = () => (globalThis as { readonly gc?: () => void }).gc?.()
 
@@ -188,8 +198,8 @@ const scenarios: Record<string, () => Promise<void>> = {
       readerCommitted: () => reader.committed(),
       readerCommittedMessages: () => reader.committedMessages(),
       ringAppend: () => send(writer, 2),
-      ringPublish: () => writer.publish(),
-      ringHasRoom: () => writer.hasRoom(8),
+      ringPublish: () => writer.publish(40, 1),
+      ringRoom: () => writer.room(40, 1, 8),
       ringWantRoom: () => writer.wantRoom(true),
       ringSlowestReader: () => writer.slowestReader(),
       ringEvictSlowest: () => writer.evictSlowest(),
@@ -231,8 +241,8 @@ const scenarios: Record<string, () => Promise<void>> = {
       readerCommitted: 0,
       readerCommittedMessages: 0,
       ringAppend: -2,
-      ringPublish: undefined,
-      ringHasRoom: false,
+      ringPublish: false,
+      ringRoom: -2,
       ringWantRoom: undefined,
       ringSlowestReader: -1,
       ringEvictSlowest: false,
@@ -273,6 +283,8 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => region.rings(),
       () => region.openRingWriter("ring"),
       () => region.openRingReader("ring", "again"),
+      () => writer.buffer(),
+      () => writer.presentGeneration(),
       () => ringReader.buffer(),
       () => region.ringOpenings(),
       () => region.ringReaders(0, new Float64Array(24)),

@@ -33,6 +33,7 @@ import { swarmRefusalsSuite } from "../suites/membership/refusals.ts"
 import { lifecycleSpawningSuite } from "../suites/membership/spawning.ts"
 import { messengerDeliverySuite } from "../suites/messenger/delivery.ts"
 import { messengerHandlersSuite } from "../suites/messenger/handlers.ts"
+import { ringBatchesSuite } from "../suites/ring/batches.ts"
 import { ringCursorsSuite } from "../suites/ring/cursors.ts"
 import { ringDamageSuite } from "../suites/ring/damage.ts"
 import { ringDeathsSuite } from "../suites/ring/deaths.ts"
@@ -60,6 +61,7 @@ lapsSuite(nativeFlushed)
 timesSuite(nativeFlushed)
 scenariosSuite(nativeFlushed)
 ringDeliverySuite(nativeRingsFlushed)
+ringBatchesSuite(nativeRingsFlushed)
 ringLapsSuite(nativeRingsFlushed)
 ringFragmentsSuite(nativeRingsFlushed)
 ringPoliciesSuite(nativeRingsFlushed)

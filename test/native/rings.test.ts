@@ -1,7 +1,12 @@
-import { assert } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { NativeRegion } from "../../src/layers/native/region/NativeRegion.ts"
+import { NativeRingWriterPort } from "../../src/layers/native/ring/RingWriterPort.ts"
 import { nativeRings, nativeRingsFlushed } from "../backends/native/ring.ts"
-import { ringTest } from "../backends/ring.ts"
+import { ringTest, smallRings } from "../backends/ring.ts"
+import { freshRegion } from "../processes/harness.ts"
+import { ringBatchesSuite } from "../suites/ring/batches.ts"
 import { ringCursorsSuite } from "../suites/ring/cursors.ts"
 import { ringDamageSuite } from "../suites/ring/damage.ts"
 import { ringDeathsSuite } from "../suites/ring/deaths.ts"
@@ -13,6 +18,7 @@ import { ringPlacesSuite } from "../suites/ring/places.ts"
 import { ringPoliciesSuite } from "../suites/ring/policies.ts"
 
 ringDeliverySuite(nativeRings)
+ringBatchesSuite(nativeRings)
 ringLapsSuite(nativeRings)
 ringFragmentsSuite(nativeRings)
 ringPoliciesSuite(nativeRings)
@@ -53,3 +59,31 @@ ringTest(
     }),
   { ringBytes: 2 ** 21 }
 )
+
+it.live("a writer whose ring another has taken meanwhile writes no byte more of it", () =>
+  Effect.gen(function*() {
+    const region = yield* NativeRegion
+    const handle = region.handle.openRingWriter("ring")
+    const ring = new NativeRingWriterPort(region, handle)
+    const present = new Uint32Array(handle.presentGeneration())
+    assert.isDefined(ring.append(header, payloadOf(8)))
+    ring.publish()
+    const published = ring.published()
+    present[0] = ring.generation + 1
+    assert.isUndefined(ring.append(header, payloadOf(8)))
+    assert.isUndefined(ring.claim(8))
+    assert.isUndefined(ring.appendClaimed(header, 8))
+    assert.isFalse(ring.hasRoom(8))
+    ring.publish()
+    assert.strictEqual(ring.over(), "superseded")
+    assert.strictEqual(ring.published(), published)
+    const bytes = new Uint8Array(handle.buffer())
+    assert.isTrue(bytes.subarray(published, published + 64).every((byte) => byte === 0))
+    present[0] = ring.generation
+    assert.isDefined(ring.append(header, payloadOf(8)))
+    ring.close()
+    assert.isUndefined(ring.append(header, payloadOf(8)))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(CxlMemory.layerShm({ region: freshRegion("rings"), geometry: smallRings }))
+  ))

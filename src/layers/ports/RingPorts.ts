@@ -28,6 +28,16 @@ export interface Frame extends FrameHeader {
   readonly end: number
 }
 
+/** A frame where it lies, in fields that a reader writes again for each frame. */
+export interface FrameView extends FrameHeader {
+  /** Where its payload begins and ends, in {@link RingReaderPort.bytes}. */
+  readonly from: number
+  readonly to: number
+  /** Positions of the frame, and after it. */
+  readonly begin: number
+  readonly end: number
+}
+
 /** The writing end of a ring. */
 export interface RingWriterPort {
   readonly ring: number
@@ -40,6 +50,10 @@ export interface RingWriterPort {
   readonly publish: () => void
   /** `append` and `publish` at once. */
   readonly send: (header: FrameHeader, payload: Uint8Array) => number | undefined
+  /** Room for one payload, which `appendClaimed` makes a frame; another write before that takes the room. */
+  readonly claim: (payloadBytes: number) => Uint8Array | undefined
+  /** `append` of a payload that was written to where `claim` lent room for it. */
+  readonly appendClaimed: (header: FrameHeader, payloadBytes: number) => number | undefined
   /** Whether there is room for a payload of that size now. Writes nothing. */
   readonly hasRoom: (payloadBytes: number) => boolean
   /** Position below which all frames are published. */
@@ -65,6 +79,14 @@ export interface RingReaderPort {
   readonly leading: () => number
   /** True when `poll`, `evicted` or `damage` has something to report. */
   readonly ready: () => boolean
+  /** Looks how far the ring is published. True when `next` has frames. */
+  readonly look: () => boolean
+  /** Moves the `read` cursor past the next frame that the last look has shown, and reads that frame into `frame`. */
+  readonly next: () => boolean
+  /** The frame of the last `next` that returned true. */
+  readonly frame: FrameView
+  /** The ring's bytes, which hold the frame's payload. Empty once the region is closed. */
+  readonly bytes: () => Uint8Array
   /** The next frames, at most `max`; moves the `read` cursor past them. None after an eviction. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors

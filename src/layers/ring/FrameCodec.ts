@@ -4,7 +4,7 @@
  * The header holds a checksum of its fields and of its position, the `frameChecksum` of src/native/region/token.h: it
  * exposes a changed header, and a frame of an earlier lap.
  */
-import type { Frame, FrameHeader } from "../ports/RingPorts.ts"
+import type { Frame, FrameHeader, FrameView } from "../ports/RingPorts.ts"
 
 /** Bytes of a frame's header, as in src/native/region/ring_layout.h. */
 export const headerBytes = 32
@@ -45,6 +45,19 @@ export const damageAt = (position: number): string =>
 export const contradictionAt = (position: number): string =>
   `its tables contradict each other about the reader at ${position}: the memory was damaged from outside`
 
+export class FrameFields implements FrameView {
+  kind = 0
+  flags = 0
+  type = 0
+  sender = 0
+  senderGeneration = 0
+  correlation = 0
+  from = 0
+  to = 0
+  begin = 0
+  end = 0
+}
+
 /** A ring's bytes, extended past its end so that a frame that begins near the end is in one piece. */
 export class RingBytes {
   readonly #bytes: Uint8Array
@@ -62,39 +75,68 @@ export class RingBytes {
     return this.#bytes.length === 0
   }
 
+  /** The bytes in which a frame says where its payload lies. */
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
   /** The frame at `position`, or `undefined` if no valid frame lies there that ends at or before `limit`. */
   frameAt(position: number, limit: number): Frame | undefined {
+    const frame = new FrameFields()
+    return this.view(position, limit, frame) ? this.frameOf(frame) : undefined
+  }
+
+  /** That frame as a value of its own. */
+  frameOf({ correlation, end, flags, from, kind, sender, senderGeneration, to, type }: FrameView): Frame {
+    return { kind, flags, type, sender, senderGeneration, correlation, payload: this.#bytes.subarray(from, to), end }
+  }
+
+  /** Reads the frame at `position` into `frame`. False if no valid frame lies there that ends at or before `limit`. */
+  view(position: number, limit: number, frame: FrameFields): boolean {
     const at = position % this.#ringBytes
     const view = this.#view
     // Read each field once, and check it before using it: other processes may write here.
     const length = view.getUint32(at + lengthAt, true)
     const end = position + Math.ceil(length / 8) * 8
-    if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return undefined
+    if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return false
     const kindAndFlags = view.getUint32(at + kindAt, true)
     const type = view.getUint32(at + typeAt, true)
     const sender = view.getUint32(at + senderAt, true)
     const senderGeneration = view.getUint32(at + senderGenerationAt, true)
     const correlation = view.getFloat64(at + correlationAt, true)
     const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
-    if (view.getInt32(at + checksumAt, true) !== checksum) return undefined
-    return {
-      kind: kindAndFlags & 0xffff,
-      flags: kindAndFlags >>> 16,
-      type,
-      sender,
-      senderGeneration,
-      correlation,
-      payload: this.#bytes.subarray(at + headerBytes, at + length),
-      end
-    }
+    if (view.getInt32(at + checksumAt, true) !== checksum) return false
+    frame.kind = kindAndFlags & 0xffff
+    frame.flags = kindAndFlags >>> 16
+    frame.type = type
+    frame.sender = sender
+    frame.senderGeneration = senderGeneration
+    frame.correlation = correlation
+    frame.from = at + headerBytes
+    frame.to = at + length
+    frame.begin = position
+    frame.end = end
+    return true
   }
 
   /** Writes a frame at `position` and returns the position after it. */
   write(position: number, header: FrameHeader, payload: Uint8Array): number {
+    this.#bytes.set(payload, position % this.#ringBytes + headerBytes)
+    return this.writeHeader(position, header, payload.length)
+  }
+
+  /** Where the payload of a frame at `position` lies. */
+  payloadAt(position: number, payloadBytes: number): Uint8Array {
+    const at = position % this.#ringBytes + headerBytes
+    return this.#bytes.subarray(at, at + payloadBytes)
+  }
+
+  /** Writes the header of a frame whose payload is there already, and returns the position after the frame. */
+  writeHeader(position: number, header: FrameHeader, payloadBytes: number): number {
     const at = position % this.#ringBytes
     const view = this.#view
     const { correlation, flags, kind, sender, senderGeneration, type } = header
-    const length = headerBytes + payload.length
+    const length = headerBytes + payloadBytes
     const kindAndFlags = (kind & 0xffff) | (flags << 16)
     view.setUint32(at + lengthAt, length, true)
     view.setUint32(at + kindAt, kindAndFlags, true)
@@ -104,8 +146,7 @@ export class RingBytes {
     const checksum = frameChecksum(position, length, kindAndFlags, type, sender, senderGeneration, correlation)
     view.setInt32(at + checksumAt, checksum, true)
     view.setFloat64(at + correlationAt, correlation, true)
-    this.#bytes.set(payload, at + headerBytes)
-    return position + frameBytesOf(payload.length)
+    return position + frameBytesOf(payloadBytes)
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type OpenRingError,
   ReaderEvicted,
   type ReceiveError,
+  type RingBatch,
   RingClosed,
   RingCorrupt,
   type RingMessage,
@@ -18,7 +19,7 @@ import {
   type WaitStrategy
 } from "../../services/Ring.ts"
 import type { RingPorts, RingReaderPort } from "../ports/RingPorts.ts"
-import { continuedFlag, partFlag, Parts } from "./Fragments.ts"
+import { MessageBatch } from "./MessageBatch.ts"
 import { spin, spinMicros, spinning } from "./spin.ts"
 
 export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions): RingReaderHandle => {
@@ -26,6 +27,7 @@ export const makeRingReader = (port: RingReaderPort, options: RingReaderOptions)
   return {
     ring: port.ring,
     pull: reader.pull,
+    pullBatch: reader.pullBatch,
     poll: () => reader.take(),
     messages: messagesOf(reader),
     cursors: () => port.cursors()
@@ -57,93 +59,83 @@ const messagesOf = (reader: MessageReader): RingReaderHandle["messages"] =>
     )
   ).pipe(Stream.ensuring(Effect.sync(() => reader.release())))
 
-/** The most frames taken from the ring at once. */
-const framesMax = 256
+/** The most messages of one pull. */
+const messagesMax = 256
+
+/** Copies between two releases of their room: a writer that waits for it must not wait for a whole ring of them. */
+const copiesMax = 64
 
 class MessageReader {
   readonly #port: RingReaderPort
   readonly #name: string
   readonly #strategy: WaitStrategy
-  readonly #parts = new Parts()
-  /** Copied messages; those from `#next` on are not delivered yet. */
-  #copies: ReadonlyArray<RingMessage> = []
-  #next = 0
-  /** Position after the last delivered copy. */
-  #given = 0
+  readonly #batch: MessageBatch
+  #copies = 0
 
   constructor(port: RingReaderPort, options: RingReaderOptions) {
     this.#port = port
     this.#name = options.name
     this.#strategy = options.strategy ?? "adaptive"
+    this.#batch = new MessageBatch(port)
   }
 
   /** The next messages. Takes nothing while it waits, so that an interrupted pull loses none. */
-  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() =>
-    this.#hasCopies ? Effect.succeed(this.#giveCopies()) : this.#lent
-  )
+  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => this.#lent)
+
+  readonly pullBatch: Effect.Effect<RingBatch | undefined, ReceiveError> = Effect.suspend(() => this.#lentBatch)
 
   /** A copy of the next whole message, or `undefined` at the end. */
-  readonly pullCopy: Effect.Effect<Uint8Array | undefined, ReceiveError> = Effect.suspend(() =>
-    this.#hasCopies ? Effect.succeed(this.#giveCopy()) : this.#copied
-  )
+  readonly pullCopy: Effect.Effect<Uint8Array | undefined, ReceiveError> = Effect.suspend(() => {
+    const copy = this.#copies < copiesMax && this.#batch.keep() ? this.#copy() : undefined
+    return copy === undefined ? this.#copied : Effect.succeed(copy)
+  })
 
   /** Releases the lent messages and takes those that are published, without waiting. */
   take(): ReadonlyArray<RingMessage> {
-    if (this.#hasCopies) return this.#giveCopies()
     this.release()
-    return this.#poll()
+    this.#port.look()
+    const messages = this.#messages()
+    // Parts are copied, and the next part may need their room.
+    if (messages.length === 0) this.release()
+    return messages
   }
 
-  get #hasCopies(): boolean {
-    return this.#next < this.#copies.length
+  #messages(): ReadonlyArray<RingMessage> {
+    const messages: Array<RingMessage> = []
+    while (messages.length < messagesMax && this.#batch.next()) {
+      messages.push({ payload: this.#batch.payload(), end: this.#batch.end })
+    }
+    return messages
   }
 
-  #giveCopy(): Uint8Array {
-    const { end, payload } = this.#copies[this.#next] as RingMessage
-    this.#next += 1
-    this.#given = end
-    return payload
-  }
-
-  #giveCopies(): ReadonlyArray<RingMessage> {
-    const rest = this.#copies.slice(this.#next)
-    this.#next = this.#copies.length
-    return rest
-  }
-
-  // After an eviction drop all copies: the writer may have overwritten any of them meanwhile.
-  #copy(messages: ReadonlyArray<RingMessage>): boolean {
-    const copies = messages.map(({ end, payload }) => ({ payload: payload.slice(), end }))
-    if (this.#port.evicted() !== undefined) return false
-    if (!this.#hasCopies) this.#given = this.#port.cursors().delivered
-    this.#copies = [...this.#giveCopies(), ...copies]
-    this.#next = 0
-    this.release()
-    return true
+  // Drop a copy after an eviction: the writer may have overwritten it meanwhile.
+  #copy(): Uint8Array | undefined {
+    if (!this.#batch.next()) return undefined
+    const copy = this.#batch.payload().slice()
+    this.#copies += 1
+    return this.#port.evicted() === undefined ? copy : undefined
   }
 
   // Take messages and deliver or copy them in one step: an interruption between the two would lose them.
-  #pulling<B>(
-    deliver: (messages: ReadonlyArray<RingMessage>) => B | undefined,
-    end: B
-  ): Effect.Effect<B, ReceiveError> {
+  #pulling<B>(deliver: () => B | undefined, end: B): Effect.Effect<B, ReceiveError> {
     const taken: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
-      const messages = this.#poll()
-      if (messages.length === 0) {
-        const failure = this.#failure()
-        return failure === undefined ? pull : Effect.fail(failure)
+      this.#port.look()
+      if (this.#port.evicted() === undefined && this.#batch.keep()) {
+        const delivered = deliver()
+        if (delivered !== undefined) return Effect.succeed(delivered)
       }
-      const delivered = deliver(messages)
-      return delivered === undefined ? pull : Effect.succeed(delivered)
+      const failure = this.#failure()
+      return failure === undefined ? pull : Effect.fail(failure)
     })
     // Asking the system whether the writer lives is slow: ask only when about to wait.
     const takenOrEnded = Effect.suspend(() =>
-      this.#port.over() ? this.#closed : this.#port.ready() ? taken : Effect.as(this.#attached, end)
+      this.#port.over() ? this.#closed : this.#isReady() ? taken : Effect.as(this.#attached, end)
     )
     const pull: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
       if (this.#port.over()) return this.#closed
+      // Parts are copied, and the next part may need their room.
       this.release()
-      const isReady = this.#strategy === "park" ? this.#port.ready() : spin(this.#ready, spinMicros) !== undefined
+      const isReady = this.#strategy === "park" ? this.#isReady() : spin(this.#ready, spinMicros) !== undefined
       return isReady ? taken : Effect.andThen(this.#wait, takenOrEnded)
     })
     return pull
@@ -159,44 +151,27 @@ class MessageReader {
     )
   )
 
-  // Another fiber may have taken copies while this one waited.
-  readonly #lent = this.#pulling((messages) => this.#hasCopies ? [...this.#giveCopies(), ...messages] : messages, [])
+  readonly #lent = this.#pulling<ReadonlyArray<RingMessage>>(() => this.#messages(), [])
 
-  readonly #copied = this.#pulling<Uint8Array | undefined>(
-    (messages) => this.#copy(messages) ? this.#giveCopy() : undefined,
-    undefined
-  )
+  readonly #lentBatch = this.#pulling<RingBatch | undefined>(() => this.#batch, undefined)
 
-  #poll(): ReadonlyArray<RingMessage> {
-    const messages: Array<RingMessage> = []
-    let isCopied = false
-    for (const frame of this.#port.poll(framesMax)) {
-      const { end, flags, payload } = frame
-      isCopied ||= (flags & (partFlag | continuedFlag)) !== 0
-      const whole = this.#parts.whole(flags, payload)
-      // A message of one frame needs no copy.
-      if (whole === payload) messages.push(frame)
-      else if (whole !== undefined) messages.push({ payload: whole, end })
-    }
-    if (isCopied && this.#port.evicted() !== undefined) return []
-    // Parts are copied, and the next part may need their room.
-    if (messages.length === 0) this.release()
-    return messages
-  }
+  readonly #copied = this.#pulling<Uint8Array | undefined>(() => this.#copy(), undefined)
 
-  /**
-   * Marks delivered messages as delivered and handled, and releases their room; of undelivered copies it releases only
-   * the room.
-   */
+  /** Marks the delivered messages as delivered and handled, and releases their room. */
   release(): void {
-    const { read } = this.#port.cursors()
-    const given = this.#hasCopies ? this.#given : read
-    this.#port.advance({ read, delivered: given, handled: given, released: read })
+    const { delivered } = this.#batch
+    this.#copies = 0
+    this.#port.advance({ read: delivered, delivered, handled: delivered, released: delivered })
   }
 
-  readonly #ready = (): true | undefined => this.#port.ready() ? true : undefined
+  // A message may be left of a batch that was not read to its end.
+  #isReady(): boolean {
+    return this.#port.ready() || this.#batch.keep()
+  }
+
+  readonly #ready = (): true | undefined => this.#isReady() ? true : undefined
   readonly #readyOrEnded = (): true | undefined =>
-    this.#port.ready() || this.#port.over() || this.#port.ended() ? true : undefined
+    this.#isReady() || this.#port.over() || this.#port.ended() ? true : undefined
 
   readonly #wait: Effect.Effect<unknown, RegionLost> = Effect.suspend(() =>
     this.#strategy === "spin" ? spinning(this.#ready, this.#readyOrEnded) : this.#port.waiter.until(this.#readyOrEnded)
@@ -205,7 +180,7 @@ class MessageReader {
   #failure(): ReaderEvicted | RingCorrupt | undefined {
     const lost = this.#port.evicted()
     if (lost !== undefined) {
-      this.#parts.forget()
+      this.#batch.forget()
       this.#port.rejoin()
       return new ReaderEvicted({ ring: this.#name, from: lost.from, to: this.#port.baseline() })
     }

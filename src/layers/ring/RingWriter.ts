@@ -26,6 +26,9 @@ export const makeRingWriter = (port: RingWriterPort, options: RingWriterOptions)
     generation: port.generation,
     offer: (message) => writer.offer(message),
     append: (message) => writer.append(message),
+    appendAll: (messages) => writer.appendAll(messages),
+    claim: (messageBytes) => writer.claim(messageBytes),
+    commit: () => writer.commit(),
     publish: () => writer.publish(),
     send: (message) => writer.send(message),
     target: () => ({ ring: port.ring, generation: port.generation, position: port.published() })
@@ -46,6 +49,8 @@ export class MessageWriter {
   /** Fibers that write a message in parts, or wait to do so. */
   #inTurn = 0
   #unpublished = false
+  /** The size of the claimed message. */
+  #claimedBytes: number | undefined
 
   constructor(port: RingWriterPort, options: RingWriterOptions) {
     this.#port = port
@@ -58,15 +63,44 @@ export class MessageWriter {
 
   /** Writes the message as one frame. False when there is no room, or when the message needs more than one frame. */
   append(message: Uint8Array, header = plainHeader): boolean {
-    return this.#fits(message) && this.#append(header, message)
+    return this.#fits(message.length) && this.#append(header, message)
   }
 
-  #fits(message: Uint8Array): boolean {
-    return this.#inTurn === 0 && message.length <= this.#frameBytesMax
+  appendAll(messages: Iterable<Uint8Array>): number {
+    let count = 0
+    for (const message of messages) {
+      // Publish before giving up: readers cannot release the room of written frames before they are published.
+      if (!this.append(message) && !(this.#unpublished && this.publish() && this.append(message))) break
+      count += 1
+    }
+    if (this.#unpublished) this.publish()
+    return count
+  }
+
+  claim(messageBytes: number): Uint8Array | undefined {
+    this.#claimedBytes = undefined
+    if (!this.#fits(messageBytes)) return undefined
+    const claimed = () => this.#unlessFull(() => this.#port.claim(messageBytes))
+    // Publish before giving up: readers cannot release the room of written frames before they are published.
+    const room = claimed() ?? (this.#unpublished && this.publish() ? claimed() : undefined)
+    if (room !== undefined) this.#claimedBytes = messageBytes
+    return room
+  }
+
+  commit(): boolean {
+    const bytes = this.#claimedBytes
+    this.#claimedBytes = undefined
+    if (bytes === undefined || this.#port.appendClaimed(plainHeader, bytes) === undefined) return false
+    return this.publish()
+  }
+
+  #fits(messageBytes: number): boolean {
+    return this.#inTurn === 0 && messageBytes <= this.#frameBytesMax
   }
 
   offer(message: Uint8Array, header = plainHeader): boolean {
-    if (!this.#fits(message)) return false
+    if (!this.#fits(message.length)) return false
+    this.#claimedBytes = undefined
     if (this.#port.send(header, message) !== undefined) return this.#published()
     if (this.append(message, header)) return this.publish()
     // Publish first: readers cannot release the room of written frames before they are published.
@@ -108,10 +142,16 @@ export class MessageWriter {
   }
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
-    do {
-      if (this.#port.append(header, payload) !== undefined) return this.#unpublished = true
-    } while (this.#policy === "evict" && this.#port.evictSlowest())
-    return false
+    this.#claimedBytes = undefined
+    const end = this.#unlessFull(() => this.#port.append(header, payload))
+    return end !== undefined && (this.#unpublished = true)
+  }
+
+  #unlessFull<A>(write: () => A | undefined): A | undefined {
+    for (;;) {
+      const written = write()
+      if (written !== undefined || this.#policy !== "evict" || !this.#port.evictSlowest()) return written
+    }
   }
 
   // Publish each part when it is written: the message may be larger than the ring.

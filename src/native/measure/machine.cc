@@ -93,6 +93,23 @@ uint64_t foldBytes(const void* bytes, size_t count) {
   return sum;
 }
 
+FramesFold foldFrames(const uint8_t* bytes, size_t count, uint32_t first) {
+  FramesFold found{};
+  FrameHeader header;
+  uint32_t number = 0;
+  for (size_t at = 0; count - at >= sizeof(header) + sizeof(number);) {
+    std::memcpy(&header, bytes + at, sizeof(header));
+    if (header.length < sizeof(header) + sizeof(number) || header.length > count - at) break;
+    std::memcpy(&number, bytes + at + sizeof(header), sizeof(number));
+    found.inOrder += number == static_cast<uint32_t>(first + found.frames) ? 1 : 0;
+    found.sum += foldBytes(bytes + at + sizeof(header), header.length - sizeof(header));
+    found.frames += 1;
+    at += frameBytesOf(header.length - sizeof(header));
+    if (at > count) break;
+  }
+  return found;
+}
+
 namespace {
 
 struct CopyRing {

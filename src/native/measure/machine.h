@@ -11,6 +11,15 @@ namespace ringfence {
 // The sum of all bytes as little-endian 64-bit words (the last padded with zeros), modulo 2^64.
 uint64_t foldBytes(const void* bytes, size_t count);
 
+// The same of the payloads of frames that lie one behind the other. The first word of each payload must be the count of
+// frames from `first` on: the result says how many were.
+struct FramesFold {
+  uint64_t sum;
+  uint64_t frames;
+  uint64_t inOrder;
+};
+FramesFold foldFrames(const uint8_t* bytes, size_t count, uint32_t first);
+
 struct CopyLimit {
   double seconds;
   uint64_t bytes;

@@ -27,6 +27,19 @@ void foldInto(const Napi::CallbackInfo& info) {
   sum[1] = static_cast<uint32_t>(after >> 32);
 }
 
+// foldFrames(bytes, first, words: Uint32Array): adds the fold of the payloads, and returns the number of frames that are
+// in order, -1 when one is not
+Napi::Value foldFramesInto(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  auto sum = info[2].As<Napi::Uint32Array>();
+  if (sum.ElementLength() < 2) return {};
+  const FramesFold found = foldFrames(bytes.Data(), bytes.ByteLength(), word(info[1]));
+  const uint64_t after = ((uint64_t{sum[1]} << 32) | sum[0]) + found.sum;
+  sum[0] = static_cast<uint32_t>(after);
+  sum[1] = static_cast<uint32_t>(after >> 32);
+  return Napi::Number::New(info.Env(), found.inOrder == found.frames ? static_cast<double>(found.frames) : -1);
+}
+
 // measureCopyLimit(totalBytes, ringBytes, blockBytes, publishEveryBytes, flushed)
 Napi::Value measureCopyLimit(const Napi::CallbackInfo& info) {
   constexpr uint32_t chunkBytes = 256 * 1024;
@@ -135,6 +148,7 @@ class PublishCostHandle : public Napi::ObjectWrap<PublishCostHandle> {
 };
 
 Napi::Object defineMeasuring(Napi::Env env, Napi::Object exports) {
+  exports.Set("foldFrames", Napi::Function::New<foldFramesInto>(env, "foldFrames"));
   exports.Set("foldInto", Napi::Function::New<foldInto>(env, "foldInto"));
   exports.Set("measureCopyLimit", Napi::Function::New<measureCopyLimit>(env, "measureCopyLimit"));
   exports.Set("measureLineRoundTrip", Napi::Function::New<measureLineRoundTrip>(env, "measureLineRoundTrip"));

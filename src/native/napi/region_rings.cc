@@ -32,7 +32,7 @@ Napi::Value RegionHandle::openRingWriter(const Napi::CallbackInfo& info) {
     RingWriter::abandon(*region, role);
     return throwFault(info.Env(), Status::failed("system", "the ring cannot be mapped"));
   }
-  return RingWriterHandle::make(info.Env(), std::make_unique<RingWriter>(region_, std::move(memory), role));
+  return RingWriterHandle::make(info.Env(), std::make_unique<RingWriter>(region_, std::move(memory), role), buffers_);
 }
 
 // openRingReader(ring name, reader name)

@@ -9,6 +9,11 @@ namespace ringfence::binding {
 
 namespace {
 
+struct GivenWriter {
+  std::unique_ptr<RingWriter> writer;
+  std::shared_ptr<LentBuffers> buffers;
+};
+
 struct GivenReader {
   std::unique_ptr<RingReader> reader;
   std::shared_ptr<LentBuffers> buffers;
@@ -21,10 +26,11 @@ struct GivenReader {
 Napi::Function RingWriterHandle::define(Napi::Env env) {
   return DefineClass(env, "RingWriter",
                      {InstanceMethod<&RingWriterHandle::info>("info"),
-                      hotMethod<RingWriterHandle, 7, &RingWriterHandle::append>("append"),
-                      InstanceMethod<&RingWriterHandle::publish>("publish"),
+                      InstanceMethod<&RingWriterHandle::buffer>("buffer"),
+                      InstanceMethod<&RingWriterHandle::presentGeneration>("presentGeneration"),
+                      hotMethod<RingWriterHandle, 3, &RingWriterHandle::room>("room"),
+                      hotMethod<RingWriterHandle, 2, &RingWriterHandle::publish>("publish"),
                       InstanceMethod<&RingWriterHandle::published>("published"),
-                      InstanceMethod<&RingWriterHandle::hasRoom>("hasRoom"),
                       InstanceMethod<&RingWriterHandle::wantRoom>("wantRoom"),
                       InstanceMethod<&RingWriterHandle::slowestReader>("slowestReader"),
                       InstanceMethod<&RingWriterHandle::evictSlowest>("evictSlowest"),
@@ -32,12 +38,16 @@ Napi::Function RingWriterHandle::define(Napi::Env env) {
                       InstanceMethod<&RingWriterHandle::close>("close")});
 }
 
-Napi::Value RingWriterHandle::make(Napi::Env env, std::unique_ptr<RingWriter> writer) {
-  return HandedOver<std::unique_ptr<RingWriter>>::make(constructorsOf(env).ringWriter, writer);
+Napi::Value RingWriterHandle::make(Napi::Env env, std::unique_ptr<RingWriter> writer, std::shared_ptr<LentBuffers> buffers) {
+  GivenWriter given{std::move(writer), std::move(buffers)};
+  return HandedOver<GivenWriter>::make(constructorsOf(env).ringWriter, given);
 }
 
 RingWriterHandle::RingWriterHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (auto* writer = HandedOver<std::unique_ptr<RingWriter>>::of(info)) writer_ = std::move(*writer);
+  auto* given = HandedOver<GivenWriter>::of(info);
+  if (given == nullptr) return;
+  writer_ = std::move(given->writer);
+  buffers_ = std::move(given->buffers);
 }
 
 Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
@@ -50,32 +60,34 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// append(kind | flags << 16, type, sender, senderGeneration, correlation, payload, publish): position, -1 full, -2 too
-// large
-napi_value RingWriterHandle::append(napi_env env, const napi_value* arguments) {
-  size_t bytes = 0;
-  const auto* payload = hotArray<uint8_t>(env, arguments[5], bytes);
-  if (bytes > writer_->payloadBytesMax()) return Napi::Number::New(env, -2);
-  double correlation = 0;
-  napi_get_value_double(env, arguments[4], &correlation);
-  const uint32_t kindAndFlags = word(env, arguments[0]);
-  const Frame frame{static_cast<uint16_t>(kindAndFlags), static_cast<uint16_t>(kindAndFlags >> 16), word(env, arguments[1]),
-                    word(env, arguments[2]), word(env, arguments[3]), correlation, payload,
-                    static_cast<uint32_t>(bytes)};
-  const int64_t end = writer_->append(frame);
-  if (end >= 0 && hotTruth(env, arguments[6])) writer_->publish(false);
-  return Napi::Number::New(env, static_cast<double>(end));
+// buffer(): the ring's bytes, twice in a row; the same buffer until it is collected
+Napi::Value RingWriterHandle::buffer(const Napi::CallbackInfo& info) {
+  if (writer_->region()->closed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(writer_->memory()->base(), 2 * writer_->memory()->bytes(), writer_->memory());
 }
 
-void RingWriterHandle::publish(const Napi::CallbackInfo&) { writer_->publish(false); }
+// presentGeneration(): the word in which the ring's present writer stands, for a look between two calls
+Napi::Value RingWriterHandle::presentGeneration(const Napi::CallbackInfo& info) {
+  if (writer_->region()->closed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(writer_->presentGeneration(), sizeof(RingClaim::generation), writer_->region());
+}
+
+// room(end, frames, payloadBytes): takes the frames that were written up to `end`; then the end of the room for more, -1
+// when there is none for that payload, -2 when it is too large or the writer has ended
+napi_value RingWriterHandle::room(napi_env env, const napi_value* arguments) {
+  const bool taken = writer_->wrote(natural(env, arguments[0]), natural(env, arguments[1]));
+  return Napi::Number::New(env, taken ? static_cast<double>(writer_->room(natural(env, arguments[2]))) : -2);
+}
+
+// publish(end, frames): takes the frames that were written up to `end`, and publishes; false when the writer has ended
+napi_value RingWriterHandle::publish(napi_env env, const napi_value* arguments) {
+  const bool taken = writer_->wrote(natural(env, arguments[0]), natural(env, arguments[1]));
+  if (taken) writer_->publish(false);
+  return Napi::Boolean::New(env, taken);
+}
 
 Napi::Value RingWriterHandle::published(const Napi::CallbackInfo& info) {
   return number(info.Env(), writer_->published());
-}
-
-// hasRoom(payloadBytes)
-Napi::Value RingWriterHandle::hasRoom(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), writer_->hasRoomFor(natural(info[0])));
 }
 
 void RingWriterHandle::wantRoom(const Napi::CallbackInfo& info) { writer_->wantRoom(info[0].As<Napi::Boolean>()); }

@@ -14,15 +14,16 @@ namespace ringfence::binding {
 class RingWriterHandle : public Napi::ObjectWrap<RingWriterHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Value make(Napi::Env env, std::unique_ptr<RingWriter> writer);
+  static Napi::Value make(Napi::Env env, std::unique_ptr<RingWriter> writer, std::shared_ptr<LentBuffers> buffers);
   explicit RingWriterHandle(const Napi::CallbackInfo& info);
 
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
-  napi_value append(napi_env env, const napi_value* arguments);
-  void publish(const Napi::CallbackInfo& info);
+  Napi::Value buffer(const Napi::CallbackInfo& info);
+  Napi::Value presentGeneration(const Napi::CallbackInfo& info);
+  napi_value room(napi_env env, const napi_value* arguments);
+  napi_value publish(napi_env env, const napi_value* arguments);
   Napi::Value published(const Napi::CallbackInfo& info);
-  Napi::Value hasRoom(const Napi::CallbackInfo& info);
   void wantRoom(const Napi::CallbackInfo& info);
   Napi::Value slowestReader(const Napi::CallbackInfo& info);
   Napi::Value evictSlowest(const Napi::CallbackInfo& info);
@@ -30,6 +31,7 @@ class RingWriterHandle : public Napi::ObjectWrap<RingWriterHandle> {
   void close(const Napi::CallbackInfo& info);
 
   std::unique_ptr<RingWriter> writer_;
+  std::shared_ptr<LentBuffers> buffers_;
 };
 
 class RingReaderHandle : public Napi::ObjectWrap<RingReaderHandle> {

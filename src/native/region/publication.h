@@ -295,6 +295,14 @@ class Publication {
     return bytes.at_;
   }
 
+  // Where JavaScript looks at one field of a line between two calls. What it sees justifies no read and no write: on
+  // flushed memory the line is as this host fetched it last.
+  template <auto Field, class L>
+    requires FieldOf<Field, L>
+  uint8_t* window(L& line) const {
+    return reinterpret_cast<uint8_t*>(&(line.shared_.*Field));
+  }
+
   // --- Words of the host (HostLine)
 
   template <auto Field>

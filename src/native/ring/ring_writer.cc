@@ -143,10 +143,25 @@ bool RingWriter::hasRoomFor(uint64_t payloadBytes) {
   return hasRoom(bytes);
 }
 
+int64_t RingWriter::room(uint64_t payloadBytes) {
+  if (end() != WriterEnd::none || payloadBytes > payloadBytesMax()) return -2;
+  return hasRoomFor(payloadBytes) ? static_cast<int64_t>(released_ + memory_->bytes()) : -1;
+}
+
+bool RingWriter::wrote(uint64_t end, uint64_t frames) {
+  const bool isRoom = end >= position_ && end <= released_ + memory_->bytes() && roundUp(end, 8) == end;
+  if (!isRoom || this->end() != WriterEnd::none) return false;
+  if (end == position_) return true;
+  written_ += region_->publication().wrote(own(), memory_->frames(position_, end - position_));
+  position_ = end;
+  frames_ += frames;
+  return true;
+}
+
 int64_t RingWriter::append(const Frame& frame) {
   const uint64_t bytes = frameBytesOf(frame.payloadBytes);
-  if (end() != WriterEnd::none || frame.payloadBytes > payloadBytesMax()) return -2;
-  if (!hasRoomFor(frame.payloadBytes)) return -1;
+  const int64_t roomEnd = room(frame.payloadBytes);
+  if (roomEnd < 0) return roomEnd;
   FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags,
                      frame.type, frame.sender, frame.senderGeneration, 0, frame.correlation};
   header.checksum = frameChecksum(header, position_);

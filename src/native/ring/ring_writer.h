@@ -37,6 +37,12 @@ class RingWriter {
   // Position after the frame, -1 when there is no room, -2 when the frame is too large or the writer has ended. Readers
   // see the frame after publish().
   int64_t append(const Frame& frame);
+  // The end of the room, once JavaScript may write a frame with that payload at position(): it writes frames up to there,
+  // and says so by wrote(). -1 when there is no room, -2 as from append().
+  int64_t room(uint64_t payloadBytes);
+  // JavaScript has written that many frames from position() up to `end`. False, and nothing is taken, when that is not
+  // within the room or the writer has ended.
+  bool wrote(uint64_t end, uint64_t frames);
   // Publishes all written frames and rings the readers that wait. Rings its own process only with `selfToo`: usually
   // the caller lets that process's readers check.
   void publish(bool selfToo = true);
@@ -49,6 +55,11 @@ class RingWriter {
   uint64_t published() const { return published_; }
   const RingRole& role() const { return role_; }
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
+  const std::shared_ptr<Region>& region() const { return region_; }
+  // The generation of the ring's present writer, for JavaScript: another than this writer's ends its writing.
+  uint8_t* presentGeneration() const {
+    return region_->publication().window<&RingClaim::generation>(slot().claim);
+  }
 
   // Declares whether the writer waits for room, so that readers ring it when they release.
   void wantRoom(bool wants);

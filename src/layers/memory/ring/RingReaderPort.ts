@@ -4,17 +4,20 @@
 import type { RingCursors } from "../../../services/Ring.ts"
 import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
-import { damageAt } from "../../ring/FrameCodec.ts"
+import { damageAt, FrameFields } from "../../ring/FrameCodec.ts"
 import type { HeapRing, HeapRingPlace } from "./HeapRing.ts"
 
 export class HeapRingReaderPort implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
+  readonly frame = new FrameFields()
   readonly #of: HeapRing
   readonly #slot: HeapRingPlace
   /** Other processes see it only after the next `advance`. */
   #read: number
   #damage: string | undefined
+  /** Frames below this position may be read, since the last look. */
+  #limit = 0
 
   constructor(slot: HeapRingPlace) {
     this.ring = slot.ring.ring
@@ -41,18 +44,31 @@ export class HeapRingReaderPort implements RingReaderPort {
     return this.#damage !== undefined || this.#slot.evicted !== undefined || this.#available > this.#read
   }
 
+  look(): boolean {
+    const isSound = this.#reads && this.#slot.evicted === undefined && this.#damage === undefined
+    this.#limit = isSound ? this.#available : 0
+    return this.#limit > this.#read
+  }
+
+  next(): boolean {
+    if (this.#read >= this.#limit || !this.#reads) return false
+    const { bytes } = this.#of
+    if (bytes.view(this.#read, this.#limit, this.frame)) {
+      this.#read = this.frame.end
+      return true
+    }
+    this.#limit = 0
+    if (this.#slot.evicted === undefined) this.#damage = damageAt(this.#read)
+    return false
+  }
+
+  bytes(): Uint8Array {
+    return this.#of.bytes.bytes
+  }
+
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
-    if (!this.#reads || this.#slot.evicted !== undefined || this.#damage !== undefined) return frames
-    while (this.#read < this.#available && frames.length < max) {
-      const frame = this.#of.bytes.frameAt(this.#read, this.#available)
-      if (frame === undefined) {
-        this.#damage = damageAt(this.#read)
-        break
-      }
-      this.#read = frame.end
-      frames.push(frame)
-    }
+    if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#of.bytes.frameOf(this.frame)) }
     return frames
   }
 
@@ -82,6 +98,7 @@ export class HeapRingReaderPort implements RingReaderPort {
     if (!this.#reads) return
     this.#slot.rejoin()
     this.#read = this.#slot.read
+    this.#limit = 0
     this.#damage = undefined
     this.#of.region.ring("cursor")
   }

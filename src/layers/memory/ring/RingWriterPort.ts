@@ -36,6 +36,18 @@ export class HeapRingWriterPort implements RingWriterPort {
     return this.#position
   }
 
+  claim(payloadBytes: number): Uint8Array | undefined {
+    if (payloadBytes > this.payloadBytesMax || !this.hasRoom(payloadBytes)) return undefined
+    return this.#of.bytes.payloadAt(this.#position, payloadBytes)
+  }
+
+  appendClaimed(header: FrameHeader, payloadBytes: number): number | undefined {
+    if (payloadBytes > this.payloadBytesMax || !this.hasRoom(payloadBytes)) return undefined
+    this.#frames += 1
+    this.#position = this.#of.bytes.writeHeader(this.#position, header, payloadBytes)
+    return this.#position
+  }
+
   publish(): void {
     const of = this.#of
     if (!this.#writes || this.#position === of.position) return

@@ -6,7 +6,7 @@ import { ringReaderFields, type RingReaderHandle } from "../../../native/binding
 import type { RingCursors, RingReaderState } from "../../../services/Ring.ts"
 import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
-import { contradictionAt, damageAt, RingBytes } from "../../ring/FrameCodec.ts"
+import { contradictionAt, damageAt, FrameFields, RingBytes } from "../../ring/FrameCodec.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 
 type Region = NativeRegion["Service"]
@@ -14,6 +14,7 @@ type Region = NativeRegion["Service"]
 export class NativeRingReaderPort implements RingReaderPort {
   readonly ring: number
   readonly waiter: Waiter
+  readonly frame = new FrameFields()
   readonly #region: Region
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
@@ -25,6 +26,9 @@ export class NativeRingReaderPort implements RingReaderPort {
   #baseline: number
   #damage: string | undefined
   #available = 0
+  /** Frames below this position may be read, since the last look. */
+  #limit = 0
+  #lookedFrom = 0
   #isOver = false
 
   constructor(region: Region, reader: RingReaderHandle) {
@@ -62,29 +66,41 @@ export class NativeRingReaderPort implements RingReaderPort {
     return this.#available > this.#read || this.#available < 0
   }
 
-  poll(max: number): ReadonlyArray<Frame> {
-    if (this.#isOver || this.#damage !== undefined) return []
+  look(): boolean {
+    this.#limit = 0
+    if (this.#isOver || this.#damage !== undefined) return false
     // Use the position that `ready` has just read, to save a native call.
-    let available = this.#available > this.#read ? this.#available : this.#reader.available()
+    const available = this.#available > this.#read ? this.#available : this.#reader.available()
     this.#available = 0
     if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
-    if (available <= this.#read || this.#bytes.isDetached) return []
-    const frames: Array<Frame> = []
-    while (this.#read < available && frames.length < max) {
-      const frame = this.#bytes.frameAt(this.#read, available)
-      if (frame === undefined) {
-        // The bytes that may be read can end within a frame.
-        const more = this.#reader.available()
-        if (more > available && frames.length === 0) {
-          available = more
-          continue
-        }
-        if (more <= available) this.#spoiled()
-        break
+    if (this.#bytes.isDetached) return false
+    this.#limit = available
+    this.#lookedFrom = this.#read
+    return available > this.#read
+  }
+
+  next(): boolean {
+    while (this.#read < this.#limit) {
+      if (this.#bytes.view(this.#read, this.#limit, this.frame)) {
+        this.#read = this.frame.end
+        return true
       }
-      this.#read = frame.end
-      frames.push(frame)
+      // The bytes that may be read can end within a frame: the next look shows more of it, and so does another one now if
+      // it is the first.
+      const more = this.#reader.available()
+      if (more <= this.#limit) this.#spoiled()
+      this.#limit = more > this.#limit && this.#read === this.#lookedFrom ? more : 0
     }
+    return false
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.bytes
+  }
+
+  poll(max: number): ReadonlyArray<Frame> {
+    const frames: Array<Frame> = []
+    if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#bytes.frameOf(this.frame)) }
     return frames
   }
 
@@ -122,6 +138,7 @@ export class NativeRingReaderPort implements RingReaderPort {
       this.#released =
         this.#baseline
     this.#published = this.#baseline
+    this.#limit = 0
     this.#damage = undefined
   }
 

@@ -1,10 +1,12 @@
 /**
- * The writing end of a ring in shared memory: each call is one call of the native module.
+ * The writing end of a ring in shared memory. It writes frames where they lie; the native module finds room for them, and
+ * publishes any number of them in one call.
  */
 import { type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
 import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
+import { frameBytesOf, RingBytes } from "../../ring/FrameCodec.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
 import { readersOf } from "./RingReaderPort.ts"
 
@@ -17,6 +19,16 @@ export class NativeRingWriterPort implements RingWriterPort {
   readonly waiter: Waiter
   readonly #region: Region
   readonly #writer: RingWriterHandle
+  readonly #bytes: RingBytes
+  /** The low half of the present writer's generation, which differs between two writers in a row. */
+  readonly #present: Uint32Array
+  readonly #own: number
+  #position: number
+  /** Frames may be written up to here. */
+  #roomEnd: number
+  /** Frames that the native module does not know of yet. */
+  #frames = 0
+  #isClosed = false
 
   constructor(region: Region, writer: RingWriterHandle) {
     const info = writer.info()
@@ -26,39 +38,54 @@ export class NativeRingWriterPort implements RingWriterPort {
     this.waiter = region.roomWaiter
     this.#region = region
     this.#writer = writer
+    this.#bytes = new RingBytes(writer.buffer(), region.info.geometry.ringBytes)
+    this.#present = new Uint32Array(writer.presentGeneration())
+    this.#own = this.#present[0] as number
+    this.#position = this.#roomEnd = info.position
   }
 
   append(header: FrameHeader, payload: Uint8Array): number | undefined {
-    return this.#append(header, payload, false)
+    if (!this.#mayWrite(payload.length)) return undefined
+    this.#frames += 1
+    return this.#position = this.#bytes.write(this.#position, header, payload)
   }
 
   send(header: FrameHeader, payload: Uint8Array): number | undefined {
-    return this.#append(header, payload, true)
+    const end = this.append(header, payload)
+    if (end !== undefined) this.publish()
+    return end
   }
 
-  #append(header: FrameHeader, payload: Uint8Array, publish: boolean): number | undefined {
-    const { correlation, flags, kind, sender, senderGeneration, type } = header
-    const writer = this.#writer
-    const end = writer.append(
-      (kind & 0xffff) | (flags << 16),
-      type,
-      sender,
-      senderGeneration,
-      correlation,
-      payload,
-      publish
-    )
-    if (publish && end >= 0) this.#region.waiter.nudge(this.ring)
-    return end < 0 ? undefined : end
+  claim(payloadBytes: number): Uint8Array | undefined {
+    return this.#mayWrite(payloadBytes) ? this.#bytes.payloadAt(this.#position, payloadBytes) : undefined
+  }
+
+  appendClaimed(header: FrameHeader, payloadBytes: number): number | undefined {
+    if (!this.#mayWrite(payloadBytes)) return undefined
+    this.#frames += 1
+    return this.#position = this.#bytes.writeHeader(this.#position, header, payloadBytes)
   }
 
   publish(): void {
-    this.#writer.publish()
+    const frames = this.#frames
+    this.#frames = 0
+    this.#writer.publish(this.#position, frames)
     this.#region.waiter.nudge(this.ring)
   }
 
   hasRoom(payloadBytes: number): boolean {
-    return this.#writer.hasRoom(payloadBytes)
+    const frames = this.#frames
+    this.#frames = 0
+    const end = this.#writer.room(this.#position, frames, payloadBytes)
+    if (end >= 0) this.#roomEnd = end
+    return end >= 0
+  }
+
+  // Another process may write the ring by now, if it took this one for dead, and a closed region is no memory: both show
+  // in this word, whose array is empty then.
+  #mayWrite(payloadBytes: number): boolean {
+    if (this.#isClosed || this.#present[0] !== this.#own || payloadBytes > this.payloadBytesMax) return false
+    return this.#position + frameBytesOf(payloadBytes) <= this.#roomEnd || this.hasRoom(payloadBytes)
   }
 
   published(): number {
@@ -93,6 +120,8 @@ export class NativeRingWriterPort implements RingWriterPort {
 
   /** Closes the ring, which wakes all that wait for it, a send of this process included. */
   close(): void {
+    this.publish()
+    this.#isClosed = true
     this.#writer.close()
   }
 }

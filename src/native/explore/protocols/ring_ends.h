@@ -42,6 +42,7 @@ class Sending {
   bool sendEvicting(uint64_t number);
 
  private:
+  bool writeInPlace(const Frame& frame);
   bool roomIsThere(uint64_t payloadBytes) const;
 
   std::shared_ptr<Region> region_;
