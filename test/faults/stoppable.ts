@@ -47,6 +47,7 @@ const stopping = (port: RingReaderPort, waiter: Waiter, isStopped: () => boolean
   generation: () => port.generation(),
   leading: () => port.leading(),
   ready: () => !isStopped() && port.ready(),
+  isStirred: () => !isStopped() && port.isStirred(),
   poll: (max) => isStopped() ? [] : port.poll(max),
   cursors: () => port.cursors(),
   advance: (cursors) => port.advance(cursors),

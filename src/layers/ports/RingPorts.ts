@@ -65,6 +65,11 @@ export interface RingReaderPort {
   readonly leading: () => number
   /** True when `poll`, `evicted` or `damage` has something to report. */
   readonly ready: () => boolean
+  /**
+   * A glance at the memory of the ring: true when a frame lies at `read`, published or not. It costs a fraction of `ready`,
+   * and does not see evictions or damage.
+   */
+  readonly isStirred: () => boolean
   /** The next frames, at most `max`; moves the `read` cursor past them. None after an eviction. */
   readonly poll: (max: number) => ReadonlyArray<Frame>
   readonly cursors: () => RingCursors

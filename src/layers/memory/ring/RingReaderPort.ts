@@ -41,6 +41,10 @@ export class HeapRingReaderPort implements RingReaderPort {
     return this.#damage !== undefined || this.#slot.evicted !== undefined || this.#available > this.#read
   }
 
+  isStirred(): boolean {
+    return this.ready()
+  }
+
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
     if (!this.#reads || this.#slot.evicted !== undefined || this.#damage !== undefined) return frames

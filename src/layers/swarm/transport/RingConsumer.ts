@@ -91,6 +91,8 @@ export class RingConsumer {
     return this.#messages
   }
 
+  readonly #isStirred = (): boolean => this.port.isStirred()
+
   /**
    * Reads for ever. Handlers begin in the order of their messages. Serial handlers run one after the other; other
    * messages do not wait for a running handler. Ends only when part of the ring was lost, which `lost` names.
@@ -103,7 +105,7 @@ export class RingConsumer {
       return this.#noteLoss() ? "over" : undefined
     }
     const step: Effect.Effect<void, RegionLost> = Effect.flatMap(
-      this.#waiter.until(next),
+      this.#waiter.until(next, this.#isStirred),
       (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
     )
     return step
@@ -111,7 +113,7 @@ export class RingConsumer {
 
   /** `run` for a synchronous handler, which is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, RegionLost> = Effect.suspend(() =>
-    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true, this.#isStirred))
   )
 
   /** Handles all published messages with a synchronous handler. False when part of the ring was lost. */
