@@ -7,19 +7,22 @@
  */
 
 export interface Look {
-  /** How long to look. */
-  readonly micros: number
+  /** For how long to look from now on. */
+  readonly microsAt: (nowMicros: number) => number
   /** It found something while it looked. */
   readonly found: () => void
   /** It slept, and was woken so long after it had found something. */
   readonly slept: (afterMicros: number) => void
+  /** It lost the processor while it looked. */
+  readonly disturbed: (nowMicros: number) => void
 }
 
 /** Never sleeps. */
 export const lookEndlessly: Look = {
-  micros: Infinity,
+  microsAt: () => Infinity,
   found: () => undefined,
-  slept: () => undefined
+  slept: () => undefined,
+  disturbed: () => undefined
 }
 
 /** About what a wake-up costs. */
@@ -31,9 +34,15 @@ const shortMicros = 4 * wakeUpMicros
 /** Too short to find anything. */
 const leastMicros = 10
 
+/** For how long it does not look after it has lost the processor: at first, and at most. */
+const firstPauseMicros = 10_000
+const longestPauseMicros = 1_000_000
+
 export class AdaptiveLook implements Look {
   readonly #longestMicros: number
   #micros: number
+  #pauseMicros = firstPauseMicros
+  #pausedUntilMicros = 0
 
   /** Begins by looking, unless it never may. */
   constructor(may: boolean) {
@@ -41,8 +50,8 @@ export class AdaptiveLook implements Look {
     this.#micros = this.#longestMicros
   }
 
-  get micros(): number {
-    return this.#micros
+  microsAt(nowMicros: number): number {
+    return nowMicros < this.#pausedUntilMicros ? 0 : this.#micros
   }
 
   found(): void {
@@ -53,5 +62,14 @@ export class AdaptiveLook implements Look {
     const halved = this.#micros / 2
     if (afterMicros <= shortMicros) this.#micros = this.#longestMicros
     else this.#micros = halved < leastMicros ? 0 : halved
+  }
+
+  // Other work needs the core, perhaps that of the very process whose message is looked for: a process that sleeps is
+  // scheduled at once when it is woken, one that has used up its time by looking is not. The pauses grow while each look is
+  // disturbed.
+  disturbed(nowMicros: number): void {
+    const isAgain = nowMicros - this.#pausedUntilMicros < 2 * this.#pauseMicros
+    this.#pauseMicros = isAgain ? Math.min(longestPauseMicros, 2 * this.#pauseMicros) : firstPauseMicros
+    this.#pausedUntilMicros = nowMicros + this.#pauseMicros
   }
 }

@@ -37,6 +37,9 @@ const roundsPerClock = 4
 const lookBy = (strategy: WaitStrategy): Look =>
   strategy === "spin" ? lookEndlessly : new AdaptiveLook(availableParallelism() > 1)
 
+/** A look that takes so long was not looking all the time. */
+const disturbedMicros = 200
+
 interface Poll {
   readonly isStirred: IsStirred
   /** Runs the check. True when it succeeded, and the fiber was resumed. */
@@ -112,23 +115,37 @@ class PollingWaiter implements Waiter {
     if (this.#find()) {
       this.#look.found()
       this.#sinceMicros = nowMicros()
-    } else if (nowMicros() - this.#sinceMicros >= this.#look.micros) return this.#sleep()
+    } else if (this.#isLongEnough) return this.#sleep()
     if (this.#polls.size > 0) this.#schedule()
+  }
+
+  get #isLongEnough(): boolean {
+    const now = nowMicros()
+    return now - this.#sinceMicros >= this.#look.microsAt(now)
   }
 
   // Runs every check once, and then those whose rings are stirred. Stops at the first success, so that the resumed fiber
   // has the event loop next.
   #find(): boolean {
     if (this.#tick(always)) return true
-    const until = nowMicros() + Math.min(turnMicros, this.#look.micros)
-    while (nowMicros() < until) {
+    let now = nowMicros()
+    const until = now + Math.min(turnMicros, this.#look.microsAt(now))
+    while (now < until) {
       for (let round = 0; round < roundsPerClock; round += 1) if (this.#tick(isStirred)) return true
+      const before = now
+      now = nowMicros()
+      if (now - before > disturbedMicros) this.#look.disturbed(now)
     }
     return false
   }
 
+  // A check that ends nothing may still have read all that stirred its ring.
   #tick(isWorthIt: (poll: Poll) => boolean): boolean {
-    for (const poll of this.#polls) if (isWorthIt(poll) && poll.tick()) return true
+    for (const poll of this.#polls) {
+      if (!isWorthIt(poll)) continue
+      const wasStirred = poll.isStirred()
+      if (poll.tick() || (wasStirred && !poll.isStirred())) return true
+    }
     return false
   }
 
