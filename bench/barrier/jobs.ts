@@ -18,7 +18,12 @@ export type BarrierJob = typeof BarrierJob.Type
 
 export const BarrierTimes = Schema.Struct({
   /** From the call to its return, as this member saw it. */
-  modes: Schema.Array(Schema.Struct({ mode: BarrierMode, latency: HistogramCounts })),
+  modes: Schema.Array(Schema.Struct({
+    mode: BarrierMode,
+    latency: HistogramCounts,
+    /** Of this process for all timed barriers of that mode, those of its threads included. */
+    processorMicros: Schema.Finite
+  })),
   /** Share of a core while idle. */
   idlePercent: Schema.Finite
 })

@@ -20,7 +20,7 @@ runChild(BarrierMember, (job, parent) =>
     yield* parent.ready
     yield* parent.begin
     const modes = yield* Effect.forEach(BarrierMode.literals, (mode) =>
-      Effect.map(timedBarriers(mode, job.warmup, job.rounds), (latency) => ({ mode, latency })))
+      Effect.map(timedBarriers(mode, job.warmup, job.rounds), (times) => ({ mode, ...times })))
     // Idle first until the work left by the rounds is done.
     yield* idle(job.idleMillis / 4)
     yield* parent.result({ modes, idlePercent: yield* idle(job.idleMillis) })

@@ -27,10 +27,11 @@
 import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type * as RpcClient from "effect/rpc/RpcClient"
-import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as RpcServer from "effect/rpc/RpcServer"
 import type { DurationInvalid } from "../services/input/DurationInput.ts"
 import type { Calling, ServiceTaken, Serving } from "../services/RingRpc.ts"
+import { layerFlatEnvelopes } from "./rpc/FlatEnvelope.ts"
 import { makeClient } from "./rpc/makeClientProtocol.ts"
 import { makeServer } from "./rpc/makeServerProtocol.ts"
 import type { Callee } from "./rpc/RpcClientCalls.ts"
@@ -86,15 +87,10 @@ export const layerClientEncoded = (
 export const layerServer = (
   options?: ServerOptions
 ): Layer.Layer<RpcServer.Protocol | Serving, ServiceTaken, CurrentSwarmMember> =>
-  Layer.provide(layerServerEncoded(options), layerEncoding)
+  Layer.provide(layerServerEncoded(options), layerFlatEnvelopes)
 
 /** The protocol of `RpcClient.make` over this member's rings. */
 export const layerClient = (
   options: ClientOptions
 ): Layer.Layer<RpcClient.Protocol | Calling, DurationInvalid, CurrentSwarmMember> =>
-  Layer.provide(layerClientEncoded(options), layerEncoding)
-
-// --- internal ---
-
-// The swarm already limits the size of a message.
-const layerEncoding = RpcSerialization.layerSchemaBinary({ maxFrameSize: "unbounded" })
+  Layer.provide(layerClientEncoded(options), layerFlatEnvelopes)

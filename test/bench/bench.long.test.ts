@@ -147,6 +147,7 @@ describe.skipIf(process.platform !== "linux")("bench barrier", () => {
         ["bare wake-up, asleep", "rendezvous of 2", "deliveryFence of 2", "processingFence of 2", "idle, of 2"]
       )
       for (const { values: of } of values.slice(0, 4)) assertPositive(of, ["p50Micros", "p99Micros"])
+      for (const { values: of } of values.slice(1, 4)) assertPositive(of, ["processorMicros"])
       const idle = values.at(-1)?.values ?? {}
       assert.isBelow(idle["memberPercent"] ?? 100, 100)
     }), 2 * minutes)

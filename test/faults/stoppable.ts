@@ -51,6 +51,7 @@ const stopping = (port: RingReaderPort, waiter: Waiter, isStopped: () => boolean
   next: () => port.next(),
   frame: port.frame,
   bytes: () => port.bytes(),
+  isStirred: () => !isStopped() && port.isStirred(),
   poll: (max) => isStopped() ? [] : port.poll(max),
   cursors: () => port.cursors(),
   advance: (cursors) => port.advance(cursors),

@@ -5,13 +5,19 @@ import type * as Effect from "effect/Effect"
 import type { RegionLost } from "../../services/CxlMemory.ts"
 import type { Server } from "../../services/schema/Server.ts"
 
+/** Whether a check is likely to find something. */
+export type IsStirred = () => boolean
+
 /** Waits without a lost wake-up: registers first, then checks, and only then sleeps. */
 export interface Waiter {
   /**
    * Returns the first value of `check` that is not `undefined`. `check` runs at once, and again whenever the region may
    * have changed; it must be cheap and must not throw.
+   *
+   * `isStirred` is a glance that costs less: while it is false a waiter may leave the check out, but not the last check
+   * before it sleeps.
    */
-  readonly until: <A>(check: () => A | undefined) => Effect.Effect<A, RegionLost>
+  readonly until: <A>(check: () => A | undefined, isStirred?: IsStirred) => Effect.Effect<A, RegionLost>
 }
 
 /**

@@ -405,7 +405,7 @@ export const joinSwarm = Effect.fnUntraced(function*(options: SwarmOptions) {
   yield* readOptions(info.name, () => {
     refuseUnlessBytes("messageBytesMax", resolved.messageBytesMax)
   })
-  const ring = pollingBy(resolved.strategy, rings)
+  const ring = yield* pollingBy(resolved.strategy, rings)
   // A coordinator and a standby keep the region in use after its creator has ended.
   if (resolved.coordinate || resolved.standby) yield* hold
   const id: MemberId = { slot: ring.self.process, generation: ring.self.generation }

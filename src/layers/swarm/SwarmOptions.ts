@@ -70,8 +70,8 @@ export interface SwarmOptions {
   /** How long a member may leave the coordinator's ring unread before it is a suspect. Default 1 second. */
   readonly suspectAfter?: Duration.Input | undefined
   /**
-   * How this member waits for messages: `spin` polls its rings without end and takes a core, `adaptive` polls for a
-   * moment before it sleeps, `park` sleeps. Default `park`.
+   * How this member waits for messages: `spin` polls its rings without end and takes a core, `adaptive` polls for as long
+   * as that pays, at most about 100 microseconds, before it sleeps, `park` sleeps. Default `park`.
    */
   readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */

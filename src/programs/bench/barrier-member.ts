@@ -11,6 +11,7 @@ runChild(BarrierMember, (job, parent) =>
   Effect.gen(function*() {
     yield* parent.ready
     yield* parent.begin
-    yield* parent.result(yield* timedBarriers("deliveryFence", job.warmup, job.rounds))
+    const { latency } = yield* timedBarriers("deliveryFence", job.warmup, job.rounds)
+    yield* parent.result(latency)
     yield* parent.end
   }).pipe(Effect.scoped, inSwarm(job)))

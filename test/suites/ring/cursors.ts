@@ -57,6 +57,38 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
+      "a ring is stirred whenever a frame can be read, over many laps, and rests once all are read",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("process")
+          const port = yield* process.ring.openWriter("ring")
+          const reader = yield* process.ring.openReader("ring")
+          const header = { kind: 16, flags: 0, type: 0, sender: 0, senderGeneration: 1, correlation: 0 }
+          let random = 7
+          const next = (below: number) => (random = Math.imul(random, 48_271) >>> 0) % below
+          let frames = 0
+          let laps = 0
+          for (let i = 0; i < 3000; i += 1) {
+            const before = port.published()
+            for (let left = 1 + next(3); left > 0; left -= 1) port.append(header, stamped(i, 4 + next(200)))
+            if (next(2) === 0) port.publish()
+            const canBeRead = port.published() > reader.cursors().read
+            if (canBeRead) assert.isTrue(reader.isStirred(), `at ${reader.cursors().read}`)
+            if (next(3) > 0) continue
+            port.publish()
+            for (let polled = reader.poll(100); polled.length > 0; polled = reader.poll(100)) frames += polled.length
+            const { read } = reader.cursors()
+            reader.advance({ read, delivered: read, handled: read, released: read })
+            assert.isFalse(reader.isStirred(), `at ${read}`)
+            if (port.published() % 4096 < before % 4096) laps += 1
+          }
+          assert.isAbove(frames, 1000)
+          assert.isAbove(laps, 10)
+        })
+    )
+
+    ringTest(
+      backend,
       "each cursor moves for itself, and only `released` gives room",
       (swarm) =>
         Effect.gen(function*() {

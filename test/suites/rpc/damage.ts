@@ -5,14 +5,14 @@
 import { assert, describe } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { EncodedSchema } from "effect/rpc/RpcMessage"
+import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { flatEnvelopes } from "../../../src/layers/rpc/FlatEnvelope.ts"
 import { frameKind, one } from "../../../src/layers/swarm/transport/FrameAddress.ts"
 import { encodeRejection } from "../../../src/layers/swarm/transport/Rejections.ts"
 import { MessageTooLarge } from "../../../src/services/Ring.ts"
@@ -59,7 +59,7 @@ const handlers = (log: Log, hold: Latch.Latch) =>
     Count: () => Stream.range(1, 5)
   })
 
-const { encode } = SchemaBinary.encoder(EncodedSchema, { fingerprint: true })
+const encode = (message: FromClientEncoded | FromServerEncoded) => flatEnvelopes.encode(message) as Uint8Array
 
 const request = (id: number, tag: string, payload: Uint8Array) =>
   encode({ _tag: "Request", id, tag, payload, headers: [] })

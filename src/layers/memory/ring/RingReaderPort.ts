@@ -66,6 +66,10 @@ export class HeapRingReaderPort implements RingReaderPort {
     return this.#of.bytes.bytes
   }
 
+  isStirred(): boolean {
+    return this.ready()
+  }
+
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
     if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#of.bytes.frameOf(this.frame)) }

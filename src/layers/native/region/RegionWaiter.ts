@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type RegionHandle, serverState } from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
-import type { Waiter } from "../../ports/Waiter.ts"
+import type { IsStirred, Waiter } from "../../ports/Waiter.ts"
 
 /**
  * Whether a wait is in vain: the loss with which it fails, or the milliseconds after which to ask again, while it is not
@@ -17,10 +17,19 @@ interface Wait {
   readonly reasons: number
   /** For waits of the log. Rings have no server: they live as long as the region. */
   readonly lossOf: LossOf | undefined
-  /** Runs the check again; true when it succeeded and the fiber was resumed. */
+  readonly isStirred: IsStirred
+  /** Runs the check again, unless the wait is over; true when it succeeded and the fiber was resumed. */
   readonly recheck: () => boolean
   readonly lose: (lost: RegionLost) => void
 }
+
+interface WaitOptions {
+  /** Default: always true. */
+  readonly isStirred?: IsStirred | undefined
+  readonly lossOf?: LossOf | undefined
+}
+
+const always: IsStirred = () => true
 
 export class RegionWaiter {
   readonly #handle: RegionHandle
@@ -43,7 +52,11 @@ export class RegionWaiter {
   }
 
   /** Waits for changes of given kinds, of `sleepsFor`: no other change rings the doorbell. */
-  untilRungFor<A>(reasons: number, check: () => A | undefined, lossOf?: LossOf): Effect.Effect<A, RegionLost> {
+  untilRungFor<A>(
+    reasons: number,
+    check: () => A | undefined,
+    { isStirred = always, lossOf }: WaitOptions = {}
+  ): Effect.Effect<A, RegionLost> {
     return Effect.callback<A, RegionLost>((resume) => {
       if (this.#closed) return resume(Effect.fail(this.#ended))
       const first = check()
@@ -51,7 +64,9 @@ export class RegionWaiter {
       const wait: Wait = {
         reasons,
         lossOf,
+        isStirred,
         recheck: () => {
+          if (!this.#waits.has(wait)) return false
           const found = check()
           if (found === undefined) return false
           this.#waits.delete(wait)
@@ -75,7 +90,7 @@ export class RegionWaiter {
 
   /** A waiter for changes of rings, which does not depend on the log's server. */
   forRings(reasons: number): Waiter {
-    return { until: (check) => this.untilRungFor(reasons, check) }
+    return { until: (check, isStirred) => this.untilRungFor(reasons, check, { isStirred }) }
   }
 
   /** Notes that a reader of that ring has opened in this process. */
@@ -100,8 +115,14 @@ export class RegionWaiter {
   readonly #nudged = (): void => {
     this.#isNudged = false
     if (this.#closed) return
-    for (const wait of this.#waits) wait.recheck()
+    this.#recheckStirred()
     this.#restIfIdle()
+  }
+
+  // Begins with the wait that began last: what was waited for again a moment ago is what changes most often, and its fiber
+  // does not wait for glances at all the rest.
+  #recheckStirred(): void {
+    for (const wait of [...this.#waits].reverse()) if (wait.isStirred()) wait.recheck()
   }
 
   /** True once the attachment has ended, and every wait with it. */
@@ -129,10 +150,10 @@ export class RegionWaiter {
   #woken(): void {
     if (this.#closed) return
     this.#armed = 0
-    // Arm only once, after all checks, for the waits that remain.
+    // Arm only once, after all that is stirred, for the waits that remain: all their checks follow the arming.
     this.#isWaking = true
     try {
-      for (const wait of this.#waits) wait.recheck()
+      this.#recheckStirred()
     } finally {
       this.#isWaking = false
     }

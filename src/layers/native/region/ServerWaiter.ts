@@ -48,21 +48,21 @@ export class ServerWaiter implements LogWaiter {
   }
 
   readonly until = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
-    this.#waiter.untilRungFor(sleepsFor.data, check, this.#lossOf)
+    this.#waiter.untilRungFor(sleepsFor.data, check, { lossOf: this.#lossOf })
 
   readonly untilEnded = <A>(check: () => A | undefined): Effect.Effect<A, RegionLost> =>
-    this.#waiter.untilRungFor(sleepsFor.end, check, this.#lossOf)
+    this.#waiter.untilRungFor(sleepsFor.end, check, { lossOf: this.#lossOf })
 
   readonly untilLost: Effect.Effect<never, RegionLost> = Effect.suspend(() => {
     const lost = this.lost()
     if (lost !== undefined) return Effect.fail(lost)
-    return this.#waiter.untilRungFor<never>(sleepsFor.end, () => undefined, this.#lossOf)
+    return this.#waiter.untilRungFor<never>(sleepsFor.end, () => undefined, { lossOf: this.#lossOf })
   })
 
   readonly untilServedOrLost: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
     if (!this.awaitsServer()) return Effect.void
     const check = (): true | undefined => this.awaitsServer() ? undefined : true
-    return Effect.asVoid(this.#waiter.untilRungFor(sleepsFor.end | sleepsFor.data, check, this.#lossOf))
+    return Effect.asVoid(this.#waiter.untilRungFor(sleepsFor.end | sleepsFor.data, check, { lossOf: this.#lossOf }))
   })
 
   lost(): RegionLost | undefined {

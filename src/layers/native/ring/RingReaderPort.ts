@@ -18,6 +18,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   readonly #region: Region
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
+  readonly #isFlushed: boolean
   readonly #evicted = new Float64Array(2)
   #read: number
   #delivered: number
@@ -37,6 +38,7 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.waiter = region.ringWaiter
     region.waiter.reads(info.ring)
     this.#region = region
+    this.#isFlushed = region.info.coherence === "flushed"
     this.#reader = reader
     this.#bytes = new RingBytes(reader.buffer(), info.ringBytes)
     this.#baseline =
@@ -64,6 +66,13 @@ export class NativeRingReaderPort implements RingReaderPort {
     if (this.#damage !== undefined) return true
     this.#available = this.#reader.available()
     return this.#available > this.#read || this.#available < 0
+  }
+
+  // A frame is written before its position is published, and the writer looks for sleepers after that: so a reader that is
+  // about to sleep and finds none here is woken for it. Memory that has to be invalidated shows nothing by itself.
+  isStirred(): boolean {
+    if (this.#isFlushed || this.#damage !== undefined || this.#bytes.isDetached) return true
+    return this.#bytes.hasFrameAt(this.#read)
   }
 
   look(): boolean {

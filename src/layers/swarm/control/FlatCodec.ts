@@ -11,6 +11,7 @@
 import type * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import { typeHash } from "../../../services/schema/TypeHash.ts"
+import { FlatReader, FlatWriter } from "../transport/FlatBytes.ts"
 
 export interface FlatCodec<A> {
   readonly encode: (value: A) => Uint8Array
@@ -33,13 +34,16 @@ export const flatCodec = <A>(schema: Schema.Codec<A, unknown>): FlatCodec<A> | u
   const fingerprint = typeHash(layout.shape)
   return {
     encode: (value) => {
-      writer.begin(fingerprint)
+      writer.begin()
+      writer.byte(mark)
+      writer.word(fingerprint)
       layout.write(writer, value)
       return writer.bytes()
     },
     decode: (bytes) => {
       if (bytes.length < headBytes || bytes[0] !== mark) return undefined
       const reader = new FlatReader(bytes)
+      reader.byte()
       if (reader.word() !== fingerprint) return undefined
       const value = layout.read(reader)
       return reader.isAtEnd ? value as A : undefined
@@ -55,129 +59,7 @@ const headBytes = 5
 /** A choice takes one byte. */
 const choicesMax = 256
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-class FlatWriter {
-  #bytes = new Uint8Array(4096)
-  #view = new DataView(this.#bytes.buffer)
-  #at = 0
-
-  begin(fingerprint: number): void {
-    this.#at = 0
-    this.byte(mark)
-    this.word(fingerprint)
-  }
-
-  /** A copy: the frame may wait for room in its ring while the next one is written here. */
-  bytes(): Uint8Array {
-    return this.#bytes.slice(0, this.#at)
-  }
-
-  byte(value: number): void {
-    this.#reserve(1)
-    this.#bytes[this.#at] = value
-    this.#at += 1
-  }
-
-  word(value: number): void {
-    this.#reserve(4)
-    this.#view.setUint32(this.#at, value, true)
-    this.#at += 4
-  }
-
-  number(value: number): void {
-    this.#reserve(8)
-    this.#view.setFloat64(this.#at, value, true)
-    this.#at += 8
-  }
-
-  text(value: string): void {
-    const bytesMax = value.length * 3
-    this.#reserve(4 + bytesMax)
-    const { written } = encoder.encodeInto(value, this.#bytes.subarray(this.#at + 4))
-    this.#view.setUint32(this.#at, written, true)
-    this.#at += 4 + written
-  }
-
-  #reserve(bytes: number): void {
-    const needed = this.#at + bytes
-    if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(needed)))
-    grown.set(this.#bytes)
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
-  }
-}
-
 const writer = new FlatWriter()
-
-/** Reads what another process wrote: after the first impossible value it reads zeros, and is never at the end. */
-class FlatReader {
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
-  #at = 1
-  #isWrong = false
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  }
-
-  get isAtEnd(): boolean {
-    return !this.#isWrong && this.#at === this.#bytes.length
-  }
-
-  get isWrong(): boolean {
-    return this.#isWrong
-  }
-
-  wrong(): 0 {
-    this.#isWrong = true
-    return 0
-  }
-
-  byte(): number {
-    return this.#has(1) ? this.#bytes[this.#at++] as number : 0
-  }
-
-  word(): number {
-    if (!this.#has(4)) return 0
-    this.#at += 4
-    return this.#view.getUint32(this.#at - 4, true)
-  }
-
-  number(): number {
-    if (!this.#has(8)) return 0
-    this.#at += 8
-    return this.#view.getFloat64(this.#at - 8, true)
-  }
-
-  text(): string {
-    const bytes = this.word()
-    if (!this.#has(bytes)) return ""
-    this.#at += bytes
-    try {
-      return decoder.decode(this.#bytes.subarray(this.#at - bytes, this.#at))
-    } catch {
-      this.wrong()
-      return ""
-    }
-  }
-
-  /** The count of a list whose items take at least that many bytes: a forged count must not fill the memory. */
-  count(itemBytesMin: number): number {
-    const count = this.word()
-    if (count * Math.max(1, itemBytesMin) <= this.#bytes.length - this.#at) return count
-    return this.wrong()
-  }
-
-  #has(bytes: number): boolean {
-    if (!this.#isWrong && bytes <= this.#bytes.length - this.#at) return true
-    this.wrong()
-    return false
-  }
-}
 
 /** How values of one type lie in a frame. */
 interface Layout {

@@ -1,58 +1,76 @@
 /**
- * Waits for the rings of a member by polling: for a moment before it sleeps, or without end.
+ * Waits for the rings of a member by polling: for a while before it sleeps, or without end.
  *
- * A member reads many rings and waits for each. All are polled together, once a turn of the event loop, so that a turn
- * costs the same however many fibers wait.
+ * A member reads many rings and waits for each. All its waits are polled together, once a turn of the event loop, and they
+ * sleep together, in one wait of the region: so a member that looks is not rung, and a ring of the doorbell wakes it once.
  */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+import { availableParallelism } from "node:os"
+import type { RegionLost } from "../../../services/CxlMemory.ts"
 import type { WaitStrategy } from "../../../services/Ring.ts"
 import type { RingPorts } from "../../ports/RingPorts.ts"
-import type { Waiter } from "../../ports/Waiter.ts"
+import type { IsStirred, Waiter } from "../../ports/Waiter.ts"
+import { AdaptiveLook, type Look, lookEndlessly } from "./AdaptiveLook.ts"
 
-/** The same rings, with waiters that follow the strategy. */
-export const pollingBy = (strategy: WaitStrategy, ring: RingPorts["Service"]): RingPorts["Service"] => {
-  if (strategy === "park") return ring
-  const polling = new PollingWaiter(strategy === "spin")
-  return {
-    ...ring,
-    waiter: pollingFirst(polling, ring.waiter),
-    cursorWaiter: pollingFirst(polling, ring.cursorWaiter)
-  }
-}
+/** The same rings, with waiters that follow the strategy until the scope closes. */
+export const pollingBy = (
+  strategy: WaitStrategy,
+  ring: RingPorts["Service"]
+): Effect.Effect<RingPorts["Service"], never, Scope.Scope> =>
+  strategy === "park" ? Effect.succeed(ring) : Effect.map(FiberSet.makeRuntime<never, void>(), (run) => {
+    const polling = (asleep: Waiter) => new PollingWaiter(asleep, lookBy(strategy), run)
+    return { ...ring, waiter: polling(ring.waiter), cursorWaiter: polling(ring.cursorWaiter) }
+  })
 
 // --- internal ---
 
 /** How long one turn of polling blocks the event loop. */
-const turnMicros = 5
-
-/** The number of unsuccessful turns after which `adaptive` sleeps. */
-const turnsMax = 4
+const turnMicros = 10
 
 /** Rounds of checks between two readings of the clock, which costs as much as a check. */
-const roundsPerClock = 2
+const roundsPerClock = 4
+
+// On a single core the other process could not write meanwhile.
+const lookBy = (strategy: WaitStrategy): Look =>
+  strategy === "spin" ? lookEndlessly : new AdaptiveLook(availableParallelism() > 1)
+
+/** A look that takes so long was not looking all the time. */
+const disturbedMicros = 200
 
 interface Poll {
+  readonly isStirred: IsStirred
   /** Runs the check. True when it succeeded, and the fiber was resumed. */
   readonly tick: () => boolean
-  readonly giveUp: () => void
+  readonly lose: (lost: RegionLost) => void
 }
 
-class PollingWaiter {
-  readonly #endless: boolean
-  readonly #polls = new Set<Poll>()
-  #scheduled = false
-  #turnsInVain = 0
+type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
-  constructor(endless: boolean) {
-    this.#endless = endless
+class PollingWaiter implements Waiter {
+  readonly #asleep: Waiter
+  readonly #look: Look
+  readonly #run: Run
+  readonly #polls = new Set<Poll>()
+  #isLooking = false
+  #sleeping: Fiber.Fiber<void> | undefined
+  /** When a check last succeeded, or the first of the waits began. */
+  #sinceMicros = 0
+
+  constructor(asleep: Waiter, look: Look, run: Run) {
+    this.#asleep = asleep
+    this.#look = look
+    this.#run = run
   }
 
-  /** The first value of `check` that is not `undefined`; `undefined` when it is time to sleep. */
-  until<A>(check: () => A | undefined): Effect.Effect<A | undefined> {
+  until<A>(check: () => A | undefined, isStirred: IsStirred = always): Effect.Effect<A, RegionLost> {
     return Effect.callback((resume) => {
       const first = check()
       if (first !== undefined) return resume(Effect.succeed(first))
       const poll: Poll = {
+        isStirred,
         tick: () => {
           const found = check()
           if (found === undefined) return false
@@ -60,48 +78,102 @@ class PollingWaiter {
           resume(Effect.succeed(found))
           return true
         },
-        giveUp: () => {
+        lose: (lost) => {
           this.#polls.delete(poll)
-          resume(Effect.succeed(undefined))
+          resume(Effect.fail(lost))
         }
       }
       this.#polls.add(poll)
-      this.#schedule()
-      return Effect.sync(() => void this.#polls.delete(poll))
+      // A wait that begins while the others sleep sleeps with them: the doorbell is armed for all.
+      if (!this.#isLooking && this.#sleeping === undefined) this.#begin()
+      return Effect.sync(() => this.#remove(poll))
     })
   }
 
+  // --- internal ---
+
+  #remove(poll: Poll): void {
+    this.#polls.delete(poll)
+    if (this.#polls.size > 0) return
+    this.#sleeping?.interruptUnsafe()
+    this.#sleeping = undefined
+  }
+
+  #begin(): void {
+    this.#sinceMicros = nowMicros()
+    this.#schedule()
+  }
+
   #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
+    this.#isLooking = true
     setImmediate(this.#turn)
   }
 
   readonly #turn = (): void => {
-    this.#scheduled = false
-    this.#turnsInVain = this.#find() ? 0 : this.#turnsInVain + 1
-    if (!this.#endless && this.#turnsInVain >= turnsMax) this.#giveUp()
+    this.#isLooking = false
+    if (this.#polls.size === 0) return
+    if (this.#find()) {
+      this.#look.found()
+      this.#sinceMicros = nowMicros()
+    } else if (this.#isLongEnough) return this.#sleep()
     if (this.#polls.size > 0) this.#schedule()
   }
 
-  // Stops at the first success, so that the resumed fiber has the event loop next.
+  get #isLongEnough(): boolean {
+    const now = nowMicros()
+    return now - this.#sinceMicros >= this.#look.microsAt(now)
+  }
+
+  // Runs every check once, and then those whose rings are stirred. Stops at the first success, so that the resumed fiber
+  // has the event loop next.
   #find(): boolean {
-    const until = performance.now() + turnMicros / 1000
-    do {
-      for (let round = 0; round < roundsPerClock; round += 1) {
-        for (const { tick } of this.#polls) if (tick()) return true
-      }
-    } while (performance.now() < until)
+    if (this.#tick(always)) return true
+    let now = nowMicros()
+    const until = now + Math.min(turnMicros, this.#look.microsAt(now))
+    while (now < until) {
+      for (let round = 0; round < roundsPerClock; round += 1) if (this.#tick(isStirred)) return true
+      const before = now
+      now = nowMicros()
+      if (now - before > disturbedMicros) this.#look.disturbed(now)
+    }
     return false
   }
 
-  #giveUp(): void {
-    this.#turnsInVain = 0
-    for (const { giveUp } of Array.from(this.#polls)) giveUp()
+  // A check that ends nothing may still have read all that stirred its ring.
+  #tick(isWorthIt: (poll: Poll) => boolean): boolean {
+    for (const poll of this.#polls) {
+      if (!isWorthIt(poll)) continue
+      const wasStirred = poll.isStirred()
+      if (poll.tick() || (wasStirred && !poll.isStirred())) return true
+    }
+    return false
+  }
+
+  #sleep(): void {
+    const isAnyStirred = () => {
+      for (const { isStirred } of this.#polls) if (isStirred()) return true
+      return false
+    }
+    const slept = this.#asleep.until(() => this.#tick(always) ? true : undefined, isAnyStirred)
+    const woken = Effect.match(slept, { onFailure: (lost) => this.#lose(lost), onSuccess: () => this.#woken() })
+    const sleeping = this.#run(woken)
+    if (sleeping.pollUnsafe() === undefined) this.#sleeping = sleeping
+  }
+
+  #woken(): void {
+    this.#sleeping = undefined
+    this.#look.slept(nowMicros() - this.#sinceMicros)
+    if (this.#polls.size > 0 && !this.#isLooking) this.#begin()
+  }
+
+  #lose(lost: RegionLost): void {
+    this.#sleeping = undefined
+    for (const { lose } of this.#polls) lose(lost)
   }
 }
 
-const pollingFirst = (polling: PollingWaiter, asleep: Waiter): Waiter => ({
-  until: (check) =>
-    Effect.flatMap(polling.until(check), (found) => found === undefined ? asleep.until(check) : Effect.succeed(found))
-})
+const always = (): true => true
+
+const isStirred = (poll: Poll): boolean => poll.isStirred()
+
+const nowMicros = (): number => 1000 * performance.now()

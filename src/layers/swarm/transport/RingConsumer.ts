@@ -40,6 +40,14 @@ interface CursorWait {
   readonly resume: (lost: RangeLost | undefined) => void
 }
 
+/** What a check leaves to its fiber: the messages from `at` on. */
+interface Rest {
+  readonly frames: ReadonlyArray<Frame>
+  readonly at: number
+  /** The handler of the first of them, which has been called. Otherwise it waits for another handler, if one runs. */
+  readonly taking: Effect.Effect<void> | undefined
+}
+
 /** The most messages taken from the ring at once. */
 const framesMax = 64
 
@@ -91,27 +99,23 @@ export class RingConsumer {
     return this.#messages
   }
 
+  readonly #isStirred = (): boolean => this.port.isStirred()
+
   /**
    * Reads for ever. Handlers begin in the order of their messages. Serial handlers run one after the other; other
    * messages do not wait for a running handler. Ends only when part of the ring was lost, which `lost` names.
    */
   readonly run: Effect.Effect<void, RegionLost> = Effect.suspend(() => {
-    const next = (): ReadonlyArray<Frame> | "over" | undefined => {
-      if (!this.port.ready()) return undefined
-      const frames = this.port.poll(framesMax)
-      if (frames.length > 0) return frames
-      return this.#noteLoss() ? "over" : undefined
-    }
     const step: Effect.Effect<void, RegionLost> = Effect.flatMap(
-      this.#waiter.until(next),
-      (frames) => frames === "over" ? Effect.void : Effect.andThen(this.#each(frames), step)
+      this.#waiter.until(() => this.#next(), this.#isStirred),
+      (rest) => rest === "over" ? Effect.void : Effect.andThen(this.#rest(rest), step)
     )
     return step
   })
 
   /** `run` for a synchronous handler, which is called as soon as the message is seen. */
   readonly runAtOnce: Effect.Effect<void, RegionLost> = Effect.suspend(() =>
-    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true))
+    Effect.asVoid(this.#waiter.until(() => this.catchUp() ? undefined : true, this.#isStirred))
   )
 
   /** Handles all published messages with a synchronous handler. False when part of the ring was lost. */
@@ -164,23 +168,55 @@ export class RingConsumer {
     })
   }
 
-  // Synchronous unless it has to wait.
-  #each(frames: ReadonlyArray<Frame>, from = 0): Effect.Effect<void> {
-    for (let i = from; i < frames.length; i++) {
-      const frame = frames[i] as Frame
-      const isSerial = this.#isSerial(frame)
-      if (isSerial && this.#running !== undefined) {
-        return Effect.flatMap(Fiber.await(this.#running), () => this.#each(frames, i))
-      }
+  // Handles here what is done at once, as answers are and messages to others, without a step of the fiber. Only one batch: a
+  // writer that never pauses must not keep the fiber from yielding to the event loop.
+  #next(): Rest | "over" | undefined {
+    if (this.#isCatchingUp || !this.port.ready()) return undefined
+    const frames = this.port.poll(framesMax)
+    if (frames.length === 0) return this.#noteLoss() ? "over" : undefined
+    this.#isCatchingUp = true
+    try {
+      const rest = this.#atOnce(frames, 0)
+      if (rest !== undefined) return rest
+      return this.port.ready() ? { frames: this.port.poll(framesMax), at: 0, taking: undefined } : undefined
+    } catch (defect) {
+      return { frames, at: frames.length, taking: Effect.die(defect) }
+    } finally {
+      this.#isCatchingUp = false
+    }
+  }
+
+  // Stops at a message whose handler is not done at once, or has to wait for another.
+  #atOnce(frames: ReadonlyArray<Frame>, from: number): Rest | undefined {
+    for (let at = from; at < frames.length; at++) {
+      const frame = frames[at] as Frame
+      if (this.#running !== undefined && this.#isSerial(frame)) return { frames, at, taking: undefined }
       const taking = this.#begin(frame)
-      if (taking === undefined) this.#pass(frame.end)
-      else {
-        const taken = isSerial ? this.#start(taking, frame.end) : Effect.map(taking, () => this.#pass(frame.end))
-        return Effect.flatMap(taken, () => this.#each(frames, i + 1))
-      }
+      if (taking !== undefined) return { frames, at, taking }
+      this.#pass(frame.end)
     }
     this.#advance()
-    return Effect.void
+    return undefined
+  }
+
+  #rest({ at, frames, taking }: Rest): Effect.Effect<void> {
+    const frame = frames[at]
+    const running = this.#running
+    if (taking === undefined) {
+      const isHeld = running !== undefined && frame !== undefined && this.#isSerial(frame)
+      return isHeld ? Effect.flatMap(Fiber.await(running), () => this.#each(frames, at)) : this.#each(frames, at)
+    }
+    if (frame === undefined) return taking
+    const taken = this.#isSerial(frame)
+      ? this.#start(taking, frame.end)
+      : Effect.map(taking, () => this.#pass(frame.end))
+    return Effect.flatMap(taken, () => this.#each(frames, at + 1))
+  }
+
+  // Synchronous unless it has to wait.
+  #each(frames: ReadonlyArray<Frame>, from: number): Effect.Effect<void> {
+    const rest = this.#atOnce(frames, from)
+    return rest === undefined ? Effect.void : this.#rest(rest)
   }
 
   // Returns once the handler has begun: the next message's handler must not begin before it.
