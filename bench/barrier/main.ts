@@ -16,11 +16,10 @@ import {
 } from "../../src/programs/cli/settings.ts"
 import { countFlag, millisFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
-import * as Histogram from "../../src/programs/measure/histogram.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import { attemptsSetting, benchmark, runsSetting, strategySetting } from "../harness/command.ts"
-import { type Figure, figure, type Goal, ratioOf } from "../harness/comparison.ts"
+import { type Figure, figure, type Goal, latencyFigure, ratioOf } from "../harness/comparison.ts"
 import { bareFigure, bareTrips, type Measuring } from "../ring/scenarios.ts"
 import { BarrierMember, type BarrierTimes } from "./jobs.ts"
 
@@ -111,8 +110,7 @@ const barrierFigures = (members: number, { idleMillis, rounds, strategy }: Value
 
 const modeFigure = (members: number, mode: BarrierMode, times: ReadonlyArray<BarrierTimes>): Figure => {
   const latencies = times.flatMap(({ modes }) => modes.filter((of) => of.mode === mode).map(({ latency }) => latency))
-  const { p50, p99 } = Histogram.merged(latencies).percentiles()
-  return figure(keys.mode(members, mode), { p50Micros: p50, p99Micros: p99 })
+  return latencyFigure(keys.mode(members, mode), latencies)
 }
 
 const idleFigure = (members: number, [coordinator, ...others]: ReadonlyArray<BarrierTimes>): Figure =>

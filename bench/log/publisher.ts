@@ -136,7 +136,7 @@ const measure = Effect.fnUntraced(function*(
     lastAckMillis,
     cores: cores(),
     sum: formatSum(BigInt(job.sessions) * sumOf(job.recordBytes, perSession)),
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     heapBytesPerRecord,
     fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0)
   }

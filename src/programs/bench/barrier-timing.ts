@@ -15,5 +15,5 @@ export const timedBarriers = Effect.fnUntraced(function*(mode: BarrierMode, warm
     yield* barrier.enter("bench", { mode })
     if (round >= 0) histogram.record(1000 * (performance.now() - before))
   }
-  return histogram.counts()
+  return histogram.encoded()
 })

@@ -76,7 +76,7 @@ const publishAll = Effect.fnUntraced(function*(job: PublisherJob, handle: Handle
     acknowledged: handle.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     fullEvents: handle.fullEvents()
   }
 })

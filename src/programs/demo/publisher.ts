@@ -107,7 +107,7 @@ const publishShare = Effect.fnUntraced(function*(
     acknowledged: publisher.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     fullEvents: publisher.fullEvents(),
     ...former.records === 0 ? {} : { former: former.done() }
   })

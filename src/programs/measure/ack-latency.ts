@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { PublisherHandle, PublishError } from "../../services/Publisher.ts"
 import * as Histogram from "./histogram.ts"
+import type { LatencyHistogram } from "./latency.ts"
 import { monotonicMillis } from "./monotonic-clock.ts"
 
 export interface AckSampler {
@@ -13,7 +14,7 @@ export interface AckSampler {
   readonly mark: (atMillis?: number) => void
   /** Records the latency of every sample acknowledged so far. */
   readonly sweep: () => void
-  readonly counts: () => Histogram.HistogramCounts
+  readonly latency: () => LatencyHistogram
 }
 
 /** The most samples in flight; further marks are ignored. */
@@ -57,5 +58,5 @@ export const make = Effect.fnUntraced(function*(
     }
   })
   yield* Effect.forkScoped(Effect.ignore(watching))
-  return { mark, sweep, counts: histogram.counts }
+  return { mark, sweep, latency: histogram.encoded }
 })
