@@ -27,7 +27,8 @@ export const setup = async (): Promise<void> => {
   const { output } = await build({
     input: Object.fromEntries(entries.map((source) => [source.replace(/\.ts$/, ""), join(root, source)])),
     platform: "node",
-    external: /\.node$/,
+    // The histograms load zlib by a way that no bundler follows.
+    external: [/\.node$/, "hdr-histogram-js"],
     plugins: [places],
     write: false,
     output: { format: "esm", entryFileNames: "[name].js", chunkFileNames: "shared-[hash].js", keepNames: true }

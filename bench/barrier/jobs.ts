@@ -2,7 +2,7 @@
  * The jobs that the barrier benchmark gives its members, and their answers.
  */
 import * as Schema from "effect/Schema"
-import { HistogramCounts } from "../../src/programs/measure/histogram.ts"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 import { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
@@ -20,7 +20,7 @@ export const BarrierTimes = Schema.Struct({
   /** From the call to its return, as this member saw it. */
   modes: Schema.Array(Schema.Struct({
     mode: BarrierMode,
-    latency: HistogramCounts,
+    latency: LatencyHistogram,
     /** Of this process for all timed barriers of that mode, those of its threads included. */
     processorMicros: Schema.Finite
   })),

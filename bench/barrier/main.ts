@@ -16,11 +16,10 @@ import {
 } from "../../src/programs/cli/settings.ts"
 import { countFlag, millisFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
-import * as Histogram from "../../src/programs/measure/histogram.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import { BarrierMode } from "../../src/services/schema/BarrierArrival.ts"
 import { attemptsSetting, benchmark, runsSetting, strategySetting } from "../harness/command.ts"
-import { type Figure, figure, type Goal, ratioOf } from "../harness/comparison.ts"
+import { type Figure, figure, type Goal, latencyFigure, ratioOf } from "../harness/comparison.ts"
 import { bareFigure, bareTrips, type Measuring } from "../ring/scenarios.ts"
 import { BarrierMember, type BarrierTimes } from "./jobs.ts"
 
@@ -121,9 +120,9 @@ interface Timed {
 /** `processor`: the processor time of one barrier over all processes. */
 const modeFigure = ({ members, mode, rounds }: Timed, times: ReadonlyArray<BarrierTimes>): Figure => {
   const timed = times.flatMap(({ modes }) => modes.filter((of) => of.mode === mode))
-  const { p50, p99 } = Histogram.merged(timed.map(({ latency }) => latency)).percentiles()
+  const latency = latencyFigure(keys.mode(members, mode), timed.map((of) => of.latency))
   const processorMicros = timed.reduce((sum, of) => sum + of.processorMicros, 0) / rounds
-  return figure(keys.mode(members, mode), { p50Micros: p50, p99Micros: p99, processorMicros })
+  return { ...latency, values: { ...latency.values, processorMicros } }
 }
 
 const idleFigure = (members: number, [coordinator, ...others]: ReadonlyArray<BarrierTimes>): Figure =>

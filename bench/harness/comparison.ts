@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import { table } from "../../src/programs/cli/report.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
+import * as Histogram from "../../src/programs/measure/histogram.ts"
+import type { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { ranged, type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { type Placed, type Placement, together } from "../machine/placement.ts"
@@ -15,11 +17,19 @@ import { formatGoal, formatValue, labelOf, type Unit } from "./units.ts"
 export interface Figure {
   readonly key: string
   readonly values: Readonly<Record<string, number>>
+  /** All samples of a latency, where they were taken one by one. */
+  readonly latency?: LatencyHistogram
   /** False if the data that arrived differs from the data sent. */
   readonly agrees: boolean
 }
 
 export const figure = (key: string, values: Figure["values"], agrees = true): Figure => ({ key, values, agrees })
+
+/** Of the samples of one process, or of several together. */
+export const latencyFigure = (key: string, parts: ReadonlyArray<LatencyHistogram>, agrees = true): Figure => {
+  const { histogram, p50, p99 } = Histogram.merged(parts).percentiles()
+  return { ...figure(key, { p50Micros: p50, p99Micros: p99 }, agrees), latency: histogram }
+}
 
 /** Measurements that are compared with each other. */
 export interface Comparison<E, R> {

@@ -7,6 +7,7 @@ import { getHeapStatistics } from "node:v8"
 import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
+import { publishAtRate } from "../../src/programs/measure/open-loop.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { attached } from "../../src/programs/processes/log-client.ts"
 import { type AckTimeout, Publisher, type PublisherHandle, type PublishError } from "../../src/services/Publisher.ts"
@@ -19,10 +20,6 @@ type Handle = PublisherHandle<Uint8Array>
 const recordsPerTurn = 2048
 /** Records offered while the heap is measured: fewer than fit into the lanes. */
 const heapRecords = 8 * recordsPerTurn
-/** In the open loop, due messages are offered together at this interval. */
-const tickMillis = 0.05
-/** In the open loop, about the most samples a second. */
-const samplesPerSecond = 20_000
 
 // A refused message stays stamped in `record`. A plain function, because the compiler optimizes it better than a
 // generator's body.
@@ -47,36 +44,6 @@ const publishAtFullSpeed = Effect.fnUntraced(
     }
   }
 )
-
-// Latency counts from when a message was due, even if it was sent late: a stall must not hide the waits that it caused.
-const publishAtRate = Effect.fnUntraced(function*(
-  handle: Handle,
-  record: BenchRecord,
-  sampler: AckSampler.AckSampler,
-  upTo: number,
-  recordsPerSecond: number
-) {
-  const first = handle.accepted()
-  const beganMillis = monotonicMillis()
-  const recordsPerMilli = recordsPerSecond / 1000
-  const recordsPerSample = Math.max(1, Math.round(recordsPerSecond / samplesPerSecond))
-  let nextTick = beganMillis
-  for (let sequence = first; sequence < upTo;) {
-    const now = monotonicMillis()
-    if (now >= nextTick) {
-      nextTick = now + tickMillis
-      const due = Math.min(upTo, first + Math.floor((now - beganMillis) * recordsPerMilli))
-      for (; sequence < due; sequence += 1) {
-        record.stamp(sequence)
-        if (!handle.offer(record.bytes)) yield* handle.send(record.bytes)
-        if (sequence % recordsPerSample === 0) sampler.mark(beganMillis + (sequence - first) / recordsPerMilli)
-      }
-      handle.seal()
-    }
-    sampler.sweep()
-    yield* Effect.yieldNow
-  }
-})
 
 // The median over stretches of offers: compilers and collections affect some stretches, an allocation per message all.
 const heapPerRecord = (handle: Handle, record: BenchRecord, upTo: number): number => {
@@ -122,10 +89,14 @@ const measure = Effect.fnUntraced(function*(
   const heapBytesPerRecord = yield* warmUp(handles, record, warmupPerSession)
   const [first] = handles as readonly [Handle, ...Array<Handle>]
   const sampler = yield* AckSampler.make(first)
+  const stamped = (sequence: number) => {
+    record.stamp(sequence)
+    return record.bytes
+  }
   const cores = coresSince()
   const firstOfferMillis = monotonicMillis()
   yield* job.recordsPerSecond > 0
-    ? publishAtRate(first, record, sampler, perSession, job.recordsPerSecond)
+    ? publishAtRate(first, sampler, { recordsPerSecond: job.recordsPerSecond, upTo: perSession, recordOf: stamped })
     : publishAtFullSpeed(handles, record, perSession)
   yield* flushAll(handles)
   const lastAckMillis = monotonicMillis()
@@ -136,7 +107,7 @@ const measure = Effect.fnUntraced(function*(
     lastAckMillis,
     cores: cores(),
     sum: formatSum(BigInt(job.sessions) * sumOf(job.recordBytes, perSession)),
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     heapBytesPerRecord,
     fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0)
   }

@@ -13,6 +13,7 @@ import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
 import type { ReplicaJob } from "../../src/programs/log-trial/replicas.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
+import type { Percentiles } from "../../src/programs/measure/latency.ts"
 import type { ChildError } from "../../src/programs/processes/spawn.ts"
 import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionLost } from "../../src/services/CxlMemory.ts"
@@ -63,14 +64,14 @@ export interface Figure {
   readonly agrees: boolean
   readonly log: LogFigure | undefined
   /** Of plain files: how long a sync of one group took. */
-  readonly syncMicros?: Histogram.Percentiles
+  readonly syncMicros?: Percentiles
 }
 
 export interface LogFigure {
   readonly deliveredGigabytesPerSecond: number
   readonly cores: { readonly publisher: number; readonly subscriber: number; readonly serve: number }
   readonly sums: { readonly published: string; readonly seen: string }
-  readonly latencyMicros: Histogram.Percentiles
+  readonly latencyMicros: Percentiles
   readonly heapBytesPerRecord: number
   readonly laneFullEvents: number
 }

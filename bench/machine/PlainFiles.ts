@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DiskError } from "../../src/layers/ports/Disk.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
+import type { Percentiles } from "../../src/programs/measure/latency.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 
 export interface PlainFilesOptions {
@@ -23,7 +24,7 @@ export interface PlainFilesWritten {
   /** Until the last writer has synced its last group. */
   readonly seconds: number
   /** Over all writers. */
-  readonly syncMicros: Histogram.Percentiles
+  readonly syncMicros: Percentiles
 }
 
 /** A new temporary folder, removed with the scope. */

@@ -3,7 +3,7 @@
  * or reading data.
  */
 import * as Effect from "effect/Effect"
-import { afterWarmup, latencyOf } from "../../src/programs/measure/percentiles.ts"
+import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { BareTrips } from "../ring/jobs.ts"
 import * as Machine from "./Machine.ts"
@@ -16,6 +16,6 @@ runChild(BareTrips, (job, parent) =>
     yield* parent.begin
     const micros = job.asks ? yield* end.ask(job.peer, trips) : new Float64Array(0)
     if (!job.asks) yield* end.answer(job.peer, trips)
-    yield* parent.result(latencyOf(afterWarmup(micros, job.warmup)))
+    yield* parent.result(Histogram.encodedOf(micros, job.warmup))
     yield* parent.end
   }).pipe(Effect.scoped))

@@ -2,7 +2,7 @@
  * The jobs that the ring benchmark gives its children, and their answers.
  */
 import * as Schema from "effect/Schema"
-import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
 const fields = { region: Schema.String, name: Schema.String }
@@ -75,8 +75,8 @@ export const RingReader: ChildProgram<ReaderJob, typeof Read.Type> = {
   result: Read
 }
 
-export const BareTrips: ChildProgram<BareJob, LatencyMicros> = {
+export const BareTrips: ChildProgram<BareJob, LatencyHistogram> = {
   entry: programBeside(import.meta.url, "../machine/bare-end"),
   job: BareJob,
-  result: LatencyMicros
+  result: LatencyHistogram
 }

@@ -9,7 +9,7 @@ import * as Swarm from "../../src/layers/Swarm.ts"
 import { RingTrips, type TripStrategy } from "../../src/programs/bench/jobs.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
-import { type Figure, figure } from "../harness/comparison.ts"
+import { type Figure, figure, latencyFigure } from "../harness/comparison.ts"
 import * as Machine from "../machine/Machine.ts"
 import { BareTrips, RingReader, RingSleepers, RingWriter } from "./jobs.ts"
 
@@ -104,7 +104,7 @@ export const tripsFigure = (key: string, strategy: TripStrategy, trips: number):
       yield* asks.tell("begin")
       const latency = yield* asks.result
       yield* Children.end([asks, answers])
-      return [figure(key, latency)]
+      return [latencyFigure(key, [latency])]
     })
   )
 
@@ -153,7 +153,7 @@ export const bareFigure = (key: string, trips: number): Measuring =>
       yield* Children.all([answers, asks], ({ tell }) => tell("begin"))
       const latency = yield* asks.result
       yield* Children.end([asks, answers])
-      return [figure(key, latency)]
+      return [latencyFigure(key, [latency])]
     })
   )
 

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { afterWarmup, latencyOf } from "../../src/programs/measure/percentiles.ts"
+import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { askAtomics } from "./atomics.ts"
 import { type Carrying, type Channel, openAsker, RivalMissing } from "./channel.ts"
@@ -19,6 +19,8 @@ class RivalFailed extends Schema.TaggedError<RivalFailed>()("RivalFailed", { rea
 
 const failed = (error: unknown) =>
   new RivalFailed({ reason: error instanceof RivalMissing ? error.message : String(error) })
+
+const noLatency = Histogram.make().encoded()
 
 const channelOf = (rival: Carrying, job: RivalJob): Effect.Effect<Channel, RivalFailed, Scope.Scope> =>
   Effect.acquireRelease(
@@ -40,7 +42,7 @@ const roundTrips = (channel: Channel, { messageBytes, messages, warmup }: RivalJ
       agrees &&= answer.length === messageBytes && answer[0] === 7
       trip += 1
       if (trip < micros.length) channel.send(message)
-      else resume(Effect.succeed({ ...latencyOf(afterWarmup(micros, warmup)), messagesPerSecond: 0, agrees }))
+      else resume(Effect.succeed({ latency: Histogram.encodedOf(micros, warmup), messagesPerSecond: 0, agrees }))
     })
     before = performance.now()
     channel.send(message)
@@ -72,7 +74,7 @@ const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
       if (counted < total) return pump()
       const messagesPerSecond = 1000 * (total - began.counted) / (now - began.atMillis)
       const [seen] = new Float64Array(Uint8Array.from(answer.subarray(0, 8)).buffer)
-      resume(Effect.succeed({ p50Micros: 0, p99Micros: 0, messagesPerSecond, agrees: seen === sum }))
+      resume(Effect.succeed({ latency: noLatency, messagesPerSecond, agrees: seen === sum }))
     })
     pump()
   })
@@ -82,7 +84,7 @@ const measure = (job: RivalJob): Effect.Effect<RivalResult, RivalFailed, Scope.S
   if (rival === "atomicsSpin" || rival === "atomicsWait") {
     return Effect.map(
       Effect.tryPromise({ try: () => askAtomics(job), catch: failed }),
-      (micros) => ({ ...latencyOf(afterWarmup(micros, job.warmup)), messagesPerSecond: 0, agrees: true })
+      (micros) => ({ latency: Histogram.encodedOf(micros, job.warmup), messagesPerSecond: 0, agrees: true })
     )
   }
   return Effect.flatMap(

@@ -2,6 +2,7 @@
  * The jobs of the process that measures a rival, and of the rival's other side.
  */
 import * as Schema from "effect/Schema"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
 /** The ways to communicate between threads and processes in Node.js, and zeromq if it is installed. */
@@ -30,8 +31,7 @@ export type RivalJob = typeof RivalJob.Type
 
 export const RivalResult = Schema.Struct({
   /** For round trips. */
-  p50Micros: Schema.Finite,
-  p99Micros: Schema.Finite,
+  latency: LatencyHistogram,
   /** For one way. */
   messagesPerSecond: Schema.Finite,
   /** True if all data came back, or was counted, as it was sent. */

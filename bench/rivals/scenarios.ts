@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Children from "../../src/programs/processes/spawn.ts"
-import { type Figure, figure } from "../harness/comparison.ts"
+import { type Figure, figure, latencyFigure } from "../harness/comparison.ts"
 import { type Measuring, tripsOf } from "../ring/scenarios.ts"
 import { type Rival, RivalAsker, type RivalJob, type RivalResult } from "./jobs.ts"
 
@@ -24,7 +24,7 @@ export const rivalFigure = (rival: Rival, trips: number): Measuring => {
   return measured(
     titles[rival],
     { rival, messageBytes: 64, warmup, messages, oneWay: false },
-    ({ p50Micros, p99Micros }) => ({ p50Micros, p99Micros })
+    ({ agrees, latency }) => latencyFigure(titles[rival], [latency], agrees)
   )
 }
 
@@ -60,19 +60,21 @@ const streamFigure = (rival: Rival, messages: number, perCall: number): Measurin
     oneWay: true
   }
   const how = perCall === 1 ? "one by one" : "packed by 64 KiB"
-  return measured(`${titles[rival]}, 64 B, ${how}`, job, ({ messagesPerSecond }) => ({
-    messagesPerSecond: messagesPerSecond * perCall,
-    gigabytesPerSecond: messagesPerSecond * perCall * messageBytes / 1e9
-  }))
+  const key = `${titles[rival]}, 64 B, ${how}`
+  return measured(key, job, ({ agrees, messagesPerSecond }) =>
+    figure(key, {
+      messagesPerSecond: messagesPerSecond * perCall,
+      gigabytesPerSecond: messagesPerSecond * perCall * messageBytes / 1e9
+    }, agrees))
 }
 
 // Leaves a rival that is not installed out of the figures, and says so in the report.
-const measured = (key: string, job: RivalJob, valuesOf: (result: RivalResult) => Figure["values"]): Measuring =>
+const measured = (key: string, job: RivalJob, figureOf: (result: RivalResult) => Figure): Measuring =>
   Effect.gen(function*() {
     const child = yield* Children.started(RivalAsker, job.rival, job)
     const result = yield* child.result
     yield* Children.end([child])
-    return [figure(key, valuesOf(result), result.agrees)]
+    return [figureOf(result)]
   }).pipe(
     Effect.catchTag(
       "ChildFailed",

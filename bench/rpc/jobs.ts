@@ -2,7 +2,7 @@
  * The jobs that the call benchmark gives its children: the same procedures, over rings and over a socket.
  */
 import * as Schema from "effect/Schema"
-import { LatencyMicros } from "../../src/programs/measure/percentiles.ts"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import { SwarmChildFields } from "../../src/programs/processes/swarm-member.ts"
 
@@ -23,8 +23,8 @@ export const RpcServing: ChildProgram<RpcJob, null> = {
   result: Schema.Null
 }
 
-export const RpcCalling: ChildProgram<RpcJob, LatencyMicros> = {
+export const RpcCalling: ChildProgram<RpcJob, LatencyHistogram> = {
   entry: programBeside(import.meta.url, "client"),
   job: RpcJob,
-  result: LatencyMicros
+  result: LatencyHistogram
 }

@@ -17,7 +17,7 @@ import { countFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
 import { attemptsSetting, benchmark, runsSetting } from "../harness/command.ts"
-import { figure, type Goal, ratioOf } from "../harness/comparison.ts"
+import { type Goal, latencyFigure, ratioOf } from "../harness/comparison.ts"
 import { bareFigure, bareTrips, type Measuring } from "../ring/scenarios.ts"
 import { RpcCalling, type RpcJob, RpcServing } from "./jobs.ts"
 
@@ -94,7 +94,7 @@ const callsFigure = (key: string, calls: number, ways: Partial<RpcJob>): Measuri
     const latency = yield* client.result
     yield* Children.end([client])
     yield* Children.end(server)
-    return [figure(key, latency)]
+    return [latencyFigure(key, [latency])]
   }).pipe(Effect.scoped)
 
 const goals: ReadonlyArray<Goal> = [

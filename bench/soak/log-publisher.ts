@@ -51,7 +51,7 @@ const publish = Effect.fnUntraced(function*(
     acknowledged: publisher.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     fullEvents: publisher.fullEvents(),
     residentBytes: peakResidentBytes()
   })

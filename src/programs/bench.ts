@@ -4,8 +4,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { type MeasurementName, measurements } from "./bench/measurements.ts"
-import { describe, reportOf } from "./bench/report.ts"
+import { describe, type MeasurementName, measurementNames, reportOf } from "./bench/report.ts"
 import { benchTakeover } from "./bench/takeover/command.ts"
 import { removeLeftovers } from "./cli/region-plan.ts"
 import { printReport } from "./cli/report.ts"
@@ -13,15 +12,13 @@ import { configured, flagsOf, jsonSetting, openSetting, printConfigFlag, setting
 import { writeNotice } from "./cli/streams.ts"
 import { lines } from "./cli/usage.ts"
 
-const names = Object.keys(measurements) as [MeasurementName, ...Array<MeasurementName>]
-
 const scaleFlag = (name: string) =>
   Flag.Finite(name).pipe(
     Flag.filter((scale) => scale > 0 && scale <= 1000, (scale) => `${scale} is not above 0 and at most 1,000`)
   )
 
 const settings = {
-  only: openSetting("only", (name) => Flag.Literals(name, names), {
+  only: openSetting("only", (name) => Flag.Literals(name, measurementNames), {
     description: "Run only this measurement",
     shown: "all"
   }),
@@ -58,8 +55,10 @@ const measure = Effect.fnUntraced(function*(
   { json, only, scale }: { readonly json: boolean; readonly only: MeasurementName | undefined; readonly scale: number }
 ) {
   yield* removeLeftovers("bench-")
+  // Loads the library of histograms, which no other command should wait for.
+  const { measurements } = yield* Effect.promise(() => import("./bench/measurements.ts"))
   const measured = yield* Effect.forEach(
-    only === undefined ? names : [only],
+    only === undefined ? measurementNames : [only],
     (name) => Effect.andThen(writeNotice(`measuring: ${name}`), measurements[name](scale))
   )
   yield* printReport(json, reportOf(measured.flat()), describe)

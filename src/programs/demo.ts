@@ -25,7 +25,6 @@ import { lines } from "./cli/usage.ts"
 import { demoBarrier } from "./demo-barrier.ts"
 import { demoAcks } from "./demo/jobs.ts"
 import * as DemoPlan from "./demo/plan.ts"
-import * as DemoReport from "./demo/report.ts"
 import { run } from "./demo/run.ts"
 import { killableRoles, type KillPlan } from "./log-trial/kill.ts"
 
@@ -139,7 +138,10 @@ const demonstrate = Effect.fnUntraced(function*(
 ) {
   const plan = yield* DemoPlan.plan({ ...values, paths, unsafeIgnoreSessionOrder })
   yield* writeNotice(DemoPlan.describe(plan))
-  const report = DemoReport.report(plan, yield* run(plan))
+  const outcome = yield* run(plan)
+  // Loads the library of histograms, which no other command should wait for.
+  const DemoReport = yield* Effect.promise(() => import("./demo/report.ts"))
+  const report = DemoReport.report(plan, outcome)
   yield* printReport(json, report, DemoReport.describe, codeOfChecks(report.passed))
   if (!report.passed) return yield* new ChecksFailed({ program: "demo", failed: namesOfFailed(report.checks) })
 })

@@ -25,8 +25,9 @@ describe.skipIf(process.platform !== "linux")("bench", () => {
           "call, asleep",
           "barrier"
         ])
-        for (const { name, what, ...figures } of measured) {
+        for (const { latency, name, what, ...figures } of measured) {
           assert.isNotEmpty(what)
+          if ("p50Micros" in figures) assert.match(String(latency), /^HISTF/)
           for (const value of Object.values(figures)) assert.isAbove(value as number, 0, String(name))
         }
       }),

@@ -21,5 +21,5 @@ export const timedBarriers = Effect.fnUntraced(function*(mode: BarrierMode, warm
     if (round >= 0) histogram.record(1000 * (performance.now() - before))
   }
   const { system, user } = process.cpuUsage(usage)
-  return { latency: histogram.counts(), processorMicros: system + user }
+  return { latency: histogram.encoded(), processorMicros: system + user }
 })

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import { afterWarmup, latencyOf } from "../measure/percentiles.ts"
+import * as Histogram from "../measure/histogram.ts"
 
 export const Adding = RpcGroup.make(
   Rpc.make("Add", { payload: { a: Schema.Int, b: Schema.Int }, success: Schema.Int })
@@ -33,6 +33,6 @@ export const timedCalls = Effect.fnUntraced(
       before = now
       if (sum !== call + 1) return yield* Effect.die(new SumWrong(`${call} + 1 is not ${sum}`))
     }
-    return latencyOf(afterWarmup(micros, warmup))
+    return Histogram.encodedOf(micros, warmup)
   }
 )

@@ -4,8 +4,7 @@
 import * as Schema from "effect/Schema"
 import { make } from "../../services/schema/Topic.ts"
 import { PublishedCounts, SeenCounts } from "../log-trial/counts.ts"
-import { HistogramCounts } from "../measure/histogram.ts"
-import { LatencyMicros } from "../measure/percentiles.ts"
+import { LatencyHistogram } from "../measure/latency.ts"
 import { clientFields } from "../processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../processes/protocol.ts"
 import { SwarmChildFields } from "../processes/swarm-member.ts"
@@ -61,10 +60,10 @@ export const TripsJob = Schema.Struct({
 })
 export type TripsJob = typeof TripsJob.Type
 
-export const RingTrips: ChildProgram<TripsJob, LatencyMicros> = {
+export const RingTrips: ChildProgram<TripsJob, LatencyHistogram> = {
   entry: programBeside(import.meta.url, "ping-pong"),
   job: TripsJob,
-  result: LatencyMicros
+  result: LatencyHistogram
 }
 
 // --- calls ---
@@ -78,10 +77,10 @@ export const CallServer: ChildProgram<CallJob, null> = {
   result: Schema.Null
 }
 
-export const CallClient: ChildProgram<CallJob, LatencyMicros> = {
+export const CallClient: ChildProgram<CallJob, LatencyHistogram> = {
   entry: programBeside(import.meta.url, "call-client"),
   job: CallJob,
-  result: LatencyMicros
+  result: LatencyHistogram
 }
 
 // --- barriers ---
@@ -89,8 +88,8 @@ export const CallClient: ChildProgram<CallJob, LatencyMicros> = {
 export const BarrierJob = Schema.Struct({ ...SwarmChildFields, warmup: Schema.Int, rounds: Schema.Int })
 export type BarrierJob = typeof BarrierJob.Type
 
-export const BarrierMember: ChildProgram<BarrierJob, HistogramCounts> = {
+export const BarrierMember: ChildProgram<BarrierJob, LatencyHistogram> = {
   entry: programBeside(import.meta.url, "barrier-member"),
   job: BarrierJob,
-  result: HistogramCounts
+  result: LatencyHistogram
 }

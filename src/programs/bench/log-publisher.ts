@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { Publisher, type PublisherHandle } from "../../services/Publisher.ts"
 import * as AckSampler from "../measure/ack-latency.ts"
 import { monotonicMillis } from "../measure/monotonic-clock.ts"
+import { publishAtRate } from "../measure/open-loop.ts"
 import { runChild } from "../processes/child.ts"
 import { attached } from "../processes/log-client.ts"
 import { benchTopic, LogPublisher, type PublisherJob } from "./jobs.ts"
@@ -14,12 +15,6 @@ type Handle = PublisherHandle<Uint8Array>
 
 /** Records between two turns of the event loop, in which acknowledgements and signals arrive. */
 const recordsPerTurn = 2048
-
-/** At the paced rate, due records are offered together at this interval. */
-const tickMillis = 0.05
-
-/** About the most samples a second. */
-const samplesPerSecond = 20_000
 
 // A plain function, because the compiler optimizes it better than a generator's body.
 const offerUpTo = (handle: Handle, record: Uint8Array, end: number): boolean => {
@@ -36,47 +31,21 @@ const publishAtFullSpeed = Effect.fnUntraced(function*(handle: Handle, record: U
   yield* handle.flush
 })
 
-// Latency counts from when a record was due, even if it was offered late: a stall must not hide the waits that it
-// caused.
-const publishAtRate = Effect.fnUntraced(
-  function*(handle: Handle, record: Uint8Array, sampler: AckSampler.AckSampler, upTo: number, perMilli: number) {
-    const first = handle.accepted()
-    const beganMillis = monotonicMillis()
-    const recordsPerSample = Math.max(1, Math.round(1000 * perMilli / samplesPerSecond))
-    let nextTickMillis = beganMillis
-    for (let sequence = first; sequence < upTo;) {
-      const nowMillis = monotonicMillis()
-      if (nowMillis >= nextTickMillis) {
-        nextTickMillis = nowMillis + tickMillis
-        const due = Math.min(upTo, first + Math.floor((nowMillis - beganMillis) * perMilli))
-        for (; sequence < due; sequence += 1) {
-          if (!handle.offer(record)) yield* handle.send(record)
-          if (sequence % recordsPerSample === 0) sampler.mark(beganMillis + (sequence - first) / perMilli)
-        }
-        handle.seal()
-      }
-      sampler.sweep()
-      yield* Effect.yieldNow
-    }
-    yield* handle.flush
-    sampler.sweep()
-  }
-)
-
 const publishAll = Effect.fnUntraced(function*(job: PublisherJob, handle: Handle) {
   const record = new Uint8Array(job.recordBytes).fill(7)
   yield* publishAtFullSpeed(handle, record, job.warmupRecords)
   const firstOfferMillis = monotonicMillis()
   yield* publishAtFullSpeed(handle, record, job.warmupRecords + job.records)
   const lastAckMillis = monotonicMillis()
-  const perMilli = job.paceFraction * job.records / (lastAckMillis - firstOfferMillis)
+  const recordsPerSecond = 1000 * job.paceFraction * job.records / (lastAckMillis - firstOfferMillis)
   const sampler = yield* AckSampler.make(handle)
-  yield* publishAtRate(handle, record, sampler, handle.accepted() + job.pacedRecords, perMilli)
+  const upTo = handle.accepted() + job.pacedRecords
+  yield* publishAtRate(handle, sampler, { recordsPerSecond, upTo, recordOf: () => record })
   return {
     acknowledged: handle.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     fullEvents: handle.fullEvents()
   }
 })

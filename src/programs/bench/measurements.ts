@@ -7,7 +7,7 @@ import * as Swarm from "../../layers/Swarm.ts"
 import { planRegion } from "../cli/region-plan.ts"
 import * as LogRun from "../log-trial/run.ts"
 import * as Histogram from "../measure/histogram.ts"
-import type { LatencyMicros } from "../measure/percentiles.ts"
+import type { LatencyHistogram } from "../measure/latency.ts"
 import * as Children from "../processes/spawn.ts"
 import {
   BarrierMember,
@@ -19,17 +19,7 @@ import {
   RingTrips,
   type TripStrategy
 } from "./jobs.ts"
-
-/** One line of the report. */
-export interface Measured {
-  readonly name: string
-  /** What was measured, and how often. */
-  readonly what: string
-  readonly gigabytesPerSecond?: number
-  readonly recordsPerSecond?: number
-  readonly p50Micros?: number
-  readonly p99Micros?: number
-}
+import type { Measured, MeasurementName } from "./report.ts"
 
 export const recordBytes = 1024
 const mebibyte = 1024 * 1024
@@ -94,8 +84,7 @@ const measureLog = (scale: number) =>
   Effect.gen(function*() {
     const session = yield* runLog(scale, "session")
     const none = yield* runLog(scale, "none")
-    const { firstOfferMillis, lastAckMillis, latency } = session.published
-    const { p50, p99 } = Histogram.merged([latency]).percentiles()
+    const { firstOfferMillis, lastAckMillis, latency: acknowledgements } = session.published
     return [
       throughput(
         "throughput",
@@ -103,12 +92,7 @@ const measureLog = (scale: number) =>
         session.logRecords,
         lastAckMillis - firstOfferMillis
       ),
-      {
-        name: "acknowledgement",
-        what: `of one record, at ${100 * paceFraction} % of that rate`,
-        p50Micros: p50,
-        p99Micros: p99
-      },
+      latency("acknowledgement", `of one record, at ${100 * paceFraction} % of that rate`, [acknowledgements]),
       throughput(
         "throughput, order none",
         "taken by a subscriber; nothing is acknowledged",
@@ -118,12 +102,10 @@ const measureLog = (scale: number) =>
     ]
   })
 
-const latency = (name: string, what: string, { p50Micros, p99Micros }: LatencyMicros): Measured => ({
-  name,
-  what,
-  p50Micros,
-  p99Micros
-})
+const latency = (name: string, what: string, parts: ReadonlyArray<LatencyHistogram>): Measured => {
+  const { histogram, p50, p99 } = Histogram.merged(parts).percentiles()
+  return { name, what, p50Micros: p50, p99Micros: p99, latency: histogram }
+}
 
 const ringsForTrips = { processes: 8, rings: 2, ringReaders: 4, ringBytes: mebibyte }
 
@@ -153,8 +135,8 @@ const measureRoundTrips = (scale: number) =>
     const spinning = yield* measureTrips("spin", spinTrips)
     const asleep = yield* measureTrips("park", sleepTrips)
     return [
-      latency("round trip, spinning", "64 bytes each way over two rings", spinning),
-      latency("round trip, asleep", "the same, each side asleep until it is rung", asleep)
+      latency("round trip, spinning", "64 bytes each way over two rings", [spinning]),
+      latency("round trip, asleep", "the same, each side asleep until it is rung", [asleep])
     ]
   })
 
@@ -182,9 +164,11 @@ const measureCall = (scale: number) =>
       latency(
         "call, spinning",
         "a typed RPC and its answer, between two processes",
-        yield* measureCalls("spin", calls)
+        [yield* measureCalls("spin", calls)]
       ),
-      latency("call, asleep", "the same, each side asleep until it is rung", yield* measureCalls("park", calls))
+      latency("call, asleep", "the same, each side asleep until it is rung", [
+        yield* measureCalls("park", calls)
+      ])
     ]
   })
 
@@ -198,18 +182,15 @@ const measureBarrier = (scale: number) =>
       (i) => Children.started(BarrierMember, `member-${i}`, { ...job, name: `member-${i}`, coordinates: i === 0 })
     )
     yield* Children.all(members, ({ tell }) => tell("begin"))
-    const { p50, p99 } = Histogram.merged(yield* Children.all(members, ({ result }) => result)).percentiles()
+    const parts = yield* Children.all(members, ({ result }) => result)
     yield* Children.end(members)
     const what = `a delivery fence of ${barrierMembers} processes, each asleep until it is rung`
-    return [latency("barrier", what, { p50Micros: p50, p99Micros: p99 })]
+    return [latency("barrier", what, parts)]
   }).pipe(Effect.scoped)
 
-/** The values of `--only`, in the order of the report. */
 export const measurements = {
   log: measureLog,
   "round-trip": measureRoundTrips,
   call: measureCall,
   barrier: measureBarrier
-} as const
-
-export type MeasurementName = keyof typeof measurements
+} as const satisfies Record<MeasurementName, unknown>

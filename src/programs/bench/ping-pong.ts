@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { Ring, type RingReaderHandle, type RingWriterHandle, type WaitStrategy } from "../../services/Ring.ts"
-import { afterWarmup, latencyOf } from "../measure/percentiles.ts"
+import * as Histogram from "../measure/histogram.ts"
 import { runChild } from "../processes/child.ts"
 import { inRegion } from "../processes/ring-process.ts"
 import { RingTrips, type TripsJob, type TripStrategy } from "./jobs.ts"
@@ -84,7 +84,7 @@ const converse = Effect.fnUntraced(function*({ asks, strategy, trips, warmup }: 
   const polling = strategy === "poll"
   if (asks) yield* polling ? askPolling(line, micros) : ask(line, micros)
   else yield* polling ? answerPolling(line, micros.length) : answer(line, micros.length)
-  return latencyOf(afterWarmup(micros, warmup))
+  return Histogram.encodedOf(micros, warmup)
 })
 
 runChild(RingTrips, (job, parent) =>

@@ -4,7 +4,24 @@
 import { table } from "../cli/report.ts"
 import { formatCount, formatMicros, formatRate } from "../cli/units.ts"
 import { describeEnvironment, type Environment, environment } from "../measure/environment.ts"
-import type { Measured } from "./measurements.ts"
+import type { LatencyHistogram } from "../measure/latency.ts"
+
+/** The values of `--only`, in the order of the report. */
+export const measurementNames = ["log", "round-trip", "call", "barrier"] as const
+export type MeasurementName = typeof measurementNames[number]
+
+/** One line of the report. */
+export interface Measured {
+  readonly name: string
+  /** What was measured, and how often. */
+  readonly what: string
+  readonly gigabytesPerSecond?: number
+  readonly recordsPerSecond?: number
+  readonly p50Micros?: number
+  readonly p99Micros?: number
+  /** The whole distribution of a latency. */
+  readonly latency?: LatencyHistogram
+}
 
 export interface BenchReport {
   readonly program: string

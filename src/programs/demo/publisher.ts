@@ -26,11 +26,42 @@ const fill = (reader: InputReader, chunk: Uint8Array) =>
     catch: (error) => error instanceof InputChanged ? error : new InputChanged({ path: "", detail: String(error) })
   })
 
-const recordsOf = (chunk: Uint8Array, filled: number, recordBytes: number): ReadonlyArray<Uint8Array> =>
+// The records of a whole chunk, as views that every filling of it uses again: a view costs as much as the copy of a record.
+const viewsOf = (chunk: Uint8Array, recordBytes: number): ReadonlyArray<Uint8Array> =>
   Array.from(
-    { length: Math.ceil(filled / recordBytes) },
-    (_, record) => chunk.subarray(record * recordBytes, Math.min(filled, (record + 1) * recordBytes))
+    { length: Math.ceil(chunk.length / recordBytes) },
+    (_, record) => chunk.subarray(record * recordBytes, (record + 1) * recordBytes)
   )
+
+// The last record of the input may be shorter.
+const recordsOf = (
+  views: ReadonlyArray<Uint8Array>,
+  filled: number,
+  recordBytes: number
+): ReadonlyArray<Uint8Array> => {
+  const whole = Math.floor(filled / recordBytes)
+  const rest = filled % recordBytes
+  return rest === 0 ? views.slice(0, whole) : [...views.slice(0, whole), views[whole]!.subarray(0, rest)]
+}
+
+// The number of the first record that was not accepted. A plain function, because the compiler optimizes it better than a
+// generator's body.
+const offerUpTo = (
+  publisher: PublisherHandle<Uint8Array>,
+  sampler: AckSampler.AckSampler,
+  records: ReadonlyArray<Uint8Array>,
+  from: number,
+  to: number
+): number => {
+  for (let at = from; at < to; at += 1) {
+    if (!publisher.offer(records[at] as Uint8Array)) return at
+    if (at % recordsPerSample === 0) {
+      sampler.mark()
+      sampler.sweep()
+    }
+  }
+  return to
+}
 
 const offerAll = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
@@ -38,13 +69,12 @@ const offerAll = Effect.fnUntraced(function*(
   records: ReadonlyArray<Uint8Array>,
   hold: Hold
 ) {
-  for (const record of records) {
-    if (publisher.accepted() === hold.at) yield* hold.over
-    if (!publisher.offer(record)) yield* publisher.send(record)
-    if (publisher.accepted() % recordsPerSample === 1) {
-      sampler.mark()
-      sampler.sweep()
-    }
+  const heldAt = hold.at - publisher.accepted()
+  for (let at = 0; at < records.length;) {
+    if (at === heldAt) yield* hold.over
+    const to = at < heldAt ? Math.min(records.length, heldAt) : records.length
+    at = offerUpTo(publisher, sampler, records, at, to)
+    if (at < to) yield* publisher.send(records[at++] as Uint8Array)
   }
 })
 
@@ -85,11 +115,12 @@ const publishShare = Effect.fnUntraced(function*(
   const reader = yield* openReader(job)
   const sampler = yield* AckSampler.make(publisher)
   const chunk = new Uint8Array(Math.max(1, Math.floor(chunkBytes / recordBytes)) * recordBytes)
+  const views = viewsOf(chunk, recordBytes)
   const [former, own] = [new Content(macKey), new Content(macKey)]
   const hold: Hold = { at: job.holdsAt ?? Infinity, over: parent.finish }
   const firstOfferMillis = monotonicMillis()
   for (let filled = yield* fill(reader, chunk); filled > 0; filled = yield* fill(reader, chunk)) {
-    const records = recordsOf(chunk, filled, recordBytes)
+    const records = recordsOf(views, filled, recordBytes)
     const committed = Math.min(records.length, publisher.committed - former.records)
     const split = Math.min(filled, committed * recordBytes)
     former.add(chunk.subarray(0, split), committed)
@@ -107,7 +138,7 @@ const publishShare = Effect.fnUntraced(function*(
     acknowledged: publisher.acknowledged(),
     firstOfferMillis,
     lastAckMillis,
-    latency: sampler.counts(),
+    latency: sampler.latency(),
     fullEvents: publisher.fullEvents(),
     ...former.records === 0 ? {} : { former: former.done() }
   })

@@ -4,6 +4,7 @@
 import { type Check, check } from "../cli/checks.ts"
 import { formatCount, plural } from "../cli/units.ts"
 import * as Histogram from "../measure/histogram.ts"
+import type { Percentiles } from "../measure/latency.ts"
 import type { PublishedCounts, SeenCounts } from "./counts.ts"
 import type { LogOutcome } from "./run.ts"
 
@@ -31,7 +32,7 @@ export interface Figures {
   readonly acknowledgedGigabytesPerSecond: number
   /** Decimal gigabytes, from the first offer to the last record at the last subscriber. */
   readonly deliveredGigabytesPerSecond: number
-  readonly ackLatencyMicros: Histogram.Percentiles
+  readonly ackLatencyMicros: Percentiles
   readonly laneFullEvents: number
   /** Batches that arrived before an earlier batch of their session: in total, and the most at one time. */
   readonly held: number

@@ -2,14 +2,14 @@
  * The counts that every child of a log trial reports at its end.
  */
 import * as Schema from "effect/Schema"
-import { HistogramCounts } from "../measure/histogram.ts"
+import { LatencyHistogram } from "../measure/latency.ts"
 import { SessionCheck } from "./order-check.ts"
 
 export const PublishedCounts = Schema.Struct({
   acknowledged: Schema.Int,
   firstOfferMillis: Schema.Finite,
   lastAckMillis: Schema.Finite,
-  latency: HistogramCounts,
+  latency: LatencyHistogram,
   fullEvents: Schema.Int
 })
 export type PublishedCounts = typeof PublishedCounts.Type

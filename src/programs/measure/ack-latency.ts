@@ -3,9 +3,11 @@
  * second.
  */
 import * as Effect from "effect/Effect"
+import * as Function from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { PublisherHandle, PublishError } from "../../services/Publisher.ts"
 import * as Histogram from "./histogram.ts"
+import type { LatencyHistogram } from "./latency.ts"
 import { monotonicMillis } from "./monotonic-clock.ts"
 
 export interface AckSampler {
@@ -13,15 +15,15 @@ export interface AckSampler {
   readonly mark: (atMillis?: number) => void
   /** Records the latency of every sample acknowledged so far. */
   readonly sweep: () => void
-  readonly counts: () => Histogram.HistogramCounts
+  readonly latency: () => LatencyHistogram
 }
 
 /** The most samples in flight; further marks are ignored. */
 const pendingMax = 1 << 14
 
 /**
- * Watches a publisher. A fiber of its own notices acknowledgements while the process is idle; a running loop must call
- * `sweep` to notice them.
+ * Watches a publisher. A fiber of its own waits for acknowledgements, as any application does; a loop that never gives way
+ * to it must call `sweep` to notice them.
  */
 export const make = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>
@@ -46,16 +48,25 @@ export const make = Effect.fnUntraced(function*(
     records[next % pendingMax] = publisher.accepted()
     millis[next % pendingMax] = atMillis
     next += 1
+    marked()
   }
+  let marked: () => void = Function.constVoid
+  const untilMarked = Effect.callback<void>((resume) => {
+    if (first < next) return resume(Effect.void)
+    marked = () => {
+      marked = Function.constVoid
+      resume(Effect.void)
+    }
+  })
 
   // No deadline here: the publisher's flush reports an acknowledgement that never arrives.
   const watching: Effect.Effect<void, PublishError> = Effect.gen(function*() {
     while (true) {
-      if (first === next) yield* Effect.sleep(1)
-      else yield* Effect.ignore(publisher.awaitAcknowledged(records[first % pendingMax] as number))
+      if (first === next) yield* untilMarked
+      yield* Effect.ignore(publisher.awaitAcknowledged(records[first % pendingMax] as number))
       sweep()
     }
   })
   yield* Effect.forkScoped(Effect.ignore(watching))
-  return { mark, sweep, counts: histogram.counts }
+  return { mark, sweep, latency: histogram.encoded }
 })

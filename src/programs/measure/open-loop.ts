@@ -1,0 +1,53 @@
+/**
+ * Publishes at a fixed rate, whether or not the log keeps up (an open loop), and samples when records are acknowledged. The
+ * process sleeps between its records: it is paced by a timer, and an acknowledgement wakes it as it wakes any application.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { AckTimeout, PublisherHandle, PublishError } from "../../services/Publisher.ts"
+import type { AckSampler } from "./ack-latency.ts"
+import { monotonicMillis } from "./monotonic-clock.ts"
+import * as Pacer from "./pacer.ts"
+
+export interface OpenLoop {
+  readonly recordsPerSecond: number
+  /** The number of records at which it ends, over all that the publisher has accepted. */
+  readonly upTo: number
+  /** The record of that number. */
+  readonly recordOf: (sequence: number) => Uint8Array
+}
+
+/** Records become due in bursts, one each interval. */
+const tickMillis = 0.1
+
+/** About the most samples a second. */
+const samplesPerSecond = 20_000
+
+/** Latency counts from when a burst was due, even if it was offered late: a stall must not hide the waits that it caused. */
+export const publishAtRate = Effect.fnUntraced(function*(
+  publisher: PublisherHandle<Uint8Array>,
+  sampler: AckSampler,
+  { recordOf, recordsPerSecond, upTo }: OpenLoop
+): Effect.fn.Return<void, PublishError | AckTimeout, Scope.Scope> {
+  const first = publisher.accepted()
+  const burst = recordsPerSecond * tickMillis / 1000
+  const recordsPerSample = Math.max(1, Math.round(recordsPerSecond / samplesPerSecond))
+  const pacer = yield* Pacer.every(tickMillis)
+  yield* pacer.tick
+  const ticksSince = (millis: number) => Math.floor((monotonicMillis() - millis) / tickMillis)
+  const beganMillis = pacer.beganMillis + tickMillis * ticksSince(pacer.beganMillis)
+  for (let sequence = first; sequence < upTo;) {
+    yield* pacer.tick
+    const due = Math.min(upTo, first + Math.floor(ticksSince(beganMillis) * burst))
+    for (; sequence < due; sequence += 1) {
+      const record = recordOf(sequence)
+      if (!publisher.offer(record)) yield* publisher.send(record)
+      if (sequence % recordsPerSample === 0) {
+        sampler.mark(beganMillis + tickMillis * Math.ceil((sequence - first + 1) / burst))
+      }
+    }
+    publisher.seal()
+  }
+  yield* publisher.flush
+  sampler.sweep()
+}, Effect.scoped)
