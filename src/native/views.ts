@@ -69,8 +69,8 @@ export interface NativeCursor {
   /** Wall clock of its last opening, commit or leaving, and how long behind that it is forgotten, unless it is held. */
   readonly touchedMillis: number
   readonly expiresMillis: number
-  /** Its holder waits until the last commit is on disks. */
-  readonly wanted: boolean
+  /** Monotonic clock behind the last commit whose holder waits until it is on disks; 0 there was none. */
+  readonly wantedMicros: number
   /** By a living process, which the fields below name. */
   readonly held: boolean
   readonly process: string

@@ -10,10 +10,20 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
   // Too many for all of them: those that these seconds have room for, for each configuration. Without a limit they are
   // all made (`npm run explore -- --protocol ring --deviations 2`), which takes from minutes to hours.
   for (
-    const [protocol, seconds] of [["ring", 1], ["claims", 20], ["region", 20], ["log", 1], ["lanes", 1], [
-      "takeover",
-      1
-    ], ["identity", 1]] as const
+    const [protocol, seconds] of [
+      ["ring", 1],
+      ["claims", 20],
+      ["region", 20],
+      ["log", 1],
+      ["lanes", 1],
+      [
+        "takeover",
+        1
+      ],
+      ["identity", 1],
+      ["replicas", 1],
+      ["cursors", 1]
+    ] as const
   ) {
     it(`finds no schedule of up to two deviations that breaks the protocol: ${protocol}`, { timeout: 900_000 }, () => {
       const parameters = ["--deviations", "2", "--random", "2000", "--seconds", `${seconds}`]
@@ -22,7 +32,7 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
     })
   }
 
-  for (const protocol of ["ring", "log", "lanes", "takeover", "identity"]) {
+  for (const protocol of ["ring", "log", "lanes", "takeover", "identity", "replicas", "cursors"]) {
     it(`finds no schedule that breaks it on memory that must be flushed: ${protocol}`, { timeout: 300_000 }, () => {
       const parameters = ["--model", "lines", "--deviations", "1", "--random", "20"]
       const { output, status } = explore("--protocol", protocol, ...parameters)

@@ -18,7 +18,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  for (const protocol of ["ring", "log", "claims", "region"]) {
+  for (const protocol of ["ring", "log", "claims", "region", "replicas", "cursors"]) {
     it(`finds no schedule that breaks the protocol: ${protocol}`, { timeout: 300_000 }, () => {
       const { output, status } = explore("--protocol", protocol, "--deviations", "1", "--random", "100")
       assert.strictEqual(status, 0, output)

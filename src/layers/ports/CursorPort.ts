@@ -19,8 +19,8 @@ export interface CursorView {
   readonly touchedMillis: number
   /** So long behind that it is forgotten, unless it is held. */
   readonly expiresMillis: number
-  /** Its holder waits until its last commit is on disks. */
-  readonly isWanted: boolean
+  /** The stamp of the last commit whose holder waits until it is on disks; below all others while there was none. */
+  readonly wantedStamp: number
   /** Differs from that of any earlier look if the cursor was written meanwhile. */
   readonly change: string
 }

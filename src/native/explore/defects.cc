@@ -41,6 +41,10 @@ constexpr Defect allDefects[] = {
     {"a claim is adopted ahead of its predecessor's end", "identity", "fence"},
     {"a release behind an end is believed", "identity", "outlived"},
     {"a session that its identity's line does not name", "identity", "adoption"},
+    {"a trim ahead of the replicas", "replicas", "back"},
+    {"a dead replica's torn line hides the others", "replicas", "copies"},
+    {"a cursor goes back", "cursors", "heir"},
+    {"a former holder commits", "cursors", "usurped"},
 };
 
 // A fault at one site, named by what it means.

@@ -150,8 +150,17 @@ void numberLines(const Layout& layout) {
   }
 }
 
+using Fields = const std::vector<test::DamagedField>*;
+
+// The tables are made as they are first used, and kept: a call that is made ahead of a schedule names its word, too.
+std::span<const Fields> fieldTables() {
+  const OutsideArena outside;
+  static const Fields tables[] = {&test::headerFields(), &test::logFields(), &test::laneFields(), &test::cursorFields(), &test::ringFields()};
+  return tables;
+}
+
 std::string fieldOf(const std::string& structure, uint64_t offset) {
-  for (const auto* table : {&test::headerFields(), &test::logFields(), &test::laneFields(), &test::ringFields()}) {
+  for (const Fields table : fieldTables()) {
     for (const test::DamagedField& field : *table) {
       const bool own = structure == field.structure || structure.ends_with(std::string(" ") + field.structure);
       if (own && offset >= field.offset && offset < field.offset + field.bytes) return std::string(".") + field.name;

@@ -208,6 +208,7 @@ uint64_t WeakMemory::exchange(const Word& word, uint64_t value) {
   Cell& at = cell(word);
   const uint64_t before = at.newest == nullptr ? 0 : at.newest->value;
   put(at, value, word.mask);
+  if (view() == nullptr) beginning_ = time_;
   fullFence();
   return before;
 }

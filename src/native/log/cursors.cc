@@ -6,6 +6,7 @@
 
 #include "region/claim_locks.h"
 #include "region/futex.h"
+#include "region/planted.h"
 #include "region/quantities.h"
 #include "region/sealed_line.h"
 #include "topic_life.h"
@@ -50,7 +51,7 @@ CursorView viewOf(const Region& region, uint32_t index, const Cursor& cursor) {
   view.position = cursor.committed == 0 ? 0 : cursor.committed - 1;
   view.touchedMillis = cursor.touchedMillis;
   view.expiresMillis = cursor.expiresMillis;
-  view.wanted = cursor.wanted != 0;
+  view.wantedMicros = cursor.wantedMicros;
   view.held = cursor.held != 0 && region.processAlive(cursor.process, cursor.processGeneration);
   if (!view.held) return view;
   const ProcessOwner owner = region.publication().snapshot<&ProcessOwner::generation>(region.process(cursor.process).owner);
@@ -104,7 +105,6 @@ void give(const Region& region, const CursorRequest& request, Cursor& cursor) {
   cursor.process = region.slot();
   cursor.processGeneration = region.generation();
   cursor.held = 1;
-  cursor.wanted = 0;
   cursor.touchedMillis = request.nowMillis;
   cursor.expiresMillis = request.expiresMillis;
 }
@@ -173,17 +173,16 @@ Status fullOf(const Region& region) {
 
 Status restless() { return Status::failed("busy", "other processes are just taking and freeing cursors"); }
 
-// The cursor of this hold, under the lock of its slot. `fenced` when the hold is over.
+// The cursor of this hold, under the lock of its slot, for `change`, which also gets what writes it. `fenced` when the hold is
+// over.
 Status changeHeld(Region& region, const CursorHold& hold, auto change) {
   if (hold.index >= region.layout().cursors()) return Status::failed("invalid", "there is no such cursor");
   const ClaimLock lock = ClaimLock::ofSlot(region, Table::cursors, hold.index);
   if (!lock.held()) return slotBusy(region, Table::cursors, hold.index);
   Cursor cursor{};
   if (!readCursor(region, hold.index, cursor)) return damaged(hold.index);
-  if (cursor.holding != hold.holding) return Status::failed("fenced", "another has taken the cursor");
-  const Status status = change(cursor);
-  if (status.ok()) writeCursor(region, lock, hold.index, cursor);
-  return status;
+  if (cursor.holding != hold.holding && !planted("a former holder commits")) return Status::failed("fenced", "another has taken the cursor");
+  return change(cursor, [&] { writeCursor(region, lock, hold.index, cursor); });
 }
 
 }  // namespace
@@ -204,6 +203,15 @@ std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged) {
     if (!topics.over({cursor.topic, cursor.topicGeneration})) views.push_back(viewOf(region, i, cursor));
   }
   return views;
+}
+
+// SYNC: the full fence is between the reading of the clock and the look; pairs with the one in commitCursor.
+CursorLook lookAtCursors(const Region& region) {
+  CursorLook look;
+  look.micros = monotonicNanos() / 1000;
+  static_cast<void>(region.publication().fullFence());
+  look.cursors = cursorsOf(region, &look.damaged);
+  return look;
 }
 
 // A cursor that is there needs no names lock: it is looked at again under its slot's.
@@ -237,36 +245,41 @@ Status holdCursor(Region& region, TopicPlace topic, const CursorRequest& request
   return restless();
 }
 
+// A holder that waits says from when on: a replica may see the commit ahead of that, and then has to look once more.
 // SYNC: the full fence is between the commit and the reading of the clock. A replica reads the clock, fences, and reads the
 // cursors: with a later time it has seen this commit.
 Status commitCursor(Region& region, const CursorHold& hold, const CursorCommit& commit, uint64_t& micros) {
-  const Status status = changeHeld(region, hold, [&](Cursor& cursor) {
+  const Status status = changeHeld(region, hold, [&](Cursor& cursor, auto write) {
     const Status there = topicThere(region, {cursor.topic, cursor.topicGeneration});
     if (!there.ok()) return there;
-    cursor.committed = std::max(cursor.committed, commit.position + 1);
+    const bool back = planted("a cursor goes back");
+    cursor.committed = back ? commit.position + 1 : std::max(cursor.committed, commit.position + 1);
     cursor.touchedMillis = commit.nowMillis;
-    cursor.wanted = commit.wanted ? 1 : 0;
-    return Status::fine();
+    write();
+    static_cast<void>(region.publication().fullFence());
+    micros = monotonicNanos() / 1000;
+    if (!commit.wanted) return there;
+    cursor.wantedMicros = micros;
+    write();
+    return there;
   });
-  if (!status.ok()) return status;
-  const Fenced fenced = region.publication().fullFence();
-  micros = monotonicNanos() / 1000;
-  if (commit.wanted) region.wakeProcesses(fenced, sleepsForData);
-  return Status::fine();
+  if (status.ok() && commit.wanted) region.wakeProcesses(sleepsForData);
+  return status;
 }
 
 Status touchCursor(Region& region, const CursorHold& hold, uint64_t nowMillis) {
-  return changeHeld(region, hold, [&](Cursor& cursor) {
+  return changeHeld(region, hold, [&](Cursor& cursor, auto write) {
     cursor.touchedMillis = nowMillis;
+    write();
     return Status::fine();
   });
 }
 
 Status leaveCursor(Region& region, const CursorHold& hold, uint64_t nowMillis) {
-  const Status status = changeHeld(region, hold, [&](Cursor& cursor) {
+  const Status status = changeHeld(region, hold, [&](Cursor& cursor, auto write) {
     cursor.held = 0;
-    cursor.wanted = 0;
     cursor.touchedMillis = nowMillis;
+    write();
     return Status::fine();
   });
   if (status.ok()) region.wakeProcesses(sleepsForData);

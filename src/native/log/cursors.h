@@ -39,8 +39,8 @@ struct CursorView {
   uint64_t position = 0;  // the records below are handled, if any were committed
   uint64_t touchedMillis = 0;
   uint64_t expiresMillis = 0;
-  bool wanted = false;
-  bool held = false;  // by a living process:
+  uint64_t wantedMicros = 0;  // a holder waits until a look that began later is stored
+  bool held = false;          // by a living process:
   std::string process;
   ProcessPid pid{};
 
@@ -49,6 +49,14 @@ struct CursorView {
 
 // The cursors of all topics that are not over, expired ones too. Counts the slots that were damaged, of which it has none.
 std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged = nullptr);
+
+// The same, and the monotonic clock ahead of the look: what was committed by then is seen.
+struct CursorLook {
+  uint64_t micros = 0;
+  std::vector<CursorView> cursors{};
+  uint32_t damaged = 0;
+};
+CursorLook lookAtCursors(const Region& region);
 
 // Takes the cursor of that name, an existing or a new one. Fails with `held`, naming the process, while another holder lives
 // that is not to be taken over; `full` with the numbers when every slot has a cursor that has not expired; `corrupt` where a

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "region/epochs.h"
+#include "region/planted.h"
 #include "region/token.h"
 
 namespace ringfence {
@@ -22,6 +23,11 @@ void count(std::vector<Synced>& replicas, const Synced& synced) {
   replicas.push_back(synced);
 }
 
+bool ended(const Region& region, uint64_t epoch, uint32_t topic, uint32_t reader, uint64_t generation) {
+  if (epoch == 0) return false;
+  return region.publication().observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, reader)) == generation;
+}
+
 }  // namespace
 
 // SYNC: observes the seal, which IndexReader::publishSynced publishes behind the cursor that it seals, and that follows the
@@ -31,6 +37,7 @@ SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Sync
   const ReaderSlot& slot = region.reader(topic, reader);
   const uint64_t generation = p.observe<&ReaderClaim::generation>(slot.claim);
   if (generation == 0) return SyncedState::none;
+  synced.generation = generation;
   for (int attempt = 0; attempt < lookAttempts; attempt += 1) {
     const ReaderLine line = p.snapshot<&ReaderLine::syncedSeal>(slot.line);
     if (line.attachedGeneration != generation || line.detachedGeneration == generation || line.syncedSeal == 0) return SyncedState::none;
@@ -42,6 +49,7 @@ SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Sync
   return p.observeAfterReads<&ReaderClaim::generation>(slot.claim) == generation ? SyncedState::torn : SyncedState::none;
 }
 
+// A reader that was killed in the midst of its line leaves it torn: it counts no more once the sequencer has ended it.
 Durability durabilityOf(const Region& region, uint32_t topic) {
   Durability durability;
   EpochView view(region);
@@ -51,11 +59,13 @@ Durability durabilityOf(const Region& region, uint32_t topic) {
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     Synced synced;
     const SyncedState state = syncedAt(region, topic, i, synced);
-    if (state == SyncedState::torn) known = false;
-    if (state != SyncedState::whole) continue;
-    const bool ended = view.epoch() != 0 && region.publication().observe<&ReaderEnd::endedGeneration>(
-                                                region.readerEnd(view.epoch(), topic, i)) == synced.generation;
-    if (ended) continue;
+    const bool torn = state == SyncedState::torn;
+    if (torn && planted("a dead replica's torn line hides the others")) known = false;
+    if (state == SyncedState::none || ended(region, view.epoch(), topic, i, synced.generation)) continue;
+    if (torn) {
+      known = false;
+      continue;
+    }
     durability.required = std::max(durability.required, synced.replica.required);
     count(replicas, synced);
   }

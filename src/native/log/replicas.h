@@ -25,7 +25,7 @@ struct Synced {
   uint64_t entries = 0;  // the entries below are on the replica's disk
 };
 
-// `torn`: its reader is just writing, or was stopped or killed there.
+// `torn`: its reader is just writing, or was stopped or killed there; `synced` has its generation alone then.
 enum class SyncedState { none, torn, whole };
 SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Synced& synced);
 

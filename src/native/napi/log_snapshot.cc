@@ -293,7 +293,7 @@ Napi::Object cursorObject(Napi::Env env, const CursorView& view) {
   out.Set("position", view.committed ? number(env, view.position) : Napi::Number::New(env, -1));
   out.Set("touchedMillis", number(env, view.touchedMillis));
   out.Set("expiresMillis", number(env, view.expiresMillis));
-  out.Set("wanted", Napi::Boolean::New(env, view.wanted));
+  out.Set("wantedMicros", number(env, view.wantedMicros));
   out.Set("held", Napi::Boolean::New(env, view.held));
   out.Set("process", view.process);
   setPid(out, view.pid);

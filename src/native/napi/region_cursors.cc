@@ -2,7 +2,6 @@
 #include "fault.h"
 #include "log_snapshot.h"
 #include "log/cursors.h"
-#include "region/futex.h"
 #include "region_handle.h"
 #include "topic_argument.h"
 #include "values.h"
@@ -20,16 +19,14 @@ Napi::Value done(Napi::Env env, const Status& status) {
 }  // namespace
 
 // cursors(): the monotonic clock ahead of the look, the cursors, and how many slots were damaged
-// SYNC: the full fence is between the reading of the clock and the look; pairs with the one in commitCursor.
 Napi::Value RegionHandle::cursors(const Napi::CallbackInfo& info) {
   const Region* region = open(info.Env());
   if (region == nullptr) return {};
+  const CursorLook look = lookAtCursors(*region);
   auto out = Napi::Object::New(info.Env());
-  out.Set("micros", number(info.Env(), monotonicNanos() / 1000));
-  static_cast<void>(region->publication().fullFence());
-  uint32_t damaged = 0;
-  out.Set("cursors", listOf(info.Env(), cursorsOf(*region, &damaged), cursorObject));
-  out.Set("damaged", number(info.Env(), damaged));
+  out.Set("micros", number(info.Env(), look.micros));
+  out.Set("cursors", listOf(info.Env(), look.cursors, cursorObject));
+  out.Set("damaged", number(info.Env(), look.damaged));
   return out;
 }
 

@@ -30,7 +30,7 @@ struct CursorSlot {
     uint32_t held;         // 0 its last holder has left
     uint64_t touchedMillis;  // wall clock of the last opening, commit or leaving
     uint64_t expiresMillis;  // so long behind that it is forgotten, unless it is held
-    uint64_t wanted;       // 1: its holder waits until the last commit is on disks
+    uint64_t wantedMicros; // monotonic clock behind the last commit whose holder waits until it is on disks
     char name[cursorNameBytes];
     uint64_t reserved[6];
     uint64_t seal;         // of the others; published last

@@ -52,7 +52,7 @@ const std::vector<DamagedField> inCursors = {
     FIELD(CursorSlot::Cursor, held, unharmed),
     FIELD(CursorSlot::Cursor, touchedMillis, unharmed),
     FIELD(CursorSlot::Cursor, expiresMillis, unharmed),
-    FIELD(CursorSlot::Cursor, wanted, unharmed),
+    FIELD(CursorSlot::Cursor, wantedMicros, unharmed),
     FIELD(CursorSlot::Cursor, name, unharmed),
     FIELD(CursorSlot::Cursor, seal, unharmed),
     FIELD(StoredLine, generation, delayed),

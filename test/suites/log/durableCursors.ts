@@ -205,6 +205,39 @@ export const durableCursorsSuite = (backend: Backend): void => {
       30_000
     )
 
+    it.live("a look that saw a commit ahead of its stamp is told again, with the stamp of a later look", () =>
+      withDirs(({ disk, dirs: [dir = ""] }) =>
+        Effect.andThen(
+          publish(0, 1).pipe(on({ disk, dirs: [dir] })),
+          withFiles(disk, dir, (files) =>
+            Effect.gen(function*() {
+              const told: Array<number> = []
+              const store = new CursorStore(files)
+              const look = (stamp: number, wantedStamp: number) => {
+                const view = {
+                  name: "billing",
+                  position: 1,
+                  holder: undefined,
+                  touchedMillis: 1000,
+                  expiresMillis: 500
+                }
+                return { stamp, isDamaged: false, cursors: [{ ...view, wantedStamp, change: "1" }] }
+              }
+              const stores = (stamp: number, wantedStamp: number) =>
+                store.store(look(stamp, wantedStamp), (one) => told.push(one), { isLast: false, nowMillis: 1000 })
+              // The replica's clock was read ahead of the committer's, and its look made behind the commit.
+              yield* stores(5, 6)
+              assert.deepStrictEqual(told, [5])
+              assert.isTrue(store.hasWanted(look(7, 6)))
+              yield* stores(7, 6)
+              assert.deepStrictEqual(told, [5, 7])
+              assert.isFalse(store.hasWanted(look(8, 6)))
+              yield* stores(8, 6)
+              assert.deepStrictEqual(told, [5, 7])
+            }))
+        )
+      ))
+
     it.live("retention keeps the segments that a cursor needs, until it has expired", () =>
       withDirs(({ disk, dirs: [dir = ""] }) =>
         Effect.gen(function*() {
@@ -213,7 +246,7 @@ export const durableCursorsSuite = (backend: Backend): void => {
               on({ disk, dirs: [] }, { replicas: [{ dir, segmentBytes: 4096 }] })
             )
           const view = { name: "billing", position: 2300, holder: undefined, touchedMillis: 1000, expiresMillis: 500 }
-          const look = { stamp: 1, isDamaged: false, cursors: [{ ...view, isWanted: false, change: "" }] }
+          const look = { stamp: 1, isDamaged: false, cursors: [{ ...view, wantedStamp: 0, change: "" }] }
           yield* Effect.scoped(Effect.gen(function*() {
             const options = { logId: undefined, retention: { bytes: 0 } }
             const replica = yield* openReplicaFiles(disk.disk, disk.lock, dir, options)

@@ -3,7 +3,7 @@
  *
  *     look ─► the batches below the cursors are on the disk ─► file ─► told, with the stamp of the look
  *
- * At once while a holder waits for it, otherwise now and then.
+ * At once while a holder waits for a later stamp than was told, otherwise now and then.
  */
 import * as Effect from "effect/Effect"
 import { type CursorLook, type CursorView, isExpired } from "../../ports/CursorPort.ts"
@@ -18,8 +18,9 @@ export class CursorStore {
   readonly #files: TopicFiles
   /** A look that is to be written. It stays the same until the batches below its cursors are there, which only grow. */
   #pending: CursorLook | undefined
-  /** The changes that the log was told of. */
+  /** The changes that the log was told of, and the last stamp. */
   #told: string | undefined
+  #toldStamp = 0
   #storedMillis = -Infinity
 
   constructor(files: TopicFiles) {
@@ -36,13 +37,13 @@ export class CursorStore {
 
   /** Whether a holder waits for what can be written now. */
   hasWanted(look: CursorLook): boolean {
-    return changesOf(look) !== this.#told && look.cursors.some(({ isWanted }) => isWanted)
-      && this.#hasBelow(this.#pending ?? look)
+    return this.#isWanted(look) && this.#hasBelow(this.#pending ?? look)
   }
 
   /** Another reader of the log tells it everything anew. */
   forget(): void {
     this.#told = undefined
+    this.#toldStamp = 0
     this.#pending = undefined
   }
 
@@ -60,14 +61,23 @@ export class CursorStore {
       return Effect.map(isSame(stored, this.#files.cursors()) ? Effect.void : this.#files.setCursors(stored), () => {
         this.#pending = undefined
         this.#told = changesOf(pending)
+        this.#toldStamp = pending.stamp
         this.#storedMillis = nowMillis
         tell(pending.stamp)
       })
     })
 
   #isDue(look: CursorLook, nowMillis: number): boolean {
-    if (changesOf(look) === this.#told) return false
-    return nowMillis - this.#storedMillis >= storeMillis || look.cursors.some(({ isWanted }) => isWanted)
+    if (this.#isWanted(look)) return true
+    return changesOf(look) !== this.#told && nowMillis - this.#storedMillis >= storeMillis
+  }
+
+  /**
+   * A look may see a commit ahead of the commit's own stamp, for which its holder waits: then the same is told again, with the
+   * stamp of a later look.
+   */
+  #isWanted({ cursors }: CursorLook): boolean {
+    return cursors.some(({ wantedStamp }) => wantedStamp > 0 && wantedStamp >= this.#toldStamp)
   }
 
   /** What is damaged in memory stays as it was written last. */

@@ -35,7 +35,6 @@ export const takeCursor = (heap: Heap): TakeCursor => (topic, request, { mustExi
       }
       cursor.holding += 1
       cursor.isHeld = true
-      cursor.isWanted = false
       cursor.expiresMillis = request.expiresMillis
       touch(cursor, request.nowMillis)
       return heldCursor(heap, cursor)
@@ -56,7 +55,7 @@ export const viewOf = (cursor: HeapCursor): CursorView => ({
   holder: cursor.isHeld ? { name: processTitle(), pid: process.pid } : undefined,
   touchedMillis: cursor.touchedMillis,
   expiresMillis: cursor.expiresMillis,
-  isWanted: cursor.isWanted,
+  wantedStamp: cursor.wantedStamp,
   change: `${cursor.holding}:${cursor.changes}`
 })
 
@@ -123,17 +122,18 @@ const heldCursor = (heap: Heap, cursor: HeapCursor): HeldCursor => {
     commit: ({ isWanted, nowMillis, position }) =>
       asHolder(() => {
         cursor.committed = Math.max(cursor.committed ?? 0, position)
-        cursor.isWanted = isWanted
         touch(cursor, nowMillis)
         heap.cursorCommits += 1
-        if (isWanted) heap.members.ring()
+        if (isWanted) {
+          cursor.wantedStamp = heap.cursorCommits
+          heap.members.ring()
+        }
         return heap.cursorCommits
       }),
     touch: (nowMillis) => asHolder(() => touch(cursor, nowMillis)),
     leave: (nowMillis) =>
       asHolder(() => {
         cursor.isHeld = false
-        cursor.isWanted = false
         touch(cursor, nowMillis)
         heap.members.ring()
       }),

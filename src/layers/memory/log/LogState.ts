@@ -162,7 +162,7 @@ export class HeapCursor {
   /** Counts its holders: of one that has it no more the count is lower. */
   holding = 0
   isHeld = false
-  isWanted = false
+  wantedStamp = 0
   changes = 0
   touchedMillis = 0
   expiresMillis = 0

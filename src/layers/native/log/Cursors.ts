@@ -47,7 +47,7 @@ export const viewOf = (cursor: NativeCursor): CursorView => ({
   holder: cursor.held ? { name: cursor.process, ...processIdOf(cursor) } : undefined,
   touchedMillis: cursor.touchedMillis,
   expiresMillis: cursor.expiresMillis,
-  isWanted: cursor.wanted,
+  wantedStamp: cursor.wantedMicros,
   change: `${cursor.index}:${cursor.holding}:${cursor.changes}`
 })
 

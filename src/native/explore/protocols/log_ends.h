@@ -98,7 +98,8 @@ void checkCopy(uint64_t session, const UncommittedBatch& batch);
 // A subscriber, and what it got.
 class Subscribing {
  public:
-  Subscribing(std::shared_ptr<Region> region, Claim claim) : region_(std::move(region)), reader_(region_, 0, claim, 4) {}
+  Subscribing(std::shared_ptr<Region> region, Claim claim, const ReaderKind& kind = {})
+      : region_(std::move(region)), reader_(region_, 0, claim, 4, kind) {}
 
   IndexReader& reader() { return reader_; }
   bool attach(From from);

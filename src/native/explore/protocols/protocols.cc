@@ -1,4 +1,6 @@
 #include "explore/world.h"
+#include "durable/cursors.h"
+#include "durable/replicas.h"
 #include "identity.h"
 #include "lanes.h"
 #include "log.h"
@@ -10,7 +12,7 @@ namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
   static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol(), takeoverProtocol(),
-                                            identityProtocol()};
+                                            identityProtocol(), replicasProtocol(), cursorsProtocol()};
   return all;
 }
 

@@ -5,12 +5,12 @@ namespace ringfence::explore {
 using std::make_shared;
 using std::shared_ptr;
 
-Served::Served(const Geometry& geometry, bool mortal, Order order)
+Served::Served(const Geometry& geometry, bool mortal, Order order, Ack ack)
     : server(*made(geometry), "server", false, mortal) {
   server.program.ahead([&] {
     serving = make_shared<Serving>(server.region);
     TopicView declared;
-    expectOk(declareTopic(*server.region, "t", order, order == orderNone ? 0 : 1, declared), "declaring the topic");
+    expectOk(declareTopic(*server.region, "t", order, order == orderNone ? ackNone : ack, declared), "declaring the topic");
     topic = declared.place();
     serving->settle();
   });

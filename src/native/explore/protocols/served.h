@@ -12,7 +12,7 @@ struct Served {
   TopicPlace topic{};
 
   // The topic "t" is declared. Schedules may kill a mortal server.
-  explicit Served(const Geometry& geometry, bool mortal = false, Order order = orderSession);
+  explicit Served(const Geometry& geometry, bool mortal = false, Order order = orderSession, Ack ack = ackOrdered);
 
   // Its event loop, while the schedule goes on.
   void runs();

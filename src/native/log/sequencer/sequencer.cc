@@ -132,6 +132,9 @@ std::vector<DeadReader> Sequencer::endDead() {
       region_->wakeProcesses(sleepsForData);
     }
     readers = endDeadReaders(order_);
+    // Of a replica's reader: one that was killed ahead of its ring has told no publisher and no subscriber what it had
+    // synced, and one that was killed in the midst of its line has hidden from them what others have.
+    if (!readers.empty()) region_->wakeProcesses(sleepsForData);
     // No publisher rings for batches without an order, and one that was killed or stopped has not rung their readers. Nor
     // has a reader rung that was killed or stopped between giving room back and telling of it.
     changed |= !paused_ && !order_.options.manual && (anyUnordered(order_) || order_.roomWanted);
