@@ -48,6 +48,8 @@ export interface TopicFiles extends StoredTopic {
   readonly end: () => Place
   /** Bytes appended and not yet durable. */
   readonly stagedBytes: () => number
+  /** Of these, the bytes that no commit has begun to write. */
+  readonly waitingBytes: () => number
   /** Identities as of `synced`. */
   readonly syncedIdentities: () => ReadonlyMap<string, StoredIdentity>
   /**

@@ -255,6 +255,7 @@ const filesOf = (
   synced: writer.synced,
   end: writer.end,
   stagedBytes: writer.stagedBytes,
+  waitingBytes: writer.waitingBytes,
   syncedIdentities: writer.syncedIdentities,
   append: writer.append,
   commit: writer.commit,

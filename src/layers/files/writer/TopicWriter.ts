@@ -83,6 +83,7 @@ export class TopicWriter {
   readonly synced = (): Place => this.#synced
   readonly end = (): Place => this.#end
   readonly stagedBytes = (): number => (this.#staged?.used ?? 0) + (this.#group?.used ?? 0)
+  readonly waitingBytes = (): number => this.#staged?.used ?? 0
   readonly syncedIdentities = (): ReadonlyMap<string, StoredIdentity> => this.#identities
   readonly cursors = (): ReadonlyArray<StoredCursor> => this.#cursors
   readonly segments = (): ReadonlyArray<SegmentEntry> => this.#segments
