@@ -62,8 +62,10 @@ export interface Figure {
   /** The reader's sum equals the writer's, and no batch was out of order. */
   readonly agrees: boolean
   readonly log: LogFigure | undefined
-  /** Of plain files: how long a sync of one group took. */
-  readonly syncMicros?: Histogram.Percentiles
+  /** How long a sync of one group took: of plain files, or of the replicas meanwhile. */
+  readonly syncMicros?: Histogram.Percentiles | undefined
+  /** Of replicas: bytes of records that they synced at once, on average. */
+  readonly groupBytes?: number | undefined
 }
 
 export interface LogFigure {
@@ -144,7 +146,7 @@ export const logFigure = Effect.fnUntraced(function*(
     publishers: [{ ...common, name: "publisher", recordBytes, sessions, recordsPerSecond }],
     subscriber: BenchSubscriber,
     subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }],
-    replicas: ack === "durable" ? replicaJobs(region.name, yield* benchFolders(replicaCount)) : undefined
+    replicas: ack === "durable" ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes)) : undefined
   })
   return figureOf(scenario, records, outcome)
 }, Effect.scoped)
@@ -154,8 +156,13 @@ export const logFigure = Effect.fnUntraced(function*(
  * the same device, in groups as large as those that a replica syncs at the latest, and sync each group.
  */
 export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes, totalBytes }: Scenario) {
-  const dirs = yield* benchFolders(replicaCount)
-  const { seconds, syncMicros } = yield* PlainFiles.write({ dirs, totalBytes, groupBytes: defaultSyncBytes })
+  const dirs = yield* benchFolders(replicaCount, totalBytes)
+  const { seconds, syncMicros } = yield* PlainFiles.write({
+    dirs,
+    totalBytes,
+    warmupBytes,
+    groupBytes: defaultSyncBytes
+  })
   const figure: Figure = {
     key,
     gigabytesPerSecond: totalBytes / 1e9 / seconds,
@@ -172,8 +179,13 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
 const copiesMeasured = 3
 const replicaCount = 2
 
-const benchFolders = (count: number) =>
-  Effect.map(PlainFiles.folder, (folder) => Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`)))
+/** Folders for files of so many bytes each, which find their memory warm. */
+const benchFolders = (count: number, bytes: number) =>
+  Effect.gen(function*() {
+    const folder = yield* PlainFiles.folder
+    yield* PlainFiles.warmPages(folder, count * (bytes + 2 * warmupBytes))
+    return Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`))
+  })
 
 const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray<ReplicaJob> =>
   dirs.map((dir, i) => ({
@@ -182,7 +194,8 @@ const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray
     dir,
     peers: dirs.filter((other) => other !== dir),
     durableCopies: dirs.length,
-    syncBytes: defaultSyncBytes
+    syncBytes: defaultSyncBytes,
+    timesSyncs: true
   }))
 
 type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof BenchSubscriber.result.Type>
@@ -201,6 +214,7 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
     gigabytesPerSecond: records * recordBytes / 1e9 / seconds,
     recordsPerSecond: records / seconds,
     agrees: published.sum === seen.sum && isAcknowledged && inOrder,
+    ...syncsOf(outcome, published),
     log: {
       deliveredGigabytesPerSecond: records * recordBytes / 1e9 / deliveredSeconds,
       cores: { publisher: published.cores, subscriber: seen.cores, serve: outcome.serverCores },
@@ -210,4 +224,16 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
       laneFullEvents: published.fullEvents
     }
   }
+}
+
+/** Of the syncs between the first offer and the last acknowledgement. */
+const syncsOf = ({ replicas }: Outcome, { firstOfferMillis, lastAckMillis }: Outcome["publishers"][number]["result"]) => {
+  if (replicas.length === 0) return {}
+  const histogram = Histogram.make()
+  for (const { endedMillis, micros } of replicas.flatMap(({ result }) => result.syncTimes)) {
+    if (endedMillis - micros / 1000 >= firstOfferMillis && endedMillis <= lastAckMillis) histogram.record(micros)
+  }
+  const syncs = replicas.reduce((sum, { result }) => sum + result.syncs, 0)
+  const bytes = replicas.reduce((sum, { result }) => sum + result.syncedBytes, 0)
+  return { syncMicros: histogram.percentiles(), groupBytes: bytes / Math.max(1, syncs) }
 }
