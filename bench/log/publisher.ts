@@ -54,7 +54,7 @@ const publishAtRate = Effect.fnUntraced(function*(
   record: BenchRecord,
   sampler: AckSampler.AckSampler,
   upTo: number,
-  recordsPerSecond: number
+  { recordsPerSecond, sleepMillis }: PublisherJob
 ) {
   const first = handle.accepted()
   const beganMillis = monotonicMillis()
@@ -74,7 +74,7 @@ const publishAtRate = Effect.fnUntraced(function*(
       handle.seal()
     }
     sampler.sweep()
-    yield* Effect.yieldNow
+    yield* sleepMillis === undefined ? Effect.yieldNow : Effect.sleep(sleepMillis)
   }
 })
 
@@ -125,7 +125,7 @@ const measure = Effect.fnUntraced(function*(
   const cores = coresSince()
   const firstOfferMillis = monotonicMillis()
   yield* job.recordsPerSecond > 0
-    ? publishAtRate(first, record, sampler, perSession, job.recordsPerSecond)
+    ? publishAtRate(first, record, sampler, perSession, job)
     : publishAtFullSpeed(handles, record, perSession)
   yield* flushAll(handles)
   const lastAckMillis = monotonicMillis()

@@ -42,6 +42,10 @@ export interface Scenario {
   readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
+  /** Records of a durable topic that another process offers meanwhile, so many a second. */
+  readonly durableBeside?: number | undefined
+  /** Bytes that each replica keeps, if not all. */
+  readonly keepsBytes?: number | undefined
 }
 
 /** The log could not be measured. */
@@ -75,6 +79,8 @@ export interface LogFigure {
   readonly latencyMicros: Histogram.Percentiles
   readonly heapBytesPerRecord: number
   readonly laneFullEvents: number
+  /** The longest time from a batch's sealing to its delivery, of each second. */
+  readonly lagMillis: ReadonlyArray<number>
 }
 
 export const warmupBytes = 64 * mebibyte
@@ -123,11 +129,12 @@ export const logFigure = Effect.fnUntraced(function*(
   scenario: Scenario
 ): Effect.fn.Return<Figure, LogError, ChildProcessSpawner | Scope.Scope> {
   const { ack, order, recordBytes, sessions } = scenario
+  const beside = scenario.durableBeside === undefined ? [] : [besideOf(scenario, scenario.durableBeside)]
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
-    clients: sessions,
-    readers: 1 + (ack === "durable" ? replicaCount : 0),
-    topics: 1,
+    clients: sessions + beside.length,
+    readers: 1 + beside.length + replicaCount,
+    topics: 1 + beside.length,
     laneBytes: scenario.laneBytes,
     batchBytes: scenario.batchBytes
   })
@@ -140,13 +147,21 @@ export const logFigure = Effect.fnUntraced(function*(
     label: undefined,
     region,
     coherence: scenario.coherence,
-    serve: { topics: [benchTopic(scenario)] },
+    serve: { topics: [scenario, ...beside].map(benchTopic) },
     records: warmupRecords + records,
     publisher: BenchPublisher,
-    publishers: [{ ...common, name: "publisher", recordBytes, sessions, recordsPerSecond }],
+    publishers: [
+      { ...common, name: "publisher", recordBytes, sessions, recordsPerSecond },
+      ...beside.map((job) => ({ ...job, region: region.name, name: "publisher-beside" }))
+    ],
     subscriber: BenchSubscriber,
-    subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }],
-    replicas: ack === "durable" ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes)) : undefined
+    subscribers: [
+      { ...common, name: "subscriber", fold: scenario.fold },
+      ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
+    ],
+    replicas: [scenario, ...beside].some(({ ack }) => ack === "durable")
+      ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes), scenario.keepsBytes)
+      : undefined
   })
   return figureOf(scenario, records, outcome)
 }, Effect.scoped)
@@ -180,15 +195,20 @@ const copiesMeasured = 3
 const replicaCount = 2
 
 /** Folders for files of so many bytes each, which find their memory warm. */
-const benchFolders = (count: number, bytes: number) =>
+export const benchFolders = (count: number, bytes: number) =>
   Effect.gen(function*() {
     const folder = yield* PlainFiles.folder
     yield* PlainFiles.warmPages(folder, count * (bytes + 2 * warmupBytes))
     return Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`))
   })
 
-const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray<ReplicaJob> =>
+export const replicaJobs = (
+  region: string,
+  dirs: ReadonlyArray<string>,
+  keepsBytes?: number | undefined
+): ReadonlyArray<ReplicaJob> =>
   dirs.map((dir, i) => ({
+    ...(keepsBytes === undefined ? {} : { keepsBytes }),
     region,
     name: `replica-${i}`,
     dir,
@@ -197,6 +217,20 @@ const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray
     syncBytes: defaultSyncBytes,
     timesSyncs: true
   }))
+
+/** Longer than what it is beside, and with hardly a warm-up, which is at full speed. It sleeps between its records. */
+const besideOf = ({ recordBytes, recordsPerSecond, totalBytes }: Scenario, besidePerSecond: number) => ({
+  order: "session" as const,
+  ack: "durable" as const,
+  recordBytes,
+  sessions: 1,
+  warmupRecords: 1024,
+  records: Math.ceil(besidePerSecond * (totalBytes / recordBytes / recordsPerSecond + besideSeconds)),
+  recordsPerSecond: besidePerSecond,
+  sleepMillis: 1
+})
+
+const besideSeconds = 1
 
 type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof BenchSubscriber.result.Type>
 
@@ -221,7 +255,8 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
       sums: { published: published.sum, seen: seen.sum },
       latencyMicros: Histogram.merged([published.latency]).percentiles(),
       heapBytesPerRecord: published.heapBytesPerRecord,
-      laneFullEvents: published.fullEvents
+      laneFullEvents: published.fullEvents,
+      lagMillis: seen.lagMillis
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { open, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -31,6 +32,16 @@ export const PlainWriter: ChildProgram<typeof WriterJob.Type, typeof Written.Typ
   entry: programBeside(import.meta.url, "plain-writer"),
   job: WriterJob,
   result: Written
+}
+
+const ReaderJob = Schema.Struct({ paths: Schema.Array(Schema.String), chunkBytes: Schema.Int })
+
+const Read = Schema.Struct({ bytes: Schema.Int, seconds: Schema.Finite })
+
+export const PlainReader: ChildProgram<typeof ReaderJob.Type, typeof Read.Type> = {
+  entry: programBeside(import.meta.url, "plain-reader"),
+  job: ReaderJob,
+  result: Read
 }
 
 export interface PlainFilesOptions extends Omit<typeof WriterJob.Type, "dir"> {
@@ -69,6 +80,23 @@ export const write = Effect.fnUntraced(function*({ dirs, ...job }: PlainFilesOpt
   return written
 }, Effect.scoped)
 
+/** Reads the files one after the other, in a process of its own. */
+export const read = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
+  const reader = yield* Children.started(PlainReader, "plain-reader", { paths, chunkBytes: readBytes })
+  yield* reader.tell("begin")
+  const found = yield* reader.result
+  yield* Children.end([reader])
+  return found
+}, Effect.scoped)
+
+/** Makes the system forget the files' bytes, which are on the disk: the next reader finds them there. */
+export const dropPages = (paths: ReadonlyArray<string>): Effect.Effect<void, DiskError> =>
+  Effect.forEach(paths, (path) =>
+    Effect.try({
+      try: () => void execFileSync("dd", [`if=${path}`, "iflag=nocache", "count=0", "status=none"]),
+      catch: diskError("read", path)
+    }), { discard: true })
+
 /**
  * Fills that much of the page cache, and lets it go. A virtual machine gives memory that is free back to its host, and what
  * it takes again costs many times what a write does: ahead of a measurement that must have happened, or the files that are
@@ -92,6 +120,9 @@ export function diskError(op: DiskError["op"], path: string): (error: unknown) =
 }
 
 // --- internal ---
+
+/** As much as a replica's reader reads at once. */
+const readBytes = 1024 * 1024
 
 const hasCode = (error: unknown): error is { readonly code: string } =>
   error instanceof Error && "code" in error && typeof error.code === "string"
