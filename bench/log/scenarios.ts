@@ -42,6 +42,8 @@ export interface Scenario {
   readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
+  /** In the open loop, how long the publisher sleeps between two looks at what is due. Default: it keeps a core busy. */
+  readonly sleepMillis?: number | undefined
   /** Records of a durable topic that another process offers meanwhile, so many a second. */
   readonly durableBeside?: number | undefined
   /** Bytes that each replica keeps, if not all. */
@@ -151,7 +153,14 @@ export const logFigure = Effect.fnUntraced(function*(
     records: warmupRecords + records,
     publisher: BenchPublisher,
     publishers: [
-      { ...common, name: "publisher", recordBytes, sessions, recordsPerSecond },
+      {
+        ...common,
+        name: "publisher",
+        recordBytes,
+        sessions,
+        recordsPerSecond,
+        ...(scenario.sleepMillis === undefined ? {} : { sleepMillis: scenario.sleepMillis })
+      },
       ...beside.map((job) => ({ ...job, region: region.name, name: "publisher-beside" }))
     ],
     subscriber: BenchSubscriber,
