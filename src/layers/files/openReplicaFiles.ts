@@ -256,6 +256,8 @@ const filesOf = (
   end: writer.end,
   stagedBytes: writer.stagedBytes,
   waitingBytes: writer.waitingBytes,
+  unwrittenBytes: writer.unwrittenBytes,
+  writeAhead: writer.writeAhead,
   syncedIdentities: writer.syncedIdentities,
   append: writer.append,
   commit: writer.commit,

@@ -74,6 +74,14 @@ export class DiskWork {
       return true
     })
 
+  /** Begins to write what waits for the next commit, beside the work that goes on. */
+  get writeAhead(): Effect.Effect<void> {
+    return Effect.forEach(this.#followers, (follower) =>
+      follower.hasUnwritten()
+        ? Effect.forkIn(follower.writeAhead, this.#scope, { startImmediately: true })
+        : Effect.void, { discard: true })
+  }
+
   /** Returns when the work that goes on has ended; at once if none does. */
   readonly ended: Effect.Effect<void> = Effect.suspend(() =>
     this.#running === undefined || !this.#isBusy ? Effect.void : Effect.asVoid(Fiber.await(this.#running))

@@ -25,6 +25,9 @@ const batchesPolledMax = 64
 /** Most bytes copied in one turn of the event loop, in which the disk answers too. */
 const sliceBytes = 1024 * 1024
 
+/** As many bytes are written ahead of their commit at once. */
+const aheadBytes = 1024 * 1024
+
 export class TopicFollower {
   readonly topic: Topic
   readonly files: TopicFiles
@@ -34,6 +37,7 @@ export class TopicFollower {
   /** Batches that were taken and are not appended yet, from `#at` on. */
   #taken: ReadonlyArray<StoredBatch> = []
   #at = 0
+  #isAhead = false
   readonly #cursors: CursorStore
   /** Why it cannot catch up, if it cannot. */
   stuck: string | undefined
@@ -131,6 +135,22 @@ export class TopicFollower {
     this.#taken = pulled.success
     this.#at = 0
     return this.#append() ? "more" : "full"
+  })
+
+  /** Whether enough waits to be written ahead of its commit. */
+  hasUnwritten(): boolean {
+    return !this.#isAhead && this.files.unwrittenBytes() >= aheadBytes
+  }
+
+  /** Writes it. */
+  readonly writeAhead: Effect.Effect<void> = Effect.suspend(() => {
+    this.#isAhead = true
+    return Effect.ensuring(
+      this.files.writeAhead,
+      Effect.sync(() => {
+        this.#isAhead = false
+      })
+    )
   })
 
   /** Makes what was appended durable, and tells the log. Returns the bytes. */

@@ -125,6 +125,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
       moved = moved || found === "more"
     }
     const begun = yield* disk.begin(isFull)
+    yield* disk.writeAhead
     if (disk.hasFailed) return "full"
     if (disk.isTold) tellCondition(member)
     if (moved || begun) return "more"
