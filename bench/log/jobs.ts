@@ -22,7 +22,7 @@ interface TopicJob {
 }
 
 export const benchTopic = ({ ack, order }: TopicJob): Topic.Topic =>
-  make(`bench-${order}`, order === "none" ? { order } : { order, ack })
+  order === "none" ? make("bench-none", { order }) : make(`bench-${order}-${ack}`, { order, ack })
 
 export const PublisherJob = Schema.Struct({
   ...clientFields,
@@ -66,9 +66,32 @@ export const Seen = Schema.Struct({
   cores: Schema.Finite,
   sum: Schema.String,
   /** Batches that arrived out of their session's order. */
-  disordered: Schema.Int
+  disordered: Schema.Int,
+  /** The longest time from the sealing of a batch to its arrival, of each second behind the warm-up. */
+  lagMillis: Schema.Array(Schema.Finite)
 })
 export type Seen = typeof Seen.Type
+
+/** Reads a topic from its first record on, out of the files of a replica. */
+export const HistorianJob = Schema.Struct({
+  ...clientFields,
+  ack: Ack,
+  order: Order,
+  /** Of the replica. */
+  dir: Schema.String,
+  /** How many records it reads: fewer than memory no longer has. */
+  records: Schema.Int
+})
+export type HistorianJob = typeof HistorianJob.Type
+
+export const HistoryRead = Schema.Struct({ bytes: Schema.Int, seconds: Schema.Finite })
+export type HistoryRead = typeof HistoryRead.Type
+
+export const BenchHistorian: ChildProgram<HistorianJob, HistoryRead> = {
+  entry: programBeside(import.meta.url, "historian"),
+  job: HistorianJob,
+  result: HistoryRead
+}
 
 export const BenchPublisher: ChildProgram<PublisherJob, Published> = {
   entry: programBeside(import.meta.url, "publisher"),

@@ -43,6 +43,10 @@ export interface Scenario {
   readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
+  /** Records of a durable topic that another process offers meanwhile, so many a second. */
+  readonly durableBeside?: number | undefined
+  /** Bytes that each replica keeps, if not all. */
+  readonly keepsBytes?: number | undefined
 }
 
 /** The log could not be measured. */
@@ -63,8 +67,10 @@ export interface Figure {
   /** The reader's sum equals the writer's, and no batch was out of order. */
   readonly agrees: boolean
   readonly log: LogFigure | undefined
-  /** Of plain files: how long a sync of one group took. */
-  readonly syncMicros?: Percentiles
+  /** How long a sync of one group took: of plain files, or of the replicas meanwhile. */
+  readonly syncMicros?: Percentiles | undefined
+  /** Of replicas: bytes of records that they synced at once, on average. */
+  readonly groupBytes?: number | undefined
 }
 
 export interface LogFigure {
@@ -74,6 +80,8 @@ export interface LogFigure {
   readonly latencyMicros: Percentiles
   readonly heapBytesPerRecord: number
   readonly laneFullEvents: number
+  /** The longest time from a batch's sealing to its delivery, of each second. */
+  readonly lagMillis: ReadonlyArray<number>
 }
 
 export const warmupBytes = 64 * mebibyte
@@ -122,11 +130,12 @@ export const logFigure = Effect.fnUntraced(function*(
   scenario: Scenario
 ): Effect.fn.Return<Figure, LogError, ChildProcessSpawner | Scope.Scope> {
   const { ack, order, recordBytes, sessions } = scenario
+  const beside = scenario.durableBeside === undefined ? [] : [besideOf(scenario, scenario.durableBeside)]
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
-    clients: sessions,
-    readers: 1 + (ack === "durable" ? replicaCount : 0),
-    topics: 1,
+    clients: sessions + beside.length,
+    readers: 1 + beside.length + replicaCount,
+    topics: 1 + beside.length,
     laneBytes: scenario.laneBytes,
     batchBytes: scenario.batchBytes
   })
@@ -139,13 +148,27 @@ export const logFigure = Effect.fnUntraced(function*(
     label: undefined,
     region,
     coherence: scenario.coherence,
-    serve: { topics: [benchTopic(scenario)] },
+    serve: { topics: [scenario, ...beside].map(benchTopic) },
     records: warmupRecords + records,
     publisher: BenchPublisher,
-    publishers: [{ ...common, name: "publisher", recordBytes, sessions, recordsPerSecond }],
+    publishers: [
+      {
+        ...common,
+        name: "publisher",
+        recordBytes,
+        sessions,
+        recordsPerSecond
+      },
+      ...beside.map((job) => ({ ...job, region: region.name, name: "publisher-beside" }))
+    ],
     subscriber: BenchSubscriber,
-    subscribers: [{ ...common, name: "subscriber", fold: scenario.fold }],
-    replicas: ack === "durable" ? replicaJobs(region.name, yield* benchFolders(replicaCount)) : undefined
+    subscribers: [
+      { ...common, name: "subscriber", fold: scenario.fold },
+      ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
+    ],
+    replicas: [scenario, ...beside].some(({ ack }) => ack === "durable")
+      ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes), scenario.keepsBytes)
+      : undefined
   })
   return figureOf(scenario, records, outcome)
 }, Effect.scoped)
@@ -155,8 +178,13 @@ export const logFigure = Effect.fnUntraced(function*(
  * the same device, in groups as large as those that a replica syncs at the latest, and sync each group.
  */
 export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes, totalBytes }: Scenario) {
-  const dirs = yield* benchFolders(replicaCount)
-  const { seconds, syncMicros } = yield* PlainFiles.write({ dirs, totalBytes, groupBytes: defaultSyncBytes })
+  const dirs = yield* benchFolders(replicaCount, totalBytes)
+  const { seconds, syncMicros } = yield* PlainFiles.write({
+    dirs,
+    totalBytes,
+    warmupBytes,
+    groupBytes: defaultSyncBytes
+  })
   const figure: Figure = {
     key,
     gigabytesPerSecond: totalBytes / 1e9 / seconds,
@@ -173,18 +201,42 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
 const copiesMeasured = 3
 const replicaCount = 2
 
-const benchFolders = (count: number) =>
-  Effect.map(PlainFiles.folder, (folder) => Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`)))
+/** Folders for files of so many bytes each, which find their memory warm. */
+export const benchFolders = (count: number, bytes: number) =>
+  Effect.gen(function*() {
+    const folder = yield* PlainFiles.folder
+    yield* PlainFiles.warmPages(folder, count * (bytes + 2 * warmupBytes))
+    return Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`))
+  })
 
-const replicaJobs = (region: string, dirs: ReadonlyArray<string>): ReadonlyArray<ReplicaJob> =>
+export const replicaJobs = (
+  region: string,
+  dirs: ReadonlyArray<string>,
+  keepsBytes?: number | undefined
+): ReadonlyArray<ReplicaJob> =>
   dirs.map((dir, i) => ({
+    ...(keepsBytes === undefined ? {} : { keepsBytes }),
     region,
     name: `replica-${i}`,
     dir,
     peers: dirs.filter((other) => other !== dir),
     durableCopies: dirs.length,
-    syncBytes: defaultSyncBytes
+    syncBytes: defaultSyncBytes,
+    timesSyncs: true
   }))
+
+/** Longer than what it is beside, and with hardly a warm-up, which is at full speed. */
+const besideOf = ({ recordBytes, recordsPerSecond, totalBytes }: Scenario, besidePerSecond: number) => ({
+  order: "session" as const,
+  ack: "durable" as const,
+  recordBytes,
+  sessions: 1,
+  warmupRecords: 1024,
+  records: Math.ceil(besidePerSecond * (totalBytes / recordBytes / recordsPerSecond + besideSeconds)),
+  recordsPerSecond: besidePerSecond
+})
+
+const besideSeconds = 1
 
 type Outcome = LogRun.LogOutcome<typeof BenchPublisher.result.Type, typeof BenchSubscriber.result.Type>
 
@@ -202,13 +254,30 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
     gigabytesPerSecond: records * recordBytes / 1e9 / seconds,
     recordsPerSecond: records / seconds,
     agrees: published.sum === seen.sum && isAcknowledged && inOrder,
+    ...syncsOf(outcome, published),
     log: {
       deliveredGigabytesPerSecond: records * recordBytes / 1e9 / deliveredSeconds,
       cores: { publisher: published.cores, subscriber: seen.cores, serve: outcome.serverCores },
       sums: { published: published.sum, seen: seen.sum },
       latencyMicros: Histogram.merged([published.latency]).percentiles(),
       heapBytesPerRecord: published.heapBytesPerRecord,
-      laneFullEvents: published.fullEvents
+      laneFullEvents: published.fullEvents,
+      lagMillis: seen.lagMillis
     }
   }
+}
+
+/** Of the syncs between the first offer and the last acknowledgement. */
+const syncsOf = (
+  { replicas }: Outcome,
+  { firstOfferMillis, lastAckMillis }: Outcome["publishers"][number]["result"]
+) => {
+  if (replicas.length === 0) return {}
+  const histogram = Histogram.make()
+  for (const { endedMillis, micros } of replicas.flatMap(({ result }) => result.syncTimes)) {
+    if (endedMillis - micros / 1000 >= firstOfferMillis && endedMillis <= lastAckMillis) histogram.record(micros)
+  }
+  const syncs = replicas.reduce((sum, { result }) => sum + result.syncs, 0)
+  const bytes = replicas.reduce((sum, { result }) => sum + result.syncedBytes, 0)
+  return { syncMicros: histogram.percentiles(), groupBytes: bytes / Math.max(1, syncs) }
 }

@@ -16,6 +16,7 @@ const readAll = Effect.fnUntraced(function*(job: SubscriberJob, subscriber: Subs
   const sum = yield* foldingOf(job.fold)
   const order = new OrderCheck()
   const wanted = job.warmupRecords + job.records
+  const lags = new Lags()
   let disordered = 0
   let cores = coresSince()
   while (order.records < wanted) {
@@ -25,13 +26,35 @@ const readAll = Effect.fnUntraced(function*(job: SubscriberJob, subscriber: Subs
     for (const batch of batches) {
       if (!order.see(batch)) disordered += 1
       sum.add(batch.payload)
+      if (!warmingUp) lags.note(batch.publishedMillis)
     }
     if (warmingUp && order.records >= job.warmupRecords) cores = coresSince()
   }
   const lastMillis = monotonicMillis()
   subscriber.release()
-  return { records: order.records, lastMillis, cores: cores(), sum: formatSum(sum.value()), disordered }
+  return {
+    records: order.records,
+    lastMillis,
+    cores: cores(),
+    sum: formatSum(sum.value()),
+    disordered,
+    lagMillis: lags.of
+  }
 })
+
+/** The longest lag of each second. */
+class Lags {
+  readonly of: Array<number> = []
+  #beganMillis: number | undefined
+
+  note(publishedMillis: number): void {
+    const now = Date.now()
+    this.#beganMillis ??= now
+    const second = Math.floor((now - this.#beganMillis) / 1000)
+    while (this.of.length <= second) this.of.push(0)
+    this.of[second] = Math.max(this.of[second] as number, now - publishedMillis)
+  }
+}
 
 runChild(BenchSubscriber, (job, parent) =>
   Effect.gen(function*() {

@@ -48,6 +48,8 @@ export interface TopicFiles extends StoredTopic {
   readonly end: () => Place
   /** Bytes appended and not yet durable. */
   readonly stagedBytes: () => number
+  /** Of these, the bytes that no commit has begun to write. */
+  readonly waitingBytes: () => number
   /** Identities as of `synced`. */
   readonly syncedIdentities: () => ReadonlyMap<string, StoredIdentity>
   /**
@@ -55,6 +57,13 @@ export interface TopicFiles extends StoredTopic {
    * not begin at `end` is a defect of the caller.
    */
   readonly append: (batch: StoredBatch) => boolean
+  /** Of the waiting bytes, those that {@link writeAhead} has not written. */
+  readonly unwrittenBytes: () => number
+  /**
+   * Writes what waits to where the next commit will have it, also while a commit runs: so the commit itself has less to write.
+   * It makes nothing durable, and fails with the next commit. Does nothing where the next group may stand elsewhere.
+   */
+  readonly writeAhead: Effect.Effect<void>
   /**
    * Makes all batches durable that were appended before this call, and returns `synced`. One runs at a time, and it is
    * not interrupted; batches may be appended meanwhile. After a failure it may be called again at any time: it keeps

@@ -203,7 +203,7 @@ class Groups {
         orderedMillis: this.#orderedMillis,
         batches: group.batches
       })
-      return Effect.map(this.#file.write(previousEnd, [group.bytes, commit]), () => {
+      return Effect.map(this.#file.write(previousEnd, [group.bytesFrom(0), commit]), () => {
         this.#offset = end
         group.clear()
       })

@@ -12,12 +12,25 @@ export const ReplicaJob = Schema.Struct({
   dir: Schema.String,
   peers: Schema.Array(Schema.String),
   durableCopies: Schema.Int,
-  syncBytes: Schema.Int
+  syncBytes: Schema.Int,
+  /** Bytes of each topic that are kept, if not all. */
+  keepsBytes: Schema.optionalKey(Schema.Int),
+  /** Whether each sync of a file is timed. */
+  timesSyncs: Schema.optionalKey(Schema.Boolean)
 })
 export type ReplicaJob = typeof ReplicaJob.Type
 
+/** When the sync of a file ended, on the clock that all processes share, and how long it took. */
+export const SyncTime = Schema.Struct({ endedMillis: Schema.Finite, micros: Schema.Finite })
+export type SyncTime = typeof SyncTime.Type
+
 /** How often the process synced, and the bytes of records that it synced. */
-export const ReplicaResult = Schema.Struct({ syncs: Schema.Int, syncedBytes: Schema.Int })
+export const ReplicaResult = Schema.Struct({
+  syncs: Schema.Int,
+  syncedBytes: Schema.Int,
+  /** Empty unless they were to be timed. */
+  syncTimes: Schema.Array(SyncTime)
+})
 export type ReplicaResult = typeof ReplicaResult.Type
 
 export const TrialReplica: ChildProgram<ReplicaJob, ReplicaResult> = {

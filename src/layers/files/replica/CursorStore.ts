@@ -14,6 +14,12 @@ import type { TopicFiles } from "../ReplicaFiles.ts"
 /** How often commits are written that no process waits for. */
 const storeMillis = 100
 
+/** `isLast`: nothing is written later. */
+export interface StoreTime {
+  readonly isLast: boolean
+  readonly nowMillis: number
+}
+
 export class CursorStore {
   readonly #files: TopicFiles
   /** A look that is to be written. It stays the same until the batches below its cursors are there, which only grow. */
@@ -47,18 +53,23 @@ export class CursorStore {
     this.#pending = undefined
   }
 
-  /** `isLast`: nothing is written later. */
-  readonly store = (
-    look: CursorLook,
-    tell: (stamp: number) => void,
-    { isLast, nowMillis }: { readonly isLast: boolean; readonly nowMillis: number }
-  ): Effect.Effect<void, DiskError> =>
+  /**
+   * Takes this look if one is to be written and none is pending. True when there is one that can be written: the batches below
+   * its cursors are there.
+   */
+  take(look: CursorLook, { isLast, nowMillis }: StoreTime): boolean {
+    if (isLast || (this.#pending === undefined && this.#isDue(look, nowMillis))) this.#pending = look
+    return this.#pending !== undefined && this.#hasBelow(this.#pending)
+  }
+
+  /** Writes the look that was taken. */
+  readonly store = (nowMillis: number, tell: (stamp: number) => void): Effect.Effect<void, DiskError> =>
     Effect.suspend(() => {
-      if (isLast || (this.#pending === undefined && this.#isDue(look, nowMillis))) this.#pending = look
       const pending = this.#pending
-      if (pending === undefined || !this.#hasBelow(pending)) return Effect.void
+      if (pending === undefined) return Effect.void
       const stored = this.#storedOf(pending, nowMillis)
       return Effect.map(isSame(stored, this.#files.cursors()) ? Effect.void : this.#files.setCursors(stored), () => {
+        if (this.#pending !== pending) return
         this.#pending = undefined
         this.#told = changesOf(pending)
         this.#toldStamp = pending.stamp

@@ -44,6 +44,21 @@ export class Member {
     this.condition = new Condition(options.dir, tell)
   }
 
+  /** Whether it follows the log in all topics. */
+  get isLive(): boolean {
+    return [...this.followers.values()].every((follower) => follower.isLive)
+  }
+
+  /** Bytes that were appended and are not durable yet. */
+  get stagedBytes(): number {
+    return [...this.followers.values()].reduce((sum, { files }) => sum + files.stagedBytes(), 0)
+  }
+
+  /** Of these, the bytes that no commit has begun to write. */
+  get waitingBytes(): number {
+    return [...this.followers.values()].reduce((sum, { files }) => sum + files.waitingBytes(), 0)
+  }
+
   /** The batches below are on its disk. */
   syncedIn(topic: string): number {
     return this.followers.get(topic)?.files.synced().index ?? 0

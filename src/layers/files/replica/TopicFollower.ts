@@ -17,10 +17,16 @@ import type { DiskError } from "../../ports/Disk.ts"
 import type { IndexPort } from "../../ports/IndexPort.ts"
 import type { TopicFiles } from "../ReplicaFiles.ts"
 import type { StoredBatch, StoredReader } from "../StoredTopic.ts"
-import { CursorStore } from "./CursorStore.ts"
+import { CursorStore, type StoreTime } from "./CursorStore.ts"
 
 /** Few, so that a poll of one topic does not delay the others. */
 const batchesPolledMax = 64
+
+/** Most bytes copied in one turn of the event loop, in which the disk answers too. */
+const sliceBytes = 1024 * 1024
+
+/** As many bytes are written ahead of their commit at once. */
+const aheadBytes = 1024 * 1024
 
 export class TopicFollower {
   readonly topic: Topic
@@ -31,6 +37,7 @@ export class TopicFollower {
   /** Batches that were taken and are not appended yet, from `#at` on. */
   #taken: ReadonlyArray<StoredBatch> = []
   #at = 0
+  #isAhead = false
   readonly #cursors: CursorStore
   /** Why it cannot catch up, if it cannot. */
   stuck: string | undefined
@@ -94,18 +101,20 @@ export class TopicFollower {
   })
 
   /**
-   * Appends what the live log has, up to about so many bytes. `full`: there is no room for more before a commit.
+   * Appends a part of what the live log has, as long as less than `mostBytes` wait for the next commit. `full`: there is no
+   * room for more before a commit.
    */
-  appendLive(mostBytes: number): "full" | "all" {
+  appendLive(mostBytes: number): "full" | "more" | "all" {
     const live = this.#live
     if (live === undefined) return "all"
-    while (this.#append()) {
-      if (this.files.stagedBytes() >= mostBytes) return "full"
+    if (this.files.waitingBytes() >= mostBytes) return "full"
+    if (this.#at === this.#taken.length) {
       this.#taken = live.poll(batchesPolledMax)
       this.#at = 0
-      if (this.#taken.length === 0) return "all"
     }
-    return "full"
+    const until = Math.min(mostBytes, this.files.waitingBytes() + sliceBytes)
+    if (!this.#append(until) || this.files.waitingBytes() >= mostBytes) return "full"
+    return this.hasMore() ? "more" : "all"
   }
 
   /**
@@ -128,6 +137,22 @@ export class TopicFollower {
     return this.#append() ? "more" : "full"
   })
 
+  /** Whether enough waits to be written ahead of its commit. */
+  hasUnwritten(): boolean {
+    return !this.#isAhead && this.files.unwrittenBytes() >= aheadBytes
+  }
+
+  /** Writes it. */
+  readonly writeAhead: Effect.Effect<void> = Effect.suspend(() => {
+    this.#isAhead = true
+    return Effect.ensuring(
+      this.files.writeAhead,
+      Effect.sync(() => {
+        this.#isAhead = false
+      })
+    )
+  })
+
   /** Makes what was appended durable, and tells the log. Returns the bytes. */
   readonly commit: Effect.Effect<number, DiskError> = Effect.suspend(() => {
     const bytes = this.files.stagedBytes()
@@ -143,23 +168,22 @@ export class TopicFollower {
     return this.isLive && this.#cursors.hasWanted(look())
   }
 
-  /** Makes what cursors say durable, and tells the log. Only of the live log: other files are not waited for. */
-  readonly storeCursors = (
-    look: CursorLook,
-    now: { readonly isLast: boolean; readonly nowMillis: number }
-  ): Effect.Effect<void, DiskError> =>
-    Effect.suspend(() => {
-      const live = this.#live
-      return live === undefined ? Effect.void : this.#cursors.store(look, (stamp) => live.storedCursors?.(stamp), now)
-    })
+  /** Whether what cursors say is to be written, and can be. Only of the live log: other files are not waited for. */
+  takesCursors(look: () => CursorLook, now: StoreTime): boolean {
+    return this.isLive && this.#cursors.take(look(), now)
+  }
+
+  /** Makes what cursors say durable, as it was taken, and tells the log. */
+  readonly storeCursors = (nowMillis: number): Effect.Effect<void, DiskError> =>
+    this.#cursors.store(nowMillis, (stamp) => this.#live?.storedCursors?.(stamp))
 
   get #live(): IndexPort | undefined {
     return this.#source !== undefined && "live" in this.#source ? this.#source.live : undefined
   }
 
-  /** True once all that was taken is appended. */
-  #append(): boolean {
-    for (; this.#at < this.#taken.length; this.#at += 1) {
+  /** Up to about so many waiting bytes. False when there is no room for more. */
+  #append(untilBytes = Infinity): boolean {
+    for (; this.#at < this.#taken.length && this.files.waitingBytes() < untilBytes; this.#at += 1) {
       if (!this.files.append(this.#taken[this.#at] as StoredBatch)) return false
     }
     return true

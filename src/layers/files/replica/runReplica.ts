@@ -1,9 +1,9 @@
 /**
  * Runs one replica: one fiber follows the log in all its durable topics.
  *
- *     look for topics ─► connect ─► append what is new ─► commit when enough or late ─► wait
+ *     look for topics ─► connect ─► append what is new ─► begin the disk's work when enough or late ─► wait
  *
- * The group commit is that of a directory: batches of all its topics are synced together, each topic's in its own file.
+ * It goes on appending while the disk works (`DiskWork`).
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -15,11 +15,10 @@ import type { RegionLost } from "../../../services/CxlMemory.ts"
 import type { RegionError } from "../../../services/schema/RegionError.ts"
 import type { Order, TopicError } from "../../../services/schema/Topic.ts"
 import * as Topic from "../../../services/schema/Topic.ts"
-import type { DiskError } from "../../ports/Disk.ts"
 import type { ReplicaOpenError } from "../ReplicaError.ts"
 import type { ReplicaFiles } from "../ReplicaFiles.ts"
 import { connect, refuseDiverged, type ReplicaDiverged } from "./connecting.ts"
-import { CursorStore } from "./CursorStore.ts"
+import { DiskWork, pauseMillis, pauseMillisMax } from "./DiskWork.ts"
 import type { Member, ReplicaWork } from "./Member.ts"
 import { openMember, openTopicFiles } from "./openMember.ts"
 import { TopicFollower } from "./TopicFollower.ts"
@@ -60,15 +59,8 @@ export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | To
 
 // --- internal ---
 
-/** How long it waits before it tries again what failed: longer each time. */
-const pauseMillis = 100
-const pauseMillisMax = 5000
-
 /** How often it looks for what does not wake it. */
 const idleMillis = 100
-
-/** How often retention may look at the segments. */
-const retainMillis = 5000
 
 const tellFailure = ({ condition }: Member, error: WritingError): void => {
   switch (error._tag) {
@@ -89,13 +81,8 @@ interface Drive {
   readonly member: Member
   readonly files: ReplicaFiles
   readonly scope: Scope.Scope
-  /** Since when something waits to be synced. */
-  stagedMillis: number | undefined
+  readonly disk: DiskWork
   lookedMillis: number
-  retainedMillis: number
-  /** Whether the last commit failed, and how long to wait before the next. */
-  failure: DiskError | undefined
-  pause: number
 }
 
 const writing = (
@@ -106,57 +93,53 @@ const writing = (
   Effect.gen(function*() {
     const files = yield* openMember(work, member)
     yield* onOpen
-    const drive: Drive = {
-      work,
-      member,
-      files,
-      scope: yield* Effect.scope,
-      stagedMillis: undefined,
-      lookedMillis: -Infinity,
-      retainedMillis: yield* Clock.currentTimeMillis,
-      failure: undefined,
-      pause: pauseMillis
-    }
+    const scope = yield* Effect.scope
+    const disk = new DiskWork(work, member, files, scope, yield* Clock.currentTimeMillis)
+    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity }
+    yield* following(drive).pipe(Effect.ensuring(disk.stop))
+  })
+
+const following = (drive: Drive): Effect.Effect<void, WritingError> =>
+  Effect.gen(function*() {
+    const { disk, member, work } = drive
     // The last turn of a replica that ends begins after the log has ended.
     for (let isLast = work.isEnding;; isLast = work.isEnding) {
-      const moved = yield* turn(drive)
-      if (isLast && !moved && isDone(member)) return yield* files.setInSync(isLive(member))
-      if (!moved) yield* waiting(drive)
+      const found = yield* turn(drive)
+      if (found === "more") yield* Effect.yieldNow
+      else if (isLast && !disk.isBusy && isDone(member)) return yield* disk.last
+      else yield* waiting(drive, found)
     }
   })
 
-/** True when there may be more to do at once. */
-const turn = (drive: Drive): Effect.Effect<boolean, WritingError> =>
+/** `more`: there may be more to do at once. `full`: nothing can be appended before the disk has answered. */
+const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError> =>
   Effect.gen(function*() {
-    const { files, member, work } = drive
+    const { disk, member } = drive
     yield* followTopics(drive)
-    let isFull = false
-    let moved = false
+    let [isFull, moved] = [false, false]
     for (const follower of member.followers.values()) {
       const found = follower.isLive
         ? follower.appendLive(member.options.syncBytes)
         : yield* follower.appendFromPeer
       isFull = isFull || found === "full"
       moved = moved || found === "more"
-      if (follower.damage() !== undefined) member.condition.set("failing", follower.damage())
     }
-    const committed = yield* commitDue(drive, isFull)
-    if (drive.failure === undefined) {
-      yield* files.setInSync(isLive(member))
-      const failure = yield* storeCursors(drive)
-      if (failure === undefined) tellCondition(member)
-      else member.condition.set("failing", failure.message)
-    }
-    return drive.failure === undefined && (moved || isFull || (committed && work.isEnding))
+    const begun = yield* disk.begin(isFull)
+    yield* disk.writeAhead
+    if (disk.hasFailed) return "full"
+    if (disk.isTold) tellCondition(member)
+    if (moved || begun) return "more"
+    return isFull ? "full" : "all"
   })
-
-const isLive = ({ followers }: Member): boolean => [...followers.values()].every((follower) => follower.isLive)
 
 const isDone = ({ followers }: Member): boolean =>
   [...followers.values()].every((follower) => follower.isSynced && !follower.hasMore())
 
 const tellCondition = ({ condition, followers }: Member): void => {
-  const behind = [...followers.values()].find((follower) => !follower.isLive)
+  const all = [...followers.values()]
+  const damage = all.map((follower) => follower.damage()).find((found) => found !== undefined)
+  if (damage !== undefined) return condition.set("failing", damage)
+  const behind = all.find((follower) => !follower.isLive)
   if (behind === undefined) return condition.set("in sync")
   if (behind.stuck !== undefined) return condition.set("lapped", behind.stuck)
   const { topic } = behind
@@ -167,7 +150,7 @@ const tellCondition = ({ condition, followers }: Member): void => {
 const followTopics = (drive: Drive): Effect.Effect<void, WritingError> =>
   Effect.gen(function*() {
     const { files, member, scope, work } = drive
-    if (isLive(member) && !isLookDue(drive)) return
+    if (member.isLive && !isLookDue(drive)) return
     for (const state of work.log.topics()) {
       let follower = member.followers.get(state.name)
       if (follower === undefined) {
@@ -195,94 +178,19 @@ const hasNewTopic = (drive: Drive): boolean =>
     return isNew
   })
 
-const stagedBytes = ({ followers }: Member): number =>
-  [...followers.values()].reduce((sum, { files }) => sum + files.stagedBytes(), 0)
-
-/** Commits when there is enough, or something has waited long enough. True when it did. */
-const commitDue = (drive: Drive, isFull: boolean): Effect.Effect<boolean> =>
+const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const { member, work } = drive
-    const { syncBytes, syncMillis } = member.options
-    const bytes = stagedBytes(member)
-    const now = yield* Clock.currentTimeMillis
-    if (bytes === 0) {
-      drive.stagedMillis = undefined
-      return false
-    }
-    drive.stagedMillis ??= now
-    const isDue = isFull || work.isEnding || bytes >= syncBytes || now - drive.stagedMillis >= syncMillis
-    if (!isDue) return false
-    yield* commitAll(drive)
-    return true
-  })
-
-/** What cursors say, in each topic. What failed is tried again with the next turn. */
-const storeCursors = ({ member, work }: Drive): Effect.Effect<DiskError | undefined> =>
-  Effect.gen(function*() {
-    const nowMillis = yield* Clock.currentTimeMillis
-    let failure: DiskError | undefined
-    for (const { storeCursors, topic } of member.followers.values()) {
-      const stored = yield* Effect.result(
-        storeCursors(work.log.cursors(topic.name), { isLast: work.isEnding, nowMillis })
-      )
-      if (stored._tag === "Failure") failure = stored.failure
-    }
-    return failure
-  })
-
-const hasCursors = ({ member, work }: Drive): boolean =>
-  [...member.followers.values()].some((follower) => follower.hasCursors(() => work.log.cursors(follower.topic.name)))
-
-const commitAll = (drive: Drive): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const { member } = drive
-    const followers = [...member.followers.values()]
-    const results = yield* Effect.forEach(followers, ({ commit }) => Effect.result(commit), {
-      concurrency: "unbounded"
-    })
-    let failure: DiskError | undefined
-    for (const result of results) {
-      if (result._tag === "Failure") failure = result.failure
-      else member.syncedBytes += result.success
-    }
-    member.syncs += 1
-    drive.failure = failure
-    drive.stagedMillis = undefined
-    if (failure !== undefined) return member.condition.set("failing", failure.message)
-    drive.pause = pauseMillis
-    yield* retainDue(drive)
-  })
-
-// A segment that cannot be removed is tried again: it does no harm but to take room.
-const retainDue = (drive: Drive): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
-    if (now - drive.retainedMillis < retainMillis) return
-    drive.retainedMillis = now
-    for (const { files, topic } of drive.member.followers.values()) {
-      yield* Effect.ignore(files.retain(now, CursorStore.needed(drive.work.log.cursors(topic.name), now)))
-    }
-  })
-
-const waiting = (drive: Drive): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const { member, work } = drive
-    if (drive.failure !== undefined) {
-      const { pause } = drive
-      drive.pause = Math.min(2 * pause, pauseMillisMax)
-      return yield* Effect.raceFirst(Effect.sleep(pause), work.ending.await)
-    }
-    const now = yield* Clock.currentTimeMillis
-    const left = drive.stagedMillis === undefined
-      ? idleMillis
-      : Math.max(0, drive.stagedMillis + member.options.syncMillis - now)
+    const { disk, member, work } = drive
+    const ending = work.isEnding ? Effect.never : work.ending.await
+    const leftMillis = disk.leftMillis(yield* Clock.currentTimeMillis)
+    if (disk.hasFailed && !disk.isBusy) return yield* Effect.raceFirst(Effect.sleep(leftMillis), ending)
     const hasMore = (): true | undefined =>
-      [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || hasCursors(drive)
+      [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || disk.hasCursors()
         ? true :
         undefined
     // The log's end is told by `ending`: until then a lost log is only waited for.
-    const changed = Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
+    const changed = found === "full" ? Effect.never : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
     const woken = Effect.andThen(member.woken.await, Effect.sync(() => member.woken.closeUnsafe()))
-    const ending = work.isEnding ? Effect.never : work.ending.await
-    yield* Effect.raceAllFirst([changed, woken, ending, Effect.sleep(Math.min(left, idleMillis))])
+    const answered = disk.isBusy ? disk.ended : Effect.never
+    yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, idleMillis))])
   })

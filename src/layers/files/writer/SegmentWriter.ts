@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { randomInt } from "node:crypto"
 import { DiskError, type DiskFile } from "../../ports/Disk.ts"
 import { writeCommit } from "../format/commit.ts"
@@ -26,7 +27,19 @@ export class SegmentWriter {
   readonly #file: DiskFile
   readonly #scope: Scope.Closeable
   readonly #salt: number
+  /** Behind the last durable group. */
   #offset: number
+  /** Behind the last commit block, whose group may not be durable yet: there the next group begins. */
+  #end: number
+  /** The next group, once it is being written ahead, and its bytes that are. */
+  #next: StagingBuffer | undefined
+  #ahead = 0
+  /** The group whose commit block is written, while it is being synced. */
+  #syncing: StagingBuffer | undefined
+  /** What kept them from being written. */
+  #failure: DiskError | undefined
+  /** One write at a time: a file is closed, or given up, behind it. A sync is none. */
+  readonly #writing = Semaphore.makeUnsafe(1)
   #proves = false
 
   private constructor(path: string, file: DiskFile, scope: Scope.Closeable, salt: number, offset: number) {
@@ -35,6 +48,7 @@ export class SegmentWriter {
     this.#scope = scope
     this.#salt = salt
     this.#offset = offset
+    this.#end = offset
   }
 
   /**
@@ -55,12 +69,14 @@ export class SegmentWriter {
         const salt = randomInt(2 ** 32)
         const beginning = writeHeader(salt, header)
         const writer = new SegmentWriter(path, file, scope, salt, beginning.length)
-        const end = writer.#end(group.used)
-        yield* file.write(0, [beginning, group.bytes, writer.#commit(end, group, header.orderedMillis)])
+        const end = beginning.length + group.used + sizes.commit
+        const commit = writer.#commit(beginning.length, end, group, header.orderedMillis)
+        yield* file.write(0, [beginning, group.bytesFrom(0), commit])
         yield* file.sync
         yield* disk.rename(unfinished, path)
         yield* disk.syncDirectory(dir)
         writer.#offset = end
+        writer.#end = end
         return writer
       })
       return yield* Effect.onExit(creating, (exit) =>
@@ -75,20 +91,72 @@ export class SegmentWriter {
     return this.#offset
   }
 
-  /** Appends a group and makes it durable. After a failure nothing may be appended any more. */
+  /** Bytes of a group that fit behind the last commit block, in a segment of that size. */
+  roomIn(segmentBytes: number): number {
+    return segmentBytes - this.#end - sizes.commit
+  }
+
+  /** Bytes of this group that are written ahead, or about to be; `undefined` where none are. */
+  aheadOf(group: StagingBuffer): number | undefined {
+    return this.#next === group ? this.#ahead : undefined
+  }
+
+  /** Whether all of the group is written, and a sync of it goes on. */
+  isSyncing(group: StagingBuffer): boolean {
+    return this.#syncing === group
+  }
+
+  /**
+   * Writes the blocks of the group that {@link append} is given next, as far as it has come. That may be while the group before
+   * is being synced: without a commit block they are nothing yet. `group` is asked when no other write goes on. A failure is
+   * told by `append`.
+   */
+  readonly writeAhead = (group: () => StagingBuffer | undefined): Effect.Effect<void> =>
+    this.#alone(Effect.suspend(() => {
+      const next = group()
+      if (next === undefined || this.#failure !== undefined) return Effect.void
+      this.#next = next
+      const bytes = next.bytesFrom(this.#ahead)
+      return Effect.match(this.#file.write(this.#end + this.#ahead, [bytes]), {
+        onSuccess: () => {
+          this.#ahead += bytes.length
+        },
+        onFailure: (failure) => {
+          this.#failure = failure
+        }
+      })
+    }))
+
+  /**
+   * Appends a group and makes it durable. The group before is durable by now: each commit block is the proof of the one before
+   * it. After a failure nothing may be appended any more.
+   */
   append(group: StagingBuffer, before: Written): Effect.Effect<void, DiskError> {
-    return Effect.suspend(() => {
-      const end = this.#end(group.used)
-      const parts = [group.bytes, this.#commit(end, group, before.orderedMillis)]
-      return Effect.mapError(
-        Effect.map(Effect.andThen(this.#file.write(this.#offset, parts), this.#file.sync), () => {
-          this.#offset = end
-          this.#proves = true
-        }),
-        // The file was opened under the name that it had while it was created.
-        ({ code, op }) => new DiskError({ op, path: this.path, code })
-      )
-    })
+    const writing = this.#alone(Effect.suspend(() => {
+      if (this.#failure !== undefined) return Effect.fail(this.#failure)
+      const [from, end, ahead] = [this.#end, this.#end + group.used + sizes.commit, this.aheadOf(group) ?? 0]
+      const parts = [group.bytesFrom(ahead), this.#commit(from, end, group, before.orderedMillis)]
+      return Effect.map(this.#file.write(from + ahead, parts), () => {
+        this.#end = end
+        this.#next = undefined
+        this.#ahead = 0
+        this.#syncing = group
+      })
+    }))
+    const syncing = Effect.ensuring(
+      this.#file.sync,
+      Effect.sync(() => {
+        this.#syncing = undefined
+      })
+    )
+    return Effect.mapError(
+      Effect.map(Effect.andThen(writing, syncing), () => {
+        this.#offset = this.#end
+        this.#proves = true
+      }),
+      // The file was opened under the name that it had while it was created.
+      ({ code, op }) => new DiskError({ op, path: this.path, code })
+    )
   }
 
   /**
@@ -97,8 +165,8 @@ export class SegmentWriter {
    */
   close(inGoodOrder: boolean, { orderedMillis, place }: Written): Effect.Effect<void> {
     const closing = Effect.suspend(() => {
-      if (!inGoodOrder || !this.#proves) return Effect.void
-      const [previousEnd, end] = [this.#offset, this.#end(0)]
+      if (!inGoodOrder || !this.#proves || this.#failure !== undefined) return Effect.void
+      const [previousEnd, end] = [this.#offset, this.#offset + sizes.commit]
       const commit = writeCommit(this.#salt, {
         groupCrc: 0,
         previousEnd,
@@ -110,17 +178,18 @@ export class SegmentWriter {
       })
       return Effect.ignore(this.#file.write(previousEnd, [commit]))
     })
-    return Effect.andThen(closing, Scope.close(this.#scope, Exit.void))
+    return this.#alone(Effect.andThen(closing, Scope.close(this.#scope, Exit.void)))
   }
 
-  #end(groupBytes: number): number {
-    return this.#offset + groupBytes + sizes.commit
+  /** The system uses the buffers until it has answered. */
+  #alone<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.uninterruptible(Semaphore.withPermit(this.#writing, effect))
   }
 
-  #commit(end: number, group: StagingBuffer, orderedBefore: number): Uint8Array {
+  #commit(previousEnd: number, end: number, group: StagingBuffer, orderedBefore: number): Uint8Array {
     return writeCommit(this.#salt, {
       groupCrc: group.groupCrc,
-      previousEnd: this.#offset,
+      previousEnd,
       end,
       nextIndex: group.next.index,
       nextPosition: group.next.position,

@@ -52,9 +52,9 @@ export class StagingBuffer {
     return this.#identities
   }
 
-  /** The blocks, until the buffer is cleared. */
-  get bytes(): Uint8Array {
-    return this.#held.bytes.subarray(0, this.#used)
+  /** The blocks from a place in the group on, until the buffer is cleared. */
+  bytesFrom(at: number): Uint8Array {
+    return this.#held.bytes.subarray(at, this.#used)
   }
 
   append(batch: StoredBatch): boolean {

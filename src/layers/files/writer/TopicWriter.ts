@@ -6,6 +6,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { DiskError } from "../../ports/Disk.ts"
 import type { StoredCursor } from "../../ports/ReplicatedLog.ts"
 import { writeCursors } from "../cursorsFile.ts"
+import { batchBytes } from "../format/batch.ts"
 import type { SegmentHeader } from "../format/header.ts"
 import { sizes } from "../format/layout.ts"
 import type { Retained, Retention } from "../ReplicaFiles.ts"
@@ -83,6 +84,7 @@ export class TopicWriter {
   readonly synced = (): Place => this.#synced
   readonly end = (): Place => this.#end
   readonly stagedBytes = (): number => (this.#staged?.used ?? 0) + (this.#group?.used ?? 0)
+  readonly waitingBytes = (): number => this.#staged?.used ?? 0
   readonly syncedIdentities = (): ReadonlyMap<string, StoredIdentity> => this.#identities
   readonly cursors = (): ReadonlyArray<StoredCursor> => this.#cursors
   readonly segments = (): ReadonlyArray<SegmentEntry> => this.#segments
@@ -95,10 +97,20 @@ export class TopicWriter {
       )
     }
     this.#staged ??= this.#options.buffers.take()
-    if (!this.#staged.append(batch)) return false
+    if (!this.#fits(batch) || !this.#staged.append(batch)) return false
     this.#end = this.#staged.next
     return true
   }
+
+  readonly unwrittenBytes = (): number => {
+    const staged = this.#staged
+    return staged === undefined ? 0 : staged.used - (this.#active?.aheadOf(staged) ?? 0)
+  }
+
+  readonly writeAhead: Effect.Effect<void> = Effect.suspend(() => {
+    const active = this.#active
+    return active === undefined ? Effect.void : active.writeAhead(() => this.#aheadIn(active))
+  })
 
   readonly commit: Effect.Effect<Place, DiskError> = Effect.suspend(() => {
     const until = this.#end.index
@@ -159,6 +171,24 @@ export class TopicWriter {
         && active.offset + group.used + sizes.commit <= this.#options.segmentBytes
       return Effect.map(hasRoom ? this.#append(active, group) : this.#begin(group), () => this.#written(group))
     })
+  }
+
+  /**
+   * What may be written ahead in a segment: what is staged, once it is behind the commit block of the group before it, and if
+   * its own group will stand in this segment too.
+   */
+  #aheadIn(active: SegmentWriter): StagingBuffer | undefined {
+    const [group, staged] = [this.#group, this.#staged]
+    if (this.#active !== active || staged === undefined || staged.used === 0) return undefined
+    if (group !== undefined && !active.isSyncing(group)) return undefined
+    return staged.used <= active.roomIn(this.#options.segmentBytes) ? staged : undefined
+  }
+
+  /** A group that is written ahead in a segment has to fit there. */
+  #fits(batch: StoredBatch): boolean {
+    const [active, staged] = [this.#active, this.#staged]
+    if (active === undefined || staged === undefined || active.aheadOf(staged) === undefined) return true
+    return staged.used + batchBytes(batch) <= active.roomIn(this.#options.segmentBytes)
   }
 
   #append(active: SegmentWriter, group: StagingBuffer): Effect.Effect<void, DiskError> {
